@@ -1,0 +1,3 @@
+"""What every suite shares: the testbed's fixtures and options (see `testbed.plugin`)."""
+
+pytest_plugins = ["testbed.plugin"]

@@ -1,0 +1,163 @@
+"""One interface, several DynamoDB servers: who starts, how its clients are made, what it can do.
+
+Which server a test runs on is pytest's matter (conftest); how an emulator's process lives and dies is `emulators`.
+"""
+
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import boto3
+from botocore.config import Config
+from mypy_boto3_dynamodb import DynamoDBClient
+from mypy_boto3_sqs import SQSClient
+
+from testbed import inprocess, wire
+
+REGION = "us-east-1"
+CREDENTIAL = "testbed"
+CreateTable = Callable[[DynamoDBClient, str], object]
+
+
+class Server(ABC):
+    """A DynamoDB server for tests. Start it once, make as many clients as you like, stop it."""
+
+    name: ClassVar[str]
+    has_sqs: ClassVar[bool] = True
+    serves_processes: ClassVar[bool] = False
+    endpoint_url: str | None = None
+
+    @abstractmethod
+    def missing(self) -> str | None:
+        """What the machine lacks for this server, and the cure; None where it can start."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start, and return when it answers."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Stop it; fine if it was never started."""
+
+    def dynamodb(self, config: Config | None = None) -> DynamoDBClient:
+        """A new DynamoDB client."""
+        client: DynamoDBClient = self._client("dynamodb", config)
+        return client
+
+    def sqs(self, config: Config | None = None) -> SQSClient:
+        """A new SQS client, where the server has SQS."""
+        if not self.has_sqs:
+            raise NotImplementedError(f"{self.name} has no SQS: use ministack.")
+        client: SQSClient = self._client("sqs", config)
+        return client
+
+    @abstractmethod
+    def transport(self) -> wire.Transport | None:
+        """What answers requests in this process; None where the client's own connection does."""
+
+    def _client(self, service: str, config: Config | None) -> Any:
+        client = connect(service, self.endpoint_url, config)
+        wire.install(client, self.transport())
+        return client
+
+
+def connect(service: str, endpoint_url: str | None, config: Config | None = None) -> Any:
+    """A boto3 client with the testbed's region and credentials, whatever the environment says."""
+    session: Any = boto3.session.Session(CREDENTIAL, CREDENTIAL, region_name=REGION)
+    return session.client(service, endpoint_url=endpoint_url, config=config)
+
+
+class InProcess(Server):
+    """A server that is a function in this process; nothing to stop, and no other process can reach it."""
+
+    make_transport: ClassVar[Callable[[], wire.Transport]]
+
+    def __init__(self) -> None:
+        self._transport: wire.Transport | None = None
+
+    def missing(self) -> str | None:
+        return None
+
+    def start(self) -> None:
+        self._transport = self._transport or type(self).make_transport()
+
+    def stop(self) -> None:
+        return None
+
+    def transport(self) -> wire.Transport | None:
+        return self._transport
+
+
+class MiniStack(InProcess):
+    """MiniStack's handlers in this process: linearizable, fast, thread-safe; write units right."""
+
+    name = "ministack"
+    endpoint_url = "http://testbed.invalid"
+    make_transport = inprocess.MiniStackTransport
+
+
+class Moto(InProcess):
+    """moto in this process: the shape of requests and answers; no judge of capacity, tokens or concurrency."""
+
+    name = "moto"
+    make_transport = inprocess.MotoTransport
+
+
+def create_table(client: DynamoDBClient, name: str) -> None:
+    """The table of `protocol.md` §1, for the testbed's own tests."""
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "sk", "AttributeType": "S"},
+            {"AttributeName": "q", "AttributeType": "S"},
+            {"AttributeName": "due", "AttributeType": "N"},
+            {"AttributeName": "rk", "AttributeType": "S"},
+            {"AttributeName": "created", "AttributeType": "N"},
+        ],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "due",
+                "KeySchema": [{"AttributeName": "q", "KeyType": "HASH"}, {"AttributeName": "due", "KeyType": "RANGE"}],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            },
+            {
+                "IndexName": "runs",
+                "KeySchema": [
+                    {"AttributeName": "rk", "KeyType": "HASH"},
+                    {"AttributeName": "created", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["state", "slug", "tags"]},
+            },
+        ],
+    )
+
+
+class Store:
+    """A fresh table on a server, as a test sees it."""
+
+    def __init__(self, server: Server, table: str) -> None:
+        self.server = server
+        self.table = table
+        self.client = server.dynamodb()
+
+    def another_client(self, config: Config | None = None) -> DynamoDBClient:
+        """A client of its own, with its own wire: another process, as far as faults are concerned."""
+        return self.server.dynamodb(config)
+
+
+@contextmanager
+def fresh_table(server: Server, create: CreateTable = create_table) -> Iterator[Store]:
+    """A new table on a started server, deleted at the end."""
+    store = Store(server, f"test-{uuid.uuid4().hex[:12]}")
+    keeper = server.dynamodb()
+    create(keeper, store.table)
+    keeper.get_waiter("table_exists").wait(TableName=store.table, WaiterConfig={"Delay": 1})
+    try:
+        yield store
+    finally:
+        keeper.delete_table(TableName=store.table)
