@@ -1,0 +1,209 @@
+"""Every error of this project, sorted by what its reader does next.
+
+    CascadeFlowError
+    ├── RequestError                mend the request, then send it again
+    │   ├── InvalidIdError              (also ValueError)
+    │   ├── InputInvalidError           (also ValueError)
+    │   ├── EventInvalidError           (also ValueError)
+    │   ├── GraphInvalidError           (also ValueError)
+    │   ├── DefinitionError             (also ValueError)
+    │   ├── PayloadTooLargeError
+    │   ├── IdempotencyConflictError
+    │   └── EngineDrivenError
+    ├── GoneError                   it isn't there, or it is over: sending again won't help
+    │   ├── RunNotFoundError
+    │   ├── WorkflowNotFoundError
+    │   ├── StepNotFoundError
+    │   ├── VersionNotFoundError
+    │   ├── StaleAttemptError
+    │   └── RunNotCancellableError
+    ├── TransientError              nothing is wrong with the request: send it again, later
+    │   ├── ConflictError
+    │   ├── ThrottledError
+    │   └── BackendUnavailableError
+    └── SetupError                  mend the set-up: configuration, permissions, resources
+        └── ConfigurationError
+
+The docstring of a class is its message where none is given. `code` names the class on the wire.
+Bottom floor: the standard library only; no error of a driver, of HTTP or of Lambda may be known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from inspect import cleandoc
+from typing import Any, ClassVar, Protocol
+
+
+class Issue(Protocol):
+    """One thing that is wrong with what was given: where, and what."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def message(self) -> str: ...
+
+
+class CascadeFlowError(Exception):
+    """Something went wrong in cascade-flow. The facts say what is true now."""
+
+    code: ClassVar[str] = "cascade-flow-error"
+
+    def __init__(self, message: str | None = None, **facts: Any) -> None:
+        super().__init__(message or _default_message(type(self), facts))
+        self.facts = facts
+
+    @property
+    def message(self) -> str:
+        """The text for people: what happened and what to do next."""
+        return str(self)
+
+
+class IssuesError(CascadeFlowError):
+    """What was given has faults: mend each of them. `issues` names them, and the default message lists them."""
+
+    code = "issues"
+
+    def __init__(self, message: str | None = None, *, issues: Iterable[Issue] = (), **facts: Any) -> None:
+        self.issues: list[Issue] = list(issues)
+        lines = [f"  {issue.path or '(the whole)'}: {issue.message}" for issue in self.issues]
+        super().__init__(message or "\n".join([_default_message(type(self), facts), *lines]), **facts)
+
+
+class RequestError(CascadeFlowError):
+    """The request can't be done as it stands: mend it, then send it again."""
+
+    code = "request"
+
+
+class GoneError(CascadeFlowError):
+    """What the request is about isn't there, or is over: sending it again won't help."""
+
+    code = "gone"
+
+
+class TransientError(CascadeFlowError):
+    """Nothing is wrong with the request: send it again, later."""
+
+    code = "transient"
+
+
+class SetupError(CascadeFlowError):
+    """The set-up doesn't allow this: mend the configuration, permissions or resources."""
+
+    code = "setup"
+
+
+class InvalidIdError(RequestError, ValueError):
+    """An id may hold letters, digits, `_`, `.` and `-`, begins with a letter or digit, and has at most 256 of them."""
+
+    code = "invalid-id"
+
+
+class InputInvalidError(RequestError, IssuesError, ValueError):
+    """The input doesn't match the workflow's input schema: mend the fields named below."""
+
+    code = "input-invalid"
+
+
+class EventInvalidError(RequestError, IssuesError, ValueError):
+    """This is no event of the wire contract: mend the fields named below."""
+
+    code = "event-invalid"
+
+
+class GraphInvalidError(RequestError, IssuesError, ValueError):
+    """The steps don't form a graph without cycles: mend the steps named below."""
+
+    code = "graph-invalid"
+
+
+class DefinitionError(RequestError, IssuesError, ValueError):
+    """The workflow is declared wrongly: mend the declaration."""
+
+    code = "definition"
+
+
+class PayloadTooLargeError(RequestError):
+    """The payload is larger than an item can hold, and there is no bucket: make it smaller, or configure a bucket."""
+
+    code = "payload-too-large"
+
+
+class IdempotencyConflictError(RequestError):
+    """This idempotency key was used for another submission: use a new key, or send the same content."""
+
+    code = "idempotency-conflict"
+
+
+class EngineDrivenError(RequestError):
+    """This run is driven by the engine, which does this step of the way itself: report the step's result instead."""
+
+    code = "engine-driven"
+
+
+class RunNotFoundError(GoneError):
+    """There is no such run: check the id; a run is deleted once its retention has passed."""
+
+    code = "run-not-found"
+
+
+class WorkflowNotFoundError(GoneError):
+    """There is no such workflow: check the slug, or register the workflow first."""
+
+    code = "workflow-not-found"
+
+
+class StepNotFoundError(GoneError):
+    """The run has no such step: check the id against the workflow's version that the run names."""
+
+    code = "step-not-found"
+
+
+class VersionNotFoundError(GoneError):
+    """The workflow has no such version: check the id, or register the workflow first."""
+
+    code = "version-not-found"
+
+
+class StaleAttemptError(GoneError):
+    """This attempt is no longer held: stop the work, nothing of it was stored. The facts say who holds what now."""
+
+    code = "stale-attempt"
+
+
+class RunNotCancellableError(GoneError):
+    """The run has ended already: there is nothing left to cancel."""
+
+    code = "run-not-cancellable"
+
+
+class ConflictError(TransientError):
+    """Another writer was faster, again and again: nothing was written; send the request again."""
+
+    code = "conflict"
+
+
+class ThrottledError(TransientError):
+    """The database asks for a slower pace: nothing was written; send the request again, later."""
+
+    code = "throttled"
+
+
+class BackendUnavailableError(TransientError):
+    """The database can't be reached: whether the request was done is unknown; send it again, later."""
+
+    code = "backend-unavailable"
+
+
+class ConfigurationError(SetupError):
+    """A setting is missing or wrong: mend the configuration."""
+
+    code = "configuration"
+
+
+def _default_message(error: type[CascadeFlowError], facts: dict[str, Any]) -> str:
+    text = " ".join(cleandoc(error.__doc__ or error.__name__).split())
+    listed = ", ".join(f"{name}={value!r}" for name, value in facts.items())
+    return f"{text} ({listed})" if listed else text

@@ -1,0 +1,184 @@
+"""The events as one union, and the two ways over the border: `parse_event` and `dump_event`.
+
+The models themselves live in `step_events` and `workflow_events`; this module is where everybody imports them from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, NoReturn
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
+
+from cascade_flow.errors import EventInvalidError
+from cascade_flow.model.parts import (
+    CheckpointRef,
+    ErrorFingerprints,
+    ResourceSnapshot,
+    ResourceUsage,
+    StepError,
+    ValidationIssue,
+)
+from cascade_flow.model.step_events import (
+    LogEntry,
+    StepCheckpoint,
+    StepCheckpointFailed,
+    StepCompleted,
+    StepFailed,
+    StepHeartbeat,
+    StepReclaimed,
+    StepRetrying,
+    StepScheduled,
+    StepSkipped,
+    StepStarted,
+)
+from cascade_flow.model.workflow_events import (
+    RunSubmitted,
+    WorkflowCancelled,
+    WorkflowCompleted,
+    WorkflowFailed,
+    WorkflowInputValidation,
+    WorkflowRerunFromStep,
+    WorkflowResumed,
+    WorkflowRetryStarted,
+    WorkflowStarted,
+)
+
+__all__ = [
+    "CheckpointRef",
+    "ErrorFingerprints",
+    "Event",
+    "LogEntry",
+    "ResourceSnapshot",
+    "ResourceUsage",
+    "RunSubmitted",
+    "StepCheckpoint",
+    "StepCheckpointFailed",
+    "StepCompleted",
+    "StepError",
+    "StepEvent",
+    "StepFailed",
+    "StepHeartbeat",
+    "StepReclaimed",
+    "StepRetrying",
+    "StepScheduled",
+    "StepSkipped",
+    "StepStarted",
+    "ValidationIssue",
+    "WorkflowCancelled",
+    "WorkflowCompleted",
+    "WorkflowEvent",
+    "WorkflowFailed",
+    "WorkflowInputValidation",
+    "WorkflowRerunFromStep",
+    "WorkflowResumed",
+    "WorkflowRetryStarted",
+    "WorkflowStarted",
+    "dump_event",
+    "parse_event",
+]
+
+StepEvent = (
+    StepScheduled
+    | StepStarted
+    | StepHeartbeat
+    | StepCompleted
+    | StepFailed
+    | StepRetrying
+    | StepReclaimed
+    | StepSkipped
+    | StepCheckpoint
+    | StepCheckpointFailed
+    | LogEntry
+)
+WorkflowEvent = (
+    RunSubmitted
+    | WorkflowStarted
+    | WorkflowInputValidation
+    | WorkflowCompleted
+    | WorkflowFailed
+    | WorkflowCancelled
+    | WorkflowResumed
+    | WorkflowRetryStarted
+    | WorkflowRerunFromStep
+)
+Event = StepEvent | WorkflowEvent
+
+_EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
+
+_HAVE_DEFAULTS_HERE_ONLY = ("event_id", "category")
+
+
+def parse_event(data: Mapping[str, Any] | str | bytes) -> Event:
+    """A wire event (JSON text, or the object it stands for) as its model.
+
+    Raises EventInvalidError, whose `issues` name every faulty field. Unknown fields are ignored.
+    """
+    try:
+        event = _validated(data)
+    except ValidationError as error:
+        _refuse([_issue_of(detail) for detail in error.errors(include_url=False, include_input=False)])
+    if issues := [*_missing(event), *_nulls(event)]:
+        _refuse(issues)
+    return event
+
+
+def dump_event(event: Event) -> dict[str, Any]:
+    """The event as JSON-ready data under its wire names, absent fields left out."""
+    return event.to_wire()
+
+
+def _validated(data: Mapping[str, Any] | str | bytes) -> Event:
+    if isinstance(data, Mapping):
+        return _EVENT.validate_python(dict(data), by_alias=True, by_name=False)
+    try:
+        return _EVENT.validate_json(data, by_alias=True, by_name=False)
+    except ValidationError as error:
+        if error.errors(include_url=False)[0]["type"] != "json_invalid":
+            raise
+        return _EVENT.validate_python(_lenient_json(data, error), by_alias=True, by_name=False)
+
+
+def _lenient_json(data: str | bytes, error: ValidationError) -> Any:
+    """JSON with escaped lone surrogates, which is JSON and yet no Unicode: pydantic's own reader refuses it."""
+    try:
+        return json.loads(data, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise error from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _missing(event: Event) -> Iterator[ValidationIssue]:
+    for name in _HAVE_DEFAULTS_HERE_ONLY:
+        if name not in event.model_fields_set:
+            yield _issue((to_camel(name),), "Field required")
+
+
+def _nulls(model: BaseModel, *at: str) -> Iterator[ValidationIssue]:
+    """On the wire what is absent is left out; null is no value of any field."""
+    for name in model.model_fields_set:
+        value = getattr(model, name)
+        if value is None:
+            yield _issue((*at, to_camel(name)), "Input should be left out where it is absent, not null")
+        elif isinstance(value, BaseModel):
+            yield from _nulls(value, *at, to_camel(name))
+
+
+def _issue_of(detail: ErrorDetails) -> ValidationIssue:
+    if detail["type"].startswith("union_tag"):
+        return _issue(("type",), "Input should be the type of an event")
+    return _issue(detail["loc"][1:], detail["msg"])
+
+
+def _issue(location: tuple[int | str, ...], message: str) -> ValidationIssue:
+    return ValidationIssue(path=".".join(map(str, location)), message=message)
+
+
+def _refuse(issues: list[ValidationIssue]) -> NoReturn:
+    raise EventInvalidError(issues=issues) from None

@@ -1,0 +1,44 @@
+"""What an id may look like. Every id from outside passes here once, at the door; further in, nobody checks again.
+
+The alphabet keeps ids apart from the separators of keys (`#`, `$`, `/` between the parts of a step id), so that no
+id can reach another's items. Nothing about keys themselves belongs here.
+"""
+
+from __future__ import annotations
+
+import re
+
+from cascade_flow.errors import InvalidIdError
+
+LONGEST_ID = 256
+
+_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_ALLOWED = f"letters, digits, '_', '.' and '-', beginning with a letter or digit, at most {LONGEST_ID} characters"
+
+
+def check_slug(slug: str) -> str:
+    """The workflow slug as given. InvalidIdError where it isn't one."""
+    return _checked("workflow slug", slug, [slug], _ALLOWED)
+
+
+def check_run_id(run_id: str) -> str:
+    """The run id as given. InvalidIdError where it isn't one."""
+    return _checked("run id", run_id, [run_id], _ALLOWED)
+
+
+def check_step_id(step_id: str) -> str:
+    """The step id as given; its parts stand between `/`. InvalidIdError where it isn't one."""
+    parts = step_id.split("/") if isinstance(step_id, str) else []
+    return _checked("step id", step_id, parts, f"parts between '/', each of {_ALLOWED} in all")
+
+
+def _checked(field: str, value: str, parts: list[str], allowed: str) -> str:
+    fits = isinstance(value, str) and len(value) <= LONGEST_ID
+    if fits and all(_PART.fullmatch(part) for part in parts):
+        return value
+    raise InvalidIdError(f"{_shown(value)} is no {field}: it may hold {allowed}.", field=field, value=value)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"

@@ -1,0 +1,93 @@
+"""Workflows as they are declared, registered, versioned and submitted.
+
+The ids are checked where a registration or submission comes in (`model.ids`); the graph is checked in `graph`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, JsonValue
+
+from cascade_flow.model.wire import Count, JsonObject, Number, Ordinal, Text, Whole, WireModel
+
+
+class RetryTier(WireModel):
+    """One policy of a step's retries. Tiers are tried in turn.
+
+    The delay before retry n is `delay_ms * backoff ** (n - 1)`, at most `max_delay_ms`, shifted by a random share of
+    itself of at most `jitter`. `retry_on` and `give_up_on` name error classes; an empty `retry_on` means every error.
+    """
+
+    max_attempts: Ordinal = 3
+    delay_ms: Count = 1_000
+    backoff: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 2.0
+    max_delay_ms: Count = 300_000
+    jitter: Annotated[float, Field(ge=0, le=1)] = 0.1
+    retry_on: list[Text] = Field(default_factory=list)
+    give_up_on: list[Text] = Field(default_factory=list)
+
+
+class StepDefinition(WireModel):
+    """A step without its code: what it is called, what it waits for, how it is tried."""
+
+    id: Text
+    name: Text
+    dependencies: list[Text] = Field(default_factory=list)
+    export_output: bool = False
+    timeout_ms: Ordinal | None = None
+    retry: list[RetryTier] = Field(default_factory=lambda: [RetryTier()], min_length=1)
+    skip_cascades: bool = True
+
+
+class GitInfo(WireModel):
+    """The commit that a version was made from."""
+
+    commit: Text
+    dirty: bool
+    branch: Text
+
+
+class WorkflowMetadata(WireModel):
+    """What is known of a workflow without its steps; the schema is JSON Schema 2020-12."""
+
+    slug: Text
+    name: Text
+    location: Text | None = None
+    input_schema_json: JsonValue = Field(default=None, alias="inputSchemaJSON")
+
+
+class WorkflowRegistration(WorkflowMetadata):
+    """A workflow as its code declares it."""
+
+    steps: list[StepDefinition]
+    version_id: Text | None = None
+    git: GitInfo | None = None
+    timeout_us: Ordinal | None = None
+
+
+class WorkflowVersion(WireModel):
+    """A workflow at one point in time; `version_id` is a hash of its content, number 1 is the oldest."""
+
+    workflow_slug: Text
+    version_id: Text
+    version_number: Ordinal
+    created_at: Number
+    step_manifest: list[Text]
+    total_steps: Count
+    git: GitInfo | None = None
+    steps: list[StepDefinition] = Field(default_factory=list)
+
+
+class RunSubmission(WireModel):
+    """The wish for a run. `input` is a JSON value; `available_at` and `timeout` are microseconds."""
+
+    workflow_slug: Text
+    input: Any = None
+    run_id: Text | None = None
+    available_at: Number | None = None
+    priority: Whole | None = None
+    timeout: Ordinal | None = None
+    idempotency_key: Text | None = None
+    metadata: JsonObject | None = None
+    tags: list[Text] | None = None
