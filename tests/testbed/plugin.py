@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from testbed.emulators import DynamoDBLocal, MiniStackHttp
 from testbed.servers import CreateTable, MiniStack, Moto, Server, Store, create_table, fresh_table
 
-SERVERS: dict[str, type[Server]] = {kind.name: kind for kind in (MiniStack, Moto)}
+SERVERS: dict[str, type[Server]] = {kind.name: kind for kind in (MiniStack, MiniStackHttp, DynamoDBLocal, Moto)}
 DEFAULT = ("ministack",)
 
 

@@ -9,7 +9,7 @@ from testbed.servers import Server, Store, fresh_table
 KEY = {"pk": {"S": "a"}, "sk": {"S": "b"}}
 
 
-@pytest.mark.servers("moto", "ministack")
+@pytest.mark.servers("all")
 def test_a_written_item_is_read_back(dynamodb: Store) -> None:
     dynamodb.client.put_item(TableName=dynamodb.table, Item=KEY | {"blob": {"B": b"\x00\xff"}})
     read = dynamodb.another_client().get_item(TableName=dynamodb.table, Key=KEY)
