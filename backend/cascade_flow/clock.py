@@ -1,4 +1,4 @@
-"""The only reader of time: every instant of the project is asked for here, in integer microseconds since the Unix epoch.
+"""The only reader of time: every instant is asked for here, in integer microseconds since the Unix epoch.
 
 Tests replace the clock with `use(SteppingClock(...))`, for all threads of the process. Bottom floor: the standard
 library only; nothing here sleeps, formats or knows a time zone.

@@ -1,8 +1,10 @@
-"""The parts that events and states are made of: errors, fingerprints, resources, issues. No event and no state."""
+"""What events and states are made of: the head of every event, errors, fingerprints, resources, issues."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from cascade_flow.model.wire import Count, Number, Text, WireModel
 
@@ -13,6 +15,18 @@ StepFailureReason = Literal[
 WorkflowFailureReason = Literal["step-failed", "worker-crash", "timeout", "cancelled"]
 SkipType = Literal["primary", "cascade"]
 LogStream = Literal["stdout", "stderr"]
+
+
+EventId = Annotated[str, Field(pattern=r"^[0-9]+$")]
+
+
+class BaseEvent(WireModel):
+    """What every event has. `event_id`, where it is not given, is the timestamp as text."""
+
+    timestamp_us: Number
+    event_id: EventId = Field(default_factory=lambda given: str(given["timestamp_us"]))
+    workflow_slug: Text
+    run_id: Text
 
 
 class StepError(WireModel):

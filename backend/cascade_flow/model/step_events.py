@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from cascade_flow.model.parts import (
+    BaseEvent,
     CheckpointRef,
     ErrorFingerprints,
     LogStream,
@@ -17,18 +16,7 @@ from cascade_flow.model.parts import (
     StepError,
     StepFailureReason,
 )
-from cascade_flow.model.wire import Count, JsonObject, Number, Ordinal, Text, Whole, WireModel
-
-EventId = Annotated[str, Field(pattern=r"^[0-9]+$")]
-
-
-class BaseEvent(WireModel):
-    """What every event has. `event_id`, where it is not given, is the timestamp as text."""
-
-    timestamp_us: Number
-    event_id: EventId = Field(default_factory=lambda given: str(given["timestamp_us"]))
-    workflow_slug: Text
-    run_id: Text
+from cascade_flow.model.wire import Count, JsonObject, Number, Ordinal, Text, Whole
 
 
 class BaseStepEvent(BaseEvent):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cascade_flow.model.parts import StepError, ValidationIssue, WorkflowFailureReason
-from cascade_flow.model.step_events import BaseEvent
+from cascade_flow.model.parts import BaseEvent, StepError, ValidationIssue, WorkflowFailureReason
 from cascade_flow.model.wire import Count, JsonObject, Number, Ordinal, Text, Whole
 
 
