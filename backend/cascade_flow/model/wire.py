@@ -48,7 +48,8 @@ def _finite(value: object) -> object:
     raise PydanticCustomError("finite_number", "Input should be a finite number")
 
 
-def _well_formed(text: str) -> str:
+def well_formed(text: str) -> str:
+    """The text as Unicode: half surrogates replaced by U+FFFD."""
     if text.isascii():
         return text
     try:
@@ -60,7 +61,7 @@ def _well_formed(text: str) -> str:
 
 def _storable(value: JsonValue) -> JsonValue:
     if isinstance(value, str):
-        return _well_formed(value)
+        return well_formed(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise PydanticCustomError("finite_number", "Numbers inside should be finite")
     if isinstance(value, list):
@@ -71,10 +72,10 @@ def _storable(value: JsonValue) -> JsonValue:
 
 
 def _storable_object(value: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    return {_well_formed(key): _storable(item) for key, item in value.items()}
+    return {well_formed(key): _storable(item) for key, item in value.items()}
 
 
-Text = Annotated[str, AfterValidator(_well_formed)]
+Text = Annotated[str, AfterValidator(well_formed)]
 JsonObject = Annotated[dict[str, JsonValue], AfterValidator(_storable_object)]
 
 Number = Annotated[int, PlainValidator(_finite, json_schema_input_type=float)]
