@@ -3,10 +3,12 @@
 Which server a test runs on is pytest's matter (conftest); how an emulator's process lives and dies is `emulators`.
 """
 
+import threading
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, ClassVar
 
 import boto3
@@ -18,6 +20,7 @@ from testbed import inprocess, wire
 
 REGION = "us-east-1"
 CREDENTIAL = "testbed"
+_session_lock = threading.Lock()  # sessions are not thread-safe, clients are
 CreateTable = Callable[[DynamoDBClient, str], object]
 
 
@@ -65,8 +68,14 @@ class Server(ABC):
 
 def connect(service: str, endpoint_url: str | None, config: Config | None = None) -> Any:
     """A boto3 client with the testbed's region and credentials, whatever the environment says."""
-    session: Any = boto3.session.Session(CREDENTIAL, CREDENTIAL, region_name=REGION)
-    return session.client(service, endpoint_url=endpoint_url, config=config)
+    with _session_lock:
+        return _session().client(service, endpoint_url=endpoint_url, config=config)
+
+
+@cache
+def _session() -> Any:
+    """One session for all, since it reads botocore's models of the services from disk."""
+    return boto3.session.Session(CREDENTIAL, CREDENTIAL, region_name=REGION)
 
 
 class InProcess(Server):
