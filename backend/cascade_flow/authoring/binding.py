@@ -1,0 +1,74 @@
+"""From stored JSON text to the arguments of a step's function. What can't be read is an error that names the step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cascade_flow.authoring.context import StepContext
+from cascade_flow.authoring.parameters import Parameter, Source
+from cascade_flow.authoring.steps import Step
+from cascade_flow.errors import InputInvalidError
+
+NO_INPUT = "{}"
+"""What a workflow with an input type reads where the run was submitted without any."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What a step is given: JSON texts, and None in the place of a dependency that was skipped."""
+
+    input_json: str | None
+    outputs: Mapping[str, str | None]
+    context: StepContext
+
+
+def bind(
+    step: Step, *, input_json: str | None, outputs: Mapping[str, str | None], context: StepContext
+) -> dict[str, Any]:
+    """The arguments of the step's function, by name.
+
+    `outputs` holds, for every dependency, its output as JSON text, or None where it was skipped: its parameter then
+    gets its default, or None where its type allows that. Raises InputInvalidError for what is missing or doesn't fit.
+    """
+    given = Given(input_json=input_json, outputs=outputs, context=context)
+    arguments = {parameter.name: _argument(step, parameter, given) for parameter in step.parameters}
+    return {name: value for name, value in arguments.items() if value is not _LEFT_OUT}
+
+
+_LEFT_OUT = object()
+
+
+def _argument(step: Step, parameter: Parameter, given: Given) -> Any:
+    match parameter.source:
+        case Source.CONTEXT:
+            return given.context
+        case Source.DEFAULT:
+            return _LEFT_OUT
+        case Source.INPUT:
+            return _input(step, parameter, given.input_json)
+        case Source.STEP:
+            return _output(step, parameter, given.outputs)
+
+
+def _input(step: Step, parameter: Parameter, text: str | None) -> Any:
+    what = f"step {step.id!r}: the run's input"
+    if text is not None:
+        return parameter.payload.load(text, what)
+    if parameter.may_be_absent:
+        return parameter.if_absent
+    return parameter.payload.load(NO_INPUT, f"{what}, which is empty,")
+
+
+def _output(step: Step, parameter: Parameter, outputs: Mapping[str, str | None]) -> Any:
+    source = parameter.step_id or ""
+    what = f"step {step.id!r}: parameter {parameter.name!r} (the output of {source!r})"
+    if source not in outputs:
+        raise InputInvalidError(f"{what} was not given: load the outputs of {', '.join(step.dependencies)}")
+    text = outputs[source]
+    if text is not None:
+        return parameter.payload.load(text, what)
+    if not parameter.may_be_absent:
+        raise InputInvalidError(f"{what} is absent, since {source!r} was skipped: give it a default")
+    return parameter.if_absent

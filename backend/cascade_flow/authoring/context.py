@@ -1,0 +1,61 @@
+"""What a step may ask and tell while it runs. This class is also the stand-in for unit tests of a step: it needs no
+worker. The worker's own, with an engine behind it, is `cascade_flow.worker.context`; nothing of that belongs here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class StepContext:
+    """The attempt that is under way. A step's parameter that is annotated with this class receives it.
+
+    In a unit test, `StepContext()` will do: its checkpoints just call their function, its heartbeat does nothing.
+    """
+
+    def __init__(
+        self,
+        *,
+        run_id: str = "local",
+        workflow_slug: str = "local",
+        step_id: str = "local",
+        attempt: int = 1,
+    ) -> None:
+        self.run_id = run_id
+        self.workflow_slug = workflow_slug
+        self.step_id = step_id
+        self.attempt = attempt
+        """1 at first; one more with every retry, and after every worker that died."""
+
+    @property
+    def log(self) -> logging.Logger:
+        """An ordinary logger whose records, from INFO on, become the step's log."""
+        return logging.getLogger(f"{STEP_LOGGER}.{self.workflow_slug}.{self.step_id}")
+
+    @property
+    def remaining_ms(self) -> int | None:
+        """Milliseconds until this attempt is stopped; None where nothing will stop it."""
+        return None
+
+    def heartbeat(self) -> None:
+        """Say now that the step is alive, and stop here if the attempt has been given to another worker.
+
+        Not needed to stay alive (the worker does that by itself); useful before something that must not happen twice.
+        """
+
+    def checkpoint(self, name: str, function: Callable[[], T], *, returns: Any = None, label: str | None = None) -> T:
+        """What `function()` returns, stored; on a retry what was stored, without a call.
+
+        A checkpoint is known by its name and, where a name is used repeatedly, by the order of the calls: keep that
+        order the same. Inside a function that is itself a checkpoint, calls are nested. The result travels as JSON, in
+        the type of the function's return annotation or of `returns`; the caller gets it as a retry would. A failure
+        is recorded and goes on its way.
+        """
+        return function()
+
+
+STEP_LOGGER = "cascade_flow.step"

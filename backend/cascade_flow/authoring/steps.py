@@ -1,0 +1,162 @@
+"""A step: what its author declared, and what follows from it once every step of the workflow is known.
+
+A `Declaration` is checked by itself, where the step is declared; a `Step` is a declaration whose parameters have their
+sources. Neither calls the step's function.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from cascade_flow.authoring.durations import Duration, milliseconds
+from cascade_flow.authoring.parameters import INPUT, Names, Parameter, Source, bare_name, parameters_of, type_hints
+from cascade_flow.authoring.payloads import Payload, payload_of
+from cascade_flow.authoring.retry import Retry, policies, retryable
+from cascade_flow.errors import DefinitionError, InvalidIdError
+from cascade_flow.model.ids import check_step_id
+from cascade_flow.model.workflows import StepDefinition
+
+Function = Callable[..., Any]
+Reference = str | Function
+References = Reference | Sequence[Reference]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declaration:
+    """What `@workflow.step(...)` was told. Build it with `declare`."""
+
+    id: str
+    name: str
+    function: Function
+    after: tuple[Reference, ...]
+    export: bool
+    timeout_ms: int | None
+    retry: tuple[Retry, ...]
+    run_if_skipped: bool
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step that is ready to be run. Build it with `resolve`."""
+
+    declared: Declaration
+    parameters: tuple[Parameter, ...]
+    dependencies: tuple[str, ...]
+    output: Payload
+
+    @property
+    def id(self) -> str:
+        return self.declared.id
+
+    @property
+    def function(self) -> Function:
+        return self.declared.function
+
+    @cached_property
+    def definition(self) -> StepDefinition:
+        """The step without its code, as it is registered."""
+        return StepDefinition(
+            id=self.id,
+            name=self.declared.name,
+            dependencies=list(self.dependencies),
+            export_output=self.declared.export,
+            timeout_ms=self.declared.timeout_ms,
+            retry=[policy.tier() for policy in self.declared.retry],
+            skip_cascades=not self.declared.run_if_skipped,
+        )
+
+    def dump_output(self, value: object) -> str:
+        """What the step returned as JSON text. DefinitionError where it isn't what the step says it returns."""
+        return self.output.dump(value, f"what step {self.id!r} returned")
+
+    def retryable(self, error: BaseException, *, attempt_number: int) -> bool:
+        """Whether the step's retry policy goes on after this error of this attempt; not whether attempts are left."""
+        return retryable(self.declared.retry, attempt_number, error)
+
+
+def declare(
+    function: Function,
+    *,
+    id: str | None,
+    name: str | None,
+    after: References,
+    export: bool,
+    timeout: Duration | None,
+    retry: Retry | Sequence[Retry] | None,
+    run_if_skipped: bool,
+) -> Declaration:
+    """The declaration, checked as far as it can be by itself. DefinitionError for what can't be a step."""
+    if not inspect.isfunction(function):
+        raise DefinitionError(f"{function!r} is no function: declare a function written with def")
+    step_id = _checked_id(function.__name__ if id is None else id)
+    _check_kind(function)
+    for parameter in inspect.signature(function).parameters.values():
+        _check_parameter(parameter)
+    return Declaration(
+        id=step_id,
+        name=name or step_id.rpartition("/")[2],
+        function=function,
+        after=tuple(after) if isinstance(after, Sequence) and not isinstance(after, str) else (after,),
+        export=export,
+        timeout_ms=None if timeout is None else milliseconds(timeout, "timeout"),
+        retry=policies(retry),
+        run_if_skipped=run_if_skipped,
+    )
+
+
+def resolve(declared: Declaration, *, names: Names, input_type: Any) -> Step:
+    """The step with its parameters' sources, its dependencies and its output's type. DefinitionError for a mistake."""
+    parameters = parameters_of(declared.function, names=names, input_type=input_type)
+    returned = type_hints(declared.function).get("return", Any)
+    step = Step(
+        declared,
+        parameters,
+        _dependencies(parameters, [names.meant(reference) for reference in declared.after]),
+        payload_of(returned, f"its return type {returned}"),
+    )
+    _check_dependencies(step)
+    return step
+
+
+def _dependencies(parameters: Iterable[Parameter], after: Iterable[str]) -> tuple[str, ...]:
+    received = [parameter.step_id for parameter in parameters if parameter.step_id is not None]
+    return tuple(dict.fromkeys([*received, *after]))
+
+
+def _checked_id(step_id: str) -> str:
+    try:
+        check_step_id(step_id)
+    except InvalidIdError as error:
+        raise DefinitionError(f"{error} Give another with id=") from error
+    if bare_name(step_id) == INPUT:
+        raise DefinitionError("a step can't be called 'input', which is the workflow's input: rename it")
+    return step_id
+
+
+def _check_kind(function: Function) -> None:
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise DefinitionError("async functions are not supported: write a plain def (asyncio.run inside it will do)")
+    if inspect.isgeneratorfunction(function):
+        raise DefinitionError("a step can't yield: return the whole result, such as a list")
+
+
+def _check_parameter(parameter: inspect.Parameter) -> None:
+    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+        raise DefinitionError(f"parameter {str(parameter)!r} can't be filled: name each parameter after its step")
+    if parameter.kind is parameter.POSITIONAL_ONLY:
+        raise DefinitionError(f"parameter {parameter.name!r} is positional-only: leave out the '/' after it")
+
+
+def _check_dependencies(step: Step) -> None:
+    if step.id in step.dependencies:
+        raise DefinitionError("it depends on itself: rename the parameter, or take the step out of after=")
+    for parameter in step.parameters:
+        if step.declared.run_if_skipped and parameter.source is Source.STEP and not parameter.may_be_absent:
+            raise DefinitionError(
+                f"it runs even if {parameter.step_id!r} is skipped, but parameter {parameter.name!r} can't do without: "
+                f"give it a default, or the type {parameter.payload.type_name} | None"
+            )

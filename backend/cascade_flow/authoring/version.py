@@ -1,0 +1,38 @@
+"""The version id of a workflow: one hash of all that decides what a run of it does, the same on every machine.
+
+It covers the graph (ids, edges, retries, timeouts, exports), the input's schema and the source text of the steps
+themselves, decorators included; indentation, trailing blanks and paths don't count. It does not cover functions that a
+step calls: which commit those come from is what the version's git information says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Iterable
+from textwrap import dedent
+from typing import Any
+
+from cascade_flow.authoring.steps import Step
+
+
+def version_id(slug: str, steps: Iterable[Step], *, input_schema: Any, timeout_us: int) -> str:
+    """`sha256:` and the hash, in hex. Steps count in declared order, since that order decides on the branches."""
+    content = {
+        "slug": slug,
+        "input": input_schema,
+        "timeoutUs": timeout_us,
+        "steps": [{**step.definition.to_wire(), "source": source_text(step.function)} for step in steps],
+    }
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def source_text(function: Callable[..., Any]) -> str:
+    """The function's source without indentation and trailing blanks; its signature where no source can be read."""
+    try:
+        text = inspect.getsource(function)
+    except (OSError, TypeError):
+        return f"def {function.__name__}{inspect.signature(function)}"
+    return "\n".join(line.rstrip() for line in dedent(text).strip().splitlines())

@@ -1,0 +1,147 @@
+"""`Workflow`: what a user's module builds. It collects declarations; `definition` closes it and finds what is wrong."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar, overload
+
+from cascade_flow.authoring.definition import DEFAULT_TIMEOUT, Definition, Head, define, placed
+from cascade_flow.authoring.durations import Duration
+from cascade_flow.authoring.retry import Retry
+from cascade_flow.authoring.steps import Declaration, References, declare
+from cascade_flow.errors import DefinitionError
+from cascade_flow.model.workflows import GitInfo, WorkflowRegistration
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Workflow:
+    """A workflow: a graph of steps, which are plain functions.
+
+        orders = Workflow("orders", input=OrderInput)
+
+        @orders.step
+        def read(input: OrderInput) -> list[Row]: ...
+
+        @orders.step(export=True, timeout=30, retry=Retry(max_attempts=5))
+        def total(read: list[Row], ctx: StepContext) -> Decimal: ...
+
+    A parameter that is named like another step receives that step's output, and so depends on it; `input` receives
+    the run's input; a parameter annotated `StepContext` the context. Steps may be declared in any order.
+
+    `input` is the type of the input, usually a pydantic model; without it anything is taken. `timeout` is how long a
+    run may last (seconds or a timedelta, 7 days by default). Raises DefinitionError for a slug that is none.
+    """
+
+    def __init__(
+        self,
+        slug: str,
+        *,
+        name: str | None = None,
+        input: Any = None,
+        timeout: Duration = DEFAULT_TIMEOUT,
+    ) -> None:
+        location = sys._getframe(1).f_globals.get("__name__", "")
+        try:
+            self._head = Head.of(slug, name=name, location=location, input_type=input, timeout=timeout)
+        except DefinitionError as error:
+            raise placed(f"workflow {slug!r}", error) from error
+        self._declarations: dict[str, Declaration] = {}
+        self._definition: Definition | None = None
+
+    def __repr__(self) -> str:
+        return f"Workflow({self.slug!r}, {len(self._declarations)} steps)"
+
+    @property
+    def slug(self) -> str:
+        return self._head.slug
+
+    @property
+    def name(self) -> str:
+        return self._head.name
+
+    @overload
+    def step(self, function: F, /) -> F: ...
+
+    @overload
+    def step(
+        self,
+        function: None = None,
+        /,
+        *,
+        id: str | None = None,
+        name: str | None = None,
+        after: References = (),
+        export: bool = False,
+        timeout: Duration | None = None,
+        retry: Retry | Sequence[Retry] | None = None,
+        run_if_skipped: bool = False,
+    ) -> Callable[[F], F]: ...
+
+    def step(
+        self,
+        function: Callable[..., Any] | None = None,
+        /,
+        *,
+        id: str | None = None,
+        name: str | None = None,
+        after: References = (),
+        export: bool = False,
+        timeout: Duration | None = None,
+        retry: Retry | Sequence[Retry] | None = None,
+        run_if_skipped: bool = False,
+    ) -> Any:
+        """Declare the function below as a step; the function itself stays what it is.
+
+        `id` is the function's name unless given, and may have parts: `load/orders` is received by a parameter `orders`.
+        Where that could mean several steps, `Annotated[T, From("load/orders")]` decides. `after` names steps (ids or
+        functions) to wait for without receiving anything. `export` makes the output part of the run's output.
+        `timeout` is how long one attempt may take (seconds or a timedelta; none unless given). `retry` is a policy,
+        or several that are used up in turn; three attempts unless given. `run_if_skipped` runs the step even if
+        what it depends on was skipped: its parameters then get their defaults, or None.
+
+        Raises DefinitionError, naming the step and the cure, for what is wrong with the step by itself.
+        """
+
+        add = partial(
+            self._add,
+            id=id,
+            name=name,
+            after=after,
+            export=export,
+            timeout=timeout,
+            retry=retry,
+            run_if_skipped=run_if_skipped,
+        )
+        return add if function is None else add(function)
+
+    def definition(self) -> Definition:
+        """The workflow, complete and checked; nothing can be added to it from now on.
+
+        Raises DefinitionError: one message with every mistake, each with its step and the cure.
+        """
+        if self._definition is None:
+            self._definition = define(self._head, list(self._declarations.values()))
+        return self._definition
+
+    def registration(self, *, git: GitInfo | None = None) -> WorkflowRegistration:
+        """The workflow as it is registered; `git` says which commit its code is from. Raises DefinitionError."""
+        return self.definition().registration(git=git)
+
+    def _add(self, function: F, *, id: str | None, **options: Any) -> F:
+        place = f"workflow {self.slug!r}, step {id or getattr(function, '__name__', function)!r}"
+        try:
+            declared = declare(function, id=id, **options)
+            self._check_new(declared)
+        except DefinitionError as error:
+            raise placed(place, error) from error
+        self._declarations[declared.id] = declared
+        return function
+
+    def _check_new(self, declared: Declaration) -> None:
+        if self._definition is not None:
+            raise DefinitionError("the workflow was already complete: declare all steps where the workflow is declared")
+        if declared.id in self._declarations:
+            raise DefinitionError("a step with this id exists already: rename one, or give it another id=")

@@ -1,0 +1,86 @@
+"""A package's workflows are found in all its modules; what can't be imported or is declared twice is named."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from cascade_flow.authoring import discover
+from cascade_flow.errors import ConfigurationError, DefinitionError
+
+FLOW = """
+from cascade_flow.authoring import Workflow
+flow = Workflow({slug!r})
+@flow.step
+def work() -> int:
+    return 1
+"""
+
+
+class Package:
+    """A package named `shop` in a folder of its own, which grows module by module."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root / "shop"
+        self.root.mkdir()
+        self.write("__init__", "")
+
+    def write(self, module: str, text: str) -> None:
+        path = self.root.joinpath(*module.split(".")).with_suffix(".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text))
+
+    def flow(self, module: str, slug: str) -> None:
+        self.write(module, FLOW.format(slug=slug))
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Package]:
+    monkeypatch.syspath_prepend(tmp_path)
+    yield Package(tmp_path)
+    for name in [name for name in sys.modules if name.split(".")[0] == "shop"]:
+        del sys.modules[name]
+
+
+def test_workflows_of_all_modules_are_found_by_slug(shop: Package) -> None:
+    shop.flow("orders", "orders")
+    shop.flow("deep.bills", "bills")
+    shop.write("deep.__init__", "from shop.orders import flow")
+    shop.write("__main__", "raise SystemExit('not a module to import')")
+    assert list(discover("shop")) == ["bills", "orders"]
+
+
+def test_a_single_module_will_do(shop: Package) -> None:
+    shop.flow("orders", "orders")
+    assert list(discover("shop.orders")) == ["orders"]
+
+
+def test_two_workflows_with_one_slug_are_refused(shop: Package) -> None:
+    shop.flow("a", "orders")
+    shop.flow("b", "orders")
+    with pytest.raises(DefinitionError, match=r"'orders' is declared in shop\.a and again in shop\.b"):
+        discover("shop")
+
+
+def test_a_module_that_can_not_be_imported_is_named_with_the_cause(shop: Package) -> None:
+    shop.write("broken", "import no_such_thing")
+    with pytest.raises(ConfigurationError, match=r"'shop\.broken' can't be imported \(ModuleNotFoundError: No module"):
+        discover("shop")
+
+
+def test_a_package_that_is_not_there_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="'no_such_package' can't be imported"):
+        discover("no_such_package")
+
+
+def test_a_package_without_workflows_is_refused(shop: Package) -> None:
+    with pytest.raises(ConfigurationError, match="declares no workflow"):
+        discover("shop")
+
+
+def test_a_workflow_declared_wrongly_is_found(shop: Package) -> None:
+    shop.write("w", FLOW.format(slug="w") + "@flow.step\ndef other(wrok): ...\n")
+    with pytest.raises(DefinitionError, match="did you mean 'work'"):
+        discover("shop")
