@@ -34,11 +34,11 @@ Ancestors = tuple[int, ...]
 
 
 def safe_serialize(value: object) -> str:
-    """JSON text of any value; it never raises. Dates and decimals become text, sets and tuples lists, models objects."""
+    """JSON text of any value; never raises. Dates and decimals become text, sets and tuples lists, models objects."""
     return json.dumps(_readable(value, ()), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _readable(value: object, inside: Ancestors) -> Any:
+def _readable(value: Any, inside: Ancestors) -> Any:
     if value is None or type(value) is bool:
         return value
     if id(value) in inside:
@@ -153,8 +153,7 @@ _CONVERSIONS: tuple[tuple[type | tuple[type, ...], Conversion], ...] = (
 )
 
 
-@lru_cache(maxsize=512)
-def _conversion_of(kind: type) -> Conversion:
+def _found_conversion(kind: type) -> Conversion:
     for kinds, convert in _CONVERSIONS:
         if issubclass(kind, kinds):
             return convert
@@ -163,16 +162,22 @@ def _conversion_of(kind: type) -> Conversion:
     return _listable if hasattr(kind, "tolist") else _other
 
 
+_conversion_of: Callable[[type], Conversion] = lru_cache(maxsize=512)(_found_conversion)
+
+
 def _placeholder(value: object) -> str:
-    if callable(value):
-        return f"[function: {getattr(value, '__qualname__', _name(value))}]"
-    if type(value).__repr__ is object.__repr__:
-        return f"[{_name(value)}]"
     try:
-        shown = repr(value)
+        return well_formed(f"[{_described(value)}]")
     except Exception:  # noqa: BLE001  the code of the value's own class ran
         return f"[{_name(value)}]"
-    return well_formed(f"[{_name(value)}: {shown[:LONGEST_REPR]}]")
+
+
+def _described(value: object) -> str:
+    if callable(value):
+        return f"function: {getattr(value, '__qualname__', _name(value))}"
+    if type(value).__repr__ is object.__repr__:
+        return _name(value)
+    return f"{_name(value)}: {repr(value)[:LONGEST_REPR]}"
 
 
 def _name(value: object) -> str:

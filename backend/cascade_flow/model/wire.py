@@ -8,12 +8,13 @@ belongs here.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, PlainValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, JsonValue
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, core_schema
 
 LARGEST_WHOLE = 2**53 - 1
 """The largest whole number that every JSON reader holds exactly."""
@@ -43,7 +44,7 @@ def _whole(value: object) -> object:
 def _finite(value: object) -> object:
     if type(value) is float and math.isfinite(value):
         return value
-    if type(value) is int and abs(value) <= 10**308:
+    if type(value) is int and abs(value) <= sys.float_info.max:
         return value
     raise PydanticCustomError("finite_number", "Input should be a finite number")
 
@@ -78,7 +79,10 @@ def _storable_object(value: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
 Text = Annotated[str, AfterValidator(well_formed)]
 JsonObject = Annotated[dict[str, JsonValue], AfterValidator(_storable_object)]
 
-Number = Annotated[int, PlainValidator(_finite, json_schema_input_type=float)]
+_NUMBER_SCHEMA = core_schema.no_info_plain_validator_function(
+    _finite, json_schema_input_schema=core_schema.float_schema()
+)
+Number = Annotated[int, GetPydanticSchema(lambda _source, _handler: _NUMBER_SCHEMA)]
 """A number without limits. This project writes integers; a foreign event may carry a fraction, which is kept."""
 
 Whole = Annotated[int, BeforeValidator(_whole), Field(ge=-LARGEST_WHOLE, le=LARGEST_WHOLE)]
