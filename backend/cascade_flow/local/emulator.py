@@ -1,0 +1,187 @@
+"""The AWS emulator as a process: installed once into an environment of its own, started, waited for, ended.
+
+It is found and ended by its process group, once its command line was seen to be ours: a pid alone may be anybody's
+by now. Nothing here knows templates or functions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from importlib import resources
+from pathlib import Path
+
+from cascade_flow.clock import now_us, pause_us
+from cascade_flow.errors import BackendUnavailableError, ConfigurationError
+from cascade_flow.local.state import ACCESS_KEY, REGION, SECRET_KEY, LocalStack
+from cascade_flow.local.tools import run, uv
+
+_START_PATIENCE_US = 30_000_000
+_STOP_PATIENCE_US = 5_000_000
+_GLANCE_US = 50_000
+_FILES = resources.files("cascade_flow.local")
+
+
+def environment(home: Path) -> Path:
+    """Where the emulator is installed, for this interpreter and this lock file."""
+    lock = _FILES.joinpath("emulator.txt").read_bytes()
+    return home / f"emulator-{hashlib.sha256(lock + sys.version.encode()).hexdigest()[:12]}"
+
+
+def python(home: Path) -> Path:
+    """The interpreter that runs the emulator, and so every function of the local stack."""
+    return environment(home) / "bin" / "python"
+
+
+def is_installed(home: Path) -> bool:
+    return (environment(home) / "complete").exists()
+
+
+def install(home: Path) -> None:
+    """Install the emulator. ConfigurationError, saying why, where that fails.
+
+    Compiled, since its functions' processes start by the dozen and may not be allowed to write bytecode.
+    """
+    place = environment(home)
+    shutil.rmtree(place, ignore_errors=True)
+    run([uv(), "venv", "--quiet", "--python", sys.executable, str(place)], "make the emulator's environment")
+    with resources.as_file(_FILES.joinpath("emulator.txt")) as lock:
+        command = [uv(), "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python(home))]
+        run([*command, "--requirement", str(lock)], "install the emulator")
+    (place / "complete").touch()
+
+
+def start(home: Path, *, port: int, stack_name: str, reaper: str, sweep_ms: int) -> LocalStack:
+    """Start the emulator, detached, and return at once. ConfigurationError where the port is taken."""
+    if _is_taken(port):
+        raise ConfigurationError(
+            f"Port {port} is taken by another program. Stop that, or choose another port: cascade up --port {port + 1}"
+        )
+    scratch = home / "tmp"
+    scratch.mkdir(parents=True, exist_ok=True)
+    with resources.as_file(_FILES.joinpath("boot.py")) as boot, log_path(home).open("wb") as log:
+        process = subprocess.Popen(
+            [str(python(home)), "-I", str(boot), str(port), reaper, str(sweep_ms)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=home,
+            env=_clean_environment(port, scratch),
+            start_new_session=True,
+        )
+    return LocalStack(pid=process.pid, port=port, stack_name=stack_name)
+
+
+def wait_until_ready(home: Path, stack: LocalStack) -> None:
+    """Return once the emulator answers. BackendUnavailableError, with its last words, where it ends or is too slow."""
+    deadline_us = now_us() + _START_PATIENCE_US
+    while not _is_ready(stack):
+        if not is_running(stack) or now_us() > deadline_us:
+            stop(stack)
+            said = _last_line(log_path(home))
+            raise BackendUnavailableError(f"The emulator did not start: {said} The whole story: {log_path(home)}")
+        pause_us(_GLANCE_US)
+
+
+def log_path(home: Path) -> Path:
+    """What the emulator says, and what the functions print."""
+    return home / "emulator.log"
+
+
+def answers(stack: LocalStack) -> bool:
+    """Whether the emulator of this stack runs and is ready."""
+    return is_running(stack) and _is_ready(stack)
+
+
+def is_running(stack: LocalStack) -> bool:
+    """Whether the stack's process is there, and is an emulator of ours."""
+    command = ["ps", "-o", "command=", "-p", str(stack.pid)]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return "boot.py" in listed and str(stack.port) in listed.split()
+
+
+def stop(stack: LocalStack) -> None:
+    """End the emulator and every function's process, and return when none is left. Idempotent."""
+    if not is_running(stack):
+        return
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        deadline_us = now_us() + _STOP_PATIENCE_US
+        while _signal_group(stack.pid, sign) and now_us() < deadline_us:
+            pause_us(_GLANCE_US)
+
+
+def clear(stack: LocalStack) -> None:
+    """Make the emulator forget all that it holds."""
+    request = urllib.request.Request(f"{stack.endpoint_url}/_ministack/reset", data=b"", method="POST")
+    with urllib.request.urlopen(request, timeout=30):
+        return
+
+
+def _is_ready(stack: LocalStack) -> bool:
+    try:
+        with urllib.request.urlopen(f"{stack.endpoint_url}/_ministack/ready", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _signal_group(pid: int, sign: signal.Signals) -> bool:
+    """Send it; False once nobody is left to receive it."""
+    try:
+        os.killpg(pid, sign)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        # What macOS says of a group that holds only processes which have ended.
+        return False
+    _collect(pid)
+    return True
+
+
+def _collect(pid: int) -> None:
+    """Where this very process had started it, an ended one stays listed until its exit is taken note of."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def _clean_environment(port: int, scratch: Path) -> dict[str, str]:
+    """All that the emulator, and so each function, sees of this machine: none of the user's own variables."""
+    return {
+        "PATH": os.defpath,
+        "HOME": str(scratch),
+        "TMPDIR": str(scratch),
+        "LANG": "C.UTF-8",
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1",
+        "MINISTACK_HOST": "127.0.0.1",
+        "MINISTACK_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AUTH": "true",
+        "IOT_MTLS_ENABLED": "false",
+        "SFTP_ENABLED": "0",
+    }
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing."
