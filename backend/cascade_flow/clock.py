@@ -1,7 +1,7 @@
 """The only reader of time: every instant is asked for here, in integer microseconds since the Unix epoch.
 
 Tests replace the clock with `use(SteppingClock(...))`, for all threads of the process. Bottom floor: the standard
-library only; nothing here sleeps, formats or knows a time zone.
+library only; nothing here formats or knows a time zone.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 
 class Clock(Protocol):
@@ -19,12 +19,18 @@ class Clock(Protocol):
     def now_us(self) -> int:
         """The time now, in microseconds since the Unix epoch."""
 
+    def pause_us(self, us: int) -> Any:
+        """Let this much time pass."""
+
 
 class SystemClock:
     """The machine's own time."""
 
     def now_us(self) -> int:
         return time.time_ns() // 1_000
+
+    def pause_us(self, us: int) -> None:
+        time.sleep(us / 1_000_000)
 
 
 class SteppingClock:
@@ -46,6 +52,8 @@ class SteppingClock:
             self._now_us += us
             return self._now_us
 
+    pause_us = advance
+
 
 ClockT = TypeVar("ClockT", bound=Clock)
 
@@ -55,6 +63,11 @@ _clock: Clock = SystemClock()
 def now_us() -> int:
     """The time now, in microseconds since the Unix epoch."""
     return _clock.now_us()
+
+
+def pause_us(us: int) -> None:
+    """Let this many microseconds pass: only for the back-off between two tries of a request."""
+    _clock.pause_us(us)
 
 
 @contextmanager

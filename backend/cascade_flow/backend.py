@@ -1,0 +1,335 @@
+"""`Backend`, the contract: every operation in one place, each delegating to its use case in `operations`.
+
+The names and signatures are the specification's (`shared/spec/backend.pyi`); nothing is decided here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cascade_flow.dynamodb import schema
+from cascade_flow.dynamodb.ledger import Ledger
+from cascade_flow.dynamodb.table import Table, open_client
+from cascade_flow.engine.commands import Complete, Fail, FailureReason, KeepCheckpoint, SkipStep
+from cascade_flow.engine.state import Timing
+from cascade_flow.errors import CascadeFlowError
+from cascade_flow.model.events import Event, LogEntry, ResourceSnapshot, ResourceUsage, StepError, StepEvent
+from cascade_flow.model.states import (
+    Checkpoint,
+    Claim,
+    FailedStep,
+    RunPage,
+    RunState,
+    StepRecord,
+    StepRef,
+    SubmittedRun,
+)
+from cascade_flow.model.workflows import (
+    RunSubmission,
+    StepDefinition,
+    WorkflowMetadata,
+    WorkflowRegistration,
+    WorkflowVersion,
+)
+from cascade_flow.operations.history import Histories
+from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.logs import Logs
+from cascade_flow.operations.payloads import Payloads
+from cascade_flow.operations.queue import Queue as DueQueue
+from cascade_flow.operations.registry import Registry
+from cascade_flow.operations.reports import Reports
+from cascade_flow.operations.runs import Runs
+from cascade_flow.operations.steps import Slot
+from cascade_flow.operations.views import Views
+from cascade_flow.serialization import safe_serialize
+from cascade_flow.wake import NoQueue, Queue
+
+_log = logging.getLogger(__name__)
+
+
+class Backend:
+    """The operations of the specification. Times are microseconds since the epoch, durations carry their unit.
+
+    Every error is a CascadeFlowError; no driver's error leaves this class.
+    """
+
+    def __init__(self, kit: Kit) -> None:
+        self.kit = kit
+        self._registry = kit.registry
+        self._runs = Runs(kit)
+        self._reports = Reports(kit)
+        self._queue = DueQueue(kit)
+        self._logs = Logs(kit)
+        self._views = Views(kit, Histories(kit))
+
+    # -- lifecycle ------------------------------------------------------------------------------------------------
+
+    def initialize(self) -> None:
+        """Create the table where it is missing (local and tests: in the cloud the template owns it). Idempotent."""
+        schema.create_table(self.kit.ledger.table.client, self.kit.ledger.table.name)
+
+    def backend_ready(self) -> bool:
+        """Whether the table can be used; where not, the reason is in the log."""
+        try:
+            self._registry.metadata("cascade-flow")
+        except CascadeFlowError as error:
+            _log.warning("the backend is not ready: %s", error)
+            return False
+        return True
+
+    def close(self) -> None:
+        """Let go of connections. Idempotent."""
+        self.kit.ledger.table.client.close()
+
+    # -- registry -------------------------------------------------------------------------------------------------
+
+    def register_workflow(self, registration: WorkflowRegistration) -> None:
+        """Make a workflow known, and its version where that is new. Raises GraphInvalidError, InvalidIdError."""
+        self._registry.register(registration)
+
+    def get_workflow_metadata(self, slug: str) -> WorkflowMetadata | None:
+        """What is known of a workflow but its steps; None where it is unknown."""
+        return self._registry.metadata(slug)
+
+    def list_workflow_metadata(self) -> list[WorkflowMetadata]:
+        """All registered workflows, by slug: one query."""
+        return self._registry.all_metadata()
+
+    def get_workflow_steps(self, slug: str) -> list[StepDefinition]:
+        """The steps of the current version; [] where the workflow is unknown."""
+        return self._registry.steps(slug)
+
+    def create_workflow_version(self, version: WorkflowVersion) -> None:
+        """Store a version; one whose id is known stays as it is."""
+        self._registry.create_version(version)
+
+    def get_workflow_version(self, workflow_slug: str, version_id: str) -> WorkflowVersion | None:
+        """A version by its id, numbered by age."""
+        return self._registry.version(workflow_slug, version_id)
+
+    def get_current_workflow_version(self, workflow_slug: str) -> WorkflowVersion | None:
+        """The version that new runs get."""
+        return self._registry.current_version(workflow_slug)
+
+    def list_workflow_versions(self, workflow_slug: str, *, limit: int | None = None) -> list[WorkflowVersion]:
+        """Oldest first; number 1 is the oldest."""
+        return self._registry.versions(workflow_slug, limit=limit)
+
+    # -- runs -----------------------------------------------------------------------------------------------------
+
+    def submit_run(self, submission: RunSubmission) -> SubmittedRun:
+        """Make a run and start it when it is due; one idempotency key makes one run.
+
+        Raises WorkflowNotFoundError, InputInvalidError, InvalidIdError, IdempotencyConflictError, ConflictError (the
+        run id is taken), PayloadTooLargeError.
+        """
+        return self._runs.submit(submission)
+
+    def run_exists(self, workflow_slug: str, run_id: str) -> bool:
+        """Whether this workflow has this run."""
+        return self._views.exists(workflow_slug, run_id)
+
+    def get_run(self, run_id: str) -> RunState | None:
+        """Where a run stands: one request, whatever its history."""
+        return self._runs.get(run_id)
+
+    def list_runs(
+        self,
+        *,
+        workflow_slug: str | None = None,
+        status: Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> RunPage:
+        """Runs, newest first; status matches any of those named, tags all of them; `total` counts all that match."""
+        return self._runs.page(workflow_slug=workflow_slug, status=status, tags=tags, limit=limit, offset=offset)
+
+    def list_run_ids(self, workflow_slug: str) -> list[str]:
+        """The ids of a workflow's runs, newest first."""
+        return self._runs.ids(workflow_slug)
+
+    def cancel_run(self, run_id: str, reason: str | None = None) -> None:
+        """Stop a run; once this returned, nothing of it can be claimed.
+
+        Raises RunNotFoundError, RunNotCancellableError.
+        """
+        self._runs.cancel(run_id, reason)
+
+    # -- step reports (runs that the engine drives: their consequences are in the same commit) ----------------------
+
+    def save_step_heartbeat(
+        self,
+        workflow_slug: str,
+        run_id: str,
+        step_id: str,
+        worker_id: str,
+        attempt_number: int,
+        *,
+        slot_index: int | None = None,
+        worker_concurrency: int | None = None,
+        resource_snapshot: ResourceSnapshot | None = None,
+    ) -> None:
+        """Prolong the lease of an attempt. Raises StaleAttemptError where this worker holds it no more."""
+        self._reports.heartbeat(workflow_slug, run_id, step_id, worker_id, attempt_number, snapshot=resource_snapshot)
+
+    def save_step_complete(
+        self,
+        workflow_slug: str,
+        run_id: str,
+        step_id: str,
+        output: Any,
+        *,
+        duration_us: int,
+        attempt_number: int,
+        logs: Sequence[LogEntry] = (),
+        export_output: bool = False,
+        resource_usage: ResourceUsage | None = None,
+    ) -> None:
+        """Report that an attempt completed. Raises StaleAttemptError, PayloadTooLargeError."""
+        command = Complete(safe_serialize(output), duration_us, resource_usage)
+        self._reports.report(workflow_slug, run_id, step_id, attempt_number, command, logs=logs)
+
+    def save_step_failed(
+        self,
+        workflow_slug: str,
+        run_id: str,
+        step_id: str,
+        error: StepError,
+        *,
+        duration_us: int,
+        attempt_number: int,
+        terminal: bool,
+        failure_reason: FailureReason,
+        next_retry_at_us: int | None = None,
+        resource_usage: ResourceUsage | None = None,
+    ) -> None:
+        """Report that an attempt failed; the step's policy decides on a retry unless it is terminal."""
+        command = Fail(error, failure_reason, duration_us, not terminal, self.kit.chance(), resource_usage)
+        self._reports.report(workflow_slug, run_id, step_id, attempt_number, command)
+
+    def save_step_skipped(
+        self,
+        workflow_slug: str,
+        run_id: str,
+        step_id: str,
+        *,
+        skip_type: str,
+        reason: str,
+        duration_us: int,
+        attempt_number: int,
+        metadata: Mapping[str, Any] | None = None,
+        cascaded_from: str | None = None,
+    ) -> None:
+        """Report that a running step has nothing to do; what depends on it is skipped in cascade by the engine."""
+        command = SkipStep(reason, duration_us, metadata)
+        self._reports.report(workflow_slug, run_id, step_id, attempt_number, command)
+
+    def save_step_checkpoint(self, workflow_slug: str, run_id: str, step_id: str, checkpoint: Checkpoint) -> None:
+        """Store a part of a running step's work. Raises StaleAttemptError."""
+        command = KeepCheckpoint(
+            checkpoint.name,
+            checkpoint.sequence_number,
+            checkpoint.data,
+            label=checkpoint.label,
+            parent=checkpoint.parent_checkpoint,
+        )
+        self._reports.report(workflow_slug, run_id, step_id, checkpoint.attempt_number, command)
+
+    def save_step_checkpoint_failed(
+        self,
+        workflow_slug: str,
+        run_id: str,
+        step_id: str,
+        *,
+        name: str,
+        sequence_number: int,
+        attempt_number: int,
+        error: StepError,
+    ) -> None:
+        """Record that a part of a running step's work failed. Raises StaleAttemptError."""
+        command = KeepCheckpoint(name, sequence_number, error=error)
+        self._reports.report(workflow_slug, run_id, step_id, attempt_number, command)
+
+    def save_step_logs(self, workflow_slug: str, run_id: str, step_id: str, logs: Sequence[LogEntry]) -> None:
+        """Store log lines, so that a running step can be followed. Raises RunNotFoundError."""
+        self._reports.logs(workflow_slug, run_id, step_id, logs)
+
+    def load_step_logs(
+        self, workflow_slug: str, run_id: str, step_id: str, attempt_number: int | None = None
+    ) -> list[LogEntry] | None:
+        """A step's log lines, in order; None where there is no such run."""
+        return self._logs.load(run_id, step_id, attempt_number)
+
+    # -- events ---------------------------------------------------------------------------------------------------
+
+    def load_events(
+        self,
+        workflow_slug: str,
+        run_id: str,
+        *,
+        category: str | None = None,
+        step_id: str | None = None,
+        types: Sequence[str] | None = None,
+    ) -> list[Event]:
+        """A run's events, in order; log lines are read only where the filter admits LogEntry."""
+        return self._views.events(run_id, category=category, step_id=step_id, types=types)
+
+    def load_step_events_for_projection(self, workflow_slug: str, run_id: str) -> dict[str, list[StepEvent]]:
+        """The step events by step, without LogEntry, StepHeartbeat and StepRetrying."""
+        return self._views.step_events(run_id)
+
+    def load_run(self, workflow_slug: str, run_id: str) -> list[StepRecord]:
+        """The smaller view of a run's steps."""
+        return self._views.records(run_id)
+
+    def get_failed_steps(self, workflow_slug: str, run_id: str) -> list[FailedStep]:
+        """The steps that failed for good, with their errors."""
+        return self._views.failed_steps(workflow_slug, run_id)
+
+    # -- the queue ------------------------------------------------------------------------------------------------
+
+    def list_scheduled_steps(
+        self, *, available_before_us: int | None = None, workflow_slug: str | None = None, limit: int | None = None
+    ) -> list[StepRef]:
+        """Scheduled steps that are due, higher priority first, then the longest waiting; costs what is live."""
+        return self._queue.scheduled(available_before_us=available_before_us, workflow_slug=workflow_slug, limit=limit)
+
+    def is_step_claimable(self, workflow_slug: str, run_id: str, step_id: str) -> bool:
+        """Whether a step is scheduled and due."""
+        return self._views.claimable(run_id, step_id)
+
+    def claim_scheduled_step(
+        self,
+        workflow_slug: str,
+        run_id: str,
+        step_id: str,
+        worker_id: str,
+        *,
+        dependencies: Sequence[str] = (),
+        slot_index: int | None = None,
+        worker_concurrency: int | None = None,
+    ) -> Claim | None:
+        """Take a scheduled attempt; of all who try exactly one gets it, the rest get None."""
+        return self._reports.claim(run_id, step_id, worker_id, slot=Slot(slot_index, worker_concurrency))
+
+    def reclaim_stale_steps(self, stale_threshold_us: int, reclaimed_by: str) -> list[StepRef]:
+        """Take running steps away from workers that were silent for longer, each once; they are scheduled again."""
+        return self._queue.reclaim(stale_threshold_us, reclaimed_by)
+
+
+class DynamoDBBackend(Backend):
+    """The backend on one DynamoDB table. Endpoint, region and credentials: the client's, else boto3's usual ones."""
+
+    def __init__(
+        self,
+        table_name: str = "cascade-flow",
+        *,
+        client: Any = None,
+        queue: Queue | None = None,
+        timing: Timing | None = None,
+    ) -> None:
+        table = Table(client or open_client(), table_name)
+        super().__init__(Kit(Ledger(table), Registry(table), Payloads(table), queue or NoQueue(), timing or Timing()))

@@ -1,0 +1,104 @@
+"""Events as bytes: deflate with a preset dictionary over their wire JSON (protocol.md §3).
+
+A *record* is an event's wire form without what its partition knows already. The first byte of an encoded tail, commit
+or log chunk names the dictionary that it was written with, for ever: a new dictionary gets a new number.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from cascade_flow.model.events import Event, dump_event
+
+Record = Mapping[str, Any]
+REFERENCE = "$ref"
+
+_CODEC = b"\x01"
+_KNOWN = ("eventId", "runId", "workflowSlug", "category")
+_TEXTS = ("output", "input", "data")
+_DICTIONARY = (
+    b'"errorFingerprints":{"nameHash":"","messageHash":"","stackExactHash":"","stackNormalizedHash":"",'
+    b'"stackPortableHash":""},"validationErrors":[{"path":"","message":""}]'
+    b'"type":"StepCheckpoint","name":"","sequenceNumber":0,"data":"","parentCheckpoint":{"$ref":"P#'
+    b'"type":"StepSkipped","skipType":"primary","cascade","reason":"skipped because  was skipped","cascadedFrom":"'
+    b'"type":"StepReclaimed","originalWorkerId":"","reclaimedBy":"reaper","lastHeartbeatUs":17,"staleThresholdUs":60000000,'
+    b'"staleDurationUs":"type":"WorkflowInputValidation","workflowAttemptNumber":1,"hasSchema":true,"success":true},'
+    b'"type":"WorkflowStarted","versionId":"sha256:","hasInputSchema":true,"hasInput":true}'
+    b'"type":"WorkflowCompleted","WorkflowFailed","totalSteps":"completedSteps":,"failedStep":"","step-failed"'
+    b'"type":"RunSubmitted","availableAtUs":17,"priority":0,"input":"{\\"","timeoutUs":,"idempotencyKey":"","metadata":{"","tags":[""'
+    b'"type":"StepFailed","error":{"message":"","stack":"Traceback (most recent call last):\\n  File \\"/var/task/'
+    b'\\", line 1, in ","name":"ValueError"},"terminal":false,"nextRetryAtUs":17,"failureReason":"execution-error",'
+    b'"exhausted-retries","timeout","worker-crash","policyIndex":0,"attemptInPolicy":1,'
+    b'{"type":"StepRetrying","nextAttempt":2,"maxRetries":2,"totalPolicies":1,"reason":"retry","retryDelayMs":1000,'
+    b'{"timestampUs":17,"type":"StepHeartbeat","resourceSnapshot":{"memoryBytes":,"cpuTimeUs":'
+    b'[{"timestampUs":17,"type":"StepScheduled","stepId":"","availableAtUs":17,"reason":"initial","attemptNumber":1,"priority":0},'
+    b'{"timestampUs":1,"type":"StepStarted","stepId":"","workerId":"worker-","dependencies":[""],"attemptNumber":1,"slotIndex":0,'
+    b'"workerConcurrency":1},{"timestampUs":1,"type":"StepCompleted","stepId":"","output":"{\\"\\":\\"\\",\\"true,false,null'
+    b'","durationUs":1,"attemptNumber":1,"exportOutput":false,"resourceUsage":{"peakMemoryBytes":100000000,"cpuTimeUserUs":1,'
+    b'"cpuTimeSystemUs":1,"cpuTimeTotalUs":1,"voluntaryContextSwitches":0,"involuntaryContextSwitches":0}},'
+    b'{"timestampUs":1,"type":"StepScheduled","stepId":"","availableAtUs":0,"reason":"dependency-satisfied","attemptNumber":1},'
+)
+
+
+def to_record(event: Event, references: Mapping[str, str]) -> Record:
+    """An event as a record; a text that was put aside (its key in `references`) is replaced by a reference."""
+    record = {name: value for name, value in dump_event(event).items() if name not in _KNOWN}
+    for name in _TEXTS:
+        if (key := references.get(record.get(name) or "")) is not None:
+            record[name] = {REFERENCE: key}
+    return record
+
+
+def to_wire(record: Record, *, workflow_slug: str, run_id: str) -> dict[str, Any]:
+    """The full wire form of a record of this run."""
+    category = "step" if "stepId" in record else "workflow"
+    known = {"eventId": str(record["timestampUs"]), "category": category}
+    return {**known, "workflowSlug": workflow_slug, "runId": run_id, **record}
+
+
+def references_of(record: Record) -> dict[str, str]:
+    """The texts of a record that were put aside: field → sort key of the payload."""
+    found = {name: record.get(name) for name in _TEXTS}
+    return {name: value[REFERENCE] for name, value in found.items() if isinstance(value, Mapping)}
+
+
+def encode(records: Sequence[Record]) -> bytes:
+    """Records as bytes; their times are written as differences, which pack better."""
+    return _CODEC + deflate(json.dumps(list(_as_steps(records)), separators=(",", ":"), ensure_ascii=False))
+
+
+def decode(data: bytes) -> tuple[Record, ...]:
+    """The records that `encode` was given."""
+    return tuple(_as_times(json.loads(inflate(data[1:])))) if data else ()
+
+
+def deflate(text: str) -> bytes:
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zdict=_DICTIONARY)
+    return packer.compress(text.encode()) + packer.flush()
+
+
+def inflate(data: bytes) -> str:
+    unpacker = zlib.decompressobj(-15, zdict=_DICTIONARY)
+    return (unpacker.decompress(data) + unpacker.flush()).decode()
+
+
+def _as_steps(records: Iterable[Record]) -> Iterable[Record]:
+    before = 0
+    for record in records:
+        time = cast(int, record["timestampUs"])
+        yield _shifted(record, timestampUs=-before, availableAtUs=-time)
+        before = time
+
+
+def _as_times(records: Iterable[Record]) -> Iterable[Record]:
+    before = 0
+    for record in records:
+        before += record["timestampUs"]
+        yield _shifted({**record, "timestampUs": before}, availableAtUs=before)
+
+
+def _shifted(record: Record, **by: int) -> Record:
+    return {**record, **{name: record[name] + shift for name, shift in by.items() if name in record}}

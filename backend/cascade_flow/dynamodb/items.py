@@ -1,0 +1,193 @@
+"""Model ↔ item: how a branch, a run, a commit, a version lie in the table.
+
+Attribute names are short because every byte of a branch is rewritten with every step. Values are strings, whole
+numbers and bytes; absent values have no attribute.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.codec import Record, decode, deflate, encode, inflate
+from cascade_flow.engine.state import ENDED, Branch, Owed, Run, Stop
+from cascade_flow.model.events import ResourceSnapshot, StepError
+
+Item = dict[str, str | int | bytes]
+LogLine = tuple[int, str, str]
+"""Time (µs), stream, message."""
+ITEM_UNIT = 1024
+"""What one write unit holds, in bytes."""
+
+
+class _Field(NamedTuple):
+    attribute: str
+    name: str
+    pack: Callable[[Any], str | int | bytes] = lambda value: value
+    unpack: Callable[[Any], Any] = lambda value: value
+
+
+def _pack_json(value: Any) -> bytes:
+    return deflate(json.dumps(value, separators=(",", ":")))
+
+
+def _unpack_json(data: bytes) -> Any:
+    return json.loads(inflate(data))
+
+
+def pack_stop(stop: Stop) -> bytes:
+    error = stop.error and stop.error.to_wire()
+    return _pack_json([stop.kind, stop.run_attempt, stop.step, error, stop.reason])
+
+
+def _unpack_stop(data: bytes) -> Stop:
+    kind, run_attempt, step, error, reason = _unpack_json(data)
+    return Stop(kind, run_attempt, step, error and StepError.model_validate(error), reason)
+
+
+_TAIL = _Field("e", "tail", encode, decode)
+_BRANCH = (
+    _Field("st", "status"),
+    _Field("s", "step"),
+    _Field("a", "attempt"),
+    _Field("ra", "run_attempt"),
+    _Field("sq", "seq"),
+    _Field("av", "available_at_us"),
+    _Field("ts", "started_at_us"),
+    _Field("w", "worker"),
+    _Field("le", "lease_us"),
+    _Field("hb", "heartbeat_us"),
+    _Field(
+        "hr", "snapshot", lambda s: _pack_json(s.to_wire()), lambda d: ResourceSnapshot.model_validate(_unpack_json(d))
+    ),
+    _Field("sl", "slot_index"),
+    _Field("wc", "worker_concurrency"),
+    _Field("pr", "priority"),
+    _Field("h", "halt"),
+    _Field("ow", "owed", lambda o: json.dumps([o.made, *o.steps]), lambda t: _owed(json.loads(t))),
+    _Field("n", "arrived"),
+    _Field("sp", "skipped", lambda s: json.dumps(dict(s)), json.loads),
+    _Field("la", "last_us"),
+    _Field("og", "origin_us"),
+    _TAIL,
+)
+_RUN = (
+    _Field("st", "status"),
+    _Field("wf", "workflow_slug"),
+    _Field("v", "version_id"),
+    _Field("dr", "driver"),
+    _Field("ra", "run_attempt"),
+    _Field("sq", "seq"),
+    _Field(keys.RUNS_TIME, "created_us"),
+    _Field("av", "available_at_us"),
+    _Field("dl", "deadline_us"),
+    _Field("ts", "started_at_us"),
+    _Field("te", "completed_at_us"),
+    _Field("pr", "priority"),
+    _Field(
+        "tags", "tags", lambda tags: json.dumps(list(tags), ensure_ascii=False), lambda text: tuple(json.loads(text))
+    ),
+    _Field("stop", "stop", pack_stop, _unpack_stop),
+    _Field("ow", "owed"),
+    _Field("la", "last_us"),
+    _Field(keys.EXPIRY, "expires_s"),
+    _TAIL,
+)
+
+
+def branch_item(run_id: str, branch: Branch, *, expires_s: int) -> Item:
+    """A branch as it lies in the table; in the due index for as long as it has a time there."""
+    due: Item = {} if branch.due_us is None else {keys.DUE_SHARD: keys.due(run_id), keys.DUE_TIME: branch.due_us}
+    return {**_key(keys.branch(run_id, branch.name)), **_pack(_BRANCH, branch), **due, keys.EXPIRY: expires_s}
+
+
+def to_branch(item: Item) -> Branch:
+    """Also of an item that holds a part of the attributes only."""
+    name = keys.branch_of(str(item[keys.SORT]))
+    return Branch(**{"name": name, "status": "open", "step": name, **_unpack(_BRANCH, item), **_due(item)})
+
+
+def run_item(run: Run) -> Item:
+    """A run as it lies in the table: in the due index until it has ended, then among the done, and in `runs` always."""
+    shard = keys.done(run.run_id) if run.status in ENDED else keys.due(run.run_id)
+    due: Item = {} if run.due_us is None else {keys.DUE_SHARD: shard, keys.DUE_TIME: run.due_us}
+    listed: Item = {keys.RUNS_SHARD: keys.runs(run.workflow_slug, run.run_id)}
+    return {**_key(keys.run(run.run_id)), **_pack(_RUN, run), **due, **listed}
+
+
+def to_run(item: Item) -> Run:
+    return Run(**{"run_id": keys.run_of(str(item[keys.PARTITION])), **_unpack(_RUN, item), **_due(item)})
+
+
+def commit_item(run_id: str, records: Sequence[Record], *, expires_s: int) -> Item:
+    """Events that entered the log together, under the time of the first."""
+    return {**_key(keys.commit(run_id, records[0]["timestampUs"])), "e": encode(records), keys.EXPIRY: expires_s}
+
+
+def log_item(run_id: str, step_id: str, attempt: int, lines: Sequence[LogLine], *, expires_s: int) -> Item:
+    """A chunk of one attempt's log lines, under the time of the first."""
+    key = keys.log_chunk(run_id, step_id, attempt, lines[0][0])
+    return {**_key(key), "l": _pack_json([list(line) for line in lines]), keys.EXPIRY: expires_s}
+
+
+def to_log_lines(item: Item) -> tuple[str, int, list[LogLine]]:
+    """The step and attempt that a chunk belongs to, and its lines."""
+    step_id, attempt, _ = str(item[keys.SORT]).removeprefix("L#").rsplit("#", 2)
+    return step_id, int(attempt), [(time, stream, message) for time, stream, message in _unpack_json(_bytes(item, "l"))]
+
+
+def payload_item(key: keys.Key, packed: bytes, *, expires_s: int) -> Item:
+    return {**_key(key), "p": packed, keys.EXPIRY: expires_s}
+
+
+def to_payload(item: Item) -> str:
+    return inflate(_bytes(item, "p"))
+
+
+def to_records(item: Item) -> tuple[Record, ...]:
+    """The events in a run, a branch or a commit."""
+    return decode(_bytes(item, "e")) if "e" in item else ()
+
+
+def size_of(item: Mapping[str, str | int | bytes]) -> int:
+    """An item's size by the rules of DynamoDB: names and values; a number takes half its digits and one."""
+    return sum(len(name.encode()) + _size(value) for name, value in item.items())
+
+
+def _size(value: str | int | bytes) -> int:
+    if isinstance(value, int):
+        return (len(str(abs(value)).rstrip("0")) + 1) // 2 + 1 + (value < 0)
+    return len(value if isinstance(value, bytes) else value.encode())
+
+
+def _pack(fields: Iterable[_Field], model: Any) -> Item:
+    values = ((field, getattr(model, field.name)) for field in fields)
+    return {field.attribute: field.pack(value) for field, value in values if not _absent(value)}
+
+
+def _absent(value: Any) -> bool:
+    return value is None or value == () or value == {}
+
+
+def _unpack(fields: Iterable[_Field], item: Item) -> dict[str, Any]:
+    return {field.name: field.unpack(item[field.attribute]) for field in fields if field.attribute in item}
+
+
+def _due(item: Item) -> dict[str, Any]:
+    return {"due_us": item[keys.DUE_TIME]} if keys.DUE_SHARD in item else {}
+
+
+def _owed(packed: list[Any]) -> Owed:
+    made, *steps = packed
+    return Owed(tuple(steps), made)
+
+
+def _key(key: keys.Key) -> Item:
+    return {keys.PARTITION: key.pk, keys.SORT: key.sk}
+
+
+def _bytes(item: Item, attribute: str) -> bytes:
+    value = item[attribute]
+    return value if isinstance(value, bytes) else str(value).encode()

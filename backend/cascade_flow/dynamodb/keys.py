@@ -1,0 +1,140 @@
+"""Every key and index string of the table, and nothing else (protocol.md §1).
+
+Ids are checked at the door and can hold neither `#` nor `$`, so no id reaches another's items.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+PARTITION = "pk"
+SORT = "sk"
+EXPIRY = "exp"
+DUE_INDEX = "due"
+DUE_SHARD = "q"
+DUE_TIME = "due"
+RUNS_INDEX = "runs"
+RUNS_SHARD = "rk"
+RUNS_TIME = "created"
+
+DUE_SHARDS = 8
+RUNS_SHARDS = 4
+RUN = "B#"
+REGISTRY = "WF"
+_BRANCHES_END = "B$"
+_HISTORY_END = "F"
+
+
+class Key(NamedTuple):
+    """The primary key of an item."""
+
+    pk: str
+    sk: str
+
+
+class Span(NamedTuple):
+    """Sort keys from `first` to `last`, both included, of one partition."""
+
+    pk: str
+    first: str
+    last: str
+
+
+def run(run_id: str) -> Key:
+    return Key(_run_partition(run_id), RUN)
+
+
+def branch(run_id: str, name: str) -> Key:
+    return Key(_run_partition(run_id), f"{RUN}{name}")
+
+
+def commit(run_id: str, time_us: int) -> Key:
+    return Key(_run_partition(run_id), f"E#{time_us:016d}")
+
+
+def log_chunk(run_id: str, step_id: str, attempt: int, time_us: int) -> Key:
+    return Key(_run_partition(run_id), f"L#{step_id}#{attempt:04d}#{time_us:016d}")
+
+
+def payload(run_id: str, step_id: str, attempt: int, nonce: str) -> Key:
+    return Key(_run_partition(run_id), f"P#{step_id}#{attempt}#{nonce}")
+
+
+def run_payload(run_id: str, what: str) -> Key:
+    """A payload of the run itself: its `input` or its `output`."""
+    return Key(_run_partition(run_id), f"P#${what}")
+
+
+def branches(run_id: str) -> Span:
+    """The run and its branches."""
+    return Span(_run_partition(run_id), RUN, _BRANCHES_END)
+
+
+def history(run_id: str) -> Span:
+    """The run, its branches and then its commits: in this order nothing that moves is missed (protocol.md §3)."""
+    return Span(_run_partition(run_id), RUN, _HISTORY_END)
+
+
+def logs(run_id: str, step_id: str | None = None, attempt: int | None = None) -> Span:
+    """The log chunks of a run, of one of its steps, or of one attempt."""
+    prefix = "L#" + (f"{step_id}#" if step_id else "") + (f"{attempt:04d}#" if step_id and attempt else "")
+    return Span(_run_partition(run_id), prefix, prefix + "~")
+
+
+def idempotency(key: str) -> Key:
+    return Key(f"IDEM#{hashlib.sha256(key.encode()).hexdigest()}", "IDEM")
+
+
+def workflow(slug: str) -> Key:
+    return Key(REGISTRY, slug)
+
+
+def version(slug: str, version_id: str) -> Key:
+    return Key(f"{REGISTRY}#{slug}", f"V#{version_id}")
+
+
+def versions(slug: str) -> Span:
+    return Span(f"{REGISTRY}#{slug}", "V#", "V$")
+
+
+def registry() -> Span:
+    return Span(REGISTRY, "0", "~")
+
+
+def run_of(pk: str) -> str:
+    """The run whose partition this is."""
+    return pk.removeprefix("R#")
+
+
+def branch_of(sk: str) -> str:
+    """The branch whose item this is; empty for the run itself."""
+    return sk.removeprefix(RUN)
+
+
+def due(run_id: str) -> str:
+    return f"due#{_shard(run_id, DUE_SHARDS)}"
+
+
+def done(run_id: str) -> str:
+    return f"done#{_shard(run_id, DUE_SHARDS)}"
+
+
+def due_shards() -> list[str]:
+    return [f"due#{shard}" for shard in range(DUE_SHARDS)]
+
+
+def runs(slug: str, run_id: str) -> str:
+    return f"{slug}#{_shard(run_id, RUNS_SHARDS)}"
+
+
+def runs_shards(slug: str) -> list[str]:
+    return [f"{slug}#{shard}" for shard in range(RUNS_SHARDS)]
+
+
+def _run_partition(run_id: str) -> str:
+    return f"R#{run_id}"
+
+
+def _shard(run_id: str, shards: int) -> int:
+    return hashlib.sha256(run_id.encode()).digest()[0] % shards

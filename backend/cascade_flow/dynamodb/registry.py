@@ -1,0 +1,85 @@
+"""How workflows and their versions lie in the table: `WF` + slug, and `WF#<slug>` + version id."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.codec import deflate, inflate
+from cascade_flow.dynamodb.items import Item
+from cascade_flow.dynamodb.table import Attr, Put, Refused, Table, Update
+from cascade_flow.model.workflows import WorkflowMetadata, WorkflowRegistration, WorkflowVersion
+
+
+class Entry(NamedTuple):
+    """A registered workflow: what it is called, its current version, its runs' timeout (µs, where it has one)."""
+
+    metadata: WorkflowMetadata
+    version_id: str
+    timeout_us: int | None
+
+
+def put_workflow(table: Table, registration: WorkflowRegistration, version_id: str) -> None:
+    """Write the registry's entry; the last registration wins."""
+    metadata = WorkflowMetadata.model_validate(registration.model_dump(include=set(WorkflowMetadata.model_fields)))
+    timeout: Item = {} if registration.timeout_us is None else {"to": registration.timeout_us}
+    values: Item = {"m": _pack(metadata.to_wire()), "v": version_id, **timeout}
+    gone = frozenset({"to"} - timeout.keys())
+    key = keys.workflow(registration.slug)
+    table.write([Update(key, None, set=values, remove=gone)])
+
+
+def get_workflow(table: Table, slug: str) -> Entry | None:
+    item = table.get(keys.workflow(slug))
+    return None if item is None else _entry(item)
+
+
+def list_workflows(table: Table) -> list[Entry]:
+    """All entries, by slug: one query."""
+    return [_entry(item) for item in table.query(keys.registry())]
+
+
+def put_version(table: Table, version: WorkflowVersion) -> None:
+    """Write a version where its id is new."""
+    key = keys.version(version.workflow_slug, version.version_id)
+    item: Item = {keys.PARTITION: key.pk, keys.SORT: key.sk, "m": _pack(version.to_wire())}
+    try:
+        table.write([Put(item, Attr(keys.PARTITION).not_exists())])
+    except Refused:
+        return
+
+
+def get_version(table: Table, slug: str, version_id: str) -> WorkflowVersion | None:
+    """A version by its id; its number is not known here."""
+    item = table.get(keys.version(slug, version_id))
+    return None if item is None else _version(item)
+
+
+def list_versions(table: Table, slug: str) -> list[WorkflowVersion]:
+    """Oldest first, numbered by age."""
+    found = sorted((_version(item) for item in table.query(keys.versions(slug))), key=_age)
+    return [version.model_copy(update={"version_number": number}) for number, version in enumerate(found, start=1)]
+
+
+def _age(version: WorkflowVersion) -> tuple[int, str]:
+    return version.created_at, version.version_id
+
+
+def _entry(item: Item) -> Entry:
+    timeout = item.get("to")
+    metadata = WorkflowMetadata.model_validate(_unpack(item))
+    return Entry(metadata, str(item["v"]), None if timeout is None else int(timeout))
+
+
+def _version(item: Item) -> WorkflowVersion:
+    return WorkflowVersion.model_validate(_unpack(item))
+
+
+def _pack(value: Any) -> bytes:
+    return deflate(json.dumps(value, separators=(",", ":")))
+
+
+def _unpack(item: Item) -> Any:
+    data = item["m"]
+    return json.loads(inflate(data if isinstance(data, bytes) else str(data).encode()))

@@ -1,0 +1,325 @@
+"""The client: conditional writes, transactions, paged reads, and the border where driver errors become ours.
+
+The only module that knows boto3's DynamoDB. A false condition is an answer, not an error: it is raised as `Refused`,
+with the items as they are now, for the ledger to read. `TransactionConflict` means that nobody has decided anything
+yet: no SDK sends such a request again, so the loop here does, with the same request and the same token.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import boto3
+from boto3.dynamodb.conditions import Attr, ConditionBase, ConditionExpressionBuilder, Key
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cascade_flow import clock
+from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.items import Item
+from cascade_flow.errors import (
+    BackendUnavailableError,
+    CascadeFlowError,
+    ConfigurationError,
+    ConflictError,
+    PayloadTooLargeError,
+    ThrottledError,
+)
+
+__all__ = ["Attr", "Check", "Condition", "Key", "Put", "Refused", "Table", "Update", "Write", "open_client"]
+
+Condition = ConditionBase
+NONCE = "x"
+"""The attribute that a single write leaves, to know its own work again when the answer was lost."""
+
+_BATCH = 100
+_TRIES = 12
+_FIRST_PAUSE_US = 5_000
+_LONGEST_PAUSE_US = 500_000
+_CONFLICTS = frozenset({"TransactionConflictException", "TransactionInProgressException"})
+_BUSY = frozenset({"ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"})
+_FORBIDDEN = frozenset({"AccessDeniedException", "UnrecognizedClientException", "InvalidSignatureException"})
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True)
+class Put:
+    """Write a whole item; without a condition where writing it twice changes nothing."""
+
+    item: Item
+    when: Condition | None = None
+
+    @property
+    def nonce(self) -> str | None:
+        return None
+
+
+@dataclass(frozen=True)
+class Update:
+    """Change attributes: set them, set them where absent (`default`), remove them, or add to a number."""
+
+    key: keys.Key
+    when: Condition | None
+    set: Item = field(default_factory=dict)
+    default: Item = field(default_factory=dict)
+    remove: frozenset[str] = frozenset()
+    add: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def nonce(self) -> str | None:
+        return str(self.set[NONCE]) if NONCE in self.set else None
+
+
+@dataclass(frozen=True)
+class Check:
+    """Ask for a condition without writing."""
+
+    key: keys.Key
+    when: Condition
+
+
+Write = Put | Update | Check
+
+
+class Refused(Exception):
+    """A condition was false. `items` holds, for each write refused, the item as it is now (None: there is none)."""
+
+    def __init__(self, items: Mapping[int, Item | None]) -> None:
+        super().__init__("a condition was false")
+        self.items = items
+
+
+def open_client() -> Any:
+    """A client by boto3's usual configuration, with short timeouts and the SDK's standard retries."""
+    return boto3.client("dynamodb", config=Config(connect_timeout=3, read_timeout=10, retries=_retries()))
+
+
+def _retries() -> Any:
+    return {"mode": "standard", "max_attempts": 6}
+
+
+class Table:
+    """One table, by name."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self.client = client
+        self.name = name
+
+    def get(self, key: keys.Key) -> Item | None:
+        """One item, read consistently; None where there is none or it has expired."""
+        answer = self._ask(self.client.get_item, Key=_raw_key(key), ConsistentRead=True)
+        return next(iter(_fresh([answer["Item"]])), None) if "Item" in answer else None
+
+    def batch_get(self, wanted: Iterable[keys.Key]) -> list[Item]:
+        """Items by their keys, read consistently, in no order; those that are not there are left out."""
+        left = [_raw_key(key) for key in dict.fromkeys(wanted)]
+        found: list[Item] = []
+        while left:
+            answer = self._batch(left[:_BATCH])
+            found += _fresh(answer["Responses"].get(self.name, []))
+            left = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", []) + left[_BATCH:]
+        return found
+
+    def _batch(self, wanted: Sequence[Any]) -> Any:
+        request = {self.name: {"Keys": wanted, "ConsistentRead": True}}
+        return _translated(lambda: self.client.batch_get_item(RequestItems=request))
+
+    def query(self, span: keys.Span, *, backwards: bool = False, limit: int | None = None) -> Iterator[Item]:
+        """The items of a span in the order of their sort keys, read consistently, page by page."""
+        condition = Key(keys.PARTITION).eq(span.pk) & Key(keys.SORT).between(span.first, span.last)
+        return self._pages(condition, limit, ConsistentRead=True, ScanIndexForward=not backwards)
+
+    def query_index(
+        self, index: str, condition: ConditionBase, *, backwards: bool = False, limit: int | None = None
+    ) -> Iterator[Item]:
+        """What an index holds, page by page: a hint, never the truth."""
+        return self._pages(condition, limit, IndexName=index, ScanIndexForward=not backwards)
+
+    def count_index(self, index: str, condition: ConditionBase) -> int:
+        """How many entries an index holds, without reading them out."""
+        request = {**_key_condition(condition), "IndexName": index, "Select": "COUNT"}
+        return sum(page["Count"] for page in self._answers(request))
+
+    def write(self, writes: Sequence[Write]) -> Item:
+        """Do all of these writes or none; raises Refused. Answers the item after a single update."""
+        if len(writes) == 1 and not isinstance(writes[0], Check):
+            return self._write_one(writes[0])
+        self._transact(writes)
+        return {}
+
+    def _write_one(self, write: Put | Update) -> Item:
+        try:
+            return self._answer_of(write)
+        except ClientError as error:
+            old: Any = error.response.get("Item")
+            item = None if old is None else _plain(old)
+            if item is not None and write.nonce is not None and item.get(NONCE) == write.nonce:
+                return item
+            raise Refused({0: item}) from None
+
+    def _answer_of(self, write: Put | Update) -> Item:
+        call = self.client.put_item if isinstance(write, Put) else self.client.update_item
+        returned = {} if isinstance(write, Put) else {"ReturnValues": "ALL_NEW"}
+        request = {**_request(self.name, write), **returned, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        answer: Any = _persistently(lambda: call(**request))
+        return _plain(answer.get("Attributes", {}))
+
+    def _transact(self, writes: Sequence[Write]) -> None:
+        token = secrets.token_hex(16)
+        items = [_transact_item(self.name, write) for write in writes]
+        try:
+            _persistently(lambda: self.client.transact_write_items(TransactItems=items, ClientRequestToken=token))
+        except ClientError as error:
+            reasons = enumerate(error.response.get("CancellationReasons", ()))
+            failed = {n: reason.get("Item") for n, reason in reasons if reason.get("Code") == "ConditionalCheckFailed"}
+            raise Refused({n: None if item is None else _plain(item) for n, item in failed.items()}) from None
+
+    def _ask(self, call: Callable[..., Any], **request: Any) -> Any:
+        return _translated(lambda: call(TableName=self.name, **request))
+
+    def _pages(self, condition: ConditionBase, limit: int | None, **options: Any) -> Iterator[Item]:
+        request = {**_key_condition(condition), **options, **({} if limit is None else {"Limit": limit})}
+        for page in self._answers(request):
+            yield from _fresh(page["Items"])
+
+    def _answers(self, request: dict[str, Any]) -> Iterator[Any]:
+        start: dict[str, Any] = {}
+        while True:
+            page = self._ask(self.client.query, **request, **start)
+            yield page
+            if "LastEvaluatedKey" not in page:
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+
+def _persistently(send: Callable[[], _Answer]) -> _Answer:
+    """Send a write until it is decided. Raises ClientError only where a condition was false."""
+    for attempt in range(_TRIES):
+        try:
+            return _translated(send, passing=_is_refusal)
+        except ConflictError:
+            clock.pause_us(round(random.uniform(0, min(_LONGEST_PAUSE_US, _FIRST_PAUSE_US * 2**attempt))))
+    raise ConflictError(tries=_TRIES)
+
+
+def _translated(send: Callable[[], _Answer], *, passing: Callable[[ClientError], bool] = lambda _: False) -> _Answer:
+    try:
+        return send()
+    except ClientError as error:
+        if passing(error):
+            raise
+        raise _translate(error) from error
+    except BotoCoreError as error:
+        raise BackendUnavailableError(f"DynamoDB can't be reached ({error}): try again later") from error
+
+
+def _translate(error: ClientError) -> CascadeFlowError:
+    code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+    if code in _CONFLICTS or (code == "TransactionCanceledException" and "Conflict" in str(_reasons(error))):
+        return ConflictError()
+    if code in _BUSY or any(
+        reason in ("ThrottlingError", "ProvisionedThroughputExceeded") for reason in _reasons(error)
+    ):
+        return ThrottledError()
+    if code == "ResourceNotFoundException":
+        return ConfigurationError(f"there is no such table or index: deploy the template first ({message})")
+    if code in _FORBIDDEN:
+        return ConfigurationError(f"DynamoDB refuses these credentials: check the role or the profile ({message})")
+    if "size" in message.lower() and "exceed" in message.lower():
+        return PayloadTooLargeError()
+    if code in ("InternalServerError", "ServiceUnavailable"):
+        return BackendUnavailableError()
+    return CascadeFlowError(f"DynamoDB refused a request, which is a mistake of this engine: {code}: {message}")
+
+
+def _is_refusal(error: ClientError) -> bool:
+    code = error.response["Error"]["Code"]
+    return code == "ConditionalCheckFailedException" or "ConditionalCheckFailed" in _reasons(error)
+
+
+def _reasons(error: ClientError) -> list[str]:
+    return [reason.get("Code", "") for reason in error.response.get("CancellationReasons", ())]
+
+
+def _transact_item(table: str, write: Write) -> dict[str, Any]:
+    kind = {Put: "Put", Update: "Update", Check: "ConditionCheck"}[type(write)]
+    return {kind: {**_request(table, write), "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}}
+
+
+def _request(table: str, write: Write) -> dict[str, Any]:
+    names: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    request: dict[str, Any] = {"TableName": table}
+    if write.when is not None:
+        expression, names, values = ConditionExpressionBuilder().build_expression(write.when)
+        request["ConditionExpression"] = expression
+    if isinstance(write, Put):
+        request["Item"] = _raw(write.item)
+    else:
+        request["Key"] = _raw_key(write.key)
+    if isinstance(write, Update):
+        request["UpdateExpression"] = _update_expression(write, names, values)
+    given = {"ExpressionAttributeNames": names, "ExpressionAttributeValues": _raw(values)}
+    return {**request, **{name: value for name, value in given.items() if value}}
+
+
+def _update_expression(write: Update, names: dict[str, str], values: dict[str, Any]) -> str:
+    def name(attribute: str) -> str:
+        names[f"#{attribute}_"] = attribute
+        return f"#{attribute}_"
+
+    def value(attribute: str, given: str | int | bytes) -> str:
+        values[f":{attribute}_"] = given
+        return f":{attribute}_"
+
+    sets = [f"{name(a)} = {value(a, v)}" for a, v in write.set.items()]
+    sets += [f"{name(a)} = if_not_exists({name(a)}, {value(a, v)})" for a, v in write.default.items()]
+    clauses = {
+        "SET": sets,
+        "REMOVE": [name(a) for a in sorted(write.remove)],
+        "ADD": [f"{name(a)} {value(a, v)}" for a, v in write.add.items()],
+    }
+    return " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts)
+
+
+def _key_condition(condition: ConditionBase) -> dict[str, Any]:
+    expression, names, values = ConditionExpressionBuilder().build_expression(condition, is_key_condition=True)
+    return {
+        "KeyConditionExpression": expression,
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": _raw(values),
+    }
+
+
+def _raw(item: Mapping[str, str | int | bytes]) -> dict[str, Any]:
+    return {name: _raw_value(value) for name, value in item.items()}
+
+
+def _raw_value(value: str | int | bytes) -> dict[str, Any]:
+    if isinstance(value, str):
+        return {"S": value}
+    return {"N": str(value)} if isinstance(value, int) else {"B": value}
+
+
+def _raw_key(key: keys.Key) -> dict[str, Any]:
+    return {keys.PARTITION: {"S": key.pk}, keys.SORT: {"S": key.sk}}
+
+
+def _plain(raw: Mapping[str, Any]) -> Item:
+    return {name: _plain_value(value) for name, value in raw.items()}
+
+
+def _plain_value(raw: Mapping[str, Any]) -> str | int | bytes:
+    if "N" in raw:
+        return int(raw["N"])
+    return bytes(raw["B"]) if "B" in raw else str(raw["S"])
+
+
+def _fresh(raws: Iterable[Mapping[str, Any]]) -> list[Item]:
+    now_s = clock.now_us() // 1_000_000
+    items = (_plain(raw) for raw in raws)
+    return [item for item in items if int(item.get(keys.EXPIRY, now_s + 1)) > now_s]

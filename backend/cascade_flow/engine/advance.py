@@ -1,0 +1,143 @@
+"""What follows when a branch's step is over (protocol.md §6): going on, forks, arrivals at joins, the run's end.
+
+A skip runs on along the branch for as long as the next step gives way to it; all that is one commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import islice
+
+from cascade_flow.engine.pen import Pen
+from cascade_flow.engine.state import Birth, Branch, Carrier, Commit, Facts, Owed
+from cascade_flow.graph import Graph
+from cascade_flow.model.events import StepScheduled, StepSkipped
+
+BIRTHS_AT_ONCE = 22
+"""Branches that one transaction puts: with the branch, its commit item and the run it stays within 25 items."""
+
+
+def advance(facts: Facts, branch: Branch, pen: Pen, *, carrier: Carrier | None) -> Commit:
+    """The commit of a branch whose step is over; the events that say so are already with the pen."""
+    if branch.halt == "park" or facts.stopping:
+        return Commit(
+            branch,
+            replace(branch.released(last_us=pen.last_us), status="parked", due_us=None),
+            tuple(pen.events),
+            logged=True,
+        )
+    skipped = dict(branch.skipped)
+    over = _skip_along(facts.graph, branch.step, skipped, pen)
+    after = replace(branch, step=over[-1], skipped=skipped, owed=_owed(facts.graph, over))
+    raises = tuple(dict.fromkeys(join for step in over for join in facts.graph.joins(step)))
+    after = _go_on(facts, after, pen, carrier)
+    births = tuple(islice(births_owed(facts, after, now_us=pen.now_us), BIRTHS_AT_ONCE))
+    after = owed_after(facts.graph, after, len(births))
+    return Commit(branch, after, tuple(pen.events), bool(raises or births or _ends(facts, after)), births, raises)
+
+
+def births_owed(facts: Facts, parent: Branch, *, now_us: int) -> Iterable[Birth]:
+    """The branches that a parent still owes, in order."""
+    if parent.owed is None:
+        return
+    heads = [(head, step) for step in parent.owed.steps for head in facts.graph.forks(step)]
+    for head, step in heads[parent.owed.made :]:
+        yield birth(facts, head, origin=parent.skipped.get(step), now_us=now_us, after_us=parent.last_us)
+
+
+def owed_after(graph: Graph, parent: Branch, made: int) -> Branch:
+    """The parent when so many more of the branches that it owes are made; an ended one that owes nothing is at rest."""
+    if parent.owed is None:
+        left = None
+    else:
+        heads = sum(len(graph.forks(step)) for step in parent.owed.steps)
+        paid = parent.owed.made + made
+        left = Owed(parent.owed.steps, paid) if paid < heads else None
+    at_rest = parent.status == "ended" and left is None
+    return replace(parent, owed=left, due_us=None if at_rest else parent.due_us)
+
+
+def birth(facts: Facts, head: str, *, origin: str | None, now_us: int, after_us: int) -> Birth:
+    """A new branch, scheduled; or to be skipped, where its dependency was (`origin`) and its first step gives way."""
+    branch = Branch(name=head, status="scheduled", step=head, run_attempt=facts.run_attempt, priority=facts.priority)
+    branch = replace(branch, last_us=after_us, due_us=now_us + facts.timing.grace_us)
+    if origin is not None and facts.graph.step(head).skip_cascades:
+        return Birth(replace(branch, status="skipping", skipped={head: origin}))
+    pen = Pen.of(facts, branch, now_us=now_us)
+    return Birth(schedule(facts, branch, head, pen), tuple(pen.events))
+
+
+def schedule(facts: Facts, branch: Branch, step: str, pen: Pen) -> Branch:
+    """The branch with this step scheduled for now, its first attempt."""
+    initial = not facts.graph.step(step).dependencies
+    event = pen.write(
+        StepScheduled,
+        step_id=step,
+        available_at_us=pen.now_us,
+        reason="initial" if initial else "dependency-satisfied",
+        attempt_number=1,
+        priority=branch.priority,
+    )
+    return replace(
+        branch.released(last_us=pen.last_us),
+        status="scheduled",
+        step=step,
+        attempt=1,
+        available_at_us=event.available_at_us,
+    )
+
+
+def skip_origin(step: str, origin: str, pen: Pen) -> None:
+    """Write that a step is skipped because the step `origin` was."""
+    reason = f"skipped because {origin} was skipped"
+    pen.write(
+        StepSkipped,
+        step_id=step,
+        skip_type="cascade",
+        reason=reason,
+        duration_us=0,
+        attempt_number=1,
+        cascaded_from=origin,
+    )
+
+
+def _skip_along(graph: Graph, step: str, skipped: dict[str, str], pen: Pen) -> list[str]:
+    """The steps of the branch that are over with this one: itself, and those that give way to its skip."""
+    over = [step]
+    while over[-1] in skipped and (following := graph.next_in_branch(over[-1])):
+        if not graph.step(following).skip_cascades:
+            break
+        skipped[following] = skipped[over[-1]]
+        skip_origin(following, skipped[following], pen)
+        over.append(following)
+    return over
+
+
+def _go_on(facts: Facts, branch: Branch, pen: Pen, carrier: Carrier | None) -> Branch:
+    following = facts.graph.next_in_branch(branch.step)
+    if following is None:
+        return replace(branch.released(last_us=pen.last_us), status="ended")
+    scheduled = schedule(facts, branch, following, pen)
+    return scheduled if carrier is None else _start(scheduled, carrier, pen)
+
+
+def _start(branch: Branch, carrier: Carrier, pen: Pen) -> Branch:
+    return replace(
+        branch,
+        status="running",
+        started_at_us=pen.last_us + 1,
+        worker=carrier.worker,
+        lease_us=carrier.lease_us,
+        slot_index=carrier.slot_index,
+        worker_concurrency=carrier.worker_concurrency,
+    )
+
+
+def _owed(graph: Graph, over: list[str]) -> Owed | None:
+    steps = tuple(step for step in over if graph.forks(step))
+    return Owed(steps) if steps else None
+
+
+def _ends(facts: Facts, after: Branch) -> bool:
+    return after.status == "ended" and facts.graph.is_last(after.step)

@@ -1,0 +1,72 @@
+"""What may be asked of a branch: frozen data, named in the imperative."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cascade_flow.engine.state import Carrier
+from cascade_flow.model.events import CheckpointRef, ResourceUsage, StepError
+
+FailureReason = Literal["execution-error", "timeout", "worker-crash", "cancelled", "step-removed", "exhausted-retries"]
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """The step returned. With a carrier the same worker starts the branch's next step in the same commit."""
+
+    output: str
+    duration_us: int
+    resource_usage: ResourceUsage | None = None
+    carrier: Carrier | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The step raised, or ran out of time. `chance` (0 to 1) places the jitter of the retry's delay."""
+
+    error: StepError
+    reason: FailureReason
+    duration_us: int
+    retryable: bool = True
+    chance: float = 0.5
+    resource_usage: ResourceUsage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SkipStep:
+    """The step said that there is nothing to do."""
+
+    reason: str
+    duration_us: int
+    metadata: Mapping[str, Any] | None = None
+    carrier: Carrier | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cascade:
+    """The branch's first step is to be skipped because its dependency was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reclaim:
+    """The step's worker fell silent: take the attempt away from it."""
+
+    reclaimed_by: str
+    threshold_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeepCheckpoint:
+    """The step finished a part of its work that a later attempt need not repeat (or failed at it: `error`)."""
+
+    name: str
+    sequence_number: int
+    data: str | None = None
+    error: StepError | None = None
+    label: str | None = None
+    parent: CheckpointRef | None = None
+
+
+Command = Complete | Fail | SkipStep | Cascade | Reclaim | KeepCheckpoint

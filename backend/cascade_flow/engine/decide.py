@@ -1,0 +1,216 @@
+"""What a command makes of a branch: `decide(facts, branch, command, now) → Commit`. Pure.
+
+A decision names the events, the branch's next state and what else must change at the same instant. It is written
+under the branch's fence or not at all, so nothing here has to ask whether it still holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from cascade_flow.engine.advance import advance, skip_origin
+from cascade_flow.engine.commands import (
+    Cascade,
+    Command,
+    Complete,
+    Fail,
+    KeepCheckpoint,
+    Reclaim,
+    SkipStep,
+)
+from cascade_flow.engine.pen import Pen
+from cascade_flow.engine.state import Branch, Commit, Facts, Stop
+from cascade_flow.fingerprints import compute_error_fingerprints
+from cascade_flow.model.events import (
+    StepCheckpoint,
+    StepCheckpointFailed,
+    StepCompleted,
+    StepError,
+    StepFailed,
+    StepReclaimed,
+    StepRetrying,
+    StepScheduled,
+    StepSkipped,
+)
+from cascade_flow.retry import attempts_allowed, delay_ms, may_retry, place_of
+
+
+def decide(facts: Facts, branch: Branch, command: Command, *, now_us: int) -> Commit:
+    """What this command makes of this branch, at this time."""
+    return _DECISIONS[type(command)](facts, branch, command, Pen.of(facts, branch, now_us=now_us))
+
+
+def _complete(facts: Facts, branch: Branch, command: Complete, pen: Pen) -> Commit:
+    pen.take_in(branch)
+    pen.write(
+        StepCompleted,
+        step_id=branch.step,
+        output=command.output,
+        duration_us=command.duration_us,
+        attempt_number=branch.attempt,
+        export_output=facts.graph.step(branch.step).export_output,
+        resource_usage=command.resource_usage,
+    )
+    return advance(facts, branch, pen, carrier=command.carrier)
+
+
+def _skip(facts: Facts, branch: Branch, command: SkipStep, pen: Pen) -> Commit:
+    pen.take_in(branch)
+    pen.write(
+        StepSkipped,
+        step_id=branch.step,
+        skip_type="primary",
+        reason=command.reason,
+        metadata=command.metadata,
+        duration_us=command.duration_us,
+        attempt_number=branch.attempt,
+    )
+    skipped = replace(branch, skipped={**branch.skipped, branch.step: branch.step})
+    return replace(advance(facts, skipped, pen, carrier=command.carrier), before=branch)
+
+
+def _cascade(facts: Facts, branch: Branch, command: Cascade, pen: Pen) -> Commit:
+    skip_origin(branch.step, branch.skipped[branch.step], pen)
+    return advance(facts, branch, pen, carrier=None)
+
+
+def _fail(facts: Facts, branch: Branch, command: Fail, pen: Pen) -> Commit:
+    pen.take_in(branch)
+    tiers = facts.graph.step(branch.step).retry
+    if command.retryable and _goes_on(facts, branch) and may_retry(tiers, branch.attempt):
+        return _retry(facts, branch, command, pen)
+    return _give_up(facts, branch, command, pen)
+
+
+def _goes_on(facts: Facts, branch: Branch) -> bool:
+    return branch.halt is None and not facts.stopping
+
+
+def _retry(facts: Facts, branch: Branch, command: Fail, pen: Pen) -> Commit:
+    tiers = facts.graph.step(branch.step).retry
+    place = place_of(tiers, branch.attempt)
+    delay = delay_ms(tiers, branch.attempt, chance=command.chance)
+    due_us = pen.now_us + delay * 1000
+    _write_failure(branch, command, pen, terminal=False, reason=command.reason, next_retry_at_us=due_us, place=place)
+    pen.write(
+        StepRetrying,
+        step_id=branch.step,
+        attempt_number=branch.attempt,
+        next_attempt=branch.attempt + 1,
+        error=command.error,
+        max_retries=attempts_allowed(tiers) - 1,
+        total_policies=len(tiers),
+        policy_index=place.policy_index,
+    )
+    return _schedule_again(facts, branch, pen, available_at_us=due_us, retry_delay_ms=delay, logged=True)
+
+
+def _give_up(facts: Facts, branch: Branch, command: Fail, pen: Pen) -> Commit:
+    spent = command.reason == "execution-error" and command.retryable and branch.attempt > 1
+    reason = "exhausted-retries" if spent else command.reason
+    place = place_of(facts.graph.step(branch.step).retry, branch.attempt)
+    _write_failure(branch, command, pen, terminal=True, reason=reason, next_retry_at_us=None, place=place)
+    stop = Stop("failed", branch.run_attempt, step=branch.step, error=command.error, reason=reason)
+    failed = replace(branch.released(last_us=pen.last_us), status="failed", due_us=None)
+    return Commit(branch, failed, tuple(pen.events), logged=True, stop=stop)
+
+
+def _write_failure(
+    branch: Branch, command: Fail, pen: Pen, *, terminal: bool, reason: str, place: Any, **due: Any
+) -> None:
+    pen.write(
+        StepFailed,
+        step_id=branch.step,
+        error=command.error,
+        error_fingerprints=compute_error_fingerprints(command.error),
+        duration_us=command.duration_us,
+        attempt_number=branch.attempt,
+        terminal=terminal,
+        failure_reason=reason,
+        policy_index=place.policy_index,
+        attempt_in_policy=place.attempt_in_policy,
+        resource_usage=command.resource_usage,
+        **due,
+    )
+
+
+def _reclaim(facts: Facts, branch: Branch, command: Reclaim, pen: Pen) -> Commit:
+    pen.take_in(branch)
+    seen_us = last_seen_us(branch)
+    pen.write(
+        StepReclaimed,
+        step_id=branch.step,
+        original_worker_id=branch.worker,
+        reclaimed_by=command.reclaimed_by,
+        last_heartbeat_us=seen_us,
+        stale_threshold_us=command.threshold_us,
+        stale_duration_us=max(0, pen.now_us - seen_us),
+        attempt_number=branch.attempt,
+    )
+    if _goes_on(facts, branch) and may_retry(facts.graph.step(branch.step).retry, branch.attempt):
+        return _schedule_again(facts, branch, pen, available_at_us=pen.now_us, retry_delay_ms=0, logged=False)
+    return _give_up(facts, branch, _crash(branch, pen.now_us - seen_us), pen)
+
+
+def last_seen_us(branch: Branch) -> int:
+    """When a running branch's worker was last heard of."""
+    return max(branch.heartbeat_us or 0, branch.started_at_us or 0, branch.last_us)
+
+
+def _crash(branch: Branch, duration_us: int) -> Fail:
+    message = (
+        f"worker {branch.worker} fell silent in attempt {branch.attempt}, the last that the step's retry policy allows"
+    )
+    return Fail(StepError(name="WorkerCrash", message=message), "worker-crash", max(0, duration_us))
+
+
+def _schedule_again(
+    facts: Facts, branch: Branch, pen: Pen, *, available_at_us: int, retry_delay_ms: int, logged: bool
+) -> Commit:
+    attempt = branch.attempt + 1
+    place = place_of(facts.graph.step(branch.step).retry, attempt)
+    pen.write(
+        StepScheduled,
+        step_id=branch.step,
+        available_at_us=available_at_us,
+        reason="retry",
+        attempt_number=attempt,
+        retry_delay_ms=retry_delay_ms,
+        priority=branch.priority,
+        policy_index=place.policy_index,
+        attempt_in_policy=place.attempt_in_policy,
+    )
+    again = replace(
+        branch.released(last_us=pen.last_us), status="scheduled", attempt=attempt, available_at_us=available_at_us
+    )
+    return Commit(branch, again, tuple(pen.events), logged=logged)
+
+
+def _keep_checkpoint(facts: Facts, branch: Branch, command: KeepCheckpoint, pen: Pen) -> Commit:
+    named: dict[str, Any] = {"step_id": branch.step, "name": command.name, "sequence_number": command.sequence_number}
+    pen.take_in(branch)
+    if command.error is not None:
+        pen.write(StepCheckpointFailed, attempt_number=branch.attempt, error=command.error, **named)
+    else:
+        pen.write(
+            StepCheckpoint,
+            attempt_number=branch.attempt,
+            data=command.data,
+            label=command.label,
+            parent_checkpoint=command.parent,
+            **named,
+        )
+    taken_in = replace(branch, started_at_us=None, heartbeat_us=None, snapshot=None, last_us=pen.last_us)
+    return Commit(branch, taken_in, tuple(pen.events))
+
+
+_DECISIONS: dict[type[Command], Callable[[Facts, Branch, Any, Pen], Commit]] = {
+    Complete: _complete,
+    Fail: _fail,
+    SkipStep: _skip,
+    Cascade: _cascade,
+    Reclaim: _reclaim,
+    KeepCheckpoint: _keep_checkpoint,
+}

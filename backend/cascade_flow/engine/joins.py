@@ -1,0 +1,65 @@
+"""When a join may open, and what it becomes (protocol.md §6). The counter is a hint; the branches decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from cascade_flow.engine.advance import schedule
+from cascade_flow.engine.pen import Pen
+from cascade_flow.engine.state import Branch, Commit, Facts
+from cascade_flow.graph import END, Graph
+
+OVER: frozenset[str] = frozenset({"ended", "parked"})
+
+
+def awaited_branches(graph: Graph, join: str) -> tuple[str, ...]:
+    """The branches that a join waits for, each once."""
+    return tuple(dict.fromkeys(graph.branch_of(step) for step in graph.awaited(join)))
+
+
+def is_full(graph: Graph, join: Branch) -> bool:
+    """Whether the counter says that a look at the branches is worth while."""
+    return join.status == "open" and join.arrived >= len(graph.awaited(join.name))
+
+
+def all_arrived(graph: Graph, join: str, branches: Mapping[str, Branch]) -> bool:
+    """Whether every branch that the join waits for stands beyond its dependency."""
+    return all(beyond(graph, branches.get(graph.branch_of(step)), step) for step in graph.awaited(join))
+
+
+def beyond(graph: Graph, branch: Branch | None, step: str) -> bool:
+    """Whether a branch has a step of its own behind it."""
+    return branch is not None and graph.position(step) < steps_over(graph, branch)
+
+
+def steps_over(graph: Graph, branch: Branch) -> int:
+    """How many of a branch's steps are over (completed or skipped)."""
+    return graph.position(branch.step) + (branch.status in OVER)
+
+
+def completed_steps(graph: Graph, branches: Iterable[Branch]) -> int:
+    """How many steps of a run have completed, skipped ones left out."""
+    return sum(len(_over(graph, branch) - set(branch.skipped)) for branch in branches if branch.name != END)
+
+
+def open_join(facts: Facts, join: Branch, branches: Mapping[str, Branch], *, now_us: int) -> Commit | None:
+    """Move a join from open to scheduled (or to be skipped); None while something it waits for is still to come."""
+    if not all_arrived(facts.graph, join.name, branches):
+        return None
+    ready = replace(join, last_us=max(branch.last_us for branch in branches.values()), priority=facts.priority)
+    pen = Pen.of(facts, ready, now_us=now_us)
+    origin = _skip_origin(facts.graph, join.name, branches)
+    if origin is not None and facts.graph.step(join.name).skip_cascades:
+        skipping = replace(ready, status="skipping", skipped={join.name: origin})
+        return Commit(join, skipping, checks_run=True)
+    return Commit(join, schedule(facts, ready, join.name, pen), tuple(pen.events), checks_run=True)
+
+
+def _over(graph: Graph, branch: Branch) -> set[str]:
+    return set(graph.chain(branch.name)[: steps_over(graph, branch)])
+
+
+def _skip_origin(graph: Graph, join: str, branches: Mapping[str, Branch]) -> str | None:
+    origins = (branches[graph.branch_of(step)].skipped.get(step) for step in graph.awaited(join))
+    return next((origin for origin in origins if origin is not None), None)

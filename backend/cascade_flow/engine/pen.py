@@ -1,0 +1,79 @@
+"""Writes events with times that are right by construction (protocol.md §5).
+
+A time is later than now, than the branch's last event and than its causes, whatever the clocks say; and since every
+branch of a run has a residue of its own, no two of them ever choose the same microsecond.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from cascade_flow.engine.state import Branch, Facts
+from cascade_flow.model.events import Event, StepHeartbeat, StepStarted
+
+E = TypeVar("E", bound=Event)
+
+
+def tick(at_us: int, *, modulus: int, residue: int) -> int:
+    """The first time at or after `at_us` that belongs to this residue."""
+    return at_us + (residue - at_us) % modulus
+
+
+class Pen:
+    """Writes the next events of one branch (or of the run: residue 0), each later than the one before."""
+
+    def __init__(self, facts: Facts, *, residue: int, now_us: int, after_us: int) -> None:
+        self._facts = facts
+        self._residue = residue
+        self.now_us = now_us
+        self.last_us = after_us
+        self.events: list[Event] = []
+
+    @classmethod
+    def of(cls, facts: Facts, branch: Branch, *, now_us: int) -> Pen:
+        """A pen that goes on where the branch's log ends."""
+        return cls(facts, residue=facts.graph.residue(branch.name), now_us=now_us, after_us=branch.last_us)
+
+    @classmethod
+    def of_run(cls, facts: Facts, *, now_us: int, after_us: int) -> Pen:
+        return cls(facts, residue=0, now_us=now_us, after_us=after_us)
+
+    def write(self, kind: type[E], *, at_us: int | None = None, **fields: Any) -> E:
+        """Append an event of this kind, at `at_us` (now, where absent) or as soon after as is free."""
+        wanted = max(self.now_us if at_us is None else at_us, self.last_us + 1)
+        self.last_us = tick(wanted, modulus=self._facts.graph.modulus, residue=self._residue)
+        event = kind(
+            event_id=str(self.last_us),
+            timestamp_us=self.last_us,
+            workflow_slug=self._facts.workflow_slug,
+            run_id=self._facts.run_id,
+            **fields,
+        )
+        self.events.append(event)
+        return event
+
+    def take_in(self, branch: Branch) -> None:
+        """Write what a claim and its heartbeats left as plain attributes: StepStarted and the latest StepHeartbeat."""
+        held = _held(branch)
+        if branch.started_at_us is not None:
+            dependencies = list(self._facts.graph.step(branch.step).dependencies)
+            self.write(StepStarted, at_us=branch.started_at_us, dependencies=dependencies, **held)
+        if branch.heartbeat_us is not None:
+            self.write(StepHeartbeat, at_us=branch.heartbeat_us, resource_snapshot=branch.snapshot, **held)
+
+
+def rendered(facts: Facts, branch: Branch) -> list[Event]:
+    """The events that a branch holds as plain attributes, as they will be written by its next commit."""
+    pen = Pen.of(facts, branch, now_us=0)
+    pen.take_in(branch)
+    return pen.events
+
+
+def _held(branch: Branch) -> dict[str, Any]:
+    return {
+        "step_id": branch.step,
+        "worker_id": branch.worker,
+        "attempt_number": branch.attempt,
+        "slot_index": branch.slot_index,
+        "worker_concurrency": branch.worker_concurrency,
+    }

@@ -1,0 +1,131 @@
+"""How a run begins and how it ends: the events, the run's next state, the branches it forks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+from cascade_flow.engine.advance import birth
+from cascade_flow.engine.pen import Pen
+from cascade_flow.engine.state import Birth, Facts, Run
+from cascade_flow.model.events import (
+    Event,
+    RunSubmitted,
+    WorkflowCompleted,
+    WorkflowInputValidation,
+    WorkflowStarted,
+)
+from cascade_flow.serialization import safe_serialize
+
+ROOTS_AT_ONCE = 22
+"""Roots that the starting transaction puts: with the run and its idempotency key it stays within 25 items."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A checked submission: what RunSubmitted will say."""
+
+    version_id: str
+    available_at_us: int
+    has_input_schema: bool
+    input: str | None = None
+    priority: int = 0
+    timeout_us: int | None = None
+    idempotency_key: str | None = None
+    metadata: Mapping[str, Any] | None = None
+    tags: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A run to be written (new, or started), the events that do it and the branches of its first roots."""
+
+    run: Run
+    events: tuple[Event, ...]
+    births: tuple[Birth, ...] = ()
+
+
+def submit(facts: Facts, order: Order, *, now_us: int) -> Opening:
+    """A new run; one that is due at once is started in the same breath."""
+    pen = Pen.of_run(facts, now_us=now_us, after_us=0)
+    submitted = pen.write(RunSubmitted, **_fields(order))
+    due_us = max(order.available_at_us, submitted.timestamp_us)
+    run = Run(
+        run_id=facts.run_id,
+        workflow_slug=facts.workflow_slug,
+        version_id=order.version_id,
+        status="pending",
+        created_us=submitted.timestamp_us,
+        available_at_us=order.available_at_us,
+        deadline_us=due_us + (order.timeout_us or facts.timing.timeout_us),
+        expires_s=facts.expires_s,
+        priority=order.priority,
+        tags=order.tags or (),
+        last_us=pen.last_us,
+        due_us=due_us,
+    )
+    if order.available_at_us > now_us:
+        return Opening(run, tuple(pen.events))
+    started = start(facts, run, now_us=now_us, has_schema=order.has_input_schema, has_input=order.input is not None)
+    return replace(started, events=(*pen.events, *started.events))
+
+
+def start(facts: Facts, run: Run, *, now_us: int, has_schema: bool, has_input: bool) -> Opening:
+    """The run under way: its input was checked at the door, so the validation it records has succeeded."""
+    pen = Pen.of_run(facts, now_us=now_us, after_us=run.last_us)
+    pen.write(WorkflowInputValidation, has_schema=has_schema, success=True, workflow_attempt_number=run.run_attempt)
+    started = pen.write(
+        WorkflowStarted,
+        version_id=run.version_id,
+        has_input_schema=has_schema,
+        has_input=has_input,
+        workflow_attempt_number=run.run_attempt,
+    )
+    running = replace(run, status="running", started_at_us=started.timestamp_us, last_us=pen.last_us, owed=0)
+    births = tuple(islice(roots_owed(facts, running, now_us=now_us), ROOTS_AT_ONCE))
+    running = replace(running, owed=roots_left(facts, len(births)), due_us=_due_us(facts, running, len(births), now_us))
+    return Opening(running, tuple(pen.events), births)
+
+
+def roots_owed(facts: Facts, run: Run, *, now_us: int) -> Iterable[Birth]:
+    """The branches of the roots that the run has still to make, in order."""
+    roots = () if run.owed is None else facts.graph.roots[run.owed :]
+    return (birth(facts, root, origin=None, now_us=now_us, after_us=run.last_us) for root in roots)
+
+
+def roots_left(facts: Facts, made: int) -> int | None:
+    """What to note as made while some roots are missing; None once all are there."""
+    return made if made < len(facts.graph.roots) else None
+
+
+def completed(facts: Facts, outputs: Mapping[str, Any], *, now_us: int, after_us: int) -> WorkflowCompleted:
+    """The run's good end; `outputs` are those of the exported steps, as values."""
+    pen = Pen.of_run(facts, now_us=now_us, after_us=after_us)
+    return pen.write(
+        WorkflowCompleted,
+        workflow_attempt_number=facts.run_attempt,
+        output=safe_serialize(dict(outputs)),
+        duration_us=max(0, pen.now_us - facts.started_at_us),
+        total_steps=len(facts.graph.steps),
+    )
+
+
+def _due_us(facts: Facts, run: Run, made: int, now_us: int) -> int:
+    """A run with roots still to make is looked at soon, any other at its deadline."""
+    return run.deadline_us if roots_left(facts, made) is None else now_us + facts.timing.grace_us
+
+
+def _fields(order: Order) -> dict[str, Any]:
+    return {
+        "version_id": order.version_id,
+        "available_at_us": order.available_at_us,
+        "priority": order.priority,
+        "input": order.input,
+        "has_input_schema": order.has_input_schema,
+        "timeout_us": order.timeout_us,
+        "idempotency_key": order.idempotency_key,
+        "metadata": order.metadata,
+        "tags": None if order.tags is None else list(order.tags),
+    }

@@ -1,0 +1,190 @@
+"""What is known of a run and of its branches (protocol.md §1, §2), and what a decision hands on to be written.
+
+Data only. The stored form is `dynamodb/items`; the rules are `engine/decide` and its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from cascade_flow.graph import Graph
+from cascade_flow.model.events import Event, ResourceSnapshot, StepError, WorkflowCompleted
+
+BranchStatus = Literal["open", "scheduled", "running", "skipping", "parked", "failed", "ended"]
+Halt = Literal["park", "stop"]
+StopKind = Literal["failed", "timeout", "cancelled"]
+RunStatus = Literal["pending", "running", "completed", "failed", "cancelled"]
+Driver = Literal["engine", "caller"]
+
+LIVE: frozenset[BranchStatus] = frozenset({"scheduled", "running", "skipping"})
+ENDED: frozenset[RunStatus] = frozenset({"completed", "failed", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long things may take, in microseconds.
+
+    A lease is what a worker holds without a heartbeat; grace is what a wake-up may take before the sweep sends
+    another; retention is how long a run is kept beyond its deadline.
+    """
+
+    lease_us: int = 60_000_000
+    grace_us: int = 30_000_000
+    timeout_us: int = 7 * 86_400_000_000
+    retention_us: int = 90 * 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """Branches that a commit promised and could not put at once: the forks of these steps, less those made."""
+
+    steps: tuple[str, ...]
+    made: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One branch as stored. `tail` is its newest events, as records that only the storage reads.
+
+    `seq` and `heartbeat_us` are the fence: they say which state a writer has seen. `origin_us` names the commit that
+    holds the completion of the step's dependency where that is not in the tail.
+    """
+
+    name: str
+    status: BranchStatus
+    step: str
+    attempt: int = 1
+    run_attempt: int = 1
+    seq: int = 1
+    available_at_us: int | None = None
+    started_at_us: int | None = None
+    worker: str | None = None
+    lease_us: int | None = None
+    heartbeat_us: int | None = None
+    snapshot: ResourceSnapshot | None = None
+    slot_index: int | None = None
+    worker_concurrency: int | None = None
+    priority: int | None = None
+    halt: Halt | None = None
+    owed: Owed | None = None
+    arrived: int = 0
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    last_us: int = 0
+    origin_us: int | None = None
+    due_us: int | None = None
+    tail: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def live(self) -> bool:
+        """Whether somebody works on it, or should."""
+        return self.halt != "stop" and (self.status in LIVE or self.owed is not None)
+
+    def released(self, *, last_us: int) -> Branch:
+        """This branch with no worker on it and nothing scheduled, its log grown to `last_us`."""
+        return replace(
+            self,
+            available_at_us=None,
+            started_at_us=None,
+            worker=None,
+            lease_us=None,
+            heartbeat_us=None,
+            snapshot=None,
+            slot_index=None,
+            worker_concurrency=None,
+            last_us=last_us,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The intention to stop a run, and for which of the run's attempts it was meant."""
+
+    kind: StopKind
+    run_attempt: int
+    step: str | None = None
+    error: StepError | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run as stored. `submitted` is its RunSubmitted as a record; `tail` is that and the events of its start."""
+
+    run_id: str
+    workflow_slug: str
+    version_id: str
+    status: RunStatus
+    created_us: int
+    available_at_us: int
+    deadline_us: int
+    expires_s: int
+    driver: Driver = "engine"
+    run_attempt: int = 1
+    seq: int = 1
+    started_at_us: int | None = None
+    completed_at_us: int | None = None
+    priority: int = 0
+    tags: tuple[str, ...] = ()
+    stop: Stop | None = None
+    owed: int | None = None
+    last_us: int = 0
+    due_us: int | None = None
+    tail: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What does not change while a run's attempt lasts: all that a decision about one of its branches may ask.
+
+    `stopping`: the run is known to be stopping, so nothing goes on.
+    """
+
+    run_id: str
+    workflow_slug: str
+    graph: Graph
+    expires_s: int
+    timing: Timing
+    priority: int | None = None
+    run_attempt: int = 1
+    started_at_us: int = 0
+    stopping: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """The worker that goes on along the branch, and where its lease ends."""
+
+    worker: str
+    lease_us: int
+    slot_index: int | None = None
+    worker_concurrency: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """A branch to put under "not there yet", with the events that begin it."""
+
+    branch: Branch
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What a decision about a branch wants written, all of it or nothing.
+
+    `before` is the state it was decided on; `events` are appended to the branch's log. A commit that is not `logged`
+    may ride in the tail. `raises` are the joins to be counted up first; `checks_run` asks that the run still runs with
+    no intention to stop; `stop` and `end` are what the run must take over in the same transaction.
+    """
+
+    before: Branch
+    after: Branch
+    events: tuple[Event, ...] = ()
+    logged: bool = False
+    births: tuple[Birth, ...] = ()
+    raises: tuple[str, ...] = ()
+    checks_run: bool = False
+    stop: Stop | None = None
+    end: WorkflowCompleted | None = None

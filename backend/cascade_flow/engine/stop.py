@@ -1,0 +1,62 @@
+"""How a run is stopped: which branches must be halted, when the terminal event may be written, and which it is.
+
+The rules are protocol.md §7. A step that runs while another one's failure stops the run may finish: its branch gets
+the halt `park` (it may report, it may not go on). Whatever else is live gets the halt `stop`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cascade_flow.engine.joins import completed_steps
+from cascade_flow.engine.pen import Pen, rendered
+from cascade_flow.engine.state import Branch, Facts, Halt, Run, Stop
+from cascade_flow.model.events import StepError, WorkflowCancelled, WorkflowEvent, WorkflowFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Halting:
+    """The halts to write now, and the branches that are still to be waited for after them."""
+
+    halts: tuple[tuple[Branch, Halt], ...]
+    awaited: tuple[Branch, ...]
+
+
+def halting(stop: Stop, branches: Iterable[Branch], *, now_us: int) -> Halting:
+    """What must be halted before the run can end."""
+    live = [branch for branch in branches if branch.live]
+    spared = [branch for branch in live if _may_finish(stop, branch, now_us)]
+    halts = [(branch, _halt(branch in spared)) for branch in live if branch not in spared or branch.halt is None]
+    return Halting(tuple(halts), tuple(spared))
+
+
+def terminal_event(facts: Facts, run: Run, stop: Stop, branches: Iterable[Branch], *, now_us: int) -> WorkflowEvent:
+    """The event that ends a stopped run, later than everything that its branches have to tell."""
+    known = list(branches)
+    pen = Pen.of_run(facts, now_us=now_us, after_us=max([run.last_us, *(_last_us(facts, b) for b in known)]))
+    counted = {
+        "workflow_attempt_number": run.run_attempt,
+        "duration_us": max(0, pen.now_us - (run.started_at_us or pen.now_us)),
+        "completed_steps": completed_steps(facts.graph, known),
+    }
+    if stop.kind == "cancelled":
+        return pen.write(WorkflowCancelled, reason=stop.reason, **counted)
+    reason = {"timeout": "timeout"}.get(stop.kind, "worker-crash" if stop.reason == "worker-crash" else "step-failed")
+    error = stop.error or StepError(name="RunTimeout", message="the run did not end before its deadline")
+    return pen.write(WorkflowFailed, error=error, failed_step=stop.step, failure_reason=reason, **counted)
+
+
+def _may_finish(stop: Stop, branch: Branch, now_us: int) -> bool:
+    lease_us = branch.lease_us or 0
+    return stop.kind == "failed" and branch.status == "running" and branch.owed is None and lease_us > now_us
+
+
+def _halt(spared: bool) -> Halt:
+    return "park" if spared else "stop"
+
+
+def _last_us(facts: Facts, branch: Branch) -> int:
+    if branch.status != "running":
+        return branch.last_us
+    return max([branch.last_us, *(event.timestamp_us for event in rendered(facts, branch))])

@@ -1,0 +1,169 @@
+"""The graph of a workflow's steps, and how it is cut into branches (protocol.md §2).
+
+Everything here follows from the declared steps alone: no run, no time, no storage. A `Graph` is built once per
+version and shared; what a run needs of it (who comes next, who is forked, which joins are reached) are look-ups.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+
+from cascade_flow.errors import GraphInvalidError, StepNotFoundError
+from cascade_flow.model.events import ValidationIssue
+from cascade_flow.model.workflows import StepDefinition
+
+END = "$"
+
+
+class Graph:
+    """A checked graph: its steps in declared order, cut into branches.
+
+    A step with exactly one dependency continues that dependency's branch where it is the first such successor in
+    declared order; every other step begins a branch that is named after it.
+    """
+
+    def __init__(self, steps: Sequence[StepDefinition]) -> None:
+        """Raises GraphInvalidError, naming every mistake, for what is no graph."""
+        if issues := graph_issues(steps):
+            raise GraphInvalidError("; ".join(issue.message for issue in issues), issues=issues)
+        self.steps: Mapping[str, StepDefinition] = {step.id: step for step in steps}
+        self._successors = _successors(steps)
+        self._next = {id: self._continuation(id) for id in self.steps}
+        continued = {after for after in self._next.values() if after}
+        self._chains = {id: self._chain(id) for id in self.steps if id not in continued}
+        self._branch_of = {step: head for head, chain in self._chains.items() for step in chain}
+        self._residues = {head: number for number, head in enumerate(self._chains, start=1)}
+
+    @property
+    def branches(self) -> Sequence[str]:
+        """The branches' names, in declared order of their first steps."""
+        return tuple(self._chains)
+
+    @property
+    def modulus(self) -> int:
+        """Event times of branch n are ≡ n modulo this; 0 is the run's, the last residue is for foreign events (§5)."""
+        return len(self._chains) + 2
+
+    def residue(self, branch: str) -> int:
+        return self._residues[branch]
+
+    def step(self, step_id: str) -> StepDefinition:
+        """Raises StepNotFoundError."""
+        if step_id not in self.steps:
+            raise StepNotFoundError(f"step {step_id!r} is not in this graph; its steps are {', '.join(self.steps)}")
+        return self.steps[step_id]
+
+    def branch_of(self, step_id: str) -> str:
+        """The branch that a step belongs to; raises StepNotFoundError."""
+        return self._branch_of[self.step(step_id).id]
+
+    def chain(self, branch: str) -> Sequence[str]:
+        return self._chains[branch]
+
+    def position(self, step_id: str) -> int:
+        """A step's place in its branch, from 0."""
+        return self._chains[self._branch_of[step_id]].index(step_id)
+
+    def next_in_branch(self, step_id: str) -> str | None:
+        return self._next[step_id]
+
+    def forks(self, step_id: str) -> Sequence[str]:
+        """The branches that begin because this step, their only dependency, is over."""
+        return tuple(s for s in self._successors[step_id] if self._lone(s) and s != self._next[step_id])
+
+    def joins(self, step_id: str) -> Sequence[str]:
+        """The joins that this step arrives at; the run's end is one where the graph has more than one sink."""
+        joins = tuple(s for s in self._successors[step_id] if not self._lone(s))
+        return (*joins, END) if self.is_sink(step_id) and len(self.sinks) > 1 else joins
+
+    def awaited(self, join: str) -> Sequence[str]:
+        """The steps that a join (or the run's end) waits for."""
+        return self.sinks if join == END else tuple(self.steps[join].dependencies)
+
+    def is_sink(self, step_id: str) -> bool:
+        return not self._successors[step_id]
+
+    def is_last(self, step_id: str) -> bool:
+        """Whether the run is over with this step: the only sink comes after every other step."""
+        return self.is_sink(step_id) and len(self.sinks) == 1
+
+    @cached_property
+    def roots(self) -> Sequence[str]:
+        return tuple(id for id, step in self.steps.items() if not step.dependencies)
+
+    @cached_property
+    def sinks(self) -> Sequence[str]:
+        return tuple(id for id in self.steps if not self._successors[id])
+
+    @cached_property
+    def exports(self) -> Sequence[str]:
+        return tuple(id for id, step in self.steps.items() if step.export_output)
+
+    def dependents(self, step_id: str) -> frozenset[str]:
+        """All steps that depend on this one, at any distance."""
+        found: set[str] = set()
+        front = list(self._successors[self.step(step_id).id])
+        while front:
+            step = front.pop()
+            if step not in found:
+                found.add(step)
+                front.extend(self._successors[step])
+        return frozenset(found)
+
+    def _lone(self, step_id: str) -> bool:
+        return len(self.steps[step_id].dependencies) == 1
+
+    def _continuation(self, step_id: str) -> str | None:
+        return next((s for s in self._successors[step_id] if self._lone(s)), None)
+
+    def _chain(self, head: str) -> tuple[str, ...]:
+        chain = [head]
+        while after := self._next[chain[-1]]:
+            chain.append(after)
+        return tuple(chain)
+
+
+def graph_issues(steps: Sequence[StepDefinition]) -> list[ValidationIssue]:
+    """Everything that keeps these steps from being a graph, each with the path of the field and the cure."""
+    ids = Counter(step.id for step in steps)
+    issues = [] if steps else [_issue("steps", "a workflow needs at least one step")]
+    issues += [
+        _issue("steps", f"step id {id!r} is used {n} times: rename all but one") for id, n in ids.items() if n > 1
+    ]
+    issues += [issue for index, step in enumerate(steps) for issue in _dependency_issues(index, step, ids)]
+    return issues or _cycle_issues(steps)
+
+
+def _dependency_issues(index: int, step: StepDefinition, ids: Mapping[str, int]) -> Iterable[ValidationIssue]:
+    path = f"steps.{index}.dependencies"
+    if step.id == END:
+        yield _issue(f"steps.{index}.id", f"step id {END!r} is the engine's own: rename the step")
+    for dependency, count in Counter(step.dependencies).items():
+        if dependency not in ids:
+            yield _issue(path, f"step {step.id!r} depends on {dependency!r}, which is no step of this workflow")
+        if count > 1:
+            yield _issue(path, f"step {step.id!r} names its dependency {dependency!r} {count} times: name it once")
+
+
+def _cycle_issues(steps: Sequence[StepDefinition]) -> list[ValidationIssue]:
+    try:
+        TopologicalSorter({step.id: step.dependencies for step in steps}).prepare()
+    except CycleError as error:
+        circle = " → ".join(reversed(error.args[1]))
+        return [_issue("steps", f"the steps depend on each other in a circle: {circle}; remove one of these edges")]
+    return []
+
+
+def _successors(steps: Sequence[StepDefinition]) -> dict[str, list[str]]:
+    successors: dict[str, list[str]] = {step.id: [] for step in steps}
+    for step in steps:
+        for dependency in step.dependencies:
+            successors[dependency].append(step.id)
+    return successors
+
+
+def _issue(path: str, message: str) -> ValidationIssue:
+    return ValidationIssue(path=path, message=message)

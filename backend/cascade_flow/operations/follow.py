@@ -1,0 +1,108 @@
+"""What follows a commit: branches still owed, joins that may be full, a stop to carry on, workers to wake.
+
+Nothing here is needed for a promise to hold: whoever dies before it leaves a note in the due index, and the sweep does
+the same again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from itertools import islice
+
+from cascade_flow import clock
+from cascade_flow.dynamodb.ledger import BranchRefused, RunRefused
+from cascade_flow.engine import joins, runs
+from cascade_flow.engine.advance import BIRTHS_AT_ONCE, births_owed, owed_after
+from cascade_flow.engine.state import Branch, Commit, Facts, Run
+from cascade_flow.graph import END
+from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.outputs import exported
+from cascade_flow.operations.stop import Stopper
+from cascade_flow.wake import Wake
+
+
+class Follower:
+    """Does what a commit leaves to be done."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._stopper = Stopper(kit)
+
+    def after(self, facts: Facts, commit: Commit, branch: Branch) -> Branch:
+        """Follow a commit up; answers the branch as it is then."""
+        self._wake(facts, [birth.branch for birth in commit.births])
+        branch = self.pay(facts, branch)
+        for join in commit.raises:
+            self.look_at_join(facts, join)
+        if commit.stop is not None or branch.status == "parked":
+            self._stopper.carry_on(facts.run_id)
+        self._wake(facts, [branch])
+        return branch
+
+    def pay(self, facts: Facts, branch: Branch) -> Branch:
+        """Make the branches that this one owes; raises BranchRefused where it has moved meanwhile."""
+        while branch.owed is not None:
+            now_us = clock.now_us()
+            births = tuple(islice(births_owed(facts, branch, now_us=now_us), BIRTHS_AT_ONCE))
+            after = owed_after(facts.graph, branch, len(births))
+            branch = self._kit.ledger.make_owed(facts, branch, after, births)
+            self._wake(facts, [birth.branch for birth in births])
+        return branch
+
+    def pay_roots(self, facts: Facts, run: Run) -> Run:
+        """Make the roots that a run owes; raises RunRefused where it has moved meanwhile."""
+        while run.owed is not None:
+            births = tuple(islice(runs.roots_owed(facts, run, now_us=clock.now_us()), runs.ROOTS_AT_ONCE))
+            owed = runs.roots_left(facts, run.owed + len(births))
+            after = replace(run, owed=owed, due_us=run.deadline_us if owed is None else run.due_us)
+            run = self._kit.ledger.make_roots(facts, run, after, births)
+            self._wake(facts, [birth.branch for birth in births])
+        return run
+
+    def wake_roots(self, facts: Facts, opening: runs.Opening) -> None:
+        self._wake(facts, [birth.branch for birth in opening.births])
+
+    def look_at_join(self, facts: Facts, name: str) -> None:
+        """Open a join whose counter is full, if the branches say so too."""
+        join = self._kit.ledger.branch(facts.run_id, name)
+        if join is not None and joins.is_full(facts.graph, join):
+            self.open_join(facts, join)
+
+    def open_join(self, facts: Facts, join: Branch) -> bool:
+        """Open a join if all that it waits for is over; whoever comes second is refused, and that is well."""
+        branches = self._kit.ledger.some_branches(facts.run_id, joins.awaited_branches(facts.graph, join.name))
+        commit = self._opening(facts, join, branches)
+        if commit is None:
+            return False
+        try:
+            self._wake(facts, [self._kit.ledger.write(facts, commit, self._references(facts, commit))])
+        except (BranchRefused, RunRefused):
+            return False
+        return True
+
+    def _opening(self, facts: Facts, join: Branch, branches: Mapping[str, Branch]) -> Commit | None:
+        if join.name != END:
+            return joins.open_join(facts, join, branches, now_us=clock.now_us())
+        if not joins.all_arrived(facts.graph, END, branches):
+            return None
+        last_us = max(branch.last_us for branch in branches.values())
+        end = runs.completed(facts, exported(self._kit, facts, {}), now_us=clock.now_us(), after_us=last_us)
+        return Commit(join, replace(join, status="ended", due_us=None), logged=True, end=end)
+
+    def _references(self, facts: Facts, commit: Commit) -> Mapping[str, str]:
+        if commit.end is None:
+            return {}
+        return self._kit.payloads.put_run_output(facts.run_id, commit.end, expires_s=facts.expires_s)
+
+    def _wake(self, facts: Facts, branches: Iterable[Branch]) -> None:
+        wakes = [wake_for(facts.run_id, branch) for branch in branches if branch.status in ("scheduled", "skipping")]
+        if wakes:
+            self._kit.queue.send(wakes)
+
+
+def wake_for(run_id: str, branch: Branch) -> Wake:
+    """The wake-up for what is scheduled on a branch, or for a skip that is to run along it."""
+    if branch.status != "scheduled":
+        return Wake(run_id, branch.name)
+    return Wake(run_id, branch.name, branch.step, branch.attempt, branch.available_at_us or 0)

@@ -1,0 +1,46 @@
+"""What every use case works with, and the facts of a run as its decisions need them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cascade_flow.dynamodb.ledger import Ledger
+from cascade_flow.engine.state import Facts, Run, Timing
+from cascade_flow.errors import RunNotFoundError
+from cascade_flow.operations.payloads import Payloads
+from cascade_flow.operations.registry import Registry
+from cascade_flow.wake import NoQueue, Queue
+
+
+@dataclass(frozen=True)
+class Kit:
+    """The ledger, the registry, the payloads, the queue; and how long things may take."""
+
+    ledger: Ledger
+    registry: Registry
+    payloads: Payloads
+    queue: Queue = field(default_factory=NoQueue)
+    timing: Timing = field(default_factory=Timing)
+    chance: Callable[[], float] = random.random
+
+    def run(self, run_id: str) -> Run:
+        """Raises RunNotFoundError."""
+        run = self.ledger.run(run_id)
+        if run is None:
+            raise RunNotFoundError(f"there is no run {run_id!r}; it may have been deleted after its retention")
+        return run
+
+    def facts(self, run: Run) -> Facts:
+        """Raises VersionNotFoundError where the run's pinned version is gone."""
+        return Facts(
+            run_id=run.run_id,
+            workflow_slug=run.workflow_slug,
+            graph=self.registry.graph(run.workflow_slug, run.version_id),
+            expires_s=run.expires_s,
+            timing=self.timing,
+            priority=run.priority or None,
+            run_attempt=run.run_attempt,
+            started_at_us=run.started_at_us or run.created_us,
+        )

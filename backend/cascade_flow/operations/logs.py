@@ -1,0 +1,51 @@
+"""Log lines of running steps: stored in chunks, since logs cost per kilobyte and not per line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from cascade_flow.dynamodb import items
+from cascade_flow.dynamodb.items import LogLine
+from cascade_flow.dynamodb.table import Put
+from cascade_flow.engine.state import Run
+from cascade_flow.model.events import LogEntry
+from cascade_flow.operations.history import Histories
+from cascade_flow.operations.kit import Kit
+
+_CHUNK_CHARACTERS = 200_000
+
+
+class Logs:
+    """The log lines of the runs in one table."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._histories = Histories(kit)
+
+    def store(self, run: Run, step_id: str, attempt: int, lines: Sequence[LogLine]) -> None:
+        """Store lines of one attempt; storing the same lines twice changes nothing."""
+        for chunk in _chunks(lines):
+            item = items.log_item(run.run_id, step_id, attempt, chunk, expires_s=run.expires_s)
+            self._kit.ledger.table.write([Put(item)])
+
+    def load(self, run_id: str, step_id: str | None = None, attempt: int | None = None) -> list[LogEntry] | None:
+        """The lines in the order of their times; None where there is no such run."""
+        story = self._histories.story(run_id)
+        if story is None:
+            return None
+        lines = self._histories.log_events(story.run, step_id=step_id, attempt=attempt)
+        merged = self._histories.with_logs(story, lines)
+        return [event for event in merged if isinstance(event, LogEntry)]
+
+
+def _chunks(lines: Sequence[LogLine]) -> Iterator[list[LogLine]]:
+    chunk: list[LogLine] = []
+    size = 0
+    for line in lines:
+        if chunk and size + len(line[2]) > _CHUNK_CHARACTERS:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(line)
+        size += len(line[2])
+    if chunk:
+        yield chunk

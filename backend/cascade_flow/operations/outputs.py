@@ -1,0 +1,53 @@
+"""What steps have given: the outputs that a step receives, and those that the run exports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cascade_flow.dynamodb.codec import Record
+from cascade_flow.engine.state import Branch, Facts
+from cascade_flow.errors import RunNotFoundError
+from cascade_flow.operations.kit import Kit
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a step is given: the run's input and its dependencies' outputs, as JSON text; None for what was skipped."""
+
+    input: str | None
+    outputs: Mapping[str, str | None]
+
+
+def exported(kit: Kit, facts: Facts, known: Mapping[str, str | None]) -> dict[str, Any]:
+    """The outputs of the exported steps that completed, as values; what is `known` already is not read."""
+    texts = dict(known)
+    if missing := [step for step in facts.graph.exports if step not in texts]:
+        history = kit.ledger.history(facts.run_id)
+        texts |= outputs_in(kit, facts.run_id, history.records if history else (), missing)
+    return {step: json.loads(text) for step in facts.graph.exports if (text := texts.get(step)) is not None}
+
+
+def inputs_of(kit: Kit, facts: Facts, branch: Branch, records: Sequence[Record]) -> Mapping[str, str | None]:
+    """The outputs of a step's dependencies: in its branch's tail or origin (`records`), else in the run's history."""
+    wanted = facts.graph.step(branch.step).dependencies
+    if len(wanted) <= 1:
+        return outputs_in(kit, facts.run_id, (*records, *branch.tail), wanted)
+    history = kit.ledger.history(facts.run_id)
+    if history is None:
+        raise RunNotFoundError(run_id=facts.run_id)
+    return outputs_in(kit, facts.run_id, history.records, wanted)
+
+
+def outputs_in(kit: Kit, run_id: str, records: Iterable[Record], wanted: Iterable[str]) -> dict[str, str | None]:
+    """The outputs of these steps as far as these records hold them; None for a step that was skipped."""
+    steps = set(wanted)
+    over = {
+        record["stepId"]: record
+        for record in records
+        if record["type"] in ("StepCompleted", "StepSkipped") and record["stepId"] in steps
+    }
+    whole = kit.payloads.whole(run_id, list(over.values()))
+    return {record["stepId"]: record.get("output") for record in whole}

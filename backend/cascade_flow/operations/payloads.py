@@ -1,0 +1,70 @@
+"""Texts too long to ride in a branch: put aside before the event that names them, and fetched for who reads it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from cascade_flow.dynamodb import items, keys
+from cascade_flow.dynamodb.codec import Record, deflate, references_of, to_wire
+from cascade_flow.dynamodb.table import Put, Table
+from cascade_flow.errors import PayloadTooLargeError
+from cascade_flow.model.events import Event, WorkflowCompleted, parse_event
+
+INLINE_BYTES = 400
+"""What a text may take up in an event, packed."""
+LARGEST_BYTES = 390_000
+"""What a payload item may hold, packed: an item's 400 KB less its key."""
+
+
+class Payloads:
+    """The payloads of the runs in one table."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def put_aside(self, key: keys.Key, text: str | None, *, expires_s: int) -> dict[str, str]:
+        """Store a text where it is too long to ride; answers {text: its sort key}, or {}.
+
+        Raises PayloadTooLargeError.
+        """
+        if text is None or len(text) <= INLINE_BYTES:
+            return {}
+        packed = deflate(text)
+        if len(packed) <= INLINE_BYTES:
+            return {}
+        if len(packed) > LARGEST_BYTES:
+            raise PayloadTooLargeError(bytes=len(packed), limit=LARGEST_BYTES)
+        self._table.write([Put(items.payload_item(key, packed, expires_s=expires_s))])
+        return {text: key.sk}
+
+    def put_output(self, run_id: str, step_id: str, attempt: int, text: str, *, expires_s: int) -> dict[str, str]:
+        """Put a step's output or checkpoint aside, under a key that no other attempt writes."""
+        key = keys.payload(run_id, step_id, attempt, secrets.token_hex(4))
+        return self.put_aside(key, text, expires_s=expires_s)
+
+    def put_run_output(self, run_id: str, end: WorkflowCompleted, *, expires_s: int) -> dict[str, str]:
+        """Put the output of a run that ends aside."""
+        key = keys.run_payload(run_id, f"output#{secrets.token_hex(4)}")
+        return self.put_aside(key, end.output, expires_s=expires_s)
+
+    def whole(self, run_id: str, records: Sequence[Record]) -> list[Record]:
+        """The records with every text that was put aside in its place again."""
+        wanted = {sort for record in records for sort in references_of(record).values()}
+        texts = self._texts(run_id, wanted)
+        return [_filled(record, texts) for record in records]
+
+    def events(self, records: Sequence[Record], *, workflow_slug: str, run_id: str) -> list[Event]:
+        """The records as events, whole."""
+        found = self.whole(run_id, records)
+        return [parse_event(to_wire(record, workflow_slug=workflow_slug, run_id=run_id)) for record in found]
+
+    def _texts(self, run_id: str, sorts: Iterable[str]) -> Mapping[str, str]:
+        found = self._table.batch_get(keys.run(run_id)._replace(sk=sort) for sort in sorts)
+        return {str(item[keys.SORT]): items.to_payload(item) for item in found}
+
+
+def _filled(record: Record, texts: Mapping[str, str]) -> Record:
+    gaps: dict[str, Any] = {name: texts[sort] for name, sort in references_of(record).items()}
+    return {**record, **gaps} if gaps else record

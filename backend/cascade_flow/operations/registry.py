@@ -1,0 +1,105 @@
+"""Workflows and their versions: what is registered, and the pinned graph of a version."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from cascade_flow import clock
+from cascade_flow.dynamodb import registry
+from cascade_flow.dynamodb.table import Table
+from cascade_flow.errors import VersionNotFoundError, WorkflowNotFoundError
+from cascade_flow.graph import Graph
+from cascade_flow.model.ids import check_slug, check_step_id
+from cascade_flow.model.workflows import StepDefinition, WorkflowMetadata, WorkflowRegistration, WorkflowVersion
+
+_GRAPHS_KEPT = 64
+
+
+class Registry:
+    """The registered workflows of one table. Versions never change, so their graphs are kept in memory."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._graphs: OrderedDict[tuple[str, str], tuple[WorkflowVersion, Graph]] = OrderedDict()
+
+    def register(self, registration: WorkflowRegistration) -> None:
+        """Make a workflow known, and its version where that is new. Raises GraphInvalidError, InvalidIdError."""
+        check_slug(registration.slug)
+        for step in registration.steps:
+            check_step_id(step.id)
+        Graph(registration.steps)
+        version = _version_of(registration)
+        self.create_version(version)
+        registry.put_workflow(self._table, registration, version.version_id)
+
+    def create_version(self, version: WorkflowVersion) -> None:
+        """Store a version where its id is new; one that is known stays as it is."""
+        registry.put_version(self._table, version)
+
+    def metadata(self, slug: str) -> WorkflowMetadata | None:
+        found = registry.get_workflow(self._table, slug)
+        return None if found is None else found.metadata
+
+    def all_metadata(self) -> list[WorkflowMetadata]:
+        return [entry.metadata for entry in registry.list_workflows(self._table)]
+
+    def steps(self, slug: str) -> list[StepDefinition]:
+        """The steps of the current version; none where the workflow is unknown."""
+        current = self.current_version(slug)
+        return [] if current is None else current.steps
+
+    def versions(self, slug: str, *, limit: int | None = None) -> list[WorkflowVersion]:
+        """Oldest first, numbered by age."""
+        return registry.list_versions(self._table, slug)[:limit]
+
+    def version(self, slug: str, version_id: str) -> WorkflowVersion | None:
+        return next((v for v in self.versions(slug) if v.version_id == version_id), None)
+
+    def current_version(self, slug: str) -> WorkflowVersion | None:
+        entry = registry.get_workflow(self._table, slug)
+        return None if entry is None else self.version(slug, entry.version_id)
+
+    def current(self, slug: str) -> registry.Entry:
+        """What is registered now; raises WorkflowNotFoundError, naming what there is."""
+        entry = registry.get_workflow(self._table, slug)
+        if entry is None:
+            known = ", ".join(sorted(metadata.slug for metadata in self.all_metadata())) or "none"
+            raise WorkflowNotFoundError(f"there is no workflow {slug!r}; registered: {known}")
+        return entry
+
+    def graph(self, slug: str, version_id: str) -> Graph:
+        """The graph of a version; raises VersionNotFoundError. One read per process and version."""
+        key = (slug, version_id)
+        if key not in self._graphs:
+            self._keep(key, registry.get_version(self._table, slug, version_id))
+        self._graphs.move_to_end(key)
+        return self._graphs[key][1]
+
+    def _keep(self, key: tuple[str, str], version: WorkflowVersion | None) -> None:
+        if version is None:
+            raise VersionNotFoundError(f"workflow {key[0]!r} has no version {key[1]}: register it again")
+        self._graphs[key] = (version, Graph(version.steps))
+        while len(self._graphs) > _GRAPHS_KEPT:
+            self._graphs.popitem(last=False)
+
+
+def _version_of(registration: WorkflowRegistration) -> WorkflowVersion:
+    steps: Sequence[StepDefinition] = registration.steps
+    return WorkflowVersion(
+        workflow_slug=registration.slug,
+        version_id=registration.version_id or _content_id(registration),
+        version_number=1,
+        created_at=clock.now_us(),
+        step_manifest=[step.id for step in steps],
+        total_steps=len(steps),
+        git=registration.git,
+        steps=list(steps),
+    )
+
+
+def _content_id(registration: WorkflowRegistration) -> str:
+    content = json.dumps([step.to_wire() for step in registration.steps], sort_keys=True)
+    return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"

@@ -1,0 +1,226 @@
+"""A run from its submission to its start, how it is looked up, and how it is cancelled or runs out of time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from heapq import merge
+from itertools import islice
+from typing import Any
+
+from cascade_flow import clock
+from cascade_flow.dynamodb import keys, listing
+from cascade_flow.dynamodb.codec import to_wire
+from cascade_flow.dynamodb.ledger import KeyTaken, RunRefused
+from cascade_flow.dynamodb.registry import Entry
+from cascade_flow.engine import runs
+from cascade_flow.engine.runs import Order
+from cascade_flow.engine.state import ENDED, Facts, Run, Stop
+from cascade_flow.errors import ConflictError, IdempotencyConflictError, RunNotCancellableError
+from cascade_flow.model.events import RunSubmitted, parse_event
+from cascade_flow.model.ids import check_run_id, check_slug
+from cascade_flow.model.states import RunPage, RunState, SubmittedRun
+from cascade_flow.model.workflows import RunSubmission
+from cascade_flow.operations.follow import Follower
+from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.stop import Stopper
+from cascade_flow.operations.validation import check_input
+from cascade_flow.serialization import safe_serialize
+from cascade_flow.wake import LONGEST_DELAY_US, Wake
+
+_ROUNDS = 20
+
+
+class Runs:
+    """The runs of one table."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._follower = Follower(kit)
+        self._stopper = Stopper(kit)
+
+    def submit(self, submission: RunSubmission) -> SubmittedRun:
+        """Make a run, or find the one that the idempotency key stands for.
+
+        Raises WorkflowNotFoundError, InputInvalidError, InvalidIdError, IdempotencyConflictError, ConflictError (the
+        run id is taken), PayloadTooLargeError.
+        """
+        entry = self._kit.registry.current(check_slug(submission.workflow_slug))
+        check_input(entry.metadata.input_schema_json, submission.input)
+        order = _order(submission, entry)
+        facts = self._facts(submission, entry, order)
+        key = keys.run_payload(facts.run_id, "input")
+        references = self._kit.payloads.put_aside(key, order.input, expires_s=facts.expires_s)
+        opening = runs.submit(facts, order, now_us=clock.now_us())
+        content = _content_of(submission)
+        try:
+            run = self._kit.ledger.submit(facts, opening, references, key=submission.idempotency_key, content=content)
+        except KeyTaken as taken:
+            return _same_run(taken, content)
+        except RunRefused:
+            raise ConflictError(f"run id {facts.run_id!r} is taken: choose another, or leave it out") from None
+        self._begin(facts, run, opening)
+        return SubmittedRun(run_id=run.run_id, is_new=True)
+
+    def start(self, run: Run) -> Run:
+        """Start a run whose time has come; one that another has started or stopped is left as it is."""
+        if run.status != "pending" or run.stop is not None or run.available_at_us > clock.now_us():
+            return run
+        facts, submitted = self._kit.facts(run), run.tail[0]
+        opening = runs.start(
+            facts,
+            run,
+            now_us=clock.now_us(),
+            has_schema=submitted["hasInputSchema"],
+            has_input=submitted.get("input") is not None,
+        )
+        try:
+            run = self._kit.ledger.start(facts, run, opening)
+        except RunRefused as refused:
+            return refused.now or run
+        self._follower.wake_roots(facts, opening)
+        return self.pay_roots(run)
+
+    def pay_roots(self, run: Run) -> Run:
+        """Make the roots that a run owes."""
+        try:
+            return self._follower.pay_roots(self._kit.facts(run), run)
+        except RunRefused as refused:
+            return refused.now or run
+
+    def cancel(self, run_id: str, reason: str | None) -> None:
+        """Stop a run; once this returned, nothing of it can be claimed.
+
+        Raises RunNotFoundError, RunNotCancellableError.
+        """
+        for _ in range(_ROUNDS):
+            run = self._kit.run(check_run_id(run_id))
+            if run.status in ENDED:
+                raise RunNotCancellableError(f"run {run_id!r} has {run.status} already: there is nothing to cancel")
+            if self._intend(run, Stop("cancelled", run.run_attempt, reason=reason)):
+                self._stopper.carry_on(run_id)
+                return
+        raise ConflictError(run_id=run_id)
+
+    def time_out(self, run: Run) -> None:
+        """Stop a run that has met its deadline."""
+        if self._intend(run, Stop("timeout", run.run_attempt)):
+            self._stopper.carry_on(run.run_id)
+
+    def get(self, run_id: str) -> RunState | None:
+        """A run's state; one request, but for an input that was put aside."""
+        run = self._kit.ledger.run(check_run_id(run_id))
+        return None if run is None else self.state_of(run)
+
+    def state_of(self, run: Run) -> RunState:
+        """The state that a stored run says; it equals the fold of its events."""
+        whole = self._kit.payloads.whole(run.run_id, run.tail[:1])[0]
+        submitted = parse_event(to_wire(whole, workflow_slug=run.workflow_slug, run_id=run.run_id))
+        assert isinstance(submitted, RunSubmitted)
+        return RunState(
+            run_id=run.run_id,
+            workflow_slug=run.workflow_slug,
+            status=run.status,
+            available_at=submitted.available_at_us,
+            priority=submitted.priority,
+            workflow_attempt_number=run.run_attempt,
+            created_at=submitted.timestamp_us,
+            started_at=run.started_at_us,
+            completed_at=run.completed_at_us,
+            timeout=submitted.timeout_us,
+            idempotency_key=submitted.idempotency_key,
+            metadata=submitted.metadata,
+            tags=submitted.tags,
+            input=submitted.input,
+        )
+
+    def page(
+        self,
+        *,
+        workflow_slug: str | None,
+        status: Sequence[str] | None,
+        tags: Sequence[str] | None,
+        limit: int | None,
+        offset: int,
+    ) -> RunPage:
+        """Runs, newest first; `total` counts all that match, on the index alone."""
+        slugs = [workflow_slug] if workflow_slug else [m.slug for m in self._kit.registry.all_metadata()]
+        wanted = listing.Filter(tuple(status or ()), tuple(tags or ()))
+        shards = [shard for slug in slugs for shard in keys.runs_shards(slug)]
+        streams = [listing.newest_first(self._kit.ledger.table, shard, wanted) for shard in shards]
+        entries = merge(*streams, key=lambda entry: -entry.created_us)
+        ids = [entry.run_id for entry in islice(entries, offset, None if limit is None else offset + limit)]
+        total = sum(listing.count(self._kit.ledger.table, shard, wanted) for shard in shards)
+        return RunPage(runs=self._states(ids), total=total)
+
+    def ids(self, workflow_slug: str) -> list[str]:
+        """The ids of a workflow's runs, newest first: from the index alone."""
+        shards = keys.runs_shards(check_slug(workflow_slug))
+        streams = [listing.newest_first(self._kit.ledger.table, shard, listing.Filter()) for shard in shards]
+        return [entry.run_id for entry in merge(*streams, key=lambda entry: -entry.created_us)]
+
+    def _states(self, ids: Sequence[str]) -> list[RunState]:
+        found = {run.run_id: run for run in self._kit.ledger.runs(ids)}
+        return [self.state_of(found[id]) for id in ids if id in found]
+
+    def _begin(self, facts: Facts, run: Run, opening: runs.Opening) -> None:
+        self._follower.wake_roots(facts, opening)
+        if run.status == "running":
+            self.pay_roots(run)
+        elif run.available_at_us - clock.now_us() <= LONGEST_DELAY_US:
+            self._kit.queue.send([Wake(run.run_id, available_at_us=run.available_at_us)])
+
+    def _intend(self, run: Run, stop: Stop) -> bool:
+        if run.stop is not None and (run.stop.kind == stop.kind or stop.kind != "cancelled"):
+            return True
+        try:
+            self._kit.ledger.intend(run, stop, due_us=clock.now_us() + self._kit.timing.grace_us)
+        except RunRefused:
+            return False
+        return True
+
+    def _facts(self, submission: RunSubmission, entry: Entry, order: Order) -> Facts:
+        timing = replace(self._kit.timing, timeout_us=entry.timeout_us or self._kit.timing.timeout_us)
+        starts_us = max(clock.now_us(), order.available_at_us)
+        expires_us = starts_us + (order.timeout_us or timing.timeout_us) + timing.retention_us
+        return Facts(
+            run_id=check_run_id(submission.run_id) if submission.run_id else secrets.token_hex(8),
+            workflow_slug=submission.workflow_slug,
+            graph=self._kit.registry.graph(submission.workflow_slug, entry.version_id),
+            expires_s=expires_us // 1_000_000,
+            timing=timing,
+            priority=order.priority or None,
+        )
+
+
+def _order(submission: RunSubmission, entry: Entry) -> Order:
+    return Order(
+        version_id=entry.version_id,
+        available_at_us=submission.available_at or clock.now_us(),
+        has_input_schema=entry.metadata.input_schema_json is not None,
+        input=None if submission.input is None else safe_serialize(submission.input),
+        priority=submission.priority or 0,
+        timeout_us=submission.timeout,
+        idempotency_key=submission.idempotency_key,
+        metadata=submission.metadata,
+        tags=None if submission.tags is None else tuple(submission.tags),
+    )
+
+
+def _content_of(submission: RunSubmission) -> str:
+    """What two submissions with one idempotency key must have in common: all but the time they are due."""
+    content: Mapping[str, Any] = submission.model_dump(mode="json", exclude={"available_at", "idempotency_key"})
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _same_run(taken: KeyTaken, content: str) -> SubmittedRun:
+    if taken.content != content:
+        raise IdempotencyConflictError(
+            f"this idempotency key stands for run {taken.run_id!r}, which was submitted with other content: "
+            "use a new key, or send the same content",
+            run_id=taken.run_id,
+        )
+    return SubmittedRun(run_id=taken.run_id, is_new=False)

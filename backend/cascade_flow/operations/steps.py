@@ -1,0 +1,219 @@
+"""A step's way from claim to report, on runs that the engine drives.
+
+A worker holds a `Held`: the attempt as it knows it, whose fence every report needs. A worker that is no part of the
+engine names step and attempt instead; what it holds is then read first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from cascade_flow import clock
+from cascade_flow.dynamodb.ledger import BranchRefused, RunRefused
+from cascade_flow.engine import runs
+from cascade_flow.engine.commands import Cascade, Command, Complete, KeepCheckpoint, Reclaim
+from cascade_flow.engine.decide import decide
+from cascade_flow.engine.state import Branch, Commit, Facts, Run
+from cascade_flow.errors import ConflictError, StaleAttemptError
+from cascade_flow.model.events import ResourceSnapshot
+from cascade_flow.operations.follow import Follower
+from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.outputs import Inputs, exported, inputs_of
+from cascade_flow.wake import Wake
+
+_ROUNDS = 8
+
+
+@dataclass(frozen=True)
+class Held:
+    """An attempt in the hands of its worker; `known` are outputs that the worker has in memory."""
+
+    facts: Facts
+    run: Run
+    branch: Branch
+    records: tuple[Mapping[str, object], ...] = ()
+    known: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def running(self) -> bool:
+        """Whether the worker has a step to carry on with."""
+        return self.branch.status == "running"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where in a worker a step runs: which of how many places."""
+
+    index: int | None = None
+    concurrency: int | None = None
+
+
+class Steps:
+    """Claims, heartbeats and reports."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._follower = Follower(kit)
+
+    def claim(self, wake: Wake, worker_id: str, *, slot: Slot | None = None) -> Held | None:
+        """Take the attempt that a wake-up names; None where another has it, it is over, or not due yet."""
+        wanted = Branch(wake.branch, "scheduled", wake.step, attempt=wake.attempt)
+        branch = self._claim(wake.run_id, wanted, worker_id, slot or Slot())
+        return None if branch is None else self._taken(wake.run_id, branch)
+
+    def claim_step(self, run: Run, step_id: str, worker_id: str, *, slot: Slot | None = None) -> Held | None:
+        """Take whatever attempt of a step is scheduled; raises StepNotFoundError."""
+        branch = self._kit.ledger.branch(run.run_id, self._kit.facts(run).graph.branch_of(step_id))
+        if branch is None or branch.status != "scheduled" or branch.step != step_id:
+            return None
+        return self.claim(Wake(run.run_id, branch.name, step_id, branch.attempt), worker_id, slot=slot)
+
+    def inputs(self, held: Held) -> Inputs:
+        """What the held step is given; what the worker knows already is not read."""
+        wanted = held.facts.graph.step(held.branch.step).dependencies
+        input = self._input(held)
+        if all(step in held.known for step in wanted):
+            return Inputs(input, {step: held.known[step] for step in wanted})
+        return Inputs(input, inputs_of(self._kit, held.facts, held.branch, held.records))
+
+    def heartbeat(self, held: Held, *, snapshot: ResourceSnapshot | None = None) -> Held:
+        """Prolong the lease; raises StaleAttemptError where the attempt is held no more."""
+        now_us = clock.now_us()
+        lease_us = now_us + self._kit.timing.lease_us
+        run_id = held.facts.run_id
+        try:
+            beaten = self._kit.ledger.beat(run_id, held.branch, now_us=now_us, lease_us=lease_us, snapshot=snapshot)
+        except BranchRefused as refused:
+            raise stale(held.branch, refused.now) from None
+        return replace(held, branch=replace(beaten, tail=held.branch.tail))
+
+    def report(self, held: Held, command: Command) -> Held:
+        """Commit what came of an attempt, with everything that follows from it; raises StaleAttemptError."""
+        references = self._put_aside(held, command)
+        facts, branch = held.facts, held.branch
+        for _ in range(_ROUNDS):
+            commit = self._decide(facts, branch, command, held)
+            try:
+                after = self._write(facts, commit, references)
+            except BranchRefused as refused:
+                if isinstance(command, Reclaim):
+                    raise stale(branch, refused.now) from None
+                branch = _still_held(branch, refused.now)
+                continue
+            except RunRefused:
+                facts = replace(facts, stopping=True)
+                continue
+            return replace(held, branch=self._after(facts, commit, after), known=_known(held, command))
+        raise ConflictError(run_id=facts.run_id, step_id=branch.step)
+
+    def cascade(self, facts: Facts, run: Run, branch: Branch) -> None:
+        """Carry a skip on along a branch."""
+        self.report(Held(facts, run, branch), Cascade())
+
+    def holding(self, run: Run, step_id: str, worker_id: str | None, attempt_number: int) -> Held:
+        """What a worker holds that names step and attempt; raises StaleAttemptError, StepNotFoundError."""
+        facts = self._kit.facts(run)
+        branch = self._kit.ledger.branch(run.run_id, facts.graph.branch_of(step_id))
+        asked = Branch(facts.graph.branch_of(step_id), "running", step_id, attempt=attempt_number, worker=worker_id)
+        same = branch is not None and branch.status == "running" and branch.step == step_id
+        if branch is None or not same or branch.attempt != attempt_number or worker_id not in (None, branch.worker):
+            raise stale(asked, branch)
+        return Held(facts, run, branch)
+
+    def _claim(self, run_id: str, wanted: Branch, worker_id: str, slot: Slot) -> Branch | None:
+        now_us = clock.now_us()
+        for _ in range(2):
+            lease_us = now_us + self._kit.timing.lease_us
+            held = {"slot_index": slot.index, "worker_concurrency": slot.concurrency}
+            try:
+                return self._kit.ledger.claim(
+                    run_id, wanted, worker=worker_id, now_us=now_us, lease_us=lease_us, **held
+                )
+            except BranchRefused as refused:
+                if refused.now is None or not _behind(wanted, refused.now, now_us):
+                    return None
+                now_us = refused.now.last_us + 1
+        return None
+
+    def _taken(self, run_id: str, branch: Branch) -> Held | None:
+        run, records = self._kit.ledger.run_and_origin(run_id, branch.origin_us)
+        if run is None:
+            return None
+        facts = self._kit.facts(run)
+        try:
+            return Held(facts, run, self._follower.pay(facts, branch), records)
+        except BranchRefused:
+            return None
+
+    def _decide(self, facts: Facts, branch: Branch, command: Command, held: Held) -> Commit:
+        commit = decide(facts, branch, command, now_us=clock.now_us())
+        if commit.after.status != "ended" or not facts.graph.is_last(commit.after.step):
+            return commit
+        outputs = exported(self._kit, facts, {**_nothing(commit.after), **_known(held, command)})
+        end = runs.completed(facts, outputs, now_us=clock.now_us(), after_us=commit.after.last_us)
+        return replace(commit, end=end)
+
+    def _write(self, facts: Facts, commit: Commit, references: Mapping[str, str]) -> Branch:
+        if commit.end is not None:
+            aside = self._kit.payloads.put_run_output(facts.run_id, commit.end, expires_s=facts.expires_s)
+            references = {**references, **aside}
+        for join in commit.raises:
+            self._kit.ledger.raise_join(facts, join, now_us=clock.now_us())
+        try:
+            return self._kit.ledger.write(facts, commit, references)
+        except RunRefused:
+            if commit.stop is None:
+                raise
+            return self._kit.ledger.write(facts, replace(commit, stop=None), references)
+
+    def _after(self, facts: Facts, commit: Commit, branch: Branch) -> Branch:
+        try:
+            return self._follower.after(facts, commit, branch)
+        except BranchRefused as refused:
+            return refused.now or replace(branch, status="ended")
+
+    def _put_aside(self, held: Held, command: Command) -> Mapping[str, str]:
+        text = command.output if isinstance(command, Complete) else getattr(command, "data", None)
+        if text is None:
+            return {}
+        place = (held.facts.run_id, held.branch.step, held.branch.attempt)
+        return self._kit.payloads.put_output(*place, text, expires_s=held.facts.expires_s)
+
+    def _input(self, held: Held) -> str | None:
+        submitted = self._kit.payloads.whole(held.facts.run_id, held.run.tail[:1])
+        return submitted[0].get("input")
+
+
+def stale(held: Branch, now: Branch | None) -> StaleAttemptError:
+    """What to tell a worker that holds an attempt no more: what is true now."""
+    attempt = f"attempt {held.attempt} of step {held.step!r} is no longer held by {held.worker or 'this worker'}"
+    if now is None:
+        return StaleAttemptError(f"{attempt}: the step was never scheduled")
+    state = f"the branch is {now.status} at step {now.step!r}, attempt {now.attempt}"
+    halted = "; its run is being stopped or has ended" if now.halt else ""
+    return StaleAttemptError(f"{attempt}: {state}{halted}. Stop the work, nothing of it was stored", now=now.status)
+
+
+def _still_held(known: Branch, now: Branch | None) -> Branch:
+    """The branch as it is now, where only a heartbeat or a halt that lets it finish came between."""
+    same = now is not None and (now.status, now.seq, now.worker) == (known.status, known.seq, known.worker)
+    if now is None or not same or now.halt == "stop":
+        raise stale(known, now)
+    return now
+
+
+def _behind(wanted: Branch, now: Branch, now_us: int) -> bool:
+    """Whether a claim failed only because the clock here is behind the branch's last event."""
+    scheduled = (now.status, now.step, now.attempt) == ("scheduled", wanted.step, wanted.attempt)
+    return scheduled and now.halt is None and now.last_us >= now_us
+
+
+def _known(held: Held, command: Command) -> Mapping[str, str | None]:
+    if isinstance(command, Complete):
+        return {**held.known, held.branch.step: command.output}
+    return held.known if isinstance(command, KeepCheckpoint) else {**held.known, held.branch.step: None}
+
+
+def _nothing(branch: Branch) -> dict[str, str | None]:
+    return dict.fromkeys(branch.skipped)

@@ -1,0 +1,64 @@
+"""The only reader of the environment: one frozen model of all that can be set, and the backend that it describes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cascade_flow.backend import DynamoDBBackend
+from cascade_flow.engine.state import Timing
+from cascade_flow.errors import ConfigurationError
+from cascade_flow.wake import NoQueue, SqsQueue
+
+_PREFIX = "CASCADE_"
+_DAY_US = 86_400_000_000
+
+
+class Settings(BaseModel):
+    """What the environment says, as CASCADE_<NAME>; defaults are for a worker in the cloud.
+
+    `safety_ms` is what a worker leaves of its Lambda's time to report and to hand over.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    table: str = "cascade-flow"
+    queue_url: str | None = None
+    workflows: str | None = None
+    lease_ms: Annotated[int, Field(ge=1_000)] = 60_000
+    grace_ms: Annotated[int, Field(ge=500)] = 30_000
+    heartbeat_ms: Annotated[int, Field(ge=200)] = 20_000
+    safety_ms: Annotated[int, Field(ge=0)] = 5_000
+    retention_days: Annotated[int, Field(ge=1, le=3_650)] = 90
+    log_level: str = "INFO"
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """The settings of this process; raises ConfigurationError, naming the variable."""
+        given = os.environ if environment is None else environment
+        values = {
+            name.removeprefix(_PREFIX).lower(): value for name, value in given.items() if name.startswith(_PREFIX)
+        }
+        try:
+            return cls.model_validate({name: value for name, value in values.items() if value != ""})
+        except ValidationError as error:
+            first = error.errors()[0]
+            variable = _PREFIX + str(first["loc"][0]).upper()
+            raise ConfigurationError(f"{variable} is wrong: {first['msg']} (it is {first['input']!r})") from None
+
+    @property
+    def timing(self) -> Timing:
+        return Timing(
+            lease_us=self.lease_ms * 1_000,
+            grace_us=self.grace_ms * 1_000,
+            retention_us=self.retention_days * _DAY_US,
+        )
+
+
+def open_backend(settings: Settings) -> DynamoDBBackend:
+    """The backend that the settings describe."""
+    queue = SqsQueue(settings.queue_url) if settings.queue_url else NoQueue()
+    return DynamoDBBackend(settings.table, queue=queue, timing=settings.timing)

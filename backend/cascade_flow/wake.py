@@ -1,0 +1,87 @@
+"""Wakes a worker for what is due: messages in SQS, which are hints and never the truth.
+
+A lost message costs delay (the sweep sends another), a duplicate costs one failed condition. So a queue that can't be
+reached is reported in the log and otherwise left to the sweep: what was committed stays committed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cascade_flow import clock
+
+LONGEST_DELAY_US = 900_000_000
+_BATCH = 10
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Says where to look: at a run that is to be started (no branch), or at a branch and what is scheduled there."""
+
+    run_id: str
+    branch: str = ""
+    step: str = ""
+    attempt: int = 0
+    available_at_us: int = 0
+
+    def to_message(self) -> str:
+        return json.dumps({"runId": self.run_id, "branch": self.branch, "step": self.step, "attempt": self.attempt})
+
+    @classmethod
+    def from_message(cls, body: str) -> Wake:
+        """Raises ValueError for what is no wake-up."""
+        try:
+            data = json.loads(body)
+            return cls(str(data["runId"]), str(data["branch"]), str(data["step"]), int(data["attempt"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"this message is no wake-up: {error}") from error
+
+
+class Queue(Protocol):
+    """Takes wake-ups; losing one is allowed."""
+
+    def send(self, wakes: Sequence[Wake]) -> None: ...
+
+
+class SqsQueue:
+    """A queue in SQS. What is due beyond SQS's 15 minutes is not sent: the due index holds it."""
+
+    def __init__(self, queue_url: str, *, client: Any = None) -> None:
+        self._url = queue_url
+        config = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 3})
+        self._client: Any = client or boto3.client("sqs", config=config)
+
+    def send(self, wakes: Sequence[Wake]) -> None:
+        now_us = clock.now_us()
+        near = [wake for wake in wakes if wake.available_at_us - now_us <= LONGEST_DELAY_US]
+        for start in range(0, len(near), _BATCH):
+            self._send_batch([_entry(n, wake, now_us) for n, wake in enumerate(near[start : start + _BATCH])])
+
+    def _send_batch(self, entries: list[dict[str, Any]]) -> None:
+        try:
+            failed = self._client.send_message_batch(QueueUrl=self._url, Entries=entries).get("Failed", [])
+        except (BotoCoreError, ClientError) as error:
+            failed = [str(error)]
+        if failed:
+            _log.warning("wake-ups were not sent, the sweep will send them again: %s", failed)
+
+
+class NoQueue:
+    """For a backend without a queue: whoever works finds what is due by asking for it."""
+
+    def send(self, wakes: Sequence[Wake]) -> None:
+        _log.debug("%d wake-ups, and no queue to send them to", len(wakes))
+
+
+def _entry(number: int, wake: Wake, now_us: int) -> dict[str, Any]:
+    delay_s = max(0, -(-(wake.available_at_us - now_us) // 1_000_000))
+    return {"Id": str(number), "MessageBody": wake.to_message(), "DelaySeconds": min(delay_s, 900)}
