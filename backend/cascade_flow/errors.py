@@ -24,7 +24,8 @@
     └── SetupError                  mend the set-up: configuration, permissions, resources
         └── ConfigurationError
 
-The docstring of a class is its message where none is given. `code` names the class on the wire.
+IssuesError is mixed into those that name several faults at once. The docstring of a class is its message where none
+is given; `code` names the class on the wire.
 Bottom floor: the standard library only; no error of a driver, of HTTP or of Lambda may be known here.
 """
 

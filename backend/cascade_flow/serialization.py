@@ -16,6 +16,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import lru_cache
 from numbers import Integral, Rational, Real
+from os import PathLike, fspath
 from typing import Any
 
 from pydantic import BaseModel
@@ -115,6 +116,10 @@ def _model(value: BaseModel, inside: Ancestors) -> Any:
     return _readable(dumped, inside)
 
 
+def _path(value: PathLike[Any], inside: Ancestors) -> Any:
+    return _readable(fspath(value), inside)
+
+
 def _member(value: Enum, inside: Ancestors) -> Any:
     return _readable(value.value, inside)
 
@@ -146,6 +151,7 @@ _CONVERSIONS: tuple[tuple[type | tuple[type, ...], Conversion], ...] = (
     (dict, _mapping),
     ((list, tuple, deque), _array),
     ((bytes, bytearray, memoryview), _bytes),
+    (PathLike, _path),
     (BaseModel, _model),
     (Mapping, _mapping),
     (Set, _set),

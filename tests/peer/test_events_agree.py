@@ -127,3 +127,12 @@ def test_the_oracle_ends_with_its_block() -> None:
     with PeerOracle() as oracle:
         assert [answer.value for answer in oracle.ask("currentAttemptNumber", [[[]]])] == [0]
     assert oracle.ended
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("", "Skipped"), ("true", "Failed")])
+def test_without_node_tests_are_skipped_but_fail_in_ci(ci: str, outcome: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("CI", ci)
+    with pytest.raises(BaseException, match="node is not installed") as caught, PeerOracle():
+        pass
+    assert caught.typename == outcome
