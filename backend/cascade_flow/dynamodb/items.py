@@ -126,15 +126,14 @@ def commit_item(run_id: str, records: Sequence[Record], *, expires_s: int) -> It
     return {**_key(keys.commit(run_id, records[0]["timestampUs"])), "e": encode(records), keys.EXPIRY: expires_s}
 
 
-def log_item(run_id: str, step_id: str, attempt: int, lines: Sequence[LogLine], *, expires_s: int) -> Item:
-    """A chunk of one attempt's log lines, under the time of the first."""
-    key = keys.log_chunk(run_id, step_id, attempt, lines[0][0])
+def log_item(key: keys.Key, lines: Sequence[LogLine], *, expires_s: int) -> Item:
+    """A chunk of one attempt's log lines."""
     return {**_key(key), "l": _pack_json([list(line) for line in lines]), keys.EXPIRY: expires_s}
 
 
 def to_log_lines(item: Item) -> tuple[str, int, list[LogLine]]:
     """The step and attempt that a chunk belongs to, and its lines."""
-    step_id, attempt, _ = str(item[keys.SORT]).removeprefix("L#").rsplit("#", 2)
+    step_id, attempt, _, _ = str(item[keys.SORT]).removeprefix("L#").rsplit("#", 3)
     return step_id, int(attempt), [(time, stream, message) for time, stream, message in _unpack_json(_bytes(item, "l"))]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Sequence
 
-from cascade_flow.dynamodb import items
+from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.items import LogLine
 from cascade_flow.dynamodb.table import Put
 from cascade_flow.engine.state import Run
@@ -23,10 +24,10 @@ class Logs:
         self._histories = Histories(kit)
 
     def store(self, run: Run, step_id: str, attempt: int, lines: Sequence[LogLine]) -> None:
-        """Store lines of one attempt; storing the same lines twice changes nothing."""
+        """Store lines of one attempt, as one or more chunks."""
         for chunk in _chunks(lines):
-            item = items.log_item(run.run_id, step_id, attempt, chunk, expires_s=run.expires_s)
-            self._kit.ledger.table.write([Put(item)])
+            key = keys.log_chunk(run.run_id, step_id, attempt, chunk[0][0], secrets.token_hex(3))
+            self._kit.ledger.table.write([Put(items.log_item(key, chunk, expires_s=run.expires_s))])
 
     def load(self, run_id: str, step_id: str | None = None, attempt: int | None = None) -> list[LogEntry] | None:
         """The lines in the order of their times; None where there is no such run."""

@@ -27,18 +27,22 @@ _ROUNDS = 8
 
 @dataclass(frozen=True)
 class Held:
-    """An attempt in the hands of its worker; `known` are outputs that the worker has in memory."""
+    """An attempt in the hands of its worker.
+
+    `known` are outputs that the worker has in memory. `lost`: what was reported stands, but another goes on with it.
+    """
 
     facts: Facts
     run: Run
     branch: Branch
     records: tuple[Mapping[str, object], ...] = ()
     known: Mapping[str, str | None] = field(default_factory=dict)
+    lost: bool = False
 
     @property
     def running(self) -> bool:
         """Whether the worker has a step to carry on with."""
-        return self.branch.status == "running"
+        return self.branch.status == "running" and not self.lost
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ class Steps:
             except RunRefused:
                 facts = replace(facts, stopping=True)
                 continue
-            return replace(held, branch=self._after(facts, commit, after), known=_known(held, command))
+            return self._after(facts, commit, replace(held, branch=after, known=_known(held, command)))
         raise ConflictError(run_id=facts.run_id, step_id=branch.step)
 
     def cascade(self, facts: Facts, run: Run, branch: Branch) -> None:
@@ -167,11 +171,11 @@ class Steps:
                 raise
             return self._kit.ledger.write(facts, replace(commit, stop=None), references)
 
-    def _after(self, facts: Facts, commit: Commit, branch: Branch) -> Branch:
+    def _after(self, facts: Facts, commit: Commit, held: Held) -> Held:
         try:
-            return self._follower.after(facts, commit, branch)
-        except BranchRefused as refused:
-            return refused.now or replace(branch, status="ended")
+            return replace(held, branch=self._follower.after(facts, commit, held.branch))
+        except BranchRefused:
+            return replace(held, lost=True)
 
     def _put_aside(self, held: Held, command: Command) -> Mapping[str, str]:
         text = command.output if isinstance(command, Complete) else getattr(command, "data", None)

@@ -1,0 +1,60 @@
+"""An attempt in the hands of this process: its fence, shared by the heartbeat's thread and the step's own.
+
+Every write needs the fence as the last one left it, so they take turns.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from cascade_flow.engine.commands import Command, KeepCheckpoint
+from cascade_flow.model.events import ResourceSnapshot, StepError
+from cascade_flow.model.states import Checkpoint
+from cascade_flow.operations.checkpoints import recorded
+from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.logs import Logs
+from cascade_flow.operations.steps import Held, Steps
+from cascade_flow.worker.log_book import LogLine
+
+
+class Hold:
+    """The held attempt, and what its worker tells of it while it runs. StaleAttemptError: it is held no more."""
+
+    def __init__(self, kit: Kit, steps: Steps, held: Held) -> None:
+        self.held = held
+        self._kit = kit
+        self._steps = steps
+        self._logs = Logs(kit)
+        self._turn = threading.Lock()
+
+    def beat(self, snapshot: ResourceSnapshot | None = None) -> None:
+        with self._turn:
+            self.held = self._steps.heartbeat(self.held, snapshot=snapshot)
+
+    def report(self, command: Command) -> Held:
+        with self._turn:
+            self.held = self._steps.report(self.held, command)
+            return self.held
+
+    def log(self, lines: Sequence[LogLine]) -> None:
+        branch = self.held.branch
+        chunk = [(line.timestamp_us, line.stream, line.message) for line in lines]
+        self._logs.store(self.held.run, branch.step, branch.attempt, chunk)
+
+    def recorded(self) -> Sequence[Checkpoint]:
+        return recorded(self._kit, self.held.facts, self.held.branch.step)
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        self.report(
+            KeepCheckpoint(
+                checkpoint.name,
+                checkpoint.sequence_number,
+                checkpoint.data,
+                label=checkpoint.label,
+                parent=checkpoint.parent_checkpoint,
+            )
+        )
+
+    def failed(self, name: str, sequence_number: int, error: StepError) -> None:
+        self.report(KeepCheckpoint(name, sequence_number, error=error))

@@ -1,0 +1,180 @@
+"""The worker: claim → run user code → report, and on along the branch while time remains.
+
+A worker begins a step only if the step can end before the worker must: one with a timeout needs that long, one without
+needs half of the time that the worker had when it began. What it can't begin it schedules, and hands over.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from cascade_flow import clock
+from cascade_flow.authoring import Given, Step, Workflow
+from cascade_flow.engine.commands import Command, Complete, Fail, SkipStep
+from cascade_flow.engine.state import Carrier
+from cascade_flow.errors import CascadeFlowError, PayloadTooLargeError, StaleAttemptError
+from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.steps import Held, Steps
+from cascade_flow.operations.sweep import Sweep
+from cascade_flow.wake import Wake
+from cascade_flow.worker.capture import Capture
+from cascade_flow.worker.context import AttemptContext
+from cascade_flow.worker.heartbeat import Heartbeat
+from cascade_flow.worker.hold import Hold
+from cascade_flow.worker.interrupt import Cause, Interrupt
+from cascade_flow.worker.resources import Meter
+from cascade_flow.worker.runner import Completed, Failed, Lost, Outcome, Skipped, run_attempt
+from cascade_flow.worker.tracebacks import step_error
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How a worker spends its time, in milliseconds: between heartbeats, and what it leaves to report at the end."""
+
+    heartbeat_ms: int = 20_000
+    safety_ms: int = 5_000
+
+
+class Worker:
+    """Works on what wake-ups name. `workflows` are those whose code this process has, by slug."""
+
+    def __init__(
+        self, kit: Kit, workflows: Mapping[str, Workflow], *, worker_id: str, pace: Pace | None = None
+    ) -> None:
+        self._kit = kit
+        self._workflows = workflows
+        self._worker_id = worker_id
+        self._pace = pace or Pace()
+        self._steps = Steps(kit)
+        self._sweep = Sweep(kit, name=worker_id)
+
+    def work(self, wake: Wake, *, remaining_ms: Callable[[], int]) -> int:
+        """Do what a wake-up asks for; answers how many attempts were run. `remaining_ms` is the time that is left."""
+        if not wake.step:
+            self._sweep.attend(wake.run_id, wake.branch)
+            return 0
+        held = self._steps.claim(wake, self._worker_id)
+        shift = _Shift(remaining_ms, remaining_ms(), self._pace.safety_ms)
+        attempts = 0
+        while held is not None and held.running:
+            held = self._attempt(held, shift)
+            attempts += 1
+        return attempts
+
+    def _attempt(self, held: Held, shift: _Shift) -> Held | None:
+        hold = Hold(self._kit, self._steps, held)
+        step = self._step(held)
+        try:
+            command = _removed(held) if step is None else self._run(step, hold, shift)
+            return None if command is None else self._report(hold, command)
+        except StaleAttemptError as error:
+            _log.warning("%s", error)
+            return None
+
+    def _step(self, held: Held) -> Step | None:
+        workflow = self._workflows.get(held.facts.workflow_slug)
+        return None if workflow is None else workflow.definition().steps.get(held.branch.step)
+
+    def _run(self, step: Step, hold: Hold, shift: _Shift) -> Command | None:
+        inputs = self._steps.inputs(hold.held)
+        limit_ms = shift.limit_ms(step.definition.timeout_ms)
+        interrupt, meter, capture = Interrupt(), Meter(), Capture(hold.log)
+        with ExitStack() as stack:
+            beat = Heartbeat(
+                hold.beat,
+                every_ms=self._pace.heartbeat_ms,
+                snapshot=meter.snapshot,
+                on_lost=lambda: interrupt.fire(Cause.LOST),
+                stop_after_ms=limit_ms + self._pace.safety_ms,
+            )
+            stack.enter_context(beat)
+            context = _context(hold, interrupt, beat, limit_ms)
+            given = Given(input_json=inputs.input, outputs=inputs.outputs, context=context)
+            outcome = run_attempt(step, given, timeout_ms=limit_ms, interrupt=interrupt, capture=capture, meter=meter)
+        _tell_errors(capture.error, beat.error)
+        return self._command(hold.held, outcome, shift)
+
+    def _command(self, held: Held, outcome: Outcome, shift: _Shift) -> Command | None:
+        match outcome:
+            case Completed():
+                carrier = self._carrier(held, shift)
+                return Complete(outcome.output, outcome.duration_us, outcome.resource_usage, carrier)
+            case Skipped():
+                return SkipStep(outcome.reason, outcome.duration_us, outcome.metadata, self._carrier(held, shift))
+            case Failed():
+                return Fail(
+                    outcome.error,
+                    outcome.failure_reason,
+                    outcome.duration_us,
+                    outcome.retryable,
+                    self._kit.chance(),
+                    outcome.resource_usage,
+                )
+            case Lost():
+                return None
+
+    def _carrier(self, held: Held, shift: _Shift) -> Carrier | None:
+        """This worker, if it has the time for the branch's next step."""
+        following = held.facts.graph.next_in_branch(held.branch.step)
+        if following is None or not shift.allows(held.facts.graph.step(following).timeout_ms):
+            return None
+        return Carrier(self._worker_id, clock.now_us() + self._kit.timing.lease_us)
+
+    def _report(self, hold: Hold, command: Command) -> Held:
+        try:
+            return hold.report(command)
+        except PayloadTooLargeError as error:
+            duration_us = command.duration_us if isinstance(command, Complete) else 0
+            return hold.report(Fail(step_error(error), "execution-error", duration_us, retryable=False))
+
+
+@dataclass(frozen=True)
+class _Shift:
+    """A worker's time: what is left, what there was at first, and what must be left over (all milliseconds)."""
+
+    remaining_ms: Callable[[], int]
+    whole_ms: int
+    safety_ms: int
+
+    def limit_ms(self, timeout_ms: int | None) -> int:
+        """How long a step may take now."""
+        left_ms = max(1, self.remaining_ms() - self.safety_ms)
+        return left_ms if timeout_ms is None else min(timeout_ms, left_ms)
+
+    def allows(self, timeout_ms: int | None) -> bool:
+        """Whether one more step may be begun."""
+        needed_ms = self.whole_ms // 2 if timeout_ms is None else timeout_ms + self.safety_ms
+        return self.remaining_ms() >= needed_ms
+
+
+def _context(hold: Hold, interrupt: Interrupt, beat: Heartbeat, limit_ms: int) -> AttemptContext:
+    facts, branch = hold.held.facts, hold.held.branch
+    return AttemptContext(
+        run_id=facts.run_id,
+        workflow_slug=facts.workflow_slug,
+        step_id=branch.step,
+        attempt=branch.attempt,
+        interrupt=interrupt,
+        beat=beat.beat,
+        store=hold,
+        deadline_us=clock.now_us() + limit_ms * 1_000,
+    )
+
+
+def _removed(held: Held) -> Fail:
+    error = CascadeFlowError(
+        f"this worker's code has no step {held.branch.step!r} of workflow {held.facts.workflow_slug!r}: it was removed "
+        "or renamed since the run began; deploy code that has it, or run the workflow anew"
+    )
+    return Fail(step_error(error), "step-removed", 0, retryable=False)
+
+
+def _tell_errors(*errors: CascadeFlowError | None) -> None:
+    for error in errors:
+        if error is not None and not isinstance(error, StaleAttemptError):
+            _log.warning("while the step ran: %s", error)
