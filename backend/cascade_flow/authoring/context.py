@@ -8,7 +8,11 @@ import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from cascade_flow.authoring.payloads import returned
+
 T = TypeVar("T")
+
+STEP_LOGGER = "cascade_flow.step"
 
 
 class StepContext:
@@ -34,7 +38,10 @@ class StepContext:
     @property
     def log(self) -> logging.Logger:
         """An ordinary logger whose records, from INFO on, become the step's log."""
-        return logging.getLogger(f"{STEP_LOGGER}.{self.workflow_slug}.{self.step_id}")
+        all_steps = logging.getLogger(STEP_LOGGER)
+        if all_steps.level == logging.NOTSET:
+            all_steps.setLevel(logging.INFO)
+        return all_steps.getChild(f"{self.workflow_slug}.{self.step_id}")
 
     @property
     def remaining_ms(self) -> int | None:
@@ -55,7 +62,6 @@ class StepContext:
         the type of the function's return annotation or of `returns`; the caller gets it as a retry would. A failure
         is recorded and goes on its way.
         """
-        return function()
-
-
-STEP_LOGGER = "cascade_flow.step"
+        payload = returned(function, returns, f"checkpoint {name!r}")
+        result: T = payload.load(payload.dump(function(), f"what checkpoint {name!r} returned"), f"checkpoint {name!r}")
+        return result

@@ -5,8 +5,9 @@ Everything that goes from step to step passes here. JSON has no NaN and no infin
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
@@ -83,6 +84,16 @@ def payload_of(annotation: Any, what: str) -> Payload:
 
 ANYTHING = Payload(Any, TypeAdapter(Any))
 """The payload of what is not annotated: whatever JSON holds."""
+
+
+def returned(function: Callable[..., Any], returns: Any, what: str) -> Payload:
+    """The payload of what a function returns: of the type `returns`, else of its annotation, else anything."""
+    if returns is None:
+        try:
+            returns = get_type_hints(function, include_extras=True).get("return", Any)
+        except (NameError, TypeError):
+            returns = Any
+    return ANYTHING if returns is Any else payload_of(returns, what)
 
 
 def issues_of(error: ValidationError) -> list[ValidationIssue]:

@@ -1,0 +1,168 @@
+"""The context that a step gets from a worker: its heartbeat is real, and its checkpoints are stored and replayed.
+
+A checkpoint is known by its name and its number among those of that name. What earlier attempts stored is asked for
+once, at the first checkpoint, and only after the first attempt. Where checkpoints go is the store's business.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol, TypeVar
+
+from cascade_flow.authoring import Skip, StepContext
+from cascade_flow.authoring.payloads import Payload, returned
+from cascade_flow.clock import now_us
+from cascade_flow.errors import CascadeFlowError, DefinitionError, InputInvalidError, StaleAttemptError
+from cascade_flow.model.events import CheckpointRef, StepError
+from cascade_flow.model.states import Checkpoint
+from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted, sheltered
+from cascade_flow.worker.tracebacks import step_error
+
+T = TypeVar("T")
+
+
+class CheckpointStore(Protocol):
+    """Where the checkpoints of one step of one run are kept. StaleAttemptError from it stops the attempt."""
+
+    def recorded(self) -> Sequence[Checkpoint]:
+        """Those of all attempts so far."""
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Store it before the step goes on."""
+
+    def failed(self, name: str, sequence_number: int, error: StepError) -> None:
+        """Store that the checkpoint's own code failed."""
+
+
+class AttemptContext(StepContext):
+    """One attempt's context. `beat` is called for `heartbeat()`; `deadline_us` is when the attempt will be stopped."""
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        workflow_slug: str,
+        step_id: str,
+        attempt: int,
+        interrupt: Interrupt,
+        beat: Callable[[], None],
+        store: CheckpointStore,
+        deadline_us: int | None = None,
+    ) -> None:
+        super().__init__(run_id=run_id, workflow_slug=workflow_slug, step_id=step_id, attempt=attempt)
+        self._interrupt = interrupt
+        self._beat = beat
+        self._store = store
+        self._deadline_us = deadline_us
+        self._lock = threading.RLock()
+        self._counts: Counter[str] = Counter()
+        self._known: Mapping[tuple[str, int], Checkpoint] | None = None
+
+    @property
+    def remaining_ms(self) -> int | None:
+        return None if self._deadline_us is None else max(0, self._deadline_us - now_us()) // 1000
+
+    def heartbeat(self) -> None:
+        self._beat_now()
+        self._interrupt.check()
+
+    def checkpoint(self, name: str, function: Callable[[], T], *, returns: Any = None, label: str | None = None) -> T:
+        if not name:
+            raise DefinitionError(f"step {self.step_id!r}: a checkpoint needs a name, such as the thing that it does")
+        payload = returned(function, returns, f"step {self.step_id!r}: checkpoint {name!r}")
+        place, known = self._next(name)
+        if known is None:
+            known = self._run(place, function, payload, label)
+        result: T = self._load(payload, known)
+        return result
+
+    def _run(
+        self, place: CheckpointRef, function: Callable[[], Any], payload: Payload, label: str | None
+    ) -> Checkpoint:
+        parent = _inside.get()
+        token = _inside.set(place)
+        try:
+            data = payload.dump(function(), f"what checkpoint {place.name!r} returned")
+        except Skip:
+            raise
+        except Exception as error:
+            self._record_failure(place, error)
+            raise
+        finally:
+            _inside.reset(token)
+        checkpoint = Checkpoint(
+            name=place.name,
+            sequence_number=place.sequence_number,
+            attempt_number=self.attempt,
+            data=data,
+            label=label,
+            parent_checkpoint=parent,
+        )
+        self._save(checkpoint)
+        return checkpoint
+
+    def _load(self, payload: Payload, known: Checkpoint) -> Any:
+        what = f"step {self.step_id!r}: what checkpoint {known.name!r} stored in attempt {known.attempt_number}"
+        try:
+            return payload.load(known.data, what)
+        except InputInvalidError as error:
+            cure = "if its type has changed, give the checkpoint another name"
+            raise InputInvalidError(f"{error}: {cure}", issues=error.issues) from error
+
+    @sheltered
+    def _next(self, name: str) -> tuple[CheckpointRef, Checkpoint | None]:
+        """The place of the next checkpoint of this name, and what is stored there."""
+        with self._lock:
+            place = CheckpointRef(name=name, sequence_number=self._counts[name])
+            known = self._recorded().get((name, place.sequence_number))
+            self._counts[name] += 1
+            if known:
+                self._pass_over(place)
+            return place, known
+
+    def _recorded(self) -> Mapping[tuple[str, int], Checkpoint]:
+        if self._known is None:
+            with self._fenced():
+                recorded = self._store.recorded() if self.attempt > 1 else ()
+            self._known = {(each.name, each.sequence_number): each for each in recorded}
+        return self._known
+
+    def _pass_over(self, parent: CheckpointRef) -> None:
+        """Count the checkpoints inside one that is not run again, so that later ones keep their numbers."""
+        for nested in self._recorded().values():
+            if nested.parent_checkpoint == parent:
+                self._counts[nested.name] = max(self._counts[nested.name], nested.sequence_number + 1)
+                self._pass_over(CheckpointRef(name=nested.name, sequence_number=nested.sequence_number))
+
+    @sheltered
+    def _beat_now(self) -> None:
+        self._beat()
+
+    @sheltered
+    def _save(self, checkpoint: Checkpoint) -> None:
+        with self._fenced():
+            self._store.save(checkpoint)
+
+    @sheltered
+    def _record_failure(self, place: CheckpointRef, error: Exception) -> None:
+        try:
+            with self._fenced():
+                self._store.failed(place.name, place.sequence_number, step_error(error))
+        except CascadeFlowError as unrecorded:
+            error.add_note(f"(checkpoint {place.name!r}: this failure could not be recorded: {unrecorded})")
+
+    @contextmanager
+    def _fenced(self) -> Iterator[None]:
+        """An attempt that is told it is stale stops here, whatever its code does with errors."""
+        try:
+            yield
+        except StaleAttemptError:
+            self._interrupt.fire(Cause.LOST)
+            raise Interrupted from None
+
+
+_inside: ContextVar[CheckpointRef | None] = ContextVar("cascade_flow_checkpoint", default=None)

@@ -1,0 +1,144 @@
+"""The lines that one attempt writes, kept within bounds until they are handed on. Text in, lines out; no streams here.
+
+A carriage return begins the line anew, as on a terminal, so that a progress bar is one line. Of an attempt that writes
+too much the beginning and the very end are kept, with one line between them that says what is missing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cascade_flow.clock import now_us
+from cascade_flow.model.parts import LogStream
+from cascade_flow.model.wire import well_formed
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line of an attempt, ready to become a LogEntry."""
+
+    stream: LogStream
+    message: str
+    timestamp_us: int
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.message.encode())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How much of an attempt's log is kept."""
+
+    line_chars: int = 8_000
+    total_bytes: int = 1_000_000
+    tail_lines: int = 50
+    chunk_bytes: int = 64_000
+
+
+@dataclass
+class _Pending:
+    """The beginning of a line that has no end yet; `beyond` counts the characters that were too many."""
+
+    text: str = ""
+    beyond: int = 0
+
+
+class LogBook:
+    """Collects from any thread. `take` hands out what is complete, `close` the rest."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._lock = threading.Lock()
+        self._pending: dict[LogStream, _Pending] = {"stdout": _Pending(), "stderr": _Pending()}
+        self._ready: list[LogLine] = []
+        self._kept_bytes = 0
+        self._tail: deque[LogLine] = deque()
+        self._cut_lines = 0
+        self._cut_bytes = 0
+
+    def write(self, stream: LogStream, text: str) -> None:
+        """Text as a stream gets it: any number of lines, the last one perhaps not at its end."""
+        with self._lock:
+            *complete, rest = text.split("\n")
+            for line in complete:
+                self._extend(stream, line)
+                self._end_line(stream)
+            self._extend(stream, rest)
+
+    def add(self, stream: LogStream, message: str) -> None:
+        """A message of its own, such as a log record; it may hold several lines."""
+        with self._lock:
+            self._keep(stream, self._bounded(message, 0))
+
+    def take(self) -> list[list[LogLine]]:
+        """The lines that are ready, in chunks of bounded size; they are forgotten here."""
+        with self._lock:
+            ready, self._ready = self._ready, []
+        return _chunks(ready, self.limits.chunk_bytes)
+
+    def close(self) -> list[list[LogLine]]:
+        """Everything that is left: unfinished lines, what was cut, the last lines."""
+        with self._lock:
+            for stream, pending in self._pending.items():
+                if pending.text or pending.beyond:
+                    self._end_line(stream)
+            if self._cut_lines:
+                self._ready.append(self._cut_line())
+            self._ready.extend(self._tail)
+            self._tail.clear()
+        return self.take()
+
+    def _extend(self, stream: LogStream, text: str) -> None:
+        pending = self._pending[stream]
+        if "\r" in text:
+            pending.text, pending.beyond = "", 0
+            text = next((part for part in reversed(text.split("\r")) if part), "")
+        room = max(0, self.limits.line_chars - len(pending.text))
+        pending.text += text[:room]
+        pending.beyond += len(text[room:])
+
+    def _end_line(self, stream: LogStream) -> None:
+        pending = self._pending[stream]
+        self._pending[stream] = _Pending()
+        self._keep(stream, self._bounded(pending.text, pending.beyond))
+
+    def _bounded(self, message: str, beyond: int) -> str:
+        beyond += max(0, len(message) - self.limits.line_chars)
+        kept = well_formed(message[: self.limits.line_chars])
+        return f"{kept}… (+{beyond:,} characters)" if beyond else kept
+
+    def _keep(self, stream: LogStream, message: str) -> None:
+        line = LogLine(stream, message, now_us())
+        if self._kept_bytes + line.size_bytes <= self.limits.total_bytes and not self._tail and not self._cut_lines:
+            self._kept_bytes += line.size_bytes
+            self._ready.append(line)
+            return
+        self._tail.append(line)
+        if len(self._tail) > self.limits.tail_lines:
+            cut = self._tail.popleft()
+            self._cut_lines += 1
+            self._cut_bytes += cut.size_bytes
+
+    def _cut_line(self) -> LogLine:
+        first = self._tail[0].timestamp_us if self._tail else now_us()
+        message = (
+            f"… {self._cut_lines:,} lines ({self._cut_bytes:,} bytes) are missing here: "
+            f"of an attempt's log {self.limits.total_bytes:,} bytes and its last lines are kept"
+        )
+        return LogLine("stderr", message, first)
+
+
+def _chunks(lines: Sequence[LogLine], chunk_bytes: int) -> list[list[LogLine]]:
+    chunks: list[list[LogLine]] = []
+    size = 0
+    for line in lines:
+        if not chunks or size + line.size_bytes > chunk_bytes:
+            chunks.append([])
+            size = 0
+        chunks[-1].append(line)
+        size += line.size_bytes
+    return chunks

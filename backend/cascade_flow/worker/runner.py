@@ -1,0 +1,130 @@
+"""Runs user code once and says how that ended; whatever the code does, there is an outcome.
+
+Reading the arguments and writing the output belong to it, since validators and serializers are user code too. Nothing
+is reported here, and no policy decided but which errors it covers: that is the loop's and the engine's.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cascade_flow.authoring import Given, Skip, Step, bind
+from cascade_flow.clock import now_us
+from cascade_flow.errors import DefinitionError, InputInvalidError
+from cascade_flow.model.events import ResourceUsage, StepError
+from cascade_flow.model.parts import StepFailureReason
+from cascade_flow.serialization import safe_serialize
+from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted
+from cascade_flow.worker.resources import Meter
+from cascade_flow.worker.tracebacks import step_error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What every outcome tells: how long the attempt took, and what it used."""
+
+    duration_us: int = 0
+    resource_usage: ResourceUsage | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed(Measured):
+    """The step returned; `output` is JSON text."""
+
+    output: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed(Measured):
+    """The step raised, took too long, or gave something that can't be stored.
+
+    `retryable` tells whether the step's policy goes on after this error, not whether attempts are left.
+    """
+
+    error: StepError
+    failure_reason: StepFailureReason
+    retryable: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skipped(Measured):
+    """The step said that it need not be done."""
+
+    reason: str
+    metadata: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lost(Measured):
+    """The attempt was stopped because another worker has it: there is nothing to report."""
+
+
+Outcome = Completed | Failed | Skipped | Lost
+
+
+def run_attempt(
+    step: Step,
+    given: Given,
+    *,
+    timeout_ms: int | None,
+    interrupt: Interrupt,
+    capture: AbstractContextManager[object] | None = None,
+    meter: Meter | None = None,
+) -> Outcome:
+    """Run the step's function on what it is given, under its timeout, and say how that ended.
+
+    `interrupt.fire` stops it from any thread. `capture` is entered around it. Raises nothing that user code raises.
+    """
+    meter = meter or Meter()
+    started_us = now_us()
+    with capture or nullcontext():
+        try:
+            outcome = interrupt.run(lambda: _outcome(step, given), timeout_ms=timeout_ms)
+        except Interrupted as interrupted:
+            outcome = _stopped(step, given, interrupted, cause=interrupt.cause, timeout_ms=timeout_ms)
+    return replace(outcome, duration_us=max(0, now_us() - started_us), resource_usage=meter.usage())
+
+
+def _outcome(step: Step, given: Given) -> Outcome:
+    try:
+        arguments = bind(step, input_json=given.input_json, outputs=given.outputs, context=given.context)
+        result = step.function(**arguments)
+        return Completed(output=step.dump_output(result))
+    except Interrupted:
+        raise
+    except Skip as skip:
+        return Skipped(reason=skip.reason, metadata=_metadata(skip))
+    except BaseException as error:  # noqa: BLE001  user code may raise anything, sys.exit included
+        return _failed(step, given, error)
+
+
+def _failed(step: Step, given: Given, error: BaseException) -> Failed:
+    # What doesn't fit its type today doesn't fit it in a second either.
+    hopeless = isinstance(error, InputInvalidError | DefinitionError)
+    return Failed(
+        error=step_error(error),
+        failure_reason="execution-error",
+        retryable=not hopeless and step.retryable(error, attempt_number=given.context.attempt),
+    )
+
+
+def _stopped(
+    step: Step, given: Given, interrupted: Interrupted, *, cause: Cause | None, timeout_ms: int | None
+) -> Outcome:
+    if cause is Cause.LOST:
+        return Lost()
+    error = TimeoutError(
+        f"step {step.id!r} took longer than its timeout of {(timeout_ms or 0) / 1000:g} s: "
+        "give it more time with timeout=, or less to do"
+    ).with_traceback(interrupted.__traceback__)
+    return replace(_failed(step, given, error), failure_reason="timeout")
+
+
+def _metadata(skip: Skip) -> dict[str, Any] | None:
+    if skip.metadata is None:
+        return None
+    metadata = json.loads(safe_serialize(skip.metadata))
+    return metadata if isinstance(metadata, dict) else {"metadata": metadata}

@@ -1,0 +1,203 @@
+"""All that an attempt writes is handed on, within bounds and in order; afterwards the process is as it was."""
+
+import logging
+import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from cascade_flow.authoring import StepContext
+from cascade_flow.errors import ThrottledError
+from cascade_flow.worker.capture import Capture, unrecorded
+from cascade_flow.worker.log_book import Limits, LogLine
+
+
+class Sink:
+    """Keeps what it is given, and says when the first chunk came."""
+
+    def __init__(self) -> None:
+        self.chunks: list[list[LogLine]] = []
+        self.came = threading.Event()
+
+    def __call__(self, lines: Sequence[LogLine]) -> None:
+        self.chunks.append(list(lines))
+        self.came.set()
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        return [(line.stream, line.message) for chunk in self.chunks for line in chunk]
+
+    @property
+    def messages(self) -> list[str]:
+        return [message for _, message in self.lines]
+
+
+@pytest.fixture
+def sink() -> Sink:
+    return Sink()
+
+
+def quiet(sink: Sink, **options: Any) -> Capture:
+    return Capture(sink, echo=False, **options)
+
+
+def test_stdout_stderr_and_logging_are_captured_by_line_and_in_order(sink: Sink) -> None:
+    log = StepContext(step_id="total").log
+    with quiet(sink):
+        print("one\ntwo")
+        print("warning", file=sys.stderr)
+        log.info("counted %d", 3)
+        log.debug("too fine")
+        logging.getLogger("theirs").warning("careful")
+        sys.stdout.writelines(["three", "\n"])
+        print("no end", end="")
+    assert sink.lines == [
+        ("stdout", "one"),
+        ("stdout", "two"),
+        ("stderr", "warning"),
+        ("stderr", "INFO counted 3"),
+        ("stderr", "WARNING theirs: careful"),
+        ("stdout", "three"),
+        ("stdout", "no end"),
+    ]
+    times = [line.timestamp_us for chunk in sink.chunks for line in chunk]
+    assert times == sorted(times)
+
+
+def test_an_exception_that_is_logged_is_one_entry(sink: Sink) -> None:
+    log = StepContext().log
+    with quiet(sink):
+        try:
+            raise ValueError("x")
+        except ValueError:
+            log.exception("it broke")
+    (message,) = sink.messages
+    assert message.startswith("ERROR it broke\nTraceback")
+    assert message.endswith("ValueError: x")
+
+
+def test_a_record_that_can_not_be_formatted_does_not_fail_the_step(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's own would raise
+    with quiet(sink):
+        StepContext().log.info("%d", "three")
+    assert any("TypeError" in message for message in sink.messages)
+
+
+def test_everything_is_put_back_even_after_an_error(sink: Sink) -> None:
+    streams, handlers = (sys.stdout, sys.stderr), list(logging.getLogger().handlers)
+
+    def fail() -> None:
+        with quiet(sink):
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert (sys.stdout, sys.stderr) == streams
+    assert logging.getLogger().handlers == handlers
+
+
+def test_echo_also_writes_to_the_real_streams(sink: Sink, capsys: pytest.CaptureFixture[str]) -> None:
+    with Capture(sink):
+        print("seen")
+        sys.stderr.write("both\n")
+    with quiet(sink):
+        print("unseen")
+    assert tuple(capsys.readouterr()) == ("seen\n", "both\n")
+    assert sink.messages == ["seen", "both", "unseen"]
+
+
+def test_records_are_echoed_where_nobody_else_shows_them(
+    sink: Sink, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    with Capture(sink):
+        StepContext().log.info("hello")
+    assert capsys.readouterr().err == "INFO hello\n"
+
+
+def test_the_streams_are_still_streams(sink: Sink) -> None:
+    encoding = sys.stdout.encoding
+    with quiet(sink):
+        assert sys.stdout.encoding == encoding
+        assert sys.stdout.write("abc") == 3
+        sys.stdout.flush()
+        print("x", flush=True)
+
+
+def test_lines_are_handed_on_while_the_step_runs(sink: Sink) -> None:
+    with quiet(sink, interval_ms=5):
+        print("early")
+        assert sink.came.wait(10)
+        assert sink.messages == ["early"]
+        print("late")
+    assert sink.messages == ["early", "late"]
+
+
+def test_threads_that_the_step_starts_are_captured(sink: Sink) -> None:
+    with quiet(sink):
+        thread = threading.Thread(target=print, args=("from a thread",))
+        thread.start()
+        thread.join()
+    assert sink.messages == ["from a thread"]
+
+
+def test_attempts_side_by_side_are_kept_apart() -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    def attempt(name: str) -> list[str]:
+        sink = Sink()
+        with quiet(sink):
+            both.wait()
+            print(name)
+            StepContext().log.info(name)
+            both.wait()
+        return sink.messages
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(attempt, ["a", "b"])) == [["a", "INFO a"], ["b", "INFO b"]]
+
+
+def test_what_is_the_workers_own_is_not_the_steps(sink: Sink, capsys: pytest.CaptureFixture[str]) -> None:
+    with quiet(sink):
+        with unrecorded():
+            print("ours")
+        print("theirs")
+    assert sink.messages == ["theirs"]
+    assert capsys.readouterr().out == "ours\n"
+
+
+def test_a_thread_that_outlives_its_attempt_writes_to_the_real_stream(
+    sink: Sink, capsys: pytest.CaptureFixture[str]
+) -> None:
+    go = threading.Event()
+
+    def late() -> None:
+        go.wait()
+        print("late")
+
+    with quiet(sink):
+        thread = threading.Thread(target=late)
+        thread.start()
+    go.set()
+    thread.join()
+    assert sink.messages == []
+    assert capsys.readouterr().out == "late\n"
+
+
+def test_a_sink_that_fails_does_not_fail_the_step() -> None:
+    def refuse(lines: Sequence[LogLine]) -> None:
+        raise ThrottledError
+
+    capture = quiet(refuse)  # type: ignore[arg-type]
+    with capture:
+        print("x")
+    assert isinstance(capture.error, ThrottledError)
+
+
+def test_chunks_are_bounded(sink: Sink) -> None:
+    with quiet(sink, limits=Limits(chunk_bytes=10)):
+        print("\n".join(["12345"] * 5))
+    assert [len(chunk) for chunk in sink.chunks] == [2, 2, 1]

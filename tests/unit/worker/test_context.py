@@ -1,0 +1,261 @@
+"""Checkpoints: run once, replayed after a retry, in the same order and nesting; failures recorded; losses obeyed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pytest
+from pydantic import BaseModel
+
+from cascade_flow.authoring import Skip, StepContext
+from cascade_flow.clock import SteppingClock, use
+from cascade_flow.errors import DefinitionError, InputInvalidError, StaleAttemptError, ThrottledError
+from cascade_flow.model.events import CheckpointRef, StepError
+from cascade_flow.model.states import Checkpoint
+from cascade_flow.worker.context import AttemptContext
+from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted
+
+
+class Page(BaseModel):
+    number: int
+
+
+class Shelf:
+    """The checkpoints of one step, over all its attempts."""
+
+    def __init__(self) -> None:
+        self.checkpoints: list[Checkpoint] = []
+        self.failures: list[tuple[str, int, StepError]] = []
+        self.asked = 0
+        self.refusal: Exception | None = None
+
+    def recorded(self) -> Sequence[Checkpoint]:
+        self.asked += 1
+        return list(self.checkpoints)
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        if self.refusal:
+            raise self.refusal
+        self.checkpoints.append(checkpoint)
+
+    def failed(self, name: str, sequence_number: int, error: StepError) -> None:
+        if self.refusal:
+            raise self.refusal
+        self.failures.append((name, sequence_number, error))
+
+    def places(self) -> list[tuple[str, int]]:
+        return [(each.name, each.sequence_number) for each in self.checkpoints]
+
+
+class Counted:
+    """A function that counts its calls and returns that number."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self) -> int:
+        self.calls += 1
+        return self.calls
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    return Shelf()
+
+
+def attempt(shelf: Shelf, number: int = 1, *, interrupt: Interrupt | None = None) -> AttemptContext:
+    return AttemptContext(
+        run_id="r",
+        workflow_slug="w",
+        step_id="s",
+        attempt=number,
+        interrupt=interrupt or Interrupt(),
+        beat=lambda: None,
+        store=shelf,
+    )
+
+
+def test_what_is_stored_is_not_run_again(shelf: Shelf) -> None:
+    work = Counted()
+    assert attempt(shelf).checkpoint("fetch", work, label="the pages") == 1
+    assert attempt(shelf, 2).checkpoint("fetch", work) == 1
+    assert work.calls == 1
+    assert shelf.checkpoints == [
+        Checkpoint(name="fetch", sequence_number=0, attempt_number=1, data="1", label="the pages")
+    ]
+
+
+def test_the_store_is_asked_once_and_not_in_the_first_attempt(shelf: Shelf) -> None:
+    for number, asked in ((1, 0), (2, 1)):
+        ctx = attempt(shelf, number)
+        ctx.checkpoint("a", lambda: 1)
+        ctx.checkpoint("b", lambda: 1)
+        assert shelf.asked == asked
+
+
+def test_a_name_used_again_is_told_apart_by_the_order_of_calls(shelf: Shelf) -> None:
+    def pages(ctx: StepContext, work: Callable[[], int]) -> list[int]:
+        return [ctx.checkpoint("page", work) for _ in range(3)]
+
+    work = Counted()
+    assert pages(attempt(shelf), work) == pages(attempt(shelf, 2), work) == [1, 2, 3]
+    assert shelf.places() == [("page", 0), ("page", 1), ("page", 2)]
+
+
+def test_a_retry_goes_on_where_the_failure_was(shelf: Shelf) -> None:
+    def step(ctx: StepContext, third: Callable[[], int]) -> int:
+        return sum(ctx.checkpoint(name, work) for name, work in (("a", first), ("b", second), ("c", third)))
+
+    def fail() -> int:
+        raise OSError("away")
+
+    first, second = Counted(), Counted()
+    with pytest.raises(OSError, match="away"):
+        step(attempt(shelf), fail)
+    ((name, number, error),) = shelf.failures
+    assert (name, number, error.message, error.name) == ("c", 0, "away", "OSError")
+    assert step(attempt(shelf, 2), Counted()) == 3
+    assert (first.calls, second.calls) == (1, 1)
+
+
+def test_results_come_in_their_type_the_first_time_as_after_a_retry(shelf: Shelf) -> None:
+    def page() -> Page:
+        return Page(number=3)
+
+    @dataclass
+    class Point:
+        x: int
+
+    for number in (1, 2):
+        ctx = attempt(shelf, number)
+        assert ctx.checkpoint("model", page) == Page(number=3)
+        assert type(ctx.checkpoint("tuple", lambda: (1, 2))) is list
+        assert ctx.checkpoint("typed", lambda: (1, 2), returns=tuple[int, int]) == (1, 2)
+        assert ctx.checkpoint("class", lambda: Point(1), returns=Point) == Point(1)
+        assert ctx.checkpoint("nothing", lambda: None) is None
+
+
+def test_nested_checkpoints_name_their_parent(shelf: Shelf) -> None:
+    ctx = attempt(shelf)
+    ctx.checkpoint("outer", lambda: ctx.checkpoint("middle", lambda: ctx.checkpoint("inner", lambda: 1)))
+    parents = {each.name: each.parent_checkpoint for each in shelf.checkpoints}
+    assert parents == {
+        "inner": CheckpointRef(name="middle", sequence_number=0),
+        "middle": CheckpointRef(name="outer", sequence_number=0),
+        "outer": None,
+    }
+
+
+def test_numbers_stay_when_a_parent_is_replayed(shelf: Shelf) -> None:
+    def step(ctx: StepContext, work: Callable[[], int]) -> list[int]:
+        outer = ctx.checkpoint("outer", lambda: ctx.checkpoint("page", lambda: ctx.checkpoint("page", work)))
+        return [outer, ctx.checkpoint("page", work)]
+
+    work = Counted()
+    assert step(attempt(shelf), work) == step(attempt(shelf, 2), work) == [1, 2]
+    assert work.calls == 2
+
+
+def test_what_was_stored_inside_a_parent_that_failed_is_kept(shelf: Shelf) -> None:
+    work = Counted()
+
+    def step(ctx: StepContext, broken: bool) -> int:
+        def outer() -> int:
+            number = ctx.checkpoint("inner", work)
+            if broken:
+                raise OSError("away")
+            return number
+
+        return ctx.checkpoint("outer", outer)
+
+    with pytest.raises(OSError, match="away"):
+        step(attempt(shelf), broken=True)
+    assert step(attempt(shelf, 2), broken=False) == 1
+    assert work.calls == 1
+
+
+def test_a_skip_is_no_failure(shelf: Shelf) -> None:
+    def skip() -> None:
+        raise Skip("nothing to do")
+
+    with pytest.raises(Skip):
+        attempt(shelf).checkpoint("a", skip)
+    assert shelf.failures == []
+
+
+def test_what_can_not_be_stored_or_read_back_is_explained(shelf: Shelf) -> None:
+    with pytest.raises(DefinitionError, match="what checkpoint 'a' returned can't be stored as JSON"):
+        attempt(shelf).checkpoint("a", object)
+    with pytest.raises(DefinitionError, match="a checkpoint needs a name"):
+        attempt(shelf).checkpoint("", lambda: 1)
+    attempt(shelf).checkpoint("b", lambda: "text")
+    with pytest.raises(
+        InputInvalidError, match=r"stored in attempt 1 does not fit int: .* give the checkpoint another"
+    ):
+        attempt(shelf, 2).checkpoint("b", lambda: 1, returns=int)
+
+
+def test_a_failure_that_can_not_be_recorded_is_still_the_steps_own(shelf: Shelf) -> None:
+    shelf.refusal = ThrottledError()
+
+    def fail() -> None:
+        raise OSError("mine")
+
+    with pytest.raises(OSError, match="mine") as caught:
+        attempt(shelf).checkpoint("a", fail)
+    assert "could not be recorded" in caught.value.__notes__[0]
+
+
+def test_an_error_of_the_store_is_the_steps_error(shelf: Shelf) -> None:
+    shelf.refusal = ThrottledError()
+    with pytest.raises(ThrottledError):
+        attempt(shelf).checkpoint("a", lambda: 1)
+
+
+def test_a_stale_attempt_stops_whatever_its_code_does_with_errors(shelf: Shelf) -> None:
+    interrupt = Interrupt()
+    shelf.refusal = StaleAttemptError()
+
+    def careless() -> None:
+        try:
+            attempt(shelf, interrupt=interrupt).checkpoint("a", lambda: 1)
+        except Exception:  # noqa: BLE001
+            pytest.fail("the step went on")
+
+    with pytest.raises(Interrupted):
+        careless()
+    assert interrupt.cause is Cause.LOST
+
+
+def test_a_heartbeat_stops_an_attempt_that_is_lost(shelf: Shelf) -> None:
+    interrupt = Interrupt()
+    ctx = attempt(shelf, interrupt=interrupt)
+    ctx.heartbeat()
+    interrupt.fire(Cause.LOST)
+    with pytest.raises(Interrupted):
+        ctx.heartbeat()
+
+
+def test_what_remains_is_told_in_milliseconds(shelf: Shelf) -> None:
+    assert attempt(shelf).remaining_ms is None
+    with use(SteppingClock(1_000_000)) as clock:
+        ctx = AttemptContext(
+            run_id="r",
+            workflow_slug="w",
+            step_id="s",
+            attempt=1,
+            interrupt=Interrupt(),
+            beat=lambda: None,
+            store=shelf,
+            deadline_us=3_500_000,
+        )
+        assert ctx.remaining_ms == 2_500
+        clock.advance(9_000_000)
+        assert ctx.remaining_ms == 0
+
+
+def test_in_a_unit_test_a_context_needs_no_worker() -> None:
+    ctx = StepContext()
+    ctx.heartbeat()
+    ctx.log.info("hello")
+    assert ctx.checkpoint("a", lambda: {"x": (1, 2)})["x"] != (1, 2)
+    assert (ctx.remaining_ms, ctx.attempt) == (None, 1)

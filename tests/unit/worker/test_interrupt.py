@@ -1,0 +1,181 @@
+"""Code that would never end is stopped: in the main thread even in a system call, elsewhere at its next bytecode."""
+
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from cascade_flow.worker import interrupt as module
+from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted, sheltered
+from cascade_flow.worker.tracebacks import step_error
+
+SOON_MS = 30
+LONG_MS = 600_000
+
+
+@pytest.fixture(autouse=True)
+def quick_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "AGAIN_MS", 50)
+
+
+def run_here(function: Callable[[], Any], *, timeout_ms: int | None, interrupt: Interrupt | None = None) -> Any:
+    return (interrupt or Interrupt()).run(function, timeout_ms=timeout_ms)
+
+
+def run_elsewhere(function: Callable[[], Any], **options: Any) -> Any:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(run_here, function, **options).result()
+
+
+@pytest.fixture(params=[run_here, run_elsewhere])
+def run(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    runner: Callable[..., Any] = request.param
+    return runner
+
+
+def spin() -> None:
+    while True:
+        pass
+
+
+def test_what_ends_in_time_is_returned(run: Callable[..., Any]) -> None:
+    assert run(lambda: 42, timeout_ms=LONG_MS) == 42
+    assert run(lambda: 42, timeout_ms=None) == 42
+
+
+def test_a_loop_without_end_is_stopped_where_it_is(run: Callable[..., Any]) -> None:
+    with pytest.raises(Interrupted) as caught:
+        run(spin, timeout_ms=SOON_MS)
+    assert "in spin" in (step_error(caught.value).stack or "")
+
+
+def test_no_time_at_all_is_not_all_the_time(run: Callable[..., Any]) -> None:
+    with pytest.raises(Interrupted):
+        run(spin, timeout_ms=0)
+
+
+def test_except_exception_does_not_swallow_it(run: Callable[..., Any]) -> None:
+    def stubborn() -> None:
+        try:
+            spin()
+        except Exception:  # noqa: BLE001
+            spin()
+
+    with pytest.raises(Interrupted):
+        run(stubborn, timeout_ms=SOON_MS)
+
+
+def test_a_blocked_system_call_is_stopped_in_the_main_thread() -> None:
+    near, far = socket.socketpair()
+    with near, far, pytest.raises(Interrupted):
+        run_here(lambda: near.recv(1), timeout_ms=SOON_MS)
+
+
+def test_code_that_swallows_everything_is_stopped_again() -> None:
+    swallowed: list[str] = []
+
+    def swallowing() -> str:
+        for _ in range(2):
+            try:
+                spin()
+            except BaseException as error:  # noqa: BLE001
+                swallowed.append(type(error).__name__)
+        return "done"
+
+    with pytest.raises(Interrupted):
+        run_here(swallowing, timeout_ms=SOON_MS)
+    assert swallowed == ["Interrupted", "Interrupted"]
+
+
+def test_code_that_nothing_reaches_is_left_behind_outside_of_the_main_thread() -> None:
+    release = threading.Event()
+    interrupt = Interrupt()
+
+    def blocked() -> None:
+        release.wait()
+
+    with ThreadPoolExecutor(1) as pool:
+        left = pool.submit(interrupt.run, blocked, timeout_ms=SOON_MS).exception()
+    assert isinstance(left, Interrupted)
+    assert interrupt.cause is Cause.TIMEOUT
+    assert "in blocked" in (step_error(left).stack or "")
+    release.set()
+
+
+def test_firing_stops_from_another_thread(run: Callable[..., Any]) -> None:
+    running = threading.Event()
+    interrupt = Interrupt()
+
+    def work() -> None:
+        running.set()
+        spin()
+
+    def fire() -> None:
+        running.wait()
+        interrupt.fire(Cause.LOST)
+
+    thread = threading.Thread(target=fire)
+    thread.start()
+    with pytest.raises(Interrupted):
+        run(work, timeout_ms=LONG_MS, interrupt=interrupt)
+    thread.join()
+    assert interrupt.cause is Cause.LOST
+
+
+def test_fired_before_the_start_nothing_is_run(run: Callable[..., Any]) -> None:
+    interrupt = Interrupt()
+    interrupt.fire(Cause.LOST)
+    with pytest.raises(Interrupted):
+        run(spin, timeout_ms=LONG_MS, interrupt=interrupt)
+
+
+def test_the_first_cause_counts_and_a_late_fire_does_nothing() -> None:
+    interrupt = Interrupt()
+    with pytest.raises(Interrupted):
+        interrupt.run(spin, timeout_ms=SOON_MS)
+    interrupt.fire(Cause.LOST)
+    assert interrupt.cause is Cause.TIMEOUT
+    calm = Interrupt()
+    assert calm.run(lambda: 1, timeout_ms=LONG_MS) == 1
+    calm.fire(Cause.LOST)
+
+
+def test_the_signal_and_the_timer_are_put_back() -> None:
+    before = signal.getsignal(signal.SIGALRM)
+    run_here(lambda: 1, timeout_ms=LONG_MS)
+    with pytest.raises(Interrupted):
+        run_here(spin, timeout_ms=SOON_MS)
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_our_own_code_is_let_finish_first() -> None:
+    steps: list[str] = []
+    interrupt = Interrupt()
+    rung = threading.Event()
+
+    @sheltered
+    def saving() -> None:
+        interrupt.fire(Cause.LOST)
+        rung.wait(0.1)
+        steps.append("saved")
+
+    def work() -> None:
+        saving()
+        spin()
+
+    with pytest.raises(Interrupted):
+        interrupt.run(work, timeout_ms=LONG_MS)
+    assert steps == ["saved"]
+
+
+def test_checking_stops_code_that_cooperates() -> None:
+    interrupt = Interrupt()
+    interrupt.check()
+    interrupt.fire(Cause.LOST)
+    with pytest.raises(Interrupted):
+        interrupt.check()

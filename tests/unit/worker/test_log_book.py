@@ -1,0 +1,93 @@
+"""Lines are bounded one by one and all together; what is left out is told."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cascade_flow.worker.log_book import Limits, LogBook, LogLine
+
+SMALL = Limits(line_chars=10, total_bytes=40, tail_lines=2, chunk_bytes=25)
+
+
+def everything(book: LogBook) -> list[LogLine]:
+    return [line for chunk in book.close() for line in chunk]
+
+
+def messages(book: LogBook) -> list[str]:
+    return [line.message for line in everything(book)]
+
+
+@given(st.lists(st.text(alphabet="ab\n", max_size=20)))
+def test_however_the_text_is_cut_the_lines_are_the_same(pieces: list[str]) -> None:
+    whole, cut = LogBook(Limits()), LogBook(Limits())
+    whole.write("stdout", "".join(pieces))
+    for piece in pieces:
+        cut.write("stdout", piece)
+    text = "".join(pieces)
+    assert messages(cut) == messages(whole) == (text.removesuffix("\n").split("\n") if text else [])
+
+
+def test_a_progress_bar_is_one_line() -> None:
+    book = LogBook(Limits())
+    for percent in range(0, 101, 10):
+        book.write("stderr", f"\r{percent} %")
+    book.write("stderr", "\ndone\r\n")
+    assert messages(book) == ["100 %", "done"]
+
+
+def test_the_two_streams_do_not_share_a_line() -> None:
+    book = LogBook(Limits())
+    book.write("stdout", "a")
+    book.write("stderr", "b\n")
+    book.write("stdout", "c\n")
+    assert messages(book) == ["b", "ac"]
+
+
+def test_a_long_line_is_cut_and_says_so() -> None:
+    book = LogBook(SMALL)
+    for _ in range(1_000):
+        book.write("stdout", "x" * 100)
+    book.write("stdout", "\n")
+    book.add("stderr", "y" * 11)
+    assert messages(book) == [f"{'x' * 10}… (+99,990 characters)", f"{'y' * 10}… (+1 characters)"]
+
+
+def test_of_too_many_lines_the_first_and_the_last_are_kept() -> None:
+    book = LogBook(SMALL)
+    for number in range(100):
+        book.write("stdout", f"line {number:03}\n")
+    kept = messages(book)
+    assert kept[:5] == [f"line {number:03}" for number in range(5)]
+    assert kept[5].startswith("… 93 lines (744 bytes) are missing here")
+    assert kept[6:] == ["line 098", "line 099"]
+
+
+def test_a_little_too_much_is_kept_whole() -> None:
+    book = LogBook(SMALL)
+    for number in range(7):
+        book.write("stdout", f"line {number:03}\n")
+    assert messages(book) == [f"line {number:03}" for number in range(7)]
+
+
+def test_times_never_go_back() -> None:
+    book = LogBook(SMALL)
+    for number in range(30):
+        book.write("stdout", f"line {number:03}\n")
+    times = [line.timestamp_us for line in everything(book)]
+    assert times == sorted(times)
+
+
+def test_halves_of_characters_are_replaced() -> None:
+    book = LogBook(Limits())
+    book.write("stdout", "a\ud800b\n")
+    assert messages(book) == ["a\ufffdb"]
+
+
+@given(st.lists(st.text(alphabet="abc", max_size=60), max_size=30))
+def test_no_chunk_is_larger_than_asked_unless_a_single_line_is(lines: list[str]) -> None:
+    book = LogBook(Limits(chunk_bytes=50))
+    for line in lines:
+        book.add("stdout", line)
+    chunks = book.take()
+    assert [line.message for chunk in chunks for line in chunk] == lines
+    assert all(len(chunk) == 1 or sum(line.size_bytes for line in chunk) <= 50 for chunk in chunks)
+    assert book.take() == []
