@@ -127,9 +127,13 @@ def _outcome(stack: LocalStack) -> dict[str, str]:
 
 
 def _cause(stack: LocalStack) -> str:
-    """The first failure, in time: those after it are its consequences."""
-    events = client(stack, "cloudformation").describe_stack_events(StackName=stack.stack_name)["StackEvents"]
-    failures = [each for each in events if each["ResourceStatus"].endswith("_FAILED")]
-    if not failures:
-        return "CloudFormation doesn't say why."
-    return f"{failures[-1]['LogicalResourceId']}: {failures[-1].get('ResourceStatusReason', 'no reason given')}"
+    """The first failure since this deployment began; those after it are its consequences. Events come newest first."""
+    cause = "CloudFormation doesn't say why."
+    pages = client(stack, "cloudformation").get_paginator("describe_stack_events").paginate(StackName=stack.stack_name)
+    for event in (event for page in pages for event in page["StackEvents"]):
+        status, name = event["ResourceStatus"], event["LogicalResourceId"]
+        if name == stack.stack_name and status in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"):
+            break
+        if status.endswith("_FAILED"):
+            cause = f"{name}: {event.get('ResourceStatusReason', 'no reason given')}"
+    return cause

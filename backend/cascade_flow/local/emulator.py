@@ -1,7 +1,7 @@
 """The AWS emulator as a process: installed once into an environment of its own, started, waited for, ended.
 
-It is found and ended by its process group, once its command line was seen to be ours: a pid alone may be anybody's
-by now. Nothing here knows templates or functions.
+Its processes are known by their group and by the interpreter they run: a pid alone may be anybody's by now.
+Nothing here knows templates or functions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from cascade_flow.local.state import ACCESS_KEY, REGION, SECRET_KEY, LocalStack
 from cascade_flow.local.tools import run, uv
 
 _START_PATIENCE_US = 30_000_000
-_STOP_PATIENCE_US = 5_000_000
+_STOP_PATIENCE_US = 2_000_000
 _GLANCE_US = 50_000
 _FILES = resources.files("cascade_flow.local")
 
@@ -83,8 +83,8 @@ def wait_until_ready(home: Path, stack: LocalStack) -> None:
     """Return once the emulator answers. BackendUnavailableError, with its last words, where it ends or is too slow."""
     deadline_us = now_us() + _START_PATIENCE_US
     while not _is_ready(stack):
-        if not is_running(stack) or now_us() > deadline_us:
-            stop(stack)
+        if stack.pid not in processes(home, stack) or now_us() > deadline_us:
+            stop(home, stack)
             said = _last_line(log_path(home))
             raise BackendUnavailableError(f"The emulator did not start: {said} The whole story: {log_path(home)}")
         pause_us(_GLANCE_US)
@@ -95,25 +95,26 @@ def log_path(home: Path) -> Path:
     return home / "emulator.log"
 
 
-def answers(stack: LocalStack) -> bool:
+def answers(home: Path, stack: LocalStack) -> bool:
     """Whether the emulator of this stack runs and is ready."""
-    return is_running(stack) and _is_ready(stack)
+    return stack.pid in processes(home, stack) and _is_ready(stack)
 
 
-def is_running(stack: LocalStack) -> bool:
-    """Whether the stack's process is there, and is an emulator of ours."""
-    command = ["ps", "-o", "command=", "-p", str(stack.pid)]
+def processes(home: Path, stack: LocalStack) -> list[int]:
+    """The emulator's process, if it lives, and those of its functions: what our interpreter runs in its group."""
+    command = ["ps", "-A", "-o", "pid=,pgid=,command="]
     listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    return "boot.py" in listed and str(stack.port) in listed.split()
+    rows = [line.split(maxsplit=2) for line in listed.splitlines()]
+    return [int(pid) for pid, group, command in rows if group == str(stack.pid) and str(python(home)) in command]
 
 
-def stop(stack: LocalStack) -> None:
+def stop(home: Path, stack: LocalStack) -> None:
     """End the emulator and every function's process, and return when none is left. Idempotent."""
-    if not is_running(stack):
-        return
     for sign in (signal.SIGTERM, signal.SIGKILL):
         deadline_us = now_us() + _STOP_PATIENCE_US
-        while _signal_group(stack.pid, sign) and now_us() < deadline_us:
+        while (left := processes(home, stack)) and now_us() < deadline_us:
+            for pid in left:
+                _signal(pid, sign)
             pause_us(_GLANCE_US)
 
 
@@ -132,24 +133,10 @@ def _is_ready(stack: LocalStack) -> bool:
         return False
 
 
-def _signal_group(pid: int, sign: signal.Signals) -> bool:
-    """Send it; False once nobody is left to receive it."""
+def _signal(pid: int, sign: signal.Signals) -> None:
     try:
-        os.killpg(pid, sign)
+        os.kill(pid, sign)
     except ProcessLookupError:
-        return False
-    except PermissionError:
-        # What macOS says of a group that holds only processes which have ended.
-        return False
-    _collect(pid)
-    return True
-
-
-def _collect(pid: int) -> None:
-    """Where this very process had started it, an ended one stays listed until its exit is taken note of."""
-    try:
-        os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
         return
 
 

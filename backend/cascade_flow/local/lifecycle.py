@@ -28,7 +28,7 @@ def up(project: Project) -> Iterator[str]:
             yield "Installing the emulator (once)"
             emulator.install(project.home)
         stack = state.read(project.home)
-        if stack is None or not emulator.answers(stack):
+        if stack is None or not emulator.answers(project.home, stack):
             yield f"Starting the emulator on port {project.port}"
             stack = _start(project, stack)
         elif stack.port != project.port:
@@ -46,7 +46,7 @@ def down(project: Project) -> Iterator[str]:
         stack = state.read(project.home)
         if stack is not None:
             yield "Stopping the emulator and what runs in it"
-            emulator.stop(stack)
+            emulator.stop(project.home, stack)
         state.forget(project.home)
         shutil.rmtree(project.home / "tmp", ignore_errors=True)
 
@@ -56,7 +56,7 @@ def running(project: Project) -> LocalStack:
     stack = state.read(project.home)
     if stack is None or not stack.outputs:
         raise BackendUnavailableError("Nothing runs here yet. Start it: cascade up")
-    if not emulator.answers(stack):
+    if not emulator.answers(project.home, stack):
         raise BackendUnavailableError(
             f"The emulator has died, and its data with it; {emulator.log_path(project.home)} may say why. "
             "Start it again: cascade up"
@@ -66,7 +66,7 @@ def running(project: Project) -> LocalStack:
 
 def _start(project: Project, before: LocalStack | None) -> LocalStack:
     if before is not None:
-        emulator.stop(before)
+        emulator.stop(project.home, before)
     state.forget(project.home)
     stack = emulator.start(
         project.home,

@@ -1,0 +1,79 @@
+# What a person types here. A machine needs Python 3.11 or newer and make; all else is installed beside the code, into
+# .venv and .tools, from the lock files in requirements/.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+UV_VERSION := 0.13.9
+LINTER := .tools/cfn-lint
+CODE := backend tests $(wildcard functions examples)
+LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+
+# Suites in this order, the fast ones first; one that is not named here runs before e2e, which needs the whole stack.
+FIRST := $(wildcard $(addprefix tests/,architecture unit properties infra))
+LAST := $(wildcard tests/e2e)
+NO_SUITES := $(addprefix tests/,testbed __pycache__)
+OTHERS := $(filter-out $(FIRST) $(LAST) $(NO_SUITES),$(patsubst %/,%,$(wildcard tests/*/)))
+
+.PHONY: help
+help: ## Say what can be made here
+	@echo "cascade-flow: durable workflows on AWS, in Python, with no servers."
+	@echo
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: $(VENV)/run-installed ## Start the stack on this machine and watch two workflows run, one through a crash
+	@$(BIN)/python examples/demo.py
+
+.PHONY: test
+test: $(VENV)/dev-installed $(LINTER)/installed ## Check everything that has to hold, the fast things first
+	@echo "== style" && $(BIN)/ruff check $(CODE) && $(BIN)/ruff format --check --quiet $(CODE)
+	@echo "== types" && $(BIN)/mypy
+	@echo "== template" && $(LINTER)/bin/cfn-lint template.yaml
+	@echo "== tests" && $(BIN)/pytest $(FIRST) $(OTHERS) $(LAST)
+
+.PHONY: setup
+setup: $(VENV)/dev-installed $(LINTER)/installed ## Install all that working on this project needs, and stop there
+
+.PHONY: clean
+clean: ## End the local stack and remove what was built or installed, .venv too
+	@if [ -x $(BIN)/cascade ]; then $(BIN)/cascade down || true; fi
+	rm -rf $(VENV) .tools .cascade .aws-sam build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/peer/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: lock
+lock: $(VENV)/dev-installed ## Choose newer versions of everything that is installed, and write them down
+	$(LOCK) --extra functions --extra cli --extra local --group dev -o requirements/dev.txt pyproject.toml
+	$(LOCK) --extra cli --extra local -c requirements/dev.txt -o requirements/run.txt pyproject.toml
+	$(LOCK) -c requirements/dev.txt -o layers/framework/requirements.txt layers/framework/requirements.in
+	$(LOCK) -o backend/cascade_flow/local/emulator.txt backend/cascade_flow/local/emulator.in
+	$(LOCK) -o requirements/lint.txt requirements/lint.in
+
+# ---------------------------------------------------------------------------------------------------------------------
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "cascade-flow needs Python 3.11 or newer, and $(PYTHON) is older. Name another: make PYTHON=python3.13" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(PYTHON) can't make virtual environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing (once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(VENV)/run-installed: requirements/run.txt pyproject.toml | $(UV)
+	@$(UV) pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes --requirement requirements/run.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+$(VENV)/dev-installed: requirements/dev.txt $(VENV)/run-installed
+	@$(UV) pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+$(LINTER)/installed: requirements/lint.txt | $(UV)
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(LINTER)
+	@$(UV) pip install --quiet --python $(LINTER)/bin/python --require-hashes --requirement requirements/lint.txt
+	@touch $@
