@@ -116,11 +116,15 @@ def _stopped(
 ) -> Outcome:
     if cause is Cause.LOST:
         return Lost()
-    error = TimeoutError(
-        f"step {step.id!r} took longer than its timeout of {(timeout_ms or 0) / 1000:g} s: "
-        "give it more time with timeout=, or less to do"
-    ).with_traceback(interrupted.__traceback__)
+    error = TimeoutError(_overtime(step, timeout_ms)).with_traceback(interrupted.__traceback__)
     return replace(_failed(step, given, error), failure_reason="timeout")
+
+
+def _overtime(step: Step, timeout_ms: int | None) -> str:
+    own_ms = step.declared.timeout_ms
+    if own_ms is not None and own_ms == timeout_ms:
+        return f"step {step.id!r} took longer than its timeout of {own_ms / 1000:g} s: raise timeout=, or do less in it"
+    return f"step {step.id!r} was stopped because its worker's time was over: split it, or give its worker more time"
 
 
 def _metadata(skip: Skip) -> dict[str, Any] | None:

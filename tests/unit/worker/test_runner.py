@@ -31,7 +31,7 @@ def run(
     *,
     input: str | None = None,
     attempt: int = 1,
-    timeout_ms: int | None = LONG_MS,
+    timeout_ms: int = LONG_MS,
     capture: Capture | None = None,
     **options: Any,
 ) -> Outcome:
@@ -189,12 +189,19 @@ def spin() -> None:
 
 
 def test_a_step_that_takes_too_long_fails_where_it_was() -> None:
-    outcome = failed(spin, timeout_ms=30)
+    outcome = failed(spin, timeout_ms=30, timeout=0.03)
     assert (outcome.failure_reason, outcome.error.name, outcome.retryable) == ("timeout", "TimeoutError", True)
     assert "step 'spin' took longer than its timeout of 0.03 s" in outcome.error.message
     assert "in spin" in (outcome.error.stack or "")
     assert "interrupt.py" not in (outcome.error.stack or "")
     assert outcome.duration_us >= 30_000
+
+
+def test_a_step_that_is_stopped_for_its_workers_sake_is_told_so() -> None:
+    for options in ({}, {"timeout": 60}):
+        outcome = failed(spin, timeout_ms=30, **options)
+        assert outcome.failure_reason == "timeout"
+        assert "step 'spin' was stopped because its worker's time was over" in outcome.error.message
 
 
 def test_a_policy_may_give_up_after_a_timeout() -> None:
