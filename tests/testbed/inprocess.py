@@ -10,6 +10,7 @@ import threading
 from collections.abc import Coroutine
 from importlib import import_module
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import parse_qs, urlsplit
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -24,8 +25,8 @@ class MiniStackTransport:
     """MiniStack's DynamoDB and SQS handlers as a function from request to answer."""
 
     def __init__(self) -> None:
-        self._dynamodb: Any = import_module("ministack.services.dynamodb")
-        self._sqs: Any = import_module("ministack.services.sqs")
+        self._dynamodb = _without_threads("ministack.services.dynamodb")
+        self._sqs = _without_threads("ministack.services.sqs")
         self._lock = self._dynamodb._lock
         self._loop = _Loop()
 
@@ -60,6 +61,12 @@ class MotoTransport:
         if reply is None:
             raise LookupError(f"moto does not know {request.url}: make the client with Server.client().")
         return answer(request, *reply)
+
+
+def _without_threads(module: str) -> Any:
+    """Import a module without what it starts: MiniStack's expiry goes by the machine's clock, not the test's."""
+    with patch.object(threading.Thread, "start"):
+        return import_module(module)
 
 
 class _Loop:

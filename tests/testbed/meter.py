@@ -52,7 +52,7 @@ class Meter:
         self._table = table
         self._reader = Reader(client, table)
         self._schema = self._reader.schema
-        self._tokens: set[str] = set()
+        self._replays: dict[str, float] = {}
         self._lock = threading.Lock()
 
     @property
@@ -108,12 +108,11 @@ class Meter:
         if failure:
             units = sum(factor * write_units(item_size(old or {})) for _, old, _ in changes)
             return Line(operation, True, units if failure.is_billed else 0, failure=failure.name, keys=keys)
-        token = body.get("ClientRequestToken")
-        if token in self._tokens:
-            read = sum(2 * read_units(item_size(new or {}), is_consistent=True) for _, _, new in changes)
-            return Line(operation, True, read_units=read, failure="replayed", keys=keys)
+        token = body.get("ClientRequestToken", "")
+        if token in self._replays:
+            return Line(operation, True, read_units=self._replays[token], failure="replayed", keys=keys)
         if token:
-            self._tokens.add(token)
+            self._replays[token] = _replay_units(changes)
         table_units, arms = self._units(changes)
         return Line(operation, True, table_units=factor * table_units, index_units=arms, keys=keys)
 
@@ -147,6 +146,12 @@ class Meter:
 
 
 Change = tuple[Touch, Item | None, Item | None]
+
+
+def _replay_units(changes: list[Change]) -> float:
+    """What a transaction costs when its token is sent again: a transactional read of what the first was sized on."""
+    sizes = [max(item_size(old or {}), item_size(new or {})) for _, old, new in changes]
+    return sum(2 * read_units(size, is_consistent=True) for size in sizes)
 
 
 @contextmanager

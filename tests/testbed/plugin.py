@@ -9,11 +9,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from testbed.emulators import DynamoDBLocal, MiniStackHttp
+from testbed.emulators import DynamoDBLocal, Dynoxide, MiniStackHttp
 from testbed.servers import CreateTable, MiniStack, Moto, Server, Store, create_table, fresh_table
 
-SERVERS: dict[str, type[Server]] = {kind.name: kind for kind in (MiniStack, MiniStackHttp, DynamoDBLocal, Moto)}
+SERVERS: dict[str, type[Server]] = {
+    kind.name: kind for kind in (MiniStack, MiniStackHttp, DynamoDBLocal, Moto, Dynoxide)
+}
 DEFAULT = ("ministack",)
+ALL = [name for name in SERVERS if name != Dynoxide.name]  # slow to build; a test names it
 
 
 class Servers:
@@ -21,12 +24,23 @@ class Servers:
 
     def __init__(self) -> None:
         self._running: dict[str, Server] = {}
+        self._failed: set[str] = set()
 
     def running(self, name: str) -> Server:
-        """The server of this name, started."""
+        """The server of this name, started. One that could not start is not tried again."""
         if name not in self._running:
-            self._running[name] = _started(SERVERS[name]())
+            self._running[name] = self._started(name)
         return self._running[name]
+
+    def _started(self, name: str) -> Server:
+        server = SERVERS[name]()
+        _require(server)
+        if name in self._failed:
+            pytest.fail(f"{name} did not start; see the first test that asked for it.", pytrace=False)
+        self._failed.add(name)
+        server.start()
+        self._failed.discard(name)
+        return server
 
     def stop(self) -> None:
         """Stop them all, also when one of them refuses."""
@@ -38,14 +52,12 @@ class Servers:
                 self.stop()
 
 
-def _started(server: Server) -> Server:
+def _require(server: Server) -> None:
     lack = server.missing()
     if lack and os.environ.get("CI"):
         pytest.fail(f"{server.name} must run in CI: {lack}", pytrace=False)
     if lack:
         pytest.skip(f"{server.name} is left out: {lack}")
-    server.start()
-    return server
 
 
 @pytest.fixture(scope="session")
@@ -91,14 +103,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "server" in metafunc.fixturenames:
-        metafunc.parametrize("server", servers_of(metafunc), indirect=True)
+        names = [pytest.param(name, marks=_marks(name)) for name in servers_of(metafunc)]
+        metafunc.parametrize("server", names, indirect=True)
+
+
+def _marks(server: str) -> list[pytest.MarkDecorator]:
+    return [] if server in ALL else [pytest.mark.slow]
 
 
 def servers_of(metafunc: pytest.Metafunc) -> list[str]:
     """The names of the servers a test runs on."""
     mark = metafunc.definition.get_closest_marker("servers")
     marked = list(mark.args) if mark else []
-    allowed = list(SERVERS) if marked == ["all"] else marked
+    allowed = ALL if marked == ["all"] else marked
     unknown = set(allowed) - set(SERVERS)
     if unknown:
         raise pytest.UsageError(f"No such server: {', '.join(sorted(unknown))}. There are: {', '.join(SERVERS)}.")

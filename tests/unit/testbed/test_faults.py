@@ -95,6 +95,7 @@ def test_a_conflict_cancels_a_transaction_and_no_sdk_tries_again(dynamodb: Store
     assert len(broken.log) == 1
 
 
+@pytest.mark.servers("ministack")
 def test_queues_fail_too(dynamodb: Store) -> None:
     sqs = dynamodb.server.sqs(ONCE)
     with faults(at({1: Kind.THROTTLE}), sqs), pytest.raises(ClientError) as refused:

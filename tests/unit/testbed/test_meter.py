@@ -1,4 +1,7 @@
-"""The meter counts what arrives, and agrees with MiniStack wherever MiniStack is right."""
+"""The meter counts what arrives, and agrees with the emulators that agree with AWS.
+
+MiniStack is right about writes; dynoxide about reads too, but takes minutes to build (`pytest -m slow`).
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -51,28 +54,56 @@ def transact(store: Store, *actions: dict[str, Any]) -> float:
     return answer["ConsumedCapacity"][0]["CapacityUnits"]
 
 
+def action(verb: str, number: int, item: dict[str, Any]) -> Any:
+    match verb:
+        case "Put":
+            return {"Item": key(number) | item}
+        case "Update":
+            return {"Key": key(number)} | leaving_just(item)
+        case "ConditionCheck":
+            return {"Key": key(number), "ConditionExpression": "attribute_not_exists(never)"}
+    return {"Key": key(number)}
+
+
+def leaving_just(item: dict[str, Any]) -> dict[str, Any]:
+    """An update that sets these attributes and removes all others that tests use."""
+    others = [name for name in ("q", "due", "rk", "created", "state", "tail", "more") if name not in item]
+    clauses = {"SET": [f"#{name} = :{name}" for name in item], "REMOVE": [f"#{name}" for name in others]}
+    request: dict[str, Any] = {
+        "UpdateExpression": " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts),
+        "ExpressionAttributeNames": {f"#{name}": name for name in [*item, *others]},
+    }
+    return request | ({"ExpressionAttributeValues": {f":{name}": item[name] for name in item}} if item else {})
+
+
+ANY_VERB = some.sampled_from(["Put", "Update", "Delete"])
+ANY_ACTION = some.sampled_from(["Put", "Update", "Delete", "ConditionCheck"])
+
+
+@pytest.mark.servers("ministack", "dynoxide")
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(some.lists(some.tuples(some.integers(0, 2), some.one_of(some.none(), ANY_ITEM)), min_size=1, max_size=6))
-def test_single_writes_cost_what_ministack_says(dynamodb: Store, changes: list[Any]) -> None:
+@given(some.lists(some.tuples(ANY_VERB, some.integers(0, 2), ANY_ITEM), max_size=6))
+def test_single_writes_cost_what_the_emulator_says(dynamodb: Store, changes: list[Any]) -> None:
     with meter(dynamodb.client, dynamodb.table) as counted:
-        told = [change(dynamodb, number, item) for number, item in changes]
+        told = [change(dynamodb, verb, action(verb, number, item)) for verb, number, item in changes]
     assert [line.write_units for line in counted.lines] == told
 
 
-def change(store: Store, number: int, item: dict[str, Any] | None) -> float:
-    if item is not None:
-        return put(store, key(number) | item)
-    answer = store.client.delete_item(TableName=store.table, Key=key(number), ReturnConsumedCapacity="INDEXES")
-    return answer["ConsumedCapacity"]["CapacityUnits"]
+def change(store: Store, verb: str, request: dict[str, Any]) -> float:
+    calls: Any = {"Put": store.client.put_item, "Update": store.client.update_item, "Delete": store.client.delete_item}
+    answer = calls[verb](TableName=store.table, ReturnConsumedCapacity="INDEXES", **request)
+    units: float = answer["ConsumedCapacity"]["CapacityUnits"]
+    return units
 
 
+@pytest.mark.servers("ministack", "dynoxide")
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(some.lists(some.lists(ANY_ITEM, min_size=1, max_size=4), min_size=1, max_size=3))
-def test_transactions_cost_what_ministack_says(dynamodb: Store, commits: list[list[Any]]) -> None:
+@given(some.lists(some.lists(some.tuples(ANY_ACTION, ANY_ITEM), min_size=1, max_size=4), min_size=1, max_size=3))
+def test_transactions_cost_what_the_emulator_says(dynamodb: Store, commits: list[list[Any]]) -> None:
     with meter(dynamodb.client, dynamodb.table) as counted:
         told = [
-            transact(dynamodb, *({"Put": {"Item": key(number) | item}} for number, item in enumerate(items)))
-            for items in commits
+            transact(dynamodb, *({verb: action(verb, number, item)} for number, (verb, item) in enumerate(entries)))
+            for entries in commits
         ]
     assert [line.write_units for line in counted.lines] == told
 
@@ -107,6 +138,7 @@ def test_a_cancelled_transaction_is_billed_doubled_its_checks_too(dynamodb: Stor
     assert counted.write_units == 2 * 2 + 2 * 1
 
 
+@pytest.mark.servers("ministack", "dynoxide")
 def test_a_check_that_holds_costs_two_a_kilobyte(dynamodb: Store) -> None:
     dynamodb.client.put_item(TableName=dynamodb.table, Item=KEY | QUEUED | {"tail": {"S": "x" * 1500}})
     check = {"ConditionCheck": {"Key": KEY, "ConditionExpression": "attribute_exists(pk)"}}
@@ -195,6 +227,18 @@ def test_reads_are_priced_by_what_they_pass_over(filled: Store, name: str) -> No
     with meter(filled.client, filled.table) as counted:
         read(filled)
     assert (counted.read_requests, counted.write_requests, counted.read_units) == (1, 0, units)
+
+
+@pytest.mark.servers("dynoxide")
+@pytest.mark.parametrize("name", READS)
+def test_reads_cost_what_the_emulator_says(filled: Store, name: str) -> None:
+    read, _ = READS[name]
+    filled.client.meta.events.register(
+        "provide-client-params.dynamodb", lambda params, **_: params | {"ReturnConsumedCapacity": "TOTAL"}
+    )
+    with meter(filled.client, filled.table) as counted:
+        told = read(filled)["ConsumedCapacity"]
+    assert counted.read_units == sum(part["CapacityUnits"] for part in (told if isinstance(told, list) else [told]))
 
 
 def test_the_breakdown_adds_up(filled: Store) -> None:

@@ -48,6 +48,7 @@ def test_deaths_and_errors_are_told(dynamodb: Store) -> None:
     assert ended.result() == "2 of 3"
 
 
+@pytest.mark.servers("ministack")
 def test_a_server_in_this_process_is_refused(dynamodb: Store) -> None:
     with pytest.raises(ValueError, match="ministack-http"):
         race(claim, dynamodb)
