@@ -1,5 +1,5 @@
 # What a person types here. A machine needs Python 3.11 or newer and make; all else is installed beside the code, into
-# .venv and .tools, from the lock files in requirements/.
+# .venv, from the lock files in requirements/.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -10,7 +10,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 UV_VERSION := 0.13.9
-LINTER := .tools/cfn-lint
 CODE := backend tests $(wildcard functions examples)
 LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
@@ -31,14 +30,14 @@ demo: $(VENV)/run-installed ## Start the stack on this machine and watch two wor
 	@$(BIN)/python examples/demo.py
 
 .PHONY: test
-test: $(VENV)/dev-installed $(LINTER)/installed ## Check everything that has to hold, the fast things first
+test: $(VENV)/dev-installed ## Check everything that has to hold, the fast things first
 	@echo "== style" && $(BIN)/ruff check $(CODE) && $(BIN)/ruff format --check --quiet $(CODE)
 	@echo "== types" && $(BIN)/mypy
-	@echo "== template" && $(LINTER)/bin/cfn-lint template.yaml
+	@echo "== template" && $(BIN)/cfn-lint template.yaml
 	@echo "== tests" && $(BIN)/pytest $(FIRST) $(OTHERS) $(LAST)
 
 .PHONY: setup
-setup: $(VENV)/dev-installed $(LINTER)/installed ## Install all that working on this project needs, and stop there
+setup: $(VENV)/dev-installed ## Install all that working on this project needs, and stop there
 
 .PHONY: clean
 clean: ## End the local stack and remove what was built or installed, .venv too
@@ -52,7 +51,6 @@ lock: $(VENV)/dev-installed ## Choose newer versions of everything that is insta
 	$(LOCK) --extra cli --extra local -c requirements/dev.txt -o requirements/run.txt pyproject.toml
 	$(LOCK) -c requirements/dev.txt -o layers/framework/requirements.txt layers/framework/requirements.in
 	$(LOCK) -o backend/cascade_flow/local/emulator.txt backend/cascade_flow/local/emulator.in
-	$(LOCK) -o requirements/lint.txt requirements/lint.in
 
 # ---------------------------------------------------------------------------------------------------------------------
 $(UV):
@@ -71,9 +69,4 @@ $(VENV)/run-installed: requirements/run.txt pyproject.toml | $(UV)
 
 $(VENV)/dev-installed: requirements/dev.txt $(VENV)/run-installed
 	@$(UV) pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes --requirement requirements/dev.txt
-	@touch $@
-
-$(LINTER)/installed: requirements/lint.txt | $(UV)
-	@$(UV) venv --quiet --clear --python $(BIN)/python $(LINTER)
-	@$(UV) pip install --quiet --python $(LINTER)/bin/python --require-hashes --requirement requirements/lint.txt
 	@touch $@

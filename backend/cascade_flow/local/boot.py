@@ -1,11 +1,13 @@
 """Runs the emulator, and calls the reaper every few seconds beside it: the emulator's own schedules know only minutes.
 
-A script of its own, run by the emulator's interpreter: it can import nothing of this project, and the two end together.
-Arguments: the reaper's function name, and the milliseconds between two calls.
+A script of its own, run by the emulator's interpreter: it can import nothing of this project. It prints the pid that it
+goes on with, detached from whoever started it. The emulator and the calls end together.
+Arguments: the log's path, the port, the reaper's function name, the milliseconds between two calls.
 """
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
 import threading
@@ -13,6 +15,17 @@ import threading
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+
+def detach(log: str) -> None:
+    """Go on as another process that leads a session of its own, and that speaks to the log."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    print(os.getpid(), flush=True)
+    with open(log, "wb") as output:
+        os.dup2(output.fileno(), sys.stdout.fileno())
+        os.dup2(output.fileno(), sys.stderr.fileno())
 
 
 def call_reaper(endpoint_url: str, name: str, every_ms: int) -> None:
@@ -33,7 +46,8 @@ def call_reaper(endpoint_url: str, name: str, every_ms: int) -> None:
             continue
 
 
-def main(port: str, reaper: str, every_ms: str) -> None:
+def main(log: str, port: str, reaper: str, every_ms: str) -> None:
+    detach(log)
     arguments = (f"http://127.0.0.1:{port}", reaper, int(every_ms))
     threading.Thread(target=call_reaper, args=arguments, name="reaper", daemon=True).start()
     sys.argv = ["ministack"]

@@ -66,17 +66,10 @@ def start(home: Path, *, port: int, stack_name: str, reaper: str, sweep_ms: int)
         )
     scratch = home / "tmp"
     scratch.mkdir(parents=True, exist_ok=True)
-    with resources.as_file(_FILES.joinpath("boot.py")) as boot, log_path(home).open("wb") as log:
-        process = subprocess.Popen(
-            [str(python(home)), "-I", str(boot), str(port), reaper, str(sweep_ms)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=home,
-            env=_clean_environment(port, scratch),
-            start_new_session=True,
-        )
-    return LocalStack(pid=process.pid, port=port, stack_name=stack_name)
+    with resources.as_file(_FILES.joinpath("boot.py")) as boot:
+        command = [str(python(home)), "-I", str(boot), str(log_path(home)), str(port), reaper, str(sweep_ms)]
+        pid = run(command, "start the emulator", folder=home, environment=_clean_environment(port, scratch))
+    return LocalStack(pid=int(pid), port=port, stack_name=stack_name)
 
 
 def wait_until_ready(home: Path, stack: LocalStack) -> None:
@@ -102,7 +95,7 @@ def answers(home: Path, stack: LocalStack) -> bool:
 
 def processes(home: Path, stack: LocalStack) -> list[int]:
     """The emulator's process, if it lives, and those of its functions: what our interpreter runs in its group."""
-    command = ["ps", "-A", "-o", "pid=,pgid=,command="]
+    command = ["ps", "-A", "-ww", "-o", "pid=,pgid=,command="]
     listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     rows = [line.split(maxsplit=2) for line in listed.splitlines()]
     return [int(pid) for pid, group, command in rows if group == str(stack.pid) and str(python(home)) in command]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cascade_flow.errors import ConfigurationError
@@ -28,9 +28,17 @@ def make() -> str:
     return found
 
 
-def run(command: Sequence[str], purpose: str, *, folder: Path | None = None) -> None:
-    """Run a program to its end. ConfigurationError, with the last that it said, where it fails."""
-    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+def run(
+    command: Sequence[str], purpose: str, *, folder: Path | None = None, environment: Mapping[str, str] | None = None
+) -> str:
+    """Run a program to its end and return what it printed; with this process's environment unless another is given.
+
+    ConfigurationError, with the last that it said, where it fails.
+    """
+    ended = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
     if ended.returncode:
         said = (ended.stderr.strip() or ended.stdout.strip() or "it said nothing").splitlines()
         raise ConfigurationError(f"Could not {purpose}: {' / '.join(line.strip() for line in said[-3:])}")
+    return ended.stdout

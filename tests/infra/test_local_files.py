@@ -1,0 +1,88 @@
+"""What the local stack makes of a project's files, before anything is started."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from cascade_flow.errors import BackendUnavailableError, ConfigurationError
+from cascade_flow.local import LocalStack, Project, artifacts, down, find_root, running, state, up
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    (tmp_path / "template.yaml").write_text("Resources: {}\n")
+    (tmp_path / "examples/workflows").mkdir(parents=True)
+    (tmp_path / "examples/workflows/__init__.py").write_text("x = 1\n")
+    return Project(tmp_path)
+
+
+class TestProject:
+    def test_is_found_from_below(self, project: Project) -> None:
+        assert find_root(project.root / "examples/workflows") == project.root
+
+    def test_elsewhere_there_is_none(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigurationError, match="inside a cascade-flow project"):
+            find_root(tmp_path)
+
+    def test_takes_its_parameters_from_samconfig_and_overrides_win(self, project: Project) -> None:
+        text = '[local.global.parameters]\nstack_name = "mine"\nparameter_overrides = ["LeaseMs=1", "SweepMs=2"]\n'
+        (project.root / "samconfig.toml").write_text(text)
+        other = Project(project.root, overrides={"SweepMs": "3"})
+        assert other.parameters == {"LeaseMs": "1", "SweepMs": "3"}
+        assert other.stack_name == "mine"
+
+    @pytest.mark.parametrize("text", ["[local", "local = 3", "[local.global.parameters]\nparameter_overrides = [3]"])
+    def test_a_samconfig_that_makes_no_sense_is_named(self, project: Project, text: str) -> None:
+        (project.root / "samconfig.toml").write_text(text)
+        with pytest.raises(ConfigurationError, match=r"samconfig\.toml"):
+            list(up(project))
+
+    def test_says_where_it_looked_for_the_workflows(self, project: Project) -> None:
+        lost = Project(project.root, overrides={"WorkflowsPackage": "elsewhere.flows"})
+        with pytest.raises(ConfigurationError, match=r"no package 'elsewhere' in .*examples"):
+            list(up(lost))
+
+
+class TestArtifacts:
+    def test_workflows_lie_where_a_layer_is_read(self, project: Project) -> None:
+        (project.workflows_dir / "data.csv").write_text("1\n")
+        (project.workflows_dir / ".hidden").write_text("")
+        (project.workflows_dir / "workflows/__pycache__").mkdir()
+        (project.workflows_dir / "workflows/__pycache__/x.pyc").write_bytes(b"")
+        zipped = artifacts.workflows(project)
+        names = zipfile.ZipFile(zipped.path).namelist()
+        assert names == ["python/data.csv", "python/workflows/__init__.py"]
+
+    def test_same_content_is_the_same_zip_and_other_content_replaces_it(self, project: Project) -> None:
+        first = artifacts.workflows(project)
+        assert artifacts.workflows(project) == first
+        (project.workflows_dir / "workflows/__init__.py").write_text("x = 2\n")
+        second = artifacts.workflows(project)
+        assert second.key != first.key
+        assert second.path.exists()
+        assert not first.path.exists()
+
+    def test_a_function_without_code_is_named(self, project: Project) -> None:
+        with pytest.raises(ConfigurationError, match=r"functions/claim/app\.py is missing"):
+            artifacts.function(project, "functions/claim")
+
+
+class TestState:
+    def test_is_read_as_it_was_written(self, tmp_path: Path) -> None:
+        stack = LocalStack(pid=7, port=4566, stack_name="cascade").deployed("f", {"ApiId": "abc"})
+        state.write(tmp_path / "home", stack)
+        assert state.read(tmp_path / "home") == stack
+        assert stack.api_url == "http://127.0.0.1:4566/_aws/execute-api/abc"
+
+    @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', '{"stranger": 1}'])
+    def test_what_makes_no_sense_is_nothing(self, tmp_path: Path, text: str) -> None:
+        (tmp_path / state.STATE_FILE).write_text(text)
+        assert state.read(tmp_path) is None
+
+    def test_where_nothing_was_started_there_is_nothing_to_use_or_to_end(self, project: Project) -> None:
+        with pytest.raises(BackendUnavailableError, match="cascade up"):
+            running(project)
+        assert list(down(project)) == []

@@ -1,0 +1,217 @@
+"""What the template promises: who may do what, what is kept, what is woken again, and that nothing is open to all."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from infra.written import PARAMETERS, RESOURCES, ROOT, TEMPLATE, function, of_type, properties, statements
+
+FUNCTIONS = sorted(of_type("AWS::Serverless::Function"))
+ROLES = sorted(of_type("AWS::IAM::Role"))
+API_FUNCTIONS = ["CancelFunction", "ClaimFunction", "HeartbeatFunction", "QueryFunction", "SubmissionFunction"]
+NEVER = {"dynamodb:Scan", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteTable"}
+
+
+class TestTheDoor:
+    def test_every_route_wants_a_signature(self) -> None:
+        routes = of_type("AWS::ApiGatewayV2::Route")
+        assert {route["Properties"]["RouteKey"] for route in routes.values()} == {
+            "POST /runs",
+            "GET /runs",
+            "GET /runs/{runId}",
+            "GET /runs/{runId}/events",
+            "GET /runs/{runId}/logs",
+            "POST /runs/{runId}/cancel",
+            "POST /runs/{runId}/steps/{proxy+}",
+            "POST /steps/claim",
+            "GET /workflows",
+            "GET /workflows/{slug}",
+        }
+        assert {route["Properties"]["AuthorizationType"] for route in routes.values()} == {"AWS_IAM"}
+
+    def test_there_is_no_other_way_in(self) -> None:
+        assert not of_type("AWS::Lambda::Url")
+        assert not any("FunctionUrlConfig" in function(name) for name in FUNCTIONS)
+        assert "CorsConfiguration" not in properties("Api")
+
+    def test_only_this_api_may_invoke(self) -> None:
+        permissions = of_type("AWS::Lambda::Permission")
+        assert sorted(each["Properties"]["FunctionName"]["Ref"] for each in permissions.values()) == API_FUNCTIONS
+        for permission in permissions.values():
+            assert "${Api}/" in permission["Properties"]["SourceArn"]["Fn::Sub"]
+
+    def test_it_is_throttled_and_logs_no_payload(self) -> None:
+        stage = properties("Stage")
+        assert stage["DefaultRouteSettings"]["ThrottlingRateLimit"] == {"Ref": "RequestsPerSecond"}
+        assert "body" not in stage["AccessLogSettings"]["Format"].lower()
+
+    @pytest.mark.parametrize("name", API_FUNCTIONS)
+    def test_functions_answer_before_the_api_gives_up(self, name: str) -> None:
+        assert function(name)["Timeout"] < 30
+
+
+class TestFunctions:
+    @pytest.mark.parametrize("name", FUNCTIONS)
+    def test_each_has_its_folder_role_and_log(self, name: str) -> None:
+        stem = name.removesuffix("Function")
+        written = function(name)
+        assert written["CodeUri"] == f"functions/{stem.lower()}"
+        assert written["Handler"] == "app.handler"
+        assert written["Role"] == {"Fn::GetAtt": [f"{stem}Role", "Arn"]}
+        assert written["LoggingConfig"] == {"LogGroup": {"Ref": f"{stem}Logs"}}
+        assert "Policies" not in written
+
+    def test_every_folder_of_functions_is_deployed(self) -> None:
+        folders = {f"functions/{path.parent.name}" for path in (ROOT / "functions").glob("*/app.py")}
+        assert folders <= {function(name)["CodeUri"] for name in FUNCTIONS}
+
+    @pytest.mark.parametrize("name", FUNCTIONS)
+    def test_no_secret_is_in_the_environment(self, name: str) -> None:
+        variables = function(name)["Environment"]["Variables"]
+        assert not [each for each in variables if "SECRET" in each or "KEY" in each or "TOKEN" in each]
+
+    @pytest.mark.parametrize("name", FUNCTIONS)
+    def test_only_what_runs_users_code_has_users_code(self, name: str) -> None:
+        layers = [layer["Ref"] for layer in function(name)["Layers"]]
+        runs_users_code = name in ("WorkerFunction", "RegistrationFunction")
+        assert layers == ["FrameworkLayer", *(["WorkflowsLayer"] if runs_users_code else [])]
+
+    def test_the_reaper_is_called_each_minute(self) -> None:
+        tick = properties("ReaperFunction")["Events"]["Tick"]
+        assert tick["Type"] == "ScheduleV2"
+        assert tick["Properties"]["ScheduleExpression"] == "rate(1 minute)"
+
+    def test_what_changes_workflows_registers_them_again(self) -> None:
+        registration = properties("Registration")
+        assert {"Ref": "WorkflowsLayer"} in registration["Sources"]
+        assert {"Ref": "FrameworkLayer"} in registration["Sources"]
+        assert registration["ServiceTimeout"] > function("RegistrationFunction")["Timeout"]
+
+
+class TestRoles:
+    @pytest.mark.parametrize("role", ROLES)
+    def test_nothing_is_allowed_by_pattern(self, role: str) -> None:
+        assert "ManagedPolicyArns" not in properties(role)
+        for statement in statements(role):
+            assert not [action for action in statement["Action"] if "*" in action or action in NEVER]
+            assert not [resource for resource in statement["Resource"] if "*" in str(resource)]
+
+    @pytest.mark.parametrize("role", ROLES)
+    def test_a_role_belongs_to_one_function(self, role: str) -> None:
+        holders = [name for name in FUNCTIONS if function(name)["Role"] == {"Fn::GetAtt": [role, "Arn"]}]
+        assert holders == [f"{role.removesuffix('Role')}Function"]
+        assert properties(role)["AssumeRolePolicyDocument"]["Statement"] == [
+            {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        ]
+
+    def test_who_only_reads_can_only_read(self) -> None:
+        actions = {action for statement in statements("QueryRole") for action in statement["Action"]}
+        assert {each for each in actions if not each.startswith("logs:")} == {
+            "dynamodb:BatchGetItem",
+            "dynamodb:GetItem",
+            "dynamodb:Query",
+        }
+
+
+class TestTheTable:
+    def test_it_survives_its_stack(self) -> None:
+        assert RESOURCES["Table"]["DeletionPolicy"] == "Retain"
+        assert RESOURCES["Table"]["UpdateReplacePolicy"] == "Retain"
+        assert properties("Table")["DeletionProtectionEnabled"] is True
+        assert properties("Table")["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+
+    def test_it_is_encrypted_streamed_and_expires(self) -> None:
+        table = properties("Table")
+        assert table["SSESpecification"] == {"SSEEnabled": True}
+        assert table["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+        assert table["TimeToLiveSpecification"] == {"AttributeName": "exp", "Enabled": True}
+        assert table["BillingMode"] == "PAY_PER_REQUEST"
+
+    def test_its_keys_and_indexes(self) -> None:
+        table = properties("Table")
+        types = {each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]}
+        indexes = {each["IndexName"]: each for each in table["GlobalSecondaryIndexes"]}
+        keyed = {"": table["KeySchema"], **{name: index["KeySchema"] for name, index in indexes.items()}}
+        shape = {
+            name: [(key["AttributeName"], types[key["AttributeName"]], key["KeyType"]) for key in keys]
+            for name, keys in keyed.items()
+        }
+        assert shape == {
+            "": [("pk", "S", "HASH"), ("sk", "S", "RANGE")],
+            "due": [("q", "S", "HASH"), ("due", "N", "RANGE")],
+            "runs": [("rk", "S", "HASH"), ("created", "N", "RANGE")],
+        }
+        assert set(types) == {name for keys in shape.values() for name, _, _ in keys}
+        assert indexes["due"]["Projection"] == {"ProjectionType": "KEYS_ONLY"}
+        assert indexes["runs"]["Projection"]["ProjectionType"] == "INCLUDE"
+        assert "LocalSecondaryIndexes" not in table
+
+
+class TestTheQueue:
+    def test_what_fails_again_and_again_is_set_aside(self) -> None:
+        redrive = properties("Queue")["RedrivePolicy"]
+        assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["DeadLetters", "Arn"]}
+        assert redrive["maxReceiveCount"] >= 5
+        kept = {name: properties(name)["MessageRetentionPeriod"] for name in ("Queue", "DeadLetters")}
+        assert kept["DeadLetters"] > kept["Queue"]
+
+    def test_a_message_is_hidden_for_six_invocations(self) -> None:
+        assert properties("Queue")["VisibilityTimeout"] == {
+            "Fn::FindInMap": ["Visibility", {"Ref": "WorkerTimeout"}, "Seconds"]
+        }
+        hidden = {int(timeout): each["Seconds"] for timeout, each in TEMPLATE["Mappings"]["Visibility"].items()}
+        assert list(hidden) == PARAMETERS["WorkerTimeout"]["AllowedValues"]
+        assert all(seconds == 6 * timeout for timeout, seconds in hidden.items())
+
+    def test_one_message_is_one_invocation(self) -> None:
+        wake = properties("WorkerFunction")["Events"]["Wake"]["Properties"]
+        assert wake["BatchSize"] == 1
+        assert wake["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+    def test_the_most_that_run_at_once_is_the_parameter(self) -> None:
+        most = {int(name): each["Executions"] for name, each in TEMPLATE["Mappings"]["Concurrency"].items()}
+        assert list(most) == PARAMETERS["WorkerConcurrency"]["AllowedValues"]
+        assert all(name == executions for name, executions in most.items())
+
+    @pytest.mark.parametrize("name", sorted(of_type("AWS::SQS::Queue")))
+    def test_it_is_encrypted_on_disk_and_on_its_way(self, name: str) -> None:
+        assert properties(name)["SqsManagedSseEnabled"] is True
+        policy = properties("QueuePolicy")
+        assert {"Ref": name} in policy["Queues"]
+        (refusal,) = policy["PolicyDocument"]["Statement"]
+        assert refusal["Effect"] == "Deny"
+        assert refusal["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        assert PARAMETERS["RequireTls"]["Default"] == "true"
+
+
+class TestLogsAndAlarms:
+    def test_every_log_has_an_end(self) -> None:
+        groups = of_type("AWS::Logs::LogGroup")
+        assert len(groups) == len(FUNCTIONS) + 1
+        assert all(group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"} for group in groups.values())
+
+    def test_alarms_reach_somebody_and_say_what_to_do(self) -> None:
+        alarms = of_type("AWS::CloudWatch::Alarm")
+        assert {"DeadLettersAlarm", "ReaperSilentAlarm"} <= set(alarms)
+        for alarm in alarms.values():
+            assert "HasAlarmTopic" in str(alarm["Properties"]["AlarmActions"])
+            assert alarm["Properties"]["AlarmDescription"]
+
+
+class TestParameters:
+    @pytest.mark.parametrize("section", ["default", "local"])
+    def test_samconfig_gives_what_the_template_takes(self, section: str) -> None:
+        written = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))[section]
+        for pair in written["global"]["parameters"]["parameter_overrides"]:
+            name, value = pair.split("=", 1)
+            allowed = PARAMETERS[name].get("AllowedValues")
+            assert allowed is None or value in map(str, allowed)
+
+    def test_a_default_can_be_deployed_as_it_is(self) -> None:
+        assert not [name for name, parameter in PARAMETERS.items() if "Default" not in parameter]
+
+    @pytest.mark.parametrize("output", ["ApiUrl", "ApiId", "TableName", "QueueUrl", "WorkerFunctionName"])
+    def test_what_callers_need_is_an_output(self, output: str) -> None:
+        assert output in TEMPLATE["Outputs"]

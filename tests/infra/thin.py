@@ -1,0 +1,81 @@
+"""A project with the real template and layer, and functions that do next to nothing, to try the local stack on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from cascade_flow.local import Project, emulator
+from infra.written import FUNCTION_FOLDERS, ROOT
+
+WORKFLOWS = "NAMES = ['one']\n"
+
+_ANSWER = """
+import json
+def handler(event, context):
+    told = {"route": event["routeKey"], "parameters": event.get("pathParameters"), "function": context.function_name}
+    return {"statusCode": 200, "body": json.dumps(told)}
+"""
+_REGISTRATION = """
+import importlib, json, os, urllib.request
+def handler(event, context):
+    answer = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
+    answer |= {"PhysicalResourceId": "workflows", "Status": "SUCCESS"}
+    try:
+        names = importlib.import_module(os.environ["CASCADE_WORKFLOWS"]).NAMES
+        answer["Data"] = {"Workflows": ",".join(names)}
+    except Exception as error:
+        answer |= {"Status": "FAILED", "Reason": str(error)}
+    body = json.dumps(answer).encode()
+    urllib.request.urlopen(urllib.request.Request(event["ResponseURL"], data=body, method="PUT"), timeout=10)
+"""
+_WORKER = """
+import json, os, pathlib, time
+import boto3, cascade_flow, workflows
+def handler(event, context):
+    told = json.loads(event["Records"][0]["body"])
+    pathlib.Path(told["file"]).write_text(json.dumps({"pid": os.getpid(), "environment": dict(os.environ)}))
+    if "scan" in told:
+        boto3.client("dynamodb").scan(TableName=os.environ["CASCADE_TABLE"])
+    return {"batchItemFailures": []}
+"""
+_REAPER = """
+import pathlib
+def handler(event, context):
+    with pathlib.Path(%r).open("a") as calls:
+        calls.write("called\\n")
+"""
+
+
+def thin_project(root: Path, *, port: int) -> Project:
+    """The project, written into `root`; the emulator is the one that the checkout's own local stack has installed."""
+    for name in ("template.yaml", "samconfig.toml"):
+        shutil.copyfile(ROOT / name, root / name)
+    for name in ("layers", "backend"):
+        (root / name).symlink_to(ROOT / name)
+    code = {"registration": _REGISTRATION, "worker": _WORKER, "reaper": _REAPER % str(reaper_calls(root))}
+    for folder in FUNCTION_FOLDERS:
+        (root / folder).mkdir(parents=True)
+        (root / folder / "app.py").write_text(code.get(folder.split("/")[-1], _ANSWER), encoding="utf-8")
+    (root / "examples/workflows").mkdir(parents=True)
+    project = Project(root, port=port, overrides={"SweepMs": "500"})
+    declare(project, WORKFLOWS)
+    _share_emulator(project)
+    return project
+
+
+def declare(project: Project, source: str) -> None:
+    (project.workflows_dir / "workflows/__init__.py").write_text(source, encoding="utf-8")
+
+
+def reaper_calls(root: Path) -> Path:
+    """Each call of the reaper adds a line to this file."""
+    return root / "reaper-calls"
+
+
+def _share_emulator(project: Project) -> None:
+    shared = ROOT / ".cascade"
+    if not emulator.is_installed(shared):
+        emulator.install(shared)
+    project.home.mkdir()
+    emulator.environment(project.home).symlink_to(emulator.environment(shared))
