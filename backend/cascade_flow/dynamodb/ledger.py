@@ -205,7 +205,7 @@ class Ledger:
     def submit(
         self, facts: Facts, opening: Opening, references: Mapping[str, str], *, key: str | None, content: str
     ) -> Run:
-        """Put a new run, with its idempotency key and its first roots; raises KeyTaken, RunRefused (the id is taken)."""
+        """Put a new run, its idempotency key and its first roots; raises KeyTaken, RunRefused (the id is taken)."""
         run = _with_tail(opening, (), references)
         writes: list[Write] = [Put(run_item(run), _NEW)]
         if key is not None:

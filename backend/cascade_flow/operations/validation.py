@@ -14,10 +14,15 @@ from cascade_flow.serialization import safe_serialize
 
 
 def check_input(schema: Any, value: Any) -> None:
-    """Raises InputInvalidError, naming each field's path; a workflow without a schema takes anything."""
+    """Raises InputInvalidError, naming each field's path; a workflow without a schema takes anything.
+
+    No input at all is read as `{}` by steps whose type doesn't allow null, and so it is here.
+    """
     if schema is None:
         return
-    found = sorted(_validator(safe_serialize(schema)).iter_errors(value), key=lambda e: [str(p) for p in e.path])
+    validator = _validator(safe_serialize(schema))
+    given = {} if value is None and not validator.is_valid(None) else value
+    found = sorted(validator.iter_errors(given), key=lambda error: [str(part) for part in error.path])
     if found:
         raise InputInvalidError(issues=[_issue(error) for error in found])
 

@@ -1,0 +1,195 @@
+"""The one checker of `design.md` §4: reads everything that a run left in the table and says whether the promises hold.
+
+Every test of any suite that stores a run ends with `check_run`. It reads what is stored through the product's own
+items, but it trusts none of its decisions: causes, order, ends and indexes are judged here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from cascade_flow import (
+    Event,
+    StepCompleted,
+    StepEvent,
+    StepFailed,
+    StepScheduled,
+    StepSkipped,
+    StepStarted,
+    WorkflowCompleted,
+    WorkflowStarted,
+    dump_event,
+    parse_event,
+    project_run_state,
+    project_step_state,
+)
+from cascade_flow.backend import Backend
+from cascade_flow.dynamodb import keys
+from cascade_flow.engine.joins import beyond
+from cascade_flow.engine.state import ENDED, Branch
+from cascade_flow.graph import END
+from cascade_flow.operations.history import Histories, Story
+
+_TERMINAL = {"WorkflowCompleted", "WorkflowFailed", "WorkflowCancelled"}
+_STATUS = {"scheduled": {"scheduled"}, "running": {"running"}, "failed": {"failed"}}
+_OVER = {"completed", "skipped"}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A run that keeps the promises: what it left."""
+
+    story: Story
+    events: Sequence[Event]
+
+    @property
+    def status(self) -> str:
+        return self.story.run.status
+
+    def count(self, kind: type, step_id: str | None = None) -> int:
+        return sum(isinstance(e, kind) and step_id in (None, getattr(e, "step_id", None)) for e in self.events)
+
+
+def check_run(backend: Backend, run_id: str) -> Checked:
+    """Assert what is promised of a run at every moment, whatever has happened to it."""
+    story = Histories(backend.kit).story(run_id)
+    assert story is not None, f"run {run_id} left nothing"
+    events = Histories(backend.kit).with_logs(story, Histories(backend.kit).log_events(story.run))
+    checked = Checked(story, events)
+    for promise in (_ordered, _faithful, _caused, _ended_once, _won_once, _exported):
+        promise(checked)
+    _folded(backend, checked)
+    _placed(backend, checked)
+    return checked
+
+
+def _ordered(checked: Checked) -> None:
+    times = [event.timestamp_us for event in checked.events]
+    assert times == sorted(set(times)), f"times are not strictly increasing: {times}"
+    facts = checked.story.facts
+    for event in checked.story.events:
+        branch = facts.graph.residue(facts.graph.branch_of(event.step_id)) if hasattr(event, "step_id") else 0
+        assert event.timestamp_us % facts.graph.modulus == branch, f"a time of another branch: {event}"
+
+
+def _faithful(checked: Checked) -> None:
+    for event in checked.events:
+        assert event.event_id == str(event.timestamp_us)
+        assert parse_event(dump_event(event)) == event
+
+
+def _caused(checked: Checked) -> None:
+    """Every effect comes after its cause: dependencies, schedule, start, end of each attempt, in this order."""
+    over: set[str] = set()
+    seen: set[tuple[str, str, int]] = set()
+    started = False
+    for event in checked.story.events:
+        started = started or isinstance(event, WorkflowStarted)
+        if not isinstance(event, get_args(StepEvent)):
+            continue
+        assert started, f"a step's event before the run's start: {event}"
+        mark = (event.type, event.step_id, event.attempt_number)
+        if isinstance(event, StepScheduled):
+            dependencies = checked.story.facts.graph.step(event.step_id).dependencies
+            assert over.issuperset(dependencies), f"scheduled before its dependencies were over: {event}"
+        elif isinstance(event, StepStarted):
+            assert ("StepScheduled", *mark[1:]) in seen, f"started without a schedule: {event}"
+        elif not (isinstance(event, StepSkipped) and event.skip_type == "cascade"):
+            assert ("StepStarted", *mark[1:]) in seen, f"no start before: {event}"
+        assert mark not in seen or event.type in ("StepHeartbeat", "StepCheckpoint"), f"twice: {event}"
+        assert event.step_id not in over, f"after the step's end: {event}"
+        seen.add(mark)
+        over |= {event.step_id} if isinstance(event, StepCompleted | StepSkipped) else set()
+
+
+def _ended_once(checked: Checked) -> None:
+    ends = [event for event in checked.story.events if event.type in _TERMINAL]
+    attempts = Counter(event.workflow_attempt_number for event in ends)
+    assert all(count == 1 for count in attempts.values()), f"more than one end: {ends}"
+    if checked.status in ENDED:
+        assert ends, f"the run has {checked.status} without a terminal event"
+        assert checked.story.events[-1] == ends[-1], f"after the end: {checked.story.events[-1]}"
+        assert checked.story.run.completed_at_us == ends[-1].timestamp_us
+
+
+def _won_once(checked: Checked) -> None:
+    wins = Counter(event.step_id for event in checked.story.events if isinstance(event, StepCompleted | StepSkipped))
+    assert all(count == 1 for count in wins.values()), f"a step was over more than once: {wins}"
+    if checked.status == "completed":
+        assert wins.keys() == checked.story.facts.graph.steps.keys(), "completed, and not every step is over"
+
+
+def _exported(checked: Checked) -> None:
+    import json
+
+    for end in (event for event in checked.story.events if isinstance(event, WorkflowCompleted)):
+        exports = checked.story.facts.graph.exports
+        given = {e.step_id: json.loads(e.output) for e in checked.story.events if isinstance(e, StepCompleted)}
+        assert json.loads(end.output) == {step: given[step] for step in exports if step in given}
+
+
+def _folded(backend: Backend, checked: Checked) -> None:
+    """Stored state is the fold of the events, of the run and of every branch's step."""
+    run_id, slug = checked.story.run.run_id, checked.story.run.workflow_slug
+    folded = project_run_state([e for e in checked.events if e.category == "workflow"], slug)
+    assert backend.get_run(run_id) == folded
+    by_step: dict[str, list[Any]] = defaultdict(list)
+    for event in checked.story.events:
+        if isinstance(event, get_args(StepEvent)):
+            by_step[event.step_id].append(event)
+    for name, branch in checked.story.branches.items():
+        if name != END:
+            _fold_of_branch(checked, branch, by_step)
+    reached = {checked.story.facts.graph.branch_of(step) for step in by_step}
+    assert reached <= checked.story.branches.keys()
+
+
+def _fold_of_branch(checked: Checked, branch: Branch, by_step: dict[str, list[Any]]) -> None:
+    graph, slug = checked.story.facts.graph, checked.story.run.workflow_slug
+    for step in graph.chain(branch.name):
+        state = project_step_state(by_step[step], slug) if by_step[step] else None
+        if beyond(graph, branch, step):
+            assert state is not None and state.status in _OVER, f"{step} is over in {branch}, not in {state}"
+        elif step != branch.step or branch.status in ("open", "skipping"):
+            assert state is None, f"{step} is ahead of {branch}, and has {state}"
+        else:
+            assert state is not None and state.status in _STATUS[branch.status], f"{branch} is not {state}"
+            assert state.attempt_number == branch.attempt
+            _fold_of_attempt(branch, state)
+
+
+def _fold_of_attempt(branch: Branch, state: Any) -> None:
+    if branch.status == "scheduled":
+        assert state.available_at == branch.available_at_us
+    if branch.status == "running":
+        assert state.claimed_by == branch.worker
+        assert (branch.heartbeat_us is None) or state.last_heartbeat is not None
+    if branch.status == "failed":
+        assert state.terminal and isinstance(state.error.message, str)
+
+
+def _placed(backend: Backend, checked: Checked) -> None:
+    """What is live is in the due index, what has ended is not for long; all items expire together."""
+    story, table, timing = checked.story, backend.kit.ledger.table, backend.kit.timing
+    run = table.get(keys.run(story.run.run_id))
+    assert run is not None
+    ended = story.run.status in ENDED
+    shard = keys.done(story.run.run_id) if ended else keys.due(story.run.run_id)
+    assert run[keys.DUE_SHARD] == shard, f"the run is {story.run.status}, and in {run[keys.DUE_SHARD]}"
+    for name, branch in story.branches.items():
+        item = table.get(keys.branch(story.run.run_id, name))
+        assert item is not None and item[keys.EXPIRY] == run[keys.EXPIRY]
+        if (branch.live or branch.status == "open") and not ended:
+            assert keys.DUE_SHARD in item, f"live, and not in the due index: {branch}"
+        if ended:
+            longest = int(story.run.completed_at_us or 0) + max(timing.lease_us, timing.grace_us)
+            assert not branch.live, f"live after the run's end: {branch}"
+            assert int(item.get(keys.DUE_TIME, 0)) <= longest or branch.status == "open", f"due for long: {branch}"
+
+
+def unexpected(events: Sequence[Event], *kinds: type) -> list[Event]:
+    """Failures that a test did not ask for."""
+    return [event for event in events if isinstance(event, kinds or (StepFailed,))]

@@ -1,0 +1,62 @@
+"""The shapes of runs that the suites break, race and measure: steps, what they do, and how the run must end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from simulation import Script, step
+
+from cascade_flow import RetryTier, StepDefinition
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A workflow, its script and its end; `exported` are the steps whose outputs the run gives."""
+
+    name: str
+    steps: Sequence[StepDefinition]
+    status: str = "completed"
+    script: Script = field(default_factory=dict)
+    submission: Mapping[str, object] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def chain(length: int) -> list[StepDefinition]:
+    names = [f"s{number}" for number in range(length)]
+    return [step(name, *names[max(0, n - 1) : n], export_output=n == length - 1) for n, name in enumerate(names)]
+
+
+def diamond(**join: object) -> list[StepDefinition]:
+    return [step("a"), step("b", "a"), step("c", "a"), step("d", "b", "c", export_output=True, **join)]
+
+
+def wide(width: int) -> list[StepDefinition]:
+    middle = [f"p{number}" for number in range(width)]
+    return [step("a"), *(step(name, "a") for name in middle), step("j", *middle, export_output=True)]
+
+
+ONCE = [RetryTier(max_attempts=1)]
+NESTED = [step("a"), step("b", "a"), step("c", "a"), step("d", "c"), step("e", "c"), step("f", "b", "d", "e")]
+
+SHAPES = (
+    Shape("linear", chain(3)),
+    Shape("diamond", diamond()),
+    Shape("nested forks", NESTED),
+    Shape("two sinks", [step("a"), step("b", "a", export_output=True), step("c", "a", export_output=True)]),
+    Shape("two roots", [step("a"), step("b"), step("c", "a", "b")]),
+    Shape("retry", chain(2), script={"s1": ["fail", "fail", "ok"]}),
+    Shape("exhausted", diamond(), status="failed", script={"b": ["fail"]}),
+    Shape("fatal", diamond(), status="failed", script={"c": ["fatal"]}),
+    Shape("skip", diamond(), script={"b": ["skip"]}),
+    Shape("skip stops at one that runs all the same", diamond(skip_cascades=False), script={"b": ["skip"]}),
+    Shape("skip of a chain and its forks", NESTED, script={"c": ["skip"]}),
+    Shape("skip of everything", chain(3), script={"s0": ["skip"]}),
+    Shape("large outputs", diamond(), script={"b": ["large"], "d": ["large"]}),
+    Shape("delayed", chain(2), submission={"available_at": 1_800_000_005_000_000}),
+)
+WIDE = Shape("wide", wide(30))
+MANY_ROOTS = Shape("many roots", [*(step(f"r{n}") for n in range(30)), step("end", *(f"r{n}" for n in range(30)))])
+POISON = Shape("poison", chain(2), status="failed", script={"s1": ["die"]})

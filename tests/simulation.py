@@ -1,0 +1,169 @@
+"""A small world of workers, messages and sweeps around one backend, without sockets and without waiting.
+
+User code is replaced by a script (what each step does at which attempt); everything else is the product. Time is a
+clock that moves a little with every reading and a lot when nothing is left to do now.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from testbed.faults import Crash
+from testbed.servers import Store
+
+from cascade_flow import DynamoDBBackend, ResourceUsage, RunSubmission, StepDefinition, StepError, WorkflowRegistration
+from cascade_flow import clock as time
+from cascade_flow.engine.commands import Command, Complete, Fail, SkipStep
+from cascade_flow.engine.state import ENDED, Carrier, Timing
+from cascade_flow.errors import CascadeFlowError
+from cascade_flow.operations.steps import Held, Steps
+from cascade_flow.operations.sweep import Sweep
+from cascade_flow.wake import Wake
+
+TIMING = Timing(lease_us=10_000_000, grace_us=3_000_000, timeout_us=3_600_000_000)
+BEGIN_US = 1_800_000_000_000_000
+USAGE = ResourceUsage(
+    peak_memory_bytes=84_123_648,
+    cpu_time_user_us=123_456,
+    cpu_time_system_us=45_678,
+    cpu_time_total_us=169_134,
+    voluntary_context_switches=12,
+    involuntary_context_switches=3,
+)
+OUTPUT = {"order": "A-1029", "total": 1029.55, "items": ["tea", "cup", "pot"], "paid": True, "note": "gift wrap"}
+
+
+class TickingClock:
+    """Every reading is a little later than the one before."""
+
+    def __init__(self, start_us: int = BEGIN_US, tick_us: int = 37) -> None:
+        self._now_us = start_us
+        self._tick_us = tick_us
+
+    def now_us(self) -> int:
+        self._now_us += self._tick_us
+        return self._now_us
+
+    def pause_us(self, us: int) -> None:
+        self._now_us += us
+
+
+def step(id: str, *dependencies: str, **options: Any) -> StepDefinition:
+    """A step that waits for these."""
+    return StepDefinition(id=id, name=id, dependencies=list(dependencies), **options)
+
+
+@dataclass
+class Mailbox:
+    """The queue: keeps wake-ups until they are delivered."""
+
+    wakes: list[Wake] = field(default_factory=list)
+
+    def send(self, wakes: Sequence[Wake]) -> None:
+        self.wakes += wakes
+
+
+Script = Mapping[str, Sequence[str]]
+"""What a step does at attempts 1, 2, …: `ok`, `fail`, `fatal`, `skip`, `die`; the last one goes on for ever."""
+
+
+@dataclass
+class World:
+    """One backend and those who work with it; the observer's requests meet no faults."""
+
+    store: Store
+    script: Script = field(default_factory=dict)
+    chained: bool = True
+    mailbox: Mailbox = field(default_factory=Mailbox)
+    clock: TickingClock = field(default_factory=TickingClock)
+    ran: list[tuple[str, int]] = field(default_factory=list)
+    reborn: Callable[[], None] = lambda: None
+    """Called when a process has died and another takes its place."""
+
+    def __post_init__(self) -> None:
+        self.backend = self.another()
+        self.observer = self.another(self.store.another_client())
+
+    def another(self, client: Any = None) -> DynamoDBBackend:
+        """A backend of another process, on a client of its own."""
+        client = client or self.store.client
+        return DynamoDBBackend(self.store.table, client=client, queue=self.mailbox, timing=TIMING)
+
+    def register(self, steps: Sequence[StepDefinition], **options: Any) -> None:
+        self.backend.register_workflow(WorkflowRegistration(slug="flow", name="Flow", steps=list(steps), **options))
+
+    def submit(self, **options: Any) -> str:
+        return self.backend.submit_run(RunSubmission(workflow_slug="flow", **options)).run_id
+
+    def deliver(self, wake: Wake, backend: DynamoDBBackend | None = None, *, worker: str = "worker-1") -> None:
+        """What a worker does with one message."""
+        backend = backend or self.backend
+        if not wake.step:
+            Sweep(backend.kit, name=worker).attend(wake.run_id, wake.branch)
+            return
+        steps = Steps(backend.kit)
+        held = steps.claim(wake, worker)
+        while held is not None and held.running:
+            steps.inputs(held)
+            held = steps.report(held, self.act(held, worker))
+
+    def act(self, held: Held, worker: str) -> Command:
+        """What the script makes of a held attempt."""
+        name, attempt = held.branch.step, held.branch.attempt
+        self.ran.append((name, attempt))
+        acts = self.script.get(name, ["ok"])
+        carrier = Carrier(worker, time.now_us() + TIMING.lease_us) if self.chained else None
+        match acts[min(attempt, len(acts)) - 1]:
+            case "ok":
+                return Complete(json.dumps({**OUTPUT, "step": name}), 123_456, USAGE, carrier)
+            case "skip":
+                return SkipStep("nothing to do", 1_000, {"why": "test"}, carrier)
+            case "die":
+                raise Crash(f"{name}, attempt {attempt}")
+            case "large":
+                return Complete(json.dumps([f"{name}-{n}" for n in range(3_000)]), 123_456, USAGE, carrier)
+            case act:
+                error = StepError(name="ValueError", message=f"{name} can't")
+                return Fail(error, "execution-error", 1_000, retryable=act == "fail")
+
+    def sweep(self, backend: DynamoDBBackend | None = None) -> Mapping[str, int]:
+        return Sweep((backend or self.backend).kit, name="reaper").sweep(until_us=time.now_us() + 10**12)
+
+    def settle(self, *run_ids: str, rounds: int = 400) -> None:
+        """Deliver, sweep and let time pass until these runs have ended; with faults, deaths are survived."""
+        for _ in range(rounds):
+            if all(self._ended(run_id) for run_id in run_ids):
+                return
+            if not self._deliver_due():
+                self.clock.pause_us(1_000_000)
+                self.outlive(self.sweep)
+        raise AssertionError(f"not ended after {rounds} rounds: {run_ids}; {self.mailbox.wakes}")
+
+    def _deliver_due(self) -> bool:
+        due = [wake for wake in self.mailbox.wakes if wake.available_at_us <= time.now_us()]
+        for wake in due[:1]:
+            self.mailbox.wakes.remove(wake)
+            self.outlive(lambda: self.deliver(wake))
+        return bool(due)
+
+    def outlive(self, act: Callable[[], object]) -> BaseException | None:
+        """Let a process do something; where it dies, another takes its place."""
+        error = survive(act)
+        self.reborn()
+        return error
+
+    def _ended(self, run_id: str) -> bool:
+        run = self.observer.kit.ledger.run(run_id)
+        return run is not None and run.status in ENDED
+
+
+def survive(act: Callable[[], object]) -> BaseException | None:
+    """Let a process do something, and outlive its death or its failure."""
+    try:
+        act()
+    except (Crash, CascadeFlowError) as error:
+        return error
+    return None
