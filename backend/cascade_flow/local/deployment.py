@@ -35,7 +35,7 @@ def deploy(project: Project, stack: LocalStack) -> dict[str, str]:
     address = {place: f"s3://{_BUCKET}/{artifact.key}" for place, artifact in code.items()}
     body = _PLACE_OF_CODE.sub(lambda m: f"{m[1]}{m[2]}: {address[m[3].strip()]}", _template(project))
     _submit(project, stack, body)
-    return _outcome(stack)
+    return _outcome(project, stack)
 
 
 def fingerprint(project: Project) -> str:
@@ -111,7 +111,7 @@ def _describe(stack: LocalStack) -> StackTypeDef | None:
     return found
 
 
-def _outcome(stack: LocalStack) -> dict[str, str]:
+def _outcome(project: Project, stack: LocalStack) -> dict[str, str]:
     deadline_us = now_us() + _PATIENCE_US
     while (described := _describe(stack)) and described["StackStatus"].endswith("_IN_PROGRESS"):
         if now_us() > deadline_us:
@@ -123,7 +123,8 @@ def _outcome(stack: LocalStack) -> dict[str, str]:
     if described and described["StackStatus"].startswith("ROLLBACK"):
         # A stack whose creation failed can't be updated, and nothing was in it: the next one begins with nothing.
         emulator.clear(stack)
-    raise ConfigurationError(f"The deployment failed: {cause}")
+    complaint = emulator.last_complaint(project.home, "-registration") if "timed out" in cause else None
+    raise ConfigurationError(f"The deployment failed: {cause}{f' ({complaint})' if complaint else ''}")
 
 
 def _cause(stack: LocalStack) -> str:

@@ -118,6 +118,13 @@ def clear(stack: LocalStack) -> None:
         return
 
 
+def last_complaint(home: Path, name: str) -> str | None:
+    """The last error that the emulator noted about this function. None where it noted none."""
+    lines = log_path(home).read_text(encoding="utf-8", errors="replace").splitlines()
+    complaints = [line for line in lines if " ERROR " in line and name in line]
+    return complaints[-1].split(" ERROR ", 1)[1] if complaints else None
+
+
 def _is_ready(stack: LocalStack) -> bool:
     try:
         with urllib.request.urlopen(f"{stack.endpoint_url}/_ministack/ready", timeout=5) as answer:
