@@ -103,6 +103,10 @@ class TestUp:
         assert said["environment"]["CASCADE_WORKFLOWS"] == "workflows"
         assert not set(said["environment"]) & {"USER", "AWS_PROFILE", "PYTHONPATH", "SSH_AUTH_SOCK"}
 
+    def test_who_may_send_a_message_may_send_several(self, stack: LocalStack, tmp_path: Path) -> None:
+        _worker_said(stack, tmp_path / "first", next=json.dumps({"file": str(tmp_path / "second")}))
+        _until((tmp_path / "second").exists)
+
     def test_a_role_allows_no_more_than_it_says(self, project: Project, stack: LocalStack, tmp_path: Path) -> None:
         _worker_said(stack, tmp_path / "said", scan="yes")
         log = emulator.log_path(project.home)

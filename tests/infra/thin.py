@@ -35,6 +35,9 @@ import boto3, cascade_flow, workflows
 def handler(event, context):
     told = json.loads(event["Records"][0]["body"])
     pathlib.Path(told["file"]).write_text(json.dumps({"pid": os.getpid(), "environment": dict(os.environ)}))
+    if "next" in told:
+        entries = [{"Id": "0", "MessageBody": told["next"]}]
+        boto3.client("sqs").send_message_batch(QueueUrl=os.environ["CASCADE_QUEUE_URL"], Entries=entries)
     if "scan" in told:
         boto3.client("dynamodb").scan(TableName=os.environ["CASCADE_TABLE"])
     return {"batchItemFailures": []}

@@ -1,4 +1,5 @@
-"""Runs the emulator, and calls the reaper every few seconds beside it: the emulator's own schedules know only minutes.
+"""Runs the emulator, and makes up for what it does otherwise: its schedules know only minutes, so the reaper is called
+from here every few seconds; and it wants a permission that AWS has no word for.
 
 A script of its own, run by the emulator's interpreter: it can import nothing of this project. It prints the pid that it
 goes on with, detached from whoever started it. The emulator and the calls end together.
@@ -7,10 +8,12 @@ Arguments: the log's path, the port, the reaper's function name, the millisecond
 
 from __future__ import annotations
 
+import importlib
 import os
 import runpy
 import sys
 import threading
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -46,10 +49,23 @@ def call_reaper(endpoint_url: str, name: str, every_ms: int) -> None:
             continue
 
 
+def grant_batches() -> None:
+    """Let who may send a message send a batch of them: for AWS these are one action, for the emulator two."""
+    permissions: Any = importlib.import_module("ministack.core.iam_actions")
+    asked = permissions.extract_iam_action
+
+    def granted(*args: Any, **kwargs: Any) -> Any:
+        action = asked(*args, **kwargs)
+        return "sqs:SendMessage" if action == "sqs:SendMessageBatch" else action
+
+    permissions.extract_iam_action = granted
+
+
 def main(log: str, port: str, reaper: str, every_ms: str) -> None:
     detach(log)
     arguments = (f"http://127.0.0.1:{port}", reaper, int(every_ms))
     threading.Thread(target=call_reaper, args=arguments, name="reaper", daemon=True).start()
+    grant_batches()
     sys.argv = ["ministack"]
     runpy.run_module("ministack", run_name="__main__")
 
