@@ -9,7 +9,8 @@ from pathlib import Path
 
 import boto3
 import botocore.session
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
 
 from cascade_flow.client import Client
 from cascade_flow.errors import BackendUnavailableError, ConfigurationError
@@ -52,8 +53,13 @@ def stack_client(name: str, *, region: str | None) -> Client:
         raise ConfigurationError(
             f"the stack {name!r} can't be looked up: {said}. Check its name and region, and your AWS credentials"
         ) from error
+    except (NoConnection, HTTPClientError) as error:
+        raise BackendUnavailableError(f"AWS can't be reached to look up the stack {name!r}: {error}") from error
     except BotoCoreError as error:
-        raise _unasked(name, error) from error
+        raise ConfigurationError(
+            f"the stack {name!r} can't be looked up: {error}. Log in to AWS (aws configure, aws sso login), "
+            "and give --region if it isn't yours"
+        ) from error
     urls = [str(each["OutputValue"]) for each in described.get("Outputs", []) if each.get("OutputKey") == _OUTPUT]
     if not urls:
         raise ConfigurationError(f"the stack {name!r} has no output {_OUTPUT}: it is no stack of cascade-flow")
@@ -63,17 +69,3 @@ def stack_client(name: str, *, region: str | None) -> Client:
 def address_client(url: str, *, region: str | None) -> Client:
     """A client of the API at an address, with the caller's AWS credentials. Raises ConfigurationError."""
     return Client(url, region=region)
-
-
-def _unasked(name: str, error: BotoCoreError) -> ConfigurationError | BackendUnavailableError:
-    if type(error).__name__ in (
-        "EndpointConnectionError",
-        "ConnectTimeoutError",
-        "ReadTimeoutError",
-        "HTTPClientError",
-    ):
-        return BackendUnavailableError(f"AWS can't be reached to look up the stack {name!r}: {error}")
-    return ConfigurationError(
-        f"the stack {name!r} can't be looked up: {error}. Log in to AWS (aws configure, aws sso login), "
-        "and give --region if it isn't yours"
-    )

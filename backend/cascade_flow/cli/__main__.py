@@ -1,0 +1,5 @@
+"""`python -m cascade_flow.cli` is `cascade`."""
+
+from cascade_flow.cli import main
+
+main()

@@ -1,0 +1,106 @@
+"""The command `cascade`: its verbs, and the one place where errors become a line and an exit status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from cascade_flow.cli import exits, history_verbs, run_verbs, stack_verbs, workflow_verbs
+from cascade_flow.cli.place import JsonOption, Place, RegionOption, StackOption, UrlOption
+from cascade_flow.cli.screen import Screen
+from cascade_flow.errors import CascadeFlowError, InputInvalidError, IssuesError
+
+app = typer.Typer(
+    name="cascade",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+for verb, panel in [
+    (stack_verbs.up, "The stack on this machine"),
+    (stack_verbs.down, "The stack on this machine"),
+    (workflow_verbs.workflows, "Workflows and runs"),
+    (run_verbs.run, "Workflows and runs"),
+    (run_verbs.runs, "Workflows and runs"),
+    (run_verbs.show, "Workflows and runs"),
+    (history_verbs.events, "Workflows and runs"),
+    (history_verbs.logs, "Workflows and runs"),
+    (run_verbs.cancel, "Workflows and runs"),
+]:
+    app.command(rich_help_panel=panel)(verb)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415  (for this option only)
+
+        print(f"cascade-flow {version('cascade-flow')}")
+        raise typer.Exit
+
+
+@app.callback()
+def cascade(
+    context: typer.Context,
+    stack: StackOption = None,
+    region: RegionOption = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Durable workflows on AWS, on this machine or in the cloud: the verbs are the same.
+
+    Exit status: 0 done, 1 the watched run failed or was cancelled, 2 wrong use or configuration, 3 the engine can't be
+    reached, 4 there is no such thing, 130 interrupted.
+
+    Examples:
+
+      $ cascade up
+      $ cascade run seattle-weather --watch
+      $ cascade runs --stack production --region eu-central-1
+    """
+    context.obj = Place(stack, region, url, as_json)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what the arguments say; answers the exit status."""
+    try:
+        status: Any = app(list(arguments), prog_name="cascade", standalone_mode=False)
+    except typer.TyperException as error:
+        _complain(_usage(error))
+        return error.exit_code
+    except CascadeFlowError as error:
+        _complain(_told(error))
+        return exits.status_of(error)
+    except (KeyboardInterrupt, typer.Abort):
+        return exits.INTERRUPTED
+    return status if isinstance(status, int) else exits.OK
+
+
+def main() -> None:
+    """The entry point."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def _complain(text: str) -> None:
+    if text:
+        Screen(as_json=True).complain(text)
+
+
+def _usage(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    message = error.format_message().rstrip(".")
+    return f"{message}. See: {context.command_path} --help" if message and context else message
+
+
+def _told(error: CascadeFlowError) -> str:
+    if not isinstance(error, IssuesError) or not error.issues:
+        return error.message
+    head = (
+        "the input doesn't fit the workflow" if isinstance(error, InputInvalidError) else error.message.split("\n")[0]
+    )
+    return "\n".join([f"{head}:", *(f"  {issue.path or '(the whole)'}: {issue.message}" for issue in error.issues)])

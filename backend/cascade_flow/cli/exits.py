@@ -1,0 +1,26 @@
+"""What a command's exit status means, and which error leads to which. The README's table says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cascade_flow.errors import CascadeFlowError, GoneError, RequestError, SetupError
+
+OK = 0
+RUN_NOT_COMPLETED = 1
+WRONG_USE = 2
+UNAVAILABLE = 3
+NOT_THERE = 4
+INTERRUPTED = 130
+
+_STATUSES: Mapping[type[CascadeFlowError], int] = {
+    RequestError: WRONG_USE,
+    SetupError: WRONG_USE,
+    GoneError: NOT_THERE,
+    CascadeFlowError: UNAVAILABLE,
+}
+
+
+def status_of(error: CascadeFlowError) -> int:
+    """The exit status for an error: that of its nearest class in the table."""
+    return next(_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES)

@@ -1,0 +1,96 @@
+"""What each state of a step or run looks like: its sign, its colour, its words. One look for trees and tables."""
+
+from __future__ import annotations
+
+from cascade_flow.cli import words
+from cascade_flow.cli.views import Phase, StepView
+
+_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_FRAME_US = 80_000
+
+_LOOKS = {
+    Phase.WAITING: ("○", "dim"),
+    Phase.DELAYED: ("○", "cyan"),
+    Phase.QUEUED: ("◌", "cyan"),
+    Phase.RUNNING: ("●", "cyan"),
+    Phase.RETRYING: ("↻", "yellow"),
+    Phase.COMPLETED: ("✓", "green"),
+    Phase.FAILED: ("✗", "red"),
+    Phase.SKIPPED: ("⊘", "magenta"),
+    Phase.STOPPED: ("■", "yellow"),
+    Phase.NOT_RUN: ("○", "dim"),
+}
+_RUN_LOOKS = {
+    "pending": ("○", "cyan"),
+    "running": ("●", "cyan"),
+    "completed": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "cancelled": ("■", "yellow"),
+}
+_URGENCY = {Phase.FAILED: 0, Phase.RETRYING: 1, Phase.STOPPED: 1, Phase.RUNNING: 2, Phase.QUEUED: 3, Phase.DELAYED: 3}
+
+QUIET = 3
+"""From this urgency on, a step needs no line of its own where there is no room."""
+
+
+def sign(phase: Phase, *, now_us: int | None = None) -> str:
+    """The sign of a phase; with a time, that of a running step turns."""
+    if phase is Phase.RUNNING and now_us is not None:
+        return spinner(now_us)
+    return _LOOKS[phase][0]
+
+
+def style(phase: Phase) -> str:
+    return _LOOKS[phase][1]
+
+
+def run_sign(status: str, *, now_us: int | None = None) -> str:
+    if now_us is not None and status == "running":
+        return spinner(now_us)
+    return _RUN_LOOKS.get(status, ("○", ""))[0]
+
+
+def run_style(status: str) -> str:
+    return _RUN_LOOKS.get(status, ("", ""))[1]
+
+
+def spinner(now_us: int) -> str:
+    return _FRAMES[now_us // _FRAME_US % len(_FRAMES)]
+
+
+def urgency(phase: Phase) -> int:
+    """How much a step in this phase must be seen; 0 the most."""
+    return _URGENCY.get(phase, 4 if phase is Phase.COMPLETED else 5)
+
+
+def attempts(step: StepView) -> str:
+    return f"attempt {step.attempt} of {step.max_attempts}"
+
+
+def error_line(step: StepView) -> str:
+    """The step's error on one line, or nothing."""
+    if step.error is None:
+        return ""
+    name, message = step.error.get("name"), str(step.error.get("message", ""))
+    return f"{name}: {message}" if name and not message.startswith(f"{name}:") else message
+
+
+def state(step: StepView) -> str:
+    """What there is to say of a step beside its phase and its time, but for its error."""
+    if step.phase is Phase.RETRYING:
+        return f"{attempts(step)}, next retry {words.countdown((step.due_us or 0) - step.now_us)}"
+    if step.phase is Phase.SKIPPED:
+        return f"skipped with {step.skipped_with}" if step.skipped_with else f"skipped: {step.skip_reason}"
+    if step.phase is Phase.DELAYED:
+        return f"starts {words.countdown((step.due_us or 0) - step.now_us)}"
+    if step.phase in (Phase.WAITING, Phase.NOT_RUN):
+        return ""
+    word = step.phase.value if step.phase in (Phase.QUEUED, Phase.STOPPED) else ""
+    again = attempts(step) if step.attempt > 1 or step.phase is Phase.FAILED else ""
+    lost = "the worker before it was lost" if step.was_reclaimed and not step.error and again else ""
+    return ", ".join(part for part in (word, again, lost) if part)
+
+
+def trouble(step: StepView) -> str:
+    """The error that a step ended with, or is tried again after, on one line."""
+    return error_line(step) if step.phase in (Phase.RETRYING, Phase.FAILED, Phase.STOPPED) else ""

@@ -1,0 +1,88 @@
+"""How a run ended: what it gave, or what went wrong, and what to do next. Long outputs are named, not shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cascade_flow.cli import words
+from cascade_flow.cli.place import Place
+from cascade_flow.cli.views import RunView
+
+_MOST_LINES = 14
+_MOST_CHARACTERS = 1_000
+_STACK_LINES = 12
+_KINDS = {
+    "<svg": ("SVG", "svg"),
+    "<!doctype html": ("HTML", "html"),
+    "<html": ("HTML", "html"),
+    "<?xml": ("XML", "xml"),
+}
+
+
+def outcome(view: RunView, place: Place) -> Group:
+    """What there is to say of a run that is over."""
+    parts = {"completed": _completed, "failed": _failed, "cancelled": _cancelled}[view.status](view, place)
+    return Group(*parts)
+
+
+def next_steps(*lines: tuple[str, str]) -> Table:
+    """Commands, and what each is for."""
+    table = Table.grid(padding=(0, 3, 0, 0))
+    for command, purpose in lines:
+        table.add_row(Text(f"  {command}", overflow="fold"), Text(purpose, "dim"))
+    return table
+
+
+def _completed(view: RunView, place: Place) -> Iterator[RenderableType]:
+    if not view.output:
+        yield Text("The run has no output: none of its steps is declared with export=True.", "dim")
+        return
+    yield Text("output", "bold")
+    table = Table.grid(padding=(0, 2))
+    for step, value in view.output.items():
+        table.add_row(Text(f"  {step}", overflow="fold"), _shown(view, place, step, value))
+    yield table
+
+
+def _failed(view: RunView, place: Place) -> Iterator[RenderableType]:
+    error = view.error or {}
+    step = error.get("failedStep")
+    yield Text(
+        f"The run failed{f' in step {step}' if step else ''} ({error.get('failureReason', 'no reason given')}).", "red"
+    )
+    name, message = error.get("name"), str(error.get("message", ""))
+    yield Text(f"  {name}: {message}" if name else f"  {message}", overflow="fold")
+    stack = str(error.get("stack") or "").rstrip().splitlines()
+    if len(stack) > 1:
+        yield Text("\n".join(f"  {line}" for line in stack[-_STACK_LINES:]), "dim", overflow="fold")
+    yield Text("next", "bold")
+    lines = [(place.command(f"show {view.id}"), "every step, every attempt that failed")]
+    if step:
+        lines.insert(0, (place.command(f"logs {view.id} {step}"), "what the step wrote"))
+    yield next_steps(*lines)
+
+
+def _cancelled(view: RunView, place: Place) -> Iterator[RenderableType]:
+    reason = view.document.get("cancelReason")
+    yield Text(f"The run was cancelled{f': {reason}' if reason else ''}.", "yellow")
+
+
+def _shown(view: RunView, place: Place, step: str, value: Any) -> Text:
+    text = value if isinstance(value, str) else words.pretty(value)
+    if len(text) <= _MOST_CHARACTERS and text.count("\n") < _MOST_LINES:
+        return Text(text.rstrip("\n"), overflow="fold")
+    kind, ending = _kind(value)
+    command = place.command(f"show {view.id} --output {step}")
+    return Text.assemble(f"{words.size(text)} of {kind}\n", (f"{command} > {step.rpartition('/')[2]}.{ending}", "dim"))
+
+
+def _kind(value: Any) -> tuple[str, str]:
+    if not isinstance(value, str):
+        return "JSON", "json"
+    start = value.lstrip()[:20].lower()
+    return next((kind for mark, kind in _KINDS.items() if start.startswith(mark)), ("text", "txt"))

@@ -1,0 +1,122 @@
+"""Which engine a command speaks to, and the options that say so: the same for every verb, and before the verb too.
+
+The engine on this machine, a stack in AWS by its name, or an address. Everything that takes long to import is imported
+when it is needed, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cascade_flow.cli.screen import Screen
+from cascade_flow.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from cascade_flow.client import Client
+
+_PANEL = "Where, and how to answer"
+
+StackOption = Annotated[
+    str | None,
+    typer.Option("--stack", metavar="NAME", help="A stack in AWS, by its CloudFormation name.", rich_help_panel=_PANEL),
+]
+RegionOption = Annotated[
+    str | None,
+    typer.Option("--region", metavar="REGION", help="The stack's AWS region, if not yours.", rich_help_panel=_PANEL),
+]
+UrlOption = Annotated[
+    str | None,
+    typer.Option("--url", metavar="URL", help="The API's address, in place of a stack.", rich_help_panel=_PANEL),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Answer with JSON, and nothing else on stdout.", rich_help_panel=_PANEL)
+]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the engine is, and how the answer is wanted."""
+
+    stack: str | None = None
+    region: str | None = None
+    url: str | None = None
+    as_json: bool = False
+
+    @cached_property
+    def screen(self) -> Screen:
+        return Screen(self.as_json)
+
+    @property
+    def is_local(self) -> bool:
+        return not (self.stack or self.url)
+
+    def client(self) -> Client:
+        """Raises ConfigurationError where there is no engine, or it can't be told which is meant."""
+        return open_client(self)
+
+    def command(self, text: str) -> str:
+        """A command that a person may type next, for the same engine."""
+        named = {"--stack": self.stack, "--url": self.url, "--region": self.region}
+        flags = "".join(f" {option} {value}" for option, value in named.items() if value)
+        return f"cascade {text}{flags}"
+
+    def under(self, other: Place) -> Place:
+        """This place, with what it doesn't say taken from what stood before the verb."""
+        elsewhere = self.stack or self.url
+        return Place(
+            stack=self.stack if elsewhere else other.stack,
+            region=self.region or other.region,
+            url=self.url if elsewhere else other.url,
+            as_json=self.as_json or other.as_json,
+        )
+
+
+def open_client(place: Place) -> Client:
+    """A client of the engine that is meant."""
+    from cascade_flow.local import reach  # noqa: PLC0415  (half a second that --help needn't take)
+
+    if place.url:
+        return reach.address_client(place.url, region=place.region)
+    if place.stack:
+        return reach.stack_client(place.stack, region=place.region)
+    return reach.local_client(Path.cwd())
+
+
+def placed(verb: Callable[..., None]) -> Callable[..., None]:
+    """Give a verb, whose first parameter is the place, the options that say which one."""
+    own = list(inspect.signature(verb, eval_str=True).parameters.values())[1:]
+
+    @wraps(verb)
+    def command(
+        context: typer.Context,
+        *,
+        stack: str | None,
+        region: str | None,
+        url: str | None,
+        as_json: bool,
+        **given: Any,
+    ) -> None:
+        before = context.obj if isinstance(context.obj, Place) else Place()
+        place = Place(stack, region, url, as_json).under(before)
+        if place.stack and place.url:
+            raise ConfigurationError("--stack and --url both say where the engine is: give one of them")
+        verb(place, **given)
+
+    options = {"stack": StackOption, "region": RegionOption, "url": UrlOption, "as_json": JsonOption}
+    kind = inspect.Parameter.KEYWORD_ONLY
+    reach = [
+        inspect.Parameter(name, kind, default=False if name == "as_json" else None, annotation=option)
+        for name, option in options.items()
+    ]
+    context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    own = [parameter.replace(kind=kind) for parameter in own]
+    command.__signature__ = inspect.Signature([context, *own, *reach])  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in [context, *own, *reach]}
+    return command

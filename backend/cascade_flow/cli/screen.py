@@ -1,0 +1,103 @@
+"""Where a command's words go: what was asked for to stdout, all else to stderr; colours only where a person looks.
+
+With `--json`, stdout gets JSON and nothing but JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+_PIPE_WIDTH = 160
+
+
+def _console(*, stderr: bool = False) -> Console:
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = max(console.width, _PIPE_WIDTH)
+    return console
+
+
+@dataclass(frozen=True)
+class Screen:
+    """The two streams of one command."""
+
+    as_json: bool
+    out: Console = field(default_factory=_console)
+    err: Console = field(default_factory=lambda: _console(stderr=True))
+
+    @property
+    def stage(self) -> Console:
+        """Where progress is shown."""
+        return self.err if self.as_json else self.out
+
+    def show(self, *parts: RenderableType) -> None:
+        """Something made for people; not with --json."""
+        if not self.as_json:
+            for part in parts:
+                self.out.print(part)
+
+    def data(self, value: Any) -> None:
+        """One JSON document."""
+        sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+    def record(self, value: Any) -> None:
+        """One JSON value on a line of its own, seen at once."""
+        sys.stdout.write(json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n")
+        sys.stdout.flush()
+
+    def raw(self, text: str) -> None:
+        """Text exactly as it is."""
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+    def say(self, text: str, style: str = "") -> None:
+        """A remark, on stderr."""
+        self.err.print(Text(text, style), soft_wrap=True)
+
+    def complain(self, text: str) -> None:
+        """What went wrong, on stderr."""
+        head, _, rest = text.partition("\n")
+        self.err.print(Text.assemble(("error: ", "bold red"), head), soft_wrap=True)
+        if rest:
+            self.err.print(Text(rest), soft_wrap=True)
+
+    @contextmanager
+    def busy(self) -> Iterator[Busy]:
+        """Steps of some work, one after the other, each shown while it lasts."""
+        busy = Busy(self)
+        try:
+            yield busy
+        finally:
+            busy.end()
+
+
+class Busy:
+    """The work that is under way: a spinner where a person looks, a line each where not."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._console = screen.stage
+        self._status: Any = None
+        self._line: str | None = None
+
+    def begin(self, line: str) -> None:
+        self.end(done=True)
+        self._line = line
+        if self._console.is_terminal:
+            self._status = self._console.status(Text(f"{line} ..."), spinner="dots")
+            self._status.start()
+        else:
+            self._console.print(Text(f"{line} ..."), soft_wrap=True)
+
+    def end(self, *, done: bool = False) -> None:
+        if self._status is not None:
+            self._status.stop()
+            sign, style = ("✓", "green") if done else ("✗", "red")
+            self._console.print(Text.assemble((f"{sign} ", style), self._line or ""), soft_wrap=True)
+        self._status = None

@@ -1,0 +1,93 @@
+"""`up` and `down`: the stack on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from cascade_flow.cli import outcome, tables
+from cascade_flow.cli.place import Place, placed
+from cascade_flow.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from cascade_flow.local import LocalStack
+
+
+@placed
+def up(
+    place: Place,
+    port: Annotated[
+        int | None, typer.Option(help="The port to answer on.", show_default="4566", min=1, max=65_535)
+    ] = None,
+) -> None:
+    """Start the stack on this machine, or bring it up to date with your files.
+
+    The same template as on AWS, deployed to an emulator. Quick where nothing has changed.
+
+    Examples:
+
+      $ cascade up
+      $ cascade up --port 5000
+    """
+    from cascade_flow import local  # noqa: PLC0415  (it takes half a second to import)
+
+    _only_here(place, "up")
+    root = local.find_root(Path.cwd())
+    project = local.Project(root) if port is None else local.Project(root, port=port)
+    with place.screen.busy() as busy:
+        for line in local.up(project):
+            busy.begin(line)
+        busy.end(done=True)
+    _report(place, local.running(project))
+
+
+@placed
+def down(place: Place) -> None:
+    """Stop the stack on this machine and forget its data. Nothing is left running.
+
+    Example:
+
+      $ cascade down
+    """
+    from cascade_flow import local  # noqa: PLC0415  (it takes half a second to import)
+
+    _only_here(place, "down")
+    was_running = False
+    with place.screen.busy() as busy:
+        for line in local.down(local.Project(local.find_root(Path.cwd()))):
+            was_running = True
+            busy.begin(line)
+        busy.end(done=True)
+    if place.as_json:
+        place.screen.data({"wasRunning": was_running})
+        return
+    sentence = "Nothing of the stack is left running." if was_running else "Nothing was running."
+    place.screen.show(Text(sentence))
+
+
+def _report(place: Place, stack: LocalStack) -> None:
+    with place.client() as client:
+        slugs = [str(each["slug"]) for each in client.workflows()]
+    if place.as_json:
+        place.screen.data({"apiUrl": stack.api_url, "outputs": dict(stack.outputs), "workflows": slugs})
+        return
+    place.screen.show(
+        Text.assemble(("✓ ", "green"), "The stack runs on this machine."),
+        tables.facts([("  API", stack.api_url), ("  workflows", ", ".join(slugs))]),
+        outcome.next_steps(
+            (f"cascade run {slugs[0] if slugs else 'WORKFLOW'} --watch", "run a workflow, and watch it"),
+            ("cascade workflows", "what can be run"),
+            ("cascade down", "stop the stack, and forget its data"),
+        ),
+    )
+
+
+def _only_here(place: Place, verb: str) -> None:
+    if not place.is_local:
+        raise ConfigurationError(
+            f"`cascade {verb}` is about the stack on this machine. A stack in AWS is deployed with sam deploy "
+            "and removed with sam delete"
+        )

@@ -1,0 +1,181 @@
+"""Lists and details as tables: runs, steps, workflows. Ids are never cut; what doesn't fit goes on below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from cascade_flow.cli import looks, words
+from cascade_flow.cli.views import Document, Phase, RunView, StepView
+
+_LONGEST_VALUE = 300
+
+
+def facts(rows: Iterable[tuple[str, str | Text]]) -> Table:
+    """Names and values, one a line."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in rows:
+        table.add_row(Text(name, "dim"), value if isinstance(value, Text) else Text(value, overflow="fold"))
+    return table
+
+
+def about_run(view: RunView) -> Table:
+    """What is known of a run as a whole."""
+    run = view.run
+    rows: list[tuple[str, str | Text]] = [
+        ("run", Text(view.id, "bold")),
+        ("workflow", view.workflow),
+        ("status", _status(view)),
+        ("submitted", f"{words.instant(run['createdAt'])} ({words.ago(run['createdAt'], now_us=view.now_us)})"),
+    ]
+    if run.get("availableAt", 0) > run["createdAt"]:
+        rows.append(("starts at", words.instant(run["availableAt"])))
+    if (run.get("workflowAttemptNumber") or 1) > 1:
+        rows.append(("run attempt", str(run["workflowAttemptNumber"])))
+    if run.get("timeout"):
+        rows.append(("may take", words.duration(run["timeout"])))
+    rows += [(name, _value(run[field])) for name, field in _OPTIONAL if run.get(field)]
+    rows.append(("version", str(view.document.get("versionId", ""))))
+    return facts(rows)
+
+
+_OPTIONAL = [
+    ("input", "input"),
+    ("tags", "tags"),
+    ("metadata", "metadata"),
+    ("priority", "priority"),
+    ("key", "idempotencyKey"),
+]
+
+
+def steps(views: Sequence[StepView]) -> Table:
+    """Each step of a run: where it stands, how often it was tried, how long it took."""
+    table = _table("step", "status", "attempt", "took", "")
+    table.columns[3].justify = "right"
+    for step in views:
+        tried = step.phase not in (Phase.WAITING, Phase.NOT_RUN)
+        table.add_row(
+            _id(step.id),
+            Text(f"{looks.sign(step.phase)} {step.phase.value}", looks.style(step.phase), no_wrap=True),
+            f"{step.attempt} of {step.max_attempts}" if tried and step.phase is not Phase.SKIPPED else "",
+            "" if step.took_us is None else words.duration(step.took_us),
+            Text(_remark(step), overflow="fold"),
+        )
+    return table
+
+
+def failed_attempts(events: Iterable[Document]) -> Table | None:
+    """Each attempt that failed or was lost; None where there is none. `events` are StepFailed and StepReclaimed."""
+    table = _table("attempts that failed", "", "")
+    for event in events:
+        table.add_row(_id(event["stepId"]), str(event["attemptNumber"]), Text(_failure(event), overflow="fold"))
+    return table if table.rows else None
+
+
+def runs(documents: Sequence[Document], *, now_us: int) -> Table:
+    """A list of runs."""
+    table = _table("run", "workflow", "status", "submitted", "took")
+    table.columns[4].justify = "right"
+    for run in documents:
+        view = RunView({"run": run}, now_us)
+        table.add_row(
+            _id(view.id),
+            _id(view.workflow),
+            Text(f"{looks.run_sign(view.status)} {view.status}", looks.run_style(view.status), no_wrap=True),
+            words.ago(run["createdAt"], now_us=now_us),
+            "" if view.took_us is None else words.duration(view.took_us),
+        )
+    return table
+
+
+def workflows(documents: Sequence[Document]) -> Table:
+    """A list of workflows."""
+    table = _table("workflow", "name", "declared in", "version")
+    for workflow in documents:
+        version = str(workflow.get("versionId", "")).removeprefix("sha256:")
+        table.add_row(_id(workflow["slug"]), workflow["name"], workflow.get("location") or "", version[:12])
+    return table
+
+
+def definitions(documents: Iterable[Document]) -> Table:
+    """The steps that a workflow declares."""
+    table = _table("step", "waits for", "tries", "timeout", "")
+    for step in documents:
+        tries = sum(tier.get("maxAttempts", 1) for tier in step.get("retry") or [{}])
+        timeout_ms = step.get("timeoutMs")
+        table.add_row(
+            _id(step["id"]),
+            Text(", ".join(step.get("dependencies") or ()), overflow="fold"),
+            str(tries),
+            words.duration(timeout_ms * 1000) if timeout_ms else "",
+            "exported" if step.get("exportOutput") else "",
+        )
+    return table
+
+
+def fields(schema: Any) -> Table | None:
+    """The fields of an input's JSON Schema; None where it names none."""
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    if not properties:
+        return None
+    table = _table("input", "type", "default", "")
+    required = schema.get("required", ())
+    for name, field in properties.items():
+        default = "required" if name in required else words.compact(field.get("default"))
+        table.add_row(_id(name), _type(field), default, Text(field.get("description", ""), overflow="fold"))
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim", expand=False)
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def _id(text: str) -> Text:
+    return Text(text, overflow="fold")
+
+
+def _status(view: RunView) -> Text:
+    text = f"{looks.run_sign(view.status)} {view.status}"
+    if view.took_us is not None:
+        text += f" {'in' if view.is_over else 'for'} {words.duration(view.took_us)}"
+    if view.starts_us is not None:
+        text += f", starts {words.countdown(view.starts_us - view.now_us)}"
+    return Text(text, looks.run_style(view.status))
+
+
+def _remark(step: StepView) -> str:
+    if step.phase is Phase.SKIPPED:
+        return looks.state(step)
+    if step.phase is Phase.RETRYING:
+        return f"next retry {words.countdown((step.due_us or 0) - step.now_us)}"
+    return "exported" if step.document.get("exportOutput") else ""
+
+
+def _failure(event: Document) -> str:
+    if event["type"] == "StepReclaimed":
+        silent = words.duration(event.get("staleDurationUs", 0))
+        return f"its worker fell silent and was given up after {silent}"
+    error = event.get("error") or {}
+    name, message = error.get("name"), str(error.get("message", ""))
+    return f"{name}: {message}" if name else message
+
+
+def _value(value: Any) -> str:
+    text = value if isinstance(value, str) else words.compact(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}… ({words.size(text)})"
+
+
+def _type(field: Document) -> str:
+    options = field.get("anyOf") or [field]
+    named = [
+        str(option.get("type") or option.get("const") or option.get("$ref", "").rpartition("/")[2])
+        for option in options
+    ]
+    return " or ".join(name for name in named if name) or "any"

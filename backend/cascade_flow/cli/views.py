@@ -1,0 +1,157 @@
+"""A run as the commands look at it, made from what the API answers. Judgement, but no text and no terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+Document = Mapping[str, Any]
+
+OVER = frozenset({"completed", "failed", "cancelled"})
+
+
+class Phase(Enum):
+    """What a step is doing, in the word that people read."""
+
+    WAITING = "waiting"
+    DELAYED = "delayed"
+    QUEUED = "queued"
+    RUNNING = "running"
+    RETRYING = "retrying"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    STOPPED = "stopped"
+    NOT_RUN = "not run"
+
+
+@dataclass(frozen=True)
+class StepView:
+    """One step of a run. `phase` depends on the run too: in a run that is over nothing waits any more."""
+
+    document: Document
+    run_over: bool
+    now_us: int
+
+    @property
+    def id(self) -> str:
+        return str(self.document["id"])
+
+    @property
+    def dependencies(self) -> list[str]:
+        return list(self.document.get("dependencies") or ())
+
+    @property
+    def attempt(self) -> int:
+        return int(self.document.get("attemptNumber") or 1)
+
+    @property
+    def max_attempts(self) -> int:
+        return max(int(self.document.get("maxAttempts") or 1), self.attempt)
+
+    @property
+    def error(self) -> Document | None:
+        return self.document.get("error")
+
+    @property
+    def skip_reason(self) -> str:
+        return str(self.document.get("skipReason") or "")
+
+    @property
+    def skipped_with(self) -> str | None:
+        """The step whose skip this step's is a consequence of."""
+        return self.document.get("cascadedFrom")
+
+    @property
+    def was_reclaimed(self) -> bool:
+        return bool(self.document.get("wasReclaimed"))
+
+    @property
+    def due_us(self) -> int | None:
+        """When a step that is scheduled may start."""
+        return self.document.get("availableAt")
+
+    @cached_property
+    def phase(self) -> Phase:
+        status = self.document.get("status", "pending")
+        if status in ("completed", "failed", "skipped"):
+            return Phase(status)
+        if self.run_over:
+            return Phase.NOT_RUN if status == "pending" else Phase.STOPPED
+        if status == "running":
+            return Phase.RUNNING
+        return self._scheduled() if status == "scheduled" else Phase.WAITING
+
+    @property
+    def took_us(self) -> int | None:
+        """How long the attempt that counts took, or has taken so far."""
+        if self.phase is Phase.RUNNING:
+            started_us = self.document.get("startTime")
+            return None if started_us is None else max(0, self.now_us - int(started_us))
+        took_us: int | None = self.document.get("duration")
+        return took_us if self.phase in (Phase.COMPLETED, Phase.FAILED) else None
+
+    def _scheduled(self) -> Phase:
+        if (self.due_us or 0) <= self.now_us and not self.error:
+            return Phase.QUEUED
+        return Phase.RETRYING if self.attempt > 1 else Phase.DELAYED
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run and its steps, at one moment."""
+
+    document: Document
+    now_us: int
+
+    @property
+    def run(self) -> Document:
+        found: Document = self.document["run"]
+        return found
+
+    @property
+    def id(self) -> str:
+        return str(self.run["runId"])
+
+    @property
+    def workflow(self) -> str:
+        return str(self.run["workflowSlug"])
+
+    @property
+    def status(self) -> str:
+        return str(self.run["status"])
+
+    @property
+    def is_over(self) -> bool:
+        return self.status in OVER
+
+    @property
+    def error(self) -> Document | None:
+        return self.document.get("error")
+
+    @property
+    def output(self) -> dict[str, Any]:
+        """What the exported steps returned, by step."""
+        return dict(self.document.get("output") or {})
+
+    @property
+    def starts_us(self) -> int | None:
+        """When the run will start, where that lies ahead."""
+        due_us = self.run.get("availableAt") or 0
+        return due_us if self.status == "pending" and due_us > self.now_us else None
+
+    @property
+    def took_us(self) -> int | None:
+        """From the run's start to its end, or to now."""
+        started_us = self.run.get("startedAt")
+        if started_us is None:
+            return None
+        ended_us = self.run.get("completedAt") if self.is_over else None
+        return max(0, int(ended_us or self.now_us) - int(started_us))
+
+    @cached_property
+    def steps(self) -> list[StepView]:
+        return [StepView(each, self.is_over, self.now_us) for each in self.document.get("steps") or ()]

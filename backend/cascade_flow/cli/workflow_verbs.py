@@ -1,0 +1,99 @@
+"""`workflows`: what can be run, and what it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.text import Text
+
+from cascade_flow.cli import outcome, tables, words
+from cascade_flow.cli.place import Place, placed
+from cascade_flow.errors import WorkflowNotFoundError
+
+if TYPE_CHECKING:
+    from cascade_flow.cli.views import Document
+    from cascade_flow.client import Client
+
+
+@placed
+def workflows(
+    place: Place,
+    workflow: Annotated[
+        str | None, typer.Argument(help="Show this one: its input, its steps.", show_default=False)
+    ] = None,
+) -> None:
+    """List the workflows that can be run, or show one of them.
+
+    Examples:
+
+      $ cascade workflows
+      $ cascade workflows seattle-weather
+      $ cascade workflows --json | jq '.[].slug'
+    """
+    with place.client() as client:
+        if workflow is None:
+            _list(place, client.workflows())
+        else:
+            _show(place, _found(client, workflow))
+
+
+def suggest(client: Client, slug: str, error: WorkflowNotFoundError) -> NoReturn:
+    """Say what else the slug may have meant."""
+    from difflib import get_close_matches  # noqa: PLC0415  (needed for a mistake only)
+
+    slugs = [str(each["slug"]) for each in client.workflows()]
+    close = get_close_matches(slug, slugs, n=1, cutoff=0.5)
+    if not slugs:
+        cure = "no workflow is registered yet: declare one in your workflows package, and deploy"
+    else:
+        cure = f"did you mean {close[0]!r}? " if close else ""
+        cure += f"there are: {', '.join(slugs)}"
+    raise WorkflowNotFoundError(f"there is no workflow {slug!r}: {cure}") from error
+
+
+def _found(client: Client, slug: str) -> Document:
+    try:
+        return client.workflow(slug)
+    except WorkflowNotFoundError as error:
+        suggest(client, slug, error)
+
+
+def _list(place: Place, found: Sequence[Document]) -> None:
+    if place.as_json:
+        place.screen.data(found)
+    elif not found:
+        place.screen.show(Text("No workflow is registered yet: declare one in your workflows package, and deploy."))
+    else:
+        place.screen.show(
+            tables.workflows(found),
+            Text(""),
+            outcome.next_steps(
+                (place.command(f"workflows {found[0]['slug']}"), "what it takes, and its steps"),
+                (place.command(f"run {found[0]['slug']} --watch"), "run it"),
+            ),
+        )
+
+
+def _show(place: Place, workflow: Document) -> None:
+    if place.as_json:
+        place.screen.data(workflow)
+        return
+    timeout_us = workflow.get("timeoutUs")
+    place.screen.show(
+        tables.facts(
+            [
+                ("workflow", Text(str(workflow["slug"]), "bold")),
+                ("name", str(workflow["name"])),
+                ("declared in", str(workflow.get("location") or "")),
+                ("may take", words.duration(timeout_us) if timeout_us else ""),
+                ("version", str(workflow.get("versionId", ""))),
+                ("versions", str(len(workflow.get("versions", ())))),
+            ]
+        ),
+        Text(""),
+    )
+    if (fields := tables.fields(workflow.get("inputSchemaJSON"))) is not None:
+        place.screen.show(fields, Text(""))
+    place.screen.show(tables.definitions(workflow.get("steps", ())))
