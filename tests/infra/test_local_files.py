@@ -28,10 +28,10 @@ class TestProject:
             find_root(tmp_path)
 
     def test_takes_its_parameters_from_samconfig_and_overrides_win(self, project: Project) -> None:
-        text = '[local.global.parameters]\nstack_name = "mine"\nparameter_overrides = ["LeaseMs=1", "SweepMs=2"]\n'
+        text = '[local.global.parameters]\nstack_name = "mine"\nparameter_overrides = ["LeaseMs=1", "GraceMs=2"]\n'
         (project.root / "samconfig.toml").write_text(text)
-        other = Project(project.root, overrides={"SweepMs": "3"})
-        assert other.parameters == {"LeaseMs": "1", "SweepMs": "3"}
+        other = Project(project.root, overrides={"GraceMs": "3"})
+        assert other.parameters == {"LeaseMs": "1", "GraceMs": "3"}
         assert other.stack_name == "mine"
 
     @pytest.mark.parametrize("text", ["[local", "local = 3", "[local.global.parameters]\nparameter_overrides = [3]"])

@@ -6,6 +6,7 @@ import tomllib
 
 import pytest
 
+from cascade_flow.settings import Settings
 from infra.written import PARAMETERS, RESOURCES, ROOT, TEMPLATE, function, of_type, properties, statements
 
 FUNCTIONS = sorted(of_type("AWS::Serverless::Function"))
@@ -66,6 +67,12 @@ class TestFunctions:
     def test_every_folder_of_functions_is_deployed(self) -> None:
         folders = {f"functions/{path.parent.name}" for path in (ROOT / "functions").glob("*/app.py")}
         assert folders <= {function(name)["CodeUri"] for name in FUNCTIONS}
+
+    def test_every_setting_that_is_given_is_read(self) -> None:
+        known = set(Settings.model_fields) | {"git"}
+        given = {key for name in FUNCTIONS for key in function(name)["Environment"]["Variables"]}
+        given |= set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
+        assert {key.removeprefix("CASCADE_").lower() for key in given if key.startswith("CASCADE_")} <= known
 
     @pytest.mark.parametrize("name", FUNCTIONS)
     def test_no_secret_is_in_the_environment(self, name: str) -> None:
@@ -208,6 +215,13 @@ class TestParameters:
             name, value = pair.split("=", 1)
             allowed = PARAMETERS[name].get("AllowedValues")
             assert allowed is None or value in map(str, allowed)
+
+    @pytest.mark.parametrize("section", ["default", "local"])
+    def test_two_heartbeats_may_be_lost(self, section: str) -> None:
+        written = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))[section]
+        given = dict(pair.split("=", 1) for pair in written["global"]["parameters"]["parameter_overrides"])
+        ms = {name: int(given.get(name, PARAMETERS[name]["Default"])) for name in ("LeaseMs", "HeartbeatMs")}
+        assert 3 * ms["HeartbeatMs"] <= ms["LeaseMs"]
 
     def test_a_default_can_be_deployed_as_it_is(self) -> None:
         assert not [name for name, parameter in PARAMETERS.items() if "Default" not in parameter]

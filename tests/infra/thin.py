@@ -61,7 +61,7 @@ def thin_project(root: Path, *, port: int) -> Project:
         (root / folder).mkdir(parents=True)
         (root / folder / "app.py").write_text(code.get(folder.split("/")[-1], _ANSWER), encoding="utf-8")
     (root / "examples/workflows").mkdir(parents=True)
-    project = Project(root, port=port, overrides={"SweepMs": "500"})
+    project = Project(root, port=port, sweep_ms=500)
     declare(project, WORKFLOWS)
     _share_emulator(project)
     return project

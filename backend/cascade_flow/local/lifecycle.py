@@ -13,8 +13,6 @@ from cascade_flow.local import deployment, emulator, state
 from cascade_flow.local.project import Project
 from cascade_flow.local.state import LocalStack
 
-_DEFAULT_SWEEP_MS = "60000"
-
 
 def up(project: Project) -> Iterator[str]:
     """Bring the local stack to what the project's files say; `running` then answers with it.
@@ -73,7 +71,7 @@ def _start(project: Project, before: LocalStack | None) -> LocalStack:
         port=project.port,
         stack_name=project.stack_name,
         reaper=f"{project.stack_name}-reaper",
-        sweep_ms=int(project.parameters.get("SweepMs", _DEFAULT_SWEEP_MS)),
+        sweep_ms=project.sweep_ms,
     )
     state.write(project.home, stack)
     emulator.wait_until_ready(project.home, stack)
