@@ -1,0 +1,124 @@
+"""JSON from outside, read with suspicion: what no careful reader could store and give back is refused, with its place.
+
+Size, encoding and syntax first; then one walk, which never recurses, over what was read. What the fields mean is not
+known here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from cascade_flow.api.problems import MOST_ISSUES, RequestInvalidError
+from cascade_flow.errors import PayloadTooLargeError
+from cascade_flow.model.events import ValidationIssue
+from cascade_flow.model.wire import well_formed
+
+LARGEST_BODY_BYTES = 256 * 1024
+DEEPEST = 32
+LONGEST_NUMBER = 1_000
+
+Path = tuple["Path", str | int] | None
+"""A place in a document: its parent's, and its own name or index."""
+
+
+class _Repeated(dict[str, Any]):
+    """An object in which a name stood twice."""
+
+    name: str
+
+
+def read_document(body: bytes) -> Any:
+    """The value that the body holds. Raises PayloadTooLargeError, RequestInvalidError (with the path of each fault)."""
+    if len(body) > LARGEST_BODY_BYTES:
+        raise PayloadTooLargeError(
+            f"the body has {len(body)} bytes, and at most {LARGEST_BODY_BYTES} are taken: "
+            "store what is large elsewhere, and send its address",
+            bytes=len(body),
+            limit=LARGEST_BODY_BYTES,
+        )
+    value = _parsed(_text(body))
+    if issues := list(islice(_faults(value), MOST_ISSUES)):
+        raise RequestInvalidError(issues=issues)
+    return value
+
+
+def rejected(message: str, *, path: str = "") -> RequestInvalidError:
+    """A refusal for one reason."""
+    return RequestInvalidError(issues=[ValidationIssue(path=path, message=message)])
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise rejected(f"the body is no UTF-8: see its byte {error.start}") from None
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(
+            text, object_pairs_hook=_object, parse_int=_whole, parse_float=float, parse_constant=lambda _: math.nan
+        )
+    except json.JSONDecodeError as error:
+        raise rejected(f"the body is no JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
+    except RecursionError:
+        raise rejected(f"the body is nested more than {DEEPEST} deep") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    repeated = _Repeated(found)
+    repeated.name = Counter(name for name, _ in pairs).most_common(1)[0][0]
+    return repeated
+
+
+def _whole(digits: str) -> int | float:
+    return int(digits) if len(digits) <= LONGEST_NUMBER else math.inf
+
+
+def _faults(value: Any) -> Iterator[ValidationIssue]:
+    stack: list[tuple[Any, Path, int]] = [(value, None, 1)]
+    while stack:
+        item, path, depth = stack.pop()
+        fault = _fault(item, depth)
+        if fault:
+            yield ValidationIssue(path=_dotted(path), message=fault)
+        elif isinstance(item, dict):
+            stack.extend((inner, (path, name), depth + 1) for name, inner in item.items())
+        elif isinstance(item, list):
+            stack.extend((inner, (path, index), depth + 1) for index, inner in enumerate(item))
+
+
+def _fault(item: Any, depth: int) -> str | None:
+    if isinstance(item, str):
+        return None if _is_unicode(item) else "holds half of a character (a lone surrogate)"
+    if isinstance(item, float) and not math.isfinite(item):
+        return f"is no finite number of at most {LONGEST_NUMBER} digits"
+    if isinstance(item, dict | list) and depth > DEEPEST:
+        return f"is nested more than {DEEPEST} deep"
+    return _fault_of_names(item) if isinstance(item, dict) else None
+
+
+def _fault_of_names(item: dict[str, Any]) -> str | None:
+    if isinstance(item, _Repeated):
+        return f"has the name {well_formed(item.name)!r} twice"
+    return None if all(map(_is_unicode, item)) else "has a name with half of a character (a lone surrogate)"
+
+
+def _is_unicode(text: str) -> bool:
+    return well_formed(text) == text
+
+
+def _dotted(path: Path) -> str:
+    parts: list[str] = []
+    while path is not None:
+        path, name = path
+        parts.append(str(name))
+    return ".".join(reversed(parts))

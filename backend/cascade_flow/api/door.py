@@ -1,0 +1,60 @@
+"""The way in and out of every HTTP function: a request comes in, one of its routes answers, or a problem does.
+
+API Gateway routes to a function; the door routes within it. Powertools' resolver would do that too, but has no ids
+with slashes in them and no 405, and a cold start would pay for its import: see `docs/architecture.md`. This is one of
+the two places that catch whatever is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+
+from cascade_flow.api.answers import Answer, problem_answer
+from cascade_flow.api.problems import headers_of, internal_problem, problem, status_of
+from cascade_flow.api.requests import Request, matched
+from cascade_flow.errors import CascadeFlowError
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+Route = Callable[[Request], Answer]
+Handler = Callable[[dict[str, Any], "LambdaContext"], dict[str, Any]]
+
+log = Logger(service="cascade_flow")
+
+
+def door(routes: Mapping[str, Route]) -> Handler:
+    """A function's handler: routes are written `GET /runs/{runId}`, or `{stepId+}` for what may hold slashes."""
+
+    @log.inject_lambda_context(clear_state=True)
+    def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        gateway = event.get("requestContext") or {}
+        request_id = str(gateway.get("requestId") or context.aws_request_id)
+        log.set_correlation_id(request_id)
+        return _answer(event, routes, request_id)
+
+    return handler
+
+
+def _answer(event: Mapping[str, Any], routes: Mapping[str, Route], request_id: str) -> dict[str, Any]:
+    accepts_gzip = False
+    try:
+        request = Request.of(event)
+        accepts_gzip = "gzip" in request.headers.get("accept-encoding", "")
+        route, parameters = matched(request, routes)
+        return routes[route](replace(request, parameters=parameters)).to_event(accepts_gzip=accepts_gzip)
+    except CascadeFlowError as error:
+        return _problem(error, request_id).to_event(accepts_gzip=accepts_gzip)
+    except Exception:
+        log.exception("a mistake of ours")
+        return problem_answer(internal_problem(request_id=request_id)).to_event(accepts_gzip=accepts_gzip)
+
+
+def _problem(error: CascadeFlowError, request_id: str) -> Answer:
+    if status_of(error) >= 500:
+        log.error("%s: %s", error.code, error, exc_info=error)
+    return problem_answer(problem(error, request_id=request_id), headers_of(error))

@@ -1,0 +1,159 @@
+"""Errors as HTTP says them: one table from error to status, and the problem document (RFC 9457) that tells of it.
+
+Nothing but the error itself decides; what is our own mistake is never told in detail. No framework may be known here:
+the client reads problems with this module too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic.alias_generators import to_camel, to_snake
+
+from cascade_flow.errors import (
+    BackendUnavailableError,
+    CascadeFlowError,
+    ConflictError,
+    EngineDrivenError,
+    EventInvalidError,
+    GoneError,
+    GraphInvalidError,
+    IdempotencyConflictError,
+    InputInvalidError,
+    IssuesError,
+    PayloadTooLargeError,
+    RequestError,
+    RunNotCancellableError,
+    StaleAttemptError,
+    ThrottledError,
+    TransientError,
+)
+from cascade_flow.model.events import ValidationIssue
+from cascade_flow.serialization import safe_serialize
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:cascade-flow:problem:"
+MOST_ISSUES = 50
+LONGEST_TEXT = 1_000
+
+
+class RequestInvalidError(RequestError, IssuesError, ValueError):
+    """The request is not what this address takes: mend the fields named below."""
+
+    code = "request-invalid"
+
+
+class RouteNotFoundError(GoneError):
+    """There is nothing at this address: check the path."""
+
+    code = "route-not-found"
+
+
+class MethodNotAllowedError(RequestError):
+    """This address does not take this method. The facts say which it takes."""
+
+    code = "method-not-allowed"
+
+
+class AnswerTooLargeError(RequestError):
+    """The answer is too large to be sent as it is: accept gzip (Accept-Encoding), or ask for less."""
+
+    code = "answer-too-large"
+
+
+STATUSES: Mapping[type[CascadeFlowError], int] = {
+    RequestError: 400,
+    InputInvalidError: 422,
+    EventInvalidError: 422,
+    GraphInvalidError: 422,
+    PayloadTooLargeError: 413,
+    IdempotencyConflictError: 409,
+    EngineDrivenError: 409,
+    MethodNotAllowedError: 405,
+    AnswerTooLargeError: 406,
+    GoneError: 404,
+    StaleAttemptError: 409,
+    RunNotCancellableError: 409,
+    TransientError: 503,
+    ConflictError: 409,
+    ThrottledError: 429,
+    CascadeFlowError: 500,
+}
+"""An error has the status of its nearest class in this table."""
+
+RETRY_AFTER_S: Mapping[type[CascadeFlowError], int] = {ThrottledError: 1, BackendUnavailableError: 2}
+
+
+def status_of(error: CascadeFlowError) -> int:
+    return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+
+
+def headers_of(error: CascadeFlowError) -> dict[str, str]:
+    """What the error adds to an answer's headers."""
+    seconds = next((RETRY_AFTER_S[kind] for kind in type(error).__mro__ if kind in RETRY_AFTER_S), None)
+    allowed = error.facts.get("allowed") if isinstance(error, MethodNotAllowedError) else None
+    named = {"retry-after": seconds, "allow": allowed and ", ".join(allowed)}
+    return {name: str(value) for name, value in named.items() if value}
+
+
+def problem(error: CascadeFlowError, *, request_id: str) -> dict[str, Any]:
+    """The problem document of an error."""
+    status = status_of(error)
+    if status == 500:
+        return internal_problem(request_id=request_id)
+    return {
+        **_head(error.code, status, _detail(error)),
+        **({"issues": list(_issues(error))} if isinstance(error, IssuesError) else {}),
+        **({"facts": _on_the_wire(error.facts)} if error.facts else {}),
+        "requestId": request_id,
+    }
+
+
+def internal_problem(*, request_id: str) -> dict[str, Any]:
+    """The problem document of a mistake of ours: it says where to look, and nothing of what is inside."""
+    detail = f"Something is wrong on our side; the function's log says what, under the request id {request_id}."
+    return {**_head("internal", 500, detail), "requestId": request_id}
+
+
+def _head(code: str, status: int, detail: str) -> dict[str, Any]:
+    title = code.replace("-", " ").capitalize()
+    return {"type": f"{TYPE_PREFIX}{code}", "title": title, "status": status, "code": code, "detail": detail}
+
+
+def _on_the_wire(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {to_camel(name): json.loads(safe_serialize(value)) for name, value in facts.items()}
+
+
+def _detail(error: CascadeFlowError) -> str:
+    """The message, without the list of issues that is told beside it."""
+    return shortened(error.message.split("\n  ", 1)[0] if isinstance(error, IssuesError) else error.message)
+
+
+def _issues(error: IssuesError) -> Iterator[dict[str, str]]:
+    for issue in error.issues[:MOST_ISSUES]:
+        yield {"path": shortened(issue.path), "message": shortened(issue.message)}
+
+
+def shortened(text: str) -> str:
+    """The text, cut where nobody reads on."""
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
+
+
+def raised(document: Mapping[str, Any]) -> CascadeFlowError:
+    """The error that a problem document tells of; one whose code is unknown here has the nearest class."""
+    kind = {known.code: known for known in _below(CascadeFlowError)}.get(document["code"])
+    status = document.get("status", 500)
+    kind = kind or (RequestError if status < 500 else CascadeFlowError)
+    issues = [ValidationIssue.model_validate(issue) for issue in document.get("issues", [])]
+    lines = [f"  {issue.path or '(the whole)'}: {issue.message}" for issue in issues]
+    message = "\n".join([document.get("detail", ""), *lines])
+    facts = {to_snake(name): value for name, value in document.get("facts", {}).items()}
+    return kind(message, issues=issues, **facts) if issubclass(kind, IssuesError) else kind(message, **facts)
+
+
+def _below(kind: type[CascadeFlowError]) -> Iterator[type[CascadeFlowError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _below(child)

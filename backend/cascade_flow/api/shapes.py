@@ -1,0 +1,267 @@
+"""What each request may hold: strict shapes, every field bounded, every id checked, no field that nobody knows.
+
+A shape is made of plain data (a JSON document, a query string, a path) and turns into what the backend takes. What an
+answer looks like is `representations`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Self, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from cascade_flow import clock
+from cascade_flow.api.problems import MOST_ISSUES, RequestInvalidError
+from cascade_flow.errors import InvalidIdError
+from cascade_flow.model import ids
+from cascade_flow.model.events import ResourceSnapshot, StepEvent, ValidationIssue, WorkflowEvent
+from cascade_flow.model.states import RunStatus
+from cascade_flow.model.wire import Count, JsonObject, Ordinal, Whole
+from cascade_flow.model.workflows import RunSubmission
+from cascade_flow.operations.steps import Slot
+
+YEAR_S = 31_536_000
+LARGEST_METADATA_BYTES = 8 * 1024
+MOST_TAGS = 50
+LONGEST_TAG = 128
+LONGEST_REASON = 1_000
+LARGEST_PRIORITY = 1_000_000
+MOST_RUNS = 200
+MOST_EVENTS = 1_000
+
+EVENT_TYPES = tuple(kind.__name__ for kind in (*get_args(WorkflowEvent), *get_args(StepEvent)))
+
+
+def _id(check: Callable[[str], str]) -> AfterValidator:
+    def checked(value: str) -> str:
+        try:
+            return check(value)
+        except InvalidIdError as error:
+            raise PydanticCustomError("invalid_id", "{reason}", {"reason": str(error)}) from None
+
+    return AfterValidator(checked)
+
+
+def _at_most_in_a_year(time_us: int) -> int:
+    if time_us > clock.now_us() + YEAR_S * 1_000_000:
+        raise PydanticCustomError("far_off", "lies more than a year ahead; it is in microseconds since 1970")
+    return time_us
+
+
+def _small(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    size = len(json.dumps(metadata, ensure_ascii=False).encode())
+    if size > LARGEST_METADATA_BYTES:
+        raise PydanticCustomError(
+            "too_large",
+            "has {size} bytes as JSON, and at most {limit} are taken",
+            {"size": size, "limit": LARGEST_METADATA_BYTES},
+        )
+    return metadata
+
+
+def _parts(values: Any) -> Any:
+    """`a,b` and `a` + `b` mean the same."""
+    return [part for value in values for part in value.split(",")] if isinstance(values, list) else values
+
+
+def _event_type(name: str) -> str:
+    if name not in EVENT_TYPES:
+        known = ", ".join(EVENT_TYPES)
+        raise PydanticCustomError("event_type", "is no event type; there are: {known}", {"known": known})
+    return name
+
+
+Slug = Annotated[str, _id(ids.check_slug)]
+RunId = Annotated[str, _id(ids.check_run_id)]
+StepId = Annotated[str, _id(ids.check_step_id)]
+Name = Annotated[str, Field(min_length=1, max_length=ids.LONGEST_ID)]
+Tag = Annotated[str, Field(min_length=1, max_length=LONGEST_TAG)]
+Tags = Annotated[list[Tag], Field(max_length=MOST_TAGS)]
+Priority = Annotated[Whole, Field(ge=-LARGEST_PRIORITY, le=LARGEST_PRIORITY)]
+Metadata = Annotated[JsonObject, AfterValidator(_small)]
+TimeUs = Annotated[Count, AfterValidator(_at_most_in_a_year)]
+EventType = Annotated[str, AfterValidator(_event_type)]
+
+
+class Shape(BaseModel):
+    """A request, or a part of one, under its wire names."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", alias_generator=to_camel)
+
+    @classmethod
+    def of(cls, data: object) -> Self:
+        """The data in this shape. Raises RequestInvalidError, with the path of every fault."""
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            issues = [_issue(cls, fault) for fault in error.errors(include_url=False)[:MOST_ISSUES]]
+            raise RequestInvalidError(issues=issues) from None
+
+
+class Query(Shape):
+    """A query string: text, so numbers are read from it; a name may stand several times where it is `repeatable`."""
+
+    model_config = ConfigDict(strict=False)
+    repeatable: ClassVar[frozenset[str]] = frozenset()
+
+
+class WorkflowAddress(Shape):
+    """/workflows/{slug}."""
+
+    slug: Slug
+
+
+class RunAddress(Shape):
+    """/runs/{runId}."""
+
+    run_id: RunId
+
+
+class StepAddress(RunAddress):
+    """/runs/{runId}/steps/{stepId}."""
+
+    step_id: StepId
+
+
+class SubmitRun(Shape):
+    """POST /runs."""
+
+    workflow_slug: Slug
+    input: Any = None
+    run_id: RunId | None = None
+    available_at: TimeUs | None = None
+    delay_seconds: Annotated[float, Field(ge=0, le=YEAR_S)] | None = None
+    priority: Priority | None = None
+    timeout_seconds: Annotated[float, Field(ge=0.001, le=YEAR_S)] | None = None
+    idempotency_key: Name | None = None
+    metadata: Metadata | None = None
+    tags: Tags | None = None
+
+    @field_validator("delay_seconds")
+    @classmethod
+    def _instead_of_a_time(cls, delay_seconds: float | None, info: ValidationInfo) -> float | None:
+        if info.data.get("available_at") is not None:
+            raise PydanticCustomError("two_times", "stands beside availableAt: give one of the two")
+        return delay_seconds
+
+    @property
+    def submission(self) -> RunSubmission:
+        """What the backend takes."""
+        return RunSubmission(
+            workflow_slug=self.workflow_slug,
+            input=self.input,
+            run_id=self.run_id,
+            available_at=self._available_at_us(),
+            priority=self.priority,
+            timeout=None if self.timeout_seconds is None else round(self.timeout_seconds * 1_000_000),
+            idempotency_key=self.idempotency_key,
+            metadata=self.metadata,
+            tags=self.tags,
+        )
+
+    def _available_at_us(self) -> int | None:
+        if self.delay_seconds is None:
+            return self.available_at
+        return clock.now_us() + round(self.delay_seconds * 1_000_000)
+
+
+class CancelRun(Shape):
+    """POST /runs/{runId}/cancel."""
+
+    reason: Annotated[str, Field(max_length=LONGEST_REASON)] | None = None
+
+
+class ClaimStep(Shape):
+    """POST /steps/claim: the step that is named, or else any that is due."""
+
+    worker_id: Name
+    workflow_slug: Slug | None = None
+    run_id: RunId | None = None
+    step_id: StepId | None = Field(default=None, validate_default=True)
+    slot_index: Count | None = None
+    worker_concurrency: Ordinal | None = None
+
+    @field_validator("step_id")
+    @classmethod
+    def _with_its_run(cls, step_id: str | None, info: ValidationInfo) -> str | None:
+        if "run_id" in info.data and (info.data["run_id"] is None) is not (step_id is None):
+            raise PydanticCustomError("half_a_step", "runId and stepId name a step together: give both or none")
+        return step_id
+
+    @property
+    def slot(self) -> Slot:
+        return Slot(self.slot_index, self.worker_concurrency)
+
+
+class Snapshot(Shape):
+    """What an attempt uses at the moment."""
+
+    memory_bytes: Count
+    cpu_time_us: Count | None = None
+
+
+class Heartbeat(Shape):
+    """POST /runs/{runId}/steps/{stepId}/heartbeat."""
+
+    worker_id: Name
+    attempt_number: Ordinal
+    resource_snapshot: Snapshot | None = None
+
+    @property
+    def snapshot(self) -> ResourceSnapshot | None:
+        given = self.resource_snapshot
+        if given is None:
+            return None
+        return ResourceSnapshot(memory_bytes=given.memory_bytes, cpu_time_us=given.cpu_time_us)
+
+
+class ListRuns(Query):
+    """GET /runs."""
+
+    repeatable = frozenset({"status", "tag"})
+    workflow: Slug | None = None
+    status: Annotated[list[RunStatus], BeforeValidator(_parts)] | None = None
+    tag: Tags | None = None
+    limit: Annotated[int, Field(ge=1, le=MOST_RUNS)] = 50
+    offset: Annotated[int, Field(ge=0, le=100_000)] = 0
+
+
+class ListEvents(Query):
+    """GET /runs/{runId}/events: those later than `after`, in microseconds."""
+
+    repeatable = frozenset({"type"})
+    after: Annotated[int, Field(ge=0)] = 0
+    type: Annotated[list[EventType], BeforeValidator(_parts)] | None = None
+    step: StepId | None = None
+    limit: Annotated[int, Field(ge=1, le=MOST_EVENTS)] = MOST_EVENTS
+
+
+class ListLogs(Query):
+    """GET /runs/{runId}/logs: those later than `after`, in microseconds."""
+
+    after: Annotated[int, Field(ge=0)] = 0
+    step: StepId | None = None
+    attempt: Annotated[int, Field(ge=1)] | None = None
+    limit: Annotated[int, Field(ge=1, le=MOST_EVENTS)] = MOST_EVENTS
+
+
+def _issue(shape: type[Shape], fault: ErrorDetails) -> ValidationIssue:
+    names = {name: field.alias for name, field in shape.model_fields.items()}
+    path = ".".join(str(names.get(str(part), part)) for part in fault["loc"])
+    if fault["type"] != "extra_forbidden":
+        return ValidationIssue(path=path, message=fault["msg"])
+    known = ", ".join(str(name) for name in names.values()) or "none"
+    return ValidationIssue(path=path, message=f"there is no such field; there are: {known}")

@@ -1,0 +1,249 @@
+"""The REST API from Python: one synchronous class, requests signed (SigV4), problems raised as the errors they were.
+
+    client = Client("https://abc123.execute-api.eu-central-1.amazonaws.com")
+    run_id = client.submit("orders", input={"day": "2026-11-22"})["runId"]
+
+Answers are the API's own JSON objects; times are microseconds. Nothing is decided here, and nothing retried.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol, Self
+from urllib.parse import quote
+
+import botocore.session
+import httpx
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import BotoCoreError
+
+from cascade_flow.api.problems import MEDIA_TYPE, raised
+from cascade_flow.errors import BackendUnavailableError, ConfigurationError, ThrottledError
+
+Json = dict[str, Any]
+
+_REGION_IN_HOST = re.compile(r"\.execute-api\.([a-z0-9-]+)\.")
+_PATIENCE_MS = 30_000
+_UNIQUE = ("authorization", "x-amz-date", "x-amz-security-token")
+
+
+class Session(Protocol):
+    """What knows the caller's credentials: a session of boto3 or of botocore."""
+
+    def get_credentials(self) -> Any: ...
+
+
+class Client:
+    """A cascade-flow API. Every method raises CascadeFlowErrors only.
+
+    `url` is the stack's output ApiUrl. `region` is the address's unless given; `session` is the environment's unless
+    given. Raises ConfigurationError where one of them can't be found.
+    """
+
+    def __init__(
+        self, url: str, *, region: str | None = None, session: Session | None = None, timeout_ms: int = _PATIENCE_MS
+    ) -> None:
+        self.url = url.rstrip("/")
+        address = _address(self.url)
+        is_local = address.host == "localhost" or address.host.endswith(".localhost")
+        self.region = region or _region(address.host, is_local)
+        self._http = httpx.Client(
+            base_url=address.copy_with(host="127.0.0.1") if is_local else address,
+            headers={"host": address.netloc.decode(), "accept": "application/json"},
+            auth=_Signature(session or botocore.session.Session(), self.region),
+            timeout=timeout_ms / 1_000,
+            trust_env=not is_local,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._http.close()
+
+    def workflows(self) -> list[Json]:
+        """The registered workflows, by slug."""
+        found: list[Json] = self._get("/workflows")["workflows"]
+        return found
+
+    def workflow(self, slug: str) -> Json:
+        """A workflow with its steps and versions. Raises WorkflowNotFoundError."""
+        return self._get(f"/workflows/{_part(slug)}")
+
+    def submit(
+        self,
+        workflow_slug: str,
+        *,
+        input: Any = None,
+        run_id: str | None = None,
+        available_at_us: int | None = None,
+        delay_s: float | None = None,
+        priority: int | None = None,
+        timeout_s: float | None = None,
+        idempotency_key: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> Json:
+        """Make a run: `{runId, isNew}`.
+
+        Raises WorkflowNotFoundError, InputInvalidError, IdempotencyConflictError, ConflictError (the id is taken).
+        """
+        wish = {
+            "workflowSlug": workflow_slug,
+            "input": input,
+            "runId": run_id,
+            "availableAt": available_at_us,
+            "delaySeconds": delay_s,
+            "priority": priority,
+            "timeoutSeconds": timeout_s,
+            "idempotencyKey": idempotency_key,
+            "metadata": metadata,
+            "tags": tags,
+        }
+        return self._post("/runs", wish)
+
+    def run(self, run_id: str) -> Json:
+        """A run with its steps, output and error. Raises RunNotFoundError."""
+        return self._get(f"/runs/{_part(run_id)}")
+
+    def runs(
+        self,
+        *,
+        workflow_slug: str | None = None,
+        status: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> Json:
+        """Runs, newest first: `{runs, total}`. Status matches any of those named, tags all of them."""
+        wish = {"workflow": workflow_slug, "status": status, "tag": tags, "limit": limit, "offset": offset}
+        return self._get("/runs", wish)
+
+    def events(
+        self, run_id: str, *, after_us: int = 0, types: Sequence[str] = (), step_id: str | None = None
+    ) -> list[Json]:
+        """A run's events later than `after_us`, in order. Raises RunNotFoundError, StepNotFoundError."""
+        wish = {"after": after_us, "type": types, "step": step_id}
+        return list(self._all(f"/runs/{_part(run_id)}/events", "events", wish))
+
+    def logs(
+        self, run_id: str, *, step_id: str | None = None, attempt: int | None = None, after_us: int = 0
+    ) -> list[Json]:
+        """A run's log lines later than `after_us`, in order. Raises RunNotFoundError, StepNotFoundError."""
+        wish = {"after": after_us, "step": step_id, "attempt": attempt}
+        return list(self._all(f"/runs/{_part(run_id)}/logs", "lines", wish))
+
+    def cancel(self, run_id: str, reason: str | None = None) -> Json:
+        """Stop a run; the answer is its state. Raises RunNotFoundError, RunNotCancellableError."""
+        state: Json = self._post(f"/runs/{_part(run_id)}/cancel", {"reason": reason})["run"]
+        return state
+
+    def _all(self, path: str, name: str, wish: Mapping[str, Any]) -> Iterator[Json]:
+        page = self._get(path, wish)
+        yield from page[name]
+        while "next" in page:
+            page = self._get(path, {**wish, "after": page["next"]})
+            yield from page[name]
+
+    def _get(self, path: str, wish: Mapping[str, Any] | None = None) -> Json:
+        asked = {name: value for name, value in (wish or {}).items() if value not in (None, ())}
+        return self._send("GET", path, params=asked)
+
+    def _post(self, path: str, wish: Mapping[str, Any]) -> Json:
+        return self._send("POST", path, json={name: value for name, value in wish.items() if value is not None})
+
+    def _send(self, method: str, path: str, **content: Any) -> Json:
+        try:
+            answer = self._http.request(method, path, **content)
+        except httpx.TimeoutException as error:
+            raise BackendUnavailableError(
+                f"{self.url} did not answer in time; whether the request was done is unknown: send it again"
+            ) from error
+        except httpx.HTTPError as error:
+            raise BackendUnavailableError(
+                f"nothing answers at {self.url} ({error}): check the address; a local stack is started with: cascade up"
+            ) from error
+        return _value(answer, self.url)
+
+
+class _Signature(httpx.Auth):
+    """Signs a request as AWS wants it, for the address that the caller named."""
+
+    requires_request_body = True
+
+    def __init__(self, session: Session, region: str) -> None:
+        self._session = session
+        self._region = region
+
+    def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
+        named = {name: request.headers[name] for name in ("host", "content-type") if name in request.headers}
+        signed = AWSRequest(request.method, str(request.url), headers=named, data=request.content)
+        SigV4Auth(self._credentials(), "execute-api", self._region).add_auth(signed)
+        request.headers.update({name: signed.headers[name] for name in _UNIQUE if name in signed.headers})
+        yield request
+
+    def _credentials(self) -> Any:
+        cure = "log in to AWS (aws configure, aws sso login), or set AWS_PROFILE"
+        try:
+            found = self._session.get_credentials()
+            frozen = found and found.get_frozen_credentials()
+        except BotoCoreError as error:
+            raise ConfigurationError(f"your AWS credentials can't be used ({error}): {cure}") from error
+        if not frozen:
+            raise ConfigurationError(f"there are no AWS credentials to sign requests with: {cure}")
+        return frozen
+
+
+def _part(id: str) -> str:
+    """An id as a part of a path."""
+    return quote(id, safe="")
+
+
+def _address(url: str) -> httpx.URL:
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ConfigurationError(f"{url!r} is no address ({error}): name the stack's output ApiUrl") from error
+    if address.scheme not in ("http", "https") or not address.host:
+        raise ConfigurationError(f"{url!r} is no address: name the stack's output ApiUrl, https://...")
+    return address
+
+
+def _region(host: str, is_local: bool) -> str:
+    if is_local:
+        return "us-east-1"
+    found = _REGION_IN_HOST.search(host)
+    region = found[1] if found else botocore.session.Session().get_config_variable("region")
+    if not region:
+        raise ConfigurationError(f"{host} doesn't tell its AWS region: give region=, or set AWS_REGION")
+    return str(region)
+
+
+def _value(answer: httpx.Response, url: str) -> Json:
+    value = _json(answer)
+    if answer.is_success and value is not None:
+        return value
+    if value is not None and answer.headers.get("content-type", "").startswith(MEDIA_TYPE):
+        raise raised(value)
+    said = f"{url} answered {answer.status_code} ({answer.text[:200].strip() or 'nothing'})"
+    if answer.status_code == 403:
+        raise ConfigurationError(f"{said}: your AWS credentials may not call it; they need execute-api:Invoke")
+    if answer.status_code == 429:
+        raise ThrottledError(f"{said}: too many requests; send it again, later")
+    if answer.status_code >= 500:
+        raise BackendUnavailableError(f"{said}: send it again, later")
+    raise ConfigurationError(f"{said}: this is no cascade-flow API, or one of another version; check the address")
+
+
+def _json(answer: httpx.Response) -> Json | None:
+    try:
+        value = answer.json()
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,19 @@
+"""POST /runs/{runId}/cancel: stops a run; once it has answered, nothing of the run can be claimed."""
+
+from __future__ import annotations
+
+from cascade_flow.api.answers import Answer, ok
+from cascade_flow.api.door import door
+from cascade_flow.api.requests import Request
+from cascade_flow.api.resources import backend
+from cascade_flow.api.shapes import CancelRun, RunAddress
+
+
+def cancel(request: Request) -> Answer:
+    run_id = request.address(RunAddress).run_id
+    backend().cancel_run(run_id, request.document(CancelRun).reason)
+    run = backend().get_run(run_id)
+    return ok({"run": run.to_wire() if run else None})
+
+
+handler = door({"POST /runs/{runId}/cancel": cancel})

@@ -1,0 +1,30 @@
+"""POST /steps/claim: gives a due step, with all that it needs, to a worker that is no Lambda."""
+
+from __future__ import annotations
+
+from cascade_flow.api import representations
+from cascade_flow.api.answers import Answer, ok
+from cascade_flow.api.door import door
+from cascade_flow.api.requests import Request
+from cascade_flow.api.resources import backend
+from cascade_flow.api.shapes import ClaimStep
+from cascade_flow.operations.steps import Held
+from cascade_flow.operations.worker_protocol import WorkerProtocol
+
+
+def claim(request: Request) -> Answer:
+    """200 and the step; 204 where nothing is due, or others were faster."""
+    protocol = WorkerProtocol(backend().kit)
+    held = _claimed(protocol, request.document(ClaimStep))
+    return Answer(204) if held is None else ok(representations.claimed(held, protocol.inputs(held)))
+
+
+def _claimed(protocol: WorkerProtocol, wish: ClaimStep) -> Held | None:
+    if wish.run_id and wish.step_id:
+        return protocol.claim(
+            wish.run_id, wish.step_id, wish.worker_id, slot=wish.slot, workflow_slug=wish.workflow_slug
+        )
+    return protocol.claim_next(wish.worker_id, slot=wish.slot, workflow_slug=wish.workflow_slug)
+
+
+handler = door({"POST /steps/claim": claim})

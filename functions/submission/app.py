@@ -1,0 +1,31 @@
+"""POST /runs: accepts a run and starts it."""
+
+from __future__ import annotations
+
+from cascade_flow.api.answers import Answer
+from cascade_flow.api.documents import rejected
+from cascade_flow.api.door import door
+from cascade_flow.api.requests import Request
+from cascade_flow.api.resources import backend
+from cascade_flow.api.shapes import SubmitRun
+
+
+def submit(request: Request) -> Answer:
+    """201 and the new run's id; 200 and the known one's, where the idempotency key was used before."""
+    submitted = backend().submit_run(_wish(request).submission)
+    where = {"location": f"/runs/{submitted.run_id}"}
+    return Answer(201 if submitted.is_new else 200, submitted.to_wire(), headers=where)
+
+
+def _wish(request: Request) -> SubmitRun:
+    """The body; the key may stand in the header as well."""
+    wish = request.document(SubmitRun)
+    key = request.headers.get("idempotency-key")
+    if key is None or key == wish.idempotency_key:
+        return wish
+    if wish.idempotency_key is not None:
+        raise rejected("is not the key in the header Idempotency-Key: send one of the two", path="idempotencyKey")
+    return SubmitRun.of({**wish.model_dump(by_alias=True, exclude_unset=True), "idempotencyKey": key})
+
+
+handler = door({"POST /runs": submit})

@@ -1,0 +1,70 @@
+"""Events as AWS sends them to functions (the JSON files beside this one), and the same with other content."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What Lambda tells a function of its invocation."""
+
+    function_name: str = "cascade-function"
+    memory_limit_in_mb: int = 256
+    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:cascade-function"
+    aws_request_id: str = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
+    remaining_ms: int = 60_000
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.remaining_ms
+
+
+def load(name: str) -> Event:
+    """The event in the file of this name."""
+    event: Event = json.loads((Path(__file__).parent / f"{name}.json").read_text(encoding="utf-8"))
+    return event
+
+
+def get(target: str, *, method: str = "GET", headers: Mapping[str, str] | None = None) -> Event:
+    """A request without a body. `target` is a path with its query string, as HTTP APIs hand it on: decoded."""
+    return _addressed(load("http_api_get"), method, target, headers)
+
+
+def post(
+    target: str, body: Any = None, *, raw: str | bytes | None = None, headers: Mapping[str, str] | None = None
+) -> Event:
+    """A request with a JSON body; `raw` is sent as it is, bytes as base64."""
+    event = _addressed(load("http_api_post"), "POST", target, headers)
+    if isinstance(raw, bytes):
+        return {**event, "body": base64.b64encode(raw).decode(), "isBase64Encoded": True}
+    if raw is None and body is None:
+        del event["body"]
+        return event
+    return {**event, "body": json.dumps(body) if raw is None else raw}
+
+
+def messages(bodies: Iterable[str]) -> Event:
+    """What SQS's event source hands on."""
+    record = load("sqs")["Records"][0]
+    return {"Records": [{**record, "messageId": f"m-{number}", "body": body} for number, body in enumerate(bodies)]}
+
+
+def _addressed(event: Event, method: str, target: str, headers: Mapping[str, str] | None) -> Event:
+    url = urlsplit(target)
+    http = {**event["requestContext"]["http"], "method": method, "path": url.path}
+    return {
+        **event,
+        "routeKey": f"{method} {url.path}",
+        "rawPath": url.path,
+        "rawQueryString": url.query,
+        "headers": {**event["headers"], **(headers or {})},
+        "requestContext": {**event["requestContext"], "http": http},
+    }

@@ -1,0 +1,141 @@
+"""The functions that nobody calls over HTTP: the worker, the reaper and the registration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
+
+import events
+from cascade_flow import clock
+from cascade_flow.api import resources
+from cascade_flow.errors import ConfigurationError
+from cascade_flow.wake import Wake
+from checker import check_run
+from events.deployed import Functions, app
+
+LATER_US = 31_000_000
+
+
+def reap(remaining_ms: int = 60_000) -> dict[str, int]:
+    done: dict[str, int] = app("reaper").handler(events.load("scheduler"), events.Context(remaining_ms=remaining_ms))
+    return done
+
+
+def test_a_message_that_is_no_wake_up_is_dropped(functions: Functions) -> None:
+    run_id = functions.submit()
+    wake = functions.sqs.receive_message(QueueUrl=functions.queue_url)["Messages"][0]["Body"]
+    event = events.messages(["", "null", "[]", "no JSON", '{"runId": "r"}', wake])
+    assert app("worker").handler(event, events.Context()) == {"batchItemFailures": []}
+    assert functions.http("query", events.get(f"/runs/{run_id}")).json["steps"][0]["status"] == "completed"
+    check_run(functions.backend, run_id)
+
+
+def test_a_wake_up_for_what_is_no_more_is_done(functions: Functions) -> None:
+    event = events.messages([Wake("gone", "weigh", "weigh", 1).to_message(), Wake("gone").to_message()])
+    assert app("worker").handler(event, events.Context()) == {"batchItemFailures": []}
+
+
+def test_a_wake_up_that_the_worker_could_not_take_is_tried_again(
+    functions: Functions, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("CASCADE_WORKFLOWS", "nowhere")
+    resources.settings.cache_clear()
+    event = events.messages(["no wake-up", Wake("r", "weigh", "weigh", 1).to_message()])
+    assert app("worker").handler(event, events.Context()) == {"batchItemFailures": [{"itemIdentifier": "m-1"}]}
+    with pytest.raises(BatchProcessingError, match="nowhere"):
+        app("worker").handler(events.load("sqs"), events.Context())
+
+
+def test_the_reaper_finds_what_was_lost(functions: Functions) -> None:
+    run_id = functions.submit()
+    functions.lose_messages()
+    assert functions.work() == 0
+    with clock.use(clock.SteppingClock(clock.now_us() + LATER_US)):
+        done = reap()
+    assert done["wake-ups repeated"] == 1
+    functions.work()
+    assert functions.http("query", events.get(f"/runs/{run_id}")).json["run"]["status"] == "completed"
+    check_run(functions.backend, run_id)
+
+
+def test_the_reaper_stops_in_time(functions: Functions) -> None:
+    functions.submit()
+    with clock.use(clock.SteppingClock(clock.now_us() + LATER_US)):
+        assert reap(remaining_ms=4_000) == {}
+
+
+def test_workflows_are_registered_by_hand_as_often_as_one_likes(bare: Functions) -> None:
+    first = app("registration").handler({}, events.Context())
+    assert list(first["workflows"]) == ["parcels"]
+    assert app("registration").handler({}, events.Context()) == first
+    assert len(bare.backend.list_workflow_versions("parcels")) == 1
+
+
+def test_the_deployed_commit_is_recorded(bare: Functions, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("CASCADE_GIT", "3f1c2ab feature/x dirty")
+    app("registration").handler({}, events.Context())
+    (version,) = bare.backend.list_workflow_versions("parcels")
+    assert version.git
+    assert version.git.to_wire() == {"commit": "3f1c2ab", "branch": "feature/x", "dirty": True}
+
+
+def test_a_missing_package_is_told(bare: Functions, environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("CASCADE_WORKFLOWS")
+    with pytest.raises(ConfigurationError, match="CASCADE_WORKFLOWS is missing"):
+        app("registration").handler({}, events.Context())
+
+
+def test_cloudformation_is_told_what_is_registered(bare: Functions) -> None:
+    with _cloudformation() as (url, told):
+        app("registration").handler({**events.load("custom_resource"), "ResponseURL": url}, events.Context())
+    (answer,) = told
+    assert (answer["Status"], answer["Data"]) == ("SUCCESS", {"Workflows": "parcels"})
+    assert (answer["LogicalResourceId"], answer["PhysicalResourceId"]) == ("Registration", "workflows")
+    assert bare.backend.get_current_workflow_version("parcels")
+
+
+def test_cloudformation_is_told_why_not(bare: Functions, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("CASCADE_WORKFLOWS", "nowhere")
+    with _cloudformation() as (url, told):
+        app("registration").handler({**events.load("custom_resource"), "ResponseURL": url}, events.Context())
+    assert told[0]["Status"] == "FAILED"
+    assert "nowhere" in told[0]["Reason"]
+
+
+def test_a_deletion_leaves_what_there_is(functions: Functions) -> None:
+    with _cloudformation() as (url, told):
+        event = {**events.load("custom_resource"), "ResponseURL": url, "RequestType": "Delete"}
+        app("registration").handler(event, events.Context())
+    assert told[0]["Status"] == "SUCCESS"
+    assert functions.backend.get_current_workflow_version("parcels")
+
+
+@contextmanager
+def _cloudformation() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """An address that takes answers as S3 does, and the answers that it took."""
+    told: list[dict[str, Any]] = []
+
+    class Bucket(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with HTTPServer(("127.0.0.1", 0), Bucket) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/arn?X-Amz-Signature=example", told
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,242 @@
+"""The client, over real HTTP: a small gateway in this process hands its requests to the real handlers."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import boto3
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+import events
+from cascade_flow import errors
+from cascade_flow.client import Client
+from checker import check_run
+from events.deployed import Functions, app
+
+KEY, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+HOST = "a1b2c3d4e5.execute-api.localhost"
+REASON = "sold out: 100% & more / ünïcode"
+
+
+class Gateway:
+    """What API Gateway does: routes by path, checks the signature, makes an event, and sends what the function said."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str]] = []
+
+    def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> dict[str, Any]:
+        self.requests.append((method, target))
+        if not _is_signed(method, target, headers, body):
+            return {"statusCode": 403, "headers": {}, "body": '{"message":"Forbidden"}'}
+        url = urlsplit(target)
+        name = "submission" if (method, url.path) == ("POST", "/runs") else "cancel" if method == "POST" else "query"
+        event = events.post(url.path, raw=body, headers=headers) if body else events.get(url.path, headers=headers)
+        event = {**event, "rawPath": unquote(url.path), "rawQueryString": url.query}
+        answer: dict[str, Any] = app(name).handler(event, events.Context())
+        return answer
+
+
+def _is_signed(method: str, target: str, headers: dict[str, str], body: bytes) -> bool:
+    """Whether the signature is the one that the key's owner would make for just this request."""
+    given = headers.get("authorization", "")
+    named = given.partition("SignedHeaders=")[2].partition(",")[0].split(";")
+    request = AWSRequest(method, f"http://{headers['host']}{target}", data=body)
+    for name in named:
+        request.headers[name] = headers[name]
+    request.context["timestamp"] = headers["x-amz-date"]
+    signer = SigV4Auth(Credentials(KEY, SECRET), "execute-api", "us-east-1")
+    expected = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
+    return given.endswith(f"Signature={expected}")
+
+
+@contextmanager
+def serving(gateway: Gateway) -> Iterator[str]:
+    """The address of the gateway, in the form that a local stack has."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            body = self.rfile.read(int(headers.get("content-length", 0)))
+            answer = gateway.answer(self.command, self.path, headers, body)
+            content = base64.b64decode(answer["body"]) if answer.get("isBase64Encoded") else answer["body"].encode()
+            self.send_response(answer["statusCode"])
+            for name, value in {**answer["headers"], "content-length": str(len(content))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://{HOST}:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def gateway() -> Gateway:
+    return Gateway()
+
+
+@pytest.fixture
+def client(functions: Functions, gateway: Gateway) -> Iterator[Client]:
+    with serving(gateway) as url, Client(url, session=boto3.Session(KEY, SECRET)) as client:
+        yield client
+
+
+def test_a_run_is_submitted_watched_and_read(functions: Functions, client: Client) -> None:
+    submitted = client.submit("parcels", input={"weights": [1, 2]}, tags=["a b", "ü"], metadata={"by": "mila"})
+    assert submitted["isNew"]
+    run_id = submitted["runId"]
+    functions.work()
+    assert client.run(run_id)["output"] == {"bill": {"total": 8.0}}
+    assert client.runs(workflow_slug="parcels", status=["completed", "failed"], tags=["a b", "ü"])["total"] == 1
+    assert client.runs(tags=["a"]) == {"runs": [], "total": 0}
+    check_run(functions.backend, run_id)
+
+
+def test_pages_of_events_and_logs_are_joined(
+    functions: Functions, client: Client, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cascade_flow.api.representations.PAGE_CHARACTERS", 500)
+    run_id = client.submit("parcels", input={"weights": [1]})["runId"]
+    functions.work()
+    found = client.events(run_id)
+    assert found == [event.to_wire() for event in functions.backend.load_events("parcels", run_id)]
+    assert len(gateway.requests) > 5
+    after_us = found[-3]["timestampUs"]
+    assert client.events(run_id, after_us=after_us) == found[-2:]
+    assert [event["type"] for event in client.events(run_id, types=["StepStarted"], step_id="price/post")] == [
+        "StepStarted"
+    ]
+    assert ["weighing 1 parcels" in line["message"] for line in client.logs(run_id, step_id="weigh", attempt=1)] == [
+        True
+    ]
+    check_run(functions.backend, run_id)
+
+
+def test_workflows_are_read(client: Client) -> None:
+    assert [workflow["slug"] for workflow in client.workflows()] == ["parcels"]
+    assert client.workflow("parcels")["steps"][0]["id"] == "weigh"
+
+
+def test_a_run_is_cancelled(functions: Functions, client: Client) -> None:
+    run_id = client.submit("parcels", input={"weights": [1]}, delay_s=60, timeout_s=90, priority=1)["runId"]
+    assert client.cancel(run_id, REASON)["status"] == "cancelled"
+    assert client.run(run_id)["cancelReason"] == REASON
+    with pytest.raises(errors.RunNotCancellableError, match="cancelled already"):
+        client.cancel(run_id)
+    check_run(functions.backend, run_id)
+
+
+def test_problems_are_raised_as_the_errors_that_they_were(client: Client) -> None:
+    with pytest.raises(errors.RunNotFoundError, match="'nobody'"):
+        client.run("nobody")
+    with pytest.raises(errors.WorkflowNotFoundError, match="registered: parcels"):
+        client.submit("letters")
+    with pytest.raises(errors.InputInvalidError) as caught:
+        client.submit("parcels", input={"weights": [1, -1]})
+    assert [issue.path for issue in caught.value.issues] == ["input.weights.1"]
+    assert "input.weights.1" in str(caught.value)
+
+
+@pytest.mark.parametrize("run_id", ["a b", "a/b", "../runs", "a?b=1", "a#b", "a%2Fb", "ü"])
+def test_an_odd_id_stays_an_id(client: Client, gateway: Gateway, run_id: str) -> None:
+    with pytest.raises((errors.RequestError, errors.RunNotFoundError, errors.GoneError)):
+        client.run(run_id)
+    assert gateway.requests[0][1].startswith("/runs/")
+
+
+def test_one_key_makes_one_run(functions: Functions, client: Client) -> None:
+    first = client.submit("parcels", input={"weights": [1]}, idempotency_key="k")
+    assert client.submit("parcels", input={"weights": [1]}, idempotency_key="k") == {**first, "isNew": False}
+    with pytest.raises(errors.IdempotencyConflictError) as caught:
+        client.submit("parcels", input={"weights": [2]}, idempotency_key="k")
+    assert caught.value.facts == {"run_id": first["runId"]}
+    check_run(functions.backend, first["runId"])
+
+
+def test_a_wrong_key_is_refused_with_a_cure(functions: Functions, gateway: Gateway) -> None:
+    session = boto3.Session(KEY, "another")
+    refused = pytest.raises(errors.ConfigurationError, match="execute-api:Invoke")
+    with serving(gateway) as url, Client(url, session=session) as client, refused:
+        client.workflows()
+
+
+def test_no_credentials_are_told_with_a_cure(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with Client(f"http://{HOST}:1") as client, pytest.raises(errors.ConfigurationError, match="aws configure"):
+        client.workflows()
+
+
+def test_nobody_at_the_address_is_told_with_a_cure() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://{HOST}:{free.getsockname()[1]}"
+        told = pytest.raises(errors.BackendUnavailableError, match="cascade up")
+        with Client(url, session=boto3.Session(KEY, SECRET)) as client, told:
+            client.workflows()
+
+
+@pytest.mark.parametrize(
+    ("status", "content_type", "body", "error"),
+    [
+        (404, "application/json", '{"message":"Not Found"}', errors.ConfigurationError),
+        (200, "text/html", "<html>It works!</html>", errors.ConfigurationError),
+        (200, "application/json", "[]", errors.ConfigurationError),
+        (429, "application/json", '{"message":"Too Many Requests"}', errors.ThrottledError),
+        (502, "text/plain", "", errors.BackendUnavailableError),
+        (503, "application/json", '{"message":"Service Unavailable"}', errors.BackendUnavailableError),
+        (403, "application/json", '{"message":"Forbidden"}', errors.ConfigurationError),
+        (500, "application/problem+json", json.dumps({"code": "internal", "status": 500, "detail": "x"}), None),
+    ],
+)
+def test_an_answer_that_is_not_ours_is_an_error_of_ours(
+    status: int, content_type: str, body: str, error: type[Exception] | None
+) -> None:
+    class Other(Gateway):
+        def answer(self, *_: object) -> dict[str, Any]:
+            return {"statusCode": status, "headers": {"content-type": content_type}, "body": body}
+
+    raised = pytest.raises(error or errors.CascadeFlowError)
+    with serving(Other()) as url, Client(url, session=boto3.Session(KEY, SECRET)) as client, raised as caught:
+        client.workflows()
+    assert error or type(caught.value) is errors.CascadeFlowError
+
+
+@pytest.mark.parametrize("url", ["", "abc", "ftp://x", "http://", "http://[", "https://api.example.com"])
+def test_an_address_that_is_none_is_refused_at_once(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    with pytest.raises(errors.ConfigurationError):
+        Client(url)
+
+
+def test_the_region_is_the_addresss() -> None:
+    with Client("https://a1b2c3.execute-api.eu-central-1.amazonaws.com") as client:
+        assert client.region == "eu-central-1"
