@@ -5,7 +5,6 @@ The names and signatures are the specification's (`shared/spec/backend.pyi`); no
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,6 @@ from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.dynamodb.table import Table, open_client
 from cascade_flow.engine.commands import Complete, Fail, FailureReason, KeepCheckpoint, SkipStep
 from cascade_flow.engine.state import Timing
-from cascade_flow.errors import CascadeFlowError
 from cascade_flow.model.events import Event, LogEntry, ResourceSnapshot, ResourceUsage, StepError, StepEvent
 from cascade_flow.model.states import (
     Checkpoint,
@@ -46,8 +44,6 @@ from cascade_flow.operations.views import Views
 from cascade_flow.serialization import safe_serialize
 from cascade_flow.wake import NoQueue, Queue
 
-_log = logging.getLogger(__name__)
-
 
 class Backend:
     """The operations of the specification. Times are microseconds since the epoch, durations carry their unit.
@@ -72,12 +68,7 @@ class Backend:
 
     def backend_ready(self) -> bool:
         """Whether the table can be used; where not, the reason is in the log."""
-        try:
-            self._registry.metadata("cascade-flow")
-        except CascadeFlowError as error:
-            _log.warning("the backend is not ready: %s", error)
-            return False
-        return True
+        return self._registry.answers()
 
     def close(self) -> None:
         """Let go of connections. Idempotent."""
@@ -189,8 +180,14 @@ class Backend:
         resource_usage: ResourceUsage | None = None,
     ) -> None:
         """Report that an attempt completed. Raises StaleAttemptError, PayloadTooLargeError."""
-        command = Complete(safe_serialize(output), duration_us, resource_usage)
-        self._reports.report(workflow_slug, run_id, step_id, attempt_number, command, logs=logs)
+        self._reports.report(
+            workflow_slug,
+            run_id,
+            step_id,
+            attempt_number,
+            Complete(safe_serialize(output), duration_us, resource_usage),
+            logs=logs,
+        )
 
     def save_step_failed(
         self,
@@ -207,8 +204,13 @@ class Backend:
         resource_usage: ResourceUsage | None = None,
     ) -> None:
         """Report that an attempt failed; the step's policy decides on a retry unless it is terminal."""
-        command = Fail(error, failure_reason, duration_us, not terminal, self.kit.chance(), resource_usage)
-        self._reports.report(workflow_slug, run_id, step_id, attempt_number, command)
+        self._reports.report(
+            workflow_slug,
+            run_id,
+            step_id,
+            attempt_number,
+            Fail(error, failure_reason, duration_us, not terminal, self.kit.chance(), resource_usage),
+        )
 
     def save_step_skipped(
         self,
@@ -224,19 +226,23 @@ class Backend:
         cascaded_from: str | None = None,
     ) -> None:
         """Report that a running step has nothing to do; what depends on it is skipped in cascade by the engine."""
-        command = SkipStep(reason, duration_us, metadata)
-        self._reports.report(workflow_slug, run_id, step_id, attempt_number, command)
+        self._reports.report(workflow_slug, run_id, step_id, attempt_number, SkipStep(reason, duration_us, metadata))
 
     def save_step_checkpoint(self, workflow_slug: str, run_id: str, step_id: str, checkpoint: Checkpoint) -> None:
         """Store a part of a running step's work. Raises StaleAttemptError."""
-        command = KeepCheckpoint(
-            checkpoint.name,
-            checkpoint.sequence_number,
-            checkpoint.data,
-            label=checkpoint.label,
-            parent=checkpoint.parent_checkpoint,
+        self._reports.report(
+            workflow_slug,
+            run_id,
+            step_id,
+            checkpoint.attempt_number,
+            KeepCheckpoint(
+                checkpoint.name,
+                checkpoint.sequence_number,
+                checkpoint.data,
+                label=checkpoint.label,
+                parent=checkpoint.parent_checkpoint,
+            ),
         )
-        self._reports.report(workflow_slug, run_id, step_id, checkpoint.attempt_number, command)
 
     def save_step_checkpoint_failed(
         self,
@@ -250,8 +256,9 @@ class Backend:
         error: StepError,
     ) -> None:
         """Record that a part of a running step's work failed. Raises StaleAttemptError."""
-        command = KeepCheckpoint(name, sequence_number, error=error)
-        self._reports.report(workflow_slug, run_id, step_id, attempt_number, command)
+        self._reports.report(
+            workflow_slug, run_id, step_id, attempt_number, KeepCheckpoint(name, sequence_number, error=error)
+        )
 
     def save_step_logs(self, workflow_slug: str, run_id: str, step_id: str, logs: Sequence[LogEntry]) -> None:
         """Store log lines, so that a running step can be followed. Raises RunNotFoundError."""

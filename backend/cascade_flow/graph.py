@@ -77,18 +77,15 @@ class Graph:
     def joins(self, step_id: str) -> Sequence[str]:
         """The joins that this step arrives at; the run's end is one where the graph has more than one sink."""
         joins = tuple(s for s in self._successors[step_id] if not self._lone(s))
-        return (*joins, END) if self.is_sink(step_id) and len(self.sinks) > 1 else joins
+        return (*joins, END) if self._is_sink(step_id) and len(self.sinks) > 1 else joins
 
     def awaited(self, join: str) -> Sequence[str]:
         """The steps that a join (or the run's end) waits for."""
         return self.sinks if join == END else tuple(self.steps[join].dependencies)
 
-    def is_sink(self, step_id: str) -> bool:
-        return not self._successors[step_id]
-
     def is_last(self, step_id: str) -> bool:
         """Whether the run is over with this step: the only sink comes after every other step."""
-        return self.is_sink(step_id) and len(self.sinks) == 1
+        return self._is_sink(step_id) and len(self.sinks) == 1
 
     @cached_property
     def roots(self) -> Sequence[str]:
@@ -102,19 +99,11 @@ class Graph:
     def exports(self) -> Sequence[str]:
         return tuple(id for id, step in self.steps.items() if step.export_output)
 
-    def dependents(self, step_id: str) -> frozenset[str]:
-        """All steps that depend on this one, at any distance."""
-        found: set[str] = set()
-        front = list(self._successors[self.step(step_id).id])
-        while front:
-            step = front.pop()
-            if step not in found:
-                found.add(step)
-                front.extend(self._successors[step])
-        return frozenset(found)
-
     def _lone(self, step_id: str) -> bool:
         return len(self.steps[step_id].dependencies) == 1
+
+    def _is_sink(self, step_id: str) -> bool:
+        return not self._successors[step_id]
 
     def _continuation(self, step_id: str) -> str | None:
         return next((s for s in self._successors[step_id] if self._lone(s)), None)

@@ -133,8 +133,8 @@ def log_item(key: keys.Key, lines: Sequence[LogLine], *, expires_s: int) -> Item
 
 def to_log_lines(item: Item) -> tuple[str, int, list[LogLine]]:
     """The step and attempt that a chunk belongs to, and its lines."""
-    step_id, attempt, _, _ = str(item[keys.SORT]).removeprefix("L#").rsplit("#", 3)
-    return step_id, int(attempt), [(time, stream, message) for time, stream, message in _unpack_json(_bytes(item, "l"))]
+    step_id, attempt = keys.attempt_of(str(item[keys.SORT]))
+    return step_id, attempt, [(time, stream, message) for time, stream, message in _unpack_json(_bytes(item, "l"))]
 
 
 def payload_item(key: keys.Key, packed: bytes, *, expires_s: int) -> Item:

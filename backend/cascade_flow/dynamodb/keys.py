@@ -113,6 +113,12 @@ def branch_of(sk: str) -> str:
     return sk.removeprefix(RUN)
 
 
+def attempt_of(sk: str) -> tuple[str, int]:
+    """The step and the attempt whose log chunk this is."""
+    step_id, attempt, _, _ = sk.removeprefix("L#").rsplit("#", 3)
+    return step_id, int(attempt)
+
+
 def due(run_id: str) -> str:
     return f"due#{_shard(run_id, DUE_SHARDS)}"
 

@@ -1,7 +1,8 @@
-"""How runs and branches are read and written: the named requests of the branch protocol.
+"""How runs are read and branches written: the named requests of the branch protocol.
 
 There are two ways to write a commit and no third (protocol.md §3): it rides, as one conditional update of its branch,
-or it is logged, as one transaction. Every condition that keeps a promise stands in this module.
+or it is logged, as one transaction. Every condition that keeps a promise stands here, in `run_ledger` (which writes the
+run's own item) or in `changes`.
 """
 
 from __future__ import annotations
@@ -13,40 +14,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cascade_flow.dynamodb import items, keys
+from cascade_flow.dynamodb.changes import (
+    GOES_ON,
+    NEW,
+    BranchRefused,
+    RunRefused,
+    birth_put,
+    difference,
+    fence,
+    halting,
+)
 from cascade_flow.dynamodb.codec import Record, to_record
-from cascade_flow.dynamodb.items import ITEM_UNIT, Item, branch_item, commit_item, run_item, size_of
+from cascade_flow.dynamodb.items import ITEM_UNIT, Item, branch_item, commit_item, size_of
 from cascade_flow.dynamodb.table import NONCE, Attr, Check, Condition, Put, Refused, Table, Update, Write
-from cascade_flow.engine.runs import Opening
-from cascade_flow.engine.state import Birth, Branch, Commit, Facts, Halt, Run, Stop
-from cascade_flow.model.events import ResourceSnapshot, WorkflowEvent
-
-_NEW = Attr(keys.PARTITION).not_exists()
-_GOES_ON = Attr("st").eq("running") & Attr("stop").not_exists()
-
-
-class BranchRefused(Exception):
-    """The branch is no longer as the writer knew it; `now` is what it is (None: there is none)."""
-
-    def __init__(self, now: Branch | None) -> None:
-        super().__init__("the branch has moved")
-        self.now = now
-
-
-class RunRefused(Exception):
-    """The run no longer goes on; `now` is what it is."""
-
-    def __init__(self, now: Run | None) -> None:
-        super().__init__("the run has moved")
-        self.now = now
-
-
-class KeyTaken(Exception):
-    """The idempotency key stands for another run already: its id and the hash of its content."""
-
-    def __init__(self, run_id: str, content: str) -> None:
-        super().__init__("the idempotency key is taken")
-        self.run_id = run_id
-        self.content = content
+from cascade_flow.engine.state import Birth, Branch, Commit, Facts, Halt, Run
+from cascade_flow.model.events import ResourceSnapshot
 
 
 @dataclass(frozen=True)
@@ -59,7 +41,7 @@ class History:
 
 
 class Ledger:
-    """The runs of one table."""
+    """The runs of one table: all that is read of them, and all writes that begin at a branch."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
@@ -125,16 +107,16 @@ class Ledger:
         when = Attr("st").eq("running") & Attr("w").eq(branch.worker) & Attr("a").eq(branch.attempt)
         when = when & Attr("s").eq(branch.step) & (Attr("h").not_exists() | Attr("h").eq("park"))
         beating = replace(branch, heartbeat_us=now_us, lease_us=lease_us, snapshot=snapshot)
-        changed = _difference(run_id, branch, beating, only=("hb", "le", "hr"))
+        changed = difference(run_id, branch, beating, only=("hb", "le", "hr"))
         return self._move(run_id, branch.name, when, **changed)
 
     def halt(self, run_id: str, branch: Branch, halt: Halt) -> Branch:
         """Forbid a branch to go on; raises BranchRefused where it has moved since it was read."""
-        return self._move(run_id, branch.name, _fence(branch), **_halting(halt))
+        return self._move(run_id, branch.name, fence(branch), **halting(halt))
 
     def raise_join(self, facts: Facts, join: str, *, now_us: int) -> None:
         """Count one arrival at a join, and give birth to it where it is the first; a refusal is harmless."""
-        when = _NEW | Attr("st").eq("open")
+        when = NEW | Attr("st").eq("open")
         born = Branch(join, "open", join, run_attempt=facts.run_attempt, due_us=now_us + facts.timing.grace_us)
         item = branch_item(facts.run_id, born, expires_s=facts.expires_s)
         default = {name: item[name] for name in item if name not in (keys.PARTITION, keys.SORT, "st", "n")}
@@ -163,8 +145,8 @@ class Ledger:
         rides = self._riding(commit, new)
         alone = not (commit.logged or commit.births or commit.checks_run or commit.stop or commit.end)
         if alone and size_of(branch_item(facts.run_id, rides, expires_s=facts.expires_s)) < ITEM_UNIT - len(NONCE) - 6:
-            changed = _difference(facts.run_id, commit.before, rides)
-            return self._move(facts.run_id, rides.name, _fence(commit.before), **changed)
+            changed = difference(facts.run_id, commit.before, rides)
+            return self._move(facts.run_id, rides.name, fence(commit.before), **changed)
         return self._log(facts, commit, rides if commit.checks_run else None, new, references)
 
     def _riding(self, commit: Commit, new: tuple[Record, ...]) -> Branch:
@@ -182,8 +164,8 @@ class Ledger:
         writes: list[Write] = [_branch_update(facts, commit.before, after)]
         writes += _run_writes(facts, commit)
         if records:
-            writes.append(Put(commit_item(facts.run_id, records, expires_s=facts.expires_s), _NEW))
-        writes += [_birth(facts, birth, after.origin_us) for birth in commit.births]
+            writes.append(Put(commit_item(facts.run_id, records, expires_s=facts.expires_s), NEW))
+        writes += [birth_put(facts, birth, after.origin_us) for birth in commit.births]
         self._transact(writes, about_run=len(_run_writes(facts, commit)) > 0)
         return after
 
@@ -197,121 +179,35 @@ class Ledger:
         """Put some of the branches that a parent owes, and note it on the parent; raises BranchRefused."""
         moved = replace(after, seq=parent.seq + 1)
         writes: list[Write] = [_branch_update(facts, parent, moved)]
-        self._transact([*writes, *(_birth(facts, birth, parent.origin_us) for birth in births)], about_run=False)
+        self._transact([*writes, *(birth_put(facts, birth, parent.origin_us) for birth in births)], about_run=False)
         return moved
-
-    # -- the run --------------------------------------------------------------------------------------------------
-
-    def submit(
-        self, facts: Facts, opening: Opening, references: Mapping[str, str], *, key: str | None, content: str
-    ) -> Run:
-        """Put a new run, its idempotency key and its first roots; raises KeyTaken, RunRefused (the id is taken)."""
-        run = _with_tail(opening, (), references)
-        writes: list[Write] = [Put(run_item(run), _NEW)]
-        if key is not None:
-            writes.append(_key_put(key, run, content))
-        writes += [_birth(facts, birth, None) for birth in opening.births]
-        try:
-            self.table.write(writes)
-        except Refused as refused:
-            taken = refused.items.get(1) if key is not None else None
-            if taken is not None:
-                raise KeyTaken(str(taken["r"]), str(taken["c"])) from None
-            raise RunRefused(_to_run(refused.items.get(0))) from None
-        return run
-
-    def start(self, facts: Facts, before: Run, opening: Opening) -> Run:
-        """Start a run that was submitted for later; raises RunRefused where it moved."""
-        after = replace(_with_tail(opening, before.tail, {}), seq=before.seq + 1)
-        when = Attr("st").eq("pending") & Attr("sq").eq(before.seq) & Attr("stop").not_exists()
-        return self._write_run(facts, before, after, when, opening.births)
-
-    def make_roots(self, facts: Facts, before: Run, after: Run, births: Sequence[Birth]) -> Run:
-        """Put further roots of a run under way; raises RunRefused where it moved."""
-        moved = replace(after, seq=before.seq + 1)
-        return self._write_run(facts, before, moved, _GOES_ON & Attr("sq").eq(before.seq), births)
-
-    def intend(self, before: Run, stop: Stop, *, due_us: int) -> Run:
-        """Write the intention to stop a run; raises RunRefused where it moved."""
-        after = replace(before, stop=stop, due_us=due_us, seq=before.seq + 1)
-        when = Attr("sq").eq(before.seq) & Attr("ra").eq(stop.run_attempt)
-        changed = _changes(run_item(before), run_item(after))
-        try:
-            self.table.write([Update(keys.run(before.run_id), when, **changed)])
-        except Refused as refused:
-            raise RunRefused(_to_run(refused.items[0])) from None
-        return after
-
-    def finish(self, before: Run, event: WorkflowEvent, status: Any, halts: Sequence[tuple[Branch, Halt]]) -> Run:
-        """End a stopped run, with the last halts in the same transaction; raises BranchRefused, RunRefused."""
-        time_us = int(event.timestamp_us)
-        after = replace(before, status=status, completed_at_us=time_us, due_us=time_us, stop=None, owed=None)
-        after = replace(after, last_us=time_us, seq=before.seq + 1)
-        when = Attr("stop").exists() & Attr("ra").eq(before.run_attempt) & Attr("sq").eq(before.seq)
-        record = commit_item(before.run_id, [to_record(event, {})], expires_s=before.expires_s)
-        ended = Update(keys.run(before.run_id), when, **_changes(run_item(before), run_item(after)))
-        writes: list[Write] = [Put(record, _NEW), ended]
-        writes += [Update(keys.branch(before.run_id, b.name), _fence(b), **_halting(halt)) for b, halt in halts]
-        try:
-            self.table.write(writes)
-        except Refused as refused:
-            if 1 in refused.items:
-                raise RunRefused(_to_run(refused.items[1])) from None
-            raise BranchRefused(None) from None
-        return after
-
-    def _write_run(self, facts: Facts, before: Run, after: Run, when: Condition, births: Sequence[Birth]) -> Run:
-        update = Update(keys.run(facts.run_id), when, **_changes(run_item(before), run_item(after)))
-        try:
-            self.table.write([update, *(_birth(facts, birth, None) for birth in births)])
-        except Refused as refused:
-            raise RunRefused(_to_run(refused.items.get(0))) from None
-        return after
 
     def _transact(self, writes: Sequence[Write], *, about_run: bool) -> None:
         try:
             self.table.write(writes)
         except Refused as refused:
             if 0 in refused.items or not about_run or 1 not in refused.items:
-                now = refused.items.get(0)
-                raise BranchRefused(None if now is None else items.to_branch(now)) from None
-            raise RunRefused(_to_run(refused.items[1])) from None
+                raise BranchRefused.by(refused.items.get(0)) from None
+            raise RunRefused.by(refused.items[1]) from None
 
     def _move(self, run_id: str, name: str, when: Condition, **changed: Any) -> Branch:
         changed["set"] = {**changed.get("set", {}), NONCE: secrets.token_hex(3)}
         try:
             return items.to_branch(self.table.write([Update(keys.branch(run_id, name), when, **changed)]))
         except Refused as refused:
-            now = refused.items[0]
-            raise BranchRefused(None if now is None else items.to_branch(now)) from None
-
-
-def _fence(known: Branch) -> Condition:
-    """What a writer must have seen: the commit and claim (`seq`), the heartbeat and the halt that it knows."""
-    fence = Attr("sq").eq(known.seq) & _as_known("hb", known.heartbeat_us)
-    return fence & _as_known("h", known.halt)
-
-
-def _halting(halt: Halt) -> dict[str, Any]:
-    """The change that halts a branch; one that is stopped for good needs no look any more."""
-    gone = frozenset({keys.DUE_SHARD, keys.DUE_TIME}) if halt == "stop" else frozenset()
-    return {"set": {"h": halt}, "remove": gone}
-
-
-def _as_known(attribute: str, value: int | str | None) -> Condition:
-    return Attr(attribute).not_exists() if value is None else Attr(attribute).eq(value)
+            raise BranchRefused.by(refused.items[0]) from None
 
 
 def _branch_update(facts: Facts, before: Branch, after: Branch) -> Update:
-    changed = _difference(facts.run_id, before, after)
-    when = _fence(before) & (Attr("st").eq("open") if before.status == "open" else Attr("st").exists())
+    changed = difference(facts.run_id, before, after)
+    when = fence(before) & (Attr("st").eq("open") if before.status == "open" else Attr("st").exists())
     return Update(keys.branch(facts.run_id, before.name), when, **changed)
 
 
 def _run_writes(facts: Facts, commit: Commit) -> list[Write]:
     """What a commit asks of the run: to take over a stop or its end, or just to be under way."""
     key = keys.run(facts.run_id)
-    goes_on = _GOES_ON & Attr("ra").eq(facts.run_attempt)
+    goes_on = GOES_ON & Attr("ra").eq(facts.run_attempt)
     if commit.stop is not None:
         due = {keys.DUE_TIME: commit.after.last_us + facts.timing.grace_us}
         return [Update(key, goes_on, set={"stop": items.pack_stop(commit.stop), **due}, add={"sq": 1})]
@@ -320,41 +216,6 @@ def _run_writes(facts: Facts, commit: Commit) -> list[Write]:
         done: Item = {keys.DUE_SHARD: keys.done(facts.run_id), keys.DUE_TIME: time_us}
         return [Update(key, goes_on, set={"st": "completed", "te": time_us, "la": time_us, **done}, add={"sq": 1})]
     return [Check(key, goes_on)] if commit.checks_run else []
-
-
-def _birth(facts: Facts, birth: Birth, origin_us: int | None) -> Put:
-    tail = tuple(to_record(event, {}) for event in birth.events)
-    branch = replace(birth.branch, tail=tail, origin_us=origin_us)
-    return Put(branch_item(facts.run_id, branch, expires_s=facts.expires_s), _NEW)
-
-
-def _with_tail(opening: Opening, tail: tuple[Record, ...], references: Mapping[str, str]) -> Run:
-    return replace(opening.run, tail=(*tail, *(to_record(event, references) for event in opening.events)))
-
-
-def _key_put(key: str, run: Run, content: str) -> Put:
-    where = keys.idempotency(key)
-    item: Item = {keys.PARTITION: where.pk, keys.SORT: where.sk, "r": run.run_id, "c": content}
-    expired = Attr(keys.EXPIRY).lt(run.created_us // 1_000_000)
-    return Put({**item, keys.EXPIRY: run.expires_s}, _NEW | expired)
-
-
-def _difference(run_id: str, before: Branch, after: Branch, *, only: tuple[str, ...] | None = None) -> dict[str, Any]:
-    changed = _changes(branch_item(run_id, before, expires_s=0), branch_item(run_id, after, expires_s=0))
-    if only is None:
-        return changed
-    kept = {name: value for name, value in changed["set"].items() if name in only}
-    return {"set": kept, "remove": changed["remove"] & set(only)}
-
-
-def _changes(before: Item, after: Item) -> dict[str, Any]:
-    """An update's `set` and `remove` that make the one item the other."""
-    changed = {name: value for name, value in after.items() if before.get(name) != value}
-    return {"set": changed, "remove": frozenset(before.keys() - after.keys())}
-
-
-def _to_run(item: Item | None) -> Run | None:
-    return None if item is None else items.to_run(item)
 
 
 def _present(values: Mapping[str, int | None]) -> Item:

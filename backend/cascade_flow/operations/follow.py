@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import islice
 
 from cascade_flow import clock
-from cascade_flow.dynamodb.ledger import BranchRefused, RunRefused
+from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine import joins, runs
 from cascade_flow.engine.advance import BIRTHS_AT_ONCE, births_owed, owed_after
 from cascade_flow.engine.state import Branch, Commit, Facts, Run
@@ -56,7 +56,7 @@ class Follower:
             births = tuple(islice(runs.roots_owed(facts, run, now_us=clock.now_us()), runs.ROOTS_AT_ONCE))
             owed = runs.roots_left(facts, run.owed + len(births))
             after = replace(run, owed=owed, due_us=run.deadline_us if owed is None else run.due_us)
-            run = self._kit.ledger.make_roots(facts, run, after, births)
+            run = self._kit.run_ledger.make_roots(facts, run, after, births)
             self._wake(facts, [birth.branch for birth in births])
         return run
 

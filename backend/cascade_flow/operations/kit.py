@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cascade_flow.dynamodb.ledger import Ledger
+from cascade_flow.dynamodb.run_ledger import RunLedger
 from cascade_flow.engine.state import Facts, Run, Timing
 from cascade_flow.errors import RunNotFoundError
 from cascade_flow.operations.payloads import Payloads
@@ -24,6 +25,11 @@ class Kit:
     queue: Queue = field(default_factory=NoQueue)
     timing: Timing = field(default_factory=Timing)
     chance: Callable[[], float] = random.random
+
+    @property
+    def run_ledger(self) -> RunLedger:
+        """Where the run's own item is written."""
+        return RunLedger(self.ledger.table)
 
     def run(self, run_id: str) -> Run:
         """Raises RunNotFoundError."""

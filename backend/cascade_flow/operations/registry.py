@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import registry
 from cascade_flow.dynamodb.table import Table
-from cascade_flow.errors import VersionNotFoundError, WorkflowNotFoundError
+from cascade_flow.errors import CascadeFlowError, VersionNotFoundError, WorkflowNotFoundError
 from cascade_flow.graph import Graph
 from cascade_flow.model.ids import check_slug, check_step_id
 from cascade_flow.model.workflows import StepDefinition, WorkflowMetadata, WorkflowRegistration, WorkflowVersion
 
 _GRAPHS_KEPT = 64
+_log = logging.getLogger(__name__)
 
 
 class Registry:
@@ -24,6 +26,15 @@ class Registry:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._graphs: OrderedDict[tuple[str, str], tuple[WorkflowVersion, Graph]] = OrderedDict()
+
+    def answers(self) -> bool:
+        """Whether the table can be read; where not, the reason is in the log."""
+        try:
+            registry.get_workflow(self._table, "cascade-flow")
+        except CascadeFlowError as error:
+            _log.warning("the backend is not ready: %s", error)
+            return False
+        return True
 
     def register(self, registration: WorkflowRegistration) -> None:
         """Make a workflow known, and its version where that is new. Raises GraphInvalidError, InvalidIdError."""

@@ -13,9 +13,10 @@ from typing import Any
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import keys, listing
+from cascade_flow.dynamodb.changes import RunRefused
 from cascade_flow.dynamodb.codec import to_wire
-from cascade_flow.dynamodb.ledger import KeyTaken, RunRefused
 from cascade_flow.dynamodb.registry import Entry
+from cascade_flow.dynamodb.run_ledger import KeyTaken
 from cascade_flow.engine import runs
 from cascade_flow.engine.runs import Order
 from cascade_flow.engine.state import ENDED, Facts, Run, Stop
@@ -57,7 +58,9 @@ class Runs:
         opening = runs.submit(facts, order, now_us=clock.now_us())
         content = _content_of(submission)
         try:
-            run = self._kit.ledger.submit(facts, opening, references, key=submission.idempotency_key, content=content)
+            run = self._kit.run_ledger.submit(
+                facts, opening, references, key=submission.idempotency_key, content=content
+            )
         except KeyTaken as taken:
             return _same_run(taken, content)
         except RunRefused:
@@ -78,7 +81,7 @@ class Runs:
             has_input=submitted.get("input") is not None,
         )
         try:
-            run = self._kit.ledger.start(facts, run, opening)
+            run = self._kit.run_ledger.start(facts, run, opening)
         except RunRefused as refused:
             return refused.now or run
         self._follower.wake_roots(facts, opening)
@@ -177,7 +180,7 @@ class Runs:
         if run.stop is not None and (run.stop.kind == stop.kind or stop.kind != "cancelled"):
             return True
         try:
-            self._kit.ledger.intend(run, stop, due_us=clock.now_us() + self._kit.timing.grace_us)
+            self._kit.run_ledger.intend(run, stop, due_us=clock.now_us() + self._kit.timing.grace_us)
         except RunRefused:
             return False
         return True

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from cascade_flow import clock
-from cascade_flow.dynamodb.ledger import BranchRefused, RunRefused
+from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine import runs
 from cascade_flow.engine.commands import Cascade, Command, Complete, KeepCheckpoint, Reclaim
 from cascade_flow.engine.decide import decide

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from cascade_flow import clock
-from cascade_flow.dynamodb.ledger import BranchRefused, RunRefused
+from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine.state import Branch, Facts, Run, Stop
 from cascade_flow.engine.stop import Halting, halting, terminal_event
 from cascade_flow.errors import ConflictError
@@ -45,7 +45,7 @@ class Stopper:
             raise BranchRefused(None)
         event = terminal_event(facts, run, stop, branches.values(), now_us=clock.now_us())
         status = "cancelled" if stop.kind == "cancelled" else "failed"
-        return self._kit.ledger.finish(run, event, status, step.halts)
+        return self._kit.run_ledger.finish(run, event, status, step.halts)
 
     def _halt_each(self, run: Run, step: Halting) -> None:
         for branch, halt in step.halts:

@@ -12,7 +12,7 @@ from itertools import takewhile
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import due
-from cascade_flow.dynamodb.ledger import BranchRefused
+from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.engine.commands import Reclaim
 from cascade_flow.engine.state import ENDED, Branch, Facts, Run
 from cascade_flow.errors import CascadeFlowError, GoneError, TransientError

@@ -1,0 +1,82 @@
+"""What a write must have seen and what it changes: fences, halts, births, the difference of two images.
+
+Also what the two ledgers raise when a condition was false. No request is sent here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Self
+
+from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.codec import to_record
+from cascade_flow.dynamodb.items import Item, branch_item, to_branch, to_run
+from cascade_flow.dynamodb.table import Attr, Condition, Put
+from cascade_flow.engine.state import Birth, Branch, Facts, Halt, Run
+
+NEW = Attr(keys.PARTITION).not_exists()
+GOES_ON = Attr("st").eq("running") & Attr("stop").not_exists()
+"""Of a run: it is under way, and nobody means to stop it."""
+
+
+class BranchRefused(Exception):
+    """The branch is no longer as the writer knew it; `now` is what it is (None: there is none)."""
+
+    def __init__(self, now: Branch | None) -> None:
+        super().__init__("the branch has moved")
+        self.now = now
+
+    @classmethod
+    def by(cls, item: Item | None) -> Self:
+        """Refused because the branch's item is this one now."""
+        return cls(None if item is None else to_branch(item))
+
+
+class RunRefused(Exception):
+    """The run no longer goes on; `now` is what it is."""
+
+    def __init__(self, now: Run | None) -> None:
+        super().__init__("the run has moved")
+        self.now = now
+
+    @classmethod
+    def by(cls, item: Item | None) -> Self:
+        """Refused because the run's item is this one now."""
+        return cls(None if item is None else to_run(item))
+
+
+def fence(known: Branch) -> Condition:
+    """What a writer must have seen: the commit and claim (`seq`), the heartbeat and the halt that it knows."""
+    return Attr("sq").eq(known.seq) & _as_known("hb", known.heartbeat_us) & _as_known("h", known.halt)
+
+
+def halting(halt: Halt) -> dict[str, Any]:
+    """The change that halts a branch; one that is stopped for good needs no look any more."""
+    gone = frozenset({keys.DUE_SHARD, keys.DUE_TIME}) if halt == "stop" else frozenset()
+    return {"set": {"h": halt}, "remove": gone}
+
+
+def _as_known(attribute: str, value: int | str | None) -> Condition:
+    return Attr(attribute).not_exists() if value is None else Attr(attribute).eq(value)
+
+
+def birth_put(facts: Facts, birth: Birth, origin_us: int | None) -> Put:
+    """Puts a branch that is not there yet; `origin_us` names the commit that holds its dependency's completion."""
+    tail = tuple(to_record(event, {}) for event in birth.events)
+    branch = replace(birth.branch, tail=tail, origin_us=origin_us)
+    return Put(branch_item(facts.run_id, branch, expires_s=facts.expires_s), NEW)
+
+
+def difference(run_id: str, before: Branch, after: Branch, *, only: tuple[str, ...] | None = None) -> dict[str, Any]:
+    """An update's `set` and `remove` that make the one branch the other; `only` these attributes, where given."""
+    changed = changes(branch_item(run_id, before, expires_s=0), branch_item(run_id, after, expires_s=0))
+    if only is None:
+        return changed
+    kept = {name: value for name, value in changed["set"].items() if name in only}
+    return {"set": kept, "remove": changed["remove"] & set(only)}
+
+
+def changes(before: Item, after: Item) -> dict[str, Any]:
+    """An update's `set` and `remove` that make the one item the other."""
+    changed = {name: value for name, value in after.items() if before.get(name) != value}
+    return {"set": changed, "remove": frozenset(before.keys() - after.keys())}

@@ -1,0 +1,112 @@
+"""How the item of a run is written: submission, start, further roots, the intention to stop, the end.
+
+Writes that begin at a branch, a run's good end among them, are `ledger`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.changes import GOES_ON, NEW, BranchRefused, RunRefused, birth_put, changes, fence, halting
+from cascade_flow.dynamodb.codec import Record, to_record
+from cascade_flow.dynamodb.items import Item, commit_item, run_item
+from cascade_flow.dynamodb.table import Attr, Condition, Put, Refused, Table, Update, Write
+from cascade_flow.engine.runs import Opening
+from cascade_flow.engine.state import Birth, Branch, Facts, Halt, Run, Stop
+from cascade_flow.model.events import WorkflowEvent
+
+
+class KeyTaken(Exception):
+    """The idempotency key stands for another run already: its id and the hash of its content."""
+
+    def __init__(self, run_id: str, content: str) -> None:
+        super().__init__("the idempotency key is taken")
+        self.run_id = run_id
+        self.content = content
+
+
+class RunLedger:
+    """The run items of one table."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def submit(
+        self, facts: Facts, opening: Opening, references: Mapping[str, str], *, key: str | None, content: str
+    ) -> Run:
+        """Put a new run, its idempotency key and its first roots; raises KeyTaken, RunRefused (the id is taken)."""
+        run = _with_tail(opening, (), references)
+        writes: list[Write] = [Put(run_item(run), NEW)]
+        if key is not None:
+            writes.append(_key_put(key, run, content))
+        writes += [birth_put(facts, birth, None) for birth in opening.births]
+        try:
+            self._table.write(writes)
+        except Refused as refused:
+            taken = refused.items.get(1) if key is not None else None
+            if taken is not None:
+                raise KeyTaken(str(taken["r"]), str(taken["c"])) from None
+            raise RunRefused.by(refused.items.get(0)) from None
+        return run
+
+    def start(self, facts: Facts, before: Run, opening: Opening) -> Run:
+        """Start a run that was submitted for later; raises RunRefused where it moved."""
+        after = replace(_with_tail(opening, before.tail, {}), seq=before.seq + 1)
+        when = Attr("st").eq("pending") & Attr("sq").eq(before.seq) & Attr("stop").not_exists()
+        return self._write_run(facts, before, after, when, opening.births)
+
+    def make_roots(self, facts: Facts, before: Run, after: Run, births: Sequence[Birth]) -> Run:
+        """Put further roots of a run under way; raises RunRefused where it moved."""
+        moved = replace(after, seq=before.seq + 1)
+        return self._write_run(facts, before, moved, GOES_ON & Attr("sq").eq(before.seq), births)
+
+    def intend(self, before: Run, stop: Stop, *, due_us: int) -> Run:
+        """Write the intention to stop a run; raises RunRefused where it moved."""
+        after = replace(before, stop=stop, due_us=due_us, seq=before.seq + 1)
+        when = Attr("sq").eq(before.seq) & Attr("ra").eq(stop.run_attempt)
+        changed = changes(run_item(before), run_item(after))
+        try:
+            self._table.write([Update(keys.run(before.run_id), when, **changed)])
+        except Refused as refused:
+            raise RunRefused.by(refused.items[0]) from None
+        return after
+
+    def finish(self, before: Run, event: WorkflowEvent, status: Any, halts: Sequence[tuple[Branch, Halt]]) -> Run:
+        """End a stopped run, with the last halts in the same transaction; raises BranchRefused, RunRefused."""
+        time_us = int(event.timestamp_us)
+        after = replace(before, status=status, completed_at_us=time_us, due_us=time_us, stop=None, owed=None)
+        after = replace(after, last_us=time_us, seq=before.seq + 1)
+        when = Attr("stop").exists() & Attr("ra").eq(before.run_attempt) & Attr("sq").eq(before.seq)
+        record = commit_item(before.run_id, [to_record(event, {})], expires_s=before.expires_s)
+        ended = Update(keys.run(before.run_id), when, **changes(run_item(before), run_item(after)))
+        writes: list[Write] = [Put(record, NEW), ended]
+        writes += [Update(keys.branch(before.run_id, b.name), fence(b), **halting(halt)) for b, halt in halts]
+        try:
+            self._table.write(writes)
+        except Refused as refused:
+            if 1 in refused.items:
+                raise RunRefused.by(refused.items[1]) from None
+            raise BranchRefused(None) from None
+        return after
+
+    def _write_run(self, facts: Facts, before: Run, after: Run, when: Condition, births: Sequence[Birth]) -> Run:
+        update = Update(keys.run(facts.run_id), when, **changes(run_item(before), run_item(after)))
+        try:
+            self._table.write([update, *(birth_put(facts, birth, None) for birth in births)])
+        except Refused as refused:
+            raise RunRefused.by(refused.items.get(0)) from None
+        return after
+
+
+def _with_tail(opening: Opening, tail: tuple[Record, ...], references: Mapping[str, str]) -> Run:
+    return replace(opening.run, tail=(*tail, *(to_record(event, references) for event in opening.events)))
+
+
+def _key_put(key: str, run: Run, content: str) -> Put:
+    where = keys.idempotency(key)
+    item: Item = {keys.PARTITION: where.pk, keys.SORT: where.sk, "r": run.run_id, "c": content}
+    expired = Attr(keys.EXPIRY).lt(run.created_us // 1_000_000)
+    return Put({**item, keys.EXPIRY: run.expires_s}, NEW | expired)

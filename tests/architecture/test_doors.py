@@ -1,0 +1,97 @@
+"""Each outside thing has one door: who makes requests, tells the time, reads the environment, spells keys."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from architecture.house import MODULES, Module
+
+AWS = ("dynamodb/table.py", "dynamodb/schema.py", "wake.py", "offload.py", "client.py", "local/")
+TIME = ("clock.py",)
+ENVIRONMENT = ("settings.py",)
+ENVIRONMENT_OF_CHILDREN = ("local/",)
+"""Who starts processes hands them an environment."""
+KEYS = ("dynamodb/keys.py",)
+POWERTOOLS = ("api/", "functions/")
+BROAD = ("serialization.py", "worker/runner.py", "api/door.py", "functions/")
+"""Where somebody else's code runs, and where a request or a message has its last line of defence."""
+
+DRIVERS = ("boto3", "botocore")
+KEY_TEXT = re.compile(r"^(R|B|E|L|P|WF|IDEM|A|V)#|^(due|done|call|runs)#|^(pk|sk)$")
+READS_TIME = {"now", "utcnow", "today", "time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "sleep"}
+
+
+def behind(module: Module, doors: tuple[str, ...]) -> bool:
+    """Whether a module is one of these doors."""
+    return any(module.place == door or (door.endswith("/") and module.place.startswith(door)) for door in doors)
+
+
+def outside(*doors: str) -> list[Module]:
+    return [module for module in MODULES if not behind(module, doors)]
+
+
+def imports_of(module: Module, *packages: str) -> list[str]:
+    return sorted(name for name in module.imports if name.split(".")[0] in packages)
+
+
+@pytest.mark.parametrize("module", outside(*AWS), ids=str)
+def test_requests_to_aws(module: Module) -> None:
+    assert not imports_of(module, *DRIVERS)
+
+
+@pytest.mark.parametrize("module", outside(*POWERTOOLS), ids=str)
+def test_powertools(module: Module) -> None:
+    assert not imports_of(module, "aws_lambda_powertools")
+
+
+@pytest.mark.parametrize("module", outside(*TIME), ids=str)
+def test_time(module: Module) -> None:
+    assert not imports_of(module, "time"), "ask cascade_flow.clock"
+    assert not [name for name in _attributes(module, "datetime", "date", "asyncio") if name in READS_TIME]
+
+
+@pytest.mark.parametrize("module", outside(*ENVIRONMENT, *ENVIRONMENT_OF_CHILDREN), ids=str)
+def test_environment(module: Module) -> None:
+    assert not {"os.environ", "os.getenv", "os.environb"} & module.imports
+    assert not {"environ", "environb", "getenv", "putenv"} & set(_attributes(module, "os"))
+
+
+@pytest.mark.parametrize("module", outside(*KEYS), ids=str)
+def test_key_text(module: Module) -> None:
+    found = [text for text in _texts(module) if KEY_TEXT.match(text)]
+    assert not found, f"{module} spells keys: {found}; dynamodb/keys.py has them"
+
+
+@pytest.mark.parametrize("module", outside(*BROAD), ids=str)
+def test_errors_are_caught_by_name(module: Module) -> None:
+    """A handler that catches everything swallows nothing: it ends by raising, the same or with words of its own."""
+    handlers = [node for node in ast.walk(module.tree) if isinstance(node, ast.ExceptHandler)]
+    broad = [node.lineno for node in handlers if _is_broad(node) and not isinstance(node.body[-1], ast.Raise)]
+    assert not broad, f"{module} swallows everything in lines {broad}"
+
+
+def _is_broad(handler: ast.ExceptHandler) -> bool:
+    kinds = [] if handler.type is None else [node for node in ast.walk(handler.type) if isinstance(node, ast.Name)]
+    return handler.type is None or any(kind.id in ("Exception", "BaseException") for kind in kinds)
+
+
+def _attributes(module: Module, *owners: str) -> Iterator[str]:
+    """What is asked of these names, for instance `now` in `datetime.now()` and in `datetime.datetime.now()`."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Attribute):
+            owner = node.value
+            name = owner.id if isinstance(owner, ast.Name) else owner.attr if isinstance(owner, ast.Attribute) else ""
+            if name in owners:
+                yield node.attr
+
+
+def _texts(module: Module) -> Iterator[str]:
+    """The texts that code uses: docstrings are left out."""
+    prose = {id(node.value) for node in ast.walk(module.tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            yield node.value
