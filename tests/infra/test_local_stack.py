@@ -103,6 +103,11 @@ class TestUp:
         assert said["environment"]["CASCADE_WORKFLOWS"] == "workflows"
         assert not set(said["environment"]) & {"USER", "AWS_PROFILE", "PYTHONPATH", "SSH_AUTH_SOCK"}
 
+    def test_layers_are_unpacked_once_for_all_processes(self, stack: LocalStack, tmp_path: Path) -> None:
+        layers = _worker_said(stack, tmp_path / "said")["environment"]["_LAMBDA_LAYERS_DIRS"].split(os.pathsep)
+        assert len(layers) == 2
+        assert all((Path(layer) / "python").is_symlink() for layer in layers)
+
     def test_who_may_send_a_message_may_send_several(self, stack: LocalStack, tmp_path: Path) -> None:
         _worker_said(stack, tmp_path / "first", next=json.dumps({"file": str(tmp_path / "second")}))
         _until((tmp_path / "second").exists)

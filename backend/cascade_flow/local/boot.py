@@ -1,5 +1,5 @@
 """Runs the emulator, and makes up for what it does otherwise: its schedules know only minutes, so the reaper is called
-from here every few seconds; and it wants a permission that AWS has no word for.
+from here every few seconds; it wants a permission that AWS has no word for; it unpacks layers for each process anew.
 
 A script of its own, run by the emulator's interpreter: it can import nothing of this project. It prints the pid that it
 goes on with, detached from whoever started it. The emulator and the calls end together.
@@ -8,11 +8,15 @@ Arguments: the log's path, the port, the reaper's function name, the millisecond
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import os
 import runpy
 import sys
+import tempfile
 import threading
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -61,11 +65,33 @@ def grant_batches() -> None:
     permissions.extract_iam_action = granted
 
 
+def unpack_layers_once() -> None:
+    """Unpack a layer when first it is asked for, and link to that from then on: most of a cold start would be this."""
+    unpack = zipfile.ZipFile.extractall
+    cache = Path(tempfile.gettempdir()) / "layers"
+    one_at_a_time = threading.Lock()
+
+    def unpacked(archive: zipfile.ZipFile, path: Any = None, *rest: Any) -> None:
+        if archive.filename is None or not Path(path or ".").name.startswith("layer_"):
+            unpack(archive, path, *rest)
+            return
+        with one_at_a_time:
+            place = cache / hashlib.sha256(Path(archive.filename).read_bytes()).hexdigest()
+            if not place.exists():
+                unpack(archive, place.with_suffix(".new"), *rest)
+                place.with_suffix(".new").rename(place)
+        for part in place.iterdir():
+            (Path(path) / part.name).symlink_to(part)
+
+    setattr(zipfile.ZipFile, "extractall", unpacked)  # noqa: B010
+
+
 def main(log: str, port: str, reaper: str, every_ms: str) -> None:
     detach(log)
     arguments = (f"http://127.0.0.1:{port}", reaper, int(every_ms))
     threading.Thread(target=call_reaper, args=arguments, name="reaper", daemon=True).start()
     grant_batches()
+    unpack_layers_once()
     sys.argv = ["ministack"]
     runpy.run_module("ministack", run_name="__main__")
 

@@ -57,8 +57,8 @@ def stack_client(name: str, *, region: str | None) -> Client:
         raise BackendUnavailableError(f"AWS can't be reached to look up the stack {name!r}: {error}") from error
     except BotoCoreError as error:
         raise ConfigurationError(
-            f"the stack {name!r} can't be looked up: {error}. Log in to AWS (aws configure, aws sso login), "
-            "and give --region if it isn't yours"
+            f"the stack {name!r} can't be looked up: {str(error).rstrip('.')}. "
+            "Log in to AWS (aws configure, aws sso login), and give --region if it isn't yours"
         ) from error
     urls = [str(each["OutputValue"]) for each in described.get("Outputs", []) if each.get("OutputKey") == _OUTPUT]
     if not urls:
