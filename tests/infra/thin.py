@@ -55,7 +55,7 @@ def thin_project(root: Path, *, port: int) -> Project:
     for name in ("template.yaml", "samconfig.toml"):
         shutil.copyfile(ROOT / name, root / name)
     for name in ("layers", "backend"):
-        (root / name).symlink_to(ROOT / name)
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     code = {"registration": _REGISTRATION, "worker": _WORKER, "reaper": _REAPER % str(reaper_calls(root))}
     for folder in FUNCTION_FOLDERS:
         (root / folder).mkdir(parents=True)
