@@ -26,6 +26,7 @@ Json = dict[str, Any]
 
 _REGION_IN_HOST = re.compile(r"\.execute-api\.([a-z0-9-]+)\.")
 _PATIENCE_MS = 30_000
+_THIS_MACHINE = ("localhost", "127.0.0.1")
 _UNIQUE = ("authorization", "x-amz-date", "x-amz-security-token")
 
 
@@ -47,7 +48,7 @@ class Client:
     ) -> None:
         self.url = url.rstrip("/")
         address = _address(self.url)
-        is_local = address.host == "localhost" or address.host.endswith(".localhost")
+        is_local = any(address.host == name or address.host.endswith(f".{name}") for name in _THIS_MACHINE)
         self.region = region or _region(address.host, is_local)
         self._http = httpx.Client(
             base_url=address.copy_with(host="127.0.0.1") if is_local else address,

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 log = Logger(service="cascade_flow")
-_PATIENCE_S = 20
 
 
 class Deployment(Settings):
@@ -58,4 +57,4 @@ def _tell(event: Mapping[str, Any], outcome: Mapping[str, Any]) -> None:
     known = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
     answer = {**known, "PhysicalResourceId": "workflows", **outcome}
     body, headers = json.dumps(answer).encode(), {"content-type": ""}
-    urlopen(Request(event["ResponseURL"], body, headers, method="PUT"), timeout=_PATIENCE_S).close()
+    urlopen(Request(event["ResponseURL"], body, headers, method="PUT"), timeout=20).close()

@@ -237,6 +237,15 @@ def test_an_address_that_is_none_is_refused_at_once(url: str, monkeypatch: pytes
         Client(url)
 
 
-def test_the_region_is_the_addresss() -> None:
-    with Client("https://a1b2c3.execute-api.eu-central-1.amazonaws.com") as client:
-        assert client.region == "eu-central-1"
+@pytest.mark.parametrize(
+    ("url", "region"),
+    [
+        ("https://a1b2c3.execute-api.eu-central-1.amazonaws.com", "eu-central-1"),
+        ("https://a1b2c3.execute-api.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+        ("http://a1b2c3.execute-api.localhost:4566", "us-east-1"),
+        ("http://127.0.0.1:4566/_aws/execute-api/a1b2c3", "us-east-1"),
+    ],
+)
+def test_the_region_is_the_addresss(url: str, region: str) -> None:
+    with Client(url) as client:
+        assert client.region == region

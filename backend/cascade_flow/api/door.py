@@ -1,8 +1,8 @@
 """The way in and out of every HTTP function: a request comes in, one of its routes answers, or a problem does.
 
-API Gateway routes to a function; the door routes within it. Powertools' resolver would do that too, but has no ids
-with slashes in them and no 405, and a cold start would pay for its import: see `docs/architecture.md`. This is one of
-the two places that catch whatever is raised.
+API Gateway routes to a function; the door routes within it. Powertools' resolver would do that too, but knows no ids
+with slashes in them and no 405, and its import costs each cold start a tenth. The door is one of the few places that
+catch whatever is raised: what is no CascadeFlowError is a mistake of ours.
 """
 
 from __future__ import annotations
