@@ -93,7 +93,7 @@ def _complain(text: str) -> None:
 
 def _usage(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
-    message = error.format_message().rstrip(".")
+    message = error.format_message().replace("Value error, ", "").rstrip(".")
     return f"{message}. See: {context.command_path} --help" if message and context else message
 
 
@@ -101,6 +101,8 @@ def _told(error: CascadeFlowError) -> str:
     if not isinstance(error, IssuesError) or not error.issues:
         return error.message
     head = (
-        "the input doesn't fit the workflow" if isinstance(error, InputInvalidError) else error.message.split("\n")[0]
+        "the input doesn't fit the workflow"
+        if isinstance(error, InputInvalidError)
+        else error.message.split("\n")[0].rstrip(".: ")
     )
     return "\n".join([f"{head}:", *(f"  {issue.path or '(the whole)'}: {issue.message}" for issue in error.issues)])

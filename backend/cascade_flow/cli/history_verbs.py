@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 from rich.text import Text
 
 from cascade_flow import clock
-from cascade_flow.cli import exits, words
+from cascade_flow.cli import exits, sentences, words
 from cascade_flow.cli.place import Place, placed
 from cascade_flow.cli.run_verbs import RunArgument
 from cascade_flow.cli.views import OVER, Document
@@ -18,21 +19,6 @@ from cascade_flow.cli.watching import pace_us
 if TYPE_CHECKING:
     from cascade_flow.client import Client
 
-_HEAD = frozenset({"eventId", "timestampUs", "workflowSlug", "runId", "category", "type", "stepId"})
-_LONG = frozenset({"errorFingerprints", "resourceUsage", "resourceSnapshot", "output", "input", "data", "versionId"})
-_LONGEST = 100
-_COLOURS = {
-    "StepCompleted": "green",
-    "WorkflowCompleted": "green",
-    "StepFailed": "red",
-    "WorkflowFailed": "red",
-    "StepRetrying": "yellow",
-    "StepReclaimed": "yellow",
-    "WorkflowCancelled": "yellow",
-    "StepSkipped": "magenta",
-    "LogEntry": "dim",
-}
-
 
 @placed
 def events(
@@ -40,7 +26,8 @@ def events(
     run: RunArgument,
     step: Annotated[str | None, typer.Option("--step", metavar="STEP", help="Only events of this step.")] = None,
     kind: Annotated[
-        list[str] | None, typer.Option("--type", metavar="TYPE", help="Only this type, such as StepFailed; repeatable.")
+        list[str] | None,
+        typer.Option("--type", metavar="TYPE", help="Only this type, such as StepFailed; may be repeated."),
     ] = None,
 ) -> None:
     """List what happened in a run, in order. With --json, one event a line.
@@ -53,11 +40,11 @@ def events(
     """
     with place.client() as client:
         found = client.events(run, types=kind or (), step_id=step)
+    if not place.as_json:
+        place.screen.show(_story(found))
+        return
     for event in found:
-        if place.as_json:
-            place.screen.record(event)
-        else:
-            place.screen.out.print(_event_line(event, found), soft_wrap=True)
+        place.screen.record(event)
 
 
 @placed
@@ -76,6 +63,7 @@ def logs(
       $ cascade logs 3f2a91c07b1d4e55 check --attempt 2
       $ cascade logs 3f2a91c07b1d4e55 --follow
     """
+    silent = True
     with place.client() as client:
         try:
             for line in _lines(client, run, step, attempt, follow=follow):
@@ -83,8 +71,11 @@ def logs(
                     place.screen.record(line)
                 else:
                     place.screen.out.print(_log_line(line, alone=step is not None), soft_wrap=True)
+                silent = False
         except KeyboardInterrupt:
             raise typer.Exit(exits.INTERRUPTED) from None
+    if silent:
+        place.screen.say("Nothing was written here.", "dim")
 
 
 def _lines(client: Client, run: str, step: str | None, attempt: int | None, *, follow: bool) -> Iterator[Document]:
@@ -101,37 +92,17 @@ def _lines(client: Client, run: str, step: str | None, attempt: int | None, *, f
             clock.pause_us(pace_us(clock.now_us() - began_us))
 
 
-def _event_line(event: Document, among: Sequence[Document]) -> Text:
-    width = max(len(each.get("stepId", "")) for each in among)
-    kind = str(event["type"])
-    return Text.assemble(
-        (words.time_of_day(event["timestampUs"]), "dim"),
-        f"  {kind:<23}  ",
-        f"{event.get('stepId', ''):<{width}}  " if width else "",
-        (_details(event), "dim"),
-        style=_COLOURS.get(kind, ""),
-    )
-
-
-def _details(event: Document) -> str:
-    parts = []
-    for name, value in event.items():
-        if name in _HEAD or name in _LONG:
-            continue
-        parts.append(_detail(name, value))
-    return "  ".join(parts)
-
-
-def _detail(name: str, value: object) -> str:
-    if name == "error" and isinstance(value, dict):
-        value = f"{value.get('name', 'Error')}: {value.get('message', '')}"
-    if name.endswith("AtUs") and isinstance(value, int):
-        return f"{name.removesuffix('Us')}={words.time_of_day(value)}"
-    if name.endswith("Us") and isinstance(value, int):
-        shown = words.time_of_day(value) if value > 10**15 else words.duration(value).replace(" ", "")
-        return f"{name.removesuffix('Us')}={shown}"
-    text = value if isinstance(value, str) else words.compact(value)
-    return f"{name}={words.shortened(text, _LONGEST)}"
+def _story(events: Sequence[Document]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for event in events:
+        style = sentences.colour(event)
+        table.add_row(
+            Text(words.time_of_day(event["timestampUs"]), "dim"),
+            Text(str(event["type"]), style),
+            Text(str(event.get("stepId", "")), overflow="fold"),
+            Text(sentences.sentence(event), style, overflow="fold"),
+        )
+    return table
 
 
 def _log_line(line: Document, *, alone: bool) -> Text:

@@ -11,6 +11,8 @@ from typing import Any
 import typer
 
 from cascade_flow.cli import words
+from cascade_flow.errors import InvalidIdError
+from cascade_flow.model.ids import check_run_id
 
 
 def read_input(given: str) -> Any:
@@ -26,6 +28,14 @@ def read_input(given: str) -> Any:
         looks_like_json = given.lstrip()[:1] in ("{", "[", '"')
         said = _fault(error) if looks_like_json else "it is neither a file that exists nor JSON"
         raise typer.BadParameter(f"{words.shortened(given, 60)}: {said}", param_hint="--input") from None
+
+
+def read_run_id(given: str) -> str:
+    """A run's id as it stands, where it can be one."""
+    try:
+        return check_run_id(given)
+    except InvalidIdError:
+        raise typer.BadParameter(f"{given!r} is no run's id; `cascade runs` lists them") from None
 
 
 def read_metadata(given: Sequence[str]) -> dict[str, Any] | None:

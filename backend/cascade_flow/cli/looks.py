@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cascade_flow.cli import words
+from cascade_flow.cli import sentences, words
 from cascade_flow.cli.views import Phase, StepView
 
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -69,10 +69,7 @@ def attempts(step: StepView) -> str:
 
 def error_line(step: StepView) -> str:
     """The step's error on one line, or nothing."""
-    if step.error is None:
-        return ""
-    name, message = step.error.get("name"), str(step.error.get("message", ""))
-    return f"{name}: {message}" if name and not message.startswith(f"{name}:") else message
+    return sentences.error_text(step.error)
 
 
 def state(step: StepView) -> str:

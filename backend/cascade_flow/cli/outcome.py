@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cascade_flow.cli import words
+from cascade_flow.cli import sentences, words
 from cascade_flow.cli.place import Place
 from cascade_flow.cli.views import RunView
 
@@ -55,8 +55,7 @@ def _failed(view: RunView, place: Place) -> Iterator[RenderableType]:
     yield Text(
         f"The run failed{f' in step {step}' if step else ''} ({error.get('failureReason', 'no reason given')}).", "red"
     )
-    name, message = error.get("name"), str(error.get("message", ""))
-    yield Text(f"  {name}: {message}" if name else f"  {message}", overflow="fold")
+    yield Text(f"  {sentences.error_text(error)}", overflow="fold")
     stack = str(error.get("stack") or "").rstrip().splitlines()
     if len(stack) > 1:
         yield Text("\n".join(f"  {line}" for line in stack[-_STACK_LINES:]), "dim", overflow="fold")

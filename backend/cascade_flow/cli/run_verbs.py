@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,13 +14,16 @@ from cascade_flow.cli.place import Place, placed
 from cascade_flow.cli.views import RunView
 from cascade_flow.cli.watching import watched
 from cascade_flow.cli.workflow_verbs import suggest
-from cascade_flow.errors import InputInvalidError, StepNotFoundError, WorkflowNotFoundError
+from cascade_flow.errors import StepNotFoundError, WorkflowNotFoundError
 
 if TYPE_CHECKING:
     from cascade_flow.client import Client, Json
 
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.", show_default=False)]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="The run's id.", show_default=False, callback=inputs.read_run_id)
+]
 WatchOption = Annotated[bool, typer.Option("--watch", "-w", help="Watch the run until it is over.")]
+Status = StrEnum("Status", ["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"])
 _FAILURES = ("StepFailed", "StepReclaimed")
 
 
@@ -83,16 +87,14 @@ def runs(
         str | None, typer.Option("--workflow", metavar="SLUG", help="Only runs of this workflow.")
     ] = None,
     status: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--status", metavar="STATUS", help="pending, running, completed, failed or cancelled; repeatable."
-        ),
+        list[Status] | None,
+        typer.Option("--status", metavar="STATUS", help="Only pending, running, completed, failed or cancelled ones."),
     ] = None,
     tag: Annotated[
-        list[str] | None, typer.Option("--tag", metavar="TEXT", help="Only with this tag; repeatable.")
+        list[str] | None, typer.Option("--tag", metavar="TEXT", help="Only with this tag; may be repeated.")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="At most so many.")] = 20,
-    offset: Annotated[int, typer.Option("--offset", min=0, help="Leave out so many of the newest.")] = 0,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=200, help="At most so many.")] = 20,
+    offset: Annotated[int, typer.Option("--offset", metavar="N", min=0, help="Leave out so many of the newest.")] = 0,
 ) -> None:
     """List runs, newest first.
 
@@ -171,15 +173,10 @@ def cancel(
 
 
 def _submitted(client: Client, workflow: str, wish: dict[str, Any]) -> Json:
-    """Submit it; a workflow that takes an object, and was given nothing, gets an empty one."""
     try:
         return client.submit(workflow, **wish)
     except WorkflowNotFoundError as error:
         suggest(client, workflow, error)
-    except InputInvalidError as error:
-        if wish["input"] is not None or any(issue.path != "input" for issue in error.issues):
-            raise
-    return client.submit(workflow, **{**wish, "input": {}})
 
 
 def _announce(place: Place, workflow: str, submitted: Json) -> None:

@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from cascade_flow.cli import looks, words
+from cascade_flow.cli import looks, sentences, words
 from cascade_flow.cli.views import Document, Phase, RunView, StepView
 
 _LONGEST_VALUE = 300
@@ -39,7 +39,7 @@ def about_run(view: RunView) -> Table:
     if run.get("timeout"):
         rows.append(("may take", words.duration(run["timeout"])))
     rows += [(name, _value(run[field])) for name, field in _OPTIONAL if run.get(field)]
-    rows.append(("version", str(view.document.get("versionId", ""))))
+    rows.append(("version", version(view.document)))
     return facts(rows)
 
 
@@ -94,10 +94,9 @@ def runs(documents: Sequence[Document], *, now_us: int) -> Table:
 
 def workflows(documents: Sequence[Document]) -> Table:
     """A list of workflows."""
-    table = _table("workflow", "name", "declared in", "version")
+    table = _table("workflow", "name", "declared in")
     for workflow in documents:
-        version = str(workflow.get("versionId", "")).removeprefix("sha256:")
-        table.add_row(_id(workflow["slug"]), workflow["name"], workflow.get("location") or "", version[:12])
+        table.add_row(_id(workflow["slug"]), workflow["name"], workflow.get("location") or "")
     return table
 
 
@@ -137,6 +136,11 @@ def _table(*columns: str) -> Table:
     return table
 
 
+def version(document: Document) -> str:
+    """A version's id, without the name of the hash, so that it fits on a line."""
+    return str(document.get("versionId", "")).removeprefix("sha256:")
+
+
 def _id(text: str) -> Text:
     return Text(text, overflow="fold")
 
@@ -162,9 +166,7 @@ def _failure(event: Document) -> str:
     if event["type"] == "StepReclaimed":
         silent = words.duration(event.get("staleDurationUs", 0))
         return f"its worker fell silent and was given up after {silent}"
-    error = event.get("error") or {}
-    name, message = error.get("name"), str(error.get("message", ""))
-    return f"{name}: {message}" if name else message
+    return sentences.error_text(event.get("error"))
 
 
 def _value(value: Any) -> str:

@@ -76,12 +76,17 @@ class _Stage:
 
     @contextmanager
     def _animation(self) -> Iterator[None]:
-        with Live(
-            get_renderable=self._picture, console=self._console, refresh_per_second=_FRAMES_PER_SECOND, transient=True
-        ):
-            yield
-        if self._view is not None:
-            self._console.print(self._picture(moving=False))
+        try:
+            with Live(
+                get_renderable=self._picture,
+                console=self._console,
+                refresh_per_second=_FRAMES_PER_SECOND,
+                transient=True,
+            ):
+                yield
+        finally:
+            if self._view is not None:
+                self._console.print(self._picture(moving=False))
 
     def _picture(self, *, moving: bool = True) -> Text:
         if self._view is None:

@@ -16,6 +16,8 @@ _WRITTEN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?")
 def duration(us: float) -> str:
     """How long something took, to as many digits as anybody reads: `350 ms`, `4.2 s`, `3 min 20 s`, `2 d 4 h`."""
     seconds = max(0, us) / _SECOND_US
+    if 0 < seconds < 0.0005:
+        return "<1 ms"
     if seconds < 0.9995:
         return f"{round(seconds * 1000)} ms"
     if seconds < 9.95:

@@ -88,7 +88,7 @@ def _show(place: Place, workflow: Document) -> None:
                 ("name", str(workflow["name"])),
                 ("declared in", str(workflow.get("location") or "")),
                 ("may take", words.duration(timeout_us) if timeout_us else ""),
-                ("version", str(workflow.get("versionId", ""))),
+                ("version", tables.version(workflow)),
                 ("versions", str(len(workflow.get("versions", ())))),
             ]
         ),

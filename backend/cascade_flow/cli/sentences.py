@@ -1,0 +1,129 @@
+"""What an event says, in a few words beside its type and step. `--json` has all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cascade_flow.cli import words
+from cascade_flow.cli.views import Document
+
+_LONGEST_VALUE = 200
+_COLOURS = {
+    "StepCompleted": "green",
+    "WorkflowCompleted": "green",
+    "StepFailed": "red",
+    "WorkflowFailed": "red",
+    "StepRetrying": "yellow",
+    "StepReclaimed": "yellow",
+    "WorkflowCancelled": "yellow",
+    "StepSkipped": "magenta",
+    "LogEntry": "dim",
+    "StepHeartbeat": "dim",
+}
+
+
+def sentence(event: Document) -> str:
+    """The event in words; of a type that isn't known here, its fields."""
+    return _SAID.get(str(event["type"]), _fields)(event)
+
+
+def colour(event: Document) -> str:
+    return _COLOURS.get(str(event["type"]), "")
+
+
+def error_text(error: Any) -> str:
+    """An error as people say it: its name and its message."""
+    if not isinstance(error, Mapping):
+        return ""
+    name, message = error.get("name"), str(error.get("message", ""))
+    return f"{name}: {message}" if name and not message.startswith(f"{name}:") else message
+
+
+def _submitted(event: Document) -> str:
+    parts = [f"input {words.shortened(event['input'], _LONGEST_VALUE)}" if event.get("input") else "no input"]
+    parts += [f"tag {tag}" for tag in event.get("tags") or ()]
+    parts += [_due(event)]
+    return _joined(parts)
+
+
+def _validated(event: Document) -> str:
+    if event["success"]:
+        return "the input fits" if event["hasSchema"] else "the workflow takes any input"
+    issues = event.get("validationErrors") or ()
+    return "; ".join(f"{issue['path']}: {issue['message']}" for issue in issues) or error_text(event.get("error"))
+
+
+def _started(event: Document) -> str:
+    number = event["workflowAttemptNumber"]
+    return f"run attempt {number}" if number > 1 else ""
+
+
+def _scheduled(event: Document) -> str:
+    return _joined(
+        [_attempt(event), "" if event["reason"] == "initial" else event["reason"].replace("-", " "), _due(event)]
+    )
+
+
+def _failed(event: Document) -> str:
+    ending = ", for good" if event["terminal"] else ""
+    return f"{_attempt(event)}, {_after(event)}{ending} ({event['failureReason']}): {error_text(event['error'])}"
+
+
+def _reclaimed(event: Document) -> str:
+    silent = words.duration(event["staleDurationUs"])
+    return f"{_attempt(event)} taken from {event['originalWorkerId']}, which was silent for {silent}"
+
+
+def _skipped(event: Document) -> str:
+    origin = event.get("cascadedFrom")
+    return f"with {origin}" if origin else str(event["reason"])
+
+
+def _run_failed(event: Document) -> str:
+    step = f" in {event['failedStep']}" if event.get("failedStep") else ""
+    return f"{_after(event)}{step} ({event['failureReason']}): {error_text(event['error'])}"
+
+
+def _fields(event: Document) -> str:
+    shown = {name: value for name, value in event.items() if name not in _HEAD}
+    return words.shortened(words.compact(shown), _LONGEST_VALUE) if shown else ""
+
+
+def _attempt(event: Document) -> str:
+    return f"attempt {event['attemptNumber']}"
+
+
+def _after(event: Document) -> str:
+    return f"after {words.duration(event['durationUs'])}"
+
+
+def _due(event: Document) -> str:
+    due_us = event["availableAtUs"]
+    return f"due {words.time_of_day(due_us)}" if due_us > event["timestampUs"] else ""
+
+
+def _joined(parts: list[str]) -> str:
+    return ", ".join(part for part in parts if part)
+
+
+_HEAD = frozenset({"eventId", "timestampUs", "workflowSlug", "runId", "category", "type", "stepId"})
+_SAID: dict[str, Callable[[Document], str]] = {
+    "RunSubmitted": _submitted,
+    "WorkflowInputValidation": _validated,
+    "WorkflowStarted": _started,
+    "WorkflowCompleted": _after,
+    "WorkflowFailed": _run_failed,
+    "WorkflowCancelled": lambda event: _joined([_after(event), event.get("reason") or ""]),
+    "StepScheduled": _scheduled,
+    "StepStarted": lambda event: f"{_attempt(event)} by {event['workerId']}",
+    "StepHeartbeat": lambda event: f"{_attempt(event)} by {event['workerId']}",
+    "StepCompleted": lambda event: f"{_attempt(event)}, {_after(event)}",
+    "StepFailed": _failed,
+    "StepRetrying": lambda event: f"attempt {event['nextAttempt']} follows",
+    "StepReclaimed": _reclaimed,
+    "StepSkipped": _skipped,
+    "StepCheckpoint": lambda event: f"{event['name']} {event['sequenceNumber']}",
+    "StepCheckpointFailed": lambda event: f"{event['name']} {event['sequenceNumber']}: {error_text(event['error'])}",
+    "LogEntry": lambda event: str(event["message"]),
+}
