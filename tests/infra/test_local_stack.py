@@ -19,7 +19,19 @@ from botocore.credentials import Credentials
 
 from cascade_flow.clock import now_us, pause_us
 from cascade_flow.errors import BackendUnavailableError, ConfigurationError
-from cascade_flow.local import ACCESS_KEY, REGION, SECRET_KEY, LocalStack, Project, down, emulator, running, state, up
+from cascade_flow.local import (
+    ACCESS_KEY,
+    REGION,
+    SECRET_KEY,
+    LocalStack,
+    Project,
+    down,
+    emulator,
+    running,
+    state,
+    up,
+    worker_pids,
+)
 from infra.thin import WORKFLOWS, declare, reaper_calls, thin_project
 
 PATIENCE_US = 30_000_000
@@ -187,6 +199,8 @@ class TestTrouble:
 class TestDown:
     def test_no_process_and_no_state_is_left(self, project: Project, stack: LocalStack, tmp_path: Path) -> None:
         worker = _worker_said(stack, tmp_path / "said")["pid"]
+        assert worker in worker_pids(project)
+        assert stack.pid not in worker_pids(project)
         assert {worker, stack.pid} <= set(emulator.processes(project.home, stack))
         assert len(list(down(project))) == 1
         assert emulator.processes(project.home, stack) == []

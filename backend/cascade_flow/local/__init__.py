@@ -8,7 +8,7 @@
 Nothing here prints, and nothing here is part of what runs on AWS.
 """
 
-from cascade_flow.local.lifecycle import down, running, up
+from cascade_flow.local.lifecycle import down, running, up, worker_pids
 from cascade_flow.local.project import DEFAULT_PORT, Project, find_root
 from cascade_flow.local.state import ACCESS_KEY, REGION, SECRET_KEY, LocalStack
 
@@ -23,4 +23,5 @@ __all__ = [
     "find_root",
     "running",
     "up",
+    "worker_pids",
 ]

@@ -93,12 +93,16 @@ def answers(home: Path, stack: LocalStack) -> bool:
     return stack.pid in processes(home, stack) and _is_ready(stack)
 
 
-def processes(home: Path, stack: LocalStack) -> list[int]:
-    """The emulator's process, if it lives, and those of its functions: what our interpreter runs in its group."""
+def processes(home: Path, stack: LocalStack, *, function: str = "") -> list[int]:
+    """The emulator's process, if it lives, and those of its functions: what our interpreter runs in its group.
+
+    With a function's name, the processes that stand ready to run it or do so now.
+    """
+    ours, mark = str(python(home)), f"ministack-lambda-{function}-" if function else ""
     command = ["ps", "-A", "-ww", "-o", "pid=,pgid=,command="]
     listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     rows = [line.split(maxsplit=2) for line in listed.splitlines()]
-    return [int(pid) for pid, group, command in rows if group == str(stack.pid) and str(python(home)) in command]
+    return [int(pid) for pid, group, command in rows if group == str(stack.pid) and ours in command and mark in command]
 
 
 def stop(home: Path, stack: LocalStack) -> None:

@@ -62,6 +62,12 @@ def running(project: Project) -> LocalStack:
     return stack
 
 
+def worker_pids(project: Project) -> list[int]:
+    """The processes that run steps, busy or idle: what a test or a demonstration of a crash may kill."""
+    stack = running(project)
+    return emulator.processes(project.home, stack, function=stack.outputs["WorkerFunctionName"])
+
+
 def _start(project: Project, before: LocalStack | None) -> LocalStack:
     if before is not None:
         emulator.stop(project.home, before)
