@@ -47,7 +47,7 @@ SHAPES = (
     Shape("nested forks", NESTED),
     Shape("two sinks", [step("a"), step("b", "a", export_output=True), step("c", "a", export_output=True)]),
     Shape("two roots", [step("a"), step("b"), step("c", "a", "b")]),
-    Shape("retry", chain(2), script={"s1": ["fail", "fail", "ok"]}),
+    Shape("retry", [step("s0"), step("s1", "s0", retry=[RetryTier(max_attempts=9)])], script={"s1": ["fail", "fail", "ok"]}),
     Shape("exhausted", diamond(), status="failed", script={"b": ["fail"]}),
     Shape("fatal", diamond(), status="failed", script={"c": ["fatal"]}),
     Shape("skip", diamond(), script={"b": ["skip"]}),

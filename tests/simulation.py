@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from testbed.faults import Crash
@@ -16,6 +17,7 @@ from testbed.servers import Store
 
 from cascade_flow import DynamoDBBackend, ResourceUsage, RunSubmission, StepDefinition, StepError, WorkflowRegistration
 from cascade_flow import clock as time
+from cascade_flow.dynamodb import due
 from cascade_flow.engine.commands import Command, Complete, Fail, SkipStep
 from cascade_flow.engine.state import ENDED, Carrier, Timing
 from cascade_flow.errors import CascadeFlowError
@@ -132,22 +134,29 @@ class World:
     def sweep(self, backend: DynamoDBBackend | None = None) -> Mapping[str, int]:
         return Sweep((backend or self.backend).kit, name="reaper").sweep(until_us=time.now_us() + 10**12)
 
-    def settle(self, *run_ids: str, rounds: int = 400) -> None:
+    def settle(self, *run_ids: str, rounds: int = 200) -> None:
         """Deliver, sweep and let time pass until these runs have ended; with faults, deaths are survived."""
         for _ in range(rounds):
             if all(self._ended(run_id) for run_id in run_ids):
                 return
             if not self._deliver_due():
-                self.clock.pause_us(1_000_000)
+                self._wait()
                 self.outlive(self.sweep)
         raise AssertionError(f"not ended after {rounds} rounds: {run_ids}; {self.mailbox.wakes}")
 
     def _deliver_due(self) -> bool:
-        due = [wake for wake in self.mailbox.wakes if wake.available_at_us <= time.now_us()]
-        for wake in due[:1]:
+        ready = [wake for wake in self.mailbox.wakes if wake.available_at_us <= time.now_us()]
+        for wake in ready[:1]:
             self.mailbox.wakes.remove(wake)
             self.outlive(lambda: self.deliver(wake))
-        return bool(due)
+        return bool(ready)
+
+    def _wait(self) -> None:
+        """Let time pass until something is due, in the queue or in the index."""
+        table = self.observer.kit.ledger.table
+        indexed = (entry.due_us for entry in due.entries(table, until_us=2**62))
+        times = [wake.available_at_us for wake in self.mailbox.wakes] + list(islice(indexed, 1))
+        self.clock.pause_us(max(1_000, min(times, default=0) - time.now_us()))
 
     def outlive(self, act: Callable[[], object]) -> BaseException | None:
         """Let a process do something; where it dies, another takes its place."""
