@@ -36,6 +36,10 @@ test: $(VENV)/dev-installed ## Check everything that has to hold, the fast thing
 	@echo "== template" && $(BIN)/cfn-lint template.yaml
 	@echo "== tests" && $(BIN)/pytest $(FIRST) $(OTHERS) $(LAST)
 
+.PHONY: bench
+bench: $(VENV)/dev-installed ## Count what each operation costs, beside its budget and what peers charge
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks
+
 .PHONY: setup
 setup: $(VENV)/dev-installed ## Install all that working on this project needs, and stop there
 

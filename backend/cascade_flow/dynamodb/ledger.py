@@ -30,6 +30,10 @@ from cascade_flow.dynamodb.table import NONCE, Attr, Check, Condition, Put, Refu
 from cascade_flow.engine.state import Birth, Branch, Commit, Facts, Halt, Run
 from cascade_flow.model.events import ResourceSnapshot
 
+_ROOM_TO_RUN = 72
+_ROOM_TO_BE_CLAIMED = 176
+"""Bytes that a riding commit leaves free of a write unit: for heartbeats and a halt; and for a claim before these."""
+
 
 @dataclass(frozen=True)
 class History:
@@ -144,7 +148,8 @@ class Ledger:
         new = tuple(to_record(event, references) for event in commit.events)
         rides = self._riding(commit, new)
         alone = not (commit.logged or commit.births or commit.checks_run or commit.stop or commit.end)
-        if alone and size_of(branch_item(facts.run_id, rides, expires_s=facts.expires_s)) < ITEM_UNIT - len(NONCE) - 6:
+        size = size_of(branch_item(facts.run_id, rides, expires_s=facts.expires_s))
+        if alone and size <= ITEM_UNIT - (_ROOM_TO_RUN if rides.status == "running" else _ROOM_TO_BE_CLAIMED):
             changed = difference(facts.run_id, commit.before, rides)
             return self._move(facts.run_id, rides.name, fence(commit.before), **changed)
         return self._log(facts, commit, rides if commit.checks_run else None, new, references)

@@ -1,0 +1,112 @@
+"""What things cost and what they may cost: counted figures, the budgets, the table of both. Nothing is measured here.
+
+`benchmarks/` prints the same figures beside prices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from testbed.meter import Line
+
+HEAD = ("what", "write units", "write requests", "reads")
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Counted on the wire: units, write requests, read requests and read units."""
+
+    write_units: float = 0
+    write_requests: float = 0
+    reads: float = 0
+    read_units: float = 0
+
+    @classmethod
+    def on(cls, lines: Iterable[Line]) -> Spent:
+        """What these requests came to."""
+        known = list(lines)
+        writes = sum(line.is_write for line in known)
+        units = sum(line.write_units for line in known)
+        return cls(units, writes, len(known) - writes, sum(line.read_units for line in known))
+
+    def per(self, number: int) -> Spent:
+        """The share of each of so many."""
+        return Spent(
+            self.write_units / number, self.write_requests / number, self.reads / number, self.read_units / number
+        )
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a thing may cost at the most; None is no limit."""
+
+    what: str
+    write_units: float | None = None
+    write_requests: float | None = None
+    reads: float | None = None
+
+    def exceeded_by(self, spent: Spent) -> list[str]:
+        """Each limit that was passed, with both numbers."""
+        return [
+            f"{name}: {found:.3f}, at most {limit:g}"
+            for name, found, limit in zip(HEAD[1:], _numbers(spent), _numbers(self), strict=True)
+            if limit is not None and found is not None and found > limit
+        ]
+
+
+QUEUED = Budget("a step through the queue", 3, 2, 1)
+CHAINED = Budget("a step chained in the same worker", 1.5, 1, 0)
+PARALLEL = Budget("a parallel step of a wide fan-out, to its join", 11, 3.2)
+FAN_IN = Budget("fan-in: a step beyond its own completion", None, 1.3)
+RETRY = Budget("a retry", 7, 1)
+ONE_BRANCH = Budget("a run of one branch, without its steps", 24, 3)
+HEARTBEAT = Budget("a heartbeat", 1, 1)
+GET_RUN = Budget("get_run after 50 steps", None, None, 1)
+
+GROWTH = 0.10
+"""How much dearer what looks at live things may get, when twenty times as many finished runs are stored."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A budget and what was counted."""
+
+    budget: Budget
+    spent: Spent
+
+    @property
+    def exceeded(self) -> list[str]:
+        return self.budget.exceeded_by(self.spent)
+
+
+def table_of(figures: Sequence[Figure]) -> str:
+    """What was counted, with what is allowed, one row a budget."""
+    return aligned([HEAD, *(_row(figure) for figure in figures)])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as lines: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(_line(row, widths) for row in rows)
+
+
+def grown(before: Spent, after: Spent) -> float:
+    """By which share the number that grew most grew."""
+    pairs = zip(vars(before).values(), vars(after).values(), strict=True)
+    return max(then / now - 1 if now else float(then > 0) for now, then in pairs)
+
+
+def _row(figure: Figure) -> tuple[str, ...]:
+    numbers = zip(_numbers(figure.spent), _numbers(figure.budget), strict=True)
+    cells = (f"{found or 0:.2f}" + ("" if limit is None else f" of {limit:g}") for found, limit in numbers)
+    return (figure.budget.what, *cells)
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    first, *others = zip(row, widths, strict=True)
+    return "   ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)])
+
+
+def _numbers(owner: Spent | Budget) -> tuple[float | None, ...]:
+    return owner.write_units, owner.write_requests, owner.reads

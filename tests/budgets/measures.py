@@ -1,0 +1,251 @@
+"""Runs the product and counts: each function carries real runs on a table and answers what they cost.
+
+Everything that a run, a step, an error may carry is filled; outputs are some 100 bytes. What is allowed is `figures`'s.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from budgets.figures import CHAINED, FAN_IN, GET_RUN, HEARTBEAT, ONE_BRANCH, PARALLEL, QUEUED, RETRY, Figure, Spent
+from cascade_flow import DynamoDBBackend, ResourceSnapshot, ResourceUsage, StepDefinition, StepError, clock
+from cascade_flow.engine.commands import Command, Complete, Fail
+from cascade_flow.operations.steps import Held, Slot, Steps
+from cascade_flow.wake import Wake
+from checker import Checked, check_run
+from shapes import chain, wide
+from simulation import World
+from testbed.meter import Line, Meter, meter
+from testbed.servers import Store
+
+WORKER = "orders-worker-8f14e45fceea467f"
+SLOT = Slot(3, 8)
+SNAPSHOT = ResourceSnapshot(memory_bytes=84_123_648, cpu_time_us=169_134)
+FRAMES = ["load", "check", "price", "reserve", "charge", "request", "send", "receive"]
+STACK = "Traceback (most recent call last):\n" + "".join(
+    f'  File "/var/task/shop/{name}.py", line {17 * number}, in {name}_order\n    {name}(order, limit=limits.{name})\n'
+    for number, name in enumerate(FRAMES, start=2)
+)
+ERROR = StepError(name="PaymentRefused", message="card 4111 was refused: insufficient funds", stack=STACK)
+SUBMISSION: dict[str, Any] = {
+    "input": {
+        "order": "A-1029",
+        "customer": "c-55871",
+        "items": ["tea", "cup", "pot"],
+        "express": True,
+        "coupon": None,
+    },
+    "priority": 5,
+    "timeout": 86_400_000_000,
+    "metadata": {"source": "shop", "region": "eu-west-1"},
+    "tags": ["paid", "express"],
+    "idempotency_key": "order-A-1029",
+}
+
+
+@dataclass
+class Metered(World):
+    """A world with one worker, whose requests are counted; nothing breaks, so nothing has to be swept."""
+
+    beats: bool = False
+    lines: list[Line] = field(default_factory=list)
+    began: dict[tuple[str, int], int] = field(default_factory=dict)
+    """How many requests had been sent when a step's attempt was in its worker's hands."""
+    reported: dict[tuple[str, int], Spent] = field(default_factory=dict)
+    beaten: list[Spent] = field(default_factory=list)
+
+    def deliver(self, wake: Wake, backend: DynamoDBBackend | None = None, *, worker: str = WORKER) -> None:
+        steps = Steps(self.backend.kit)
+        held = steps.claim(wake, worker, slot=SLOT)
+        while held is not None and held.running:
+            steps.inputs(held)
+            attempt = (held.branch.step, held.branch.attempt)
+            self.began[attempt] = len(self.lines)
+            held = self._beat(steps, held) if self.beats else held
+            before = len(self.lines)
+            held = steps.report(held, self.act(held, worker))
+            self.reported[attempt] = Spent.on(self.lines[before:])
+
+    def act(self, held: Held, worker: str) -> Command:
+        command = super().act(held, worker)
+        if isinstance(command, Fail):
+            return replace(command, error=ERROR)
+        if not isinstance(command, Complete):
+            return command
+        filled = _filled(command, held.branch.step)
+        self.clock.pause_us(int(filled.duration_us))
+        return filled
+
+    def carry(self) -> None:
+        """Deliver whatever is in the queue until it is empty."""
+        while self.mailbox.wakes:
+            wake = self.mailbox.wakes.pop(0)
+            self.clock.pause_us(max(0, wake.available_at_us - clock.now_us()))
+            self.deliver(wake)
+
+    def between(self, first: str, last: str) -> Spent:
+        """What was spent from the start of one step to the start of another."""
+        return Spent.on(self.lines[self.began[first, 1] : self.began[last, 1]])
+
+    def _beat(self, steps: Steps, held: Held) -> Held:
+        before = len(self.lines)
+        held = steps.heartbeat(held, snapshot=SNAPSHOT)
+        self.beaten.append(Spent.on(self.lines[before:]))
+        return held
+
+
+def _filled(command: Complete, step: str) -> Complete:
+    """The report of a step that is like no other's: numbers and texts don't repeat along a chain."""
+    dice = random.Random(step)
+    carrier = command.carrier and replace(command.carrier, slot_index=SLOT.index, worker_concurrency=SLOT.concurrency)
+    return replace(
+        command,
+        output=_output(dice),
+        duration_us=dice.randrange(10_000, 90_000_000),
+        resource_usage=_usage(dice),
+        carrier=carrier,
+    )
+
+
+def _output(dice: random.Random) -> str:
+    """Some 100 bytes of JSON."""
+    order, total = f"A-{dice.randrange(10_000):04}", dice.randrange(100_000) / 100
+    items = dice.sample(["tea", "cup", "pot", "sugar", "lemon", "spoon", "tray"], 3)
+    value = {
+        "order": order,
+        "total": total,
+        "items": items,
+        "paid": dice.random() < 0.5,
+        "token": dice.randbytes(8).hex(),
+    }
+    return json.dumps(value)
+
+
+def _usage(dice: random.Random) -> ResourceUsage:
+    user_us, system_us = dice.randrange(10_000, 9_000_000), dice.randrange(1_000, 900_000)
+    return ResourceUsage(
+        peak_memory_bytes=dice.randrange(60_000_000, 400_000_000),
+        cpu_time_user_us=user_us,
+        cpu_time_system_us=system_us,
+        cpu_time_total_us=user_us + system_us,
+        voluntary_context_switches=dice.randrange(500),
+        involuntary_context_switches=dice.randrange(50),
+    )
+
+
+@contextmanager
+def metered(store: Store, steps: Sequence[StepDefinition], **options: Any) -> Iterator[tuple[Metered, Meter]]:
+    """A world with this workflow, its backend's requests counted while the block runs."""
+    world = Metered(store, **options)
+    with clock.use(world.clock):
+        world.register(steps, input_schema_json={"type": "object"})
+        world.backend.kit.registry.graph("flow", _version(world))
+        with meter(store.client, store.table) as counting:
+            world.lines = counting.lines
+            yield world, counting
+
+
+def _version(world: Metered) -> str:
+    """The current version; a process that has worked before knows its graph already."""
+    version = world.observer.get_current_workflow_version("flow")
+    assert version is not None
+    return version.version_id
+
+
+def finished(world: Metered, **options: Any) -> Checked:
+    """Carry one filled run to its end and hold it against the promises."""
+    run_id = world.submit(**{**SUBMISSION, **options})
+    world.carry()
+    checked = check_run(world.observer, run_id)
+    assert checked.status == "completed"
+    return checked
+
+
+def chained(store: Store, *, length: int = 50) -> Figure:
+    """A step of a line that one worker carries on with, from its start to the next one's."""
+    return Figure(CHAINED, _hop(store, length, chained=True))
+
+
+def queued(store: Store, *, length: int = 50) -> Figure:
+    """A step of a line whose every step is another worker's, from its start to the next one's."""
+    return Figure(QUEUED, _hop(store, length, chained=False))
+
+
+def _hop(store: Store, length: int, *, chained: bool) -> Spent:
+    with metered(store, chain(length), chained=chained) as (world, _):
+        finished(world)
+        return world.between("s0", f"s{length - 1}").per(length - 1)
+
+
+def fan_out(store: Store, *, width: int = 100) -> Figure:
+    """Each of many parallel steps, from its creation to the join's start."""
+    with metered(store, wide(width)) as (world, _):
+        finished(world)
+        return Figure(PARALLEL, world.between("a", "j").per(width))
+
+
+def fan_in(store: Store, *, width: int = 300) -> Figure:
+    """What each arrival costs beyond the completion itself: the requests that write the join."""
+    with metered(store, wide(width)) as (world, _):
+        finished(world)
+        joining = [line for line in world.lines if line.is_write and any('"B#j"' in key for key in line.keys)]
+        opened = next(number for number, line in enumerate(joining) if line.operation == "TransactWriteItems")
+        arrivals = joining[: opened + 1]
+        assert not [line for line in arrivals if line.failure], "an arrival was refused"
+        return Figure(FAN_IN, Spent.on(arrivals).per(width))
+
+
+def retry(store: Store) -> Figure:
+    """The dearest failure with a retry along a chain, with anything from one step to ten in the branch's tail."""
+    failing = [f"s{number * (number + 1) // 2}" for number in range(11)]
+    with metered(store, chain(57), script={step: ["fail", "ok"] for step in failing}) as (world, _):
+        finished(world)
+        return Figure(RETRY, _dearest([world.reported[step, 1] for step in failing]))
+
+
+def heartbeat(store: Store, *, length: int = 50) -> Figure:
+    """The dearest heartbeat along a line, of steps chained and of steps claimed."""
+    beaten: list[Spent] = []
+    for is_chained in (True, False):
+        with metered(store, chain(length), beats=True, chained=is_chained) as (world, _):
+            finished(world, idempotency_key=None)
+            beaten += world.beaten
+    return Figure(HEARTBEAT, _dearest(beaten))
+
+
+def one_branch(store: Store) -> Figure:
+    """A run of a single step, from its submission to its end: the step's claim and report are in it."""
+    with metered(store, chain(1)) as (world, _):
+        finished(world)
+        return Figure(ONE_BRANCH, Spent.on(line for line in world.lines if line.is_write))
+
+
+def get_run(store: Store, *, length: int = 50) -> Figure:
+    """One look at a run with a long history."""
+    with metered(store, chain(length)) as (world, counting):
+        run_id = finished(world).story.run.run_id
+        counting.reset()
+        assert world.backend.get_run(run_id) is not None
+        return Figure(GET_RUN, Spent.on(counting.lines))
+
+
+MEASURES: Sequence[Callable[[Store], Figure]] = (
+    queued,
+    chained,
+    fan_out,
+    fan_in,
+    retry,
+    one_branch,
+    heartbeat,
+    get_run,
+)
+"""Every figure that has a budget."""
+
+
+def _dearest(spent: Sequence[Spent]) -> Spent:
+    return max(spent, key=lambda each: (each.write_units, each.write_requests))
