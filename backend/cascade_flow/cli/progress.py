@@ -64,7 +64,7 @@ def _rows(line: Line, steps: Mapping[str, StepView], *, width: int, column: int,
     row = _start(line, step, column=column, moving=moving)
     said, trouble = looks.state(step), looks.trouble(step)
     room = max(_LEAST_NOTE, width - column - _TIME_WIDTH)
-    together = ": ".join(part for part in (said, trouble) if part)
+    together = words.first_line(": ".join(part for part in (said, trouble) if part))
     calm = "dim" if step.phase is Phase.COMPLETED else style
     if not trouble or len(together) <= room:
         return [_with(row, words.shortened(together, room), calm, column + _TIME_WIDTH)]

@@ -76,11 +76,16 @@ def pretty(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2)
 
 
+def first_line(text: str) -> str:
+    """The text's first line; an ellipsis stands for more."""
+    line, _, rest = text.strip().partition("\n")
+    return f"{line.rstrip()} …" if rest else line
+
+
 def shortened(text: str, width: int) -> str:
     """The text's first line, at most this wide; an ellipsis stands for the rest."""
-    line = text.strip().split("\n", 1)[0]
-    cut = line if len(line) <= width else line[: max(0, width - 1)].rstrip() + "…"
-    return cut if cut.endswith("…") or line == text.strip() or len(cut) >= width else f"{cut} …"
+    line = first_line(text)
+    return line if len(line) <= width else line[: max(0, width - 1)].rstrip(" …") + "…"
 
 
 def _two(whole: int, large: str, large_s: int, small: str, small_s: int) -> str:

@@ -1,0 +1,233 @@
+"""The commands over real HTTP: what they ask for, what they print, how they exit, and that --json is JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cascade_flow import clock
+from cascade_flow.cli import exits, watching
+from cascade_flow.cli.app import run
+from unit.cli.conftest import Api, Done, problem
+from unit.cli.documents import BUSY, BUSY_ID, DONE, EVENTS, FAILED, LINES, RUN_ID, SVG, WORKFLOW
+
+Cascade = Callable[..., Done]
+
+
+@pytest.fixture(autouse=True)
+def no_waiting() -> Any:
+    """Waiting moves the clock and takes no time."""
+    with clock.use(clock.SteppingClock(1_795_371_900_000_000)) as stepping:
+        yield stepping
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["workflows"], [WORKFLOW]),
+        (["workflows", "mishaps"], WORKFLOW),
+        (["run", "mishaps"], {"runId": RUN_ID, "isNew": True}),
+        (["run", "mishaps", "--watch"], DONE),
+        (["runs"], {"runs": [DONE["run"], FAILED["run"]], "total": 7}),
+        (["show", RUN_ID], DONE),
+        (["show", RUN_ID, "--watch"], DONE),
+        (["show", RUN_ID, "--output", "chart"], SVG),
+        (["cancel", BUSY_ID], {**BUSY["run"], "status": "cancelled"}),
+    ],
+)
+def test_json_is_the_answer_and_nothing_else(cascade: Cascade, arguments: list[str], answer: Any) -> None:
+    done = cascade(*arguments, "--json")
+    assert done.status == exits.OK
+    assert done.json == answer
+
+
+@pytest.mark.parametrize(
+    ("arguments", "records"), [(["events", RUN_ID], EVENTS), (["logs", RUN_ID], LINES), (["logs", RUN_ID, "-f"], LINES)]
+)
+def test_histories_are_json_lines(cascade: Cascade, arguments: list[str], records: list[Any]) -> None:
+    done = cascade(*arguments, "--json")
+    assert [json.loads(line) for line in done.out.splitlines()][: len(records)] == records
+
+
+def test_options_may_stand_before_the_verb(api: Api, cascade: Cascade) -> None:
+    assert cascade("--json", "workflows").json == [WORKFLOW]
+
+
+def test_without_json_people_get_words(cascade: Cascade) -> None:
+    done = cascade("show", RUN_ID)
+    assert "✓ completed in" in done.out
+    assert "4.0 kB of SVG" in done.out
+    assert "\x1b" not in done.out
+    assert done.err == ""
+
+
+def test_an_output_is_printed_as_it_is(cascade: Cascade) -> None:
+    assert cascade("show", RUN_ID, "--output", "chart").out == f"{SVG}\n"
+    assert json.loads(cascade("show", RUN_ID, "--output", "summary").out) == {"days": 1461}
+    missing = cascade("show", RUN_ID, "--output", "nothing")
+    assert (missing.status, missing.out) == (exits.NOT_THERE, "")
+    assert "there are: chart, summary" in missing.err
+
+
+def test_user_text_is_no_markup(cascade: Cascade) -> None:
+    assert "one [red]row[/red]" in cascade("logs", RUN_ID).out
+    assert "[bold]not markup[/bold]" in cascade("events", RUN_ID).out
+
+
+def test_a_submission_holds_what_was_asked_for(api: Api, cascade: Cascade, tmp_path: Path) -> None:
+    (tmp_path / "input.json").write_text('{"legs": 3}')
+    options = ["--input", str(tmp_path / "input.json"), "--key", "k", "--tag", "a", "--tag", "b", "--priority", "-2"]
+    cascade(
+        "run", "mishaps", *options, "--delay", "5m", "--timeout", "1h", "--metadata", "by=me", "--metadata", '{"n": 1}'
+    )
+    assert api.last_body == {
+        "workflowSlug": "mishaps",
+        "input": {"legs": 3},
+        "idempotencyKey": "k",
+        "tags": ["a", "b"],
+        "priority": -2,
+        "delaySeconds": 300,
+        "timeoutSeconds": 3600,
+        "metadata": {"by": "me", "n": 1},
+    }
+
+
+def test_input_may_come_from_stdin(api: Api, cascade: Cascade, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("[1, 2]"))
+    cascade("run", "mishaps", "--input", "-")
+    assert api.last_body["input"] == [1, 2]
+
+
+@pytest.mark.parametrize("given", ["nofile.json", "{a", '{"a": 1', ""])
+def test_input_that_is_none_gets_a_line(api: Api, cascade: Cascade, given: str) -> None:
+    done = cascade("run", "mishaps", "--input", given)
+    assert (done.status, done.out, api.asked) == (exits.WRONG_USE, "", [])
+    assert done.err.startswith("error: Invalid value for --input")
+    assert done.err.count("\n") == 1
+
+
+def test_issues_are_listed_with_their_paths(api: Api, cascade: Cascade) -> None:
+    issues = [{"path": "input.legs", "message": "0 is less than the minimum of 1"}]
+    api.routes["POST /runs"] = problem(422, "input-invalid", "The input doesn't match.", issues=issues)
+    done = cascade("run", "mishaps", "--input", "{}")
+    assert done.status == exits.WRONG_USE
+    assert done.err.splitlines()[1:] == ["  input.legs: 0 is less than the minimum of 1"]
+
+
+def test_a_mistyped_workflow_gets_a_suggestion(api: Api, cascade: Cascade) -> None:
+    api.routes["POST /runs"] = problem(404, "workflow-not-found", "there is no such workflow")
+    done = cascade("run", "mishap")
+    assert done.status == exits.NOT_THERE
+    assert done.err == "error: there is no workflow 'mishap': did you mean 'mishaps'? there are: mishaps\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["frob"], "No such command 'frob'"),
+        (["show"], "Missing argument 'RUN'"),
+        (["show", "../x"], "'../x' is no run's id"),
+        (["runs", "--status", "nix"], "'nix' is not one of"),
+        (["run", "mishaps", "--delay", "soon"], "give a duration such as"),
+        (["run", "mishaps", "--metadata", "x"], "give name=value"),
+        (["runs", "--stack", "a", "--url", "b"], "both say where the engine is"),
+        (["up", "--stack", "a"], "about the stack on this machine"),
+    ],
+)
+def test_wrong_use_is_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
+    assert run(arguments) == exits.WRONG_USE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_where_nothing_runs_the_cure_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["runs"]) == exits.WRONG_USE
+    expected = "error: no local engine is running: start it with `cascade up`, or name a stack with --stack\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_an_unknown_run_is_told_from_an_engine_that_is_away(api: Api, cascade: Cascade) -> None:
+    assert cascade("show", "unknown").status == exits.NOT_THERE
+    api.url = "http://127.0.0.1:9"
+    assert cascade("show", RUN_ID).status == exits.UNAVAILABLE
+
+
+def test_watching_ends_with_the_run(api: Api, cascade: Cascade) -> None:
+    away = problem(503, "backend-unavailable", "not now")
+    api.routes[f"GET /runs/{RUN_ID}"] = [(200, {**BUSY, "run": {**BUSY["run"], "runId": RUN_ID}}), away, (200, DONE)]
+    done = cascade("run", "mishaps", "--watch")
+    assert done.status == exits.OK
+    assert "unreliable: retrying (attempt 3 of 4" in done.out
+    assert f"run {RUN_ID} of mishaps: completed" in done.out
+    assert "4.0 kB of SVG" in done.out
+
+
+def test_a_failed_run_is_a_failed_watch(api: Api, cascade: Cascade) -> None:
+    api.routes[f"GET /runs/{RUN_ID}"] = (200, FAILED)
+    failures = [event for event in EVENTS if event["type"] in ("StepFailed", "StepReclaimed")]
+    api.routes[f"GET /runs/{RUN_ID}/events"] = (200, {"events": failures})
+    shown = cascade("show", RUN_ID)
+    assert shown.status == exits.OK
+    assert "its worker fell silent and was given up after 7.0 s" in shown.out
+    assert "type=StepFailed" in api.asked[-1][0]
+    done = cascade("show", RUN_ID, "--watch")
+    assert done.status == exits.RUN_NOT_COMPLETED
+    assert "failed in step check" in done.out
+    assert cascade("show", RUN_ID, "--watch", "--json").json == FAILED
+
+
+def test_an_engine_that_stays_away_ends_the_watch(api: Api, cascade: Cascade) -> None:
+    api.routes[f"GET /runs/{RUN_ID}"] = problem(503, "backend-unavailable", "not now")
+    assert cascade("show", RUN_ID, "--watch").status == exits.UNAVAILABLE
+
+
+def test_an_interrupted_watch_leaves_the_run_alone(api: Api, cascade: Cascade, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(clock, "pause_us", interrupt)
+    done = cascade("show", BUSY_ID, "--watch")
+    assert done.status == exits.INTERRUPTED
+    assert f"The run goes on. Watch it again: cascade show {BUSY_ID} --watch" in done.err
+    assert all(request.startswith("GET") for request, _ in api.asked)
+
+
+def test_following_logs_ends_with_the_run(api: Api, cascade: Cascade) -> None:
+    api.routes[f"GET /runs/{BUSY_ID}"] = [(200, BUSY), (200, {**DONE})]
+    api.routes[f"GET /runs/{BUSY_ID}/logs"] = [
+        (200, {"lines": LINES[:1]}),
+        (200, {"lines": LINES[1:]}),
+        (200, {"lines": []}),
+    ]
+    done = cascade("logs", BUSY_ID, "--follow")
+    assert [line.partition("│ ")[2] for line in done.out.splitlines()] == ["one [red]row[/red]", "two: ünïcode"]
+    assert f"after={LINES[0]['timestampUs']}" in [request for request, _ in api.asked if "/logs" in request][1]
+
+
+def test_nobody_looks_more_often_than_needed() -> None:
+    paces = [watching.pace_us(seconds * 1_000_000) for seconds in (0, 9, 11, 119, 121, 10_000)]
+    assert paces == [250_000, 250_000, 1_000_000, 1_000_000, 2_000_000, 2_000_000]
+
+
+@pytest.mark.parametrize("verb", ["up", "down", "workflows", "run", "runs", "show", "events", "logs", "cancel"])
+def test_every_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str], verb: str) -> None:
+    assert run([verb, "--help"]) == exits.OK
+    shown = capsys.readouterr().out
+    assert f"$ cascade {verb}" in shown
+    assert "--json" in shown
+    assert "--stack" in shown
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == exits.OK
+    assert capsys.readouterr().out.startswith("cascade-flow ")

@@ -1,0 +1,178 @@
+"""What a person sees: the tree of a run and the tables, from fixed runs, in narrow and in wide terminals."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console, RenderableType
+
+from cascade_flow.cli import sentences, tables
+from cascade_flow.cli.outcome import outcome
+from cascade_flow.cli.place import Place
+from cascade_flow.cli.progress import picture
+from cascade_flow.cli.views import RunView
+from cascade_flow.cli.watching import changes
+from unit.cli import documents
+from unit.cli.documents import BUSY, CANCELLED, DONE, EVENTS, FAILED, LONG, NOW_US, RUN_ID, WIDE
+
+NARROW, BROAD = 80, 140
+
+
+def view(document: dict[str, Any]) -> RunView:
+    return RunView(document, NOW_US)
+
+
+def tree(document: dict[str, Any], *, width: int = NARROW, height: int = 50) -> list[str]:
+    return picture(view(document), width=width, height=height, moving=False).plain.splitlines()
+
+
+def printed(*parts: RenderableType, width: int = NARROW) -> str:
+    console = Console(width=width, file=io.StringIO(), highlight=False, markup=False)
+    for part in parts:
+        console.print(part)
+    assert isinstance(console.file, io.StringIO)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+
+
+def test_a_tree_tells_each_step_apart() -> None:
+    assert tree(BUSY) == [
+        "● mishaps  00c0ffee00c0ffee  running  12 s",
+        "├─ ↻ unreliable              attempt 3 of 4, next retry in 3 s",
+        "│    ConnectionError: the other side hung up on attempt 2 …",
+        "├─ ● slow            400 ms  attempt 2 of 2",
+        "├─ ⊘ voucher                 skipped: no voucher was given",
+        "│  ⊘ discount                skipped with voucher",
+        "├─ ● long_haul        3.4 s  attempt 2 of 3, the worker before it was lost",
+        "├─ ✓ quick            3.4 s  attempt 2 of 3",
+        "└─ ◌ next                    queued",
+        "○ report",
+    ]
+
+
+def test_a_wide_terminal_has_room_for_the_error_beside_the_step() -> None:
+    expected = "attempt 3 of 4, next retry in 3 s: ConnectionError: the other side hung up on attempt 2 …"
+    assert tree(BUSY, width=BROAD)[1] == f"├─ ↻ unreliable              {expected}"
+
+
+def test_what_runs_turns() -> None:
+    moments = [RunView(BUSY, NOW_US + ms * 1_000) for ms in (0, 80)]
+    signs = {picture(moment, width=NARROW, height=50, moving=True).plain[0] for moment in moments}
+    assert len(signs) == 2
+
+
+def test_a_wide_fan_out_is_collapsed() -> None:
+    lines = tree(WIDE)
+    assert len(lines) == 13
+    assert lines[-2] == "└─ … 91 more: 8 running, 3 queued, 80 completed"
+
+
+def test_a_long_run_fits_the_terminal() -> None:
+    lines = tree(LONG, height=14)
+    assert len(lines) <= 14
+    assert lines[1] == "… 30 more: 30 completed"
+    assert lines[2].startswith("● s30")
+
+
+@pytest.mark.parametrize("document", [BUSY, DONE, FAILED, CANCELLED, WIDE, LONG])
+@pytest.mark.parametrize("width", [40, NARROW, BROAD])
+def test_no_line_is_wider_than_the_terminal(document: dict[str, Any], width: int) -> None:
+    assert all(len(line) <= max(width, 62) for line in tree(document, width=width))
+
+
+def test_after_the_end_nothing_waits() -> None:
+    assert tree(FAILED)[-1] == "○ chart"
+    assert "stopped" in tree(CANCELLED)[1]
+
+
+def test_long_ids_are_never_cut() -> None:
+    long_id = "group/" + "x" * 90
+    document = documents.document(documents.step(long_id, status="running", startTime=NOW_US))
+    assert long_id in "\n".join(tree(document))
+    shown = printed(tables.steps(view(document).steps)).replace("\n", "")
+    assert shown.count("x") == 90
+
+
+def test_changes_are_a_line_each() -> None:
+    before = documents.document(documents.step("a", status="running"), documents.step("b", "a"))
+    after = documents.document(
+        documents.step("a", status="completed", duration=400_000), documents.step("b", "a", status="running")
+    )
+    told = [line.partition("  ")[2] for line in changes(view(before), view(after))]
+    assert told == ["a: completed after 400 ms", "b: running"]
+    assert list(changes(view(after), view(after))) == []
+
+
+def test_the_first_and_the_last_line_name_the_run() -> None:
+    first, *_, last = changes(None, view(DONE))
+    assert first.endswith(f"run {RUN_ID} of mishaps: completed")
+    assert last.endswith(f"run {RUN_ID} of mishaps: completed in 12 s")
+
+
+def test_an_outcome_shows_small_outputs_and_names_large_ones() -> None:
+    shown = printed(outcome(view(DONE), Place(stack="prod")))
+    assert "4.0 kB of SVG" in shown
+    assert f"cascade show {RUN_ID} --output chart --stack prod > chart.svg" in shown
+    assert '"days": 1461' in shown
+    assert "<svg" not in shown
+
+
+def test_a_failure_says_where_why_and_what_next() -> None:
+    shown = printed(outcome(view(FAILED), Place()))
+    assert "failed in step check (step-failed)" in shown
+    assert "ValueError: no such row" in shown
+    assert "line 3, in check" in shown
+    assert f"cascade logs {RUN_ID} check" in shown
+
+
+def test_a_cancelled_run_says_why() -> None:
+    assert "cancelled: wrong input" in printed(outcome(view(CANCELLED), Place()))
+
+
+@pytest.mark.parametrize("width", [NARROW, BROAD])
+def test_tables_fit_and_keep_ids_whole(width: int) -> None:
+    shown = printed(
+        tables.about_run(view(DONE)),
+        tables.steps(view(BUSY).steps),
+        tables.runs([DONE["run"], FAILED["run"]], now_us=NOW_US),
+        tables.workflows([documents.WORKFLOW]),
+        tables.definitions(documents.WORKFLOW["steps"]),
+        width=width,
+    )
+    assert all(len(line) <= width for line in shown.splitlines())
+    for whole in (RUN_ID, documents.VERSION.removeprefix("sha256:"), "unreliable", "long_haul", "workflows.mishaps"):
+        assert whole in shown
+
+
+def test_an_inputs_fields_are_listed() -> None:
+    fields = tables.fields(documents.WORKFLOW["inputSchemaJSON"])
+    assert fields is not None
+    shown = printed(fields)
+    assert "string or null" in shown
+    assert "required" in shown
+    assert tables.fields({"type": "integer"}) is None
+    assert tables.fields(None) is None
+
+
+def test_each_event_is_said_in_words() -> None:
+    said = [sentences.sentence(event) for event in EVENTS]
+    assert said == [
+        'input {"a": 1}',
+        "the input fits",
+        "",
+        "attempt 1",
+        "attempt 1 by worker-1",
+        "attempt 1 by worker-1",
+        "leg 2",
+        "[bold]not markup[/bold]",
+        "attempt 1, after 9 ms (execution-error): ValueError: no such row",
+        "attempt 2 follows",
+        said[10],
+        "attempt 2 taken from worker-1, which was silent for 7.0 s",
+        "attempt 3, after 9 ms",
+        "with check",
+        "after <1 ms, enough",
+        '{"workflowAttemptNumber": 2, "previousAttemptNumber": 1, "retriedSteps": ["check"]}',
+    ]
+    assert said[10].startswith("attempt 2, retry, due ")
