@@ -20,7 +20,7 @@ from testbed.servers import MiniStack, Store, fresh_table
 
 @dataclass(frozen=True)
 class Operation:
-    """Something that is counted: what peers call it (empty: they have no such thing), what it needs beside the table."""
+    """Something that is counted: what peers call it (empty: none has it), what it needs beside the table."""
 
     measure: Callable[[Store], Figure]
     kind: str = ""
@@ -51,11 +51,9 @@ def main() -> int:
     print(f"\nGrowth of what looks at live runs, from {LITTLE} to {MUCH:,} finished runs")
     print("\n".join(f"{look}: {share:+.0%}" for look, share in growth.items()))
     exceeded = [f"{figure.budget.what}: {limit}" for figure in figures for limit in figure.exceeded]
-    exceeded += [
-        f"{look}: grows by {share:.0%}, at most {GROWTH:.0%}" for look, share in growth.items() if share > GROWTH
-    ]
-    for limit in exceeded:
-        print(f"ABOVE BUDGET: {limit}", file=sys.stderr)
+    exceeded += [f"{look} grows by {share:.0%}" for look, share in growth.items() if share > GROWTH]
+    for excess in exceeded:
+        print(f"ABOVE BUDGET: {excess}", file=sys.stderr)
     return 1 if exceeded else 0
 
 
@@ -74,7 +72,7 @@ def _price(operation: Operation, figure: Figure) -> tuple[str, ...]:
     table = table_dollars(figure.spent)
     peers = (peer.charges(operation.kind) for peer in PEERS)
     ours = (f"{table:.2f}", f"{table + operation.around.dollars:.2f}")
-    return (figure.budget.what, *ours, *("–" if price is None else f"{price:.0f}" for price in peers))
+    return (figure.budget.what, *ours, *("-" if price is None else f"{price:.0f}" for price in peers))
 
 
 def _growth(server: MiniStack) -> dict[str, float]:
