@@ -6,6 +6,7 @@ items, but it trusts none of its decisions: causes, order, ends and indexes are 
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +16,12 @@ from cascade_flow import (
     Event,
     StepCompleted,
     StepEvent,
-    StepFailed,
     StepScheduled,
     StepSkipped,
     StepStarted,
+    WorkflowCancelled,
     WorkflowCompleted,
+    WorkflowFailed,
     WorkflowStarted,
     dump_event,
     parse_event,
@@ -33,7 +35,7 @@ from cascade_flow.engine.state import ENDED, Branch
 from cascade_flow.graph import END
 from cascade_flow.operations.history import Histories, Story
 
-_TERMINAL = {"WorkflowCompleted", "WorkflowFailed", "WorkflowCancelled"}
+_TERMINAL = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled)
 _STATUS = {"scheduled": {"scheduled"}, "running": {"running"}, "failed": {"failed"}}
 _OVER = {"completed", "skipped"}
 
@@ -106,7 +108,7 @@ def _caused(checked: Checked) -> None:
 
 
 def _ended_once(checked: Checked) -> None:
-    ends = [event for event in checked.story.events if event.type in _TERMINAL]
+    ends = [event for event in checked.story.events if isinstance(event, _TERMINAL)]
     attempts = Counter(event.workflow_attempt_number for event in ends)
     assert all(count == 1 for count in attempts.values()), f"more than one end: {ends}"
     if checked.status in ENDED:
@@ -123,8 +125,6 @@ def _won_once(checked: Checked) -> None:
 
 
 def _exported(checked: Checked) -> None:
-    import json
-
     for end in (event for event in checked.story.events if isinstance(event, WorkflowCompleted)):
         exports = checked.story.facts.graph.exports
         given = {e.step_id: json.loads(e.output) for e in checked.story.events if isinstance(e, StepCompleted)}
@@ -152,11 +152,13 @@ def _fold_of_branch(checked: Checked, branch: Branch, by_step: dict[str, list[An
     for step in graph.chain(branch.name):
         state = project_step_state(by_step[step], slug) if by_step[step] else None
         if beyond(graph, branch, step):
-            assert state is not None and state.status in _OVER, f"{step} is over in {branch}, not in {state}"
+            assert state is not None, f"{step} is over in {branch}, and never happened"
+            assert state.status in _OVER, f"{step} is over in {branch}, not in {state}"
         elif step != branch.step or branch.status in ("open", "skipping"):
             assert state is None, f"{step} is ahead of {branch}, and has {state}"
         else:
-            assert state is not None and state.status in _STATUS[branch.status], f"{branch} is not {state}"
+            assert state is not None, f"nothing has led to {branch}"
+            assert state.status in _STATUS[branch.status], f"{branch} is not {state}"
             assert state.attempt_number == branch.attempt
             _fold_of_attempt(branch, state)
 
@@ -168,7 +170,8 @@ def _fold_of_attempt(branch: Branch, state: Any) -> None:
         assert state.claimed_by == branch.worker
         assert (branch.heartbeat_us is None) or state.last_heartbeat is not None
     if branch.status == "failed":
-        assert state.terminal and isinstance(state.error.message, str)
+        assert state.terminal
+        assert isinstance(state.error.message, str)
 
 
 def _placed(backend: Backend, checked: Checked) -> None:
@@ -178,18 +181,14 @@ def _placed(backend: Backend, checked: Checked) -> None:
     assert run is not None
     ended = story.run.status in ENDED
     shard = keys.done(story.run.run_id) if ended else keys.due(story.run.run_id)
-    assert run[keys.DUE_SHARD] == shard, f"the run is {story.run.status}, and in {run[keys.DUE_SHARD]}"
+    assert run[keys.DUE_SHARD] == shard, f"the run is {story.run.status}, and in {run[keys.DUE_SHARD]!r}"
     for name, branch in story.branches.items():
         item = table.get(keys.branch(story.run.run_id, name))
-        assert item is not None and item[keys.EXPIRY] == run[keys.EXPIRY]
+        assert item is not None
+        assert item[keys.EXPIRY] == run[keys.EXPIRY]
         if (branch.live or branch.status == "open") and not ended:
             assert keys.DUE_SHARD in item, f"live, and not in the due index: {branch}"
         if ended:
             longest = int(story.run.completed_at_us or 0) + max(timing.lease_us, timing.grace_us)
             assert not branch.live, f"live after the run's end: {branch}"
-            assert int(item.get(keys.DUE_TIME, 0)) <= longest or branch.status == "open", f"due for long: {branch}"
-
-
-def unexpected(events: Sequence[Event], *kinds: type) -> list[Event]:
-    """Failures that a test did not ask for."""
-    return [event for event in events if isinstance(event, kinds or (StepFailed,))]
+            assert int(item.get(keys.DUE_TIME, 0)) <= longest, f"due for long: {branch}"

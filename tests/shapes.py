@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from simulation import Script, step
-
 from cascade_flow import RetryTier, StepDefinition
+from simulation import Script, step
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,11 @@ SHAPES = (
     Shape("nested forks", NESTED),
     Shape("two sinks", [step("a"), step("b", "a", export_output=True), step("c", "a", export_output=True)]),
     Shape("two roots", [step("a"), step("b"), step("c", "a", "b")]),
-    Shape("retry", [step("s0"), step("s1", "s0", retry=[RetryTier(max_attempts=9)])], script={"s1": ["fail", "fail", "ok"]}),
+    Shape(
+        "retry",
+        [step("s0"), step("s1", "s0", retry=[RetryTier(max_attempts=9)])],
+        script={"s1": ["fail", "fail", "ok"]},
+    ),
     Shape("exhausted", diamond(), status="failed", script={"b": ["fail"]}),
     Shape("fatal", diamond(), status="failed", script={"c": ["fatal"]}),
     Shape("skip", diamond(), script={"b": ["skip"]}),

@@ -9,14 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
-from testbed.faults import Crash
-from testbed.servers import Store
-
-from cascade_flow import DynamoDBBackend, ResourceUsage, RunSubmission, StepDefinition, StepError, WorkflowRegistration
-from cascade_flow import clock as time
+from cascade_flow import (
+    DynamoDBBackend,
+    ResourceUsage,
+    RunSubmission,
+    StepDefinition,
+    StepError,
+    WorkflowRegistration,
+    clock as time,
+)
 from cascade_flow.dynamodb import due
 from cascade_flow.engine.commands import Command, Complete, Fail, SkipStep
 from cascade_flow.engine.state import ENDED, Carrier, Timing
@@ -24,6 +29,8 @@ from cascade_flow.errors import CascadeFlowError
 from cascade_flow.operations.steps import Held, Steps
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.wake import Wake
+from testbed.faults import Crash
+from testbed.servers import Store
 
 TIMING = Timing(lease_us=10_000_000, grace_us=3_000_000, timeout_us=3_600_000_000)
 BEGIN_US = 1_800_000_000_000_000
@@ -148,7 +155,7 @@ class World:
         ready = [wake for wake in self.mailbox.wakes if wake.available_at_us <= time.now_us()]
         for wake in ready[:1]:
             self.mailbox.wakes.remove(wake)
-            self.outlive(lambda: self.deliver(wake))
+            self.outlive(partial(self.deliver, wake))
         return bool(ready)
 
     def _wait(self) -> None:

@@ -1,16 +1,16 @@
 """Every request of every shape, broken in every way that happens, one at a time: the run still reaches its end."""
 
 import pytest
+
+from cascade_flow import clock
+from cascade_flow.dynamodb.schema import create_table
+from cascade_flow.errors import ConflictError
 from checker import check_run
 from shapes import MANY_ROOTS, POISON, SHAPES, WIDE, Shape
 from simulation import TickingClock, World
 from testbed.faults import Faults, Kind, Plan, at, cases, faults, nowhere
 from testbed.requests import SINGLE_WRITES, TRANSACTIONS
 from testbed.servers import Server, fresh_table
-
-from cascade_flow import clock
-from cascade_flow.dynamodb.schema import create_table
-from cascade_flow.errors import ConflictError
 
 RUN = "run"
 TRACES = (Kind.CRASH_BEFORE, Kind.CRASH_AFTER, Kind.DROP_AFTER, Kind.CONFLICT)

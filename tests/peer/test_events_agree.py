@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from cascade_flow.errors import EventInvalidError
 from cascade_flow.fingerprints import compute_error_fingerprints

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from cascade_flow.model.events import Event, StepEvent, WorkflowEvent, dump_event
 from peer import assert_peer_accepts, assert_peer_projects_as_we_do

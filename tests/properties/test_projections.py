@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from functools import reduce
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from cascade_flow.model.events import (
     Event,

@@ -11,9 +11,7 @@ from cascade_flow import errors
 from cascade_flow.errors import CascadeFlowError, GraphInvalidError, RunNotFoundError, StaleAttemptError
 from cascade_flow.model.parts import ValidationIssue
 
-CLASSES = [
-    kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, CascadeFlowError)
-]
+CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, CascadeFlowError)]
 
 
 def test_the_message_is_the_docstring_and_the_facts() -> None:

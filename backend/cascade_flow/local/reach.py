@@ -9,8 +9,7 @@ from pathlib import Path
 
 import boto3
 import botocore.session
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as NoConnection
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError as NoConnection, HTTPClientError
 
 from cascade_flow.client import Client
 from cascade_flow.errors import BackendUnavailableError, ConfigurationError

@@ -6,8 +6,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pydantic import BaseModel, computed_field
 
 from cascade_flow.authoring import Step, StepContext, Workflow, bind

@@ -2,8 +2,7 @@
 
 from datetime import timedelta
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from cascade_flow.authoring.durations import milliseconds
 from cascade_flow.authoring.retry import Retry, policies, retryable

@@ -8,8 +8,7 @@ from textwrap import dedent, indent
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pydantic import BaseModel
 
 from cascade_flow.authoring import Retry, Workflow

@@ -1,7 +1,6 @@
 """A graph as lines: every step once, causes above effects, forks indented, and as many lines as there is room."""
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from cascade_flow.cli.arrangement import Dependencies, Line, arranged, fitted, in_order
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from cascade_flow.errors import InvalidIdError
 from cascade_flow.model.ids import check_run_id, check_slug, check_step_id

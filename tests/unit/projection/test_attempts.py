@@ -15,9 +15,7 @@ def started(us: int, attempt: int) -> StepStarted:
 
 
 def completed(us: int, attempt: int) -> StepCompleted:
-    return StepCompleted(
-        timestamp_us=us, **IDS, output="1", duration_us=1, attempt_number=attempt, export_output=False
-    )
+    return StepCompleted(timestamp_us=us, **IDS, output="1", duration_us=1, attempt_number=attempt, export_output=False)
 
 
 def logged(us: int, attempt: int, message: str = "m") -> LogEntry:

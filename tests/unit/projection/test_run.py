@@ -53,9 +53,7 @@ CANCELLED = WorkflowCancelled(timestamp_us=7, **IDS, workflow_attempt_number=1, 
 RETRIED = WorkflowRetryStarted(
     timestamp_us=8, **IDS, workflow_attempt_number=2, previous_attempt_number=1, retried_steps=["s"]
 )
-RESUMED = WorkflowResumed(
-    timestamp_us=6, **IDS, version_id="v", original_run_id="q", resumed_steps=1, pending_steps=1
-)
+RESUMED = WorkflowResumed(timestamp_us=6, **IDS, version_id="v", original_run_id="q", resumed_steps=1, pending_steps=1)
 
 
 def test_a_submitted_run_is_pending_with_all_that_was_said() -> None:

@@ -1,8 +1,7 @@
 """The meter's arithmetic, by AWS's published and measured examples."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as some
+from hypothesis import given, strategies as some
 
 from testbed.capacity import Index, Schema, item_size, number_size, read_units, value_size, write_cost, write_units
 

@@ -1,7 +1,6 @@
 """Lines are bounded one by one and all together; what is left out is told."""
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from cascade_flow.worker.log_book import Limits, LogBook, LogLine
 
