@@ -21,6 +21,10 @@ Urgency = Callable[[str], int]
 
 WIDEST = 10
 """More branches of one fork than this are not all shown."""
+QUIET = 3
+"""From this urgency on, nobody needs to see a step where there is little room."""
+FEWEST = 3
+"""As many branches of a wide fork are shown in any case."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,11 @@ def arranged(dependencies: Dependencies, *, urgency: Urgency) -> list[Line]:
     return lines
 
 
-def fitted(lines: Sequence[Line], most: int, *, urgency: Urgency, quiet: int) -> list[Line]:
-    """At most this many lines, by folding neighbours whose urgency is `quiet` or more: the longest stretch first."""
+def fitted(lines: Sequence[Line], most: int, *, urgency: Urgency) -> list[Line]:
+    """At most this many lines, by folding neighbours that nobody needs to see: the longest stretch first."""
     found = list(lines)
     while len(found) > max(3, most):
-        start, end = max(_stretches(found, urgency, quiet), key=lambda s: s[1] - s[0], default=(0, 0))
+        start, end = max(_stretches(found, urgency), key=lambda s: s[1] - s[0], default=(0, 0))
         if end - start < 2:
             return [*found[: most - 1], _folded(found[most - 1 :])]
         surplus = max(2, len(found) - most + 1)
@@ -144,9 +148,10 @@ def _forked(
 
 
 def _most_urgent(of_branch: Mapping[str, Sequence[str]], urgency: Urgency) -> list[str]:
-    """As many branches as fit, in declared order: the most urgent, and among equals the first."""
-    ranked = sorted(of_branch, key=lambda branch: min(map(urgency, of_branch[branch])))
-    chosen = set(ranked[: WIDEST - 1])
+    """The branches that must be seen, as far as there is room, or a few; in declared order."""
+    urgent = {branch: min(map(urgency, steps)) for branch, steps in of_branch.items()}
+    wanted = max(FEWEST, sum(each < QUIET for each in urgent.values()))
+    chosen = set(sorted(urgent, key=lambda branch: urgent[branch])[: min(wanted, WIDEST - 1)])
     return [branch for branch in of_branch if branch in chosen]
 
 
@@ -157,10 +162,10 @@ def _subtree(children: Mapping[str | None, list[str]], root: str) -> list[str]:
     return found
 
 
-def _stretches(lines: Sequence[Line], urgency: Urgency, quiet: int) -> Iterator[tuple[int, int]]:
+def _stretches(lines: Sequence[Line], urgency: Urgency) -> Iterator[tuple[int, int]]:
     start = 0
     for index, line in enumerate([*lines, None]):
-        if line is None or min(map(urgency, line.steps)) < quiet:
+        if line is None or min(map(urgency, line.steps)) < QUIET:
             if index > start:
                 yield start, index
             start = index + 1

@@ -29,9 +29,6 @@ _RUN_LOOKS = {
 }
 _URGENCY = {Phase.FAILED: 0, Phase.RETRYING: 1, Phase.STOPPED: 1, Phase.RUNNING: 2, Phase.QUEUED: 3, Phase.DELAYED: 3}
 
-QUIET = 3
-"""From this urgency on, a step needs no line of its own where there is no room."""
-
 
 def sign(phase: Phase, *, now_us: int | None = None) -> str:
     """The sign of a phase; with a time, that of a running step turns."""
@@ -59,7 +56,7 @@ def spinner(now_us: int) -> str:
 
 
 def urgency(phase: Phase) -> int:
-    """How much a step in this phase must be seen; 0 the most."""
+    """How much a step in this phase must be seen, 0 the most; `arrangement.QUIET` and more: not at all."""
     return _URGENCY.get(phase, 4 if phase is Phase.COMPLETED else 5)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -55,15 +56,20 @@ def _failed(view: RunView, place: Place) -> Iterator[RenderableType]:
     yield Text(
         f"The run failed{f' in step {step}' if step else ''} ({error.get('failureReason', 'no reason given')}).", "red"
     )
-    yield Text(f"  {sentences.error_text(error)}", overflow="fold")
-    stack = str(error.get("stack") or "").rstrip().splitlines()
-    if len(stack) > 1:
-        yield Text("\n".join(f"  {line}" for line in stack[-_STACK_LINES:]), "dim", overflow="fold")
+    said = sentences.error_text(error)
+    frames = str(error.get("stack") or "").rstrip().removesuffix(said).rstrip().splitlines()
+    if frames:
+        yield _indented(Text("\n".join(frames[-_STACK_LINES:]), "dim", overflow="fold"))
+    yield _indented(Text(said, overflow="fold"))
     yield Text("next", "bold")
     lines = [(place.command(f"show {view.id}"), "every step, every attempt that failed")]
     if step:
         lines.insert(0, (place.command(f"logs {view.id} {step}"), "what the step wrote"))
     yield next_steps(*lines)
+
+
+def _indented(text: Text) -> Padding:
+    return Padding(text, (0, 0, 0, 2))
 
 
 def _cancelled(view: RunView, place: Place) -> Iterator[RenderableType]:

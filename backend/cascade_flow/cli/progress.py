@@ -34,7 +34,7 @@ def _lines(steps: Mapping[str, StepView], most: int) -> list[Line]:
         return looks.urgency(steps[step].phase)
 
     dependencies = {id: step.dependencies for id, step in steps.items()}
-    return fitted(arranged(dependencies, urgency=urgency), most, urgency=urgency, quiet=looks.QUIET)
+    return fitted(arranged(dependencies, urgency=urgency), most, urgency=urgency)
 
 
 def _heading(view: RunView, *, moving: bool) -> Text:
