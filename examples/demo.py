@@ -26,6 +26,7 @@ from cascade_flow.local.emulator import processes
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = Project(ROOT)
+ACTIVATE = os.path.relpath(Path(sys.prefix) / "bin" / "activate", ROOT)
 CASCADE = [sys.executable, "-m", "cascade_flow.cli"]
 CHART = PROJECT.home / "demo" / "seattle-weather.svg"
 STEP = "long_haul"
@@ -38,7 +39,7 @@ def main() -> None:
     with stack():
         weather()
         crash()
-        say("Look around yourself", "cascade up", "cascade run mishaps --watch", "cascade --help")
+        say("Look around yourself", f". {ACTIVATE}", "cascade up", "cascade run mishaps --watch", "cascade --help")
         say("Then read README.md; your own workflows go into examples/workflows.")
     say(f"That was all, in {time.monotonic() - began:.0f} s.")
 

@@ -40,9 +40,16 @@ class Screen:
 
     def show(self, *parts: RenderableType) -> None:
         """Something made for people; not with --json."""
-        if not self.as_json:
+        if self.as_json:
+            return
+        if self.out.is_terminal:
             for part in parts:
                 self.out.print(part)
+            return
+        with self.out.capture() as captured:
+            for part in parts:
+                self.out.print(part)
+        self.raw("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
     def data(self, value: Any) -> None:
         """One JSON document."""
