@@ -95,7 +95,7 @@ class Steps:
     def report(self, held: Held, command: Command) -> Held:
         """Commit what came of an attempt, with everything that follows from it; raises StaleAttemptError."""
         references = self._put_aside(held, command)
-        facts, branch = held.facts, held.branch
+        facts, branch = held.facts, self._paid(held)
         for _ in range(_ROUNDS):
             commit = self._decide(facts, branch, command, held)
             try:
@@ -157,6 +157,13 @@ class Steps:
         outputs = exported(self._kit, facts, {**_nothing(commit.after), **_known(held, command)})
         end = runs.completed(facts, outputs, now_us=clock.now_us(), after_us=commit.after.last_us)
         return replace(commit, end=end)
+
+    def _paid(self, held: Held) -> Branch:
+        """The branch with nothing owed: what a commit promised must be there before another commit comes."""
+        try:
+            return self._follower.pay(held.facts, held.branch)
+        except BranchRefused as refused:
+            raise stale(held.branch, refused.now) from None
 
     def _write(self, facts: Facts, commit: Commit, references: Mapping[str, str]) -> Branch:
         if commit.end is not None:
