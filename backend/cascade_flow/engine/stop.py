@@ -23,10 +23,11 @@ class Halting:
     awaited: tuple[Branch, ...]
 
 
-def halting(stop: Stop, branches: Iterable[Branch], *, now_us: int) -> Halting:
-    """What must be halted before the run can end."""
+def halting(run: Run, stop: Stop, branches: Iterable[Branch], *, now_us: int) -> Halting:
+    """What must be halted before the run can end; past the run's deadline nothing is waited for."""
     live = [branch for branch in branches if branch.live]
-    spared = [branch for branch in live if _may_finish(stop, branch, now_us)]
+    waits = stop.kind == "failed" and now_us < run.deadline_us
+    spared = [branch for branch in live if waits and _may_finish(branch, now_us)]
     halts = [(branch, _halt(branch in spared)) for branch in live if branch not in spared or branch.halt is None]
     return Halting(tuple(halts), tuple(spared))
 
@@ -47,9 +48,8 @@ def terminal_event(facts: Facts, run: Run, stop: Stop, branches: Iterable[Branch
     return pen.write(WorkflowFailed, error=error, failed_step=stop.step, failure_reason=reason, **counted)
 
 
-def _may_finish(stop: Stop, branch: Branch, now_us: int) -> bool:
-    lease_us = branch.lease_us or 0
-    return stop.kind == "failed" and branch.status == "running" and branch.owed is None and lease_us > now_us
+def _may_finish(branch: Branch, now_us: int) -> bool:
+    return branch.status == "running" and branch.owed is None and (branch.lease_us or 0) > now_us
 
 
 def _halt(spared: bool) -> Halt:

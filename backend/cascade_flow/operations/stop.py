@@ -36,7 +36,7 @@ class Stopper:
 
     def _round(self, facts: Facts, run: Run, stop: Stop) -> Run:
         branches = self._stable(run.run_id)
-        step = halting(stop, branches.values(), now_us=clock.now_us())
+        step = halting(run, stop, branches.values(), now_us=clock.now_us())
         if step.awaited:
             self._halt_each(run, step)
             return run
