@@ -74,7 +74,7 @@ def logs(
                 silent = False
         except KeyboardInterrupt:
             raise typer.Exit(exits.INTERRUPTED) from None
-    if silent:
+    if silent and not place.as_json:
         place.screen.say("Nothing was written here.", "dim")
 
 

@@ -62,7 +62,7 @@ class _Stage:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._live = console.is_terminal
+        self._live = console.is_terminal and not console.is_dumb_terminal
         self._view: RunView | None = None
 
     def open(self) -> AbstractContextManager[object]:

@@ -98,13 +98,16 @@ def _handler(api: Api) -> type[BaseHTTPRequestHandler]:
             self._reply("GET", None)
 
         def do_POST(self) -> None:
-            self._reply("POST", json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            text = self.rfile.read(int(self.headers["content-length"])).decode()
+            self._reply("POST", json.loads(text) if text.startswith(("{", "[")) else text)
 
         def _reply(self, method: str, body: Any) -> None:
             status, document = api.answer(method, self.path, body)
-            text = json.dumps(document).encode()
+            is_xml = isinstance(document, str)
+            text = document.encode() if is_xml else json.dumps(document).encode()
+            kind = "text/xml" if is_xml else "application/json" if status < 400 else "application/problem+json"
             self.send_response(status)
-            self.send_header("content-type", "application/json" if status < 400 else "application/problem+json")
+            self.send_header("content-type", kind)
             self.send_header("content-length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)

@@ -1,0 +1,68 @@
+"""`--stack`: the API's address is an output of the stack, asked for with the caller's credentials."""
+
+from __future__ import annotations
+
+import pytest
+
+from cascade_flow.cli import exits
+from cascade_flow.cli.app import run
+from unit.cli.conftest import Api
+
+FOUND = """<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><DescribeStacksResult>
+<Stacks><member><StackName>prod</StackName><CreationTime>2026-11-22T00:00:00Z</CreationTime>
+<StackStatus>CREATE_COMPLETE</StackStatus><Outputs>{outputs}</Outputs></member></Stacks>
+</DescribeStacksResult></DescribeStacksResponse>"""
+OUTPUT = "<member><OutputKey>ApiUrl</OutputKey><OutputValue>{url}</OutputValue></member>"
+MISSING = """<ErrorResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><Error><Type>Sender</Type>
+<Code>ValidationError</Code><Message>Stack with id prod does not exist</Message></Error></ErrorResponse>"""
+RUNS = ["runs", "--stack", "prod"]
+
+
+@pytest.fixture(autouse=True)
+def aws(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An AWS account, as the SDK's own settings say; the API stands in for CloudFormation too."""
+    settings = {
+        "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_ENDPOINT_URL": api.url,
+        "AWS_MAX_ATTEMPTS": "1",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_a_stack_is_found_by_its_name(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.routes["POST /"] = (200, FOUND.format(outputs=OUTPUT.format(url=api.url)))
+    assert run(RUNS) == exits.OK
+    assert "5 more" in capsys.readouterr().out
+    assert "StackName=prod" in api.asked[0][1]
+
+
+def test_what_is_named_next_names_the_stack_too(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.routes["POST /"] = (200, FOUND.format(outputs=OUTPUT.format(url=api.url)))
+    assert run(["run", "mishaps", "--stack", "prod"]) == exits.OK
+    assert "--watch --stack prod" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((400, MISSING), "Stack with id prod does not exist"),
+        ((200, FOUND.format(outputs="")), "has no output ApiUrl"),
+    ],
+)
+def test_what_is_no_stack_of_ours_is_told(
+    api: Api, capsys: pytest.CaptureFixture[str], answer: tuple[int, str], said: str
+) -> None:
+    api.routes["POST /"] = answer
+    assert run(RUNS) == exits.WRONG_USE
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_an_aws_that_is_away_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert run(RUNS) == exits.UNAVAILABLE
+    assert "AWS can't be reached" in capsys.readouterr().err
