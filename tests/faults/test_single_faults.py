@@ -2,40 +2,14 @@
 
 import pytest
 
-from cascade_flow import clock
-from cascade_flow.dynamodb.schema import create_table
-from cascade_flow.errors import ConflictError
-from checker import check_run
+from faults.breaking import run_with
 from shapes import MANY_ROOTS, POISON, SHAPES, WIDE, Shape
-from simulation import TickingClock, World
-from testbed.faults import Faults, Kind, Plan, at, cases, faults, nowhere
+from testbed.faults import Faults, Kind, at, cases, nowhere
 from testbed.requests import SINGLE_WRITES, TRANSACTIONS
-from testbed.servers import Server, fresh_table
+from testbed.servers import Server
 
 RUN = "run"
 TRACES = (Kind.CRASH_BEFORE, Kind.CRASH_AFTER, Kind.DROP_AFTER, Kind.CONFLICT)
-
-
-def run_with(server: Server, shape: Shape, plan: Plan) -> Faults:
-    """Submit until a submission is answered, then let processes die and others come in their place, to the end."""
-    with fresh_table(server, create_table) as store, clock.use(TickingClock()) as time:
-        world = World(store, shape.script, clock=time)
-        world.register(shape.steps)
-        with faults(plan, store.client) as injected:
-            world.reborn = injected.restart
-            submit(world, shape)
-            world.settle(RUN)
-        checked = check_run(world.observer, RUN)
-        assert checked.status == shape.status, injected.happened
-    return injected
-
-
-def submit(world: World, shape: Shape) -> None:
-    """A client that tries again until it knows that the run is there."""
-    for _ in range(3):
-        error = world.outlive(lambda: world.submit(**shape.submission, run_id=RUN, input={"order": 7}))
-        if error is None or isinstance(error, ConflictError):
-            return
 
 
 def telling(clean: Faults) -> list[tuple[int, Kind]]:
