@@ -261,14 +261,14 @@ class Backend:
         )
 
     def save_step_logs(self, workflow_slug: str, run_id: str, step_id: str, logs: Sequence[LogEntry]) -> None:
-        """Store log lines, so that a running step can be followed. Raises RunNotFoundError."""
+        """Store log lines, so that a running step can be followed. Raises RunNotFoundError, StepNotFoundError."""
         self._reports.logs(workflow_slug, run_id, step_id, logs)
 
     def load_step_logs(
         self, workflow_slug: str, run_id: str, step_id: str, attempt_number: int | None = None
     ) -> list[LogEntry] | None:
         """A step's log lines, in order; None where there is no such run."""
-        return self._logs.load(run_id, step_id, attempt_number)
+        return self._logs.load(run_id, step_id, attempt_number, workflow_slug=workflow_slug)
 
     # -- events ---------------------------------------------------------------------------------------------------
 
@@ -282,15 +282,15 @@ class Backend:
         types: Sequence[str] | None = None,
     ) -> list[Event]:
         """A run's events, in order; log lines are read only where the filter admits LogEntry."""
-        return self._views.events(run_id, category=category, step_id=step_id, types=types)
+        return self._views.events(run_id, category=category, step_id=step_id, types=types, workflow_slug=workflow_slug)
 
     def load_step_events_for_projection(self, workflow_slug: str, run_id: str) -> dict[str, list[StepEvent]]:
         """The step events by step, without LogEntry, StepHeartbeat and StepRetrying."""
-        return self._views.step_events(run_id)
+        return self._views.step_events(workflow_slug, run_id)
 
     def load_run(self, workflow_slug: str, run_id: str) -> list[StepRecord]:
         """The smaller view of a run's steps."""
-        return self._views.records(run_id)
+        return self._views.records(workflow_slug, run_id)
 
     def get_failed_steps(self, workflow_slug: str, run_id: str) -> list[FailedStep]:
         """The steps that failed for good, with their errors."""
@@ -305,8 +305,8 @@ class Backend:
         return self._queue.scheduled(available_before_us=available_before_us, workflow_slug=workflow_slug, limit=limit)
 
     def is_step_claimable(self, workflow_slug: str, run_id: str, step_id: str) -> bool:
-        """Whether a step is scheduled and due."""
-        return self._views.claimable(run_id, step_id)
+        """Whether a step is scheduled and due. Raises RunNotFoundError, StepNotFoundError."""
+        return self._views.claimable(workflow_slug, run_id, step_id)
 
     def claim_scheduled_step(
         self,
@@ -319,8 +319,11 @@ class Backend:
         slot_index: int | None = None,
         worker_concurrency: int | None = None,
     ) -> Claim | None:
-        """Take a scheduled attempt; of all who try exactly one gets it, the rest get None."""
-        return self._reports.claim(run_id, step_id, worker_id, slot=Slot(slot_index, worker_concurrency))
+        """Take a scheduled attempt; of all who try exactly one gets it, the rest get None.
+
+        Raises RunNotFoundError, StepNotFoundError, InvalidIdError.
+        """
+        return self._reports.claim(workflow_slug, run_id, step_id, worker_id, slot=Slot(slot_index, worker_concurrency))
 
     def reclaim_stale_steps(self, stale_threshold_us: int, reclaimed_by: str) -> list[StepRef]:
         """Take running steps away from workers that were silent for longer, each once; they are scheduled again."""

@@ -16,7 +16,13 @@ from typing import Any, TypeVar
 import boto3
 from boto3.dynamodb.conditions import Attr, ConditionBase, ConditionExpressionBuilder, Key
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+)
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import keys
@@ -213,6 +219,10 @@ def _translated(send: Callable[[], _Answer], *, passing: Callable[[ClientError],
         if passing(error):
             raise
         raise _translate(error) from error
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        raise ConfigurationError(f"there are no AWS credentials: configure a role or a profile ({error})") from error
+    except ParamValidationError as error:
+        raise CascadeFlowError(f"a request is not one, which is a mistake of this engine: {error}") from error
     except BotoCoreError as error:
         raise BackendUnavailableError(f"DynamoDB can't be reached ({error}): try again later") from error
 

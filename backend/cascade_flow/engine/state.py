@@ -35,6 +35,11 @@ class Timing:
     timeout_us: int = 7 * 86_400_000_000
     retention_us: int = 90 * 86_400_000_000
 
+    @property
+    def horizon_us(self) -> int:
+        """How far ahead the due index may have a branch that somebody could work on now: lists look so far."""
+        return 10 * max(self.lease_us, self.grace_us)
+
 
 @dataclass(frozen=True, slots=True)
 class Owed:

@@ -47,11 +47,14 @@ class Histories:
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
 
-    def story(self, run_id: str) -> Story | None:
-        """All that happened in a run but its logs; a reading that shows an effect without its cause is done again."""
+    def story(self, run_id: str, *, workflow_slug: str | None = None) -> Story | None:
+        """All that happened in a run but its logs; None where there is none, or where it is another workflow's.
+
+        A reading that shows an effect without its cause is done again.
+        """
         for _ in range(_READS):
             history = self._kit.ledger.history(check_run_id(run_id))
-            if history is None:
+            if history is None or workflow_slug not in (None, history.run.workflow_slug):
                 return None
             story = self._story(history)
             if has_causes(story.facts.graph, story.events):

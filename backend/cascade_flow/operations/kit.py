@@ -10,6 +10,7 @@ from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.dynamodb.run_ledger import RunLedger
 from cascade_flow.engine.state import Facts, Run, Timing
 from cascade_flow.errors import RunNotFoundError
+from cascade_flow.model.ids import check_run_id
 from cascade_flow.operations.payloads import Payloads
 from cascade_flow.operations.registry import Registry
 from cascade_flow.wake import NoQueue, Queue
@@ -38,6 +39,14 @@ class Kit:
             raise RunNotFoundError(f"there is no run {run_id!r}; it may have been deleted after its retention")
         return run
 
+    def run_of(self, workflow_slug: str, run_id: str) -> Run:
+        """Raises InvalidIdError; and RunNotFoundError, also where the run is another workflow's."""
+        run = self.run(check_run_id(run_id))
+        if run.workflow_slug != workflow_slug:
+            whose = f"that run belongs to {run.workflow_slug!r}"
+            raise RunNotFoundError(f"workflow {workflow_slug!r} has no run {run_id!r}; {whose}")
+        return run
+
     def facts(self, run: Run) -> Facts:
         """Raises VersionNotFoundError where the run's pinned version is gone."""
         return Facts(
@@ -46,7 +55,7 @@ class Kit:
             graph=self.registry.graph(run.workflow_slug, run.version_id),
             expires_s=run.expires_s,
             timing=self.timing,
-            priority=run.priority or None,
+            priority=run.priority,
             run_attempt=run.run_attempt,
             started_at_us=run.started_at_us or run.created_us,
         )

@@ -29,9 +29,16 @@ class Logs:
             key = keys.log_chunk(run.run_id, step_id, attempt, chunk[0][0], secrets.token_hex(3))
             self._kit.ledger.table.write([Put(items.log_item(key, chunk, expires_s=run.expires_s))])
 
-    def load(self, run_id: str, step_id: str | None = None, attempt: int | None = None) -> list[LogEntry] | None:
-        """The lines in the order of their times; None where there is no such run."""
-        story = self._histories.story(run_id)
+    def load(
+        self,
+        run_id: str,
+        step_id: str | None = None,
+        attempt: int | None = None,
+        *,
+        workflow_slug: str | None = None,
+    ) -> list[LogEntry] | None:
+        """The lines in the order of their times; None where there is no such run (of this workflow)."""
+        story = self._histories.story(run_id, workflow_slug=workflow_slug)
         if story is None:
             return None
         lines = self._histories.log_events(story.run, step_id=step_id, attempt=attempt)

@@ -55,8 +55,8 @@ class Queue:
 
     def _live(self, until_us: int) -> Iterator[tuple[Run, Branch]]:
         """Live branches of runs that go on: the index says where, the items say what."""
-        slack_us = max(self._kit.timing.lease_us, self._kit.timing.grace_us)
-        entries = due.entries(self._kit.ledger.table, until_us=max(until_us, clock.now_us()) + slack_us)
+        horizon_us = max(until_us, clock.now_us()) + self._kit.timing.horizon_us
+        entries = due.entries(self._kit.ledger.table, until_us=horizon_us)
         places: dict[str, list[str]] = {}
         for entry in entries:
             if entry.branch:

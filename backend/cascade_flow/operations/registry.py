@@ -47,7 +47,8 @@ class Registry:
         registry.put_workflow(self._table, registration, version.version_id)
 
     def create_version(self, version: WorkflowVersion) -> None:
-        """Store a version where its id is new; one that is known stays as it is."""
+        """Store a version where its id is new; one that is known stays as it is. Raises InvalidIdError."""
+        check_slug(version.workflow_slug)
         registry.put_version(self._table, version)
 
     def metadata(self, slug: str) -> WorkflowMetadata | None:

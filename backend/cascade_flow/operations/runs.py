@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from heapq import merge
 from itertools import islice
+from math import ceil
 from typing import Any
 
 from cascade_flow import clock
@@ -53,7 +54,7 @@ class Runs:
         check_input(entry.metadata.input_schema_json, submission.input)
         order = _order(submission, entry)
         facts = self._facts(submission, entry, order)
-        key = keys.run_payload(facts.run_id, "input")
+        key = keys.run_payload(facts.run_id, f"input#{secrets.token_hex(4)}")
         references = self._kit.payloads.put_aside(key, order.input, expires_s=facts.expires_s)
         opening = runs.submit(facts, order, now_us=clock.now_us())
         content = _content_of(submission)
@@ -195,14 +196,14 @@ class Runs:
             graph=self._kit.registry.graph(submission.workflow_slug, entry.version_id),
             expires_s=expires_us // 1_000_000,
             timing=timing,
-            priority=order.priority or None,
+            priority=order.priority,
         )
 
 
 def _order(submission: RunSubmission, entry: Entry) -> Order:
     return Order(
         version_id=entry.version_id,
-        available_at_us=submission.available_at or clock.now_us(),
+        available_at_us=ceil(submission.available_at or clock.now_us()),
         has_input_schema=entry.metadata.input_schema_json is not None,
         input=None if submission.input is None else safe_serialize(submission.input),
         priority=submission.priority or 0,

@@ -120,8 +120,7 @@ class Steps:
         facts = self._kit.facts(run)
         branch = self._kit.ledger.branch(run.run_id, facts.graph.branch_of(step_id))
         asked = Branch(facts.graph.branch_of(step_id), "running", step_id, attempt=attempt_number, worker=worker_id)
-        same = branch is not None and branch.status == "running" and branch.step == step_id
-        if branch is None or not same or branch.attempt != attempt_number or worker_id not in (None, branch.worker):
+        if branch is None or not _is_held(branch, asked):
             raise stale(asked, branch)
         return Held(facts, run, branch)
 
@@ -204,6 +203,12 @@ def stale(held: Branch, now: Branch | None) -> StaleAttemptError:
     state = f"the branch is {now.status} at step {now.step!r}, attempt {now.attempt}"
     halted = "; its run is being stopped or has ended" if now.halt else ""
     return StaleAttemptError(f"{attempt}: {state}{halted}. Stop the work, nothing of it was stored", now=now.status)
+
+
+def _is_held(branch: Branch, asked: Branch) -> bool:
+    """Whether a branch is what a worker says that it holds; one that doesn't name itself is believed."""
+    same = (branch.status, branch.step, branch.attempt) == ("running", asked.step, asked.attempt)
+    return same and branch.halt != "stop" and asked.worker in (None, branch.worker)
 
 
 def _still_held(known: Branch, now: Branch | None) -> Branch:

@@ -129,7 +129,7 @@ class Sweep:
             return
         self._note("wake-ups repeated", run.run_id, branch.name)
         self._kit.queue.send([wake_for(run.run_id, branch)])
-        pause_us = max(self._kit.timing.grace_us, now_us - available_us)
+        pause_us = min(max(self._kit.timing.grace_us, now_us - available_us), self._kit.timing.horizon_us)
         self._look_later(run.run_id, branch.name, seen_us, now_us + pause_us)
 
     def _reclaim(self, facts: Facts, run: Run, branch: Branch, seen_us: int) -> None:

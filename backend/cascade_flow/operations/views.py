@@ -28,9 +28,9 @@ class Views:
         run = self._kit.ledger.run(check_run_id(run_id))
         return run is not None and run.workflow_slug == workflow_slug
 
-    def claimable(self, run_id: str, step_id: str) -> bool:
+    def claimable(self, workflow_slug: str, run_id: str, step_id: str) -> bool:
         """Whether a step is scheduled and due; raises RunNotFoundError, StepNotFoundError."""
-        facts = self._kit.facts(self._kit.run(check_run_id(run_id)))
+        facts = self._kit.facts(self._kit.run_of(workflow_slug, run_id))
         branch = self._kit.ledger.branch(run_id, facts.graph.branch_of(step_id))
         if branch is None or branch.step != step_id or branch.status != "scheduled" or branch.halt:
             return False
@@ -43,9 +43,10 @@ class Views:
         category: str | None = None,
         step_id: str | None = None,
         types: Sequence[str] | None = None,
+        workflow_slug: str | None = None,
     ) -> list[Event]:
-        """A run's events that pass the filter, in order; [] where there is no such run."""
-        story = self._histories.story(run_id)
+        """A run's events that pass the filter, in order; [] where there is no such run (of this workflow)."""
+        story = self._histories.story(run_id, workflow_slug=workflow_slug)
         if story is None:
             return []
         events: Sequence[Event] = story.events
@@ -56,10 +57,10 @@ class Views:
         ]
         return [event for event in wanted if step_id in (None, getattr(event, "step_id", None))]
 
-    def step_events(self, run_id: str) -> dict[str, list[StepEvent]]:
+    def step_events(self, workflow_slug: str, run_id: str) -> dict[str, list[StepEvent]]:
         """The events that a step's state is folded from, by step."""
         found: dict[str, list[StepEvent]] = {}
-        story = self._histories.story(run_id)
+        story = self._histories.story(run_id, workflow_slug=workflow_slug)
         for event in story.events if story else ():
             if isinstance(event, _STEP_EVENTS) and not isinstance(event, _NOT_PROJECTED):
                 found.setdefault(event.step_id, []).append(event)
@@ -68,14 +69,14 @@ class Views:
     def states(self, workflow_slug: str, run_id: str) -> list[StepState]:
         """The states of the steps that anything happened to, heartbeats included."""
         found: dict[str, list[StepEvent]] = {}
-        story = self._histories.story(run_id)
+        story = self._histories.story(run_id, workflow_slug=workflow_slug)
         for event in story.events if story else ():
             if isinstance(event, _STEP_EVENTS):
                 found.setdefault(event.step_id, []).append(event)
         return [project_step_state(events, workflow_slug) for events in found.values()]
 
-    def records(self, run_id: str) -> list[StepRecord]:
-        return [project_step_record(events) for events in self.step_events(run_id).values()]
+    def records(self, workflow_slug: str, run_id: str) -> list[StepRecord]:
+        return [project_step_record(events) for events in self.step_events(workflow_slug, run_id).values()]
 
     def failed_steps(self, workflow_slug: str, run_id: str) -> list[FailedStep]:
         return [

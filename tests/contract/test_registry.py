@@ -1,0 +1,132 @@
+"""Workflows and their versions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from cascade_flow import (
+    DynamoDBBackend,
+    GitInfo,
+    GraphInvalidError,
+    InvalidIdError,
+    RetryTier,
+    StepDefinition,
+    WorkflowRegistration,
+    WorkflowVersion,
+)
+from contract.outside import FLOW, register, step
+from simulation import TickingClock
+
+pytestmark = pytest.mark.servers("all")
+
+SCHEMA = {"type": "object", "properties": {"order": {"type": "string"}}, "required": ["order"]}
+GIT = GitInfo(commit="8f14e45", branch="main", dirty=False)
+
+
+def version(id: str, **options: Any) -> WorkflowVersion:
+    given: dict[str, Any] = {"step_manifest": ["a"], "total_steps": 1, "created_at": 1, "version_number": 1, **options}
+    return WorkflowVersion(workflow_slug=FLOW, version_id=id, **given)
+
+
+def test_what_was_registered_is_found(backend: DynamoDBBackend) -> None:
+    register(backend, step("a"), location="shop/orders.py", input_schema_json=SCHEMA)
+    found = backend.get_workflow_metadata(FLOW)
+    assert found is not None
+    assert (found.slug, found.name, found.location) == (FLOW, "Orders", "shop/orders.py")
+    assert found.input_schema_json == SCHEMA
+
+
+def test_what_was_not_is_not(backend: DynamoDBBackend) -> None:
+    assert backend.get_workflow_metadata("unknown") is None
+    assert backend.get_workflow_steps("unknown") == []
+    assert backend.get_current_workflow_version("unknown") is None
+    assert backend.get_workflow_version("unknown", "sha256:0") is None
+    assert backend.list_workflow_versions("unknown") == []
+
+
+def test_workflows_are_listed_by_slug(backend: DynamoDBBackend) -> None:
+    for slug in ("ship", "bill", "orders"):
+        register(backend, slug=slug)
+    assert [workflow.slug for workflow in backend.list_workflow_metadata()] == ["bill", "orders", "ship"]
+
+
+def test_steps_come_back_whole(backend: DynamoDBBackend) -> None:
+    tiers = [RetryTier(max_attempts=2, delay_ms=5), RetryTier(retry_on=["IOError"], give_up_on=["KeyError"])]
+    steps = [step("load/a", timeout_ms=900), step("b", "load/a", export_output=True, retry=tiers, skip_cascades=False)]
+    register(backend, *steps)
+    assert backend.get_workflow_steps(FLOW) == steps
+
+
+def test_registering_the_same_again_makes_no_version(backend: DynamoDBBackend) -> None:
+    register(backend, step("a"))
+    register(backend, step("a"))
+    [only] = backend.list_workflow_versions(FLOW)
+    assert only.version_id.startswith("sha256:")
+    assert backend.get_current_workflow_version(FLOW) == only
+
+
+def test_another_graph_is_another_version(backend: DynamoDBBackend) -> None:
+    register(backend, step("a"))
+    register(backend, step("a"), step("b", "a"), version_id="sha256:2", git=GIT)
+    first, second = backend.list_workflow_versions(FLOW)
+    assert (first.version_number, first.step_manifest, first.total_steps) == (1, ["a"], 1)
+    assert (second.version_number, second.step_manifest, second.total_steps) == (2, ["a", "b"], 2)
+    assert (second.version_id, second.git) == ("sha256:2", GIT)
+    assert backend.get_current_workflow_version(FLOW) == second
+    assert backend.get_workflow_version(FLOW, first.version_id) == first
+    assert backend.list_workflow_versions(FLOW, limit=1) == [first]
+
+
+def test_the_last_registration_wins(backend: DynamoDBBackend) -> None:
+    register(backend, input_schema_json=SCHEMA, location="old.py")
+    register(backend)
+    found = backend.get_workflow_metadata(FLOW)
+    assert found is not None
+    assert (found.input_schema_json, found.location) == (None, None)
+
+
+def test_a_version_is_created_once(backend: DynamoDBBackend, time: TickingClock) -> None:
+    backend.create_workflow_version(version("sha256:1", git=GIT))
+    backend.create_workflow_version(version("sha256:1", step_manifest=["other"], created_at=9))
+    backend.create_workflow_version(version("sha256:0", created_at=2))
+    stored = backend.list_workflow_versions(FLOW)
+    assert [(each.version_id, each.version_number) for each in stored] == [("sha256:1", 1), ("sha256:0", 2)]
+    assert (stored[0].step_manifest, stored[0].git) == (["a"], GIT)
+
+
+NO_GRAPHS: Sequence[list[StepDefinition]] = (
+    [],
+    [step("a", "b"), step("b", "a")],
+    [step("a", "x")],
+    [step("a"), step("a")],
+    [step("a"), step("b", "a", "a")],
+)
+BAD_IDS = ("", "a b", "a#b", "$x", "-a", "é", "x" * 257)
+
+
+def test_what_is_no_graph_is_refused(backend: DynamoDBBackend) -> None:
+    for steps in NO_GRAPHS:
+        with pytest.raises(GraphInvalidError) as caught:
+            backend.register_workflow(WorkflowRegistration(slug=FLOW, name=FLOW, steps=steps))
+        assert caught.value.issues
+    assert backend.get_workflow_metadata(FLOW) is None
+    assert backend.list_workflow_versions(FLOW) == []
+
+
+def test_a_bad_slug_is_refused(backend: DynamoDBBackend) -> None:
+    for slug in (*BAD_IDS, "a/b"):
+        with pytest.raises(InvalidIdError):
+            register(backend, slug=slug)
+        with pytest.raises(InvalidIdError):
+            backend.create_workflow_version(version("sha256:1").model_copy(update={"workflow_slug": slug}))
+    assert backend.list_workflow_metadata() == []
+
+
+def test_a_bad_step_id_is_refused(backend: DynamoDBBackend) -> None:
+    for id in (*BAD_IDS, "a/", "/a", "a//b", "$"):
+        with pytest.raises(InvalidIdError):
+            register(backend, step(id))
+    assert backend.list_workflow_metadata() == []

@@ -1,0 +1,207 @@
+"""From a wish to a run: what is checked, what is stored, what one key stands for."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import Any
+
+import pytest
+
+from cascade_flow import (
+    ConflictError,
+    DynamoDBBackend,
+    IdempotencyConflictError,
+    InputInvalidError,
+    InvalidIdError,
+    PayloadTooLargeError,
+    RunSubmission,
+    WorkflowNotFoundError,
+    clock,
+)
+from contract.outside import FLOW, Outside, register, step, submit, sweep
+from simulation import TickingClock
+
+pytestmark = pytest.mark.servers("all")
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "order": {"type": "string"},
+        "items": {"type": "array", "items": {"type": "object", "properties": {"price": {"type": "number"}}}},
+    },
+    "required": ["order"],
+}
+LARGE = {"words": [f"word {number}" for number in range(2_000)]}
+HUGE = secrets.token_hex(400_000)
+
+
+def test_a_run_that_is_due_starts_at_once(backend: DynamoDBBackend) -> None:
+    register(backend, step("a"), step("b"), step("c", "a"))
+    submitted = backend.submit_run(RunSubmission(workflow_slug=FLOW))
+    assert submitted.is_new
+    run = Outside(backend, submitted.run_id)
+    assert run.status == "running"
+    assert run.kinds() == [
+        "RunSubmitted",
+        "WorkflowInputValidation",
+        "WorkflowStarted",
+        "StepScheduled",
+        "StepScheduled",
+    ]
+    assert [(e.step_id, e.reason, e.attempt_number) for e in run.events("StepScheduled")] == [
+        ("a", "initial", 1),
+        ("b", "initial", 1),
+    ]
+
+
+def test_everything_that_was_submitted_is_kept(backend: DynamoDBBackend) -> None:
+    register(backend, input_schema_json=SCHEMA)
+    run_id = submit(
+        backend,
+        run_id="order-17",
+        input={"order": "17"},
+        priority=7,
+        timeout=60_000_000,
+        idempotency_key="k",
+        metadata={"shop": {"id": 5}},
+        tags=["new", "paid"],
+    )
+    run = backend.get_run(run_id)
+    assert run is not None
+    assert (run.run_id, run.workflow_slug, run.input, run.priority) == ("order-17", FLOW, '{"order":"17"}', 7)
+    assert (run.timeout, run.idempotency_key, run.tags) == (60_000_000, "k", ["new", "paid"])
+    assert run.metadata == {"shop": {"id": 5}}
+    assert run.workflow_attempt_number == 1
+    [submitted] = Outside(backend, run_id).events("RunSubmitted")
+    current = backend.get_current_workflow_version(FLOW)
+    assert current is not None
+    assert (submitted.version_id, submitted.has_input_schema) == (current.version_id, True)
+
+
+def test_any_value_may_be_an_input(backend: DynamoDBBackend) -> None:
+    register(backend)
+    values: list[Any] = [False, 0, "", [], {}, "é\u2028", {"a": [1, 2.5, None]}, LARGE]
+    for value in values:
+        run = backend.get_run(submit(backend, input=value))
+        assert run is not None
+        assert json.loads(run.input or "") == value
+    run = backend.get_run(submit(backend, input=None))
+    assert run is not None
+    assert run.input is None
+
+
+def test_an_unknown_workflow_is_refused(backend: DynamoDBBackend) -> None:
+    register(backend)
+    with pytest.raises(WorkflowNotFoundError, match=FLOW):
+        submit(backend, "unknown")
+    assert backend.list_run_ids("unknown") == []
+
+
+def test_invalid_input_is_refused_with_every_path(backend: DynamoDBBackend) -> None:
+    register(backend, input_schema_json=SCHEMA)
+    with pytest.raises(InputInvalidError) as caught:
+        submit(backend, input={"items": [{"price": 1}, {"price": "2"}]}, idempotency_key="k")
+    assert {issue.path for issue in caught.value.issues} == {"input", "input.items.1.price"}
+    assert backend.list_run_ids(FLOW) == []
+    assert submit(backend, input={"order": "1"}, idempotency_key="k"), "the key is still free"
+
+
+def test_a_bad_id_is_refused(backend: DynamoDBBackend) -> None:
+    register(backend)
+    for id in ("a b", "a#b", "a/b", "$x", "-a", "é", "x" * 257):
+        with pytest.raises(InvalidIdError):
+            submit(backend, run_id=id)
+        with pytest.raises(InvalidIdError):
+            submit(backend, slug=id)
+    assert backend.list_run_ids(FLOW) == []
+
+
+def test_a_taken_run_id_is_refused(backend: DynamoDBBackend) -> None:
+    register(backend)
+    submit(backend, run_id="r", input=LARGE)
+    before = backend.get_run("r")
+    with pytest.raises(ConflictError, match="'r' is taken"):
+        submit(backend, run_id="r", input=[LARGE, "another"])
+    assert backend.get_run("r") == before
+
+
+def test_one_key_makes_one_run(backend: DynamoDBBackend, time: TickingClock) -> None:
+    register(backend)
+    wish = RunSubmission(workflow_slug=FLOW, input={"b": 1, "a": 2}, idempotency_key="k")
+    first = backend.submit_run(wish)
+    time.pause_us(86_400_000_000)
+    again = backend.submit_run(wish.model_copy(update={"input": {"a": 2, "b": 1}}))
+    assert (first.is_new, again.is_new, again.run_id) == (True, False, first.run_id)
+    Outside(backend, first.run_id).do("a")
+    assert backend.submit_run(wish).run_id == first.run_id
+    assert backend.list_run_ids(FLOW) == [first.run_id]
+
+
+def test_a_key_with_other_content_is_refused(backend: DynamoDBBackend) -> None:
+    register(backend)
+    wish = RunSubmission(workflow_slug=FLOW, input=1, idempotency_key="k")
+    first = backend.submit_run(wish)
+    others: list[dict[str, Any]] = [{"input": 2}, {"priority": 1}, {"tags": ["x"]}, {"timeout": 5}, {"run_id": "r"}]
+    for other in others:
+        with pytest.raises(IdempotencyConflictError, match=first.run_id):
+            backend.submit_run(wish.model_copy(update=other))
+    assert backend.list_run_ids(FLOW) == [first.run_id]
+
+
+def test_the_same_content_without_a_key_is_another_run(backend: DynamoDBBackend) -> None:
+    register(backend)
+    assert submit(backend, input=1) != submit(backend, input=1)
+
+
+def test_a_run_for_later_waits(backend: DynamoDBBackend, time: TickingClock) -> None:
+    register(backend)
+    due_us = clock.now_us() + 3_600_000_000
+    run = Outside(backend, submit(backend, available_at=due_us))
+    sweep(backend)
+    assert run.status == "pending"
+    assert run.kinds() == ["RunSubmitted"]
+    assert run.claim("a") is None
+    time.pause_us(3_600_000_000)
+    sweep(backend)
+    assert run.status == "running"
+    state = backend.get_run(run.run_id)
+    assert state is not None
+    assert state.available_at == due_us
+    assert state.started_at is not None
+    assert state.started_at >= due_us
+    run.do("a")
+    assert run.status == "completed"
+
+
+def test_a_time_between_two_microseconds_is_no_trouble(backend: DynamoDBBackend, time: TickingClock) -> None:
+    register(backend)
+    run = Outside(backend, submit(backend, available_at=clock.now_us() + 1_000_000.5))
+    time.pause_us(2_000_000)
+    sweep(backend)
+    run.do("a")
+    assert run.status == "completed"
+
+
+def test_a_priority_is_its_steps_priority(backend: DynamoDBBackend) -> None:
+    run = Outside.at(backend, step("a"), step("b", "a"), priority=9)
+    run.do("a")
+    assert [event.priority for event in run.events("StepScheduled")] == [9, 9]
+    assert [ref.priority for ref in backend.list_scheduled_steps()] == [9]
+
+
+def test_an_input_that_no_item_holds_is_refused(backend: DynamoDBBackend) -> None:
+    register(backend)
+    with pytest.raises(PayloadTooLargeError):
+        submit(backend, input=HUGE, idempotency_key="k")
+    assert backend.list_run_ids(FLOW) == []
+    assert submit(backend, input="small", idempotency_key="k"), "the key is still free"
+
+
+def test_a_run_keeps_the_version_it_began_with(backend: DynamoDBBackend) -> None:
+    old = Outside.at(backend, step("a"), step("b", "a"))
+    new = Outside.at(backend, step("a"), step("c", "a"))
+    for run in (old, new):
+        run.do("a")
+    assert old.claim("b") is not None
+    assert new.claim("c") is not None
