@@ -63,7 +63,7 @@ def thin_project(root: Path, *, port: int) -> Project:
     (root / "examples/workflows").mkdir(parents=True)
     project = Project(root, port=port, sweep_ms=500)
     declare(project, WORKFLOWS)
-    _share_emulator(project)
+    share_emulator(project)
     return project
 
 
@@ -76,7 +76,8 @@ def reaper_calls(root: Path) -> Path:
     return root / "reaper-calls"
 
 
-def _share_emulator(project: Project) -> None:
+def share_emulator(project: Project) -> None:
+    """Let a project use the emulator that the checkout's own local stack has installed."""
     shared = ROOT / ".cascade"
     if not emulator.is_installed(shared):
         emulator.install(shared)

@@ -1,0 +1,42 @@
+"""Changed code is deployed while runs are under way: each goes on by the graph that it began with."""
+
+from __future__ import annotations
+
+from cascade_flow import StepCompleted, StepFailed, WorkflowFailed
+from cascade_flow.local import up
+from e2e.stack import Stack, of_kind
+from e2e.waiting import until
+from e2e.workflows.trials.meeting import Meeting
+
+
+def deploy_renamed(stack: Stack, step: str, name: str) -> None:
+    """Deploy the workflow `changing` with another name for one of its steps."""
+    source = stack.project.workflows_dir / "trials/changing.py"
+    source.write_text(source.read_text(encoding="utf-8").replace(f"def {step}(", f"def {name}("), encoding="utf-8")
+    assert list(up(stack.project)), "nothing was deployed"
+
+
+def test_a_step_is_removed_while_a_run_needs_it(stack: Stack, meeting: Meeting) -> None:
+    at_work = stack.submit("walk", input=meeting.model_dump(mode="json"))
+    until(lambda: meeting.visits("during"), otherwise=lambda: stack.told(at_work))
+    before = stack.submit("changing")
+    stack.finished(before)
+    with stack.wakeups.unheard():
+        under_way = stack.submit("changing")
+        deploy_renamed(stack, "removed", "added")
+    after = stack.submit("changing")
+
+    stack.finished(after)
+    assert stack.client.run(after)["output"] == {"kept": "kept", "added": "kept"}
+    run = stack.finished(under_way, "failed")
+    assert [event.step_id for event in of_kind(run, StepCompleted)] == ["kept"]
+    [failed] = of_kind(run, StepFailed)
+    assert (failed.step_id, failed.failure_reason, failed.terminal) == ("removed", "step-removed", True)
+    [end] = of_kind(run, WorkflowFailed)
+    assert "it was removed or renamed" in end.error.message
+    assert [step["id"] for step in stack.client.run(before)["steps"]] == ["kept", "removed"]
+    assert [version["versionNumber"] for version in stack.client.workflow("changing")["versions"]] == [1, 2]
+
+    meeting.let_go("during")
+    assert stack.finished(at_work).count(StepCompleted) == 3
+    assert len(meeting.visits("after")) == 1
