@@ -99,7 +99,7 @@ class Ledger:
     ) -> Branch:
         """Take a scheduled attempt (its step and number in `branch`); raises BranchRefused for all but one taker."""
         when = Attr("st").eq("scheduled") & Attr("s").eq(branch.step) & Attr("a").eq(branch.attempt)
-        when = when & Attr("av").lte(now_us) & Attr("la").lt(now_us) & Attr("h").not_exists()
+        when = when & Attr("av").lte(now_us) & Attr("h").not_exists()
         given = {"sl": slot.get("slot_index"), "wc": slot.get("worker_concurrency")}
         held: Item = {"st": "running", "w": worker, "ts": now_us, "le": lease_us, **_present(given)}
         return self._move(run_id, branch.name, when, set=held, add={"sq": 1})

@@ -103,7 +103,7 @@ class Runs:
         for _ in range(_ROUNDS):
             run = self._kit.run(check_run_id(run_id))
             if run.status in ENDED:
-                raise RunNotCancellableError(f"run {run_id!r} has {run.status} already: there is nothing to cancel")
+                raise RunNotCancellableError(f"run {run_id!r} is {run.status} already: there is nothing to cancel")
             if self._intend(run, Stop("cancelled", run.run_attempt, reason=reason)):
                 self._stopper.carry_on(run_id)
                 return
