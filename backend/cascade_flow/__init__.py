@@ -14,8 +14,8 @@ _HOMES = {
     "errors": (
         "BackendUnavailableError CascadeFlowError ConfigurationError ConflictError DefinitionError EngineDrivenError "
         "EventInvalidError GraphInvalidError IdempotencyConflictError InputInvalidError InvalidIdError "
-        "PayloadTooLargeError RunNotCancellableError RunNotFoundError StaleAttemptError StepNotFoundError "
-        "ThrottledError VersionNotFoundError WorkflowNotFoundError"
+        "PayloadTooLargeError RunNotCancellableError RunNotFoundError RunNotRetryableError "
+        "StaleAttemptError StepNotFoundError ThrottledError VersionNotFoundError WorkflowNotFoundError"
     ),
     "fingerprints": "compose_fingerprint compute_error_fingerprints",
     "model.events": (

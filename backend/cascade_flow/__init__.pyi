@@ -26,6 +26,7 @@ from cascade_flow.errors import (
     PayloadTooLargeError as PayloadTooLargeError,
     RunNotCancellableError as RunNotCancellableError,
     RunNotFoundError as RunNotFoundError,
+    RunNotRetryableError as RunNotRetryableError,
     StaleAttemptError as StaleAttemptError,
     StepNotFoundError as StepNotFoundError,
     ThrottledError as ThrottledError,

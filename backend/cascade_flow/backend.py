@@ -38,6 +38,7 @@ from cascade_flow.operations.payloads import Payloads
 from cascade_flow.operations.queue import Queue as DueQueue
 from cascade_flow.operations.registry import Registry
 from cascade_flow.operations.reports import Reports
+from cascade_flow.operations.retries import Retries
 from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.steps import Slot
 from cascade_flow.operations.views import Views
@@ -55,6 +56,7 @@ class Backend:
         self.kit = kit
         self._registry = kit.registry
         self._runs = Runs(kit)
+        self._retries = Retries(kit)
         self._reports = Reports(kit)
         self._queue = DueQueue(kit)
         self._logs = Logs(kit)
@@ -148,6 +150,13 @@ class Backend:
         Raises RunNotFoundError, RunNotCancellableError.
         """
         self._runs.cancel(run_id, reason)
+
+    def retry_run(self, run_id: str, reason: str | None = None) -> RunState:
+        """Try a failed or cancelled run again: what failed or was stopped is scheduled anew, what completed is kept.
+
+        Raises RunNotFoundError, RunNotRetryableError, ConflictError.
+        """
+        return self._runs.state_of(self._retries.retry(run_id, reason))
 
     # -- step reports (runs that the engine drives: their consequences are in the same commit) ----------------------
 

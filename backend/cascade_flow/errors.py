@@ -9,7 +9,8 @@
     │   ├── DefinitionError             (also ValueError)
     │   ├── PayloadTooLargeError
     │   ├── IdempotencyConflictError
-    │   └── EngineDrivenError
+    │   ├── EngineDrivenError
+    │   └── RunNotRetryableError
     ├── GoneError                   it isn't there, or it is over: sending again won't help
     │   ├── RunNotFoundError
     │   ├── WorkflowNotFoundError
@@ -142,6 +143,12 @@ class EngineDrivenError(RequestError):
     """This run is driven by the engine, which does this step of the way itself: report the step's result instead."""
 
     code = "engine-driven"
+
+
+class RunNotRetryableError(RequestError):
+    """Only a run that failed or was cancelled can be tried again: wait for its end, or submit a new one."""
+
+    code = "run-not-retryable"
 
 
 class RunNotFoundError(GoneError):

@@ -38,6 +38,7 @@ STATUSES = {
     "VersionNotFoundError": 404,
     "StaleAttemptError": 409,
     "RunNotCancellableError": 409,
+    "RunNotRetryableError": 409,
     "TransientError": 503,
     "ConflictError": 409,
     "ThrottledError": 429,

@@ -52,6 +52,7 @@ _BRANCH = (
     _Field("st", "status"),
     _Field("s", "step"),
     _Field("a", "attempt"),
+    _Field("ab", "attempts_before"),
     _Field("ra", "run_attempt"),
     _Field("sq", "seq"),
     _Field("av", "available_at_us"),
@@ -90,6 +91,7 @@ _RUN = (
         "tags", "tags", lambda tags: json.dumps(list(tags), ensure_ascii=False), lambda text: tuple(json.loads(text))
     ),
     _Field("stop", "stop", pack_stop, _unpack_stop),
+    _Field("rv", "reviving", int, bool),
     _Field("ow", "owed"),
     _Field("la", "last_us"),
     _Field(keys.EXPIRY, "expires_s"),
@@ -167,7 +169,7 @@ def _pack(fields: Iterable[_Field], model: Any) -> Item:
 
 
 def _absent(value: Any) -> bool:
-    return value is None or value == () or value == {}
+    return value is None or value is False or value in ((), {})
 
 
 def _unpack(fields: Iterable[_Field], item: Item) -> dict[str, Any]:

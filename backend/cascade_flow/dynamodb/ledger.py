@@ -152,10 +152,10 @@ class Ledger:
         if alone and size <= ITEM_UNIT - (_ROOM_TO_RUN if rides.status == "running" else _ROOM_TO_BE_CLAIMED):
             changed = difference(facts.run_id, commit.before, rides)
             return self._move(facts.run_id, rides.name, fence(commit.before), **changed)
-        return self._log(facts, commit, rides if commit.checks_run else None, new, references)
+        return self._log(facts, commit, rides if commit.checks_run and not commit.logged else None, new, references)
 
     def _riding(self, commit: Commit, new: tuple[Record, ...]) -> Branch:
-        moved_on = commit.after.step != commit.before.step
+        moved_on = commit.after.step != commit.before.step and commit.before.status != "parked"
         origin_us = None if moved_on else commit.before.origin_us
         tail = (*commit.before.tail, *new)
         return replace(commit.after, seq=commit.before.seq + 1, tail=tail, origin_us=origin_us)
@@ -175,9 +175,8 @@ class Ledger:
         return after
 
     def _logged(self, commit: Commit, records: Sequence[Record]) -> Branch:
-        moved_on = commit.after.step != commit.before.step or commit.after.owed is not None
         key_us = records[0]["timestampUs"] if records else None
-        origin_us = key_us if moved_on or commit.before.origin_us is None else commit.before.origin_us
+        origin_us = key_us if _settles(commit) or commit.before.origin_us is None else commit.before.origin_us
         return replace(commit.after, seq=commit.before.seq + 1, tail=(), origin_us=origin_us)
 
     def make_owed(self, facts: Facts, parent: Branch, after: Branch, births: Sequence[Birth]) -> Branch:
@@ -201,6 +200,13 @@ class Ledger:
             return items.to_branch(self.table.write([Update(keys.branch(run_id, name), when, **changed)]))
         except Refused as refused:
             raise BranchRefused.by(refused.items[0]) from None
+
+
+def _settles(commit: Commit) -> bool:
+    """Whether the commit's events end a step: what comes after it finds the step's output in them."""
+    if commit.before.status == "parked":
+        return False
+    return commit.after.step != commit.before.step or commit.after.owed is not None or commit.after.status == "parked"
 
 
 def _branch_update(facts: Facts, before: Branch, after: Branch) -> Update:

@@ -6,6 +6,7 @@ Writes that begin at a branch, a run's good end among them, are `ledger`'s.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from cascade_flow.dynamodb.items import Item, commit_item, run_item
 from cascade_flow.dynamodb.table import Attr, Condition, Put, Refused, Table, Update, Write
 from cascade_flow.engine.runs import Opening
 from cascade_flow.engine.state import Birth, Branch, Facts, Halt, Run, Stop
-from cascade_flow.model.events import WorkflowEvent
+from cascade_flow.model.events import Event, WorkflowEvent
 
 
 class KeyTaken(Exception):
@@ -77,8 +78,8 @@ class RunLedger:
     def finish(self, before: Run, event: WorkflowEvent, status: Any, halts: Sequence[tuple[Branch, Halt]]) -> Run:
         """End a stopped run, with the last halts in the same transaction; raises BranchRefused, RunRefused."""
         time_us = int(event.timestamp_us)
-        after = replace(before, status=status, completed_at_us=time_us, due_us=time_us, stop=None, owed=None)
-        after = replace(after, last_us=time_us, seq=before.seq + 1)
+        after = replace(before, status=status, completed_at_us=time_us, due_us=time_us, stop=None)
+        after = replace(after, reviving=False, last_us=time_us, seq=before.seq + 1)
         when = Attr("stop").exists() & Attr("ra").eq(before.run_attempt) & Attr("sq").eq(before.seq)
         record = commit_item(before.run_id, [to_record(event, {})], expires_s=before.expires_s)
         ended = Update(keys.run(before.run_id), when, **changes(run_item(before), run_item(after)))
@@ -91,6 +92,27 @@ class RunLedger:
                 raise RunRefused.by(refused.items[1]) from None
             raise BranchRefused(None) from None
         return after
+
+    def try_again(self, before: Run, after: Run, events: Sequence[Event]) -> Run:
+        """Put an ended run under way again, its branches to be revived; raises RunRefused where it moved."""
+        moved = replace(after, seq=before.seq + 1)
+        records = [to_record(event, {}) for event in events]
+        writes: list[Write] = [
+            Update(keys.run(before.run_id), Attr("sq").eq(before.seq), **changes(run_item(before), run_item(moved))),
+            Put(commit_item(before.run_id, records, expires_s=before.expires_s), NEW),
+        ]
+        try:
+            self._table.write(writes)
+        except Refused as refused:
+            raise RunRefused.by(refused.items.get(0)) from None
+        return moved
+
+    def revived(self, before: Run) -> None:
+        """Note that all branches of a run are revived; one that has moved meanwhile needs no note."""
+        after = replace(before, reviving=False, due_us=before.deadline_us, seq=before.seq + 1)
+        when = Attr("sq").eq(before.seq) & Attr("st").eq("running")
+        with suppress(Refused):
+            self._table.write([Update(keys.run(before.run_id), when, **changes(run_item(before), run_item(after)))])
 
     def _write_run(self, facts: Facts, before: Run, after: Run, when: Condition, births: Sequence[Birth]) -> Run:
         update = Update(keys.run(facts.run_id), when, **changes(run_item(before), run_item(after)))

@@ -84,6 +84,7 @@ def schedule(facts: Facts, branch: Branch, step: str, pen: Pen) -> Branch:
         status="scheduled",
         step=step,
         attempt=1,
+        attempts_before=None,
         available_at_us=event.available_at_us,
     )
 

@@ -69,4 +69,9 @@ class KeepCheckpoint:
     parent: CheckpointRef | None = None
 
 
-Command = Complete | Fail | SkipStep | Cascade | Reclaim | KeepCheckpoint
+@dataclass(frozen=True, slots=True)
+class Revive:
+    """The run is tried again: what failed, was halted or was parked goes on."""
+
+
+Command = Complete | Fail | SkipStep | Cascade | Reclaim | KeepCheckpoint | Revive

@@ -18,6 +18,7 @@ from cascade_flow.engine.commands import (
     Fail,
     KeepCheckpoint,
     Reclaim,
+    Revive,
     SkipStep,
 )
 from cascade_flow.engine.pen import Pen
@@ -79,7 +80,7 @@ def _cascade(facts: Facts, branch: Branch, command: Cascade, pen: Pen) -> Commit
 def _fail(facts: Facts, branch: Branch, command: Fail, pen: Pen) -> Commit:
     pen.take_in(branch)
     tiers = facts.graph.step(branch.step).retry
-    if command.retryable and _goes_on(facts, branch) and may_retry(tiers, branch.attempt):
+    if command.retryable and _goes_on(facts, branch) and may_retry(tiers, branch.tried):
         return _retry(facts, branch, command, pen)
     return _give_up(facts, branch, command, pen)
 
@@ -90,8 +91,8 @@ def _goes_on(facts: Facts, branch: Branch) -> bool:
 
 def _retry(facts: Facts, branch: Branch, command: Fail, pen: Pen) -> Commit:
     tiers = facts.graph.step(branch.step).retry
-    place = place_of(tiers, branch.attempt)
-    delay = delay_ms(tiers, branch.attempt, chance=command.chance)
+    place = place_of(tiers, branch.tried)
+    delay = delay_ms(tiers, branch.tried, chance=command.chance)
     due_us = pen.now_us + delay * 1000
     _write_failure(branch, command, pen, terminal=False, reason=command.reason, next_retry_at_us=due_us, place=place)
     pen.write(
@@ -108,11 +109,11 @@ def _retry(facts: Facts, branch: Branch, command: Fail, pen: Pen) -> Commit:
 
 
 def _give_up(facts: Facts, branch: Branch, command: Fail, pen: Pen) -> Commit:
-    spent = command.reason == "execution-error" and command.retryable and branch.attempt > 1
+    spent = command.reason == "execution-error" and command.retryable and branch.tried > 1
     reason = "exhausted-retries" if spent else command.reason
-    place = place_of(facts.graph.step(branch.step).retry, branch.attempt)
+    place = place_of(facts.graph.step(branch.step).retry, branch.tried)
     _write_failure(branch, command, pen, terminal=True, reason=reason, next_retry_at_us=None, place=place)
-    stop = Stop("failed", branch.run_attempt, step=branch.step, error=command.error, reason=reason)
+    stop = Stop("failed", facts.run_attempt, step=branch.step, error=command.error, reason=reason)
     failed = replace(branch.released(last_us=pen.last_us), status="failed", due_us=None)
     return Commit(branch, failed, tuple(pen.events), logged=True, stop=stop)
 
@@ -149,7 +150,7 @@ def _reclaim(facts: Facts, branch: Branch, command: Reclaim, pen: Pen) -> Commit
         stale_duration_us=max(0, pen.now_us - seen_us),
         attempt_number=branch.attempt,
     )
-    if _goes_on(facts, branch) and may_retry(facts.graph.step(branch.step).retry, branch.attempt):
+    if _goes_on(facts, branch) and may_retry(facts.graph.step(branch.step).retry, branch.tried):
         return _schedule_again(facts, branch, pen, available_at_us=pen.now_us, retry_delay_ms=0, logged=False)
     return _give_up(facts, branch, _crash(branch, pen.now_us - seen_us), pen)
 
@@ -170,7 +171,7 @@ def _schedule_again(
     facts: Facts, branch: Branch, pen: Pen, *, available_at_us: int, retry_delay_ms: int, logged: bool
 ) -> Commit:
     attempt = branch.attempt + 1
-    place = place_of(facts.graph.step(branch.step).retry, attempt)
+    place = place_of(facts.graph.step(branch.step).retry, branch.tried + 1)
     pen.write(
         StepScheduled,
         step_id=branch.step,
@@ -206,6 +207,22 @@ def _keep_checkpoint(facts: Facts, branch: Branch, command: KeepCheckpoint, pen:
     return Commit(branch, taken_in, tuple(pen.events))
 
 
+def _revive(facts: Facts, branch: Branch, command: Revive, pen: Pen) -> Commit:
+    """What was halted is let go, what failed or lost its worker is scheduled again, what was parked goes on."""
+    pen.take_in(branch)
+    pen.last_us = max(pen.last_us, facts.started_at_us)
+    due_us = pen.now_us + facts.timing.grace_us
+    free = replace(branch, halt=None, run_attempt=facts.run_attempt, due_us=due_us)
+    if branch.status == "parked":
+        commit = advance(facts, free, pen, carrier=None)
+    elif branch.status in ("failed", "running"):
+        again = replace(free, attempts_before=branch.attempt)
+        commit = _schedule_again(facts, again, pen, available_at_us=pen.now_us, retry_delay_ms=0, logged=False)
+    else:
+        commit = Commit(branch, free)
+    return replace(commit, before=branch, checks_run=True)
+
+
 _DECISIONS: dict[type[Command], Callable[[Facts, Branch, Any, Pen], Commit]] = {
     Complete: _complete,
     Fail: _fail,
@@ -213,4 +230,5 @@ _DECISIONS: dict[type[Command], Callable[[Facts, Branch, Any, Pen], Commit]] = {
     Cascade: _cascade,
     Reclaim: _reclaim,
     KeepCheckpoint: _keep_checkpoint,
+    Revive: _revive,
 }

@@ -47,7 +47,12 @@ def open_join(facts: Facts, join: Branch, branches: Mapping[str, Branch], *, now
     """Move a join from open to scheduled (or to be skipped); None while something it waits for is still to come."""
     if not all_arrived(facts.graph, join.name, branches):
         return None
-    ready = replace(join, last_us=max(branch.last_us for branch in branches.values()), priority=facts.priority)
+    ready = replace(
+        join,
+        run_attempt=facts.run_attempt,
+        last_us=max(branch.last_us for branch in branches.values()),
+        priority=facts.priority,
+    )
     pen = Pen.of(facts, ready, now_us=now_us)
     origin = _skip_origin(facts.graph, join.name, branches)
     if origin is not None and facts.graph.step(join.name).skip_cascades:

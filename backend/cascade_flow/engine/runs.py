@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -15,6 +15,7 @@ from cascade_flow.model.events import (
     RunSubmitted,
     WorkflowCompleted,
     WorkflowInputValidation,
+    WorkflowRetryStarted,
     WorkflowStarted,
 )
 from cascade_flow.serialization import safe_serialize
@@ -87,6 +88,30 @@ def start(facts: Facts, run: Run, *, now_us: int, has_schema: bool, has_input: b
     births = tuple(islice(roots_owed(facts, running, now_us=now_us), ROOTS_AT_ONCE))
     running = replace(running, owed=roots_left(facts, len(births)), due_us=_due_us(facts, running, len(births), now_us))
     return Opening(running, tuple(pen.events), births)
+
+
+def started_again(facts: Facts, run: Run, retried: Sequence[str], reason: str | None, *, now_us: int) -> Opening:
+    """An ended run in its next attempt, with as much time as it had at first, but within its retention."""
+    pen = Pen.of_run(facts, now_us=now_us, after_us=run.last_us)
+    submitted = run.tail[0]
+    pen.write(
+        WorkflowRetryStarted,
+        workflow_attempt_number=facts.run_attempt,
+        previous_attempt_number=run.run_attempt,
+        retried_steps=list(retried),
+        reason=reason,
+    )
+    started = pen.write(
+        WorkflowStarted,
+        version_id=run.version_id,
+        has_input_schema=submitted["hasInputSchema"],
+        has_input=submitted.get("input") is not None,
+        workflow_attempt_number=facts.run_attempt,
+    )
+    time_us = run.deadline_us - max(run.created_us, run.available_at_us)
+    again = replace(run, status="running", run_attempt=facts.run_attempt, started_at_us=started.timestamp_us)
+    again = replace(again, deadline_us=min(now_us + time_us, run.expires_s * 1_000_000), last_us=pen.last_us)
+    return Opening(replace(again, reviving=True, due_us=now_us + facts.timing.grace_us), tuple(pen.events))
 
 
 def roots_owed(facts: Facts, run: Run, *, now_us: int) -> Iterable[Birth]:

@@ -53,14 +53,16 @@ class Owed:
 class Branch:
     """One branch as stored. `tail` is its newest events, as records that only the storage reads.
 
-    `seq` and `heartbeat_us` are the fence: they say which state a writer has seen. `origin_us` names the commit that
-    holds the completion of the step's dependency where that is not in the tail.
+    `attempts_before` were spent in earlier attempts of the run: the retry policy counts from there. `seq` and
+    `heartbeat_us` are the fence: they say which state a writer has seen. `origin_us` names the commit that holds the
+    completion of the step's dependency where that is not in the tail.
     """
 
     name: str
     status: BranchStatus
     step: str
     attempt: int = 1
+    attempts_before: int | None = None
     run_attempt: int = 1
     seq: int = 1
     available_at_us: int | None = None
@@ -85,6 +87,11 @@ class Branch:
     def live(self) -> bool:
         """Whether somebody works on it, or should."""
         return self.halt != "stop" and (self.status in LIVE or self.owed is not None)
+
+    @property
+    def tried(self) -> int:
+        """The attempt's number as the retry policy counts it."""
+        return self.attempt - (self.attempts_before or 0)
 
     def released(self, *, last_us: int) -> Branch:
         """This branch with no worker on it and nothing scheduled, its log grown to `last_us`."""
@@ -133,6 +140,7 @@ class Run:
     priority: int = 0
     tags: tuple[str, ...] = ()
     stop: Stop | None = None
+    reviving: bool = False
     owed: int | None = None
     last_us: int = 0
     due_us: int | None = None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from cascade_flow import clock
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine import runs
-from cascade_flow.engine.commands import Cascade, Command, Complete, KeepCheckpoint, Reclaim
+from cascade_flow.engine.commands import Cascade, Command, Complete, KeepCheckpoint, Reclaim, Revive
 from cascade_flow.engine.decide import decide
 from cascade_flow.engine.state import Branch, Commit, Facts, Run
 from cascade_flow.errors import ConflictError, StaleAttemptError
@@ -101,7 +101,7 @@ class Steps:
             try:
                 after = self._write(facts, commit, references)
             except BranchRefused as refused:
-                if isinstance(command, Reclaim):
+                if isinstance(command, Reclaim | Revive):
                     raise stale(branch, refused.now) from None
                 branch = _still_held(branch, refused.now)
                 continue
@@ -110,6 +110,10 @@ class Steps:
                 continue
             return self._after(facts, commit, replace(held, branch=after, known=_known(held, command)))
         raise ConflictError(run_id=facts.run_id, step_id=branch.step)
+
+    def revive(self, facts: Facts, run: Run, branch: Branch) -> None:
+        """Let a branch of a run that is tried again go on."""
+        self.report(Held(facts, run, branch), Revive())
 
     def cascade(self, facts: Facts, run: Run, branch: Branch) -> None:
         """Carry a skip on along a branch."""
@@ -159,6 +163,8 @@ class Steps:
 
     def _paid(self, held: Held) -> Branch:
         """The branch with nothing owed: what a commit promised must be there before another commit comes."""
+        if held.branch.halt == "stop":
+            return held.branch
         try:
             return self._follower.pay(held.facts, held.branch)
         except BranchRefused as refused:

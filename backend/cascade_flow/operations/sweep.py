@@ -18,6 +18,7 @@ from cascade_flow.engine.state import ENDED, Branch, Facts, Run
 from cascade_flow.errors import CascadeFlowError, GoneError, TransientError
 from cascade_flow.operations.follow import Follower, wake_for
 from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.retries import Retries
 from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.steps import Held, Steps
 from cascade_flow.operations.stop import Stopper
@@ -35,6 +36,7 @@ class Sweep:
         self._steps = Steps(kit)
         self._follower = Follower(kit)
         self._stopper = Stopper(kit)
+        self._retries = Retries(kit)
         self._done: Counter[str] = Counter()
 
     def sweep(self, *, until_us: int) -> Mapping[str, int]:
@@ -79,6 +81,9 @@ class Sweep:
         if run.stop is not None:
             self._note("stops resumed", run.run_id)
             return self._stopper.carry_on(run.run_id)
+        if run.reviving:
+            self._note("retries resumed", run.run_id)
+            return self._retries.revive(run)
         if run.deadline_us <= now_us:
             self._note("runs timed out", run.run_id)
             self._runs.time_out(run)
@@ -90,7 +95,7 @@ class Sweep:
 
     def _next_look_us(self, run: Run) -> int:
         soon_us = clock.now_us() + self._kit.timing.grace_us
-        if run.stop is not None or run.owed is not None:
+        if run.stop is not None or run.owed is not None or run.reviving:
             return soon_us
         return max(run.available_at_us, soon_us) if run.status == "pending" else max(run.deadline_us, soon_us)
 

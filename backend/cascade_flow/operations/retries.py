@@ -1,0 +1,72 @@
+"""Tries a failed or cancelled run again: the same run, its next attempt (protocol.md §7).
+
+The run is put under way first, with the note that its branches are to be revived; then branch by branch, each under
+the condition that the run still goes on. Whoever dies between leaves the note to the sweep.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+from cascade_flow import clock
+from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
+from cascade_flow.engine.runs import started_again
+from cascade_flow.engine.state import Branch, Facts, Run
+from cascade_flow.errors import ConflictError, RunNotRetryableError, StaleAttemptError
+from cascade_flow.model.ids import check_run_id
+from cascade_flow.operations.follow import Follower
+from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.steps import Steps
+
+_ROUNDS = 5
+
+
+class Retries:
+    """Runs that are tried again."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._steps = Steps(kit)
+        self._follower = Follower(kit)
+
+    def retry(self, run_id: str, reason: str | None) -> Run:
+        """Begin the run's next attempt. Raises RunNotFoundError, RunNotRetryableError, ConflictError."""
+        run = self._kit.run(check_run_id(run_id))
+        if run.status not in ("failed", "cancelled"):
+            raise RunNotRetryableError(f"run {run_id!r} is {run.status}: only a failed or cancelled run is tried again")
+        try:
+            return self.revive(self._start(run, reason))
+        except RunRefused:
+            raise ConflictError(f"run {run_id!r} is being tried again by somebody else", run_id=run_id) from None
+
+    def revive(self, run: Run) -> Run:
+        """Let every branch go on that the run's end had stopped; safe to be done twice, and by two at once."""
+        facts = self._kit.facts(run)
+        for _ in range(_ROUNDS):
+            left = [b for b in self._kit.ledger.branches(run.run_id).values() if _waits(run, b)]
+            if not left:
+                break
+            for branch in left:
+                self._revive(facts, run, branch)
+        if run.owed is not None:
+            run = self._follower.pay_roots(facts, run)
+        self._kit.run_ledger.revived(run)
+        return self._kit.run(run.run_id)
+
+    def _start(self, run: Run, reason: str | None) -> Run:
+        retried = [b.step for b in self._kit.ledger.branches(run.run_id).values() if b.status == "failed" or b.halt]
+        facts = replace(self._kit.facts(run), run_attempt=run.run_attempt + 1)
+        again = started_again(facts, run, retried, reason, now_us=clock.now_us())
+        return self._kit.run_ledger.try_again(run, again.run, again.events)
+
+    def _revive(self, facts: Facts, run: Run, branch: Branch) -> None:
+        with suppress(StaleAttemptError, BranchRefused, ConflictError):
+            self._steps.revive(facts, run, branch)
+            if branch.status == "open":
+                self._follower.look_at_join(facts, branch.name)
+
+
+def _waits(run: Run, branch: Branch) -> bool:
+    stopped = branch.halt is not None or branch.status in ("failed", "parked", "open")
+    return stopped and branch.run_attempt < run.run_attempt
