@@ -38,6 +38,7 @@ from cascade_flow.operations.payloads import Payloads
 from cascade_flow.operations.queue import Queue as DueQueue
 from cascade_flow.operations.registry import Registry
 from cascade_flow.operations.reports import Reports
+from cascade_flow.operations.reruns import Reruns
 from cascade_flow.operations.retries import Retries
 from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.steps import Slot
@@ -57,6 +58,7 @@ class Backend:
         self._registry = kit.registry
         self._runs = Runs(kit)
         self._retries = Retries(kit)
+        self._reruns = Reruns(kit)
         self._reports = Reports(kit)
         self._queue = DueQueue(kit)
         self._logs = Logs(kit)
@@ -157,6 +159,20 @@ class Backend:
         Raises RunNotFoundError, RunNotRetryableError, ConflictError.
         """
         return self._runs.state_of(self._retries.retry(run_id, reason))
+
+    def rerun_from(self, *, parent_run_id: str, from_step_id: str, input: Any = None) -> SubmittedRun:
+        """A new run on the current version: a step and all that depend on it run again, the others' results are kept.
+
+        `input` replaces the parent's. Raises RunNotFoundError, StepNotFoundError, InputInvalidError.
+        """
+        return self._reruns.rerun_from(parent_run_id, from_step_id, input)
+
+    def resume_run(self, run_id: str) -> SubmittedRun:
+        """A new run on the current version that keeps the completed steps of a failed or cancelled one.
+
+        Raises RunNotFoundError, RunNotRetryableError.
+        """
+        return self._reruns.resume(run_id)
 
     # -- step reports (runs that the engine drives: their consequences are in the same commit) ----------------------
 

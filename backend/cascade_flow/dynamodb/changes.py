@@ -63,7 +63,7 @@ def _as_known(attribute: str, value: int | str | None) -> Condition:
 def birth_put(facts: Facts, birth: Birth, origin_us: int | None) -> Put:
     """Puts a branch that is not there yet; `origin_us` names the commit that holds its dependency's completion."""
     tail = tuple(to_record(event, {}) for event in birth.events)
-    branch = replace(birth.branch, tail=tail, origin_us=origin_us)
+    branch = replace(birth.branch, tail=tail, origin_us=birth.origin_us or origin_us)
     return Put(branch_item(facts.run_id, branch, expires_s=facts.expires_s), NEW)
 
 

@@ -62,6 +62,11 @@ def payload(run_id: str, step_id: str, attempt: int, nonce: str) -> Key:
     return Key(_run_partition(run_id), f"P#{step_id}#{attempt}#{nonce}")
 
 
+def payload_at(run_id: str, sort: str) -> Key:
+    """The payload of a run under a sort key that one of its events names."""
+    return Key(_run_partition(run_id), sort)
+
+
 def run_payload(run_id: str, what: str) -> Key:
     """A payload of the run itself: its `input` or its `output`."""
     return Key(_run_partition(run_id), f"P#${what}")

@@ -51,9 +51,18 @@ class Opening:
 def submit(facts: Facts, order: Order, *, now_us: int) -> Opening:
     """A new run; one that is due at once is started in the same breath."""
     pen = Pen.of_run(facts, now_us=now_us, after_us=0)
+    run = new_run(facts, order, pen)
+    if order.available_at_us > now_us:
+        return Opening(run, tuple(pen.events))
+    started = start(facts, run, now_us=now_us, has_schema=order.has_input_schema, has_input=order.input is not None)
+    return replace(started, events=(*pen.events, *started.events))
+
+
+def new_run(facts: Facts, order: Order, pen: Pen) -> Run:
+    """A run that waits for its time; RunSubmitted is written with the pen."""
     submitted = pen.write(RunSubmitted, **_fields(order))
     due_us = max(order.available_at_us, submitted.timestamp_us)
-    run = Run(
+    return Run(
         run_id=facts.run_id,
         workflow_slug=facts.workflow_slug,
         version_id=order.version_id,
@@ -67,27 +76,29 @@ def submit(facts: Facts, order: Order, *, now_us: int) -> Opening:
         last_us=pen.last_us,
         due_us=due_us,
     )
-    if order.available_at_us > now_us:
-        return Opening(run, tuple(pen.events))
-    started = start(facts, run, now_us=now_us, has_schema=order.has_input_schema, has_input=order.input is not None)
-    return replace(started, events=(*pen.events, *started.events))
 
 
 def start(facts: Facts, run: Run, *, now_us: int, has_schema: bool, has_input: bool) -> Opening:
     """The run under way: its input was checked at the door, so the validation it records has succeeded."""
     pen = Pen.of_run(facts, now_us=now_us, after_us=run.last_us)
-    pen.write(WorkflowInputValidation, has_schema=has_schema, success=True, workflow_attempt_number=run.run_attempt)
-    started = pen.write(
+    started = write_start(pen, run, has_schema=has_schema, has_input=has_input)
+    running = replace(run, status="running", started_at_us=started.timestamp_us, last_us=pen.last_us, owed=0)
+    births = tuple(islice(roots(facts, running, now_us=now_us), ROOTS_AT_ONCE))
+    running = replace(running, owed=roots_left(facts, len(births)), due_us=_due_us(facts, running, len(births), now_us))
+    return Opening(running, tuple(pen.events), births)
+
+
+def write_start(pen: Pen, run: Run, *, has_schema: bool, has_input: bool) -> WorkflowStarted:
+    """Write that the input is valid, and that the run has started."""
+    attempt = run.run_attempt
+    pen.write(WorkflowInputValidation, has_schema=has_schema, success=True, workflow_attempt_number=attempt)
+    return pen.write(
         WorkflowStarted,
         version_id=run.version_id,
         has_input_schema=has_schema,
         has_input=has_input,
-        workflow_attempt_number=run.run_attempt,
+        workflow_attempt_number=attempt,
     )
-    running = replace(run, status="running", started_at_us=started.timestamp_us, last_us=pen.last_us, owed=0)
-    births = tuple(islice(roots_owed(facts, running, now_us=now_us), ROOTS_AT_ONCE))
-    running = replace(running, owed=roots_left(facts, len(births)), due_us=_due_us(facts, running, len(births), now_us))
-    return Opening(running, tuple(pen.events), births)
 
 
 def started_again(facts: Facts, run: Run, retried: Sequence[str], reason: str | None, *, now_us: int) -> Opening:
@@ -114,10 +125,9 @@ def started_again(facts: Facts, run: Run, retried: Sequence[str], reason: str | 
     return Opening(replace(again, reviving=True, due_us=now_us + facts.timing.grace_us), tuple(pen.events))
 
 
-def roots_owed(facts: Facts, run: Run, *, now_us: int) -> Iterable[Birth]:
-    """The branches of the roots that the run has still to make, in order."""
-    roots = () if run.owed is None else facts.graph.roots[run.owed :]
-    return (birth(facts, root, origin=None, now_us=now_us, after_us=run.last_us) for root in roots)
+def roots(facts: Facts, run: Run, *, now_us: int) -> Iterable[Birth]:
+    """The branches that a run begins with, in order."""
+    return (birth(facts, root, origin=None, now_us=now_us, after_us=run.last_us) for root in facts.graph.roots)
 
 
 def roots_left(facts: Facts, made: int) -> int | None:

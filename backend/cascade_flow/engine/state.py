@@ -141,6 +141,7 @@ class Run:
     tags: tuple[str, ...] = ()
     stop: Stop | None = None
     reviving: bool = False
+    parent: str | None = None
     owed: int | None = None
     last_us: int = 0
     due_us: int | None = None
@@ -177,10 +178,14 @@ class Carrier:
 
 @dataclass(frozen=True, slots=True)
 class Birth:
-    """A branch to put under "not there yet", with the events that begin it."""
+    """A branch to put under "not there yet", with the events that begin it.
+
+    `origin_us` names the commit that holds the dependency's completion, where that is not the commit it is put with.
+    """
 
     branch: Branch
     events: tuple[Event, ...] = ()
+    origin_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

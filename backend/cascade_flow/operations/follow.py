@@ -14,8 +14,9 @@ from cascade_flow import clock
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine import joins, runs
 from cascade_flow.engine.advance import BIRTHS_AT_ONCE, births_owed, owed_after
-from cascade_flow.engine.state import Branch, Commit, Facts, Run
+from cascade_flow.engine.state import Birth, Branch, Commit, Facts, Run
 from cascade_flow.graph import END
+from cascade_flow.operations.copying import Copier
 from cascade_flow.operations.kit import Kit
 from cascade_flow.operations.outputs import exported
 from cascade_flow.operations.stop import Stopper
@@ -51,14 +52,29 @@ class Follower:
         return branch
 
     def pay_roots(self, facts: Facts, run: Run) -> Run:
-        """Make the roots that a run owes; raises RunRefused where it has moved meanwhile."""
+        """Make the branches that a run begins with and still owes; raises RunRefused where it has moved meanwhile."""
+        owed = [] if run.owed is None else self._beginnings(facts, run)
         while run.owed is not None:
-            births = tuple(islice(runs.roots_owed(facts, run, now_us=clock.now_us()), runs.ROOTS_AT_ONCE))
-            owed = runs.roots_left(facts, run.owed + len(births))
-            after = replace(run, owed=owed, due_us=run.deadline_us if owed is None else run.due_us)
+            births = owed[run.owed : run.owed + runs.ROOTS_AT_ONCE]
+            made = run.owed + len(births)
+            paid = made >= len(owed)
+            after = replace(run, owed=None if paid else made, due_us=run.deadline_us if paid else run.due_us)
             run = self._kit.run_ledger.make_roots(facts, run, after, births)
-            self._wake(facts, [birth.branch for birth in births])
+            self._begin(facts, births)
         return run
+
+    def _beginnings(self, facts: Facts, run: Run) -> list[Birth]:
+        if run.parent is not None:
+            return Copier(self._kit).branches(facts, run)
+        return list(runs.roots(facts, run, now_us=clock.now_us()))
+
+    def _begin(self, facts: Facts, births: Iterable[Birth]) -> None:
+        """Wake whom it concerns, and look at the joins that a copy has filled already."""
+        branches = [birth.branch for birth in births]
+        self._wake(facts, branches)
+        for branch in branches:
+            if joins.is_full(facts.graph, branch):
+                self.open_join(facts, branch)
 
     def wake_roots(self, facts: Facts, opening: runs.Opening) -> None:
         self._wake(facts, [birth.branch for birth in opening.births])

@@ -44,6 +44,10 @@ class Payloads:
         key = keys.payload(run_id, step_id, attempt, secrets.token_hex(4))
         return self.put_aside(key, text, expires_s=expires_s)
 
+    def put_input(self, run_id: str, text: str | None, *, expires_s: int) -> dict[str, str]:
+        """Put a run's input aside, under a key that no other submission writes."""
+        return self.put_aside(keys.run_payload(run_id, f"input#{secrets.token_hex(4)}"), text, expires_s=expires_s)
+
     def put_run_output(self, run_id: str, end: WorkflowCompleted, *, expires_s: int) -> dict[str, str]:
         """Put the output of a run that ends aside."""
         key = keys.run_payload(run_id, f"output#{secrets.token_hex(4)}")
@@ -61,7 +65,7 @@ class Payloads:
         return [parse_event(to_wire(record, workflow_slug=workflow_slug, run_id=run_id)) for record in found]
 
     def _texts(self, run_id: str, sorts: Iterable[str]) -> Mapping[str, str]:
-        found = self._table.batch_get(keys.run(run_id)._replace(sk=sort) for sort in sorts)
+        found = self._table.batch_get(keys.payload_at(run_id, sort) for sort in sorts)
         return {str(item[keys.SORT]): items.to_payload(item) for item in found}
 
 

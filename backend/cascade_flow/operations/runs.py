@@ -54,8 +54,7 @@ class Runs:
         check_input(entry.metadata.input_schema_json, submission.input)
         order = _order(submission, entry)
         facts = self._facts(submission, entry, order)
-        key = keys.run_payload(facts.run_id, f"input#{secrets.token_hex(4)}")
-        references = self._kit.payloads.put_aside(key, order.input, expires_s=facts.expires_s)
+        references = self._kit.payloads.put_input(facts.run_id, order.input, expires_s=facts.expires_s)
         opening = runs.submit(facts, order, now_us=clock.now_us())
         content = _content_of(submission)
         try:

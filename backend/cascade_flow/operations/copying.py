@@ -1,0 +1,78 @@
+"""Copies what steps have left from one run to another: their events at their original times, and their payloads.
+
+The copy is the same however often it is made: commits of a fixed number of events, in the order of their times. So
+whoever goes on with a copy that another began finds the same places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from cascade_flow import clock
+from cascade_flow.dynamodb import items, keys
+from cascade_flow.dynamodb.codec import Record, references_of
+from cascade_flow.dynamodb.table import Put
+from cascade_flow.engine import copies
+from cascade_flow.engine.copies import Kept
+from cascade_flow.engine.state import Birth, Facts, Run
+from cascade_flow.operations.kit import Kit
+
+_EVENTS_A_COMMIT = 40
+
+
+class Copier:
+    """Copies within one table."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+
+    def copy(self, source_run_id: str, records: Iterable[Record], facts: Facts, kept: Kept) -> int:
+        """Put the kept steps' events and payloads into the new run's partition; answers the newest event's time."""
+        copied = [record for record in records if record.get("stepId") in kept]
+        for record in copied:
+            for sort in references_of(record).values():
+                self._copy_payload(source_run_id, facts, sort)
+        for chunk in _chunks(copied):
+            self._kit.ledger.table.write([Put(items.commit_item(facts.run_id, chunk, expires_s=facts.expires_s))])
+        return max((record["timestampUs"] for record in copied), default=0)
+
+    def branches(self, facts: Facts, run: Run) -> list[Birth]:
+        """The branches that a copied run begins with, each naming the commit that holds its dependency's output."""
+        history = self._kit.ledger.history(run.run_id)
+        copied = [r for r in (history.records if history else ()) if r["timestampUs"] < run.created_us]
+        births = copies.branches(facts, over_in(copied), now_us=clock.now_us(), after_us=run.last_us)
+        places = {
+            record["stepId"]: chunk[0]["timestampUs"] for chunk in _chunks(copied) for record in chunk if _over(record)
+        }
+        return [_placed(facts, birth, places) for birth in births]
+
+    def _copy_payload(self, source_run_id: str, facts: Facts, sort: str) -> None:
+        source = self._kit.ledger.table.get(keys.payload_at(source_run_id, sort))
+        if source is not None:
+            target = keys.payload_at(facts.run_id, sort)
+            item = {**source, keys.PARTITION: target.pk, keys.EXPIRY: facts.expires_s}
+            self._kit.ledger.table.write([Put(item)])
+
+
+def over_in(records: Iterable[Record]) -> Kept:
+    """The steps that are over by these events: None for a completed one, its skip's origin for a skipped one."""
+    return {
+        record["stepId"]: None if record["type"] == "StepCompleted" else record.get("cascadedFrom", record["stepId"])
+        for record in records
+        if _over(record)
+    }
+
+
+def _over(record: Record) -> bool:
+    return record["type"] in ("StepCompleted", "StepSkipped")
+
+
+def _placed(facts: Facts, birth: Birth, places: dict[str, int]) -> Birth:
+    dependencies = [] if birth.branch.status == "open" else facts.graph.step(birth.branch.step).dependencies
+    found = [places[step] for step in dependencies if step in places]
+    return Birth(birth.branch, birth.events, origin_us=found[0] if len(found) == 1 else None)
+
+
+def _chunks(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    for start in range(0, len(records), _EVENTS_A_COMMIT):
+        yield records[start : start + _EVENTS_A_COMMIT]

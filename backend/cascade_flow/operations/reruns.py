@@ -1,0 +1,135 @@
+"""New runs out of old ones: what is kept is copied first and stays invisible until the new run's item is there.
+
+A rerun begins anew at a step, a resumed run at whatever is not completed; both on the workflow's current version. The
+log lines of kept steps stay with the run that wrote them.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cascade_flow import clock
+from cascade_flow.dynamodb.codec import Record
+from cascade_flow.dynamodb.registry import Entry
+from cascade_flow.engine.copies import Kept, Link, kept_steps, open_copy
+from cascade_flow.engine.runs import Order
+from cascade_flow.engine.state import Facts, Run
+from cascade_flow.errors import RunNotFoundError, RunNotRetryableError
+from cascade_flow.graph import Graph
+from cascade_flow.model.events import WorkflowRerunFromStep, WorkflowResumed
+from cascade_flow.model.ids import check_run_id, check_step_id
+from cascade_flow.model.states import SubmittedRun
+from cascade_flow.operations.copying import Copier, over_in
+from cascade_flow.operations.follow import Follower
+from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.validation import check_input
+from cascade_flow.serialization import safe_serialize
+
+
+@dataclass(frozen=True)
+class _Parent:
+    """The run that is gone on from: as stored, with its records, and the workflow as it is registered now."""
+
+    run: Run
+    records: Sequence[Record]
+    entry: Entry
+    graph: Graph
+
+
+class Reruns:
+    """Runs that go on from what another run has done."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._copier = Copier(kit)
+        self._follower = Follower(kit)
+
+    def rerun_from(self, parent_run_id: str, from_step_id: str, input: Any) -> SubmittedRun:
+        """A new run in which a step and all that depend on it run again; the other completed steps are kept.
+
+        Raises RunNotFoundError, StepNotFoundError (of the current version), InputInvalidError.
+        """
+        parent = self._parent(parent_run_id)
+        again = parent.graph.step(check_step_id(from_step_id)).id
+        kept = kept_steps(parent.graph, over_in(parent.records), again=again)
+        fields = {
+            "parent_run_id": parent.run.run_id,
+            "rerun_from_step_id": from_step_id,
+            "rerun_step_ids": [step for step in parent.graph.steps if step not in kept],
+            "version_id": parent.entry.version_id,
+            "parent_version_id": parent.run.version_id,
+        }
+        return self._submit(parent, kept, WorkflowRerunFromStep, fields, input)
+
+    def resume(self, run_id: str) -> SubmittedRun:
+        """A new run that keeps what a failed or cancelled one has completed.
+
+        Raises RunNotFoundError, RunNotRetryableError.
+        """
+        parent = self._parent(run_id)
+        if parent.run.status not in ("failed", "cancelled"):
+            raise RunNotRetryableError(
+                f"run {run_id!r} is {parent.run.status}: only a failed or cancelled one is resumed"
+            )
+        kept = kept_steps(parent.graph, over_in(parent.records))
+        if len(kept) == len(parent.graph.steps):
+            raise RunNotRetryableError(f"all steps of run {run_id!r} are over: retry it, or rerun it from a step")
+        fields = {
+            "version_id": parent.entry.version_id,
+            "original_run_id": run_id,
+            "resumed_steps": len(kept),
+            "pending_steps": len(parent.graph.steps) - len(kept),
+        }
+        return self._submit(parent, kept, WorkflowResumed, fields, None)
+
+    def _parent(self, run_id: str) -> _Parent:
+        history = self._kit.ledger.history(check_run_id(run_id))
+        if history is None:
+            raise RunNotFoundError(f"there is no run {run_id!r}; it may have been deleted after its retention")
+        entry = self._kit.registry.current(history.run.workflow_slug)
+        graph = self._kit.registry.graph(history.run.workflow_slug, entry.version_id)
+        return _Parent(history.run, history.records, entry, graph)
+
+    def _submit(
+        self, parent: _Parent, kept: Kept, link: type[Link], fields: Mapping[str, Any], input: Any
+    ) -> SubmittedRun:
+        order = self._order(parent, input)
+        facts = self._facts(parent, order)
+        newest_us = self._copier.copy(parent.run.run_id, parent.records, facts, kept)
+        references = self._kit.payloads.put_input(facts.run_id, order.input, expires_s=facts.expires_s)
+        opening = open_copy(facts, order, parent.run.run_id, link, fields, now_us=clock.now_us(), after_us=newest_us)
+        run = self._kit.run_ledger.submit(facts, opening, references, key=None, content="")
+        self._follower.pay_roots(replace(facts, started_at_us=run.started_at_us or 0), run)
+        return SubmittedRun(run_id=run.run_id, is_new=True)
+
+    def _order(self, parent: _Parent, input: Any) -> Order:
+        submitted = self._kit.payloads.whole(parent.run.run_id, parent.run.tail[:1])[0]
+        text = submitted.get("input") if input is None else safe_serialize(input)
+        check_input(parent.entry.metadata.input_schema_json, None if text is None else json.loads(text))
+        return Order(
+            version_id=parent.entry.version_id,
+            available_at_us=clock.now_us(),
+            has_input_schema=parent.entry.metadata.input_schema_json is not None,
+            input=text,
+            priority=parent.run.priority,
+            timeout_us=submitted.get("timeoutUs"),
+            metadata=submitted.get("metadata"),
+            tags=parent.run.tags or None,
+        )
+
+    def _facts(self, parent: _Parent, order: Order) -> Facts:
+        timeout_us = parent.entry.timeout_us or self._kit.timing.timeout_us
+        timing = replace(self._kit.timing, timeout_us=timeout_us)
+        expires_us = order.available_at_us + (order.timeout_us or timeout_us) + timing.retention_us
+        return Facts(
+            run_id=secrets.token_hex(8),
+            workflow_slug=parent.run.workflow_slug,
+            graph=parent.graph,
+            expires_s=expires_us // 1_000_000,
+            timing=timing,
+            priority=order.priority,
+        )

@@ -1,0 +1,128 @@
+"""New runs out of old ones: reruns from any step and resumed runs, also while their author dies at any request."""
+
+import pytest
+
+from cascade_flow import (
+    InputInvalidError,
+    RunNotFoundError,
+    RunNotRetryableError,
+    StepCompleted,
+    StepNotFoundError,
+    WorkflowRerunFromStep,
+    WorkflowResumed,
+    clock,
+)
+from cascade_flow.dynamodb.schema import create_table
+from checker import Checked, check_run
+from shapes import NESTED, SHAPES, WIDE, Shape, diamond
+from simulation import TickingClock, World
+from testbed.faults import Kind, at, cases, faults, nowhere
+from testbed.servers import Server, fresh_table
+
+RUN = "run"
+WHOLE = [shape for shape in (*SHAPES, WIDE) if shape.status == "completed"]
+BROKEN = [shape for shape in SHAPES if shape.status == "failed"]
+
+
+@pytest.fixture
+def world(server: Server):
+    with fresh_table(server, create_table) as store, clock.use(TickingClock()) as time:
+        yield World(store, clock=time)
+
+
+def ended(world: World, shape: Shape) -> Checked:
+    """A run of this shape at its end; its script is mended then."""
+    world.script = dict(shape.script)
+    world.register(shape.steps)
+    world.submit(**shape.submission, run_id=RUN, input={"order": 7})
+    world.settle(RUN)
+    world.ran.clear()
+    return check_run(world.observer, RUN)
+
+
+def affected(shape: Shape, step_id: str) -> set[str]:
+    """The step and all that depend on it."""
+    found = {step_id}
+    for step in [s for _ in shape.steps for s in shape.steps]:
+        found |= {step.id} if found & set(step.dependencies) else set()
+    return found
+
+
+@pytest.mark.parametrize("shape", WHOLE, ids=str)
+def test_a_rerun_runs_the_step_and_its_dependents_and_keeps_the_rest(world: World, shape: Shape) -> None:
+    parent = ended(world, shape)
+    for step in shape.steps[:4]:
+        world.ran.clear()
+        run_id = world.backend.rerun_from(parent_run_id=RUN, from_step_id=step.id).run_id
+        world.settle(run_id)
+        again = check_run(world.observer, run_id)
+        skipped = {s.id for s in shape.steps} - {name for name, _ in world.ran}
+        assert again.status == "completed"
+        assert {name for name, _ in world.ran} <= affected(shape, step.id)
+        assert step.id in {name for name, _ in world.ran} or shape.script
+        assert again.count(WorkflowRerunFromStep) == 1
+        assert again.count(StepCompleted) == parent.count(StepCompleted)
+        assert skipped >= {s.id for s in shape.steps} - affected(shape, step.id)
+    assert check_run(world.observer, RUN).events == parent.events
+
+
+@pytest.mark.parametrize("shape", BROKEN, ids=str)
+def test_a_resumed_run_keeps_what_was_completed(world: World, shape: Shape) -> None:
+    parent = ended(world, shape)
+    world.script = {}
+    run_id = world.backend.resume_run(RUN).run_id
+    world.settle(run_id)
+    again = check_run(world.observer, run_id)
+    assert again.status == "completed"
+    assert again.count(WorkflowResumed) == 1
+    assert len(world.ran) == len(shape.steps) - parent.count(StepCompleted)
+
+
+def test_what_a_rerun_is_given_reaches_its_steps(world: World) -> None:
+    ended(world, Shape("diamond", diamond()))
+    run_id = world.backend.rerun_from(parent_run_id=RUN, from_step_id="a", input={"order": 8}).run_id
+    world.settle(run_id)
+    state = world.observer.get_run(run_id)
+    assert state is not None
+    assert state.input == '{"order":8}'
+    check_run(world.observer, run_id)
+
+
+def test_a_rerun_goes_onto_the_current_version(world: World) -> None:
+    ended(world, Shape("diamond", diamond()))
+    world.register([*diamond(), *NESTED[-1:0], diamond()[0].model_copy(update={"id": "e", "dependencies": ["d"]})])
+    run_id = world.backend.rerun_from(parent_run_id=RUN, from_step_id="d").run_id
+    world.settle(run_id)
+    assert {name for name, _ in world.ran} == {"d", "e"}
+    check_run(world.observer, run_id)
+
+
+def test_what_cannot_be_rerun_is_refused_with_its_reason(world: World) -> None:
+    ended(world, Shape("diamond", diamond()))
+    with pytest.raises(RunNotFoundError):
+        world.backend.rerun_from(parent_run_id="nobody", from_step_id="a")
+    with pytest.raises(StepNotFoundError):
+        world.backend.rerun_from(parent_run_id=RUN, from_step_id="z")
+    with pytest.raises(RunNotRetryableError):
+        world.backend.resume_run(RUN)
+    with pytest.raises(RunNotRetryableError):
+        world.backend.retry_run(RUN)
+    world.register(diamond(), input_schema_json={"type": "object", "required": ["order"]})
+    with pytest.raises(InputInvalidError):
+        world.backend.rerun_from(parent_run_id=RUN, from_step_id="a", input={})
+    check_run(world.observer, RUN)
+
+
+@pytest.mark.parametrize("shape", [Shape("nested", NESTED), WHOLE[-1]], ids=str)
+def test_a_rerun_whose_author_dies_is_made_whole_or_not_at_all(world: World, shape: Shape) -> None:
+    ended(world, shape)
+    step_id = shape.steps[1].id
+    with faults(nowhere, world.store.client) as clean:
+        world.backend.rerun_from(parent_run_id=RUN, from_step_id=step_id)
+    for number, kind in cases(clean.log, [Kind.CRASH_BEFORE, Kind.CRASH_AFTER]):
+        before = set(world.observer.list_run_ids("flow"))
+        with faults(at({number: kind}), world.store.client):
+            world.outlive(lambda: world.backend.rerun_from(parent_run_id=RUN, from_step_id=step_id))
+        for run_id in set(world.observer.list_run_ids("flow")) - before:
+            world.settle(run_id)
+            assert check_run(world.observer, run_id).status == "completed", f"{kind} at {number}"
