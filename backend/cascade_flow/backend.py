@@ -139,7 +139,10 @@ class Backend:
         limit: int | None = None,
         offset: int = 0,
     ) -> RunPage:
-        """Runs, newest first; status matches any of those named, tags all of them; `total` counts all that match."""
+        """Runs, newest first; status matches any of those named, tags all of them; `total` counts all that match.
+
+        An input that was put aside for its size is left out: `get_run` has it.
+        """
         return self._runs.page(workflow_slug=workflow_slug, status=status, tags=tags, limit=limit, offset=offset)
 
     def list_run_ids(self, workflow_slug: str) -> list[str]:

@@ -65,6 +65,12 @@ def references_of(record: Record) -> dict[str, str]:
     return {name: value[REFERENCE] for name, value in found.items() if isinstance(value, Mapping)}
 
 
+def without_payload(record: Record) -> Record:
+    """The record without the texts that were put aside."""
+    gone = references_of(record)
+    return {name: value for name, value in record.items() if name not in gone}
+
+
 def encode(records: Sequence[Record]) -> bytes:
     """Records as bytes; their times are written as differences, which pack better."""
     return _CODEC + deflate(json.dumps(list(_as_steps(records)), separators=(",", ":"), ensure_ascii=False))

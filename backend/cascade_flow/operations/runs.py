@@ -15,7 +15,7 @@ from typing import Any
 from cascade_flow import clock
 from cascade_flow.dynamodb import keys, listing
 from cascade_flow.dynamodb.changes import RunRefused
-from cascade_flow.dynamodb.codec import to_wire
+from cascade_flow.dynamodb.codec import Record, to_wire, without_payload
 from cascade_flow.dynamodb.registry import Entry
 from cascade_flow.dynamodb.run_ledger import KeyTaken
 from cascade_flow.engine import runs
@@ -120,25 +120,7 @@ class Runs:
 
     def state_of(self, run: Run) -> RunState:
         """The state that a stored run says; it equals the fold of its events."""
-        whole = self._kit.payloads.whole(run.run_id, run.tail[:1])[0]
-        submitted = parse_event(to_wire(whole, workflow_slug=run.workflow_slug, run_id=run.run_id))
-        assert isinstance(submitted, RunSubmitted)
-        return RunState(
-            run_id=run.run_id,
-            workflow_slug=run.workflow_slug,
-            status=run.status,
-            available_at=submitted.available_at_us,
-            priority=submitted.priority,
-            workflow_attempt_number=run.run_attempt,
-            created_at=submitted.timestamp_us,
-            started_at=run.started_at_us,
-            completed_at=run.completed_at_us,
-            timeout=submitted.timeout_us,
-            idempotency_key=submitted.idempotency_key,
-            metadata=submitted.metadata,
-            tags=submitted.tags,
-            input=submitted.input,
-        )
+        return _state(run, self._kit.payloads.whole(run.run_id, run.tail[:1])[0])
 
     def page(
         self,
@@ -167,7 +149,7 @@ class Runs:
 
     def _states(self, ids: Sequence[str]) -> list[RunState]:
         found = {run.run_id: run for run in self._kit.ledger.runs(ids)}
-        return [self.state_of(found[id]) for id in ids if id in found]
+        return [_state(found[id], without_payload(found[id].tail[0])) for id in ids if id in found]
 
     def _begin(self, facts: Facts, run: Run, opening: runs.Opening) -> None:
         self._follower.wake_roots(facts, opening)
@@ -197,6 +179,27 @@ class Runs:
             timing=timing,
             priority=order.priority,
         )
+
+
+def _state(run: Run, record: Record) -> RunState:
+    submitted = parse_event(to_wire(record, workflow_slug=run.workflow_slug, run_id=run.run_id))
+    assert isinstance(submitted, RunSubmitted)
+    return RunState(
+        run_id=run.run_id,
+        workflow_slug=run.workflow_slug,
+        status=run.status,
+        available_at=submitted.available_at_us,
+        priority=submitted.priority,
+        workflow_attempt_number=run.run_attempt,
+        created_at=submitted.timestamp_us,
+        started_at=run.started_at_us,
+        completed_at=run.completed_at_us,
+        timeout=submitted.timeout_us,
+        idempotency_key=submitted.idempotency_key,
+        metadata=submitted.metadata,
+        tags=submitted.tags,
+        input=submitted.input,
+    )
 
 
 def _order(submission: RunSubmission, entry: Entry) -> Order:
