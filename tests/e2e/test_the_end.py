@@ -20,10 +20,10 @@ def test_every_run_keeps_its_promises_and_the_published_peer_reads_it_as_we_do(s
 
 
 def test_nobody_looks_after_what_has_ended(stack: Stack) -> None:
-    table = stack.backend.kit.ledger.table
-    until(
-        lambda: not list(due.entries(table, until_us=2**62)), otherwise=lambda: list(due.entries(table, until_us=2**62))
-    )
+    def looked_after() -> list[due.Entry]:
+        return list(due.entries(stack.backend.kit.ledger.table, until_us=2**62))
+
+    until(lambda: not looked_after(), otherwise=looked_after)
 
 
 def test_no_wake_up_was_given_up(stack: Stack) -> None:
