@@ -12,7 +12,8 @@ from cascade_flow.authoring.payloads import returned
 
 T = TypeVar("T")
 
-STEP_LOGGER = "cascade_flow.step"
+STEP_LOGGER = "cascade_step"
+"""Not a child of the engine's own logger: what a step says is told once, by its capture."""
 
 
 class StepContext:

@@ -113,7 +113,7 @@ class Sweep:
         self._move_branch(self._kit.facts(run), run, branch, seen_us)
 
     def _move_branch(self, facts: Facts, run: Run, branch: Branch, seen_us: int) -> None:
-        if branch.owed is not None:
+        if branch.owed is not None and not _is_at_work(branch):
             self._note("debts paid", run.run_id, branch.name)
             branch = self._follower.pay(facts, branch)
         moves = {"open": self._join, "scheduled": self._wake, "running": self._reclaim, "skipping": self._cascade}
@@ -162,3 +162,8 @@ class Sweep:
     def _note(self, what: str, run_id: str, branch: str = "", error: Exception | None = None) -> None:
         self._done[what] += 1
         _log.info("%s: run %s %s %s", what, run_id, branch, error or "")
+
+
+def _is_at_work(branch: Branch) -> bool:
+    """Whether a worker holds the branch that may still be alive: it makes what the branch owes itself."""
+    return branch.status == "running" and (branch.lease_us or 0) > clock.now_us()
