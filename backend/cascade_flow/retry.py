@@ -46,6 +46,12 @@ def delay_ms(tiers: Sequence[RetryTier], attempt_number: int, *, chance: float) 
     `chance`, between 0 and 1, places the jitter: the delay moves by at most the tier's jitter share up or down.
     """
     tier = tiers[place_of(tiers, attempt_number).policy_index]
-    grown = tier.delay_ms * tier.backoff ** (place_of(tiers, attempt_number).attempt_in_policy - 1)
     spread = 1 + tier.jitter * (2 * chance - 1)
-    return round(min(grown, tier.max_delay_ms) * spread)
+    return round(_grown_ms(tier, place_of(tiers, attempt_number).attempt_in_policy) * spread)
+
+
+def _grown_ms(tier: RetryTier, attempt_in_policy: int) -> float:
+    try:
+        return min(tier.delay_ms * tier.backoff ** (attempt_in_policy - 1), tier.max_delay_ms)
+    except OverflowError:
+        return tier.max_delay_ms

@@ -1,7 +1,7 @@
 """Events as bytes: deflate with a preset dictionary over their wire JSON (protocol.md §3).
 
-A *record* is an event's wire form without what its partition knows already. The first byte of an encoded tail, commit
-or log chunk names the dictionary that it was written with, for ever: a new dictionary gets a new number.
+A *record* is an event's wire form without what its partition knows already. The first byte of whatever was packed here
+names the dictionary that it was written with, for ever: a new dictionary gets a new number.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
+from cascade_flow.errors import CascadeFlowError
 from cascade_flow.model.events import Event, dump_event
 
 Record = Mapping[str, Any]
@@ -73,22 +74,28 @@ def without_payload(record: Record) -> Record:
 
 def encode(records: Sequence[Record]) -> bytes:
     """Records as bytes; their times are written as differences, which pack better."""
-    return _CODEC + deflate(json.dumps(list(_as_steps(records)), separators=(",", ":"), ensure_ascii=False))
+    return deflate(json.dumps(list(_as_steps(records)), separators=(",", ":"), ensure_ascii=False))
 
 
 def decode(data: bytes) -> tuple[Record, ...]:
     """The records that `encode` was given."""
-    return tuple(_as_times(json.loads(inflate(data[1:])))) if data else ()
+    return tuple(_as_times(json.loads(inflate(data)))) if data else ()
 
 
 def deflate(text: str) -> bytes:
+    """A text as bytes that name their dictionary."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zdict=_DICTIONARY)
-    return packer.compress(text.encode()) + packer.flush()
+    return _CODEC + packer.compress(text.encode()) + packer.flush()
 
 
 def inflate(data: bytes) -> str:
+    """The text that `deflate` was given; raises CascadeFlowError for a dictionary that is not known here."""
+    if data[:1] != _CODEC:
+        raise CascadeFlowError(
+            f"this was packed by another release (codec {data[:1].hex()}): deploy that one or a later"
+        )
     unpacker = zlib.decompressobj(-15, zdict=_DICTIONARY)
-    return (unpacker.decompress(data) + unpacker.flush()).decode()
+    return (unpacker.decompress(data[1:]) + unpacker.flush()).decode()
 
 
 def _as_steps(records: Iterable[Record]) -> Iterable[Record]:

@@ -69,7 +69,7 @@ _BRANCH = (
     _Field("h", "halt"),
     _Field("ow", "owed", lambda o: json.dumps([o.made, *o.steps]), lambda t: _owed(json.loads(t))),
     _Field("n", "arrived"),
-    _Field("sp", "skipped", lambda s: json.dumps(dict(s)), json.loads),
+    _Field("sp", "skipped", lambda s: _pack_json(dict(s)), _unpack_json),
     _Field("la", "last_us"),
     _Field("og", "origin_us"),
     _TAIL,

@@ -5,6 +5,7 @@ Writes that begin at a branch, a run's good end among them, are `ledger`'s.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -14,7 +15,7 @@ from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.changes import GOES_ON, NEW, BranchRefused, RunRefused, birth_put, changes, fence, halting
 from cascade_flow.dynamodb.codec import Record, to_record
 from cascade_flow.dynamodb.items import Item, commit_item, run_item
-from cascade_flow.dynamodb.table import Attr, Condition, Put, Refused, Table, Update, Write
+from cascade_flow.dynamodb.table import NONCE, Attr, Condition, Put, Refused, Table, Update, Write
 from cascade_flow.engine.runs import Opening
 from cascade_flow.engine.state import Birth, Branch, Facts, Halt, Run, Stop
 from cascade_flow.model.events import Event, WorkflowEvent
@@ -40,7 +41,7 @@ class RunLedger:
     ) -> Run:
         """Put a new run, its idempotency key and its first roots; raises KeyTaken, RunRefused (the id is taken)."""
         run = _with_tail(opening, (), references)
-        writes: list[Write] = [Put(run_item(run), NEW)]
+        writes: list[Write] = [Put({**run_item(run), NONCE: secrets.token_hex(3)}, NEW)]
         if key is not None:
             writes.append(_key_put(key, run, content))
         writes += [birth_put(facts, birth, None) for birth in opening.births]

@@ -61,7 +61,7 @@ class Put:
 
     @property
     def nonce(self) -> str | None:
-        return None
+        return str(self.item[NONCE]) if NONCE in self.item else None
 
 
 @dataclass(frozen=True)
@@ -228,7 +228,8 @@ def _translated(send: Callable[[], _Answer], *, passing: Callable[[ClientError],
 
 
 def _translate(error: ClientError) -> CascadeFlowError:
-    code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+    code = error.response["Error"]["Code"]
+    message = " ".join([error.response["Error"].get("Message", ""), *_reasons(error, "Message")]).strip()
     if code in _CONFLICTS or (code == "TransactionCanceledException" and "Conflict" in str(_reasons(error))):
         return ConflictError()
     if code in _BUSY or any(
@@ -251,8 +252,8 @@ def _is_refusal(error: ClientError) -> bool:
     return code == "ConditionalCheckFailedException" or "ConditionalCheckFailed" in _reasons(error)
 
 
-def _reasons(error: ClientError) -> list[str]:
-    return [reason.get("Code", "") for reason in error.response.get("CancellationReasons", ())]
+def _reasons(error: ClientError, part: str = "Code") -> list[str]:
+    return [reason.get(part) or "" for reason in error.response.get("CancellationReasons", ())]
 
 
 def _transact_item(table: str, write: Write) -> dict[str, Any]:
