@@ -27,7 +27,7 @@ from cascade_flow.dynamodb.changes import (
 from cascade_flow.dynamodb.codec import Record, to_record
 from cascade_flow.dynamodb.items import ITEM_UNIT, Item, branch_item, commit_item, size_of
 from cascade_flow.dynamodb.table import NONCE, Attr, Check, Condition, Put, Refused, Table, Update, Write
-from cascade_flow.engine.state import Birth, Branch, Commit, Facts, Halt, Run
+from cascade_flow.engine.state import Birth, Branch, Carrier, Commit, Facts, Halt, Run
 from cascade_flow.model.events import ResourceSnapshot
 
 _ROOM_TO_RUN = 72
@@ -95,13 +95,18 @@ class Ledger:
     # -- one branch -----------------------------------------------------------------------------------------------
 
     def claim(
-        self, run_id: str, branch: Branch, *, worker: str, now_us: int, lease_us: int, **slot: int | None
+        self, run_id: str, branch: Branch, taker: Carrier, *, now_us: int, look_us: int, moves: bool = False
     ) -> Branch:
-        """Take a scheduled attempt (its step and number in `branch`); raises BranchRefused for all but one taker."""
+        """Take a scheduled attempt (its step and number in `branch`); raises BranchRefused for all but one taker.
+
+        By `look_us` somebody must look whether the taker lives: a branch that the due index has later is refused,
+        unless the claim `moves` it there.
+        """
         when = Attr("st").eq("scheduled") & Attr("s").eq(branch.step) & Attr("a").eq(branch.attempt)
         when = when & Attr("av").lte(now_us) & Attr("h").not_exists()
-        given = {"sl": slot.get("slot_index"), "wc": slot.get("worker_concurrency")}
-        held: Item = {"st": "running", "w": worker, "ts": now_us, "le": lease_us, **_present(given)}
+        when = when if moves else when & Attr(keys.DUE_TIME).lte(look_us)
+        given = {"sl": taker.slot_index, "wc": taker.worker_concurrency, keys.DUE_TIME: look_us if moves else None}
+        held: Item = {"st": "running", "w": taker.worker, "ts": now_us, "le": taker.lease_us, **_present(given)}
         return self._move(run_id, branch.name, when, set=held, add={"sq": 1})
 
     def beat(
@@ -118,13 +123,13 @@ class Ledger:
         """Forbid a branch to go on; raises BranchRefused where it has moved since it was read."""
         return self._move(run_id, branch.name, fence(branch), **halting(halt))
 
-    def raise_join(self, facts: Facts, join: str, *, now_us: int) -> None:
-        """Count one arrival at a join, and give birth to it where it is the first; a refusal is harmless."""
+    def raise_join(self, facts: Facts, join: str, *, arrivals: int, now_us: int) -> None:
+        """Count arrivals at a join, and give birth to it where it is the first; a refusal is harmless."""
         when = NEW | Attr("st").eq("open")
         born = Branch(join, "open", join, run_attempt=facts.run_attempt, due_us=now_us + facts.timing.grace_us)
         item = branch_item(facts.run_id, born, expires_s=facts.expires_s)
         default = {name: item[name] for name in item if name not in (keys.PARTITION, keys.SORT, "st", "n")}
-        write = Update(keys.branch(facts.run_id, join), when, set={"st": "open"}, default=default, add={"n": 1})
+        write = Update(keys.branch(facts.run_id, join), when, set={"st": "open"}, default=default, add={"n": arrivals})
         with suppress(Refused):
             self.table.write([write])
 

@@ -253,7 +253,7 @@ def _is_refusal(error: ClientError) -> bool:
 
 
 def _reasons(error: ClientError, part: str = "Code") -> list[str]:
-    return [reason.get(part) or "" for reason in error.response.get("CancellationReasons", ())]
+    return [str(reason.get(part) or "") for reason in error.response.get("CancellationReasons", ())]
 
 
 def _transact_item(table: str, write: Write) -> dict[str, Any]:

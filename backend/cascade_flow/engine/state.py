@@ -36,9 +36,14 @@ class Timing:
     retention_us: int = 90 * 86_400_000_000
 
     @property
+    def silence_us(self) -> int:
+        """How long after a claim nobody need look whether the worker lives."""
+        return max(self.lease_us, self.grace_us)
+
+    @property
     def horizon_us(self) -> int:
         """How far ahead the due index may have a branch that somebody could work on now: lists look so far."""
-        return 10 * max(self.lease_us, self.grace_us)
+        return 10 * self.silence_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +198,9 @@ class Commit:
     """What a decision about a branch wants written, all of it or nothing.
 
     `before` is the state it was decided on; `events` are appended to the branch's log. A commit that is not `logged`
-    may ride in the tail. `raises` are the joins to be counted up first; `checks_run` asks that the run still runs with
-    no intention to stop; `stop` and `end` are what the run must take over in the same transaction.
+    may ride in the tail. `raises` are the joins to be counted up first, once for each step that arrives; `checks_run`
+    asks that the run still runs with no intention to stop; `stop` and `end` are what the run must take over in the same
+    transaction.
     """
 
     before: Branch

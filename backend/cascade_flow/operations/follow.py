@@ -15,6 +15,7 @@ from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine import joins, runs
 from cascade_flow.engine.advance import BIRTHS_AT_ONCE, births_owed, owed_after
 from cascade_flow.engine.state import Birth, Branch, Commit, Facts, Run
+from cascade_flow.errors import PayloadTooLargeError
 from cascade_flow.graph import END
 from cascade_flow.operations.copying import Copier
 from cascade_flow.operations.kit import Kit
@@ -34,7 +35,7 @@ class Follower:
         """Follow a commit up; answers the branch as it is then."""
         self._wake(facts, [birth.branch for birth in commit.births])
         branch = self.pay(facts, branch)
-        for join in commit.raises:
+        for join in dict.fromkeys(commit.raises):
             self.look_at_join(facts, join)
         if commit.stop is not None or branch.status == "parked":
             self._stopper.carry_on(facts.run_id)
@@ -95,6 +96,8 @@ class Follower:
             self._wake(facts, [self._kit.ledger.write(facts, commit, self._references(facts, commit))])
         except (BranchRefused, RunRefused):
             return False
+        except PayloadTooLargeError as error:
+            self._stopper.give_up(facts, error)
         return True
 
     def _opening(self, facts: Facts, join: Branch, branches: Mapping[str, Branch]) -> Commit | None:

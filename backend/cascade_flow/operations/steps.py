@@ -6,6 +6,7 @@ engine names step and attempt instead; what it holds is then read first.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -14,12 +15,13 @@ from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine import runs
 from cascade_flow.engine.commands import Cascade, Command, Complete, KeepCheckpoint, Reclaim, Revive
 from cascade_flow.engine.decide import decide
-from cascade_flow.engine.state import Branch, Commit, Facts, Run
-from cascade_flow.errors import ConflictError, StaleAttemptError
+from cascade_flow.engine.state import Branch, Carrier, Commit, Facts, Run
+from cascade_flow.errors import ConflictError, PayloadTooLargeError, StaleAttemptError
 from cascade_flow.model.events import ResourceSnapshot
 from cascade_flow.operations.follow import Follower
 from cascade_flow.operations.kit import Kit
 from cascade_flow.operations.outputs import Inputs, exported, inputs_of
+from cascade_flow.operations.stop import Stopper
 from cascade_flow.wake import Wake
 
 _ROUNDS = 8
@@ -59,6 +61,7 @@ class Steps:
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
         self._follower = Follower(kit)
+        self._stopper = Stopper(kit)
 
     def claim(self, wake: Wake, worker_id: str, *, slot: Slot | None = None) -> Held | None:
         """Take the attempt that a wake-up names; None where another has it, it is over, or not due yet."""
@@ -117,7 +120,10 @@ class Steps:
 
     def cascade(self, facts: Facts, run: Run, branch: Branch) -> None:
         """Carry a skip on along a branch."""
-        self.report(Held(facts, run, branch), Cascade())
+        try:
+            self.report(Held(facts, run, branch), Cascade())
+        except PayloadTooLargeError as error:
+            self._stopper.give_up(facts, error)
 
     def holding(self, run: Run, step_id: str, worker_id: str | None, attempt_number: int) -> Held:
         """What a worker holds that names step and attempt; raises StaleAttemptError, StepNotFoundError."""
@@ -130,17 +136,14 @@ class Steps:
 
     def _claim(self, run_id: str, wanted: Branch, worker_id: str, slot: Slot) -> Branch | None:
         now_us = clock.now_us()
-        for _ in range(2):
-            lease_us = now_us + self._kit.timing.lease_us
-            held = {"slot_index": slot.index, "worker_concurrency": slot.concurrency}
+        taker = Carrier(worker_id, now_us + self._kit.timing.lease_us, slot.index, slot.concurrency)
+        look_us = now_us + self._kit.timing.silence_us
+        for moves in (False, True):
             try:
-                return self._kit.ledger.claim(
-                    run_id, wanted, worker=worker_id, now_us=now_us, lease_us=lease_us, **held
-                )
+                return self._kit.ledger.claim(run_id, wanted, taker, now_us=now_us, look_us=look_us, moves=moves)
             except BranchRefused as refused:
-                if refused.now is None or not _behind(wanted, refused.now, now_us):
+                if refused.now is None or not _waits(wanted, refused.now, now_us):
                     return None
-                now_us = refused.now.last_us + 1
         return None
 
     def _taken(self, run_id: str, branch: Branch) -> Held | None:
@@ -174,8 +177,8 @@ class Steps:
         if commit.end is not None:
             aside = self._kit.payloads.put_run_output(facts.run_id, commit.end, expires_s=facts.expires_s)
             references = {**references, **aside}
-        for join in commit.raises:
-            self._kit.ledger.raise_join(facts, join, now_us=clock.now_us())
+        for join, arrivals in Counter(commit.raises).items():
+            self._kit.ledger.raise_join(facts, join, arrivals=arrivals, now_us=clock.now_us())
         try:
             return self._kit.ledger.write(facts, commit, references)
         except RunRefused:
@@ -225,16 +228,18 @@ def _still_held(known: Branch, now: Branch | None) -> Branch:
     return now
 
 
-def _behind(wanted: Branch, now: Branch, now_us: int) -> bool:
-    """Whether a claim failed only because the clock here is behind the branch's last event."""
+def _waits(wanted: Branch, now: Branch, now_us: int) -> bool:
+    """Whether an attempt is still there to be taken: only the due index looked too far ahead."""
     scheduled = (now.status, now.step, now.attempt) == ("scheduled", wanted.step, wanted.attempt)
-    return scheduled and now.halt is None and now.last_us >= now_us
+    return scheduled and now.halt is None and (now.available_at_us or 0) <= now_us
 
 
 def _known(held: Held, command: Command) -> Mapping[str, str | None]:
-    if isinstance(command, Complete):
-        return {**held.known, held.branch.step: command.output}
-    return held.known if isinstance(command, KeepCheckpoint) else {**held.known, held.branch.step: None}
+    """The outputs that are still to be asked for: the next step's only dependency's, and those that the run exports."""
+    if isinstance(command, KeepCheckpoint):
+        return held.known
+    exports = {step: output for step, output in held.known.items() if step in held.facts.graph.exports}
+    return {**exports, held.branch.step: command.output if isinstance(command, Complete) else None}
 
 
 def _nothing(branch: Branch) -> dict[str, str | None]:

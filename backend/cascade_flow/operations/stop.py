@@ -7,13 +7,15 @@ from contextlib import suppress
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
-from cascade_flow.engine.state import Branch, Facts, Run, Stop
-from cascade_flow.engine.stop import Halting, halting, terminal_event
-from cascade_flow.errors import ConflictError
+from cascade_flow.engine.state import Branch, Facts, Halt, Run, Stop
+from cascade_flow.engine.stop import halting, terminal_event
+from cascade_flow.errors import CascadeFlowError, ConflictError
+from cascade_flow.model.events import StepError
 from cascade_flow.operations.kit import Kit
 
 _HALTS_AT_ONCE = 20
 _ROUNDS = 50
+_CHASES = 8
 
 
 class Stopper:
@@ -34,30 +36,42 @@ class Stopper:
                 continue
         raise ConflictError(run_id=run_id)
 
+    def give_up(self, facts: Facts, error: CascadeFlowError) -> None:
+        """Fail a run that can't end otherwise: what its steps have given together can't be stored."""
+        run = self._kit.run(facts.run_id)
+        stop = Stop("failed", facts.run_attempt, error=StepError(name=type(error).__name__, message=str(error)))
+        if run.status == "running" and run.stop is None:
+            with suppress(RunRefused):
+                self._kit.run_ledger.intend(run, stop, due_us=clock.now_us() + self._kit.timing.grace_us)
+        self.carry_on(facts.run_id)
+
     def _round(self, facts: Facts, run: Run, stop: Stop) -> Run:
-        branches = self._stable(run.run_id)
+        before, branches = (self._kit.ledger.branches(run.run_id) for _ in range(2))
         step = halting(run, stop, branches.values(), now_us=clock.now_us())
-        if step.awaited:
-            self._halt_each(run, step)
-            return run
-        if len(step.halts) > _HALTS_AT_ONCE:
-            self._halt_each(run, step)
+        stable = _marks(before) == _marks(branches)
+        if step.awaited or not stable or len(step.halts) > _HALTS_AT_ONCE:
+            for branch, halt in step.halts:
+                self._halt(run, stop, branch, halt)
+            if step.awaited and stable:
+                return run
             raise BranchRefused(None)
         event = terminal_event(facts, run, stop, branches.values(), now_us=clock.now_us())
         status = "cancelled" if stop.kind == "cancelled" else "failed"
         return self._kit.run_ledger.finish(run, event, status, step.halts)
 
-    def _halt_each(self, run: Run, step: Halting) -> None:
-        for branch, halt in step.halts:
-            with suppress(BranchRefused):
+    def _halt(self, run: Run, stop: Stop, branch: Branch, halt: Halt) -> None:
+        """Halt a branch, also one that moves on meanwhile; one that a retry of the run has revived is left alone."""
+        for _ in range(_CHASES):
+            try:
                 self._kit.ledger.halt(run.run_id, branch, halt)
-
-    def _stable(self, run_id: str) -> Mapping[str, Branch]:
-        """The branches as two successive queries show them alike: one clean query is no snapshot."""
-        seen = self._kit.ledger.branches(run_id)
-        while (again := self._kit.ledger.branches(run_id)) and _marks(again) != _marks(seen):
-            seen = again
-        return again
+                return
+            except BranchRefused as refused:
+                if refused.now is None or refused.now.run_attempt != branch.run_attempt:
+                    return
+                again = halting(run, stop, [refused.now], now_us=clock.now_us()).halts
+                if not again:
+                    return
+                branch, halt = again[0]
 
 
 def _marks(branches: Mapping[str, Branch]) -> dict[str, tuple[int, str | None]]:
