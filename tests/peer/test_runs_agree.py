@@ -76,6 +76,18 @@ def test_of_a_cancelled_run(backend: DynamoDBBackend) -> None:
         assert_peer_agrees(run.events())
 
 
+def test_of_runs_that_go_on_from_others(backend: DynamoDBBackend) -> None:
+    run = Outside.at(backend, step("a"), step("b", "a"))
+    run.do("a")
+    run.fail("b", run.take("b"), terminal=True)
+    resumed = backend.resume_run(run.run_id)
+    rerun = backend.rerun_from(parent_run_id=run.run_id, from_step_id="a")
+    backend.retry_run(run.run_id, "mended")
+    run.do("b")
+    for run_id in (run.run_id, resumed.run_id, rerun.run_id):
+        assert_peer_agrees(backend.load_events(FLOW, run_id))
+
+
 def checkpoint(run: Outside, step_id: str) -> None:
     parent = CheckpointRef(name="file", sequence_number=0)
     kept = Checkpoint(name="page", sequence_number=0, attempt_number=1, data="[1]", label="1", parent_checkpoint=parent)
