@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from datetime import date
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from cascade_flow import (
     InvalidIdError,
     PayloadTooLargeError,
     RunSubmission,
+    SubmittedRun,
     WorkflowNotFoundError,
     clock,
 )
@@ -89,6 +91,15 @@ def test_any_value_may_be_an_input(backend: DynamoDBBackend) -> None:
     run = backend.get_run(submit(backend, input=None))
     assert run is not None
     assert run.input is None
+
+
+def test_what_json_does_not_have_is_written_as_what_is_nearest(backend: DynamoDBBackend) -> None:
+    register(backend)
+    wish = RunSubmission(workflow_slug=FLOW, input={"at": date(2026, 11, 22), "raw": b"\xff"}, idempotency_key="k")
+    run = backend.get_run(backend.submit_run(wish).run_id)
+    assert run is not None
+    assert json.loads(run.input or "")["at"] == "2026-11-22"
+    assert backend.submit_run(wish) == SubmittedRun(run_id=run.run_id, is_new=False)
 
 
 def test_an_unknown_workflow_is_refused(backend: DynamoDBBackend) -> None:

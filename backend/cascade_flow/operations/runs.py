@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from heapq import merge
 from itertools import islice
 from math import ceil
-from typing import Any
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import keys, listing
@@ -218,7 +217,7 @@ def _order(submission: RunSubmission, entry: Entry) -> Order:
 
 def _content_of(submission: RunSubmission) -> str:
     """What two submissions with one idempotency key must have in common: all but the time they are due."""
-    content: Mapping[str, Any] = submission.model_dump(mode="json", exclude={"available_at", "idempotency_key"})
+    content = json.loads(safe_serialize(submission.model_dump(exclude={"available_at", "idempotency_key"})))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
