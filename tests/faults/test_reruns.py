@@ -1,6 +1,9 @@
 """New runs out of old ones: reruns from any step and resumed runs, also while their author dies at any request."""
 
+from collections.abc import Sequence
+
 import pytest
+from botocore.awsrequest import AWSResponse
 
 from cascade_flow import (
     InputInvalidError,
@@ -13,11 +16,13 @@ from cascade_flow import (
     clock,
 )
 from cascade_flow.dynamodb.schema import create_table
+from cascade_flow.wake import Wake
 from checker import Checked, check_run
 from shapes import NESTED, SHAPES, WIDE, Shape, diamond
-from simulation import TickingClock, World
+from simulation import TickingClock, World, step as declared
 from testbed.faults import Kind, at, cases, faults, nowhere
 from testbed.servers import Server, fresh_table
+from testbed.wire import Floor, Request, Send, wire_of
 
 RUN = "run"
 WHOLE = [shape for shape in (*SHAPES, WIDE) if shape.status == "completed"]
@@ -126,3 +131,38 @@ def test_a_rerun_whose_author_dies_is_made_whole_or_not_at_all(world: World, sha
         for run_id in set(world.observer.list_run_ids("flow")) - before:
             world.settle(run_id)
             assert check_run(world.observer, run_id).status == "completed", f"{kind} at {number}"
+
+
+def test_a_filled_join_begins_when_what_waits_for_it_is_there(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    roots = [f"p{n}" for n in range(30)]
+    steps = [declared("a"), declared("b"), declared("j", "a", "b"), *map(declared, roots), declared("k", "j", *roots)]
+    ended(world, Shape("late", steps))
+    send = world.mailbox.send
+
+    def run_at_once(wakes: Sequence[Wake]) -> None:
+        send(wakes)
+        while world.mailbox.wakes:
+            world.deliver(world.mailbox.wakes.pop(), world.observer)
+
+    monkeypatch.setattr(world.mailbox, "send", run_at_once)
+    run_id = world.backend.rerun_from(parent_run_id=RUN, from_step_id="j").run_id
+    monkeypatch.undo()
+    world.settle(run_id)
+    assert check_run(world.observer, run_id).status == "completed"
+
+
+def test_a_rerun_that_is_stopped_at_once_is_there_all_the_same(world: World) -> None:
+    ended(world, WIDE)
+    client = world.store.another_client()
+    cancelled: list[str] = []
+
+    def cancel_first(request: Request, send: Send) -> AWSResponse:
+        if request.operation == "TransactWriteItems" and not cancelled:
+            cancelled.extend(run_id for run_id in world.observer.list_run_ids("flow") if run_id != RUN)
+            world.observer.cancel_run(cancelled[0])
+        return send(request)
+
+    wire_of(client).add(cancel_first, floor=Floor.REWRITE)
+    run_id = world.another(client).rerun_from(parent_run_id=RUN, from_step_id="a").run_id
+    assert cancelled == [run_id]
+    assert check_run(world.observer, run_id).status == "cancelled"

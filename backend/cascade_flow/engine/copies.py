@@ -8,6 +8,7 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 from cascade_flow.engine.advance import birth, schedule
+from cascade_flow.engine.joins import is_full
 from cascade_flow.engine.pen import Pen
 from cascade_flow.engine.runs import Opening, Order, new_run, write_start
 from cascade_flow.engine.state import Birth, Branch, Facts
@@ -43,10 +44,10 @@ def open_copy(
 
 
 def branches(facts: Facts, kept: Kept, *, now_us: int, after_us: int) -> list[Birth]:
-    """The branches of a copy: first what is at rest or waits, then what is live and may meet it."""
+    """The branches of a copy: first what is at rest or waits, then what is live, or about to be, and may meet it."""
     found = [_branch(facts, name, kept, now_us, after_us) for name in facts.graph.branches]
     births = [birth for birth in [*found, _end(facts, kept, now_us, after_us)] if birth is not None]
-    return sorted(births, key=lambda birth: birth.branch.status in ("scheduled", "skipping"))
+    return sorted(births, key=lambda birth: birth.branch.live or is_full(facts.graph, birth.branch))
 
 
 def _branch(facts: Facts, name: str, kept: Kept, now_us: int, after_us: int) -> Birth | None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from cascade_flow import clock
+from cascade_flow.dynamodb.changes import RunRefused
 from cascade_flow.dynamodb.codec import Record
 from cascade_flow.dynamodb.registry import Entry
 from cascade_flow.engine.copies import Kept, Link, kept_steps, open_copy
@@ -103,7 +105,10 @@ class Reruns:
         references = self._kit.payloads.put_input(facts.run_id, order.input, expires_s=facts.expires_s)
         opening = open_copy(facts, order, parent.run.run_id, link, fields, now_us=clock.now_us(), after_us=newest_us)
         run = self._kit.run_ledger.submit(facts, opening, references, key=None, content="")
-        self._follower.pay_roots(replace(facts, started_at_us=run.started_at_us or 0), run)
+        with suppress(
+            RunRefused
+        ):  # a sweep makes the branches, or the run is stopped already: it is there all the same
+            self._follower.pay_roots(replace(facts, started_at_us=run.started_at_us or 0), run)
         return SubmittedRun(run_id=run.run_id, is_new=True)
 
     def _order(self, parent: _Parent, input: Any) -> Order:

@@ -12,7 +12,7 @@ from itertools import takewhile
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import due
-from cascade_flow.dynamodb.changes import BranchRefused
+from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine.commands import Reclaim
 from cascade_flow.engine.state import ENDED, Branch, Facts, Run
 from cascade_flow.errors import CascadeFlowError, GoneError, TransientError
@@ -62,7 +62,7 @@ class Sweep:
                 self._attend_branch(entry.run_id, entry.branch, entry.due_us)
             else:
                 self._attend_run(entry.run_id, entry.due_us)
-        except (TransientError, GoneError, BranchRefused) as error:
+        except (TransientError, GoneError, BranchRefused, RunRefused) as error:
             self._note("left for later", entry.run_id, entry.branch, error)
         except CascadeFlowError as error:
             _log.error("run %s, branch %r can't be attended to: %s", entry.run_id, entry.branch, error)
