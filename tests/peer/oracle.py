@@ -21,7 +21,6 @@ from typing import Any, Literal, Self
 import pytest
 
 HERE = Path(__file__).parent
-PINNED = HERE / "node_modules" / "@cascade-flow" / "backend-interface" / "package.json"
 
 Question = Literal[
     "parse",
@@ -33,6 +32,16 @@ Question = Literal[
     "currentAttemptNumber",
     "versionId",
     "fingerprints",
+    "calculatePercentiles",
+    "computeErrorAnalysis",
+    "computeRetryAnalysis",
+    "computeSchedulingLatency",
+    "computeStepDuration",
+    "computeWorkflowDuration",
+    "computeWorkerStability",
+    "computeThroughput",
+    "computeSuccessRate",
+    "backend",
 ]
 
 
@@ -89,7 +98,7 @@ def install_peer() -> None:
     """`npm ci`, once for all test processes and all test runs."""
     with (HERE / "package-lock.json").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if _installed_version() != _pinned_version():
+        if _installed_versions() != _pinned_versions():
             done = subprocess.run([_tool("npm"), "ci"], cwd=HERE, capture_output=True, text=True, check=False)
             assert done.returncode == 0, f"npm ci in tests/peer failed: mend that, then run again\n{done.stderr}"
 
@@ -103,10 +112,11 @@ def _tool(name: str) -> str:
     pytest.skip(message)
 
 
-def _installed_version() -> str | None:
-    return json.loads(PINNED.read_text())["version"] if PINNED.exists() else None
+def _installed_versions() -> dict[str, str | None]:
+    manifests = {name: HERE / "node_modules" / name / "package.json" for name in _pinned_versions()}
+    return {name: json.loads(at.read_text())["version"] if at.exists() else None for name, at in manifests.items()}
 
 
-def _pinned_version() -> str:
-    version: str = json.loads((HERE / "package.json").read_text())["dependencies"]["@cascade-flow/backend-interface"]
-    return version
+def _pinned_versions() -> dict[str, str]:
+    pinned: dict[str, str] = json.loads((HERE / "package.json").read_text())["dependencies"]
+    return pinned

@@ -1,4 +1,4 @@
-"""What fails, and what of it is the same: by reason, by message, by fingerprint. A failure that is retried counts too."""
+"""What fails, and what of it is the same: by reason, by message, by fingerprint. Retried or not, each counts."""
 
 from __future__ import annotations
 

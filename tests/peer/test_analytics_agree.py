@@ -1,0 +1,292 @@
+"""The published peer computes the same reports as we do, from whatever happened.
+
+Its pure functions answer for single reports; its filesystem backend for what only a backend of it knows: ranges and
+filters, errors by fingerprint, the depth of the queue, workers. Where equals stand in a row (errors of one count) the
+peer takes the order of its folders and we the order of time, so the order of equals is not compared.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from cascade_flow import analytics
+from cascade_flow.analytics.depth import LiveRun, compute_queue_depth, compute_queue_depth_by_workflow
+from cascade_flow.analytics.errors import compute_error_detail, compute_errors_page
+from cascade_flow.analytics.scope import Scope
+from cascade_flow.analytics.workers import active_workers, compute_workers
+from cascade_flow.fingerprints import GroupingStrategy, compose_fingerprint, compute_error_fingerprints
+from cascade_flow.model.events import (
+    Event,
+    StepError,
+    StepEvent,
+    StepFailed,
+    StepReclaimed,
+    StepScheduled,
+    WorkflowEvent,
+    dump_event,
+)
+from cascade_flow.model.reports import AnalyticsSummary
+from cascade_flow.projection import project_run_state, project_step_state
+from peer.oracle import Question, shared_oracle
+from strategies import START_US, hostile_run_histories, hostile_step_histories, run_histories
+
+NAMES = {"weather": "Weather", "billing": "Billing"}
+STEP_EVENTS, WORKFLOW_EVENTS = get_args(StepEvent), get_args(WorkflowEvent)
+STRATEGIES: tuple[GroupingStrategy, ...] = ("exact", "normalized", "portable")
+FRAME = "E: m\n    at f (/home/u/app/src/x.js:{}:2)\n    at g (/a/node_modules/b/c.js:10:20)"
+ERRORS = [
+    StepError(message="no"),
+    StepError(message="no", name="TypeError"),
+    StepError(message="no", name="TypeError", stack=FRAME.format(1)),
+    StepError(message="no", name="TypeError", stack=FRAME.format(2)),
+    StepError(message="never"),
+]
+
+Steps, Runs = Sequence[StepEvent], Sequence[WorkflowEvent]
+
+
+def split(history: Sequence[Event]) -> tuple[list[StepEvent], list[WorkflowEvent]]:
+    return [e for e in history if isinstance(e, STEP_EVENTS)], [e for e in history if isinstance(e, WORKFLOW_EVENTS)]
+
+
+def comparable(value: Any) -> Any:
+    """Without absent fields, without the order of equals, without the last digits of a sum."""
+    if isinstance(value, dict):
+        return {name: comparable(inner) for name, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return sorted((comparable(inner) for inner in value), key=lambda inner: json.dumps(inner, sort_keys=True))
+    return float(f"{value:.9g}") if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def without(value: Any, *names: str) -> Any:
+    """The same answer without these fields, wherever they are."""
+    if isinstance(value, dict):
+        return {name: without(inner, *names) for name, inner in value.items() if name not in names}
+    return [without(inner, *names) for inner in value] if isinstance(value, list) else value
+
+
+# -- single reports ----------------------------------------------------------------------------------------------------
+
+OURS: Mapping[Question, Callable[[Steps, Runs], Any]] = {
+    "computeErrorAnalysis": lambda steps, _: analytics.compute_error_analysis(steps, workflow_slug="w", step_id="s"),
+    "computeRetryAnalysis": lambda steps, _: analytics.compute_retry_analysis(steps),
+    "computeSchedulingLatency": lambda steps, _: analytics.compute_scheduling_latency(steps, step_id="s"),
+    "computeStepDuration": lambda steps, _: analytics.compute_step_duration(steps, workflow_slug="w", step_id="s"),
+    "computeWorkflowDuration": lambda _, runs: analytics.compute_workflow_duration(runs, workflow_slug="w"),
+    "computeWorkerStability": lambda steps, _: analytics.compute_worker_stability(steps),
+    "computeThroughput": lambda steps, runs: analytics.compute_throughput(steps, runs, 7_200_000_001),
+    "computeSuccessRate": lambda steps, runs: analytics.compute_success_rate(steps, runs, step_id="s"),
+}
+
+THEIRS: Mapping[Question, Callable[[list[Any], list[Any]], list[Any]]] = {
+    "computeErrorAnalysis": lambda steps, _: [steps, "w", "s"],
+    "computeRetryAnalysis": lambda steps, _: [steps],
+    "computeSchedulingLatency": lambda steps, _: [steps, None, "s"],
+    "computeStepDuration": lambda steps, _: [steps, "w", "s"],
+    "computeWorkflowDuration": lambda _, runs: [runs, "w"],
+    "computeWorkerStability": lambda steps, _: [steps],
+    "computeThroughput": lambda steps, runs: [steps, runs, 7_200_000_001],
+    "computeSuccessRate": lambda steps, runs: [steps, runs, None, "s"],
+}
+
+
+def assert_reports_agree(steps: Steps, runs: Runs) -> None:
+    dumped = [dump_event(event) for event in steps], [dump_event(event) for event in runs]
+    for question, compute in OURS.items():
+        [answer] = shared_oracle().ask(question, [THEIRS[question](*dumped)])
+        assert comparable(compute(steps, runs).to_wire()) == comparable(answer.value), question
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 10**12) | st.floats(0, 1e12, allow_nan=False), max_size=130))
+def test_percentiles(values: list[Any]) -> None:
+    [answer] = shared_oracle().ask("calculatePercentiles", [[values]])
+    assert comparable(analytics.calculate_percentiles(values).to_wire()) == comparable(answer.value)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.data())
+def test_of_whole_runs(data: st.DataObject) -> None:
+    history = data.draw(runs_of_a_day())
+    assert_reports_agree(*split(history))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(hostile_step_histories(), max_size=4), hostile_run_histories())
+def test_of_what_never_should_be(steps: list[list[StepEvent]], runs: list[WorkflowEvent]) -> None:
+    named = [e.model_copy(update={"step_id": f"s-{n % 2}"}) for n, history in enumerate(steps) for e in history]
+    assert_reports_agree(named, runs)
+
+
+def test_of_nothing_at_all() -> None:
+    assert_reports_agree([], [])
+
+
+# -- what only a backend of the peer knows -----------------------------------------------------------------------------
+
+
+@st.composite
+def runs_of_a_day(draw: st.DrawFn) -> list[Event]:
+    """Some runs of two workflows, in order of time; their errors, workers and durations come again and again."""
+    histories = draw(st.lists(run_histories(most_steps=3), min_size=1, max_size=4))
+    found = [
+        _placed(draw, event, number, draw(st.sampled_from(sorted(NAMES))) if at == 0 else "")
+        for number, history in enumerate(histories)
+        for at, event in enumerate(history)
+    ]
+    slugs = {event.run_id: event.workflow_slug for event in found if event.workflow_slug}
+    told = [event.model_copy(update={"workflow_slug": slugs[event.run_id]}) for event in found]
+    return sorted(told, key=lambda event: event.timestamp_us)
+
+
+def _placed(draw: st.DrawFn, event: Event, number: int, slug: str) -> Event:
+    """An event of the run of this number; no two runs share a microsecond."""
+    time_us = event.timestamp_us * 10 + number - START_US * 9
+    changes: dict[str, Any] = {"timestamp_us": time_us, "event_id": str(time_us), "run_id": f"run-{number}"}
+    changes["workflow_slug"] = slug
+    if hasattr(event, "duration_us"):
+        changes["duration_us"] = draw(st.integers(0, 100))
+    for field in ("worker_id", "original_worker_id"):
+        if hasattr(event, field):
+            changes[field] = draw(st.sampled_from(["ann", "bob"]))
+    if isinstance(event, StepScheduled):
+        changes["available_at_us"] = time_us + draw(st.integers(-5_000_000, 5_000_000))
+    if isinstance(event, StepReclaimed):
+        changes["last_heartbeat_us"] = time_us - draw(st.integers(0, 5_000_000))
+        changes["stale_duration_us"] = draw(st.integers(0, 100))
+    if isinstance(event, StepFailed):
+        error = draw(st.sampled_from(ERRORS))
+        changes |= {"error": error, "error_fingerprints": compute_error_fingerprints(error)}
+    return event.model_copy(update=changes)
+
+
+def ask_backend(history: Sequence[Event], now_us: int, *calls: Sequence[Any]) -> list[Any]:
+    registrations = [{"slug": slug, "name": name, "steps": []} for slug, name in NAMES.items()]
+    [answer] = shared_oracle().ask("backend", [[now_us, registrations, [dump_event(e) for e in history], calls]])
+    assert not answer.refused, answer.error
+    return list(answer.value)
+
+
+def now_after(history: Sequence[Event], later_us: int = 1_000) -> int:
+    """A time of whole milliseconds, which the peer's clock can be set to."""
+    return (history[-1].timestamp_us + later_us) // 1_000 * 1_000
+
+
+def summary(history: Sequence[Event], scope: Scope, live: Sequence[LiveRun]) -> AnalyticsSummary:
+    steps, runs = split(scope.events(history))
+    slug, step = scope.workflow_slug, scope.step_id
+    return AnalyticsSummary(
+        time_range=scope.time_range,
+        error_analysis=analytics.compute_error_analysis(steps, workflow_slug=slug, step_id=step),
+        retry_analysis=analytics.compute_retry_analysis(steps),
+        scheduling_latency=analytics.compute_scheduling_latency(steps, workflow_slug=slug, step_id=step),
+        step_duration=analytics.compute_step_duration(steps, workflow_slug=slug, step_id=step),
+        workflow_duration=analytics.compute_workflow_duration(runs, workflow_slug=slug),
+        worker_stability=analytics.compute_worker_stability(steps),
+        throughput=analytics.compute_throughput(steps, runs, scope.end_us - scope.start_us, workflow_slug=slug),
+        queue_depth=compute_queue_depth(live, workflow_slug=slug),
+        success_rate=analytics.compute_success_rate(steps, runs, workflow_slug=slug, step_id=step),
+    )
+
+
+def live_runs(history: Sequence[Event]) -> list[LiveRun]:
+    return [run for run_id in sorted({e.run_id for e in history}) for run in _live(history, run_id)]
+
+
+def _live(history: Sequence[Event], run_id: str) -> list[LiveRun]:
+    steps, runs = split([event for event in history if event.run_id == run_id])
+    state = project_run_state(runs, runs[0].workflow_slug)
+    status: Any = state.status
+    if status not in ("pending", "running"):
+        return []
+    by_step = {event.step_id: [e for e in steps if e.step_id == event.step_id] for event in steps}
+    states = [project_step_state(events, state.workflow_slug) for events in by_step.values()]
+    under_way = states if status == "running" else []
+    scheduled = tuple(s.available_at for s in under_way if s.status == "scheduled" and s.available_at is not None)
+    running = sum(s.status == "running" for s in under_way)
+    return [LiveRun(state.workflow_slug, status, state.created_at, scheduled, running)]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.data())
+def test_of_a_range_of_some_runs(data: st.DataObject) -> None:
+    history = data.draw(runs_of_a_day())
+    times = st.sampled_from([event.timestamp_us for event in history])
+    options = {
+        "start_us": data.draw(st.none() | times),
+        "end_us": data.draw(st.none() | times),
+        "workflow_slug": data.draw(st.none() | st.sampled_from([*NAMES, "unknown"])),
+        "step_id": data.draw(st.none() | st.sampled_from(["step-0", "step-1"])),
+        "run_ids": data.draw(st.none() | st.just(["run-0", "run-2"])),
+    }
+    names = {"start_us": "startUs", "end_us": "endUs", "workflow_slug": "workflowSlug", "step_id": "stepId"}
+    asked = {{**names, "run_ids": "runIds"}[name]: value for name, value in options.items() if value is not None}
+    now_us = now_after(history)
+    [theirs] = ask_backend(history, now_us, ["getAnalyticsSummary", asked])
+    wanted = [event for event in history if options["run_ids"] is None or event.run_id in options["run_ids"]]
+    ours = summary(wanted, Scope.of(now_us, **options), live_runs(history)).to_wire()
+    for error in [*ours["errorAnalysis"]["mostCommonErrors"], *theirs["errorAnalysis"]["mostCommonErrors"]]:
+        del error["failureReason"]
+    assert comparable(ours) == comparable(theirs)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@settings(max_examples=10, deadline=None)
+@given(st.data())
+def test_of_errors_by_fingerprint(strategy: GroupingStrategy, data: st.DataObject) -> None:
+    history = data.draw(runs_of_a_day())
+    steps, _ = split(history)
+    limit, offset = data.draw(st.integers(1, 3)), data.draw(st.integers(0, 2))
+    fingerprints = [compose_fingerprint(compute_error_fingerprints(error), strategy) for error in ERRORS]
+    details = [["getErrorDetail", key, strategy, {"limit": limit, "offset": offset}] for key in fingerprints]
+    page, *found = ask_backend(history, now_after(history), ["getErrorsList", {"groupingStrategy": strategy}], *details)
+    ours = compute_errors_page(steps, strategy, limit=50, offset=0).to_wire()
+    assert [group["count"] for group in ours["errors"]] == [group["count"] for group in page["errors"]]
+    samples = () if strategy == "exact" else ("sampleStack",)
+    assert comparable(without(ours, *samples)) == comparable(without(page, *samples))
+    for key, theirs in zip(fingerprints, found, strict=True):
+        assert compute_error_detail(steps, key, strategy, limit=limit, offset=offset).to_wire() == theirs
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.data())
+def test_of_what_is_live(data: st.DataObject) -> None:
+    history = data.draw(runs_of_a_day())
+    live = live_runs(history)
+    whole, weather, each = ask_backend(
+        history,
+        now_after(history),
+        ["getQueueDepth"],
+        ["getQueueDepth", {"workflowSlug": "weather"}],
+        ["getQueueDepthByWorkflow"],
+    )
+    assert compute_queue_depth(live).to_wire() == whole
+    assert compute_queue_depth(live, workflow_slug="weather").to_wire() == weather
+    assert comparable([d.to_wire() for d in compute_queue_depth_by_workflow(live, NAMES)]) == comparable(each)
+
+
+@pytest.mark.parametrize("everybody", [True, False])
+@settings(max_examples=20, deadline=None)
+@given(st.data())
+def test_of_workers(everybody: bool, data: st.DataObject) -> None:
+    """Of several runs, what the peer says of a worker's last sign and slots depends on the order of its folders."""
+    history = data.draw(runs_of_a_day())
+    steps, runs = split(history)
+    now_us = now_after(history, data.draw(st.integers(0, 60_000_000)))
+    states = [project_run_state([e for e in runs if e.run_id == run_id], "") for run_id in {e.run_id for e in runs}]
+    running = {state.run_id for state in states if state.status == "running"}
+    workers = compute_workers([event for event in steps if event.run_id in running])
+    start_us = max((worker.last_seen_us for worker in workers), default=0) if everybody else 0
+    options = {"includeInactive": everybody, "timeRange": {"startUs": start_us, "endUs": now_us}}
+    theirs, ann = ask_backend(history, now_us, ["getActiveWorkers", options], ["getWorkerById", "ann"])
+    ours = active_workers(workers, now_us=now_us, include_inactive=everybody, start_us=start_us, end_us=now_us)
+    by_id = next((worker.to_wire() for worker in workers if worker.worker_id == "ann"), None)
+    unsure = ("lastSeenUs", "workerConcurrency") if len(running) > 1 else ()
+    assert comparable(without(by_id, *unsure)) == comparable(without(ann, *unsure))
+    if not unsure:
+        assert comparable(ours.to_wire()) == comparable(theirs)
