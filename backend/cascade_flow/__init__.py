@@ -25,6 +25,12 @@ _HOMES = {
         "WorkflowFailed WorkflowInputValidation WorkflowRerunFromStep WorkflowResumed WorkflowRetryStarted "
         "WorkflowStarted dump_event parse_event"
     ),
+    "model.reports": (
+        "ActiveStep ActiveWorker ActiveWorkers AnalyticsSummary ErrorAnalysis ErrorBreakdown "
+        "ErrorDetail ErrorGroup ErrorOccurrence ErrorsPage FrequentError Percentiles QueueDepth RetryAnalysis "
+        "SchedulingLatency StepDuration SuccessRate Throughput TimeRange UnstableWorker WorkerStability "
+        "WorkflowDuration WorkflowQueueDepth"
+    ),
     "model.states": (
         "AttemptMetadata Checkpoint Claim FailedStep RunPage RunState StateChange StepRecord StepRef StepState "
         "SubmittedRun"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cascade_flow.contract.analytics import AnalyticsContract
 from cascade_flow.dynamodb import schema
 from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.dynamodb.table import Table, open_client
@@ -31,6 +32,7 @@ from cascade_flow.model.workflows import (
     WorkflowRegistration,
     WorkflowVersion,
 )
+from cascade_flow.operations.analytics import Analytics
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.kit import Kit
 from cascade_flow.operations.logs import Logs
@@ -47,7 +49,7 @@ from cascade_flow.serialization import safe_serialize
 from cascade_flow.wake import NoQueue, Queue
 
 
-class Backend:
+class Backend(AnalyticsContract):
     """The operations of the specification. Times are microseconds since the epoch, durations carry their unit.
 
     Every error is a CascadeFlowError; no driver's error leaves this class.
@@ -63,6 +65,7 @@ class Backend:
         self._queue = DueQueue(kit)
         self._logs = Logs(kit)
         self._views = Views(kit, Histories(kit))
+        self._analytics = Analytics(kit)
 
     # -- lifecycle ------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("dynamodb",),
     ("offload", "wake"),
     ("operations",),
-    ("backend",),
+    ("contract", "backend"),
     ("settings",),
     ("authoring",),
     ("worker",),

@@ -17,6 +17,7 @@ from hypothesis import given, settings, strategies as st
 from cascade_flow import analytics
 from cascade_flow.analytics.depth import LiveRun, compute_queue_depth, compute_queue_depth_by_workflow
 from cascade_flow.analytics.errors import compute_error_detail, compute_errors_page
+from cascade_flow.analytics.past import Past
 from cascade_flow.analytics.scope import Scope
 from cascade_flow.analytics.workers import active_workers, compute_workers
 from cascade_flow.fingerprints import GroupingStrategy, compose_fingerprint, compute_error_fingerprints
@@ -30,7 +31,6 @@ from cascade_flow.model.events import (
     WorkflowEvent,
     dump_event,
 )
-from cascade_flow.model.reports import AnalyticsSummary
 from cascade_flow.projection import project_run_state, project_step_state
 from peer.oracle import Question, shared_oracle
 from strategies import START_US, hostile_run_histories, hostile_step_histories, run_histories
@@ -177,23 +177,6 @@ def now_after(history: Sequence[Event], later_us: int = 1_000) -> int:
     return (history[-1].timestamp_us + later_us) // 1_000 * 1_000
 
 
-def summary(history: Sequence[Event], scope: Scope, live: Sequence[LiveRun]) -> AnalyticsSummary:
-    steps, runs = split(scope.events(history))
-    slug, step = scope.workflow_slug, scope.step_id
-    return AnalyticsSummary(
-        time_range=scope.time_range,
-        error_analysis=analytics.compute_error_analysis(steps, workflow_slug=slug, step_id=step),
-        retry_analysis=analytics.compute_retry_analysis(steps),
-        scheduling_latency=analytics.compute_scheduling_latency(steps, workflow_slug=slug, step_id=step),
-        step_duration=analytics.compute_step_duration(steps, workflow_slug=slug, step_id=step),
-        workflow_duration=analytics.compute_workflow_duration(runs, workflow_slug=slug),
-        worker_stability=analytics.compute_worker_stability(steps),
-        throughput=analytics.compute_throughput(steps, runs, scope.end_us - scope.start_us, workflow_slug=slug),
-        queue_depth=compute_queue_depth(live, workflow_slug=slug),
-        success_rate=analytics.compute_success_rate(steps, runs, workflow_slug=slug, step_id=step),
-    )
-
-
 def live_runs(history: Sequence[Event]) -> list[LiveRun]:
     return [run for run_id in sorted({e.run_id for e in history}) for run in _live(history, run_id)]
 
@@ -229,7 +212,8 @@ def test_of_a_range_of_some_runs(data: st.DataObject) -> None:
     now_us = now_after(history)
     [theirs] = ask_backend(history, now_us, ["getAnalyticsSummary", asked])
     wanted = [event for event in history if options["run_ids"] is None or event.run_id in options["run_ids"]]
-    ours = summary(wanted, Scope.of(now_us, **options), live_runs(history)).to_wire()
+    depth = compute_queue_depth(live_runs(history), workflow_slug=options["workflow_slug"])
+    ours = Past.of(Scope.of(now_us, **options), [wanted]).summary(depth).to_wire()
     for error in [*ours["errorAnalysis"]["mostCommonErrors"], *theirs["errorAnalysis"]["mostCommonErrors"]]:
         del error["failureReason"]
     assert comparable(ours) == comparable(theirs)

@@ -11,7 +11,7 @@ from cascade_flow.errors import InvalidIdError
 from cascade_flow.fingerprints import GroupingStrategy, compose_fingerprint
 from cascade_flow.model.events import StepEvent, StepFailed
 from cascade_flow.model.reports import (
-    CommonError,
+    FrequentError,
     ErrorAnalysis,
     ErrorBreakdown,
     ErrorDetail,
@@ -108,8 +108,8 @@ def _breakdown(failures: Sequence[StepFailed]) -> list[ErrorBreakdown]:
     ]
 
 
-def _common(group: Sequence[StepFailed]) -> CommonError:
-    return CommonError(
+def _common(group: Sequence[StepFailed]) -> FrequentError:
+    return FrequentError(
         message=group[0].error.message,
         count=len(group),
         failure_reason=group[0].failure_reason,

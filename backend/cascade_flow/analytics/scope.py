@@ -1,12 +1,15 @@
-"""What a question about the past is about: which events of which runs."""
+"""What a question about the past is about: which events of which runs.
+
+A copied event (a run that goes on from another one begins with copies) counts once, in the run that it happened in.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
-from cascade_flow.model.events import Event
+from cascade_flow.model.events import Event, RunSubmitted, WorkflowRerunFromStep, WorkflowResumed
 from cascade_flow.model.reports import TimeRange
 
 DAY_US = 86_400_000_000
@@ -56,12 +59,20 @@ class Scope:
     def time_range(self) -> TimeRange:
         return TimeRange(start_us=self.start_us, end_us=self.end_us, duration_us=self.end_us - self.start_us)
 
-    def events(self, history: Iterable[Event]) -> list[Event]:
+    def events(self, history: Sequence[Event]) -> list[Event]:
         """Those of a run's events that the question is about; about a step, a run's own events say nothing."""
         return [
             event
-            for event in history
+            for event in own_events(history)
             if self.start_us <= event.timestamp_us <= self.end_us
             and self.step_id in (None, getattr(event, "step_id", None))
             and self.workflow_slug in (None, event.workflow_slug)
         ]
+
+
+def own_events(history: Sequence[Event]) -> Sequence[Event]:
+    """A run's events without those that were copied from the run that it goes on from: they are older than it."""
+    if not any(isinstance(event, WorkflowResumed | WorkflowRerunFromStep) for event in history):
+        return history
+    born_us = next((event.timestamp_us for event in history if isinstance(event, RunSubmitted)), 0)
+    return [event for event in history if event.timestamp_us >= born_us]

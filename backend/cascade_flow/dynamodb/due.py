@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from heapq import merge
+from itertools import chain
 from typing import NamedTuple
 
 from cascade_flow.dynamodb import keys
-from cascade_flow.dynamodb.table import Key, Table
+from cascade_flow.dynamodb.table import Condition, Key, Table
 
 
 class Entry(NamedTuple):
@@ -28,10 +29,20 @@ class Entry(NamedTuple):
 
 def entries(table: Table, *, until_us: int) -> Iterator[Entry]:
     """Everything that is due by then, of all shards, oldest first."""
-    return merge(*(_shard(table, shard, until_us) for shard in keys.due_shards()))
+    return merge(*(_shard(table, shard, Key(keys.DUE_TIME).lte(until_us)) for shard in keys.due_shards()))
 
 
-def _shard(table: Table, shard: str, until_us: int) -> Iterator[Entry]:
-    condition = Key(keys.DUE_SHARD).eq(shard) & Key(keys.DUE_TIME).lte(until_us)
-    for item in table.query_index(keys.DUE_INDEX, condition):
+def live(table: Table) -> Iterator[Entry]:
+    """Every run that goes on and every branch of it that somebody must look at again, whenever that is."""
+    return chain.from_iterable(_shard(table, shard) for shard in keys.due_shards())
+
+
+def ended(table: Table, *, since_us: int) -> Iterator[Entry]:
+    """Every run that has ended since then, under the time of its end."""
+    return chain.from_iterable(_shard(table, shard, Key(keys.DUE_TIME).gte(since_us)) for shard in keys.done_shards())
+
+
+def _shard(table: Table, shard: str, times: Condition | None = None) -> Iterator[Entry]:
+    condition = Key(keys.DUE_SHARD).eq(shard)
+    for item in table.query_index(keys.DUE_INDEX, condition if times is None else condition & times):
         yield Entry(int(item[keys.DUE_TIME]), keys.Key(str(item[keys.PARTITION]), str(item[keys.SORT])))

@@ -136,6 +136,10 @@ def due_shards() -> list[str]:
     return [f"due#{shard}" for shard in range(DUE_SHARDS)]
 
 
+def done_shards() -> list[str]:
+    return [f"done#{shard}" for shard in range(DUE_SHARDS)]
+
+
 def runs(slug: str, run_id: str) -> str:
     return f"{slug}#{_shard(run_id, RUNS_SHARDS)}"
 

@@ -40,7 +40,7 @@ class ErrorOccurrence(WireModel):
     timestamp_us: Number
 
 
-class CommonError(WireModel):
+class FrequentError(WireModel):
     """Failures with the same message; the reason is the first one's."""
 
     message: Text
@@ -58,7 +58,7 @@ class ErrorAnalysis(WireModel):
     total_failures: Count
     unique_errors: Count
     breakdown_by_reason: list[ErrorBreakdown]
-    most_common_errors: list[CommonError]
+    most_common_errors: list[FrequentError]
     first_failure: Number | None = None
     last_failure: Number | None = None
 

@@ -69,6 +69,13 @@ class Payloads:
         return {str(item[keys.SORT]): items.to_payload(item) for item in found}
 
 
+class Unread(Payloads):
+    """Payloads for a reader who needs none of them: in the place of a text that was put aside stands `null`."""
+
+    def whole(self, run_id: str, records: Sequence[Record]) -> list[Record]:
+        return [{**record, **dict.fromkeys(references_of(record), "null")} for record in records]
+
+
 def _filled(record: Record, texts: Mapping[str, str]) -> Record:
     gaps: dict[str, Any] = {name: texts[sort] for name, sort in references_of(record).items()}
     return {**record, **gaps} if gaps else record

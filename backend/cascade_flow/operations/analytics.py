@@ -1,0 +1,177 @@
+"""Analytics of what is stored: finds the runs that a question is about, reads them, and has the reports computed.
+
+A question about the past reads the runs that go on and those that have ended since its range began, by the due index,
+never the whole table. One about now reads what is live. Payloads and logs are never read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import Any, Unpack, get_args
+
+from cascade_flow import clock
+from cascade_flow.analytics.depth import LiveRun, compute_queue_depth, compute_queue_depth_by_workflow
+from cascade_flow.analytics.errors import check_fingerprint, compute_error_detail, compute_errors_page
+from cascade_flow.analytics.past import Past
+from cascade_flow.analytics.scope import AnalyticsOptions, Scope, own_events
+from cascade_flow.analytics.workers import active_workers, compute_workers
+from cascade_flow.dynamodb import due, items, keys
+from cascade_flow.engine.state import ENDED, Branch, Run
+from cascade_flow.fingerprints import GroupingStrategy
+from cascade_flow.model.events import Event, StepEvent
+from cascade_flow.model.ids import check_run_id
+from cascade_flow.model.reports import (
+    ActiveWorker,
+    ActiveWorkers,
+    AnalyticsSummary,
+    ErrorAnalysis,
+    ErrorDetail,
+    ErrorsPage,
+    QueueDepth,
+    RetryAnalysis,
+    SchedulingLatency,
+    StepDuration,
+    SuccessRate,
+    Throughput,
+    WorkerStability,
+    WorkflowDuration,
+    WorkflowQueueDepth,
+)
+from cascade_flow.operations.history import Histories
+from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.payloads import Unread
+
+_STEP_EVENTS = get_args(StepEvent)
+
+
+class Analytics:
+    """The reports of the contract, about the runs of one table."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._table = kit.ledger.table
+        self._histories = Histories(replace(kit, payloads=Unread(kit.ledger.table)))
+
+    # -- the past -------------------------------------------------------------------------------------------------
+
+    def error_analysis(self, **options: Unpack[AnalyticsOptions]) -> ErrorAnalysis:
+        return self._past(**options).error_analysis()
+
+    def errors(self, strategy: GroupingStrategy, *, limit: int, offset: int, **options: Any) -> ErrorsPage:
+        """The failures of a range by fingerprint."""
+        return compute_errors_page(self._past(**options).steps, strategy, limit=limit, offset=offset)
+
+    def error(
+        self, fingerprint: str, strategy: GroupingStrategy, *, limit: int, offset: int, **options: Any
+    ) -> ErrorDetail:
+        """The failures of a range with one fingerprint; raises InvalidIdError where it is none."""
+        check_fingerprint(fingerprint)
+        steps = self._past(**options).steps
+        return compute_error_detail(steps, fingerprint, strategy, limit=limit, offset=offset)
+
+    def retry_analysis(self, **options: Unpack[AnalyticsOptions]) -> RetryAnalysis:
+        return self._past(**options).retry_analysis()
+
+    def scheduling_latency(self, **options: Unpack[AnalyticsOptions]) -> SchedulingLatency:
+        return self._past(**options).scheduling_latency()
+
+    def step_duration(self, **options: Unpack[AnalyticsOptions]) -> StepDuration:
+        return self._past(**options).step_duration()
+
+    def workflow_duration(self, **options: Unpack[AnalyticsOptions]) -> WorkflowDuration:
+        return self._past(**options).workflow_duration()
+
+    def worker_stability(self, **options: Unpack[AnalyticsOptions]) -> WorkerStability:
+        return self._past(**options).worker_stability()
+
+    def throughput(self, **options: Unpack[AnalyticsOptions]) -> Throughput:
+        return self._past(**options).throughput()
+
+    def success_rate(self, **options: Unpack[AnalyticsOptions]) -> SuccessRate:
+        return self._past(**options).success_rate()
+
+    def summary(self, **options: Unpack[AnalyticsOptions]) -> AnalyticsSummary:
+        """All reports from one reading of the range; the queue's depth is that of the workflow, now."""
+        return self._past(**options).summary(self.queue_depth(workflow_slug=options.get("workflow_slug")))
+
+    # -- now ------------------------------------------------------------------------------------------------------
+
+    def queue_depth(self, *, workflow_slug: str | None = None) -> QueueDepth:
+        return compute_queue_depth(self._live_runs(workflow_slug), workflow_slug=workflow_slug)
+
+    def queue_depth_by_workflow(self) -> list[WorkflowQueueDepth]:
+        names = {metadata.slug: metadata.name for metadata in self._kit.registry.all_metadata()}
+        return compute_queue_depth_by_workflow(self._live_runs(None), names)
+
+    def active_workers(self, **options: Any) -> ActiveWorkers:
+        """Who works on the runs that are running."""
+        return active_workers(self._workers(), now_us=clock.now_us(), **options)
+
+    def worker(self, worker_id: str) -> ActiveWorker | None:
+        """One of them, also where it fell silent long ago."""
+        return next((worker for worker in self._workers() if worker.worker_id == worker_id), None)
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def _past(self, **options: Unpack[AnalyticsOptions]) -> Past:
+        scope = Scope.of(clock.now_us(), **options)
+        return Past.of(scope, self._events_of(self._runs_within(scope)))
+
+    def _runs_within(self, scope: Scope) -> list[Run]:
+        """The runs of which anything may have happened in the range: each one's item says whether it can."""
+        if scope.run_ids is None:
+            indexed = chain(due.live(self._table), due.ended(self._table, since_us=scope.start_us))
+            ids: Iterable[str] = _runs_among(indexed)
+        else:
+            ids = map(check_run_id, scope.run_ids)
+        return [run for run in self._kit.ledger.runs(ids) if _may_matter(run, scope)]
+
+    def _events_of(self, runs: Iterable[Run]) -> Iterator[Sequence[Event]]:
+        stories = (self._histories.story(run.run_id) for run in runs)
+        return (story.events for story in stories if story is not None)
+
+    def _workers(self) -> list[ActiveWorker]:
+        live = self._kit.ledger.runs(_runs_among(due.live(self._table)))
+        histories = self._events_of(run for run in live if run.status == "running")
+        events = [event for history in histories for event in own_events(history)]
+        return compute_workers(event for event in events if isinstance(event, _STEP_EVENTS))
+
+    def _live_runs(self, workflow_slug: str | None) -> list[LiveRun]:
+        """The index says where, the items say what."""
+        places: dict[str, list[str]] = {}
+        for entry in due.live(self._table):
+            places.setdefault(entry.run_id, []).append(entry.branch)
+        found = (run for run in self._kit.ledger.runs(places) if run.status in ("pending", "running"))
+        runs = [run for run in found if workflow_slug in (None, run.workflow_slug)]
+        running = [run.run_id for run in runs if run.status == "running"]
+        branches = self._branches((run_id, name) for run_id in running for name in places[run_id] if name)
+        return [_live_run(run, branches.get(run.run_id, ())) for run in runs]
+
+    def _branches(self, places: Iterable[tuple[str, str]]) -> dict[str, list[Branch]]:
+        found: dict[str, list[Branch]] = {}
+        for item in self._table.batch_get(keys.branch(run_id, name) for run_id, name in places):
+            found.setdefault(keys.run_of(str(item[keys.PARTITION])), []).append(items.to_branch(item))
+        return found
+
+
+def _runs_among(entries: Iterable[due.Entry]) -> list[str]:
+    return [entry.run_id for entry in entries if not entry.branch]
+
+
+def _may_matter(run: Run, scope: Scope) -> bool:
+    if scope.workflow_slug not in (None, run.workflow_slug) or run.created_us > scope.end_us:
+        return False
+    return run.status not in ENDED or run.completed_at_us is None or run.completed_at_us >= scope.start_us
+
+
+def _live_run(run: Run, branches: Iterable[Branch]) -> LiveRun:
+    parts = list(branches)
+    return LiveRun(
+        workflow_slug=run.workflow_slug,
+        status="pending" if run.status == "pending" else "running",
+        created_us=run.created_us,
+        scheduled_us=tuple(branch.available_at_us or 0 for branch in parts if branch.status == "scheduled"),
+        running_steps=sum(branch.status == "running" for branch in parts),
+    )
