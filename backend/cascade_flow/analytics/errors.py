@@ -11,13 +11,13 @@ from cascade_flow.errors import InvalidIdError
 from cascade_flow.fingerprints import GroupingStrategy, compose_fingerprint
 from cascade_flow.model.events import StepEvent, StepFailed
 from cascade_flow.model.reports import (
-    FrequentError,
     ErrorAnalysis,
     ErrorBreakdown,
     ErrorDetail,
     ErrorGroup,
     ErrorOccurrence,
     ErrorsPage,
+    FrequentError,
 )
 
 MOST_COMMON = 10

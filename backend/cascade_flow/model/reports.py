@@ -6,11 +6,19 @@ Times are integers in microseconds since the Unix epoch; averages and rates may 
 
 from __future__ import annotations
 
+from pydantic import ConfigDict
+
 from cascade_flow.model.parts import StepFailureReason
 from cascade_flow.model.wire import Count, Number, Ordinal, Text, WireModel
 
 
-class Percentiles(WireModel):
+class Report(WireModel):
+    """What every report is; validators are built on first use, since few processes ask for any."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class Percentiles(Report):
     """How values are distributed; all zeros where there are none."""
 
     count: Count
@@ -22,7 +30,7 @@ class Percentiles(WireModel):
     p99: Number
 
 
-class ErrorBreakdown(WireModel):
+class ErrorBreakdown(Report):
     """How many of the failures had this reason."""
 
     failure_reason: StepFailureReason
@@ -30,7 +38,7 @@ class ErrorBreakdown(WireModel):
     percentage: float
 
 
-class ErrorOccurrence(WireModel):
+class ErrorOccurrence(Report):
     """One failure of one attempt."""
 
     workflow_slug: Text
@@ -40,7 +48,7 @@ class ErrorOccurrence(WireModel):
     timestamp_us: Number
 
 
-class FrequentError(WireModel):
+class FrequentError(Report):
     """Failures with the same message; the reason is the first one's."""
 
     message: Text
@@ -50,7 +58,7 @@ class FrequentError(WireModel):
     occurrences: list[ErrorOccurrence]
 
 
-class ErrorAnalysis(WireModel):
+class ErrorAnalysis(Report):
     """What failed, why, and which errors are the most common (at most ten)."""
 
     workflow_slug: Text | None = None
@@ -63,7 +71,7 @@ class ErrorAnalysis(WireModel):
     last_failure: Number | None = None
 
 
-class ErrorGroup(WireModel):
+class ErrorGroup(Report):
     """Failures that share a fingerprint, with the first one's words."""
 
     fingerprint: Text
@@ -76,14 +84,14 @@ class ErrorGroup(WireModel):
     last_seen: Number
 
 
-class ErrorsPage(WireModel):
+class ErrorsPage(Report):
     """A part of a list of error groups; `total` counts the whole list."""
 
     errors: list[ErrorGroup]
     total: Count
 
 
-class ErrorDetail(WireModel):
+class ErrorDetail(Report):
     """One group of errors, with a part of its occurrences, newest first, and the newest one's words."""
 
     fingerprint: Text
@@ -98,7 +106,7 @@ class ErrorDetail(WireModel):
     total: Count
 
 
-class RetryAnalysis(WireModel):
+class RetryAnalysis(Report):
     """What retries led to; the averages are of the highest attempt of each step that retried."""
 
     total_retries: Count
@@ -109,7 +117,7 @@ class RetryAnalysis(WireModel):
     retry_effectiveness_rate: float
 
 
-class _Times(WireModel):
+class _Times(Report):
     """How long something took, again and again."""
 
     workflow_slug: Text | None = None
@@ -138,14 +146,14 @@ class SchedulingLatency(_Times):
     step_id: Text | None = None
 
 
-class UnstableWorker(WireModel):
+class UnstableWorker(Report):
     """A worker that steps were taken away from, and how often."""
 
     worker_id: Text
     reclamation_count: Count
 
 
-class WorkerStability(WireModel):
+class WorkerStability(Report):
     """Which workers fell silent, how often and for how long (at most ten are listed)."""
 
     total_reclamations: Count
@@ -155,7 +163,7 @@ class WorkerStability(WireModel):
     most_unstable_workers: list[UnstableWorker]
 
 
-class Throughput(WireModel):
+class Throughput(Report):
     """What came to an end in the range, and how much of it in an hour."""
 
     workflow_slug: Text | None = None
@@ -169,7 +177,7 @@ class Throughput(WireModel):
     steps_per_hour: float
 
 
-class SuccessRate(WireModel):
+class SuccessRate(Report):
     """How runs and steps ended."""
 
     workflow_slug: Text | None = None
@@ -188,7 +196,7 @@ class SuccessRate(WireModel):
     step_failure_rate: float
 
 
-class QueueDepth(WireModel):
+class QueueDepth(Report):
     """What waits and what is under way, now."""
 
     workflow_slug: Text | None = None
@@ -200,7 +208,7 @@ class QueueDepth(WireModel):
     oldest_pending_run_us: Number | None = None
 
 
-class WorkflowQueueDepth(WireModel):
+class WorkflowQueueDepth(Report):
     """What waits of one workflow, now."""
 
     workflow_slug: Text
@@ -210,7 +218,7 @@ class WorkflowQueueDepth(WireModel):
     oldest_pending_item_us: Number | None = None
 
 
-class ActiveStep(WireModel):
+class ActiveStep(Report):
     """A step that a worker runs."""
 
     workflow_slug: Text
@@ -221,7 +229,7 @@ class ActiveStep(WireModel):
     slot_index: Count | None = None
 
 
-class ActiveWorker(WireModel):
+class ActiveWorker(Report):
     """A worker, as the events of running runs show it."""
 
     worker_id: Text
@@ -234,7 +242,7 @@ class ActiveWorker(WireModel):
     active_steps: list[ActiveStep]
 
 
-class ActiveWorkers(WireModel):
+class ActiveWorkers(Report):
     """Workers, the busiest first; active is who runs a step."""
 
     workers: list[ActiveWorker]
@@ -243,7 +251,7 @@ class ActiveWorkers(WireModel):
     stale_threshold_us: Number
 
 
-class TimeRange(WireModel):
+class TimeRange(Report):
     """From when to when, both included."""
 
     start_us: Number
@@ -251,7 +259,7 @@ class TimeRange(WireModel):
     duration_us: Number
 
 
-class AnalyticsSummary(WireModel):
+class AnalyticsSummary(Report):
     """All analytics of a range, from one reading of it; the queue's depth is that of now."""
 
     time_range: TimeRange
