@@ -13,6 +13,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from budgets.figures import Spent
 from budgets.measures import Metered, metered
+from cascade_flow import clock
 from cascade_flow.dynamodb import keys
 from checker import check_run
 from shapes import diamond
@@ -30,10 +31,15 @@ def cost_of_looking(store: Store, *, stored: int) -> Mapping[str, Spent]:
     with metered(store, diamond()) as (world, counting):
         fill(store, _samples(world), stored)
         world.mailbox.wakes.clear()
+        world.clock.pause_us(1_000_000)
+        since_us = clock.now_us()
         live = [world.submit(run_id=f"live-{number}") for number in range(LIVE)]
         looks: dict[str, Callable[[], Any]] = {
             "list due steps": lambda: world.backend.list_scheduled_steps(),
             "claim": lambda: world.backend.claim_scheduled_step("flow", live[0], "a", WORKER),
+            "queue depth": lambda: world.backend.get_queue_depth(),
+            "active workers": lambda: world.backend.get_active_workers(),
+            "reports on the last minutes": lambda: world.backend.get_analytics_summary(start_us=since_us),
             "reclaim": lambda: world.backend.reclaim_stale_steps(TIMING.lease_us, "reaper"),
         }
         assert len(looks["list due steps"]()) == LIVE
