@@ -77,7 +77,7 @@ def day(dynamodb: Store) -> Iterator[Day]:
 
 
 def test_every_report_is_what_the_events_make_of_it(day: Day) -> None:
-    within = {"start_us": day.start_us, "end_us": clock.now_us()}
+    within: dict[str, Any] = {"start_us": day.start_us, "end_us": clock.now_us()}
     past = day.past(**within)
     for name, report in REPORTS.items():
         assert report(day.world.backend)(**within) == getattr(past, name)(), name
@@ -185,3 +185,14 @@ def test_what_lies_outside_of_a_range_is_not_read(day: Day) -> None:
     shards = len(keys.due_shards()) + len(keys.done_shards())
     assert [line.operation for line in nothing.lines] == ["Query"] * shards, "the index alone"
     assert len(whole.lines) >= shards + len(ENDS)
+
+
+def test_what_a_run_was_given_by_another_counts_once(day: Day) -> None:
+    world, before = day.world, day.world.backend.get_success_rate()
+    again = world.backend.rerun_from(parent_run_id="plain", from_step_id="d").run_id
+    world.settle(again)
+    assert len(world.observer.load_events("flow", again, types=["StepCompleted"])) == 4
+    after = world.backend.get_success_rate()
+    assert (after.successful_runs, after.successful_steps) == (before.successful_runs + 1, before.successful_steps + 1)
+    assert world.backend.get_success_rate(run_ids=[again]).total_steps == 1
+    check_run(world.observer, again)

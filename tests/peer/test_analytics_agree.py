@@ -47,7 +47,8 @@ ERRORS = [
     StepError(message="never"),
 ]
 
-Steps, Runs = Sequence[StepEvent], Sequence[WorkflowEvent]
+Steps = Sequence[StepEvent]
+Runs = Sequence[WorkflowEvent]
 
 
 def split(history: Sequence[Event]) -> tuple[list[StepEvent], list[WorkflowEvent]]:
@@ -200,7 +201,7 @@ def _live(history: Sequence[Event], run_id: str) -> list[LiveRun]:
 def test_of_a_range_of_some_runs(data: st.DataObject) -> None:
     history = data.draw(runs_of_a_day())
     times = st.sampled_from([event.timestamp_us for event in history])
-    options = {
+    options: dict[str, Any] = {
         "start_us": data.draw(st.none() | times),
         "end_us": data.draw(st.none() | times),
         "workflow_slug": data.draw(st.none() | st.sampled_from([*NAMES, "unknown"])),

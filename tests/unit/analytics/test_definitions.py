@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cascade_flow.analytics import (
@@ -15,7 +17,7 @@ from cascade_flow.analytics import (
     compute_worker_stability,
     compute_workflow_duration,
 )
-from cascade_flow.model.events import StepEvent
+from cascade_flow.model.events import StepEvent, WorkflowEvent
 from unit.analytics.happened import (
     completed,
     failed,
@@ -102,7 +104,7 @@ def test_nothing_failed() -> None:
     }
 
 
-def retried_to(end: StepEvent, **ids: str) -> list[StepEvent]:
+def retried_to(end: StepEvent, **ids: Any) -> list[StepEvent]:
     return [failed(1, **ids), retrying(2, **ids), failed(3, 2, **ids), retrying(4, 2, **ids), end]
 
 
@@ -144,9 +146,9 @@ def test_latency_is_from_when_an_attempt_may_start_to_its_start() -> None:
 
 
 def test_durations_are_those_that_were_measured() -> None:
-    steps = [completed(1, took_us=10), failed(2, took_us=20), skipped(3), started(4)]
+    steps: list[StepEvent] = [completed(1, took_us=10), failed(2, took_us=20), skipped(3), started(4)]
     assert (compute_step_duration(steps).count, compute_step_duration(steps).average_us) == (2, 15)
-    runs = [run_completed(1, took_us=1), run_failed(2, took_us=2), run_cancelled(3, took_us=6)]
+    runs: list[WorkflowEvent] = [run_completed(1, took_us=1), run_failed(2, took_us=2), run_cancelled(3, took_us=6)]
     assert (compute_workflow_duration(runs).count, compute_workflow_duration(runs).average_us) == (3, 3)
     assert compute_workflow_duration(runs, workflow_slug="w").workflow_slug == "w"
 
@@ -164,7 +166,7 @@ def test_unstable_workers_are_those_that_fell_silent() -> None:
 
 
 STEPS: list[StepEvent] = [completed(1), completed(1, step_id="b"), failed(2), failed(3, 2, terminal=True), skipped(4)]
-RUNS = [run_completed(1), run_completed(2), run_failed(3), run_cancelled(4)]
+RUNS: list[WorkflowEvent] = [run_completed(1), run_completed(2), run_failed(3), run_cancelled(4)]
 
 
 def test_throughput_is_what_ended_in_an_hour() -> None:

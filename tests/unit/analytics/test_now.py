@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cascade_flow.analytics.depth import LiveRun, compute_queue_depth, compute_queue_depth_by_workflow
 from cascade_flow.analytics.workers import active_workers, compute_workers
+from cascade_flow.model.events import StepEvent
 from cascade_flow.model.reports import ActiveWorker
 from unit.analytics.happened import beat, completed, failed, reclaimed, scheduled, skipped, started
 
@@ -94,7 +95,12 @@ def test_a_worker_is_what_its_steps_say() -> None:
 
 
 def test_a_step_that_was_taken_away_is_nobodys() -> None:
-    history = [started(10), reclaimed(50, silent_us=40), scheduled(51, 2, available_us=51), started(60, 2, "bob")]
+    history: list[StepEvent] = [
+        started(10),
+        reclaimed(50, silent_us=40),
+        scheduled(51, 2, available_us=51),
+        started(60, 2, "bob"),
+    ]
     found = by_id(compute_workers(history))
     assert (found["ann"].reclaimed_from_count, found["ann"].last_seen_us, found["ann"].active_steps) == (1, 10, [])
     assert [step.last_heartbeat_us for step in found["bob"].active_steps] == [60]
