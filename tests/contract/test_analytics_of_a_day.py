@@ -142,8 +142,9 @@ def test_what_nobody_knows_has_no_past(day: Day) -> None:
     assert day.world.backend.get_success_rate(step_id="b").total_runs == 0, "a question about a step is not about runs"
     with pytest.raises(InvalidIdError):
         day.world.backend.get_throughput(run_ids=["a#b"])
+    mistyped: Any = {"workflow": "flow"}
     with pytest.raises(TypeError, match="workflow"):
-        day.world.backend.get_throughput(workflow="flow")
+        day.world.backend.get_throughput(**mistyped)
 
 
 def test_errors_come_by_fingerprint(day: Day) -> None:
