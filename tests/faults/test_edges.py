@@ -9,10 +9,11 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from cascade_flow import RetryTier, StepDefinition, StepError, clock
+from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.engine.commands import Complete, Fail, SkipStep
 from cascade_flow.engine.state import Carrier
-from cascade_flow.errors import PayloadTooLargeError, StaleAttemptError
+from cascade_flow.errors import CascadeFlowError, PayloadTooLargeError, StaleAttemptError
 from cascade_flow.operations.steps import Held, Steps
 from cascade_flow.retry import delay_ms
 from cascade_flow.wake import Wake
@@ -164,3 +165,19 @@ def test_a_worker_keeps_no_outputs_that_nobody_needs(world: World) -> None:
         carrier = Carrier("worker-1", clock.now_us() + TIMING.lease_us)
         held = Steps(world.backend.kit).report(held, Complete(json.dumps(n), 1, carrier=carrier))
     assert held.known == {"s6": "6"}
+
+
+def test_a_run_that_has_lost_a_payload_keeps_no_other_from_being_swept(world: World) -> None:
+    world.register([step("a", export_output=True), step("b", export_output=True)])
+    broken, table = world.submit(), world.store.table
+    for name in ("a", "b"):
+        held = claim(world, broken, name)
+        for item in world.backend.kit.ledger.table.query(keys.Span(keys.run(broken).pk, "P#", "P~")):
+            key = {"pk": {"S": str(item["pk"])}, "sk": {"S": str(item["sk"])}}
+            world.store.client.delete_item(TableName=table, Key=key)
+        with suppress(CascadeFlowError):
+            Steps(world.backend.kit).report(held, Complete(json.dumps(noise(LARGE)), 1))
+    sound = world.submit()
+    world.clock.pause_us(TIMING.silence_us)
+    assert world.sweep()["failed"] == 1
+    settled(world, sound, "completed")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.codec import Record, deflate, references_of, to_wire
 from cascade_flow.dynamodb.table import Put, Table
-from cascade_flow.errors import PayloadTooLargeError
+from cascade_flow.errors import CascadeFlowError, PayloadTooLargeError
 from cascade_flow.model.events import Event, WorkflowCompleted, parse_event
 
 INLINE_BYTES = 400
@@ -64,9 +64,12 @@ class Payloads:
         found = self.whole(run_id, records)
         return [parse_event(to_wire(record, workflow_slug=workflow_slug, run_id=run_id)) for record in found]
 
-    def _texts(self, run_id: str, sorts: Iterable[str]) -> Mapping[str, str]:
+    def _texts(self, run_id: str, sorts: Set[str]) -> Mapping[str, str]:
         found = self._table.batch_get(keys.payload_at(run_id, sort) for sort in sorts)
-        return {str(item[keys.SORT]): items.to_payload(item) for item in found}
+        texts = {str(item[keys.SORT]): items.to_payload(item) for item in found}
+        if missing := sorts - texts.keys():
+            raise CascadeFlowError(f"run {run_id!r} has lost a payload ({', '.join(sorted(missing))}): run it anew")
+        return texts
 
 
 class Unread(Payloads):
