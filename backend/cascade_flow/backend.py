@@ -32,6 +32,7 @@ from cascade_flow.model.workflows import (
     WorkflowRegistration,
     WorkflowVersion,
 )
+from cascade_flow.offload import Bucket
 from cascade_flow.operations.analytics import Analytics
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.kit import Kit
@@ -362,15 +363,20 @@ class Backend(AnalyticsContract):
 
 
 class DynamoDBBackend(Backend):
-    """The backend on one DynamoDB table. Endpoint, region and credentials: the client's, else boto3's usual ones."""
+    """The backend on one DynamoDB table. Endpoint, region and credentials: the client's, else boto3's usual ones.
+
+    Without a bucket (its name, or an opened `Bucket`) payloads beyond an item's limit raise PayloadTooLargeError.
+    """
 
     def __init__(
         self,
         table_name: str = "cascade-flow",
         *,
         client: Any = None,
+        bucket: str | Bucket | None = None,
         queue: Queue | None = None,
         timing: Timing | None = None,
     ) -> None:
         table = Table(client or open_client(), table_name)
-        super().__init__(Kit(Ledger(table), Registry(table), Payloads(table), queue or NoQueue(), timing or Timing()))
+        payloads = Payloads(table, Bucket(bucket) if isinstance(bucket, str) else bucket)
+        super().__init__(Kit(Ledger(table), Registry(table), payloads, queue or NoQueue(), timing or Timing()))

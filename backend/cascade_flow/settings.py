@@ -27,6 +27,7 @@ class Settings(BaseModel):
 
     table: str = "cascade-flow"
     queue_url: str | None = None
+    bucket: str | None = None
     workflows: str | None = None
     lease_ms: Annotated[int, Field(ge=1_000)] = 60_000
     grace_ms: Annotated[int, Field(ge=500)] = 30_000
@@ -61,4 +62,4 @@ class Settings(BaseModel):
 def open_backend(settings: Settings) -> DynamoDBBackend:
     """The backend that the settings describe."""
     queue = SqsQueue(settings.queue_url) if settings.queue_url else NoQueue()
-    return DynamoDBBackend(settings.table, queue=queue, timing=settings.timing)
+    return DynamoDBBackend(settings.table, bucket=settings.bucket, queue=queue, timing=settings.timing)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from cascade_flow import clock
-from cascade_flow.dynamodb import items, keys
+from cascade_flow.dynamodb import items
 from cascade_flow.dynamodb.codec import Record, references_of
 from cascade_flow.dynamodb.table import Put
 from cascade_flow.engine import copies
@@ -30,8 +30,8 @@ class Copier:
         """Put the kept steps' events and payloads into the new run's partition; answers the newest event's time."""
         copied = [record for record in records if record.get("stepId") in kept]
         for record in copied:
-            for sort in references_of(record).values():
-                self._copy_payload(source_run_id, facts, sort)
+            for place in references_of(record).values():
+                self._kit.payloads.copy(source_run_id, facts.run_id, place, expires_s=facts.expires_s)
         for chunk in _chunks(copied):
             self._kit.ledger.table.write([Put(items.commit_item(facts.run_id, chunk, expires_s=facts.expires_s))])
         return max((record["timestampUs"] for record in copied), default=0)
@@ -45,13 +45,6 @@ class Copier:
             record["stepId"]: chunk[0]["timestampUs"] for chunk in _chunks(copied) for record in chunk if _over(record)
         }
         return [_placed(facts, birth, places) for birth in births]
-
-    def _copy_payload(self, source_run_id: str, facts: Facts, sort: str) -> None:
-        source = self._kit.ledger.table.get(keys.payload_at(source_run_id, sort))
-        if source is not None:
-            target = keys.payload_at(facts.run_id, sort)
-            item = {**source, keys.PARTITION: target.pk, keys.EXPIRY: facts.expires_s}
-            self._kit.ledger.table.write([Put(item)])
 
 
 def over_in(records: Iterable[Record]) -> Kept:

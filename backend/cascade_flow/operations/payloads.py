@@ -7,25 +7,32 @@ from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from cascade_flow.dynamodb import items, keys
-from cascade_flow.dynamodb.codec import Record, deflate, references_of, to_wire
+from cascade_flow.dynamodb.codec import Record, deflate, inflate, references_of, to_wire
 from cascade_flow.dynamodb.table import Put, Table
-from cascade_flow.errors import CascadeFlowError, PayloadTooLargeError
+from cascade_flow.errors import CascadeFlowError, ConfigurationError, PayloadTooLargeError
 from cascade_flow.model.events import Event, WorkflowCompleted, parse_event
+from cascade_flow.offload import Bucket
 
 INLINE_BYTES = 400
 """What a text may take up in an event, packed."""
-LARGEST_BYTES = 390_000
+OFFLOAD_BYTES = 32_000
+"""What is larger, packed, goes to S3 where there is a bucket: an item of that size costs more than an object."""
+LARGEST_ITEM_BYTES = 390_000
 """What a payload item may hold, packed: an item's 400 KB less its key."""
+LARGEST_TEXT_BYTES = 50_000_000
+"""What a text may have, unpacked."""
+_IN_BUCKET = "s3:"
 
 
 class Payloads:
-    """The payloads of the runs in one table."""
+    """The payloads of the runs in one table, the largest of them in a bucket."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, bucket: Bucket | None = None) -> None:
         self._table = table
+        self._bucket = bucket
 
     def put_aside(self, key: keys.Key, text: str | None, *, expires_s: int) -> dict[str, str]:
-        """Store a text where it is too long to ride; answers {text: its sort key}, or {}.
+        """Store a text where it is too long to ride; answers {text: where it is}, or {}.
 
         Raises PayloadTooLargeError.
         """
@@ -34,10 +41,20 @@ class Payloads:
         packed = deflate(text)
         if len(packed) <= INLINE_BYTES:
             return {}
-        if len(packed) > LARGEST_BYTES:
-            raise PayloadTooLargeError(bytes=len(packed), limit=LARGEST_BYTES)
+        if self._bucket is not None and len(packed) > OFFLOAD_BYTES:
+            return {text: self._offload(self._bucket, text, packed)}
+        if len(packed) > LARGEST_ITEM_BYTES:
+            raise PayloadTooLargeError(bytes=len(packed), limit=LARGEST_ITEM_BYTES)
         self._table.write([Put(items.payload_item(key, packed, expires_s=expires_s))])
         return {text: key.sk}
+
+    def _offload(self, bucket: Bucket, text: str, packed: bytes) -> str:
+        if len(text.encode()) > LARGEST_TEXT_BYTES:
+            raise PayloadTooLargeError(
+                f"the payload has {len(text.encode()):,} bytes, the limit is {LARGEST_TEXT_BYTES:,}: "
+                "store it yourself, and give its place"
+            )
+        return _IN_BUCKET + bucket.put(packed)
 
     def put_output(self, run_id: str, step_id: str, attempt: int, text: str, *, expires_s: int) -> dict[str, str]:
         """Put a step's output or checkpoint aside, under a key that no other attempt writes."""
@@ -64,12 +81,29 @@ class Payloads:
         found = self.whole(run_id, records)
         return [parse_event(to_wire(record, workflow_slug=workflow_slug, run_id=run_id)) for record in found]
 
-    def _texts(self, run_id: str, sorts: Set[str]) -> Mapping[str, str]:
-        found = self._table.batch_get(keys.payload_at(run_id, sort) for sort in sorts)
+    def _texts(self, run_id: str, places: Set[str]) -> Mapping[str, str]:
+        outside = {place for place in places if place.startswith(_IN_BUCKET)}
+        found = self._table.batch_get(keys.payload_at(run_id, sort) for sort in places - outside)
         texts = {str(item[keys.SORT]): items.to_payload(item) for item in found}
-        if missing := sorts - texts.keys():
+        if missing := places - outside - texts.keys():
             raise CascadeFlowError(f"run {run_id!r} has lost a payload ({', '.join(sorted(missing))}): run it anew")
-        return texts
+        return texts | {place: self._fetched(place) for place in outside}
+
+    def _fetched(self, place: str) -> str:
+        return inflate(self._opened().get(place.removeprefix(_IN_BUCKET)))
+
+    def _opened(self) -> Bucket:
+        if self._bucket is None:
+            raise ConfigurationError("a payload of this run lies in S3: name the bucket (CASCADE_BUCKET, or bucket=)")
+        return self._bucket
+
+    def copy(self, source_run_id: str, target_run_id: str, place: str, *, expires_s: int) -> None:
+        """Let another run have a payload under the same name."""
+        if place.startswith(_IN_BUCKET):
+            self._opened().renew(place.removeprefix(_IN_BUCKET))
+        elif (source := self._table.get(keys.payload_at(source_run_id, place))) is not None:
+            target = keys.payload_at(target_run_id, place)
+            self._table.write([Put({**source, keys.PARTITION: target.pk, keys.EXPIRY: expires_s})])
 
 
 class Unread(Payloads):

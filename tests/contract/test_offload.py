@@ -1,0 +1,96 @@
+"""Payloads that no item should hold: they lie in a bucket, under the hash of their content, and nobody notices."""
+
+from __future__ import annotations
+
+import json
+import secrets
+
+import pytest
+
+from cascade_flow import (
+    BackendUnavailableError,
+    ConfigurationError,
+    DynamoDBBackend,
+    PayloadTooLargeError,
+    StepCompleted,
+    WorkflowCompleted,
+)
+from cascade_flow.offload import Bucket
+from checker import check_run
+from contract.outside import FLOW, Outside, register, step, submit
+from simulation import TIMING, TickingClock
+from testbed import wire
+from testbed.inprocess import MotoTransport
+from testbed.servers import Store, connect
+
+pytestmark = pytest.mark.servers("ministack")
+BUCKET = "payloads-of-tests"
+
+
+@pytest.fixture
+def bucket() -> Bucket:
+    client = connect("s3", None)
+    wire.install(client, MotoTransport())
+    client.create_bucket(Bucket=BUCKET)
+    return Bucket(BUCKET, client=client)
+
+
+@pytest.fixture
+def offloading(dynamodb: Store, time: TickingClock, bucket: Bucket) -> DynamoDBBackend:
+    return DynamoDBBackend(dynamodb.table, client=dynamodb.client, bucket=bucket, timing=TIMING)
+
+
+def large() -> dict[str, list[str]]:
+    return {"rows": [secrets.token_hex(32) for _ in range(20_000)]}
+
+
+def test_large_inputs_and_outputs_come_back_whole(offloading: DynamoDBBackend) -> None:
+    register(offloading, step("a"), step("b", "a", export_output=True))
+    given, made = large(), large()
+    run_id = submit(offloading, input=given)
+    worker = Outside(offloading, run_id)
+    for name in ("a", "b"):
+        attempt = worker.take(name)
+        offloading.save_step_complete(FLOW, run_id, name, made, duration_us=1, attempt_number=attempt)
+    checked = check_run(offloading, run_id)
+    ends = [event.output for event in checked.events if isinstance(event, StepCompleted | WorkflowCompleted)]
+    assert [json.loads(end) for end in ends] == [made, made, {"b": made}]
+    state = offloading.get_run(run_id)
+    assert state is not None
+    assert json.loads(state.input or "") == given
+
+
+def test_a_rerun_finds_what_its_parent_has_offloaded(offloading: DynamoDBBackend) -> None:
+    register(offloading, step("a"), step("b", "a", export_output=True))
+    run_id, made = submit(offloading), large()
+    worker = Outside(offloading, run_id)
+    for name in ("a", "b"):
+        attempt = worker.take(name)
+        offloading.save_step_complete(FLOW, run_id, name, made, duration_us=1, attempt_number=attempt)
+    again = offloading.rerun_from(parent_run_id=run_id, from_step_id="b").run_id
+    outputs = [event.output for event in check_run(offloading, again).events if isinstance(event, StepCompleted)]
+    assert [json.loads(output) for output in outputs] == [made]
+
+
+def test_beyond_fifty_megabytes_a_payload_is_refused(offloading: DynamoDBBackend) -> None:
+    register(offloading, step("a"))
+    with pytest.raises(PayloadTooLargeError, match="store it yourself"):
+        submit(offloading, input="x" * 30_000_000 + secrets.token_hex(11_000_000))
+
+
+def test_without_its_bucket_a_payload_says_what_is_missing(offloading: DynamoDBBackend, dynamodb: Store) -> None:
+    register(offloading, step("a"))
+    run_id = submit(offloading, input=large())
+    with pytest.raises(ConfigurationError, match="bucket"):
+        DynamoDBBackend(dynamodb.table, client=dynamodb.client).get_run(run_id)
+    check_run(offloading, run_id)
+
+
+def test_a_bucket_that_cannot_be_reached_is_an_error_of_ours(bucket: Bucket) -> None:
+    with pytest.raises(BackendUnavailableError, match="can't be read"):
+        bucket.get("payloads/unknown")
+
+
+def test_the_same_content_is_one_object(bucket: Bucket) -> None:
+    assert bucket.put(b"same") == bucket.put(b"same")
+    assert bucket.get(bucket.put(b"same")) == b"same"
