@@ -21,6 +21,7 @@ from cascade_flow.client import Client
 from cascade_flow.engine.state import ENDED, Timing
 from cascade_flow.local import ACCESS_KEY, REGION, SECRET_KEY, LocalStack, Project, running, up
 from cascade_flow.local.deployment import client as emulated
+from cascade_flow.offload import Bucket
 from checker import Checked, check_run
 from e2e.leash import leash
 from e2e.waiting import until
@@ -132,7 +133,9 @@ def _session() -> botocore.session.Session:
 
 
 def _backend(local: LocalStack) -> DynamoDBBackend:
-    return DynamoDBBackend(local.outputs["TableName"], client=emulated(local, "dynamodb"), timing=TIMING)
+    bucket = Bucket(local.outputs["BucketName"], client=emulated(local, "s3"))
+    table = local.outputs["TableName"]
+    return DynamoDBBackend(table, client=emulated(local, "dynamodb"), bucket=bucket, timing=TIMING)
 
 
 def _wakeups(local: LocalStack) -> WakeUps:

@@ -34,7 +34,7 @@ SUBMISSIONS: dict[str, dict[str, Any]] = {
     "diamond": {"input": {"number": 5}},
     "skipping": {},
     "bulky": {"input": {"characters": BULK}},
-    "too bulky": {"workflow_slug": "bulky", "input": {"characters": 3 * BULK}},
+    "too bulky": {"workflow_slug": "bulky", "input": {"characters": 50_000_000}},
     "wide": {"input": {"number": 6}},
 }
 

@@ -15,6 +15,10 @@ API_FUNCTIONS = ["CancelFunction", "ClaimFunction", "HeartbeatFunction", "QueryF
 NEVER = {"dynamodb:Scan", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteTable"}
 
 
+PAYLOADS = {"Fn::Sub": "${Bucket.Arn}/payloads/*"}
+"""The one pattern that is allowed: a payload's name is the hash of its content."""
+
+
 class TestTheDoor:
     def test_every_route_wants_a_signature(self) -> None:
         routes = of_type("AWS::ApiGatewayV2::Route")
@@ -103,7 +107,7 @@ class TestRoles:
         assert "ManagedPolicyArns" not in properties(role)
         for statement in statements(role):
             assert not [action for action in statement["Action"] if "*" in action or action in NEVER]
-            assert not [resource for resource in statement["Resource"] if "*" in str(resource)]
+            assert not [resource for resource in statement["Resource"] if "*" in str(resource) and resource != PAYLOADS]
 
     @pytest.mark.parametrize("role", ROLES)
     def test_a_role_belongs_to_one_function(self, role: str) -> None:
@@ -119,7 +123,23 @@ class TestRoles:
             "dynamodb:BatchGetItem",
             "dynamodb:GetItem",
             "dynamodb:Query",
+            "s3:GetObject",
         }
+
+
+class TestTheBucket:
+    def test_it_survives_its_stack(self) -> None:
+        assert TEMPLATE["Resources"]["Bucket"]["DeletionPolicy"] == "Retain"
+
+    def test_it_is_encrypted_and_shut(self) -> None:
+        bucket = properties("Bucket")
+        assert "BucketEncryption" in bucket
+        assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+
+    def test_what_is_in_it_outlives_the_longest_run_and_expires(self) -> None:
+        [rule] = properties("Bucket")["LifecycleConfiguration"]["Rules"]
+        assert rule["ExpirationInDays"] == {"Ref": "PayloadDays"}
+        assert PARAMETERS["PayloadDays"]["Default"] > 365 + PARAMETERS["RetentionDays"]["Default"]
 
 
 class TestTheTable:

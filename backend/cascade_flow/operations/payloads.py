@@ -38,23 +38,16 @@ class Payloads:
         """
         if text is None or len(text) <= INLINE_BYTES:
             return {}
+        _check_length(text)
         packed = deflate(text)
         if len(packed) <= INLINE_BYTES:
             return {}
         if self._bucket is not None and len(packed) > OFFLOAD_BYTES:
-            return {text: self._offload(self._bucket, text, packed)}
+            return {text: _IN_BUCKET + self._bucket.put(packed)}
         if len(packed) > LARGEST_ITEM_BYTES:
             raise PayloadTooLargeError(bytes=len(packed), limit=LARGEST_ITEM_BYTES)
         self._table.write([Put(items.payload_item(key, packed, expires_s=expires_s))])
         return {text: key.sk}
-
-    def _offload(self, bucket: Bucket, text: str, packed: bytes) -> str:
-        if len(text.encode()) > LARGEST_TEXT_BYTES:
-            raise PayloadTooLargeError(
-                f"the payload has {len(text.encode()):,} bytes, the limit is {LARGEST_TEXT_BYTES:,}: "
-                "store it yourself, and give its place"
-            )
-        return _IN_BUCKET + bucket.put(packed)
 
     def put_output(self, run_id: str, step_id: str, attempt: int, text: str, *, expires_s: int) -> dict[str, str]:
         """Put a step's output or checkpoint aside, under a key that no other attempt writes."""
@@ -111,6 +104,12 @@ class Unread(Payloads):
 
     def whole(self, run_id: str, records: Sequence[Record]) -> list[Record]:
         return [{**record, **dict.fromkeys(references_of(record), "null")} for record in records]
+
+
+def _check_length(text: str) -> None:
+    if (length := len(text.encode())) > LARGEST_TEXT_BYTES:
+        limit = f"the payload has {length:,} bytes, the limit is {LARGEST_TEXT_BYTES:,}"
+        raise PayloadTooLargeError(f"{limit}: store it yourself, and give its place")
 
 
 def _filled(record: Record, texts: Mapping[str, str]) -> Record:
