@@ -18,7 +18,7 @@ from cascade_flow.engine.decide import decide
 from cascade_flow.engine.state import Branch, Carrier, Commit, Facts, Run
 from cascade_flow.errors import ConflictError, PayloadTooLargeError, StaleAttemptError
 from cascade_flow.model.events import ResourceSnapshot
-from cascade_flow.operations.follow import Follower
+from cascade_flow.operations.follow import Follower, wake_for
 from cascade_flow.operations.kit import Kit
 from cascade_flow.operations.outputs import Inputs, exported, inputs_of
 from cascade_flow.operations.stop import Stopper
@@ -64,17 +64,22 @@ class Steps:
         self._stopper = Stopper(kit)
 
     def claim(self, wake: Wake, worker_id: str, *, slot: Slot | None = None) -> Held | None:
-        """Take the attempt that a wake-up names; None where another has it, it is over, or not due yet."""
+        """Take the attempt that a wake-up names; None where another has it, it is over, or not due yet.
+
+        A wake-up that came too early (by this machine's clock) is sent again, for when the step is due.
+        """
         wanted = Branch(wake.branch, "scheduled", wake.step, attempt=wake.attempt)
         branch = self._claim(wake.run_id, wanted, worker_id, slot or Slot())
-        return None if branch is None else self._taken(wake.run_id, branch)
+        if branch is not None and branch.status == "scheduled":
+            self._kit.queue.send([wake_for(wake.run_id, branch)])
+        return self._taken(wake.run_id, branch)
 
     def claim_step(self, run: Run, step_id: str, worker_id: str, *, slot: Slot | None = None) -> Held | None:
         """Take whatever attempt of a step is scheduled; raises StepNotFoundError."""
         branch = self._kit.ledger.branch(run.run_id, self._kit.facts(run).graph.branch_of(step_id))
         if branch is None or branch.status != "scheduled" or branch.step != step_id:
             return None
-        return self.claim(Wake(run.run_id, branch.name, step_id, branch.attempt), worker_id, slot=slot)
+        return self._taken(run.run_id, self._claim(run.run_id, branch, worker_id, slot or Slot()))
 
     def inputs(self, held: Held) -> Inputs:
         """What the held step is given; what the worker knows already is not read."""
@@ -135,6 +140,7 @@ class Steps:
         return Held(facts, run, branch)
 
     def _claim(self, run_id: str, wanted: Branch, worker_id: str, slot: Slot) -> Branch | None:
+        """The branch, claimed; or as it is where it is too early for that. None where the attempt is gone."""
         now_us = clock.now_us()
         taker = Carrier(worker_id, now_us + self._kit.timing.lease_us, slot.index, slot.concurrency)
         look_us = now_us + self._kit.timing.silence_us
@@ -142,11 +148,15 @@ class Steps:
             try:
                 return self._kit.ledger.claim(run_id, wanted, taker, now_us=now_us, look_us=look_us, moves=moves)
             except BranchRefused as refused:
-                if refused.now is None or not _waits(wanted, refused.now, now_us):
+                if refused.now is None or not _waits(wanted, refused.now):
                     return None
+                if (refused.now.available_at_us or 0) > now_us:
+                    return refused.now
         return None
 
-    def _taken(self, run_id: str, branch: Branch) -> Held | None:
+    def _taken(self, run_id: str, branch: Branch | None) -> Held | None:
+        if branch is None or branch.status != "running":
+            return None
         run, records = self._kit.ledger.run_and_origin(run_id, branch.origin_us)
         if run is None:
             return None
@@ -228,10 +238,10 @@ def _still_held(known: Branch, now: Branch | None) -> Branch:
     return now
 
 
-def _waits(wanted: Branch, now: Branch, now_us: int) -> bool:
-    """Whether an attempt is still there to be taken: only the due index looked too far ahead."""
+def _waits(wanted: Branch, now: Branch) -> bool:
+    """Whether an attempt is still there to be taken: it is early, or the due index looked too far ahead."""
     scheduled = (now.status, now.step, now.attempt) == ("scheduled", wanted.step, wanted.attempt)
-    return scheduled and now.halt is None and (now.available_at_us or 0) <= now_us
+    return scheduled and now.halt is None
 
 
 def _known(held: Held, command: Command) -> Mapping[str, str | None]:

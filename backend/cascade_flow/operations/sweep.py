@@ -14,6 +14,7 @@ from cascade_flow import clock
 from cascade_flow.dynamodb import due
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine.commands import Reclaim
+from cascade_flow.engine.joins import is_full
 from cascade_flow.engine.state import ENDED, Branch, Facts, Run
 from cascade_flow.errors import CascadeFlowError, GoneError, TransientError
 from cascade_flow.operations.follow import Follower, wake_for
@@ -121,7 +122,7 @@ class Sweep:
             move(facts, run, branch, seen_us)
 
     def _join(self, facts: Facts, run: Run, branch: Branch, seen_us: int) -> None:
-        if self._follower.open_join(facts, branch):
+        if is_full(facts.graph, branch) and self._follower.open_join(facts, branch):
             self._note("joins opened", run.run_id, branch.name)
             return
         self._look_later(run.run_id, branch.name, seen_us, clock.now_us() + self._kit.timing.grace_us)
