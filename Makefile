@@ -10,14 +10,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 UV_VERSION := 0.13.9
-CODE := backend tests $(wildcard functions examples)
+CODE := backend tests benchmarks functions examples
 LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-# Suites in this order, the fast ones first; one that is not named here runs before e2e, which needs the whole stack.
-FIRST := $(wildcard $(addprefix tests/,architecture unit properties infra))
+# Suites that live in this process come first, and share the processors; those that start emulators follow one by one,
+# e2e last, since it needs the whole stack. One that is not named here is among the latter.
+TOGETHER := $(wildcard $(addprefix tests/,architecture unit properties budgets peer functions faults))
 LAST := $(wildcard tests/e2e)
-NO_SUITES := $(addprefix tests/,testbed __pycache__)
-OTHERS := $(filter-out $(FIRST) $(LAST) $(NO_SUITES),$(patsubst %/,%,$(wildcard tests/*/)))
+NO_SUITES := $(addprefix tests/,testbed node_modules __pycache__)
+ALONE := $(filter-out $(TOGETHER) $(LAST) $(NO_SUITES),$(patsubst %/,%,$(wildcard tests/*/))) $(LAST)
 
 .PHONY: help
 help: ## Say what can be made here
@@ -34,7 +35,8 @@ test: $(VENV)/dev-installed ## Check everything that has to hold, the fast thing
 	@echo "== style" && $(BIN)/ruff check $(CODE) && $(BIN)/ruff format --check --quiet $(CODE)
 	@echo "== types" && $(BIN)/mypy
 	@echo "== template" && $(BIN)/cfn-lint template.yaml
-	@echo "== tests" && $(BIN)/pytest $(FIRST) $(OTHERS) $(LAST)
+	@echo "== tests in this process" && $(BIN)/pytest --numprocesses 2 --quiet $(TOGETHER)
+	@echo "== tests with emulators" && $(BIN)/pytest $(ALONE)
 
 .PHONY: bench
 bench: $(VENV)/dev-installed ## Count what each operation costs, beside its budget and what peers charge
