@@ -31,9 +31,11 @@ from cascade_flow import (
 from cascade_flow.backend import Backend
 from cascade_flow.dynamodb import keys
 from cascade_flow.engine.joins import beyond
-from cascade_flow.engine.state import ENDED, Branch
+from cascade_flow.engine.state import ENDED, Branch, Facts
 from cascade_flow.graph import END
 from cascade_flow.operations.history import Histories, Story
+from cascade_flow.projection import changes_state
+from told import check_told
 
 _TERMINAL = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled)
 _STATUS = {"scheduled": {"scheduled"}, "running": {"running"}, "failed": {"failed"}}
@@ -42,10 +44,16 @@ _OVER = {"completed", "skipped"}
 
 @dataclass(frozen=True)
 class Checked:
-    """A run that keeps the promises: what it left."""
+    """A run that keeps the promises: what it left. `facts` are those that the engine decides on, where it drives."""
 
     story: Story
     events: Sequence[Event]
+    given: Facts | None = None
+
+    @property
+    def facts(self) -> Facts:
+        assert self.given is not None, "a caller-driven run has no graph"
+        return self.given
 
     @property
     def status(self) -> str:
@@ -60,22 +68,40 @@ def check_run(backend: Backend, run_id: str) -> Checked:
     story = Histories(backend.kit).story(run_id)
     assert story is not None, f"run {run_id} left nothing"
     events = Histories(backend.kit).with_logs(story, Histories(backend.kit).log_events(story.run))
-    checked = Checked(story, events)
-    for promise in (_ordered, _faithful, _caused, _ended_once, _won_once, _exported):
+    if story.run.driver == "caller":
+        checked = Checked(story, events)
+        for promise in (_increasing, _faithful):
+            promise(checked)
+        check_told(backend, checked.story, checked.events)
+        return checked
+    checked = Checked(story, events, backend.kit.facts(story.run))
+    for promise in (_increasing, _ordered, _faithful, _caused, _ended_once, _won_once, _exported):
         promise(checked)
     _folded(backend, checked)
     _placed(backend, checked)
     return checked
 
 
-def _ordered(checked: Checked) -> None:
+def _increasing(checked: Checked) -> None:
     times = [event.timestamp_us for event in checked.events]
     assert times == sorted(set(times)), f"times are not strictly increasing: {times}"
-    facts = checked.story.facts
+
+
+def _ordered(checked: Checked) -> None:
+    facts = checked.facts
     own = [event for event in checked.story.events if event.timestamp_us >= checked.story.run.created_us]
     for event in own:
+        if is_foreign(checked, event):
+            assert not changes_state(event), f"somebody else has moved the engine's run: {event}"
+            continue
         branch = facts.graph.residue(facts.graph.branch_of(event.step_id)) if hasattr(event, "step_id") else 0
         assert event.timestamp_us % facts.graph.modulus == branch, f"a time of another branch: {event}"
+
+
+def is_foreign(checked: Checked, event: Event) -> bool:
+    """Whether somebody else has appended this event to a run of the engine's; copies keep the times that they had."""
+    modulus = checked.facts.graph.modulus
+    return event.timestamp_us >= checked.story.run.created_us and event.timestamp_us % modulus == modulus - 1
 
 
 def _faithful(checked: Checked) -> None:
@@ -91,13 +117,13 @@ def _caused(checked: Checked) -> None:
     started = False
     for event in checked.story.events:
         started = started or isinstance(event, WorkflowStarted)
-        if not isinstance(event, get_args(StepEvent)):
+        if not isinstance(event, get_args(StepEvent)) or is_foreign(checked, event):
             continue
         copied = event.timestamp_us < checked.story.run.created_us
         assert started or copied, f"a step's event before the run's start: {event}"
         mark = (event.type, event.step_id, event.attempt_number)
         if isinstance(event, StepScheduled):
-            dependencies = checked.story.facts.graph.step(event.step_id).dependencies
+            dependencies = checked.facts.graph.step(event.step_id).dependencies
             assert over.issuperset(dependencies), f"scheduled before its dependencies were over: {event}"
         elif isinstance(event, StepStarted):
             assert ("StepScheduled", *mark[1:]) in seen, f"started without a schedule: {event}"
@@ -123,12 +149,12 @@ def _won_once(checked: Checked) -> None:
     wins = Counter(event.step_id for event in checked.story.events if isinstance(event, StepCompleted | StepSkipped))
     assert all(count == 1 for count in wins.values()), f"a step was over more than once: {wins}"
     if checked.status == "completed":
-        assert wins.keys() == checked.story.facts.graph.steps.keys(), "completed, and not every step is over"
+        assert wins.keys() == checked.facts.graph.steps.keys(), "completed, and not every step is over"
 
 
 def _exported(checked: Checked) -> None:
     for end in (event for event in checked.story.events if isinstance(event, WorkflowCompleted)):
-        exports = checked.story.facts.graph.exports
+        exports = checked.facts.graph.exports
         given = {e.step_id: json.loads(e.output) for e in checked.story.events if isinstance(e, StepCompleted)}
         assert json.loads(end.output) == {step: given[step] for step in exports if step in given}
 
@@ -145,12 +171,12 @@ def _folded(backend: Backend, checked: Checked) -> None:
     for name, branch in checked.story.branches.items():
         if name != END:
             _fold_of_branch(checked, branch, by_step)
-    reached = {checked.story.facts.graph.branch_of(step) for step in by_step}
+    reached = {checked.facts.graph.branch_of(step) for step in by_step}
     assert reached <= checked.story.branches.keys()
 
 
 def _fold_of_branch(checked: Checked, branch: Branch, by_step: dict[str, list[Any]]) -> None:
-    graph, slug = checked.story.facts.graph, checked.story.run.workflow_slug
+    graph, slug = checked.facts.graph, checked.story.run.workflow_slug
     for step in graph.chain(branch.name):
         state = project_step_state(by_step[step], slug) if by_step[step] else None
         if beyond(graph, branch, step):

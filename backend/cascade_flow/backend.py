@@ -5,19 +5,20 @@ The names and signatures are the specification's (`shared/spec/backend.pyi`); no
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from cascade_flow.contract.analytics import AnalyticsContract
+from cascade_flow.contract.caller_events import EventsByCallers
+from cascade_flow.contract.caller_runs import RunsByCallers
+from cascade_flow.contract.caller_steps import StepsByCallers
+from cascade_flow.contract.worker_reports import WorkerReports
 from cascade_flow.dynamodb import schema
 from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.dynamodb.table import Table, open_client
-from cascade_flow.engine.commands import Complete, Fail, FailureReason, KeepCheckpoint, SkipStep
 from cascade_flow.engine.state import Timing
-from cascade_flow.model.events import Event, LogEntry, ResourceSnapshot, ResourceUsage, StepError, StepEvent
+from cascade_flow.model.events import Event, LogEntry, StepEvent
 from cascade_flow.model.states import (
-    Checkpoint,
-    Claim,
     FailedStep,
     RunPage,
     RunState,
@@ -34,6 +35,11 @@ from cascade_flow.model.workflows import (
 )
 from cascade_flow.offload import Bucket
 from cascade_flow.operations.analytics import Analytics
+from cascade_flow.operations.appends import Appends
+from cascade_flow.operations.caller import Caller
+from cascade_flow.operations.caller_runs import CallerRuns
+from cascade_flow.operations.caller_steps import CallerSteps
+from cascade_flow.operations.copies import Copies
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.kit import Kit
 from cascade_flow.operations.logs import Logs
@@ -44,13 +50,11 @@ from cascade_flow.operations.reports import Reports
 from cascade_flow.operations.reruns import Reruns
 from cascade_flow.operations.retries import Retries
 from cascade_flow.operations.runs import Runs
-from cascade_flow.operations.steps import Slot
 from cascade_flow.operations.views import Views
-from cascade_flow.serialization import safe_serialize
 from cascade_flow.wake import NoQueue, Queue
 
 
-class Backend(AnalyticsContract):
+class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, AnalyticsContract):
     """The operations of the specification. Times are microseconds since the epoch, durations carry their unit.
 
     Every error is a CascadeFlowError; no driver's error leaves this class.
@@ -62,10 +66,15 @@ class Backend(AnalyticsContract):
         self._runs = Runs(kit)
         self._retries = Retries(kit)
         self._reruns = Reruns(kit)
-        self._reports = Reports(kit)
-        self._queue = DueQueue(kit)
+        caller, histories = Caller(kit), Histories(kit)
+        self._caller_runs = CallerRuns(kit, caller)
+        self._caller_steps = CallerSteps(kit, caller)
+        self._appends = Appends(kit, caller)
+        self._copies = Copies(kit, caller, histories)
+        self._reports = Reports(kit, self._caller_steps)
+        self._queue = DueQueue(kit, self._caller_steps)
         self._logs = Logs(kit)
-        self._views = Views(kit, Histories(kit))
+        self._views = Views(kit, histories)
         self._analytics = Analytics(kit)
 
     # -- lifecycle ------------------------------------------------------------------------------------------------
@@ -181,121 +190,6 @@ class Backend(AnalyticsContract):
         """
         return self._reruns.resume(run_id)
 
-    # -- step reports (runs that the engine drives: their consequences are in the same commit) ----------------------
-
-    def save_step_heartbeat(
-        self,
-        workflow_slug: str,
-        run_id: str,
-        step_id: str,
-        worker_id: str,
-        attempt_number: int,
-        *,
-        slot_index: int | None = None,
-        worker_concurrency: int | None = None,
-        resource_snapshot: ResourceSnapshot | None = None,
-    ) -> None:
-        """Prolong the lease of an attempt. Raises StaleAttemptError where this worker holds it no more."""
-        self._reports.heartbeat(workflow_slug, run_id, step_id, worker_id, attempt_number, snapshot=resource_snapshot)
-
-    def save_step_complete(
-        self,
-        workflow_slug: str,
-        run_id: str,
-        step_id: str,
-        output: Any,
-        *,
-        duration_us: int,
-        attempt_number: int,
-        logs: Sequence[LogEntry] = (),
-        export_output: bool = False,
-        resource_usage: ResourceUsage | None = None,
-    ) -> None:
-        """Report that an attempt completed. Raises StaleAttemptError, PayloadTooLargeError."""
-        self._reports.report(
-            workflow_slug,
-            run_id,
-            step_id,
-            attempt_number,
-            Complete(safe_serialize(output), duration_us, resource_usage),
-            logs=logs,
-        )
-
-    def save_step_failed(
-        self,
-        workflow_slug: str,
-        run_id: str,
-        step_id: str,
-        error: StepError,
-        *,
-        duration_us: int,
-        attempt_number: int,
-        terminal: bool,
-        failure_reason: FailureReason,
-        next_retry_at_us: int | None = None,
-        resource_usage: ResourceUsage | None = None,
-    ) -> None:
-        """Report that an attempt failed; the step's policy decides on a retry unless it is terminal."""
-        self._reports.report(
-            workflow_slug,
-            run_id,
-            step_id,
-            attempt_number,
-            Fail(error, failure_reason, duration_us, not terminal, self.kit.chance(), resource_usage),
-        )
-
-    def save_step_skipped(
-        self,
-        workflow_slug: str,
-        run_id: str,
-        step_id: str,
-        *,
-        skip_type: str,
-        reason: str,
-        duration_us: int,
-        attempt_number: int,
-        metadata: Mapping[str, Any] | None = None,
-        cascaded_from: str | None = None,
-    ) -> None:
-        """Report that a running step has nothing to do; what depends on it is skipped in cascade by the engine."""
-        self._reports.report(workflow_slug, run_id, step_id, attempt_number, SkipStep(reason, duration_us, metadata))
-
-    def save_step_checkpoint(self, workflow_slug: str, run_id: str, step_id: str, checkpoint: Checkpoint) -> None:
-        """Store a part of a running step's work. Raises StaleAttemptError."""
-        self._reports.report(
-            workflow_slug,
-            run_id,
-            step_id,
-            checkpoint.attempt_number,
-            KeepCheckpoint(
-                checkpoint.name,
-                checkpoint.sequence_number,
-                checkpoint.data,
-                label=checkpoint.label,
-                parent=checkpoint.parent_checkpoint,
-            ),
-        )
-
-    def save_step_checkpoint_failed(
-        self,
-        workflow_slug: str,
-        run_id: str,
-        step_id: str,
-        *,
-        name: str,
-        sequence_number: int,
-        attempt_number: int,
-        error: StepError,
-    ) -> None:
-        """Record that a part of a running step's work failed. Raises StaleAttemptError."""
-        self._reports.report(
-            workflow_slug, run_id, step_id, attempt_number, KeepCheckpoint(name, sequence_number, error=error)
-        )
-
-    def save_step_logs(self, workflow_slug: str, run_id: str, step_id: str, logs: Sequence[LogEntry]) -> None:
-        """Store log lines, so that a running step can be followed. Raises RunNotFoundError, StepNotFoundError."""
-        self._reports.logs(workflow_slug, run_id, step_id, logs)
-
     def load_step_logs(
         self, workflow_slug: str, run_id: str, step_id: str, attempt_number: int | None = None
     ) -> list[LogEntry] | None:
@@ -335,27 +229,6 @@ class Backend(AnalyticsContract):
     ) -> list[StepRef]:
         """Scheduled steps that are due, higher priority first, then the longest waiting; costs what is live."""
         return self._queue.scheduled(available_before_us=available_before_us, workflow_slug=workflow_slug, limit=limit)
-
-    def is_step_claimable(self, workflow_slug: str, run_id: str, step_id: str) -> bool:
-        """Whether a step is scheduled and due. Raises RunNotFoundError, StepNotFoundError."""
-        return self._views.claimable(workflow_slug, run_id, step_id)
-
-    def claim_scheduled_step(
-        self,
-        workflow_slug: str,
-        run_id: str,
-        step_id: str,
-        worker_id: str,
-        *,
-        dependencies: Sequence[str] = (),
-        slot_index: int | None = None,
-        worker_concurrency: int | None = None,
-    ) -> Claim | None:
-        """Take a scheduled attempt; of all who try exactly one gets it, the rest get None.
-
-        Raises RunNotFoundError, StepNotFoundError, InvalidIdError.
-        """
-        return self._reports.claim(workflow_slug, run_id, step_id, worker_id, slot=Slot(slot_index, worker_concurrency))
 
     def reclaim_stale_steps(self, stale_threshold_us: int, reclaimed_by: str) -> list[StepRef]:
         """Take running steps away from workers that were silent for longer, each once; they are scheduled again."""

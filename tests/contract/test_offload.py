@@ -13,10 +13,12 @@ from cascade_flow import (
     DynamoDBBackend,
     PayloadTooLargeError,
     StepCompleted,
+    StepNotFoundError,
     WorkflowCompleted,
 )
 from cascade_flow.offload import Bucket
 from checker import check_run
+from contract.called import Called
 from contract.outside import FLOW, Outside, register, step, submit
 from simulation import TIMING, TickingClock
 from testbed import wire
@@ -94,3 +96,23 @@ def test_a_bucket_that_cannot_be_reached_is_an_error_of_ours(bucket: Bucket) -> 
 def test_the_same_content_is_one_object(bucket: Bucket) -> None:
     assert bucket.put(b"same") == bucket.put(b"same")
     assert bucket.get(bucket.put(b"same")) == b"same"
+
+
+def test_a_large_output_has_a_path(offloading: DynamoDBBackend, bucket: Bucket) -> None:
+    for run in (Outside.at(offloading, step("a")), Called.with_step(offloading)):
+        run.complete("a", run.take("a"), large())
+        path = offloading.get_step_output_path(FLOW, run.run_id, "a", 1)
+        assert path.startswith(f"s3://{BUCKET}/")
+        assert bucket.get(path.removeprefix(f"s3://{BUCKET}/"))
+        with pytest.raises(StepNotFoundError, match="no output in S3"):
+            offloading.get_step_output_path(FLOW, run.run_id, "a", 2)
+        check_run(offloading, run.run_id)
+
+
+def test_large_outputs_are_copied_with_their_run(offloading: DynamoDBBackend) -> None:
+    run, made = Called.with_step(offloading), large()
+    run.complete("a", run.take("a"), made)
+    offloading.copy_entire_run(FLOW, run.run_id, "copy")
+    [completed] = Called(offloading, "copy").events("StepCompleted")
+    assert json.loads(completed.output) == made
+    check_run(offloading, "copy")

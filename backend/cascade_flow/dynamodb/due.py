@@ -28,13 +28,18 @@ class Entry(NamedTuple):
 
 
 def entries(table: Table, *, until_us: int) -> Iterator[Entry]:
-    """Everything that is due by then, of all shards, oldest first."""
+    """Everything of the runs that the engine drives that is due by then, of all shards, oldest first."""
     return merge(*(_shard(table, shard, Key(keys.DUE_TIME).lte(until_us)) for shard in keys.due_shards()))
 
 
+def called(table: Table, *, until_us: int) -> Iterator[Entry]:
+    """The same of runs that callers drive; a step's entry is no later than its schedule or its start."""
+    return merge(*(_shard(table, shard, Key(keys.DUE_TIME).lte(until_us)) for shard in keys.call_shards()))
+
+
 def live(table: Table) -> Iterator[Entry]:
-    """Every run that goes on and every branch of it that somebody must look at again, whenever that is."""
-    return chain.from_iterable(_shard(table, shard) for shard in keys.due_shards())
+    """Every run that goes on, whoever drives it, and every branch or step of it that somebody may work on."""
+    return chain.from_iterable(_shard(table, shard) for shard in (*keys.due_shards(), *keys.call_shards()))
 
 
 def ended(table: Table, *, since_us: int) -> Iterator[Entry]:

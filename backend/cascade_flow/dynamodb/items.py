@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import ceil
 from typing import Any, NamedTuple
 
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.codec import Record, decode, deflate, encode, inflate
+from cascade_flow.engine.caller import CallerStep
 from cascade_flow.engine.state import ENDED, Branch, Owed, Run, Stop
 from cascade_flow.model.events import ResourceSnapshot, StepError
+from cascade_flow.model.states import StepState
 
 Item = dict[str, str | int | bytes]
 LogLine = tuple[int, str, str]
@@ -113,15 +116,35 @@ def to_branch(item: Item) -> Branch:
 
 
 def run_item(run: Run) -> Item:
-    """A run as it lies in the table: in the due index until it has ended, then among the done, and in `runs` always."""
-    shard = keys.done(run.run_id) if run.status in ENDED else keys.due(run.run_id)
+    """A run as it lies in the table: in the due index until it has ended, then among the done; in `runs` once it is
+    submitted.
+    """
+    live_shard = keys.call if run.driver == "caller" else keys.due
+    shard = keys.done(run.run_id) if run.status in ENDED else live_shard(run.run_id)
     due: Item = {} if run.due_us is None else {keys.DUE_SHARD: shard, keys.DUE_TIME: run.due_us}
-    listed: Item = {keys.RUNS_SHARD: keys.runs(run.workflow_slug, run.run_id)}
+    hidden = run.status in ("reserved", "copying")
+    listed: Item = {} if hidden else {keys.RUNS_SHARD: keys.runs(run.workflow_slug, run.run_id)}
     return {**_key(keys.run(run.run_id)), **_pack(_RUN, run), **due, **listed}
 
 
 def to_run(item: Item) -> Run:
     return Run(**{"run_id": keys.run_of(str(item[keys.PARTITION])), **_unpack(_RUN, item), **_due(item)})
+
+
+def caller_step_item(run_id: str, step: CallerStep, *, expires_s: int) -> Item:
+    """A step of a caller-driven run: its state as one text, and what conditions, lists and the index ask for."""
+    place: Item = {keys.DUE_SHARD: keys.call(run_id), keys.DUE_TIME: _due_of(step)} if step.live else {}
+    available_us = ceil(step.state.available_at or 0)
+    marks: Item = {"st": step.state.status, "av": available_us, "sq": step.seq, "la": step.last_us, "n": step.starts}
+    given_up: Item = {"g": 1} if step.given_up else {}
+    state: Item = {"z": _pack_json(step.state.to_wire())}
+    key = _key(keys.branch(run_id, step.state.step_id))
+    return {**key, **marks, **given_up, **state, **place, keys.EXPIRY: expires_s}
+
+
+def to_caller_step(item: Item) -> CallerStep:
+    state = StepState.model_validate(_unpack_json(_bytes(item, "z")))
+    return CallerStep(state, int(item["n"]), "g" in item, int(item["la"]), int(item["sq"]))
 
 
 def commit_item(run_id: str, records: Sequence[Record], *, expires_s: int) -> Item:
@@ -175,6 +198,11 @@ def _absent(value: Any) -> bool:
 
 def _unpack(fields: Iterable[_Field], item: Item) -> dict[str, Any]:
     return {field.name: field.unpack(item[field.attribute]) for field in fields if field.attribute in item}
+
+
+def _due_of(step: CallerStep) -> int:
+    state = step.state
+    return ceil((state.available_at if state.status == "scheduled" else state.start_time) or step.last_us)
 
 
 def _due(item: Item) -> dict[str, Any]:

@@ -22,6 +22,7 @@ DUE_SHARDS = 8
 RUNS_SHARDS = 4
 RUN = "B#"
 REGISTRY = "WF"
+_CALLED = "CALLED"
 _BRANCHES_END = "B$"
 _HISTORY_END = "F"
 
@@ -82,6 +83,11 @@ def history(run_id: str) -> Span:
     return Span(_run_partition(run_id), RUN, _HISTORY_END)
 
 
+def commits(run_id: str) -> Span:
+    """The commits of a run."""
+    return Span(_run_partition(run_id), "E#", _HISTORY_END)
+
+
 def logs(run_id: str, step_id: str | None = None, attempt: int | None = None) -> Span:
     """The log chunks of a run, of one of its steps, or of one attempt."""
     prefix = "L#" + (f"{step_id}#" if step_id else "") + (f"{attempt:04d}#" if step_id and attempt else "")
@@ -108,6 +114,15 @@ def registry() -> Span:
     return Span(REGISTRY, "0", "~")
 
 
+def called(slug: str) -> Key:
+    """Says that callers drive runs of a workflow, which need not be registered."""
+    return Key(_CALLED, slug)
+
+
+def all_called() -> Span:
+    return Span(_CALLED, "0", "~")
+
+
 def run_of(pk: str) -> str:
     """The run whose partition this is."""
     return pk.removeprefix("R#")
@@ -130,6 +145,15 @@ def due(run_id: str) -> str:
 
 def done(run_id: str) -> str:
     return f"done#{_shard(run_id, DUE_SHARDS)}"
+
+
+def call(run_id: str) -> str:
+    """Where the live items of a run lie that a caller drives: listed, never swept."""
+    return f"call#{_shard(run_id, DUE_SHARDS)}"
+
+
+def call_shards() -> list[str]:
+    return [f"call#{shard}" for shard in range(DUE_SHARDS)]
 
 
 def due_shards() -> list[str]:

@@ -37,7 +37,10 @@ _ROOM_TO_BE_CLAIMED = 176
 
 @dataclass(frozen=True)
 class History:
-    """All that lies in a run's partition but logs and payloads: the run, its branches, its commits' records."""
+    """All that lies in a run's partition but logs and payloads: the run, its branches, its commits' records.
+
+    A caller-driven run has no branches: its steps' items hold nothing that its commits don't.
+    """
 
     run: Run
     branches: Mapping[str, Branch]
@@ -53,12 +56,14 @@ class Ledger:
     # -- reading --------------------------------------------------------------------------------------------------
 
     def run(self, run_id: str) -> Run | None:
+        """A run; one that is being copied is not there yet."""
         item = self.table.get(keys.run(run_id))
-        return None if item is None else items.to_run(item)
+        return None if item is None or _is_copying(item) else items.to_run(item)
 
     def runs(self, ids: Iterable[str]) -> list[Run]:
         """These runs, in no order; those that are not there are left out."""
-        return [items.to_run(item) for item in self.table.batch_get(map(keys.run, ids))]
+        found = self.table.batch_get(map(keys.run, ids))
+        return [items.to_run(item) for item in found if not _is_copying(item)]
 
     def branch(self, run_id: str, name: str) -> Branch | None:
         item = self.table.get(keys.branch(run_id, name))
@@ -85,12 +90,14 @@ class Ledger:
     def history(self, run_id: str) -> History | None:
         """A run with everything that happened in it; a moving event may come twice, none is missed."""
         found = list(self.table.query(keys.history(run_id)))
-        if not found or found[0][keys.SORT] != keys.RUN:
+        if not found or found[0][keys.SORT] != keys.RUN or _is_copying(found[0]):
             return None
-        branches = [items.to_branch(item) for item in found[1:] if str(item[keys.SORT]).startswith(keys.RUN)]
+        run = items.to_run(found[0])
+        parts = found[1:] if run.driver == "engine" else []
+        branches = [items.to_branch(item) for item in parts if str(item[keys.SORT]).startswith(keys.RUN)]
         records = {record["timestampUs"]: record for item in found for record in items.to_records(item)}
         ordered = tuple(records[time] for time in sorted(records))
-        return History(items.to_run(found[0]), {branch.name: branch for branch in branches}, ordered)
+        return History(run, {branch.name: branch for branch in branches}, ordered)
 
     # -- one branch -----------------------------------------------------------------------------------------------
 
@@ -236,3 +243,7 @@ def _run_writes(facts: Facts, commit: Commit) -> list[Write]:
 
 def _present(values: Mapping[str, int | None]) -> Item:
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _is_copying(run: Item) -> bool:
+    return run["st"] == "copying"

@@ -40,6 +40,17 @@ def list_workflows(table: Table) -> list[Entry]:
     return [_entry(item) for item in table.query(keys.registry())]
 
 
+def put_called(table: Table, slug: str) -> None:
+    """Note that callers drive runs of this workflow, registered or not."""
+    key = keys.called(slug)
+    table.write([Put({keys.PARTITION: key.pk, keys.SORT: key.sk})])
+
+
+def list_called(table: Table) -> list[str]:
+    """The workflows of which callers drive runs: one query."""
+    return [str(item[keys.SORT]) for item in table.query(keys.all_called())]
+
+
 def put_version(table: Table, version: WorkflowVersion) -> None:
     """Write a version where its id is new."""
     key = keys.version(version.workflow_slug, version.version_id)

@@ -36,7 +36,7 @@ from cascade_flow.errors import (
     ThrottledError,
 )
 
-__all__ = ["Attr", "Check", "Condition", "Key", "Put", "Refused", "Table", "Update", "Write", "open_client"]
+__all__ = ["Attr", "Check", "Condition", "Delete", "Key", "Put", "Refused", "Table", "Update", "Write", "open_client"]
 
 Condition = ConditionBase
 NONCE = "x"
@@ -88,7 +88,15 @@ class Check:
     when: Condition
 
 
-Write = Put | Update | Check
+@dataclass(frozen=True)
+class Delete:
+    """Take an item away; nothing happens where there is none and no condition asks for it."""
+
+    key: keys.Key
+    when: Condition | None = None
+
+
+Write = Put | Update | Check | Delete
 
 
 class Refused(Exception):
@@ -152,7 +160,7 @@ class Table:
 
     def write(self, writes: Sequence[Write]) -> Item:
         """Do all of these writes or none; raises Refused. Answers the item after a single update."""
-        if len(writes) == 1 and not isinstance(writes[0], Check):
+        if len(writes) == 1 and not isinstance(writes[0], Check | Delete):
             return self._write_one(writes[0])
         self._transact(writes)
         return {}
@@ -257,7 +265,7 @@ def _reasons(error: ClientError, part: str = "Code") -> list[str]:
 
 
 def _transact_item(table: str, write: Write) -> dict[str, Any]:
-    kind = {Put: "Put", Update: "Update", Check: "ConditionCheck"}[type(write)]
+    kind = {Put: "Put", Update: "Update", Check: "ConditionCheck", Delete: "Delete"}[type(write)]
     return {kind: {**_request(table, write), "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}}
 
 

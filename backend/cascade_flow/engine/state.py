@@ -15,7 +15,8 @@ from cascade_flow.model.events import Event, ResourceSnapshot, StepError, Workfl
 BranchStatus = Literal["open", "scheduled", "running", "skipping", "parked", "failed", "ended"]
 Halt = Literal["park", "stop"]
 StopKind = Literal["failed", "timeout", "cancelled"]
-RunStatus = Literal["pending", "running", "completed", "failed", "cancelled"]
+RunStatus = Literal["pending", "running", "completed", "failed", "cancelled", "reserved", "copying"]
+"""Only on caller-driven runs: `reserved`, the id is taken, no RunSubmitted yet; `copying`, not there for anybody."""
 Driver = Literal["engine", "caller"]
 
 LIVE: frozenset[BranchStatus] = frozenset({"scheduled", "running", "skipping"})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
@@ -78,6 +78,7 @@ __all__ = [
     "WorkflowRetryStarted",
     "WorkflowStarted",
     "dump_event",
+    "make_event",
     "parse_event",
 ]
 
@@ -107,6 +108,8 @@ WorkflowEvent = (
 )
 Event = StepEvent | WorkflowEvent
 
+E = TypeVar("E", bound=Event)
+
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 
 _HAVE_DEFAULTS_HERE_ONLY = ("event_id", "category")
@@ -124,6 +127,14 @@ def parse_event(data: Mapping[str, Any] | str | bytes) -> Event:
     if issues := [*_missing(event), *_nulls(event)]:
         _refuse(issues)
     return event
+
+
+def make_event(kind: type[E], **fields: Any) -> E:
+    """An event from its parts; raises EventInvalidError, whose `issues` name every faulty field."""
+    try:
+        return kind(**fields)
+    except ValidationError as error:
+        _refuse([_issue(detail["loc"], detail["msg"]) for detail in error.errors(include_url=False)])
 
 
 def dump_event(event: Event) -> dict[str, Any]:

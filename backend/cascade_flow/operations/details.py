@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from cascade_flow.dynamodb import registry
 from cascade_flow.dynamodb.registry import Entry
-from cascade_flow.errors import RunNotFoundError
+from cascade_flow.errors import RunNotFoundError, StepNotFoundError
 from cascade_flow.model.events import (
     Event,
     LogEntry,
@@ -78,7 +78,7 @@ class Details:
     def run(self, run_id: str) -> RunDetails:
         """Raises RunNotFoundError, InvalidIdError."""
         story = self._histories.story(run_id)
-        if story is None:
+        if story is None or story.run.status == "reserved":
             raise RunNotFoundError(f"there is no run {run_id!r}; it may have been deleted after its retention")
         slug = story.run.workflow_slug
         return RunDetails(
@@ -104,18 +104,18 @@ class Details:
 
     def _none_of(self, run_id: str, step_id: str | None) -> list[Any]:
         """Nothing, of a run and a step that are there."""
-        run = self._kit.run(run_id)
-        if step_id is not None:
-            self._kit.facts(run).graph.step(step_id)
+        story = self._histories.story(self._kit.run(run_id).run_id)
+        if step_id is not None and story is not None and step_id not in story.steps:
+            raise StepNotFoundError(f"run {run_id!r} has no step {step_id!r}; its steps are {', '.join(story.steps)}")
         return []
 
 
 def _steps(story: Story) -> tuple[StepDetails, ...]:
-    events: dict[str, list[StepEvent]] = {id: [] for id in story.facts.graph.steps}
+    events: dict[str, list[StepEvent]] = {id: [] for id in story.steps}
     for event in story.events:
         if isinstance(event, _STEP_EVENTS):
             events.setdefault(event.step_id, []).append(event)
-    return tuple(_step(story, step, events) for step in story.facts.graph.steps.values())
+    return tuple(_step(story, step, events) for step in story.steps.values())
 
 
 def _step(story: Story, step: StepDefinition, events: Mapping[str, list[StepEvent]]) -> StepDetails:

@@ -10,7 +10,7 @@ from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.codec import to_wire
 from cascade_flow.dynamodb.ledger import History
 from cascade_flow.engine.pen import rendered
-from cascade_flow.engine.state import Branch, Facts, Run
+from cascade_flow.engine.state import Branch, Run
 from cascade_flow.errors import ConflictError
 from cascade_flow.graph import Graph
 from cascade_flow.model.events import (
@@ -21,22 +21,28 @@ from cascade_flow.model.events import (
     StepReclaimed,
     StepScheduled,
     StepSkipped,
+    StepStarted,
     parse_event,
 )
 from cascade_flow.model.ids import check_run_id
+from cascade_flow.model.workflows import StepDefinition
 from cascade_flow.operations.kit import Kit
 
 _READS = 10
 _OVER = (StepCompleted, StepSkipped)
+_TOLD = {StepStarted: "dependencies", StepCompleted: "export_output"}
 _ATTEMPT_ENDS = (StepCompleted, StepFailed, StepReclaimed, StepSkipped)
 
 
 @dataclass(frozen=True)
 class Story:
-    """A run as stored, and all its events but log lines."""
+    """A run as stored, its steps and branches, and all its events but log lines.
+
+    The steps are those of its graph; of a run that a caller drives, those that something happened to, and no branches.
+    """
 
     run: Run
-    facts: Facts
+    steps: Mapping[str, StepDefinition]
     branches: Mapping[str, Branch]
     events: tuple[Event, ...]
 
@@ -56,8 +62,8 @@ class Histories:
             history = self._kit.ledger.history(check_run_id(run_id))
             if history is None or workflow_slug not in (None, history.run.workflow_slug):
                 return None
-            story = self._story(history)
-            if has_causes(story.facts.graph, story.events):
+            read = self._told_by_callers if history.run.driver == "caller" else self._driven_by_engine
+            if (story := read(history)) is not None:
                 return story
         raise ConflictError(f"run {run_id!r} moves faster than it can be read: try again", run_id=run_id)
 
@@ -72,23 +78,37 @@ class Histories:
         return sorted(found, key=lambda event: event.timestamp_us)
 
     def with_logs(self, story: Story, logs: Iterable[LogEntry]) -> list[Event]:
-        """Events and log lines in one order: a zombie's lines dropped, a taken time moved on by a microsecond."""
+        """Events and log lines in one order: a zombie's lines dropped, a taken time moved on by a microsecond.
+
+        A caller may store its lines when it likes: of its runs none is dropped.
+        """
         ends = {
             (event.step_id, event.attempt_number): event.timestamp_us
             for event in story.events
-            if isinstance(event, _ATTEMPT_ENDS)
+            if isinstance(event, _ATTEMPT_ENDS) and story.run.driver == "engine"
         }
         alive = [line for line in logs if line.timestamp_us < ends.get((line.step_id, line.attempt_number), 2**62)]
         taken = {event.timestamp_us for event in story.events}
         return sorted([*story.events, *_unique(alive, taken)], key=lambda event: event.timestamp_us)
 
-    def _story(self, history: History) -> Story:
-        run = history.run
-        facts = self._kit.facts(run)
-        stored = self._kit.payloads.events(history.records, workflow_slug=run.workflow_slug, run_id=run.run_id)
+    def _driven_by_engine(self, history: History) -> Story | None:
+        """None where the reading shows an effect without its cause."""
+        facts = self._kit.facts(history.run)
         held = (rendered(facts, branch) for branch in history.branches.values() if branch.status == "running")
-        unique = {event.timestamp_us: event for events in (*held, stored) for event in events}
-        return Story(run, facts, history.branches, tuple(unique[time] for time in sorted(unique)))
+        unique = {event.timestamp_us: event for events in (*held, self._stored(history)) for event in events}
+        events = tuple(unique[time] for time in sorted(unique))
+        if not has_causes(facts.graph, events):
+            return None
+        return Story(history.run, facts.graph.steps, history.branches, events)
+
+    def _told_by_callers(self, history: History) -> Story:
+        """Only the caller knows what causes what: the events are the story."""
+        events = tuple(self._stored(history))
+        return Story(history.run, _steps_in(events), {}, events)
+
+    def _stored(self, history: History) -> list[Event]:
+        run = history.run
+        return self._kit.payloads.events(history.records, workflow_slug=run.workflow_slug, run_id=run.run_id)
 
 
 def has_causes(graph: Graph, events: Sequence[Event]) -> bool:
@@ -100,6 +120,17 @@ def has_causes(graph: Graph, events: Sequence[Event]) -> bool:
         elif isinstance(event, StepScheduled) and not over.issuperset(graph.step(event.step_id).dependencies):
             return False
     return True
+
+
+def _steps_in(events: Iterable[Event]) -> dict[str, StepDefinition]:
+    """The steps that something happened to, as far as their starts and ends have told of them."""
+    found: dict[str, StepDefinition] = {}
+    for event in events:
+        if event.category == "step":
+            known = found.setdefault(event.step_id, StepDefinition(id=event.step_id, name=event.step_id))
+            told = _TOLD.get(type(event))
+            found[event.step_id] = known.model_copy(update={told: getattr(event, told)}) if told else known
+    return found
 
 
 def _unique(lines: Iterable[LogEntry], taken: set[int]) -> Iterable[LogEntry]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.dynamodb.run_ledger import RunLedger
 from cascade_flow.engine.state import Facts, Run, Timing
-from cascade_flow.errors import RunNotFoundError
+from cascade_flow.errors import RequestError, RunNotFoundError
 from cascade_flow.model.ids import check_run_id
 from cascade_flow.operations.payloads import Payloads
 from cascade_flow.operations.registry import Registry
@@ -48,7 +48,12 @@ class Kit:
         return run
 
     def facts(self, run: Run) -> Facts:
-        """Raises VersionNotFoundError where the run's pinned version is gone."""
+        """Raises VersionNotFoundError where the run's pinned version is gone; RequestError where a caller drives it."""
+        if run.driver == "caller":
+            raise RequestError(
+                f"run {run.run_id!r} is driven by its caller, so the engine does nothing for it: say what happens with "
+                "the save_* operations"
+            )
         return Facts(
             run_id=run.run_id,
             workflow_slug=run.workflow_slug,

@@ -43,7 +43,8 @@ class Logs:
             return None
         lines = self._histories.log_events(story.run, step_id=step_id, attempt=attempt)
         merged = self._histories.with_logs(story, lines)
-        return [event for event in merged if isinstance(event, LogEntry)]
+        found = [event for event in merged if isinstance(event, LogEntry) and step_id in (None, event.step_id)]
+        return [line for line in found if attempt in (None, line.attempt_number)]
 
 
 def _chunks(lines: Sequence[LogLine]) -> Iterator[list[LogLine]]:

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cascade_flow.dynamodb.codec import Record
+from cascade_flow.dynamodb.codec import Record, references_of
 from cascade_flow.engine.state import Branch, Facts
-from cascade_flow.errors import RunNotFoundError
+from cascade_flow.errors import RunNotFoundError, StepNotFoundError
 from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.payloads import key_in_bucket
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,23 @@ class Inputs:
 
     input: str | None
     outputs: Mapping[str, str | None]
+
+
+def output_path(kit: Kit, slug: str, run_id: str, step_id: str, attempt: int) -> str:
+    """The S3 URI of an attempt's large output. Raises ConfigurationError where there is no bucket, RunNotFoundError;
+    StepNotFoundError where the attempt has no output, or one that is small enough for the table.
+    """
+    bucket = kit.payloads.bucket_name
+    history = kit.ledger.history(kit.run_of(slug, run_id).run_id)
+    for record in history.records if history else ():
+        ended = record["type"] == "StepCompleted" and record["attemptNumber"] == attempt
+        place = references_of(record).get("output") if ended and record["stepId"] == step_id else None
+        if place is not None and (key := key_in_bucket(place)) is not None:
+            return f"s3://{bucket}/{key}"
+    raise StepNotFoundError(
+        f"attempt {attempt} of step {step_id!r} has no output in S3: it has none, or one that fits the table; "
+        "load_events brings it"
+    )
 
 
 def exported(kit: Kit, facts: Facts, known: Mapping[str, str | None]) -> dict[str, Any]:

@@ -31,6 +31,13 @@ class Payloads:
         self._table = table
         self._bucket = bucket
 
+    @property
+    def bucket_name(self) -> str:
+        """Raises ConfigurationError where there is no bucket."""
+        if self._bucket is None:
+            raise ConfigurationError("there is no bucket, so every output lies in the table: name one, by bucket=")
+        return self._bucket.name
+
     def put_aside(self, key: keys.Key, text: str | None, *, expires_s: int) -> dict[str, str]:
         """Store a text where it is too long to ride; answers {text: where it is}, or {}.
 
@@ -104,6 +111,11 @@ class Unread(Payloads):
 
     def whole(self, run_id: str, records: Sequence[Record]) -> list[Record]:
         return [{**record, **dict.fromkeys(references_of(record), "null")} for record in records]
+
+
+def key_in_bucket(place: str) -> str | None:
+    """The object's key where a text was put aside into the bucket; None where it lies in the table."""
+    return place.removeprefix(_IN_BUCKET) if place.startswith(_IN_BUCKET) else None
 
 
 def _check_length(text: str) -> None:

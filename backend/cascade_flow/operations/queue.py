@@ -11,16 +11,18 @@ from cascade_flow.engine.decide import last_seen_us
 from cascade_flow.engine.state import ENDED, Branch, Run
 from cascade_flow.errors import StaleAttemptError
 from cascade_flow.model.states import StepRef
+from cascade_flow.operations.caller_steps import CallerSteps
 from cascade_flow.operations.kit import Kit
 from cascade_flow.operations.steps import Held, Steps
 
 
 class Queue:
-    """The live branches of all runs."""
+    """The live branches of the runs that the engine drives; with `callers` also the live steps of all others."""
 
-    def __init__(self, kit: Kit) -> None:
+    def __init__(self, kit: Kit, callers: CallerSteps | None = None) -> None:
         self._kit = kit
         self._steps = Steps(kit)
+        self._callers = callers
 
     def scheduled(
         self, *, available_before_us: int | None, workflow_slug: str | None, limit: int | None
@@ -32,6 +34,7 @@ class Queue:
             for run, branch in self._live(until_us)
             if branch.status == "scheduled" and (branch.available_at_us or 0) <= until_us
         ]
+        found += self._callers.due(until_us) if self._callers else []
         mine = [ref for ref in found if workflow_slug in (None, ref.workflow_slug)]
         return sorted(mine, key=_rank)[:limit]
 
@@ -44,7 +47,8 @@ class Queue:
             if branch.status == "running" and now_us - last_seen_us(branch) > stale_threshold_us
         ]
         command = Reclaim(reclaimed_by, stale_threshold_us)
-        return [_reference(run, branch) for run, branch in silent if self._reclaim(run, branch, command)]
+        taken = [_reference(run, branch) for run, branch in silent if self._reclaim(run, branch, command)]
+        return taken + (self._callers.reclaim(stale_threshold_us, reclaimed_by) if self._callers else [])
 
     def _reclaim(self, run: Run, branch: Branch, command: Reclaim) -> bool:
         try:

@@ -10,12 +10,13 @@ from dataclasses import replace
 from heapq import merge
 from itertools import islice
 from math import ceil
+from typing import cast
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import keys, listing
 from cascade_flow.dynamodb.changes import RunRefused
 from cascade_flow.dynamodb.codec import Record, to_wire, without_payload
-from cascade_flow.dynamodb.registry import Entry
+from cascade_flow.dynamodb.registry import Entry, list_called as called_slugs
 from cascade_flow.dynamodb.run_ledger import KeyTaken
 from cascade_flow.engine import runs
 from cascade_flow.engine.runs import Order
@@ -23,8 +24,10 @@ from cascade_flow.engine.state import ENDED, Facts, Run, Stop
 from cascade_flow.errors import ConflictError, IdempotencyConflictError, RunNotCancellableError
 from cascade_flow.model.events import RunSubmitted, parse_event
 from cascade_flow.model.ids import check_run_id, check_slug
-from cascade_flow.model.states import RunPage, RunState, SubmittedRun
+from cascade_flow.model.states import RunPage, RunState, RunStatus, SubmittedRun
 from cascade_flow.model.workflows import RunSubmission
+from cascade_flow.operations.caller import Caller
+from cascade_flow.operations.caller_runs import CallerRuns
 from cascade_flow.operations.follow import Follower
 from cascade_flow.operations.kit import Kit
 from cascade_flow.operations.stop import Stopper
@@ -42,6 +45,7 @@ class Runs:
         self._kit = kit
         self._follower = Follower(kit)
         self._stopper = Stopper(kit)
+        self._callers = CallerRuns(kit, Caller(kit))
 
     def submit(self, submission: RunSubmission) -> SubmittedRun:
         """Make a run, or find the one that the idempotency key stands for.
@@ -100,6 +104,9 @@ class Runs:
         """
         for _ in range(_ROUNDS):
             run = self._kit.run(check_run_id(run_id))
+            if run.driver == "caller":
+                self._callers.cancel(run, reason)
+                return
             if run.status in ENDED:
                 raise RunNotCancellableError(f"run {run_id!r} is {run.status} already: there is nothing to cancel")
             if self._intend(run, Stop("cancelled", run.run_attempt, reason=reason)):
@@ -115,7 +122,7 @@ class Runs:
     def get(self, run_id: str) -> RunState | None:
         """A run's state; one request, but for an input that was put aside."""
         run = self._kit.ledger.run(check_run_id(run_id))
-        return None if run is None else self.state_of(run)
+        return None if run is None or run.status == "reserved" else self.state_of(run)
 
     def state_of(self, run: Run) -> RunState:
         """The state that a stored run says; it equals the fold of its events."""
@@ -131,7 +138,7 @@ class Runs:
         offset: int,
     ) -> RunPage:
         """Runs, newest first; `total` counts all that match, on the index alone."""
-        slugs = [workflow_slug] if workflow_slug else [m.slug for m in self._kit.registry.all_metadata()]
+        slugs = [workflow_slug] if workflow_slug else self._slugs()
         wanted = listing.Filter(tuple(status or ()), tuple(tags or ()))
         shards = [shard for slug in slugs for shard in keys.runs_shards(slug)]
         streams = [listing.newest_first(self._kit.ledger.table, shard, wanted) for shard in shards]
@@ -145,6 +152,11 @@ class Runs:
         shards = keys.runs_shards(check_slug(workflow_slug))
         streams = [listing.newest_first(self._kit.ledger.table, shard, listing.Filter()) for shard in shards]
         return [entry.run_id for entry in merge(*streams, key=lambda entry: -entry.created_us)]
+
+    def _slugs(self) -> list[str]:
+        """The workflows that are registered, and those of which callers drive runs."""
+        registered = {metadata.slug for metadata in self._kit.registry.all_metadata()}
+        return sorted(registered.union(called_slugs(self._kit.ledger.table)))
 
     def _states(self, ids: Sequence[str]) -> list[RunState]:
         found = {run.run_id: run for run in self._kit.ledger.runs(ids)}
@@ -186,7 +198,7 @@ def _state(run: Run, record: Record) -> RunState:
     return RunState(
         run_id=run.run_id,
         workflow_slug=run.workflow_slug,
-        status=run.status,
+        status=cast(RunStatus, run.status),
         available_at=submitted.available_at_us,
         priority=submitted.priority,
         workflow_attempt_number=run.run_attempt,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import get_args
 
-from cascade_flow import clock
 from cascade_flow.model.events import Event, LogEntry, StepEvent, StepHeartbeat, StepRetrying
 from cascade_flow.model.ids import check_run_id
 from cascade_flow.model.states import FailedStep, StepRecord, StepState
@@ -27,14 +26,6 @@ class Views:
     def exists(self, workflow_slug: str, run_id: str) -> bool:
         run = self._kit.ledger.run(check_run_id(run_id))
         return run is not None and run.workflow_slug == workflow_slug
-
-    def claimable(self, workflow_slug: str, run_id: str, step_id: str) -> bool:
-        """Whether a step is scheduled and due; raises RunNotFoundError, StepNotFoundError."""
-        facts = self._kit.facts(self._kit.run_of(workflow_slug, run_id))
-        branch = self._kit.ledger.branch(run_id, facts.graph.branch_of(step_id))
-        if branch is None or branch.step != step_id or branch.status != "scheduled" or branch.halt:
-            return False
-        return (branch.available_at_us or 0) <= clock.now_us()
 
     def events(
         self,

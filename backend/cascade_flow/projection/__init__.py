@@ -7,8 +7,10 @@ from cascade_flow.projection.attempts import current_attempt_number, extract_att
 from cascade_flow.projection.record import project_step_record
 from cascade_flow.projection.run import evolve_run, project_run_state, version_id_of
 from cascade_flow.projection.step import evolve_step, project_step_state
+from cascade_flow.projection.transitions import changes_state
 
 __all__ = [
+    "changes_state",
     "current_attempt_number",
     "evolve_run",
     "evolve_step",

@@ -1,0 +1,221 @@
+"""How something is said of a run that a caller drives: read → judge → one transaction; who was overtaken reads again.
+
+Every operation on caller-driven runs writes through here, so that what is stored is the fold of the events at every
+moment. What may be said, and when, is the operations' business (`caller_runs`, `caller_steps`, `copies`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, reduce
+
+from cascade_flow import clock
+from cascade_flow.dynamodb import keys, registry
+from cascade_flow.dynamodb.caller_ledger import CallerLedger, Moved, Telling, TimesTaken
+from cascade_flow.engine.caller import (
+    CallerStep,
+    Judge,
+    Scene,
+    advance_run,
+    advance_step,
+    fold_run,
+    fold_step,
+    placed,
+    reserved,
+)
+from cascade_flow.engine.state import ENDED, Run
+from cascade_flow.errors import ConflictError, EngineDrivenError, RunNotFoundError
+from cascade_flow.model.events import Event, RunSubmitted, StepEvent, WorkflowEvent
+from cascade_flow.model.ids import check_run_id, check_slug, check_step_id
+from cascade_flow.operations.kit import Kit
+
+LONGEST_US = 365 * 86_400_000_000
+"""How long a run may take that nobody here ends: the longest that any run may."""
+_ROUNDS = 32
+
+
+@dataclass(frozen=True)
+class Place:
+    """What an operation is about: a workflow's run and, where it names one, a step.
+
+    `instead`: what the engine does by itself on the runs that it drives. `makes`: the run may be new with it. `live`:
+    the run must go on. `whole`: all steps are to be known.
+    """
+
+    slug: str
+    run_id: str
+    step_id: str | None = None
+    instead: str = ""
+    makes: bool = False
+    live: bool = False
+    whole: bool = False
+
+
+class Caller:
+    """Writes what callers say of their runs."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self.ledger = CallerLedger(kit.ledger.table)
+        self._slugs: set[str] = set()
+
+    def tell(self, place: Place, judge: Judge) -> tuple[Event, ...]:
+        """Write what `judge` makes of what is known; answers the events as stored.
+
+        Raises what `judge` raises, RunNotFoundError, EngineDrivenError, InvalidIdError, PayloadTooLargeError.
+        """
+        taken: frozenset[int] = frozenset()
+        references: dict[str, str] = {}
+        for _ in range(_ROUNDS):
+            scene = self.scene(place)
+            events = placed(scene, judge(scene), now_us=clock.now_us(), taken=taken)
+            if not events:
+                return ()
+            run = scene.run or self.new_run(place)
+            telling = self._telling(scene, run, events, live=place.live)
+            references |= self.put_aside(run, events, references)
+            try:
+                self.write(telling, references)
+            except Moved:
+                continue
+            except TimesTaken as error:
+                taken |= error.times
+                continue
+            return events
+        raise ConflictError(run_id=place.run_id, tries=_ROUNDS)
+
+    def scene(self, place: Place) -> Scene:
+        """What is known of a place; raises RunNotFoundError, EngineDrivenError, InvalidIdError, ConflictError."""
+        check_slug(place.slug)
+        check_run_id(place.run_id)
+        if place.whole:
+            scene = self.ledger.whole_scene(place.slug, place.run_id)
+        else:
+            step_id = None if place.step_id is None else check_step_id(place.step_id)
+            scene = self.ledger.scene(place.slug, place.run_id, step_id)
+        if scene.run is not None:
+            _must_be_callers(scene.run, place)
+        elif not place.makes:
+            raise RunNotFoundError(f"there is no run {place.run_id!r}: initialize_run or save_run_submitted makes it")
+        return scene
+
+    def new_run(self, place: Place) -> Run:
+        """A run that is not there yet."""
+        retention_us = self._kit.timing.retention_us
+        now_us = clock.now_us()
+        return reserved(place.slug, place.run_id, now_us=now_us, longest_us=LONGEST_US, retention_us=retention_us)
+
+    def write(self, telling: Telling, references: Mapping[str, str]) -> None:
+        """Write it all or nothing, and let the index follow; raises Moved, TimesTaken."""
+        before, after = telling.run
+        if after.status not in ("reserved", "copying") and (before is None or before.status == "reserved"):
+            self.remember(after.workflow_slug)
+        self.ledger.write(telling, references)
+        if before is not None and (before.status in ENDED) != (after.status in ENDED):
+            self._list(after)
+
+    def remember(self, slug: str) -> None:
+        """Let the runs of a workflow be listed that nobody has registered."""
+        if slug not in self._slugs:
+            registry.put_called(self._kit.ledger.table, slug)
+            self._slugs.add(slug)
+
+    def events(self, run: Run) -> list[Event]:
+        """All events of a run but log chunks, whole and in order."""
+        records = self.ledger.records(run.run_id)
+        return self._kit.payloads.events(records, workflow_slug=run.workflow_slug, run_id=run.run_id)
+
+    def step_after(
+        self, before: CallerStep | None, new: Sequence[StepEvent], history: Callable[[], Iterable[Event]]
+    ) -> CallerStep | None:
+        """A step with further events: told on, or told anew where they lie in its past."""
+        if before is None:
+            return fold_step(new)
+        if new[0].timestamp_us > before.last_us:
+            return reduce(advance_step, new, before)
+        known = by_step(history()).get(new[0].step_id, [])
+        return fold_step(sorted([*known, *new], key=_time_of), before)
+
+    def run_after(self, before: Run, new: Sequence[WorkflowEvent], history: Callable[[], Iterable[Event]]) -> Run:
+        """A run with further events: told on, or told anew where they lie in its past or before its submission."""
+        if not new:
+            return before
+        late = before.status == "reserved" and before.last_us and any(isinstance(event, RunSubmitted) for event in new)
+        if new[0].timestamp_us > before.last_us and not late:
+            return reduce(advance_run, new, before)
+        known = [event for event in history() if event.category == "workflow"]
+        return fold_run(before, sorted([*known, *new], key=_time_of))
+
+    def _telling(self, scene: Scene, run: Run, events: Sequence[Event], *, live: bool) -> Telling:
+        history = _Once(lambda: self.events(run))
+        ordered = sorted(events, key=_time_of)
+        after = self.run_after(run, [event for event in ordered if event.category == "workflow"], history)
+        steps = {
+            step_id: (scene.known(step_id), self.step_after(scene.known(step_id), mine, history))
+            for step_id, mine in by_step(ordered).items()
+        }
+        return Telling(run.run_id, (scene.run, after), steps, tuple(events), live=live)
+
+    def put_aside(self, run: Run, events: Iterable[Event], known: Mapping[str, str]) -> dict[str, str]:
+        """Store texts too long for an event, but those that are known; answers {text: its sort key}."""
+        found: dict[str, str] = {}
+        for event in events:
+            for text in (getattr(event, name, None) for name in ("output", "data", "input")):
+                if text is not None and text not in known:
+                    found |= self._put_text(run, event, text)
+        return found
+
+    def _put_text(self, run: Run, event: Event, text: str) -> dict[str, str]:
+        if event.category == "step":
+            attempt = event.attempt_number
+            return self._kit.payloads.put_output(run.run_id, event.step_id, attempt, text, expires_s=run.expires_s)
+        key = keys.run_payload(run.run_id, f"{event.type}#{event.event_id}")
+        return self._kit.payloads.put_aside(key, text, expires_s=run.expires_s)
+
+    def _list(self, run: Run) -> None:
+        """A run that ended takes its live steps out of the lists; one that goes on again brings them back."""
+        steps = self.ledger.whole_scene(run.workflow_slug, run.run_id).steps.values()
+        live = [step for step in steps if step.live]
+        if run.status not in ENDED:
+            self.ledger.list_again(run, live)
+            return
+        for step in live:
+            self.ledger.list_no_more(run.run_id, step.state.step_id)
+
+
+class _Once:
+    """Reads a history when it is first asked for."""
+
+    def __init__(self, read: Callable[[], list[Event]]) -> None:
+        self._read = read
+
+    def __call__(self) -> list[Event]:
+        return self._events
+
+    @cached_property
+    def _events(self) -> list[Event]:
+        return self._read()
+
+
+def _must_be_callers(run: Run, place: Place) -> None:
+    if run.workflow_slug != place.slug:
+        whose = f"that run belongs to {run.workflow_slug!r}"
+        raise RunNotFoundError(f"workflow {place.slug!r} has no run {run.run_id!r}; {whose}")
+    if run.driver == "engine":
+        raise EngineDrivenError(f"run {run.run_id!r} is driven by the engine: {place.instead}", run_id=run.run_id)
+    if run.status == "copying":
+        raise ConflictError(f"run {run.run_id!r} is being copied into: try again, or repeat copy_entire_run")
+
+
+def by_step(events: Iterable[Event]) -> dict[str, list[StepEvent]]:
+    """The step events among these, by step."""
+    found: dict[str, list[StepEvent]] = {}
+    for event in events:
+        if event.category == "step":
+            found.setdefault(event.step_id, []).append(event)
+    return found
+
+
+def _time_of(event: Event) -> int:
+    return event.timestamp_us

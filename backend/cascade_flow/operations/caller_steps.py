@@ -1,0 +1,244 @@
+"""The steps of caller-driven runs: what is said of them, who holds them, which are due and which are silent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from math import ceil
+from typing import Any
+
+from cascade_flow import clock
+from cascade_flow.dynamodb import due
+from cascade_flow.engine.caller import CallerStep, Draft, Judge, Scene, draft, must_go_on, must_hold, must_hold_or_await
+from cascade_flow.engine.state import ENDED, Run
+from cascade_flow.errors import GoneError
+from cascade_flow.fingerprints import compute_error_fingerprints
+from cascade_flow.model.events import (
+    Event,
+    StepError,
+    StepFailed,
+    StepReclaimed,
+    StepRetrying,
+    StepScheduled,
+    StepStarted,
+)
+from cascade_flow.model.states import Claim, StepRef
+from cascade_flow.operations.caller import Caller, Place
+from cascade_flow.operations.kit import Kit
+
+_SCHEDULES = "it schedules a step itself when the steps that it depends on are over"
+_STARTS = "there a step is started by a claim (claim_scheduled_step)"
+_RETRIES = "report the failure with save_step_failed, and the step's retry policy decides what follows"
+_RECLAIMS = "its sweep and reclaim_stale_steps take steps away from workers that fell silent"
+
+
+Told = Mapping[str, Any]
+"""Fields of an event."""
+
+
+class CallerSteps:
+    """The steps of the caller-driven runs of one table."""
+
+    def __init__(self, kit: Kit, caller: Caller) -> None:
+        self._kit = kit
+        self._caller = caller
+
+    # -- said by an engine ----------------------------------------------------------------------------------------
+
+    def scheduled(self, slug: str, run_id: str, step_id: str, **told: Any) -> None:
+        """An attempt may be claimed. Raises EngineDrivenError; StaleAttemptError where the run has ended."""
+        place = Place(slug, run_id, step_id, _SCHEDULES, makes=True, live=True)
+        self._caller.tell(place, _going_on(draft(StepScheduled, step_id=step_id, **told)))
+
+    def started(self, slug: str, run_id: str, step_id: str, **told: Any) -> None:
+        """A worker has begun; the attempt is the number of earlier starts + 1. Raises as `scheduled`."""
+
+        def judge(scene: Scene) -> Sequence[Draft]:
+            must_go_on(scene)
+            attempt = 1 + (0 if scene.step is None else scene.step.starts)
+            return [draft(StepStarted, step_id=step_id, attempt_number=attempt, **told)]
+
+        self._caller.tell(Place(slug, run_id, step_id, _STARTS, makes=True, live=True), judge)
+
+    def reclaimed(self, slug: str, run_id: str, step_id: str, *, attempt_number: int, **told: Any) -> None:
+        """An attempt is taken from its worker; scheduling another is the caller's. Raises StaleAttemptError."""
+        said = draft(StepReclaimed, step_id=step_id, attempt_number=attempt_number, **told)
+        self._caller.tell(Place(slug, run_id, step_id, _RECLAIMS, live=True), _held(said, attempt=attempt_number))
+
+    def failed_and_retried(
+        self,
+        where: tuple[str, str, str],
+        error: StepError,
+        *,
+        failed: Told,
+        scheduled: Told,
+        limits: Told,
+        policy: Told,
+    ) -> None:
+        """StepFailed, StepRetrying and StepScheduled: all three or none. Raises StaleAttemptError."""
+        slug, run_id, step_id = where
+        attempt, following = failed["attempt_number"], scheduled["attempt_number"]
+        fingerprints = compute_error_fingerprints(error)
+        retrying = {"attempt_number": attempt, "next_attempt": following, "policy_index": policy["policy_index"]}
+        drafts = [
+            draft(StepFailed, step_id=step_id, error=error, error_fingerprints=fingerprints, terminal=False, **failed),
+            draft(StepRetrying, step_id=step_id, error=error, **retrying, **limits),
+            draft(StepScheduled, step_id=step_id, reason="retry", **scheduled, **policy),
+        ]
+        place = Place(slug, run_id, step_id, _RETRIES, live=True)
+        self._caller.tell(place, _held(*drafts, attempt=attempt))
+
+    # -- said by a worker -----------------------------------------------------------------------------------------
+
+    def must_take(self, run: Run, step_id: str, attempt: int, *, without_work: bool) -> None:
+        """Raises StaleAttemptError where a report of this attempt would come too late now."""
+        scene = self._caller.scene(Place(run.workflow_slug, run.run_id, step_id))
+        (must_hold_or_await if without_work else must_hold)(scene, attempt)
+
+    def report(self, run: Run, step_id: str, said: Draft, *, without_work: bool = False) -> None:
+        """What came of an attempt that is held, or (`without_work`) that nobody has begun; raises StaleAttemptError."""
+
+        def judge(scene: Scene) -> Sequence[Draft]:
+            (must_hold_or_await if without_work else must_hold)(scene, said.fields["attempt_number"])
+            return [said]
+
+        self._caller.tell(Place(run.workflow_slug, run.run_id, step_id, live=True), judge)
+
+    def heartbeat(self, run: Run, step_id: str, said: Draft) -> None:
+        """The worker still holds the attempt; raises StaleAttemptError."""
+        attempt, worker = said.fields["attempt_number"], said.fields["worker_id"]
+        place = Place(run.workflow_slug, run.run_id, step_id, live=True)
+        self._caller.tell(place, _held(said, attempt=attempt, worker=worker))
+
+    def claim(self, run: Run, step_id: str, **told: Any) -> Claim | None:
+        """Take the scheduled attempt; None for all but one who try."""
+
+        def judge(scene: Scene) -> Sequence[Draft]:
+            if scene.step is None or not is_due(scene, scene.step):
+                return []
+            attempt = scene.step.state.attempt_number
+            return [draft(StepStarted, step_id=step_id, attempt_number=attempt, **told)]
+
+        events = self._caller.tell(Place(run.workflow_slug, run.run_id, step_id, live=True), judge)
+        return _claim_of(events)
+
+    def claimable(self, run: Run, step_id: str) -> bool:
+        """Whether a step is scheduled and due; a step of which nothing has happened isn't."""
+        scene = self._caller.scene(Place(run.workflow_slug, run.run_id, step_id))
+        return scene.step is not None and is_due(scene, scene.step)
+
+    # -- the queue ------------------------------------------------------------------------------------------------
+
+    def due(self, until_us: int) -> list[StepRef]:
+        """The scheduled steps that are due by then, in no order."""
+        return [
+            _reference(run, step)
+            for run, step in self._live(until_us)
+            if step.state.status == "scheduled" and _available_us(step) <= until_us
+        ]
+
+    def reclaim(self, stale_threshold_us: int, reclaimed_by: str) -> list[StepRef]:
+        """Take running steps away from workers that were silent for longer, and schedule the next attempt of each."""
+        found = list(self._live(clock.now_us() - stale_threshold_us))
+        silent = [(run, step) for run, step in found if _stale_us(step, stale_threshold_us)]
+        taken = [(run, step) for run, step in silent if self._reclaim(run, step, stale_threshold_us, reclaimed_by)]
+        return [_reference(run, step) for run, step in taken]
+
+    def _reclaim(self, run: Run, known: CallerStep, threshold_us: int, reclaimed_by: str) -> bool:
+        def judge(scene: Scene) -> Sequence[Draft]:
+            same = scene.step is not None and scene.step.state.attempt_number == known.state.attempt_number
+            if scene.step is None or not same or scene.run is None or scene.run.status in ENDED:
+                return []
+            stale_us = _stale_us(scene.step, threshold_us)
+            return _taken_away(scene.step, stale_us, threshold_us, reclaimed_by) if stale_us else []
+
+        with suppress(GoneError):
+            place = Place(run.workflow_slug, run.run_id, known.state.step_id, live=True)
+            return bool(self._caller.tell(place, judge))
+        return False
+
+    def _live(self, until_us: int) -> Iterator[tuple[Run, CallerStep]]:
+        """Live steps of runs that go on: the index says where, the items say what. What has ended falls out here."""
+        places: dict[str, list[str]] = {}
+        for entry in due.called(self._kit.ledger.table, until_us=until_us):
+            if entry.branch:
+                places.setdefault(entry.run_id, []).append(entry.branch)
+        runs = {run.run_id: run for run in self._kit.ledger.runs(places)}
+        for run_id, run in runs.items():
+            if run.status in ENDED:
+                for step_id in places[run_id]:
+                    self._caller.ledger.list_no_more(run_id, step_id)
+            else:
+                steps = self._caller.ledger.some_steps(run_id, places[run_id])
+                yield from ((run, step) for step in steps if step.live)
+
+
+def is_due(scene: Scene, step: CallerStep) -> bool:
+    """Whether a step can be claimed now."""
+    goes_on = scene.run is not None and scene.run.status not in ENDED
+    return goes_on and step.state.status == "scheduled" and _available_us(step) <= clock.now_us()
+
+
+def _going_on(*drafts: Draft) -> Judge:
+    def judge(scene: Scene) -> Sequence[Draft]:
+        must_go_on(scene)
+        return drafts
+
+    return judge
+
+
+def _held(*drafts: Draft, attempt: int, worker: str | None = None) -> Judge:
+    def judge(scene: Scene) -> Sequence[Draft]:
+        must_hold(scene, attempt, worker=worker)
+        return drafts
+
+    return judge
+
+
+def _taken_away(step: CallerStep, stale_us: int, threshold_us: int, reclaimed_by: str) -> Sequence[Draft]:
+    state = step.state
+    reclaimed = draft(
+        StepReclaimed,
+        step_id=state.step_id,
+        original_worker_id=state.claimed_by or "unknown",
+        reclaimed_by=reclaimed_by,
+        last_heartbeat_us=step.last_seen_us,
+        stale_threshold_us=threshold_us,
+        stale_duration_us=stale_us,
+        attempt_number=state.attempt_number,
+    )
+    again = draft(
+        StepScheduled,
+        step_id=state.step_id,
+        available_at_us=clock.now_us(),
+        reason="retry",
+        attempt_number=state.attempt_number + 1,
+        priority=state.priority,
+    )
+    return [reclaimed, again]
+
+
+def _stale_us(step: CallerStep, threshold_us: int) -> int:
+    """For how long the worker of a running step was silent, where that is longer than the threshold; else 0."""
+    silent_us = clock.now_us() - step.last_seen_us
+    return silent_us if step.state.status == "running" and silent_us > threshold_us else 0
+
+
+def _available_us(step: CallerStep) -> int:
+    return ceil(step.state.available_at or 0)
+
+
+def _claim_of(events: Sequence[Event]) -> Claim | None:
+    started = [event for event in events if isinstance(event, StepStarted)]
+    return Claim(attempt_number=started[0].attempt_number) if started else None
+
+
+def _reference(run: Run, step: CallerStep) -> StepRef:
+    return StepRef(
+        workflow_slug=run.workflow_slug,
+        run_id=run.run_id,
+        step_id=step.state.step_id,
+        attempt_number=step.state.attempt_number,
+        available_at_us=step.state.available_at,
+        priority=step.state.priority,
+    )

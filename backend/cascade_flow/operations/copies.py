@@ -1,0 +1,179 @@
+"""Copies of what happened, and its deletion: how somebody else's engine makes new runs out of old ones.
+
+A copy of a whole run is filled while nobody can see it, and shows at once; interrupted, it is repeated under the same
+id. The other operations write one transaction for each 90 events; interrupted, they are repeated, and what was done
+already is not done again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.caller_ledger import Moved, Telling
+from cascade_flow.dynamodb.codec import to_record
+from cascade_flow.engine.caller import Draft, fold_run, fold_step, redraft
+from cascade_flow.engine.state import Run
+from cascade_flow.errors import ConflictError
+from cascade_flow.model.events import Event, WorkflowCancelled, WorkflowCompleted, WorkflowFailed
+from cascade_flow.model.ids import check_run_id, check_step_id
+from cascade_flow.operations.caller import Caller, Place, by_step
+from cascade_flow.operations.history import Histories
+from cascade_flow.operations.kit import Kit
+
+_AT_ONCE = 90
+"""Events in one transaction, which holds 100 items."""
+_ROUNDS = 16
+_TERMINAL = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled)
+_COPIES = "let rerun_from or resume_run make a new run out of an old one"
+_DELETES = "its history stays as it is; let retry_run try the run again"
+
+
+class Copies:
+    """Copies and deletions in one table."""
+
+    def __init__(self, kit: Kit, caller: Caller, histories: Histories) -> None:
+        self._kit = kit
+        self._caller = caller
+        self._histories = histories
+
+    def whole(self, slug: str, source_id: str, target_id: str) -> None:
+        """Copy a run, of either driver, under a new id, whole or not at all; the copy is its caller's to drive.
+
+        Raises RunNotFoundError; ConflictError where the id is taken.
+        """
+        source = self._kit.run_of(slug, check_run_id(source_id))
+        place = Place(slug, check_run_id(target_id), instead=_COPIES, makes=True)
+        empty = self._caller.new_run(place)
+        try:
+            self._caller.ledger.begin_copy(empty)
+            self._fill(source, empty)
+        except Moved:
+            raise ConflictError(f"run id {target_id!r} is taken: choose another") from None
+
+    def workflow_events(self, slug: str, source_id: str, target_id: str, *, exclude_terminal: bool) -> None:
+        """Copy the events of a run as a whole into another; raises RunNotFoundError, EngineDrivenError."""
+        events = [event for event in self._source(slug, source_id) if event.category == "workflow"]
+        wanted = [event for event in events if not (exclude_terminal and isinstance(event, _TERMINAL))]
+        self._copy(Place(slug, target_id, instead=_COPIES, makes=True, whole=True), wanted)
+
+    def step_events(self, slug: str, source_id: str, target_id: str, *, step_ids: Iterable[str]) -> None:
+        """Copy the events of these steps, with their logs, into another run; raises as `workflow_events`."""
+        wanted = {check_step_id(step_id) for step_id in step_ids}
+        events = by_step(self._source(slug, source_id))
+        place = Place(slug, target_id, instead=_COPIES, makes=True, whole=True)
+        self._copy(place, [event for step_id in sorted(wanted) for event in events.get(step_id, [])])
+        if (target := self._kit.ledger.run(target_id)) is not None:
+            for step_id in wanted:
+                self._copy_logs(source_id, target, step_id)
+
+    def delete_steps(self, slug: str, run_id: str, *, step_ids: Iterable[str]) -> None:
+        """Forget all that happened to these steps, each step whole; raises RunNotFoundError, EngineDrivenError."""
+        for step_id in dict.fromkeys(map(check_step_id, step_ids)):
+            place = Place(slug, run_id, step_id, _DELETES)
+            for key, _ in self._caller.ledger.log_chunks(self._here(place).run_id, step_id):
+                self._caller.ledger.forget_log_chunk(run_id, key)
+            while not self._persistently(lambda place=place: self._forget_newest(place)):  # type: ignore[misc]
+                pass
+
+    def delete_terminal(self, slug: str, run_id: str) -> None:
+        """Forget how a run ended, so that it goes on; raises RunNotFoundError, EngineDrivenError."""
+        self._persistently(lambda: self._forget_ends(Place(slug, run_id, instead=_DELETES)))
+
+    # -- copies ---------------------------------------------------------------------------------------------------
+
+    def _fill(self, source: Run, empty: Run) -> None:
+        events = self._events_for(source, empty)
+        of_run = [event for event in events if event.category == "workflow"]
+        run = fold_run(empty, of_run) if of_run else empty
+        references = self._caller.put_aside(run, events, {})
+        steps = [step for mine in by_step(events).values() if (step := fold_step(mine)) is not None]
+        records = [to_record(event, references) for event in events]
+        self._caller.ledger.fill_copy(run, records, steps)
+        self._copy_logs(source.run_id, run)
+        if run.status != "reserved":
+            self._caller.remember(run.workflow_slug)
+        self._caller.ledger.end_copy(run, records)
+
+    def _events_for(self, source: Run, target: Run) -> list[Event]:
+        events = self._source(source.workflow_slug, source.run_id)
+        return [event.model_copy(update={"run_id": target.run_id}) for event in events]
+
+    def _source(self, slug: str, run_id: str) -> Sequence[Event]:
+        run = self._kit.run_of(slug, check_run_id(run_id))
+        story = self._histories.story(run.run_id)
+        return story.events if story else ()
+
+    def _copy(self, place: Place, events: Sequence[Event]) -> None:
+        for batch in _batches([redraft(event) for event in self._missing(place, events)]):
+            self._caller.tell(place, lambda _, batch=batch: batch)  # type: ignore[misc]
+
+    def _missing(self, place: Place, events: Sequence[Event]) -> list[Event]:
+        """The events that an earlier, interrupted copy has not brought already."""
+        target = self._caller.scene(place).run
+        there = {_mark(event) for event in (self._caller.events(target) if target else ())}
+        return [event for event in events if _mark(event) not in there]
+
+    def _copy_logs(self, source_id: str, target: Run, step_id: str | None = None) -> None:
+        for key, item in self._caller.ledger.log_chunks(source_id, step_id):
+            there = keys.run(target.run_id)._replace(sk=key.sk)
+            self._caller.ledger.put_log_chunk(there, item, expires_s=target.expires_s)
+
+    # -- deletion -------------------------------------------------------------------------------------------------
+
+    def _here(self, place: Place) -> Run:
+        run = self._caller.scene(place).run
+        assert run is not None, "a place that makes no run has one"
+        return run
+
+    def _forget_newest(self, place: Place) -> bool:
+        """Forget the newest events of a step; True when none is left."""
+        scene = self._caller.scene(place)
+        if scene.run is None or scene.step is None:
+            return True
+        events = by_step(self._caller.events(scene.run)).get(scene.step.state.step_id, [])
+        kept, gone = events[:-_AT_ONCE], events[-_AT_ONCE:]
+        after = fold_step(kept, scene.step)
+        steps = {scene.step.state.step_id: (scene.step, after)}
+        self._caller.write(Telling(place.run_id, (scene.run, scene.run), steps, forgotten=_times(gone)), {})
+        return not kept
+
+    def _forget_ends(self, place: Place) -> bool:
+        run = self._here(place)
+        events = [event for event in self._caller.events(run) if event.category == "workflow"]
+        gone = [event for event in events if isinstance(event, _TERMINAL)]
+        if gone:
+            after = fold_run(run, [event for event in events if event not in gone])
+            self._caller.write(Telling(place.run_id, (run, after), forgotten=_times(gone)), {})
+        return True
+
+    def _persistently(self, act: Callable[[], bool]) -> bool:
+        for _ in range(_ROUNDS):
+            try:
+                return act()
+            except Moved:
+                continue
+        raise ConflictError(tries=_ROUNDS)
+
+
+def _batches(drafts: Sequence[Draft]) -> Iterator[Sequence[Draft]]:
+    """Parts that a transaction holds: their events, and as many steps as they are of."""
+    part: list[Draft] = []
+    steps: set[object] = set()
+    for each in drafts:
+        step_id = each.fields.get("step_id")
+        if part and len(part) + len(steps | {step_id}) >= _AT_ONCE:
+            yield part
+            part, steps = [], set()
+        part.append(each)
+        steps.add(step_id)
+    if part:
+        yield part
+
+
+def _mark(event: Event) -> tuple[object, ...]:
+    return event.timestamp_us, event.type, getattr(event, "step_id", None)
+
+
+def _times(events: Collection[Event]) -> tuple[int, ...]:
+    return tuple(int(event.timestamp_us) for event in events)

@@ -1,0 +1,226 @@
+"""New runs out of old ones, by somebody else's engine: copied whole or in part, and what it takes away again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cascade_flow import ConflictError, DynamoDBBackend, EngineDrivenError, Event, LogEntry, RunNotFoundError, clock
+from cascade_flow.dynamodb.caller_ledger import CallerLedger
+from contract.called import FLOW, Called
+from contract.outside import Outside, step
+
+pytestmark = pytest.mark.servers("all")
+
+LARGE = [n * n for n in range(2_000)]
+
+
+def told(backend: DynamoDBBackend, run_id: str = "old") -> Called:
+    """A run in which much has happened, and which has failed."""
+    run = Called.new(backend, run_id, tags=["red"], input='{"n":1}')
+    run.schedule("a")
+    run.complete("a", run.take("a"), LARGE, logs=[line(run, "a is done")])
+    run.schedule("b")
+    run.take("b")
+    run.beat("b")
+    run.retry("b")
+    run.fail("b", run.take("b"), terminal=True)
+    run.schedule("c")
+    run.give_up()
+    return run
+
+
+def line(run: Called, message: str, step_id: str = "a") -> LogEntry:
+    said: dict[str, Any] = {"stream": "stdout", "message": message, "attempt_number": 1, "step_id": step_id}
+    return LogEntry(timestamp_us=clock.now_us(), workflow_slug=FLOW, run_id=run.run_id, **said)
+
+
+def told_of(backend: DynamoDBBackend, run_id: str, **filters: Any) -> list[Event]:
+    """A run's events, as if they were the old run's."""
+    events = backend.load_events(FLOW, run_id, **filters)
+    return [event.model_copy(update={"run_id": "old"}) for event in events]
+
+
+def test_a_run_is_copied_whole(backend: DynamoDBBackend) -> None:
+    old = told(backend)
+    backend.copy_entire_run(FLOW, "old", "new")
+    assert told_of(backend, "new") == old.events()
+    state, other = backend.get_run("new"), backend.get_run("old")
+    assert state is not None
+    assert other is not None
+    assert state == other.model_copy(update={"run_id": "new"})
+    assert {run.run_id for run in backend.list_runs(tags=["red"]).runs} == {"old", "new"}
+    logs = backend.load_step_logs(FLOW, "new", "a")
+    assert logs is not None
+    assert [entry.message for entry in logs] == ["a is done"]
+
+
+def test_a_copy_is_a_run_of_its_own(backend: DynamoDBBackend) -> None:
+    old = told(backend)
+    before = old.events()
+    backend.copy_entire_run(FLOW, "old", "new")
+    new = Called(backend, "new")
+    new.try_again()
+    assert new.due() == [("new", "c")]
+    new.do("c")
+    new.schedule("b", 3)
+    assert new.take("b") == 3
+    assert old.events() == before
+    assert old.status == "failed"
+
+
+def test_an_engines_run_is_copied_for_its_caller_to_drive(backend: DynamoDBBackend) -> None:
+    engine = Outside.at(backend, step("a"), step("b", "a"))
+    engine.do("a")
+    engine.take("b")
+    backend.copy_entire_run(FLOW, engine.run_id, "new")
+    new = Called(backend, "new")
+    assert new.kinds() == engine.kinds()
+    new.complete("b")
+    new.finish()
+    assert engine.status == "running"
+
+
+def test_an_id_that_is_taken_gets_no_copy(backend: DynamoDBBackend) -> None:
+    old = told(backend)
+    other = Called.new(backend, "other")
+    before = other.events()
+    for taken in ("other", "old"):
+        with pytest.raises(ConflictError, match="taken"):
+            backend.copy_entire_run(FLOW, "old", taken)
+    assert other.events() == before
+    assert old.status == "failed"
+    with pytest.raises(RunNotFoundError):
+        backend.copy_entire_run(FLOW, "unknown", "new")
+    assert not backend.run_exists(FLOW, "new")
+
+
+def test_a_reserved_id_may_get_a_copy(backend: DynamoDBBackend) -> None:
+    told(backend)
+    backend.initialize_run(FLOW, "new")
+    backend.copy_entire_run(FLOW, "old", "new")
+    assert backend.get_run("new") is not None
+
+
+def test_an_interrupted_copy_is_not_seen_until_it_is_repeated(
+    backend: DynamoDBBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = told(backend)
+    with monkeypatch.context() as patched:
+        patched.setattr(CallerLedger, "end_copy", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            backend.copy_entire_run(FLOW, "old", "new")
+    assert not backend.run_exists(FLOW, "new")
+    assert backend.get_run("new") is None
+    assert backend.load_events(FLOW, "new") == []
+    assert [run.run_id for run in backend.list_runs().runs] == ["old"]
+    assert Called(backend, "new").due() == []
+    with pytest.raises(ConflictError, match="repeat"):
+        backend.initialize_run(FLOW, "new")
+    backend.delete_step_events(FLOW, "old", step_ids=["b"])
+    backend.copy_entire_run(FLOW, "old", "new")
+    assert told_of(backend, "new") == old.events()
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_workflow_events_are_copied(backend: DynamoDBBackend) -> None:
+    told(backend)
+    backend.copy_workflow_events(FLOW, "old", "new", exclude_terminal=True)
+    assert Called(backend, "new").kinds() == ["RunSubmitted", "WorkflowStarted"]
+    assert Called(backend, "new").status == "running"
+    backend.copy_workflow_events(FLOW, "old", "all", exclude_terminal=False)
+    assert Called(backend, "all").status == "failed"
+
+
+def test_step_events_are_copied(backend: DynamoDBBackend) -> None:
+    told(backend)
+    backend.copy_workflow_events(FLOW, "old", "new", exclude_terminal=True)
+    for _ in range(2):
+        backend.copy_step_events(FLOW, "old", "new", include_step_ids={"a", "b", "unknown"})
+    for step_id in ("a", "b"):
+        assert told_of(backend, "new", step_id=step_id) == told_of(backend, "old", step_id=step_id)
+    assert Called(backend, "new").events("StepScheduled")[-1].step_id == "b"
+    assert {record.step_id for record in backend.load_run(FLOW, "new")} == {"a", "b"}
+
+
+def test_more_is_copied_than_a_transaction_holds(backend: DynamoDBBackend) -> None:
+    run = Called.new(backend, "old")
+    run.begin("a")
+    for _ in range(70):
+        run.beat("a")
+    for number in range(30):
+        run.schedule(f"s{number}")
+    steps = ["a", *(f"s{number}" for number in range(30))]
+    backend.copy_step_events(FLOW, "old", "new", include_step_ids=steps)
+    assert told_of(backend, "new") == told_of(backend, "old", category="step")
+    run.beat("a")
+    for _ in range(40):
+        run.beat("a")
+    backend.delete_step_events(FLOW, "old", step_ids=["a"])
+    assert run.kinds("a") == []
+    assert len(run.due()) == 60
+
+
+def test_a_taken_time_of_the_target_is_moved_on(backend: DynamoDBBackend) -> None:
+    told(backend)
+    backend.copy_entire_run(FLOW, "old", "new")
+    backend.delete_step_events(FLOW, "new", step_ids=["a"])
+    completed = backend.load_events(FLOW, "old", step_id="a", types=["StepCompleted"])[0]
+    other = backend.load_events(FLOW, "old", step_id="b", types=["StepScheduled"])[0]
+    backend.append_event(FLOW, "new", other.model_copy(update={"timestamp_us": completed.timestamp_us, "step_id": "x"}))
+    backend.copy_step_events(FLOW, "old", "new", include_step_ids=["a"])
+    [moved] = backend.load_events(FLOW, "new", step_id="a", types=["StepCompleted"])
+    assert moved.timestamp_us == completed.timestamp_us + 1
+
+
+def test_a_steps_events_are_deleted(backend: DynamoDBBackend) -> None:
+    run = told(backend)
+    backend.delete_step_events(FLOW, "old", step_ids=["a", "unknown"])
+    assert run.kinds("a") == []
+    assert backend.load_step_logs(FLOW, "old", "a") == []
+    assert {record.step_id for record in backend.load_run(FLOW, "old")} == {"b", "c"}
+    backend.delete_workflow_terminal_events(FLOW, "old")
+    assert run.begin("a") == 1, "as if it had never begun"
+
+
+def test_a_runs_end_is_deleted(backend: DynamoDBBackend) -> None:
+    run = told(backend)
+    backend.delete_workflow_terminal_events(FLOW, "old")
+    assert run.status == "running"
+    assert run.events("WorkflowFailed") == []
+    assert run.due() == [("old", "c")]
+    before = run.events()
+    backend.delete_workflow_terminal_events(FLOW, "old")
+    assert run.events() == before
+
+
+def test_only_what_is_there_is_deleted(backend: DynamoDBBackend) -> None:
+    with pytest.raises(RunNotFoundError):
+        backend.delete_step_events(FLOW, "unknown", step_ids=["a"])
+    with pytest.raises(RunNotFoundError):
+        backend.delete_workflow_terminal_events(FLOW, "unknown")
+    with pytest.raises(RunNotFoundError):
+        backend.copy_workflow_events(FLOW, "unknown", "new", exclude_terminal=True)
+    with pytest.raises(RunNotFoundError):
+        backend.copy_step_events(FLOW, "unknown", "new", include_step_ids=["a"])
+
+
+def test_an_engines_history_stays_as_it_is(backend: DynamoDBBackend) -> None:
+    told(backend)
+    engine = Outside.at(backend, step("a"))
+    before = engine.events()
+    acts: list[Callable[[], object]] = [
+        lambda: backend.copy_workflow_events(FLOW, "old", engine.run_id, exclude_terminal=True),
+        lambda: backend.copy_step_events(FLOW, "old", engine.run_id, include_step_ids=["a"]),
+        lambda: backend.delete_step_events(FLOW, engine.run_id, step_ids=["a"]),
+        lambda: backend.delete_workflow_terminal_events(FLOW, engine.run_id),
+    ]
+    for act in acts:
+        with pytest.raises(EngineDrivenError):
+            act()
+    assert engine.events() == before
