@@ -7,6 +7,7 @@ import pytest
 from cascade_flow import DynamoDBBackend, RetryTier, clock
 from cascade_flow.analytics.past import Past
 from cascade_flow.analytics.scope import Scope
+from contract.called import Called
 from contract.outside import ERROR, FLOW, Outside, register, step, submit, sweep
 from simulation import TIMING, TickingClock
 
@@ -136,3 +137,23 @@ def test_an_error_of_a_run_under_way_is_listed(backend: DynamoDBBackend) -> None
     assert (group.error_message, group.error_name, group.sample_stack) == (ERROR.message, ERROR.name, ERROR.stack)
     detail = backend.get_error_detail(group.fingerprint, "exact")
     assert [(each.workflow_slug, each.run_id, each.step_id) for each in detail.occurrences] == [(FLOW, run.run_id, "a")]
+
+
+def test_runs_that_a_caller_drives_are_told_of_as_well(backend: DynamoDBBackend) -> None:
+    run = Called.new(backend)
+    run.schedule("a", available_at_us=clock.now_us() + 5_000_000)
+    run.schedule("b")
+    run.begin("b")
+    depth = backend.get_queue_depth(workflow_slug=FLOW)
+    assert (depth.running_runs, depth.scheduled_steps, depth.running_steps) == (1, 1, 1)
+    assert depth.oldest_scheduled_step_us == run.events("StepScheduled")[0].available_at_us
+    assert [(each.worker_id, each.currently_running_steps) for each in backend.get_active_workers().workers] == [
+        (run.name, 1)
+    ]
+    run.complete("b")
+    run.fail("a", terminal=True)
+    assert backend.get_error_analysis().total_failures == 1
+    run.give_up()
+    assert backend.get_queue_depth().to_wire() == NOTHING
+    rate = backend.get_success_rate(workflow_slug=FLOW)
+    assert (rate.failed_runs, rate.successful_steps, rate.failed_steps) == (1, 1, 1)

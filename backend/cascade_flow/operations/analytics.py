@@ -18,7 +18,7 @@ from cascade_flow.analytics.past import Past
 from cascade_flow.analytics.scope import AnalyticsOptions, Scope, own_events
 from cascade_flow.analytics.workers import active_workers, compute_workers
 from cascade_flow.dynamodb import due, items, keys
-from cascade_flow.engine.state import ENDED, Branch, Run
+from cascade_flow.engine.state import ENDED, Run
 from cascade_flow.fingerprints import GroupingStrategy
 from cascade_flow.model.events import Event, StepEvent
 from cascade_flow.model.ids import check_run_id
@@ -146,13 +146,14 @@ class Analytics:
         found = (run for run in self._kit.ledger.runs(places) if run.status in ("pending", "running"))
         runs = [run for run in found if workflow_slug in (None, run.workflow_slug)]
         running = [run.run_id for run in runs if run.status == "running"]
-        branches = self._branches((run_id, name) for run_id in running for name in places[run_id] if name)
-        return [_live_run(run, branches.get(run.run_id, ())) for run in runs]
+        parts = self._parts((run_id, name) for run_id in running for name in places[run_id] if name)
+        return [_live_run(run, parts.get(run.run_id, ())) for run in runs]
 
-    def _branches(self, places: Iterable[tuple[str, str]]) -> dict[str, list[Branch]]:
-        found: dict[str, list[Branch]] = {}
+    def _parts(self, places: Iterable[tuple[str, str]]) -> dict[str, list[items.Item]]:
+        """The items of these branches and steps, by run."""
+        found: dict[str, list[items.Item]] = {}
         for item in self._table.batch_get(keys.branch(run_id, name) for run_id, name in places):
-            found.setdefault(keys.run_of(str(item[keys.PARTITION])), []).append(items.to_branch(item))
+            found.setdefault(keys.run_of(str(item[keys.PARTITION])), []).append(item)
         return found
 
 
@@ -161,17 +162,28 @@ def _runs_among(entries: Iterable[due.Entry]) -> list[str]:
 
 
 def _may_matter(run: Run, scope: Scope) -> bool:
-    if scope.workflow_slug not in (None, run.workflow_slug) or run.created_us > scope.end_us:
+    """A caller may tell of what happened before its run was submitted."""
+    too_late = run.created_us > scope.end_us and run.driver == "engine"
+    if too_late or scope.workflow_slug not in (None, run.workflow_slug):
         return False
     return run.status not in ENDED or run.completed_at_us is None or run.completed_at_us >= scope.start_us
 
 
-def _live_run(run: Run, branches: Iterable[Branch]) -> LiveRun:
-    parts = list(branches)
+def _live_run(run: Run, parts: Iterable[items.Item]) -> LiveRun:
+    steps = [_step_of(run, item) for item in parts]
     return LiveRun(
         workflow_slug=run.workflow_slug,
         status="pending" if run.status == "pending" else "running",
         created_us=run.created_us,
-        scheduled_us=tuple(branch.available_at_us or 0 for branch in parts if branch.status == "scheduled"),
-        running_steps=sum(branch.status == "running" for branch in parts),
+        scheduled_us=tuple(available_us or 0 for status, available_us in steps if status == "scheduled"),
+        running_steps=sum(status == "running" for status, _ in steps),
     )
+
+
+def _step_of(run: Run, item: items.Item) -> tuple[str, int | None]:
+    """Where the step stands that a branch is at, or that a caller has told of; and when it may be claimed."""
+    if run.driver == "caller":
+        state = items.to_caller_step(item).state
+        return state.status, state.available_at
+    branch = items.to_branch(item)
+    return branch.status, branch.available_at_us
