@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import cache
+from typing import Any
 
 from cascade_flow import (
     CascadeFlowError,
     ConflictError,
     DynamoDBBackend,
+    LogEntry,
     RunNotCancellableError,
     RunSubmission,
     StaleAttemptError,
@@ -20,6 +22,7 @@ from contract.outside import FLOW, Outside
 from testbed.races import Lane
 
 KEYS = 3
+AT_US = 1_700_000_000_000_000
 ROOTS = [f"r{number}" for number in range(12)]
 MIDDLE = [f"p{number}" for number in range(24)]
 
@@ -51,6 +54,14 @@ def submit_with_one_id(lane: Lane) -> str:
         backend_of(lane).submit_run(RunSubmission(workflow_slug=FLOW, run_id="wanted", input=f"of {lane.number}"))
         return "mine"
     return "taken"
+
+
+def claim_and_append(lane: Lane, run_id: str) -> tuple[list[str], list[int]]:
+    """Claim what a caller has scheduled, and append events that all have the same time: what was won, and the times."""
+    won = claim_all(lane, run_id)
+    place: dict[str, Any] = {"workflow_slug": FLOW, "run_id": run_id, "timestamp_us": AT_US, "step_id": "log"}
+    line = LogEntry(**place, stream="stdout", message=f"of {lane.number}", attempt_number=1)
+    return won, [backend_of(lane).append_event(FLOW, run_id, line).timestamp_us for _ in range(5)]
 
 
 def complete_or_reclaim(lane: Lane, run_ids: list[str]) -> list[str]:

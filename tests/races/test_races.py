@@ -9,6 +9,7 @@ import pytest
 
 from cascade_flow import DynamoDBBackend, StepCompleted, StepReclaimed
 from checker import Checked, check_run
+from contract.called import Called
 from contract.outside import FLOW, Outside, register, step, submit
 from races import racers
 from testbed.races import race
@@ -42,6 +43,16 @@ def test_an_attempt_has_one_winner(here: DynamoDBBackend, dynamodb: Store) -> No
     assert sorted(name for names in won for name in names) == sorted(racers.ROOTS)
     winners = {event.step_id: event.worker_id for event in run.events("StepStarted")}
     assert winners == {name: f"worker-{number}" for number, names in enumerate(won) for name in names}
+    check_run(here, run.run_id)
+
+
+def test_callers_race_for_attempts_and_times(here: DynamoDBBackend, dynamodb: Store) -> None:
+    run = Called.new(here)
+    for name in racers.ROOTS:
+        run.schedule(name)
+    answers = [outcome.result() for outcome in race(partial(racers.claim_and_append, run_id=run.run_id), dynamodb)]
+    assert sorted(name for won, _ in answers for name in won) == sorted(racers.ROOTS)
+    assert sorted(time for _, times in answers for time in times) == [racers.AT_US + n for n in range(20)]
     check_run(here, run.run_id)
 
 
