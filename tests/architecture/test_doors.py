@@ -17,8 +17,8 @@ ENVIRONMENT_OF_CHILDREN = ("local/",)
 """Who starts processes hands them an environment."""
 KEYS = ("dynamodb/keys.py",)
 POWERTOOLS = ("api/", "functions/")
-BROAD = ("serialization.py", "worker/runner.py", "api/door.py", "functions/")
-"""Where somebody else's code runs, and where a request or a message has its last line of defence."""
+BROAD = ("serialization.py", "worker/runner.py", "operations/sweep.py", "api/door.py", "functions/")
+"""Where somebody else's code runs, and where a request, a message or an entry of the sweep has its last defence."""
 
 DRIVERS = ("boto3", "botocore")
 KEY_TEXT = re.compile(r"^(R|B|E|L|P|WF|IDEM|A|V)#|^(due|done|call|runs)#|^(pk|sk)$")

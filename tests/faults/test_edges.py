@@ -13,7 +13,7 @@ from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.engine.commands import Complete, Fail, SkipStep
 from cascade_flow.engine.state import Carrier
-from cascade_flow.errors import CascadeFlowError, PayloadTooLargeError, StaleAttemptError
+from cascade_flow.errors import CascadeFlowError, InputInvalidError, PayloadTooLargeError, StaleAttemptError
 from cascade_flow.operations.steps import Held, Steps
 from cascade_flow.retry import delay_ms
 from cascade_flow.wake import Wake
@@ -181,3 +181,25 @@ def test_a_run_that_has_lost_a_payload_keeps_no_other_from_being_swept(world: Wo
     world.clock.pause_us(TIMING.silence_us)
     assert world.sweep()["failed"] == 1
     settled(world, sound, "completed")
+
+
+def test_an_item_that_nobody_can_read_keeps_no_other_from_being_swept(world: World) -> None:
+    world.register([step("a")])
+    garbled, sound = world.submit(), world.submit()
+    where = keys.branch(garbled, "a")
+    world.store.client.update_item(
+        TableName=world.store.table,
+        Key={"pk": {"S": where.pk}, "sk": {"S": where.sk}},
+        UpdateExpression="SET e = :e",
+        ExpressionAttributeValues={":e": {"B": b"\x01nonsense"}},
+    )
+    world.mailbox.wakes.clear()
+    world.clock.pause_us(TIMING.silence_us)
+    assert world.sweep()["failed"] == 1
+    settled(world, sound, "completed")
+
+
+def test_a_run_may_not_last_longer_than_a_year(world: World) -> None:
+    world.register([step("a")])
+    with pytest.raises(InputInvalidError, match="a year"):
+        world.submit(timeout=400 * DAY_US)

@@ -21,8 +21,8 @@ from cascade_flow.dynamodb.run_ledger import KeyTaken
 from cascade_flow.engine import runs
 from cascade_flow.engine.runs import Order
 from cascade_flow.engine.state import ENDED, Facts, Run, Stop
-from cascade_flow.errors import ConflictError, IdempotencyConflictError, RunNotCancellableError
-from cascade_flow.model.events import RunSubmitted, parse_event
+from cascade_flow.errors import ConflictError, IdempotencyConflictError, InputInvalidError, RunNotCancellableError
+from cascade_flow.model.events import RunSubmitted, ValidationIssue, parse_event
 from cascade_flow.model.ids import check_run_id, check_slug
 from cascade_flow.model.states import RunPage, RunState, RunStatus, SubmittedRun
 from cascade_flow.model.workflows import RunSubmission
@@ -36,6 +36,7 @@ from cascade_flow.serialization import safe_serialize
 from cascade_flow.wake import LONGEST_DELAY_US, Wake
 
 _ROUNDS = 20
+_LONGEST_TIMEOUT_US = 366 * 86_400_000_000
 
 
 class Runs:
@@ -214,6 +215,8 @@ def _state(run: Run, record: Record) -> RunState:
 
 
 def _order(submission: RunSubmission, entry: Entry) -> Order:
+    if (submission.timeout or 0) > _LONGEST_TIMEOUT_US:
+        raise InputInvalidError(issues=[ValidationIssue(path="timeout", message="a run lasts a year at most")])
     return Order(
         version_id=entry.version_id,
         available_at_us=ceil(submission.available_at or clock.now_us()),
