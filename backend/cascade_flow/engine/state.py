@@ -128,7 +128,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run as stored. `submitted` is its RunSubmitted as a record; `tail` is that and the events of its start."""
+    """One run as stored. `tail` begins with its RunSubmitted; then come the events of its start."""
 
     run_id: str
     workflow_slug: str
