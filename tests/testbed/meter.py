@@ -37,6 +37,8 @@ class Line:
     read_units: float = 0
     failure: str | None = None
     keys: tuple[str, ...] = ()
+    counts: bool = False
+    """Whether a read only asked how many there are."""
 
     @property
     def write_units(self) -> float:
@@ -131,7 +133,7 @@ class Meter:
         if failure:
             return Line(request.operation, False, failure=failure.name), response
         units = self._read_units(request.operation, body, self._touches(request, body))
-        return Line(request.operation, False, read_units=units), response
+        return Line(request.operation, False, read_units=units, counts=body.get("Select") == "COUNT"), response
 
     def _read_units(self, operation: str, body: Body, touched: list[Touch]) -> float:
         if operation in ("Query", "Scan"):

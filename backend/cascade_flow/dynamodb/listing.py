@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from heapq import merge
+from itertools import islice
 from typing import NamedTuple
 
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.items import Item
 from cascade_flow.dynamodb.table import Key, Table
+
+_ENTRIES_AT_ONCE = 1_000
 
 
 class Filter(NamedTuple):
@@ -22,23 +26,41 @@ class Filter(NamedTuple):
         return (not self.status or item["st"] in self.status) and set(self.tags) <= set(tags)
 
 
-class Entry(NamedTuple):
-    """A run in the index."""
+class Page(NamedTuple):
+    """The ids of some runs, newest first, and how many there are of their kind."""
 
-    run_id: str
-    created_us: int
+    ids: list[str]
+    total: int
 
 
-def newest_first(table: Table, shard: str, wanted: Filter) -> Iterator[Entry]:
-    """The runs of one shard that are wanted."""
+EVERY = Filter()
+
+
+def page(table: Table, shards: Sequence[str], wanted: Filter, *, offset: int, limit: int | None) -> Page:
+    """A part of the wanted runs of these shards.
+
+    Without a filter no more entries are read than the page goes deep, and the others are counted only. A filter needs
+    every entry, once.
+    """
+    if limit is None or wanted != EVERY:
+        found = list(newest_first(table, shards, wanted))
+        return Page(found[offset : None if limit is None else offset + limit], len(found))
+    depth = offset + limit
+    ids = list(islice(newest_first(table, shards, at_once=min(depth, _ENTRIES_AT_ONCE)), offset, depth))
+    condition = (Key(keys.RUNS_SHARD).eq(shard) for shard in shards)
+    return Page(ids, sum(table.count_index(keys.RUNS_INDEX, of_shard) for of_shard in condition))
+
+
+def newest_first(
+    table: Table, shards: Sequence[str], wanted: Filter = EVERY, *, at_once: int | None = None
+) -> Iterator[str]:
+    """The ids of the wanted runs of these shards; so many entries are read in one request, and only when needed."""
+    streams = (_entries(table, shard, wanted, at_once) for shard in shards)
+    return (run_id for _, run_id in merge(*streams, key=lambda entry: -entry[0]))
+
+
+def _entries(table: Table, shard: str, wanted: Filter, at_once: int | None) -> Iterator[tuple[int, str]]:
     condition = Key(keys.RUNS_SHARD).eq(shard)
-    for item in table.query_index(keys.RUNS_INDEX, condition, backwards=True):
+    for item in table.query_index(keys.RUNS_INDEX, condition, backwards=True, at_once=at_once):
         if wanted.admits(item):
-            yield Entry(keys.run_of(str(item[keys.PARTITION])), int(item[keys.RUNS_TIME]))
-
-
-def count(table: Table, shard: str, wanted: Filter) -> int:
-    """How many runs of one shard are wanted."""
-    if wanted == Filter():
-        return table.count_index(keys.RUNS_INDEX, Key(keys.RUNS_SHARD).eq(shard))
-    return sum(1 for _ in newest_first(table, shard, wanted))
+            yield int(item[keys.RUNS_TIME]), keys.run_of(str(item[keys.PARTITION]))

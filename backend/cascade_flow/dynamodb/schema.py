@@ -8,7 +8,8 @@ from botocore.exceptions import ClientError
 
 from cascade_flow.dynamodb import keys
 
-RUNS_PROJECTION = ["st", "wf", "tags", "pr", "av"]
+RUNS_PROJECTION = ["st", "tags", keys.EXPIRY]
+"""What lists and filters need of a run before they read it."""
 
 
 def table_definition(name: str) -> dict[str, Any]:

@@ -142,21 +142,27 @@ class Table:
         request = {self.name: {"Keys": wanted, "ConsistentRead": True}}
         return _translated(lambda: self.client.batch_get_item(RequestItems=request))
 
-    def query(self, span: keys.Span, *, backwards: bool = False, limit: int | None = None) -> Iterator[Item]:
+    def query(self, span: keys.Span) -> Iterator[Item]:
         """The items of a span in the order of their sort keys, read consistently, page by page."""
         condition = Key(keys.PARTITION).eq(span.pk) & Key(keys.SORT).between(span.first, span.last)
-        return self._pages(condition, limit, ConsistentRead=True, ScanIndexForward=not backwards)
+        return self._pages(_where(KeyConditionExpression=condition), ConsistentRead=True)
 
     def query_index(
-        self, index: str, condition: ConditionBase, *, backwards: bool = False, limit: int | None = None
+        self, index: str, condition: ConditionBase, *, backwards: bool = False, at_once: int | None = None
     ) -> Iterator[Item]:
-        """What an index holds, page by page: a hint, never the truth."""
-        return self._pages(condition, limit, IndexName=index, ScanIndexForward=not backwards)
+        """What an index holds, page by page (of `at_once` entries where that is said): a hint, never the truth."""
+        size = {} if at_once is None else {"Limit": at_once}
+        where = _where(KeyConditionExpression=condition)
+        return self._pages(where, IndexName=index, ScanIndexForward=not backwards, **size)
 
     def count_index(self, index: str, condition: ConditionBase) -> int:
-        """How many entries an index holds, without reading them out."""
-        request = {**_key_condition(condition), "IndexName": index, "Select": "COUNT"}
-        return sum(page["Count"] for page in self._answers(request))
+        """How many entries an index holds whose items have not expired; the entries are read, and nothing else.
+
+        The index must hold the time of expiry.
+        """
+        alive = Attr(keys.EXPIRY).gt(clock.now_us() // 1_000_000)
+        where = _where(KeyConditionExpression=condition, FilterExpression=alive)
+        return sum(page["Count"] for page in self._answers({**where, "IndexName": index, "Select": "COUNT"}))
 
     def write(self, writes: Sequence[Write]) -> Item:
         """Do all of these writes or none; raises Refused. Answers the item after a single update."""
@@ -195,9 +201,8 @@ class Table:
     def _ask(self, call: Callable[..., Any], **request: Any) -> Any:
         return _translated(lambda: call(TableName=self.name, **request))
 
-    def _pages(self, condition: ConditionBase, limit: int | None, **options: Any) -> Iterator[Item]:
-        request = {**_key_condition(condition), **options, **({} if limit is None else {"Limit": limit})}
-        for page in self._answers(request):
+    def _pages(self, where: dict[str, Any], **options: Any) -> Iterator[Item]:
+        for page in self._answers({**where, **options}):
             yield from _fresh(page["Items"])
 
     def _answers(self, request: dict[str, Any]) -> Iterator[Any]:
@@ -305,13 +310,17 @@ def _update_expression(write: Update, names: dict[str, str], values: dict[str, A
     return " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts)
 
 
-def _key_condition(condition: ConditionBase) -> dict[str, Any]:
-    expression, names, values = ConditionExpressionBuilder().build_expression(condition, is_key_condition=True)
-    return {
-        "KeyConditionExpression": expression,
-        "ExpressionAttributeNames": names,
-        "ExpressionAttributeValues": _raw(values),
+def _where(**conditions: ConditionBase) -> dict[str, Any]:
+    """The conditions of a query, by the names that its request has for them."""
+    builder = ConditionExpressionBuilder()
+    built = {
+        name: builder.build_expression(condition, is_key_condition=name == "KeyConditionExpression")
+        for name, condition in conditions.items()
     }
+    names = {placeholder: name for _, named, _ in built.values() for placeholder, name in named.items()}
+    values = {placeholder: value for _, _, given in built.values() for placeholder, value in given.items()}
+    expressions = {name: expression for name, (expression, _, _) in built.items()}
+    return {**expressions, "ExpressionAttributeNames": names, "ExpressionAttributeValues": _raw(values)}
 
 
 def _raw(item: Mapping[str, str | int | bytes]) -> dict[str, Any]:

@@ -7,8 +7,6 @@ import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
-from heapq import merge
-from itertools import islice
 from math import ceil
 from typing import cast
 
@@ -142,17 +140,12 @@ class Runs:
         slugs = [workflow_slug] if workflow_slug else self._slugs()
         wanted = listing.Filter(tuple(status or ()), tuple(tags or ()))
         shards = [shard for slug in slugs for shard in keys.runs_shards(slug)]
-        streams = [listing.newest_first(self._kit.ledger.table, shard, wanted) for shard in shards]
-        entries = merge(*streams, key=lambda entry: -entry.created_us)
-        ids = [entry.run_id for entry in islice(entries, offset, None if limit is None else offset + limit)]
-        total = sum(listing.count(self._kit.ledger.table, shard, wanted) for shard in shards)
-        return RunPage(runs=self._states(ids), total=total)
+        found = listing.page(self._kit.ledger.table, shards, wanted, offset=offset, limit=limit)
+        return RunPage(runs=self._states(found.ids), total=found.total)
 
     def ids(self, workflow_slug: str) -> list[str]:
         """The ids of a workflow's runs, newest first: from the index alone."""
-        shards = keys.runs_shards(check_slug(workflow_slug))
-        streams = [listing.newest_first(self._kit.ledger.table, shard, listing.Filter()) for shard in shards]
-        return [entry.run_id for entry in merge(*streams, key=lambda entry: -entry.created_us)]
+        return list(listing.newest_first(self._kit.ledger.table, keys.runs_shards(check_slug(workflow_slug))))
 
     def _slugs(self) -> list[str]:
         """The workflows that are registered, and those of which callers drive runs."""
