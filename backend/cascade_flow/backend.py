@@ -1,12 +1,12 @@
 """`Backend`, the contract: every operation in one place, each delegating to its use case in `operations`.
 
-The names and signatures are the specification's (`shared/spec/backend.pyi`); nothing is decided here.
+The names and signatures are the specification's (`docs/backend.pyi`); nothing is decided here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from cascade_flow.contract.analytics import AnalyticsContract
 from cascade_flow.contract.caller_events import EventsByCallers
@@ -203,7 +203,7 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
         workflow_slug: str,
         run_id: str,
         *,
-        category: str | None = None,
+        category: Literal["workflow", "step"] | None = None,
         step_id: str | None = None,
         types: Sequence[str] | None = None,
     ) -> list[Event]:
