@@ -35,8 +35,8 @@ class Operation:
     @property
     def function(self) -> Callable[..., Any]:
         """What the specification declares."""
-        declared: Callable[..., Any] = vars(declared()["Backend"])[self.name]
-        return declared
+        found: Callable[..., Any] = vars(declared()["Backend"])[self.name]
+        return found
 
 
 @cache
