@@ -57,7 +57,11 @@ from cascade_flow.wake import NoQueue, Queue
 class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, AnalyticsContract):
     """The operations of the specification. Times are microseconds since the epoch, durations carry their unit.
 
-    Every error is a CascadeFlowError; no driver's error leaves this class.
+    Every error is a CascadeFlowError; no driver's error leaves this class. Each operation names its own; these may come
+    of whatever it asks of AWS, so they are not named again.
+
+    Raises ThrottledError, BackendUnavailableError, ConfigurationError (no table, no permission, or a payload's bucket
+    is not named), ConflictError (of writes: others were faster, again and again).
     """
 
     def __init__(self, kit: Kit) -> None:
@@ -94,11 +98,14 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
     # -- registry -------------------------------------------------------------------------------------------------
 
     def register_workflow(self, registration: WorkflowRegistration) -> None:
-        """Make a workflow known, and its version where that is new. Raises GraphInvalidError, InvalidIdError."""
+        """Make a workflow known, and its version where that is new.
+
+        Raises GraphInvalidError, InvalidIdError, PayloadTooLargeError.
+        """
         self._registry.register(registration)
 
     def get_workflow_metadata(self, slug: str) -> WorkflowMetadata | None:
-        """What is known of a workflow but its steps; None where it is unknown."""
+        """What is known of a workflow but its steps; None where it is unknown. Raises InvalidIdError."""
         return self._registry.metadata(slug)
 
     def list_workflow_metadata(self) -> list[WorkflowMetadata]:
@@ -106,23 +113,23 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
         return self._registry.all_metadata()
 
     def get_workflow_steps(self, slug: str) -> list[StepDefinition]:
-        """The steps of the current version; [] where the workflow is unknown."""
+        """The steps of the current version; [] where the workflow is unknown. Raises InvalidIdError."""
         return self._registry.steps(slug)
 
     def create_workflow_version(self, version: WorkflowVersion) -> None:
-        """Store a version; one whose id is known stays as it is."""
+        """Store a version; one whose id is known stays as it is. Raises InvalidIdError, PayloadTooLargeError."""
         self._registry.create_version(version)
 
     def get_workflow_version(self, workflow_slug: str, version_id: str) -> WorkflowVersion | None:
-        """A version by its id, numbered by age."""
+        """A version by its id, numbered by age. Raises InvalidIdError."""
         return self._registry.version(workflow_slug, version_id)
 
     def get_current_workflow_version(self, workflow_slug: str) -> WorkflowVersion | None:
-        """The version that new runs get."""
+        """The version that new runs get. Raises InvalidIdError."""
         return self._registry.current_version(workflow_slug)
 
     def list_workflow_versions(self, workflow_slug: str, *, limit: int | None = None) -> list[WorkflowVersion]:
-        """Oldest first; number 1 is the oldest."""
+        """Oldest first; number 1 is the oldest. Raises InvalidIdError."""
         return self._registry.versions(workflow_slug, limit=limit)
 
     # -- runs -----------------------------------------------------------------------------------------------------
@@ -136,11 +143,11 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
         return self._runs.submit(submission)
 
     def run_exists(self, workflow_slug: str, run_id: str) -> bool:
-        """Whether this workflow has this run."""
+        """Whether this workflow has this run. Raises InvalidIdError."""
         return self._views.exists(workflow_slug, run_id)
 
     def get_run(self, run_id: str) -> RunState | None:
-        """Where a run stands: one request, whatever its history."""
+        """Where a run stands: one request, whatever its history. Raises InvalidIdError."""
         return self._runs.get(run_id)
 
     def list_runs(
@@ -155,45 +162,53 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
         """Runs, newest first; status matches any of those named, tags all of them; `total` counts all that match.
 
         An input that was put aside for its size is left out: `get_run` has it.
+
+        Raises InvalidIdError (the workflow's).
         """
         return self._runs.page(workflow_slug=workflow_slug, status=status, tags=tags, limit=limit, offset=offset)
 
     def list_run_ids(self, workflow_slug: str) -> list[str]:
-        """The ids of a workflow's runs, newest first."""
+        """The ids of a workflow's runs, newest first. Raises InvalidIdError."""
         return self._runs.ids(workflow_slug)
 
     def cancel_run(self, run_id: str, reason: str | None = None) -> None:
         """Stop a run; once this returned, nothing of it can be claimed.
 
-        Raises RunNotFoundError, RunNotCancellableError.
+        Raises RunNotFoundError, RunNotCancellableError (it has ended), InvalidIdError.
         """
         self._runs.cancel(run_id, reason)
 
     def retry_run(self, run_id: str, reason: str | None = None) -> RunState:
         """Try a failed or cancelled run again: what failed or was stopped is scheduled anew, what completed is kept.
 
-        Raises RunNotFoundError, RunNotRetryableError, ConflictError.
+        Raises RunNotFoundError, RunNotRetryableError (it has neither failed nor been cancelled), RequestError (its
+        caller drives it), ConflictError (somebody else is trying it again), InvalidIdError.
         """
         return self._runs.state_of(self._retries.retry(run_id, reason))
 
     def rerun_from(self, *, parent_run_id: str, from_step_id: str, input: Any = None) -> SubmittedRun:
         """A new run on the current version: a step and all that depend on it run again, the others' results are kept.
 
-        `input` replaces the parent's. Raises RunNotFoundError, StepNotFoundError, InputInvalidError.
+        `input` replaces the parent's.
+
+        Raises RunNotFoundError, WorkflowNotFoundError (a caller's run may be of one that nobody has registered),
+        StepNotFoundError (the current version has none such), InputInvalidError, InvalidIdError, PayloadTooLargeError.
         """
         return self._reruns.rerun_from(parent_run_id, from_step_id, input)
 
     def resume_run(self, run_id: str) -> SubmittedRun:
         """A new run on the current version that keeps the completed steps of a failed or cancelled one.
 
-        Raises RunNotFoundError, RunNotRetryableError.
+        Raises RunNotFoundError, WorkflowNotFoundError (a caller's run may be of one that nobody has registered),
+        RunNotRetryableError (it has neither failed nor been cancelled, or all of its steps are over), InputInvalidError
+        (it doesn't fit the current version), InvalidIdError.
         """
         return self._reruns.resume(run_id)
 
     def load_step_logs(
         self, workflow_slug: str, run_id: str, step_id: str, attempt_number: int | None = None
     ) -> list[LogEntry] | None:
-        """A step's log lines, in order; None where there is no such run."""
+        """A step's log lines, in order; None where there is no such run. Raises InvalidIdError."""
         return self._logs.load(run_id, step_id, attempt_number, workflow_slug=workflow_slug)
 
     # -- events ---------------------------------------------------------------------------------------------------
@@ -207,19 +222,19 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
         step_id: str | None = None,
         types: Sequence[str] | None = None,
     ) -> list[Event]:
-        """A run's events, in order; log lines are read only where the filter admits LogEntry."""
+        """A run's events, in order; log lines are read only where the filter admits LogEntry. Raises InvalidIdError."""
         return self._views.events(run_id, category=category, step_id=step_id, types=types, workflow_slug=workflow_slug)
 
     def load_step_events_for_projection(self, workflow_slug: str, run_id: str) -> dict[str, list[StepEvent]]:
-        """The step events by step, without LogEntry, StepHeartbeat and StepRetrying."""
+        """The step events by step, without LogEntry, StepHeartbeat and StepRetrying. Raises InvalidIdError."""
         return self._views.step_events(workflow_slug, run_id)
 
     def load_run(self, workflow_slug: str, run_id: str) -> list[StepRecord]:
-        """The smaller view of a run's steps."""
+        """The smaller view of a run's steps. Raises InvalidIdError."""
         return self._views.records(workflow_slug, run_id)
 
     def get_failed_steps(self, workflow_slug: str, run_id: str) -> list[FailedStep]:
-        """The steps that failed for good, with their errors."""
+        """The steps that failed for good, with their errors. Raises InvalidIdError."""
         return self._views.failed_steps(workflow_slug, run_id)
 
     # -- the queue ------------------------------------------------------------------------------------------------

@@ -39,7 +39,10 @@ class AnalyticsContract:
     _analytics: Analytics
 
     def get_error_analysis(self, **options: Unpack[AnalyticsOptions]) -> ErrorAnalysis:
-        """What failed, retried or not: by reason, and the ten most common messages with all their occurrences."""
+        """What failed, retried or not: by reason, and the ten most common messages with all their occurrences.
+
+        Raises InvalidIdError (among the run ids).
+        """
         return self._analytics.error_analysis(**options)
 
     def get_errors_list(
@@ -74,34 +77,43 @@ class AnalyticsContract:
     ) -> ErrorDetail:
         """The failures with one fingerprint, newest first; zeros where there are none.
 
-        Raises InvalidIdError for what is no fingerprint.
+        Raises InvalidIdError (what is no fingerprint).
         """
         return self._analytics.error(
             fingerprint, grouping_strategy, limit=limit, offset=offset, start_us=start_us, end_us=end_us
         )
 
     def get_retry_analysis(self, **options: Unpack[AnalyticsOptions]) -> RetryAnalysis:
-        """What retries led to: how many of the steps that retried succeeded, and at which attempt."""
+        """What retries led to: how many of the steps that retried succeeded, and at which attempt.
+
+        Raises InvalidIdError (among the run ids).
+        """
         return self._analytics.retry_analysis(**options)
 
     def get_scheduling_latency(self, **options: Unpack[AnalyticsOptions]) -> SchedulingLatency:
-        """How long attempts waited for a worker once they could be claimed."""
+        """How long attempts waited for a worker once they could be claimed.
+
+        Raises InvalidIdError (among the run ids).
+        """
         return self._analytics.scheduling_latency(**options)
 
     def get_step_duration(self, **options: Unpack[AnalyticsOptions]) -> StepDuration:
-        """How long attempts took, those that failed too."""
+        """How long attempts took, those that failed too. Raises InvalidIdError (among the run ids)."""
         return self._analytics.step_duration(**options)
 
     def get_workflow_duration(self, **options: Unpack[AnalyticsOptions]) -> WorkflowDuration:
-        """How long runs took, however they ended."""
+        """How long runs took, however they ended. Raises InvalidIdError (among the run ids)."""
         return self._analytics.workflow_duration(**options)
 
     def get_worker_stability(self, **options: Unpack[AnalyticsOptions]) -> WorkerStability:
-        """Which workers fell silent, so that their steps were taken away from them."""
+        """Which workers fell silent, so that their steps were taken away from them.
+
+        Raises InvalidIdError (among the run ids).
+        """
         return self._analytics.worker_stability(**options)
 
     def get_throughput(self, **options: Unpack[AnalyticsOptions]) -> Throughput:
-        """How many runs and steps came to an end, in all and in an hour."""
+        """How many runs and steps came to an end, in all and in an hour. Raises InvalidIdError (among the run ids)."""
         return self._analytics.throughput(**options)
 
     def get_queue_depth(self, *, workflow_slug: str | None = None) -> QueueDepth:
@@ -113,11 +125,11 @@ class AnalyticsContract:
         return self._analytics.queue_depth_by_workflow()
 
     def get_success_rate(self, **options: Unpack[AnalyticsOptions]) -> SuccessRate:
-        """How runs and steps ended, in numbers and in percent."""
+        """How runs and steps ended, in numbers and in percent. Raises InvalidIdError (among the run ids)."""
         return self._analytics.success_rate(**options)
 
     def get_analytics_summary(self, **options: Unpack[AnalyticsOptions]) -> AnalyticsSummary:
-        """All these reports at once, from one reading of the range."""
+        """All these reports at once, from one reading of the range. Raises InvalidIdError (among the run ids)."""
         return self._analytics.summary(**options)
 
     def get_active_workers(

@@ -33,7 +33,10 @@ class RunsByCallers:
     _appends: Appends
 
     def initialize_run(self, workflow_slug: str, run_id: str) -> None:
-        """Reserve a run's id; doing it again changes nothing. Raises EngineDrivenError, InvalidIdError."""
+        """Reserve a run's id; doing it again changes nothing.
+
+        Raises EngineDrivenError, RunNotFoundError (the id belongs to another workflow's run), InvalidIdError.
+        """
         self._caller_runs.initialize(workflow_slug, run_id)
 
     def save_run_submitted(
@@ -51,7 +54,11 @@ class RunsByCallers:
         metadata: Mapping[str, Any] | None = None,
         tags: Sequence[str] | None = None,
     ) -> None:
-        """The run exists from now on; `input` is JSON text. Raises EngineDrivenError, ConflictError (it did before)."""
+        """The run exists from now on; `input` is JSON text.
+
+        Raises EngineDrivenError, RunNotFoundError (the id belongs to another workflow's run), ConflictError (it was
+        submitted before), InvalidIdError, EventInvalidError (a value that no event holds), PayloadTooLargeError.
+        """
         self._caller_runs.submitted(
             workflow_slug,
             run_id,
@@ -76,7 +83,11 @@ class RunsByCallers:
         has_input_schema: bool,
         has_input: bool,
     ) -> None:
-        """The run is under way. Raises EngineDrivenError; StaleAttemptError where it has ended."""
+        """The run is under way.
+
+        Raises EngineDrivenError, RunNotFoundError (the id belongs to another workflow's run), StaleAttemptError (the
+        run has ended), InvalidIdError, EventInvalidError (a value that no event holds).
+        """
         self._caller_runs.tell(
             workflow_slug,
             run_id,
@@ -98,7 +109,11 @@ class RunsByCallers:
         error: StepError | None = None,
         validation_errors: Sequence[ValidationIssue] | None = None,
     ) -> None:
-        """The run's input was held against its schema; changes no state, on runs of either driver."""
+        """The run's input was held against its schema; changes no state, on runs of either driver.
+
+        Raises EngineDrivenError (the engine's run has ended), RunNotFoundError (the id belongs to another workflow's
+        run), InvalidIdError, EventInvalidError (a value that no event holds).
+        """
         self._appends.append_draft(
             workflow_slug,
             run_id,
@@ -122,7 +137,11 @@ class RunsByCallers:
         duration_us: int,
         total_steps: int,
     ) -> None:
-        """The run completed. Raises EngineDrivenError; StaleAttemptError where it has ended; RunNotFoundError."""
+        """The run completed.
+
+        Raises EngineDrivenError, RunNotFoundError (there is none, or it is another workflow's), StaleAttemptError (the
+        run has ended), InvalidIdError, EventInvalidError (a value that no event holds), PayloadTooLargeError.
+        """
         self._caller_runs.tell(
             workflow_slug,
             run_id,
@@ -145,7 +164,11 @@ class RunsByCallers:
         failure_reason: str,
         failed_step: str | None = None,
     ) -> None:
-        """The run failed. Raises EngineDrivenError; StaleAttemptError where it has ended; RunNotFoundError."""
+        """The run failed.
+
+        Raises EngineDrivenError, RunNotFoundError (there is none, or it is another workflow's), StaleAttemptError (the
+        run has ended), InvalidIdError, EventInvalidError (a value that no event holds).
+        """
         self._caller_runs.tell(
             workflow_slug,
             run_id,
@@ -168,7 +191,11 @@ class RunsByCallers:
         resumed_steps: int,
         pending_steps: int,
     ) -> None:
-        """This run keeps the completed steps of another. Raises EngineDrivenError."""
+        """This run keeps the completed steps of another.
+
+        Raises EngineDrivenError, RunNotFoundError (the id belongs to another workflow's run), InvalidIdError,
+        EventInvalidError (a value that no event holds).
+        """
         self._caller_runs.tell(
             workflow_slug,
             run_id,
@@ -189,7 +216,11 @@ class RunsByCallers:
         completed_steps: int,
         reason: str | None = None,
     ) -> None:
-        """The run was stopped. Raises EngineDrivenError; StaleAttemptError where it has ended; RunNotFoundError."""
+        """The run was stopped.
+
+        Raises EngineDrivenError, RunNotFoundError (there is none, or it is another workflow's), StaleAttemptError (the
+        run has ended), InvalidIdError, EventInvalidError (a value that no event holds).
+        """
         self._caller_runs.tell(
             workflow_slug,
             run_id,
@@ -210,7 +241,11 @@ class RunsByCallers:
         retried_steps: Sequence[str],
         reason: str | None = None,
     ) -> None:
-        """The run is tried again; its attempt is the new one. Raises EngineDrivenError, RunNotFoundError."""
+        """The run is tried again; its attempt is the new one.
+
+        Raises EngineDrivenError, RunNotFoundError (there is none, or it is another workflow's), InvalidIdError,
+        EventInvalidError (a value that no event holds).
+        """
         self._caller_runs.tell(
             workflow_slug,
             run_id,

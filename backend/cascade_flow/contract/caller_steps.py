@@ -33,7 +33,11 @@ class StepsByCallers:
         retry_delay_ms: int | None = None,
         priority: int | None = None,
     ) -> None:
-        """An attempt may be claimed. Raises EngineDrivenError; StaleAttemptError where the run has ended."""
+        """An attempt may be claimed.
+
+        Raises EngineDrivenError, RunNotFoundError (the id belongs to another workflow's run), StaleAttemptError (the
+        run has ended), InvalidIdError, EventInvalidError (a value that no event holds).
+        """
         self._caller_steps.scheduled(
             workflow_slug,
             run_id,
@@ -56,7 +60,11 @@ class StepsByCallers:
         slot_index: int | None = None,
         worker_concurrency: int | None = None,
     ) -> None:
-        """A worker has begun the attempt that follows the earlier starts. Raises as `save_step_scheduled`."""
+        """A worker has begun the attempt that follows the earlier starts.
+
+        Raises EngineDrivenError, RunNotFoundError (the id belongs to another workflow's run), StaleAttemptError (the
+        run has ended), InvalidIdError, EventInvalidError (a value that no event holds).
+        """
         self._caller_steps.started(
             workflow_slug,
             run_id,
@@ -90,7 +98,8 @@ class StepsByCallers:
     ) -> None:
         """StepFailed, StepRetrying and StepScheduled, all three or none.
 
-        Raises EngineDrivenError, StaleAttemptError, RunNotFoundError.
+        Raises EngineDrivenError, RunNotFoundError (there is none, or it is another workflow's), StaleAttemptError (the
+        attempt is not held), InvalidIdError, EventInvalidError (a value that no event holds).
         """
         self._caller_steps.failed_and_retried(
             (workflow_slug, run_id, step_id),
@@ -127,7 +136,8 @@ class StepsByCallers:
     ) -> None:
         """An attempt was taken from its worker; the next one is the caller's to schedule.
 
-        Raises EngineDrivenError, StaleAttemptError, RunNotFoundError.
+        Raises EngineDrivenError, RunNotFoundError (there is none, or it is another workflow's), StaleAttemptError (the
+        attempt is not held), InvalidIdError, EventInvalidError (a value that no event holds).
         """
         self._caller_steps.reclaimed(
             workflow_slug,
@@ -144,6 +154,7 @@ class StepsByCallers:
     def get_step_output_path(self, workflow_slug: str, run_id: str, step_id: str, attempt_number: int) -> str:
         """The S3 URI that a large output was offloaded to.
 
-        Raises ConfigurationError where there is no bucket, RunNotFoundError, StepNotFoundError (it isn't in S3).
+        Raises ConfigurationError (there is no bucket), RunNotFoundError, StepNotFoundError (the attempt has no output
+        in S3), InvalidIdError.
         """
         return output_path(self.kit, workflow_slug, run_id, step_id, attempt_number)

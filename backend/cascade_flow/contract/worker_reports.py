@@ -25,7 +25,10 @@ class WorkerReports:
     _reports: Reports
 
     def is_step_claimable(self, workflow_slug: str, run_id: str, step_id: str) -> bool:
-        """Whether a step is scheduled and due. Raises RunNotFoundError, StepNotFoundError."""
+        """Whether a step is scheduled and due.
+
+        Raises RunNotFoundError, StepNotFoundError (the graph has none such), InvalidIdError.
+        """
         return self._reports.claimable(workflow_slug, run_id, step_id)
 
     def claim_scheduled_step(
@@ -41,7 +44,8 @@ class WorkerReports:
     ) -> Claim | None:
         """Take a scheduled attempt; of all who try exactly one gets it, the rest get None.
 
-        Raises RunNotFoundError, StepNotFoundError, InvalidIdError.
+        Raises RunNotFoundError, StepNotFoundError (the graph has none such), InvalidIdError, EventInvalidError (a value
+        that no event holds).
         """
         return self._reports.claim(
             workflow_slug,
@@ -64,7 +68,11 @@ class WorkerReports:
         worker_concurrency: int | None = None,
         resource_snapshot: ResourceSnapshot | None = None,
     ) -> None:
-        """Prolong the lease of an attempt. Raises StaleAttemptError where this worker holds it no more."""
+        """Prolong the lease of an attempt.
+
+        Raises StaleAttemptError (the attempt is not held, or another worker's), RunNotFoundError, StepNotFoundError
+        (the graph has none such), InvalidIdError, EventInvalidError (a value that no event holds).
+        """
         self._reports.heartbeat(
             workflow_slug,
             run_id,
@@ -91,7 +99,11 @@ class WorkerReports:
         export_output: bool = False,
         resource_usage: ResourceUsage | None = None,
     ) -> None:
-        """Report that an attempt completed. Raises StaleAttemptError, PayloadTooLargeError."""
+        """Report that an attempt completed.
+
+        Raises StaleAttemptError (the attempt is not held), RunNotFoundError, StepNotFoundError (the graph has none
+        such), InvalidIdError, EventInvalidError (a value that no event holds), PayloadTooLargeError.
+        """
         self._reports.report(
             workflow_slug,
             run_id,
@@ -121,7 +133,11 @@ class WorkerReports:
         next_retry_at_us: int | None = None,
         resource_usage: ResourceUsage | None = None,
     ) -> None:
-        """Report that an attempt failed; where the engine drives, the step's policy decides unless it is terminal."""
+        """Report that an attempt failed; where the engine drives, the step's policy decides unless it is terminal.
+
+        Raises StaleAttemptError (the attempt is not held), RunNotFoundError, StepNotFoundError (the graph has none
+        such), InvalidIdError, EventInvalidError (a value that no event holds).
+        """
         self._reports.report(
             workflow_slug,
             run_id,
@@ -152,7 +168,11 @@ class WorkerReports:
         metadata: Mapping[str, Any] | None = None,
         cascaded_from: str | None = None,
     ) -> None:
-        """Report that a step has nothing to do; where the engine drives, it skips what depends on it."""
+        """Report that a step has nothing to do; where the engine drives, it skips what depends on it.
+
+        Raises StaleAttemptError (the attempt is not held), RunNotFoundError, StepNotFoundError (the graph has none
+        such), InvalidIdError, EventInvalidError (a value that no event holds).
+        """
         self._reports.report(
             workflow_slug,
             run_id,
@@ -169,7 +189,11 @@ class WorkerReports:
         )
 
     def save_step_checkpoint(self, workflow_slug: str, run_id: str, step_id: str, checkpoint: Checkpoint) -> None:
-        """Store a part of a running step's work. Raises StaleAttemptError."""
+        """Store a part of a running step's work.
+
+        Raises StaleAttemptError (the attempt is not held), RunNotFoundError, StepNotFoundError (the graph has none
+        such), InvalidIdError, EventInvalidError (a value that no event holds), PayloadTooLargeError.
+        """
         self._reports.report(workflow_slug, run_id, step_id, reports.checkpoint(step_id, checkpoint))
 
     def save_step_checkpoint_failed(
@@ -183,7 +207,11 @@ class WorkerReports:
         attempt_number: int,
         error: StepError,
     ) -> None:
-        """Record that a part of a running step's work failed. Raises StaleAttemptError."""
+        """Record that a part of a running step's work failed.
+
+        Raises StaleAttemptError (the attempt is not held), RunNotFoundError, StepNotFoundError (the graph has none
+        such), InvalidIdError, EventInvalidError (a value that no event holds).
+        """
         self._reports.report(
             workflow_slug,
             run_id,
@@ -194,5 +222,9 @@ class WorkerReports:
         )
 
     def save_step_logs(self, workflow_slug: str, run_id: str, step_id: str, logs: Sequence[LogEntry]) -> None:
-        """Store log lines, so that a running step can be followed. Raises RunNotFoundError, StepNotFoundError."""
+        """Store log lines, so that a running step can be followed.
+
+        Raises RunNotFoundError, StepNotFoundError (the graph has none such), InvalidIdError, EventInvalidError (a time
+        that is none).
+        """
         self._reports.logs(workflow_slug, run_id, step_id, logs)
