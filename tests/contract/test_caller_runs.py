@@ -34,6 +34,15 @@ def test_a_reserved_id_is_no_run_yet(backend: DynamoDBBackend) -> None:
     assert backend.list_runs().total == 0
     assert backend.list_active_workflows() == []
     assert backend.load_events(FLOW, "run-1") == []
+    register(backend, step("a"))
+    for act in (
+        backend.cancel_run,
+        backend.retry_run,
+        backend.resume_run,
+        lambda run_id: backend.rerun_from(parent_run_id=run_id, from_step_id="a"),
+    ):
+        with pytest.raises(RunNotFoundError):
+            act("run-1")
 
 
 def test_an_id_is_reserved_once(backend: DynamoDBBackend) -> None:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from cascade_flow import DynamoDBBackend, InvalidIdError, RunNotFoundError, StepNotFoundError
+from cascade_flow import DynamoDBBackend, EventInvalidError, InvalidIdError, RunNotFoundError, StepNotFoundError
+from contract.called import Called
 from contract.outside import FLOW, Outside, register, step
 from simulation import TickingClock
 
@@ -98,3 +99,15 @@ def test_a_step_says_whether_it_can_be_claimed(backend: DynamoDBBackend, time: T
         backend.is_step_claimable(FLOW, "unknown", "a")
     with pytest.raises(StepNotFoundError):
         backend.is_step_claimable(FLOW, run.run_id, "x")
+
+
+def test_a_claim_that_no_event_can_tell_of_is_refused(backend: DynamoDBBackend) -> None:
+    engine, caller = Outside.at(backend, step("a")), Called.with_step(backend)
+    for run in (engine, caller):
+        for slot in ({"slot_index": -1}, {"worker_concurrency": 0}, {"slot_index": "first"}):
+            with pytest.raises(EventInvalidError):
+                run.claim("a", **slot)
+        assert run.take("a") == 1
+        with pytest.raises(EventInvalidError):
+            run.beat("a", slot_index=-1)
+        assert run.kinds()[-1] == "StepStarted"

@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import DynamoDBBackend, InvalidIdError, LogEntry, RunNotFoundError, StepNotFoundError, clock
+from cascade_flow import (
+    DynamoDBBackend,
+    EventInvalidError,
+    InvalidIdError,
+    LogEntry,
+    RunNotFoundError,
+    StepNotFoundError,
+    clock,
+)
+from contract.called import Called
 from contract.outside import ERROR, FLOW, Outside, register, step
 from simulation import TIMING, TickingClock
 
@@ -184,3 +193,13 @@ def test_logs_need_a_run(backend: DynamoDBBackend) -> None:
             stranger.backend.save_step_logs(stranger.slug, stranger.run_id, "a", [line(run, "lost")])
     with pytest.raises(StepNotFoundError):
         log(run, line(run, "lost", step_id="x"), step_id="x")
+
+
+@pytest.mark.parametrize("time_us", [-1, 10**16])
+def test_lines_of_no_time_are_refused(backend: DynamoDBBackend, time_us: int) -> None:
+    for run in (Outside.at(backend, step("a")), Called.with_step(backend)):
+        run.take("a")
+        with pytest.raises(EventInvalidError, match="no time"):
+            log(run, line(run, "never", timestamp_us=time_us))
+        log(run, line(run, "between two microseconds", timestamp_us=clock.now_us() - 0.5))
+        assert messages(backend.load_step_logs(FLOW, run.run_id, "a")) == ["between two microseconds"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,9 @@ from cascade_flow import (
     GitInfo,
     GraphInvalidError,
     InvalidIdError,
+    PayloadTooLargeError,
     RetryTier,
+    RunSubmission,
     StepDefinition,
     WorkflowRegistration,
     WorkflowVersion,
@@ -122,6 +125,15 @@ def test_a_bad_slug_is_refused(backend: DynamoDBBackend) -> None:
             register(backend, slug=slug)
         with pytest.raises(InvalidIdError):
             backend.create_workflow_version(version("sha256:1").model_copy(update={"workflow_slug": slug}))
+        for look in (
+            backend.get_workflow_metadata,
+            backend.get_workflow_steps,
+            backend.get_current_workflow_version,
+            backend.list_workflow_versions,
+            lambda slug: backend.get_workflow_version(slug, "sha256:1"),
+        ):
+            with pytest.raises(InvalidIdError):
+                look(slug)
     assert backend.list_workflow_metadata() == []
 
 
@@ -129,4 +141,25 @@ def test_a_bad_step_id_is_refused(backend: DynamoDBBackend) -> None:
     for id in (*BAD_IDS, "a/", "/a", "a//b", "$"):
         with pytest.raises(InvalidIdError):
             register(backend, step(id))
+    assert backend.list_workflow_metadata() == []
+
+
+def test_a_version_that_was_told_of_without_its_steps_gets_them(backend: DynamoDBBackend) -> None:
+    """A caller of the specification's first releases creates the version first, of which it knows the names alone."""
+    backend.create_workflow_version(version("sha256:1", created_at=5))
+    backend.register_workflow(WorkflowRegistration(slug=FLOW, name=FLOW, version_id="sha256:1", steps=[step("a")]))
+    assert [each.id for each in backend.get_workflow_steps(FLOW)] == ["a"]
+    [stored] = backend.list_workflow_versions(FLOW)
+    assert (stored.created_at, stored.step_manifest) == (5, ["a"])
+    backend.submit_run(RunSubmission(workflow_slug=FLOW))
+
+
+def test_what_no_item_holds_is_not_registered(backend: DynamoDBBackend) -> None:
+    large = secrets.token_hex(400_000)
+    with pytest.raises(PayloadTooLargeError):
+        backend.register_workflow(
+            WorkflowRegistration(slug=FLOW, name=FLOW, steps=[StepDefinition(id="a", name=large)])
+        )
+    with pytest.raises(PayloadTooLargeError):
+        backend.create_workflow_version(version("sha256:1", step_manifest=[large]))
     assert backend.list_workflow_metadata() == []

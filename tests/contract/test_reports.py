@@ -14,6 +14,7 @@ from cascade_flow import (
     Checkpoint,
     CheckpointRef,
     DynamoDBBackend,
+    EventInvalidError,
     InvalidIdError,
     LogEntry,
     PayloadTooLargeError,
@@ -24,6 +25,7 @@ from cascade_flow import (
     StepNotFoundError,
     clock,
 )
+from contract.called import Called
 from contract.outside import ERROR, FLOW, USAGE, Outside, register, step, sweep
 from simulation import TIMING, TickingClock
 from testbed.faults import Crash, Kind, Plan, faults
@@ -303,3 +305,20 @@ def test_checkpoints_are_kept(backend: DynamoDBBackend, time: TickingClock) -> N
     assert failed.error == ERROR
     run.complete("a")
     assert run.status == "completed"
+
+
+def test_a_report_that_no_event_can_tell_of_is_refused(backend: DynamoDBBackend) -> None:
+    for run in (Outside.at(backend, step("a")), Called.with_step(backend)):
+        run.take("a")
+        before = run.events()
+        for report in (
+            lambda run=run: run.complete("a", output=1, resource_usage="much"),
+            lambda run=run: run.fail("a", failure_reason="bad luck"),
+            lambda run=run: run.skip("a", cascaded_from=1, metadata={"why": float("nan")}),
+            lambda run=run: backend.save_step_checkpoint_failed(
+                run.slug, run.run_id, "a", name="page", sequence_number=-1, attempt_number=1, error=ERROR
+            ),
+        ):
+            with pytest.raises(EventInvalidError):
+                report()
+        assert run.events() == before

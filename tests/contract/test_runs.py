@@ -58,6 +58,8 @@ def test_a_bad_id_is_refused(backend: DynamoDBBackend) -> None:
             backend.run_exists(FLOW, id)
         with pytest.raises(InvalidIdError):
             backend.list_run_ids(id)
+        with pytest.raises(InvalidIdError):
+            backend.list_runs(workflow_slug=id)
 
 
 def test_a_run_belongs_to_its_workflow(backend: DynamoDBBackend, five: dict[str, str]) -> None:

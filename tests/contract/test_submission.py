@@ -216,3 +216,11 @@ def test_a_run_keeps_the_version_it_began_with(backend: DynamoDBBackend) -> None
         run.do("a")
     assert old.claim("b") is not None
     assert new.claim("c") is not None
+
+
+def test_a_time_that_no_key_holds_is_refused(backend: DynamoDBBackend) -> None:
+    register(backend)
+    for available_at in (10**16, 1e300):
+        with pytest.raises(InputInvalidError, match="availableAt"):
+            submit(backend, available_at=available_at)
+    assert backend.list_run_ids(FLOW) == []

@@ -51,14 +51,18 @@ def list_called(table: Table) -> list[str]:
     return [str(item[keys.SORT]) for item in table.query(keys.all_called())]
 
 
-def put_version(table: Table, version: WorkflowVersion) -> None:
-    """Write a version where its id is new."""
-    key = keys.version(version.workflow_slug, version.version_id)
-    item: Item = {keys.PARTITION: key.pk, keys.SORT: key.sk, "m": _pack(version.to_wire())}
+def put_version(table: Table, version: WorkflowVersion) -> bool:
+    """Write a version where its id is new; whether it was."""
     try:
-        table.write([Put(item, Attr(keys.PARTITION).not_exists())])
+        table.write([Put(_version_item(version), Attr(keys.PARTITION).not_exists())])
     except Refused:
-        return
+        return False
+    return True
+
+
+def put_steps(table: Table, version: WorkflowVersion) -> None:
+    """Write a version whose steps nobody had told."""
+    table.write([Put(_version_item(version))])
 
 
 def get_version(table: Table, slug: str, version_id: str) -> WorkflowVersion | None:
@@ -81,6 +85,11 @@ def _entry(item: Item) -> Entry:
     timeout = item.get("to")
     metadata = WorkflowMetadata.model_validate(_unpack(item))
     return Entry(metadata, str(item["v"]), None if timeout is None else int(timeout))
+
+
+def _version_item(version: WorkflowVersion) -> Item:
+    key = keys.version(version.workflow_slug, version.version_id)
+    return {keys.PARTITION: key.pk, keys.SORT: key.sk, "m": _pack(version.to_wire())}
 
 
 def _version(item: Item) -> WorkflowVersion:

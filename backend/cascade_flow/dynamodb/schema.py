@@ -7,6 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.table import translated
 
 RUNS_PROJECTION = ["st", "tags", keys.EXPIRY]
 """What lists and filters need of a run before they read it."""
@@ -30,15 +31,19 @@ def table_definition(name: str) -> dict[str, Any]:
 
 
 def create_table(client: Any, name: str) -> None:
-    """Create the table where it is missing, and wait until it can be used."""
+    """Create the table where it is missing, and wait until it can be used; raises as all requests to the table do."""
+    expiry = {"Enabled": True, "AttributeName": keys.EXPIRY}
     try:
-        client.create_table(**table_definition(name))
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceInUseException":
-            raise
+        translated(lambda: client.create_table(**table_definition(name)), passing=_is_there)
+    except ClientError:
         return
-    client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
-    client.update_time_to_live(TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": keys.EXPIRY})
+    waiter = client.get_waiter("table_exists")
+    translated(lambda: waiter.wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}))
+    translated(lambda: client.update_time_to_live(TableName=name, TimeToLiveSpecification=expiry))
+
+
+def _is_there(error: ClientError) -> bool:
+    return str(error.response["Error"]["Code"]) == "ResourceInUseException"
 
 
 def _key_schema(hash_key: str, range_key: str) -> list[dict[str, str]]:

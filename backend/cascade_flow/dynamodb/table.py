@@ -36,7 +36,20 @@ from cascade_flow.errors import (
     ThrottledError,
 )
 
-__all__ = ["Attr", "Check", "Condition", "Delete", "Key", "Put", "Refused", "Table", "Update", "Write", "open_client"]
+__all__ = [
+    "Attr",
+    "Check",
+    "Condition",
+    "Delete",
+    "Key",
+    "Put",
+    "Refused",
+    "Table",
+    "Update",
+    "Write",
+    "open_client",
+    "translated",
+]
 
 Condition = ConditionBase
 NONCE = "x"
@@ -140,7 +153,7 @@ class Table:
 
     def _batch(self, wanted: Sequence[Any]) -> Any:
         request = {self.name: {"Keys": wanted, "ConsistentRead": True}}
-        return _translated(lambda: self.client.batch_get_item(RequestItems=request))
+        return translated(lambda: self.client.batch_get_item(RequestItems=request))
 
     def query(self, span: keys.Span) -> Iterator[Item]:
         """The items of a span in the order of their sort keys, read consistently, page by page."""
@@ -199,7 +212,7 @@ class Table:
             raise Refused({n: None if item is None else _plain(item) for n, item in failed.items()}) from None
 
     def _ask(self, call: Callable[..., Any], **request: Any) -> Any:
-        return _translated(lambda: call(TableName=self.name, **request))
+        return translated(lambda: call(TableName=self.name, **request))
 
     def _pages(self, where: dict[str, Any], **options: Any) -> Iterator[Item]:
         for page in self._answers({**where, **options}):
@@ -219,13 +232,14 @@ def _persistently(send: Callable[[], _Answer]) -> _Answer:
     """Send a write until it is decided. Raises ClientError only where a condition was false."""
     for attempt in range(_TRIES):
         try:
-            return _translated(send, passing=_is_refusal)
+            return translated(send, passing=_is_refusal)
         except ConflictError:
             clock.pause_us(round(random.uniform(0, min(_LONGEST_PAUSE_US, _FIRST_PAUSE_US * 2**attempt))))
     raise ConflictError(tries=_TRIES)
 
 
-def _translated(send: Callable[[], _Answer], *, passing: Callable[[ClientError], bool] = lambda _: False) -> _Answer:
+def translated(send: Callable[[], _Answer], *, passing: Callable[[ClientError], bool] = lambda _: False) -> _Answer:
+    """What a request answers, a driver's error being one of ours; those that `passing` knows are left to the caller."""
     try:
         return send()
     except ClientError as error:

@@ -12,7 +12,7 @@ from functools import reduce
 from math import ceil
 from typing import Any, cast, get_args
 
-from cascade_flow.engine.state import ENDED, Run, RunStatus
+from cascade_flow.engine.state import ENDED, LATEST_US, Run, RunStatus
 from cascade_flow.errors import EventInvalidError, StaleAttemptError
 from cascade_flow.model.events import (
     Event,
@@ -27,8 +27,6 @@ from cascade_flow.model.events import (
 from cascade_flow.model.states import RunState, RunStatus as RunStateStatus, StepState
 from cascade_flow.projection import evolve_run, evolve_step, project_run_state
 
-LATEST_US = 10**16 - 1
-"""The last time that a sort key can hold, in the year 2286."""
 _STEP_EVENTS = get_args(StepEvent)
 _UNKNOWN_VERSION = "unknown"
 

@@ -139,7 +139,7 @@ def _write_failure(
 
 def _reclaim(facts: Facts, branch: Branch, command: Reclaim, pen: Pen) -> Commit:
     pen.take_in(branch)
-    seen_us = last_seen_us(branch)
+    seen_us = pen.last_us
     pen.write(
         StepReclaimed,
         step_id=branch.step,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from cascade_flow.engine.state import Branch, Facts
-from cascade_flow.model.events import Event, StepHeartbeat, StepStarted
+from cascade_flow.model.events import Event, StepHeartbeat, StepStarted, make_event
 
 E = TypeVar("E", bound=Event)
 
@@ -39,11 +39,14 @@ class Pen:
         return cls(facts, residue=0, now_us=now_us, after_us=after_us)
 
     def write(self, kind: type[E], *, at_us: int | None = None, **fields: Any) -> E:
-        """Append an event of this kind, at `at_us` (now, where absent) or as soon after as is free."""
+        """Append an event of this kind, at `at_us` (now, where absent) or as soon after as is free.
+
+        Raises EventInvalidError.
+        """
         wanted = max(self.now_us if at_us is None else at_us, self.last_us + 1)
         self.last_us = tick(wanted, modulus=self._facts.graph.modulus, residue=self._residue)
-        event = kind(
-            event_id=str(self.last_us),
+        event = make_event(
+            kind,
             timestamp_us=self.last_us,
             workflow_slug=self._facts.workflow_slug,
             run_id=self._facts.run_id,

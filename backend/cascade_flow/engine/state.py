@@ -19,6 +19,8 @@ RunStatus = Literal["pending", "running", "completed", "failed", "cancelled", "r
 """Only on caller-driven runs: `reserved`, the id is taken, no RunSubmitted yet; `copying`, not there for anybody."""
 Driver = Literal["engine", "caller"]
 
+LATEST_US = 10**16 - 1
+"""The last time that a sort key can hold, in the year 2286."""
 LIVE: frozenset[BranchStatus] = frozenset({"scheduled", "running", "skipping"})
 ENDED: frozenset[RunStatus] = frozenset({"completed", "failed", "cancelled"})
 

@@ -39,6 +39,13 @@ class Kit:
             raise RunNotFoundError(f"there is no run {run_id!r}; it may have been deleted after its retention")
         return run
 
+    def submitted(self, run_id: str) -> Run:
+        """Raises InvalidIdError; and RunNotFoundError, also where the id is only reserved."""
+        run = self.run(check_run_id(run_id))
+        if run.status == "reserved":
+            raise RunNotFoundError(f"the id {run_id!r} is reserved, and no run was submitted under it yet")
+        return run
+
     def run_of(self, workflow_slug: str, run_id: str) -> Run:
         """Raises InvalidIdError; and RunNotFoundError, also where the run is another workflow's."""
         run = self.run(check_run_id(run_id))

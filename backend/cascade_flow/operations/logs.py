@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
+from math import ceil
 
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.items import LogLine
 from cascade_flow.dynamodb.table import Put
-from cascade_flow.engine.state import Run
+from cascade_flow.engine.state import LATEST_US, Run
+from cascade_flow.errors import EventInvalidError
 from cascade_flow.model.events import LogEntry
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.kit import Kit
@@ -24,8 +26,8 @@ class Logs:
         self._histories = Histories(kit)
 
     def store(self, run: Run, step_id: str, attempt: int, lines: Sequence[LogLine]) -> None:
-        """Store lines of one attempt, as one or more chunks."""
-        for chunk in _chunks(lines):
+        """Store lines of one attempt, as one or more chunks. EventInvalidError for a time that is none."""
+        for chunk in _chunks([(_time_of(us), stream, message) for us, stream, message in lines]):
             key = keys.log_chunk(run.run_id, step_id, attempt, chunk[0][0], secrets.token_hex(3))
             self._kit.ledger.table.write([Put(items.log_item(key, chunk, expires_s=run.expires_s))])
 
@@ -45,6 +47,14 @@ class Logs:
         merged = self._histories.with_logs(story, lines)
         found = [event for event in merged if isinstance(event, LogEntry) and step_id in (None, event.step_id)]
         return [line for line in found if attempt in (None, line.attempt_number)]
+
+
+def _time_of(timestamp_us: float) -> int:
+    """A line's time as a whole number of microseconds that a key can hold."""
+    time_us = ceil(timestamp_us)
+    if not 0 <= time_us <= LATEST_US:
+        raise EventInvalidError(f"timestampUs {time_us} is no time in microseconds since 1970: mend the line's time")
+    return time_us
 
 
 def _chunks(lines: Sequence[LogLine]) -> Iterator[list[LogLine]]:

@@ -43,7 +43,7 @@ class Registry:
             check_step_id(step.id)
         Graph(registration.steps)
         version = _version_of(registration)
-        self.create_version(version)
+        self._put_version(version)
         registry.put_workflow(self._table, registration, version.version_id)
 
     def create_version(self, version: WorkflowVersion) -> None:
@@ -51,8 +51,16 @@ class Registry:
         check_slug(version.workflow_slug)
         registry.put_version(self._table, version)
 
+    def _put_version(self, version: WorkflowVersion) -> None:
+        """Somebody else may have created the version before, without its steps: then they are added."""
+        if registry.put_version(self._table, version):
+            return
+        known = registry.get_version(self._table, version.workflow_slug, version.version_id)
+        if known is not None and not known.steps:
+            registry.put_steps(self._table, known.model_copy(update={"steps": version.steps}))
+
     def metadata(self, slug: str) -> WorkflowMetadata | None:
-        found = registry.get_workflow(self._table, slug)
+        found = registry.get_workflow(self._table, check_slug(slug))
         return None if found is None else found.metadata
 
     def all_metadata(self) -> list[WorkflowMetadata]:
@@ -65,13 +73,13 @@ class Registry:
 
     def versions(self, slug: str, *, limit: int | None = None) -> list[WorkflowVersion]:
         """Oldest first, numbered by age."""
-        return registry.list_versions(self._table, slug)[:limit]
+        return registry.list_versions(self._table, check_slug(slug))[:limit]
 
     def version(self, slug: str, version_id: str) -> WorkflowVersion | None:
         return next((v for v in self.versions(slug) if v.version_id == version_id), None)
 
     def current_version(self, slug: str) -> WorkflowVersion | None:
-        entry = registry.get_workflow(self._table, slug)
+        entry = registry.get_workflow(self._table, check_slug(slug))
         return None if entry is None else self.version(slug, entry.version_id)
 
     def current(self, slug: str) -> registry.Entry:

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from cascade_flow import clock
-from cascade_flow.engine.caller import Draft, draft
+from cascade_flow.engine.caller import Draft, Scene, draft, placed
 from cascade_flow.engine.commands import Command, Complete, Fail, FailureReason, KeepCheckpoint, SkipStep
 from cascade_flow.engine.state import Run
 from cascade_flow.fingerprints import compute_error_fingerprints
@@ -26,6 +26,7 @@ from cascade_flow.model.events import (
     StepFailed,
     StepHeartbeat,
     StepSkipped,
+    StepStarted,
 )
 from cascade_flow.model.ids import check_step_id
 from cascade_flow.model.states import Checkpoint, Claim
@@ -60,11 +61,12 @@ class Reports:
     def claim(
         self, slug: str, run_id: str, step_id: str, worker_id: str, *, dependencies: Sequence[str], slot: Slot
     ) -> Claim | None:
-        """Take whatever attempt of the step is scheduled; raises RunNotFoundError, StepNotFoundError."""
+        """Take the scheduled attempt of a step; raises RunNotFoundError, StepNotFoundError, EventInvalidError."""
         run = self._kit.run_of(slug, run_id)
+        told = {"worker_id": worker_id, "dependencies": list(dependencies), **_place(slot)}
         if run.driver == "caller":
-            told = {"worker_id": worker_id, "dependencies": list(dependencies), **_place(slot)}
             return self._callers.claim(run, check_step_id(step_id), **told)
+        _check(run, draft(StepStarted, step_id=step_id, attempt_number=1, **told))
         held = self._steps.claim_step(run, check_step_id(step_id), worker_id, slot=slot)
         return None if held is None else Claim(attempt_number=held.branch.attempt)
 
@@ -84,6 +86,7 @@ class Reports:
         if run.driver == "caller":
             self._callers.heartbeat(run, check_step_id(step_id), beat)
             return
+        _check(run, beat)
         worker, attempt = beat.fields["worker_id"], beat.fields["attempt_number"]
         held = self._steps.holding(run, check_step_id(step_id), worker, attempt)
         self._steps.heartbeat(held, snapshot=beat.fields["resource_snapshot"])
@@ -179,6 +182,11 @@ def checkpoint_failure(step_id: str, attempt: int, *, name: str, sequence_number
     told = {"step_id": step_id, "name": name, "sequence_number": sequence_number, "error": error}
     event = draft(StepCheckpointFailed, attempt_number=attempt, **told)
     return Report(KeepCheckpoint(name, sequence_number, error=error), event)
+
+
+def _check(run: Run, said: Draft) -> None:
+    """Raises EventInvalidError for what rides as plain attributes, and would be found out only by its readers."""
+    placed(Scene(run.workflow_slug, run.run_id, run), [said], now_us=run.created_us, taken=frozenset())
 
 
 def _place(slot: Slot) -> dict[str, int | None]:

@@ -90,7 +90,7 @@ class Reruns:
 
     def _parent(self, run_id: str) -> _Parent:
         history = self._kit.ledger.history(check_run_id(run_id))
-        if history is None:
+        if history is None or history.run.status == "reserved":
             raise RunNotFoundError(f"there is no run {run_id!r}; it may have been deleted after its retention")
         entry = self._kit.registry.current(history.run.workflow_slug)
         graph = self._kit.registry.graph(history.run.workflow_slug, entry.version_id)

@@ -14,7 +14,6 @@ from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine.runs import started_again
 from cascade_flow.engine.state import Branch, Facts, Run
 from cascade_flow.errors import ConflictError, RunNotRetryableError, StaleAttemptError
-from cascade_flow.model.ids import check_run_id
 from cascade_flow.operations.follow import Follower
 from cascade_flow.operations.kit import Kit
 from cascade_flow.operations.steps import Steps
@@ -32,7 +31,7 @@ class Retries:
 
     def retry(self, run_id: str, reason: str | None) -> Run:
         """Begin the run's next attempt. Raises RunNotFoundError, RunNotRetryableError, ConflictError."""
-        run = self._kit.run(check_run_id(run_id))
+        run = self._kit.submitted(run_id)
         if run.status not in ("failed", "cancelled"):
             raise RunNotRetryableError(f"run {run_id!r} is {run.status}: only a failed or cancelled run is tried again")
         try:

@@ -18,7 +18,7 @@ from cascade_flow.dynamodb.registry import Entry, list_called as called_slugs
 from cascade_flow.dynamodb.run_ledger import KeyTaken
 from cascade_flow.engine import runs
 from cascade_flow.engine.runs import Order
-from cascade_flow.engine.state import ENDED, Facts, Run, Stop
+from cascade_flow.engine.state import ENDED, LATEST_US, Facts, Run, Stop
 from cascade_flow.errors import ConflictError, IdempotencyConflictError, InputInvalidError, RunNotCancellableError
 from cascade_flow.model.events import RunSubmitted, ValidationIssue, parse_event
 from cascade_flow.model.ids import check_run_id, check_slug
@@ -102,7 +102,7 @@ class Runs:
         Raises RunNotFoundError, RunNotCancellableError.
         """
         for _ in range(_ROUNDS):
-            run = self._kit.run(check_run_id(run_id))
+            run = self._kit.submitted(run_id)
             if run.driver == "caller":
                 self._callers.cancel(run, reason)
                 return
@@ -137,7 +137,7 @@ class Runs:
         offset: int,
     ) -> RunPage:
         """Runs, newest first; `total` counts all that match, on the index alone."""
-        slugs = [workflow_slug] if workflow_slug else self._slugs()
+        slugs = self._slugs() if workflow_slug is None else [check_slug(workflow_slug)]
         wanted = listing.Filter(tuple(status or ()), tuple(tags or ()))
         shards = [shard for slug in slugs for shard in keys.runs_shards(slug)]
         found = listing.page(self._kit.ledger.table, shards, wanted, offset=offset, limit=limit)
@@ -210,6 +210,8 @@ def _state(run: Run, record: Record) -> RunState:
 def _order(submission: RunSubmission, entry: Entry) -> Order:
     if (submission.timeout or 0) > _LONGEST_TIMEOUT_US:
         raise InputInvalidError(issues=[ValidationIssue(path="timeout", message="a run lasts a year at most")])
+    if (submission.available_at or 0) > LATEST_US:
+        raise InputInvalidError(issues=[ValidationIssue(path="availableAt", message="it lies beyond the year 2286")])
     return Order(
         version_id=entry.version_id,
         available_at_us=ceil(submission.available_at or clock.now_us()),
