@@ -40,6 +40,7 @@ from told import check_told
 _TERMINAL = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled)
 _STATUS = {"scheduled": {"scheduled"}, "running": {"running"}, "failed": {"failed"}}
 _OVER = {"completed", "skipped"}
+_REPEATED = ("StepHeartbeat", "StepCheckpoint", "StepCheckpointFailed")
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def _caused(checked: Checked) -> None:
             assert ("StepScheduled", *mark[1:]) in seen, f"started without a schedule: {event}"
         elif not (isinstance(event, StepSkipped) and event.skip_type == "cascade"):
             assert ("StepStarted", *mark[1:]) in seen, f"no start before: {event}"
-        assert mark not in seen or event.type in ("StepHeartbeat", "StepCheckpoint"), f"twice: {event}"
+        assert mark not in seen or event.type in _REPEATED, f"twice: {event}"
         assert event.step_id not in over, f"after the step's end: {event}"
         seen.add(mark)
         over |= {event.step_id} if isinstance(event, StepCompleted | StepSkipped) else set()

@@ -12,7 +12,8 @@ _HOMES = {
     "authoring": "From Retry Skip StepContext Workflow",
     "backend": "Backend DynamoDBBackend",
     "errors": (
-        "BackendUnavailableError CascadeFlowError ConfigurationError ConflictError DefinitionError EngineDrivenError "
+        "ArgumentInvalidError BackendUnavailableError CascadeFlowError ConfigurationError ConflictError "
+        "DefinitionError EngineDrivenError "
         "EventInvalidError GraphInvalidError IdempotencyConflictError InputInvalidError InvalidIdError "
         "PayloadTooLargeError RunNotCancellableError RunNotFoundError RunNotRetryableError "
         "StaleAttemptError StepNotFoundError ThrottledError VersionNotFoundError WorkflowNotFoundError"

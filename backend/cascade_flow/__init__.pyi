@@ -12,6 +12,7 @@ from cascade_flow.backend import (
     DynamoDBBackend as DynamoDBBackend,
 )
 from cascade_flow.errors import (
+    ArgumentInvalidError as ArgumentInvalidError,
     BackendUnavailableError as BackendUnavailableError,
     CascadeFlowError as CascadeFlowError,
     ConfigurationError as ConfigurationError,

@@ -12,6 +12,7 @@ from cascade_flow.contract.analytics import AnalyticsContract
 from cascade_flow.contract.caller_events import EventsByCallers
 from cascade_flow.contract.caller_runs import RunsByCallers
 from cascade_flow.contract.caller_steps import StepsByCallers
+from cascade_flow.contract.door import checked
 from cascade_flow.contract.worker_reports import WorkerReports
 from cascade_flow.dynamodb import schema
 from cascade_flow.dynamodb.ledger import Ledger
@@ -54,6 +55,7 @@ from cascade_flow.operations.views import Views
 from cascade_flow.wake import NoQueue, Queue
 
 
+@checked
 class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, AnalyticsContract):
     """The operations of the specification. Times are microseconds since the epoch, durations carry their unit.
 

@@ -3,6 +3,7 @@
     CascadeFlowError
     ├── RequestError                mend the request, then send it again
     │   ├── InvalidIdError              (also ValueError)
+    │   ├── ArgumentInvalidError        (also ValueError, TypeError)
     │   ├── InputInvalidError           (also ValueError)
     │   ├── EventInvalidError           (also ValueError)
     │   ├── GraphInvalidError           (also ValueError)
@@ -36,6 +37,8 @@ from collections.abc import Iterable
 from inspect import cleandoc
 from typing import Any, ClassVar, Protocol
 
+LONGEST_MESSAGE = 4_000
+
 
 class Issue(Protocol):
     """One thing that is wrong with what was given: where, and what."""
@@ -53,7 +56,7 @@ class CascadeFlowError(Exception):
     code: ClassVar[str] = "cascade-flow-error"
 
     def __init__(self, message: str | None = None, **facts: Any) -> None:
-        super().__init__(message or _default_message(type(self), facts))
+        super().__init__(_bounded(message or _default_message(type(self), facts)))
         self.facts = facts
 
     @property
@@ -101,6 +104,12 @@ class InvalidIdError(RequestError, ValueError):
     """An id may hold letters, digits, `_`, `.` and `-`, begins with a letter or digit, and has at most 256 of them."""
 
     code = "invalid-id"
+
+
+class ArgumentInvalidError(RequestError, IssuesError, ValueError, TypeError):
+    """The operation was given what it doesn't take: mend the arguments named below."""
+
+    code = "argument-invalid"
 
 
 class InputInvalidError(RequestError, IssuesError, ValueError):
@@ -209,6 +218,11 @@ class ConfigurationError(SetupError):
     """A setting is missing or wrong: mend the configuration."""
 
     code = "configuration"
+
+
+def _bounded(text: str) -> str:
+    """A message is for people: one that quotes what is long is cut."""
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}… ({len(text):,} characters)"
 
 
 def _default_message(error: type[CascadeFlowError], facts: dict[str, Any]) -> str:

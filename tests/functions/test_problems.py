@@ -21,6 +21,7 @@ STATUSES = {
     "RequestError": 400,
     "RequestInvalidError": 400,
     "InvalidIdError": 400,
+    "ArgumentInvalidError": 400,
     "InputInvalidError": 422,
     "EventInvalidError": 422,
     "GraphInvalidError": 422,

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+
+from typing_extensions import TypedDict
 
 from cascade_flow.model.events import Event, RunSubmitted, WorkflowRerunFromStep, WorkflowResumed
 from cascade_flow.model.reports import TimeRange

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, Self, get_args
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
     AfterValidator,
@@ -27,7 +27,7 @@ from cascade_flow import clock
 from cascade_flow.api.problems import MOST_ISSUES, RequestInvalidError
 from cascade_flow.errors import InvalidIdError
 from cascade_flow.model import ids
-from cascade_flow.model.events import ResourceSnapshot, StepEvent, ValidationIssue, WorkflowEvent
+from cascade_flow.model.events import EVENT_TYPES, ResourceSnapshot, ValidationIssue
 from cascade_flow.model.states import RunStatus
 from cascade_flow.model.wire import Count, JsonObject, Ordinal, Whole
 from cascade_flow.model.workflows import RunSubmission
@@ -41,8 +41,6 @@ LONGEST_REASON = 1_000
 LARGEST_PRIORITY = 1_000_000
 MOST_RUNS = 200
 MOST_EVENTS = 1_000
-
-EVENT_TYPES = tuple(kind.__name__ for kind in (*get_args(WorkflowEvent), *get_args(StepEvent)))
 
 
 def _id(check: Callable[[str], str]) -> AfterValidator:

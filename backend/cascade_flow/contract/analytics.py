@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from cascade_flow.analytics.scope import AnalyticsOptions
+from cascade_flow.contract.door import checked
 from cascade_flow.fingerprints import GroupingStrategy
 from cascade_flow.model.reports import (
     ActiveWorker,
@@ -30,6 +31,7 @@ from cascade_flow.model.reports import (
 from cascade_flow.operations.analytics import Analytics
 
 
+@checked
 class AnalyticsContract:
     """All reports. The options of most are `start_us`, `end_us`, `workflow_slug`, `step_id` and `run_ids`.
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from cascade_flow.contract.door import checked
 from cascade_flow.model.events import Event
 from cascade_flow.operations.appends import Appends
 from cascade_flow.operations.copies import Copies
 
 
+@checked
 class EventsByCallers:
     """Events that a caller writes, copies or takes away."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cascade_flow.contract.door import checked
 from cascade_flow.engine.caller import draft
 from cascade_flow.model.events import (
     StepError,
@@ -26,6 +27,7 @@ from cascade_flow.operations.caller_runs import CallerRuns
 from cascade_flow.serialization import safe_serialize
 
 
+@checked
 class RunsByCallers:
     """The runs that a caller drives."""
 

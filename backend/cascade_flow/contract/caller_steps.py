@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from cascade_flow.contract.door import checked
 from cascade_flow.model.events import ResourceUsage, StepError
 from cascade_flow.operations.caller_steps import CallerSteps
 from cascade_flow.operations.kit import Kit
 from cascade_flow.operations.outputs import output_path
 
 
+@checked
 class StepsByCallers:
     """The steps of runs that a caller drives."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from cascade_flow.contract.door import checked
 from cascade_flow.engine.commands import FailureReason
 from cascade_flow.model.events import LogEntry, ResourceSnapshot, ResourceUsage, StepError
 from cascade_flow.model.states import Checkpoint, Claim
@@ -18,6 +19,7 @@ from cascade_flow.operations.reports import Reports
 from cascade_flow.operations.steps import Slot
 
 
+@checked
 class WorkerReports:
     """Claims, heartbeats and what came of attempts."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar, get_args
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
@@ -48,6 +48,7 @@ from cascade_flow.model.workflow_events import (
 )
 
 __all__ = [
+    "EVENT_TYPES",
     "CheckpointRef",
     "ErrorFingerprints",
     "Event",
@@ -107,6 +108,7 @@ WorkflowEvent = (
     | WorkflowRerunFromStep
 )
 Event = StepEvent | WorkflowEvent
+EVENT_TYPES = tuple(kind.__name__ for kind in (*get_args(WorkflowEvent), *get_args(StepEvent)))
 
 E = TypeVar("E", bound=Event)
 

@@ -32,6 +32,14 @@ def check_step_id(step_id: str) -> str:
     return _checked("step id", step_id, parts, f"parts between '/', each of {_ALLOWED} in all")
 
 
+def check_name(field: str, name: str) -> str:
+    """The name that somebody else chose (a worker's, a key, a version's) as given. InvalidIdError where it is none."""
+    if isinstance(name, str) and 1 <= len(name) <= LONGEST_ID:
+        return name
+    allowed = f"1 to {LONGEST_ID} characters"
+    raise InvalidIdError(f"{_shown(name)} is no {field.replace('_', ' ')}: it may hold {allowed}.", field=field)
+
+
 def _checked(field: str, value: str, parts: list[str], allowed: str) -> str:
     fits = isinstance(value, str) and len(value) <= LONGEST_ID
     if fits and all(_PART.fullmatch(part) for part in parts):
