@@ -54,7 +54,10 @@ def _steps_are_folded(backend: Backend, story: Story) -> None:
 
 
 def _is_listed(backend: Backend, story: Story) -> None:
-    """What is live is in the index, and no entry comes later than the moment at which it can matter."""
+    """What is live is in the index, and no entry comes later than the moment at which it can matter.
+
+    A run that goes on again brings its live steps back after that, and says so until it is done.
+    """
     table, run = backend.kit.ledger.table, story.run
     item = table.get(keys.run(run.run_id))
     assert item is not None
@@ -66,7 +69,7 @@ def _is_listed(backend: Backend, story: Story) -> None:
         assert item[keys.RUNS_SHARD] == keys.runs(run.workflow_slug, run.run_id)
     for step_id, step in stored_steps(backend, run.run_id).items():
         entry = table.get(keys.branch(run.run_id, step_id)) or {}
-        if step.live and run.status not in ENDED:
+        if step.live and run.status not in ENDED and not (run.reviving and keys.DUE_SHARD not in entry):
             assert entry[keys.DUE_SHARD] == keys.call(run.run_id), f"live, and not listed: {step}"
             seen_us = step.last_seen_us if step.state.status == "running" else step.state.available_at
             assert int(entry[keys.DUE_TIME]) <= int(seen_us or 0) + 1

@@ -224,3 +224,15 @@ def test_an_engines_history_stays_as_it_is(backend: DynamoDBBackend) -> None:
         with pytest.raises(EngineDrivenError):
             act()
     assert engine.events() == before
+
+
+def test_an_id_of_which_only_a_step_was_told_gets_no_copy(backend: DynamoDBBackend) -> None:
+    told(backend)
+    for run_id in ("new", "reserved"):
+        run = Called(backend, run_id)
+        if run_id == "reserved":
+            backend.initialize_run(FLOW, run_id)
+        run.schedule("a")
+        with pytest.raises(ConflictError, match="taken"):
+            backend.copy_entire_run(FLOW, "old", run_id)
+        assert run.kinds() == ["StepScheduled"]

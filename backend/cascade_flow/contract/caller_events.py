@@ -20,8 +20,8 @@ class EventsByCallers:
     def append_event(self, workflow_slug: str, run_id: str, event: Event) -> Event:
         """Store an event at its time, or as soon after as is free; answers what was stored. A new run is made.
 
-        Stored state follows, also where the time lies in the past. On a run that the engine drives only events that
-        change no state.
+        Stored state follows, also where the time lies in the past. Appended again, an event is stored again. On a run
+        that the engine drives only events that change no state.
 
         Raises EngineDrivenError (it would change the state of the engine's run, or that has ended), RunNotFoundError
         (the id belongs to another workflow's run), StepNotFoundError (the graph of the engine's run has none such),
@@ -30,7 +30,8 @@ class EventsByCallers:
         return self._appends.append(workflow_slug, run_id, event)
 
     def batch_append_events(self, events: Iterable[Event]) -> list[Event]:
-        """Append one by one; an error's `facts["stored"]` are the events stored before it.
+        """Append one by one; an error's `facts["stored"]` are the events stored before it: appended again, they are
+        stored again.
 
         Raises EngineDrivenError, RunNotFoundError, StepNotFoundError, EventInvalidError, InvalidIdError,
         PayloadTooLargeError (as `append_event`).
@@ -40,16 +41,17 @@ class EventsByCallers:
     def copy_entire_run(self, workflow_slug: str, source_run_id: str, target_run_id: str) -> None:
         """Copy a run under a new id, which a caller drives; it shows whole or not at all.
 
-        Interrupted, it is to be repeated.
+        Interrupted, it is to be repeated; of two who copy into one id the later takes over.
 
-        Raises RunNotFoundError (there is no such source), ConflictError (the target's id is taken), InvalidIdError.
+        Raises RunNotFoundError (there is no such source), ConflictError (the target's id is taken, be it by this very
+        copy when that was whole), InvalidIdError.
         """
         self._copies.whole(workflow_slug, source_run_id, target_run_id)
 
     def copy_workflow_events(
         self, workflow_slug: str, source_run_id: str, target_run_id: str, *, exclude_terminal: bool
     ) -> None:
-        """Copy a run's workflow events into another run.
+        """Copy a run's workflow events into another run; repeated, nothing is copied twice.
 
         Raises RunNotFoundError, EngineDrivenError (the target is driven by the engine), ConflictError (a run is being
         copied into this id), InvalidIdError.

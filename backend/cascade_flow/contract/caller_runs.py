@@ -1,5 +1,9 @@
 """What somebody else's engine says of the runs that it drives, as a part of the contract. Nothing is decided here.
 
+Whoever has lost the answer to a call may repeat it. Where a docstring says "said again, it is stored again", the
+contract gives the call no key, so that the repetition is a second event. Elsewhere it adds nothing; a StaleAttemptError
+whose facts hold `stored` says that the very same was stored before.
+
 All operations here but the first two and `list_active_workflows` are refused with EngineDrivenError on runs that this
 project's engine drives, or change no state there.
 """
@@ -85,7 +89,7 @@ class RunsByCallers:
         has_input_schema: bool,
         has_input: bool,
     ) -> None:
-        """The run is under way.
+        """The run is under way. Said again, it is stored again.
 
         Raises EngineDrivenError, RunNotFoundError (the id belongs to another workflow's run), StaleAttemptError (the
         run has ended), InvalidIdError, EventInvalidError (a value that no event holds).
@@ -112,6 +116,8 @@ class RunsByCallers:
         validation_errors: Sequence[ValidationIssue] | None = None,
     ) -> None:
         """The run's input was held against its schema; changes no state, on runs of either driver.
+
+        Said again, it is stored again.
 
         Raises EngineDrivenError (the engine's run has ended), RunNotFoundError (the id belongs to another workflow's
         run), InvalidIdError, EventInvalidError (a value that no event holds).
@@ -193,7 +199,7 @@ class RunsByCallers:
         resumed_steps: int,
         pending_steps: int,
     ) -> None:
-        """This run keeps the completed steps of another.
+        """This run keeps the completed steps of another. Said again, it is stored again.
 
         Raises EngineDrivenError, RunNotFoundError (the id belongs to another workflow's run), InvalidIdError,
         EventInvalidError (a value that no event holds).
@@ -243,7 +249,7 @@ class RunsByCallers:
         retried_steps: Sequence[str],
         reason: str | None = None,
     ) -> None:
-        """The run is tried again; its attempt is the new one.
+        """The run is tried again; its attempt is the new one. Said again, it is stored again.
 
         Raises EngineDrivenError, RunNotFoundError (there is none, or it is another workflow's), InvalidIdError,
         EventInvalidError (a value that no event holds).

@@ -35,7 +35,7 @@ class StepsByCallers:
         retry_delay_ms: int | None = None,
         priority: int | None = None,
     ) -> None:
-        """An attempt may be claimed.
+        """An attempt may be claimed. Said again, it is stored again, and the attempt is nobody's again.
 
         Raises EngineDrivenError, RunNotFoundError (the id belongs to another workflow's run), StaleAttemptError (the
         run has ended), InvalidIdError, EventInvalidError (a value that no event holds).
@@ -62,7 +62,7 @@ class StepsByCallers:
         slot_index: int | None = None,
         worker_concurrency: int | None = None,
     ) -> None:
-        """A worker has begun the attempt that follows the earlier starts.
+        """A worker has begun the attempt that follows the earlier starts; said again, it has begun another.
 
         Raises EngineDrivenError, RunNotFoundError (the id belongs to another workflow's run), StaleAttemptError (the
         run has ended), InvalidIdError, EventInvalidError (a value that no event holds).

@@ -46,6 +46,8 @@ class WorkerReports:
     ) -> Claim | None:
         """Take a scheduled attempt; of all who try exactly one gets it, the rest get None.
 
+        Who has lost the answer to a claim gets None for another one: the attempt is reclaimed when it falls silent.
+
         Raises RunNotFoundError, StepNotFoundError (the graph has none such), InvalidIdError, EventInvalidError (a value
         that no event holds).
         """
@@ -70,7 +72,7 @@ class WorkerReports:
         worker_concurrency: int | None = None,
         resource_snapshot: ResourceSnapshot | None = None,
     ) -> None:
-        """Prolong the lease of an attempt.
+        """Prolong the lease of an attempt. Said again, it is another heartbeat.
 
         Raises StaleAttemptError (the attempt is not held, or another worker's), RunNotFoundError, StepNotFoundError
         (the graph has none such), InvalidIdError, EventInvalidError (a value that no event holds).
@@ -191,7 +193,7 @@ class WorkerReports:
         )
 
     def save_step_checkpoint(self, workflow_slug: str, run_id: str, step_id: str, checkpoint: Checkpoint) -> None:
-        """Store a part of a running step's work.
+        """Store a part of a running step's work. Said again, it is stored again.
 
         Raises StaleAttemptError (the attempt is not held), RunNotFoundError, StepNotFoundError (the graph has none
         such), InvalidIdError, EventInvalidError (a value that no event holds), PayloadTooLargeError.
@@ -209,7 +211,7 @@ class WorkerReports:
         attempt_number: int,
         error: StepError,
     ) -> None:
-        """Record that a part of a running step's work failed.
+        """Record that a part of a running step's work failed. Said again, it is stored again.
 
         Raises StaleAttemptError (the attempt is not held), RunNotFoundError, StepNotFoundError (the graph has none
         such), InvalidIdError, EventInvalidError (a value that no event holds).
@@ -224,7 +226,7 @@ class WorkerReports:
         )
 
     def save_step_logs(self, workflow_slug: str, run_id: str, step_id: str, logs: Sequence[LogEntry]) -> None:
-        """Store log lines, so that a running step can be followed.
+        """Store log lines, so that a running step can be followed; the same lines again change nothing.
 
         Raises RunNotFoundError, StepNotFoundError (the graph has none such), InvalidIdError, EventInvalidError (a time
         that is none).

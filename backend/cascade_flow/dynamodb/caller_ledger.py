@@ -7,6 +7,7 @@ here, which change no state.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -15,12 +16,16 @@ from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.changes import NEW, changes
 from cascade_flow.dynamodb.codec import Record, to_record
 from cascade_flow.dynamodb.items import caller_step_item, commit_item, run_item, to_caller_step, to_run
-from cascade_flow.dynamodb.table import Attr, Check, Condition, Delete, Put, Refused, Table, Update, Write
-from cascade_flow.engine.caller import CallerStep, Scene
+from cascade_flow.dynamodb.table import NONCE, Attr, Check, Condition, Delete, Put, Refused, Table, Update, Write
+from cascade_flow.engine.caller import UNSPOKEN, CallerStep, Scene
 from cascade_flow.engine.state import ENDED, Run
 from cascade_flow.model.events import Event
 
+_AT_ONCE = 90
+_AT_ONCE_BYTES = 2_000_000
+"""What one transaction of a copy holds; DynamoDB takes 100 items and 4 MB."""
 _GOES_ON = Attr("st").ne("completed") & Attr("st").ne("failed") & Attr("st").ne("cancelled")
+_HAS_ENDED = Attr("st").eq("completed") | Attr("st").eq("failed") | Attr("st").eq("cancelled")
 _BY_CALLER = Attr("dr").eq("caller") & Attr("st").ne("copying")
 
 
@@ -128,58 +133,92 @@ class CallerLedger:
             raise TimesTaken([time_us]) from None
 
     def list_again(self, run: Run, steps: Iterable[CallerStep]) -> None:
-        """Put live steps back into the index, from which they fell when their run ended."""
+        """Put live steps back into the index, from which they fell when their run ended, and note that they are there.
+
+        A step or a run that has moved meanwhile is left to who moved it, and to the next reader.
+        """
         for step in steps:
-            item = caller_step_item(run.run_id, step, expires_s=run.expires_s)
             with suppress(Refused):
-                self._table.write([Put(item, Attr("sq").eq(step.seq))])
+                self._table.write([Put(caller_step_item(run, step), Attr("sq").eq(step.seq))])
+        noted = Update(keys.run(run.run_id), Attr("sq").eq(run.seq), remove=frozenset({"rv"}))
+        with suppress(Refused):
+            self._table.write([noted])
 
     def list_no_more(self, run_id: str, step_id: str) -> None:
         """Take a step out of the index whose run has ended; where the run is under way again, it stays."""
         gone = frozenset({keys.DUE_SHARD, keys.DUE_TIME})
-        ended = Attr("st").eq("completed") | Attr("st").eq("failed") | Attr("st").eq("cancelled")
         update = Update(keys.branch(run_id, step_id), Attr("sq").exists(), remove=gone)
         with suppress(Refused):
-            self._table.write([Check(keys.run(run_id), ended), update])
+            self._table.write([Check(keys.run(run_id), _HAS_ENDED), update])
 
     # -- copies ---------------------------------------------------------------------------------------------------
 
-    def begin_copy(self, run: Run) -> None:
-        """Take a run's id for a copy, which nobody sees; raises Moved where the id is in use."""
-        free = NEW | Attr("st").eq("copying") | (Attr("st").eq("reserved") & Attr("la").eq(0) & Attr("dr").eq("caller"))
+    def begin_copy(self, run: Run) -> str:
+        """Take a run's id for a copy, which nobody sees, also from a copier who went before; answers the copy's nonce.
+
+        Raises Moved where the id is in use.
+        """
+        nonce = secrets.token_hex(8)
+        unspoken = Attr("st").eq("reserved") & Attr("sq").eq(UNSPOKEN) & Attr("dr").eq("caller")
+        free = NEW | Attr("st").eq("copying") | unspoken
         try:
-            self._table.write([Put(run_item(replace(run, status="copying", due_us=None)), free)])
+            self._table.write([Put({**run_item(replace(run, status="copying", due_us=None)), NONCE: nonce}, free)])
+        except Refused:
+            raise Moved from None
+        return nonce
+
+    def fill_copy(self, run: Run, nonce: str, found: Sequence[items.Item]) -> None:
+        """Write the items of a copy, and clear away what an interrupted one has left; raises Moved where another has
+        taken the copy over.
+        """
+        wanted = {str(item[keys.SORT]) for item in found}
+        spans = (keys.branches(run.run_id), keys.commits(run.run_id), keys.logs(run.run_id))
+        there = {str(item[keys.SORT]) for span in spans for item in self._table.query(span)} - {keys.RUN}
+        place = keys.run(run.run_id)
+        writes: list[Write] = [Delete(place._replace(sk=sort)) for sort in sorted(there - wanted)]
+        writes += [Put(item) for item in found]
+        mine = Check(place, Attr("st").eq("copying") & Attr(NONCE).eq(nonce))
+        for part in _parts(writes):
+            try:
+                self._table.write([mine, *part])
+            except Refused:
+                raise Moved from None
+
+    def end_copy(self, run: Run, nonce: str, records: Sequence[Record]) -> None:
+        """Let the copy be seen, whole; raises Moved where another has taken it over."""
+        item = {**run_item(_with_submission(run, records)), NONCE: nonce}
+        try:
+            self._table.write([Put(item, Attr("st").eq("copying") & Attr(NONCE).eq(nonce))])
         except Refused:
             raise Moved from None
 
-    def fill_copy(self, run: Run, records: Sequence[Record], steps: Sequence[CallerStep]) -> None:
-        """Write the events and steps of a copy, and clear away what an interrupted one has left."""
-        times, names = {record["timestampUs"] for record in records}, {step.state.step_id for step in steps}
-        known = self.whole_scene(run.workflow_slug, run.run_id).steps
-        left = [keys.branch(run.run_id, name) for name in known.keys() - names]
-        found = {record["timestampUs"] for record in self.records(run.run_id)}
-        left += [keys.commit(run.run_id, time_us) for time_us in found - times]
-        for key in left:
-            self._table.write([Delete(key)])
-        for record in records:
-            self._table.write([Put(commit_item(run.run_id, [record], expires_s=run.expires_s))])
-        for step in steps:
-            self._table.write([Put(caller_step_item(run.run_id, step, expires_s=run.expires_s))])
-
-    def end_copy(self, run: Run, records: Sequence[Record]) -> None:
-        """Let the copy be seen, whole; raises Moved where another has done so."""
-        try:
-            self._table.write([Put(run_item(_with_submission(run, records)), Attr("st").eq("copying"))])
-        except Refused:
-            raise Moved from None
-
-    def put_log_chunk(self, key: keys.Key, item: items.Item, *, expires_s: int) -> None:
-        """Write a chunk of log lines into another run."""
-        self._table.write([Put({**item, keys.PARTITION: key.pk, keys.SORT: key.sk, keys.EXPIRY: expires_s})])
+    def put_log_chunk(self, run: Run, item: items.Item) -> None:
+        """Write a chunk of another run's log lines into this run."""
+        self._table.write([Put(chunk_of(run, item))])
 
     def forget_log_chunk(self, run_id: str, key: keys.Key) -> None:
         """Delete a chunk of log lines."""
         self._table.write([Check(keys.run(run_id), _BY_CALLER), Delete(key)])
+
+
+def chunk_of(run: Run, item: items.Item) -> items.Item:
+    """A chunk of log lines as a chunk of this run's."""
+    return {**item, keys.PARTITION: keys.run(run.run_id).pk, keys.EXPIRY: run.expires_s}
+
+
+def _parts(writes: Iterable[Write]) -> Iterator[Sequence[Write]]:
+    """The writes in parts that a transaction holds."""
+    part: list[Write] = []
+    size = 0
+    for write in writes:
+        more = items.size_of(write.item) if isinstance(write, Put) else 0
+        if part and (len(part) == _AT_ONCE or size + more > _AT_ONCE_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(write)
+        size += more
+    if part:
+        yield part
 
 
 def _is_callers(run: items.Item | None) -> bool:
@@ -196,16 +235,22 @@ def _run_write(before: Run | None, after: Run, *, live: bool) -> Write:
     if before is None:
         return Put(run_item(after), NEW)
     if before == after:
-        return Check(keys.run(after.run_id), _BY_CALLER & _GOES_ON if live else _BY_CALLER)
+        return Check(keys.run(after.run_id), _BY_CALLER & _unmoved(before, live=live))
     known = _BY_CALLER & Attr("sq").eq(before.seq)
     return Update(keys.run(after.run_id), known, **changes(run_item(before), run_item(after)))
+
+
+def _unmoved(run: Run, *, live: bool) -> Condition:
+    """What a run that stays as it is must be: under way where the writer says so, and still ended where it was, since
+    of an ended run no step is put into the index.
+    """
+    if run.status in ENDED:
+        return Attr("st").eq(run.status)
+    return _GOES_ON if live else Attr("st").exists()
 
 
 def _step_write(run: Run, step_id: str, before: CallerStep | None, after: CallerStep | None) -> Write:
     known: Condition = NEW if before is None else Attr("sq").eq(before.seq)
     if after is None:
         return Delete(keys.branch(run.run_id, step_id), known)
-    item = caller_step_item(run.run_id, after, expires_s=run.expires_s)
-    if run.status in ENDED:
-        item = {name: value for name, value in item.items() if name not in (keys.DUE_SHARD, keys.DUE_TIME)}
-    return Put(item, known)
+    return Put(caller_step_item(run, after), known)

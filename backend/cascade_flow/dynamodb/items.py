@@ -131,15 +131,17 @@ def to_run(item: Item) -> Run:
     return Run(**{"run_id": keys.run_of(str(item[keys.PARTITION])), **_unpack(_RUN, item), **_due(item)})
 
 
-def caller_step_item(run_id: str, step: CallerStep, *, expires_s: int) -> Item:
-    """A step of a caller-driven run: its state as one text, and what conditions, lists and the index ask for."""
-    place: Item = {keys.DUE_SHARD: keys.call(run_id), keys.DUE_TIME: _due_of(step)} if step.live else {}
-    available_us = ceil(step.state.available_at or 0)
-    marks: Item = {"st": step.state.status, "av": available_us, "sq": step.seq, "la": step.last_us, "n": step.starts}
+def caller_step_item(run: Run, step: CallerStep) -> Item:
+    """A step of a caller-driven run: its state as one text, and what conditions ask for; in the due index while it is
+    live and its run goes on.
+    """
+    listed = step.live and run.status not in ENDED
+    place: Item = {keys.DUE_SHARD: keys.call(run.run_id), keys.DUE_TIME: _due_of(step)} if listed else {}
+    marks: Item = {"sq": step.seq, "la": step.last_us, "n": step.starts}
     given_up: Item = {"g": 1} if step.given_up else {}
     state: Item = {"z": _pack_json(step.state.to_wire())}
-    key = _key(keys.branch(run_id, step.state.step_id))
-    return {**key, **marks, **given_up, **state, **place, keys.EXPIRY: expires_s}
+    key = _key(keys.branch(run.run_id, step.state.step_id))
+    return {**key, **marks, **given_up, **state, **place, keys.EXPIRY: run.expires_s}
 
 
 def to_caller_step(item: Item) -> CallerStep:

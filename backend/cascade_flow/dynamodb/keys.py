@@ -54,9 +54,9 @@ def commit(run_id: str, time_us: int) -> Key:
     return Key(_run_partition(run_id), f"E#{time_us:016d}")
 
 
-def log_chunk(run_id: str, step_id: str, attempt: int, time_us: int, nonce: str) -> Key:
-    """The nonce keeps apart what was written within one microsecond."""
-    return Key(_run_partition(run_id), f"L#{step_id}#{attempt:04d}#{time_us:016d}#{nonce}")
+def log_chunk(run_id: str, step_id: str, attempt: int, time_us: int, mark: str) -> Key:
+    """The mark, which is the content's, keeps apart what was written within one microsecond."""
+    return Key(_run_partition(run_id), f"L#{step_id}#{attempt:04d}#{time_us:016d}#{mark}")
 
 
 def payload(run_id: str, step_id: str, attempt: int, nonce: str) -> Key:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from math import ceil
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from cascade_flow.engine.state import ENDED, LATEST_US, Run, RunStatus
 from cascade_flow.errors import EventInvalidError, StaleAttemptError
@@ -27,7 +27,8 @@ from cascade_flow.model.events import (
 from cascade_flow.model.states import RunState, RunStatus as RunStateStatus, StepState
 from cascade_flow.projection import evolve_run, evolve_step, project_run_state
 
-_STEP_EVENTS = get_args(StepEvent)
+UNSPOKEN = 1
+"""The fence of a run of which nothing was said: its id is taken, and that is all."""
 _UNKNOWN_VERSION = "unknown"
 
 
@@ -157,6 +158,11 @@ def fold_run(run: Run, events: Sequence[WorkflowEvent]) -> Run:
     return _submitted(moved, submitted, project_run_state(events, run.workflow_slug))
 
 
+def spoken_of(run: Run) -> Run:
+    """A run of which something was said, be it of a step only: from then on its id is no copy's to take."""
+    return run if run.seq > UNSPOKEN else replace(run, seq=run.seq + 1)
+
+
 def reserved(slug: str, run_id: str, *, now_us: int, longest_us: int, retention_us: int) -> Run:
     """A run's id that is taken, and nothing more; how long it is kept is fixed here, since nobody here ends it."""
     deadline_us = now_us + longest_us
@@ -170,6 +176,7 @@ def reserved(slug: str, run_id: str, *, now_us: int, longest_us: int, retention_
         deadline_us=deadline_us,
         expires_s=(deadline_us + retention_us) // 1_000_000,
         driver="caller",
+        seq=UNSPOKEN,
     )
 
 
@@ -186,15 +193,19 @@ def _submitted(run: Run, event: RunSubmitted, state: RunState) -> Run:
 
 
 def _told(run: Run, state: RunState) -> Run:
-    """The run with what its events have told: its place in the index follows."""
+    """The run with what its events have told: its place in the index follows, and `reviving` says that its live steps
+    are to come back there.
+    """
     completed_us = None if state.completed_at is None else int(state.completed_at)
+    goes_on = state.status not in ENDED
     return replace(
         run,
         status=cast(RunStatus, state.status),
         run_attempt=state.workflow_attempt_number or 1,
         started_at_us=None if state.started_at is None else int(state.started_at),
         completed_at_us=completed_us,
-        due_us=completed_us if state.status in ENDED else run.created_us,
+        due_us=run.created_us if goes_on else completed_us,
+        reviving=goes_on and (run.reviving or run.status in ENDED),
     )
 
 

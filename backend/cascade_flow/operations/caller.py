@@ -15,6 +15,7 @@ from cascade_flow.dynamodb import keys, registry
 from cascade_flow.dynamodb.caller_ledger import CallerLedger, Moved, Telling, TimesTaken
 from cascade_flow.engine.caller import (
     CallerStep,
+    Draft,
     Judge,
     Scene,
     advance_run,
@@ -23,15 +24,19 @@ from cascade_flow.engine.caller import (
     fold_step,
     placed,
     reserved,
+    spoken_of,
 )
+from cascade_flow.engine.repeats import truly
 from cascade_flow.engine.state import ENDED, Run
-from cascade_flow.errors import ConflictError, EngineDrivenError, RunNotFoundError
+from cascade_flow.errors import ConflictError, EngineDrivenError, RunNotFoundError, StaleAttemptError
 from cascade_flow.model.events import Event, RunSubmitted, StepEvent, WorkflowEvent
 from cascade_flow.model.ids import check_run_id, check_slug, check_step_id
 from cascade_flow.operations.kit import Kit
 
 LONGEST_US = 365 * 86_400_000_000
 """How long a run may take that nobody here ends: the longest that any run may."""
+Fence = Callable[[Scene], object]
+"""Raises StaleAttemptError where what is to be said comes too late."""
 _ROUNDS = 32
 
 
@@ -85,6 +90,22 @@ class Caller:
             return events
         raise ConflictError(run_id=place.run_id, tries=_ROUNDS)
 
+    def say(self, place: Place, drafts: Sequence[Draft], fence: Fence) -> tuple[Event, ...]:
+        """Write the drafts where the fence lets them pass; raises as `tell`, and StaleAttemptError."""
+
+        def judge(scene: Scene) -> Sequence[Draft]:
+            self.must_pass(scene, drafts, fence)
+            return drafts
+
+        return self.tell(place, judge)
+
+    def must_pass(self, scene: Scene, drafts: Sequence[Draft], fence: Fence) -> None:
+        """Raises the fence's StaleAttemptError; who says again what is stored already is told so by it."""
+        try:
+            fence(scene)
+        except StaleAttemptError as error:
+            raise truly(error, drafts, self.events(scene.run) if scene.run else ()) from None
+
     def scene(self, place: Place) -> Scene:
         """What is known of a place; raises RunNotFoundError, EngineDrivenError, InvalidIdError, ConflictError."""
         check_slug(place.slug)
@@ -112,8 +133,10 @@ class Caller:
         if after.status not in ("reserved", "copying") and (before is None or before.status == "reserved"):
             self.remember(after.workflow_slug)
         self.ledger.write(telling, references)
-        if before is not None and (before.status in ENDED) != (after.status in ENDED):
-            self._list(after)
+        if after.reviving:
+            self.list_again(after)
+        elif before is not None and before.status not in ENDED and after.status in ENDED:
+            self._list_no_more(after)
 
     def remember(self, slug: str) -> None:
         """Let the runs of a workflow be listed that nobody has registered."""
@@ -140,7 +163,7 @@ class Caller:
     def run_after(self, before: Run, new: Sequence[WorkflowEvent], history: Callable[[], Iterable[Event]]) -> Run:
         """A run with further events: told on, or told anew where they lie in its past or before its submission."""
         if not new:
-            return before
+            return spoken_of(before)
         late = before.status == "reserved" and before.last_us and any(isinstance(event, RunSubmitted) for event in new)
         if new[0].timestamp_us > before.last_us and not late:
             return reduce(advance_run, new, before)
@@ -173,15 +196,23 @@ class Caller:
         key = keys.run_payload(run.run_id, f"{event.type}#{event.event_id}")
         return self._kit.payloads.put_aside(key, text, expires_s=run.expires_s)
 
-    def _list(self, run: Run) -> None:
-        """A run that ended takes its live steps out of the lists; one that goes on again brings them back."""
-        steps = self.ledger.whole_scene(run.workflow_slug, run.run_id).steps.values()
-        live = [step for step in steps if step.live]
-        if run.status not in ENDED:
-            self.ledger.list_again(run, live)
-            return
-        for step in live:
+    def list_again(self, run: Run) -> list[CallerStep]:
+        """A run that goes on again brings its live steps back into the lists, which it answers.
+
+        Until that is done the run says so itself, so that whoever dies here leaves it to the next reader.
+        """
+        live = self._live_steps(run)
+        self.ledger.list_again(run, live)
+        return live
+
+    def _list_no_more(self, run: Run) -> None:
+        """A run that ended takes its live steps out of the lists; what is left there the next reader takes out."""
+        for step in self._live_steps(run):
             self.ledger.list_no_more(run.run_id, step.state.step_id)
+
+    def _live_steps(self, run: Run) -> list[CallerStep]:
+        steps = self.ledger.whole_scene(run.workflow_slug, run.run_id).steps.values()
+        return [step for step in steps if step.live]
 
 
 class _Once:

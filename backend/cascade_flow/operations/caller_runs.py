@@ -12,7 +12,7 @@ from typing import Any
 from cascade_flow import clock
 from cascade_flow.dynamodb import due
 from cascade_flow.dynamodb.caller_ledger import Moved, Telling
-from cascade_flow.engine.caller import Draft, Judge, Scene, draft, must_go_on
+from cascade_flow.engine.caller import Draft, Scene, draft, must_go_on
 from cascade_flow.engine.state import ENDED, Run
 from cascade_flow.errors import ConflictError, RunNotCancellableError
 from cascade_flow.model.events import (
@@ -73,7 +73,7 @@ class CallerRuns:
             live=issubclass(kind, _UNTIL_IT_ENDS),
             whole=issubclass(kind, _ENDS),
         )
-        self._caller.tell(place, _judge(draft(kind, **told), place))
+        self._caller.say(place, [draft(kind, **told)], must_go_on if place.live else _whatever)
 
     def submitted(self, slug: str, run_id: str, **told: Any) -> None:
         """The run exists from now on. Raises EngineDrivenError; ConflictError where it was submitted before."""
@@ -102,13 +102,8 @@ class CallerRuns:
         return sorted({run.workflow_slug for run in self._kit.ledger.runs(ids) if run.status not in ENDED})
 
 
-def _judge(said: Draft, place: Place) -> Judge:
-    def judge(scene: Scene) -> Sequence[Draft]:
-        if place.live:
-            must_go_on(scene)
-        return [said]
-
-    return judge
+def _whatever(scene: Scene) -> None:
+    """A fence that lets everything pass."""
 
 
 def _cancelled(scene: Scene, run: Run, reason: str | None) -> Draft:

@@ -9,7 +9,7 @@ from typing import Any
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import due
-from cascade_flow.engine.caller import CallerStep, Draft, Judge, Scene, draft, must_go_on, must_hold, must_hold_or_await
+from cascade_flow.engine.caller import CallerStep, Draft, Scene, draft, must_go_on, must_hold, must_hold_or_await
 from cascade_flow.engine.state import ENDED, Run
 from cascade_flow.errors import GoneError
 from cascade_flow.fingerprints import compute_error_fingerprints
@@ -23,7 +23,7 @@ from cascade_flow.model.events import (
     StepStarted,
 )
 from cascade_flow.model.states import Claim, StepRef
-from cascade_flow.operations.caller import Caller, Place
+from cascade_flow.operations.caller import Caller, Fence, Place
 from cascade_flow.operations.kit import Kit
 
 _SCHEDULES = "it schedules a step itself when the steps that it depends on are over"
@@ -48,7 +48,7 @@ class CallerSteps:
     def scheduled(self, slug: str, run_id: str, step_id: str, **told: Any) -> None:
         """An attempt may be claimed. Raises EngineDrivenError; StaleAttemptError where the run has ended."""
         place = Place(slug, run_id, step_id, _SCHEDULES, makes=True, live=True)
-        self._caller.tell(place, _going_on(draft(StepScheduled, step_id=step_id, **told)))
+        self._caller.say(place, [draft(StepScheduled, step_id=step_id, **told)], must_go_on)
 
     def started(self, slug: str, run_id: str, step_id: str, **told: Any) -> None:
         """A worker has begun; the attempt is the number of earlier starts + 1. Raises as `scheduled`."""
@@ -63,7 +63,7 @@ class CallerSteps:
     def reclaimed(self, slug: str, run_id: str, step_id: str, *, attempt_number: int, **told: Any) -> None:
         """An attempt is taken from its worker; scheduling another is the caller's. Raises StaleAttemptError."""
         said = draft(StepReclaimed, step_id=step_id, attempt_number=attempt_number, **told)
-        self._caller.tell(Place(slug, run_id, step_id, _RECLAIMS, live=True), _held(said, attempt=attempt_number))
+        self._caller.say(Place(slug, run_id, step_id, _RECLAIMS, live=True), [said], _holds(attempt_number))
 
     def failed_and_retried(
         self,
@@ -86,29 +86,25 @@ class CallerSteps:
             draft(StepScheduled, step_id=step_id, reason="retry", **scheduled, **policy),
         ]
         place = Place(slug, run_id, step_id, _RETRIES, live=True)
-        self._caller.tell(place, _held(*drafts, attempt=attempt))
+        self._caller.say(place, drafts, _holds(attempt))
 
     # -- said by a worker -----------------------------------------------------------------------------------------
 
-    def must_take(self, run: Run, step_id: str, attempt: int, *, without_work: bool) -> None:
-        """Raises StaleAttemptError where a report of this attempt would come too late now."""
+    def must_take(self, run: Run, step_id: str, said: Draft, *, without_work: bool) -> None:
+        """Raises StaleAttemptError where a report would come too late now."""
         scene = self._caller.scene(Place(run.workflow_slug, run.run_id, step_id))
-        (must_hold_or_await if without_work else must_hold)(scene, attempt)
+        self._caller.must_pass(scene, [said], _holds(said.fields["attempt_number"], without_work=without_work))
 
     def report(self, run: Run, step_id: str, said: Draft, *, without_work: bool = False) -> None:
         """What came of an attempt that is held, or (`without_work`) that nobody has begun; raises StaleAttemptError."""
-
-        def judge(scene: Scene) -> Sequence[Draft]:
-            (must_hold_or_await if without_work else must_hold)(scene, said.fields["attempt_number"])
-            return [said]
-
-        self._caller.tell(Place(run.workflow_slug, run.run_id, step_id, live=True), judge)
+        place = Place(run.workflow_slug, run.run_id, step_id, live=True)
+        self._caller.say(place, [said], _holds(said.fields["attempt_number"], without_work=without_work))
 
     def heartbeat(self, run: Run, step_id: str, said: Draft) -> None:
         """The worker still holds the attempt; raises StaleAttemptError."""
         attempt, worker = said.fields["attempt_number"], said.fields["worker_id"]
         place = Place(run.workflow_slug, run.run_id, step_id, live=True)
-        self._caller.tell(place, _held(said, attempt=attempt, worker=worker))
+        self._caller.say(place, [said], _holds(attempt, worker=worker))
 
     def claim(self, run: Run, step_id: str, **told: Any) -> Claim | None:
         """Take the scheduled attempt; None for all but one who try."""
@@ -158,19 +154,22 @@ class CallerSteps:
         return False
 
     def _live(self, until_us: int) -> Iterator[tuple[Run, CallerStep]]:
-        """Live steps of runs that go on: the index says where, the items say what. What has ended falls out here."""
+        """Live steps of runs that go on: the index says where, the items say what."""
         places: dict[str, list[str]] = {}
         for entry in due.called(self._kit.ledger.table, until_us=until_us):
-            if entry.branch:
-                places.setdefault(entry.run_id, []).append(entry.branch)
-        runs = {run.run_id: run for run in self._kit.ledger.runs(places)}
-        for run_id, run in runs.items():
-            if run.status in ENDED:
-                for step_id in places[run_id]:
-                    self._caller.ledger.list_no_more(run_id, step_id)
-            else:
-                steps = self._caller.ledger.some_steps(run_id, places[run_id])
-                yield from ((run, step) for step in steps if step.live)
+            places.setdefault(entry.run_id, []).extend([entry.branch] if entry.branch else [])
+        for run in self._kit.ledger.runs(places):
+            yield from ((run, step) for step in self._live_among(run, places[run.run_id]))
+
+    def _live_among(self, run: Run, step_ids: Sequence[str]) -> list[CallerStep]:
+        """The live ones of a run's listed steps. What has ended falls out here, and what goes on again comes back."""
+        if run.status in ENDED:
+            for step_id in step_ids:
+                self._caller.ledger.list_no_more(run.run_id, step_id)
+            return []
+        if run.reviving:
+            return self._caller.list_again(run)
+        return [step for step in self._caller.ledger.some_steps(run.run_id, step_ids) if step.live]
 
 
 def is_due(scene: Scene, step: CallerStep) -> bool:
@@ -179,20 +178,14 @@ def is_due(scene: Scene, step: CallerStep) -> bool:
     return goes_on and step.state.status == "scheduled" and _available_us(step) <= clock.now_us()
 
 
-def _going_on(*drafts: Draft) -> Judge:
-    def judge(scene: Scene) -> Sequence[Draft]:
-        must_go_on(scene)
-        return drafts
+def _holds(attempt: int, *, worker: str | None = None, without_work: bool = False) -> Fence:
+    def fence(scene: Scene) -> None:
+        if without_work:
+            must_hold_or_await(scene, attempt)
+        else:
+            must_hold(scene, attempt, worker=worker)
 
-    return judge
-
-
-def _held(*drafts: Draft, attempt: int, worker: str | None = None) -> Judge:
-    def judge(scene: Scene) -> Sequence[Draft]:
-        must_hold(scene, attempt, worker=worker)
-        return drafts
-
-    return judge
+    return fence
 
 
 def _taken_away(step: CallerStep, stale_us: int, threshold_us: int, reclaimed_by: str) -> Sequence[Draft]:

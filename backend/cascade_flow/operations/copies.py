@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-from cascade_flow.dynamodb import keys
-from cascade_flow.dynamodb.caller_ledger import Moved, Telling
+from cascade_flow.dynamodb.caller_ledger import Moved, Telling, chunk_of
 from cascade_flow.dynamodb.codec import to_record
+from cascade_flow.dynamodb.items import caller_step_item, commit_item
 from cascade_flow.engine.caller import Draft, fold_run, fold_step, redraft
 from cascade_flow.engine.state import Run
 from cascade_flow.errors import ConflictError
@@ -46,8 +46,7 @@ class Copies:
         place = Place(slug, check_run_id(target_id), instead=_COPIES, makes=True)
         empty = self._caller.new_run(place)
         try:
-            self._caller.ledger.begin_copy(empty)
-            self._fill(source, empty)
+            self._fill(source, empty, self._caller.ledger.begin_copy(empty))
         except Moved:
             raise ConflictError(f"run id {target_id!r} is taken: choose another") from None
 
@@ -65,7 +64,8 @@ class Copies:
         self._copy(place, [event for step_id in sorted(wanted) for event in events.get(step_id, [])])
         if (target := self._kit.ledger.run(target_id)) is not None:
             for step_id in wanted:
-                self._copy_logs(source_id, target, step_id)
+                for _, chunk in self._caller.ledger.log_chunks(source_id, step_id):
+                    self._caller.ledger.put_log_chunk(target, chunk)
 
     def delete_steps(self, slug: str, run_id: str, *, step_ids: Iterable[str]) -> None:
         """Forget all that happened to these steps, each step whole; raises RunNotFoundError, EngineDrivenError."""
@@ -82,18 +82,20 @@ class Copies:
 
     # -- copies ---------------------------------------------------------------------------------------------------
 
-    def _fill(self, source: Run, empty: Run) -> None:
+    def _fill(self, source: Run, empty: Run, nonce: str) -> None:
         events = self._events_for(source, empty)
         of_run = [event for event in events if event.category == "workflow"]
-        run = fold_run(empty, of_run) if of_run else empty
+        run = fold_run(empty, of_run)
         references = self._caller.put_aside(run, events, {})
         steps = [step for mine in by_step(events).values() if (step := fold_step(mine)) is not None]
         records = [to_record(event, references) for event in events]
-        self._caller.ledger.fill_copy(run, records, steps)
-        self._copy_logs(source.run_id, run)
+        found = [commit_item(run.run_id, [record], expires_s=run.expires_s) for record in records]
+        found += [caller_step_item(run, step) for step in steps]
+        found += [chunk_of(run, chunk) for _, chunk in self._caller.ledger.log_chunks(source.run_id)]
+        self._caller.ledger.fill_copy(run, nonce, found)
         if run.status != "reserved":
             self._caller.remember(run.workflow_slug)
-        self._caller.ledger.end_copy(run, records)
+        self._caller.ledger.end_copy(run, nonce, records)
 
     def _events_for(self, source: Run, target: Run) -> list[Event]:
         events = self._source(source.workflow_slug, source.run_id)
@@ -109,15 +111,11 @@ class Copies:
             self._caller.tell(place, lambda _, batch=batch: batch)  # type: ignore[misc]
 
     def _missing(self, place: Place, events: Sequence[Event]) -> list[Event]:
-        """The events that an earlier, interrupted copy has not brought already."""
+        """The events that an earlier, interrupted copy has not brought already, be it to a later time."""
         target = self._caller.scene(place).run
-        there = {_mark(event) for event in (self._caller.events(target) if target else ())}
-        return [event for event in events if _mark(event) not in there]
-
-    def _copy_logs(self, source_id: str, target: Run, step_id: str | None = None) -> None:
-        for key, item in self._caller.ledger.log_chunks(source_id, step_id):
-            there = keys.run(target.run_id)._replace(sk=key.sk)
-            self._caller.ledger.put_log_chunk(there, item, expires_s=target.expires_s)
+        known = self._caller.events(target) if target else ()
+        there: dict[int, Draft | None] = {int(event.timestamp_us): redraft(event) for event in known}
+        return [event for event in events if not _taken_from(there, redraft(event))]
 
     # -- deletion -------------------------------------------------------------------------------------------------
 
@@ -171,8 +169,16 @@ def _batches(drafts: Sequence[Draft]) -> Iterator[Sequence[Draft]]:
         yield part
 
 
-def _mark(event: Event) -> tuple[object, ...]:
-    return event.timestamp_us, event.type, getattr(event, "step_id", None)
+def _taken_from(there: dict[int, Draft | None], wanted: Draft) -> bool:
+    """Whether an event is there, at its time or, where others had that, at the next free one; each counts once."""
+    time_us = wanted.at_us or 0
+    while time_us in there:
+        found = there[time_us]
+        if found is not None and (found.kind, found.fields) == (wanted.kind, wanted.fields):
+            there[time_us] = None
+            return True
+        time_us += 1
+    return False
 
 
 def _times(events: Collection[Event]) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import hashlib
 from collections.abc import Iterator, Sequence
 from math import ceil
 
@@ -26,9 +26,13 @@ class Logs:
         self._histories = Histories(kit)
 
     def store(self, run: Run, step_id: str, attempt: int, lines: Sequence[LogLine]) -> None:
-        """Store lines of one attempt, as one or more chunks. EventInvalidError for a time that is none."""
+        """Store lines of one attempt, as one or more chunks; the same lines again are the same chunks.
+
+        Raises EventInvalidError for a time that is none.
+        """
         for chunk in _chunks([(_time_of(us), stream, message) for us, stream, message in lines]):
-            key = keys.log_chunk(run.run_id, step_id, attempt, chunk[0][0], secrets.token_hex(3))
+            mark = hashlib.sha256(repr(chunk).encode()).hexdigest()[:8]
+            key = keys.log_chunk(run.run_id, step_id, attempt, chunk[0][0], mark)
             self._kit.ledger.table.write([Put(items.log_item(key, chunk, expires_s=run.expires_s))])
 
     def load(

@@ -95,7 +95,7 @@ class Reports:
         """Commit what came of an attempt; raises StaleAttemptError."""
         run, attempt = self._kit.run_of(slug, run_id), report.event.fields["attempt_number"]
         if run.driver == "caller":
-            self._callers.must_take(run, check_step_id(step_id), attempt, without_work=report.without_work)
+            self._callers.must_take(run, check_step_id(step_id), report.event, without_work=report.without_work)
             self._store(run, step_id, logs)
             self._callers.report(run, step_id, report.event, without_work=report.without_work)
             return
