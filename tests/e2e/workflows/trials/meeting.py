@@ -29,9 +29,9 @@ class Meeting(BaseModel):
 
     folder: Path
 
-    def sign(self, context: StepContext) -> None:
-        """Say that this attempt runs, and in which process."""
-        with self._book(context.step_id).open("a", encoding="utf-8") as book:
+    def sign(self, context: StepContext, part: str | None = None) -> None:
+        """Say that this attempt, or this part of it, runs, and in which process."""
+        with self._book(part or context.step_id).open("a", encoding="utf-8") as book:
             book.write(f"{context.attempt} {os.getpid()}\n")
 
     def attend(self, context: StepContext) -> None:

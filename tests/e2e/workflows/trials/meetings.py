@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from cascade_flow import Retry, StepContext, Workflow
 
 from .meeting import Meeting
@@ -67,3 +69,22 @@ lopsided.step(follower)
 def failing(input: Meeting, ctx: StepContext) -> None:
     input.sign(ctx)
     raise RuntimeError("this side is lost")
+
+
+climb = Workflow("climb", input=Meeting)
+
+
+@climb.step(export=True)
+def summit(input: Meeting, ctx: StepContext) -> list[str]:
+    """Stores its parts: whoever goes on finds the camp pitched, with its tent, and only has to rest."""
+
+    def part(name: str) -> str:
+        input.sign(ctx, name)
+        return f"{name} of attempt {ctx.attempt}"
+
+    def camp() -> list[str]:
+        return [part("camp"), ctx.checkpoint("tent", partial(part, "tent"))]
+
+    pitched = ctx.checkpoint("camp", camp)
+    input.attend(ctx)
+    return [*pitched, ctx.checkpoint("rest", partial(part, "rest"))]
