@@ -44,11 +44,20 @@ class Settings(BaseModel):
             name.removeprefix(_PREFIX).lower(): value for name, value in given.items() if name.startswith(_PREFIX)
         }
         try:
-            return cls.model_validate({name: value for name, value in values.items() if value != ""})
+            return cls.model_validate({name: value for name, value in values.items() if value != ""})._in_time()
         except ValidationError as error:
             first = error.errors()[0]
             variable = _PREFIX + str(first["loc"][0]).upper()
             raise ConfigurationError(f"{variable} is wrong: {first['msg']} (it is {first['input']!r})") from None
+
+    def _in_time(self) -> Self:
+        if 2 * self.heartbeat_ms > self.lease_ms:
+            reason = f"a lease has {self.lease_ms} ms (CASCADE_LEASE_MS), and must outlast a heartbeat that was lost"
+            raise ConfigurationError(
+                f"CASCADE_HEARTBEAT_MS is wrong: Input should be at most half of a lease (it is {self.heartbeat_ms}); "
+                + reason
+            )
+        return self
 
     @property
     def timing(self) -> Timing:

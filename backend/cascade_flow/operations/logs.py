@@ -15,7 +15,7 @@ from cascade_flow.model.events import LogEntry
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.kit import Kit
 
-_CHUNK_CHARACTERS = 200_000
+_CHUNK_BYTES = 200_000
 
 
 class Logs:
@@ -65,10 +65,14 @@ def _chunks(lines: Sequence[LogLine]) -> Iterator[list[LogLine]]:
     chunk: list[LogLine] = []
     size = 0
     for line in lines:
-        if chunk and size + len(line[2]) > _CHUNK_CHARACTERS:
+        if chunk and size + _bytes(line) > _CHUNK_BYTES:
             yield chunk
             chunk, size = [], 0
         chunk.append(line)
-        size += len(line[2])
+        size += _bytes(line)
     if chunk:
         yield chunk
+
+
+def _bytes(line: LogLine) -> int:
+    return len(line[2].encode())
