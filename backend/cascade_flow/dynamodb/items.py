@@ -203,8 +203,9 @@ def _unpack(fields: Iterable[_Field], item: Item) -> dict[str, Any]:
 
 
 def _due_of(step: CallerStep) -> int:
-    state = step.state
-    return ceil((state.available_at if state.status == "scheduled" else state.start_time) or step.last_us)
+    """When a step is scheduled for; a start leaves its entry where it is, unless that would be too late."""
+    times = [step.state.available_at, step.state.start_time if step.state.status == "running" else None]
+    return ceil(min((time for time in times if time is not None), default=step.last_us))
 
 
 def _due(item: Item) -> dict[str, Any]:
