@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from testbed.meter import Line
 
-HEAD = ("what", "write units", "write requests", "reads")
+HEAD = ("what", "write units", "write requests", "reads", "read units")
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Budget:
     write_units: float | None = None
     write_requests: float | None = None
     reads: float | None = None
+    read_units: float | None = None
 
     def exceeded_by(self, spent: Spent) -> list[str]:
         """Each limit that was passed, with both numbers."""
@@ -63,6 +64,8 @@ RETRY = Budget("a retry", 7, 1)
 ONE_BRANCH = Budget("a run of one branch, without its steps", 24, 3)
 HEARTBEAT = Budget("a heartbeat", 1, 1)
 GET_RUN = Budget("get_run after 50 steps", None, None, 1)
+TOLD = Budget("a step of a caller-driven run", 20, 3)
+"""Schedule, claim and completion: some 18 units by protocol.md, without the index that they enter and leave."""
 
 GROWTH = 0.10
 """How much dearer what looks at live things may get, when twenty times as many finished runs are stored."""
@@ -109,4 +112,4 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _numbers(owner: Spent | Budget) -> tuple[float | None, ...]:
-    return owner.write_units, owner.write_requests, owner.reads
+    return owner.write_units, owner.write_requests, owner.reads, owner.read_units

@@ -12,14 +12,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from budgets.figures import CHAINED, FAN_IN, GET_RUN, HEARTBEAT, ONE_BRANCH, PARALLEL, QUEUED, RETRY, Figure, Spent
+from budgets.figures import (
+    CHAINED,
+    FAN_IN,
+    GET_RUN,
+    HEARTBEAT,
+    ONE_BRANCH,
+    PARALLEL,
+    QUEUED,
+    RETRY,
+    TOLD,
+    Figure,
+    Spent,
+)
 from cascade_flow import DynamoDBBackend, ResourceSnapshot, ResourceUsage, StepDefinition, StepError, clock
 from cascade_flow.engine.commands import Command, Complete, Fail
 from cascade_flow.operations.steps import Held, Slot, Steps
 from cascade_flow.wake import Wake
 from checker import Checked, check_run
+from contract.called import Called
 from shapes import chain, wide
-from simulation import World
+from simulation import OUTPUT, TIMING, USAGE, TickingClock, World
 from testbed.meter import Line, Meter, meter
 from testbed.servers import Store
 
@@ -234,6 +247,18 @@ def get_run(store: Store, *, length: int = 50) -> Figure:
         return Figure(GET_RUN, Spent.on(counting.lines))
 
 
+def told(store: Store, *, steps: int = 10) -> Figure:
+    """A step as its caller tells of it: scheduled, claimed, completed."""
+    with clock.use(TickingClock()):
+        run = Called.new(DynamoDBBackend(store.table, client=store.client, timing=TIMING))
+        with meter(store.client, store.table) as counting:
+            for number in range(steps):
+                run.schedule(f"s{number}", priority=5)
+                run.complete(f"s{number}", run.take(f"s{number}"), OUTPUT, resource_usage=USAGE)
+        check_run(run.backend, run.run_id)
+        return Figure(TOLD, Spent.on(counting.lines).per(steps))
+
+
 MEASURES: Sequence[Callable[[Store], Figure]] = (
     queued,
     chained,
@@ -243,6 +268,7 @@ MEASURES: Sequence[Callable[[Store], Figure]] = (
     one_branch,
     heartbeat,
     get_run,
+    told,
 )
 """Every figure that has a budget."""
 

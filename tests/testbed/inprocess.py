@@ -8,6 +8,7 @@ import asyncio
 import atexit
 import threading
 from collections.abc import Coroutine
+from copy import deepcopy
 from importlib import import_module
 from typing import Any
 from unittest.mock import patch
@@ -19,6 +20,7 @@ from testbed.wire import answer
 
 Reply = tuple[int, dict[str, str], bytes | str]
 Work = Coroutine[Any, Any, Reply]
+Contents = dict[str, dict[str, dict[str, Any]]]
 
 
 class MiniStackTransport:
@@ -37,6 +39,18 @@ class MiniStackTransport:
             with self._lock:
                 status, headers, body = _run_at_once(self._handle(self._dynamodb, request))
         return answer(request, status, headers, body)
+
+    def contents(self, table: str) -> Contents:
+        """A copy of all items of a table, by partition and sort key, as they go over the wire."""
+        with self._lock:
+            return deepcopy(self._dynamodb._tables[table]["items"])
+
+    def put_contents(self, table: str, contents: Contents) -> None:
+        """Let a table hold exactly these items, without a request for each: they are believed to be well-formed."""
+        with self._lock:
+            stored = self._dynamodb._tables[table]
+            stored["items"] = contents
+            self._dynamodb._items_replaced(stored)
 
     @staticmethod
     def _handle(service: Any, request: AWSPreparedRequest) -> Work:
