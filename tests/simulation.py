@@ -91,6 +91,8 @@ class World:
     ran: list[tuple[str, int]] = field(default_factory=list)
     reborn: Callable[[], None] = lambda: None
     """Called when a process has died and another takes its place."""
+    sweep_every_us: int = 1
+    """Sweeps come at multiples of this, of those times at which they can find something."""
 
     def __post_init__(self) -> None:
         self.backend = self.another()
@@ -146,8 +148,7 @@ class World:
         for _ in range(rounds):
             if all(self._ended(run_id) for run_id in run_ids):
                 return
-            if not self._deliver_due():
-                self._wait()
+            if not self._deliver_due() and self._wait():
                 self.outlive(self.sweep)
         raise AssertionError(f"not ended after {rounds} rounds: {run_ids}; {self.mailbox.wakes}")
 
@@ -158,12 +159,17 @@ class World:
             self.outlive(partial(self.deliver, wake))
         return bool(ready)
 
-    def _wait(self) -> None:
-        """Let time pass until something is due, in the queue or in the index."""
+    def _wait(self) -> bool:
+        """Let time pass until something is due, in the queue or for a sweep; answers whether it is the sweep's turn."""
         table = self.observer.kit.ledger.table
-        indexed = (entry.due_us for entry in due.entries(table, until_us=2**62))
-        times = [wake.available_at_us for wake in self.mailbox.wakes] + list(islice(indexed, 1))
-        self.clock.pause_us(max(1_000, min(times, default=0) - time.now_us()))
+        swept_us = [self._next_sweep_us(entry.due_us) for entry in islice(due.entries(table, until_us=2**62), 1)]
+        next_us = min([wake.available_at_us for wake in self.mailbox.wakes] + swept_us, default=0)
+        self.clock.pause_us(max(1_000, next_us - time.now_us()))
+        return next_us in (0, *swept_us)
+
+    def _next_sweep_us(self, due_us: int) -> int:
+        """The first time for a sweep, from now on, that finds what is due then."""
+        return -(-max(due_us, time.now_us()) // self.sweep_every_us) * self.sweep_every_us
 
     def outlive(self, act: Callable[[], object]) -> BaseException | None:
         """Let a process do something; where it dies, another takes its place."""

@@ -1,10 +1,10 @@
-"""Every request of every shape, broken in every way that happens, one at a time: the run still reaches its end."""
+"""Every request of every shape, broken in every way that happens, one at a time: the run reaches its end, in time."""
 
 import pytest
 
-from faults.breaking import run_with
+from faults.breaking import Course, run_with
 from shapes import MANY_ROOTS, POISON, SHAPES, WIDE, Shape
-from testbed.faults import Faults, Kind, at, cases, nowhere
+from testbed.faults import Kind, at, cases, nowhere
 from testbed.requests import SINGLE_WRITES, TRANSACTIONS
 from testbed.servers import Server
 
@@ -12,7 +12,7 @@ RUN = "run"
 TRACES = (Kind.CRASH_BEFORE, Kind.CRASH_AFTER, Kind.DROP_AFTER, Kind.CONFLICT)
 
 
-def telling(clean: Faults) -> list[tuple[int, Kind]]:
+def telling(clean: Course) -> list[tuple[int, Kind]]:
     """The faults that can leave a trace: deaths, lost answers and conflicts of writes, and a death before each read.
 
     The rest only makes botocore send a request again; every ninth of those must do, and the long test takes all.
@@ -27,7 +27,7 @@ def telling(clean: Faults) -> list[tuple[int, Kind]]:
 def test_any_single_fault_is_survived(server: Server, shape: Shape) -> None:
     clean = run_with(server, shape, nowhere)
     for number, kind in telling(clean):
-        run_with(server, shape, at({number: kind}))
+        run_with(server, shape, at({number: kind})).must_be_in_time(clean)
 
 
 @pytest.mark.slow
@@ -35,11 +35,11 @@ def test_any_single_fault_is_survived(server: Server, shape: Shape) -> None:
 def test_every_single_fault_is_survived(server: Server, shape: Shape) -> None:
     clean = run_with(server, shape, nowhere)
     for number, kind in cases(clean.log):
-        run_with(server, shape, at({number: kind}))
+        run_with(server, shape, at({number: kind})).must_be_in_time(clean)
 
 
 @pytest.mark.parametrize("shape", [WIDE, MANY_ROOTS], ids=str)
 def test_death_in_a_wide_run_is_survived(server: Server, shape: Shape) -> None:
     clean = run_with(server, shape, nowhere)
     for number, kind in cases(clean.log, TRACES)[::11]:
-        run_with(server, shape, at({number: kind}))
+        run_with(server, shape, at({number: kind})).must_be_in_time(clean)
