@@ -35,12 +35,14 @@ class Kind(StrEnum):
     CRASH_AFTER = "crash_after"  # the server has done it, the process dies before it learns
     DROP_BEFORE = "drop_before"  # the connection closes, nothing was done; botocore tries again
     DROP_AFTER = "drop_after"  # done, the answer is lost; botocore tries again
-    THROTTLE = "throttle"  # refused for now; botocore tries again
+    THROTTLE = "throttle"  # refused for now; botocore tries again, but not what is in a transaction
     CONFLICT = "conflict"  # another transaction holds an item; no SDK tries again
     ERROR_500 = "error_500"  # the server failed, nothing was done; botocore tries again
 
 
 CRASHES = frozenset({Kind.CRASH_BEFORE, Kind.CRASH_AFTER})
+
+_REASONS = {Kind.CONFLICT: "TransactionConflict", Kind.THROTTLE: "ThrottlingError"}
 
 Plan = Callable[[int, str], Kind | None]
 """From the number of a request (from 1) and its operation to what happens to it."""
@@ -185,17 +187,21 @@ def refusal(kind: Kind, request: Request) -> AWSResponse:
 def _refusal(kind: Kind, request: Request) -> tuple[int, dict[str, Any]]:
     if kind is Kind.ERROR_500:
         return 500, {"__type": "InternalServerError", "message": "injected"}
-    if kind is Kind.THROTTLE:
-        code = "ProvisionedThroughputExceededException" if request.service == "dynamodb" else "ThrottlingException"
-        return 400, {"__type": code, "message": "injected"}
-    if request.operation not in TRANSACTIONS:
+    if request.operation in TRANSACTIONS:
+        return _cancelled(len(request.body["TransactItems"]), _REASONS[kind])
+    if kind is Kind.CONFLICT:
         return 400, {"__type": "TransactionConflictException", "message": "injected"}
-    entries = len(request.body["TransactItems"])
-    reasons = [{"Code": "TransactionConflict", "Message": "injected"}, *[{"Code": "None"}] * (entries - 1)]
+    code = "ProvisionedThroughputExceededException" if request.service == "dynamodb" else "ThrottlingException"
+    return 400, {"__type": code, "message": "injected"}
+
+
+def _cancelled(entries: int, reason: str) -> tuple[int, dict[str, Any]]:
+    """A transaction that failed at its first entry."""
+    reasons = [{"Code": reason, "Message": "injected"}, *[{"Code": "None"}] * (entries - 1)]
+    told = ", ".join(str(reason["Code"]) for reason in reasons)
     return 400, {
         "__type": "TransactionCanceledException",
-        "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons "
-        f"[{', '.join(str(reason['Code']) for reason in reasons)}]",
+        "Message": f"Transaction cancelled, please refer cancellation reasons for specific reasons [{told}]",
         "CancellationReasons": reasons,
     }
 

@@ -1,8 +1,8 @@
 """The client: conditional writes, transactions, paged reads, and the border where driver errors become ours.
 
 The only module that knows boto3's DynamoDB. A false condition is an answer, not an error: it is raised as `Refused`,
-with the items as they are now, for the ledger to read. `TransactionConflict` means that nobody has decided anything
-yet: no SDK sends such a request again, so the loop here does, with the same request and the same token.
+with the items as they are now, for the ledger to read. A transaction cancelled by a conflict or by throttling is not
+decided yet: no SDK sends such a request again, so the loop here does, with the same request and the same token.
 """
 
 from __future__ import annotations
@@ -230,12 +230,19 @@ class Table:
 
 def _persistently(send: Callable[[], _Answer]) -> _Answer:
     """Send a write until it is decided. Raises ClientError only where a condition was false."""
-    for attempt in range(_TRIES):
+    for attempt in range(_TRIES - 1):
         try:
             return translated(send, passing=_is_refusal)
-        except ConflictError:
-            clock.pause_us(round(random.uniform(0, min(_LONGEST_PAUSE_US, _FIRST_PAUSE_US * 2**attempt))))
-    raise ConflictError(tries=_TRIES)
+        except (ConflictError, ThrottledError) as error:
+            if not _only_we_try_again(error.__cause__):
+                raise
+        clock.pause_us(round(random.uniform(0, min(_LONGEST_PAUSE_US, _FIRST_PAUSE_US * 2**attempt))))
+    return translated(send, passing=_is_refusal)
+
+
+def _only_we_try_again(cause: BaseException | None) -> bool:
+    """Whether the driver has not yet sent it again itself, as it does with whatever is throttled on its own."""
+    return isinstance(cause, ClientError) and cause.response["Error"]["Code"] not in _BUSY
 
 
 def translated(send: Callable[[], _Answer], *, passing: Callable[[ClientError], bool] = lambda _: False) -> _Answer:

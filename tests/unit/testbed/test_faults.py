@@ -82,16 +82,17 @@ def test_refusals_have_aws_names_and_change_nothing(dynamodb: Store, kind: Kind,
     assert added(dynamodb) == 0
 
 
-def test_a_conflict_cancels_a_transaction_and_no_sdk_tries_again(dynamodb: Store) -> None:
+@pytest.mark.parametrize(("kind", "code"), [(Kind.CONFLICT, "TransactionConflict"), (Kind.THROTTLE, "ThrottlingError")])
+def test_a_transaction_is_cancelled_and_no_sdk_tries_again(dynamodb: Store, kind: Kind, code: str) -> None:
     puts: list[Any] = [
         {"Put": {"TableName": dynamodb.table, "Item": {"pk": {"S": "a"}, "sk": {"S": str(n)}}}} for n in range(2)
     ]
     client = dynamodb.another_client(THRICE)
-    with faults(at({1: Kind.CONFLICT}), client) as broken, pytest.raises(ClientError) as refused:
+    with faults(at({1: kind}), client) as broken, pytest.raises(ClientError) as refused:
         client.transact_write_items(TransactItems=puts)
     assert code_of(refused) == "TransactionCanceledException"
     reasons: Any = refused.value.response
-    assert [reason["Code"] for reason in reasons["CancellationReasons"]] == ["TransactionConflict", "None"]
+    assert [reason["Code"] for reason in reasons["CancellationReasons"]] == [code, "None"]
     assert len(broken.log) == 1
 
 
