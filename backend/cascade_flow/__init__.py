@@ -15,7 +15,7 @@ _HOMES = {
         "ArgumentInvalidError BackendUnavailableError CascadeFlowError ConfigurationError ConflictError "
         "DefinitionError EngineDrivenError "
         "EventInvalidError GraphInvalidError IdempotencyConflictError InputInvalidError InvalidIdError "
-        "PayloadTooLargeError RunNotCancellableError RunNotFoundError RunNotRetryableError "
+        "PayloadLostError PayloadTooLargeError RunNotCancellableError RunNotFoundError RunNotRetryableError "
         "StaleAttemptError StepNotFoundError ThrottledError VersionNotFoundError WorkflowNotFoundError"
     ),
     "fingerprints": "compose_fingerprint compute_error_fingerprints",

@@ -24,6 +24,7 @@ from cascade_flow.errors import (
     IdempotencyConflictError as IdempotencyConflictError,
     InputInvalidError as InputInvalidError,
     InvalidIdError as InvalidIdError,
+    PayloadLostError as PayloadLostError,
     PayloadTooLargeError as PayloadTooLargeError,
     RunNotCancellableError as RunNotCancellableError,
     RunNotFoundError as RunNotFoundError,

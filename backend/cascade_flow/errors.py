@@ -17,6 +17,7 @@
     │   ├── WorkflowNotFoundError
     │   ├── StepNotFoundError
     │   ├── VersionNotFoundError
+    │   ├── PayloadLostError
     │   ├── StaleAttemptError
     │   └── RunNotCancellableError
     ├── TransientError              nothing is wrong with the request: send it again, later
@@ -182,6 +183,12 @@ class VersionNotFoundError(GoneError):
     """The workflow has no such version: check the id, or register the workflow first."""
 
     code = "version-not-found"
+
+
+class PayloadLostError(GoneError):
+    """A payload of this run is there no more: run the workflow anew."""
+
+    code = "payload-lost"
 
 
 class StaleAttemptError(GoneError):

@@ -12,29 +12,33 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cascade_flow.errors import BackendUnavailableError
+from cascade_flow.errors import BackendUnavailableError, CascadeFlowError, ConfigurationError, PayloadLostError
 
 FOLDER = "payloads/"
+_UNUSABLE = frozenset({"NoSuchBucket", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
 
 
 class Bucket:
-    """One bucket, by name. Every failure is a BackendUnavailableError that says which object and why."""
+    """One bucket, by name.
+
+    Every failure says which object and why: PayloadLostError where it was deleted, ConfigurationError where the bucket
+    can't be used, BackendUnavailableError where another try may help.
+    """
 
     def __init__(self, name: str, *, client: Any = None) -> None:
         self.name = name
         config = Config(connect_timeout=3, read_timeout=30, retries={"mode": "standard", "max_attempts": 5})
-        self._client = client or boto3.client("s3", config=config)
+        self.client = client or boto3.client("s3", config=config)
 
     def put(self, packed: bytes) -> str:
         """Store bytes; answers the object's key, the same for the same bytes."""
         key = f"{FOLDER}{hashlib.sha256(packed).hexdigest()}"
-        self._ask("stored in", key, self._client.put_object, Body=packed, ContentType="application/octet-stream")
+        self._ask("stored in", key, self.client.put_object, Body=packed, ContentType="application/octet-stream")
         return key
 
     def get(self, key: str) -> bytes:
         """The bytes of an object."""
-        answer = self._ask("read from", key, self._client.get_object)
-        return bytes(answer["Body"].read())
+        return bytes(self._ask("read from", key, lambda **request: self.client.get_object(**request)["Body"].read()))
 
     def renew(self, key: str) -> None:
         """Let an object's age begin anew, for another run that names it."""
@@ -44,4 +48,13 @@ class Bucket:
         try:
             return call(Bucket=self.name, Key=key, **request)
         except (BotoCoreError, ClientError) as error:
-            raise BackendUnavailableError(f"payload {key} can't be {done} bucket {self.name}: {error}") from error
+            raise _translate(error, f"payload {key} can't be {done} bucket {self.name}: {error}") from error
+
+
+def _translate(error: BotoCoreError | ClientError, told: str) -> CascadeFlowError:
+    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+    if code == "NoSuchKey":
+        return PayloadLostError(f"{told}; the bucket's lifecycle may have deleted it: run it anew")
+    if code in _UNUSABLE:
+        return ConfigurationError(f"{told}: check the bucket's name, and what the role or the profile may do")
+    return BackendUnavailableError(told)

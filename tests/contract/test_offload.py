@@ -11,17 +11,20 @@ from cascade_flow import (
     BackendUnavailableError,
     ConfigurationError,
     DynamoDBBackend,
+    PayloadLostError,
     PayloadTooLargeError,
     StepCompleted,
     StepNotFoundError,
     WorkflowCompleted,
 )
+from cascade_flow.dynamodb.codec import deflate
 from cascade_flow.offload import Bucket
 from checker import check_run
 from contract.called import Called
 from contract.outside import FLOW, Outside, register, step, submit
 from simulation import TIMING, TickingClock
 from testbed import wire
+from testbed.faults import Kind, at, faults
 from testbed.inprocess import MotoTransport
 from testbed.servers import Store, connect
 
@@ -88,9 +91,28 @@ def test_without_its_bucket_a_payload_says_what_is_missing(offloading: DynamoDBB
     check_run(offloading, run_id)
 
 
-def test_a_bucket_that_cannot_be_reached_is_an_error_of_ours(bucket: Bucket) -> None:
-    with pytest.raises(BackendUnavailableError, match="can't be read"):
-        bucket.get("payloads/unknown")
+def test_a_payload_that_was_deleted_is_named(offloading: DynamoDBBackend, bucket: Bucket) -> None:
+    register(offloading, step("a"))
+    run_id = submit(offloading, input=large())
+    state = offloading.get_run(run_id)
+    assert state is not None
+    key = bucket.put(deflate(state.input or ""))
+    bucket.client.delete_object(Bucket=BUCKET, Key=key)
+    with pytest.raises(PayloadLostError, match="run it anew"):
+        offloading.get_run(run_id)
+    bucket.put(deflate(state.input or ""))
+    assert offloading.get_run(run_id) == state
+
+
+def test_a_bucket_that_is_not_there_is_a_matter_of_configuration(bucket: Bucket) -> None:
+    with pytest.raises(ConfigurationError, match=r"nowhere.*check the bucket"):
+        Bucket("nowhere", client=bucket.client).put(b"any")
+
+
+def test_a_bucket_that_cannot_be_reached_may_be_so_later(bucket: Bucket) -> None:
+    broken = at(dict.fromkeys(range(1, 9), Kind.ERROR_500))
+    with faults(broken, bucket.client), pytest.raises(BackendUnavailableError, match="can't be read"):
+        bucket.get("payloads/any")
 
 
 def test_the_same_content_is_one_object(bucket: Bucket) -> None:

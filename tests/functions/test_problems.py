@@ -33,6 +33,7 @@ STATUSES = {
     "AnswerTooLargeError": 406,
     "GoneError": 404,
     "RouteNotFoundError": 404,
+    "PayloadLostError": 410,
     "RunNotFoundError": 404,
     "WorkflowNotFoundError": 404,
     "StepNotFoundError": 404,

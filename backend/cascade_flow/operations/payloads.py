@@ -9,7 +9,7 @@ from typing import Any
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.codec import Record, deflate, inflate, references_of, to_wire
 from cascade_flow.dynamodb.table import Put, Table
-from cascade_flow.errors import CascadeFlowError, ConfigurationError, PayloadTooLargeError
+from cascade_flow.errors import ConfigurationError, PayloadLostError, PayloadTooLargeError
 from cascade_flow.model.events import Event, WorkflowCompleted, parse_event
 from cascade_flow.offload import Bucket
 
@@ -86,7 +86,7 @@ class Payloads:
         found = self._table.batch_get(keys.payload_at(run_id, sort) for sort in places - outside)
         texts = {str(item[keys.SORT]): items.to_payload(item) for item in found}
         if missing := places - outside - texts.keys():
-            raise CascadeFlowError(f"run {run_id!r} has lost a payload ({', '.join(sorted(missing))}): run it anew")
+            raise PayloadLostError(f"run {run_id!r} has lost a payload ({', '.join(sorted(missing))}): run it anew")
         return texts | {place: self._fetched(place) for place in outside}
 
     def _fetched(self, place: str) -> str:
