@@ -39,8 +39,12 @@ test: $(VENV)/dev-installed ## Check everything that has to hold, the fast thing
 	@echo "== tests with emulators" && $(BIN)/pytest $(ALONE)
 
 .PHONY: bench
-bench: $(VENV)/dev-installed ## Count what each operation costs, beside its budget and what peers charge
-	@PYTHONPATH=tests $(BIN)/python -m benchmarks
+bench: $(VENV)/dev-installed ## Count what each operation costs, beside its budget (ARGS=--full: with 100,000 runs stored)
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: docs
+docs: $(VENV)/dev-installed ## Write docs/contract.md anew, from the code and from what is counted
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks.contract
 
 .PHONY: setup
 setup: $(VENV)/dev-installed ## Install all that working on this project needs, and stop there

@@ -1,25 +1,31 @@
-"""Counts every figure that has a budget, on MiniStack in this process, and prints it beside prices.
+"""Counts every figure that has a budget, on MiniStack in this process, and prints it beside its budget and prices.
 
-Ends with 1 where a budget is exceeded. Nothing here is measured in seconds.
+Ends with 1 where a budget is exceeded, and says which. Nothing here is measured in seconds.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
-from benchmarks.prices import IN_A_LAMBDA, NOTHING, PEERS, THROUGH_THE_QUEUE, Around, table_dollars
+from benchmarks import tables
+from benchmarks.prices import IN_A_LAMBDA, NOTHING, THROUGH_THE_QUEUE, Around
+from benchmarks.report import Report
 from budgets import measures
-from budgets.figures import GROWTH, Figure, Spent, aligned, grown, table_of
-from budgets.growth import cost_of_looking
+from budgets.counting import counted
+from budgets.figures import Figure, Spent
+from budgets.growth import Trend, cost_of_looking, trends
 from cascade_flow.dynamodb import schema
 from testbed.servers import MiniStack, Store, fresh_table
 
 
 @dataclass(frozen=True)
-class Operation:
+class Promise:
     """Something that is counted: what peers call it (empty: none has it), what it needs beside the table."""
 
     measure: Callable[[Store], Figure]
@@ -27,61 +33,72 @@ class Operation:
     around: Around = NOTHING
 
 
-OPERATIONS = (
-    Operation(measures.chained, "step", IN_A_LAMBDA),
-    Operation(measures.queued, "step", THROUGH_THE_QUEUE),
-    Operation(measures.fan_out, "step", THROUGH_THE_QUEUE),
-    Operation(partial(measures.fan_in, width=1_000)),
-    Operation(measures.retry, "retry", THROUGH_THE_QUEUE),
-    Operation(measures.heartbeat, "heartbeat"),
-    Operation(measures.one_branch, "run", THROUGH_THE_QUEUE),
-    Operation(measures.get_run),
+PROMISES = (
+    Promise(measures.chained, "step", IN_A_LAMBDA),
+    Promise(measures.queued, "step", THROUGH_THE_QUEUE),
+    Promise(measures.fan_out, "step", THROUGH_THE_QUEUE),
+    Promise(partial(measures.fan_in, width=1_000)),
+    Promise(measures.retry, "retry", THROUGH_THE_QUEUE),
+    Promise(measures.heartbeat, "heartbeat"),
+    Promise(measures.one_branch, "run", THROUGH_THE_QUEUE),
+    Promise(measures.get_run),
+    Promise(measures.told),
 )
-LITTLE, MUCH = 100, 2_000
+STORED = (100, 1_000, 10_000)
+STORED_IN_FULL = (*STORED, 100_000)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Answers the exit code."""
+    wanted = _wanted(arguments)
     server = MiniStack()
     server.start()
-    figures = [_on_a_fresh_table(server, operation.measure) for operation in OPERATIONS]
-    print(table_of(figures))
-    print(f"\nDollars per million\n{_prices(figures)}")
-    growth = _growth(server)
-    print(f"\nGrowth of what looks at live runs, from {LITTLE} to {MUCH:,} finished runs")
-    print("\n".join(f"{look}: {share:+.0%}" for look, share in growth.items()))
-    exceeded = [f"{figure.budget.what}: {limit}" for figure in figures for limit in figure.exceeded]
-    exceeded += [f"{look} grows by {share:.0%}" for look, share in growth.items() if share > GROWTH]
-    for excess in exceeded:
+    promises = _promises(server)
+    print(tables.of_promises(promises))
+    priced = [(figure, promise.kind, promise.around) for figure, promise in zip(promises, PROMISES, strict=True)]
+    print(tables.of_prices(priced), flush=True)
+    operations = list(counted(server))
+    print(tables.of_operations(operations), flush=True)
+    report = Report(promises, operations, _growth(server, STORED_IN_FULL if wanted.full else STORED))
+    print(tables.of_growth(report.trends), flush=True)
+    if wanted.json:
+        wanted.json.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
+    for excess in report.exceeded:
         print(f"ABOVE BUDGET: {excess}", file=sys.stderr)
-    return 1 if exceeded else 0
+    return 1 if report.exceeded else 0
 
 
-def _on_a_fresh_table(server: MiniStack, measure: Callable[[Store], Figure]) -> Figure:
-    with fresh_table(server, schema.create_table) as store:
-        return measure(store)
+def _wanted(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="make bench",
+        description="Count what every operation costs, in requests and units, beside its budget.",
+        epilog='With make, options go into ARGS: make bench ARGS="--full --json costs.json"',
+    )
+    parser.add_argument("--full", action="store_true", help="store up to 100,000 finished runs, not 10,000")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures into a file, for programs")
+    return parser.parse_args(arguments)
 
 
-def _prices(figures: Sequence[Figure]) -> str:
-    head = ("", "table", "all in", *(peer.name for peer in PEERS))
-    rows = [_price(operation, figure) for operation, figure in zip(OPERATIONS, figures, strict=True)]
-    return aligned([head, *rows])
-
-
-def _price(operation: Operation, figure: Figure) -> tuple[str, ...]:
-    table = table_dollars(figure.spent)
-    peers = (peer.charges(operation.kind) for peer in PEERS)
-    ours = (f"{table:.2f}", f"{table + operation.around.dollars:.2f}")
-    return (figure.budget.what, *ours, *("-" if price is None else f"{price:.0f}" for price in peers))
-
-
-def _growth(server: MiniStack) -> dict[str, float]:
-    def cost(stored: int) -> dict[str, Spent]:
+def _promises(server: MiniStack) -> list[Figure]:
+    figures = []
+    for promise in PROMISES:
         with fresh_table(server, schema.create_table) as store:
-            return dict(cost_of_looking(store, stored=stored))
+            figures.append(promise.measure(store))
+    return figures
 
-    before, after = cost(LITTLE), cost(MUCH)
-    return {look: grown(before[look], after[look]) for look in before}
+
+def _growth(server: MiniStack, stored: Sequence[int]) -> list[Trend]:
+    return trends({number: _cost(server, number) for number in stored})
+
+
+def _cost(server: MiniStack, number: int) -> dict[str, Spent]:
+    def tell(stored: int) -> None:
+        print(f"\rstoring finished runs: {stored:,} of {number:,}", end="", file=sys.stderr, flush=True)
+
+    with fresh_table(server, schema.create_table) as store:
+        spent = dict(cost_of_looking(store, stored=number, progress=tell))
+    print(file=sys.stderr)
+    return spent
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ TOLD = Budget("a step of a caller-driven run", 20, 3)
 """Schedule, claim and completion: some 18 units by protocol.md, without the index that they enter and leave."""
 
 GROWTH = 0.10
-"""How much dearer what looks at live things may get, when twenty times as many finished runs are stored."""
+"""How much dearer what is about few runs may get, however many finished ones are stored."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,10 @@ def table_of(figures: Sequence[Figure]) -> str:
     return aligned([HEAD, *(_row(figure) for figure in figures)])
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of cells as lines: the first column to the left, the others to the right."""
+def aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
+    """Rows of cells as lines: so many columns to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(_line(row, widths) for row in rows)
+    return "\n".join(_line(row, widths, left) for row in rows)
 
 
 def grown(before: Spent, after: Spent) -> float:
@@ -100,15 +100,19 @@ def grown(before: Spent, after: Spent) -> float:
     return max(then / now - 1 if now else float(then > 0) for now, then in pairs)
 
 
-def _row(figure: Figure) -> tuple[str, ...]:
+def cells(figure: Figure, form: str) -> tuple[str, ...]:
+    """Each number, in this format, with its limit where it has one."""
     numbers = zip(_numbers(figure.spent), _numbers(figure.budget), strict=True)
-    cells = (f"{found or 0:.2f}" + ("" if limit is None else f" of {limit:g}") for found, limit in numbers)
-    return (figure.budget.what, *cells)
+    return tuple(format(found or 0, form) + ("" if limit is None else f" of {limit:g}") for found, limit in numbers)
 
 
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    first, *others = zip(row, widths, strict=True)
-    return "   ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)])
+def _row(figure: Figure) -> tuple[str, ...]:
+    return (figure.budget.what, *cells(figure, ".2f"))
+
+
+def _line(row: Sequence[str], widths: Sequence[int], left: int) -> str:
+    pairs = enumerate(zip(row, widths, strict=True))
+    return "  ".join(cell.ljust(width) if n < left else cell.rjust(width) for n, (cell, width) in pairs).rstrip()
 
 
 def _numbers(owner: Spent | Budget) -> tuple[float | None, ...]:

@@ -1,60 +1,110 @@
-"""What looking at live things costs while ever more finished runs lie beside them.
+"""What an operation costs while ever more finished runs lie beside the few that it is about.
 
-The finished runs are copies of real ones, put there without the product, so that thousands take seconds.
+The finished runs are copies of real ones, put into the table without requests, so that thousands take a second.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from itertools import cycle, islice
+from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
-from mypy_boto3_dynamodb import DynamoDBClient
-
-from budgets.figures import Spent
-from budgets.measures import Metered, metered
+from budgets.figures import GROWTH, Spent, grown
+from budgets.measures import SUBMISSION, Metered, metered
 from cascade_flow import clock
 from cascade_flow.dynamodb import keys
 from checker import check_run
 from shapes import diamond
 from simulation import TIMING
-from testbed.servers import Store
+from testbed.inprocess import Contents
+from testbed.meter import Line, Meter
+from testbed.servers import MiniStack, Store
 
 LIVE = 20
-BATCH = 25
+PAGE = 50
 WORKER = "worker-elsewhere"
-Raw = Mapping[str, Any]
+TOTAL = "list_runs: the total"
+Progress = Callable[[int], object]
+"""Is told how many finished runs are stored."""
 
 
-def cost_of_looking(store: Store, *, stored: int) -> Mapping[str, Spent]:
-    """What each look costs at twenty live runs, with so many finished ones stored."""
+@dataclass(frozen=True)
+class Trend:
+    """What something costs at each number of stored runs, the smallest first."""
+
+    what: str
+    spent: Mapping[int, Spent]
+
+    @property
+    def is_promised(self) -> bool:
+        """Whether it must not grow: a total is counted, entry by entry, and so does."""
+        return self.what != TOTAL
+
+    @property
+    def growth(self) -> float:
+        """By which share it is dearer at the end than at the beginning."""
+        first, *_, last = self.spent.values()
+        return grown(first, last)
+
+    @property
+    def is_exceeded(self) -> bool:
+        return self.is_promised and self.growth > GROWTH
+
+
+def trends(costs: Mapping[int, Mapping[str, Spent]]) -> list[Trend]:
+    """What was counted at several numbers of stored runs, thing by thing."""
+    names = next(iter(costs.values()))
+    return [Trend(name, {stored: spent[name] for stored, spent in costs.items()}) for name in names]
+
+
+def cost_of_looking(store: Store, *, stored: int, progress: Progress = lambda _: None) -> Mapping[str, Spent]:
+    """What each operation costs at twenty live runs, with so many finished ones stored."""
     with metered(store, diamond()) as (world, counting):
-        fill(store, _samples(world), stored)
+        samples = _samples(world)
+        fill(store, samples, stored, progress)
         world.mailbox.wakes.clear()
         world.clock.pause_us(1_000_000)
         since_us = clock.now_us()
         live = [world.submit(run_id=f"live-{number}") for number in range(LIVE)]
-        looks: dict[str, Callable[[], Any]] = {
-            "list due steps": lambda: world.backend.list_scheduled_steps(),
-            "claim": lambda: world.backend.claim_scheduled_step("flow", live[0], "a", WORKER),
-            "queue depth": lambda: world.backend.get_queue_depth(),
-            "active workers": lambda: world.backend.get_active_workers(),
-            "reports on the last minutes": lambda: world.backend.get_analytics_summary(start_us=since_us),
-            "reclaim": lambda: world.backend.reclaim_stale_steps(TIMING.lease_us, "reaper"),
-        }
-        assert len(looks["list due steps"]()) == LIVE
         for run_id in live[1:6]:
             world.backend.claim_scheduled_step("flow", run_id, "a", WORKER)
-        world.clock.pause_us(TIMING.lease_us)
-        world.backend.kit.registry.current_version("flow")
-        spent: dict[str, Spent] = {}
-        for name, look in looks.items():
-            counting.reset()
-            look()
-            spent[name] = Spent.on(counting.lines)
+        spent = dict(_counted(world, counting, live, since_us))
         for run_id in live:
             check_run(world.observer, run_id)
         return spent
+
+
+def _counted(world: Metered, counting: Meter, live: list[str], since_us: int) -> Iterator[tuple[str, Spent]]:
+    def lines_of(act: Callable[[], object]) -> list[Line]:
+        counting.reset()
+        act()
+        return list(counting.lines)
+
+    listed = lines_of(lambda: world.backend.list_runs(workflow_slug="flow", limit=PAGE))
+    yield "list_runs: a page of 50", Spent.on(line for line in listed if not line.counts)
+    yield TOTAL, Spent.on(line for line in listed if line.counts)
+    for name, act in _acts(world, live, since_us).items():
+        yield name, Spent.on(lines_of(act))
+    world.clock.pause_us(TIMING.lease_us)
+    reclaim = lines_of(lambda: world.backend.reclaim_stale_steps(TIMING.lease_us, "reaper"))
+    yield "reclaim_stale_steps", Spent.on(reclaim)
+
+
+def _acts(world: Metered, live: list[str], since_us: int) -> Mapping[str, Callable[[], object]]:
+    backend = world.backend
+    return {
+        "get_run": lambda: backend.get_run("stored-000007"),
+        "load_events": lambda: backend.load_events("flow", "stored-000007"),
+        "list_active_workflows": lambda: backend.list_active_workflows(),
+        "list_scheduled_steps": lambda: backend.list_scheduled_steps(),
+        "get_queue_depth": lambda: backend.get_queue_depth(),
+        "get_active_workers": lambda: backend.get_active_workers(),
+        "get_analytics_summary, of the last minutes": lambda: backend.get_analytics_summary(start_us=since_us),
+        "claim_scheduled_step": lambda: backend.claim_scheduled_step("flow", live[0], "a", WORKER),
+        "submit_run": lambda: live.append(world.submit(run_id="late", **SUBMISSION)),
+    }
 
 
 def _samples(world: Metered) -> list[str]:
@@ -72,35 +122,31 @@ def _samples(world: Metered) -> list[str]:
     return [completed, failed, cancelled]
 
 
-def fill(store: Store, samples: list[str], number: int) -> None:
-    """Store copies of these runs until there are so many finished ones."""
-    client = store.another_client()
-    originals = [_partition(client, store.table, run_id) for run_id in samples]
-    copies = islice(cycle(originals), number - len(samples))
-    items = [item for n, original in enumerate(copies) for item in _copied(original, f"stored-{n:06}")]
-    for start in range(0, len(items), BATCH):
-        requests: Any = [{"PutRequest": {"Item": item}} for item in items[start : start + BATCH]]
-        assert not client.batch_write_item(RequestItems={store.table: requests}).get("UnprocessedItems")
+def fill(store: Store, samples: list[str], number: int, progress: Progress) -> None:
+    """Store copies of these runs, each a millisecond older than the last, until there are so many finished ones."""
+    assert isinstance(store.server, MiniStack), "elsewhere nothing is stored without requests"
+    shelf = store.server.shelf
+    contents: Contents = defaultdict(dict, shelf.contents(store.table))
+    originals = [deepcopy(contents[keys.run(run_id).pk]) for run_id in samples]
+    for n in range(len(samples), number):
+        run_id = f"stored-{n:06}"
+        copies = originals[n % len(originals)].items()
+        contents[keys.run(run_id).pk] = {sk: _copied(item, run_id, n * 1_000) for sk, item in copies}
+        if n % 1_000 == 0:
+            progress(n)
+    shelf.put_contents(store.table, contents)
+    progress(number)
 
 
-def _partition(client: DynamoDBClient, table: str, run_id: str) -> list[Raw]:
-    answer = client.query(
-        TableName=table,
-        KeyConditionExpression="pk = :pk",
-        ExpressionAttributeValues={":pk": {"S": keys.run(run_id).pk}},
-        ConsistentRead=True,
-    )
-    return list(answer["Items"])
-
-
-def _copied(items: list[Raw], run_id: str) -> Iterator[Raw]:
-    """The items of a run as another run would have them."""
-    for item in items:
-        moved = {keys.PARTITION: {"S": keys.run(run_id).pk}}
-        if keys.DUE_SHARD in item:
-            assert item[keys.DUE_SHARD]["S"].startswith("done#") or item[keys.SORT]["S"] != keys.RUN
-            is_done = item[keys.DUE_SHARD]["S"].startswith("done#")
-            moved[keys.DUE_SHARD] = {"S": keys.done(run_id) if is_done else keys.due(run_id)}
-        if keys.RUNS_SHARD in item:
-            moved[keys.RUNS_SHARD] = {"S": keys.runs("flow", run_id)}
-        yield {**item, **moved}
+def _copied(item: Mapping[str, Any], run_id: str, age_us: int) -> dict[str, Any]:
+    """An item of a run as another run would have it."""
+    moved = {keys.PARTITION: {"S": keys.run(run_id).pk}}
+    for time in {keys.DUE_TIME, keys.RUNS_TIME} & item.keys():
+        moved[time] = {"N": str(int(item[time]["N"]) - age_us)}
+    if keys.DUE_SHARD in item:
+        is_done = item[keys.DUE_SHARD]["S"].startswith("done#")
+        assert is_done or item[keys.SORT]["S"] != keys.RUN
+        moved[keys.DUE_SHARD] = {"S": keys.done(run_id) if is_done else keys.due(run_id)}
+    if keys.RUNS_SHARD in item:
+        moved[keys.RUNS_SHARD] = {"S": keys.runs("flow", run_id)}
+    return {**item, **moved}

@@ -1,0 +1,87 @@
+"""How the figures look on a screen of 120 columns: a title, a line that explains, a table. Nothing is counted here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from benchmarks.prices import PEERS, Around, table_dollars
+from budgets.figures import HEAD, Figure, Spent, aligned, cells, table_of
+from budgets.growth import Trend
+from budgets.operations import Case
+from specification import operations
+
+Priced = tuple[Figure, str, Around]
+"""A figure, what peers call it, and what it needs beside the table."""
+
+
+def of_promises(figures: Sequence[Figure]) -> str:
+    """The first table."""
+    return _titled(
+        "What design.md promises",
+        "Averages over real runs with all optional fields filled; what was counted, of what is allowed.",
+        table_of(figures),
+    )
+
+
+def of_prices(priced: Sequence[Priced]) -> str:
+    """The same in dollars."""
+    head = ("", "table", "all in", *(peer.name for peer in PEERS))
+    return _titled(
+        "Dollars per million",
+        "DynamoDB's part; all that the engine needs (queue, Lambda's time); what peers charge, their workers left out.",
+        aligned([head, *(_price(*each) for each in priced)]),
+    )
+
+
+def of_operations(counted: Sequence[tuple[Case, Figure]]) -> str:
+    """Every operation, in the specification's groups."""
+    groups = {operation.name: operation.group for operation in operations()}
+    blank = ("",) * (len(HEAD) + 2)
+    rows: list[tuple[str, ...]] = [("operation", "driver", "counted at", *HEAD[1:])]
+    for group, members in groupby(counted, key=lambda each: groups[each[0].operation]):
+        rows += [blank, (f"-- {group}", *blank[1:]), *_rows(members)]
+    return _titled(
+        "What each operation of the contract costs",
+        "One call, in a process that has worked before. Without a driver: about no run, or about runs of both.",
+        aligned(rows, left=3),
+    )
+
+
+def of_growth(trends: Sequence[Trend]) -> str:
+    """What does not grow with what is stored, and what does."""
+    stored = [f"{number:,}" for number in trends[0].spent]
+    rows = [(trend.what, *map(_sum, trend.spent.values()), _verdict(trend)) for trend in trends]
+    return _titled(
+        "What it costs beside ever more finished runs",
+        "Requests / units at 20 live runs, with so many finished ones stored; only a total may grow: it is counted.",
+        aligned([("", *stored, "growth"), *rows]),
+    )
+
+
+def _titled(title: str, explanation: str, table: str) -> str:
+    return f"{title}\n{'=' * len(title)}\n{explanation}\n\n{table}\n"
+
+
+def _rows(counted: Iterator[tuple[Case, Figure]]) -> Iterator[tuple[str, ...]]:
+    before = ""
+    for case, figure in counted:
+        name = "" if case.operation == before else case.operation
+        numbers = ("-" if cell == "0 of 0" else cell for cell in cells(figure, "g"))
+        yield (name, case.driver, case.at, *numbers)
+        before = case.operation
+
+
+def _price(figure: Figure, kind: str, around: Around) -> tuple[str, ...]:
+    table = table_dollars(figure.spent)
+    peers = (peer.charges(kind) for peer in PEERS)
+    ours = (f"{table:.2f}", f"{table + around.dollars:.2f}")
+    return (figure.budget.what, *ours, *("-" if price is None else f"{price:.0f}" for price in peers))
+
+
+def _sum(spent: Spent) -> str:
+    return f"{spent.write_requests + spent.reads:g} / {spent.write_units + spent.read_units:g}"
+
+
+def _verdict(trend: Trend) -> str:
+    return f"{trend.growth:+.0%}" if trend.is_promised else "counted"
