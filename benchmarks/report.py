@@ -37,9 +37,9 @@ class Report:
             "growth": [
                 {
                     "what": trend.what,
-                    "isPromised": trend.is_promised,
+                    "is_promised": trend.is_promised,
                     "growth": trend.growth,
-                    "spentByStoredRuns": {stored: asdict(spent) for stored, spent in trend.spent.items()},
+                    "spent_by_stored_runs": {stored: asdict(spent) for stored, spent in trend.spent.items()},
                 }
                 for trend in self.trends
             ],
@@ -47,4 +47,5 @@ class Report:
 
 
 def _numbers(figure: Figure) -> dict[str, Any]:
-    return {"spent": asdict(figure.spent), "budget": {**asdict(figure.budget), "what": None}}
+    limits = {name: limit for name, limit in asdict(figure.budget).items() if name != "what"}
+    return {"spent": asdict(figure.spent), "budget": limits}

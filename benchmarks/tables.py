@@ -26,11 +26,12 @@ def of_promises(figures: Sequence[Figure]) -> str:
 
 def of_prices(priced: Sequence[Priced]) -> str:
     """The same in dollars."""
-    head = ("", "table", "all in", *(peer.name for peer in PEERS))
+    names = [peer.name.rpartition(" ") for peer in PEERS]
+    head = [("", "", "", *(first for first, _, _ in names)), ("", "table", "all in", *(last for _, _, last in names))]
     return _titled(
         "Dollars per million",
         "DynamoDB's part; all that the engine needs (queue, Lambda's time); what peers charge, their workers left out.",
-        aligned([head, *(_price(*each) for each in priced)]),
+        aligned([*head, *(_price(*each) for each in priced)]),
     )
 
 
