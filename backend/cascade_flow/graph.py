@@ -35,7 +35,7 @@ class Graph:
         continued = {after for after in self._next.values() if after}
         self._chains = {id: self._chain(id) for id in self.steps if id not in continued}
         self._branch_of = {step: head for head, chain in self._chains.items() for step in chain}
-        self._residues = {head: number for number, head in enumerate(self._chains, start=1)}
+        self._residues = {END: 0, **{head: number for number, head in enumerate(self._chains, start=1)}}
 
     @property
     def branches(self) -> Sequence[str]:
@@ -48,6 +48,7 @@ class Graph:
         return len(self._chains) + 2
 
     def residue(self, branch: str) -> int:
+        """A branch's; the run's end tells its event as the run does."""
         return self._residues[branch]
 
     def step(self, step_id: str) -> StepDefinition:

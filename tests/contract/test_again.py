@@ -16,6 +16,7 @@ from cascade_flow import (
     RunNotRetryableError,
     StaleAttemptError,
     StepNotFoundError,
+    clock,
 )
 from contract.outside import ERROR, Outside, register, step, sweep
 from simulation import TIMING, TickingClock
@@ -140,3 +141,20 @@ def test_a_reruns_input_is_validated(backend: DynamoDBBackend) -> None:
     with pytest.raises(InputInvalidError):
         backend.rerun_from(parent_run_id=run.run_id, from_step_id="a", input={"other": 1})
     assert backend.list_run_ids(run.slug) == [run.run_id]
+
+
+def test_a_run_that_was_cancelled_before_it_began_is_tried_again(backend: DynamoDBBackend) -> None:
+    run = Outside.at(backend, step("a"), step("b", "a"), available_at=clock.now_us() + 10**9)
+    backend.cancel_run(run.run_id)
+    backend.retry_run(run.run_id)
+    run.do("a", "b")
+    assert run.status == "completed"
+
+
+def test_a_run_of_which_one_end_is_reached_is_tried_again(backend: DynamoDBBackend) -> None:
+    run = Outside.at(backend, step("a"), step("b"))
+    run.do("a")
+    run.fail("b", run.take("b"), terminal=True)
+    backend.retry_run(run.run_id)
+    run.do("b")
+    assert run.status == "completed"

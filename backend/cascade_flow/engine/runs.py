@@ -102,7 +102,10 @@ def write_start(pen: Pen, run: Run, *, has_schema: bool, has_input: bool) -> Wor
 
 
 def started_again(facts: Facts, run: Run, retried: Sequence[str], reason: str | None, *, now_us: int) -> Opening:
-    """An ended run in its next attempt, with as much time as it had at first, but well within its retention."""
+    """An ended run in its next attempt, with as much time as it had at first, but well within its retention.
+
+    One that was stopped before it ever started owes its roots.
+    """
     pen = Pen.of_run(facts, now_us=now_us, after_us=run.last_us)
     submitted = run.tail[0]
     pen.write(
@@ -123,6 +126,7 @@ def started_again(facts: Facts, run: Run, retried: Sequence[str], reason: str | 
     again = replace(run, status="running", run_attempt=facts.run_attempt, started_at_us=started.timestamp_us)
     latest_us = run.expires_s * 1_000_000 - facts.timing.retention_us // 90
     again = replace(again, deadline_us=min(now_us + time_us, latest_us), last_us=pen.last_us)
+    again = replace(again, owed=0 if run.started_at_us is None else run.owed)
     return Opening(replace(again, reviving=True, due_us=now_us + facts.timing.grace_us), tuple(pen.events))
 
 
