@@ -68,7 +68,8 @@ class Settings(BaseModel):
         )
 
 
-def open_backend(settings: Settings) -> DynamoDBBackend:
-    """The backend that the settings describe."""
+def open_backend(settings: Settings | None = None) -> DynamoDBBackend:
+    """The backend that the settings describe, those of this process by default. Raises ConfigurationError."""
+    settings = settings or Settings.read()
     queue = SqsQueue(settings.queue_url) if settings.queue_url else NoQueue()
     return DynamoDBBackend(settings.table, bucket=settings.bucket, queue=queue, timing=settings.timing)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from cascade_flow import IdempotencyConflictError, InputInvalidError, StepHeartbeat, StepReclaimed, StepStarted
 from cascade_flow.clock import now_us
+from cascade_flow.local.reach import local_environment
+from cascade_flow.settings import Settings
 from e2e.stack import SWEEP_US, TIMING, Stack, of_kind
 from e2e.waiting import until
 from e2e.workflows.trials.meeting import Meeting
@@ -105,3 +110,15 @@ def test_a_worker_elsewhere_claims_beats_and_falls_silent(stack: Stack, meeting:
 def beat(stack: Stack, run_id: str, worker_id: str) -> int:
     body = {"workerId": worker_id, "attemptNumber": 1, "resourceSnapshot": {"memoryBytes": 1_000}}
     return stack.call("POST", f"/runs/{run_id}/steps/before/heartbeat", body).status_code
+
+
+def test_a_program_reaches_the_table_by_its_environment(stack: Stack) -> None:
+    run_id = stack.submit("linear", input={"number": 1})
+    stack.finished(run_id)
+    variables = local_environment(stack.project.root)
+    assert Settings.read(variables).timing == stack.backend.kit.timing
+    code = f"from cascade_flow import open_backend; print(open_backend().get_run({run_id!r}).status)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **variables}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "completed\n"

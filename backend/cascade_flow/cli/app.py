@@ -22,6 +22,7 @@ app = typer.Typer(
 for verb, panel in [
     (stack_verbs.up, "The stack on this machine"),
     (stack_verbs.down, "The stack on this machine"),
+    (stack_verbs.env, "The stack on this machine"),
     (workflow_verbs.workflows, "Workflows and runs"),
     (run_verbs.run, "Workflows and runs"),
     (run_verbs.runs, "Workflows and runs"),

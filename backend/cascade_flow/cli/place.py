@@ -61,6 +61,10 @@ class Place:
         """Raises ConfigurationError where there is no engine, or it can't be told which is meant."""
         return open_client(self)
 
+    def environment(self) -> dict[str, str]:
+        """The variables by which a program reaches the engine. Raises as `client`."""
+        return environment_of(self)
+
     def command(self, text: str) -> str:
         """A command that a person may type next, for the same engine."""
         named = {"--stack": self.stack, "--url": self.url, "--region": self.region}
@@ -87,6 +91,17 @@ def open_client(place: Place) -> Client:
     if place.stack:
         return reach.stack_client(place.stack, region=place.region)
     return reach.local_client(Path.cwd())
+
+
+def environment_of(place: Place) -> dict[str, str]:
+    """The variables by which a program reaches the engine that is meant."""
+    from cascade_flow.local import reach  # noqa: PLC0415  (half a second that --help needn't take)
+
+    if place.url:
+        raise ConfigurationError("an address tells nothing of the table behind it: name the stack with --stack")
+    if place.stack:
+        return reach.stack_environment(place.stack, region=place.region)
+    return reach.local_environment(Path.cwd())
 
 
 def placed(verb: Callable[..., None]) -> Callable[..., None]:

@@ -1,7 +1,8 @@
-"""`up` and `down`: the stack on this machine."""
+"""`up` and `down`: the stack on this machine; `env`: how programs reach it, or one in AWS."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,6 +67,26 @@ def down(place: Place) -> None:
         return
     sentence = "Nothing of the stack is left running." if was_running else "Nothing was running."
     place.screen.show(Text(sentence))
+
+
+@placed
+def env(place: Place) -> None:
+    """Print what a program needs to work on the engine's table, as shell variables.
+
+    In Python, `cascade_flow.open_backend()` reads them; so do boto3 and the AWS CLI.
+
+    Examples:
+
+      $ eval "$(cascade env)"
+      $ eval "$(cascade env --stack production)"
+      $ cascade env --json
+    """
+    variables = place.environment()
+    if place.as_json:
+        place.screen.data(variables)
+        return
+    for name, value in variables.items():
+        print(f"export {name}={shlex.quote(value)}")
 
 
 def _report(place: Place, stack: LocalStack) -> None:

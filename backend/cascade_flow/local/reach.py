@@ -1,4 +1,6 @@
-"""Finds the API that is meant, and opens a client for it: the local stack's, a stack's in AWS by name, or an address's.
+"""Finds the engine that is meant: the local stack, a stack in AWS by its name, or an address.
+
+A client speaks to its API; an environment is what `Settings` and boto3 read to work on its table from Python.
 
 Nothing is started, deployed or changed here.
 """
@@ -6,6 +8,7 @@ Nothing is started, deployed or changed here.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import boto3
 import botocore.session
@@ -16,9 +19,22 @@ from cascade_flow.errors import BackendUnavailableError, ConfigurationError
 from cascade_flow.local import state
 from cascade_flow.local.lifecycle import running
 from cascade_flow.local.project import Project, find_root
-from cascade_flow.local.state import ACCESS_KEY, REGION, SECRET_KEY
+from cascade_flow.local.state import ACCESS_KEY, REGION, SECRET_KEY, LocalStack
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
 _OUTPUT = "ApiUrl"
+_SETTINGS = {
+    "CASCADE_TABLE": "TableName",
+    "CASCADE_BUCKET": "BucketName",
+    "CASCADE_QUEUE_URL": "QueueUrl",
+    "CASCADE_LEASE_MS": "LeaseMs",
+    "CASCADE_HEARTBEAT_MS": "HeartbeatMs",
+    "CASCADE_GRACE_MS": "GraceMs",
+    "CASCADE_RETENTION_DAYS": "RetentionDays",
+}
+"""Of `Settings`, and which output or parameter of the stack each is."""
 _NOTHING_RUNS = "no local engine is running: start it with `cascade up`, or name a stack with --stack"
 
 
@@ -27,15 +43,9 @@ def local_client(start: Path) -> Client:
 
     Raises ConfigurationError where none was started, BackendUnavailableError where it has died.
     """
-    try:
-        project = Project(find_root(start))
-    except ConfigurationError as error:
-        raise ConfigurationError(_NOTHING_RUNS) from error
-    if state.read(project.home) is None:
-        raise ConfigurationError(_NOTHING_RUNS)
     session = botocore.session.Session()
     session.set_credentials(ACCESS_KEY, SECRET_KEY)
-    return Client(running(project).api_url, region=REGION, session=session)
+    return Client(_running(start).api_url, region=REGION, session=session)
 
 
 def stack_client(name: str, *, region: str | None) -> Client:
@@ -44,9 +54,47 @@ def stack_client(name: str, *, region: str | None) -> Client:
     Raises ConfigurationError where there is no such stack or it can't be asked for, BackendUnavailableError where AWS
     doesn't answer.
     """
+    session = boto3.Session(region_name=region)
+    return Client(_outputs(_described(session, name))[_OUTPUT], region=session.region_name, session=session)
+
+
+def address_client(url: str, *, region: str | None) -> Client:
+    """A client of the API at an address, with the caller's AWS credentials. Raises ConfigurationError."""
+    return Client(url, region=region)
+
+
+def local_environment(start: Path) -> dict[str, str]:
+    """What a process needs to know of the stack on this machine, its credentials too. Raises as `local_client`."""
+    stack = _running(start)
+    aws = {
+        "AWS_ENDPOINT_URL": stack.endpoint_url,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+    }
+    session = boto3.Session(ACCESS_KEY, SECRET_KEY, region_name=REGION)
+    return _environment(_described(session, stack.stack_name, stack.endpoint_url), REGION) | aws
+
+
+def stack_environment(name: str, *, region: str | None) -> dict[str, str]:
+    """What a process needs to know of a deployed stack; the credentials stay the caller's. Raises as `stack_client`."""
+    session = boto3.Session(region_name=region)
+    return _environment(_described(session, name), session.region_name)
+
+
+def _running(start: Path) -> LocalStack:
     try:
-        session = boto3.Session(region_name=region)
-        described = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+        project = Project(find_root(start))
+    except ConfigurationError as error:
+        raise ConfigurationError(_NOTHING_RUNS) from error
+    if state.read(project.home) is None:
+        raise ConfigurationError(_NOTHING_RUNS)
+    return running(project)
+
+
+def _described(session: boto3.Session, name: str, endpoint_url: str | None = None) -> StackTypeDef:
+    try:
+        client = session.client("cloudformation", endpoint_url=endpoint_url)
+        described = client.describe_stacks(StackName=name)["Stacks"][0]
     except ClientError as error:
         said = error.response["Error"].get("Message", "no reason given")
         raise ConfigurationError(
@@ -59,12 +107,16 @@ def stack_client(name: str, *, region: str | None) -> Client:
             f"the stack {name!r} can't be looked up: {str(error).rstrip('.')}. "
             "Log in to AWS (aws configure, aws sso login), and give --region if it isn't yours"
         ) from error
-    urls = [str(each["OutputValue"]) for each in described.get("Outputs", []) if each.get("OutputKey") == _OUTPUT]
-    if not urls:
+    if _OUTPUT not in _outputs(described):
         raise ConfigurationError(f"the stack {name!r} has no output {_OUTPUT}: it is no stack of cascade-flow")
-    return Client(urls[0], region=session.region_name, session=session)
+    return described
 
 
-def address_client(url: str, *, region: str | None) -> Client:
-    """A client of the API at an address, with the caller's AWS credentials. Raises ConfigurationError."""
-    return Client(url, region=region)
+def _outputs(described: StackTypeDef) -> dict[str, str]:
+    return {str(each.get("OutputKey")): str(each.get("OutputValue")) for each in described.get("Outputs", [])}
+
+
+def _environment(described: StackTypeDef, region: str | None) -> dict[str, str]:
+    chosen = {str(e.get("ParameterKey")): str(e.get("ParameterValue")) for e in described.get("Parameters", [])}
+    known = {name: (_outputs(described) | chosen).get(source) for name, source in _SETTINGS.items()}
+    return {name: value for name, value in {**known, "AWS_DEFAULT_REGION": region}.items() if value}

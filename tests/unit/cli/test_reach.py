@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+
 import pytest
 
 from cascade_flow.cli import exits
@@ -37,6 +40,23 @@ def test_a_stack_is_found_by_its_name(api: Api, capsys: pytest.CaptureFixture[st
     assert run(RUNS) == exits.OK
     assert "5 more" in capsys.readouterr().out
     assert "StackName=prod" in api.asked[0][1]
+
+
+def test_a_program_is_told_where_the_table_is(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    outputs = OUTPUT.format(url=api.url) + OUTPUT.format(url="it's").replace("ApiUrl", "TableName")
+    lease = "<member><ParameterKey>LeaseMs</ParameterKey><ParameterValue>9000</ParameterValue></member>"
+    found = FOUND.format(outputs=outputs).replace("</Outputs>", f"</Outputs><Parameters>{lease}</Parameters>")
+    api.routes["POST /"] = (200, found)
+    assert run(["env", "--stack", "prod"]) == exits.OK
+    variables = dict(shlex.split(line)[1].split("=") for line in capsys.readouterr().out.splitlines())
+    assert variables == {"CASCADE_TABLE": "it's", "CASCADE_LEASE_MS": "9000", "AWS_DEFAULT_REGION": "eu-central-1"}
+    assert run(["env", "--stack", "prod", "--json"]) == exits.OK
+    assert json.loads(capsys.readouterr().out) == variables
+
+
+def test_an_address_says_nothing_of_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["env", "--url", "http://127.0.0.1:9"]) == exits.WRONG_USE
+    assert "--stack" in capsys.readouterr().err
 
 
 def test_what_is_named_next_names_the_stack_too(api: Api, capsys: pytest.CaptureFixture[str]) -> None:

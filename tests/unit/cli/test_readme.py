@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import typer.main
 
-from cascade_flow import DynamoDBBackend, RunSubmission, Workflow
+from cascade_flow import DynamoDBBackend, RunSubmission, StepError, Workflow
 from cascade_flow.cli.app import app
 from cascade_flow.worker.loop import Worker
 from checker import check_run
@@ -30,14 +31,14 @@ def blocks(language: str) -> list[str]:
 def orders() -> Workflow:
     """The README's workflow, imported as a user's module is."""
     module = ModuleType("orders")
-    (code,) = blocks("python")
+    code, _ = blocks("python")
     exec(compile(code, "orders.py", "exec"), vars(module))
     found: Workflow = module.orders
     return found
 
 
 def test_the_first_workflow_has_twenty_lines() -> None:
-    (code,) = blocks("python")
+    code, _ = blocks("python")
     assert len([line for line in code.splitlines() if line.strip()]) <= 20
 
 
@@ -52,6 +53,34 @@ def test_the_first_workflow_runs(orders: Workflow, dynamodb: Store, time: Tickin
         worker.work(mailbox.wakes.pop(0), remaining_ms=lambda: LONGEST_MS)
     checked = check_run(backend, run_id)
     assert json.loads(checked.events[-1].output) == {"receipt": "2 things: Ada paid 24.90"}
+
+
+def test_the_second_example_runs(
+    orders: Workflow, dynamodb: Store, time: TickingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = DynamoDBBackend(dynamodb.table, client=dynamodb.client, timing=TIMING)
+    backend.register_workflow(orders.registration())
+    order = {"customer": "Ada", "prices": [19.9, 5]}
+    runs = [backend.submit_run(RunSubmission(workflow_slug="orders", input=order)).run_id for _ in range(2)]
+    for run_id in runs:
+        backend.claim_scheduled_step("orders", run_id, "total", "reader")
+    error = StepError(message="no")
+    backend.save_step_failed(
+        "orders",
+        runs[0],
+        "total",
+        error,
+        duration_us=1,
+        attempt_number=1,
+        terminal=True,
+        failure_reason="execution-error",
+    )
+    monkeypatch.setattr("cascade_flow.settings.open_backend", lambda: backend)
+    _, code = blocks("python")
+    exec(compile(code.replace('"RUN"', repr(runs[1])), "again.py", "exec"), {})
+    assert Counter(run.status for run in backend.list_runs().runs) == {"running": 3}
+    for run in backend.list_runs().runs:
+        check_run(backend, run.run_id)
 
 
 def commands() -> list[str]:
