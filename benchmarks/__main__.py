@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(tables.of_promises(promises))
     priced = [(figure, promise.kind, promise.around) for figure, promise in zip(promises, PROMISES, strict=True)]
     print(tables.of_prices(priced), flush=True)
-    operations = list(counted(server))
+    operations = counted(server)
     print(tables.of_operations(operations), flush=True)
     report = Report(promises, operations, _growth(server, STORED_IN_FULL if wanted.full else STORED))
     print(tables.of_growth(report.trends), flush=True)

@@ -42,7 +42,7 @@ all the time) and ConfigurationError (the table or the credentials).
 
 def page(server: MiniStack) -> str:
     """The whole page."""
-    figures = list(counted(server))
+    figures = counted(server)
     tests = contract_tests(frozenset(operation.name for operation in operations()))
     backend = DynamoDBBackend("any", client=server.dynamodb())
     parts = [HEAD.strip()]

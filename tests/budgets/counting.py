@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from budgets.figures import Figure, Spent
@@ -77,12 +78,12 @@ class Stages:
         return Stage(self.server, store, ticking, hand, self.server.shelf.contents(store.table))
 
 
-def counted(server: MiniStack) -> Iterator[tuple[Case, Figure]]:
-    """Every operation at every moment of the table."""
+@cache
+def counted(server: MiniStack) -> tuple[tuple[Case, Figure], ...]:
+    """Every operation at every moment of the table; once for all who ask in this process."""
     with ExitStack() as held:
         stages = Stages(server, held)
-        for case in cases():
-            yield case, stages.at(case.moment).count(case)
+        return tuple((case, stages.at(case.moment).count(case)) for case in cases())
 
 
 @contextmanager
