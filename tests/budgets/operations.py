@@ -366,7 +366,7 @@ _TABLE: tuple[Row, ...] = (
     ("get_queue_depth", EITHER, "3 live runs", busy, NONE, (0, 0, 18, 18)),
     ("get_queue_depth_by_workflow", EITHER, "3 live runs", busy, NONE, (0, 0, 19, 19)),
     ("get_success_rate", EITHER, "5 runs in the range", busy, NONE, (0, 0, 30, 23)),
-    ("get_analytics_summary", EITHER, "5 runs in the range", busy, NONE, (0, 0, 48, 40)),
+    ("get_analytics_summary", EITHER, "5 runs in the range", busy, NONE, (0, 0, 32, 32)),
     ("get_active_workers", EITHER, "3 live runs", busy, NONE, (0, 0, 20, 15)),
     ("get_worker_by_id", EITHER, "3 live runs", busy, ("name",), (0, 0, 20, 15)),
 )

@@ -94,16 +94,19 @@ class Analytics:
 
     def summary(self, **options: Unpack[AnalyticsOptions]) -> AnalyticsSummary:
         """All reports from one reading of the range; the queue's depth is that of the workflow, now."""
-        return self._past(**options).summary(self.queue_depth(workflow_slug=options.get("workflow_slug")))
+        live, workflow_slug = list(due.live(self._table)), options.get("workflow_slug")
+        depth = compute_queue_depth(self._live_runs(live, workflow_slug), workflow_slug=workflow_slug)
+        return self._past(live, **options).summary(depth)
 
     # -- now ------------------------------------------------------------------------------------------------------
 
     def queue_depth(self, *, workflow_slug: str | None = None) -> QueueDepth:
-        return compute_queue_depth(self._live_runs(workflow_slug), workflow_slug=workflow_slug)
+        live = due.live(self._table)
+        return compute_queue_depth(self._live_runs(live, workflow_slug), workflow_slug=workflow_slug)
 
     def queue_depth_by_workflow(self) -> list[WorkflowQueueDepth]:
         names = {metadata.slug: metadata.name for metadata in self._kit.registry.all_metadata()}
-        return compute_queue_depth_by_workflow(self._live_runs(None), names)
+        return compute_queue_depth_by_workflow(self._live_runs(due.live(self._table), None), names)
 
     def active_workers(self, **options: Any) -> ActiveWorkers:
         """Who works on the runs that are running."""
@@ -115,15 +118,16 @@ class Analytics:
 
     # -- reading --------------------------------------------------------------------------------------------------
 
-    def _past(self, **options: Unpack[AnalyticsOptions]) -> Past:
+    def _past(self, live: Iterable[due.Entry] | None = None, **options: Unpack[AnalyticsOptions]) -> Past:
+        """What happened in a range; `live` is what the index holds of live runs, where that was read already."""
         scope = Scope.of(clock.now_us(), **options)
-        return Past.of(scope, self._events_of(self._runs_within(scope)))
+        return Past.of(scope, self._events_of(self._runs_within(scope, live)))
 
-    def _runs_within(self, scope: Scope) -> list[Run]:
+    def _runs_within(self, scope: Scope, live: Iterable[due.Entry] | None) -> list[Run]:
         """The runs of which anything may have happened in the range: each one's item says whether it can."""
         if scope.run_ids is None:
-            indexed = chain(due.live(self._table), due.ended(self._table, since_us=scope.start_us))
-            ids: Iterable[str] = _runs_among(indexed)
+            known = due.live(self._table) if live is None else live
+            ids: Iterable[str] = _runs_among(chain(known, due.ended(self._table, since_us=scope.start_us)))
         else:
             ids = map(check_run_id, scope.run_ids)
         return [run for run in self._kit.ledger.runs(ids) if _may_matter(run, scope)]
@@ -138,10 +142,10 @@ class Analytics:
         events = [event for history in histories for event in own_events(history)]
         return compute_workers(event for event in events if isinstance(event, _STEP_EVENTS))
 
-    def _live_runs(self, workflow_slug: str | None) -> list[LiveRun]:
+    def _live_runs(self, live: Iterable[due.Entry], workflow_slug: str | None) -> list[LiveRun]:
         """The index says where, the items say what."""
         places: dict[str, list[str]] = {}
-        for entry in due.live(self._table):
+        for entry in live:
             places.setdefault(entry.run_id, []).append(entry.branch)
         found = (run for run in self._kit.ledger.runs(places) if run.status in ("pending", "running"))
         runs = [run for run in found if workflow_slug in (None, run.workflow_slug)]
