@@ -218,3 +218,13 @@ def test_what_changes_state_is_the_engines(backend: DynamoDBBackend) -> None:
     with pytest.raises(StepNotFoundError):
         backend.append_event(FLOW, run.run_id, checkpoint(run.run_id, T, "x"))
     assert run.events() == before
+
+
+def test_records_are_those_of_all_steps_in_the_order_in_which_they_were_told_of(backend: DynamoDBBackend) -> None:
+    beat = StepHeartbeat(**place(at_us=T), step_id="b", worker_id="w", attempt_number=1)
+    backend.append_event(FLOW, "run-1", beat)
+    backend.append_event(FLOW, "run-1", scheduled(T + 1))
+    assert [(record.step_id, record.status) for record in backend.load_run(FLOW, "run-1")] == [
+        ("b", "pending"),
+        ("a", "pending"),
+    ]

@@ -97,6 +97,20 @@ def test_an_id_that_is_taken_gets_no_copy(backend: DynamoDBBackend) -> None:
     assert not backend.run_exists(FLOW, "new")
 
 
+def test_a_reserved_id_of_which_something_was_told_gets_none(backend: DynamoDBBackend) -> None:
+    told(backend)
+    scheduled, spoken = Called(backend, "scheduled"), Called(backend, "spoken")
+    scheduled.schedule("x")
+    backend.initialize_run(FLOW, "spoken")
+    backend.save_step_logs(FLOW, "spoken", "a", [line(spoken, "early")])
+    for taken in ("scheduled", "spoken"):
+        with pytest.raises(ConflictError, match="taken"):
+            backend.copy_entire_run(FLOW, "old", taken)
+    assert scheduled.kinds() == ["StepScheduled"]
+    assert spoken.kinds() == ["LogEntry"]
+    assert scheduled.take("x") == 1
+
+
 def test_a_reserved_id_may_get_a_copy(backend: DynamoDBBackend) -> None:
     told(backend)
     backend.initialize_run(FLOW, "new")

@@ -86,6 +86,7 @@ FILTERS: list[tuple[dict[str, Any], list[str]]] = [
     ({"types": ["LogEntry"], "step_id": "a"}, ["LogEntry"] * 3),
     ({"types": ["WorkflowFailed", "StepFailed"], "category": "step", "step_id": "a"}, ["StepFailed"]),
     ({"step_id": "x"}, []),
+    ({"types": []}, []),
 ]
 
 

@@ -98,6 +98,9 @@ def test_a_version_is_created_once(backend: DynamoDBBackend, time: TickingClock)
     stored = backend.list_workflow_versions(FLOW)
     assert [(each.version_id, each.version_number) for each in stored] == [("sha256:1", 1), ("sha256:0", 2)]
     assert (stored[0].step_manifest, stored[0].git) == (["a"], GIT)
+    assert backend.get_current_workflow_version(FLOW) == stored[1], "nobody has registered the workflow"
+    register(backend, step("a"))
+    assert backend.get_current_workflow_version(FLOW) == backend.list_workflow_versions(FLOW)[2]
 
 
 NO_GRAPHS: Sequence[list[StepDefinition]] = (

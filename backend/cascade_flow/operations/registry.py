@@ -68,7 +68,8 @@ class Registry:
 
     def steps(self, slug: str) -> list[StepDefinition]:
         """The steps of the current version; none where the workflow is unknown."""
-        current = self.current_version(slug)
+        entry = registry.get_workflow(self._table, slug)
+        current = None if entry is None else self.version(slug, entry.version_id)
         return [] if current is None else current.steps
 
     def versions(self, slug: str, *, limit: int | None = None) -> list[WorkflowVersion]:
@@ -79,8 +80,11 @@ class Registry:
         return next((v for v in self.versions(slug) if v.version_id == version_id), None)
 
     def current_version(self, slug: str) -> WorkflowVersion | None:
-        entry = registry.get_workflow(self._table, check_slug(slug))
-        return None if entry is None else self.version(slug, entry.version_id)
+        """The one that was registered last; of a workflow that nobody has registered, the newest."""
+        entry, versions = registry.get_workflow(self._table, check_slug(slug)), self.versions(slug)
+        if entry is None:
+            return versions[-1] if versions else None
+        return next((version for version in versions if version.version_id == entry.version_id), None)
 
     def current(self, slug: str) -> registry.Entry:
         """What is registered now; raises WorkflowNotFoundError, naming what there is."""

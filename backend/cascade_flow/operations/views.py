@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import get_args
 
 from cascade_flow.model.events import Event, LogEntry, StepEvent, StepHeartbeat, StepRetrying
@@ -44,7 +44,7 @@ class Views:
         if category != "workflow" and (types is None or "LogEntry" in types):
             events = self._histories.with_logs(story, self._histories.log_events(story.run, step_id=step_id))
         wanted = [
-            event for event in events if category in (None, event.category) and (not types or event.type in types)
+            event for event in events if category in (None, event.category) and (types is None or event.type in types)
         ]
         return [event for event in wanted if step_id in (None, getattr(event, "step_id", None))]
 
@@ -59,19 +59,23 @@ class Views:
 
     def states(self, workflow_slug: str, run_id: str) -> list[StepState]:
         """The states of the steps that anything happened to, heartbeats included."""
-        found: dict[str, list[StepEvent]] = {}
-        story = self._histories.story(run_id, workflow_slug=workflow_slug)
-        for event in story.events if story else ():
-            if isinstance(event, _STEP_EVENTS):
-                found.setdefault(event.step_id, []).append(event)
-        return [project_step_state(events, workflow_slug) for events in found.values()]
+        return [project_step_state(events, workflow_slug) for events in self._by_step(workflow_slug, run_id)]
 
     def records(self, workflow_slug: str, run_id: str) -> list[StepRecord]:
-        return [project_step_record(events) for events in self.step_events(workflow_slug, run_id).values()]
+        """The records of the steps that anything happened to, in the order in which they were first told of."""
+        return [project_step_record(events) for events in self._by_step(workflow_slug, run_id)]
 
     def failed_steps(self, workflow_slug: str, run_id: str) -> list[FailedStep]:
         return [
             FailedStep(step_id=state.step_id, error=state.error, attempt_number=state.attempt_number)
             for state in self.states(workflow_slug, run_id)
-            if state.status == "failed" and state.error is not None
+            if state.status == "failed" and state.terminal and state.error is not None
         ]
+
+    def _by_step(self, workflow_slug: str, run_id: str) -> Iterable[list[StepEvent]]:
+        found: dict[str, list[StepEvent]] = {}
+        story = self._histories.story(run_id, workflow_slug=workflow_slug)
+        for event in story.events if story else ():
+            if isinstance(event, _STEP_EVENTS):
+                found.setdefault(event.step_id, []).append(event)
+        return found.values()
