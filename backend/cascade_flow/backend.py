@@ -127,7 +127,7 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
         return self._registry.version(workflow_slug, version_id)
 
     def get_current_workflow_version(self, workflow_slug: str) -> WorkflowVersion | None:
-        """The version that new runs get; of a workflow that nobody has registered, the newest. Raises InvalidIdError."""
+        """The version that new runs get; of a workflow that isn't registered, the newest. Raises InvalidIdError."""
         return self._registry.current_version(workflow_slug)
 
     def list_workflow_versions(self, workflow_slug: str, *, limit: int | None = None) -> list[WorkflowVersion]:

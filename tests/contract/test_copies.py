@@ -97,6 +97,21 @@ def test_an_id_that_is_taken_gets_no_copy(backend: DynamoDBBackend) -> None:
     assert not backend.run_exists(FLOW, "new")
 
 
+def test_a_reserved_id_gets_no_copy_of_itself(backend: DynamoDBBackend) -> None:
+    backend.initialize_run(FLOW, "new")
+    with pytest.raises(ConflictError, match="taken"):
+        backend.copy_entire_run(FLOW, "new", "new")
+    Called.new(backend, "new").schedule("a")
+
+
+def test_what_is_copied_into_is_there_also_where_nothing_was_copied(backend: DynamoDBBackend) -> None:
+    run = Called.new(backend, "old")
+    backend.save_step_logs(FLOW, "old", "a", [line(run, "early")])
+    backend.copy_step_events(FLOW, "old", "new", include_step_ids=["a"])
+    assert backend.run_exists(FLOW, "new")
+    assert Called(backend, "new").kinds() == ["LogEntry"]
+
+
 def test_a_reserved_id_of_which_something_was_told_gets_none(backend: DynamoDBBackend) -> None:
     told(backend)
     scheduled, spoken = Called(backend, "scheduled"), Called(backend, "spoken")

@@ -7,6 +7,7 @@ moment. What may be said, and when, is the operations' business (`caller_runs`, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, reduce
 
@@ -105,6 +106,17 @@ class Caller:
             fence(scene)
         except StaleAttemptError as error:
             raise truly(error, drafts, self.events(scene.run) if scene.run else ()) from None
+
+    def reserve(self, place: Place, *, spoken: bool = False) -> Scene:
+        """What is known of a place whose run is there from now on, and is (`spoken`) no copy's to take; as `scene`."""
+        scene = self.scene(place)
+        run = scene.run or self.new_run(place)
+        after = spoken_of(run) if spoken else run
+        if after != scene.run:
+            with suppress(Moved):
+                self.write(Telling(place.run_id, (scene.run, after)), {})
+            scene = self.scene(place)
+        return scene
 
     def scene(self, place: Place) -> Scene:
         """What is known of a place; raises RunNotFoundError, EngineDrivenError, InvalidIdError, ConflictError."""

@@ -11,7 +11,6 @@ from typing import Any
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import due
-from cascade_flow.dynamodb.caller_ledger import Moved, Telling
 from cascade_flow.engine.caller import Draft, Scene, draft, must_go_on
 from cascade_flow.engine.state import ENDED, Run
 from cascade_flow.errors import ConflictError, RunNotCancellableError
@@ -55,13 +54,7 @@ class CallerRuns:
 
         Raises EngineDrivenError and RunNotFoundError where the id belongs to another run, InvalidIdError.
         """
-        place = Place(slug, run_id, instead=_TAKEN, makes=True)
-        scene = self._caller.scene(place)
-        if scene.run is None:
-            try:
-                self._caller.write(Telling(run_id, (None, self._caller.new_run(place))), {})
-            except Moved:
-                self._caller.scene(place)
+        self._caller.reserve(Place(slug, run_id, instead=_TAKEN, makes=True))
 
     def tell(self, slug: str, run_id: str, kind: type[WorkflowEvent], **told: Any) -> None:
         """An event of the run. Raises EngineDrivenError; StaleAttemptError where the run has ended already."""

@@ -118,6 +118,10 @@ class CallerSteps:
         events = self._caller.tell(Place(run.workflow_slug, run.run_id, step_id, live=True), judge)
         return _claim_of(events)
 
+    def speak(self, run: Run) -> None:
+        """Lines are about to be stored of a run that is only reserved: its id is no copy's to take from now on."""
+        self._caller.reserve(Place(run.workflow_slug, run.run_id), spoken=True)
+
     def claimable(self, run: Run, step_id: str) -> bool:
         """Whether a step is scheduled and due; a step of which nothing has happened isn't."""
         scene = self._caller.scene(Place(run.workflow_slug, run.run_id, step_id))

@@ -40,12 +40,14 @@ class Copies:
     def whole(self, slug: str, source_id: str, target_id: str) -> None:
         """Copy a run, of either driver, under a new id, whole or not at all; the copy is its caller's to drive.
 
-        Raises RunNotFoundError; ConflictError where the id is taken.
+        Raises RunNotFoundError; ConflictError where the id is taken, be it by the run itself.
         """
         source = self._kit.run_of(slug, check_run_id(source_id))
         place = Place(slug, check_run_id(target_id), instead=_COPIES, makes=True)
         empty = self._caller.new_run(place)
         try:
+            if source_id == target_id:
+                raise Moved
             self._fill(source, empty, self._caller.ledger.begin_copy(empty))
         except Moved:
             raise ConflictError(f"run id {target_id!r} is taken: choose another") from None
@@ -112,7 +114,7 @@ class Copies:
 
     def _missing(self, place: Place, events: Sequence[Event]) -> list[Event]:
         """The events that an earlier, interrupted copy has not brought already, be it to a later time."""
-        target = self._caller.scene(place).run
+        target = self._caller.reserve(place, spoken=True).run
         known = self._caller.events(target) if target else ()
         there: dict[int, Draft | None] = {int(event.timestamp_us): redraft(event) for event in known}
         return [event for event in events if not _taken_from(there, redraft(event))]

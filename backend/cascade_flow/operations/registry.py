@@ -68,7 +68,7 @@ class Registry:
 
     def steps(self, slug: str) -> list[StepDefinition]:
         """The steps of the current version; none where the workflow is unknown."""
-        entry = registry.get_workflow(self._table, slug)
+        entry = registry.get_workflow(self._table, check_slug(slug))
         current = None if entry is None else self.version(slug, entry.version_id)
         return [] if current is None else current.steps
 

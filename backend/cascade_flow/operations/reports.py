@@ -108,6 +108,8 @@ class Reports:
         run = self._kit.run_of(slug, run_id)
         if run.driver == "engine":
             self._kit.facts(run).graph.step(check_step_id(step_id))
+        elif run.status == "reserved":
+            self._callers.speak(run)
         self._store(run, check_step_id(step_id), logs)
 
     def _store(self, run: Run, step_id: str, logs: Sequence[LogEntry]) -> None:
