@@ -7,23 +7,28 @@ import { createInterface } from "node:readline";
 import { FileSystemBackend } from "@cascade-flow/backend-filesystem";
 import * as peer from "@cascade-flow/backend-interface";
 
-// What its filesystem backend answers to these calls ([method, argument, …]) at that time, with these events stored.
-const backend = async (nowUs, registrations, events, calls) => {
+// What a fresh filesystem backend of it answers to these calls ([moment in µs, method, argument, …]), one after the other.
+const backend = async (...calls) => {
   const folder = await mkdtemp(join(tmpdir(), "peer-"));
   const readings = [Date.now, performance.now];
   try {
-    [Date.now, performance.now] = [() => nowUs / 1000, () => 0];
     const store = new FileSystemBackend(folder);
-    for (const registration of registrations) await store.registerWorkflow(registration);
-    for (const event of events) await store.appendEvent(event.workflowSlug, event.runId, event);
     const answers = [];
-    for (const [method, ...args] of calls) answers.push(await store[method](...args));
+    for (const [atUs, method, ...args] of calls) {
+      [Date.now, performance.now] = [() => Math.floor(atUs / 1000), () => (atUs % 1000) / 1000];
+      answers.push(await answer((...given) => store[method](...given), restored(method, args)));
+    }
     return answers;
   } finally {
     [Date.now, performance.now] = readings;
     await rm(folder, { recursive: true, force: true });
   }
 };
+
+// JSON has neither sets nor maps.
+const restored = (method, args) =>
+  method === "copyStepEvents" ? [...args.slice(0, -1), new Set(args.at(-1))] : args;
+const jsonable = (_, value) => (value instanceof Map ? Object.fromEntries(value) : value);
 
 const questions = {
   parse: (event) => peer.eventSchema.parse(event),
@@ -59,5 +64,5 @@ for await (const line of createInterface({ input: process.stdin })) {
   const { ask, cases } = JSON.parse(line);
   const answers = [];
   for (const args of cases) answers.push(await answer(questions[ask], args));
-  process.stdout.write(`${JSON.stringify(answers)}\n`);
+  process.stdout.write(`${JSON.stringify(answers, jsonable)}\n`);
 }

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +21,8 @@ from typing import Any, Literal, Self
 import pytest
 
 HERE = Path(__file__).parent
+MEMORY = "/dev/shm"
+"""Where files need no disk, on machines that have such a folder: the peer waits for the disk at each event."""
 
 Question = Literal[
     "parse",
@@ -45,6 +47,10 @@ Question = Literal[
 ]
 
 
+TimedCall = Sequence[Any]
+"""A call of the peer's backend: its moment in microseconds, the method, the arguments."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the peer said to one case: a value, or why it refused."""
@@ -64,7 +70,12 @@ class PeerOracle:
         node = _tool("node")
         install_peer()
         self._process = subprocess.Popen(
-            [node, str(HERE / "oracle.mjs")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+            [node, str(HERE / "oracle.mjs")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            env={**os.environ, **({"TMPDIR": MEMORY} if Path(MEMORY).is_dir() else {})},
         )
         return self
 
@@ -83,7 +94,13 @@ class PeerOracle:
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         assert line, f"the peer's process ended without an answer to {question!r}"
-        return [Answer(answer.get("value"), answer.get("error")) for answer in json.loads(line)]
+        return [_answer(each) for each in json.loads(line)]
+
+    def ask_backend(self, calls: Sequence[TimedCall]) -> list[Answer]:
+        """What a fresh filesystem backend of the peer answers to these calls, one after the other."""
+        [answer] = self.ask("backend", [calls])
+        assert not answer.refused, answer.error
+        return [_answer(each) for each in answer.value]
 
 
 @lru_cache(maxsize=1)
@@ -101,6 +118,10 @@ def install_peer() -> None:
         if _installed_versions() != _pinned_versions():
             done = subprocess.run([_tool("npm"), "ci"], cwd=HERE, capture_output=True, text=True, check=False)
             assert done.returncode == 0, f"npm ci in tests/peer failed: mend that, then run again\n{done.stderr}"
+
+
+def _answer(told: Mapping[str, Any]) -> Answer:
+    return Answer(told.get("value"), told.get("error"))
 
 
 def _tool(name: str) -> str:

@@ -32,6 +32,7 @@ from cascade_flow.model.events import (
     dump_event,
 )
 from cascade_flow.projection import project_run_state, project_step_state
+from peer.answers import without
 from peer.oracle import Question, shared_oracle
 from strategies import START_US, hostile_run_histories, hostile_step_histories, run_histories
 
@@ -62,13 +63,6 @@ def comparable(value: Any) -> Any:
     if isinstance(value, list):
         return sorted((comparable(inner) for inner in value), key=lambda inner: json.dumps(inner, sort_keys=True))
     return float(f"{value:.9g}") if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-def without(value: Any, *names: str) -> Any:
-    """The same answer without these fields, wherever they are."""
-    if isinstance(value, dict):
-        return {name: without(inner, *names) for name, inner in value.items() if name not in names}
-    return [without(inner, *names) for inner in value] if isinstance(value, list) else value
 
 
 # -- single reports ----------------------------------------------------------------------------------------------------
@@ -167,10 +161,11 @@ def _placed(draw: st.DrawFn, event: Event, number: int, slug: str) -> Event:
 
 
 def ask_backend(history: Sequence[Event], now_us: int, *calls: Sequence[Any]) -> list[Any]:
-    registrations = [{"slug": slug, "name": name, "steps": []} for slug, name in NAMES.items()]
-    [answer] = shared_oracle().ask("backend", [[now_us, registrations, [dump_event(e) for e in history], calls]])
-    assert not answer.refused, answer.error
-    return list(answer.value)
+    registrations = [["registerWorkflow", {"slug": slug, "name": name, "steps": []}] for slug, name in NAMES.items()]
+    appends = [["appendEvent", event.workflow_slug, event.run_id, dump_event(event)] for event in history]
+    answers = shared_oracle().ask_backend([(now_us, *call) for call in (*registrations, *appends, *calls)])
+    assert not [answer.error for answer in answers if answer.refused]
+    return [answer.value for answer in answers[-len(calls) :]]
 
 
 def now_after(history: Sequence[Event], later_us: int = 1_000) -> int:

@@ -1,0 +1,52 @@
+"""The peer's filesystem backend and ours give the same answers to whatever a caller did with its runs.
+
+Times are compared as they are: both clocks stand still during an operation, and move on between two by whole
+milliseconds, so that both write the same microseconds. What is not the same on purpose is in `peer.rules`,
+`peer.translations` and `peer.answers`, and in docs/peer.md.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import Phase, given, settings
+
+from cascade_flow import DynamoDBBackend, clock
+from checker import check_run
+from peer.both import Both
+from peer.plays import Play, plays
+from peer.sayings import RUNS
+from peer.tally import TALLY
+from simulation import BEGIN_US, TIMING
+from testbed.plugin import Servers
+from testbed.servers import CreateTable, fresh_table
+
+SEQUENCES = 60
+MANY = 1_000
+
+
+def play(servers: Servers, create: CreateTable, played: Play) -> None:
+    with fresh_table(servers.running("ministack"), create) as store:
+        backend = DynamoDBBackend(store.table, client=store.client, timing=TIMING)
+        with clock.use(clock.SteppingClock(BEGIN_US)) as time:
+            both = Both(backend, time, RUNS)
+            both.play(played.acts, played.questions)
+            both.compare()
+            for run_id in RUNS:
+                if backend.run_exists(RUNS[run_id], run_id):
+                    check_run(backend, run_id)
+    TALLY.update(sequences=1, operations=both.counts["operations"], answers=both.counts["answers"])
+
+
+@settings(max_examples=SEQUENCES, deadline=None, derandomize=True, phases=[Phase.generate])
+@given(played=plays())
+def test_of_sequences(servers: Servers, table_creator: CreateTable, played: Play) -> None:
+    """The same ones every time. Shrinking one takes long, so what fails is told as it was found."""
+    play(servers, table_creator, played)
+
+
+@pytest.mark.slow
+@settings(max_examples=MANY, deadline=None, phases=[Phase.generate])
+@given(played=plays(longest=80))
+def test_of_many_long_sequences(servers: Servers, table_creator: CreateTable, played: Play) -> None:
+    """New ones every time."""
+    play(servers, table_creator, played)
