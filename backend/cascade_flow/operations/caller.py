@@ -7,7 +7,6 @@ moment. What may be said, and when, is the operations' business (`caller_runs`, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, reduce
 
@@ -107,16 +106,16 @@ class Caller:
         except StaleAttemptError as error:
             raise truly(error, drafts, self.events(scene.run) if scene.run else ()) from None
 
-    def reserve(self, place: Place, *, spoken: bool = False) -> Scene:
-        """What is known of a place whose run is there from now on, and is (`spoken`) no copy's to take; as `scene`."""
+    def reserve(self, place: Place, *, spoken: bool = False) -> None:
+        """The run is there from now on, and is (`spoken`) no copy's to take; raises as `scene`."""
         scene = self.scene(place)
         run = scene.run or self.new_run(place)
         after = spoken_of(run) if spoken else run
         if after != scene.run:
-            with suppress(Moved):
+            try:
                 self.write(Telling(place.run_id, (scene.run, after)), {})
-            scene = self.scene(place)
-        return scene
+            except Moved:
+                self.scene(place)
 
     def scene(self, place: Place) -> Scene:
         """What is known of a place; raises RunNotFoundError, EngineDrivenError, InvalidIdError, ConflictError."""

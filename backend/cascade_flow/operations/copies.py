@@ -109,12 +109,15 @@ class Copies:
         return story.events if story else ()
 
     def _copy(self, place: Place, events: Sequence[Event]) -> None:
-        for batch in _batches([redraft(event) for event in self._missing(place, events)]):
+        missing = [redraft(event) for event in self._missing(place, events)]
+        if not missing:
+            self._caller.reserve(place, spoken=True)
+        for batch in _batches(missing):
             self._caller.tell(place, lambda _, batch=batch: batch)  # type: ignore[misc]
 
     def _missing(self, place: Place, events: Sequence[Event]) -> list[Event]:
         """The events that an earlier, interrupted copy has not brought already, be it to a later time."""
-        target = self._caller.reserve(place, spoken=True).run
+        target = self._caller.scene(place).run
         known = self._caller.events(target) if target else ()
         there: dict[int, Draft | None] = {int(event.timestamp_us): redraft(event) for event in known}
         return [event for event in events if not _taken_from(there, redraft(event))]
