@@ -35,8 +35,9 @@ fails where it is no longer true.
   `tests/budgets/operations.py`; `make bench` prints both, and what does not grow with what is stored.
 - **Tests**: of `tests/contract`, those that name the operation and call the least else come first.
 
-Every operation may also raise BackendUnavailableError, ThrottledError, ConflictError (others write to the same items
-all the time) and ConfigurationError (the table or the credentials).
+Every operation looks at its arguments first, and raises ArgumentInvalidError for what is not of the type or range that
+its signature names, with all that is wrong. It may also raise BackendUnavailableError, ThrottledError, ConflictError
+(others write to the same items all the time) and ConfigurationError (the table or the credentials).
 """
 
 
