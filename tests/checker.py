@@ -16,6 +16,7 @@ from cascade_flow import (
     Event,
     StepCompleted,
     StepEvent,
+    StepFailed,
     StepScheduled,
     StepSkipped,
     StepStarted,
@@ -128,12 +129,21 @@ def _caused(checked: Checked) -> None:
             assert over.issuperset(dependencies), f"scheduled before its dependencies were over: {event}"
         elif isinstance(event, StepStarted):
             assert ("StepScheduled", *mark[1:]) in seen, f"started without a schedule: {event}"
-        elif not (isinstance(event, StepSkipped) and event.skip_type == "cascade"):
+        elif _says_without_work(event):
+            assert ("StepScheduled", *mark[1:]) in seen, f"neither scheduled nor begun: {event}"
+        elif not isinstance(event, StepSkipped):
             assert ("StepStarted", *mark[1:]) in seen, f"no start before: {event}"
         assert mark not in seen or event.type in _REPEATED, f"twice: {event}"
         assert event.step_id not in over, f"after the step's end: {event}"
         seen.add(mark)
         over |= {event.step_id} if isinstance(event, StepCompleted | StepSkipped) else set()
+
+
+def _says_without_work(event: StepEvent) -> bool:
+    """A skip and a failure for good can be said of an attempt that nobody has begun."""
+    return (isinstance(event, StepSkipped) and event.skip_type == "primary") or (
+        isinstance(event, StepFailed) and event.terminal
+    )
 
 
 def _ended_once(checked: Checked) -> None:

@@ -183,8 +183,8 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
     def retry_run(self, run_id: str, reason: str | None = None) -> RunState:
         """Try a failed or cancelled run again: what failed or was stopped is scheduled anew, what completed is kept.
 
-        Raises RunNotFoundError, RunNotRetryableError (it has neither failed nor been cancelled), RequestError (its
-        caller drives it), ConflictError (somebody else is trying it again), InvalidIdError.
+        Raises RunNotFoundError, RunNotRetryableError (it has neither failed nor been cancelled, or its caller drives
+        it), ConflictError (somebody else is trying it again), InvalidIdError.
         """
         return self._runs.state_of(self._retries.retry(run_id, reason))
 

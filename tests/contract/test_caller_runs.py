@@ -15,11 +15,11 @@ from cascade_flow import (
     InvalidIdError,
     RunNotCancellableError,
     RunNotFoundError,
+    RunNotRetryableError,
     RunSubmission,
     StaleAttemptError,
     ValidationIssue,
 )
-from cascade_flow.errors import RequestError
 from contract.called import ERROR, FLOW, Called
 from contract.outside import Outside, register, step, sweep
 from simulation import TickingClock
@@ -252,7 +252,7 @@ def test_the_engine_does_not_try_a_callers_run_again(backend: DynamoDBBackend) -
     run.fail("a", run.take("a"), terminal=True)
     run.give_up()
     before = run.events()
-    with pytest.raises(RequestError, match="driven by its caller"):
+    with pytest.raises(RunNotRetryableError, match="driven by its caller"):
         backend.retry_run(run.run_id)
     assert run.events() == before
 

@@ -63,19 +63,31 @@ REPORTS: Sequence[Callable[[Outside, str, int], None]] = (
 )
 
 
-def refused(run: Outside, step_id: str = "a", attempt: int = 1) -> None:
+WORKS = [report for report in REPORTS if report not in (fail_for_good, Outside.skip)]
+"""What only who works on an attempt may say; the rest is `test_reports_without_work`'s too."""
+
+
+def refused(
+    run: Outside,
+    step_id: str = "a",
+    attempt: int = 1,
+    *,
+    reports: Sequence[Callable[[Outside, str, int], None]] = REPORTS,
+    why: str = "no longer held",
+) -> None:
     """Whatever is reported is stale, and changes nothing."""
     before = run.events(), run.backend.get_run(run.run_id)
-    for report in REPORTS:
-        with pytest.raises(StaleAttemptError, match="no longer held"):
+    for report in reports:
+        with pytest.raises(StaleAttemptError, match=why):
             report(run, step_id, attempt)
     assert (run.events(), run.backend.get_run(run.run_id)) == before
 
 
 def test_an_attempt_that_nobody_claimed_is_not_reported(backend: DynamoDBBackend) -> None:
     run = Outside.at(backend, step("a"), step("b", "a"))
-    refused(run)
-    refused(run, "b")
+    refused(run, reports=WORKS)
+    refused(run, attempt=2)
+    refused(run, "b", why="not scheduled yet")
 
 
 def test_an_attempt_that_is_over_is_not_reported(backend: DynamoDBBackend, time: TickingClock) -> None:

@@ -203,3 +203,25 @@ def test_a_run_may_not_last_longer_than_a_year(world: World) -> None:
     world.register([step("a")])
     with pytest.raises(InputInvalidError, match="a year"):
         world.submit(timeout=400 * DAY_US)
+
+
+def test_who_cancels_is_told_so_though_another_went_on_with_it(world: World) -> None:
+    world.register([step("a")])
+    run_id = world.submit()
+    client = world.store.another_client()
+    intended: list[str] = []
+
+    def overtaken(request: Request, send: Send) -> AWSResponse:
+        answer = send(request)
+        if request.operation == "UpdateItem" and not intended:
+            intended.append(run_id)
+            world.clock.pause_us(TIMING.grace_us)
+            assert world.sweep()["stops resumed"] == 1
+        return answer
+
+    wire_of(client).add(overtaken, floor=Floor.REWRITE)
+    plan = only({"UpdateItem"}, lambda *_: None if intended else Kind.DROP_AFTER)
+    with faults(plan, client) as injected:
+        world.another(client).cancel_run(run_id)
+    assert [passed.operation for passed in injected.happened] == ["UpdateItem"]
+    assert check_run(world.observer, run_id).status == "cancelled"

@@ -139,6 +139,8 @@ class WorkerReports:
     ) -> None:
         """Report that an attempt failed; where the engine drives, the step's policy decides unless it is terminal.
 
+        A failure for good may also be said of an attempt that is scheduled and that nobody has begun.
+
         Raises StaleAttemptError (the attempt is not held), RunNotFoundError, StepNotFoundError (the graph has none
         such), InvalidIdError, EventInvalidError (a value that no event holds).
         """
@@ -174,8 +176,10 @@ class WorkerReports:
     ) -> None:
         """Report that a step has nothing to do; where the engine drives, it skips what depends on it.
 
-        Raises StaleAttemptError (the attempt is not held), RunNotFoundError, StepNotFoundError (the graph has none
-        such), InvalidIdError, EventInvalidError (a value that no event holds).
+        It may also be said of an attempt that is scheduled and that nobody has begun.
+
+        Raises StaleAttemptError (the attempt is neither held nor scheduled), RunNotFoundError, StepNotFoundError (the
+        graph has none such), InvalidIdError, EventInvalidError (a value that no event holds).
         """
         self._reports.report(
             workflow_slug,

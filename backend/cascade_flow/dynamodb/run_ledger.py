@@ -70,6 +70,7 @@ class RunLedger:
         after = replace(before, stop=stop, due_us=due_us, seq=before.seq + 1)
         when = Attr("sq").eq(before.seq) & Attr("ra").eq(stop.run_attempt)
         changed = changes(run_item(before), run_item(after))
+        changed["set"] = {**changed["set"], NONCE: secrets.token_hex(3)}
         try:
             self._table.write([Update(keys.run(before.run_id), when, **changed)])
         except Refused as refused:

@@ -69,6 +69,8 @@ def _skip(facts: Facts, branch: Branch, command: SkipStep, pen: Pen) -> Commit:
         attempt_number=branch.attempt,
     )
     skipped = replace(branch, skipped={**branch.skipped, branch.step: branch.step})
+    if branch.status == "scheduled":  # nobody has claimed it: the due index may have it as late as a retry was due
+        skipped = replace(skipped, due_us=pen.now_us + facts.timing.grace_us)
     return replace(advance(facts, skipped, pen, carrier=command.carrier), before=branch)
 
 

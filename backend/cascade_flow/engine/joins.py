@@ -33,6 +33,13 @@ def beyond(graph: Graph, branch: Branch | None, step: str) -> bool:
     return branch is not None and graph.position(step) < steps_over(graph, branch)
 
 
+def reached(graph: Graph, branch: Branch | None, step: str) -> bool:
+    """Whether a step of a branch was scheduled, or skipped in cascade: the branch stands at it or beyond."""
+    if branch is None or branch.status in ("open", "skipping"):
+        return False
+    return graph.position(step) <= graph.position(branch.step)
+
+
 def steps_over(graph: Graph, branch: Branch) -> int:
     """How many of a branch's steps are over (completed or skipped)."""
     return graph.position(branch.step) + (branch.status in OVER)

@@ -14,7 +14,9 @@ from typing import Any
 from cascade_flow import clock
 from cascade_flow.engine.caller import Draft, Scene, draft, placed
 from cascade_flow.engine.commands import Command, Complete, Fail, FailureReason, KeepCheckpoint, SkipStep
+from cascade_flow.engine.repeats import DECIDED, truly
 from cascade_flow.engine.state import Run
+from cascade_flow.errors import StaleAttemptError
 from cascade_flow.fingerprints import compute_error_fingerprints
 from cascade_flow.model.events import (
     LogEntry,
@@ -31,6 +33,7 @@ from cascade_flow.model.events import (
 from cascade_flow.model.ids import check_step_id
 from cascade_flow.model.states import Checkpoint, Claim
 from cascade_flow.operations.caller_steps import CallerSteps
+from cascade_flow.operations.history import Histories
 from cascade_flow.operations.kit import Kit
 from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.steps import Slot, Steps
@@ -57,6 +60,7 @@ class Reports:
         self._steps = Steps(kit)
         self._callers = callers
         self._logs = Logs(kit)
+        self._histories = Histories(kit)
 
     def claim(
         self, slug: str, run_id: str, step_id: str, worker_id: str, *, dependencies: Sequence[str], slot: Slot
@@ -93,13 +97,24 @@ class Reports:
 
     def report(self, slug: str, run_id: str, step_id: str, report: Report, *, logs: Sequence[LogEntry] = ()) -> None:
         """Commit what came of an attempt; raises StaleAttemptError."""
-        run, attempt = self._kit.run_of(slug, run_id), report.event.fields["attempt_number"]
+        run = self._kit.run_of(slug, run_id)
         if run.driver == "caller":
             self._callers.must_take(run, check_step_id(step_id), report.event, without_work=report.without_work)
             self._store(run, step_id, logs)
             self._callers.report(run, step_id, report.event, without_work=report.without_work)
             return
-        held = self._steps.holding(run, check_step_id(step_id), None, attempt)
+        try:
+            self._commit(run, check_step_id(step_id), report, logs)
+        except StaleAttemptError as error:
+            story = self._histories.story(run.run_id)
+            raise truly(error, [report.event], story.events if story else (), besides=DECIDED) from None
+
+    def _commit(self, run: Run, step_id: str, report: Report, logs: Sequence[LogEntry]) -> None:
+        attempt = report.event.fields["attempt_number"]
+        if report.without_work:
+            self._steps.report_without_work(run, step_id, attempt, report.command)
+            return
+        held = self._steps.holding(run, step_id, None, attempt)
         self._store(run, step_id, logs)
         self._steps.report(held, report.command)
 

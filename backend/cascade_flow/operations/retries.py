@@ -32,6 +32,11 @@ class Retries:
     def retry(self, run_id: str, reason: str | None) -> Run:
         """Begin the run's next attempt. Raises RunNotFoundError, RunNotRetryableError, ConflictError."""
         run = self._kit.submitted(run_id)
+        if run.driver == "caller":
+            raise RunNotRetryableError(
+                f"run {run_id!r} is driven by its caller, who alone knows what is to be done again: let "
+                "save_workflow_retry_started begin its next attempt, or resume_run make a new run, the engine's"
+            )
         if run.status not in ("failed", "cancelled"):
             raise RunNotRetryableError(f"run {run_id!r} is {run.status}: only a failed or cancelled run is tried again")
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from cascade_flow import clock
@@ -15,7 +16,8 @@ from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine import runs
 from cascade_flow.engine.commands import Cascade, Command, Complete, KeepCheckpoint, Reclaim, Revive
 from cascade_flow.engine.decide import decide
-from cascade_flow.engine.state import Branch, Carrier, Commit, Facts, Run
+from cascade_flow.engine.joins import reached
+from cascade_flow.engine.state import ENDED, Branch, Carrier, Commit, Facts, Run
 from cascade_flow.errors import ConflictError, PayloadTooLargeError, StaleAttemptError
 from cascade_flow.model.events import ResourceSnapshot
 from cascade_flow.operations.follow import Follower, wake_for
@@ -135,9 +137,25 @@ class Steps:
         facts = self._kit.facts(run)
         branch = self._kit.ledger.branch(run.run_id, facts.graph.branch_of(step_id))
         asked = Branch(facts.graph.branch_of(step_id), "running", step_id, attempt=attempt_number, worker=worker_id)
+        if run.status not in ENDED and not reached(facts.graph, branch, step_id):
+            raise _not_yet(step_id)
         if branch is None or not _is_held(branch, asked):
             raise stale(asked, branch)
         return Held(facts, run, branch)
+
+    def report_without_work(self, run: Run, step_id: str, attempt_number: int, command: Command) -> None:
+        """Commit what is said of an attempt that is scheduled, or held by whomever.
+
+        Raises StaleAttemptError, StepNotFoundError. Where a claim comes between, it is said of what the claimer holds.
+        """
+        facts = self._kit.facts(run)
+        branch = self._kit.ledger.branch(run.run_id, facts.graph.branch_of(step_id))
+        asked = Branch(facts.graph.branch_of(step_id), "scheduled", step_id, attempt=attempt_number)
+        if branch is not None and _waits(asked, branch):
+            with suppress(StaleAttemptError):
+                self.report(Held(facts, run, branch), command)
+                return
+        self.report(self.holding(run, step_id, None, attempt_number), command)
 
     def _claim(self, run_id: str, wanted: Branch, worker_id: str, slot: Slot) -> Branch | None:
         """The branch, claimed; or as it is where it is too early for that. None where the attempt is gone."""
@@ -222,6 +240,15 @@ def stale(held: Branch, now: Branch | None) -> StaleAttemptError:
     state = f"the branch is {now.status} at step {now.step!r}, attempt {now.attempt}"
     halted = "; its run is being stopped or has ended" if now.halt else ""
     return StaleAttemptError(f"{attempt}: {state}{halted}. Stop the work, nothing of it was stored", now=now.status)
+
+
+def _not_yet(step_id: str) -> StaleAttemptError:
+    """What to tell who speaks of a step before its time: there is no attempt whose fence could hold the words."""
+    return StaleAttemptError(
+        f"step {step_id!r} is not scheduled yet: what it depends on isn't over, so nothing was stored. Say it when "
+        "list_scheduled_steps shows the step, or end the run with cancel_run",
+        now="pending",
+    )
 
 
 def _is_held(branch: Branch, asked: Branch) -> bool:
