@@ -191,7 +191,8 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
     def rerun_from(self, *, parent_run_id: str, from_step_id: str, input: Any = None) -> SubmittedRun:
         """A new run on the current version: a step and all that depend on it run again, the others' results are kept.
 
-        `input` replaces the parent's.
+        `input` replaces the parent's. The engine drives the new run, whoever drove the parent; of a caller's run those
+        steps are kept that are told as the engine would have, each scheduled when what it depends on was over.
 
         Raises RunNotFoundError, WorkflowNotFoundError (a caller's run may be of one that nobody has registered),
         StepNotFoundError (the current version has none such), InputInvalidError, InvalidIdError, PayloadTooLargeError.
@@ -200,6 +201,8 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
 
     def resume_run(self, run_id: str) -> SubmittedRun:
         """A new run on the current version that keeps the completed steps of a failed or cancelled one.
+
+        Who drives it, and what is kept of a caller's run: as `rerun_from`.
 
         Raises RunNotFoundError, WorkflowNotFoundError (a caller's run may be of one that nobody has registered),
         RunNotRetryableError (it has neither failed nor been cancelled, or all of its steps are over), InputInvalidError

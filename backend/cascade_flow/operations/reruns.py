@@ -1,7 +1,8 @@
 """New runs out of old ones: what is kept is copied first and stays invisible until the new run's item is there.
 
-A rerun begins anew at a step, a resumed run at whatever is not completed; both on the workflow's current version. The
-log lines of kept steps stay with the run that wrote them.
+A rerun begins anew at a step, a resumed run at whatever is not completed; both on the workflow's current version, and
+driven by the engine, also where a caller drove the old run. The log lines of kept steps stay with the run that wrote
+them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from cascade_flow.dynamodb.changes import RunRefused
 from cascade_flow.dynamodb.codec import Record
 from cascade_flow.dynamodb.registry import Entry
 from cascade_flow.engine.copies import Kept, Link, kept_steps, open_copy
+from cascade_flow.engine.keeping import keepable
 from cascade_flow.engine.runs import Order
 from cascade_flow.engine.state import Facts, Run
 from cascade_flow.errors import RunNotFoundError, RunNotRetryableError
@@ -57,7 +59,7 @@ class Reruns:
         """
         parent = self._parent(parent_run_id)
         again = parent.graph.step(check_step_id(from_step_id)).id
-        kept = kept_steps(parent.graph, over_in(parent.records), again=again)
+        kept = kept_steps(parent.graph, _over(parent), again=again)
         fields = {
             "parent_run_id": parent.run.run_id,
             "rerun_from_step_id": from_step_id,
@@ -77,7 +79,7 @@ class Reruns:
             raise RunNotRetryableError(
                 f"run {run_id!r} is {parent.run.status}: only a failed or cancelled one is resumed"
             )
-        kept = kept_steps(parent.graph, over_in(parent.records))
+        kept = kept_steps(parent.graph, _over(parent))
         if len(kept) == len(parent.graph.steps):
             raise RunNotRetryableError(f"all steps of run {run_id!r} are over: retry it, or rerun it from a step")
         fields = {
@@ -138,3 +140,10 @@ class Reruns:
             timing=timing,
             priority=order.priority,
         )
+
+
+def _over(parent: _Parent) -> Kept:
+    """The steps that are over and that a new run may keep."""
+    by_caller = parent.run.driver == "caller"
+    orderly = keepable(parent.graph, parent.records, by_caller=by_caller, now_us=clock.now_us())
+    return {step: origin for step, origin in over_in(parent.records).items() if step in orderly}
