@@ -24,6 +24,7 @@ from simulation import TIMING, TickingClock
 pytestmark = pytest.mark.servers("all")
 
 STEPS = [step("a"), step("b", "a", export_output=True), step("c", "a", export_output=True)]
+HOUR_US = 3_600_000_000
 SCHEMA = {"type": "object", "required": ["order"]}
 
 
@@ -70,6 +71,17 @@ def test_a_cancelled_run_is_tried_again(backend: DynamoDBBackend) -> None:
     run.complete("b", run.take("b"), "b")
     run.do("c")
     assert run.status == "completed"
+
+
+def test_every_attempt_of_a_run_has_as_much_time_as_the_first(backend: DynamoDBBackend, time: TickingClock) -> None:
+    run = Outside.at(backend, step("a"), timeout=HOUR_US)
+    for _ in range(2):
+        run.fail("a", run.take("a"), terminal=True)
+        time.pause_us(10 * HOUR_US)
+        backend.retry_run(run.run_id)
+    time.pause_us(HOUR_US)
+    sweep(backend)
+    assert [event.failure_reason for event in run.events("WorkflowFailed")][2:] == ["timeout"]
 
 
 def test_a_failed_run_is_resumed(backend: DynamoDBBackend, time: TickingClock) -> None:

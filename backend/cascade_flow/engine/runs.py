@@ -122,12 +122,19 @@ def started_again(facts: Facts, run: Run, retried: Sequence[str], reason: str | 
         has_input=submitted.get("input") is not None,
         workflow_attempt_number=facts.run_attempt,
     )
-    time_us = run.deadline_us - max(run.created_us, run.available_at_us)
-    again = replace(run, status="running", run_attempt=facts.run_attempt, started_at_us=started.timestamp_us)
     latest_us = run.expires_s * 1_000_000 - facts.timing.retention_us // 90
-    again = replace(again, deadline_us=min(now_us + time_us, latest_us), last_us=pen.last_us)
+    deadline_us = min(started.timestamp_us + _time_given(run), latest_us)
+    again = replace(run, status="running", run_attempt=facts.run_attempt, started_at_us=started.timestamp_us)
+    again = replace(again, deadline_us=deadline_us, last_us=pen.last_us)
     again = replace(again, owed=0 if run.started_at_us is None else run.owed)
     return Opening(replace(again, reviving=True, due_us=now_us + facts.timing.grace_us), tuple(pen.events))
+
+
+def _time_given(run: Run) -> int:
+    """How long the run's newest attempt might take: the first from when it was due, any other from its start."""
+    if run.run_attempt > 1 and run.started_at_us is not None:
+        return run.deadline_us - run.started_at_us
+    return run.deadline_us - max(run.created_us, run.available_at_us)
 
 
 def roots(facts: Facts, run: Run, *, now_us: int) -> Iterable[Birth]:
