@@ -22,6 +22,7 @@ from cascade_flow import (
     StaleAttemptError,
     clock,
 )
+from cascade_flow.dynamodb import keys
 from contract.called import ERROR, FLOW, USAGE, Called
 from contract.outside import Outside, step
 from simulation import TickingClock
@@ -295,3 +296,12 @@ def test_a_run_is_told_in_the_order_of_its_times(backend: DynamoDBBackend, time:
     run.finish()
     kinds = ["RunSubmitted", "WorkflowStarted", "StepScheduled", "StepStarted", "StepCompleted", "WorkflowCompleted"]
     assert run.kinds() == kinds
+
+
+def test_lines_without_text_share_no_item_without_end(backend: DynamoDBBackend) -> None:
+    run = Called.with_step(backend)
+    blank = line(run, "")
+    lines = [blank.model_copy(update={"timestamp_us": blank.timestamp_us + number}) for number in range(8_000)]
+    backend.save_step_logs(FLOW, run.run_id, "a", lines)
+    [_, *rest] = backend.kit.ledger.table.query(keys.logs(run.run_id, "a", 1))
+    assert rest, "of a hundred thousand such lines no item would hold all"

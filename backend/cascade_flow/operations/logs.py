@@ -16,6 +16,8 @@ from cascade_flow.operations.history import Histories
 from cascade_flow.operations.kit import Kit
 
 _CHUNK_BYTES = 200_000
+_LINE_BYTES = 30
+"""What a line takes up beside its text: its time, its stream."""
 
 
 class Logs:
@@ -75,4 +77,4 @@ def _chunks(lines: Sequence[LogLine]) -> Iterator[list[LogLine]]:
 
 
 def _bytes(line: LogLine) -> int:
-    return len(line[2].encode())
+    return len(line[2].encode()) + _LINE_BYTES

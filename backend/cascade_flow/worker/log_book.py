@@ -31,12 +31,14 @@ class LogLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How much of an attempt's log is kept."""
+    """How much of an attempt's log is kept. Lines are counted too, since an empty one has no bytes and still costs."""
 
     line_chars: int = 8_000
     total_bytes: int = 1_000_000
+    total_lines: int = 50_000
     tail_lines: int = 50
     chunk_bytes: int = 64_000
+    chunk_lines: int = 2_000
 
 
 @dataclass
@@ -56,6 +58,7 @@ class LogBook:
         self._pending: dict[LogStream, _Pending] = {"stdout": _Pending(), "stderr": _Pending()}
         self._ready: list[LogLine] = []
         self._kept_bytes = 0
+        self._kept_lines = 0
         self._tail: deque[LogLine] = deque()
         self._cut_lines = 0
         self._cut_bytes = 0
@@ -78,7 +81,7 @@ class LogBook:
         """The lines that are ready, in chunks of bounded size; they are forgotten here."""
         with self._lock:
             ready, self._ready = self._ready, []
-        return _chunks(ready, self.limits.chunk_bytes)
+        return _chunks(ready, self.limits)
 
     def close(self) -> list[list[LogLine]]:
         """Everything that is left: unfinished lines, what was cut, the last lines."""
@@ -113,8 +116,9 @@ class LogBook:
 
     def _keep(self, stream: LogStream, message: str) -> None:
         line = LogLine(stream, message, now_us())
-        if self._kept_bytes + line.size_bytes <= self.limits.total_bytes and not self._tail and not self._cut_lines:
+        if self._has_room(line) and not self._tail and not self._cut_lines:
             self._kept_bytes += line.size_bytes
+            self._kept_lines += 1
             self._ready.append(line)
             return
         self._tail.append(line)
@@ -123,20 +127,26 @@ class LogBook:
             self._cut_lines += 1
             self._cut_bytes += cut.size_bytes
 
+    def _has_room(self, line: LogLine) -> bool:
+        fits = self._kept_bytes + line.size_bytes <= self.limits.total_bytes
+        return fits and self._kept_lines < self.limits.total_lines
+
     def _cut_line(self) -> LogLine:
         first = self._tail[0].timestamp_us if self._tail else now_us()
         message = (
             f"… {self._cut_lines:,} lines ({self._cut_bytes:,} bytes) are missing here: "
-            f"of an attempt's log {self.limits.total_bytes:,} bytes and its last lines are kept"
+            f"of an attempt's log {self.limits.total_bytes:,} bytes, {self.limits.total_lines:,} lines at most, and "
+            "its last lines are kept"
         )
         return LogLine("stderr", message, first)
 
 
-def _chunks(lines: Sequence[LogLine], chunk_bytes: int) -> list[list[LogLine]]:
+def _chunks(lines: Sequence[LogLine], limits: Limits) -> list[list[LogLine]]:
     chunks: list[list[LogLine]] = []
     size = 0
     for line in lines:
-        if not chunks or size + line.size_bytes > chunk_bytes:
+        full = not chunks or len(chunks[-1]) == limits.chunk_lines
+        if full or size + line.size_bytes > limits.chunk_bytes:
             chunks.append([])
             size = 0
         chunks[-1].append(line)

@@ -90,3 +90,12 @@ def test_no_chunk_is_larger_than_asked_unless_a_single_line_is(lines: list[str])
     assert [line.message for chunk in chunks for line in chunk] == lines
     assert all(len(chunk) == 1 or sum(line.size_bytes for line in chunk) <= 50 for chunk in chunks)
     assert book.take() == []
+
+
+def test_lines_without_text_are_bounded_too() -> None:
+    book = LogBook(Limits(total_lines=5, chunk_lines=3, tail_lines=2))
+    book.write("stdout", "\n" * 100)
+    chunks = book.close()
+    assert [len(chunk) for chunk in chunks] == [3, 3, 2]
+    [told] = [line.message for chunk in chunks for line in chunk if line.message]
+    assert told.startswith("… 93 lines (0 bytes) are missing here")
