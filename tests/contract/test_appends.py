@@ -95,6 +95,21 @@ def test_an_event_is_stored_as_it_is(backend: DynamoDBBackend) -> None:
     assert status_of(backend) == "pending"
 
 
+@pytest.mark.parametrize("due", [0.1, 10**50 + 1, 1e300])
+def test_a_time_that_no_index_holds_is_kept_all_the_same(backend: DynamoDBBackend, due: float) -> None:
+    """Foreign numbers may have a fraction, and more than the 38 digits of DynamoDB's."""
+    later = scheduled(T + 2).model_copy(update={"available_at_us": due})
+    given: list[Event] = [submitted(available_at_us=due), started(T + 1), later]
+    assert backend.batch_append_events(given) == given
+    assert backend.load_events(FLOW, "run-1") == given
+    run = backend.get_run("run-1")
+    assert run is not None
+    assert run.available_at == due
+    assert backend.get_throughput(start_us=-(10**60), end_us=10**60).time_range_us == 2 * 10**60
+    assert len(backend.list_scheduled_steps(available_before_us=10**400)) == 1
+    assert backend.list_scheduled_steps(available_before_us=-(10**400)) == []
+
+
 def test_a_taken_time_is_moved_on(backend: DynamoDBBackend) -> None:
     backend.append_event(FLOW, "run-1", submitted())
     stored = [backend.append_event(FLOW, "run-1", scheduled(T)) for _ in range(3)]

@@ -114,4 +114,5 @@ def _as_times(records: Iterable[Record]) -> Iterable[Record]:
 
 
 def _shifted(record: Record, **by: int) -> Record:
-    return {**record, **{name: record[name] + shift for name, shift in by.items() if name in record}}
+    """The record with these whole numbers moved; a fraction would lose digits on the way, and stays."""
+    return {**record, **{name: record[name] + shift for name, shift in by.items() if type(record.get(name)) is int}}

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.table import Condition, Key, Table
+from cascade_flow.engine.state import within_time
 
 
 class Entry(NamedTuple):
@@ -29,12 +30,12 @@ class Entry(NamedTuple):
 
 def entries(table: Table, *, until_us: int) -> Iterator[Entry]:
     """Everything of the runs that the engine drives that is due by then, of all shards, oldest first."""
-    return merge(*(_shard(table, shard, Key(keys.DUE_TIME).lte(until_us)) for shard in keys.due_shards()))
+    return merge(*(_shard(table, shard, _until(until_us)) for shard in keys.due_shards()))
 
 
 def called(table: Table, *, until_us: int) -> Iterator[Entry]:
     """The same of runs that callers drive; a step's entry is no later than its schedule or its start."""
-    return merge(*(_shard(table, shard, Key(keys.DUE_TIME).lte(until_us)) for shard in keys.call_shards()))
+    return merge(*(_shard(table, shard, _until(until_us)) for shard in keys.call_shards()))
 
 
 def live(table: Table) -> Iterator[Entry]:
@@ -44,7 +45,12 @@ def live(table: Table) -> Iterator[Entry]:
 
 def ended(table: Table, *, since_us: int) -> Iterator[Entry]:
     """Every run that has ended since then, under the time of its end."""
-    return chain.from_iterable(_shard(table, shard, Key(keys.DUE_TIME).gte(since_us)) for shard in keys.done_shards())
+    times = Key(keys.DUE_TIME).gte(within_time(since_us))
+    return chain.from_iterable(_shard(table, shard, times) for shard in keys.done_shards())
+
+
+def _until(time_us: int) -> Condition:
+    return Key(keys.DUE_TIME).lte(within_time(time_us))
 
 
 def _shard(table: Table, shard: str, times: Condition | None = None) -> Iterator[Entry]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.codec import Record, decode, deflate, encode, inflate
 from cascade_flow.engine.caller import CallerStep
-from cascade_flow.engine.state import ENDED, Branch, Owed, Run, Stop
+from cascade_flow.engine.state import ENDED, Branch, Owed, Run, Stop, within_time
 from cascade_flow.model.events import ResourceSnapshot, StepError
 from cascade_flow.model.states import StepState
 
@@ -205,7 +205,7 @@ def _unpack(fields: Iterable[_Field], item: Item) -> dict[str, Any]:
 def _due_of(step: CallerStep) -> int:
     """When a step is scheduled for; a start leaves its entry where it is, unless that would be too late."""
     times = [step.state.available_at, step.state.start_time if step.state.status == "running" else None]
-    return ceil(min((time for time in times if time is not None), default=step.last_us))
+    return within_time(ceil(min((time for time in times if time is not None), default=step.last_us)))
 
 
 def _due(item: Item) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from functools import reduce
 from math import ceil
 from typing import Any, cast
 
-from cascade_flow.engine.state import ENDED, LATEST_US, Run, RunStatus
+from cascade_flow.engine.state import ENDED, LATEST_US, Run, RunStatus, within_time
 from cascade_flow.errors import EventInvalidError, StaleAttemptError
 from cascade_flow.model.events import (
     Event,
@@ -185,7 +185,7 @@ def _submitted(run: Run, event: RunSubmitted, state: RunState) -> Run:
         run,
         version_id=event.version_id,
         created_us=int(event.timestamp_us),
-        available_at_us=ceil(event.available_at_us),
+        available_at_us=within_time(ceil(event.available_at_us)),
         priority=event.priority,
         tags=tuple(event.tags or ()),
     )

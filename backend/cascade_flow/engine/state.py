@@ -25,6 +25,11 @@ LIVE: frozenset[BranchStatus] = frozenset({"scheduled", "running", "skipping"})
 ENDED: frozenset[RunStatus] = frozenset({"completed", "failed", "cancelled"})
 
 
+def within_time(time_us: int) -> int:
+    """The nearest time that an index can hold, whose numbers have 38 digits at most."""
+    return max(-LATEST_US, min(time_us, LATEST_US))
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """How long things may take, in microseconds.
