@@ -13,12 +13,14 @@ UV_VERSION := 0.13.9
 CODE := backend tests benchmarks functions examples
 LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-# Suites that live in this process come first, and share the processors; those that start emulators follow one by one,
-# e2e last, since it needs the whole stack. One that is not named here is among the latter.
+# Suites that live in this process come first, and share the processors; then those that start servers of DynamoDB, each
+# of which stays with one processor; then what starts whole stacks, one by one, e2e last. One that is not named here is
+# among the latter.
 TOGETHER := $(wildcard $(addprefix tests/,architecture unit properties budgets peer functions faults))
+SERVED := $(wildcard $(addprefix tests/,contract races))
 LAST := $(wildcard tests/e2e)
-NO_SUITES := $(addprefix tests/,testbed node_modules __pycache__)
-ALONE := $(filter-out $(TOGETHER) $(LAST) $(NO_SUITES),$(patsubst %/,%,$(wildcard tests/*/))) $(LAST)
+NO_SUITES := $(addprefix tests/,testbed events node_modules __pycache__)
+ALONE := $(filter-out $(TOGETHER) $(SERVED) $(LAST) $(NO_SUITES),$(patsubst %/,%,$(wildcard tests/*/))) $(LAST)
 
 .PHONY: help
 help: ## Say what can be made here
@@ -36,7 +38,8 @@ test: $(VENV)/dev-installed ## Check everything that has to hold, the fast thing
 	@echo "== types" && $(BIN)/mypy
 	@echo "== template" && $(BIN)/cfn-lint template.yaml
 	@echo "== tests in this process" && $(BIN)/pytest --numprocesses 2 --quiet $(TOGETHER)
-	@echo "== tests with emulators" && $(BIN)/pytest $(ALONE)
+	@echo "== tests on every server" && $(BIN)/pytest --numprocesses 2 --dist loadgroup --quiet $(SERVED)
+	@echo "== tests with whole stacks" && $(BIN)/pytest $(ALONE)
 
 .PHONY: bench
 bench: $(VENV)/dev-installed ## Count what each operation costs, beside its budget (ARGS=--full: with 100,000 runs stored)

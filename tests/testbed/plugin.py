@@ -108,7 +108,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _marks(server: str) -> list[pytest.MarkDecorator]:
-    return [] if server in ALL else [pytest.mark.slow]
+    """All tests of a server go to one process (pytest-xdist, `--dist loadgroup`), so that it starts once."""
+    together = pytest.mark.xdist_group(server)
+    return [together] if server in ALL else [together, pytest.mark.slow]
 
 
 def servers_of(metafunc: pytest.Metafunc) -> list[str]:
