@@ -39,7 +39,7 @@ class RunSeen:
         return {step_id: [e for e in self.events if e.get("stepId") == step_id] for step_id in steps}
 
     def step(self, step_id: str) -> StepState | None:
-        """Where a step stands; how events are folded is no matter here (`test_projections_agree`)."""
+        """Where a step stands; how events are folded is no matter here (`test_histories_agree`)."""
         events: list[Any] = [parse_event(event) for event in self.by_step.get(step_id, ())]
         return project_step_state(events, self.slug) if events else None
 
