@@ -22,7 +22,7 @@ from peer.reports import assert_reports_agree, split
 from peer.tally import TALLY
 from strategies import WORKFLOW_SLUG, hostile_run_histories, hostile_step_histories, run_histories, step_histories
 
-DRAWN = 340
+DRAWN = 370
 FORMS = 8
 
 History = Sequence[Event]
