@@ -16,7 +16,7 @@ from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine.commands import Reclaim
 from cascade_flow.engine.joins import is_full
 from cascade_flow.engine.state import ENDED, Branch, Facts, Run
-from cascade_flow.errors import GoneError, TransientError
+from cascade_flow.errors import GoneError, PayloadLostError, TransientError
 from cascade_flow.operations.follow import Follower, wake_for
 from cascade_flow.operations.kit import Kit
 from cascade_flow.operations.retries import Retries
@@ -63,11 +63,17 @@ class Sweep:
                 self._attend_branch(entry.run_id, entry.branch, entry.due_us)
             else:
                 self._attend_run(entry.run_id, entry.due_us)
+        except PayloadLostError:
+            self._note_failure(entry)
         except (TransientError, GoneError, BranchRefused, RunRefused) as error:
             self._note("left for later", entry.run_id, entry.branch, error)
         except Exception:  # noqa: BLE001  one item that nobody foresaw must not end the sweep of all
-            _log.exception("run %s, branch %r can't be attended to", entry.run_id, entry.branch)
-            self._done["failed"] += 1
+            self._note_failure(entry)
+
+    def _note_failure(self, entry: due.Entry) -> None:
+        """Say, with the error that is being handled, that no later sweep will do better."""
+        _log.exception("run %s, branch %r can't be attended to", entry.run_id, entry.branch)
+        self._done["failed"] += 1
 
     def _attend_run(self, run_id: str, seen_us: int) -> None:
         run = self._kit.ledger.run(run_id)
