@@ -113,9 +113,12 @@ def _submitted_ids(theirs: Any, _: Question, seen: Seen) -> Any:
     return [run_id for run_id in theirs if seen[run_id].state is not None]
 
 
-def _with_more_than_lines(theirs: Any, question: Question, seen: Seen) -> Any:
-    steps = seen[question.place[1]].by_step
-    return [record for record in theirs if any(e["type"] != "LogEntry" for e in steps[record["stepId"]])]
+def _with_more_than_lines(records: Any, question: Question, seen: Seen) -> Any:
+    """Nor do lines say where a step stands among the others."""
+    run = seen[question.place[1]]
+    found = [each for each in records if any(e["type"] != "LogEntry" for e in run.by_step[each["stepId"]])]
+    spoken = any(event["type"] == "LogEntry" for event in run.events)
+    return sorted(found, key=lambda record: str(record["stepId"])) if spoken else found
 
 
 ALTERED: Sequence[Altered] = (
@@ -250,6 +253,7 @@ def _analysis(_: Question, answer: Any, __: Seen) -> Any:
 
 
 _SHAPES: Mapping[str, Callable[[Question, Any, Seen], Any]] = {
+    "load_run": lambda question, records, seen: _with_more_than_lines(records, question, seen),
     "list_runs": _page,
     "load_step_logs": _lines,
     "list_scheduled_steps": _references,
