@@ -63,7 +63,8 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
     of whatever it asks of AWS, so they are not named again.
 
     Raises ThrottledError, BackendUnavailableError, ConfigurationError (no table, no permission, or a payload's bucket
-    is not named), ConflictError (of writes: others were faster, again and again).
+    is not named), ConflictError (of writes: others were faster, again and again), ArgumentInvalidError (a value of
+    another type or range than is said here), PayloadLostError.
     """
 
     def __init__(self, kit: Kit) -> None:
@@ -247,11 +248,17 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
     def list_scheduled_steps(
         self, *, available_before_us: int | None = None, workflow_slug: str | None = None, limit: int | None = None
     ) -> list[StepRef]:
-        """Scheduled steps that are due, higher priority first, then the longest waiting; costs what is live."""
+        """Scheduled steps that are due, higher priority first, then the longest waiting; costs what is live.
+
+        Raises InvalidIdError (the workflow's).
+        """
         return self._queue.scheduled(available_before_us=available_before_us, workflow_slug=workflow_slug, limit=limit)
 
     def reclaim_stale_steps(self, stale_threshold_us: int, reclaimed_by: str) -> list[StepRef]:
-        """Take running steps away from workers that were silent for longer, each once; they are scheduled again."""
+        """Take running steps away from workers that were silent for longer, each once; they are scheduled again.
+
+        Raises InvalidIdError (who reclaims is no worker).
+        """
         return self._queue.reclaim(stale_threshold_us, reclaimed_by)
 
 

@@ -57,7 +57,10 @@ class AnalyticsContract:
         limit: int = 50,
         offset: int = 0,
     ) -> ErrorsPage:
-        """The failures grouped by fingerprint, the most frequent first; `total` counts all groups."""
+        """The failures grouped by fingerprint, the most frequent first; `total` counts all groups.
+
+        Raises InvalidIdError (the workflow's).
+        """
         return self._analytics.errors(
             grouping_strategy,
             limit=limit,
@@ -119,7 +122,10 @@ class AnalyticsContract:
         return self._analytics.throughput(**options)
 
     def get_queue_depth(self, *, workflow_slug: str | None = None) -> QueueDepth:
-        """What waits and what is under way now, of one workflow or of all; costs what is live."""
+        """What waits and what is under way now, of one workflow or of all; costs what is live.
+
+        Raises InvalidIdError (the workflow's).
+        """
         return self._analytics.queue_depth(workflow_slug=workflow_slug)
 
     def get_queue_depth_by_workflow(self) -> list[WorkflowQueueDepth]:
@@ -151,5 +157,8 @@ class AnalyticsContract:
         )
 
     def get_worker_by_id(self, worker_id: str) -> ActiveWorker | None:
-        """One of these workers, however long ago it was seen; None where no running run knows it."""
+        """One of these workers, however long ago it was seen; None where no running run knows it.
+
+        Raises InvalidIdError.
+        """
         return self._analytics.worker(worker_id)

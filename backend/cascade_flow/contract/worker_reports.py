@@ -200,7 +200,7 @@ class WorkerReports:
         """Store a part of a running step's work. Said again, it is stored again.
 
         Raises StaleAttemptError (the attempt is not held), RunNotFoundError, StepNotFoundError (the graph has none
-        such), InvalidIdError, EventInvalidError (a value that no event holds), PayloadTooLargeError.
+        such), InvalidIdError, PayloadTooLargeError.
         """
         self._reports.report(workflow_slug, run_id, step_id, reports.checkpoint(step_id, checkpoint))
 
