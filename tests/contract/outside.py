@@ -99,10 +99,12 @@ class Outside:
             self.slug, self.run_id, step_id, output, duration_us=1_000, attempt_number=attempt, **options
         )
 
-    def fail(self, step_id: str, attempt: int = 1, *, terminal: bool = False, **options: Any) -> None:
+    def fail(
+        self, step_id: str, attempt: int = 1, *, terminal: bool = False, error: StepError = ERROR, **options: Any
+    ) -> None:
         told: dict[str, Any] = {"failure_reason": "execution-error", "resource_usage": USAGE, **options}
         self.backend.save_step_failed(
-            self.slug, self.run_id, step_id, ERROR, duration_us=1_000, attempt_number=attempt, terminal=terminal, **told
+            self.slug, self.run_id, step_id, error, duration_us=1_000, attempt_number=attempt, terminal=terminal, **told
         )
 
     def skip(self, step_id: str, attempt: int = 1, **options: Any) -> None:

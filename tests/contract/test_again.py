@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from cascade_flow import (
     DynamoDBBackend,
     InputInvalidError,
     InvalidIdError,
+    RetryTier,
     RunNotFoundError,
     RunNotRetryableError,
     StaleAttemptError,
@@ -99,6 +101,23 @@ def test_a_failed_run_is_resumed(backend: DynamoDBBackend, time: TickingClock) -
     assert (link.original_run_id, link.resumed_steps, link.pending_steps) == (parent.run_id, 1, 2)
     assert json.loads(run.events("WorkflowCompleted")[0].output) == {"b": "b", "c": "c"}
     assert parent.events() == before
+
+
+def test_many_long_errors_are_copied(backend: DynamoDBBackend, time: TickingClock) -> None:
+    """Each was an item of its own, and together they are more than one holds."""
+    tiers = [RetryTier(max_attempts=9, delay_ms=1, jitter=0.0)]
+    parent = Outside.at(backend, step("a", retry=tiers), step("b", "a"))
+    for attempt in range(1, 9):
+        told = ERROR.model_copy(update={"message": random.Random(attempt).randbytes(60_000).hex()})
+        time.pause_us(TIMING.grace_us)
+        parent.fail("a", parent.take("a"), error=told)
+    time.pause_us(TIMING.grace_us)
+    parent.do("a")
+    parent.fail("b", parent.take("b"), terminal=True)
+    run = replace(parent, run_id=backend.resume_run(parent.run_id).run_id)
+    assert run.kinds("a") == parent.kinds("a")
+    run.do("b")
+    assert run.status == "completed"
 
 
 def test_a_run_is_rerun_from_a_step(backend: DynamoDBBackend, time: TickingClock) -> None:

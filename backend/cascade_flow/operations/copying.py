@@ -1,11 +1,12 @@
 """Copies what steps have left from one run to another: their events at their original times, and their payloads.
 
-The copy is the same however often it is made: commits of a fixed number of events, in the order of their times. So
-whoever goes on with a copy that another began finds the same places.
+The copy is the same however often it is made: commits of as many events as their number and their size allow, in the
+order of their times. So whoever goes on with a copy that another began finds the same places.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 
 from cascade_flow import clock
@@ -18,6 +19,8 @@ from cascade_flow.engine.state import Birth, Facts, Run
 from cascade_flow.operations.kit import Kit
 
 _EVENTS_A_COMMIT = 40
+_BYTES_A_COMMIT = 200_000
+"""What the events of a copied commit may have together, unpacked; an item holds 400 KB."""
 
 
 class Copier:
@@ -67,5 +70,14 @@ def _placed(facts: Facts, birth: Birth, places: dict[str, int]) -> Birth:
 
 
 def _chunks(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
-    for start in range(0, len(records), _EVENTS_A_COMMIT):
-        yield records[start : start + _EVENTS_A_COMMIT]
+    chunk: list[Record] = []
+    size = 0
+    for record in records:
+        more = len(json.dumps(record))
+        if chunk and (len(chunk) == _EVENTS_A_COMMIT or size + more > _BYTES_A_COMMIT):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(record)
+        size += more
+    if chunk:
+        yield chunk
