@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from cascade_flow import ConflictError, DynamoDBBackend, EngineDrivenError, Event, LogEntry, RunNotFoundError, clock
 from cascade_flow.dynamodb.caller_ledger import CallerLedger
-from contract.called import FLOW, Called
+from contract.called import ERROR, FLOW, Called
 from contract.outside import Outside, step
 
 pytestmark = pytest.mark.servers("all")
@@ -265,3 +266,14 @@ def test_an_id_of_which_only_a_step_was_told_gets_no_copy(backend: DynamoDBBacke
         with pytest.raises(ConflictError, match="taken"):
             backend.copy_entire_run(FLOW, "old", run_id)
         assert run.kinds() == ["StepScheduled"]
+
+
+@pytest.mark.servers("ministack")
+def test_events_are_copied_that_no_transaction_holds_together(backend: DynamoDBBackend) -> None:
+    source = Called.new(backend)
+    for attempt in range(1, 26):
+        backend.save_step_start(FLOW, source.run_id, "a", source.name, dependencies=[])
+        told = ERROR.model_copy(update={"message": random.Random(attempt).randbytes(180_000).hex()})
+        source.fail("a", attempt, error=told)
+    backend.copy_step_events(FLOW, source.run_id, "copy", include_step_ids=["a"])
+    assert Called(backend, "copy").kinds() == source.kinds("a")

@@ -23,6 +23,8 @@ from cascade_flow.operations.kit import Kit
 
 _AT_ONCE = 90
 """Events in one transaction, which holds 100 items."""
+_BYTES_AT_ONCE = 1_000_000
+"""What they may have together, unpacked: a transaction holds 4 MB, and their steps' states repeat a part of it."""
 _ROUNDS = 16
 _TERMINAL = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled)
 _COPIES = "let rerun_from or resume_run make a new run out of an old one"
@@ -109,11 +111,12 @@ class Copies:
         return story.events if story else ()
 
     def _copy(self, place: Place, events: Sequence[Event]) -> None:
-        missing = [redraft(event) for event in self._missing(place, events)]
+        missing = self._missing(place, events)
         if not missing:
             self._caller.reserve(place, spoken=True)
         for batch in _batches(missing):
-            self._caller.tell(place, lambda _, batch=batch: batch)  # type: ignore[misc]
+            drafts = [redraft(event) for event in batch]
+            self._caller.tell(place, lambda _, drafts=drafts: drafts)  # type: ignore[misc]
 
     def _missing(self, place: Place, events: Sequence[Event]) -> list[Event]:
         """The events that an earlier, interrupted copy has not brought already, be it to a later time."""
@@ -159,17 +162,19 @@ class Copies:
         raise ConflictError(tries=_ROUNDS)
 
 
-def _batches(drafts: Sequence[Draft]) -> Iterator[Sequence[Draft]]:
+def _batches(events: Iterable[Event]) -> Iterator[Sequence[Event]]:
     """Parts that a transaction holds: their events, and as many steps as they are of."""
-    part: list[Draft] = []
-    steps: set[object] = set()
-    for each in drafts:
-        step_id = each.fields.get("step_id")
-        if part and len(part) + len(steps | {step_id}) >= _AT_ONCE:
+    part: list[Event] = []
+    steps: set[str | None] = set()
+    size = 0
+    for event in events:
+        step_id, more = getattr(event, "step_id", None), len(event.model_dump_json().encode())
+        if part and (len(part) + len(steps | {step_id}) >= _AT_ONCE or size + more > _BYTES_AT_ONCE):
             yield part
-            part, steps = [], set()
-        part.append(each)
+            part, steps, size = [], set(), 0
+        part.append(event)
         steps.add(step_id)
+        size += more
     if part:
         yield part
 
