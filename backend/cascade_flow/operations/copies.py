@@ -66,10 +66,7 @@ class Copies:
         events = by_step(self._source(slug, source_id))
         place = Place(slug, target_id, instead=_COPIES, makes=True, whole=True)
         self._copy(place, [event for step_id in sorted(wanted) for event in events.get(step_id, [])])
-        if (target := self._kit.ledger.run(target_id)) is not None:
-            for step_id in wanted:
-                for _, chunk in self._caller.ledger.log_chunks(source_id, step_id):
-                    self._caller.ledger.put_log_chunk(target, chunk)
+        self._copy_lines(Place(slug, target_id, instead=_COPIES, makes=True), source_id, sorted(wanted))
 
     def delete_steps(self, slug: str, run_id: str, *, step_ids: Iterable[str]) -> None:
         """Forget all that happened to these steps, each step whole; raises RunNotFoundError, EngineDrivenError."""
@@ -113,10 +110,19 @@ class Copies:
     def _copy(self, place: Place, events: Sequence[Event]) -> None:
         missing = self._missing(place, events)
         if not missing:
-            self._caller.reserve(place, spoken=True)
+            self._caller.reserve(place)
         for batch in _batches(missing):
             drafts = [redraft(event) for event in batch]
             self._caller.tell(place, lambda _, drafts=drafts: drafts)  # type: ignore[misc]
+
+    def _copy_lines(self, target: Place, source_id: str, step_ids: Iterable[str]) -> None:
+        ledger = self._caller.ledger
+        chunks = [chunk for step_id in step_ids for _, chunk in ledger.log_chunks(source_id, step_id)]
+        if chunks:
+            self._caller.reserve(target, spoken=True)
+            run = self._here(target)
+            for chunk in chunks:
+                ledger.put_log_chunk(run, chunk)
 
     def _missing(self, place: Place, events: Sequence[Event]) -> list[Event]:
         """The events that an earlier, interrupted copy has not brought already, be it to a later time."""

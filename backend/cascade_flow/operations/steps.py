@@ -135,13 +135,7 @@ class Steps:
     def holding(self, run: Run, step_id: str, worker_id: str | None, attempt_number: int) -> Held:
         """What a worker holds that names step and attempt; raises StaleAttemptError, StepNotFoundError."""
         facts = self._kit.facts(run)
-        branch = self._kit.ledger.branch(run.run_id, facts.graph.branch_of(step_id))
-        asked = Branch(facts.graph.branch_of(step_id), "running", step_id, attempt=attempt_number, worker=worker_id)
-        if run.status not in ENDED and not reached(facts.graph, branch, step_id):
-            raise _not_yet(step_id)
-        if branch is None or not _is_held(branch, asked):
-            raise stale(asked, branch)
-        return Held(facts, run, branch)
+        return _held(facts, run, self._branch(facts, step_id), step_id, worker_id, attempt_number)
 
     def report_without_work(self, run: Run, step_id: str, attempt_number: int, command: Command) -> None:
         """Commit what is said of an attempt that is scheduled, or held by whomever.
@@ -149,13 +143,17 @@ class Steps:
         Raises StaleAttemptError, StepNotFoundError. Where a claim comes between, it is said of what the claimer holds.
         """
         facts = self._kit.facts(run)
-        branch = self._kit.ledger.branch(run.run_id, facts.graph.branch_of(step_id))
+        branch = self._branch(facts, step_id)
         asked = Branch(facts.graph.branch_of(step_id), "scheduled", step_id, attempt=attempt_number)
         if branch is not None and _waits(asked, branch):
             with suppress(StaleAttemptError):
                 self.report(Held(facts, run, branch), command)
                 return
-        self.report(self.holding(run, step_id, None, attempt_number), command)
+            branch = self._branch(facts, step_id)
+        self.report(_held(facts, run, branch, step_id, None, attempt_number), command)
+
+    def _branch(self, facts: Facts, step_id: str) -> Branch | None:
+        return self._kit.ledger.branch(facts.run_id, facts.graph.branch_of(step_id))
 
     def _claim(self, run_id: str, wanted: Branch, worker_id: str, slot: Slot) -> Branch | None:
         """The branch, claimed; or as it is where it is too early for that. None where the attempt is gone."""
@@ -249,6 +247,18 @@ def _not_yet(step_id: str) -> StaleAttemptError:
         "list_scheduled_steps shows the step, or end the run with cancel_run",
         now="pending",
     )
+
+
+def _held(
+    facts: Facts, run: Run, branch: Branch | None, step_id: str, worker_id: str | None, attempt_number: int
+) -> Held:
+    """Raises StaleAttemptError where this attempt is not, or by somebody else, held."""
+    asked = Branch(facts.graph.branch_of(step_id), "running", step_id, attempt=attempt_number, worker=worker_id)
+    if run.status not in ENDED and not reached(facts.graph, branch, step_id):
+        raise _not_yet(step_id)
+    if branch is None or not _is_held(branch, asked):
+        raise stale(asked, branch)
+    return Held(facts, run, branch)
 
 
 def _is_held(branch: Branch, asked: Branch) -> bool:
