@@ -120,7 +120,7 @@ def test_invalid_input_is_refused_with_every_path(backend: DynamoDBBackend) -> N
 
 def test_a_bad_id_is_refused(backend: DynamoDBBackend) -> None:
     register(backend)
-    for id in ("a b", "a#b", "a/b", "$x", "-a", "é", "x" * 257):
+    for id in ("", "a b", "a#b", "a/b", "$x", "-a", "é", "x" * 257):
         with pytest.raises(InvalidIdError):
             submit(backend, run_id=id)
         with pytest.raises(InvalidIdError):

@@ -177,7 +177,7 @@ class Runs:
         starts_us = max(clock.now_us(), order.available_at_us)
         expires_us = starts_us + (order.timeout_us or timing.timeout_us) + timing.retention_us
         return Facts(
-            run_id=check_run_id(submission.run_id) if submission.run_id else secrets.token_hex(8),
+            run_id=secrets.token_hex(8) if submission.run_id is None else check_run_id(submission.run_id),
             workflow_slug=submission.workflow_slug,
             graph=self._kit.registry.graph(submission.workflow_slug, entry.version_id),
             expires_s=expires_us // 1_000_000,
