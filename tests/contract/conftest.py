@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from contract.witness import Witness
+from testbed.sharing import is_grouped
 
 HERE = Path(__file__).parent
 LAST = HERE / "test_completeness.py"
@@ -43,7 +44,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     names = {path.name for path in HERE.glob("test_*.py")}
     here = {item.path.name for item in items if item.path.parent == HERE}
     picked = config.getoption("keyword") or any("::" in argument for argument in config.args)
-    config.stash[WHOLE] = here == names and not picked and not hasattr(config, "workerinput")
+    config.stash[WHOLE] = here == names and not picked and (not hasattr(config, "workerinput") or is_grouped(config))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

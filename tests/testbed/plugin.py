@@ -6,11 +6,13 @@ Loaded by tests/conftest.py. It knows pytest and servers, and nothing of the pro
 import os
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from testbed.emulators import DynamoDBLocal, Dynoxide, MiniStackHttp
 from testbed.servers import CreateTable, MiniStack, Moto, Server, Store, create_table, fresh_table
+from testbed.sharing import GROUPED, ByServer
 
 SERVERS: dict[str, type[Server]] = {
     kind.name: kind for kind in (MiniStack, MiniStackHttp, DynamoDBLocal, Moto, Dynoxide)
@@ -108,9 +110,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _marks(server: str) -> list[pytest.MarkDecorator]:
-    """All tests of a server go to one process (pytest-xdist, `--dist loadgroup`), so that it starts once."""
-    together = pytest.mark.xdist_group(server)
-    return [together] if server in ALL else [together, pytest.mark.slow]
+    return [] if server in ALL else [pytest.mark.slow]
 
 
 def servers_of(metafunc: pytest.Metafunc) -> list[str]:
@@ -125,6 +125,16 @@ def servers_of(metafunc: pytest.Metafunc) -> list[str]:
     if not asked:
         return allowed or list(DEFAULT)
     return [name for name in asked if not mark or name in allowed]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByServer | None:
+    return ByServer(config, log, SERVERS) if config.getoption("dist") == "loadgroup" else None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput[GROUPED] = node.config.getoption("dist") == "loadgroup"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

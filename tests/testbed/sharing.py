@@ -1,0 +1,33 @@
+"""How the processes of one test run share its tests: all that need the same server go to one, so that it starts once.
+
+`pytest --numprocesses 2 --dist loadgroup`. pytest-xdist knows groups by what it writes behind a test's id, which this
+pytest doesn't let it do; the server stands in the id anyway.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+GROUPED = "by-server"
+
+
+class ByServer(LoadScopeScheduling):  # type: ignore[misc]
+    """Hands out the tests server by server, and those without one module by module."""
+
+    def __init__(self, config: pytest.Config, log: object, servers: Iterable[str]) -> None:
+        super().__init__(config, log)
+        longest_first = sorted(servers, key=len, reverse=True)
+        self._named = re.compile(rf"[\[-]({'|'.join(longest_first)})[\]-]")
+
+    def _split_scope(self, nodeid: str) -> str:
+        found = self._named.search(nodeid.partition("::")[2])
+        return found[1] if found else nodeid.partition("::")[0]
+
+
+def is_grouped(config: pytest.Config) -> bool:
+    """Whether this process, one of several, has all tests of the servers that it has any of."""
+    return bool(getattr(config, "workerinput", {}).get(GROUPED))
