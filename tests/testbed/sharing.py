@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 GROUPED = "by-server"
 
