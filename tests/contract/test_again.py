@@ -189,3 +189,15 @@ def test_a_run_of_which_one_end_is_reached_is_tried_again(backend: DynamoDBBacke
     backend.retry_run(run.run_id)
     run.do("b")
     assert run.status == "completed"
+
+
+def test_a_run_that_soon_expires_is_only_resumed(backend: DynamoDBBackend, time: TickingClock) -> None:
+    run = failed(backend)
+    time.pause_us(TIMING.timeout_us + TIMING.retention_us - TIMING.retention_us // 100)
+    before = run.events()
+    with pytest.raises(RunNotRetryableError, match="expires too soon"):
+        backend.retry_run(run.run_id)
+    assert run.events() == before
+    resumed = Outside(backend, backend.resume_run(run.run_id).run_id)
+    resumed.do("b", "c")
+    assert resumed.status == "completed"

@@ -22,10 +22,13 @@ from cascade_flow import (
     StaleAttemptError,
     StepScheduled,
     WorkflowRegistration,
+    dump_event,
+    parse_event,
 )
 from contract.called import ERROR, FLOW, Called
 from contract.outside import Outside, register, step, submit
 from peer import wording
+from peer.oracle import shared_oracle
 from peer.wording import CLAIMED, ENDED, FAILURE, RUN, STEP, UNDER_WAY, all_answers, event, theirs, types
 from simulation import BEGIN_US, TickingClock
 
@@ -398,3 +401,13 @@ def test_output_path(backend: DynamoDBBackend) -> None:
     Called.with_step(backend)
     with pytest.raises(CascadeFlowError):
         backend.get_step_output_path(*STEP, 1)
+
+
+def test_parents_of_failures() -> None:
+    said = {"name": "page", "sequenceNumber": 1, "attemptNumber": 1, "error": {"message": "away"}, "stepId": "a"}
+    ours = {**event("StepCheckpointFailed", BEGIN_US, **said), "parentCheckpoint": {"name": "all", "sequenceNumber": 0}}
+    assert dump_event(parse_event(ours)) == ours
+    [answer] = shared_oracle().ask("parse", [[ours]])
+    assert "parentCheckpoint" not in answer.value
+    for foreign in (None, 5, {"name": "all"}, {"name": "all", "sequenceNumber": -1}):
+        assert "parentCheckpoint" not in dump_event(parse_event({**ours, "parentCheckpoint": foreign}))

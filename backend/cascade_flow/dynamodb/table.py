@@ -145,10 +145,15 @@ class Table:
         """Items by their keys, read consistently, in no order; those that are not there are left out."""
         left = [_raw_key(key) for key in dict.fromkeys(wanted)]
         found: list[Item] = []
+        refusals = 0
         while left:
             answer = self._batch(left[:_BATCH])
             found += _fresh(answer["Responses"].get(self.name, []))
-            left = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", []) + left[_BATCH:]
+            unread = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+            left = unread + left[_BATCH:]
+            if unread:
+                _pause(refusals)
+                refusals += 1
         return found
 
     def _batch(self, wanted: Sequence[Any]) -> Any:
@@ -236,8 +241,12 @@ def _persistently(send: Callable[[], _Answer]) -> _Answer:
         except (ConflictError, ThrottledError) as error:
             if not _only_we_try_again(error.__cause__):
                 raise
-        clock.pause_us(round(random.uniform(0, min(_LONGEST_PAUSE_US, _FIRST_PAUSE_US * 2**attempt))))
+        _pause(attempt)
     return translated(send, passing=_is_refusal)
+
+
+def _pause(attempt: int) -> None:
+    clock.pause_us(round(random.uniform(0, min(_LONGEST_PAUSE_US, _FIRST_PAUSE_US * 2**attempt))))
 
 
 def _only_we_try_again(cause: BaseException | None) -> bool:

@@ -192,19 +192,18 @@ def _schedule_again(
 
 
 def _keep_checkpoint(facts: Facts, branch: Branch, command: KeepCheckpoint, pen: Pen) -> Commit:
-    named: dict[str, Any] = {"step_id": branch.step, "name": command.name, "sequence_number": command.sequence_number}
+    told: dict[str, Any] = {
+        "step_id": branch.step,
+        "attempt_number": branch.attempt,
+        "name": command.name,
+        "sequence_number": command.sequence_number,
+        "parent_checkpoint": command.parent,
+    }
     pen.take_in(branch)
     if command.error is not None:
-        pen.write(StepCheckpointFailed, attempt_number=branch.attempt, error=command.error, **named)
+        pen.write(StepCheckpointFailed, error=command.error, **told)
     else:
-        pen.write(
-            StepCheckpoint,
-            attempt_number=branch.attempt,
-            data=command.data,
-            label=command.label,
-            parent_checkpoint=command.parent,
-            **named,
-        )
+        pen.write(StepCheckpoint, data=command.data, label=command.label, **told)
     taken_in = replace(branch, started_at_us=None, heartbeat_us=None, snapshot=None, last_us=pen.last_us)
     return Commit(branch, taken_in, tuple(pen.events))
 

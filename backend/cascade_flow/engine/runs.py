@@ -122,12 +122,16 @@ def started_again(facts: Facts, run: Run, retried: Sequence[str], reason: str | 
         has_input=submitted.get("input") is not None,
         workflow_attempt_number=facts.run_attempt,
     )
-    latest_us = run.expires_s * 1_000_000 - facts.timing.retention_us // 90
-    deadline_us = min(started.timestamp_us + _time_given(run), latest_us)
+    deadline_us = min(started.timestamp_us + _time_given(run), latest_end_us(facts, run))
     again = replace(run, status="running", run_attempt=facts.run_attempt, started_at_us=started.timestamp_us)
     again = replace(again, deadline_us=deadline_us, last_us=pen.last_us)
     again = replace(again, owed=0 if run.started_at_us is None else run.owed)
     return Opening(replace(again, reviving=True, due_us=now_us + facts.timing.grace_us), tuple(pen.events))
+
+
+def latest_end_us(facts: Facts, run: Run) -> int:
+    """When a run must be over at the latest: a ninetieth of its retention before what is stored of it expires."""
+    return run.expires_s * 1_000_000 - facts.timing.retention_us // 90
 
 
 def _time_given(run: Run) -> int:

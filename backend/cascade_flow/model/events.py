@@ -114,6 +114,8 @@ E = TypeVar("E", bound=Event)
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 
+_OURS_ALONE = {(StepCheckpointFailed, "parent_checkpoint")}
+"""Fields that the wire contract doesn't know: whatever others write there is no fault."""
 _HAVE_DEFAULTS_HERE_ONLY = ("event_id", "category")
 
 
@@ -177,7 +179,7 @@ def _nulls(model: BaseModel, *at: str) -> Iterator[ValidationIssue]:
     """On the wire what is absent is left out; null is no value of any field."""
     for name in model.model_fields_set:
         value = getattr(model, name)
-        if value is None:
+        if value is None and (type(model), name) not in _OURS_ALONE:
             yield _issue((*at, to_camel(name)), "Input should be left out where it is absent, not null")
         elif isinstance(value, BaseModel):
             yield from _nulls(value, *at, to_camel(name))

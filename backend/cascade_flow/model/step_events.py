@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from cascade_flow.model.parts import (
     BaseEvent,
@@ -17,6 +19,13 @@ from cascade_flow.model.parts import (
     StepFailureReason,
 )
 from cascade_flow.model.wire import Count, JsonObject, Number, Ordinal, Text, Whole
+
+
+def _or_nothing(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return check(value)
+    except ValidationError:
+        return None
 
 
 class BaseStepEvent(BaseEvent):
@@ -137,13 +146,14 @@ class StepCheckpoint(BaseStepEvent):
 
 
 class StepCheckpointFailed(BaseStepEvent):
-    """A checkpoint's own code failed."""
+    """A checkpoint's own code failed. That it names its parent is ours: what others write there is left out."""
 
     type: Literal["StepCheckpointFailed"] = "StepCheckpointFailed"
     name: Text
     sequence_number: Count
     attempt_number: Ordinal
     error: StepError
+    parent_checkpoint: Annotated[CheckpointRef | None, WrapValidator(_or_nothing)] = None
 
 
 class LogEntry(BaseStepEvent):

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
-from cascade_flow.engine.runs import started_again
+from cascade_flow.engine.runs import latest_end_us, started_again
 from cascade_flow.engine.state import Branch, Facts, Run
 from cascade_flow.errors import ConflictError, RunNotRetryableError, StaleAttemptError
 from cascade_flow.operations.follow import Follower
@@ -61,6 +61,11 @@ class Retries:
     def _start(self, run: Run, reason: str | None) -> Run:
         retried = [b.step for b in self._kit.ledger.branches(run.run_id).values() if b.status == "failed" or b.halt]
         facts = replace(self._kit.facts(run), run_attempt=run.run_attempt + 1)
+        if latest_end_us(facts, run) <= clock.now_us():
+            raise RunNotRetryableError(
+                f"what is stored of run {run.run_id!r} expires too soon for another attempt: let resume_run make a new "
+                "run that keeps what it has completed"
+            )
         again = started_again(facts, run, retried, reason, now_us=clock.now_us())
         return self._kit.run_ledger.try_again(run, again.run, again.events)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar
@@ -19,6 +19,7 @@ from cascade_flow.clock import now_us
 from cascade_flow.errors import CascadeFlowError, DefinitionError, InputInvalidError, StaleAttemptError
 from cascade_flow.model.events import CheckpointRef, StepError
 from cascade_flow.model.states import Checkpoint
+from cascade_flow.operations.checkpoints import Taken
 from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted, sheltered
 from cascade_flow.worker.tracebacks import step_error
 
@@ -28,13 +29,13 @@ T = TypeVar("T")
 class CheckpointStore(Protocol):
     """Where the checkpoints of one step of one run are kept. StaleAttemptError from it stops the attempt."""
 
-    def recorded(self) -> Sequence[Checkpoint]:
+    def recorded(self) -> Iterable[Taken]:
         """Those of all attempts so far."""
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Store it before the step goes on."""
 
-    def failed(self, name: str, sequence_number: int, error: StepError) -> None:
+    def failed(self, place: CheckpointRef, parent: CheckpointRef | None, error: StepError) -> None:
         """Store that the checkpoint's own code failed."""
 
 
@@ -60,7 +61,7 @@ class AttemptContext(StepContext):
         self._deadline_us = deadline_us
         self._lock = threading.RLock()
         self._counts: Counter[str] = Counter()
-        self._known: Mapping[tuple[str, int], Checkpoint] | None = None
+        self._known: Sequence[Taken] | None = None
 
     @property
     def remaining_ms(self) -> int | None:
@@ -90,7 +91,7 @@ class AttemptContext(StepContext):
         except Skip:
             raise
         except Exception as error:
-            self._record_failure(place, error)
+            self._record_failure(place, parent, error)
             raise
         finally:
             _inside.reset(token)
@@ -118,25 +119,29 @@ class AttemptContext(StepContext):
         """The place of the next checkpoint of this name, and what is stored there."""
         with self._lock:
             place = CheckpointRef(name=name, sequence_number=self._counts[name])
-            known = self._recorded().get((name, place.sequence_number))
             self._counts[name] += 1
+            known = next((each.stored for each in self._recorded() if each.stored and each.place == place), None)
             if known:
-                self._pass_over(place)
+                self._pass_over(place, known.attempt_number)
             return place, known
 
-    def _recorded(self) -> Mapping[tuple[str, int], Checkpoint]:
+    def _recorded(self) -> Sequence[Taken]:
         if self._known is None:
             with self._fenced():
-                recorded = self._store.recorded() if self.attempt > 1 else ()
-            self._known = {(each.name, each.sequence_number): each for each in recorded}
+                self._known = list(self._store.recorded()) if self.attempt > 1 else []
         return self._known
 
-    def _pass_over(self, parent: CheckpointRef) -> None:
-        """Count the checkpoints inside one that is not run again, so that later ones keep their numbers."""
-        for nested in self._recorded().values():
-            if nested.parent_checkpoint == parent:
-                self._counts[nested.name] = max(self._counts[nested.name], nested.sequence_number + 1)
-                self._pass_over(CheckpointRef(name=nested.name, sequence_number=nested.sequence_number))
+    def _pass_over(self, place: CheckpointRef, attempt: int, around: frozenset[CheckpointRef] = frozenset()) -> None:
+        """Count the checkpoints inside one that is not run again, so that later ones keep their numbers.
+
+        Those that failed inside it count too, where that was in the attempt that came to its end.
+        """
+        around |= {place}
+        for each in self._recorded():
+            is_inside = each.parent == place and each.place not in around
+            if is_inside and (each.stored or each.attempt == attempt):
+                self._counts[each.place.name] = max(self._counts[each.place.name], each.place.sequence_number + 1)
+                self._pass_over(each.place, each.attempt, around)
 
     @sheltered
     def _beat_now(self) -> None:
@@ -148,10 +153,10 @@ class AttemptContext(StepContext):
             self._store.save(checkpoint)
 
     @sheltered
-    def _record_failure(self, place: CheckpointRef, error: Exception) -> None:
+    def _record_failure(self, place: CheckpointRef, parent: CheckpointRef | None, error: Exception) -> None:
         try:
             with self._fenced():
-                self._store.failed(place.name, place.sequence_number, step_error(error))
+                self._store.failed(place, parent, step_error(error))
         except CascadeFlowError as unrecorded:
             error.add_note(f"(checkpoint {place.name!r}: this failure could not be recorded: {unrecorded})")
 

@@ -6,12 +6,12 @@ Every write needs the fence as the last one left it, so they take turns.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from cascade_flow.engine.commands import Command, KeepCheckpoint
-from cascade_flow.model.events import ResourceSnapshot, StepError
+from cascade_flow.model.events import CheckpointRef, ResourceSnapshot, StepError
 from cascade_flow.model.states import Checkpoint
-from cascade_flow.operations.checkpoints import recorded
+from cascade_flow.operations.checkpoints import Taken, recorded
 from cascade_flow.operations.kit import Kit
 from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.steps import Held, Steps
@@ -42,7 +42,7 @@ class Hold:
         chunk = [(line.timestamp_us, line.stream, line.message) for line in lines]
         self._logs.store(self.held.run, branch.step, branch.attempt, chunk)
 
-    def recorded(self) -> Sequence[Checkpoint]:
+    def recorded(self) -> Iterable[Taken]:
         return recorded(self._kit, self.held.facts, self.held.branch.step)
 
     def save(self, checkpoint: Checkpoint) -> None:
@@ -56,5 +56,5 @@ class Hold:
             )
         )
 
-    def failed(self, name: str, sequence_number: int, error: StepError) -> None:
-        self.report(KeepCheckpoint(name, sequence_number, error=error))
+    def failed(self, place: CheckpointRef, parent: CheckpointRef | None, error: StepError) -> None:
+        self.report(KeepCheckpoint(place.name, place.sequence_number, error=error, parent=parent))

@@ -6,6 +6,7 @@ from cascade_flow.authoring import Given, StepContext, Workflow
 from cascade_flow.errors import StaleAttemptError
 from cascade_flow.model.events import ResourceSnapshot
 from cascade_flow.model.states import Checkpoint
+from cascade_flow.operations.checkpoints import Taken
 from cascade_flow.worker.capture import Capture
 from cascade_flow.worker.context import AttemptContext
 from cascade_flow.worker.heartbeat import Heartbeat
@@ -30,12 +31,12 @@ def work(input: bool, ctx: StepContext) -> int:
 
 
 class Shelf:
-    def recorded(self) -> list[Checkpoint]:
+    def recorded(self) -> list[Taken]:
         return []
 
     def save(self, checkpoint: Checkpoint) -> None: ...
 
-    def failed(self, name: str, sequence_number: int, error: object) -> None: ...
+    def failed(self, place: object, parent: object, error: object) -> None: ...
 
 
 def carry_out(*, endless: bool) -> tuple[Outcome, Heartbeat, list[str]]:

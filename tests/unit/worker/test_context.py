@@ -1,6 +1,7 @@
 """Checkpoints: run once, replayed after a retry, in the same order and nesting; failures recorded; losses obeyed."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from cascade_flow.clock import SteppingClock, use
 from cascade_flow.errors import DefinitionError, InputInvalidError, StaleAttemptError, ThrottledError
 from cascade_flow.model.events import CheckpointRef, StepError
 from cascade_flow.model.states import Checkpoint
+from cascade_flow.operations.checkpoints import Taken
 from cascade_flow.worker.context import AttemptContext
 from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted
 
@@ -26,22 +28,26 @@ class Shelf:
     def __init__(self) -> None:
         self.checkpoints: list[Checkpoint] = []
         self.failures: list[tuple[str, int, StepError]] = []
+        self.taken: list[Taken] = []
         self.asked = 0
+        self.attempt = 1
         self.refusal: Exception | None = None
 
-    def recorded(self) -> Sequence[Checkpoint]:
+    def recorded(self) -> Sequence[Taken]:
         self.asked += 1
-        return list(self.checkpoints)
+        return list(self.taken)
 
     def save(self, checkpoint: Checkpoint) -> None:
         if self.refusal:
             raise self.refusal
         self.checkpoints.append(checkpoint)
+        self.taken.append(Taken.by(checkpoint))
 
-    def failed(self, name: str, sequence_number: int, error: StepError) -> None:
+    def failed(self, place: CheckpointRef, parent: CheckpointRef | None, error: StepError) -> None:
         if self.refusal:
             raise self.refusal
-        self.failures.append((name, sequence_number, error))
+        self.failures.append((place.name, place.sequence_number, error))
+        self.taken.append(Taken(place, self.attempt, parent))
 
     def places(self) -> list[tuple[str, int]]:
         return [(each.name, each.sequence_number) for each in self.checkpoints]
@@ -64,6 +70,7 @@ def shelf() -> Shelf:
 
 
 def attempt(shelf: Shelf, number: int = 1, *, interrupt: Interrupt | None = None) -> AttemptContext:
+    shelf.attempt = number
     return AttemptContext(
         run_id="r",
         workflow_slug="w",
@@ -154,6 +161,46 @@ def test_numbers_stay_when_a_parent_is_replayed(shelf: Shelf) -> None:
     work = Counted()
     assert step(attempt(shelf), work) == step(attempt(shelf, 2), work) == [1, 2]
     assert work.calls == 2
+
+
+def test_a_failure_inside_a_parent_is_counted_when_that_is_replayed(shelf: Shelf) -> None:
+    def fail() -> int:
+        raise OSError("away")
+
+    def step(ctx: StepContext, work: Callable[[], int]) -> list[int]:
+        def outer() -> int:
+            with suppress(OSError):
+                ctx.checkpoint("page", lambda: ctx.checkpoint("page", fail))
+            return 0
+
+        return [ctx.checkpoint("outer", outer), ctx.checkpoint("page", work), ctx.checkpoint("page", work)]
+
+    work = Counted()
+    assert step(attempt(shelf), work) == step(attempt(shelf, 2), work) == [0, 1, 2]
+    assert work.calls == 2
+    assert shelf.places() == [("outer", 0), ("page", 2), ("page", 3)]
+
+
+def test_what_failed_with_its_parent_is_not_counted_again(shelf: Shelf) -> None:
+    def fail() -> int:
+        raise OSError("away")
+
+    def step(ctx: StepContext, inner: Callable[[], int]) -> list[int]:
+        return [ctx.checkpoint("outer", lambda: ctx.checkpoint("page", inner)), ctx.checkpoint("page", work)]
+
+    work = Counted()
+    with pytest.raises(OSError, match="away"):
+        step(attempt(shelf), fail)
+    assert step(attempt(shelf, 2), work) == step(attempt(shelf, 3), work) == [1, 2]
+    assert shelf.places() == [("page", 0), ("outer", 0), ("page", 1)]
+
+
+def test_a_circle_of_parents_is_no_reason_to_hang(shelf: Shelf) -> None:
+    places = [CheckpointRef(name=name, sequence_number=0) for name in ("a", "b")]
+    for place, parent in zip(places, reversed(places), strict=True):
+        stored = Checkpoint(name=place.name, sequence_number=0, attempt_number=1, data="7", parent_checkpoint=parent)
+        shelf.save(stored)
+    assert attempt(shelf, 2).checkpoint("a", Counted()) == 7
 
 
 def test_what_was_stored_inside_a_parent_that_failed_is_kept(shelf: Shelf) -> None:
