@@ -284,7 +284,10 @@ def _translate(error: ClientError) -> CascadeFlowError:
     if code in _FORBIDDEN:
         return ConfigurationError(f"DynamoDB refuses these credentials: check the role or the profile ({message})")
     if "size" in message.lower() and "exceed" in message.lower():
-        return PayloadTooLargeError()
+        return PayloadTooLargeError(
+            "what would be stored is larger than an item of DynamoDB, which holds 400 KB: make texts, metadata, tags "
+            "shorter; inputs and outputs may be larger where there is a bucket"
+        )
     if code in ("InternalServerError", "ServiceUnavailable"):
         return BackendUnavailableError()
     return CascadeFlowError(f"DynamoDB refused a request, which is a mistake of this engine: {code}: {message}")
