@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import accumulate
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from hypothesis import strategies as st
 
@@ -54,6 +54,8 @@ def values_of(hint: Any) -> st.SearchStrategy[Any]:
     if _is_model(hint):
         return models_of(hint)
     origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return values_of(arguments[0])
     if origin is Literal:
         return st.sampled_from(arguments)
     if origin is list:
