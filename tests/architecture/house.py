@@ -14,7 +14,7 @@ PACKAGE = "cascade_flow"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "clock"),
     ("model",),
-    ("graph", "retry", "fingerprints", "serialization"),
+    ("graph", "retry", "fingerprints", "serialization", "portions"),
     ("projection",),
     ("analytics",),
     ("engine",),

@@ -20,6 +20,7 @@ from cascade_flow.dynamodb.table import NONCE, Attr, Check, Condition, Delete, P
 from cascade_flow.engine.caller import UNSPOKEN, CallerStep, Scene
 from cascade_flow.engine.state import ENDED, Run
 from cascade_flow.model.events import Event
+from cascade_flow.portions import portions
 
 _AT_ONCE = 90
 _AT_ONCE_BYTES = 2_000_000
@@ -208,17 +209,11 @@ def chunk_of(run: Run, item: items.Item) -> items.Item:
 
 def _parts(writes: Iterable[Write]) -> Iterator[Sequence[Write]]:
     """The writes in parts that a transaction holds."""
-    part: list[Write] = []
-    size = 0
-    for write in writes:
-        more = items.size_of(write.item) if isinstance(write, Put) else 0
-        if part and (len(part) == _AT_ONCE or size + more > _AT_ONCE_BYTES):
-            yield part
-            part, size = [], 0
-        part.append(write)
-        size += more
-    if part:
-        yield part
+    return portions(writes, size_of=_bytes, most_bytes=_AT_ONCE_BYTES, most=_AT_ONCE)
+
+
+def _bytes(write: Write) -> int:
+    return items.size_of(write.item) if isinstance(write, Put) else 0
 
 
 def _is_callers(run: items.Item | None) -> bool:

@@ -17,6 +17,7 @@ from cascade_flow.engine import copies
 from cascade_flow.engine.copies import Kept
 from cascade_flow.engine.state import Birth, Facts, Run
 from cascade_flow.operations.kit import Kit
+from cascade_flow.portions import portions
 
 _EVENTS_A_COMMIT = 40
 _BYTES_A_COMMIT = 200_000
@@ -70,14 +71,8 @@ def _placed(facts: Facts, birth: Birth, places: dict[str, int]) -> Birth:
 
 
 def _chunks(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
-    chunk: list[Record] = []
-    size = 0
-    for record in records:
-        more = len(json.dumps(record))
-        if chunk and (len(chunk) == _EVENTS_A_COMMIT or size + more > _BYTES_A_COMMIT):
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(record)
-        size += more
-    if chunk:
-        yield chunk
+    return portions(records, size_of=_bytes, most_bytes=_BYTES_A_COMMIT, most=_EVENTS_A_COMMIT)
+
+
+def _bytes(record: Record) -> int:
+    return len(json.dumps(record))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import ceil
 
 from cascade_flow.dynamodb import items, keys
@@ -14,6 +14,7 @@ from cascade_flow.errors import EventInvalidError
 from cascade_flow.model.events import LogEntry
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.kit import Kit
+from cascade_flow.portions import portions
 
 _CHUNK_BYTES = 200_000
 _LINE_BYTES = 30
@@ -32,7 +33,8 @@ class Logs:
 
         Raises EventInvalidError for a time that is none.
         """
-        for chunk in _chunks([(_time_of(us), stream, message) for us, stream, message in lines]):
+        timed = [(_time_of(us), stream, message) for us, stream, message in lines]
+        for chunk in portions(timed, size_of=_bytes, most_bytes=_CHUNK_BYTES):
             mark = hashlib.sha256(repr(chunk).encode()).hexdigest()[:8]
             key = keys.log_chunk(run.run_id, step_id, attempt, chunk[0][0], mark)
             self._kit.ledger.table.write([Put(items.log_item(key, chunk, expires_s=run.expires_s))])
@@ -61,19 +63,6 @@ def _time_of(timestamp_us: float) -> int:
     if not 0 <= time_us <= LATEST_US:
         raise EventInvalidError(f"timestampUs {time_us} is no time in microseconds since 1970: mend the line's time")
     return time_us
-
-
-def _chunks(lines: Sequence[LogLine]) -> Iterator[list[LogLine]]:
-    chunk: list[LogLine] = []
-    size = 0
-    for line in lines:
-        if chunk and size + _bytes(line) > _CHUNK_BYTES:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(line)
-        size += _bytes(line)
-    if chunk:
-        yield chunk
 
 
 def _bytes(line: LogLine) -> int:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from cascade_flow.clock import now_us
 from cascade_flow.model.parts import LogStream
 from cascade_flow.model.wire import well_formed
+from cascade_flow.portions import portions
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,9 @@ class LogBook:
         """The lines that are ready, in chunks of bounded size; they are forgotten here."""
         with self._lock:
             ready, self._ready = self._ready, []
-        return _chunks(ready, self.limits)
+        limits = self.limits
+        size_of = attrgetter("size_bytes")
+        return list(portions(ready, size_of=size_of, most_bytes=limits.chunk_bytes, most=limits.chunk_lines))
 
     def close(self) -> list[list[LogLine]]:
         """Everything that is left: unfinished lines, what was cut, the last lines."""
@@ -139,16 +142,3 @@ class LogBook:
             "its last lines are kept"
         )
         return LogLine("stderr", message, first)
-
-
-def _chunks(lines: Sequence[LogLine], limits: Limits) -> list[list[LogLine]]:
-    chunks: list[list[LogLine]] = []
-    size = 0
-    for line in lines:
-        full = not chunks or len(chunks[-1]) == limits.chunk_lines
-        if full or size + line.size_bytes > limits.chunk_bytes:
-            chunks.append([])
-            size = 0
-        chunks[-1].append(line)
-        size += line.size_bytes
-    return chunks
