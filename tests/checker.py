@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from caller_checker import check_told
 from cascade_flow import (
     Event,
     StepCompleted,
@@ -34,9 +35,8 @@ from cascade_flow.dynamodb import keys
 from cascade_flow.engine.joins import beyond
 from cascade_flow.engine.state import ENDED, Branch, Facts
 from cascade_flow.graph import END
-from cascade_flow.operations.history import Histories, Story
+from cascade_flow.operations.history import Histories, RunHistory
 from cascade_flow.projection import changes_state
-from told import check_told
 
 _TERMINAL = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled)
 _STATUS = {"scheduled": {"scheduled"}, "running": {"running"}, "failed": {"failed"}}
@@ -48,7 +48,7 @@ _REPEATED = ("StepHeartbeat", "StepCheckpoint", "StepCheckpointFailed")
 class Checked:
     """A run that keeps the promises: what it left. `facts` are those that the engine decides on, where it drives."""
 
-    story: Story
+    story: RunHistory
     events: Sequence[Event]
     given: Facts | None = None
 
@@ -67,16 +67,16 @@ class Checked:
 
 def check_run(backend: Backend, run_id: str) -> Checked:
     """Assert what is promised of a run at every moment, whatever has happened to it."""
-    story = Histories(backend.kit).story(run_id)
+    story = Histories(backend.runtime).story(run_id)
     assert story is not None, f"run {run_id} left nothing"
-    events = Histories(backend.kit).with_logs(story, Histories(backend.kit).log_events(story.run))
+    events = Histories(backend.runtime).with_logs(story, Histories(backend.runtime).log_events(story.run))
     if story.run.driver == "caller":
         checked = Checked(story, events)
         for promise in (_increasing, _faithful):
             promise(checked)
         check_told(backend, checked.story, checked.events)
         return checked
-    checked = Checked(story, events, backend.kit.facts(story.run))
+    checked = Checked(story, events, backend.runtime.facts(story.run))
     for promise in (_increasing, _ordered, _faithful, _caused, _ended_once, _won_once, _exported):
         promise(checked)
     _folded(backend, checked)
@@ -215,7 +215,7 @@ def _fold_of_attempt(branch: Branch, state: Any) -> None:
 
 def _placed(backend: Backend, checked: Checked) -> None:
     """What is live is in the due index, what has ended is not for long; all items expire together."""
-    story, table, timing = checked.story, backend.kit.ledger.table, backend.kit.timing
+    story, table, timing = checked.story, backend.runtime.ledger.table, backend.runtime.timing
     run = table.get(keys.run(story.run.run_id))
     assert run is not None
     ended = story.run.status in ENDED

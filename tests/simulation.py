@@ -24,9 +24,9 @@ from cascade_flow import (
 )
 from cascade_flow.dynamodb import due
 from cascade_flow.engine.commands import Command, Complete, Fail, SkipStep
-from cascade_flow.engine.state import ENDED, Carrier, Timing
+from cascade_flow.engine.state import ENDED, Claimant, Timing
 from cascade_flow.errors import CascadeFlowError
-from cascade_flow.operations.steps import Held, Steps
+from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.wake import Wake
 from testbed.faults import Crash
@@ -113,35 +113,35 @@ class World:
         """What a worker does with one message."""
         backend = backend or self.backend
         if not wake.step:
-            Sweep(backend.kit, name=worker).attend(wake.run_id, wake.branch)
+            Sweep(backend.runtime, name=worker).attend(wake.run_id, wake.branch)
             return
-        steps = Steps(backend.kit)
+        steps = Steps(backend.runtime)
         held = steps.claim(wake, worker)
         while held is not None and held.running:
             steps.inputs(held)
             held = steps.report(held, self.act(held, worker))
 
-    def act(self, held: Held, worker: str) -> Command:
+    def act(self, held: HeldAttempt, worker: str) -> Command:
         """What the script makes of a held attempt."""
         name, attempt = held.branch.step, held.branch.attempt
         self.ran.append((name, attempt))
         acts = self.script.get(name, ["ok"])
-        carrier = Carrier(worker, time.now_us() + TIMING.lease_us) if self.chained else None
+        claimant = Claimant(worker, time.now_us() + TIMING.lease_us) if self.chained else None
         match acts[min(attempt, len(acts)) - 1]:
             case "ok":
-                return Complete(json.dumps({**OUTPUT, "step": name}), 123_456, USAGE, carrier)
+                return Complete(json.dumps({**OUTPUT, "step": name}), 123_456, USAGE, claimant)
             case "skip":
-                return SkipStep("nothing to do", 1_000, {"why": "test"}, carrier)
+                return SkipStep("nothing to do", 1_000, {"why": "test"}, claimant)
             case "die":
                 raise Crash(f"{name}, attempt {attempt}")
             case "large":
-                return Complete(json.dumps([f"{name}-{n}" for n in range(3_000)]), 123_456, USAGE, carrier)
+                return Complete(json.dumps([f"{name}-{n}" for n in range(3_000)]), 123_456, USAGE, claimant)
             case act:
                 error = StepError(name="ValueError", message=f"{name} can't")
                 return Fail(error, "execution-error", 1_000, retryable=act == "fail")
 
     def sweep(self, backend: DynamoDBBackend | None = None) -> Mapping[str, int]:
-        return Sweep((backend or self.backend).kit, name="reaper").sweep(until_us=time.now_us() + 10**12)
+        return Sweep((backend or self.backend).runtime, name="reaper").sweep(until_us=time.now_us() + 10**12)
 
     def settle(self, *run_ids: str, rounds: int = 200) -> None:
         """Deliver, sweep and let time pass until these runs have ended; with faults, deaths are survived."""
@@ -161,7 +161,7 @@ class World:
 
     def _wait(self) -> bool:
         """Let time pass until something is due, in the queue or for a sweep; answers whether it is the sweep's turn."""
-        table = self.observer.kit.ledger.table
+        table = self.observer.runtime.ledger.table
         swept_us = [self._next_sweep_us(entry.due_us) for entry in islice(due.entries(table, until_us=2**62), 1)]
         next_us = min([wake.available_at_us for wake in self.mailbox.wakes] + swept_us, default=0)
         self.clock.pause_us(max(1_000, next_us - time.now_us()))
@@ -178,7 +178,7 @@ class World:
         return error
 
     def _ended(self, run_id: str) -> bool:
-        run = self.observer.kit.ledger.run(run_id)
+        run = self.observer.runtime.ledger.run(run_id)
         return run is not None and run.status in ENDED
 
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from cascade_flow.contract.analytics import AnalyticsContract
+from cascade_flow.contract.argument_checks import checked
 from cascade_flow.contract.caller_events import EventsByCallers
 from cascade_flow.contract.caller_runs import RunsByCallers
 from cascade_flow.contract.caller_steps import StepsByCallers
-from cascade_flow.contract.door import checked
 from cascade_flow.contract.worker_reports import WorkerReports
 from cascade_flow.dynamodb import schema
 from cascade_flow.dynamodb.ledger import Ledger
@@ -42,7 +42,6 @@ from cascade_flow.operations.caller_runs import CallerRuns
 from cascade_flow.operations.caller_steps import CallerSteps
 from cascade_flow.operations.copies import Copies
 from cascade_flow.operations.history import Histories
-from cascade_flow.operations.kit import Kit
 from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.payloads import Payloads
 from cascade_flow.operations.queue import Queue as DueQueue
@@ -51,6 +50,7 @@ from cascade_flow.operations.reports import Reports
 from cascade_flow.operations.reruns import Reruns
 from cascade_flow.operations.retries import Retries
 from cascade_flow.operations.runs import Runs
+from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.views import Views
 from cascade_flow.wake import NoQueue, Queue
 
@@ -67,28 +67,28 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
     another type or range than is said here), PayloadLostError.
     """
 
-    def __init__(self, kit: Kit) -> None:
-        self.kit = kit
-        self._registry = kit.registry
-        self._runs = Runs(kit)
-        self._retries = Retries(kit)
-        self._reruns = Reruns(kit)
-        caller, histories = Caller(kit), Histories(kit)
-        self._caller_runs = CallerRuns(kit, caller)
-        self._caller_steps = CallerSteps(kit, caller)
-        self._appends = Appends(kit, caller)
-        self._copies = Copies(kit, caller, histories)
-        self._reports = Reports(kit, self._caller_steps)
-        self._queue = DueQueue(kit, self._caller_steps)
-        self._logs = Logs(kit)
-        self._views = Views(kit, histories)
-        self._analytics = Analytics(kit)
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self._registry = runtime.registry
+        self._runs = Runs(runtime)
+        self._retries = Retries(runtime)
+        self._reruns = Reruns(runtime)
+        caller, histories = Caller(runtime), Histories(runtime)
+        self._caller_runs = CallerRuns(runtime, caller)
+        self._caller_steps = CallerSteps(runtime, caller)
+        self._appends = Appends(runtime, caller)
+        self._copies = Copies(runtime, caller, histories)
+        self._reports = Reports(runtime, self._caller_steps)
+        self._queue = DueQueue(runtime, self._caller_steps)
+        self._logs = Logs(runtime)
+        self._views = Views(runtime, histories)
+        self._analytics = Analytics(runtime)
 
     # -- lifecycle ------------------------------------------------------------------------------------------------
 
     def initialize(self) -> None:
         """Create the table where it is missing (local and tests: in the cloud the template owns it). Idempotent."""
-        schema.create_table(self.kit.ledger.table.client, self.kit.ledger.table.name)
+        schema.create_table(self.runtime.ledger.table.client, self.runtime.ledger.table.name)
 
     def backend_ready(self) -> bool:
         """Whether the table can be used; where not, the reason is in the log."""
@@ -96,7 +96,7 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
 
     def close(self) -> None:
         """Let go of connections. Idempotent."""
-        self.kit.ledger.table.client.close()
+        self.runtime.ledger.table.client.close()
 
     # -- registry -------------------------------------------------------------------------------------------------
 
@@ -279,4 +279,4 @@ class DynamoDBBackend(Backend):
     ) -> None:
         table = Table(client or open_client(), table_name)
         payloads = Payloads(table, Bucket(bucket) if isinstance(bucket, str) else bucket)
-        super().__init__(Kit(Ledger(table), Registry(table), payloads, queue or NoQueue(), timing or Timing()))
+        super().__init__(Runtime(Ledger(table), Registry(table), payloads, queue or NoQueue(), timing or Timing()))

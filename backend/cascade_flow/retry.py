@@ -13,7 +13,7 @@ from cascade_flow.model.workflows import RetryTier
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PolicyPosition:
     """Where an attempt stands in the tiers: which policy, and which of its attempts (from 1)."""
 
     policy_index: int
@@ -25,14 +25,14 @@ def attempts_allowed(tiers: Sequence[RetryTier]) -> int:
     return sum(tier.max_attempts for tier in tiers)
 
 
-def place_of(tiers: Sequence[RetryTier], attempt_number: int) -> Place:
+def place_of(tiers: Sequence[RetryTier], attempt_number: int) -> PolicyPosition:
     """The tier of an attempt; one beyond the last tier's end still belongs to it."""
     before = 0
     for index, tier in enumerate(tiers):
         if attempt_number <= before + tier.max_attempts or index == len(tiers) - 1:
-            return Place(index, attempt_number - before)
+            return PolicyPosition(index, attempt_number - before)
         before += tier.max_attempts
-    return Place(0, attempt_number)
+    return PolicyPosition(0, attempt_number)
 
 
 def may_retry(tiers: Sequence[RetryTier], attempt_number: int) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from cascade_flow.api.answers import Answer, ok
-from cascade_flow.api.door import door
 from cascade_flow.api.requests import Request
 from cascade_flow.api.resources import backend
+from cascade_flow.api.router import router
 from cascade_flow.api.shapes import CancelRun, RunAddress
 
 
@@ -16,4 +16,4 @@ def cancel(request: Request) -> Answer:
     return ok({"run": run.to_wire() if run else None})
 
 
-handler = door({"POST /runs/{runId}/cancel": cancel})
+handler = router({"POST /runs/{runId}/cancel": cancel})

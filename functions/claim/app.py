@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from cascade_flow.api import representations
 from cascade_flow.api.answers import Answer, ok
-from cascade_flow.api.door import door
 from cascade_flow.api.requests import Request
 from cascade_flow.api.resources import backend
+from cascade_flow.api.router import router
 from cascade_flow.api.shapes import ClaimStep
-from cascade_flow.operations.steps import Held
+from cascade_flow.operations.steps import HeldAttempt
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 
 
 def claim(request: Request) -> Answer:
     """200 and the step; 204 where nothing is due, or others were faster."""
-    protocol = WorkerProtocol(backend().kit)
+    protocol = WorkerProtocol(backend().runtime)
     held = _claimed(protocol, request.document(ClaimStep))
     return Answer(204) if held is None else ok(representations.claimed(held, protocol.inputs(held)))
 
 
-def _claimed(protocol: WorkerProtocol, wish: ClaimStep) -> Held | None:
+def _claimed(protocol: WorkerProtocol, wish: ClaimStep) -> HeldAttempt | None:
     if wish.run_id and wish.step_id:
         return protocol.claim(
             wish.run_id, wish.step_id, wish.worker_id, slot=wish.slot, workflow_slug=wish.workflow_slug
@@ -27,4 +27,4 @@ def _claimed(protocol: WorkerProtocol, wish: ClaimStep) -> Held | None:
     return protocol.claim_next(wish.worker_id, slot=wish.slot, workflow_slug=wish.workflow_slug)
 
 
-handler = door({"POST /steps/claim": claim})
+handler = router({"POST /steps/claim": claim})

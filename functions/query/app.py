@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from cascade_flow.api import representations
 from cascade_flow.api.answers import Answer, ok
-from cascade_flow.api.door import door
 from cascade_flow.api.requests import Request
 from cascade_flow.api.resources import backend, details
+from cascade_flow.api.router import router
 from cascade_flow.api.shapes import ListEvents, ListLogs, ListRuns, Query, RunAddress, WorkflowAddress
 
 
@@ -26,7 +26,7 @@ def list_runs(request: Request) -> Answer:
         workflow_slug=asked.workflow, status=asked.status, tags=asked.tag, limit=asked.limit, offset=asked.offset
     )
     if asked.workflow and not page.total:
-        backend().kit.registry.current(asked.workflow)
+        backend().runtime.registry.current(asked.workflow)
     return ok(representations.run_page(page))
 
 
@@ -47,7 +47,7 @@ def get_logs(request: Request) -> Answer:
     return ok(representations.log_page(lines, after_us=asked.after, limit=asked.limit))
 
 
-handler = door(
+handler = router(
     {
         "GET /workflows": list_workflows,
         "GET /workflows/{slug}": get_workflow,

@@ -22,6 +22,6 @@ _LAST_WORDS_MS = 5_000
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, int]:
     """How often what was done. What there is no time for is found by the next call."""
     left_us = max(0, context.get_remaining_time_in_millis() - _LAST_WORDS_MS) * 1_000
-    done = Sweep(backend().kit, name=context.function_name).sweep(until_us=clock.now_us() + left_us)
+    done = Sweep(backend().runtime, name=context.function_name).sweep(until_us=clock.now_us() + left_us)
     log.info("swept", extra={"done": dict(done)})
     return dict(done)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from cascade_flow.api.answers import Answer
 from cascade_flow.api.documents import rejected
-from cascade_flow.api.door import door
 from cascade_flow.api.requests import Request
 from cascade_flow.api.resources import backend
+from cascade_flow.api.router import router
 from cascade_flow.api.shapes import SubmitRun
 
 
@@ -28,4 +28,4 @@ def _wish(request: Request) -> SubmitRun:
     return SubmitRun.of({**wish.model_dump(by_alias=True, exclude_unset=True), "idempotencyKey": key})
 
 
-handler = door({"POST /runs": submit})
+handler = router({"POST /runs": submit})

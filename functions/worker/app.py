@@ -28,7 +28,7 @@ _MINE = secrets.token_hex(4)
 def worker(function_name: str) -> Worker:
     """This process's worker, with the workflows that the environment names. Raises ConfigurationError."""
     pace = Pace(heartbeat_ms=settings().heartbeat_ms, safety_ms=settings().safety_ms)
-    return Worker(backend().kit, discover(workflows_package()), worker_id=f"{function_name}-{_MINE}", pace=pace)
+    return Worker(backend().runtime, discover(workflows_package()), worker_id=f"{function_name}-{_MINE}", pace=pace)
 
 
 @log.inject_lambda_context(clear_state=True)

@@ -53,7 +53,7 @@ class Stage:
         return Spent.on(counting.lines)
 
     def _check(self) -> None:
-        if self.hand.backend.kit.ledger.run(self.hand.run_id) is not None:
+        if self.hand.backend.runtime.ledger.run(self.hand.run_id) is not None:
             check_run(self.hand.backend, self.hand.run_id)
 
 

@@ -27,7 +27,7 @@ from budgets.figures import (
 )
 from cascade_flow import DynamoDBBackend, ResourceSnapshot, ResourceUsage, StepDefinition, StepError, clock
 from cascade_flow.engine.commands import Command, Complete, Fail
-from cascade_flow.operations.steps import Held, Slot, Steps
+from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.wake import Wake
 from checker import Checked, check_run
 from contract.called import Called
@@ -73,7 +73,7 @@ class Metered(World):
     beaten: list[Spent] = field(default_factory=list)
 
     def deliver(self, wake: Wake, backend: DynamoDBBackend | None = None, *, worker: str = WORKER) -> None:
-        steps = Steps(self.backend.kit)
+        steps = Steps(self.backend.runtime)
         held = steps.claim(wake, worker, slot=SLOT)
         while held is not None and held.running:
             steps.inputs(held)
@@ -84,7 +84,7 @@ class Metered(World):
             held = steps.report(held, self.act(held, worker))
             self.reported[attempt] = Spent.on(self.lines[before:])
 
-    def act(self, held: Held, worker: str) -> Command:
+    def act(self, held: HeldAttempt, worker: str) -> Command:
         command = super().act(held, worker)
         if isinstance(command, Fail):
             return replace(command, error=ERROR)
@@ -105,7 +105,7 @@ class Metered(World):
         """What was spent from the start of one step to the start of another."""
         return Spent.on(self.lines[self.began[first, 1] : self.began[last, 1]])
 
-    def _beat(self, steps: Steps, held: Held) -> Held:
+    def _beat(self, steps: Steps, held: HeldAttempt) -> HeldAttempt:
         before = len(self.lines)
         held = steps.heartbeat(held, snapshot=SNAPSHOT)
         self.beaten.append(Spent.on(self.lines[before:]))
@@ -115,13 +115,15 @@ class Metered(World):
 def _filled(command: Complete, step: str) -> Complete:
     """The report of a step that is like no other's: numbers and texts don't repeat along a chain."""
     dice = random.Random(step)
-    carrier = command.carrier and replace(command.carrier, slot_index=SLOT.index, worker_concurrency=SLOT.concurrency)
+    claimant = command.claimant and replace(
+        command.claimant, slot_index=SLOT.index, worker_concurrency=SLOT.concurrency
+    )
     return replace(
         command,
         output=_output(dice),
         duration_us=dice.randrange(10_000, 90_000_000),
         resource_usage=_usage(dice),
-        carrier=carrier,
+        claimant=claimant,
     )
 
 
@@ -157,7 +159,7 @@ def metered(store: Store, steps: Sequence[StepDefinition], **options: Any) -> It
     world = Metered(store, **options)
     with clock.use(world.clock):
         world.register(steps, input_schema_json={"type": "object"})
-        world.backend.kit.registry.graph("flow", _version(world))
+        world.backend.runtime.registry.graph("flow", _version(world))
         with meter(store.client, store.table) as counting:
             world.lines = counting.lines
             yield world, counting

@@ -263,7 +263,7 @@ def offloaded(backend: DynamoDBBackend) -> Hand:
     client = connect("s3", None)
     wire.install(client, MotoTransport())
     client.create_bucket(Bucket=BUCKET)
-    table = backend.kit.ledger.table
+    table = backend.runtime.ledger.table
     run = submitted(DynamoDBBackend(table.name, client=table.client, bucket=Bucket(BUCKET, client=client)))
     run.take("s0")
     run.complete("s0", output=[number * number for number in range(15_000)])

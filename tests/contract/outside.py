@@ -48,7 +48,7 @@ def submit(backend: Backend, slug: str = FLOW, **options: Any) -> str:
 
 def sweep(backend: Backend) -> None:
     """What the engine does by itself every minute: here also in place of a queue."""
-    Sweep(backend.kit, name="sweep").sweep(until_us=clock.now_us() + 10**12)
+    Sweep(backend.runtime, name="sweep").sweep(until_us=clock.now_us() + 10**12)
 
 
 @dataclass(frozen=True)

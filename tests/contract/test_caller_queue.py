@@ -70,7 +70,7 @@ def test_an_ended_run_lists_nothing_until_it_goes_on(backend: DynamoDBBackend) -
 
 def test_a_worker_of_the_engine_is_given_none_of_a_callers_steps(backend: DynamoDBBackend) -> None:
     run = Called.with_step(backend)
-    assert WorkerProtocol(backend.kit).claim_next("worker-1", slot=Slot()) is None
+    assert WorkerProtocol(backend.runtime).claim_next("worker-1", slot=Slot()) is None
     assert run.take("a") == 1
 
 

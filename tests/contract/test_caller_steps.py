@@ -303,5 +303,5 @@ def test_lines_without_text_share_no_item_without_end(backend: DynamoDBBackend) 
     blank = line(run, "")
     lines = [blank.model_copy(update={"timestamp_us": blank.timestamp_us + number}) for number in range(8_000)]
     backend.save_step_logs(FLOW, run.run_id, "a", lines)
-    [_, *rest] = backend.kit.ledger.table.query(keys.logs(run.run_id, "a", 1))
+    [_, *rest] = backend.runtime.ledger.table.query(keys.logs(run.run_id, "a", 1))
     assert rest, "of a hundred thousand such lines no item would hold all"

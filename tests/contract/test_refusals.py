@@ -207,7 +207,7 @@ def test_a_run_is_tried_again_once(backend: DynamoDBBackend, dynamodb: Store) ->
     run = Outside.at(backend, step("a"))
     backend.cancel_run(run.run_id)
     late = DynamoDBBackend(dynamodb.table, client=dynamodb.another_client(), timing=TIMING)
-    wire = wire_of(late.kit.ledger.table.client)
+    wire = wire_of(late.runtime.ledger.table.client)
 
     def overtaken(request: Request, send: Send) -> AWSResponse:
         if request.operation in SINGLE_WRITES | TRANSACTIONS:

@@ -229,7 +229,7 @@ def test_a_retry_is_stored_whole_or_not_at_all(
     run.take("a")
     before = len(run.events())
     dying = DynamoDBBackend(dynamodb.table, client=dynamodb.another_client(), timing=TIMING)
-    with faults(at_first_write(kind), dying.kit.ledger.table.client), pytest.raises(Crash):
+    with faults(at_first_write(kind), dying.runtime.ledger.table.client), pytest.raises(Crash):
         replace(run, backend=dying).fail("a")
     assert len(run.events()) - before == stored
 

@@ -93,7 +93,7 @@ def test_what_follows_a_skip_without_work_is_looked_after_soon(backend: DynamoDB
     time.pause_us(TIMING.grace_us)
     sweep(backend)
     run.skip("a", 2)
-    [entry] = [e for e in due.entries(backend.kit.ledger.table, until_us=2**62) if e.branch == "a"]
+    [entry] = [e for e in due.entries(backend.runtime.ledger.table, until_us=2**62) if e.branch == "a"]
     assert entry.due_us <= clock.now_us() + TIMING.grace_us, "its retry was due much later"
 
 

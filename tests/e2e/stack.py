@@ -23,7 +23,7 @@ from cascade_flow.local import ACCESS_KEY, REGION, SECRET_KEY, LocalStack, Proje
 from cascade_flow.local.deployment import client as emulated
 from cascade_flow.offload import Bucket
 from checker import Checked, check_run
-from e2e.leash import leash
+from e2e.lifeline import lifeline
 from e2e.waiting import until
 from e2e.wakeups import WakeUps
 from infra.thin import share_emulator
@@ -104,7 +104,7 @@ def of_kind(checked: Checked, kind: type[E], step_id: str | None = None) -> list
 def deployed(root: Path, port: int) -> Iterator[Stack]:
     """A stack of its own in an empty folder. When the block ends, or this process does, nothing of it is left."""
     project = _copy(root, port)
-    with leash(project):
+    with lifeline(project):
         list(up(project))
         local = running(project)
         with Client(local.api_url, region=REGION, session=_session()) as client:

@@ -11,7 +11,7 @@ import pytest
 
 from cascade_flow import IdempotencyConflictError, InputInvalidError, StepHeartbeat, StepReclaimed, StepStarted
 from cascade_flow.clock import now_us
-from cascade_flow.local.reach import local_environment
+from cascade_flow.local.endpoints import local_environment
 from cascade_flow.settings import Settings
 from e2e.stack import SWEEP_US, TIMING, Stack, of_kind
 from e2e.waiting import until
@@ -116,7 +116,7 @@ def test_a_program_reaches_the_table_by_its_environment(stack: Stack) -> None:
     run_id = stack.submit("linear", input={"number": 1})
     stack.finished(run_id)
     variables = local_environment(stack.project.root)
-    assert Settings.read(variables).timing == stack.backend.kit.timing
+    assert Settings.read(variables).timing == stack.backend.runtime.timing
     code = f"from cascade_flow import open_backend; print(open_backend().get_run({run_id!r}).status)"
     done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, **variables}, capture_output=True, text=True, check=True

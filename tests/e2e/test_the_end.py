@@ -21,7 +21,7 @@ def test_every_run_keeps_its_promises_and_the_published_peer_reads_it_as_we_do(s
 
 def test_nobody_looks_after_what_has_ended(stack: Stack) -> None:
     def looked_after() -> list[due.Entry]:
-        return list(due.entries(stack.backend.kit.ledger.table, until_us=2**62))
+        return list(due.entries(stack.backend.runtime.ledger.table, until_us=2**62))
 
     until(lambda: not looked_after(), otherwise=looked_after)
 

@@ -14,8 +14,8 @@ from cascade_flow import DynamoDBBackend, clock
 from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.errors import CascadeFlowError
 from contract.called import FLOW, Called
+from faults.caller_operations import OLD, failed, held, nothing, scheduled, told
 from faults.test_callers import Stage
-from faults.words import OLD, failed, held, nothing, scheduled, told
 from simulation import TIMING, TickingClock
 from testbed.servers import Server, fresh_table
 from testbed.turnstile import History, Turnstile, explore
@@ -92,7 +92,7 @@ MEETINGS = (
 
 
 @dataclass
-class Scene:
+class Known:
     """A run of its own for each seed, and the two who speak."""
 
     stage: Stage
@@ -128,5 +128,5 @@ def stage(server: Server) -> Iterator[Stage]:
 
 @pytest.mark.parametrize("meeting", MEETINGS, ids=str)
 def test_two_who_speak_at_once_leave_one_story(stage: Stage, meeting: Meeting) -> None:
-    scene = Scene(stage, meeting)
-    assert explore(SEEDS, scene, scene.check) > 1
+    known_run = Known(stage, meeting)
+    assert explore(SEEDS, known_run, known_run.check) > 1

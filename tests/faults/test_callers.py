@@ -11,18 +11,18 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from caller_checker import stored_steps
 from cascade_flow import DynamoDBBackend, StaleAttemptError, clock
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.engine.state import ENDED
 from checker import check_run
 from contract.called import FLOW, Called
-from faults.words import WORDS, Word
+from faults.caller_operations import WORDS, Word
 from simulation import TIMING, TickingClock
 from testbed.faults import Crash, Faults, Kind, Plan, at, faults, nowhere
 from testbed.requests import SINGLE_WRITES, TRANSACTIONS
 from testbed.servers import Server, Store, fresh_table
-from told import stored_steps
 
 WRITES = SINGLE_WRITES | TRANSACTIONS
 
@@ -77,13 +77,13 @@ def stage(server: Server) -> Iterator[Stage]:
 
 def check_lists(backend: DynamoDBBackend, run_id: str) -> None:
     """What can be claimed is listed, and nothing else; the next reader has cleared away what an end left."""
-    run = backend.kit.run(run_id)
+    run = backend.runtime.run(run_id)
     steps = stored_steps(backend, run_id)
     goes_on = run.status not in ENDED
     due_now = {name for name, step in steps.items() if step.state.status == "scheduled" and goes_on}
     assert {ref.step_id for ref in backend.list_scheduled_steps() if ref.run_id == run_id} == due_now
     assert {name for name in steps if backend.is_step_claimable(FLOW, run_id, name)} == due_now
-    found = list(backend.kit.ledger.table.query(keys.branches(run_id)))
+    found = list(backend.runtime.ledger.table.query(keys.branches(run_id)))
     listed = {keys.branch_of(str(item[keys.SORT])) for item in found if keys.DUE_SHARD in item}
     assert listed - {""} == {name for name, step in steps.items() if step.live and goes_on}
     if not goes_on:

@@ -12,9 +12,9 @@ from cascade_flow import RetryTier, StepDefinition, StepError, clock
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.engine.commands import Complete, Fail, SkipStep
-from cascade_flow.engine.state import Carrier
+from cascade_flow.engine.state import Claimant
 from cascade_flow.errors import CascadeFlowError, InputInvalidError, PayloadTooLargeError, StaleAttemptError
-from cascade_flow.operations.steps import Held, Steps
+from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.retry import delay_ms
 from cascade_flow.wake import Wake
 from checker import check_run
@@ -41,8 +41,8 @@ def noise(characters: int) -> str:
     )
 
 
-def claim(world: World, run_id: str, name: str, *, attempt: int = 1, branch: str | None = None) -> Held:
-    held = Steps(world.backend.kit).claim(Wake(run_id, branch or name, name, attempt), "worker-1")
+def claim(world: World, run_id: str, name: str, *, attempt: int = 1, branch: str | None = None) -> HeldAttempt:
+    held = Steps(world.backend.runtime).claim(Wake(run_id, branch or name, name, attempt), "worker-1")
     assert held is not None
     return held
 
@@ -68,15 +68,15 @@ def test_a_run_that_never_rests_can_be_cancelled(world: World) -> None:
     steps = 60
     world.register(chain(steps))
     run_id = world.submit()
-    worker = Steps(world.another(world.store.another_client()).kit)
+    worker = Steps(world.another(world.store.another_client()).runtime)
     held = claim(world, run_id, "s0")
 
     def restless(request: Request, send: Send) -> AWSResponse:
         nonlocal held
         if request.operation == "Query" and held.running:
-            carrier = Carrier("worker-1", clock.now_us() + TIMING.lease_us)
+            claimant = Claimant("worker-1", clock.now_us() + TIMING.lease_us)
             with suppress(StaleAttemptError):
-                held = worker.report(held, Complete("1", 1, carrier=carrier))
+                held = worker.report(held, Complete("1", 1, claimant=claimant))
         return send(request)
 
     client = world.store.another_client()
@@ -92,7 +92,7 @@ def test_exports_that_are_too_large_together_fail_the_run(world: World) -> None:
     run_id = world.submit()
     for name in ("a", "b"):
         held = claim(world, run_id, name)
-        Steps(world.backend.kit).report(held, Complete(json.dumps(noise(LARGE)), 1))
+        Steps(world.backend.runtime).report(held, Complete(json.dumps(noise(LARGE)), 1))
     settled(world, run_id, "failed")
 
 
@@ -102,7 +102,7 @@ def test_exports_that_are_too_large_for_an_end_by_skips_fail_the_run(world: Worl
     run_id = world.submit()
     for name in ("a", "b"):
         held = claim(world, run_id, name)
-        Steps(world.backend.kit).report(held, Complete(json.dumps(noise(LARGE)), 1))
+        Steps(world.backend.runtime).report(held, Complete(json.dumps(noise(LARGE)), 1))
     world.script = {"c": ["skip"]}
     settled(world, run_id, "failed")
 
@@ -134,7 +134,7 @@ def test_what_is_too_large_to_be_stored_says_so(world: World, what: str) -> None
         "error": Fail(StepError(name="E", message=noise(2 * LARGE)), "execution-error", 1, retryable=False),
     }[what]
     with pytest.raises(PayloadTooLargeError):
-        Steps(world.backend.kit).report(held, command)
+        Steps(world.backend.runtime).report(held, command)
 
 
 def test_metadata_of_a_run_that_are_too_large_are_refused(world: World) -> None:
@@ -162,8 +162,8 @@ def test_a_worker_keeps_no_outputs_that_nobody_needs(world: World) -> None:
     run_id = world.submit()
     held = claim(world, run_id, "s0")
     for n in range(7):
-        carrier = Carrier("worker-1", clock.now_us() + TIMING.lease_us)
-        held = Steps(world.backend.kit).report(held, Complete(json.dumps(n), 1, carrier=carrier))
+        claimant = Claimant("worker-1", clock.now_us() + TIMING.lease_us)
+        held = Steps(world.backend.runtime).report(held, Complete(json.dumps(n), 1, claimant=claimant))
     assert held.known == {"s6": "6"}
 
 
@@ -172,11 +172,11 @@ def test_a_run_that_has_lost_a_payload_keeps_no_other_from_being_swept(world: Wo
     broken, table = world.submit(), world.store.table
     for name in ("a", "b"):
         held = claim(world, broken, name)
-        for item in world.backend.kit.ledger.table.query(keys.Span(keys.run(broken).pk, "P#", "P~")):
+        for item in world.backend.runtime.ledger.table.query(keys.Span(keys.run(broken).pk, "P#", "P~")):
             key = {"pk": {"S": str(item["pk"])}, "sk": {"S": str(item["sk"])}}
             world.store.client.delete_item(TableName=table, Key=key)
         with suppress(CascadeFlowError):
-            Steps(world.backend.kit).report(held, Complete(json.dumps(noise(LARGE)), 1))
+            Steps(world.backend.runtime).report(held, Complete(json.dumps(noise(LARGE)), 1))
     sound = world.submit()
     world.clock.pause_us(TIMING.silence_us)
     assert world.sweep()["failed"] == 1

@@ -12,8 +12,8 @@ import events
 from cascade_flow import errors
 from cascade_flow.api import problems
 from cascade_flow.api.answers import Answer
-from cascade_flow.api.door import Route, door
 from cascade_flow.api.problems import headers_of, problem, raised, status_of
+from cascade_flow.api.router import Route, door
 from cascade_flow.model.events import ValidationIssue
 from events.deployed import Functions
 
@@ -129,7 +129,7 @@ def test_a_table_that_can_not_be_reached_is_a_503(functions: Functions) -> None:
 
 
 def _answered(route: Route, headers: dict[str, str] | None = None) -> dict[str, Any]:
-    handler: Any = door({"GET /runs": route})
+    handler: Any = router({"GET /runs": route})
     answer: dict[str, Any] = handler(events.get("/runs", headers=headers), events.Context())
     return answer
 
@@ -140,7 +140,7 @@ def _failing(functions: Functions, error: Exception) -> tuple[int, str, str]:
     def fail(**_: object) -> None:
         raise error
 
-    handlers = functions.backend.kit.ledger.table.client.meta.events
+    handlers = functions.backend.runtime.ledger.table.client.meta.events
     handlers.register_first("before-call.dynamodb", fail)
     try:
         reply = functions.http("query", events.get("/workflows"))

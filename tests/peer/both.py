@@ -60,13 +60,13 @@ class Both:
         """Have the peer play the same, and assert that it gives the same answers."""
         answers = iter(shared_oracle().ask_backend(list(self._script())))
         known = Seen({}, {})
-        for scene, sees in self._seeing():
+        for known_run, sees in self._seeing():
             known = seen(self._runs, [next(answers) for _ in calls_to_see(self._runs)]) if sees else known
-            theirs = [next(answers) for _ in scene.calls]
-            if isinstance(scene.act, Operation):
-                self._judge(scene.act, scene.ours, theirs, known)
+            theirs = [next(answers) for _ in known_run.calls]
+            if isinstance(known_run.act, Operation):
+                self._judge(known_run.act, known_run.ours, theirs, known)
             else:
-                self._hold(scene.act.question, scene.ours, theirs[0], known)
+                self._lease(known_run.act.question, known_run.ours, theirs[0], known)
 
     # -- our side -----------------------------------------------------------------------------------------------------
 
@@ -103,16 +103,16 @@ class Both:
     # -- the peer's side ----------------------------------------------------------------------------------------------
 
     def _script(self) -> Iterator[TimedCall]:
-        for scene, sees in self._seeing():
-            for call in [*(calls_to_see(self._runs) if sees else ()), *scene.calls]:
-                yield [scene.at_us, *call]
+        for known_run, sees in self._seeing():
+            for call in [*(calls_to_see(self._runs) if sees else ()), *known_run.calls]:
+                yield [known_run.at_us, *call]
 
     def _seeing(self) -> Iterator[tuple[_Scene, bool]]:
         """All scenes; and whether anything may have changed since the one before."""
         last: _Scene | None = None
-        for scene in self._scenes:
-            yield scene, last is None or isinstance(last.act, Operation)
-            last = scene
+        for known_run in self._scenes:
+            yield known_run, last is None or isinstance(last.act, Operation)
+            last = known_run
 
     def _judge(self, operation: Operation, outcome: Outcome, theirs: Sequence[Answer], known: Seen) -> None:
         due = refusal_of(operation, known)
@@ -135,11 +135,11 @@ class Both:
 
     def _check_reclaimed(self, operation: Operation, known: Seen) -> None:
         if operation.name == "reclaim_stale_steps":
-            [calls] = [scene.calls for scene in self._scenes if scene.act is operation]
+            [calls] = [known_run.calls for known_run in self._scenes if known_run.act is operation]
             for run_id, run in known.items():
                 check_reclaimed(operation, run, [event for _, __, of_run, event in calls if of_run == run_id])
 
-    def _hold(self, question: Question, ours: Any, theirs: Answer, known: Seen) -> None:
+    def _lease(self, question: Question, ours: Any, theirs: Answer, known: Seen) -> None:
         assert not theirs.refused, f"{question}: {theirs.error}"
         if rule := not_compared(question, known):
             self.counts[f"apart {rule.name}"] += 1

@@ -13,8 +13,8 @@ from hypothesis import Phase, given, settings
 from cascade_flow import DynamoDBBackend, clock
 from checker import check_run
 from peer.both import Both
-from peer.plays import Play, plays
-from peer.sayings import RUNS
+from peer.random_arguments import RUNS
+from peer.random_sequences import Play, plays
 from peer.tally import TALLY
 from simulation import BEGIN_US, TIMING
 from testbed.plugin import Servers

@@ -394,7 +394,7 @@ class WholeBackend(RuleBasedStateMachine):
         self.unlisted = True
         silent = {run.run_id: list(run.lapsed(self.now_s)) for run in self.runs}
         before = {run.run_id: run.status for run in self.runs}
-        Sweep(self.backend.kit, name="sweep").sweep(until_us=clock.now_us() + 10**12)
+        Sweep(self.backend.runtime, name="sweep").sweep(until_us=clock.now_us() + 10**12)
         for run in self.runs:
             late = before[run.run_id] == "running" and self.now_s >= run.deadline_s
             if run.stop is not None:
@@ -439,7 +439,7 @@ class WholeBackend(RuleBasedStateMachine):
         """What needs no worker is done at once: cascading skips, and starts whose time has come."""
         while ready := [w for w in self.mailbox.wakes if not w.step and w.available_at_us <= clock.now_us()]:
             self.mailbox.wakes.remove(ready[0])
-            Sweep(self.backend.kit, name="worker").attend(ready[0].run_id, ready[0].branch)
+            Sweep(self.backend.runtime, name="worker").attend(ready[0].run_id, ready[0].branch)
         self.mailbox.wakes = [wake for wake in self.mailbox.wakes if not wake.step]
         for run in self.runs:
             if run.status == "pending" and run.starts_s <= self.now_s:

@@ -19,7 +19,7 @@ from typing import IO, ClassVar
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from testbed import leash, wire
+from testbed import lifeline, wire
 from testbed.servers import Server, connect
 
 CACHE = Path(__file__).parents[2] / ".cache"
@@ -52,7 +52,7 @@ class Emulator(Server):
         with ExitStack() as held:
             log = held.enter_context(tempfile.TemporaryFile())
             process = subprocess.Popen(
-                [sys.executable, leash.__file__, *self.command(port)],
+                [sys.executable, lifeline.__file__, *self.command(port)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -14,7 +14,7 @@ from cascade_flow.model.events import Event, LogEntry, WorkflowCancelled, Workfl
 from cascade_flow.model.states import RunPage
 from cascade_flow.operations.details import RunDetails, StepDetails, WorkflowDetails
 from cascade_flow.operations.outputs import Inputs
-from cascade_flow.operations.steps import Held
+from cascade_flow.operations.steps import HeldAttempt
 from cascade_flow.retry import attempts_allowed
 
 Json = dict[str, Any]
@@ -66,7 +66,7 @@ def workflow_details(details: WorkflowDetails) -> Json:
     }
 
 
-def claimed(held: Held, inputs: Inputs) -> Json:
+def claimed(held: HeldAttempt, inputs: Inputs) -> Json:
     """POST /steps/claim."""
     branch = held.branch
     return {

@@ -29,7 +29,7 @@ def backend() -> DynamoDBBackend:
 
 def details() -> Details:
     """The details of what is in the backend's table."""
-    return Details(backend().kit)
+    return Details(backend().runtime)
 
 
 def workflows_package() -> str:

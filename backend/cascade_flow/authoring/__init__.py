@@ -3,7 +3,7 @@
 Nothing here runs a step, asks a server or knows a run's state: see `cascade_flow.worker`.
 """
 
-from cascade_flow.authoring.binding import Given, bind
+from cascade_flow.authoring.binding import StepInputs, bind
 from cascade_flow.authoring.context import StepContext
 from cascade_flow.authoring.definition import Definition
 from cascade_flow.authoring.discovery import discover
@@ -17,11 +17,11 @@ from cascade_flow.authoring.workflow import Workflow
 __all__ = [
     "Definition",
     "From",
-    "Given",
     "Retry",
     "Skip",
     "Step",
     "StepContext",
+    "StepInputs",
     "Workflow",
     "bind",
     "discover",

@@ -16,7 +16,7 @@ NO_INPUT = "{}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given:
+class StepInputs:
     """What a step is given: JSON texts, and None in the place of a dependency that was skipped."""
 
     input_json: str | None
@@ -32,7 +32,7 @@ def bind(
     `outputs` holds, for every dependency, its output as JSON text, or None where it was skipped: its parameter then
     gets its default, or None where its type allows that. Raises InputInvalidError for what is missing or doesn't fit.
     """
-    given = Given(input_json=input_json, outputs=outputs, context=context)
+    given = StepInputs(input_json=input_json, outputs=outputs, context=context)
     arguments = {parameter.name: _argument(step, parameter, given) for parameter in step.parameters}
     return {name: value for name, value in arguments.items() if value is not _LEFT_OUT}
 
@@ -40,7 +40,7 @@ def bind(
 _LEFT_OUT = object()
 
 
-def _argument(step: Step, parameter: Parameter, given: Given) -> Any:
+def _argument(step: Step, parameter: Parameter, given: StepInputs) -> Any:
     match parameter.source:
         case Source.CONTEXT:
             return given.context

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from cascade_flow.cli import exits, history_verbs, run_verbs, stack_verbs, workflow_verbs
-from cascade_flow.cli.place import JsonOption, Place, RegionOption, StackOption, UrlOption
 from cascade_flow.cli.screen import Screen
+from cascade_flow.cli.target import JsonOption, RegionOption, StackOption, Target, UrlOption
 from cascade_flow.errors import CascadeFlowError, InputInvalidError, IssuesError
 
 app = typer.Typer(
@@ -64,7 +64,7 @@ def cascade(
       $ cascade run seattle-weather --watch
       $ cascade runs --stack production --region eu-central-1
     """
-    context.obj = Place(stack, region, url, as_json)
+    context.obj = Target(stack, region, url, as_json)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from cascade_flow import clock
-from cascade_flow.cli import exits, sentences, words
-from cascade_flow.cli.place import Place, placed
+from cascade_flow.cli import event_texts, exits, formatting
 from cascade_flow.cli.run_verbs import RunArgument
+from cascade_flow.cli.target import Target, targeted
 from cascade_flow.cli.views import OVER, Document
 from cascade_flow.cli.watching import pace_us
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from cascade_flow.client import Client
 
 
-@placed
+@targeted
 def events(
-    place: Place,
+    target: Target,
     run: RunArgument,
     step: Annotated[str | None, typer.Option("--step", metavar="STEP", help="Only events of this step.")] = None,
     kind: Annotated[
@@ -38,18 +38,18 @@ def events(
       $ cascade events 3f2a91c07b1d4e55 --step check --type StepStarted --type StepCompleted
       $ cascade events 3f2a91c07b1d4e55 --json | jq -r .type
     """
-    with place.client() as client:
+    with target.client() as client:
         found = client.events(run, types=kind or (), step_id=step)
-    if not place.as_json:
-        place.screen.show(_story(found))
+    if not target.as_json:
+        target.screen.show(_story(found))
         return
     for event in found:
-        place.screen.record(event)
+        target.screen.record(event)
 
 
-@placed
+@targeted
 def logs(
-    place: Place,
+    target: Target,
     run: RunArgument,
     step: Annotated[str | None, typer.Argument(metavar="[STEP]", help="Only this step.", show_default=False)] = None,
     attempt: Annotated[int | None, typer.Option("--attempt", min=1, metavar="N", help="Only this attempt.")] = None,
@@ -64,18 +64,18 @@ def logs(
       $ cascade logs 3f2a91c07b1d4e55 --follow
     """
     silent = True
-    with place.client() as client:
+    with target.client() as client:
         try:
             for line in _lines(client, run, step, attempt, follow=follow):
-                if place.as_json:
-                    place.screen.record(line)
+                if target.as_json:
+                    target.screen.record(line)
                 else:
-                    place.screen.out.print(_log_line(line, alone=step is not None), soft_wrap=True)
+                    target.screen.out.print(_log_line(line, alone=step is not None), soft_wrap=True)
                 silent = False
         except KeyboardInterrupt:
             raise typer.Exit(exits.INTERRUPTED) from None
-    if silent and not place.as_json:
-        place.screen.say("Nothing was written here.", "dim")
+    if silent and not target.as_json:
+        target.screen.say("Nothing was written here.", "dim")
 
 
 def _lines(client: Client, run: str, step: str | None, attempt: int | None, *, follow: bool) -> Iterator[Document]:
@@ -95,12 +95,12 @@ def _lines(client: Client, run: str, step: str | None, attempt: int | None, *, f
 def _story(events: Sequence[Document]) -> Table:
     table = Table.grid(padding=(0, 2))
     for event in events:
-        style = sentences.colour(event)
+        style = event_texts.colour(event)
         table.add_row(
-            Text(words.time_of_day(event["timestampUs"]), "dim"),
+            Text(formatting.time_of_day(event["timestampUs"]), "dim"),
             Text(str(event["type"]), style),
             Text(str(event.get("stepId", "")), overflow="fold"),
-            Text(sentences.sentence(event), style, overflow="fold"),
+            Text(event_texts.sentence(event), style, overflow="fold"),
         )
     return table
 
@@ -108,7 +108,7 @@ def _story(events: Sequence[Document]) -> Table:
 def _log_line(line: Document, *, alone: bool) -> Text:
     where = "" if alone else f"{line['stepId']} "
     return Text.assemble(
-        (f"{words.time_of_day(line['timestampUs'])}  ", "dim"),
+        (f"{formatting.time_of_day(line['timestampUs'])}  ", "dim"),
         (f"{where}#{line['attemptNumber']} ", "cyan"),
         ("│ ", "dim"),
         (str(line["message"]), "yellow" if line["stream"] == "stderr" else ""),

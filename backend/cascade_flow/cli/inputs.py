@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from cascade_flow.cli import words
+from cascade_flow.cli import formatting
 from cascade_flow.errors import InvalidIdError
 from cascade_flow.model.ids import check_run_id
 
@@ -27,7 +27,7 @@ def read_input(given: str) -> Any:
     except json.JSONDecodeError as error:
         looks_like_json = given.lstrip()[:1] in ("{", "[", '"')
         said = _fault(error) if looks_like_json else "it is neither a file that exists nor JSON"
-        raise typer.BadParameter(f"{words.shortened(given, 60)}: {said}", param_hint="--input") from None
+        raise typer.BadParameter(f"{formatting.shortened(given, 60)}: {said}", param_hint="--input") from None
 
 
 def read_run_id(given: str) -> str:
@@ -56,7 +56,7 @@ def read_seconds(given: str | None, option: str) -> float | None:
     """The seconds of a duration such as `90`, `90s`, `5m`, `2h`, `1d`."""
     if given is None:
         return None
-    seconds = words.seconds_of(given)
+    seconds = formatting.seconds_of(given)
     if seconds is None:
         raise typer.BadParameter(f"{given!r}: give a duration such as 90s, 5m, 2h or 1d", param_hint=option)
     return seconds
@@ -80,7 +80,9 @@ def _object(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        raise typer.BadParameter(f"{words.shortened(text, 60)}: {_fault(error)}", param_hint="--metadata") from None
+        raise typer.BadParameter(
+            f"{formatting.shortened(text, 60)}: {_fault(error)}", param_hint="--metadata"
+        ) from None
     return dict(value)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 
-from cascade_flow.cli import looks, words
-from cascade_flow.cli.arrangement import Line, arranged, fitted
+from cascade_flow.cli import formatting, styles
+from cascade_flow.cli.graph_layout import Line, fitted, laid_out
 from cascade_flow.cli.views import Phase, RunView, StepView
 
 _TIME_WIDTH = 12
@@ -31,20 +31,20 @@ def picture(view: RunView, *, width: int, height: int, moving: bool) -> Text:
 
 def _lines(steps: Mapping[str, StepView], most: int) -> list[Line]:
     def urgency(step: str) -> int:
-        return looks.urgency(steps[step].phase)
+        return styles.urgency(steps[step].phase)
 
     dependencies = {id: step.dependencies for id, step in steps.items()}
-    return fitted(arranged(dependencies, urgency=urgency), most, urgency=urgency)
+    return fitted(laid_out(dependencies, urgency=urgency), most, urgency=urgency)
 
 
 def _heading(view: RunView, *, moving: bool) -> Text:
-    style = looks.run_style(view.status)
-    sign = looks.run_sign(view.status, now_us=view.now_us if moving else None)
+    style = styles.run_style(view.status)
+    sign = styles.run_sign(view.status, now_us=view.now_us if moving else None)
     parts = [view.status]
     if view.took_us is not None:
-        parts.append(words.duration(view.took_us))
+        parts.append(formatting.duration(view.took_us))
     if view.starts_us is not None:
-        parts = [f"starts {words.countdown(view.starts_us - view.now_us)}"]
+        parts = [f"starts {formatting.countdown(view.starts_us - view.now_us)}"]
     heading = Text.assemble((f"{sign} ", style), (view.workflow, "bold"), "  ", (view.id, "dim"), "  ")
     return heading.append("  ".join(parts), style)
 
@@ -60,24 +60,24 @@ def _rows(line: Line, steps: Mapping[str, StepView], *, width: int, column: int,
     if line.folded:
         return [_folded(line, [steps[id] for id in line.steps])]
     step = steps[line.steps[0]]
-    style = looks.style(step.phase)
+    style = styles.style(step.phase)
     row = _start(line, step, column=column, moving=moving)
-    said, trouble = looks.state(step), looks.trouble(step)
+    said, trouble = styles.state(step), styles.trouble(step)
     room = max(_LEAST_NOTE, width - column - _TIME_WIDTH)
-    together = words.first_line(": ".join(part for part in (said, trouble) if part))
+    together = formatting.first_line(": ".join(part for part in (said, trouble) if part))
     calm = "dim" if step.phase is Phase.COMPLETED else style
     if not trouble or len(together) <= room:
-        return [_with(row, words.shortened(together, room), calm, column + _TIME_WIDTH)]
+        return [_with(row, formatting.shortened(together, room), calm, column + _TIME_WIDTH)]
     below = Text.assemble((line.below, "dim"), "  ")
-    below.append(words.shortened(trouble, width - below.cell_len), style)
+    below.append(formatting.shortened(trouble, width - below.cell_len), style)
     return [_with(row, said, calm, column + _TIME_WIDTH), below]
 
 
 def _start(line: Line, step: StepView, *, column: int, moving: bool) -> Text:
-    phase, style = step.phase, looks.style(step.phase)
-    sign = looks.sign(phase, now_us=step.now_us if moving else None)
+    phase, style = step.phase, styles.style(step.phase)
+    sign = styles.sign(phase, now_us=step.now_us if moving else None)
     row = Text.assemble((line.indent, "dim"), (f"{sign} ", style), (step.id, style if style == "dim" else ""))
-    took = "" if step.took_us is None else words.duration(step.took_us)
+    took = "" if step.took_us is None else formatting.duration(step.took_us)
     return _with(row, took.rjust(_TIME_WIDTH - 2), "dim" if phase is Phase.COMPLETED else "", column)
 
 
@@ -91,8 +91,8 @@ def _with(row: Text, text: str, style: str, column: int) -> Text:
 def _folded(line: Line, steps: Sequence[StepView]) -> Text:
     phases = Counter(step.phase for step in steps)
     row = Text.assemble((line.indent, "dim"), (f"… {len(steps)} more: ", "dim"))
-    listed = sorted(phases, key=lambda phase: (looks.urgency(phase), phase.value))
+    listed = sorted(phases, key=lambda phase: (styles.urgency(phase), phase.value))
     for index, phase in enumerate(listed):
         row.append(", " if index else "")
-        row.append(f"{phases[phase]} {phase.value}", looks.style(phase))
+        row.append(f"{phases[phase]} {phase.value}", styles.style(phase))
     return row

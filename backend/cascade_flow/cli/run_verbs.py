@@ -9,8 +9,8 @@ import typer
 from rich.text import Text
 
 from cascade_flow import clock
-from cascade_flow.cli import exits, inputs, outcome, tables, words
-from cascade_flow.cli.place import Place, placed
+from cascade_flow.cli import exits, formatting, inputs, outcome, tables
+from cascade_flow.cli.target import Target, targeted
 from cascade_flow.cli.views import RunView
 from cascade_flow.cli.watching import watched
 from cascade_flow.cli.workflow_verbs import suggest
@@ -27,9 +27,9 @@ Status = StrEnum("Status", ["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCEL
 _FAILURES = ("StepFailed", "StepReclaimed")
 
 
-@placed
+@targeted
 def run(
-    place: Place,
+    target: Target,
     workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="The workflow's slug.", show_default=False)],
     given: Annotated[
         str | None,
@@ -69,20 +69,20 @@ def run(
         "timeout_s": inputs.read_seconds(timeout, "--timeout"),
         "metadata": inputs.read_metadata(metadata or ()),
     }
-    with place.client() as client:
+    with target.client() as client:
         submitted = _submitted(client, workflow, wish)
         if watch:
-            _watch(place, client, submitted["runId"])
+            _watch(target, client, submitted["runId"])
             return
-    if place.as_json:
-        place.screen.data(submitted)
+    if target.as_json:
+        target.screen.data(submitted)
         return
-    _announce(place, workflow, submitted)
+    _announce(target, workflow, submitted)
 
 
-@placed
+@targeted
 def runs(
-    place: Place,
+    target: Target,
     workflow: Annotated[
         str | None, typer.Option("--workflow", metavar="SLUG", help="Only runs of this workflow.")
     ] = None,
@@ -104,24 +104,24 @@ def runs(
       $ cascade runs --workflow mishaps --status failed --status cancelled
       $ cascade runs --tag nightly --json | jq -r '.runs[].runId'
     """
-    with place.client() as client:
+    with target.client() as client:
         page = client.runs(workflow_slug=workflow, status=status or (), tags=tag or (), limit=limit, offset=offset)
-    if place.as_json:
-        place.screen.data(page)
+    if target.as_json:
+        target.screen.data(page)
         return
     found, total = page["runs"], page["total"]
     if not found:
-        place.screen.show(Text("No run matches." if workflow or status or tag or offset else "There are no runs yet."))
+        target.screen.show(Text("No run matches." if workflow or status or tag or offset else "There are no runs yet."))
         return
-    place.screen.show(tables.runs(found, now_us=clock.now_us()))
+    target.screen.show(tables.runs(found, now_us=clock.now_us()))
     if total > offset + len(found):
         more = f"{total - offset - len(found)} more: --offset {offset + len(found)}"
-        place.screen.show(Text(f"\n{more}", "dim"))
+        target.screen.show(Text(f"\n{more}", "dim"))
 
 
-@placed
+@targeted
 def show(
-    place: Place,
+    target: Target,
     run: RunArgument,
     watch: WatchOption = False,
     output: Annotated[
@@ -137,22 +137,22 @@ def show(
       $ cascade show 3f2a91c07b1d4e55 --watch
       $ cascade show 3f2a91c07b1d4e55 --output chart > chart.svg
     """
-    with place.client() as client:
+    with target.client() as client:
         if watch:
-            _watch(place, client, run)
+            _watch(target, client, run)
             return
         view = RunView(client.run(run), clock.now_us())
         if output is not None:
-            _print_output(place, view, output)
-        elif place.as_json:
-            place.screen.data(view.document)
+            _print_output(target, view, output)
+        elif target.as_json:
+            target.screen.data(view.document)
         else:
-            _show(place, client, view)
+            _show(target, client, view)
 
 
-@placed
+@targeted
 def cancel(
-    place: Place,
+    target: Target,
     run: RunArgument,
     reason: Annotated[
         str | None, typer.Option("--reason", metavar="TEXT", help="Why; it is kept with the run.")
@@ -164,12 +164,12 @@ def cancel(
 
       $ cascade cancel 3f2a91c07b1d4e55 --reason 'wrong input'
     """
-    with place.client() as client:
+    with target.client() as client:
         state = client.cancel(run, reason)
-    if place.as_json:
-        place.screen.data(state)
+    if target.as_json:
+        target.screen.data(state)
         return
-    place.screen.show(Text.assemble(("■ ", "yellow"), f"run {run} of {state['workflowSlug']} is {state['status']}"))
+    target.screen.show(Text.assemble(("■ ", "yellow"), f"run {run} of {state['workflowSlug']} is {state['status']}"))
 
 
 def _submitted(client: Client, workflow: str, wish: dict[str, Any]) -> Json:
@@ -179,51 +179,51 @@ def _submitted(client: Client, workflow: str, wish: dict[str, Any]) -> Json:
         suggest(client, workflow, error)
 
 
-def _announce(place: Place, workflow: str, submitted: Json) -> None:
+def _announce(target: Target, workflow: str, submitted: Json) -> None:
     id = submitted["runId"]
     word = "submitted" if submitted["isNew"] else "known already, by its key"
-    place.screen.show(
+    target.screen.show(
         Text.assemble(("✓ ", "green"), "run ", (id, "bold"), f" of {workflow} is {word}"),
         outcome.next_steps(
-            (place.command(f"show {id} --watch"), "watch it"),
-            (place.command(f"logs {id} --follow"), "read what its steps write"),
+            (target.command(f"show {id} --watch"), "watch it"),
+            (target.command(f"logs {id} --follow"), "read what its steps write"),
         ),
     )
 
 
-def _watch(place: Place, client: Client, id: str) -> None:
+def _watch(target: Target, client: Client, id: str) -> None:
     try:
-        view = watched(client, id, place.screen.stage)
+        view = watched(client, id, target.screen.stage)
     except KeyboardInterrupt:
-        place.screen.say(f"The run goes on. Watch it again: {place.command(f'show {id} --watch')}")
-        place.screen.say(f"            Or cancel it: {place.command(f'cancel {id}')}")
+        target.screen.say(f"The run goes on. Watch it again: {target.command(f'show {id} --watch')}")
+        target.screen.say(f"            Or cancel it: {target.command(f'cancel {id}')}")
         raise typer.Exit(exits.INTERRUPTED) from None
-    if place.as_json:
-        place.screen.data(view.document)
-    place.screen.show(Text(""), outcome.outcome(view, place))
+    if target.as_json:
+        target.screen.data(view.document)
+    target.screen.show(Text(""), outcome.outcome(view, target))
     if view.status != "completed":
         raise typer.Exit(exits.RUN_NOT_COMPLETED)
 
 
-def _show(place: Place, client: Client, view: RunView) -> None:
+def _show(target: Target, client: Client, view: RunView) -> None:
     tried_again = any(step.attempt > 1 or step.error for step in view.steps)
     failures = client.events(view.id, types=_FAILURES) if tried_again else []
-    place.screen.show(tables.about_run(view), Text(""), tables.steps(view.steps))
+    target.screen.show(tables.about_run(view), Text(""), tables.steps(view.steps))
     if (failed := tables.failed_attempts(failures)) is not None:
-        place.screen.show(Text(""), failed)
-    place.screen.show(Text(""))
+        target.screen.show(Text(""), failed)
+    target.screen.show(Text(""))
     if view.is_over:
-        place.screen.show(outcome.outcome(view, place))
+        target.screen.show(outcome.outcome(view, target))
     else:
-        place.screen.show(outcome.next_steps((place.command(f"show {view.id} --watch"), "watch it")))
+        target.screen.show(outcome.next_steps((target.command(f"show {view.id} --watch"), "watch it")))
 
 
-def _print_output(place: Place, view: RunView, step: str) -> None:
+def _print_output(target: Target, view: RunView, step: str) -> None:
     if step not in view.output:
         known = ", ".join(view.output) or f"none{'' if view.is_over else ' yet: the run is not over'}"
         raise StepNotFoundError(f"run {view.id!r} has no output of a step {step!r}; there are: {known}")
     value = view.output[step]
-    if place.as_json:
-        place.screen.data(value)
+    if target.as_json:
+        target.screen.data(value)
     else:
-        place.screen.raw(value if isinstance(value, str) else words.pretty(value))
+        target.screen.raw(value if isinstance(value, str) else formatting.pretty(value))

@@ -10,16 +10,16 @@ import typer
 from rich.text import Text
 
 from cascade_flow.cli import outcome, tables
-from cascade_flow.cli.place import Place, placed
+from cascade_flow.cli.target import Target, targeted
 from cascade_flow.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from cascade_flow.local import LocalStack
 
 
-@placed
+@targeted
 def up(
-    place: Place,
+    target: Target,
     port: Annotated[
         int | None, typer.Option(help="The port to answer on.", show_default="4566", min=1, max=65_535)
     ] = None,
@@ -35,18 +35,18 @@ def up(
     """
     from cascade_flow import local  # noqa: PLC0415  (it takes half a second to import)
 
-    _only_here(place, "up")
+    _only_here(target, "up")
     root = local.find_root(Path.cwd())
     project = local.Project(root) if port is None else local.Project(root, port=port)
-    with place.screen.busy() as busy:
+    with target.screen.busy() as busy:
         for line in local.up(project):
             busy.begin(line)
         busy.end(done=True)
-    _report(place, local.running(project))
+    _report(target, local.running(project))
 
 
-@placed
-def down(place: Place) -> None:
+@targeted
+def down(target: Target) -> None:
     """Stop the stack on this machine and forget its data. Nothing is left running.
 
     Example:
@@ -55,22 +55,22 @@ def down(place: Place) -> None:
     """
     from cascade_flow import local  # noqa: PLC0415  (it takes half a second to import)
 
-    _only_here(place, "down")
+    _only_here(target, "down")
     was_running = False
-    with place.screen.busy() as busy:
+    with target.screen.busy() as busy:
         for line in local.down(local.Project(local.find_root(Path.cwd()))):
             was_running = True
             busy.begin(line)
         busy.end(done=True)
-    if place.as_json:
-        place.screen.data({"wasRunning": was_running})
+    if target.as_json:
+        target.screen.data({"wasRunning": was_running})
         return
     sentence = "Nothing of the stack is left running." if was_running else "Nothing was running."
-    place.screen.show(Text(sentence))
+    target.screen.show(Text(sentence))
 
 
-@placed
-def env(place: Place) -> None:
+@targeted
+def env(target: Target) -> None:
     """Print what a program needs to work on the engine's table, as shell variables.
 
     In Python, `cascade_flow.open_backend()` reads them; so do boto3 and the AWS CLI.
@@ -81,21 +81,21 @@ def env(place: Place) -> None:
       $ eval "$(cascade env --stack production)"
       $ cascade env --json
     """
-    variables = place.environment()
-    if place.as_json:
-        place.screen.data(variables)
+    variables = target.environment()
+    if target.as_json:
+        target.screen.data(variables)
         return
     for name, value in variables.items():
         print(f"export {name}={shlex.quote(value)}")
 
 
-def _report(place: Place, stack: LocalStack) -> None:
-    with place.client() as client:
+def _report(target: Target, stack: LocalStack) -> None:
+    with target.client() as client:
         slugs = [str(each["slug"]) for each in client.workflows()]
-    if place.as_json:
-        place.screen.data({"apiUrl": stack.api_url, "outputs": dict(stack.outputs), "workflows": slugs})
+    if target.as_json:
+        target.screen.data({"apiUrl": stack.api_url, "outputs": dict(stack.outputs), "workflows": slugs})
         return
-    place.screen.show(
+    target.screen.show(
         Text.assemble(("✓ ", "green"), "The stack runs on this machine."),
         tables.facts([("  API", stack.api_url), ("  workflows", ", ".join(slugs))]),
         outcome.next_steps(
@@ -106,8 +106,8 @@ def _report(place: Place, stack: LocalStack) -> None:
     )
 
 
-def _only_here(place: Place, verb: str) -> None:
-    if not place.is_local:
+def _only_here(target: Target, verb: str) -> None:
+    if not target.is_local:
         raise ConfigurationError(
             f"`cascade {verb}` is about the stack on this machine. A stack in AWS is deployed with sam deploy "
             "and removed with sam delete"

@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from cascade_flow.cli import looks, sentences, words
+from cascade_flow.cli import event_texts, formatting, styles
 from cascade_flow.cli.views import Document, Phase, RunView, StepView
 
 _LONGEST_VALUE = 300
@@ -30,14 +30,17 @@ def about_run(view: RunView) -> Table:
         ("run", Text(view.id, "bold")),
         ("workflow", view.workflow),
         ("status", _status(view)),
-        ("submitted", f"{words.instant(run['createdAt'])} ({words.ago(run['createdAt'], now_us=view.now_us)})"),
+        (
+            "submitted",
+            f"{formatting.instant(run['createdAt'])} ({formatting.ago(run['createdAt'], now_us=view.now_us)})",
+        ),
     ]
     if run.get("availableAt", 0) > run["createdAt"]:
-        rows.append(("starts at", words.instant(run["availableAt"])))
+        rows.append(("starts at", formatting.instant(run["availableAt"])))
     if (run.get("workflowAttemptNumber") or 1) > 1:
         rows.append(("run attempt", str(run["workflowAttemptNumber"])))
     if run.get("timeout"):
-        rows.append(("may take", words.duration(run["timeout"])))
+        rows.append(("may take", formatting.duration(run["timeout"])))
     rows += [(name, _value(run[field])) for name, field in _OPTIONAL if run.get(field)]
     rows.append(("version", version(view.document)))
     return facts(rows)
@@ -60,9 +63,9 @@ def steps(views: Sequence[StepView]) -> Table:
         tried = step.phase not in (Phase.WAITING, Phase.NOT_RUN)
         table.add_row(
             _id(step.id),
-            Text(f"{looks.sign(step.phase)} {step.phase.value}", looks.style(step.phase), no_wrap=True),
+            Text(f"{styles.sign(step.phase)} {step.phase.value}", styles.style(step.phase), no_wrap=True),
             f"{step.attempt} of {step.max_attempts}" if tried and step.phase is not Phase.SKIPPED else "",
-            "" if step.took_us is None else words.duration(step.took_us),
+            "" if step.took_us is None else formatting.duration(step.took_us),
             Text(_remark(step), overflow="fold"),
         )
     return table
@@ -85,9 +88,9 @@ def runs(documents: Sequence[Document], *, now_us: int) -> Table:
         table.add_row(
             _id(view.id),
             _id(view.workflow),
-            Text(f"{looks.run_sign(view.status)} {view.status}", looks.run_style(view.status), no_wrap=True),
-            words.ago(run["createdAt"], now_us=now_us),
-            "" if view.took_us is None else words.duration(view.took_us),
+            Text(f"{styles.run_sign(view.status)} {view.status}", styles.run_style(view.status), no_wrap=True),
+            formatting.ago(run["createdAt"], now_us=now_us),
+            "" if view.took_us is None else formatting.duration(view.took_us),
         )
     return table
 
@@ -110,7 +113,7 @@ def definitions(documents: Iterable[Document]) -> Table:
             _id(step["id"]),
             Text(", ".join(step.get("dependencies") or ()), overflow="fold"),
             str(tries),
-            words.duration(timeout_ms * 1000) if timeout_ms else "",
+            formatting.duration(timeout_ms * 1000) if timeout_ms else "",
             "exported" if step.get("exportOutput") else "",
         )
     return table
@@ -124,7 +127,7 @@ def fields(schema: Any) -> Table | None:
     table = _table("input", "type", "default", "")
     required = schema.get("required", ())
     for name, field in properties.items():
-        default = "required" if name in required else words.compact(field.get("default"))
+        default = "required" if name in required else formatting.compact(field.get("default"))
         table.add_row(_id(name), _type(field), default, Text(field.get("description", ""), overflow="fold"))
     return table
 
@@ -146,32 +149,32 @@ def _id(text: str) -> Text:
 
 
 def _status(view: RunView) -> Text:
-    text = f"{looks.run_sign(view.status)} {view.status}"
+    text = f"{styles.run_sign(view.status)} {view.status}"
     if view.took_us is not None:
-        text += f" {'in' if view.is_over else 'for'} {words.duration(view.took_us)}"
+        text += f" {'in' if view.is_over else 'for'} {formatting.duration(view.took_us)}"
     if view.starts_us is not None:
-        text += f", starts {words.countdown(view.starts_us - view.now_us)}"
-    return Text(text, looks.run_style(view.status))
+        text += f", starts {formatting.countdown(view.starts_us - view.now_us)}"
+    return Text(text, styles.run_style(view.status))
 
 
 def _remark(step: StepView) -> str:
     if step.phase is Phase.SKIPPED:
-        return looks.state(step)
+        return styles.state(step)
     if step.phase is Phase.RETRYING:
-        return f"next retry {words.countdown((step.due_us or 0) - step.now_us)}"
+        return f"next retry {formatting.countdown((step.due_us or 0) - step.now_us)}"
     return "exported" if step.document.get("exportOutput") else ""
 
 
 def _failure(event: Document) -> str:
     if event["type"] == "StepReclaimed":
-        silent = words.duration(event.get("staleDurationUs", 0))
+        silent = formatting.duration(event.get("staleDurationUs", 0))
         return f"its worker fell silent and was given up after {silent}"
-    return sentences.error_text(event.get("error"))
+    return event_texts.error_text(event.get("error"))
 
 
 def _value(value: Any) -> str:
-    text = value if isinstance(value, str) else words.compact(value)
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}… ({words.size(text)})"
+    text = value if isinstance(value, str) else formatting.compact(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}… ({formatting.size(text)})"
 
 
 def _type(field: Document) -> str:

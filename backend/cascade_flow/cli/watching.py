@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from cascade_flow import clock
-from cascade_flow.cli import looks, words
+from cascade_flow.cli import formatting, styles
 from cascade_flow.cli.progress import picture
 from cascade_flow.cli.views import Phase, RunView, StepView
 from cascade_flow.errors import TransientError
@@ -90,7 +90,7 @@ class _Stage:
 
     def _picture(self, *, moving: bool = True) -> Text:
         if self._view is None:
-            return Text(f"{looks.spinner(clock.now_us())} looking for the run", "dim")
+            return Text(f"{styles.spinner(clock.now_us())} looking for the run", "dim")
         now = replace(self._view, now_us=clock.now_us()) if not self._view.is_over else self._view
         size = self._console.size
         return picture(now, width=size.width, height=size.height - 1, moving=moving)
@@ -99,14 +99,14 @@ class _Stage:
 def changes(before: RunView | None, view: RunView) -> Iterator[str]:
     """What is new since the last look, a line each, in declared order."""
     known = {step.id: _mark(step) for step in before.steps} if before else {}
-    time = words.time_of_day(view.now_us)
+    time = formatting.time_of_day(view.now_us)
     if before is None or (before.status != view.status and not view.is_over):
         yield f"{time}  run {view.id} of {view.workflow}: {view.status}"
     for step in view.steps:
         if known.get(step.id) != _mark(step) and (step.phase not in _SILENT):
             yield f"{time}  {step.id}: {_told(step)}"
     if view.is_over:
-        took = "" if view.took_us is None else f" in {words.duration(view.took_us)}"
+        took = "" if view.took_us is None else f" in {formatting.duration(view.took_us)}"
         yield f"{time}  run {view.id} of {view.workflow}: {view.status}{took}"
 
 
@@ -115,10 +115,12 @@ def _mark(step: StepView) -> tuple[Phase, int]:
 
 
 def _told(step: StepView) -> str:
-    said = ": ".join(part for part in (looks.state(step), looks.trouble(step)) if part)
+    said = ": ".join(part for part in (styles.state(step), styles.trouble(step)) if part)
     if step.phase in (Phase.SKIPPED, Phase.STOPPED):
         return said
     took = (
-        f" after {words.duration(step.took_us)}" if step.phase is not Phase.RUNNING and step.took_us is not None else ""
+        f" after {formatting.duration(step.took_us)}"
+        if step.phase is not Phase.RUNNING and step.took_us is not None
+        else ""
     )
     return f"{step.phase.value}{took}" + (f" ({said})" if said and step.phase is not Phase.QUEUED else "")

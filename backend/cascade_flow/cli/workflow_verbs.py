@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.text import Text
 
-from cascade_flow.cli import outcome, tables, words
-from cascade_flow.cli.place import Place, placed
+from cascade_flow.cli import formatting, outcome, tables
+from cascade_flow.cli.target import Target, targeted
 from cascade_flow.errors import WorkflowNotFoundError
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from cascade_flow.client import Client
 
 
-@placed
+@targeted
 def workflows(
-    place: Place,
+    target: Target,
     workflow: Annotated[
         str | None, typer.Argument(help="Show this one: its input, its steps.", show_default=False)
     ] = None,
@@ -32,11 +32,11 @@ def workflows(
       $ cascade workflows seattle-weather
       $ cascade workflows --json | jq '.[].slug'
     """
-    with place.client() as client:
+    with target.client() as client:
         if workflow is None:
-            _list(place, client.workflows())
+            _list(target, client.workflows())
         else:
-            _show(place, _found(client, workflow))
+            _show(target, _found(client, workflow))
 
 
 def suggest(client: Client, slug: str, error: WorkflowNotFoundError) -> NoReturn:
@@ -60,34 +60,34 @@ def _found(client: Client, slug: str) -> Document:
         suggest(client, slug, error)
 
 
-def _list(place: Place, found: Sequence[Document]) -> None:
-    if place.as_json:
-        place.screen.data(found)
+def _list(target: Target, found: Sequence[Document]) -> None:
+    if target.as_json:
+        target.screen.data(found)
     elif not found:
-        place.screen.show(Text("No workflow is registered yet: declare one in your workflows package, and deploy."))
+        target.screen.show(Text("No workflow is registered yet: declare one in your workflows package, and deploy."))
     else:
-        place.screen.show(
+        target.screen.show(
             tables.workflows(found),
             Text(""),
             outcome.next_steps(
-                (place.command(f"workflows {found[0]['slug']}"), "what it takes, and its steps"),
-                (place.command(f"run {found[0]['slug']} --watch"), "run it"),
+                (target.command(f"workflows {found[0]['slug']}"), "what it takes, and its steps"),
+                (target.command(f"run {found[0]['slug']} --watch"), "run it"),
             ),
         )
 
 
-def _show(place: Place, workflow: Document) -> None:
-    if place.as_json:
-        place.screen.data(workflow)
+def _show(target: Target, workflow: Document) -> None:
+    if target.as_json:
+        target.screen.data(workflow)
         return
     timeout_us = workflow.get("timeoutUs")
-    place.screen.show(
+    target.screen.show(
         tables.facts(
             [
                 ("workflow", Text(str(workflow["slug"]), "bold")),
                 ("name", str(workflow["name"])),
                 ("declared in", str(workflow.get("location") or "")),
-                ("may take", words.duration(timeout_us) if timeout_us else ""),
+                ("may take", formatting.duration(timeout_us) if timeout_us else ""),
                 ("version", tables.version(workflow)),
                 ("versions", str(len(workflow.get("versions", ())))),
             ]
@@ -95,5 +95,5 @@ def _show(place: Place, workflow: Document) -> None:
         Text(""),
     )
     if (fields := tables.fields(workflow.get("inputSchemaJSON"))) is not None:
-        place.screen.show(fields, Text(""))
-    place.screen.show(tables.definitions(workflow.get("steps", ())))
+        target.screen.show(fields, Text(""))
+    target.screen.show(tables.definitions(workflow.get("steps", ())))

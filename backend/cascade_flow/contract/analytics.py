@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from cascade_flow.analytics.scope import AnalyticsOptions
-from cascade_flow.contract.door import checked
+from cascade_flow.contract.argument_checks import checked
 from cascade_flow.fingerprints import GroupingStrategy
 from cascade_flow.model.reports import (
     ActiveWorker,

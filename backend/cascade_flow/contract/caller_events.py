@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cascade_flow.contract.door import checked
+from cascade_flow.contract.argument_checks import checked
 from cascade_flow.model.events import Event
 from cascade_flow.operations.appends import Appends
 from cascade_flow.operations.copies import Copies

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cascade_flow.contract.door import checked
+from cascade_flow.contract.argument_checks import checked
 from cascade_flow.engine.caller import draft
 from cascade_flow.model.events import (
     StepError,

@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from cascade_flow.contract.door import checked
+from cascade_flow.contract.argument_checks import checked
 from cascade_flow.model.events import ResourceUsage, StepError
 from cascade_flow.operations.caller_steps import CallerSteps
-from cascade_flow.operations.kit import Kit
 from cascade_flow.operations.outputs import output_path
+from cascade_flow.operations.runtime import Runtime
 
 
 @checked
 class StepsByCallers:
     """The steps of runs that a caller drives."""
 
-    kit: Kit
+    runtime: Runtime
     _caller_steps: CallerSteps
 
     def save_step_scheduled(
@@ -159,4 +159,4 @@ class StepsByCallers:
         Raises ConfigurationError (there is no bucket), RunNotFoundError, StepNotFoundError (the attempt has no output
         in S3), InvalidIdError.
         """
-        return output_path(self.kit, workflow_slug, run_id, step_id, attempt_number)
+        return output_path(self.runtime, workflow_slug, run_id, step_id, attempt_number)

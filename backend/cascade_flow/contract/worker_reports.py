@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from cascade_flow.contract.door import checked
+from cascade_flow.contract.argument_checks import checked
 from cascade_flow.engine.commands import FailureReason
 from cascade_flow.model.events import LogEntry, ResourceSnapshot, ResourceUsage, StepError
 from cascade_flow.model.states import Checkpoint, Claim
 from cascade_flow.operations import reports
-from cascade_flow.operations.kit import Kit
 from cascade_flow.operations.reports import Reports
+from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import Slot
 
 
@@ -23,7 +23,7 @@ from cascade_flow.operations.steps import Slot
 class WorkerReports:
     """Claims, heartbeats and what came of attempts."""
 
-    kit: Kit
+    runtime: Runtime
     _reports: Reports
 
     def is_step_claimable(self, workflow_slug: str, run_id: str, step_id: str) -> bool:
@@ -157,7 +157,7 @@ class WorkerReports:
                 reason=failure_reason,
                 next_retry_at_us=next_retry_at_us,
                 usage=resource_usage,
-                chance=self.kit.chance(),
+                chance=self.runtime.chance(),
             ),
         )
 

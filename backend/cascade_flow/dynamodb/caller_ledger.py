@@ -17,7 +17,7 @@ from cascade_flow.dynamodb.changes import NEW, changes
 from cascade_flow.dynamodb.codec import Record, to_record
 from cascade_flow.dynamodb.items import caller_step_item, commit_item, run_item, to_caller_step, to_run
 from cascade_flow.dynamodb.table import NONCE, Attr, Check, Condition, Delete, Put, Refused, Table, Update, Write
-from cascade_flow.engine.caller import UNSPOKEN, CallerStep, Scene
+from cascade_flow.engine.caller import UNSPOKEN, CallerStep, Known
 from cascade_flow.engine.state import ENDED, Run
 from cascade_flow.model.events import Event
 from cascade_flow.portions import portions
@@ -43,7 +43,7 @@ class TimesTaken(Exception):
 
 
 @dataclass(frozen=True)
-class Telling:
+class CallerWrite:
     """What is to be written, all of it or nothing.
 
     `run` and `steps` say what was known and what is true after it; a step that is None afterwards is taken away. A run
@@ -72,21 +72,21 @@ class CallerLedger:
 
     # -- reading --------------------------------------------------------------------------------------------------
 
-    def scene(self, slug: str, run_id: str, step_id: str | None = None) -> Scene:
+    def known_run(self, slug: str, run_id: str, step_id: str | None = None) -> Known:
         """A run and one of its steps: one request."""
         wanted = [keys.run(run_id), *([] if step_id is None else [keys.branch(run_id, step_id)])]
         found = {item[keys.SORT]: item for item in self._table.batch_get(wanted)}
         run = found.pop(keys.RUN, None)
         steps = [to_caller_step(item) for item in found.values()] if _is_callers(run) else []
-        return Scene(slug, run_id, None if run is None else to_run(run), next(iter(steps), None))
+        return Known(slug, run_id, None if run is None else to_run(run), next(iter(steps), None))
 
-    def whole_scene(self, slug: str, run_id: str) -> Scene:
+    def whole_scene(self, slug: str, run_id: str) -> Known:
         """A run and all of its steps, by one query."""
         found = list(self._table.query(keys.branches(run_id)))
         if not found or found[0][keys.SORT] != keys.RUN:
-            return Scene(slug, run_id, None)
+            return Known(slug, run_id, None)
         steps = map(to_caller_step, found[1:] if _is_callers(found[0]) else [])
-        return Scene(slug, run_id, to_run(found[0]), steps={step.state.step_id: step for step in steps})
+        return Known(slug, run_id, to_run(found[0]), steps={step.state.step_id: step for step in steps})
 
     def some_steps(self, run_id: str, step_ids: Iterable[str]) -> list[CallerStep]:
         """These steps; those that are not there are left out."""
@@ -105,7 +105,7 @@ class CallerLedger:
 
     # -- writing --------------------------------------------------------------------------------------------------
 
-    def write(self, telling: Telling, references: Mapping[str, str]) -> None:
+    def write(self, telling: CallerWrite, references: Mapping[str, str]) -> None:
         """Write it all or nothing; raises Moved, TimesTaken."""
         before, after = telling.run
         records = [to_record(event, references) for event in telling.events]

@@ -27,7 +27,7 @@ from cascade_flow.dynamodb.changes import (
 from cascade_flow.dynamodb.codec import Record, to_record
 from cascade_flow.dynamodb.items import ITEM_UNIT, Item, branch_item, commit_item, size_of
 from cascade_flow.dynamodb.table import NONCE, Attr, Check, Condition, Put, Refused, Table, Update, Write
-from cascade_flow.engine.state import Birth, Branch, Carrier, Commit, Facts, Halt, Run
+from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Halt, Run
 from cascade_flow.model.events import ResourceSnapshot
 
 _ROOM_TO_RUN = 72
@@ -102,7 +102,7 @@ class Ledger:
     # -- one branch -----------------------------------------------------------------------------------------------
 
     def claim(
-        self, run_id: str, branch: Branch, taker: Carrier, *, now_us: int, look_us: int, moves: bool = False
+        self, run_id: str, branch: Branch, claimant: Claimant, *, now_us: int, look_us: int, moves: bool = False
     ) -> Branch:
         """Take a scheduled attempt (its step and number in `branch`); raises BranchRefused for all but one taker.
 
@@ -112,8 +112,12 @@ class Ledger:
         when = Attr("st").eq("scheduled") & Attr("s").eq(branch.step) & Attr("a").eq(branch.attempt)
         when = when & Attr("av").lte(now_us) & Attr("h").not_exists()
         when = when if moves else when & Attr(keys.DUE_TIME).lte(look_us)
-        given = {"sl": taker.slot_index, "wc": taker.worker_concurrency, keys.DUE_TIME: look_us if moves else None}
-        held: Item = {"st": "running", "w": taker.worker, "ts": now_us, "le": taker.lease_us, **_present(given)}
+        given = {
+            "sl": claimant.slot_index,
+            "wc": claimant.worker_concurrency,
+            keys.DUE_TIME: look_us if moves else None,
+        }
+        held: Item = {"st": "running", "w": claimant.worker, "ts": now_us, "le": claimant.lease_us, **_present(given)}
         return self._move(run_id, branch.name, when, set=held, add={"sq": 1})
 
     def beat(

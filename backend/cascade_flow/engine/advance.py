@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 
-from cascade_flow.engine.pen import Pen
-from cascade_flow.engine.state import Birth, Branch, Carrier, Commit, Facts, Owed
+from cascade_flow.engine.event_writer import EventWriter
+from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Owed
 from cascade_flow.graph import Graph
 from cascade_flow.model.events import StepScheduled, StepSkipped
 
@@ -18,23 +18,23 @@ BIRTHS_AT_ONCE = 22
 """Branches that one transaction puts: with the branch, its commit item and the run it stays within 25 items."""
 
 
-def advance(facts: Facts, branch: Branch, pen: Pen, *, carrier: Carrier | None) -> Commit:
+def advance(facts: Facts, branch: Branch, writer: EventWriter, *, claimant: Claimant | None) -> Commit:
     """The commit of a branch whose step is over; the events that say so are already with the pen."""
     if branch.halt == "park" or facts.stopping:
         return Commit(
             branch,
-            replace(branch.released(last_us=pen.last_us), status="parked", due_us=None),
-            tuple(pen.events),
+            replace(branch.released(last_us=writer.last_us), status="parked", due_us=None),
+            tuple(writer.events),
             logged=True,
         )
     skipped = dict(branch.skipped)
-    over = _skip_along(facts.graph, branch.step, skipped, pen)
+    over = _skip_along(facts.graph, branch.step, skipped, writer)
     after = replace(branch, step=over[-1], skipped=skipped, owed=_owed(facts.graph, over))
     raises = tuple(join for step in over for join in facts.graph.joins(step))
-    after = _go_on(facts, after, pen, carrier)
-    births = tuple(islice(births_owed(facts, after, now_us=pen.now_us), BIRTHS_AT_ONCE))
+    after = _go_on(facts, after, writer, claimant)
+    births = tuple(islice(births_owed(facts, after, now_us=writer.now_us), BIRTHS_AT_ONCE))
     after = owed_after(facts.graph, after, len(births))
-    return Commit(branch, after, tuple(pen.events), bool(raises or births or _ends(facts, after)), births, raises)
+    return Commit(branch, after, tuple(writer.events), bool(raises or births or _ends(facts, after)), births, raises)
 
 
 def births_owed(facts: Facts, parent: Branch, *, now_us: int) -> Iterable[Birth]:
@@ -64,23 +64,23 @@ def birth(facts: Facts, head: str, *, origin: str | None, now_us: int, after_us:
     branch = replace(branch, last_us=after_us, due_us=now_us + facts.timing.grace_us)
     if origin is not None and facts.graph.step(head).skip_cascades:
         return Birth(replace(branch, status="skipping", skipped={head: origin}))
-    pen = Pen.of(facts, branch, now_us=now_us)
-    return Birth(schedule(facts, branch, head, pen), tuple(pen.events))
+    writer = EventWriter.of(facts, branch, now_us=now_us)
+    return Birth(schedule(facts, branch, head, writer), tuple(writer.events))
 
 
-def schedule(facts: Facts, branch: Branch, step: str, pen: Pen) -> Branch:
+def schedule(facts: Facts, branch: Branch, step: str, writer: EventWriter) -> Branch:
     """The branch with this step scheduled for now, its first attempt."""
     initial = not facts.graph.step(step).dependencies
-    event = pen.write(
+    event = writer.write(
         StepScheduled,
         step_id=step,
-        available_at_us=pen.now_us,
+        available_at_us=writer.now_us,
         reason="initial" if initial else "dependency-satisfied",
         attempt_number=1,
         priority=branch.priority,
     )
     return replace(
-        branch.released(last_us=pen.last_us),
+        branch.released(last_us=writer.last_us),
         status="scheduled",
         step=step,
         attempt=1,
@@ -89,10 +89,10 @@ def schedule(facts: Facts, branch: Branch, step: str, pen: Pen) -> Branch:
     )
 
 
-def skip_origin(step: str, origin: str, pen: Pen) -> None:
+def skip_origin(step: str, origin: str, writer: EventWriter) -> None:
     """Write that a step is skipped because the step `origin` was."""
     reason = f"skipped because {origin} was skipped"
-    pen.write(
+    writer.write(
         StepSkipped,
         step_id=step,
         skip_type="cascade",
@@ -103,35 +103,35 @@ def skip_origin(step: str, origin: str, pen: Pen) -> None:
     )
 
 
-def _skip_along(graph: Graph, step: str, skipped: dict[str, str], pen: Pen) -> list[str]:
+def _skip_along(graph: Graph, step: str, skipped: dict[str, str], writer: EventWriter) -> list[str]:
     """The steps of the branch that are over with this one: itself, and those that give way to its skip."""
     over = [step]
     while over[-1] in skipped and (following := graph.next_in_branch(over[-1])):
         if not graph.step(following).skip_cascades:
             break
         skipped[following] = skipped[over[-1]]
-        skip_origin(following, skipped[following], pen)
+        skip_origin(following, skipped[following], writer)
         over.append(following)
     return over
 
 
-def _go_on(facts: Facts, branch: Branch, pen: Pen, carrier: Carrier | None) -> Branch:
+def _go_on(facts: Facts, branch: Branch, writer: EventWriter, claimant: Claimant | None) -> Branch:
     following = facts.graph.next_in_branch(branch.step)
     if following is None:
-        return replace(branch.released(last_us=pen.last_us), status="ended")
-    scheduled = schedule(facts, branch, following, pen)
-    return scheduled if carrier is None else _start(scheduled, carrier, pen)
+        return replace(branch.released(last_us=writer.last_us), status="ended")
+    scheduled = schedule(facts, branch, following, writer)
+    return scheduled if claimant is None else _start(scheduled, claimant, writer)
 
 
-def _start(branch: Branch, carrier: Carrier, pen: Pen) -> Branch:
+def _start(branch: Branch, claimant: Claimant, writer: EventWriter) -> Branch:
     return replace(
         branch,
         status="running",
-        started_at_us=pen.last_us + 1,
-        worker=carrier.worker,
-        lease_us=carrier.lease_us,
-        slot_index=carrier.slot_index,
-        worker_concurrency=carrier.worker_concurrency,
+        started_at_us=writer.last_us + 1,
+        worker=claimant.worker,
+        lease_us=claimant.lease_us,
+        slot_index=claimant.slot_index,
+        worker_concurrency=claimant.worker_concurrency,
     )
 
 

@@ -58,7 +58,7 @@ class CallerStep:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class Known:
     """What a writer knows: the run and the step that it writes about (None: there is none), or all steps."""
 
     slug: str
@@ -87,7 +87,7 @@ class Draft:
     at_us: int | None = None
 
 
-Judge = Callable[[Scene], Sequence[Draft]]
+Judge = Callable[[Known], Sequence[Draft]]
 """Looks at what is known and says what is to be written; nothing, or an error, where the writer comes too late."""
 
 
@@ -105,15 +105,15 @@ def redraft(event: Event) -> Draft:
     return Draft(type(event), fields, at_us)
 
 
-def placed(scene: Scene, drafts: Iterable[Draft], *, now_us: int, taken: frozenset[int]) -> tuple[Event, ...]:
+def placed(known_run: Known, drafts: Iterable[Draft], *, now_us: int, taken: frozenset[int]) -> tuple[Event, ...]:
     """The drafts as events, each at a time of its own; raises EventInvalidError, naming every field."""
     events: list[Event] = []
-    after_us = scene.last_us
+    after_us = known_run.last_us
     for each in drafts:
         time_us = max(now_us, after_us + 1) if each.at_us is None else each.at_us
         while time_us in taken or any(time_us == event.timestamp_us for event in events):
             time_us += 1
-        place = {"timestamp_us": time_us, "workflow_slug": scene.slug, "run_id": scene.run_id}
+        place = {"timestamp_us": time_us, "workflow_slug": known_run.slug, "run_id": known_run.run_id}
         events.append(make_event(each.kind, **place, **each.fields))
         after_us = max(after_us, time_us)
     return tuple(events)
@@ -235,43 +235,43 @@ def _given_up(step: CallerStep | None, event: StepEvent) -> bool:
 # -- fences -------------------------------------------------------------------------------------------------------
 
 
-def must_go_on(scene: Scene) -> None:
+def must_go_on(known_run: Known) -> None:
     """Raises StaleAttemptError where the run has ended: nothing but an explicit retry moves it."""
-    if scene.run is not None and scene.run.status in ENDED:
+    if known_run.run is not None and known_run.run.status in ENDED:
         raise StaleAttemptError(
-            f"run {scene.run_id!r} has {scene.run.status} already, so nothing was stored: stop the work, or let "
-            "save_workflow_retry_started begin another attempt of the run",
-            now=scene.run.status,
+            f"run {known_run.run_id!r} has {known_run.run.status} already, so nothing was stored: stop the work, or "
+            "let save_workflow_retry_started begin another attempt of the run",
+            now=known_run.run.status,
         )
 
 
-def must_hold(scene: Scene, attempt: int, *, worker: str | None = None) -> StepState:
+def must_hold(known_run: Known, attempt: int, *, worker: str | None = None) -> StepState:
     """The state of a step whose attempt is held (by this worker, where it is named); else StaleAttemptError."""
-    must_go_on(scene)
-    step = scene.step
+    must_go_on(known_run)
+    step = known_run.step
     if step is None or step.state.status != "running" or step.given_up or step.state.attempt_number != attempt:
-        raise _stale(scene, attempt)
+        raise _stale(known_run, attempt)
     if worker not in (None, step.state.claimed_by):
-        raise _stale(scene, attempt)
+        raise _stale(known_run, attempt)
     return step.state
 
 
-def must_hold_or_await(scene: Scene, attempt: int) -> None:
+def must_hold_or_await(known_run: Known, attempt: int) -> None:
     """Also an attempt that nobody has begun can be skipped or fail for good; else StaleAttemptError."""
-    state = None if scene.step is None else scene.step.state
+    state = None if known_run.step is None else known_run.step.state
     nothing_yet = state is None or state.status == "pending"
     if nothing_yet or (state is not None and (state.status, state.attempt_number) == ("scheduled", attempt)):
-        must_go_on(scene)
+        must_go_on(known_run)
     else:
-        must_hold(scene, attempt)
+        must_hold(known_run, attempt)
 
 
-def _stale(scene: Scene, attempt: int) -> StaleAttemptError:
-    if scene.step is None:
+def _stale(known_run: Known, attempt: int) -> StaleAttemptError:
+    if known_run.step is None:
         return StaleAttemptError(f"attempt {attempt} is held by nobody: the step was never scheduled", now="pending")
-    state = scene.step.state
+    state = known_run.step.state
     whose = f" of {state.claimed_by}" if state.claimed_by else ""
-    lost = ", which was given up" if scene.step.given_up else ""
+    lost = ", which was given up" if known_run.step.given_up else ""
     return StaleAttemptError(
         f"attempt {attempt} of step {state.step_id!r} is no longer held: the step is {state.status}, attempt "
         f"{state.attempt_number}{whose}{lost}. Stop the work, nothing of it was stored",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cascade_flow.engine.state import Carrier
+from cascade_flow.engine.state import Claimant
 from cascade_flow.model.events import CheckpointRef, ResourceUsage, StepError
 
 FailureReason = Literal["execution-error", "timeout", "worker-crash", "cancelled", "step-removed", "exhausted-retries"]
@@ -19,7 +19,7 @@ class Complete:
     output: str
     duration_us: int
     resource_usage: ResourceUsage | None = None
-    carrier: Carrier | None = None
+    claimant: Claimant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class SkipStep:
     reason: str
     duration_us: int
     metadata: Mapping[str, Any] | None = None
-    carrier: Carrier | None = None
+    claimant: Claimant | None = None
 
 
 @dataclass(frozen=True, slots=True)

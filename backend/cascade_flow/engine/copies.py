@@ -8,9 +8,9 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 from cascade_flow.engine.advance import birth, schedule
+from cascade_flow.engine.event_writer import EventWriter
 from cascade_flow.engine.joins import is_full
-from cascade_flow.engine.pen import Pen
-from cascade_flow.engine.runs import Opening, Order, new_run, write_start
+from cascade_flow.engine.runs import Opening, Submission, new_run, write_start
 from cascade_flow.engine.state import Birth, Branch, Facts
 from cascade_flow.graph import END, Graph
 from cascade_flow.model.events import WorkflowRerunFromStep, WorkflowResumed
@@ -32,15 +32,22 @@ def kept_steps(graph: Graph, over: Kept, *, again: str | None = None) -> Kept:
 
 
 def open_copy(
-    facts: Facts, order: Order, parent: str, link: type[Link], fields: Mapping[str, Any], *, now_us: int, after_us: int
+    facts: Facts,
+    order: Submission,
+    parent: str,
+    link: type[Link],
+    fields: Mapping[str, Any],
+    *,
+    now_us: int,
+    after_us: int,
 ) -> Opening:
     """A run that goes on from copied events, later than the newest of them; it owes all its branches."""
-    pen = Pen.of_run(facts, now_us=now_us, after_us=after_us)
-    run = new_run(facts, order, pen)
-    pen.write(link, **fields)
-    started = write_start(pen, run, has_schema=order.has_input_schema, has_input=order.input is not None)
-    running = replace(run, status="running", parent=parent, started_at_us=started.timestamp_us, last_us=pen.last_us)
-    return Opening(replace(running, owed=0, due_us=now_us + facts.timing.grace_us), tuple(pen.events))
+    writer = EventWriter.of_run(facts, now_us=now_us, after_us=after_us)
+    run = new_run(facts, order, writer)
+    writer.write(link, **fields)
+    started = write_start(writer, run, has_schema=order.has_input_schema, has_input=order.input is not None)
+    running = replace(run, status="running", parent=parent, started_at_us=started.timestamp_us, last_us=writer.last_us)
+    return Opening(replace(running, owed=0, due_us=now_us + facts.timing.grace_us), tuple(writer.events))
 
 
 def branches(facts: Facts, kept: Kept, *, now_us: int, after_us: int) -> list[Birth]:
@@ -66,8 +73,8 @@ def _branch(facts: Facts, name: str, kept: Kept, now_us: int, after_us: int) -> 
 def _going_on(facts: Facts, branch: Branch, step: str, origin: str | None, now_us: int) -> Birth:
     if origin is not None and facts.graph.step(step).skip_cascades:
         return Birth(replace(branch, status="skipping", step=step, skipped={**branch.skipped, step: origin}))
-    pen = Pen.of(facts, branch, now_us=now_us)
-    return Birth(schedule(facts, branch, step, pen), tuple(pen.events))
+    writer = EventWriter.of(facts, branch, now_us=now_us)
+    return Birth(schedule(facts, branch, step, writer), tuple(writer.events))
 
 
 def _beginning(facts: Facts, name: str, kept: Kept, now_us: int, after_us: int) -> Birth | None:

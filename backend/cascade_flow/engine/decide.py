@@ -21,7 +21,7 @@ from cascade_flow.engine.commands import (
     Revive,
     SkipStep,
 )
-from cascade_flow.engine.pen import Pen
+from cascade_flow.engine.event_writer import EventWriter
 from cascade_flow.engine.state import Branch, Commit, Facts, Stop
 from cascade_flow.fingerprints import compute_error_fingerprints
 from cascade_flow.model.events import (
@@ -40,12 +40,12 @@ from cascade_flow.retry import attempts_allowed, delay_ms, may_retry, place_of
 
 def decide(facts: Facts, branch: Branch, command: Command, *, now_us: int) -> Commit:
     """What this command makes of this branch, at this time."""
-    return _DECISIONS[type(command)](facts, branch, command, Pen.of(facts, branch, now_us=now_us))
+    return _DECISIONS[type(command)](facts, branch, command, EventWriter.of(facts, branch, now_us=now_us))
 
 
-def _complete(facts: Facts, branch: Branch, command: Complete, pen: Pen) -> Commit:
-    pen.take_in(branch)
-    pen.write(
+def _complete(facts: Facts, branch: Branch, command: Complete, writer: EventWriter) -> Commit:
+    writer.take_in(branch)
+    writer.write(
         StepCompleted,
         step_id=branch.step,
         output=command.output,
@@ -54,12 +54,12 @@ def _complete(facts: Facts, branch: Branch, command: Complete, pen: Pen) -> Comm
         export_output=facts.graph.step(branch.step).export_output,
         resource_usage=command.resource_usage,
     )
-    return advance(facts, branch, pen, carrier=command.carrier)
+    return advance(facts, branch, writer, claimant=command.claimant)
 
 
-def _skip(facts: Facts, branch: Branch, command: SkipStep, pen: Pen) -> Commit:
-    pen.take_in(branch)
-    pen.write(
+def _skip(facts: Facts, branch: Branch, command: SkipStep, writer: EventWriter) -> Commit:
+    writer.take_in(branch)
+    writer.write(
         StepSkipped,
         step_id=branch.step,
         skip_type="primary",
@@ -70,34 +70,34 @@ def _skip(facts: Facts, branch: Branch, command: SkipStep, pen: Pen) -> Commit:
     )
     skipped = replace(branch, skipped={**branch.skipped, branch.step: branch.step})
     if branch.status == "scheduled":  # nobody has claimed it: the due index may have it as late as a retry was due
-        skipped = replace(skipped, due_us=pen.now_us + facts.timing.grace_us)
-    return replace(advance(facts, skipped, pen, carrier=command.carrier), before=branch)
+        skipped = replace(skipped, due_us=writer.now_us + facts.timing.grace_us)
+    return replace(advance(facts, skipped, writer, claimant=command.claimant), before=branch)
 
 
-def _cascade(facts: Facts, branch: Branch, command: Cascade, pen: Pen) -> Commit:
-    skip_origin(branch.step, branch.skipped[branch.step], pen)
-    return advance(facts, branch, pen, carrier=None)
+def _cascade(facts: Facts, branch: Branch, command: Cascade, writer: EventWriter) -> Commit:
+    skip_origin(branch.step, branch.skipped[branch.step], writer)
+    return advance(facts, branch, writer, claimant=None)
 
 
-def _fail(facts: Facts, branch: Branch, command: Fail, pen: Pen) -> Commit:
-    pen.take_in(branch)
+def _fail(facts: Facts, branch: Branch, command: Fail, writer: EventWriter) -> Commit:
+    writer.take_in(branch)
     tiers = facts.graph.step(branch.step).retry
     if command.retryable and _goes_on(facts, branch) and may_retry(tiers, branch.tried):
-        return _retry(facts, branch, command, pen)
-    return _give_up(facts, branch, command, pen)
+        return _retry(facts, branch, command, writer)
+    return _give_up(facts, branch, command, writer)
 
 
 def _goes_on(facts: Facts, branch: Branch) -> bool:
     return branch.halt is None and not facts.stopping
 
 
-def _retry(facts: Facts, branch: Branch, command: Fail, pen: Pen) -> Commit:
+def _retry(facts: Facts, branch: Branch, command: Fail, writer: EventWriter) -> Commit:
     tiers = facts.graph.step(branch.step).retry
     place = place_of(tiers, branch.tried)
     delay = delay_ms(tiers, branch.tried, chance=command.chance)
-    due_us = pen.now_us + delay * 1000
-    _write_failure(branch, command, pen, terminal=False, reason=command.reason, next_retry_at_us=due_us, place=place)
-    pen.write(
+    due_us = writer.now_us + delay * 1000
+    _write_failure(branch, command, writer, terminal=False, reason=command.reason, next_retry_at_us=due_us, place=place)
+    writer.write(
         StepRetrying,
         step_id=branch.step,
         attempt_number=branch.attempt,
@@ -107,23 +107,23 @@ def _retry(facts: Facts, branch: Branch, command: Fail, pen: Pen) -> Commit:
         total_policies=len(tiers),
         policy_index=place.policy_index,
     )
-    return _schedule_again(facts, branch, pen, available_at_us=due_us, retry_delay_ms=delay, logged=True)
+    return _schedule_again(facts, branch, writer, available_at_us=due_us, retry_delay_ms=delay, logged=True)
 
 
-def _give_up(facts: Facts, branch: Branch, command: Fail, pen: Pen) -> Commit:
+def _give_up(facts: Facts, branch: Branch, command: Fail, writer: EventWriter) -> Commit:
     spent = command.reason == "execution-error" and command.retryable and branch.tried > 1
     reason = "exhausted-retries" if spent else command.reason
     place = place_of(facts.graph.step(branch.step).retry, branch.tried)
-    _write_failure(branch, command, pen, terminal=True, reason=reason, next_retry_at_us=None, place=place)
+    _write_failure(branch, command, writer, terminal=True, reason=reason, next_retry_at_us=None, place=place)
     stop = Stop("failed", facts.run_attempt, step=branch.step, error=command.error, reason=reason)
-    failed = replace(branch.released(last_us=pen.last_us), status="failed", due_us=None)
-    return Commit(branch, failed, tuple(pen.events), logged=True, stop=stop)
+    failed = replace(branch.released(last_us=writer.last_us), status="failed", due_us=None)
+    return Commit(branch, failed, tuple(writer.events), logged=True, stop=stop)
 
 
 def _write_failure(
-    branch: Branch, command: Fail, pen: Pen, *, terminal: bool, reason: str, place: Any, **due: Any
+    branch: Branch, command: Fail, writer: EventWriter, *, terminal: bool, reason: str, place: Any, **due: Any
 ) -> None:
-    pen.write(
+    writer.write(
         StepFailed,
         step_id=branch.step,
         error=command.error,
@@ -139,22 +139,22 @@ def _write_failure(
     )
 
 
-def _reclaim(facts: Facts, branch: Branch, command: Reclaim, pen: Pen) -> Commit:
-    pen.take_in(branch)
-    seen_us = pen.last_us
-    pen.write(
+def _reclaim(facts: Facts, branch: Branch, command: Reclaim, writer: EventWriter) -> Commit:
+    writer.take_in(branch)
+    seen_us = writer.last_us
+    writer.write(
         StepReclaimed,
         step_id=branch.step,
         original_worker_id=branch.worker,
         reclaimed_by=command.reclaimed_by,
         last_heartbeat_us=seen_us,
         stale_threshold_us=command.threshold_us,
-        stale_duration_us=max(0, pen.now_us - seen_us),
+        stale_duration_us=max(0, writer.now_us - seen_us),
         attempt_number=branch.attempt,
     )
     if _goes_on(facts, branch) and may_retry(facts.graph.step(branch.step).retry, branch.tried):
-        return _schedule_again(facts, branch, pen, available_at_us=pen.now_us, retry_delay_ms=0, logged=False)
-    return _give_up(facts, branch, _crash(branch, pen.now_us - seen_us), pen)
+        return _schedule_again(facts, branch, writer, available_at_us=writer.now_us, retry_delay_ms=0, logged=False)
+    return _give_up(facts, branch, _crash(branch, writer.now_us - seen_us), writer)
 
 
 def last_seen_us(branch: Branch) -> int:
@@ -170,11 +170,11 @@ def _crash(branch: Branch, duration_us: int) -> Fail:
 
 
 def _schedule_again(
-    facts: Facts, branch: Branch, pen: Pen, *, available_at_us: int, retry_delay_ms: int, logged: bool
+    facts: Facts, branch: Branch, writer: EventWriter, *, available_at_us: int, retry_delay_ms: int, logged: bool
 ) -> Commit:
     attempt = branch.attempt + 1
     place = place_of(facts.graph.step(branch.step).retry, branch.tried + 1)
-    pen.write(
+    writer.write(
         StepScheduled,
         step_id=branch.step,
         available_at_us=available_at_us,
@@ -186,12 +186,12 @@ def _schedule_again(
         attempt_in_policy=place.attempt_in_policy,
     )
     again = replace(
-        branch.released(last_us=pen.last_us), status="scheduled", attempt=attempt, available_at_us=available_at_us
+        branch.released(last_us=writer.last_us), status="scheduled", attempt=attempt, available_at_us=available_at_us
     )
-    return Commit(branch, again, tuple(pen.events), logged=logged)
+    return Commit(branch, again, tuple(writer.events), logged=logged)
 
 
-def _keep_checkpoint(facts: Facts, branch: Branch, command: KeepCheckpoint, pen: Pen) -> Commit:
+def _keep_checkpoint(facts: Facts, branch: Branch, command: KeepCheckpoint, writer: EventWriter) -> Commit:
     told: dict[str, Any] = {
         "step_id": branch.step,
         "attempt_number": branch.attempt,
@@ -199,32 +199,32 @@ def _keep_checkpoint(facts: Facts, branch: Branch, command: KeepCheckpoint, pen:
         "sequence_number": command.sequence_number,
         "parent_checkpoint": command.parent,
     }
-    pen.take_in(branch)
+    writer.take_in(branch)
     if command.error is not None:
-        pen.write(StepCheckpointFailed, error=command.error, **told)
+        writer.write(StepCheckpointFailed, error=command.error, **told)
     else:
-        pen.write(StepCheckpoint, data=command.data, label=command.label, **told)
-    taken_in = replace(branch, started_at_us=None, heartbeat_us=None, snapshot=None, last_us=pen.last_us)
-    return Commit(branch, taken_in, tuple(pen.events))
+        writer.write(StepCheckpoint, data=command.data, label=command.label, **told)
+    taken_in = replace(branch, started_at_us=None, heartbeat_us=None, snapshot=None, last_us=writer.last_us)
+    return Commit(branch, taken_in, tuple(writer.events))
 
 
-def _revive(facts: Facts, branch: Branch, command: Revive, pen: Pen) -> Commit:
+def _revive(facts: Facts, branch: Branch, command: Revive, writer: EventWriter) -> Commit:
     """What was halted is let go, what failed or lost its worker is scheduled again, what was parked goes on."""
-    pen.take_in(branch)
-    pen.last_us = max(pen.last_us, facts.started_at_us)
-    due_us = pen.now_us + facts.timing.grace_us
+    writer.take_in(branch)
+    writer.last_us = max(writer.last_us, facts.started_at_us)
+    due_us = writer.now_us + facts.timing.grace_us
     free = replace(branch, halt=None, run_attempt=facts.run_attempt, due_us=due_us)
     if branch.status == "parked":
-        commit = advance(facts, free, pen, carrier=None)
+        commit = advance(facts, free, writer, claimant=None)
     elif branch.status in ("failed", "running"):
         again = replace(free, attempts_before=branch.attempt)
-        commit = _schedule_again(facts, again, pen, available_at_us=pen.now_us, retry_delay_ms=0, logged=False)
+        commit = _schedule_again(facts, again, writer, available_at_us=writer.now_us, retry_delay_ms=0, logged=False)
     else:
         commit = Commit(branch, free)
     return replace(commit, before=branch, checks_run=True)
 
 
-_DECISIONS: dict[type[Command], Callable[[Facts, Branch, Any, Pen], Commit]] = {
+_DECISIONS: dict[type[Command], Callable[[Facts, Branch, Any, EventWriter], Commit]] = {
     Complete: _complete,
     Fail: _fail,
     SkipStep: _skip,

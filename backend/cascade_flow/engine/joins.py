@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from cascade_flow.engine.advance import schedule
-from cascade_flow.engine.pen import Pen
+from cascade_flow.engine.event_writer import EventWriter
 from cascade_flow.engine.state import Branch, Commit, Facts
 from cascade_flow.graph import END, Graph
 
@@ -60,12 +60,12 @@ def open_join(facts: Facts, join: Branch, branches: Mapping[str, Branch], *, now
         last_us=max(branch.last_us for branch in branches.values()),
         priority=facts.priority,
     )
-    pen = Pen.of(facts, ready, now_us=now_us)
+    writer = EventWriter.of(facts, ready, now_us=now_us)
     origin = _skip_origin(facts.graph, join.name, branches)
     if origin is not None and facts.graph.step(join.name).skip_cascades:
         skipping = replace(ready, status="skipping", skipped={join.name: origin})
         return Commit(join, skipping, checks_run=True)
-    return Commit(join, schedule(facts, ready, join.name, pen), tuple(pen.events), checks_run=True)
+    return Commit(join, schedule(facts, ready, join.name, writer), tuple(writer.events), checks_run=True)
 
 
 def _over(graph: Graph, branch: Branch) -> set[str]:

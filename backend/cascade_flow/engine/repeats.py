@@ -21,7 +21,7 @@ DECIDED = frozenset(
 """What of a report the engine decides by itself, on the runs that it drives."""
 
 
-def truly(
+def repeat_of(
     error: StaleAttemptError, said: Sequence[Draft], stored: Iterable[Event], *, besides: frozenset[str] = frozenset()
 ) -> StaleAttemptError:
     """The error; where all that was said is stored already (fields `besides` left out), one that says so."""

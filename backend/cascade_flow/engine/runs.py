@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from cascade_flow.engine.advance import birth
-from cascade_flow.engine.pen import Pen
+from cascade_flow.engine.event_writer import EventWriter
 from cascade_flow.engine.state import Birth, Facts, Run
 from cascade_flow.model.events import (
     Event,
@@ -25,7 +25,7 @@ ROOTS_AT_ONCE = 22
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Submission:
     """A checked submission: what RunSubmitted will say."""
 
     version_id: str
@@ -48,51 +48,53 @@ class Opening:
     births: tuple[Birth, ...] = ()
 
 
-def submit(facts: Facts, order: Order, *, now_us: int) -> Opening:
+def submit(facts: Facts, submission: Submission, *, now_us: int) -> Opening:
     """A new run; one that is due at once is started in the same breath."""
-    pen = Pen.of_run(facts, now_us=now_us, after_us=0)
-    run = new_run(facts, order, pen)
-    if order.available_at_us > now_us:
-        return Opening(run, tuple(pen.events))
-    started = start(facts, run, now_us=now_us, has_schema=order.has_input_schema, has_input=order.input is not None)
-    return replace(started, events=(*pen.events, *started.events))
+    writer = EventWriter.of_run(facts, now_us=now_us, after_us=0)
+    run = new_run(facts, submission, writer)
+    if submission.available_at_us > now_us:
+        return Opening(run, tuple(writer.events))
+    started = start(
+        facts, run, now_us=now_us, has_schema=submission.has_input_schema, has_input=submission.input is not None
+    )
+    return replace(started, events=(*writer.events, *started.events))
 
 
-def new_run(facts: Facts, order: Order, pen: Pen) -> Run:
+def new_run(facts: Facts, submission: Submission, writer: EventWriter) -> Run:
     """A run that waits for its time; RunSubmitted is written with the pen."""
-    submitted = pen.write(RunSubmitted, **_fields(order))
-    due_us = max(order.available_at_us, submitted.timestamp_us)
+    submitted = writer.write(RunSubmitted, **_fields(submission))
+    due_us = max(submission.available_at_us, submitted.timestamp_us)
     return Run(
         run_id=facts.run_id,
         workflow_slug=facts.workflow_slug,
-        version_id=order.version_id,
+        version_id=submission.version_id,
         status="pending",
         created_us=submitted.timestamp_us,
-        available_at_us=order.available_at_us,
-        deadline_us=due_us + (order.timeout_us or facts.timing.timeout_us),
+        available_at_us=submission.available_at_us,
+        deadline_us=due_us + (submission.timeout_us or facts.timing.timeout_us),
         expires_s=facts.expires_s,
-        priority=order.priority,
-        tags=order.tags or (),
-        last_us=pen.last_us,
+        priority=submission.priority,
+        tags=submission.tags or (),
+        last_us=writer.last_us,
         due_us=due_us,
     )
 
 
 def start(facts: Facts, run: Run, *, now_us: int, has_schema: bool, has_input: bool) -> Opening:
     """The run under way: its input was checked at the door, so the validation it records has succeeded."""
-    pen = Pen.of_run(facts, now_us=now_us, after_us=run.last_us)
-    started = write_start(pen, run, has_schema=has_schema, has_input=has_input)
-    running = replace(run, status="running", started_at_us=started.timestamp_us, last_us=pen.last_us, owed=0)
+    writer = EventWriter.of_run(facts, now_us=now_us, after_us=run.last_us)
+    started = write_start(writer, run, has_schema=has_schema, has_input=has_input)
+    running = replace(run, status="running", started_at_us=started.timestamp_us, last_us=writer.last_us, owed=0)
     births = tuple(islice(roots(facts, running, now_us=now_us), ROOTS_AT_ONCE))
     running = replace(running, owed=roots_left(facts, len(births)), due_us=_due_us(facts, running, len(births), now_us))
-    return Opening(running, tuple(pen.events), births)
+    return Opening(running, tuple(writer.events), births)
 
 
-def write_start(pen: Pen, run: Run, *, has_schema: bool, has_input: bool) -> WorkflowStarted:
+def write_start(writer: EventWriter, run: Run, *, has_schema: bool, has_input: bool) -> WorkflowStarted:
     """Write that the input is valid, and that the run has started."""
     attempt = run.run_attempt
-    pen.write(WorkflowInputValidation, has_schema=has_schema, success=True, workflow_attempt_number=attempt)
-    return pen.write(
+    writer.write(WorkflowInputValidation, has_schema=has_schema, success=True, workflow_attempt_number=attempt)
+    return writer.write(
         WorkflowStarted,
         version_id=run.version_id,
         has_input_schema=has_schema,
@@ -106,16 +108,16 @@ def started_again(facts: Facts, run: Run, retried: Sequence[str], reason: str | 
 
     One that was stopped before it ever started owes its roots.
     """
-    pen = Pen.of_run(facts, now_us=now_us, after_us=run.last_us)
+    writer = EventWriter.of_run(facts, now_us=now_us, after_us=run.last_us)
     submitted = run.tail[0]
-    pen.write(
+    writer.write(
         WorkflowRetryStarted,
         workflow_attempt_number=facts.run_attempt,
         previous_attempt_number=run.run_attempt,
         retried_steps=list(retried),
         reason=reason,
     )
-    started = pen.write(
+    started = writer.write(
         WorkflowStarted,
         version_id=run.version_id,
         has_input_schema=submitted["hasInputSchema"],
@@ -124,9 +126,9 @@ def started_again(facts: Facts, run: Run, retried: Sequence[str], reason: str | 
     )
     deadline_us = min(started.timestamp_us + _time_given(run), latest_end_us(facts, run))
     again = replace(run, status="running", run_attempt=facts.run_attempt, started_at_us=started.timestamp_us)
-    again = replace(again, deadline_us=deadline_us, last_us=pen.last_us)
+    again = replace(again, deadline_us=deadline_us, last_us=writer.last_us)
     again = replace(again, owed=0 if run.started_at_us is None else run.owed)
-    return Opening(replace(again, reviving=True, due_us=now_us + facts.timing.grace_us), tuple(pen.events))
+    return Opening(replace(again, reviving=True, due_us=now_us + facts.timing.grace_us), tuple(writer.events))
 
 
 def latest_end_us(facts: Facts, run: Run) -> int:
@@ -153,12 +155,12 @@ def roots_left(facts: Facts, made: int) -> int | None:
 
 def completed(facts: Facts, outputs: Mapping[str, Any], *, now_us: int, after_us: int) -> WorkflowCompleted:
     """The run's good end; `outputs` are those of the exported steps, as values."""
-    pen = Pen.of_run(facts, now_us=now_us, after_us=after_us)
-    return pen.write(
+    writer = EventWriter.of_run(facts, now_us=now_us, after_us=after_us)
+    return writer.write(
         WorkflowCompleted,
         workflow_attempt_number=facts.run_attempt,
         output=safe_serialize(dict(outputs)),
-        duration_us=max(0, pen.now_us - facts.started_at_us),
+        duration_us=max(0, writer.now_us - facts.started_at_us),
         total_steps=len(facts.graph.steps),
     )
 
@@ -168,15 +170,15 @@ def _due_us(facts: Facts, run: Run, made: int, now_us: int) -> int:
     return run.deadline_us if roots_left(facts, made) is None else now_us + facts.timing.grace_us
 
 
-def _fields(order: Order) -> dict[str, Any]:
+def _fields(submission: Submission) -> dict[str, Any]:
     return {
-        "version_id": order.version_id,
-        "available_at_us": order.available_at_us,
-        "priority": order.priority,
-        "input": order.input,
-        "has_input_schema": order.has_input_schema,
-        "timeout_us": order.timeout_us,
-        "idempotency_key": order.idempotency_key,
-        "metadata": order.metadata,
-        "tags": None if order.tags is None else list(order.tags),
+        "version_id": submission.version_id,
+        "available_at_us": submission.available_at_us,
+        "priority": submission.priority,
+        "input": submission.input,
+        "has_input_schema": submission.has_input_schema,
+        "timeout_us": submission.timeout_us,
+        "idempotency_key": submission.idempotency_key,
+        "metadata": submission.metadata,
+        "tags": None if submission.tags is None else list(submission.tags),
     }

@@ -180,7 +180,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Carrier:
+class Claimant:
     """The worker that goes on along the branch, and where its lease ends."""
 
     worker: str

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from cascade_flow.engine.event_writer import EventWriter, rendered
 from cascade_flow.engine.joins import completed_steps
-from cascade_flow.engine.pen import Pen, rendered
 from cascade_flow.engine.state import Branch, Facts, Halt, Run, Stop
 from cascade_flow.model.events import StepError, WorkflowCancelled, WorkflowEvent, WorkflowFailed
 
@@ -35,17 +35,17 @@ def halting(run: Run, stop: Stop, branches: Iterable[Branch], *, now_us: int) ->
 def terminal_event(facts: Facts, run: Run, stop: Stop, branches: Iterable[Branch], *, now_us: int) -> WorkflowEvent:
     """The event that ends a stopped run, later than everything that its branches have to tell."""
     known = list(branches)
-    pen = Pen.of_run(facts, now_us=now_us, after_us=max([run.last_us, *(_last_us(facts, b) for b in known)]))
+    writer = EventWriter.of_run(facts, now_us=now_us, after_us=max([run.last_us, *(_last_us(facts, b) for b in known)]))
     counted = {
         "workflow_attempt_number": run.run_attempt,
-        "duration_us": max(0, pen.now_us - (run.started_at_us or pen.now_us)),
+        "duration_us": max(0, writer.now_us - (run.started_at_us or writer.now_us)),
         "completed_steps": completed_steps(facts.graph, known),
     }
     if stop.kind == "cancelled":
-        return pen.write(WorkflowCancelled, reason=stop.reason, **counted)
+        return writer.write(WorkflowCancelled, reason=stop.reason, **counted)
     reason = {"timeout": "timeout"}.get(stop.kind, "worker-crash" if stop.reason == "worker-crash" else "step-failed")
     error = stop.error or StepError(name="RunTimeout", message="the run did not end before its deadline")
-    return pen.write(WorkflowFailed, error=error, failed_step=stop.step, failure_reason=reason, **counted)
+    return writer.write(WorkflowFailed, error=error, failed_step=stop.step, failure_reason=reason, **counted)
 
 
 def _may_finish(branch: Branch, now_us: int) -> bool:

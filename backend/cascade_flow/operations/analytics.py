@@ -40,8 +40,8 @@ from cascade_flow.model.reports import (
     WorkflowQueueDepth,
 )
 from cascade_flow.operations.history import Histories
-from cascade_flow.operations.kit import Kit
 from cascade_flow.operations.payloads import Unread
+from cascade_flow.operations.runtime import Runtime
 
 _STEP_EVENTS = get_args(StepEvent)
 
@@ -49,10 +49,10 @@ _STEP_EVENTS = get_args(StepEvent)
 class Analytics:
     """The reports of the contract, about the runs of one table."""
 
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit
-        self._table = kit.ledger.table
-        self._histories = Histories(replace(kit, payloads=Unread(kit.ledger.table)))
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._table = runtime.ledger.table
+        self._histories = Histories(replace(runtime, payloads=Unread(runtime.ledger.table)))
 
     # -- the past -------------------------------------------------------------------------------------------------
 
@@ -105,7 +105,7 @@ class Analytics:
         return compute_queue_depth(self._live_runs(live, workflow_slug), workflow_slug=workflow_slug)
 
     def queue_depth_by_workflow(self) -> list[WorkflowQueueDepth]:
-        names = {metadata.slug: metadata.name for metadata in self._kit.registry.all_metadata()}
+        names = {metadata.slug: metadata.name for metadata in self._runtime.registry.all_metadata()}
         return compute_queue_depth_by_workflow(self._live_runs(due.live(self._table), None), names)
 
     def active_workers(self, **options: Any) -> ActiveWorkers:
@@ -130,14 +130,14 @@ class Analytics:
             ids: Iterable[str] = _runs_among(chain(known, due.ended(self._table, since_us=scope.start_us)))
         else:
             ids = map(check_run_id, scope.run_ids)
-        return [run for run in self._kit.ledger.runs(ids) if _may_matter(run, scope)]
+        return [run for run in self._runtime.ledger.runs(ids) if _may_matter(run, scope)]
 
     def _events_of(self, runs: Iterable[Run]) -> Iterator[Sequence[Event]]:
         stories = (self._histories.story(run.run_id) for run in runs)
         return (story.events for story in stories if story is not None)
 
     def _workers(self) -> list[ActiveWorker]:
-        live = self._kit.ledger.runs(_runs_among(due.live(self._table)))
+        live = self._runtime.ledger.runs(_runs_among(due.live(self._table)))
         histories = self._events_of(run for run in live if run.status == "running")
         events = [event for history in histories for event in own_events(history)]
         return compute_workers(event for event in events if isinstance(event, _STEP_EVENTS))
@@ -147,7 +147,7 @@ class Analytics:
         places: dict[str, list[str]] = {}
         for entry in live:
             places.setdefault(entry.run_id, []).append(entry.branch)
-        found = (run for run in self._kit.ledger.runs(places) if run.status in ("pending", "running"))
+        found = (run for run in self._runtime.ledger.runs(places) if run.status in ("pending", "running"))
         runs = [run for run in found if workflow_slug in (None, run.workflow_slug)]
         running = [run.run_id for run in runs if run.status == "running"]
         parts = self._parts((run_id, name) for run_id in running for name in places[run_id] if name)

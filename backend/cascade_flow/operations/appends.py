@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.caller_ledger import Moved, TimesTaken
-from cascade_flow.engine.caller import Draft, Scene, placed, redraft
-from cascade_flow.engine.pen import tick
+from cascade_flow.engine.caller import Draft, Known, placed, redraft
+from cascade_flow.engine.event_writer import tick
 from cascade_flow.engine.state import Facts, Run
 from cascade_flow.errors import CascadeFlowError, ConflictError, EngineDrivenError
 from cascade_flow.model.events import Event
 from cascade_flow.model.ids import check_run_id, check_slug
-from cascade_flow.operations.caller import Caller, Place
-from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.caller import Caller, Subject
+from cascade_flow.operations.runtime import Runtime
 from cascade_flow.projection import changes_state
 
 _ROUNDS = 64
@@ -25,8 +25,8 @@ _ROUNDS = 64
 class Appends:
     """Appends to the runs of one table."""
 
-    def __init__(self, kit: Kit, caller: Caller) -> None:
-        self._kit = kit
+    def __init__(self, runtime: Runtime, caller: Caller) -> None:
+        self._runtime = runtime
         self._caller = caller
 
     def append(self, slug: str, run_id: str, event: Event) -> Event:
@@ -39,10 +39,10 @@ class Appends:
 
     def append_draft(self, slug: str, run_id: str, said: Draft) -> Event:
         """The same with an event that has no place yet; its time is now unless it names one."""
-        run = self._kit.ledger.run(check_run_id(run_id))
+        run = self._runtime.ledger.run(check_run_id(run_id))
         if run is not None and run.driver == "engine":
-            return self._append_foreign(self._kit.run_of(check_slug(slug), run_id), said)
-        place = Place(slug, run_id, said.fields.get("step_id"), makes=True)
+            return self._append_foreign(self._runtime.run_of(check_slug(slug), run_id), said)
+        place = Subject(slug, run_id, said.fields.get("step_id"), makes=True)
         [stored] = self._caller.tell(place, lambda _: [said])
         return stored
 
@@ -60,7 +60,7 @@ class Appends:
 
     def _append_foreign(self, run: Run, said: Draft) -> Event:
         """Add it in the residue that is kept for foreign events, so that it never meets an event of the engine's."""
-        facts = self._kit.facts(run)
+        facts = self._runtime.facts(run)
         now_us = clock.now_us()
         wanted_us = max(run.created_us + 1, now_us if said.at_us is None else min(said.at_us, now_us))
         for _ in range(_ROUNDS):
@@ -81,14 +81,14 @@ class Appends:
         if data is None or event.category != "step":
             return {}
         place = (run.run_id, event.step_id, event.attempt_number)
-        return self._kit.payloads.put_output(*place, data, expires_s=run.expires_s)
+        return self._runtime.payloads.put_output(*place, data, expires_s=run.expires_s)
 
 
 def _at(run: Run, facts: Facts, said: Draft, wanted_us: int) -> Event:
     modulus = facts.graph.modulus
     time_us = tick(wanted_us, modulus=modulus, residue=modulus - 1)
-    scene = Scene(run.workflow_slug, run.run_id, run)
-    return placed(scene, [Draft(said.kind, said.fields, time_us)], now_us=time_us, taken=frozenset())[0]
+    known_run = Known(run.workflow_slug, run.run_id, run)
+    return placed(known_run, [Draft(said.kind, said.fields, time_us)], now_us=time_us, taken=frozenset())[0]
 
 
 def _must_change_nothing(run: Run, event: Event, facts: Facts) -> None:

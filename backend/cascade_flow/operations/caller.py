@@ -12,12 +12,12 @@ from functools import cached_property, reduce
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import keys, registry
-from cascade_flow.dynamodb.caller_ledger import CallerLedger, Moved, Telling, TimesTaken
+from cascade_flow.dynamodb.caller_ledger import CallerLedger, CallerWrite, Moved, TimesTaken
 from cascade_flow.engine.caller import (
     CallerStep,
     Draft,
     Judge,
-    Scene,
+    Known,
     advance_run,
     advance_step,
     fold_run,
@@ -26,22 +26,22 @@ from cascade_flow.engine.caller import (
     reserved,
     spoken_of,
 )
-from cascade_flow.engine.repeats import truly
+from cascade_flow.engine.repeats import repeat_of
 from cascade_flow.engine.state import ENDED, Run
 from cascade_flow.errors import ConflictError, EngineDrivenError, RunNotFoundError, StaleAttemptError
 from cascade_flow.model.events import Event, RunSubmitted, StepEvent, WorkflowEvent
 from cascade_flow.model.ids import check_run_id, check_slug, check_step_id
-from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.runtime import Runtime
 
 LONGEST_US = 365 * 86_400_000_000
 """How long a run may take that nobody here ends: the longest that any run may."""
-Fence = Callable[[Scene], object]
+Fence = Callable[[Known], object]
 """Raises StaleAttemptError where what is to be said comes too late."""
 _ROUNDS = 32
 
 
 @dataclass(frozen=True)
-class Place:
+class Subject:
     """What an operation is about: a workflow's run and, where it names one, a step.
 
     `instead`: what the engine does by itself on the runs that it drives. `makes`: the run may be new with it. `live`:
@@ -60,12 +60,12 @@ class Place:
 class Caller:
     """Writes what callers say of their runs."""
 
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit
-        self.ledger = CallerLedger(kit.ledger.table)
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self.ledger = CallerLedger(runtime.ledger.table)
         self._slugs: set[str] = set()
 
-    def tell(self, place: Place, judge: Judge) -> tuple[Event, ...]:
+    def tell(self, place: Subject, judge: Judge) -> tuple[Event, ...]:
         """Write what `judge` makes of what is known; answers the events as stored.
 
         Raises what `judge` raises, RunNotFoundError, EngineDrivenError, InvalidIdError, PayloadTooLargeError.
@@ -73,12 +73,12 @@ class Caller:
         taken: frozenset[int] = frozenset()
         references: dict[str, str] = {}
         for _ in range(_ROUNDS):
-            scene = self.scene(place)
-            events = placed(scene, judge(scene), now_us=clock.now_us(), taken=taken)
+            known_run = self.known_run(place)
+            events = placed(known_run, judge(known_run), now_us=clock.now_us(), taken=taken)
             if not events:
                 return ()
-            run = scene.run or self.new_run(place)
-            telling = self._telling(scene, run, events, live=place.live)
+            run = known_run.run or self.new_run(place)
+            telling = self._telling(known_run, run, events, live=place.live)
             references |= self.put_aside(run, events, references)
             try:
                 self.write(telling, references)
@@ -90,55 +90,55 @@ class Caller:
             return events
         raise ConflictError(run_id=place.run_id, tries=_ROUNDS)
 
-    def say(self, place: Place, drafts: Sequence[Draft], fence: Fence) -> tuple[Event, ...]:
+    def say(self, place: Subject, drafts: Sequence[Draft], fence: Fence) -> tuple[Event, ...]:
         """Write the drafts where the fence lets them pass; raises as `tell`, and StaleAttemptError."""
 
-        def judge(scene: Scene) -> Sequence[Draft]:
-            self.must_pass(scene, drafts, fence)
+        def judge(known_run: Known) -> Sequence[Draft]:
+            self.must_pass(known_run, drafts, fence)
             return drafts
 
         return self.tell(place, judge)
 
-    def must_pass(self, scene: Scene, drafts: Sequence[Draft], fence: Fence) -> None:
+    def must_pass(self, known_run: Known, drafts: Sequence[Draft], fence: Fence) -> None:
         """Raises the fence's StaleAttemptError; who says again what is stored already is told so by it."""
         try:
-            fence(scene)
+            fence(known_run)
         except StaleAttemptError as error:
-            raise truly(error, drafts, self.events(scene.run) if scene.run else ()) from None
+            raise repeat_of(error, drafts, self.events(known_run.run) if known_run.run else ()) from None
 
-    def reserve(self, place: Place, *, spoken: bool = False) -> None:
+    def reserve(self, place: Subject, *, spoken: bool = False) -> None:
         """The run is there from now on, and is (`spoken`) no copy's to take; raises as `scene`."""
-        scene = self.scene(place)
-        run = scene.run or self.new_run(place)
+        known_run = self.known_run(place)
+        run = known_run.run or self.new_run(place)
         after = spoken_of(run) if spoken else run
-        if after != scene.run:
+        if after != known_run.run:
             try:
-                self.write(Telling(place.run_id, (scene.run, after)), {})
+                self.write(CallerWrite(place.run_id, (known_run.run, after)), {})
             except Moved:
-                self.scene(place)
+                self.known_run(place)
 
-    def scene(self, place: Place) -> Scene:
+    def known_run(self, place: Subject) -> Known:
         """What is known of a place; raises RunNotFoundError, EngineDrivenError, InvalidIdError, ConflictError."""
         check_slug(place.slug)
         check_run_id(place.run_id)
         if place.whole:
-            scene = self.ledger.whole_scene(place.slug, place.run_id)
+            known_run = self.ledger.whole_scene(place.slug, place.run_id)
         else:
             step_id = None if place.step_id is None else check_step_id(place.step_id)
-            scene = self.ledger.scene(place.slug, place.run_id, step_id)
-        if scene.run is not None:
-            _must_be_callers(scene.run, place)
+            known_run = self.ledger.known_run(place.slug, place.run_id, step_id)
+        if known_run.run is not None:
+            _must_be_callers(known_run.run, place)
         elif not place.makes:
             raise RunNotFoundError(f"there is no run {place.run_id!r}: initialize_run or save_run_submitted makes it")
-        return scene
+        return known_run
 
-    def new_run(self, place: Place) -> Run:
+    def new_run(self, place: Subject) -> Run:
         """A run that is not there yet."""
-        retention_us = self._kit.timing.retention_us
+        retention_us = self._runtime.timing.retention_us
         now_us = clock.now_us()
         return reserved(place.slug, place.run_id, now_us=now_us, longest_us=LONGEST_US, retention_us=retention_us)
 
-    def write(self, telling: Telling, references: Mapping[str, str]) -> None:
+    def write(self, telling: CallerWrite, references: Mapping[str, str]) -> None:
         """Write it all or nothing, and let the index follow; raises Moved, TimesTaken."""
         before, after = telling.run
         if after.status not in ("reserved", "copying") and (before is None or before.status == "reserved"):
@@ -152,13 +152,13 @@ class Caller:
     def remember(self, slug: str) -> None:
         """Let the runs of a workflow be listed that nobody has registered."""
         if slug not in self._slugs:
-            registry.put_called(self._kit.ledger.table, slug)
+            registry.put_called(self._runtime.ledger.table, slug)
             self._slugs.add(slug)
 
     def events(self, run: Run) -> list[Event]:
         """All events of a run but log chunks, whole and in order."""
         records = self.ledger.records(run.run_id)
-        return self._kit.payloads.events(records, workflow_slug=run.workflow_slug, run_id=run.run_id)
+        return self._runtime.payloads.events(records, workflow_slug=run.workflow_slug, run_id=run.run_id)
 
     def step_after(
         self, before: CallerStep | None, new: Sequence[StepEvent], history: Callable[[], Iterable[Event]]
@@ -181,15 +181,15 @@ class Caller:
         known = [event for event in history() if event.category == "workflow"]
         return fold_run(before, sorted([*known, *new], key=_time_of))
 
-    def _telling(self, scene: Scene, run: Run, events: Sequence[Event], *, live: bool) -> Telling:
+    def _telling(self, known_run: Known, run: Run, events: Sequence[Event], *, live: bool) -> CallerWrite:
         history = _Once(lambda: self.events(run))
         ordered = sorted(events, key=_time_of)
         after = self.run_after(run, [event for event in ordered if event.category == "workflow"], history)
         steps = {
-            step_id: (scene.known(step_id), self.step_after(scene.known(step_id), mine, history))
+            step_id: (known_run.known(step_id), self.step_after(known_run.known(step_id), mine, history))
             for step_id, mine in by_step(ordered).items()
         }
-        return Telling(run.run_id, (scene.run, after), steps, tuple(events), live=live)
+        return CallerWrite(run.run_id, (known_run.run, after), steps, tuple(events), live=live)
 
     def put_aside(self, run: Run, events: Iterable[Event], known: Mapping[str, str]) -> dict[str, str]:
         """Store texts too long for an event, but those that are known; answers {text: its sort key}."""
@@ -203,9 +203,9 @@ class Caller:
     def _put_text(self, run: Run, event: Event, text: str) -> dict[str, str]:
         if event.category == "step":
             attempt = event.attempt_number
-            return self._kit.payloads.put_output(run.run_id, event.step_id, attempt, text, expires_s=run.expires_s)
+            return self._runtime.payloads.put_output(run.run_id, event.step_id, attempt, text, expires_s=run.expires_s)
         key = keys.run_payload(run.run_id, f"{event.type}#{event.event_id}")
-        return self._kit.payloads.put_aside(key, text, expires_s=run.expires_s)
+        return self._runtime.payloads.put_aside(key, text, expires_s=run.expires_s)
 
     def list_again(self, run: Run) -> list[CallerStep]:
         """A run that goes on again brings its live steps back into the lists, which it answers.
@@ -240,7 +240,7 @@ class _Once:
         return self._read()
 
 
-def _must_be_callers(run: Run, place: Place) -> None:
+def _must_be_callers(run: Run, place: Subject) -> None:
     if run.workflow_slug != place.slug:
         whose = f"that run belongs to {run.workflow_slug!r}"
         raise RunNotFoundError(f"workflow {place.slug!r} has no run {run.run_id!r}; {whose}")

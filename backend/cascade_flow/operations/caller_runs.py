@@ -11,7 +11,7 @@ from typing import Any
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import due
-from cascade_flow.engine.caller import Draft, Scene, draft, must_go_on
+from cascade_flow.engine.caller import Draft, Known, draft, must_go_on
 from cascade_flow.engine.state import ENDED, Run
 from cascade_flow.errors import ConflictError, RunNotCancellableError
 from cascade_flow.model.events import (
@@ -24,8 +24,8 @@ from cascade_flow.model.events import (
     WorkflowRetryStarted,
     WorkflowStarted,
 )
-from cascade_flow.operations.caller import Caller, Place
-from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.caller import Caller, Subject
+from cascade_flow.operations.runtime import Runtime
 
 _TAKEN = "the id is taken by submit_run, which submits and starts a run in one: choose another id"
 _INSTEAD: dict[type[WorkflowEvent], str] = {
@@ -45,8 +45,8 @@ _UNTIL_IT_ENDS = (WorkflowStarted, *_ENDS)
 class CallerRuns:
     """The caller-driven runs of one table."""
 
-    def __init__(self, kit: Kit, caller: Caller) -> None:
-        self._kit = kit
+    def __init__(self, runtime: Runtime, caller: Caller) -> None:
+        self._runtime = runtime
         self._caller = caller
 
     def initialize(self, slug: str, run_id: str) -> None:
@@ -54,11 +54,11 @@ class CallerRuns:
 
         Raises EngineDrivenError and RunNotFoundError where the id belongs to another run, InvalidIdError.
         """
-        self._caller.reserve(Place(slug, run_id, instead=_TAKEN, makes=True))
+        self._caller.reserve(Subject(slug, run_id, instead=_TAKEN, makes=True))
 
     def tell(self, slug: str, run_id: str, kind: type[WorkflowEvent], **told: Any) -> None:
         """An event of the run. Raises EngineDrivenError; StaleAttemptError where the run has ended already."""
-        place = Place(
+        place = Subject(
             slug,
             run_id,
             instead=_INSTEAD.get(kind, "append_event takes what changes no state"),
@@ -71,36 +71,36 @@ class CallerRuns:
     def submitted(self, slug: str, run_id: str, **told: Any) -> None:
         """The run exists from now on. Raises EngineDrivenError; ConflictError where it was submitted before."""
 
-        def judge(scene: Scene) -> Sequence[Draft]:
-            if scene.run is not None and scene.run.status != "reserved":
+        def judge(known_run: Known) -> Sequence[Draft]:
+            if known_run.run is not None and known_run.run.status != "reserved":
                 raise ConflictError(f"run {run_id!r} was submitted already: choose another id")
             return [draft(RunSubmitted, **told)]
 
-        self._caller.tell(Place(slug, run_id, instead=_TAKEN, makes=True), judge)
+        self._caller.tell(Subject(slug, run_id, instead=_TAKEN, makes=True), judge)
 
     def cancel(self, run: Run, reason: str | None) -> None:
         """Cancel a run in one write; nothing of it can be claimed after it. Raises RunNotCancellableError."""
 
-        def judge(scene: Scene) -> Sequence[Draft]:
-            now = scene.run or run
+        def judge(known_run: Known) -> Sequence[Draft]:
+            now = known_run.run or run
             if now.status in ENDED:
                 raise RunNotCancellableError(f"run {run.run_id!r} has {now.status} already: there is nothing to cancel")
-            return [_cancelled(scene, now, reason)]
+            return [_cancelled(known_run, now, reason)]
 
-        self._caller.tell(Place(run.workflow_slug, run.run_id, live=True, whole=True), judge)
+        self._caller.tell(Subject(run.workflow_slug, run.run_id, live=True, whole=True), judge)
 
     def active(self) -> list[str]:
         """The workflows, of both drivers, with a run that has not ended; in the order of their slugs."""
-        ids = {entry.run_id for entry in due.live(self._kit.ledger.table) if not entry.branch}
-        return sorted({run.workflow_slug for run in self._kit.ledger.runs(ids) if run.status not in ENDED})
+        ids = {entry.run_id for entry in due.live(self._runtime.ledger.table) if not entry.branch}
+        return sorted({run.workflow_slug for run in self._runtime.ledger.runs(ids) if run.status not in ENDED})
 
 
-def _whatever(scene: Scene) -> None:
+def _whatever(known_run: Known) -> None:
     """A fence that lets everything pass."""
 
 
-def _cancelled(scene: Scene, run: Run, reason: str | None) -> Draft:
-    completed = sum(step.state.status == "completed" for step in scene.steps.values())
+def _cancelled(known_run: Known, run: Run, reason: str | None) -> Draft:
+    completed = sum(step.state.status == "completed" for step in known_run.steps.values())
     return draft(
         WorkflowCancelled,
         workflow_attempt_number=run.run_attempt,

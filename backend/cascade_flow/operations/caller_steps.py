@@ -9,7 +9,7 @@ from typing import Any
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import due
-from cascade_flow.engine.caller import CallerStep, Draft, Scene, draft, must_go_on, must_hold, must_hold_or_await
+from cascade_flow.engine.caller import CallerStep, Draft, Known, draft, must_go_on, must_hold, must_hold_or_await
 from cascade_flow.engine.state import ENDED, Run
 from cascade_flow.errors import GoneError
 from cascade_flow.fingerprints import compute_error_fingerprints
@@ -23,8 +23,8 @@ from cascade_flow.model.events import (
     StepStarted,
 )
 from cascade_flow.model.states import Claim, StepRef
-from cascade_flow.operations.caller import Caller, Fence, Place
-from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.caller import Caller, Fence, Subject
+from cascade_flow.operations.runtime import Runtime
 
 _SCHEDULES = "it schedules a step itself when the steps that it depends on are over"
 _STARTS = "there a step is started by a claim (claim_scheduled_step)"
@@ -39,31 +39,31 @@ Told = Mapping[str, Any]
 class CallerSteps:
     """The steps of the caller-driven runs of one table."""
 
-    def __init__(self, kit: Kit, caller: Caller) -> None:
-        self._kit = kit
+    def __init__(self, runtime: Runtime, caller: Caller) -> None:
+        self._runtime = runtime
         self._caller = caller
 
     # -- said by an engine ----------------------------------------------------------------------------------------
 
     def scheduled(self, slug: str, run_id: str, step_id: str, **told: Any) -> None:
         """An attempt may be claimed. Raises EngineDrivenError; StaleAttemptError where the run has ended."""
-        place = Place(slug, run_id, step_id, _SCHEDULES, makes=True, live=True)
+        place = Subject(slug, run_id, step_id, _SCHEDULES, makes=True, live=True)
         self._caller.say(place, [draft(StepScheduled, step_id=step_id, **told)], must_go_on)
 
     def started(self, slug: str, run_id: str, step_id: str, **told: Any) -> None:
         """A worker has begun; the attempt is the number of earlier starts + 1. Raises as `scheduled`."""
 
-        def judge(scene: Scene) -> Sequence[Draft]:
-            must_go_on(scene)
-            attempt = 1 + (0 if scene.step is None else scene.step.starts)
+        def judge(known_run: Known) -> Sequence[Draft]:
+            must_go_on(known_run)
+            attempt = 1 + (0 if known_run.step is None else known_run.step.starts)
             return [draft(StepStarted, step_id=step_id, attempt_number=attempt, **told)]
 
-        self._caller.tell(Place(slug, run_id, step_id, _STARTS, makes=True, live=True), judge)
+        self._caller.tell(Subject(slug, run_id, step_id, _STARTS, makes=True, live=True), judge)
 
     def reclaimed(self, slug: str, run_id: str, step_id: str, *, attempt_number: int, **told: Any) -> None:
         """An attempt is taken from its worker; scheduling another is the caller's. Raises StaleAttemptError."""
         said = draft(StepReclaimed, step_id=step_id, attempt_number=attempt_number, **told)
-        self._caller.say(Place(slug, run_id, step_id, _RECLAIMS, live=True), [said], _holds(attempt_number))
+        self._caller.say(Subject(slug, run_id, step_id, _RECLAIMS, live=True), [said], _holds(attempt_number))
 
     def failed_and_retried(
         self,
@@ -85,47 +85,47 @@ class CallerSteps:
             draft(StepRetrying, step_id=step_id, error=error, **retrying, **limits),
             draft(StepScheduled, step_id=step_id, reason="retry", **scheduled, **policy),
         ]
-        place = Place(slug, run_id, step_id, _RETRIES, live=True)
+        place = Subject(slug, run_id, step_id, _RETRIES, live=True)
         self._caller.say(place, drafts, _holds(attempt))
 
     # -- said by a worker -----------------------------------------------------------------------------------------
 
     def must_take(self, run: Run, step_id: str, said: Draft, *, without_work: bool) -> None:
         """Raises StaleAttemptError where a report would come too late now."""
-        scene = self._caller.scene(Place(run.workflow_slug, run.run_id, step_id))
-        self._caller.must_pass(scene, [said], _holds(said.fields["attempt_number"], without_work=without_work))
+        known_run = self._caller.known_run(Subject(run.workflow_slug, run.run_id, step_id))
+        self._caller.must_pass(known_run, [said], _holds(said.fields["attempt_number"], without_work=without_work))
 
     def report(self, run: Run, step_id: str, said: Draft, *, without_work: bool = False) -> None:
         """What came of an attempt that is held, or (`without_work`) that nobody has begun; raises StaleAttemptError."""
-        place = Place(run.workflow_slug, run.run_id, step_id, live=True)
+        place = Subject(run.workflow_slug, run.run_id, step_id, live=True)
         self._caller.say(place, [said], _holds(said.fields["attempt_number"], without_work=without_work))
 
     def heartbeat(self, run: Run, step_id: str, said: Draft) -> None:
         """The worker still holds the attempt; raises StaleAttemptError."""
         attempt, worker = said.fields["attempt_number"], said.fields["worker_id"]
-        place = Place(run.workflow_slug, run.run_id, step_id, live=True)
+        place = Subject(run.workflow_slug, run.run_id, step_id, live=True)
         self._caller.say(place, [said], _holds(attempt, worker=worker))
 
     def claim(self, run: Run, step_id: str, **told: Any) -> Claim | None:
         """Take the scheduled attempt; None for all but one who try."""
 
-        def judge(scene: Scene) -> Sequence[Draft]:
-            if scene.step is None or not is_due(scene, scene.step):
+        def judge(known_run: Known) -> Sequence[Draft]:
+            if known_run.step is None or not is_due(known_run, known_run.step):
                 return []
-            attempt = scene.step.state.attempt_number
+            attempt = known_run.step.state.attempt_number
             return [draft(StepStarted, step_id=step_id, attempt_number=attempt, **told)]
 
-        events = self._caller.tell(Place(run.workflow_slug, run.run_id, step_id, live=True), judge)
+        events = self._caller.tell(Subject(run.workflow_slug, run.run_id, step_id, live=True), judge)
         return _claim_of(events)
 
     def speak(self, run: Run) -> None:
         """Lines are about to be stored of a run that is only reserved: its id is no copy's to take from now on."""
-        self._caller.reserve(Place(run.workflow_slug, run.run_id), spoken=True)
+        self._caller.reserve(Subject(run.workflow_slug, run.run_id), spoken=True)
 
     def claimable(self, run: Run, step_id: str) -> bool:
         """Whether a step is scheduled and due; a step of which nothing has happened isn't."""
-        scene = self._caller.scene(Place(run.workflow_slug, run.run_id, step_id))
-        return scene.step is not None and is_due(scene, scene.step)
+        known_run = self._caller.known_run(Subject(run.workflow_slug, run.run_id, step_id))
+        return known_run.step is not None and is_due(known_run, known_run.step)
 
     # -- the queue ------------------------------------------------------------------------------------------------
 
@@ -145,24 +145,24 @@ class CallerSteps:
         return [_reference(run, step) for run, step in taken]
 
     def _reclaim(self, run: Run, known: CallerStep, threshold_us: int, reclaimed_by: str) -> bool:
-        def judge(scene: Scene) -> Sequence[Draft]:
-            same = scene.step is not None and scene.step.state.attempt_number == known.state.attempt_number
-            if scene.step is None or not same or scene.run is None or scene.run.status in ENDED:
+        def judge(known_run: Known) -> Sequence[Draft]:
+            same = known_run.step is not None and known_run.step.state.attempt_number == known.state.attempt_number
+            if known_run.step is None or not same or known_run.run is None or known_run.run.status in ENDED:
                 return []
-            stale_us = _stale_us(scene.step, threshold_us)
-            return _taken_away(scene.step, stale_us, threshold_us, reclaimed_by) if stale_us else []
+            stale_us = _stale_us(known_run.step, threshold_us)
+            return _taken_away(known_run.step, stale_us, threshold_us, reclaimed_by) if stale_us else []
 
         with suppress(GoneError):
-            place = Place(run.workflow_slug, run.run_id, known.state.step_id, live=True)
+            place = Subject(run.workflow_slug, run.run_id, known.state.step_id, live=True)
             return bool(self._caller.tell(place, judge))
         return False
 
     def _live(self, until_us: int) -> Iterator[tuple[Run, CallerStep]]:
         """Live steps of runs that go on: the index says where, the items say what."""
         places: dict[str, list[str]] = {}
-        for entry in due.called(self._kit.ledger.table, until_us=until_us):
+        for entry in due.called(self._runtime.ledger.table, until_us=until_us):
             places.setdefault(entry.run_id, []).extend([entry.branch] if entry.branch else [])
-        for run in self._kit.ledger.runs(places):
+        for run in self._runtime.ledger.runs(places):
             yield from ((run, step) for step in self._live_among(run, places[run.run_id]))
 
     def _live_among(self, run: Run, step_ids: Sequence[str]) -> list[CallerStep]:
@@ -176,18 +176,18 @@ class CallerSteps:
         return [step for step in self._caller.ledger.some_steps(run.run_id, step_ids) if step.live]
 
 
-def is_due(scene: Scene, step: CallerStep) -> bool:
+def is_due(known_run: Known, step: CallerStep) -> bool:
     """Whether a step can be claimed now."""
-    goes_on = scene.run is not None and scene.run.status not in ENDED
+    goes_on = known_run.run is not None and known_run.run.status not in ENDED
     return goes_on and step.state.status == "scheduled" and _available_us(step) <= clock.now_us()
 
 
 def _holds(attempt: int, *, worker: str | None = None, without_work: bool = False) -> Fence:
-    def fence(scene: Scene) -> None:
+    def fence(known_run: Known) -> None:
         if without_work:
-            must_hold_or_await(scene, attempt)
+            must_hold_or_await(known_run, attempt)
         else:
-            must_hold(scene, attempt, worker=worker)
+            must_hold(known_run, attempt, worker=worker)
 
     return fence
 

@@ -9,11 +9,11 @@ from cascade_flow.engine.state import Facts
 from cascade_flow.model.events import CheckpointRef, StepCheckpoint, StepCheckpointFailed
 from cascade_flow.model.states import Checkpoint
 from cascade_flow.operations.history import Histories
-from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.runtime import Runtime
 
 
 @dataclass(frozen=True)
-class Taken:
+class CheckpointNumber:
     """A number that a checkpoint has taken among those of its name; `stored` is None where its code failed."""
 
     place: CheckpointRef
@@ -22,22 +22,22 @@ class Taken:
     stored: Checkpoint | None = None
 
     @classmethod
-    def by(cls, stored: Checkpoint) -> Taken:
+    def by(cls, stored: Checkpoint) -> CheckpointNumber:
         """That of a checkpoint that was stored."""
         place = CheckpointRef(name=stored.name, sequence_number=stored.sequence_number)
         return cls(place, stored.attempt_number, stored.parent_checkpoint, stored)
 
 
-def recorded(kit: Kit, facts: Facts, step_id: str) -> Iterator[Taken]:
+def recorded(runtime: Runtime, facts: Facts, step_id: str) -> Iterator[CheckpointNumber]:
     """What all attempts of a step have stored, or failed at, so far; in order."""
-    story = Histories(kit).story(facts.run_id)
+    story = Histories(runtime).story(facts.run_id)
     for event in story.events if story else ():
         if isinstance(event, StepCheckpoint | StepCheckpointFailed) and event.step_id == step_id:
             yield _taken(event)
 
 
-def _taken(event: StepCheckpoint | StepCheckpointFailed) -> Taken:
+def _taken(event: StepCheckpoint | StepCheckpointFailed) -> CheckpointNumber:
     if isinstance(event, StepCheckpoint):
-        return Taken.by(Checkpoint(**{name: getattr(event, name) for name in Checkpoint.model_fields}))
+        return CheckpointNumber.by(Checkpoint(**{name: getattr(event, name) for name in Checkpoint.model_fields}))
     place = CheckpointRef(name=event.name, sequence_number=event.sequence_number)
-    return Taken(place, event.attempt_number, event.parent_checkpoint)
+    return CheckpointNumber(place, event.attempt_number, event.parent_checkpoint)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-from cascade_flow.dynamodb.caller_ledger import Moved, Telling, chunk_of
+from cascade_flow.dynamodb.caller_ledger import CallerWrite, Moved, chunk_of
 from cascade_flow.dynamodb.codec import to_record
 from cascade_flow.dynamodb.items import caller_step_item, commit_item
 from cascade_flow.engine.caller import Draft, fold_run, fold_step, redraft
@@ -17,9 +17,9 @@ from cascade_flow.engine.state import Run
 from cascade_flow.errors import ConflictError
 from cascade_flow.model.events import Event, WorkflowCancelled, WorkflowCompleted, WorkflowFailed
 from cascade_flow.model.ids import check_run_id, check_step_id
-from cascade_flow.operations.caller import Caller, Place, by_step
+from cascade_flow.operations.caller import Caller, Subject, by_step
 from cascade_flow.operations.history import Histories
-from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.runtime import Runtime
 
 _AT_ONCE = 90
 """Events in one transaction, which holds 100 items."""
@@ -34,8 +34,8 @@ _DELETES = "its history stays as it is; let retry_run try the run again"
 class Copies:
     """Copies and deletions in one table."""
 
-    def __init__(self, kit: Kit, caller: Caller, histories: Histories) -> None:
-        self._kit = kit
+    def __init__(self, runtime: Runtime, caller: Caller, histories: Histories) -> None:
+        self._runtime = runtime
         self._caller = caller
         self._histories = histories
 
@@ -44,8 +44,8 @@ class Copies:
 
         Raises RunNotFoundError; ConflictError where the id is taken, be it by the run itself.
         """
-        source = self._kit.run_of(slug, check_run_id(source_id))
-        place = Place(slug, check_run_id(target_id), instead=_COPIES, makes=True)
+        source = self._runtime.run_of(slug, check_run_id(source_id))
+        place = Subject(slug, check_run_id(target_id), instead=_COPIES, makes=True)
         empty = self._caller.new_run(place)
         try:
             if source_id == target_id:
@@ -58,20 +58,20 @@ class Copies:
         """Copy the events of a run as a whole into another; raises RunNotFoundError, EngineDrivenError."""
         events = [event for event in self._source(slug, source_id) if event.category == "workflow"]
         wanted = [event for event in events if not (exclude_terminal and isinstance(event, _TERMINAL))]
-        self._copy(Place(slug, target_id, instead=_COPIES, makes=True, whole=True), wanted)
+        self._copy(Subject(slug, target_id, instead=_COPIES, makes=True, whole=True), wanted)
 
     def step_events(self, slug: str, source_id: str, target_id: str, *, step_ids: Iterable[str]) -> None:
         """Copy the events of these steps, with their logs, into another run; raises as `workflow_events`."""
         wanted = {check_step_id(step_id) for step_id in step_ids}
         events = by_step(self._source(slug, source_id))
-        place = Place(slug, target_id, instead=_COPIES, makes=True, whole=True)
+        place = Subject(slug, target_id, instead=_COPIES, makes=True, whole=True)
         self._copy(place, [event for step_id in sorted(wanted) for event in events.get(step_id, [])])
-        self._copy_lines(Place(slug, target_id, instead=_COPIES, makes=True), source_id, sorted(wanted))
+        self._copy_lines(Subject(slug, target_id, instead=_COPIES, makes=True), source_id, sorted(wanted))
 
     def delete_steps(self, slug: str, run_id: str, *, step_ids: Iterable[str]) -> None:
         """Forget all that happened to these steps, each step whole; raises RunNotFoundError, EngineDrivenError."""
         for step_id in dict.fromkeys(map(check_step_id, step_ids)):
-            place = Place(slug, run_id, step_id, _DELETES)
+            place = Subject(slug, run_id, step_id, _DELETES)
             for key, _ in self._caller.ledger.log_chunks(self._here(place).run_id, step_id):
                 self._caller.ledger.forget_log_chunk(run_id, key)
             while not self._persistently(lambda place=place: self._forget_newest(place)):  # type: ignore[misc]
@@ -79,7 +79,7 @@ class Copies:
 
     def delete_terminal(self, slug: str, run_id: str) -> None:
         """Forget how a run ended, so that it goes on; raises RunNotFoundError, EngineDrivenError."""
-        self._persistently(lambda: self._forget_ends(Place(slug, run_id, instead=_DELETES)))
+        self._persistently(lambda: self._forget_ends(Subject(slug, run_id, instead=_DELETES)))
 
     # -- copies ---------------------------------------------------------------------------------------------------
 
@@ -103,11 +103,11 @@ class Copies:
         return [event.model_copy(update={"run_id": target.run_id}) for event in events]
 
     def _source(self, slug: str, run_id: str) -> Sequence[Event]:
-        run = self._kit.run_of(slug, check_run_id(run_id))
+        run = self._runtime.run_of(slug, check_run_id(run_id))
         story = self._histories.story(run.run_id)
         return story.events if story else ()
 
-    def _copy(self, place: Place, events: Sequence[Event]) -> None:
+    def _copy(self, place: Subject, events: Sequence[Event]) -> None:
         missing = self._missing(place, events)
         if not missing:
             self._caller.reserve(place)
@@ -115,7 +115,7 @@ class Copies:
             drafts = [redraft(event) for event in batch]
             self._caller.tell(place, lambda _, drafts=drafts: drafts)  # type: ignore[misc]
 
-    def _copy_lines(self, target: Place, source_id: str, step_ids: Iterable[str]) -> None:
+    def _copy_lines(self, target: Subject, source_id: str, step_ids: Iterable[str]) -> None:
         ledger = self._caller.ledger
         chunks = [chunk for step_id in step_ids for _, chunk in ledger.log_chunks(source_id, step_id)]
         if chunks:
@@ -124,39 +124,39 @@ class Copies:
             for chunk in chunks:
                 ledger.put_log_chunk(run, chunk)
 
-    def _missing(self, place: Place, events: Sequence[Event]) -> list[Event]:
+    def _missing(self, place: Subject, events: Sequence[Event]) -> list[Event]:
         """The events that an earlier, interrupted copy has not brought already, be it to a later time."""
-        target = self._caller.scene(place).run
+        target = self._caller.known_run(place).run
         known = self._caller.events(target) if target else ()
         there: dict[int, Draft | None] = {int(event.timestamp_us): redraft(event) for event in known}
         return [event for event in events if not _taken_from(there, redraft(event))]
 
     # -- deletion -------------------------------------------------------------------------------------------------
 
-    def _here(self, place: Place) -> Run:
-        run = self._caller.scene(place).run
+    def _here(self, place: Subject) -> Run:
+        run = self._caller.known_run(place).run
         assert run is not None, "a place that makes no run has one"
         return run
 
-    def _forget_newest(self, place: Place) -> bool:
+    def _forget_newest(self, place: Subject) -> bool:
         """Forget the newest events of a step; True when none is left."""
-        scene = self._caller.scene(place)
-        if scene.run is None or scene.step is None:
+        known_run = self._caller.known_run(place)
+        if known_run.run is None or known_run.step is None:
             return True
-        events = by_step(self._caller.events(scene.run)).get(scene.step.state.step_id, [])
+        events = by_step(self._caller.events(known_run.run)).get(known_run.step.state.step_id, [])
         kept, gone = events[:-_AT_ONCE], events[-_AT_ONCE:]
-        after = fold_step(kept, scene.step)
-        steps = {scene.step.state.step_id: (scene.step, after)}
-        self._caller.write(Telling(place.run_id, (scene.run, scene.run), steps, forgotten=_times(gone)), {})
+        after = fold_step(kept, known_run.step)
+        steps = {known_run.step.state.step_id: (known_run.step, after)}
+        self._caller.write(CallerWrite(place.run_id, (known_run.run, known_run.run), steps, forgotten=_times(gone)), {})
         return not kept
 
-    def _forget_ends(self, place: Place) -> bool:
+    def _forget_ends(self, place: Subject) -> bool:
         run = self._here(place)
         events = [event for event in self._caller.events(run) if event.category == "workflow"]
         gone = [event for event in events if isinstance(event, _TERMINAL)]
         if gone:
             after = fold_run(run, [event for event in events if event not in gone])
-            self._caller.write(Telling(place.run_id, (run, after), forgotten=_times(gone)), {})
+            self._caller.write(CallerWrite(place.run_id, (run, after), forgotten=_times(gone)), {})
         return True
 
     def _persistently(self, act: Callable[[], bool]) -> bool:

@@ -24,9 +24,9 @@ from cascade_flow.model.events import (
 )
 from cascade_flow.model.states import RunState, StepState
 from cascade_flow.model.workflows import StepDefinition, WorkflowVersion
-from cascade_flow.operations.history import Histories, Story
-from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.history import Histories, RunHistory
 from cascade_flow.operations.logs import Logs
+from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.views import Views
 from cascade_flow.projection import project_run_state, project_step_state
 
@@ -69,11 +69,11 @@ class WorkflowDetails:
 class Details:
     """The details of what is in one table."""
 
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit
-        self._histories = Histories(kit)
-        self._views = Views(kit, self._histories)
-        self._logs = Logs(kit)
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._histories = Histories(runtime)
+        self._views = Views(runtime, self._histories)
+        self._logs = Logs(runtime)
 
     def run(self, run_id: str) -> RunDetails:
         """Raises RunNotFoundError, InvalidIdError."""
@@ -96,21 +96,21 @@ class Details:
 
     def workflows(self) -> list[Entry]:
         """All registered workflows, by slug: one query."""
-        return registry.list_workflows(self._kit.ledger.table)
+        return registry.list_workflows(self._runtime.ledger.table)
 
     def workflow(self, slug: str) -> WorkflowDetails:
         """Raises WorkflowNotFoundError, naming what there is."""
-        return WorkflowDetails(self._kit.registry.current(slug), tuple(self._kit.registry.versions(slug)))
+        return WorkflowDetails(self._runtime.registry.current(slug), tuple(self._runtime.registry.versions(slug)))
 
     def _none_of(self, run_id: str, step_id: str | None) -> list[Any]:
         """Nothing, of a run and a step that are there."""
-        story = self._histories.story(self._kit.run(run_id).run_id)
+        story = self._histories.story(self._runtime.run(run_id).run_id)
         if step_id is not None and story is not None and step_id not in story.steps:
             raise StepNotFoundError(f"run {run_id!r} has no step {step_id!r}; its steps are {', '.join(story.steps)}")
         return []
 
 
-def _steps(story: Story) -> tuple[StepDetails, ...]:
+def _steps(story: RunHistory) -> tuple[StepDetails, ...]:
     events: dict[str, list[StepEvent]] = {id: [] for id in story.steps}
     for event in story.events:
         if isinstance(event, _STEP_EVENTS):
@@ -118,14 +118,14 @@ def _steps(story: Story) -> tuple[StepDetails, ...]:
     return tuple(_step(story, step, events) for step in story.steps.values())
 
 
-def _step(story: Story, step: StepDefinition, events: Mapping[str, list[StepEvent]]) -> StepDetails:
+def _step(story: RunHistory, step: StepDefinition, events: Mapping[str, list[StepEvent]]) -> StepDetails:
     mine = events[step.id]
     skips = [event for event in mine if isinstance(event, StepSkipped)]
     state = project_step_state(mine, story.run.workflow_slug) if mine else _pending(story, step)
     return StepDetails(step, state, skips[-1] if skips and state.status == "skipped" else None)
 
 
-def _pending(story: Story, step: StepDefinition) -> StepState:
+def _pending(story: RunHistory, step: StepDefinition) -> StepState:
     return StepState(
         step_id=step.id,
         run_id=story.run.run_id,

@@ -9,7 +9,7 @@ from typing import Any
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.codec import to_wire
 from cascade_flow.dynamodb.ledger import History
-from cascade_flow.engine.pen import rendered
+from cascade_flow.engine.event_writer import rendered
 from cascade_flow.engine.state import Branch, Run
 from cascade_flow.errors import ConflictError
 from cascade_flow.graph import Graph
@@ -26,7 +26,7 @@ from cascade_flow.model.events import (
 )
 from cascade_flow.model.ids import check_run_id
 from cascade_flow.model.workflows import StepDefinition
-from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.runtime import Runtime
 
 _READS = 10
 _OVER = (StepCompleted, StepSkipped)
@@ -35,7 +35,7 @@ _ATTEMPT_ENDS = (StepCompleted, StepFailed, StepReclaimed, StepSkipped)
 
 
 @dataclass(frozen=True)
-class Story:
+class RunHistory:
     """A run as stored, its steps and branches, and all its events but log lines.
 
     The steps are those of its graph; of a run that a caller drives, those that something happened to, and no branches.
@@ -50,16 +50,16 @@ class Story:
 class Histories:
     """Reads what happened in runs."""
 
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
 
-    def story(self, run_id: str, *, workflow_slug: str | None = None) -> Story | None:
+    def story(self, run_id: str, *, workflow_slug: str | None = None) -> RunHistory | None:
         """All that happened in a run but its logs; None where there is none, or where it is another workflow's.
 
         A reading that shows an effect without its cause is done again.
         """
         for _ in range(_READS):
-            history = self._kit.ledger.history(check_run_id(run_id))
+            history = self._runtime.ledger.history(check_run_id(run_id))
             if history is None or workflow_slug not in (None, history.run.workflow_slug):
                 return None
             read = self._told_by_callers if history.run.driver == "caller" else self._driven_by_engine
@@ -71,13 +71,13 @@ class Histories:
         """A run's log lines as events, each at a time of its own; those after their attempt's end are left out."""
         found = [
             _log_event(run, step, number, *line)
-            for item in self._kit.ledger.table.query(keys.logs(run.run_id, step_id, attempt))
+            for item in self._runtime.ledger.table.query(keys.logs(run.run_id, step_id, attempt))
             for step, number, lines in [items.to_log_lines(item)]
             for line in lines
         ]
         return sorted(found, key=lambda event: event.timestamp_us)
 
-    def with_logs(self, story: Story, logs: Iterable[LogEntry]) -> list[Event]:
+    def with_logs(self, story: RunHistory, logs: Iterable[LogEntry]) -> list[Event]:
         """Events and log lines in one order: a zombie's lines dropped, a taken time moved on by a microsecond.
 
         A caller may store its lines when it likes: of its runs none is dropped.
@@ -91,24 +91,24 @@ class Histories:
         taken = {event.timestamp_us for event in story.events}
         return sorted([*story.events, *_unique(alive, taken)], key=lambda event: event.timestamp_us)
 
-    def _driven_by_engine(self, history: History) -> Story | None:
+    def _driven_by_engine(self, history: History) -> RunHistory | None:
         """None where the reading shows an effect without its cause."""
-        facts = self._kit.facts(history.run)
+        facts = self._runtime.facts(history.run)
         held = (rendered(facts, branch) for branch in history.branches.values() if branch.status == "running")
         unique = {event.timestamp_us: event for events in (*held, self._stored(history)) for event in events}
         events = tuple(unique[time] for time in sorted(unique))
         if not has_causes(facts.graph, events):
             return None
-        return Story(history.run, facts.graph.steps, history.branches, events)
+        return RunHistory(history.run, facts.graph.steps, history.branches, events)
 
-    def _told_by_callers(self, history: History) -> Story:
+    def _told_by_callers(self, history: History) -> RunHistory:
         """Only the caller knows what causes what: the events are the story."""
         events = tuple(self._stored(history))
-        return Story(history.run, _steps_in(events), {}, events)
+        return RunHistory(history.run, _steps_in(events), {}, events)
 
     def _stored(self, history: History) -> list[Event]:
         run = history.run
-        return self._kit.payloads.events(history.records, workflow_slug=run.workflow_slug, run_id=run.run_id)
+        return self._runtime.payloads.events(history.records, workflow_slug=run.workflow_slug, run_id=run.run_id)
 
 
 def has_causes(graph: Graph, events: Sequence[Event]) -> bool:

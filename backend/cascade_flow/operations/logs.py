@@ -13,7 +13,7 @@ from cascade_flow.engine.state import LATEST_US, Run
 from cascade_flow.errors import EventInvalidError
 from cascade_flow.model.events import LogEntry
 from cascade_flow.operations.history import Histories
-from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.runtime import Runtime
 from cascade_flow.portions import portions
 
 _CHUNK_BYTES = 200_000
@@ -24,9 +24,9 @@ _LINE_BYTES = 30
 class Logs:
     """The log lines of the runs in one table."""
 
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit
-        self._histories = Histories(kit)
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._histories = Histories(runtime)
 
     def store(self, run: Run, step_id: str, attempt: int, lines: Sequence[LogLine]) -> None:
         """Store lines of one attempt, as one or more chunks; the same lines again are the same chunks.
@@ -37,7 +37,7 @@ class Logs:
         for chunk in portions(timed, size_of=_bytes, most_bytes=_CHUNK_BYTES):
             mark = hashlib.sha256(repr(chunk).encode()).hexdigest()[:8]
             key = keys.log_chunk(run.run_id, step_id, attempt, chunk[0][0], mark)
-            self._kit.ledger.table.write([Put(items.log_item(key, chunk, expires_s=run.expires_s))])
+            self._runtime.ledger.table.write([Put(items.log_item(key, chunk, expires_s=run.expires_s))])
 
     def load(
         self,

@@ -10,8 +10,8 @@ from typing import Any
 from cascade_flow.dynamodb.codec import Record, references_of
 from cascade_flow.engine.state import Branch, Facts
 from cascade_flow.errors import RunNotFoundError, StepNotFoundError
-from cascade_flow.operations.kit import Kit
 from cascade_flow.operations.payloads import key_in_bucket
+from cascade_flow.operations.runtime import Runtime
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,12 @@ class Inputs:
     outputs: Mapping[str, str | None]
 
 
-def output_path(kit: Kit, slug: str, run_id: str, step_id: str, attempt: int) -> str:
+def output_path(runtime: Runtime, slug: str, run_id: str, step_id: str, attempt: int) -> str:
     """The S3 URI of an attempt's large output. Raises ConfigurationError where there is no bucket, RunNotFoundError;
     StepNotFoundError where the attempt has no output, or one that is small enough for the table.
     """
-    bucket = kit.payloads.bucket_name
-    history = kit.ledger.history(kit.run_of(slug, run_id).run_id)
+    bucket = runtime.payloads.bucket_name
+    history = runtime.ledger.history(runtime.run_of(slug, run_id).run_id)
     for record in history.records if history else ():
         ended = record["type"] == "StepCompleted" and record["attemptNumber"] == attempt
         place = references_of(record).get("output") if ended and record["stepId"] == step_id else None
@@ -39,27 +39,29 @@ def output_path(kit: Kit, slug: str, run_id: str, step_id: str, attempt: int) ->
     )
 
 
-def exported(kit: Kit, facts: Facts, known: Mapping[str, str | None]) -> dict[str, Any]:
+def exported(runtime: Runtime, facts: Facts, known: Mapping[str, str | None]) -> dict[str, Any]:
     """The outputs of the exported steps that completed, as values; what is `known` already is not read."""
     texts = dict(known)
     if missing := [step for step in facts.graph.exports if step not in texts]:
-        history = kit.ledger.history(facts.run_id)
-        texts |= outputs_in(kit, facts.run_id, history.records if history else (), missing)
+        history = runtime.ledger.history(facts.run_id)
+        texts |= outputs_in(runtime, facts.run_id, history.records if history else (), missing)
     return {step: json.loads(text) for step in facts.graph.exports if (text := texts.get(step)) is not None}
 
 
-def inputs_of(kit: Kit, facts: Facts, branch: Branch, records: Sequence[Record]) -> Mapping[str, str | None]:
+def inputs_of(runtime: Runtime, facts: Facts, branch: Branch, records: Sequence[Record]) -> Mapping[str, str | None]:
     """The outputs of a step's dependencies: in its branch's tail or origin (`records`), else in the run's history."""
     wanted = facts.graph.step(branch.step).dependencies
     if len(wanted) <= 1:
-        return outputs_in(kit, facts.run_id, (*records, *branch.tail), wanted)
-    history = kit.ledger.history(facts.run_id)
+        return outputs_in(runtime, facts.run_id, (*records, *branch.tail), wanted)
+    history = runtime.ledger.history(facts.run_id)
     if history is None:
         raise RunNotFoundError(run_id=facts.run_id)
-    return outputs_in(kit, facts.run_id, history.records, wanted)
+    return outputs_in(runtime, facts.run_id, history.records, wanted)
 
 
-def outputs_in(kit: Kit, run_id: str, records: Iterable[Record], wanted: Iterable[str]) -> dict[str, str | None]:
+def outputs_in(
+    runtime: Runtime, run_id: str, records: Iterable[Record], wanted: Iterable[str]
+) -> dict[str, str | None]:
     """The outputs of these steps as far as these records hold them; None for a step that was skipped."""
     steps = set(wanted)
     over = {
@@ -67,5 +69,5 @@ def outputs_in(kit: Kit, run_id: str, records: Iterable[Record], wanted: Iterabl
         for record in records
         if record["type"] in ("StepCompleted", "StepSkipped") and record["stepId"] in steps
     }
-    whole = kit.payloads.whole(run_id, list(over.values()))
+    whole = runtime.payloads.whole(run_id, list(over.values()))
     return {record["stepId"]: record.get("output") for record in whole}

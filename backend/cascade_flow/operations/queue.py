@@ -12,16 +12,16 @@ from cascade_flow.engine.state import ENDED, Branch, Run
 from cascade_flow.errors import StaleAttemptError
 from cascade_flow.model.states import StepRef
 from cascade_flow.operations.caller_steps import CallerSteps
-from cascade_flow.operations.kit import Kit
-from cascade_flow.operations.steps import Held, Steps
+from cascade_flow.operations.runtime import Runtime
+from cascade_flow.operations.steps import HeldAttempt, Steps
 
 
 class Queue:
     """The live branches of the runs that the engine drives; with `callers` also the live steps of all others."""
 
-    def __init__(self, kit: Kit, callers: CallerSteps | None = None) -> None:
-        self._kit = kit
-        self._steps = Steps(kit)
+    def __init__(self, runtime: Runtime, callers: CallerSteps | None = None) -> None:
+        self._runtime = runtime
+        self._steps = Steps(runtime)
         self._callers = callers
 
     def scheduled(
@@ -52,23 +52,23 @@ class Queue:
 
     def _reclaim(self, run: Run, branch: Branch, command: Reclaim) -> bool:
         try:
-            self._steps.report(Held(self._kit.facts(run), run, branch), command)
+            self._steps.report(HeldAttempt(self._runtime.facts(run), run, branch), command)
         except StaleAttemptError:
             return False
         return True
 
     def _live(self, until_us: int) -> Iterator[tuple[Run, Branch]]:
         """Live branches of runs that go on: the index says where, the items say what."""
-        horizon_us = max(until_us, clock.now_us()) + self._kit.timing.horizon_us
-        entries = due.entries(self._kit.ledger.table, until_us=horizon_us)
+        horizon_us = max(until_us, clock.now_us()) + self._runtime.timing.horizon_us
+        entries = due.entries(self._runtime.ledger.table, until_us=horizon_us)
         places: dict[str, list[str]] = {}
         for entry in entries:
             if entry.branch:
                 places.setdefault(entry.run_id, []).append(entry.branch)
-        runs = {run.run_id: run for run in self._kit.ledger.runs(places)}
+        runs = {run.run_id: run for run in self._runtime.ledger.runs(places)}
         for run_id, run in runs.items():
             if run.status not in ENDED and run.stop is None:
-                branches = self._kit.ledger.some_branches(run_id, places[run_id])
+                branches = self._runtime.ledger.some_branches(run_id, places[run_id])
                 yield from ((run, branch) for branch in branches.values() if branch.live and branch.halt is None)
 
 

@@ -12,9 +12,9 @@ from itertools import groupby
 from typing import Any
 
 from cascade_flow import clock
-from cascade_flow.engine.caller import Draft, Scene, draft, placed
+from cascade_flow.engine.caller import Draft, Known, draft, placed
 from cascade_flow.engine.commands import Command, Complete, Fail, FailureReason, KeepCheckpoint, SkipStep
-from cascade_flow.engine.repeats import DECIDED, truly
+from cascade_flow.engine.repeats import DECIDED, repeat_of
 from cascade_flow.engine.state import Run
 from cascade_flow.errors import StaleAttemptError
 from cascade_flow.fingerprints import compute_error_fingerprints
@@ -34,8 +34,8 @@ from cascade_flow.model.ids import check_step_id
 from cascade_flow.model.states import Checkpoint, Claim
 from cascade_flow.operations.caller_steps import CallerSteps
 from cascade_flow.operations.history import Histories
-from cascade_flow.operations.kit import Kit
 from cascade_flow.operations.logs import Logs
+from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import Slot, Steps
 from cascade_flow.serialization import safe_serialize
 
@@ -55,18 +55,18 @@ class Report:
 class Reports:
     """What a worker outside of the engine may say."""
 
-    def __init__(self, kit: Kit, callers: CallerSteps) -> None:
-        self._kit = kit
-        self._steps = Steps(kit)
+    def __init__(self, runtime: Runtime, callers: CallerSteps) -> None:
+        self._runtime = runtime
+        self._steps = Steps(runtime)
         self._callers = callers
-        self._logs = Logs(kit)
-        self._histories = Histories(kit)
+        self._logs = Logs(runtime)
+        self._histories = Histories(runtime)
 
     def claim(
         self, slug: str, run_id: str, step_id: str, worker_id: str, *, dependencies: Sequence[str], slot: Slot
     ) -> Claim | None:
         """Take the scheduled attempt of a step; raises RunNotFoundError, StepNotFoundError, EventInvalidError."""
-        run = self._kit.run_of(slug, run_id)
+        run = self._runtime.run_of(slug, run_id)
         told = {"worker_id": worker_id, "dependencies": list(dependencies), **_place(slot)}
         if run.driver == "caller":
             return self._callers.claim(run, check_step_id(step_id), **told)
@@ -76,17 +76,17 @@ class Reports:
 
     def claimable(self, slug: str, run_id: str, step_id: str) -> bool:
         """Whether a step is scheduled and due; raises RunNotFoundError, StepNotFoundError."""
-        run = self._kit.run_of(slug, run_id)
+        run = self._runtime.run_of(slug, run_id)
         if run.driver == "caller":
             return self._callers.claimable(run, step_id)
-        branch = self._kit.ledger.branch(run_id, self._kit.facts(run).graph.branch_of(step_id))
+        branch = self._runtime.ledger.branch(run_id, self._runtime.facts(run).graph.branch_of(step_id))
         if branch is None or branch.step != step_id or branch.status != "scheduled" or branch.halt:
             return False
         return (branch.available_at_us or 0) <= clock.now_us()
 
     def heartbeat(self, slug: str, run_id: str, step_id: str, beat: Draft) -> None:
         """Prolong a lease; raises StaleAttemptError."""
-        run = self._kit.run_of(slug, run_id)
+        run = self._runtime.run_of(slug, run_id)
         if run.driver == "caller":
             self._callers.heartbeat(run, check_step_id(step_id), beat)
             return
@@ -97,7 +97,7 @@ class Reports:
 
     def report(self, slug: str, run_id: str, step_id: str, report: Report, *, logs: Sequence[LogEntry] = ()) -> None:
         """Commit what came of an attempt; raises StaleAttemptError."""
-        run = self._kit.run_of(slug, run_id)
+        run = self._runtime.run_of(slug, run_id)
         if run.driver == "caller":
             self._callers.must_take(run, check_step_id(step_id), report.event, without_work=report.without_work)
             self._store(run, step_id, logs)
@@ -107,7 +107,7 @@ class Reports:
             self._commit(run, check_step_id(step_id), report, logs)
         except StaleAttemptError as error:
             story = self._histories.story(run.run_id)
-            raise truly(error, [report.event], story.events if story else (), besides=DECIDED) from None
+            raise repeat_of(error, [report.event], story.events if story else (), besides=DECIDED) from None
 
     def _commit(self, run: Run, step_id: str, report: Report, logs: Sequence[LogEntry]) -> None:
         attempt = report.event.fields["attempt_number"]
@@ -120,9 +120,9 @@ class Reports:
 
     def logs(self, slug: str, run_id: str, step_id: str, logs: Sequence[LogEntry]) -> None:
         """Store log lines; raises RunNotFoundError, StepNotFoundError."""
-        run = self._kit.run_of(slug, run_id)
+        run = self._runtime.run_of(slug, run_id)
         if run.driver == "engine":
-            self._kit.facts(run).graph.step(check_step_id(step_id))
+            self._runtime.facts(run).graph.step(check_step_id(step_id))
         elif run.status == "reserved":
             self._callers.speak(run)
         self._store(run, check_step_id(step_id), logs)
@@ -203,7 +203,7 @@ def checkpoint_failure(step_id: str, attempt: int, *, name: str, sequence_number
 
 def _check(run: Run, said: Draft) -> None:
     """Raises EventInvalidError for what rides as plain attributes, and would be found out only by its readers."""
-    placed(Scene(run.workflow_slug, run.run_id, run), [said], now_us=run.created_us, taken=frozenset())
+    placed(Known(run.workflow_slug, run.run_id, run), [said], now_us=run.created_us, taken=frozenset())
 
 
 def _place(slot: Slot) -> dict[str, int | None]:

@@ -19,17 +19,17 @@ from cascade_flow.dynamodb.changes import RunRefused
 from cascade_flow.dynamodb.codec import Record
 from cascade_flow.dynamodb.registry import Entry
 from cascade_flow.engine.copies import Kept, Link, kept_steps, open_copy
-from cascade_flow.engine.keeping import keepable
-from cascade_flow.engine.runs import Order
+from cascade_flow.engine.reuse import reusable_steps
+from cascade_flow.engine.runs import Submission
 from cascade_flow.engine.state import Facts, Run
 from cascade_flow.errors import RunNotFoundError, RunNotRetryableError
 from cascade_flow.graph import Graph
 from cascade_flow.model.events import WorkflowRerunFromStep, WorkflowResumed
 from cascade_flow.model.ids import check_run_id, check_step_id
 from cascade_flow.model.states import SubmittedRun
-from cascade_flow.operations.copying import Copier, over_in
-from cascade_flow.operations.follow import Follower
-from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.after_commit import AfterCommit
+from cascade_flow.operations.history_copier import HistoryCopier, over_in
+from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.validation import check_input
 from cascade_flow.serialization import safe_serialize
 
@@ -47,10 +47,10 @@ class _Parent:
 class Reruns:
     """Runs that go on from what another run has done."""
 
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit
-        self._copier = Copier(kit)
-        self._follower = Follower(kit)
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._copier = HistoryCopier(runtime)
+        self._after_commit = AfterCommit(runtime)
 
     def rerun_from(self, parent_run_id: str, from_step_id: str, input: Any) -> SubmittedRun:
         """A new run in which a step and all that depend on it run again; the other completed steps are kept.
@@ -91,11 +91,11 @@ class Reruns:
         return self._submit(parent, kept, WorkflowResumed, fields, None)
 
     def _parent(self, run_id: str) -> _Parent:
-        history = self._kit.ledger.history(check_run_id(run_id))
+        history = self._runtime.ledger.history(check_run_id(run_id))
         if history is None or history.run.status == "reserved":
             raise RunNotFoundError(f"there is no run {run_id!r}; it may have been deleted after its retention")
-        entry = self._kit.registry.current(history.run.workflow_slug)
-        graph = self._kit.registry.graph(history.run.workflow_slug, entry.version_id)
+        entry = self._runtime.registry.current(history.run.workflow_slug)
+        graph = self._runtime.registry.graph(history.run.workflow_slug, entry.version_id)
         return _Parent(history.run, history.records, entry, graph)
 
     def _submit(
@@ -104,20 +104,20 @@ class Reruns:
         order = self._order(parent, input)
         facts = self._facts(parent, order)
         newest_us = self._copier.copy(parent.run.run_id, parent.records, facts, kept)
-        references = self._kit.payloads.put_input(facts.run_id, order.input, expires_s=facts.expires_s)
+        references = self._runtime.payloads.put_input(facts.run_id, order.input, expires_s=facts.expires_s)
         opening = open_copy(facts, order, parent.run.run_id, link, fields, now_us=clock.now_us(), after_us=newest_us)
-        run = self._kit.run_ledger.submit(facts, opening, references, key=None, content="")
+        run = self._runtime.run_ledger.submit(facts, opening, references, key=None, content="")
         with suppress(
             RunRefused
         ):  # a sweep makes the branches, or the run is stopped already: it is there all the same
-            self._follower.pay_roots(replace(facts, started_at_us=run.started_at_us or 0), run)
+            self._after_commit.make_owed_roots(replace(facts, started_at_us=run.started_at_us or 0), run)
         return SubmittedRun(run_id=run.run_id, is_new=True)
 
-    def _order(self, parent: _Parent, input: Any) -> Order:
-        submitted = self._kit.payloads.whole(parent.run.run_id, parent.run.tail[:1])[0]
+    def _order(self, parent: _Parent, input: Any) -> Submission:
+        submitted = self._runtime.payloads.whole(parent.run.run_id, parent.run.tail[:1])[0]
         text = submitted.get("input") if input is None else safe_serialize(input)
         check_input(parent.entry.metadata.input_schema_json, None if text is None else json.loads(text))
-        return Order(
+        return Submission(
             version_id=parent.entry.version_id,
             available_at_us=clock.now_us(),
             has_input_schema=parent.entry.metadata.input_schema_json is not None,
@@ -128,9 +128,9 @@ class Reruns:
             tags=parent.run.tags or None,
         )
 
-    def _facts(self, parent: _Parent, order: Order) -> Facts:
-        timeout_us = parent.entry.timeout_us or self._kit.timing.timeout_us
-        timing = replace(self._kit.timing, timeout_us=timeout_us)
+    def _facts(self, parent: _Parent, order: Submission) -> Facts:
+        timeout_us = parent.entry.timeout_us or self._runtime.timing.timeout_us
+        timing = replace(self._runtime.timing, timeout_us=timeout_us)
         expires_us = order.available_at_us + (order.timeout_us or timeout_us) + timing.retention_us
         return Facts(
             run_id=secrets.token_hex(8),
@@ -145,5 +145,5 @@ class Reruns:
 def _over(parent: _Parent) -> Kept:
     """The steps that are over and that a new run may keep."""
     by_caller = parent.run.driver == "caller"
-    orderly = keepable(parent.graph, parent.records, by_caller=by_caller, now_us=clock.now_us())
+    orderly = reusable_steps(parent.graph, parent.records, by_caller=by_caller, now_us=clock.now_us())
     return {step: origin for step, origin in over_in(parent.records).items() if step in orderly}

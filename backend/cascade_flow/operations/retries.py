@@ -14,8 +14,8 @@ from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine.runs import latest_end_us, started_again
 from cascade_flow.engine.state import Branch, Facts, Run
 from cascade_flow.errors import ConflictError, RunNotRetryableError, StaleAttemptError
-from cascade_flow.operations.follow import Follower
-from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.after_commit import AfterCommit
+from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import Steps
 
 _ROUNDS = 5
@@ -24,14 +24,14 @@ _ROUNDS = 5
 class Retries:
     """Runs that are tried again."""
 
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit
-        self._steps = Steps(kit)
-        self._follower = Follower(kit)
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._steps = Steps(runtime)
+        self._after_commit = AfterCommit(runtime)
 
     def retry(self, run_id: str, reason: str | None) -> Run:
         """Begin the run's next attempt. Raises RunNotFoundError, RunNotRetryableError, ConflictError."""
-        run = self._kit.submitted(run_id)
+        run = self._runtime.submitted(run_id)
         if run.driver == "caller":
             raise RunNotRetryableError(
                 f"run {run_id!r} is driven by its caller, who alone knows what is to be done again: let "
@@ -46,34 +46,34 @@ class Retries:
 
     def revive(self, run: Run) -> Run:
         """Let every branch go on that the run's end had stopped; safe to be done twice, and by two at once."""
-        facts = self._kit.facts(run)
+        facts = self._runtime.facts(run)
         for _ in range(_ROUNDS):
-            left = [b for b in self._kit.ledger.branches(run.run_id).values() if _waits(run, b)]
+            left = [b for b in self._runtime.ledger.branches(run.run_id).values() if _waits(run, b)]
             if not left:
                 break
             for branch in left:
                 self._revive(facts, run, branch)
         if run.owed is not None:
-            run = self._follower.pay_roots(facts, run)
-        self._kit.run_ledger.revived(run)
-        return self._kit.run(run.run_id)
+            run = self._after_commit.make_owed_roots(facts, run)
+        self._runtime.run_ledger.revived(run)
+        return self._runtime.run(run.run_id)
 
     def _start(self, run: Run, reason: str | None) -> Run:
-        retried = [b.step for b in self._kit.ledger.branches(run.run_id).values() if b.status == "failed" or b.halt]
-        facts = replace(self._kit.facts(run), run_attempt=run.run_attempt + 1)
+        retried = [b.step for b in self._runtime.ledger.branches(run.run_id).values() if b.status == "failed" or b.halt]
+        facts = replace(self._runtime.facts(run), run_attempt=run.run_attempt + 1)
         if latest_end_us(facts, run) <= clock.now_us():
             raise RunNotRetryableError(
                 f"what is stored of run {run.run_id!r} expires too soon for another attempt: let resume_run make a new "
                 "run that keeps what it has completed"
             )
         again = started_again(facts, run, retried, reason, now_us=clock.now_us())
-        return self._kit.run_ledger.try_again(run, again.run, again.events)
+        return self._runtime.run_ledger.try_again(run, again.run, again.events)
 
     def _revive(self, facts: Facts, run: Run, branch: Branch) -> None:
         with suppress(StaleAttemptError, BranchRefused, ConflictError):
             self._steps.revive(facts, run, branch)
             if branch.status == "open":
-                self._follower.look_at_join(facts, branch.name)
+                self._after_commit.look_at_join(facts, branch.name)
 
 
 def _waits(run: Run, branch: Branch) -> bool:

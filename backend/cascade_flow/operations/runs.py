@@ -17,18 +17,18 @@ from cascade_flow.dynamodb.codec import Record, to_wire, without_payload
 from cascade_flow.dynamodb.registry import Entry, list_called as called_slugs
 from cascade_flow.dynamodb.run_ledger import KeyTaken
 from cascade_flow.engine import runs
-from cascade_flow.engine.runs import Order
+from cascade_flow.engine.runs import Submission
 from cascade_flow.engine.state import ENDED, LATEST_US, Facts, Run, Stop
 from cascade_flow.errors import ConflictError, IdempotencyConflictError, InputInvalidError, RunNotCancellableError
 from cascade_flow.model.events import RunSubmitted, ValidationIssue, parse_event
 from cascade_flow.model.ids import check_run_id, check_slug
 from cascade_flow.model.states import RunPage, RunState, RunStatus, SubmittedRun
 from cascade_flow.model.workflows import RunSubmission
+from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.caller import Caller
 from cascade_flow.operations.caller_runs import CallerRuns
-from cascade_flow.operations.follow import Follower
-from cascade_flow.operations.kit import Kit
-from cascade_flow.operations.stop import Stopper
+from cascade_flow.operations.runtime import Runtime
+from cascade_flow.operations.stops import Stops
 from cascade_flow.operations.validation import check_input
 from cascade_flow.serialization import safe_serialize
 from cascade_flow.wake import LONGEST_DELAY_US, Wake
@@ -40,11 +40,11 @@ _LONGEST_TIMEOUT_US = 366 * 86_400_000_000
 class Runs:
     """The runs of one table."""
 
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit
-        self._follower = Follower(kit)
-        self._stopper = Stopper(kit)
-        self._callers = CallerRuns(kit, Caller(kit))
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._after_commit = AfterCommit(runtime)
+        self._stops = Stops(runtime)
+        self._callers = CallerRuns(runtime, Caller(runtime))
 
     def submit(self, submission: RunSubmission) -> SubmittedRun:
         """Make a run, or find the one that the idempotency key stands for.
@@ -52,15 +52,15 @@ class Runs:
         Raises WorkflowNotFoundError, InputInvalidError, InvalidIdError, IdempotencyConflictError, ConflictError (the
         run id is taken), PayloadTooLargeError.
         """
-        entry = self._kit.registry.current(check_slug(submission.workflow_slug))
+        entry = self._runtime.registry.current(check_slug(submission.workflow_slug))
         check_input(entry.metadata.input_schema_json, submission.input)
         order = _order(submission, entry)
         facts = self._facts(submission, entry, order)
-        references = self._kit.payloads.put_input(facts.run_id, order.input, expires_s=facts.expires_s)
+        references = self._runtime.payloads.put_input(facts.run_id, order.input, expires_s=facts.expires_s)
         opening = runs.submit(facts, order, now_us=clock.now_us())
         content = _content_of(submission)
         try:
-            run = self._kit.run_ledger.submit(
+            run = self._runtime.run_ledger.submit(
                 facts, opening, references, key=submission.idempotency_key, content=content
             )
         except KeyTaken as taken:
@@ -74,7 +74,7 @@ class Runs:
         """Start a run whose time has come; one that another has started or stopped is left as it is."""
         if run.status != "pending" or run.stop is not None or run.available_at_us > clock.now_us():
             return run
-        facts, submitted = self._kit.facts(run), run.tail[0]
+        facts, submitted = self._runtime.facts(run), run.tail[0]
         opening = runs.start(
             facts,
             run,
@@ -83,16 +83,16 @@ class Runs:
             has_input=submitted.get("input") is not None,
         )
         try:
-            run = self._kit.run_ledger.start(facts, run, opening)
+            run = self._runtime.run_ledger.start(facts, run, opening)
         except RunRefused as refused:
             return refused.now or run
-        self._follower.wake_roots(facts, opening)
-        return self.pay_roots(run)
+        self._after_commit.wake_roots(facts, opening)
+        return self.make_owed_roots(run)
 
-    def pay_roots(self, run: Run) -> Run:
+    def make_owed_roots(self, run: Run) -> Run:
         """Make the roots that a run owes."""
         try:
-            return self._follower.pay_roots(self._kit.facts(run), run)
+            return self._after_commit.make_owed_roots(self._runtime.facts(run), run)
         except RunRefused as refused:
             return refused.now or run
 
@@ -102,30 +102,30 @@ class Runs:
         Raises RunNotFoundError, RunNotCancellableError.
         """
         for _ in range(_ROUNDS):
-            run = self._kit.submitted(run_id)
+            run = self._runtime.submitted(run_id)
             if run.driver == "caller":
                 self._callers.cancel(run, reason)
                 return
             if run.status in ENDED:
                 raise RunNotCancellableError(f"run {run_id!r} is {run.status} already: there is nothing to cancel")
             if self._intend(run, Stop("cancelled", run.run_attempt, reason=reason)):
-                self._stopper.carry_on(run_id)
+                self._stops.carry_on(run_id)
                 return
         raise ConflictError(run_id=run_id)
 
     def time_out(self, run: Run) -> None:
         """Stop a run that has met its deadline."""
         if self._intend(run, Stop("timeout", run.run_attempt)):
-            self._stopper.carry_on(run.run_id)
+            self._stops.carry_on(run.run_id)
 
     def get(self, run_id: str) -> RunState | None:
         """A run's state; one request, but for an input that was put aside."""
-        run = self._kit.ledger.run(check_run_id(run_id))
+        run = self._runtime.ledger.run(check_run_id(run_id))
         return None if run is None or run.status == "reserved" else self.state_of(run)
 
     def state_of(self, run: Run) -> RunState:
         """The state that a stored run says; it equals the fold of its events."""
-        return _state(run, self._kit.payloads.whole(run.run_id, run.tail[:1])[0])
+        return _state(run, self._runtime.payloads.whole(run.run_id, run.tail[:1])[0])
 
     def page(
         self,
@@ -140,46 +140,46 @@ class Runs:
         slugs = self._slugs() if workflow_slug is None else [check_slug(workflow_slug)]
         wanted = listing.Filter(tuple(status or ()), tuple(tags or ()))
         shards = [shard for slug in slugs for shard in keys.runs_shards(slug)]
-        found = listing.page(self._kit.ledger.table, shards, wanted, offset=offset, limit=limit)
+        found = listing.page(self._runtime.ledger.table, shards, wanted, offset=offset, limit=limit)
         return RunPage(runs=self._states(found.ids), total=found.total)
 
     def ids(self, workflow_slug: str) -> list[str]:
         """The ids of a workflow's runs, newest first: from the index alone."""
-        return list(listing.newest_first(self._kit.ledger.table, keys.runs_shards(check_slug(workflow_slug))))
+        return list(listing.newest_first(self._runtime.ledger.table, keys.runs_shards(check_slug(workflow_slug))))
 
     def _slugs(self) -> list[str]:
         """The workflows that are registered, and those of which callers drive runs."""
-        registered = {metadata.slug for metadata in self._kit.registry.all_metadata()}
-        return sorted(registered.union(called_slugs(self._kit.ledger.table)))
+        registered = {metadata.slug for metadata in self._runtime.registry.all_metadata()}
+        return sorted(registered.union(called_slugs(self._runtime.ledger.table)))
 
     def _states(self, ids: Sequence[str]) -> list[RunState]:
-        found = {run.run_id: run for run in self._kit.ledger.runs(ids)}
+        found = {run.run_id: run for run in self._runtime.ledger.runs(ids)}
         return [_state(found[id], without_payload(found[id].tail[0])) for id in ids if id in found]
 
     def _begin(self, facts: Facts, run: Run, opening: runs.Opening) -> None:
-        self._follower.wake_roots(facts, opening)
+        self._after_commit.wake_roots(facts, opening)
         if run.status == "running":
-            self.pay_roots(run)
+            self.make_owed_roots(run)
         elif run.available_at_us - clock.now_us() <= LONGEST_DELAY_US:
-            self._kit.queue.send([Wake(run.run_id, available_at_us=run.available_at_us)])
+            self._runtime.queue.send([Wake(run.run_id, available_at_us=run.available_at_us)])
 
     def _intend(self, run: Run, stop: Stop) -> bool:
         if run.stop is not None and (run.stop.kind == stop.kind or stop.kind != "cancelled"):
             return True
         try:
-            self._kit.run_ledger.intend(run, stop, due_us=clock.now_us() + self._kit.timing.grace_us)
+            self._runtime.run_ledger.intend(run, stop, due_us=clock.now_us() + self._runtime.timing.grace_us)
         except RunRefused:
             return False
         return True
 
-    def _facts(self, submission: RunSubmission, entry: Entry, order: Order) -> Facts:
-        timing = replace(self._kit.timing, timeout_us=entry.timeout_us or self._kit.timing.timeout_us)
+    def _facts(self, submission: RunSubmission, entry: Entry, order: Submission) -> Facts:
+        timing = replace(self._runtime.timing, timeout_us=entry.timeout_us or self._runtime.timing.timeout_us)
         starts_us = max(clock.now_us(), order.available_at_us)
         expires_us = starts_us + (order.timeout_us or timing.timeout_us) + timing.retention_us
         return Facts(
             run_id=secrets.token_hex(8) if submission.run_id is None else check_run_id(submission.run_id),
             workflow_slug=submission.workflow_slug,
-            graph=self._kit.registry.graph(submission.workflow_slug, entry.version_id),
+            graph=self._runtime.registry.graph(submission.workflow_slug, entry.version_id),
             expires_s=expires_us // 1_000_000,
             timing=timing,
             priority=order.priority,
@@ -207,12 +207,12 @@ def _state(run: Run, record: Record) -> RunState:
     )
 
 
-def _order(submission: RunSubmission, entry: Entry) -> Order:
+def _order(submission: RunSubmission, entry: Entry) -> Submission:
     if (submission.timeout or 0) > _LONGEST_TIMEOUT_US:
         raise InputInvalidError(issues=[ValidationIssue(path="timeout", message="a run lasts a year at most")])
     if (submission.available_at or 0) > LATEST_US:
         raise InputInvalidError(issues=[ValidationIssue(path="availableAt", message="it lies beyond the year 2286")])
-    return Order(
+    return Submission(
         version_id=entry.version_id,
         available_at_us=ceil(submission.available_at or clock.now_us()),
         has_input_schema=entry.metadata.input_schema_json is not None,

@@ -1,7 +1,7 @@
 """A step's way from claim to report, on runs that the engine drives.
 
-A worker holds a `Held`: the attempt as it knows it, whose fence every report needs. A worker that is no part of the
-engine names step and attempt instead; what it holds is then read first.
+A worker holds a `HeldAttempt`: the attempt as it knows it, whose fence every report needs. A worker that is no part of
+the engine names step and attempt instead; what it holds is then read first.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from cascade_flow.engine import runs
 from cascade_flow.engine.commands import Cascade, Command, Complete, KeepCheckpoint, Reclaim, Revive
 from cascade_flow.engine.decide import decide
 from cascade_flow.engine.joins import reached
-from cascade_flow.engine.state import ENDED, Branch, Carrier, Commit, Facts, Run
+from cascade_flow.engine.state import ENDED, Branch, Claimant, Commit, Facts, Run
 from cascade_flow.errors import ConflictError, PayloadTooLargeError, StaleAttemptError
 from cascade_flow.model.events import ResourceSnapshot
-from cascade_flow.operations.follow import Follower, wake_for
-from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.after_commit import AfterCommit, wake_for
 from cascade_flow.operations.outputs import Inputs, exported, inputs_of
-from cascade_flow.operations.stop import Stopper
+from cascade_flow.operations.runtime import Runtime
+from cascade_flow.operations.stops import Stops
 from cascade_flow.wake import Wake
 
 _ROUNDS = 8
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldAttempt:
     """An attempt in the hands of its worker.
 
     `known` are outputs that the worker has in memory. `lost`: what was reported stands, but another goes on with it.
@@ -60,12 +60,12 @@ class Slot:
 class Steps:
     """Claims, heartbeats and reports."""
 
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit
-        self._follower = Follower(kit)
-        self._stopper = Stopper(kit)
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._after_commit = AfterCommit(runtime)
+        self._stops = Stops(runtime)
 
-    def claim(self, wake: Wake, worker_id: str, *, slot: Slot | None = None) -> Held | None:
+    def claim(self, wake: Wake, worker_id: str, *, slot: Slot | None = None) -> HeldAttempt | None:
         """Take the attempt that a wake-up names; None where another has it, it is over, or not due yet.
 
         A wake-up that came too early (by this machine's clock) is sent again, for when the step is due.
@@ -73,36 +73,36 @@ class Steps:
         wanted = Branch(wake.branch, "scheduled", wake.step, attempt=wake.attempt)
         branch = self._claim(wake.run_id, wanted, worker_id, slot or Slot())
         if branch is not None and branch.status == "scheduled":
-            self._kit.queue.send([wake_for(wake.run_id, branch)])
+            self._runtime.queue.send([wake_for(wake.run_id, branch)])
         return self._taken(wake.run_id, branch)
 
-    def claim_step(self, run: Run, step_id: str, worker_id: str, *, slot: Slot | None = None) -> Held | None:
+    def claim_step(self, run: Run, step_id: str, worker_id: str, *, slot: Slot | None = None) -> HeldAttempt | None:
         """Take whatever attempt of a step is scheduled; raises StepNotFoundError."""
-        branch = self._kit.ledger.branch(run.run_id, self._kit.facts(run).graph.branch_of(step_id))
+        branch = self._runtime.ledger.branch(run.run_id, self._runtime.facts(run).graph.branch_of(step_id))
         if branch is None or branch.status != "scheduled" or branch.step != step_id:
             return None
         return self._taken(run.run_id, self._claim(run.run_id, branch, worker_id, slot or Slot()))
 
-    def inputs(self, held: Held) -> Inputs:
+    def inputs(self, held: HeldAttempt) -> Inputs:
         """What the held step is given; what the worker knows already is not read."""
         wanted = held.facts.graph.step(held.branch.step).dependencies
         input = self._input(held)
         if all(step in held.known for step in wanted):
             return Inputs(input, {step: held.known[step] for step in wanted})
-        return Inputs(input, inputs_of(self._kit, held.facts, held.branch, held.records))
+        return Inputs(input, inputs_of(self._runtime, held.facts, held.branch, held.records))
 
-    def heartbeat(self, held: Held, *, snapshot: ResourceSnapshot | None = None) -> Held:
+    def heartbeat(self, held: HeldAttempt, *, snapshot: ResourceSnapshot | None = None) -> HeldAttempt:
         """Prolong the lease; raises StaleAttemptError where the attempt is held no more."""
         now_us = clock.now_us()
-        lease_us = now_us + self._kit.timing.lease_us
+        lease_us = now_us + self._runtime.timing.lease_us
         run_id = held.facts.run_id
         try:
-            beaten = self._kit.ledger.beat(run_id, held.branch, now_us=now_us, lease_us=lease_us, snapshot=snapshot)
+            beaten = self._runtime.ledger.beat(run_id, held.branch, now_us=now_us, lease_us=lease_us, snapshot=snapshot)
         except BranchRefused as refused:
             raise stale(held.branch, refused.now) from None
         return replace(held, branch=replace(beaten, tail=held.branch.tail))
 
-    def report(self, held: Held, command: Command) -> Held:
+    def report(self, held: HeldAttempt, command: Command) -> HeldAttempt:
         """Commit what came of an attempt, with everything that follows from it; raises StaleAttemptError."""
         references = self._put_aside(held, command)
         facts, branch = held.facts, self._paid(held)
@@ -123,18 +123,18 @@ class Steps:
 
     def revive(self, facts: Facts, run: Run, branch: Branch) -> None:
         """Let a branch of a run that is tried again go on."""
-        self.report(Held(facts, run, branch), Revive())
+        self.report(HeldAttempt(facts, run, branch), Revive())
 
     def cascade(self, facts: Facts, run: Run, branch: Branch) -> None:
         """Carry a skip on along a branch."""
         try:
-            self.report(Held(facts, run, branch), Cascade())
+            self.report(HeldAttempt(facts, run, branch), Cascade())
         except PayloadTooLargeError as error:
-            self._stopper.give_up(facts, error)
+            self._stops.give_up(facts, error)
 
-    def holding(self, run: Run, step_id: str, worker_id: str | None, attempt_number: int) -> Held:
+    def holding(self, run: Run, step_id: str, worker_id: str | None, attempt_number: int) -> HeldAttempt:
         """What a worker holds that names step and attempt; raises StaleAttemptError, StepNotFoundError."""
-        facts = self._kit.facts(run)
+        facts = self._runtime.facts(run)
         return _held(facts, run, self._branch(facts, step_id), step_id, worker_id, attempt_number)
 
     def report_without_work(self, run: Run, step_id: str, attempt_number: int, command: Command) -> None:
@@ -142,27 +142,27 @@ class Steps:
 
         Raises StaleAttemptError, StepNotFoundError. Where a claim comes between, it is said of what the claimer holds.
         """
-        facts = self._kit.facts(run)
+        facts = self._runtime.facts(run)
         branch = self._branch(facts, step_id)
         asked = Branch(facts.graph.branch_of(step_id), "scheduled", step_id, attempt=attempt_number)
         if branch is not None and _waits(asked, branch):
             with suppress(StaleAttemptError):
-                self.report(Held(facts, run, branch), command)
+                self.report(HeldAttempt(facts, run, branch), command)
                 return
             branch = self._branch(facts, step_id)
         self.report(_held(facts, run, branch, step_id, None, attempt_number), command)
 
     def _branch(self, facts: Facts, step_id: str) -> Branch | None:
-        return self._kit.ledger.branch(facts.run_id, facts.graph.branch_of(step_id))
+        return self._runtime.ledger.branch(facts.run_id, facts.graph.branch_of(step_id))
 
     def _claim(self, run_id: str, wanted: Branch, worker_id: str, slot: Slot) -> Branch | None:
         """The branch, claimed; or as it is where it is too early for that. None where the attempt is gone."""
         now_us = clock.now_us()
-        taker = Carrier(worker_id, now_us + self._kit.timing.lease_us, slot.index, slot.concurrency)
-        look_us = now_us + self._kit.timing.silence_us
+        claimant = Claimant(worker_id, now_us + self._runtime.timing.lease_us, slot.index, slot.concurrency)
+        look_us = now_us + self._runtime.timing.silence_us
         for moves in (False, True):
             try:
-                return self._kit.ledger.claim(run_id, wanted, taker, now_us=now_us, look_us=look_us, moves=moves)
+                return self._runtime.ledger.claim(run_id, wanted, claimant, now_us=now_us, look_us=look_us, moves=moves)
             except BranchRefused as refused:
                 if refused.now is None or not _waits(wanted, refused.now):
                     return None
@@ -170,63 +170,63 @@ class Steps:
                     return refused.now
         return None
 
-    def _taken(self, run_id: str, branch: Branch | None) -> Held | None:
+    def _taken(self, run_id: str, branch: Branch | None) -> HeldAttempt | None:
         if branch is None or branch.status != "running":
             return None
-        run, records = self._kit.ledger.run_and_origin(run_id, branch.origin_us)
+        run, records = self._runtime.ledger.run_and_origin(run_id, branch.origin_us)
         if run is None:
             return None
-        facts = self._kit.facts(run)
+        facts = self._runtime.facts(run)
         try:
-            return Held(facts, run, self._follower.pay(facts, branch), records)
+            return HeldAttempt(facts, run, self._after_commit.make_owed(facts, branch), records)
         except BranchRefused:
             return None
 
-    def _decide(self, facts: Facts, branch: Branch, command: Command, held: Held) -> Commit:
+    def _decide(self, facts: Facts, branch: Branch, command: Command, held: HeldAttempt) -> Commit:
         commit = decide(facts, branch, command, now_us=clock.now_us())
         if commit.after.status != "ended" or not facts.graph.is_last(commit.after.step):
             return commit
-        outputs = exported(self._kit, facts, {**_nothing(commit.after), **_known(held, command)})
+        outputs = exported(self._runtime, facts, {**_nothing(commit.after), **_known(held, command)})
         end = runs.completed(facts, outputs, now_us=clock.now_us(), after_us=commit.after.last_us)
         return replace(commit, end=end)
 
-    def _paid(self, held: Held) -> Branch:
+    def _paid(self, held: HeldAttempt) -> Branch:
         """The branch with nothing owed: what a commit promised must be there before another commit comes."""
         if held.branch.halt == "stop":
             return held.branch
         try:
-            return self._follower.pay(held.facts, held.branch)
+            return self._after_commit.make_owed(held.facts, held.branch)
         except BranchRefused as refused:
             raise stale(held.branch, refused.now) from None
 
     def _write(self, facts: Facts, commit: Commit, references: Mapping[str, str]) -> Branch:
         if commit.end is not None:
-            aside = self._kit.payloads.put_run_output(facts.run_id, commit.end, expires_s=facts.expires_s)
+            aside = self._runtime.payloads.put_run_output(facts.run_id, commit.end, expires_s=facts.expires_s)
             references = {**references, **aside}
         for join, arrivals in Counter(commit.raises).items():
-            self._kit.ledger.raise_join(facts, join, arrivals=arrivals, now_us=clock.now_us())
+            self._runtime.ledger.raise_join(facts, join, arrivals=arrivals, now_us=clock.now_us())
         try:
-            return self._kit.ledger.write(facts, commit, references)
+            return self._runtime.ledger.write(facts, commit, references)
         except RunRefused:
             if commit.stop is None:
                 raise
-            return self._kit.ledger.write(facts, replace(commit, stop=None), references)
+            return self._runtime.ledger.write(facts, replace(commit, stop=None), references)
 
-    def _after(self, facts: Facts, commit: Commit, held: Held) -> Held:
+    def _after(self, facts: Facts, commit: Commit, held: HeldAttempt) -> HeldAttempt:
         try:
-            return replace(held, branch=self._follower.after(facts, commit, held.branch))
+            return replace(held, branch=self._after_commit.after(facts, commit, held.branch))
         except BranchRefused:
             return replace(held, lost=True)
 
-    def _put_aside(self, held: Held, command: Command) -> Mapping[str, str]:
+    def _put_aside(self, held: HeldAttempt, command: Command) -> Mapping[str, str]:
         text = command.output if isinstance(command, Complete) else getattr(command, "data", None)
         if text is None:
             return {}
         place = (held.facts.run_id, held.branch.step, held.branch.attempt)
-        return self._kit.payloads.put_output(*place, text, expires_s=held.facts.expires_s)
+        return self._runtime.payloads.put_output(*place, text, expires_s=held.facts.expires_s)
 
-    def _input(self, held: Held) -> str | None:
-        submitted = self._kit.payloads.whole(held.facts.run_id, held.run.tail[:1])
+    def _input(self, held: HeldAttempt) -> str | None:
+        submitted = self._runtime.payloads.whole(held.facts.run_id, held.run.tail[:1])
         return submitted[0].get("input")
 
 
@@ -251,14 +251,14 @@ def _not_yet(step_id: str) -> StaleAttemptError:
 
 def _held(
     facts: Facts, run: Run, branch: Branch | None, step_id: str, worker_id: str | None, attempt_number: int
-) -> Held:
+) -> HeldAttempt:
     """Raises StaleAttemptError where this attempt is not, or by somebody else, held."""
     asked = Branch(facts.graph.branch_of(step_id), "running", step_id, attempt=attempt_number, worker=worker_id)
     if run.status not in ENDED and not reached(facts.graph, branch, step_id):
         raise _not_yet(step_id)
     if branch is None or not _is_held(branch, asked):
         raise stale(asked, branch)
-    return Held(facts, run, branch)
+    return HeldAttempt(facts, run, branch)
 
 
 def _is_held(branch: Branch, asked: Branch) -> bool:
@@ -281,7 +281,7 @@ def _waits(wanted: Branch, now: Branch) -> bool:
     return scheduled and now.halt is None
 
 
-def _known(held: Held, command: Command) -> Mapping[str, str | None]:
+def _known(held: HeldAttempt, command: Command) -> Mapping[str, str | None]:
     """The outputs that are still to be asked for: the next step's only dependency's, and those that the run exports."""
     if isinstance(command, KeepCheckpoint):
         return held.known

@@ -9,7 +9,7 @@ from cascade_flow.model.events import Event, LogEntry, StepEvent, StepHeartbeat,
 from cascade_flow.model.ids import check_run_id
 from cascade_flow.model.states import FailedStep, StepRecord, StepState
 from cascade_flow.operations.history import Histories
-from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.runtime import Runtime
 from cascade_flow.projection import project_step_record, project_step_state
 
 _STEP_EVENTS = get_args(StepEvent)
@@ -19,12 +19,12 @@ _NOT_PROJECTED = (LogEntry, StepHeartbeat, StepRetrying)
 class Views:
     """Reads runs for people and programs."""
 
-    def __init__(self, kit: Kit, histories: Histories) -> None:
-        self._kit = kit
+    def __init__(self, runtime: Runtime, histories: Histories) -> None:
+        self._runtime = runtime
         self._histories = histories
 
     def exists(self, workflow_slug: str, run_id: str) -> bool:
-        run = self._kit.ledger.run(check_run_id(run_id))
+        run = self._runtime.ledger.run(check_run_id(run_id))
         return run is not None and run.workflow_slug == workflow_slug
 
     def events(

@@ -7,10 +7,10 @@ from contextlib import suppress
 from cascade_flow.errors import GoneError, RunNotFoundError
 from cascade_flow.model.events import ResourceSnapshot
 from cascade_flow.model.ids import check_run_id, check_step_id
-from cascade_flow.operations.kit import Kit
 from cascade_flow.operations.outputs import Inputs
 from cascade_flow.operations.queue import Queue
-from cascade_flow.operations.steps import Held, Slot, Steps
+from cascade_flow.operations.runtime import Runtime
+from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 
 _TRIES = 16
 
@@ -18,38 +18,38 @@ _TRIES = 16
 class WorkerProtocol:
     """Claims and heartbeats of workers elsewhere."""
 
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit
-        self._queue = Queue(kit)
-        self._steps = Steps(kit)
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._queue = Queue(runtime)
+        self._steps = Steps(runtime)
 
     def claim(
         self, run_id: str, step_id: str, worker_id: str, *, slot: Slot, workflow_slug: str | None = None
-    ) -> Held | None:
+    ) -> HeldAttempt | None:
         """Take the scheduled attempt of a step; None where there is none, it is not due yet, or another has it.
 
         Raises RunNotFoundError (also where the run is another workflow's), StepNotFoundError, InvalidIdError.
         """
-        run = self._kit.run(check_run_id(run_id))
+        run = self._runtime.run(check_run_id(run_id))
         if workflow_slug not in (None, run.workflow_slug):
             raise RunNotFoundError(f"run {run_id!r} is one of workflow {run.workflow_slug!r}, not of {workflow_slug!r}")
         return self._steps.claim_step(run, check_step_id(step_id), worker_id, slot=slot)
 
-    def claim_next(self, worker_id: str, *, slot: Slot, workflow_slug: str | None = None) -> Held | None:
+    def claim_next(self, worker_id: str, *, slot: Slot, workflow_slug: str | None = None) -> HeldAttempt | None:
         """Take the first due step that can be won; None where there is none, or where others won every one tried.
 
         Raises WorkflowNotFoundError.
         """
         due = self._queue.scheduled(available_before_us=None, workflow_slug=workflow_slug, limit=_TRIES)
         if workflow_slug is not None and not due:
-            self._kit.registry.current(workflow_slug)
+            self._runtime.registry.current(workflow_slug)
         for ref in due:
             with suppress(GoneError):  # a run that can't be carried on must not keep the others waiting
                 if held := self.claim(ref.run_id, ref.step_id, worker_id, slot=slot):
                     return held
         return None
 
-    def inputs(self, held: Held) -> Inputs:
+    def inputs(self, held: HeldAttempt) -> Inputs:
         """What the held step is given: the run's input and its dependencies' outputs."""
         return self._steps.inputs(held)
 
@@ -61,8 +61,8 @@ class WorkerProtocol:
         attempt_number: int,
         *,
         snapshot: ResourceSnapshot | None = None,
-    ) -> Held:
+    ) -> HeldAttempt:
         """Prolong the lease of an attempt. Raises StaleAttemptError where this worker holds it no more."""
-        run = self._kit.run(check_run_id(run_id))
+        run = self._runtime.run(check_run_id(run_id))
         held = self._steps.holding(run, check_step_id(step_id), worker_id, attempt_number)
         return self._steps.heartbeat(held, snapshot=snapshot)

@@ -19,7 +19,7 @@ from cascade_flow.authoring.context import STEP_LOGGER
 from cascade_flow.errors import CascadeFlowError
 from cascade_flow.model.parts import LogStream
 from cascade_flow.worker.interrupt import sheltered
-from cascade_flow.worker.log_book import Limits, LogBook, LogLine
+from cascade_flow.worker.log_buffer import Limits, LogBuffer, LogLine
 
 Sink = Callable[[Sequence[LogLine]], None]
 """Takes a chunk of lines. It is called from a thread of the capture's own, and at the end from the attempt's."""
@@ -40,7 +40,7 @@ class Capture:
         self.echo = echo
         self.error: CascadeFlowError | None = None
         self._sink = sink
-        self._book = LogBook(limits or Limits())
+        self._book = LogBuffer(limits or Limits())
         self._interval_s = interval_ms / 1000
         self._closing = threading.Event()
         self._pump: threading.Thread | None = None

@@ -19,7 +19,7 @@ from cascade_flow.clock import now_us
 from cascade_flow.errors import CascadeFlowError, DefinitionError, InputInvalidError, StaleAttemptError
 from cascade_flow.model.events import CheckpointRef, StepError
 from cascade_flow.model.states import Checkpoint
-from cascade_flow.operations.checkpoints import Taken
+from cascade_flow.operations.checkpoints import CheckpointNumber
 from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted, sheltered
 from cascade_flow.worker.tracebacks import step_error
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 class CheckpointStore(Protocol):
     """Where the checkpoints of one step of one run are kept. StaleAttemptError from it stops the attempt."""
 
-    def recorded(self) -> Iterable[Taken]:
+    def recorded(self) -> Iterable[CheckpointNumber]:
         """Those of all attempts so far."""
 
     def save(self, checkpoint: Checkpoint) -> None:
@@ -61,7 +61,7 @@ class AttemptContext(StepContext):
         self._deadline_us = deadline_us
         self._lock = threading.RLock()
         self._counts: Counter[str] = Counter()
-        self._known: Sequence[Taken] | None = None
+        self._known: Sequence[CheckpointNumber] | None = None
 
     @property
     def remaining_ms(self) -> int | None:
@@ -125,7 +125,7 @@ class AttemptContext(StepContext):
                 self._pass_over(place, known.attempt_number)
             return place, known
 
-    def _recorded(self) -> Sequence[Taken]:
+    def _recorded(self) -> Sequence[CheckpointNumber]:
         if self._known is None:
             with self._fenced():
                 self._known = list(self._store.recorded()) if self.attempt > 1 else []

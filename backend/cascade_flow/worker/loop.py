@@ -12,19 +12,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from cascade_flow import clock
-from cascade_flow.authoring import Given, Step, Workflow
+from cascade_flow.authoring import Step, StepInputs, Workflow
 from cascade_flow.engine.commands import Command, Complete, Fail, SkipStep
-from cascade_flow.engine.state import Carrier
+from cascade_flow.engine.state import Claimant
 from cascade_flow.errors import CascadeFlowError, PayloadTooLargeError, StaleAttemptError
-from cascade_flow.operations.kit import Kit
-from cascade_flow.operations.steps import Held, Steps
+from cascade_flow.operations.runtime import Runtime
+from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.wake import Wake
 from cascade_flow.worker.capture import Capture
 from cascade_flow.worker.context import AttemptContext
 from cascade_flow.worker.heartbeat import Heartbeat
-from cascade_flow.worker.hold import Hold
 from cascade_flow.worker.interrupt import Cause, Interrupt
+from cascade_flow.worker.lease import Lease
 from cascade_flow.worker.resources import Meter
 from cascade_flow.worker.runner import Completed, Failed, Lost, Outcome, Skipped, run_attempt
 from cascade_flow.worker.tracebacks import step_error
@@ -44,14 +44,14 @@ class Worker:
     """Works on what wake-ups name. `workflows` are those whose code this process has, by slug."""
 
     def __init__(
-        self, kit: Kit, workflows: Mapping[str, Workflow], *, worker_id: str, pace: Pace | None = None
+        self, runtime: Runtime, workflows: Mapping[str, Workflow], *, worker_id: str, pace: Pace | None = None
     ) -> None:
-        self._kit = kit
+        self._runtime = runtime
         self._workflows = workflows
         self._worker_id = worker_id
         self._pace = pace or Pace()
-        self._steps = Steps(kit)
-        self._sweep = Sweep(kit, name=worker_id)
+        self._steps = Steps(runtime)
+        self._sweep = Sweep(runtime, name=worker_id)
 
     def work(self, wake: Wake, *, remaining_ms: Callable[[], int]) -> int:
         """Do what a wake-up asks for; answers how many attempts were run. `remaining_ms` is the time that is left."""
@@ -66,71 +66,71 @@ class Worker:
             attempts += 1
         return attempts
 
-    def _attempt(self, held: Held, shift: _Shift) -> Held | None:
-        hold = Hold(self._kit, self._steps, held)
+    def _attempt(self, held: HeldAttempt, shift: _Shift) -> HeldAttempt | None:
+        lease = Lease(self._runtime, self._steps, held)
         step = self._step(held)
         try:
-            command = _removed(held) if step is None else self._run(step, hold, shift)
-            return None if command is None else self._report(hold, command)
+            command = _removed(held) if step is None else self._run(step, lease, shift)
+            return None if command is None else self._report(lease, command)
         except StaleAttemptError as error:
             _log.warning("%s", error)
             return None
 
-    def _step(self, held: Held) -> Step | None:
+    def _step(self, held: HeldAttempt) -> Step | None:
         workflow = self._workflows.get(held.facts.workflow_slug)
         return None if workflow is None else workflow.definition().steps.get(held.branch.step)
 
-    def _run(self, step: Step, hold: Hold, shift: _Shift) -> Command | None:
-        inputs = self._steps.inputs(hold.held)
+    def _run(self, step: Step, lease: Lease, shift: _Shift) -> Command | None:
+        inputs = self._steps.inputs(lease.held)
         limit_ms = shift.limit_ms(step.definition.timeout_ms)
-        interrupt, meter, capture = Interrupt(), Meter(), Capture(hold.log)
+        interrupt, meter, capture = Interrupt(), Meter(), Capture(lease.log)
         with ExitStack() as stack:
             beat = Heartbeat(
-                hold.beat,
+                lease.beat,
                 every_ms=self._pace.heartbeat_ms,
                 snapshot=meter.snapshot,
                 on_lost=lambda: interrupt.fire(Cause.LOST),
                 stop_after_ms=limit_ms + self._pace.safety_ms,
             )
             stack.enter_context(beat)
-            context = _context(hold, interrupt, beat, limit_ms)
-            given = Given(input_json=inputs.input, outputs=inputs.outputs, context=context)
+            context = _context(lease, interrupt, beat, limit_ms)
+            given = StepInputs(input_json=inputs.input, outputs=inputs.outputs, context=context)
             outcome = run_attempt(step, given, timeout_ms=limit_ms, interrupt=interrupt, capture=capture, meter=meter)
         _tell_errors(capture.error, beat.error)
-        return self._command(hold.held, outcome, shift)
+        return self._command(lease.held, outcome, shift)
 
-    def _command(self, held: Held, outcome: Outcome, shift: _Shift) -> Command | None:
+    def _command(self, held: HeldAttempt, outcome: Outcome, shift: _Shift) -> Command | None:
         match outcome:
             case Completed():
-                carrier = self._carrier(held, shift)
-                return Complete(outcome.output, outcome.duration_us, outcome.resource_usage, carrier)
+                claimant = self._next_claimant(held, shift)
+                return Complete(outcome.output, outcome.duration_us, outcome.resource_usage, claimant)
             case Skipped():
-                return SkipStep(outcome.reason, outcome.duration_us, outcome.metadata, self._carrier(held, shift))
+                return SkipStep(outcome.reason, outcome.duration_us, outcome.metadata, self._next_claimant(held, shift))
             case Failed():
                 return Fail(
                     outcome.error,
                     outcome.failure_reason,
                     outcome.duration_us,
                     outcome.retryable,
-                    self._kit.chance(),
+                    self._runtime.chance(),
                     outcome.resource_usage,
                 )
             case Lost():
                 return None
 
-    def _carrier(self, held: Held, shift: _Shift) -> Carrier | None:
+    def _next_claimant(self, held: HeldAttempt, shift: _Shift) -> Claimant | None:
         """This worker, if it has the time for the branch's next step."""
         following = held.facts.graph.next_in_branch(held.branch.step)
         if following is None or not shift.allows(held.facts.graph.step(following).timeout_ms):
             return None
-        return Carrier(self._worker_id, clock.now_us() + self._kit.timing.lease_us)
+        return Claimant(self._worker_id, clock.now_us() + self._runtime.timing.lease_us)
 
-    def _report(self, hold: Hold, command: Command) -> Held:
+    def _report(self, lease: Lease, command: Command) -> HeldAttempt:
         try:
-            return hold.report(command)
+            return lease.report(command)
         except PayloadTooLargeError as error:
             duration_us = command.duration_us if isinstance(command, Complete) else 0
-            return hold.report(Fail(step_error(error), "execution-error", duration_us, retryable=False))
+            return lease.report(Fail(step_error(error), "execution-error", duration_us, retryable=False))
 
 
 @dataclass(frozen=True)
@@ -152,8 +152,8 @@ class _Shift:
         return self.remaining_ms() >= needed_ms
 
 
-def _context(hold: Hold, interrupt: Interrupt, beat: Heartbeat, limit_ms: int) -> AttemptContext:
-    facts, branch = hold.held.facts, hold.held.branch
+def _context(lease: Lease, interrupt: Interrupt, beat: Heartbeat, limit_ms: int) -> AttemptContext:
+    facts, branch = lease.held.facts, lease.held.branch
     return AttemptContext(
         run_id=facts.run_id,
         workflow_slug=facts.workflow_slug,
@@ -161,12 +161,12 @@ def _context(hold: Hold, interrupt: Interrupt, beat: Heartbeat, limit_ms: int) -
         attempt=branch.attempt,
         interrupt=interrupt,
         beat=beat.beat,
-        store=hold,
+        store=lease,
         deadline_us=clock.now_us() + limit_ms * 1_000,
     )
 
 
-def _removed(held: Held) -> Fail:
+def _removed(held: HeldAttempt) -> Fail:
     error = CascadeFlowError(
         f"this worker's code has no step {held.branch.step!r} of workflow {held.facts.workflow_slug!r}: it was removed "
         "or renamed since the run began; deploy code that has it, or run the workflow anew"

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cascade_flow.authoring import Given, Skip, Step, bind
+from cascade_flow.authoring import Skip, Step, StepInputs, bind
 from cascade_flow.clock import now_us
 from cascade_flow.errors import DefinitionError, InputInvalidError
 from cascade_flow.model.events import ResourceUsage, StepError
@@ -67,7 +67,7 @@ Outcome = Completed | Failed | Skipped | Lost
 
 def run_attempt(
     step: Step,
-    given: Given,
+    given: StepInputs,
     *,
     timeout_ms: int | None,
     interrupt: Interrupt,
@@ -88,7 +88,7 @@ def run_attempt(
     return replace(outcome, duration_us=max(0, now_us() - started_us), resource_usage=meter.usage())
 
 
-def _outcome(step: Step, given: Given) -> Outcome:
+def _outcome(step: Step, given: StepInputs) -> Outcome:
     try:
         arguments = bind(step, input_json=given.input_json, outputs=given.outputs, context=given.context)
         result = step.function(**arguments)
@@ -101,7 +101,7 @@ def _outcome(step: Step, given: Given) -> Outcome:
         return _failed(step, given, error)
 
 
-def _failed(step: Step, given: Given, error: BaseException) -> Failed:
+def _failed(step: Step, given: StepInputs, error: BaseException) -> Failed:
     # What doesn't fit its type today doesn't fit it in a second either.
     hopeless = isinstance(error, InputInvalidError | DefinitionError)
     return Failed(
@@ -112,7 +112,7 @@ def _failed(step: Step, given: Given, error: BaseException) -> Failed:
 
 
 def _stopped(
-    step: Step, given: Given, interrupted: Interrupted, *, cause: Cause | None, timeout_ms: int | None
+    step: Step, given: StepInputs, interrupted: Interrupted, *, cause: Cause | None, timeout_ms: int | None
 ) -> Outcome:
     if cause is Cause.LOST:
         return Lost()

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from cascade_flow.cli import sentences, tables
+from cascade_flow.cli import event_texts, tables
 from cascade_flow.cli.outcome import outcome
-from cascade_flow.cli.place import Place
 from cascade_flow.cli.progress import picture
+from cascade_flow.cli.target import Target
 from cascade_flow.cli.views import RunView
 from cascade_flow.cli.watching import changes
 from unit.cli import documents
@@ -111,7 +111,7 @@ def test_the_first_and_the_last_line_name_the_run() -> None:
 
 
 def test_an_outcome_shows_small_outputs_and_names_large_ones() -> None:
-    shown = printed(outcome(view(DONE), Place(stack="prod")))
+    shown = printed(outcome(view(DONE), Target(stack="prod")))
     assert "4.0 kB of SVG" in shown
     assert f"cascade show {RUN_ID} --output chart --stack prod > chart.svg" in shown
     assert '"days": 1461' in shown
@@ -119,7 +119,7 @@ def test_an_outcome_shows_small_outputs_and_names_large_ones() -> None:
 
 
 def test_a_failure_says_where_why_and_what_next() -> None:
-    shown = printed(outcome(view(FAILED), Place()))
+    shown = printed(outcome(view(FAILED), Target()))
     assert "failed in step check (step-failed)" in shown
     assert "ValueError: no such row" in shown
     assert "line 3, in check" in shown
@@ -127,7 +127,7 @@ def test_a_failure_says_where_why_and_what_next() -> None:
 
 
 def test_a_cancelled_run_says_why() -> None:
-    assert "cancelled: wrong input" in printed(outcome(view(CANCELLED), Place()))
+    assert "cancelled: wrong input" in printed(outcome(view(CANCELLED), Target()))
 
 
 @pytest.mark.parametrize("width", [NARROW, BROAD])
@@ -156,7 +156,7 @@ def test_an_inputs_fields_are_listed() -> None:
 
 
 def test_each_event_is_said_in_words() -> None:
-    said = [sentences.sentence(event) for event in EVENTS]
+    said = [event_texts.sentence(event) for event in EVENTS]
     assert said == [
         'input {"a": 1}',
         "the input fits",

@@ -48,7 +48,7 @@ def test_the_first_workflow_runs(orders: Workflow, dynamodb: Store, time: Tickin
     backend.register_workflow(orders.registration())
     order = {"customer": "Ada", "prices": [19.9, 5]}
     run_id = backend.submit_run(RunSubmission(workflow_slug="orders", input=order)).run_id
-    worker = Worker(backend.kit, {"orders": orders}, worker_id="reader")
+    worker = Worker(backend.runtime, {"orders": orders}, worker_id="reader")
     while mailbox.wakes:
         worker.work(mailbox.wakes.pop(0), remaining_ms=lambda: LONGEST_MS)
     checked = check_run(backend, run_id)

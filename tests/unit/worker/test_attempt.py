@@ -2,16 +2,16 @@
 
 import threading
 
-from cascade_flow.authoring import Given, StepContext, Workflow
+from cascade_flow.authoring import StepContext, StepInputs, Workflow
 from cascade_flow.errors import StaleAttemptError
 from cascade_flow.model.events import ResourceSnapshot
 from cascade_flow.model.states import Checkpoint
-from cascade_flow.operations.checkpoints import Taken
+from cascade_flow.operations.checkpoints import CheckpointNumber
 from cascade_flow.worker.capture import Capture
 from cascade_flow.worker.context import AttemptContext
 from cascade_flow.worker.heartbeat import Heartbeat
 from cascade_flow.worker.interrupt import Cause, Interrupt
-from cascade_flow.worker.log_book import LogLine
+from cascade_flow.worker.log_buffer import LogLine
 from cascade_flow.worker.resources import Meter
 from cascade_flow.worker.runner import Completed, Lost, Outcome, run_attempt
 
@@ -31,7 +31,7 @@ def work(input: bool, ctx: StepContext) -> int:
 
 
 class Shelf:
-    def recorded(self) -> list[Taken]:
+    def recorded(self) -> list[CheckpointNumber]:
         return []
 
     def save(self, checkpoint: Checkpoint) -> None: ...
@@ -59,7 +59,7 @@ def carry_out(*, endless: bool) -> tuple[Outcome, Heartbeat, list[str]]:
         beat=heartbeat.beat,
         store=Shelf(),
     )
-    given = Given(input_json="true" if endless else "false", outputs={}, context=context)
+    given = StepInputs(input_json="true" if endless else "false", outputs={}, context=context)
     step = flow.definition().steps["work"]
     with heartbeat:
         outcome = run_attempt(

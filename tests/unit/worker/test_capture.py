@@ -12,7 +12,7 @@ import pytest
 from cascade_flow.authoring import StepContext
 from cascade_flow.errors import ThrottledError
 from cascade_flow.worker.capture import Capture, unrecorded
-from cascade_flow.worker.log_book import Limits, LogLine
+from cascade_flow.worker.log_buffer import Limits, LogLine
 
 
 class Sink:

@@ -13,7 +13,7 @@ from cascade_flow.clock import SteppingClock, use
 from cascade_flow.errors import DefinitionError, InputInvalidError, StaleAttemptError, ThrottledError
 from cascade_flow.model.events import CheckpointRef, StepError
 from cascade_flow.model.states import Checkpoint
-from cascade_flow.operations.checkpoints import Taken
+from cascade_flow.operations.checkpoints import CheckpointNumber
 from cascade_flow.worker.context import AttemptContext
 from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted
 
@@ -28,12 +28,12 @@ class Shelf:
     def __init__(self) -> None:
         self.checkpoints: list[Checkpoint] = []
         self.failures: list[tuple[str, int, StepError]] = []
-        self.taken: list[Taken] = []
+        self.taken: list[CheckpointNumber] = []
         self.asked = 0
         self.attempt = 1
         self.refusal: Exception | None = None
 
-    def recorded(self) -> Sequence[Taken]:
+    def recorded(self) -> Sequence[CheckpointNumber]:
         self.asked += 1
         return list(self.taken)
 
@@ -41,13 +41,13 @@ class Shelf:
         if self.refusal:
             raise self.refusal
         self.checkpoints.append(checkpoint)
-        self.taken.append(Taken.by(checkpoint))
+        self.taken.append(CheckpointNumber.by(checkpoint))
 
     def failed(self, place: CheckpointRef, parent: CheckpointRef | None, error: StepError) -> None:
         if self.refusal:
             raise self.refusal
         self.failures.append((place.name, place.sequence_number, error))
-        self.taken.append(Taken(place, self.attempt, parent))
+        self.taken.append(CheckpointNumber(place, self.attempt, parent))
 
     def places(self) -> list[tuple[str, int]]:
         return [(each.name, each.sequence_number) for each in self.checkpoints]

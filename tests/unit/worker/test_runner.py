@@ -9,11 +9,11 @@ from typing import Any, cast
 
 import pytest
 
-from cascade_flow.authoring import Given, Retry, Skip, Step, StepContext, Workflow
+from cascade_flow.authoring import Retry, Skip, Step, StepContext, StepInputs, Workflow
 from cascade_flow.fingerprints import compute_error_fingerprints
 from cascade_flow.worker.capture import Capture
 from cascade_flow.worker.interrupt import Cause, Interrupt
-from cascade_flow.worker.log_book import LogLine
+from cascade_flow.worker.log_buffer import LogLine
 from cascade_flow.worker.runner import Completed, Failed, Lost, Outcome, Skipped, run_attempt
 from cascade_flow.worker.tracebacks import LONGEST_MESSAGE, LONGEST_STACK, step_error
 
@@ -35,7 +35,7 @@ def run(
     capture: Capture | None = None,
     **options: Any,
 ) -> Outcome:
-    given = Given(input_json=input, outputs={}, context=StepContext(attempt=attempt))
+    given = StepInputs(input_json=input, outputs={}, context=StepContext(attempt=attempt))
     step = step_of(function, **options)
     return run_attempt(step, given, timeout_ms=timeout_ms, interrupt=Interrupt(), capture=capture)
 
@@ -230,7 +230,7 @@ def test_a_lost_attempt_has_nothing_to_report() -> None:
         threading.Thread(target=interrupt.fire, args=(Cause.LOST,)).start()
         spin()
 
-    given = Given(input_json=None, outputs={}, context=StepContext())
+    given = StepInputs(input_json=None, outputs={}, context=StepContext())
     assert isinstance(run_attempt(step_of(work), given, timeout_ms=LONG_MS, interrupt=interrupt), Lost)
 
 

@@ -50,7 +50,7 @@ class _Pending:
     beyond: int = 0
 
 
-class LogBook:
+class LogBuffer:
     """Collects from any thread. `take` hands out what is complete, `close` the rest."""
 
     def __init__(self, limits: Limits) -> None:

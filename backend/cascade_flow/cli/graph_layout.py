@@ -47,7 +47,7 @@ class _Place:
     below: str
 
 
-def arranged(dependencies: Dependencies, *, urgency: Urgency) -> list[Line]:
+def laid_out(dependencies: Dependencies, *, urgency: Urgency) -> list[Line]:
     """Every step on a line, causes above effects; wide forks show their most urgent branches only.
 
     `dependencies` holds each step, in declared order, with the steps it waits for; `urgency` is 0 for what must be

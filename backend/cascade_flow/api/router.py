@@ -1,7 +1,7 @@
 """The way in and out of every HTTP function: a request comes in, one of its routes answers, or a problem does.
 
-API Gateway routes to a function; the door routes within it. Powertools' resolver would do that too, but knows no ids
-with slashes in them and no 405, and its import costs each cold start a tenth. The door is one of the few places that
+API Gateway routes to a function; the router routes within it. Powertools' resolver would do that too, but knows no ids
+with slashes in them and no 405, and its import costs each cold start a tenth. This is one of the few places that
 catch whatever is raised: what is no CascadeFlowError is a mistake of ours.
 """
 
@@ -27,7 +27,7 @@ Handler = Callable[[dict[str, Any], "LambdaContext"], dict[str, Any]]
 log = Logger(service="cascade_flow")
 
 
-def door(routes: Mapping[str, Route]) -> Handler:
+def router(routes: Mapping[str, Route]) -> Handler:
     """A function's handler: routes are written `GET /runs/{runId}`, or `{stepId+}` for what may hold slashes."""
 
     @log.inject_lambda_context(clear_state=True)

@@ -11,10 +11,10 @@ from cascade_flow.backend import Backend
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.engine.caller import CallerStep
 from cascade_flow.engine.state import ENDED
-from cascade_flow.operations.history import Story
+from cascade_flow.operations.history import RunHistory
 
 
-def check_told(backend: Backend, story: Story, events: Sequence[Event]) -> None:
+def check_told(backend: Backend, story: RunHistory, events: Sequence[Event]) -> None:
     """Assert what is promised of a caller-driven run at every moment."""
     _run_is_folded(backend, story)
     _steps_are_folded(backend, story)
@@ -24,11 +24,11 @@ def check_told(backend: Backend, story: Story, events: Sequence[Event]) -> None:
 
 def stored_steps(backend: Backend, run_id: str) -> dict[str, CallerStep]:
     """The steps of a run as their items say."""
-    found = [item for item in backend.kit.ledger.table.query(keys.branches(run_id)) if item[keys.SORT] != keys.RUN]
+    found = [item for item in backend.runtime.ledger.table.query(keys.branches(run_id)) if item[keys.SORT] != keys.RUN]
     return {keys.branch_of(str(item[keys.SORT])): items.to_caller_step(item) for item in found}
 
 
-def _run_is_folded(backend: Backend, story: Story) -> None:
+def _run_is_folded(backend: Backend, story: RunHistory) -> None:
     told = [event for event in story.events if event.category == "workflow"]
     if any(event.type == "RunSubmitted" for event in told):
         assert backend.get_run(story.run.run_id) == project_run_state(told, story.run.workflow_slug)
@@ -38,7 +38,7 @@ def _run_is_folded(backend: Backend, story: Story) -> None:
     assert story.run.last_us == max((event.timestamp_us for event in told), default=0)
 
 
-def _steps_are_folded(backend: Backend, story: Story) -> None:
+def _steps_are_folded(backend: Backend, story: RunHistory) -> None:
     by_step: dict[str, list[Any]] = defaultdict(list)
     for event in story.events:
         if event.category == "step":
@@ -53,12 +53,12 @@ def _steps_are_folded(backend: Backend, story: Story) -> None:
         assert not (isinstance(told[-1], StepReclaimed) and not stored[step_id].given_up)
 
 
-def _is_listed(backend: Backend, story: Story) -> None:
+def _is_listed(backend: Backend, story: RunHistory) -> None:
     """What is live is in the index, and no entry comes later than the moment at which it can matter.
 
     A run that goes on again brings its live steps back after that, and says so until it is done.
     """
-    table, run = backend.kit.ledger.table, story.run
+    table, run = backend.runtime.ledger.table, story.run
     item = table.get(keys.run(run.run_id))
     assert item is not None
     if run.status == "reserved":
@@ -77,6 +77,6 @@ def _is_listed(backend: Backend, story: Story) -> None:
             assert keys.DUE_SHARD not in entry, f"over, and listed: {step}"
 
 
-def _expires_together(backend: Backend, story: Story) -> None:
-    found = list(backend.kit.ledger.table.query(keys.history(story.run.run_id)))
+def _expires_together(backend: Backend, story: RunHistory) -> None:
+    found = list(backend.runtime.ledger.table.query(keys.history(story.run.run_id)))
     assert {item[keys.EXPIRY] for item in found} == {story.run.expires_s}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from peer.operations import Operation
 from peer.questions import Asked, Question, questions_about
-from peer.sayings import RUNS, SAYINGS, SPARE, STEPS, WORKERS, Stage, StepGuess
+from peer.random_arguments import RUNS, SAYINGS, SPARE, STEPS, WORKERS, Stage, StepGuess
 
 _LIVELY = ("bill-1", "bill-2", "rain-1")
 _OPENINGS = (*[("save_run_submitted", "save_workflow_start")] * 6, ("save_run_submitted",), ("initialize_run",), ())

@@ -5,7 +5,7 @@ import select
 import subprocess
 import sys
 
-from testbed import leash
+from testbed import lifeline
 
 SERVES_FOR_EVER = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
 STARTS_AND_WAITS = (
@@ -24,7 +24,7 @@ def ends(watch: int) -> bool:
 
 
 def test_closing_the_leash_ends_the_command() -> None:
-    command = [sys.executable, leash.__file__, sys.executable, "-c", SERVES_FOR_EVER]
+    command = [sys.executable, lifeline.__file__, sys.executable, "-c", SERVES_FOR_EVER]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as dog:
         assert dog.stdout
         watch = os.pidfd_open(int(dog.stdout.readline()))
@@ -32,7 +32,7 @@ def test_closing_the_leash_ends_the_command() -> None:
 
 
 def test_killing_the_holder_ends_the_command() -> None:
-    command = [sys.executable, "-c", STARTS_AND_WAITS, leash.__file__, SERVES_FOR_EVER]
+    command = [sys.executable, "-c", STARTS_AND_WAITS, lifeline.__file__, SERVES_FOR_EVER]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
         assert holder.stdout
         watch = os.pidfd_open(int(holder.stdout.readline()))
@@ -41,6 +41,6 @@ def test_killing_the_holder_ends_the_command() -> None:
 
 
 def test_a_command_that_ends_by_itself_ends_the_leash_with_its_code() -> None:
-    command = [sys.executable, leash.__file__, sys.executable, "-c", "raise SystemExit(3)"]
+    command = [sys.executable, lifeline.__file__, sys.executable, "-c", "raise SystemExit(3)"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as dog:
         assert dog.wait(10) == 3

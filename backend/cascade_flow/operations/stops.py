@@ -11,42 +11,42 @@ from cascade_flow.engine.state import Branch, Facts, Halt, Run, Stop
 from cascade_flow.engine.stop import halting, terminal_event
 from cascade_flow.errors import CascadeFlowError, ConflictError
 from cascade_flow.model.events import StepError
-from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.runtime import Runtime
 
 _HALTS_AT_ONCE = 20
 _ROUNDS = 50
 _CHASES = 8
 
 
-class Stopper:
+class Stops:
     """Carries out the intention that is written on a run."""
 
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
 
     def carry_on(self, run_id: str) -> Run:
         """Go as far as one can; a run that waits for a running step is left to whoever finishes that, or the sweep."""
         for _ in range(_ROUNDS):
-            run = self._kit.run(run_id)
+            run = self._runtime.run(run_id)
             if run.stop is None:
                 return run
             try:
-                return self._round(self._kit.facts(run), run, run.stop)
+                return self._round(self._runtime.facts(run), run, run.stop)
             except (BranchRefused, RunRefused):
                 continue
         raise ConflictError(run_id=run_id)
 
     def give_up(self, facts: Facts, error: CascadeFlowError) -> None:
         """Fail a run that can't end otherwise: what its steps have given together can't be stored."""
-        run = self._kit.run(facts.run_id)
+        run = self._runtime.run(facts.run_id)
         stop = Stop("failed", facts.run_attempt, error=StepError(name=type(error).__name__, message=str(error)))
         if run.status == "running" and run.stop is None:
             with suppress(RunRefused):
-                self._kit.run_ledger.intend(run, stop, due_us=clock.now_us() + self._kit.timing.grace_us)
+                self._runtime.run_ledger.intend(run, stop, due_us=clock.now_us() + self._runtime.timing.grace_us)
         self.carry_on(facts.run_id)
 
     def _round(self, facts: Facts, run: Run, stop: Stop) -> Run:
-        before, branches = (self._kit.ledger.branches(run.run_id) for _ in range(2))
+        before, branches = (self._runtime.ledger.branches(run.run_id) for _ in range(2))
         step = halting(run, stop, branches.values(), now_us=clock.now_us())
         stable = _marks(before) == _marks(branches)
         if step.awaited or not stable or len(step.halts) > _HALTS_AT_ONCE:
@@ -57,13 +57,13 @@ class Stopper:
             raise BranchRefused(None)
         event = terminal_event(facts, run, stop, branches.values(), now_us=clock.now_us())
         status = "cancelled" if stop.kind == "cancelled" else "failed"
-        return self._kit.run_ledger.finish(run, event, status, step.halts)
+        return self._runtime.run_ledger.finish(run, event, status, step.halts)
 
     def _halt(self, run: Run, stop: Stop, branch: Branch, halt: Halt) -> None:
         """Halt a branch, also one that moves on meanwhile; one that a retry of the run has revived is left alone."""
         for _ in range(_CHASES):
             try:
-                self._kit.ledger.halt(run.run_id, branch, halt)
+                self._runtime.ledger.halt(run.run_id, branch, halt)
                 return
             except BranchRefused as refused:
                 if refused.now is None or refused.now.run_attempt != branch.run_attempt:

@@ -11,28 +11,28 @@ from collections.abc import Iterable, Sequence
 from cascade_flow.engine.commands import Command, KeepCheckpoint
 from cascade_flow.model.events import CheckpointRef, ResourceSnapshot, StepError
 from cascade_flow.model.states import Checkpoint
-from cascade_flow.operations.checkpoints import Taken, recorded
-from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.checkpoints import CheckpointNumber, recorded
 from cascade_flow.operations.logs import Logs
-from cascade_flow.operations.steps import Held, Steps
-from cascade_flow.worker.log_book import LogLine
+from cascade_flow.operations.runtime import Runtime
+from cascade_flow.operations.steps import HeldAttempt, Steps
+from cascade_flow.worker.log_buffer import LogLine
 
 
-class Hold:
+class Lease:
     """The held attempt, and what its worker tells of it while it runs. StaleAttemptError: it is held no more."""
 
-    def __init__(self, kit: Kit, steps: Steps, held: Held) -> None:
+    def __init__(self, runtime: Runtime, steps: Steps, held: HeldAttempt) -> None:
         self.held = held
-        self._kit = kit
+        self._runtime = runtime
         self._steps = steps
-        self._logs = Logs(kit)
+        self._logs = Logs(runtime)
         self._turn = threading.Lock()
 
     def beat(self, snapshot: ResourceSnapshot | None = None) -> None:
         with self._turn:
             self.held = self._steps.heartbeat(self.held, snapshot=snapshot)
 
-    def report(self, command: Command) -> Held:
+    def report(self, command: Command) -> HeldAttempt:
         with self._turn:
             self.held = self._steps.report(self.held, command)
             return self.held
@@ -42,8 +42,8 @@ class Hold:
         chunk = [(line.timestamp_us, line.stream, line.message) for line in lines]
         self._logs.store(self.held.run, branch.step, branch.attempt, chunk)
 
-    def recorded(self) -> Iterable[Taken]:
-        return recorded(self._kit, self.held.facts, self.held.branch.step)
+    def recorded(self) -> Iterable[CheckpointNumber]:
+        return recorded(self._runtime, self.held.facts, self.held.branch.step)
 
     def save(self, checkpoint: Checkpoint) -> None:
         self.report(

@@ -11,7 +11,7 @@ from typing import Any
 
 from cascade_flow.graph import Graph
 
-Told = Mapping[str, Any]
+Record = Mapping[str, Any]
 """An event as a record, by its wire names."""
 
 _OVER = ("StepCompleted", "StepSkipped")
@@ -19,25 +19,25 @@ _MOVES = (*_OVER, "StepScheduled", "StepStarted", "StepFailed", "StepReclaimed")
 _OFTEN = ("StepHeartbeat", "StepCheckpoint")
 
 
-def keepable(graph: Graph, records: Iterable[Told], *, by_caller: bool, now_us: int) -> frozenset[str]:
+def reusable_steps(graph: Graph, records: Iterable[Record], *, by_caller: bool, now_us: int) -> frozenset[str]:
     """The steps, in a run that a caller drove or not, that are told in order: each after what it depends on."""
-    told: dict[str, list[Told]] = {}
+    of_step: dict[str, list[Record]] = {}
     for record in sorted(records, key=_time_of):
         if "stepId" in record:
-            told.setdefault(record["stepId"], []).append(record)
-    known = {step: mine for step, mine in told.items() if step in graph.steps}
+            of_step.setdefault(record["stepId"], []).append(record)
+    known = {step: mine for step, mine in of_step.items() if step in graph.steps}
     whole = {step: mine for step, mine in known.items() if not by_caller or _is_whole(mine, now_us)}
     ends = {step: _time_of(record) for step, mine in whole.items() for record in mine if record["type"] in _OVER}
     return frozenset(step for step, mine in whole.items() if _follows(mine, graph.step(step).dependencies, ends))
 
 
-def _follows(mine: Sequence[Told], dependencies: Iterable[str], ends: Mapping[str, int]) -> bool:
+def _follows(mine: Sequence[Record], dependencies: Iterable[str], ends: Mapping[str, int]) -> bool:
     """Whether a step was moved only when what it depends on was over."""
     moved_us = [_time_of(record) for record in mine if record["type"] in _MOVES]
     return bool(moved_us) and all(step in ends and ends[step] < moved_us[0] for step in dependencies)
 
 
-def _is_whole(mine: Sequence[Told], now_us: int) -> bool:
+def _is_whole(mine: Sequence[Record], now_us: int) -> bool:
     """Whether a step's attempts were scheduled, begun and ended one after the other, up to one end, which is past."""
     seen: set[tuple[str, int]] = set()
     for record in mine:
@@ -50,7 +50,7 @@ def _is_whole(mine: Sequence[Told], now_us: int) -> bool:
     return ends == [mine[-1]] and _time_of(mine[-1]) <= now_us
 
 
-def _cause_of(record: Told) -> str | None:
+def _cause_of(record: Record) -> str | None:
     """What must have happened in the same attempt before."""
     if record["type"] == "StepScheduled" or record.get("skipType") == "cascade":
         return None
@@ -58,5 +58,5 @@ def _cause_of(record: Told) -> str | None:
     return "StepScheduled" if unbegun else "StepStarted"
 
 
-def _time_of(record: Told) -> int:
+def _time_of(record: Record) -> int:
     return int(record["timestampUs"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cascade_flow.cli import words
+from cascade_flow.cli import formatting
 from cascade_flow.cli.views import Document
 
 _LONGEST_VALUE = 200
@@ -41,7 +41,7 @@ def error_text(error: Any) -> str:
 
 
 def _submitted(event: Document) -> str:
-    parts = [f"input {words.shortened(event['input'], _LONGEST_VALUE)}" if event.get("input") else "no input"]
+    parts = [f"input {formatting.shortened(event['input'], _LONGEST_VALUE)}" if event.get("input") else "no input"]
     parts += [f"tag {tag}" for tag in event.get("tags") or ()]
     parts += [_due(event)]
     return _joined(parts)
@@ -71,7 +71,7 @@ def _failed(event: Document) -> str:
 
 
 def _reclaimed(event: Document) -> str:
-    silent = words.duration(event["staleDurationUs"])
+    silent = formatting.duration(event["staleDurationUs"])
     return f"{_attempt(event)} taken from {event['originalWorkerId']}, which was silent for {silent}"
 
 
@@ -87,7 +87,7 @@ def _run_failed(event: Document) -> str:
 
 def _fields(event: Document) -> str:
     shown = {name: value for name, value in event.items() if name not in _HEAD}
-    return words.shortened(words.compact(shown), _LONGEST_VALUE) if shown else ""
+    return formatting.shortened(formatting.compact(shown), _LONGEST_VALUE) if shown else ""
 
 
 def _attempt(event: Document) -> str:
@@ -95,12 +95,12 @@ def _attempt(event: Document) -> str:
 
 
 def _after(event: Document) -> str:
-    return f"after {words.duration(event['durationUs'])}"
+    return f"after {formatting.duration(event['durationUs'])}"
 
 
 def _due(event: Document) -> str:
     due_us = event["availableAtUs"]
-    return f"due {words.time_of_day(due_us)}" if due_us > event["timestampUs"] else ""
+    return f"due {formatting.time_of_day(due_us)}" if due_us > event["timestampUs"] else ""
 
 
 def _joined(parts: list[str]) -> str:

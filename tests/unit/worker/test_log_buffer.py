@@ -2,22 +2,22 @@
 
 from hypothesis import given, strategies as st
 
-from cascade_flow.worker.log_book import Limits, LogBook, LogLine
+from cascade_flow.worker.log_buffer import Limits, LogBuffer, LogLine
 
 SMALL = Limits(line_chars=10, total_bytes=40, tail_lines=2, chunk_bytes=25)
 
 
-def everything(book: LogBook) -> list[LogLine]:
+def everything(book: LogBuffer) -> list[LogLine]:
     return [line for chunk in book.close() for line in chunk]
 
 
-def messages(book: LogBook) -> list[str]:
+def messages(book: LogBuffer) -> list[str]:
     return [line.message for line in everything(book)]
 
 
 @given(st.lists(st.text(alphabet="ab\n", max_size=20)))
 def test_however_the_text_is_cut_the_lines_are_the_same(pieces: list[str]) -> None:
-    whole, cut = LogBook(Limits()), LogBook(Limits())
+    whole, cut = LogBuffer(Limits()), LogBuffer(Limits())
     whole.write("stdout", "".join(pieces))
     for piece in pieces:
         cut.write("stdout", piece)
@@ -26,7 +26,7 @@ def test_however_the_text_is_cut_the_lines_are_the_same(pieces: list[str]) -> No
 
 
 def test_a_progress_bar_is_one_line() -> None:
-    book = LogBook(Limits())
+    book = LogBuffer(Limits())
     for percent in range(0, 101, 10):
         book.write("stderr", f"\r{percent} %")
     book.write("stderr", "\ndone\r\n")
@@ -34,7 +34,7 @@ def test_a_progress_bar_is_one_line() -> None:
 
 
 def test_the_two_streams_do_not_share_a_line() -> None:
-    book = LogBook(Limits())
+    book = LogBuffer(Limits())
     book.write("stdout", "a")
     book.write("stderr", "b\n")
     book.write("stdout", "c\n")
@@ -42,7 +42,7 @@ def test_the_two_streams_do_not_share_a_line() -> None:
 
 
 def test_a_long_line_is_cut_and_says_so() -> None:
-    book = LogBook(SMALL)
+    book = LogBuffer(SMALL)
     for _ in range(1_000):
         book.write("stdout", "x" * 100)
     book.write("stdout", "\n")
@@ -51,7 +51,7 @@ def test_a_long_line_is_cut_and_says_so() -> None:
 
 
 def test_of_too_many_lines_the_first_and_the_last_are_kept() -> None:
-    book = LogBook(SMALL)
+    book = LogBuffer(SMALL)
     for number in range(100):
         book.write("stdout", f"line {number:03}\n")
     kept = messages(book)
@@ -61,14 +61,14 @@ def test_of_too_many_lines_the_first_and_the_last_are_kept() -> None:
 
 
 def test_a_little_too_much_is_kept_whole() -> None:
-    book = LogBook(SMALL)
+    book = LogBuffer(SMALL)
     for number in range(7):
         book.write("stdout", f"line {number:03}\n")
     assert messages(book) == [f"line {number:03}" for number in range(7)]
 
 
 def test_times_never_go_back() -> None:
-    book = LogBook(SMALL)
+    book = LogBuffer(SMALL)
     for number in range(30):
         book.write("stdout", f"line {number:03}\n")
     times = [line.timestamp_us for line in everything(book)]
@@ -76,14 +76,14 @@ def test_times_never_go_back() -> None:
 
 
 def test_halves_of_characters_are_replaced() -> None:
-    book = LogBook(Limits())
+    book = LogBuffer(Limits())
     book.write("stdout", "a\ud800b\n")
     assert messages(book) == ["a\ufffdb"]
 
 
 @given(st.lists(st.text(alphabet="abc", max_size=60), max_size=30))
 def test_no_chunk_is_larger_than_asked_unless_a_single_line_is(lines: list[str]) -> None:
-    book = LogBook(Limits(chunk_bytes=50))
+    book = LogBuffer(Limits(chunk_bytes=50))
     for line in lines:
         book.add("stdout", line)
     chunks = book.take()
@@ -93,7 +93,7 @@ def test_no_chunk_is_larger_than_asked_unless_a_single_line_is(lines: list[str])
 
 
 def test_lines_without_text_are_bounded_too() -> None:
-    book = LogBook(Limits(total_lines=5, chunk_lines=3, tail_lines=2))
+    book = LogBuffer(Limits(total_lines=5, chunk_lines=3, tail_lines=2))
     book.write("stdout", "\n" * 100)
     chunks = book.close()
     assert [len(chunk) for chunk in chunks] == [3, 3, 2]

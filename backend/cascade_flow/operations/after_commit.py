@@ -17,42 +17,42 @@ from cascade_flow.engine.advance import BIRTHS_AT_ONCE, births_owed, owed_after
 from cascade_flow.engine.state import Birth, Branch, Commit, Facts, Run
 from cascade_flow.errors import PayloadTooLargeError
 from cascade_flow.graph import END
-from cascade_flow.operations.copying import Copier
-from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.history_copier import HistoryCopier
 from cascade_flow.operations.outputs import exported
-from cascade_flow.operations.stop import Stopper
+from cascade_flow.operations.runtime import Runtime
+from cascade_flow.operations.stops import Stops
 from cascade_flow.wake import Wake
 
 
-class Follower:
+class AfterCommit:
     """Does what a commit leaves to be done."""
 
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit
-        self._stopper = Stopper(kit)
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._stops = Stops(runtime)
 
     def after(self, facts: Facts, commit: Commit, branch: Branch) -> Branch:
         """Follow a commit up; answers the branch as it is then."""
         self._wake(facts, [birth.branch for birth in commit.births])
-        branch = self.pay(facts, branch)
+        branch = self.make_owed(facts, branch)
         for join in dict.fromkeys(commit.raises):
             self.look_at_join(facts, join)
         if commit.stop is not None or branch.status == "parked":
-            self._stopper.carry_on(facts.run_id)
+            self._stops.carry_on(facts.run_id)
         self._wake(facts, [branch])
         return branch
 
-    def pay(self, facts: Facts, branch: Branch) -> Branch:
+    def make_owed(self, facts: Facts, branch: Branch) -> Branch:
         """Make the branches that this one owes; raises BranchRefused where it has moved meanwhile."""
         while branch.owed is not None:
             now_us = clock.now_us()
             births = tuple(islice(births_owed(facts, branch, now_us=now_us), BIRTHS_AT_ONCE))
             after = owed_after(facts.graph, branch, len(births))
-            branch = self._kit.ledger.make_owed(facts, branch, after, births)
+            branch = self._runtime.ledger.make_owed(facts, branch, after, births)
             self._wake(facts, [birth.branch for birth in births])
         return branch
 
-    def pay_roots(self, facts: Facts, run: Run) -> Run:
+    def make_owed_roots(self, facts: Facts, run: Run) -> Run:
         """Make the branches that a run begins with and still owes; raises RunRefused where it has moved meanwhile."""
         owed = [] if run.owed is None else self._beginnings(facts, run)
         while run.owed is not None:
@@ -60,13 +60,13 @@ class Follower:
             made = run.owed + len(births)
             paid = made >= len(owed)
             after = replace(run, owed=None if paid else made, due_us=run.deadline_us if paid else run.due_us)
-            run = self._kit.run_ledger.make_roots(facts, run, after, births)
+            run = self._runtime.run_ledger.make_roots(facts, run, after, births)
             self._begin(facts, births)
         return run
 
     def _beginnings(self, facts: Facts, run: Run) -> list[Birth]:
         if run.parent is not None:
-            return Copier(self._kit).branches(facts, run)
+            return HistoryCopier(self._runtime).branches(facts, run)
         return list(runs.roots(facts, run, now_us=clock.now_us()))
 
     def _begin(self, facts: Facts, births: Iterable[Birth]) -> None:
@@ -82,22 +82,22 @@ class Follower:
 
     def look_at_join(self, facts: Facts, name: str) -> None:
         """Open a join whose counter is full, if the branches say so too."""
-        join = self._kit.ledger.branch(facts.run_id, name)
+        join = self._runtime.ledger.branch(facts.run_id, name)
         if join is not None and joins.is_full(facts.graph, join):
             self.open_join(facts, join)
 
     def open_join(self, facts: Facts, join: Branch) -> bool:
         """Open a join if all that it waits for is over; whoever comes second is refused, and that is well."""
-        branches = self._kit.ledger.some_branches(facts.run_id, joins.awaited_branches(facts.graph, join.name))
+        branches = self._runtime.ledger.some_branches(facts.run_id, joins.awaited_branches(facts.graph, join.name))
         commit = self._opening(facts, join, branches)
         if commit is None:
             return False
         try:
-            self._wake(facts, [self._kit.ledger.write(facts, commit, self._references(facts, commit))])
+            self._wake(facts, [self._runtime.ledger.write(facts, commit, self._references(facts, commit))])
         except (BranchRefused, RunRefused):
             return False
         except PayloadTooLargeError as error:
-            self._stopper.give_up(facts, error)
+            self._stops.give_up(facts, error)
         return True
 
     def _opening(self, facts: Facts, join: Branch, branches: Mapping[str, Branch]) -> Commit | None:
@@ -106,18 +106,18 @@ class Follower:
         if not joins.all_arrived(facts.graph, END, branches):
             return None
         last_us = max(branch.last_us for branch in branches.values())
-        end = runs.completed(facts, exported(self._kit, facts, {}), now_us=clock.now_us(), after_us=last_us)
+        end = runs.completed(facts, exported(self._runtime, facts, {}), now_us=clock.now_us(), after_us=last_us)
         return Commit(join, replace(join, status="ended", due_us=None), logged=True, end=end)
 
     def _references(self, facts: Facts, commit: Commit) -> Mapping[str, str]:
         if commit.end is None:
             return {}
-        return self._kit.payloads.put_run_output(facts.run_id, commit.end, expires_s=facts.expires_s)
+        return self._runtime.payloads.put_run_output(facts.run_id, commit.end, expires_s=facts.expires_s)
 
     def _wake(self, facts: Facts, branches: Iterable[Branch]) -> None:
         wakes = [wake_for(facts.run_id, branch) for branch in branches if branch.status in ("scheduled", "skipping")]
         if wakes:
-            self._kit.queue.send(wakes)
+            self._runtime.queue.send(wakes)
 
 
 def wake_for(run_id: str, branch: Branch) -> Wake:

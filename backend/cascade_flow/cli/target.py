@@ -41,7 +41,7 @@ JsonOption = Annotated[
 
 
 @dataclass(frozen=True)
-class Place:
+class Target:
     """Where the engine is, and how the answer is wanted."""
 
     stack: str | None = None
@@ -71,10 +71,10 @@ class Place:
         flags = "".join(f" {option} {value}" for option, value in named.items() if value)
         return f"cascade {text}{flags}"
 
-    def under(self, other: Place) -> Place:
+    def under(self, other: Target) -> Target:
         """This place, with what it doesn't say taken from what stood before the verb."""
         elsewhere = self.stack or self.url
-        return Place(
+        return Target(
             stack=self.stack if elsewhere else other.stack,
             region=self.region or other.region,
             url=self.url if elsewhere else other.url,
@@ -82,29 +82,29 @@ class Place:
         )
 
 
-def open_client(place: Place) -> Client:
+def open_client(target: Target) -> Client:
     """A client of the engine that is meant."""
-    from cascade_flow.local import reach  # noqa: PLC0415  (half a second that --help needn't take)
+    from cascade_flow.local import endpoints  # noqa: PLC0415  (half a second that --help needn't take)
 
-    if place.url:
-        return reach.address_client(place.url, region=place.region)
-    if place.stack:
-        return reach.stack_client(place.stack, region=place.region)
-    return reach.local_client(Path.cwd())
+    if target.url:
+        return endpoints.address_client(target.url, region=target.region)
+    if target.stack:
+        return endpoints.stack_client(target.stack, region=target.region)
+    return endpoints.local_client(Path.cwd())
 
 
-def environment_of(place: Place) -> dict[str, str]:
+def environment_of(target: Target) -> dict[str, str]:
     """The variables by which a program reaches the engine that is meant."""
-    from cascade_flow.local import reach  # noqa: PLC0415  (half a second that --help needn't take)
+    from cascade_flow.local import endpoints  # noqa: PLC0415  (half a second that --help needn't take)
 
-    if place.url:
+    if target.url:
         raise ConfigurationError("an address tells nothing of the table behind it: name the stack with --stack")
-    if place.stack:
-        return reach.stack_environment(place.stack, region=place.region)
-    return reach.local_environment(Path.cwd())
+    if target.stack:
+        return endpoints.stack_environment(target.stack, region=target.region)
+    return endpoints.local_environment(Path.cwd())
 
 
-def placed(verb: Callable[..., None]) -> Callable[..., None]:
+def targeted(verb: Callable[..., None]) -> Callable[..., None]:
     """Give a verb, whose first parameter is the place, the options that say which one."""
     own = list(inspect.signature(verb, eval_str=True).parameters.values())[1:]
 
@@ -118,11 +118,11 @@ def placed(verb: Callable[..., None]) -> Callable[..., None]:
         as_json: bool,
         **given: Any,
     ) -> None:
-        before = context.obj if isinstance(context.obj, Place) else Place()
-        place = Place(stack, region, url, as_json).under(before)
-        if place.stack and place.url:
+        before = context.obj if isinstance(context.obj, Target) else Target()
+        target = Target(stack, region, url, as_json).under(before)
+        if target.stack and target.url:
             raise ConfigurationError("--stack and --url both say where the engine is: give one of them")
-        verb(place, **given)
+        verb(target, **given)
 
     options = {"stack": StackOption, "region": RegionOption, "url": UrlOption, "as_json": JsonOption}
     kind = inspect.Parameter.KEYWORD_ONLY

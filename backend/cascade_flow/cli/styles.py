@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cascade_flow.cli import sentences, words
+from cascade_flow.cli import event_texts, formatting
 from cascade_flow.cli.views import Phase, StepView
 
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -66,17 +66,17 @@ def attempts(step: StepView) -> str:
 
 def error_line(step: StepView) -> str:
     """The step's error on one line, or nothing."""
-    return sentences.error_text(step.error)
+    return event_texts.error_text(step.error)
 
 
 def state(step: StepView) -> str:
     """What there is to say of a step beside its phase and its time, but for its error."""
     if step.phase is Phase.RETRYING:
-        return f"{attempts(step)}, next retry {words.countdown((step.due_us or 0) - step.now_us)}"
+        return f"{attempts(step)}, next retry {formatting.countdown((step.due_us or 0) - step.now_us)}"
     if step.phase is Phase.SKIPPED:
         return f"skipped with {step.skipped_with}" if step.skipped_with else f"skipped: {step.skip_reason}"
     if step.phase is Phase.DELAYED:
-        return f"starts {words.countdown((step.due_us or 0) - step.now_us)}"
+        return f"starts {formatting.countdown((step.due_us or 0) - step.now_us)}"
     if step.phase in (Phase.WAITING, Phase.NOT_RUN):
         return ""
     word = step.phase.value if step.phase in (Phase.QUEUED, Phase.STOPPED) else ""

@@ -2,7 +2,7 @@
 
 from hypothesis import given, strategies as st
 
-from cascade_flow.cli.arrangement import Dependencies, Line, arranged, fitted, in_order
+from cascade_flow.cli.graph_layout import Dependencies, Line, fitted, in_order, laid_out
 
 
 def calm(_: str) -> int:
@@ -23,7 +23,7 @@ def test_forks_are_indented_and_joins_are_not() -> None:
         "chart": ["temperature", "wettest"],
         "summary": ["check", "rain"],
     }
-    assert drawn(arranged(graph, urgency=calm)) == [
+    assert drawn(laid_out(graph, urgency=calm)) == [
         "read",
         "check",
         "├─ temperature",
@@ -37,7 +37,7 @@ def test_forks_are_indented_and_joins_are_not() -> None:
 def test_forks_nest() -> None:
     graph = {"a": [], "f": ["a"], "g": ["a"], "h": ["f"], "i": ["f"], "j": ["h", "i"], "k": ["j", "g"]}
     expected = ["a", "├─ f", "│  ├─ h", "│  └─ i", "│  j", "└─ g", "k"]
-    assert drawn(arranged(graph, urgency=calm)) == expected
+    assert drawn(laid_out(graph, urgency=calm)) == expected
 
 
 def test_steps_may_be_declared_in_any_order() -> None:
@@ -50,9 +50,9 @@ def test_a_wide_fork_shows_its_most_urgent_branches_in_their_order() -> None:
         **{f"p{n}": ["split"] for n in range(100)},
         "join": [f"p{n}" for n in range(100)],
     }
-    few = drawn(arranged(graph, urgency=lambda step: 0 if step in ("p50", "p71") else 5))
+    few = drawn(laid_out(graph, urgency=lambda step: 0 if step in ("p50", "p71") else 5))
     assert few == ["split", "├─ p0", "├─ p50", "├─ p71", "└─ 97 more", "join"]
-    many = drawn(arranged(graph, urgency=lambda step: 5 if step in ("p0", "p1", "split", "join") else 1))
+    many = drawn(laid_out(graph, urgency=lambda step: 5 if step in ("p0", "p1", "split", "join") else 1))
     assert many == ["split", *(f"├─ p{n}" for n in range(2, 11)), "└─ 91 more", "join"]
 
 
@@ -62,7 +62,7 @@ def test_a_long_chain_is_folded_around_what_is_urgent() -> None:
     def urgency(step: str) -> int:
         return 0 if step == "s30" else 5
 
-    lines = fitted(arranged(graph, urgency=urgency), 8, urgency=urgency)
+    lines = fitted(laid_out(graph, urgency=urgency), 8, urgency=urgency)
     assert drawn(lines)[:3] == ["30 more", "s30", "14 more"]
     assert len(lines) == 8
 
@@ -76,7 +76,7 @@ def graphs(draw: st.DrawFn) -> dict[str, list[str]]:
 
 @given(graphs(), st.integers(3, 12))
 def test_every_step_is_on_one_line_below_what_it_waits_for(graph: dict[str, list[str]], most: int) -> None:
-    lines = arranged(graph, urgency=calm)
+    lines = laid_out(graph, urgency=calm)
     place = {step: number for number, line in enumerate(lines) for step in line.steps}
     assert sorted(place) == sorted(graph)
     assert sum(len(line.steps) for line in lines) == len(graph)
@@ -91,4 +91,4 @@ def test_a_deep_graph_needs_no_deep_stack() -> None:
     graph: dict[str, list[str]] = {"s0": []}
     for n in range(2_000):
         graph |= {f"a{n}": [f"s{n}"], f"b{n}": [f"s{n}"], f"s{n + 1}": [f"a{n}", f"b{n}"]}
-    assert len(arranged(graph, urgency=calm)) == len(graph)
+    assert len(laid_out(graph, urgency=calm)) == len(graph)

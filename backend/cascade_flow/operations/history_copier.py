@@ -16,7 +16,7 @@ from cascade_flow.dynamodb.table import Put
 from cascade_flow.engine import copies
 from cascade_flow.engine.copies import Kept
 from cascade_flow.engine.state import Birth, Facts, Run
-from cascade_flow.operations.kit import Kit
+from cascade_flow.operations.runtime import Runtime
 from cascade_flow.portions import portions
 
 _EVENTS_A_COMMIT = 40
@@ -24,25 +24,25 @@ _BYTES_A_COMMIT = 200_000
 """What the events of a copied commit may have together, unpacked; an item holds 400 KB."""
 
 
-class Copier:
+class HistoryCopier:
     """Copies within one table."""
 
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
 
     def copy(self, source_run_id: str, records: Iterable[Record], facts: Facts, kept: Kept) -> int:
         """Put the kept steps' events and payloads into the new run's partition; answers the newest event's time."""
         copied = [record for record in records if record.get("stepId") in kept]
         for record in copied:
             for place in references_of(record).values():
-                self._kit.payloads.copy(source_run_id, facts.run_id, place, expires_s=facts.expires_s)
+                self._runtime.payloads.copy(source_run_id, facts.run_id, place, expires_s=facts.expires_s)
         for chunk in _chunks(copied):
-            self._kit.ledger.table.write([Put(items.commit_item(facts.run_id, chunk, expires_s=facts.expires_s))])
+            self._runtime.ledger.table.write([Put(items.commit_item(facts.run_id, chunk, expires_s=facts.expires_s))])
         return max((record["timestampUs"] for record in copied), default=0)
 
     def branches(self, facts: Facts, run: Run) -> list[Birth]:
         """The branches that a copied run begins with, each naming the commit that holds its dependency's output."""
-        history = self._kit.ledger.history(run.run_id)
+        history = self._runtime.ledger.history(run.run_id)
         copied = [r for r in (history.records if history else ()) if r["timestampUs"] < run.created_us]
         births = copies.branches(facts, over_in(copied), now_us=clock.now_us(), after_us=run.last_us)
         places = {

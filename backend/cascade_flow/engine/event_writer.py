@@ -19,7 +19,7 @@ def tick(at_us: int, *, modulus: int, residue: int) -> int:
     return at_us + (residue - at_us) % modulus
 
 
-class Pen:
+class EventWriter:
     """Writes the next events of one branch (or of the run: residue 0), each later than the one before."""
 
     def __init__(self, facts: Facts, *, residue: int, now_us: int, after_us: int) -> None:
@@ -30,12 +30,12 @@ class Pen:
         self.events: list[Event] = []
 
     @classmethod
-    def of(cls, facts: Facts, branch: Branch, *, now_us: int) -> Pen:
+    def of(cls, facts: Facts, branch: Branch, *, now_us: int) -> EventWriter:
         """A pen that goes on where the branch's log ends."""
         return cls(facts, residue=facts.graph.residue(branch.name), now_us=now_us, after_us=branch.last_us)
 
     @classmethod
-    def of_run(cls, facts: Facts, *, now_us: int, after_us: int) -> Pen:
+    def of_run(cls, facts: Facts, *, now_us: int, after_us: int) -> EventWriter:
         return cls(facts, residue=0, now_us=now_us, after_us=after_us)
 
     def write(self, kind: type[E], *, at_us: int | None = None, **fields: Any) -> E:
@@ -67,9 +67,9 @@ class Pen:
 
 def rendered(facts: Facts, branch: Branch) -> list[Event]:
     """The events that a branch holds as plain attributes, as they will be written by its next commit."""
-    pen = Pen.of(facts, branch, now_us=0)
-    pen.take_in(branch)
-    return pen.events
+    writer = EventWriter.of(facts, branch, now_us=0)
+    writer.take_in(branch)
+    return writer.events
 
 
 def _held(branch: Branch) -> dict[str, Any]:

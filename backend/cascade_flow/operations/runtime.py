@@ -17,7 +17,7 @@ from cascade_flow.wake import NoQueue, Queue
 
 
 @dataclass(frozen=True)
-class Kit:
+class Runtime:
     """The ledger, the registry, the payloads, the queue; and how long things may take."""
 
     ledger: Ledger
