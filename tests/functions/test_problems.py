@@ -13,7 +13,7 @@ from cascade_flow import errors
 from cascade_flow.api import problems
 from cascade_flow.api.answers import Answer
 from cascade_flow.api.problems import headers_of, problem, raised, status_of
-from cascade_flow.api.router import Route, door
+from cascade_flow.api.router import Route, router
 from cascade_flow.model.events import ValidationIssue
 from events.deployed import Functions
 
