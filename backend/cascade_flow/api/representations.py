@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cascade_flow.dynamodb.registry import Entry
+from cascade_flow.idempotency import idempotency_key
 from cascade_flow.model.events import Event, LogEntry, WorkflowCancelled, WorkflowCompleted, WorkflowFailed, dump_event
 from cascade_flow.model.states import RunPage
 from cascade_flow.operations.details import RunDetails, StepDetails, WorkflowDetails
@@ -76,6 +77,7 @@ def claimed(held: HeldAttempt, inputs: Inputs) -> Json:
         "attemptNumber": branch.attempt,
         "input": _value(inputs.input),
         "outputs": {step: _value(text) for step, text in inputs.outputs.items()},
+        "idempotencyKey": idempotency_key(held.run.workflow_slug, held.run.first_run_id, branch.step, None),
         "leaseUntilUs": branch.lease_us,
         "timeoutMs": held.facts.graph.step(branch.step).timeout_ms,
     }

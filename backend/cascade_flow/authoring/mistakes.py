@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -83,12 +84,12 @@ def placed(whole: str, error: DefinitionError, place: Place | None = None) -> De
 
 
 def shown(value: object) -> str:
-    """What was given, for a message."""
+    """What was given, for a message; whatever its representation does."""
     try:
-        text = repr(value)
-    except Exception as error:  # noqa: BLE001  the representation is user code
-        return f"a {type(value).__name__} that can't be shown ({type(error).__name__})"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+        return _short.repr(value)
+    except ValueError:  # an int of thousands of digits
+        return f"a very large {type(value).__name__}"
 
 
-_SHOWN = 100
+_short = reprlib.Repr()
+_short.maxother = _short.maxstring = _short.maxlong = 100

@@ -105,7 +105,7 @@ class Reruns:
         facts = self._facts(parent, order)
         newest_us = self._copier.copy(parent.run.run_id, parent.records, facts, kept)
         references = self._runtime.payloads.put_input(facts.run_id, order.input, expires_s=facts.expires_s)
-        opening = open_copy(facts, order, parent.run.run_id, link, fields, now_us=clock.now_us(), after_us=newest_us)
+        opening = open_copy(facts, order, parent.run, link, fields, now_us=clock.now_us(), after_us=newest_us)
         run = self._runtime.run_ledger.submit(facts, opening, references, key=None, content="")
         with suppress(
             RunRefused
