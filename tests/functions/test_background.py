@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -21,6 +22,13 @@ from checker import check_run
 from events.deployed import Functions, app
 
 LATER_US = 31_000_000
+FLOW = """
+from cascade_flow import Workflow
+letters = Workflow("letters")
+@letters.step
+def write() -> int:
+    return 1
+"""
 
 
 def reap(remaining_ms: int = 60_000) -> dict[str, int]:
@@ -76,6 +84,24 @@ def test_workflows_are_registered_by_hand_as_often_as_one_likes(bare: Functions)
     assert list(first["workflows"]) == ["parcels"]
     assert app("registration").handler({}, events.Context()) == first
     assert len(bare.backend.list_workflow_versions("parcels")) == 1
+
+
+def test_what_a_deployment_has_no_more_is_retired(
+    functions: Functions, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    app("registration").handler({}, events.Context())
+    run_id = functions.submit()
+    environment.syspath_prepend(tmp_path)
+    (tmp_path / "letters.py").write_text(FLOW)
+    environment.setenv("CASCADE_WORKFLOWS", "letters")
+    resources.settings.cache_clear()
+    assert list(app("registration").handler({}, events.Context())["workflows"]) == ["letters"]
+    listed = functions.http("query", events.get("/workflows")).json["workflows"]
+    assert [workflow["slug"] for workflow in listed] == ["letters"]
+    assert functions.http("query", events.get("/workflows/parcels")).json["retiredAtUs"]
+    refused = functions.http("submission", events.post("/runs", {"workflowSlug": "parcels"}))
+    assert (refused.status, refused.json["code"]) == (409, "workflow-retired")
+    assert functions.http("query", events.get(f"/runs/{run_id}")).json["run"]["status"] == "running"
 
 
 def test_the_deployed_commit_is_recorded(bare: Functions, environment: pytest.MonkeyPatch) -> None:

@@ -54,8 +54,9 @@ def log_page(lines: Sequence[LogEntry], *, after_us: int, limit: int) -> Json:
 
 def workflow(entry: Entry) -> Json:
     """A workflow in GET /workflows."""
-    timeout = {} if entry.timeout_us is None else {"timeoutUs": entry.timeout_us}
-    return {**entry.metadata.to_wire(), "versionId": entry.version_id, **timeout}
+    told = {"timeoutUs": entry.timeout_us, "retiredAtUs": entry.retired_us}
+    known = {name: value for name, value in told.items() if value is not None}
+    return {**entry.metadata.to_wire(), "versionId": entry.version_id, **known}
 
 
 def workflow_details(details: WorkflowDetails) -> Json:
