@@ -135,6 +135,20 @@ def test_cloudformation_is_told_why_not(bare: Functions, environment: pytest.Mon
     assert "nowhere" in told[0]["Reason"]
 
 
+@pytest.mark.parametrize("code", ["import sys\nsys.exit()", "raise KeyboardInterrupt", "def f(:"])
+def test_cloudformation_is_told_at_once_whatever_a_module_raises(
+    bare: Functions, environment: pytest.MonkeyPatch, tmp_path: Path, code: str
+) -> None:
+    environment.syspath_prepend(tmp_path)
+    (tmp_path / "hostile.py").write_text(code)
+    environment.setenv("CASCADE_WORKFLOWS", "hostile")
+    with _cloudformation() as (url, told):
+        app("registration").handler({**events.load("custom_resource"), "ResponseURL": url}, events.Context())
+    assert told[0]["Status"] == "FAILED"
+    assert f"{tmp_path / 'hostile.py'}:" in told[0]["Reason"]
+    assert "the module 'hostile' can't be imported" in told[0]["Reason"]
+
+
 def test_a_deletion_leaves_what_there_is(functions: Functions) -> None:
     with _cloudformation() as (url, told):
         event = {**events.load("custom_resource"), "ResponseURL": url, "RequestType": "Delete"}

@@ -41,6 +41,9 @@ class Mistake:
     def path(self) -> str:
         return f"{self.place.file}:{self.place.line}" if self.place else ""
 
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.place else self.message
+
     def within(self, whole: str, place: Place | None) -> Mistake:
         """This mistake, as one of a part of something larger; a place that is known already is nearer."""
         return replace(self, message=f"{whole}: {self.message}", place=self.place or place)

@@ -64,6 +64,11 @@ class Workflow:
     def name(self) -> str:
         return self._head.name
 
+    @property
+    def place(self) -> Place | None:
+        """Where it was made."""
+        return self._head.place
+
     @overload
     def step(self, function: F, /) -> F: ...
 
