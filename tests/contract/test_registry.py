@@ -186,13 +186,13 @@ def test_what_a_deployment_has_no_more_is_retired(backend: DynamoDBBackend) -> N
     live.take("a")
     deploy(backend, "bill")
     assert listed(backend) == ["bill"]
-    for begin in (
-        lambda: backend.submit_run(RunSubmission(workflow_slug=FLOW)),
-        lambda: backend.rerun_from(parent_run_id=failed.run_id, from_step_id="a"),
-        lambda: backend.resume_run(failed.run_id),
-    ):
-        with pytest.raises(WorkflowRetiredError, match=f"workflow '{FLOW}' is retired"):
-            begin()
+    refused = pytest.raises(WorkflowRetiredError, match=f"workflow '{FLOW}' is retired")
+    with refused:
+        backend.submit_run(RunSubmission(workflow_slug=FLOW))
+    with refused:
+        backend.rerun_from(parent_run_id=failed.run_id, from_step_id="a")
+    with refused:
+        backend.resume_run(failed.run_id)
     assert backend.get_workflow_metadata(FLOW) is not None
     assert len(backend.list_workflow_versions(FLOW)) == 1
     assert backend.list_runs().total == 2, "history stays"

@@ -125,7 +125,9 @@ _BOUNDS = {
 
 
 def _is_within(value: object, kinds: type | UnionType, bounds: range) -> bool:
-    return isinstance(value, kinds) and not isinstance(value, bool) and bounds[0] <= value <= bounds[-1]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isinstance(value, kinds):
+        return False
+    return bounds[0] <= value <= bounds[-1]
 
 
 def _check(holds: bool, name: str, value: object, cure: str) -> None:

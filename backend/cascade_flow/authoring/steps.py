@@ -98,7 +98,8 @@ def declare(
     for what, value, kind in (("name", name, str), ("export", export, bool), ("run_if_skipped", run_if_skipped, bool)):
         with mistakes.noted():
             _check_option(what, value, kind)
-    step_id, timeout_ms, tiers = function.__name__ if id is None else id, None, ()
+    step_id, timeout_ms = function.__name__ if id is None else id, None
+    tiers: tuple[Retry, ...] = ()
     with mistakes.noted():
         _check_id(step_id)
     with mistakes.noted():

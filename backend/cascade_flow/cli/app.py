@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cascade_flow.cli import exits, history_verbs, run_verbs, stack_verbs, workflow_verbs
+from cascade_flow.cli import check_verb, exits, history_verbs, run_verbs, stack_verbs, workflow_verbs
 from cascade_flow.cli.screen import Screen
 from cascade_flow.cli.target import JsonOption, RegionOption, StackOption, Target, UrlOption
 from cascade_flow.errors import CascadeFlowError, InputInvalidError, IssuesError
@@ -20,6 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 for verb, panel in [
+    (check_verb.check, "The stack on this machine"),
     (stack_verbs.up, "The stack on this machine"),
     (stack_verbs.down, "The stack on this machine"),
     (stack_verbs.env, "The stack on this machine"),

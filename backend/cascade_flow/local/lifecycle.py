@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cascade_flow.errors import BackendUnavailableError, ConfigurationError
-from cascade_flow.local import deployment, emulator, state
+from cascade_flow.local import checking, deployment, emulator, state
 from cascade_flow.local.project import Project
 from cascade_flow.local.state import LocalStack
 
@@ -18,20 +18,22 @@ def up(project: Project) -> Iterator[str]:
     """Bring the local stack to what the project's files say; `running` then answers with it.
 
     Yields a line for each thing it sets out to do, and nothing where all is as it should be.
-    Raises ConfigurationError for what the user can mend, BackendUnavailableError where the emulator doesn't come up.
+    Raises DefinitionError for mistakes in the workflows, before anything is started; ConfigurationError for what else
+    the user can mend, BackendUnavailableError where the emulator doesn't come up.
     """
     project.require_workflows()
     with _alone(project.home):
         if not emulator.is_installed(project.home):
             yield "Installing the emulator (once)"
             emulator.install(project.home)
-        stack = state.read(project.home)
+        stack, wanted = state.read(project.home), deployment.fingerprint(project)
+        if stack is None or stack.fingerprint != wanted:
+            checking.require_sound(project)
         if stack is None or not emulator.answers(project.home, stack):
             yield f"Starting the emulator on port {project.port}"
             stack = _start(project, stack)
         elif stack.port != project.port:
             raise ConfigurationError(f"The stack already runs on port {stack.port}. End it first: cascade down")
-        wanted = deployment.fingerprint(project)
         if stack.fingerprint != wanted:
             yield f"Deploying {project.template.name} with the workflows of {project.workflows_package!r}"
             outputs = deployment.deploy(project, stack)
