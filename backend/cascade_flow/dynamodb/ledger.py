@@ -23,11 +23,12 @@ from cascade_flow.dynamodb.changes import (
     difference,
     fence,
     halting,
+    stoppable,
 )
 from cascade_flow.dynamodb.codec import Record, to_record
 from cascade_flow.dynamodb.items import ITEM_UNIT, Item, branch_item, commit_item, size_of
 from cascade_flow.dynamodb.table import NONCE, Attr, Check, Condition, Put, Refused, Table, Update, Write
-from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Halt, Run
+from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Halt, Run, Stop
 from cascade_flow.model.events import ResourceSnapshot
 
 _ROOM_TO_RUN = 72
@@ -130,9 +131,11 @@ class Ledger:
         changed = difference(run_id, branch, beating, only=("hb", "le", "hr"))
         return self._move(run_id, branch.name, when, **changed)
 
-    def halt(self, run_id: str, branch: Branch, halt: Halt) -> Branch:
-        """Forbid a branch to go on; raises BranchRefused where it has moved since it was read."""
-        return self._move(run_id, branch.name, fence(branch), **halting(halt))
+    def halt(self, run_id: str, branch: Branch, halt: Halt, stop: Stop) -> Branch:
+        """Forbid a branch to go on; raises BranchRefused where it has moved since it was read, or where it goes on in
+        a later attempt of the run than the one that is to stop.
+        """
+        return self._move(run_id, branch.name, stoppable(branch, stop), **halting(halt))
 
     def raise_join(self, facts: Facts, join: str, *, arrivals: int, now_us: int) -> None:
         """Count arrivals at a join, and give birth to it where it is the first; a refusal is harmless."""
