@@ -143,7 +143,7 @@ class World:
                 return Fail(error, "execution-error", 1_000, retryable=act == "fail")
 
     def sweep(self, backend: DynamoDBBackend | None = None) -> Mapping[str, int]:
-        return Sweep((backend or self.backend).runtime, name="reaper").sweep(until_us=time.now_us() + 10**12)
+        return Sweep((backend or self.backend).runtime, name="reaper").sweep(until_us=time.now_us() + 10**12).done
 
     def settle(self, *run_ids: str, rounds: int = 200) -> None:
         """Deliver, sweep and let time pass until these runs have ended; with faults, deaths are survived."""

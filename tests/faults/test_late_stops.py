@@ -1,11 +1,12 @@
 """Who stops a run, pauses, and comes back when it is over and tried again: the new attempt goes on (protocol.md §7)."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from cascade_flow import clock
-from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb import due, keys
 from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.engine.commands import Command, Complete, Fail, SkipStep
 from cascade_flow.errors import StaleAttemptError
@@ -157,9 +158,8 @@ def test_an_open_join_that_a_late_sweep_let_go_is_swept_again_after_a_retry(worl
     assert before is not None
     assert before.due_us is not None
 
-    def let_go() -> None:
-        world.observer.runtime.ledger.look_no_more(RUN, "c", before.due_us or 0)
-
+    seen = due.Entry(before.due_us, keys.branch(RUN, "c"))
+    let_go = partial(due.look_no_more, world.observer.runtime.ledger.table, seen)
     late = pausing(world, "TransactWriteItems", let_go, at=3)
     late.retry_run(RUN, "mended")
     item = world.observer.runtime.ledger.table.get(keys.branch(RUN, "c"))

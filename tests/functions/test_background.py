@@ -24,7 +24,9 @@ LATER_US = 31_000_000
 
 
 def reap(remaining_ms: int = 60_000) -> dict[str, int]:
-    done: dict[str, int] = app("reaper").handler(events.load("scheduler"), events.Context(remaining_ms=remaining_ms))
+    swept = app("reaper").handler(events.load("scheduler"), events.Context(remaining_ms=remaining_ms))
+    assert swept["failures"] == []
+    done: dict[str, int] = swept["done"]
     return done
 
 

@@ -147,19 +147,6 @@ class Ledger:
         with suppress(Refused):
             self.table.write([write])
 
-    def look_later(self, run_id: str, branch: str, seen_us: int, due_us: int) -> None:
-        """Move an entry of the due index on, where it still stands at the time that was seen there."""
-        self._move_due(run_id, branch, seen_us, set={keys.DUE_TIME: due_us})
-
-    def look_no_more(self, run_id: str, branch: str, seen_us: int) -> None:
-        """Take an item out of the due index: nothing is left to be done for it."""
-        self._move_due(run_id, branch, seen_us, remove=frozenset({keys.DUE_SHARD, keys.DUE_TIME}))
-
-    def _move_due(self, run_id: str, branch: str, seen_us: int, **change: Any) -> None:
-        when = Attr(keys.DUE_TIME).eq(seen_us)
-        with suppress(Refused):
-            self.table.write([Update(keys.branch(run_id, branch), when, **change)])
-
     # -- commits --------------------------------------------------------------------------------------------------
 
     def write(self, facts: Facts, commit: Commit, references: Mapping[str, str]) -> Branch:
