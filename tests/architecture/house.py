@@ -14,7 +14,7 @@ PACKAGE = "cascade_flow"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "clock"),
     ("model",),
-    ("graph", "retry", "fingerprints", "serialization", "portions"),
+    ("graph", "retry", "fingerprints", "serialization", "portions", "idempotency"),
     ("projection",),
     ("analytics",),
     ("engine",),

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cascade_flow.dynamodb.registry import Entry
+from cascade_flow.idempotency import idempotency_key
 from cascade_flow.model.events import Event, LogEntry, WorkflowCancelled, WorkflowCompleted, WorkflowFailed, dump_event
 from cascade_flow.model.states import RunPage
 from cascade_flow.operations.details import RunDetails, StepDetails, WorkflowDetails
@@ -53,8 +54,9 @@ def log_page(lines: Sequence[LogEntry], *, after_us: int, limit: int) -> Json:
 
 def workflow(entry: Entry) -> Json:
     """A workflow in GET /workflows."""
-    timeout = {} if entry.timeout_us is None else {"timeoutUs": entry.timeout_us}
-    return {**entry.metadata.to_wire(), "versionId": entry.version_id, **timeout}
+    told = {"timeoutUs": entry.timeout_us, "retiredAtUs": entry.retired_us}
+    known = {name: value for name, value in told.items() if value is not None}
+    return {**entry.metadata.to_wire(), "versionId": entry.version_id, **known}
 
 
 def workflow_details(details: WorkflowDetails) -> Json:
@@ -76,6 +78,7 @@ def claimed(held: HeldAttempt, inputs: Inputs) -> Json:
         "attemptNumber": branch.attempt,
         "input": _value(inputs.input),
         "outputs": {step: _value(text) for step, text in inputs.outputs.items()},
+        "idempotencyKey": idempotency_key(held.run.workflow_slug, held.run.first_run_id, branch.step, None),
         "leaseUntilUs": branch.lease_us,
         "timeoutMs": held.facts.graph.step(branch.step).timeout_ms,
     }

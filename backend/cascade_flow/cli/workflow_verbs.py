@@ -80,12 +80,14 @@ def _show(target: Target, workflow: Document) -> None:
     if target.as_json:
         target.screen.data(workflow)
         return
-    timeout_us = workflow.get("timeoutUs")
+    timeout_us, retired_us = workflow.get("timeoutUs"), workflow.get("retiredAtUs")
+    retired = f"since {formatting.instant(retired_us)}: the deployment no longer has it" if retired_us else ""
     target.screen.show(
         tables.facts(
             [
                 ("workflow", Text(str(workflow["slug"]), "bold")),
                 ("name", str(workflow["name"])),
+                ("retired", retired),
                 ("declared in", str(workflow.get("location") or "")),
                 ("may take", formatting.duration(timeout_us) if timeout_us else ""),
                 ("version", tables.version(workflow)),

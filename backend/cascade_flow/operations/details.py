@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from cascade_flow.dynamodb import registry
 from cascade_flow.dynamodb.registry import Entry
 from cascade_flow.errors import RunNotFoundError, StepNotFoundError
 from cascade_flow.model.events import (
@@ -95,8 +94,8 @@ class Details:
         return self._logs.load(run_id, step_id, attempt) or self._none_of(run_id, step_id)
 
     def workflows(self) -> list[Entry]:
-        """All registered workflows, by slug: one query."""
-        return registry.list_workflows(self._runtime.ledger.table)
+        """The workflows that can be run, by slug: one query."""
+        return self._runtime.registry.runnable()
 
     def workflow(self, slug: str) -> WorkflowDetails:
         """Raises WorkflowNotFoundError, naming what there is."""

@@ -49,10 +49,10 @@ class Runs:
     def submit(self, submission: RunSubmission) -> SubmittedRun:
         """Make a run, or find the one that the idempotency key stands for.
 
-        Raises WorkflowNotFoundError, InputInvalidError, InvalidIdError, IdempotencyConflictError, ConflictError (the
-        run id is taken), PayloadTooLargeError.
+        Raises WorkflowNotFoundError, WorkflowRetiredError, InputInvalidError, InvalidIdError, IdempotencyConflictError,
+        ConflictError (the run id is taken), PayloadTooLargeError.
         """
-        entry = self._runtime.registry.current(check_slug(submission.workflow_slug))
+        entry = self._runtime.registry.for_new_runs(check_slug(submission.workflow_slug))
         check_input(entry.metadata.input_schema_json, submission.input)
         order = _order(submission, entry)
         facts = self._facts(submission, entry, order)
@@ -148,9 +148,8 @@ class Runs:
         return list(listing.newest_first(self._runtime.ledger.table, keys.runs_shards(check_slug(workflow_slug))))
 
     def _slugs(self) -> list[str]:
-        """The workflows that are registered, and those of which callers drive runs."""
-        registered = {metadata.slug for metadata in self._runtime.registry.all_metadata()}
-        return sorted(registered.union(called_slugs(self._runtime.ledger.table)))
+        """The workflows that are or were registered, and those of which callers drive runs."""
+        return sorted({*self._runtime.registry.names(), *called_slugs(self._runtime.ledger.table)})
 
     def _states(self, ids: Sequence[str]) -> list[RunState]:
         found = {run.run_id: run for run in self._runtime.ledger.runs(ids)}

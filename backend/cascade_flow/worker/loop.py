@@ -159,6 +159,7 @@ def _context(lease: Lease, interrupt: Interrupt, beat: Heartbeat, limit_ms: int)
         workflow_slug=facts.workflow_slug,
         step_id=branch.step,
         attempt=branch.attempt,
+        first_run_id=lease.held.run.first_run_id,
         interrupt=interrupt,
         beat=beat.beat,
         store=lease,
