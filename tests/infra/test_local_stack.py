@@ -9,7 +9,8 @@ import signal
 import socket
 import stat
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,33 +37,12 @@ from cascade_flow.local import (
     worker_pids,
 )
 from cascade_flow.local.deployment import client
-from infra.thin import WORKFLOWS, declare, reaper_calls, thin_project
+from infra.thin import WORKFLOWS, declare, reaper_calls
 
 PATIENCE_US = 30_000_000
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    made = thin_project(tmp_path_factory.mktemp("project"), port=_free_port())
-    try:
-        yield made
-    finally:
-        list(down(made))
-
-
-@pytest.fixture
-def stack(project: Project) -> LocalStack:
-    list(up(project))
-    return running(project)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _until(holds: Callable[[], bool]) -> None:
+def until(holds: Callable[[], bool]) -> None:
     deadline_us = now_us() + PATIENCE_US
     while not holds():
         assert now_us() < deadline_us, "it never came true"
@@ -83,7 +63,7 @@ def _wake(stack: LocalStack, told: dict[str, Any]) -> None:
 
 def _worker_said(stack: LocalStack, file: Path, **told: str) -> dict[str, Any]:
     _wake(stack, {"file": str(file), **told})
-    _until(lambda: file.exists() and file.read_text().endswith("}}"))
+    until(lambda: file.exists() and file.read_text().endswith("}}"))
     said: dict[str, Any] = json.loads(file.read_text())
     return said
 
@@ -91,6 +71,7 @@ def _worker_said(stack: LocalStack, file: Path, **told: str) -> dict[str, Any]:
 class TestUp:
     def test_a_second_time_there_is_nothing_to_do(self, project: Project, stack: LocalStack) -> None:
         assert list(up(project)) == []
+        assert list(up(replace(project, port=None))) == [], "without a port, the one that it has is meant"
         assert running(project) == stack
 
     def test_what_is_signed_is_answered_and_nothing_else(self, stack: LocalStack) -> None:
@@ -120,17 +101,17 @@ class TestUp:
 
     def test_who_may_send_a_message_may_send_several(self, stack: LocalStack, tmp_path: Path) -> None:
         _worker_said(stack, tmp_path / "first", next=json.dumps({"file": str(tmp_path / "second")}))
-        _until((tmp_path / "second").exists)
+        until((tmp_path / "second").exists)
 
     def test_a_role_allows_no_more_than_it_says(self, project: Project, stack: LocalStack, tmp_path: Path) -> None:
         _worker_said(stack, tmp_path / "said", scan="yes")
         log = emulator.log_path(project.home)
-        _until(lambda: "not authorized to perform: dynamodb:Scan" in log.read_text())
+        until(lambda: "not authorized to perform: dynamodb:Scan" in log.read_text())
 
     def test_the_reaper_is_called_again_and_again(self, project: Project, stack: LocalStack) -> None:
         calls = reaper_calls(project.root)
         calls.unlink(missing_ok=True)
-        _until(lambda: calls.exists() and len(calls.read_text().splitlines()) >= 3)
+        until(lambda: calls.exists() and len(calls.read_text().splitlines()) >= 3)
 
 
 def _as(key: str, secret: str, token: str | None = None) -> boto3.Session:
@@ -246,48 +227,35 @@ class TestChange:
     def test_broken_workflows_are_refused_with_their_reason_and_the_old_ones_stay(
         self, project: Project, stack: LocalStack
     ) -> None:
+        before = (project.workflows_dir / "workflows/__init__.py").read_text()
         declare(project, "raise ValueError('step b needs step a')\n")
         with pytest.raises(ConfigurationError, match="Registration: step b needs step a"):
             list(up(project))
         assert _call(running(project), "GET", "/runs").status_code == 200
-        declare(project, WORKFLOWS)
-        list(up(project))
-        assert running(project).outputs["RegisteredWorkflows"] == "one"
+        declare(project, before)
+        assert len(list(up(project))) == 1, "nobody knew what was deployed"
+        assert running(project).outputs == stack.outputs
+        assert list(up(project)) == []
 
     def test_broken_workflows_at_the_very_first(self, project: Project) -> None:
         list(down(project))
         declare(project, "raise ValueError('no such step')\n")
         with pytest.raises(ConfigurationError, match="Registration: no such step"):
             list(up(project))
-        with pytest.raises(BackendUnavailableError, match="cascade up"):
-            running(project)
         declare(project, WORKFLOWS)
-        list(up(project))
-        assert running(project).outputs["RegisteredWorkflows"] == "one"
+        with pytest.raises(BackendUnavailableError, match=r"Nothing runs here yet\. Start it: cascade up"):
+            running(project)
 
 
 class TestTrouble:
     def test_a_port_that_is_taken(self, project: Project) -> None:
         list(down(project))
-        taken = pytest.raises(ConfigurationError, match=f"Port {project.port} is taken")
-        with socket.create_server(("127.0.0.1", project.port)), taken:
-            list(up(project))
-
-    def test_another_port_than_it_runs_on(self, project: Project, stack: LocalStack) -> None:
-        with pytest.raises(ConfigurationError, match=f"already runs on port {stack.port}"):
-            list(up(Project(project.root, port=_free_port(), overrides=project.overrides)))
-
-    def test_a_killed_emulator_is_told_and_started_again(
-        self, project: Project, stack: LocalStack, tmp_path: Path
-    ) -> None:
-        _worker_said(stack, tmp_path / "said")
-        os.kill(stack.pid, signal.SIGKILL)
-        _until(lambda: stack.pid not in emulator.processes(project.home, stack))
-        with pytest.raises(BackendUnavailableError, match="has died"):
-            running(project)
-        list(up(project))
-        assert running(project).pid != stack.pid
-        assert emulator.processes(project.home, stack) == []
+        with socket.create_server(("127.0.0.1", project.port)):
+            with pytest.raises(ConfigurationError, match=f"Port {project.port} is taken") as refused:
+                list(up(project))
+            with socket.socket() as other:
+                other.bind(("127.0.0.1", int(str(refused.value).rpartition(" ")[2])))
+        assert state.read(project.home) is None
 
     def test_an_emulator_that_ends_at_once_has_the_last_word(self, project: Project, tmp_path: Path) -> None:
         list(down(project))
@@ -295,6 +263,24 @@ class TestTrouble:
         os.kill(false.pid, signal.SIGKILL)
         with pytest.raises(BackendUnavailableError, match="did not start"):
             emulator.wait_until_ready(project.home, false)
+
+    def test_another_port_than_it_runs_on(self, project: Project, stack: LocalStack) -> None:
+        with pytest.raises(ConfigurationError, match=f"already runs on port {stack.port}"):
+            list(up(replace(project, port=stack.port + 1)))
+
+    def test_a_killed_emulator_is_told_and_started_again(
+        self, project: Project, stack: LocalStack, tmp_path: Path
+    ) -> None:
+        _worker_said(stack, tmp_path / "said")
+        os.kill(stack.pid, signal.SIGKILL)
+        until(lambda: stack.pid not in emulator.processes(project.home, stack))
+        with pytest.raises(BackendUnavailableError, match="has died"):
+            running(project)
+        list(up(replace(project, port=None)))
+        assert running(project).pid != stack.pid
+        assert running(project).secret_key != stack.secret_key
+        assert running(project).port == stack.port
+        assert emulator.processes(project.home, stack) == []
 
 
 class TestDown:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _BUCKET = "cascade-deployment"
 _PLACE_OF_CODE = re.compile(r"^( +)(CodeUri|ContentUri): (.+)$", re.MULTILINE)
-_PATIENCE_US = 900_000_000
+PATIENCE_US = 900_000_000
 """Longer than the template lets a registration last, twice: its rollback registers again what there was."""
 _GLANCE_US = 50_000
 _UNMADE = ("CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED")
@@ -145,11 +145,11 @@ def _outputs(described: StackTypeDef | None) -> dict[str, str]:
 
 def _settled(stack: LocalStack) -> str | None:
     """The stack's status as soon as nothing is under way. None where there is no stack."""
-    deadline_us = now_us() + _PATIENCE_US
+    deadline_us = now_us() + PATIENCE_US
     while (described := _describe(stack)) and described["StackStatus"].endswith("_IN_PROGRESS"):
         if now_us() > deadline_us:
             raise BackendUnavailableError(
-                f"The deployment is under way for more than {_PATIENCE_US // 60_000_000} minutes. "
+                f"The deployment is under way for more than {PATIENCE_US // 60_000_000} minutes. "
                 "Go on with it once this machine has less to do: cascade up"
             )
         pause_us(_GLANCE_US)
