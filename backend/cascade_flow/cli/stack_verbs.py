@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 def up(
     target: Target,
     port: Annotated[
-        int | None, typer.Option(help="The port to answer on.", show_default="4566", min=1, max=65_535)
+        int | None,
+        typer.Option(help="The port to answer on.", show_default="where it last was, or 4566", min=1, max=65_535),
     ] = None,
 ) -> None:
     """Start the stack on this machine, or bring it up to date with your files.
 
-    The same template as on AWS, deployed to an emulator. Quick where nothing has changed.
+    The same template as on AWS, deployed to an emulator that only your signed requests reach. Quick where nothing has
+    changed.
 
     Examples:
 
@@ -37,9 +40,9 @@ def up(
 
     _only_here(target, "up")
     root = local.find_root(Path.cwd())
-    project = local.Project(root) if port is None else local.Project(root, port=port)
-    with target.screen.busy() as busy:
-        for line in local.up(project):
+    project = local.Project(root, port=port)
+    with target.screen.busy() as busy, closing(local.up(project)) as steps:
+        for line in steps:
             busy.begin(line)
         busy.end(done=True)
     _report(target, local.running(project))
