@@ -42,7 +42,7 @@ def test_a_claim_gives_all_that_the_step_needs(functions: Functions, weighed: st
         "attemptNumber": 1,
         "input": {"weights": [1.5, 2.0]},
         "outputs": {"weigh": 3.5},
-        "timeoutMs": 30_000,
+        "timeoutUs": 30_000_000,
     }
     check_run(functions.backend, weighed)
 
