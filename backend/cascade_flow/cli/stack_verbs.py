@@ -11,14 +11,14 @@ import typer
 from rich.text import Text
 
 from cascade_flow.cli import outcome, tables
-from cascade_flow.cli.target import Target, targeted
+from cascade_flow.cli.target import Target, targeted_without
 from cascade_flow.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from cascade_flow.local import LocalStack
 
 
-@targeted
+@targeted_without("stack", "region", "url")
 def up(
     target: Target,
     port: Annotated[
@@ -48,7 +48,7 @@ def up(
     _report(target, local.running(project))
 
 
-@targeted
+@targeted_without("stack", "region", "url")
 def down(target: Target) -> None:
     """Stop the stack on this machine and forget its data. Nothing is left running.
 
@@ -72,7 +72,7 @@ def down(target: Target) -> None:
     target.screen.show(Text(sentence))
 
 
-@targeted
+@targeted_without("url")
 def env(target: Target) -> None:
     """Print what a program needs to work on the engine's table, as shell variables.
 
@@ -94,7 +94,7 @@ def env(target: Target) -> None:
 
 def _report(target: Target, stack: LocalStack) -> None:
     with target.client() as client:
-        slugs = [str(each["slug"]) for each in client.workflows()]
+        slugs = [str(each["workflowSlug"]) for each in client.workflows()]
     if target.as_json:
         target.screen.data({"apiUrl": stack.api_url, "outputs": dict(stack.outputs), "workflows": slugs})
         return
