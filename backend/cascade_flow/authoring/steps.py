@@ -14,7 +14,7 @@ from typing import Any
 
 from cascade_flow.authoring.durations import Duration, milliseconds
 from cascade_flow.authoring.parameters import INPUT, Names, Parameter, Source, bare_name, parameters_of, type_hints
-from cascade_flow.authoring.payloads import Payload, payload_of
+from cascade_flow.authoring.payloads import Payload, output_of
 from cascade_flow.authoring.retry import Retry, policies, retryable
 from cascade_flow.errors import DefinitionError, InvalidIdError
 from cascade_flow.model.ids import check_step_id
@@ -116,7 +116,7 @@ def resolve(declared: Declaration, *, names: Names, input_type: Any) -> Step:
         declared,
         parameters,
         _dependencies(parameters, [names.meant(reference) for reference in declared.after]),
-        payload_of(returned, f"its return type {returned}"),
+        output_of(returned, f"its return type {returned}"),
     )
     _check_dependencies(step)
     return step
