@@ -3,7 +3,8 @@
     client = Client("https://abc123.execute-api.eu-central-1.amazonaws.com")
     run_id = client.submit("orders", input={"day": "2026-11-22"})["runId"]
 
-Answers are the API's own JSON objects; times are microseconds. Nothing is decided here, and nothing retried.
+Answers are the API's own JSON objects, in the words of `api.names`; times are microseconds. Nothing is decided here,
+and nothing retried.
 """
 
 from __future__ import annotations
@@ -99,10 +100,10 @@ class Client:
             "workflowSlug": workflow_slug,
             "input": input,
             "runId": run_id,
-            "availableAt": available_at_us,
-            "delaySeconds": delay_s,
+            "availableAtUs": available_at_us,
+            "delayUs": _us(delay_s),
             "priority": priority,
-            "timeoutSeconds": timeout_s,
+            "timeoutUs": _us(timeout_s),
             "idempotencyKey": idempotency_key,
             "metadata": metadata,
             "tags": tags,
@@ -130,14 +131,14 @@ class Client:
         self, run_id: str, *, after_us: int = 0, types: Sequence[str] = (), step_id: str | None = None
     ) -> list[Json]:
         """A run's events later than `after_us`, in order. Raises RunNotFoundError, StepNotFoundError."""
-        wish = {"after": after_us, "type": types, "step": step_id}
+        wish = {"afterUs": after_us, "type": types, "step": step_id}
         return list(self._all(f"/runs/{_part(run_id)}/events", "events", wish))
 
     def logs(
         self, run_id: str, *, step_id: str | None = None, attempt: int | None = None, after_us: int = 0
     ) -> list[Json]:
         """A run's log lines later than `after_us`, in order. Raises RunNotFoundError, StepNotFoundError."""
-        wish = {"after": after_us, "step": step_id, "attempt": attempt}
+        wish = {"afterUs": after_us, "step": step_id, "attempt": attempt}
         return list(self._all(f"/runs/{_part(run_id)}/logs", "lines", wish))
 
     def cancel(self, run_id: str, reason: str | None = None) -> Json:
@@ -148,8 +149,8 @@ class Client:
     def _all(self, path: str, name: str, wish: Mapping[str, Any]) -> Iterator[Json]:
         page = self._get(path, wish)
         yield from page[name]
-        while "next" in page:
-            page = self._get(path, {**wish, "after": page["next"]})
+        while "nextUs" in page:
+            page = self._get(path, {**wish, "afterUs": page["nextUs"]})
             yield from page[name]
 
     def _get(self, path: str, wish: Mapping[str, Any] | None = None) -> Json:
@@ -199,6 +200,10 @@ class _Signature(httpx.Auth):
         if not frozen:
             raise ConfigurationError(f"there are no AWS credentials to sign requests with: {cure}")
         return frozen
+
+
+def _us(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1_000_000)
 
 
 def _part(id: str) -> str:

@@ -34,7 +34,7 @@ def test_a_step_is_removed_while_a_run_needs_it(stack: Stack, meeting: Meeting) 
     assert (failed.step_id, failed.failure_reason, failed.terminal) == ("removed", "step-removed", True)
     [end] = of_kind(run, WorkflowFailed)
     assert "it was removed or renamed" in end.error.message
-    assert [step["id"] for step in stack.client.run(before)["steps"]] == ["kept", "removed"]
+    assert [step["stepId"] for step in stack.client.run(before)["steps"]] == ["kept", "removed"]
     assert [version["versionNumber"] for version in stack.client.workflow("changing")["versions"]] == [1, 2]
 
     meeting.let_go("during")

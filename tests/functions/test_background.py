@@ -32,7 +32,9 @@ def write() -> int:
 
 
 def reap(remaining_ms: int = 60_000) -> dict[str, int]:
-    done: dict[str, int] = app("reaper").handler(events.load("scheduler"), events.Context(remaining_ms=remaining_ms))
+    swept = app("reaper").handler(events.load("scheduler"), events.Context(remaining_ms=remaining_ms))
+    assert swept["failures"] == []
+    done: dict[str, int] = swept["done"]
     return done
 
 

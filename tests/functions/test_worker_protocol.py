@@ -44,7 +44,7 @@ def test_a_claim_gives_all_that_the_step_needs(functions: Functions, weighed: st
         "input": {"weights": [1.5, 2.0]},
         "outputs": {"weigh": 3.5},
         "idempotencyKey": idempotency_key("parcels", weighed, "price/post", None),
-        "timeoutMs": 30_000,
+        "timeoutUs": 30_000_000,
     }
     check_run(functions.backend, weighed)
 

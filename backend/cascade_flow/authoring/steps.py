@@ -15,7 +15,7 @@ from typing import Any
 from cascade_flow.authoring.durations import Duration, milliseconds
 from cascade_flow.authoring.mistakes import Mistakes, Place, shown
 from cascade_flow.authoring.parameters import INPUT, Names, Parameter, Source, bare_name, parameters_of, type_hints
-from cascade_flow.authoring.payloads import ANYTHING, Payload, payload_of
+from cascade_flow.authoring.payloads import ANYTHING, Payload, output_of
 from cascade_flow.authoring.retry import Retry, policies, retryable
 from cascade_flow.errors import DefinitionError, InvalidIdError
 from cascade_flow.model.ids import check_step_id
@@ -137,7 +137,7 @@ def resolve(declared: Declaration, *, names: Names, input_type: Any) -> Step:
             after.append(names.meant(reference))
     with mistakes.noted():
         returned = type_hints(declared.function).get("return", Any)
-        output = payload_of(returned, f"its return type {returned}")
+        output = output_of(returned, f"its return type {returned}")
     step = Step(declared, parameters, _dependencies(parameters, after), output)
     with mistakes.noted():
         _check_dependencies(step)

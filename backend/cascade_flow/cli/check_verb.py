@@ -10,14 +10,16 @@ import typer
 from rich.text import Text
 
 from cascade_flow.cli import exits, formatting, outcome
-from cascade_flow.cli.target import JsonOption, Target
+from cascade_flow.cli.stack_verbs import only_here
+from cascade_flow.cli.target import Target, targeted_without
 
 if TYPE_CHECKING:
     from cascade_flow.authoring.inspection import Declared
     from cascade_flow.authoring.mistakes import Mistake
 
 
-def check(context: typer.Context, as_json: JsonOption = False) -> None:
+@targeted_without("stack", "region", "url")
+def check(target: Target) -> None:
     """Look for mistakes in your workflows, without deploying or running anything.
 
     Every module is imported, and every mistake is told, with its file and line. `cascade up` does so too.
@@ -29,8 +31,8 @@ def check(context: typer.Context, as_json: JsonOption = False) -> None:
     """
     from cascade_flow.local import Project, checking, find_root  # noqa: PLC0415  (it takes half a second to import)
 
-    before = context.obj if isinstance(context.obj, Target) else Target()
-    target, project = Target(as_json=as_json or before.as_json), Project(find_root(Path.cwd()))
+    only_here(target, "check")
+    project = Project(find_root(Path.cwd()))
     if target.as_json:
         _as_json(target, *checking.inspect(project))
         return

@@ -51,7 +51,7 @@ def events(
 def logs(
     target: Target,
     run: RunArgument,
-    step: Annotated[str | None, typer.Argument(metavar="[STEP]", help="Only this step.", show_default=False)] = None,
+    step: Annotated[str | None, typer.Argument(metavar="STEP", help="Only this step.", show_default=False)] = None,
     attempt: Annotated[int | None, typer.Option("--attempt", min=1, metavar="N", help="Only this attempt.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run is over.")] = False,
 ) -> None:

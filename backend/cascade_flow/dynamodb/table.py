@@ -79,7 +79,10 @@ class Put:
 
 @dataclass(frozen=True)
 class Update:
-    """Change attributes: set them, set them where absent (`default`), remove them, or add to a number."""
+    """Change attributes: set them, set them where absent (`default`), remove them, or add to a number.
+
+    One that is `blind` asks for nothing back, so it works on an item that nobody here can read.
+    """
 
     key: keys.Key
     when: Condition | None
@@ -87,6 +90,7 @@ class Update:
     default: Item = field(default_factory=dict)
     remove: frozenset[str] = frozenset()
     add: Mapping[str, int] = field(default_factory=dict)
+    blind: bool = False
 
     @property
     def nonce(self) -> str | None:
@@ -136,9 +140,10 @@ class Table:
         self.client = client
         self.name = name
 
-    def get(self, key: keys.Key) -> Item | None:
-        """One item, read consistently; None where there is none or it has expired."""
-        answer = self._ask(self.client.get_item, Key=_raw_key(key), ConsistentRead=True)
+    def get(self, key: keys.Key, *, only: Sequence[str] = ()) -> Item | None:
+        """One item (or `only` some of it), read consistently; None where there is none or it has expired."""
+        part = {"ProjectionExpression": ", ".join(only)} if only else {}
+        answer = self._ask(self.client.get_item, Key=_raw_key(key), ConsistentRead=True, **part)
         return next(iter(_fresh([answer["Item"]])), None) if "Item" in answer else None
 
     def batch_get(self, wanted: Iterable[keys.Key]) -> list[Item]:
@@ -201,8 +206,7 @@ class Table:
 
     def _answer_of(self, write: Put | Update) -> Item:
         call = self.client.put_item if isinstance(write, Put) else self.client.update_item
-        returned = {} if isinstance(write, Put) else {"ReturnValues": "ALL_NEW"}
-        request = {**_request(self.name, write), **returned, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        request = {**_request(self.name, write), **_wanted_back(write)}
         answer: Any = _persistently(lambda: call(**request))
         return _plain(answer.get("Attributes", {}))
 
@@ -300,6 +304,13 @@ def _is_refusal(error: ClientError) -> bool:
 
 def _reasons(error: ClientError, part: str = "Code") -> list[str]:
     return [str(reason.get(part) or "") for reason in error.response.get("CancellationReasons", ())]
+
+
+def _wanted_back(write: Put | Update) -> dict[str, str]:
+    if isinstance(write, Update) and write.blind:
+        return {}
+    returned = {} if isinstance(write, Put) else {"ReturnValues": "ALL_NEW"}
+    return {**returned, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
 
 def _transact_item(table: str, write: Write) -> dict[str, Any]:

@@ -10,13 +10,11 @@ Nothing here prints, and nothing here is part of what runs on AWS.
 
 from cascade_flow.local.lifecycle import down, running, up, worker_pids
 from cascade_flow.local.project import DEFAULT_PORT, Project, find_root
-from cascade_flow.local.state import ACCESS_KEY, REGION, SECRET_KEY, LocalStack
+from cascade_flow.local.state import REGION, LocalStack
 
 __all__ = [
-    "ACCESS_KEY",
     "DEFAULT_PORT",
     "REGION",
-    "SECRET_KEY",
     "LocalStack",
     "Project",
     "down",

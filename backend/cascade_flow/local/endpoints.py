@@ -19,7 +19,7 @@ from cascade_flow.errors import BackendUnavailableError, ConfigurationError
 from cascade_flow.local import state
 from cascade_flow.local.lifecycle import running
 from cascade_flow.local.project import Project, find_root
-from cascade_flow.local.state import ACCESS_KEY, REGION, SECRET_KEY, LocalStack
+from cascade_flow.local.state import REGION, LocalStack
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
@@ -43,9 +43,10 @@ def local_client(start: Path) -> Client:
 
     Raises ConfigurationError where none was started, BackendUnavailableError where it has died.
     """
+    stack = _running(start)
     session = botocore.session.Session()
-    session.set_credentials(ACCESS_KEY, SECRET_KEY)
-    return Client(_running(start).api_url, region=REGION, session=session)
+    session.set_credentials(stack.access_key, stack.secret_key)
+    return Client(stack.api_url, region=REGION, session=session)
 
 
 def stack_client(name: str, *, region: str | None) -> Client:
@@ -68,10 +69,10 @@ def local_environment(start: Path) -> dict[str, str]:
     stack = _running(start)
     aws = {
         "AWS_ENDPOINT_URL": stack.endpoint_url,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_ACCESS_KEY_ID": stack.access_key,
+        "AWS_SECRET_ACCESS_KEY": stack.secret_key,
     }
-    session = boto3.Session(ACCESS_KEY, SECRET_KEY, region_name=REGION)
+    session = boto3.Session(stack.access_key, stack.secret_key, region_name=REGION)
     return _environment(_described(session, stack.stack_name, stack.endpoint_url), REGION) | aws
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,24 +93,90 @@ def test_a_submission_holds_what_was_asked_for(api: Api, cascade: Cascade, tmp_p
         "idempotencyKey": "k",
         "tags": ["a", "b"],
         "priority": -2,
-        "delaySeconds": 300,
-        "timeoutSeconds": 3600,
+        "delayUs": 300_000_000,
+        "timeoutUs": 3_600_000_000,
         "metadata": {"by": "me", "n": 1},
     }
 
 
 def test_input_may_come_from_stdin(api: Api, cascade: Cascade, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("[1, 2]"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"[1, 2]")))
     cascade("run", "mishaps", "--input", "-")
     assert api.last_body["input"] == [1, 2]
 
 
-@pytest.mark.parametrize("given", ["nofile.json", "{a", '{"a": 1', ""])
-def test_input_that_is_none_gets_a_line(api: Api, cascade: Cascade, given: str) -> None:
-    done = cascade("run", "mishaps", "--input", given)
-    assert (done.status, done.out, api.asked) == (exits.WRONG_USE, "", [])
-    assert done.err.startswith("error: Invalid value for --input")
-    assert done.err.count("\n") == 1
+def test_input_may_be_a_pipe(api: Api, cascade: Cascade) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b'{"a": 1}')
+    os.close(writer)
+    cascade("run", "mishaps", "--input", f"/dev/fd/{reader}")
+    os.close(reader)
+    assert api.last_body["input"] == {"a": 1}
+
+
+@pytest.mark.parametrize("given", ['"' + "a" * 300 + '"', " 7 ", "-1.5", "true", "null", '"\\ud83d\\ude00"'])
+def test_input_may_be_any_json(api: Api, cascade: Cascade, given: str) -> None:
+    assert cascade("run", "mishaps", "--input", given).status == exits.OK
+    assert api.last_body.get("input") == json.loads(given)
+
+
+NO_JSON = [
+    b"",
+    b"{a",
+    b'{"a": 1',
+    b"NaN",
+    b'{"a": [1, -Infinity]}',
+    b'{"a": ' + b"9" * 5_000 + b"}",
+    b"1e999",
+    b"[" * 100_000,
+    b"[" * 40 + b"]" * 40,
+    b'{"a": 1, "a": 2}',
+    b'"\\ud800"',
+    b'"\xff"',
+    b'"' + b"x" * 300_000 + b'"',
+]
+
+
+def is_one_line_about(done: Done, option: str) -> bool:
+    told = (done.status, done.out) == (exits.WRONG_USE, "") and done.err.startswith("error: ")
+    return told and done.err.count("\n") == 1 and len(done.err) < 400 and option in done.err
+
+
+@pytest.mark.parametrize("content", NO_JSON, ids=lambda content: repr(content[:20]))
+@pytest.mark.parametrize("way", ["argument", "file", "stdin"])
+def test_input_that_is_none_gets_a_line(
+    api: Api, cascade: Cascade, content: bytes, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "input.json").write_bytes(content)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    given = {"argument": os.fsdecode(content), "file": str(tmp_path / "input.json"), "stdin": "-"}[way]
+    assert is_one_line_about(done := cascade("run", "mishaps", "--input", given), "")
+    assert "--input" in done.err or "is no UTF-8" in done.err
+    assert api.asked == []
+
+
+@pytest.mark.parametrize(
+    "content", ["{a", '{"a": NaN}', '{"a": ' + "[" * 100_000, '{"a": 1, "a": 2}', '{"a": "\\ud800"}']
+)
+def test_metadata_that_is_none_gets_a_line(api: Api, cascade: Cascade, content: str) -> None:
+    assert is_one_line_about(cascade("run", "mishaps", "--metadata", content), "--metadata")
+    assert api.asked == []
+
+
+@pytest.mark.parametrize("option", ["--input", "--metadata", "--tag", "--key", "--delay"])
+def test_words_that_are_no_utf_8_get_a_line(api: Api, cascade: Cascade, option: str) -> None:
+    assert is_one_line_about(cascade("run", "mishaps", option, "a=\udcff"), "no UTF-8")
+    assert api.asked == []
+
+
+@pytest.mark.parametrize("given", ["nofile.json", "x y", "NaNny", "/"])
+def test_what_is_neither_a_file_nor_json_is_said_to_be_neither(cascade: Cascade, given: str) -> None:
+    assert is_one_line_about(cascade("run", "mishaps", "--input", given), "neither a file that exists nor JSON")
+
+
+@pytest.mark.parametrize("option", ["--delay", "--timeout"])
+def test_a_duration_without_end_is_none(cascade: Cascade, option: str) -> None:
+    assert is_one_line_about(cascade("run", "mishaps", option, "9" * 400), option)
 
 
 def test_issues_are_listed_with_their_paths(api: Api, cascade: Cascade) -> None:
@@ -137,6 +205,7 @@ def test_a_mistyped_workflow_gets_a_suggestion(api: Api, cascade: Cascade) -> No
         (["run", "mishaps", "--metadata", "x"], "give name=value"),
         (["runs", "--stack", "a", "--url", "b"], "both say where the engine is"),
         (["up", "--stack", "a"], "about the stack on this machine"),
+        (["--url", "a", "down"], "about the stack on this machine"),
     ],
 )
 def test_wrong_use_is_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
@@ -211,7 +280,7 @@ def test_following_logs_ends_with_the_run(api: Api, cascade: Cascade) -> None:
     ]
     done = cascade("logs", BUSY_ID, "--follow")
     assert [line.partition("│ ")[2] for line in done.out.splitlines()] == ["one [red]row[/red]", "two: ünïcode"]
-    assert f"after={LINES[0]['timestampUs']}" in [request for request, _ in api.asked if "/logs" in request][1]
+    assert f"afterUs={LINES[0]['timestampUs']}" in [request for request, _ in api.asked if "/logs" in request][1]
 
 
 def test_nobody_looks_more_often_than_needed() -> None:
@@ -219,13 +288,31 @@ def test_nobody_looks_more_often_than_needed() -> None:
     assert paces == [250_000, 250_000, 1_000_000, 1_000_000, 2_000_000, 2_000_000]
 
 
-@pytest.mark.parametrize("verb", ["up", "down", "workflows", "run", "runs", "show", "events", "logs", "cancel"])
+@pytest.mark.parametrize("verb", ["up", "down", "env", "workflows", "run", "runs", "show", "events", "logs", "cancel"])
 def test_every_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str], verb: str) -> None:
     assert run([verb, "--help"]) == exits.OK
     shown = capsys.readouterr().out
     assert f"$ cascade {verb}" in shown
     assert "--json" in shown
-    assert "--stack" in shown
+    assert ("--stack" in shown) is (verb not in ("up", "down"))
+    assert ("--url" in shown) is (verb not in ("up", "down", "env"))
+
+
+@pytest.mark.parametrize(
+    "verb", [None, "up", "down", "env", "workflows", "run", "runs", "show", "events", "logs", "cancel"]
+)
+def test_help_is_in_words_and_not_in_types(capsys: pytest.CaptureFixture[str], verb: str | None) -> None:
+    assert run([*([verb] if verb else []), "--help"]) == exits.OK
+    shown = capsys.readouterr().out
+    assert "Usage: cascade" in shown
+    assert re.findall(r"<[a-z]+|\{[A-Z]|\[default: \(", shown) == []
+
+
+def test_help_tells_every_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == exits.OK
+    told = re.findall(r"^ +(\d+) ", capsys.readouterr().out, re.MULTILINE)
+    known = {value for name, value in vars(exits).items() if name.isupper() and isinstance(value, int)}
+    assert {int(each) for each in told} == known
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:

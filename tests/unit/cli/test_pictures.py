@@ -88,7 +88,7 @@ def test_after_the_end_nothing_waits() -> None:
 
 def test_long_ids_are_never_cut() -> None:
     long_id = "group/" + "x" * 90
-    document = documents.document(documents.step(long_id, status="running", startTime=NOW_US))
+    document = documents.document(documents.step(long_id, status="running", startedAtUs=NOW_US))
     assert long_id in "\n".join(tree(document))
     shown = printed(tables.steps(view(document).steps)).replace("\n", "")
     assert shown.count("x") == 90
@@ -97,7 +97,7 @@ def test_long_ids_are_never_cut() -> None:
 def test_changes_are_a_line_each() -> None:
     before = documents.document(documents.step("a", status="running"), documents.step("b", "a"))
     after = documents.document(
-        documents.step("a", status="completed", duration=400_000), documents.step("b", "a", status="running")
+        documents.step("a", status="completed", durationUs=400_000), documents.step("b", "a", status="running")
     )
     told = [line.partition("  ")[2] for line in changes(view(before), view(after))]
     assert told == ["a: completed after 400 ms", "b: running"]
