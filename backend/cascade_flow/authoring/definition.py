@@ -13,6 +13,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from cascade_flow.authoring.durations import Duration, milliseconds
+from cascade_flow.authoring.fits import misfit
 from cascade_flow.authoring.mistakes import Mistake, Mistakes, Place, definition_error, shown
 from cascade_flow.authoring.parameters import Names
 from cascade_flow.authoring.payloads import Payload, payload_of
@@ -104,6 +105,9 @@ def define(head: Head, declarations: Sequence[Declaration], flawed: Flawed) -> D
     for declared in declarations:
         with mistakes.noted(f"{whole}, step {declared.id!r}", declared.place):
             steps[declared.id] = resolve(declared, names=names, input_type=head.input_type)
+    for step in steps.values():
+        with mistakes.noted(f"{whole}, step {step.id!r}", step.declared.place):
+            _check_types(step, steps)
     with mistakes.noted():
         _check_graph(head, steps, complete=not mistakes.found)
     mistakes.check()
@@ -136,6 +140,20 @@ def _input(input_type: Any) -> Payload | None:
     payload = payload_of(input_type, "the input's type")
     payload.schema()
     return payload
+
+
+def _check_types(step: Step, steps: Mapping[str, Step]) -> None:
+    """What a step is given must be able to fit what it takes."""
+    mistakes = Mistakes()
+    for parameter in step.parameters:
+        source = steps.get(parameter.step_id or "")
+        if source is not None and (reason := misfit(source.output, parameter.payload)):
+            with mistakes.noted():
+                raise DefinitionError(
+                    f"parameter {parameter.name!r} takes {parameter.payload.type_name}, and step {source.id!r} returns "
+                    f"{source.output.type_name}: {reason}; mend one of the two types"
+                )
+    mistakes.check()
 
 
 def _check_graph(head: Head, steps: Mapping[str, Step], *, complete: bool) -> None:
