@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cascade_flow import (
+    ArgumentInvalidError,
     DynamoDBBackend,
     GitInfo,
     GraphInvalidError,
@@ -166,3 +167,11 @@ def test_what_no_item_holds_is_not_registered(backend: DynamoDBBackend) -> None:
     with pytest.raises(PayloadTooLargeError):
         backend.create_workflow_version(version("sha256:1", step_manifest=[large]))
     assert backend.list_workflow_metadata() == []
+
+
+@pytest.mark.parametrize("schema", [{"type": "text"}, {"properties": {"a": {"pattern": "(?=a)b"}}}, "text"])
+def test_an_input_schema_that_can_not_be_checked_is_refused_by_name(backend: DynamoDBBackend, schema: Any) -> None:
+    with pytest.raises(ArgumentInvalidError, match=f"workflow {FLOW!r} has no usable") as caught:
+        register(backend, step("a"), input_schema_json=schema)
+    assert [issue.path.partition(".")[0] for issue in caught.value.issues] == ["input_schema_json"]
+    assert backend.get_workflow_metadata(FLOW) is None

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from cascade_flow import clock
 from cascade_flow.dynamodb import registry
 from cascade_flow.dynamodb.table import Table
-from cascade_flow.errors import CascadeFlowError, VersionNotFoundError, WorkflowNotFoundError
+from cascade_flow.errors import ArgumentInvalidError, CascadeFlowError, VersionNotFoundError, WorkflowNotFoundError
 from cascade_flow.graph import Graph
 from cascade_flow.model.ids import check_slug, check_step_id
 from cascade_flow.model.workflows import StepDefinition, WorkflowMetadata, WorkflowRegistration, WorkflowVersion
+from cascade_flow.operations.validation import defect_of
 
 _GRAPHS_KEPT = 64
 _log = logging.getLogger(__name__)
@@ -37,8 +38,13 @@ class Registry:
         return True
 
     def register(self, registration: WorkflowRegistration) -> None:
-        """Make a workflow known, and its version where that is new. Raises GraphInvalidError, InvalidIdError."""
+        """Make a workflow known, and its version where that is new.
+
+        Raises GraphInvalidError, InvalidIdError, ArgumentInvalidError (its input schema is none).
+        """
         check_slug(registration.slug)
+        if defect := defect_of(registration.input_schema_json):
+            raise ArgumentInvalidError(f"workflow {registration.slug!r} has no usable input schema", issues=[defect])
         for step in registration.steps:
             check_step_id(step.id)
         Graph(registration.steps)
