@@ -58,7 +58,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def stack_of(call: Callable[[], Any]) -> str:
     try:
         call()
-    except Exception as error:
+    except (ValueError, RuntimeError, TypeError, SyntaxError, ExceptionGroup) as error:
         return step_error(error).stack or ""
     pytest.fail("nothing was raised")
 
