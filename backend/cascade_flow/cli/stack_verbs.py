@@ -101,7 +101,7 @@ def _report(target: Target, stack: LocalStack) -> None:
     target.screen.show(
         Text.assemble(("✓ ", "green"), "The stack runs on this machine."),
         tables.facts([("  API", stack.api_url), ("  workflows", ", ".join(slugs))]),
-        outcome.next_steps(
+        outcome.Commands(
             (f"cascade run {slugs[0] if slugs else 'WORKFLOW'} --watch", "run a workflow, and watch it"),
             ("cascade workflows", "what can be run"),
             ("cascade down", "stop the stack, and forget its data"),
