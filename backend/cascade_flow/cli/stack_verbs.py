@@ -23,7 +23,7 @@ def up(
     target: Target,
     port: Annotated[
         int | None,
-        typer.Option(help="The port to answer on.", show_default="where it last was, or 4566", min=1, max=65_535),
+        typer.Option(help="The port to answer on, if not where it is or was last; first 4566.", min=1, max=65_535),
     ] = None,
 ) -> None:
     """Start the stack on this machine, or bring it up to date with your files.
