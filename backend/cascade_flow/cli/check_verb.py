@@ -40,7 +40,7 @@ def check(target: Target) -> None:
     target.screen.show(
         Text.assemble(("✓ ", "green"), f"No mistakes in {formatting.count(len(workflows), 'workflow')}."),
         *(Text(f"  {each.slug}: {formatting.count(each.steps, 'step')}") for each in workflows),
-        outcome.next_steps(("cascade up", "deploy them on this machine")),
+        outcome.Commands(("cascade up", "deploy them on this machine")),
     )
 
 

@@ -9,9 +9,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from tests.unit.worker.test_capture import Sink, quiet, sink as sink
 
 from cascade_flow.worker.capture import Capture
-from tests.unit.worker.test_capture import Sink, quiet, sink as sink
 
 SHELL = "echo out; echo err >&2"
 
