@@ -19,6 +19,7 @@ from checker import check_run
 from shapes import SHAPES, WIDE, Shape
 from simulation import TIMING, TickingClock, World, survive
 from testbed.faults import Faults, Kind, by_rate
+from testbed.requests import WRITES
 from testbed.servers import MiniStack, fresh_table
 from testbed.turnstile import History, Turnstile, explore
 from testbed.wire import Floor, Request, Send, wire_of
@@ -100,7 +101,6 @@ class Stage:
         for episode in range(EPISODES):
             self._faults.restart(client)
             survive(partial(act, f"{name}-{episode}", self.world.another(client)))
-            self._halted_for_nothing |= self._stands_still()
 
     def _worker(self, name: str, backend: DynamoDBBackend) -> None:
         wakes = self.world.mailbox.wakes
@@ -138,14 +138,18 @@ class Stage:
         return str(run and run["st"]["S"])
 
     def _stands_still(self) -> bool:
-        """Whether a branch is halted though the run goes on: such a one waits for a deadline, or for another retry."""
+        """Whether a branch is halted in the attempt in which its run goes on: only another retry would free it."""
         items = self._server.shelf.contents(self.world.store.table)[keys.run(RUN).pk]
         run = items[keys.RUN]
-        goes_on = run["st"]["S"] == "running" and not {"stop", "rv"} & run.keys()
-        return goes_on and any(item.get("h", {}).get("S") == "stop" for item in items.values())
+        goes_on = run["st"]["S"] == "running" and "stop" not in run
+        return goes_on and any(item.get("h") == {"S": "stop"} and item["ra"] == run["ra"] for item in items.values())
 
     def _doze(self, request: Request, send: Send) -> AWSResponse:
-        """Some fall asleep between what they have read and what they do, and wake when the run is tried again."""
+        """Some fall asleep between what they have read and what they do, and wake when the run is tried again.
+
+        Before each write we look whether somebody has stopped what is to go on.
+        """
+        self._halted_for_nothing |= request.operation in WRITES and self._stands_still()
         reads_branches = request.operation == "Query" and "IndexName" not in request.body
         if self._stopped and self._dice.random() < (DOZES_BEFORE_BRANCHES if reads_branches else DOZES):
             until = self._retry_moments + self._dice.choice([1, 2])
