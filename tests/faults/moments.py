@@ -12,14 +12,14 @@ from simulation import World
 from testbed.wire import Floor, Request, Send, wire_of
 
 
-def pausing(world: World, operation: str, others: Callable[[], object], *, at: int = 1) -> DynamoDBBackend:
-    """A backend of another process, which pauses once, before its request number `at` of this operation; meanwhile the
-    others act.
+def pausing(world: World, operation: str | None, others: Callable[[], object], *, at: int = 1) -> DynamoDBBackend:
+    """A backend of another process, which pauses once, before its request number `at` (of this operation, where one is
+    named); meanwhile the others act.
     """
     client, numbers = world.store.another_client(), count(1)
 
     def pause(request: Request, send: Send) -> AWSResponse:
-        if request.operation == operation and next(numbers) == at:
+        if operation in (None, request.operation) and next(numbers) == at:
             others()
         return send(request)
 

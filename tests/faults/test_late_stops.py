@@ -75,6 +75,33 @@ def test_a_late_canceller_halts_nothing_of_the_next_attempt(world: World, width:
     assert in_time(world).story.run.run_attempt == 2
 
 
+@pytest.mark.parametrize("at_once", [0, 20], ids=["halted one by one", "halted at once"])
+def test_a_canceller_that_pauses_before_any_of_its_requests_spares_the_next_attempt(
+    server: Server, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr("cascade_flow.operations.stops._HALTS_AT_ONCE", at_once)
+    paused = [at for at in range(1, 14) if _goes_on_after_a_pause(server, at)]
+    assert len(paused) >= 5, "a stop takes more requests than that"
+
+
+def _goes_on_after_a_pause(server: Server, at: int) -> bool:
+    """Whether the canceller's intention was written before its request number `at`; the retried run must complete."""
+    with fresh_table(server, create_table) as store, clock.use(TickingClock()) as time:
+        world, overtaken = World(store, clock=time, chained=False), []
+
+        def others() -> None:
+            if world.observer.runtime.run(RUN).stop is not None:
+                ended_and_tried_again(world)
+                overtaken.append(at)
+
+        world.register([step("a"), step("b"), step("c", "a", "b", export_output=True)])
+        world.submit(run_id=RUN)
+        pausing(world, None, others, at=at).cancel_run(RUN, "no longer wanted")
+        if overtaken:
+            in_time(world)
+        return bool(overtaken)
+
+
 @pytest.mark.parametrize("halted", [1, MANY])
 def test_a_canceller_that_pauses_between_two_halts_spares_the_next_attempt(world: World, halted: int) -> None:
     fanned_out(world, MANY)
