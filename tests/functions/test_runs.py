@@ -74,6 +74,24 @@ def test_a_failed_run_tells_which_step_failed_and_how(functions: Functions) -> N
     check_run(functions.backend, run_id)
 
 
+def test_numbers_that_json_does_not_have_go_from_step_to_step(functions: Functions) -> None:
+    run_id = functions.submit(input={"weights": ["Infinity", "2"]})
+    functions.work()
+    shown = functions.http("query", events.get(f"/runs/{run_id}")).json
+    assert (shown["run"]["status"], shown["output"]) == ("completed", {"bill": {"total": "Infinity"}})
+    check_run(functions.backend, run_id)
+
+
+def test_what_only_the_model_can_refuse_fails_the_run_at_once_and_names_the_field(functions: Functions) -> None:
+    run_id = functions.submit(input={"weights": [1, "2 kg"]})
+    functions.work()
+    shown = functions.http("query", events.get(f"/runs/{run_id}")).json
+    assert (shown["run"]["status"], shown["steps"][0]["attemptNumber"]) == ("failed", 1)
+    assert shown["error"]["name"] == "InputInvalidError"
+    assert "weights.1: Input should be a valid number" in shown["error"]["message"]
+    check_run(functions.backend, run_id)
+
+
 def test_a_skipped_step_tells_why(functions: Functions) -> None:
     run_id = functions.submit(input={"weights": [1], "insured": False})
     functions.work()

@@ -99,7 +99,7 @@ def _with_all_names(schema: Schema, wide: Schema) -> Schema:
         others, heads = own.get(NAMES, []), own.get(PATHS, [])
         if others or heads:
             conditions += _first_there([name, *others], heads, wide["properties"][name])
-            properties.update(dict.fromkeys((name, *others, *heads), {}))
+            properties.update(dict.fromkeys((name, *others, *heads), True))
             if name in required:
                 required.remove(name)
                 conditions.append({"if": {"not": _any_there([*others, *heads])}, "then": {"required": [name]}})

@@ -18,6 +18,7 @@ from cascade_flow.operations.lax_schemas import FORMATS, LAX, widened
 from cascade_flow.serialization import safe_serialize
 
 _LINEAR = RegexOptions()
+_LONGEST_MESSAGE = 400
 
 
 def check_input(schema: Any, text: str | None) -> None:
@@ -59,4 +60,10 @@ def _validator(schema_json: str) -> Draft202012Validator:
 
 
 def _issue(root: str, path: Iterable[str | int], error: ValidationError) -> ValidationIssue:
-    return ValidationIssue(path=".".join([root, *map(str, path)]), message=error.message)
+    return ValidationIssue(path=".".join([root, *map(str, path)]), message=_shortened(error.message))
+
+
+def _shortened(message: str) -> str:
+    """What is wrong stands at a message's end, after the value that it is wrong of."""
+    half = _LONGEST_MESSAGE // 2
+    return message if len(message) <= _LONGEST_MESSAGE else f"{message[:half]}…{message[-half:]}"

@@ -292,7 +292,9 @@ def test_what_is_plainly_wrong_is_refused_with_its_path(annotation: Any, value: 
 def test_nothing_backtracks_over_what_others_send() -> None:
     begun = clocks.process_time()
     for pattern in (r"^(\w+\s?)+$", r"^(a+)+$", r"(.*)*b\d$", r"^(([a-z])+.)+[A-Z]([a-z])+$"):
-        assert "does not match" in refusal(Annotated[str, Field(pattern=pattern)], "a" * 50_000 + "!")
+        message = refusal(Annotated[str, Field(pattern=pattern)], "a" * 50_000 + "!")
+        assert "does not match" in message
+        assert len(message) < 500
     assert clocks.process_time() - begun < 5
 
 
