@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cascade_flow.errors import BackendUnavailableError, ConfigurationError
-from cascade_flow.local import deployment, emulator, state
+from cascade_flow.local import emulator, state
 from cascade_flow.local.project import Project
 from cascade_flow.local.state import LocalStack
 
@@ -20,6 +20,8 @@ def up(project: Project) -> Iterator[str]:
     Yields a line for each thing it sets out to do, and nothing where all is as it should be.
     Raises ConfigurationError for what the user can mend, BackendUnavailableError where the emulator doesn't come up.
     """
+    from cascade_flow.local import deployment  # noqa: PLC0415  (a second of boto3 that `running` does without)
+
     project.require_workflows()
     with _alone(project.home):
         if not emulator.is_installed(project.home):
