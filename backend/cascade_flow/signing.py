@@ -22,9 +22,14 @@ _SERVICE = "execute-api"
 class Keys(Protocol):
     """Credentials, as botocore's frozen ones are."""
 
-    access_key: str
-    secret_key: str
-    token: str | None
+    @property
+    def access_key(self) -> str: ...
+
+    @property
+    def secret_key(self) -> str: ...
+
+    @property
+    def token(self) -> str | None: ...
 
 
 @dataclass(frozen=True)

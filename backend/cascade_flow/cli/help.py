@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from typer import Context
 from typer.core import TyperCommand, TyperGroup
 
 
 class Verb(TyperCommand):
     """A verb of the command `cascade`."""
 
-    def get_params(self, ctx: Context) -> list[Any]:
+    def get_params(self, ctx: Any) -> list[Any]:
         return [_as_written(param) for param in super().get_params(ctx)]
 
-    def collect_usage_pieces(self, ctx: Context) -> list[str]:
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
 
 class Verbs(TyperGroup):
     """The command `cascade`."""
 
-    def get_params(self, ctx: Context) -> list[Any]:
+    def get_params(self, ctx: Any) -> list[Any]:
         return [_as_written(param) for param in super().get_params(ctx)]
 
 
@@ -34,5 +33,5 @@ def _as_written(param: Any) -> Any:
     return param
 
 
-def _nothing(ctx: Context) -> str:
+def _nothing(ctx: Any) -> str:
     return ""

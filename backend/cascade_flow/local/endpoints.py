@@ -87,11 +87,11 @@ def _running(start: Path) -> LocalStack:
     return running(project)
 
 
-def _session(*keys: str, region_name: str | None) -> boto3.Session:
+def _session(key: str | None = None, secret: str | None = None, *, region_name: str | None) -> boto3.Session:
     """A session of boto3, which takes a second to import: what speaks to the stack on this machine needs none."""
     import boto3  # noqa: PLC0415
 
-    return boto3.Session(*keys, region_name=region_name)
+    return boto3.Session(key, secret, region_name=region_name)
 
 
 def _described(session: boto3.Session, name: str, endpoint_url: str | None = None) -> StackTypeDef:
