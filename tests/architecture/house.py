@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("authoring",),
     ("worker",),
     ("api",),
-    ("client", "local", "cli", "console"),
+    ("signing", "client", "local", "cli", "console"),
     ("functions",),
 )
 """From the bottom to the top; a room imports its own floor and those below it."""

@@ -38,16 +38,16 @@ class Commands:
         for command, purpose in self._lines:
             if not fits:
                 yield Text(f"  {purpose}:", "dim")
-            beside = (f"   {purpose}" if fits else "", "dim")
-            yield Text.assemble(f"  {command.ljust(width)}", beside, no_wrap=True, overflow="ignore")
+            beside = f"   {purpose}" if fits else ""
+            yield Text.assemble(f"  {command.ljust(width)}", (beside, "dim"), no_wrap=True, overflow="ignore")
 
 
 def outcome(view: RunView, target: Target, *, shown: bool = False) -> Group:
     """What there is to say of a run that is over; `shown` where its steps stand above."""
     parts = {"completed": _completed, "failed": _failed, "cancelled": _cancelled}[view.status](view, target)
-    hints = [*_hints(view, target, shown=shown)]
-    advice: list[RenderableType] = [Text("next", "bold"), Commands(*hints)] if hints else []
-    return Group(*parts, *advice)
+    if hints := [*_hints(view, target, shown=shown)]:
+        return Group(*parts, Text("next", "bold"), Commands(*hints))
+    return Group(*parts)
 
 
 def _completed(view: RunView, target: Target) -> Iterator[RenderableType]:

@@ -89,6 +89,7 @@ def failed_attempts(events: Iterable[Document]) -> Table | None:
 def runs(documents: Sequence[Document], *, now_us: int) -> Table:
     """A list of runs."""
     table = _table("run", "workflow", "status", "submitted", "took")
+    table.columns[0].no_wrap = True
     table.columns[0].min_width = max((cell_len(str(run["runId"])) for run in documents), default=0)
     table.columns[4].justify = "right"
     for run in documents:

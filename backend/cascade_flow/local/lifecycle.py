@@ -8,16 +8,11 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cascade_flow.errors import BackendUnavailableError, ConfigurationError
+from cascade_flow.errors import ConfigurationError
 from cascade_flow.local import checking, deployment, emulator, state
+from cascade_flow.local.presence import check_is_guarded
 from cascade_flow.local.project import DEFAULT_PORT, Project
 from cascade_flow.local.state import LocalStack
-
-_OLDER = (
-    "The stack that runs here was started by an older version, which lets every program and web page on this machine "
-    "use it. End it, its data too, and start it anew: cascade down, then cascade up"
-)
-
 
 def up(project: Project) -> Generator[str]:
     """Bring the local stack to what the project's files say; `running` then answers with it.
@@ -46,32 +41,6 @@ def down(project: Project) -> Iterator[str]:
         shutil.rmtree(project.home / "tmp", ignore_errors=True)
 
 
-def running(project: Project) -> LocalStack:
-    """The deployed stack. BackendUnavailableError, saying what to do, where there is none or it has died."""
-    stack = state.read(project.home)
-    if stack is None:
-        raise BackendUnavailableError("Nothing runs here yet. Start it: cascade up")
-    if not emulator.answers(project.home, stack):
-        raise BackendUnavailableError(
-            f"The emulator has died, and its data with it; {emulator.log_path(project.home)} may say why. "
-            "Start it again: cascade up"
-        )
-    if not stack.secret_key:
-        raise ConfigurationError(_OLDER)
-    if not stack.outputs:
-        raise BackendUnavailableError(
-            "An emulator runs here, but nothing is deployed to it yet: cascade up is still at work, or was killed. "
-            "Wait, or go on: cascade up; or end it: cascade down"
-        )
-    return stack
-
-
-def worker_pids(project: Project) -> list[int]:
-    """The processes that run steps, busy or idle: what a test or a demonstration of a crash may kill."""
-    stack = running(project)
-    return emulator.processes(project.home, stack, function=stack.outputs["WorkerFunctionName"])
-
-
 def _start(project: Project, before: LocalStack | None) -> Iterator[str]:
     """Start the emulator, unless it runs already where it is wanted; workflows with mistakes are refused before."""
     if before is not None and emulator.answers(project.home, before):
@@ -95,8 +64,7 @@ def _start(project: Project, before: LocalStack | None) -> Iterator[str]:
 
 
 def _check_is_wanted(project: Project, stack: LocalStack) -> None:
-    if not stack.secret_key:
-        raise ConfigurationError(_OLDER)
+    check_is_guarded(stack)
     if project.port not in (None, stack.port):
         raise ConfigurationError(
             f"The stack already runs on port {stack.port}. Leave --port out to use it there. "

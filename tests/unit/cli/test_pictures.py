@@ -215,6 +215,14 @@ def test_a_runs_id_is_never_broken(
     assert run_id not in "\n".join(lines).replace(run_id, "").replace("\n", "")
 
 
+def test_a_list_of_runs_fits_sixty_columns() -> None:
+    shown = printed(
+        tables.runs([DONE["run"], {**FAILED["run"], "workflowSlug": "seattle-weather"}], now_us=NOW_US), width=60
+    )
+    assert all(len(line) <= 60 for line in shown.splitlines())
+    assert shown.count(RUN_ID) == 2
+
+
 def test_a_traceback_is_shown_whole_with_files_as_they_lie_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
