@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from cascade_flow.cli import exits
 from cascade_flow.cli.app import run
 from cascade_flow.errors import DefinitionError
-from cascade_flow.local import Project, checking, up
+from cascade_flow.local import Project, checking, emulator, up
 
 FLOW = """
 from cascade_flow import Workflow
@@ -105,6 +107,24 @@ def test_functions_have_a_region_and_none_of_the_users_variables(
     )
     write(project, "client", code)
     assert checking.require_sound(project)
+
+
+def test_packages_that_the_workflows_ask_for_are_there(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel = project.root / "cards-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("cards.py", "LIMIT = 500")
+        archive.writestr("cards-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: cards\nVersion: 1.0\n")
+        archive.writestr("cards-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("cards-1.0.dist-info/RECORD", "")
+    (project.workflows_dir / "requirements.txt").write_text(f"{wheel}\n")
+    monkeypatch.setattr(emulator, "is_installed", lambda home: True)
+    monkeypatch.setattr(emulator, "python", lambda home: Path(sys.executable))
+    write(project, "paying", "import cards\nassert cards.LIMIT == 500")
+    assert [each.slug for each in checking.require_sound(project)] == ["orders"]
+    write(project, "paying", "import cards\ncards.LIMITS")
+    with pytest.raises(DefinitionError) as caught:
+        checking.require_sound(project)
+    assert [mistake.path for mistake in caught.value.issues] == ["examples/workflows/paying.py:2"]
 
 
 def test_up_checks_before_it_starts_anything(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
