@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cascade_flow import (
+    ArgumentInvalidError,
     DynamoDBBackend,
     GitInfo,
     GraphInvalidError,
@@ -217,3 +218,11 @@ def test_what_callers_have_registered_is_theirs(backend: DynamoDBBackend) -> Non
     register(backend, slug=FLOW)
     deploy(backend, "bill")
     assert listed(backend) == ["bill", FLOW, "theirs"]
+
+
+@pytest.mark.parametrize("schema", [{"type": "text"}, {"properties": {"a": {"pattern": "(?=a)b"}}}, "text"])
+def test_an_input_schema_that_can_not_be_checked_is_refused_by_name(backend: DynamoDBBackend, schema: Any) -> None:
+    with pytest.raises(ArgumentInvalidError, match=f"workflow {FLOW!r} has no usable") as caught:
+        register(backend, step("a"), input_schema_json=schema)
+    assert [issue.path.partition(".")[0] for issue in caught.value.issues] == ["input_schema_json"]
+    assert backend.get_workflow_metadata(FLOW) is None

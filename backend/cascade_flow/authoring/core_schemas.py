@@ -65,7 +65,7 @@ def _found_in_fields(node: Schema, owner: str, *, is_plain: bool) -> Iterator[st
         place = f"{owner}.{name}"
         if is_plain and field.get("serialization_exclude"):
             yield f"{place} has exclude=True and is not stored: take that out, or return a type without this field"
-        elif is_plain and (written := field.get("serialization_alias")) not in (None, *_read_names(name, field)):
+        elif is_plain and (written := field.get("serialization_alias")) not in (None, *read_names(name, field)):
             yield f"{place} is written as {written!r} but not read so: give it alias={written!r}, for both ways"
         yield from _found(field["schema"], place, is_plain=True)
 
@@ -77,9 +77,16 @@ def _hides_secrets(writer: Any) -> bool:
     return getattr(writer, "__module__", "") == "pydantic.types" and "secret" in getattr(writer, "__name__", "")
 
 
-def _read_names(name: str, field: Schema) -> list[str]:
+def read_names(name: str, field: Schema) -> list[str]:
     """What a field is read under: its name, always, and its aliases."""
     alias = field.get("validation_alias", [])
     if isinstance(alias, str):
         return [name, alias]
     return [name, *(path[0] for path in alias if isinstance(path, list) and len(path) == 1)]
+
+
+def heads_of_paths(field: Schema) -> list[str]:
+    """The names under which a field is read from further inside, as `AliasPath("a", 0)` says."""
+    alias = field.get("validation_alias", [])
+    paths = alias if not isinstance(alias, str) and all(isinstance(path, list) for path in alias) else [alias]
+    return [path[0] for path in paths if isinstance(path, list) and len(path) > 1]

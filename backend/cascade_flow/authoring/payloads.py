@@ -14,27 +14,19 @@ from functools import cached_property
 from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
+from pydantic.errors import PydanticUserError
 from pydantic_core import to_json
 
 from cascade_flow.authoring.core_schemas import kinds_in, one_way_fields
 from cascade_flow.authoring.differences import Comparison, Difference, is_plainly_same, not_text, shown
+from cascade_flow.authoring.input_schemas import InputSchema, Schema
 from cascade_flow.errors import DefinitionError, InputInvalidError
 from cascade_flow.model.events import ValidationIssue
+from cascade_flow.operations.lax_schemas import LAX
 
 _CARRIERS = "a pydantic model, a dataclass, a TypedDict, or plain lists, dicts, numbers and text"
 _ONE_WAY = "; let its validators take what its serializers write"
 _BASE64 = "return text instead, such as base64, or set ser_json_bytes and val_json_bytes in the model's config"
-
-
-class Schema(GenerateJsonSchema):
-    """JSON Schema 2020-12 as pydantic makes it; but a default that JSON can't hold is refused, not left out."""
-
-    def emit_warning(self, kind: JsonSchemaWarningKind, detail: str) -> None:
-        if kind == "non-serializable-default":
-            raise PydanticInvalidForJsonSchema(detail)
-        super().emit_warning(kind, detail)
 
 
 @dataclass(frozen=True)
@@ -120,8 +112,9 @@ class Payload:
         return self.adapter.validate_json(text, by_name=True)
 
     def schema(self) -> dict[str, Any]:
-        """The JSON Schema of what `load` accepts."""
-        return {"$schema": Schema.schema_dialect, **self.adapter.json_schema(schema_generator=Schema)}
+        """The JSON Schema of what `load` accepts, for people and for the door."""
+        published = self.adapter.json_schema(schema_generator=InputSchema)
+        return {"$schema": InputSchema.schema_dialect, LAX: True, **published}
 
     def takes_none(self) -> bool:
         """Whether None is a value of this type."""

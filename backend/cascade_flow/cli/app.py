@@ -101,6 +101,11 @@ def _is_unicode(text: str) -> bool:
     return text == text.encode("utf-8", "ignore").decode()
 
 
+def _typed(path: str) -> str:
+    name = path.partition(".")[0]
+    return _TYPED.get(name, f"--{name}")
+
+
 def _complain(text: str) -> None:
     if text:
         Screen(as_json=True).complain(text)
@@ -112,9 +117,23 @@ def _usage(error: typer.TyperException) -> str:
     return f"{message}. See: {context.command_path} --help" if message and context else message
 
 
+_TYPED = {
+    "workflowSlug": "WORKFLOW",
+    "input": "--input",
+    "idempotencyKey": "--key",
+    "tags": "--tag",
+    "delayUs": "--delay",
+    "timeoutUs": "--timeout",
+    "runId": "RUN",
+}
+"""What a person typed for a field of a request; for all others it is the option of that name."""
+
+
 def _told(error: CascadeFlowError) -> str:
     if not isinstance(error, IssuesError) or not error.issues:
         return error.message
+    if error.code == "request-invalid":
+        return "\n".join(f"{_typed(issue.path)}: {issue.message}" for issue in error.issues)
     head = (
         "the input doesn't fit the workflow"
         if isinstance(error, InputInvalidError)

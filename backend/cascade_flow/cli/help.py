@@ -26,7 +26,7 @@ class Verbs(TyperGroup):
 
 
 def _as_written(param: Any) -> Any:
-    """What isn't given a name for its value shows none: a flag takes nothing, an argument's own name says what it is."""
+    """What isn't given a name for its value shows none: a flag takes nothing, an argument's name tells enough."""
     if param.param_type_name == "argument" or param.metavar is None:
         param.display_type_rich = _nothing
     if isinstance(default := getattr(param, "show_default", None), str):

@@ -13,8 +13,9 @@ from cascade_flow import clock
 from cascade_flow.cli import event_texts, exits, formatting
 from cascade_flow.cli.run_verbs import RunArgument
 from cascade_flow.cli.target import Target, targeted
-from cascade_flow.cli.views import OVER, Document
+from cascade_flow.cli.views import OVER, Document, Phase, RunView
 from cascade_flow.cli.watching import pace_us
+from cascade_flow.errors import StepNotFoundError
 
 if TYPE_CHECKING:
     from cascade_flow.client import Client
@@ -74,8 +75,20 @@ def logs(
                 silent = False
         except KeyboardInterrupt:
             raise typer.Exit(exits.INTERRUPTED) from None
+        if silent and attempt is not None:
+            _check_attempt(client.run(run), step, attempt)
     if silent and not target.as_json:
         target.screen.say("Nothing was written here.", "dim")
+
+
+def _check_attempt(document: Document, step: str | None, attempt: int) -> None:
+    """Raises StepNotFoundError where there was no such attempt."""
+    steps = [each for each in RunView(document, clock.now_us()).steps if step in (None, each.id)]
+    most = max((each.attempt for each in steps if each.phase not in (Phase.WAITING, Phase.NOT_RUN)), default=0)
+    if attempt > most:
+        whose = f"step {step!r}" if step else "any step"
+        there = f"the last attempt of {whose} is {most}" if most else f"there was no attempt of {whose} yet"
+        raise StepNotFoundError(f"--attempt {attempt}: {there}")
 
 
 def _lines(client: Client, run: str, step: str | None, attempt: int | None, *, follow: bool) -> Iterator[Document]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,13 +43,16 @@ class Screen:
         if self.as_json:
             return
         if self.out.is_terminal:
-            for part in parts:
-                self.out.print(part)
+            self._print(parts)
             return
         with self.out.capture() as captured:
-            for part in parts:
-                self.out.print(part)
+            self._print(parts)
         self.raw("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+    def _print(self, parts: Iterable[RenderableType]) -> None:
+        """Nothing is cut off; a line of text is broken by the terminal only, so that what is copied is whole."""
+        for part in parts:
+            self.out.print(part, crop=False, soft_wrap=isinstance(part, Text))
 
     def data(self, value: Any) -> None:
         """One JSON document."""

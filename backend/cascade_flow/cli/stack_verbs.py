@@ -23,7 +23,7 @@ def up(
     target: Target,
     port: Annotated[
         int | None,
-        typer.Option(help="The port to answer on.", show_default="where it last was, or 4566", min=1, max=65_535),
+        typer.Option(help="The port to answer on, if not where it is or was last; first 4566.", min=1, max=65_535),
     ] = None,
 ) -> None:
     """Start the stack on this machine, or bring it up to date with your files.
@@ -101,7 +101,7 @@ def _report(target: Target, stack: LocalStack) -> None:
     target.screen.show(
         Text.assemble(("✓ ", "green"), "The stack runs on this machine."),
         tables.facts([("  API", stack.api_url), ("  workflows", ", ".join(slugs))]),
-        outcome.next_steps(
+        outcome.Commands(
             (f"cascade run {slugs[0] if slugs else 'WORKFLOW'} --watch", "run a workflow, and watch it"),
             ("cascade workflows", "what can be run"),
             ("cascade down", "stop the stack, and forget its data"),

@@ -1,4 +1,7 @@
-"""Lists and details as tables: runs, steps, workflows. Ids are never cut; what doesn't fit goes on below."""
+"""Lists and details as tables: runs, steps, workflows. Ids are never cut; what doesn't fit goes on below.
+
+A run's id is never broken either, since people copy it: where it doesn't fit, the table is wider than the terminal.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -30,6 +34,7 @@ def about_run(view: RunView) -> Table:
         ("run", Text(view.id, "bold")),
         ("workflow", view.workflow),
         ("status", _status(view)),
+        *([("", Text(said, "red"))] if (said := styles.failing(view)) else []),
         (
             "submitted",
             f"{formatting.instant(run['createdAtUs'])} ({formatting.ago(run['createdAtUs'], now_us=view.now_us)})",
@@ -43,7 +48,9 @@ def about_run(view: RunView) -> Table:
         rows.append(("may take", formatting.duration(run["timeoutUs"])))
     rows += [(name, _value(run[field])) for name, field in _OPTIONAL if run.get(field)]
     rows.append(("version", version(view.document)))
-    return facts(rows)
+    table = facts(rows)
+    table.columns[1].min_width = cell_len(view.id)
+    return table
 
 
 _OPTIONAL = [
@@ -82,6 +89,7 @@ def failed_attempts(events: Iterable[Document]) -> Table | None:
 def runs(documents: Sequence[Document], *, now_us: int) -> Table:
     """A list of runs."""
     table = _table("run", "workflow", "status", "submitted", "took")
+    table.columns[0].min_width = max((cell_len(str(run["runId"])) for run in documents), default=0)
     table.columns[4].justify = "right"
     for run in documents:
         view = RunView({"run": run}, now_us)

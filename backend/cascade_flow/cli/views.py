@@ -133,9 +133,23 @@ class RunView:
         return self.document.get("error")
 
     @property
-    def output(self) -> dict[str, Any]:
-        """What the exported steps returned, by step."""
-        return dict(self.document.get("output") or {})
+    def output(self) -> Any:
+        """What the run gave: of a run that the engine drove, what the exported steps returned, by step."""
+        return self.document.get("output")
+
+    @property
+    def outputs(self) -> Document:
+        """What the exported steps returned; empty where the run's output is something else."""
+        return self.output if isinstance(self.output, Mapping) else {}
+
+    @property
+    def failing_steps(self) -> list[StepView]:
+        """The steps for which a run that still goes on is going to fail."""
+        return [] if self.is_over else [step for step in self.steps if step.phase is Phase.FAILED]
+
+    @property
+    def running_steps(self) -> list[StepView]:
+        return [step for step in self.steps if step.phase is Phase.RUNNING]
 
     @property
     def starts_us(self) -> int | None:

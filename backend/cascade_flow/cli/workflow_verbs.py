@@ -69,7 +69,7 @@ def _list(target: Target, found: Sequence[Document]) -> None:
         target.screen.show(
             tables.workflows(found),
             Text(""),
-            outcome.next_steps(
+            outcome.Commands(
                 (target.command(f"workflows {found[0]['workflowSlug']}"), "what it takes, and its steps"),
                 (target.command(f"run {found[0]['workflowSlug']} --watch"), "run it"),
             ),

@@ -20,6 +20,7 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     NoCredentialsError,
+    NoRegionError,
     ParamValidationError,
     PartialCredentialsError,
 )
@@ -126,7 +127,11 @@ class Refused(Exception):
 
 def open_client() -> Any:
     """A client by boto3's usual configuration, with short timeouts and the SDK's standard retries."""
-    return boto3.client("dynamodb", config=Config(connect_timeout=3, read_timeout=10, retries=_retries()))
+    config = Config(connect_timeout=3, read_timeout=10, retries=_retries())
+    try:
+        return boto3.client("dynamodb", config=config)
+    except NoRegionError as error:
+        raise ConfigurationError("nothing says the AWS region: set AWS_DEFAULT_REGION, or AWS_PROFILE") from error
 
 
 def _retries() -> Any:

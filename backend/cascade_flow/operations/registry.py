@@ -12,6 +12,7 @@ from cascade_flow import clock
 from cascade_flow.dynamodb import registry
 from cascade_flow.dynamodb.table import Table
 from cascade_flow.errors import (
+    ArgumentInvalidError,
     CascadeFlowError,
     VersionNotFoundError,
     WorkflowNotFoundError,
@@ -20,6 +21,7 @@ from cascade_flow.errors import (
 from cascade_flow.graph import Graph
 from cascade_flow.model.ids import check_slug, check_step_id
 from cascade_flow.model.workflows import StepDefinition, WorkflowMetadata, WorkflowRegistration, WorkflowVersion
+from cascade_flow.operations.validation import defect_of
 
 _GRAPHS_KEPT = 64
 _log = logging.getLogger(__name__)
@@ -42,7 +44,10 @@ class Registry:
         return True
 
     def register(self, registration: WorkflowRegistration) -> None:
-        """Make a workflow known, and its version where that is new. Raises GraphInvalidError, InvalidIdError."""
+        """Make a workflow known, and its version where that is new.
+
+        Raises GraphInvalidError, InvalidIdError, ArgumentInvalidError (its input schema is none).
+        """
         self._register(registration, deployed=False)
 
     def deploy(self, registrations: Sequence[WorkflowRegistration]) -> None:
@@ -59,6 +64,8 @@ class Registry:
 
     def _register(self, registration: WorkflowRegistration, *, deployed: bool) -> None:
         check_slug(registration.slug)
+        if defect := defect_of(registration.input_schema_json):
+            raise ArgumentInvalidError(f"workflow {registration.slug!r} has no usable input schema", issues=[defect])
         for step in registration.steps:
             check_step_id(step.id)
         Graph(registration.steps)

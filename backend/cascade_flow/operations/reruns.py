@@ -7,7 +7,6 @@ them.
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -116,7 +115,7 @@ class Reruns:
     def _order(self, parent: _Parent, input: Any) -> Submission:
         submitted = self._runtime.payloads.whole(parent.run.run_id, parent.run.tail[:1])[0]
         text = submitted.get("input") if input is None else safe_serialize(input)
-        check_input(parent.entry.metadata.input_schema_json, None if text is None else json.loads(text))
+        check_input(parent.entry.metadata.input_schema_json, text)
         return Submission(
             version_id=parent.entry.version_id,
             available_at_us=clock.now_us(),

@@ -53,8 +53,8 @@ class Runs:
         ConflictError (the run id is taken), PayloadTooLargeError.
         """
         entry = self._runtime.registry.for_new_runs(check_slug(submission.workflow_slug))
-        check_input(entry.metadata.input_schema_json, submission.input)
         order = _order(submission, entry)
+        check_input(entry.metadata.input_schema_json, order.input)
         facts = self._facts(submission, entry, order)
         references = self._runtime.payloads.put_input(facts.run_id, order.input, expires_s=facts.expires_s)
         opening = runs.submit(facts, order, now_us=clock.now_us())
@@ -64,7 +64,7 @@ class Runs:
                 facts, opening, references, key=submission.idempotency_key, content=content
             )
         except KeyTaken as taken:
-            return _same_run(taken, content)
+            return _same_run(taken, content, submission.run_id)
         except RunRefused:
             raise ConflictError(f"run id {facts.run_id!r} is taken: choose another, or leave it out") from None
         self._begin(facts, run, opening)
@@ -225,13 +225,22 @@ def _order(submission: RunSubmission, entry: Entry) -> Submission:
 
 
 def _content_of(submission: RunSubmission) -> str:
-    """What two submissions with one idempotency key must have in common: all but the time they are due."""
-    content = json.loads(safe_serialize(submission.model_dump(exclude={"available_at", "idempotency_key"})))
+    """What two submissions with one idempotency key must have in common: all but when they are due, and the run's id.
+
+    What is left out is what stands for it: no other content.
+    """
+    said = submission.model_dump(exclude={"available_at", "idempotency_key", "run_id"})
+    meant = {
+        "priority": submission.priority or 0,
+        "metadata": submission.metadata or None,
+        "tags": submission.tags or None,
+    }
+    content = json.loads(safe_serialize(said | meant))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _same_run(taken: KeyTaken, content: str) -> SubmittedRun:
-    if taken.content != content:
+def _same_run(taken: KeyTaken, content: str, run_id: str | None) -> SubmittedRun:
+    if taken.content != content or run_id not in (None, taken.run_id):
         raise IdempotencyConflictError(
             f"this idempotency key stands for run {taken.run_id!r}, which was submitted with other content: "
             "use a new key, or send the same content",

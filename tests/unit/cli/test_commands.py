@@ -16,7 +16,7 @@ from cascade_flow import clock
 from cascade_flow.cli import exits, watching
 from cascade_flow.cli.app import run
 from unit.cli.conftest import Api, Done, problem
-from unit.cli.documents import BUSY, BUSY_ID, DONE, EVENTS, FAILED, LINES, RUN_ID, SVG, WORKFLOW
+from unit.cli.documents import BUSY, BUSY_ID, DONE, EVENTS, FAILED, LINES, RUN_ID, SVG, WORKFLOW, event
 
 Cascade = Callable[..., Done]
 
@@ -73,7 +73,71 @@ def test_an_output_is_printed_as_it_is(cascade: Cascade) -> None:
     assert json.loads(cascade("show", RUN_ID, "--output", "summary").out) == {"days": 1461}
     missing = cascade("show", RUN_ID, "--output", "nothing")
     assert (missing.status, missing.out) == (exits.NOT_THERE, "")
-    assert "there are: chart, summary" in missing.err
+    assert "there are: read, chart, summary" in missing.err
+
+
+COMPLETED = [
+    event("StepCompleted", "read", output=text, durationUs=1, attemptNumber=1) for text in ('{"n": 1}', "no JSON")
+]
+
+
+@pytest.mark.parametrize(("completed", "shown"), [(COMPLETED[0], {"n": 1}), (COMPLETED[1], "no JSON")])
+def test_what_a_step_returned_is_shown_though_the_run_failed(
+    api: Api, cascade: Cascade, completed: Any, shown: Any
+) -> None:
+    api.routes[f"GET /runs/{RUN_ID}"] = (200, FAILED)
+    api.routes[f"GET /runs/{RUN_ID}/events"] = (200, {"events": [completed]})
+    assert cascade("show", RUN_ID, "--output", "read", "--json").json == shown
+    assert "type=StepCompleted&step=read" in api.asked[-1][0]
+    api.routes[f"GET /runs/{RUN_ID}/events"] = (200, {"events": []})
+    missing = cascade("show", RUN_ID, "--output", "check")
+    assert missing.status == exits.NOT_THERE
+    assert missing.err == "error: --output: step 'check' has returned nothing: it is failed\n"
+
+
+@pytest.mark.parametrize("output", [7, "a text", ["x", 1], True, {}, 0, "x" * 5_000])
+def test_an_output_that_is_no_object_is_shown(api: Api, cascade: Cascade, output: Any) -> None:
+    api.routes[f"GET /runs/{RUN_ID}"] = (200, {**DONE, "output": output})
+    done = cascade("show", RUN_ID)
+    assert (done.status, done.err) == (exits.OK, "")
+    last = "5.0 kB of text" if len(str(output)) > 1_000 else json.dumps(output).strip('"[]{}').partition(",")[0]
+    assert last.strip('"') in done.out
+
+
+def test_show_does_not_recommend_what_was_just_typed(api: Api, cascade: Cascade) -> None:
+    api.routes[f"GET /runs/{RUN_ID}"] = (200, FAILED)
+    api.routes[f"GET /runs/{RUN_ID}/events"] = (200, {"events": []})
+    assert not re.search(rf"cascade show {RUN_ID}( |$)(?!.*--output)", cascade("show", RUN_ID).out, re.MULTILINE)
+    assert f"cascade show {RUN_ID} " in cascade("show", RUN_ID, "--watch").out
+
+
+def test_what_is_over_can_not_be_cancelled_and_has_a_status_of_its_own(api: Api, cascade: Cascade) -> None:
+    api.routes[f"POST /runs/{RUN_ID}/cancel"] = problem(409, "run-not-cancellable", "the run is completed already")
+    done = cascade("cancel", RUN_ID)
+    assert (done.status, done.err) == (exits.OVER_ALREADY, "error: the run is completed already\n")
+
+
+def test_a_refused_field_is_called_as_it_was_typed(api: Api, cascade: Cascade) -> None:
+    said = {"type.0": "--type", "tag.0": "--tag", "delayUs": "--delay", "tags.1": "--tag", "priority": "--priority"}
+    for path, option in said.items():
+        issue = {"path": path, "message": "is none; there are: A, B"}
+        api.routes[f"GET /runs/{RUN_ID}/events"] = problem(400, "request-invalid", "no", issues=[issue])
+        done = cascade("events", RUN_ID, "--type", "Foo")
+        assert (done.status, done.err) == (exits.WRONG_USE, f"error: {option}: is none; there are: A, B\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["read", "--attempt", "7"], "--attempt 7: the last attempt of step 'read' is 1"),
+        (["--attempt", "7"], "--attempt 7: the last attempt of any step is 1"),
+    ],
+)
+def test_an_attempt_that_never_was_is_told(api: Api, cascade: Cascade, arguments: list[str], said: str) -> None:
+    api.routes[f"GET /runs/{RUN_ID}/logs"] = (200, {"lines": []})
+    done = cascade("logs", RUN_ID, *arguments)
+    assert (done.status, done.out, done.err) == (exits.NOT_THERE, "", f"error: {said}\n")
+    assert cascade("logs", RUN_ID, "--attempt", "1").status == exits.OK
 
 
 def test_user_text_is_no_markup(cascade: Cascade) -> None:
