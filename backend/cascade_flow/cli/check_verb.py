@@ -39,8 +39,8 @@ def check(target: Target) -> None:
     workflows = checking.require_sound(project)
     target.screen.show(
         Text.assemble(("✓ ", "green"), f"No mistakes in {formatting.count(len(workflows), 'workflow')}."),
-        *(Text(f"  {each.slug}: {formatting.count(each.steps, 'step')}") for each in workflows),
-        outcome.next_steps(("cascade up", "deploy them on this machine")),
+        *(Text(f"  {each.workflow_slug}: {formatting.count(each.steps, 'step')}") for each in workflows),
+        outcome.Commands(("cascade up", "deploy them on this machine")),
     )
 
 

@@ -46,7 +46,7 @@ def test_what_is_sound_is_listed(project: Project, capfd: pytest.CaptureFixture[
     assert "hello" not in out
     assert run(["check", "--json"]) == exits.OK
     assert json.loads(capfd.readouterr().out) == {
-        "workflows": [{"slug": "orders", "name": "orders", "location": "workflows.orders", "steps": 1}],
+        "workflows": [{"workflowSlug": "orders", "name": "orders", "location": "workflows.orders", "steps": 1}],
         "mistakes": [],
     }
 
@@ -95,7 +95,7 @@ def test_a_module_that_takes_the_process_down_is_named(project: Project, code: s
 
 def test_threads_that_a_module_leaves_hold_nothing_up(project: Project) -> None:
     write(project, "busy", "import threading\nthreading.Thread(target=threading.Event().wait).start()")
-    assert [each.slug for each in checking.require_sound(project)] == ["orders"]
+    assert [each.workflow_slug for each in checking.require_sound(project)] == ["orders"]
 
 
 def test_functions_have_a_region_and_none_of_the_users_variables(
@@ -120,7 +120,7 @@ def test_packages_that_the_workflows_ask_for_are_there(project: Project, monkeyp
     monkeypatch.setattr(emulator, "is_installed", lambda home: True)
     monkeypatch.setattr(emulator, "python", lambda home: Path(sys.executable))
     write(project, "paying", "import cards\nassert cards.LIMIT == 500")
-    assert [each.slug for each in checking.require_sound(project)] == ["orders"]
+    assert [each.workflow_slug for each in checking.require_sound(project)] == ["orders"]
     write(project, "paying", "import cards\ncards.LIMITS")
     with pytest.raises(DefinitionError) as caught:
         checking.require_sound(project)
