@@ -42,7 +42,7 @@ def test_a_step_is_removed_while_a_run_needs_it(stack: Stack, meeting: Meeting) 
     assert [step["stepId"] for step in stack.client.run(before)["steps"]] == ["kept", "removed"]
     assert [version["versionNumber"] for version in stack.client.workflow("changing")["versions"]] == [1, 2]
 
-    assert "leaving" not in [workflow["slug"] for workflow in stack.client.workflows()]
+    assert "leaving" not in [workflow["workflowSlug"] for workflow in stack.client.workflows()]
     with pytest.raises(WorkflowRetiredError, match="the deployment no longer has it"):
         stack.submit("leaving")
     assert stack.client.run(left)["output"] == {"here": "here"}

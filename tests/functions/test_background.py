@@ -99,7 +99,7 @@ def test_what_a_deployment_has_no_more_is_retired(
     resources.settings.cache_clear()
     assert list(app("registration").handler({}, events.Context())["workflows"]) == ["letters"]
     listed = functions.http("query", events.get("/workflows")).json["workflows"]
-    assert [workflow["slug"] for workflow in listed] == ["letters"]
+    assert [workflow["workflowSlug"] for workflow in listed] == ["letters"]
     assert functions.http("query", events.get("/workflows/parcels")).json["retiredAtUs"]
     refused = functions.http("submission", events.post("/runs", {"workflowSlug": "parcels"}))
     assert (refused.status, refused.json["code"]) == (409, "workflow-retired")

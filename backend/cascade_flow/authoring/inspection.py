@@ -19,7 +19,7 @@ from cascade_flow.model.wire import Count, Ordinal, Text, WireModel
 class Declared(WireModel):
     """A workflow, as far as a person wants to see it listed."""
 
-    slug: Text
+    workflow_slug: Text
     name: Text
     location: Text
     steps: Count
@@ -28,7 +28,7 @@ class Declared(WireModel):
     def of(cls, workflow: Workflow) -> Declared:
         registered = workflow.registration()
         location, steps = registered.location or "", len(registered.steps)
-        return cls(slug=registered.slug, name=registered.name, location=location, steps=steps)
+        return cls(workflow_slug=registered.slug, name=registered.name, location=location, steps=steps)
 
 
 class Wrong(WireModel):

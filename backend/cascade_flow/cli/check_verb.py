@@ -39,7 +39,7 @@ def check(target: Target) -> None:
     workflows = checking.require_sound(project)
     target.screen.show(
         Text.assemble(("✓ ", "green"), f"No mistakes in {formatting.count(len(workflows), 'workflow')}."),
-        *(Text(f"  {each.slug}: {formatting.count(each.steps, 'step')}") for each in workflows),
+        *(Text(f"  {each.workflow_slug}: {formatting.count(each.steps, 'step')}") for each in workflows),
         outcome.Commands(("cascade up", "deploy them on this machine")),
     )
 

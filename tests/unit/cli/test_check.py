@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from cascade_flow.cli import exits
 from cascade_flow.cli.app import run
 from cascade_flow.errors import DefinitionError
-from cascade_flow.local import Project, checking, up
+from cascade_flow.local import Project, checking, emulator, up
 
 FLOW = """
 from cascade_flow import Workflow
@@ -44,7 +46,7 @@ def test_what_is_sound_is_listed(project: Project, capfd: pytest.CaptureFixture[
     assert "hello" not in out
     assert run(["check", "--json"]) == exits.OK
     assert json.loads(capfd.readouterr().out) == {
-        "workflows": [{"slug": "orders", "name": "orders", "location": "workflows.orders", "steps": 1}],
+        "workflows": [{"workflowSlug": "orders", "name": "orders", "location": "workflows.orders", "steps": 1}],
         "mistakes": [],
     }
 
@@ -93,7 +95,7 @@ def test_a_module_that_takes_the_process_down_is_named(project: Project, code: s
 
 def test_threads_that_a_module_leaves_hold_nothing_up(project: Project) -> None:
     write(project, "busy", "import threading\nthreading.Thread(target=threading.Event().wait).start()")
-    assert [each.slug for each in checking.require_sound(project)] == ["orders"]
+    assert [each.workflow_slug for each in checking.require_sound(project)] == ["orders"]
 
 
 def test_functions_have_a_region_and_none_of_the_users_variables(
@@ -105,6 +107,24 @@ def test_functions_have_a_region_and_none_of_the_users_variables(
     )
     write(project, "client", code)
     assert checking.require_sound(project)
+
+
+def test_packages_that_the_workflows_ask_for_are_there(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel = project.root / "cards-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("cards.py", "LIMIT = 500")
+        archive.writestr("cards-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: cards\nVersion: 1.0\n")
+        archive.writestr("cards-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("cards-1.0.dist-info/RECORD", "")
+    (project.workflows_dir / "requirements.txt").write_text(f"{wheel}\n")
+    monkeypatch.setattr(emulator, "is_installed", lambda home: True)
+    monkeypatch.setattr(emulator, "python", lambda home: Path(sys.executable))
+    write(project, "paying", "import cards\nassert cards.LIMIT == 500")
+    assert [each.workflow_slug for each in checking.require_sound(project)] == ["orders"]
+    write(project, "paying", "import cards\ncards.LIMITS")
+    with pytest.raises(DefinitionError) as caught:
+        checking.require_sound(project)
+    assert [mistake.path for mistake in caught.value.issues] == ["examples/workflows/paying.py:2"]
 
 
 def test_up_checks_before_it_starts_anything(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

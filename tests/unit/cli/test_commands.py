@@ -251,6 +251,14 @@ def test_issues_are_listed_with_their_paths(api: Api, cascade: Cascade) -> None:
     assert done.err.splitlines()[1:] == ["  input.legs: 0 is less than the minimum of 1"]
 
 
+def test_a_retired_workflow_says_so(api: Api, cascade: Cascade) -> None:
+    api.routes["GET /workflows/mishaps"] = (200, {**WORKFLOW, "retiredAtUs": 1_800_000_000_000_000})
+    assert "since 2027-01-1" in cascade("workflows", "mishaps").out
+    api.routes["POST /runs"] = problem(409, "workflow-retired", "workflow 'mishaps' is retired")
+    done = cascade("run", "mishaps")
+    assert (done.status, done.err) == (exits.NOT_THERE, "error: workflow 'mishaps' is retired\n")
+
+
 def test_a_mistyped_workflow_gets_a_suggestion(api: Api, cascade: Cascade) -> None:
     api.routes["POST /runs"] = problem(404, "workflow-not-found", "there is no such workflow")
     done = cascade("run", "mishap")
