@@ -53,7 +53,7 @@ def signed(
     service = "s3" if target.startswith("/bucket") else options.pop("service", "execute-api")
     made = AWSRequest(method, f"http://{HOST}{target}", data=body, headers=dict(headers or {}))
     signer(by, service, region, **options).add_auth(made)
-    path, _, query = made.url.removeprefix(f"http://{HOST}").partition("?")
+    path, _, query = str(made.url).removeprefix(f"http://{HOST}").partition("?")
     sent = {name.lower(): value for name, value in made.headers.items()} | {"host": HOST}
     return Request(method, path.replace("%2F", "/"), path, query, sent)
 
@@ -111,6 +111,10 @@ CHANGES: dict[str, Callable[[Request], Request]] = {
     "a token that isn't its own": _header("x-amz-security-token", lambda _: "token"),
     "no signed headers": _header("authorization", lambda text: text.replace("SignedHeaders=", "Headers=")),
     "no host among them": _header("authorization", lambda text: text.replace("host;", "")),
+    "two signers": _header(
+        "authorization", lambda text: text.replace(" Credential=", " Credential=root/a/b/c/d, Credential=")
+    ),
+    "commas": _header("authorization", lambda _: "AWS4-HMAC-SHA256 ,=,"),
     "nothing at all": _header("authorization", lambda _: ""),
     "a word": _header("authorization", lambda _: "Bearer abc"),
 }
@@ -123,6 +127,11 @@ class TestRefused:
         check(request, BODY, EMULATOR)
         with pytest.raises(Refused):
             check(change(request), BODY, EMULATOR)
+
+    @pytest.mark.parametrize("name", ["X-Amz-Credential", "x-amz-credential", "AWSAccessKeyId", "X-Amz-Security-Token"])
+    def test_who_names_another_signer_under_a_good_signature(self, name: str) -> None:
+        with pytest.raises(Refused, match="one signature"):
+            check(signed(target=f"/api/runs?{name}=root"), BODY, EMULATOR)
 
     def test_another_body(self) -> None:
         with pytest.raises(Refused, match="signature"):
@@ -177,6 +186,13 @@ class TestRefused:
         kept = [pair for pair in request.query.split("&") if not pair.startswith(name + "=")]
         with pytest.raises(Refused):
             check(replace(request, query="&".join(kept)), b"", EMULATOR)
+
+    @pytest.mark.parametrize("twice", ["X-Amz-Credential=root/a/b/c/d", "x-amz-credential=root", "X-Amz-Expires=9"])
+    def test_an_address_with_two_signers(self, twice: str) -> None:
+        request = presigned()
+        for query in (f"{request.query}&{twice}", f"{twice}&{request.query}"):
+            with pytest.raises(Refused, match="once"):
+                check(replace(request, query=query), b"", EMULATOR)
 
     def test_an_address_of_version_2(self) -> None:
         old = "AWSAccessKeyId=LOCALOWNER&Signature=x&Expires=9"

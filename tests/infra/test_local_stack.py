@@ -114,7 +114,7 @@ class TestUp:
         until(lambda: calls.exists() and len(calls.read_text().splitlines()) >= 3)
 
 
-def _as(key: str, secret: str, token: str | None = None) -> boto3.Session:
+def _as(key: str, secret: str, token: str | None = None) -> Any:
     return boto3.Session(key, secret, token, region_name=REGION)
 
 
@@ -177,7 +177,7 @@ class TestSafety:
             headers = {"X-Amz-Target": target} if target else {}
             request = AWSRequest("POST", stack.endpoint_url + path, headers=headers, data=b"{}")
             SigV4Auth(Credentials(stack.access_key, stack.secret_key), service, REGION).add_auth(request)
-            answer = httpx.post(request.url, headers=dict(request.headers), content=b"{}")
+            answer = httpx.post(str(request.url), headers=dict(request.headers), content=b"{}")
             assert answer.status_code in (400, 403), (service, answer.text)
             assert "wrong service" in answer.text or answer.json() == {"message": "Forbidden"}
 
@@ -214,7 +214,7 @@ def _admin(stack: LocalStack, by: Credentials | None) -> httpx.Response:
     request = AWSRequest("GET", f"{stack.endpoint_url}/_ministack/health")
     if by:
         SigV4Auth(by, "ministack", REGION).add_auth(request)
-    return httpx.get(request.url, headers=dict(request.headers))
+    return httpx.get(str(request.url), headers=dict(request.headers))
 
 
 class TestChange:
@@ -272,7 +272,7 @@ class TestTrouble:
 
     def test_an_emulator_that_ends_at_once_has_the_last_word(self, project: Project, tmp_path: Path) -> None:
         list(down(project))
-        false = emulator.start(project.home, port=project.port, stack_name="x", reaper="x", sweep_ms=1000)
+        false = emulator.start(project.home, port=project.port or 0, stack_name="x", reaper="x", sweep_ms=1000)
         os.kill(false.pid, signal.SIGKILL)
         with pytest.raises(BackendUnavailableError, match="did not start"):
             emulator.wait_until_ready(project.home, false)

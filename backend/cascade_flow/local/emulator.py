@@ -107,6 +107,11 @@ def processes(home: Path, stack: LocalStack, *, function: str = "") -> list[int]
     return [pid for pid, group, command in _ours(home) if group == stack.pid and mark in command]
 
 
+def is_left(home: Path) -> bool:
+    """Whether any emulator of this project lives, or a function's process; remembered or not."""
+    return bool(_ours(home))
+
+
 def stop(home: Path) -> None:
     """End every emulator of this project and every function's process, and return when none is left. Idempotent.
 

@@ -29,6 +29,11 @@ _TIMESTAMP = "%Y%m%dT%H%M%SZ"
 _OPEN = re.compile(r"(GET|HEAD) /_ministack/ready|PUT /_ministack/cfn-response/[0-9a-f-]{36}")
 """Whether it is up; and a custom resource's answer, whose address is the secret, as on AWS."""
 _HOST = re.compile(r"(?:(?:[a-z0-9]+\.execute-api\.)?(?:localhost|127\.0\.0\.1)|\[::1\]):(\d+)")
+_SIGNATURE_PARAMETERS = {
+    *(f"x-amz-{name}" for name in ("algorithm", "credential", "date", "expires", "security-token", "signature")),
+    "x-amz-signedheaders",
+    "awsaccesskeyid",
+}
 _UNSIGNED_BODIES = {"UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"}
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -192,23 +197,32 @@ def _text(value: bytes) -> str:
 
 def _claimed_by_header(request: Request, authorization: str) -> Claim:
     algorithm, _, rest = authorization.partition(" ")
-    parts = dict(part.strip().partition("=")[::2] for part in rest.split(","))
-    timestamp, token = request.headers.get("x-amz-date", ""), request.headers.get("x-amz-security-token", "")
-    return _claim(algorithm, {**parts, "Date": timestamp}, token)
+    pairs = [part.strip().partition("=") for part in rest.split(",")]
+    if len(pairs) != 3 or _signature_parameters(request):
+        raise Refused("IncompleteSignature", "A request has one signature: Credential, SignedHeaders, Signature.")
+    parts = {name: value for name, _, value in pairs} | {"Date": request.headers.get("x-amz-date", "")}
+    return _claim(algorithm, parts, request.headers.get("x-amz-security-token", ""))
 
 
 def _claimed_by_address(request: Request) -> Claim:
     names = ("Credential", "Date", "SignedHeaders", "Signature")
     parts = {name: request.parameter(f"X-Amz-{name}") for name in names}
-    if request.parameter("AWSAccessKeyId"):
+    given = _signature_parameters(request)
+    if "awsaccesskeyid" in given:
         raise Refused("InvalidRequest", "Sign with Version 4; in boto3: Config(signature_version='s3v4').")
-    if not parts["Signature"]:
+    if not given:
         raise Refused("MissingAuthenticationToken", "Missing Authentication Token")
     expires = request.parameter("X-Amz-Expires")
-    if not expires.isdecimal() or not 1 <= int(expires) <= LONGEST_EXPIRY_S:
-        raise Refused("AuthorizationQueryParametersError", f"X-Amz-Expires must be from 1 to {LONGEST_EXPIRY_S}.")
+    if not expires.isdecimal() or not 1 <= int(expires) <= LONGEST_EXPIRY_S or len(given) != len(set(given)):
+        raise Refused("AuthorizationQueryParametersError", f"X-Amz-Expires must be from 1 to {LONGEST_EXPIRY_S}, once.")
     token = request.parameter("X-Amz-Security-Token")
     return _claim(request.parameter("X-Amz-Algorithm"), parts, token, expires_s=int(expires))
+
+
+def _signature_parameters(request: Request) -> list[str]:
+    """The query's parameters that say who signs, in whatever letters: once each, or two readers see two signers."""
+    names = [name.lower() for name, values in request.parameters.items() for _ in values]
+    return [name for name in names if name in _SIGNATURE_PARAMETERS]
 
 
 def _claim(algorithm: str, parts: Mapping[str, str], token: str, expires_s: int | None = None) -> Claim:

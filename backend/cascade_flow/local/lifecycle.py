@@ -35,7 +35,7 @@ def up(project: Project) -> Generator[str]:
 def down(project: Project) -> Iterator[str]:
     """End the local stack, its data too. Yields a line where there was something to end; no process is left."""
     with _alone(project.home):
-        if state.read(project.home) is not None:
+        if state.read(project.home) is not None or emulator.is_left(project.home):
             yield "Stopping the emulator and what runs in it"
         _end(project.home)
         shutil.rmtree(project.home / "tmp", ignore_errors=True)
