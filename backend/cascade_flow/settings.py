@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -73,3 +73,17 @@ def open_backend(settings: Settings | None = None) -> DynamoDBBackend:
     settings = settings or Settings.read()
     queue = SqsQueue(settings.queue_url) if settings.queue_url else NoQueue()
     return DynamoDBBackend(settings.table, bucket=settings.bucket, queue=queue, timing=settings.timing)
+
+
+def environment_kept() -> Callable[[], None]:
+    """The environment as it is now; call the answer to have it so again."""
+    environment, before = os.environ, dict(os.environ)
+
+    def restore() -> None:
+        os.environ = environment  # noqa: B003  user code may have bound another mapping
+        if dict(environment) != before:
+            for name in environment.keys() - before.keys():
+                del environment[name]
+            environment.update(before)
+
+    return restore

@@ -31,7 +31,7 @@ from cascade_flow.operations.runtime import Runtime
 _READS = 10
 _OVER = (StepCompleted, StepSkipped)
 _TOLD = {StepStarted: "dependencies", StepCompleted: "export_output"}
-_ATTEMPT_ENDS = (StepCompleted, StepFailed, StepReclaimed, StepSkipped)
+_TOLD_BY_ITS_HOLDER = ("execution-error", "timeout", "step-removed", "exhausted-retries")
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,13 @@ class Histories:
     def with_logs(self, story: RunHistory, logs: Iterable[LogEntry]) -> list[Event]:
         """Events and log lines in one order: a zombie's lines dropped, a taken time moved on by a microsecond.
 
-        A caller may store its lines when it likes: of its runs none is dropped.
+        A zombie is known by the end that others have given its attempt. What a holder wrote before it reported is all
+        its own, whatever its clock did meanwhile. A caller may store its lines when it likes: of its runs none is dropped.
         """
         ends = {
             (event.step_id, event.attempt_number): event.timestamp_us
             for event in story.events
-            if isinstance(event, _ATTEMPT_ENDS) and story.run.driver == "engine"
+            if _ended_by_others(event) and story.run.driver == "engine"
         }
         alive = [line for line in logs if line.timestamp_us < ends.get((line.step_id, line.attempt_number), 2**62)]
         taken = {event.timestamp_us for event in story.events}
@@ -120,6 +121,12 @@ def has_causes(graph: Graph, events: Sequence[Event]) -> bool:
         elif isinstance(event, StepScheduled) and not over.issuperset(graph.step(event.step_id).dependencies):
             return False
     return True
+
+
+def _ended_by_others(event: Event) -> bool:
+    """Whether an attempt's end was told by somebody who is not its holder."""
+    failed_for_it = isinstance(event, StepFailed) and event.failure_reason not in _TOLD_BY_ITS_HOLDER
+    return failed_for_it or isinstance(event, StepReclaimed)
 
 
 def _steps_in(events: Iterable[Event]) -> dict[str, StepDefinition]:

@@ -6,6 +6,7 @@ once, at the first checkpoint, and only after the first attempt. Where checkpoin
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +22,7 @@ from cascade_flow.model.events import CheckpointRef, StepError
 from cascade_flow.model.states import Checkpoint
 from cascade_flow.operations.checkpoints import CheckpointNumber
 from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted, sheltered
+from cascade_flow.worker.step_logging import step_logger
 from cascade_flow.worker.tracebacks import step_error
 
 T = TypeVar("T")
@@ -55,6 +57,7 @@ class AttemptContext(StepContext):
         deadline_us: int | None = None,
     ) -> None:
         super().__init__(run_id=run_id, workflow_slug=workflow_slug, step_id=step_id, attempt=attempt)
+        self._log = step_logger(f"{workflow_slug}.{step_id}")
         self._interrupt = interrupt
         self._beat = beat
         self._store = store
@@ -62,6 +65,10 @@ class AttemptContext(StepContext):
         self._lock = threading.RLock()
         self._counts: Counter[str] = Counter()
         self._known: Sequence[CheckpointNumber] | None = None
+
+    @property
+    def log(self) -> logging.Logger:
+        return self._log
 
     @property
     def remaining_ms(self) -> int | None:

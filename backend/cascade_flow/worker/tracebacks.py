@@ -5,9 +5,10 @@ ours, in bounded size.
 from __future__ import annotations
 
 from pathlib import Path
-from traceback import FrameSummary, TracebackException, format_exception_only
+from traceback import FrameSummary, TracebackException, format_exception_only, format_tb
 
 from cascade_flow.model.events import StepError
+from cascade_flow.model.wire import well_formed
 
 LONGEST_MESSAGE = 4_000
 LONGEST_STACK = 16_000
@@ -20,14 +21,27 @@ _LAST = str(_WORKER / "interrupt.py")
 
 
 def step_error(error: BaseException) -> StepError:
-    """The error as it is stored; whatever its own `str` does."""
+    """The error as it is stored, with what can be said of it; whatever it holds and its own methods do."""
+    name = well_formed(type(error).__name__)
+    try:
+        message, stack = _message(error), _stack(error)
+    except Exception as failure:  # noqa: BLE001  the traceback module trusts the parts of an exception
+        message, stack = _unformatted(error, failure), _end("".join(format_tb(error.__traceback__)), LONGEST_STACK)
+    return StepError(message=well_formed(message), name=name, stack=well_formed(stack))
+
+
+def _stack(error: BaseException) -> str:
     told = TracebackException.from_exception(error, compact=True)
     told.stack[:] = _theirs(list(told.stack))[-MOST_FRAMES:]
-    return StepError(
-        message=_message(error),
-        name=type(error).__name__,
-        stack=_end("".join(told.format()).rstrip("\n"), LONGEST_STACK),
-    )
+    return _end("".join(told.format()).rstrip("\n"), LONGEST_STACK)
+
+
+def _unformatted(error: BaseException, failure: Exception) -> str:
+    try:
+        text = str(error)[:LONGEST_MESSAGE]
+    except Exception:  # noqa: BLE001  their own `__str__`
+        text = "an exception without a text"
+    return f"{text} (it can't be formatted: {type(failure).__name__})"
 
 
 def _message(error: BaseException) -> str:
