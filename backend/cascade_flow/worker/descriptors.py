@@ -35,7 +35,7 @@ def flush_quietly(*streams: Any) -> None:
     for stream in streams:
         try:
             stream.flush()
-        except Exception:  # noqa: BLE001, PERF203
+        except Exception:
             logging.getLogger(__name__).debug("a stream of the process can't be flushed", exc_info=True)
 
 
@@ -139,6 +139,7 @@ class Descriptors:
         self._pipes: list[_Pipe] = []
         self._stdin: int | None = None
         self._reading = threading.RLock()
+        self._poll = select.poll()
         self._wake: tuple[int, int] | None = None
         self._reader: threading.Thread | None = None
 
@@ -146,6 +147,9 @@ class Descriptors:
         flush_quietly(sys.stdout, sys.stderr)
         self._stdin = _emptied()
         self._pipes = [_Pipe(name) for name, number in NUMBERS.items() if _is_open(number)]
+        self._poll = select.poll()
+        for pipe in self._pipes:
+            self._poll.register(pipe.read_end, select.POLLIN)
         self._wake = os.pipe()
         self._reader = threading.Thread(target=self._keep_reading, args=(self._wake[0],), name="step-fds", daemon=True)
         self._reader.start()
@@ -167,6 +171,8 @@ class Descriptors:
     def drain(self) -> None:
         """Take what has been written so far, so that it stands before what is written next."""
         with self._reading:
+            if not self._pipes or not self._poll.poll(0):
+                return
             for pipe in self._pipes:
                 while data := pipe.read():
                     if self._take(pipe.name, pipe.decode(data)):

@@ -2,9 +2,10 @@
 
 In the main thread (where Lambda runs handlers) a signal raises `Interrupted` in the middle of the user's code, even in
 a blocked system call. A thread of ours keeps the time and sends it, so that user code has SIGALRM and the timer to
-itself; where user code has taken that signal too, `Interrupted` is injected at its next bytecode. In any other thread the user's code runs in a thread of its own; `Interrupted` is injected at
-its next bytecode, and a thread that does not react is left behind. `Interrupted` is no Exception, so that
-`except Exception` can't swallow it; code that swallows it all the same is interrupted again and again.
+itself; where user code has taken that signal too, `Interrupted` is injected at its next bytecode. In any other thread
+the user's code runs in a thread of its own; `Interrupted` is injected there, and a thread that does not react is left
+behind. `Interrupted` is no Exception, so that `except Exception` can't swallow it; code that swallows it all the same
+is interrupted again and again.
 
 What neither reaches is a call into C that doesn't return and lets no signal in. In the main thread the worker then
 hangs with it: its heartbeats end with the timeout, its lease runs out, and the sweep gives the step to another worker.

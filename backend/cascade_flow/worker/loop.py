@@ -75,7 +75,7 @@ class Worker:
             return None
         except (TransientError, SetupError):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  the last net
             _log.exception("step %r of run %r: the attempt could not be reported", held.branch.step, held.facts.run_id)
             return lease.report(_unreported(error))
 

@@ -1,9 +1,9 @@
 """What user code can change in the process, as it was before an attempt, and put back after it.
 
 Put back: the standard streams, all of logging but new loggers, signal handlers, masks and timers, umask, working
-directory, `sys.path`, environment, locale, filters of warnings, the recursion limit, garbage collection, and the default
-timeout of sockets. Not put back, since a step may rightly keep it for the next one: modules and what they hold, open
-files and connections, threads, the state of `random`. The decimal context is each thread's own, and so is a step's in a
+directory, `sys.path`, environment, locale, filters of warnings, the recursion limit, garbage collection, and the
+default timeout of sockets. Not put back, since a step may rightly keep it for the next one: modules and what they hold,
+open files and connections, threads, the state of `random`. The decimal context is each thread's own, and so is a step's in a
 context of its own; in the main thread it stays as user code leaves it. Resource limits can't be raised again.
 """
 
@@ -40,7 +40,7 @@ def snapshot() -> Restore:
         for each in restores:
             try:
                 each()
-            except Exception:
+            except Exception:  # noqa: BLE001  one part that fails keeps no other from being put back
                 _log.exception("something that a step changed in this process can't be put back")
 
     return restore

@@ -1,7 +1,7 @@
 """Records of `logging` on their way to an attempt's log: each arrives there once, and is shown once by the process.
 
-While an attempt is captured the root logger has one handler, ours, which passes each record on to the handlers that were
-there before; those write to the process's own streams. What handlers of user code write to the streams is captured
+While an attempt is captured the root logger has one handler, ours, which passes each record on to the handlers that
+were there before; those write to the process's own streams. What handlers of user code write to the streams is captured
 there. `ctx.log` is of a family of its own, that nothing else configures, disables or removes.
 """
 
@@ -14,7 +14,6 @@ from typing import Any, Protocol, TextIO
 
 from cascade_flow.authoring.context import STEP_LOGGER
 from cascade_flow.worker.descriptors import CapturedStream
-
 
 _ENGINE = __name__.partition(".")[0]
 
