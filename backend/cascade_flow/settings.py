@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -93,3 +93,17 @@ def _of_this_process(environment: Mapping[str, str]) -> Settings:
         f"nothing says where the engine's data is: {', '.join(missing)} are not set. `cascade env` prints them for the "
         'stack on this machine, `cascade env --stack NAME` for one on AWS; in a shell: eval "$(cascade env)"'
     )
+
+
+def environment_kept() -> Callable[[], None]:
+    """The environment as it is now; call the answer to have it so again."""
+    environment, before = os.environ, dict(os.environ)
+
+    def restore() -> None:
+        os.environ = environment  # noqa: B003  user code may have bound another mapping
+        if dict(environment) != before:
+            for name in environment.keys() - before.keys():
+                del environment[name]
+            environment.update(before)
+
+    return restore

@@ -43,7 +43,8 @@ def get_events(request: Request) -> Answer:
 
 def get_logs(request: Request) -> Answer:
     run_id, asked = request.address(RunAddress).run_id, request.query(ListLogs)
-    lines = details().logs(run_id, step_id=asked.step, attempt=asked.attempt)
+    one_more = asked.limit + 1
+    lines = details().logs(run_id, step_id=asked.step, attempt=asked.attempt, after_us=asked.after_us, limit=one_more)
     return ok(representations.log_page(lines, after_us=asked.after_us, limit=asked.limit))
 
 

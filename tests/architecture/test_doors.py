@@ -20,7 +20,8 @@ POWERTOOLS = ("api/", "functions/")
 BROAD = (
     "serialization.py",
     "authoring/discovery.py",
-    "worker/runner.py",
+    "authoring/skip.py",
+    "worker/",
     "operations/sweep.py",
     "api/router.py",
     "functions/",

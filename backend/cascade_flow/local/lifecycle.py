@@ -14,6 +14,7 @@ from cascade_flow.local.presence import check_is_guarded
 from cascade_flow.local.project import DEFAULT_PORT, Project
 from cascade_flow.local.state import LocalStack
 
+
 def up(project: Project) -> Generator[str]:
     """Bring the local stack to what the project's files say; `running` then answers with it.
 

@@ -1,23 +1,24 @@
 """What an attempt writes (stdout, stderr, logging) is collected and handed on while it runs; then all is put back.
 
 The process's streams are replaced while any attempt is captured. Who writes is known by the context (`contextvars`); a
-thread that user code started and that has none belongs to the only attempt there is. What a child process or C code
-writes does not pass here. A log that can't be handed on is no failure of the attempt: the error is remembered.
+thread that user code started and that has none, a child process, and C code belong to the only attempt there is. A log
+that can't be handed on is no failure of the attempt: the error is remembered. `os._exit` hands on what was written
+before it ends the process; of a process that is killed, the lines of its last second are lost.
 """
 
 from __future__ import annotations
 
-import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from typing import Any, TextIO, cast
+from typing import Any, NoReturn, TextIO, cast
 
-from cascade_flow.authoring.context import STEP_LOGGER
-from cascade_flow.errors import CascadeFlowError
 from cascade_flow.model.parts import LogStream
+from cascade_flow.worker import process_state, step_logging
+from cascade_flow.worker.descriptors import NUMBERS, CapturedStream, Descriptors, empty_stdin, flush_quietly, original
 from cascade_flow.worker.interrupt import sheltered
 from cascade_flow.worker.log_buffer import Limits, LogBuffer, LogLine
 
@@ -30,15 +31,15 @@ _INTERVAL_MS = 1_000
 class Capture:
     """Captures what is written inside its `with` block, and hands it to `sink` in chunks, once a second.
 
-    `echo` also passes everything on to the process's own streams. CascadeFlowErrors of the sink are kept in `error`;
-    the lines they concern are lost.
+    `echo` also passes everything on to the process's own streams. Errors of the sink are kept in `error`; the lines
+    they concern are lost.
     """
 
     def __init__(
         self, sink: Sink, *, echo: bool = True, limits: Limits | None = None, interval_ms: int = _INTERVAL_MS
     ) -> None:
         self.echo = echo
-        self.error: CascadeFlowError | None = None
+        self.error: Exception | None = None
         self._sink = sink
         self._book = LogBuffer(limits or Limits())
         self._interval_s = interval_ms / 1000
@@ -56,10 +57,15 @@ class Capture:
         if self._token:
             _writer.reset(self._token)
         _switchboard.unplug(self)
+        self.finish()
+
+    def finish(self) -> None:
+        """Hand on everything that has been written."""
         self._closing.set()
-        if self._pump:
-            self._pump.join()
-        self._hand_on(self._book.close())
+        with unrecorded():
+            if self._pump:
+                self._pump.join()
+            self._hand_on(self._book.close())
 
     @sheltered
     def write(self, stream: LogStream, text: str) -> None:
@@ -88,7 +94,7 @@ class Capture:
         for chunk in chunks:
             try:
                 self._sink(chunk)
-            except CascadeFlowError as error:
+            except Exception as error:  # noqa: BLE001  a log is no reason to fail
                 self.error = error
 
 
@@ -103,28 +109,27 @@ def unrecorded() -> Iterator[None]:
 
 
 class _Switchboard:
-    """The one place where the process's streams and root logger are changed, and put back when the last one leaves."""
+    """The one place where the process's streams and loggers are changed, and put back when the last one leaves."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._captures: list[Capture] = []
-        self._handler = _log_handler()
+        self._restore: Callable[[], Any] = lambda: None
+        self._descriptors = Descriptors(self._take)
+        self._streams: list[CapturedStream] = []
+        self._own_pid = 0
 
     def plug(self, capture: Capture) -> None:
         with self._lock:
             self._captures.append(capture)
             if len(self._captures) == 1:
-                sys.stdout = cast(TextIO, _Stream("stdout", sys.stdout))
-                sys.stderr = cast(TextIO, _Stream("stderr", sys.stderr))
-                logging.getLogger().addHandler(self._handler)
+                self._open()
 
     def unplug(self, capture: Capture) -> None:
         with self._lock:
+            if len(self._captures) == 1:
+                self._close()
             self._captures.remove(capture)
-            if not self._captures:
-                logging.getLogger().removeHandler(self._handler)
-                sys.stdout = _original(sys.stdout)
-                sys.stderr = _original(sys.stderr)
 
     def writer(self) -> Capture | None:
         """Whose the text is that is being written now."""
@@ -132,66 +137,75 @@ class _Switchboard:
         known = _writer.get(captures[0] if len(captures) == 1 else None)
         return known if known in captures else None
 
-
-class _Stream:
-    """Stands in for sys.stdout or sys.stderr. Without an attempt, and but for writing, it is the original."""
-
-    def __init__(self, name: LogStream, original: TextIO) -> None:
-        self.original = original
-        self._name = name
-
-    def write(self, text: str) -> int:
-        capture = _switchboard.writer()
-        if capture:
-            capture.write(self._name, text)
-        if capture is None or capture.echo:
-            self.original.write(text)
-        return len(text)
-
-    def writelines(self, lines: Sequence[str]) -> None:
-        self.write("".join(lines))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.original, name)
-
-
-class _Records:
-    """What the log handler writes to: each text is one formatted record of any logger that reaches the root."""
-
-    def __init__(self, is_alone: Callable[[], bool]) -> None:
-        self._is_alone = is_alone
-
-    def write(self, text: str) -> None:
-        capture = _switchboard.writer()
-        if capture is None:
+    @sheltered
+    def write(self, stream: LogStream, text: str, original: TextIO) -> None:
+        """Text of the process's own stream. A forked child's goes the way of every other child's."""
+        if os.getpid() != self._own_pid:
+            os.write(NUMBERS[stream], text.encode(errors="backslashreplace"))
             return
-        capture.add("stderr", text)
-        if capture.echo and self._is_alone():
-            _original(sys.stderr).write(f"{text}\n")
+        self._descriptors.drain()
+        capture = self.writer()
+        if capture:
+            capture.write(stream, text)
+        if capture is None or capture.echo:
+            self._descriptors.echo(stream, text, original)
 
-    def flush(self) -> None:
-        """Nothing is held back."""
+    @sheltered
+    def record(self, text: str, *, echo: bool) -> None:
+        """A formatted log record; with `echo` nobody else shows it."""
+        if os.getpid() != self._own_pid:
+            os.write(NUMBERS["stderr"], f"{text}\n".encode(errors="backslashreplace"))
+            return
+        self._descriptors.drain()
+        capture = self.writer()
+        if capture:
+            capture.add("stderr", text)
+            if echo and capture.echo:
+                self._descriptors.echo("stderr", f"{text}\n", original(sys.stderr))
 
+    def _open(self) -> None:
+        restores = [process_state.snapshot(), self._leaving_reported()]
+        self._own_pid = os.getpid()
+        self._descriptors.open()
+        restores.append(step_logging.keep_own_logs_out(self._descriptors.outlet))
+        restores.append(step_logging.show_records(self.record, unrecorded))
+        self._streams = [CapturedStream(name, getattr(sys, name), self.write) for name in NUMBERS]
+        sys.stdin, sys.stdout, sys.stderr = empty_stdin(), *(cast(TextIO, stream) for stream in self._streams)
+        self._restore = lambda: [restore() for restore in reversed(restores)]
 
-class _Layout(logging.Formatter):
-    """The step's own logger needs no name in front of its messages."""
+    def _close(self) -> None:
+        self._finish_lines()
+        self._restore()
+        flush_quietly(sys.stdout, sys.stderr)
+        self._descriptors.close()
 
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        name = "" if record.name.startswith(STEP_LOGGER) else f" {record.name}:"
-        return f"{record.levelname}{name} {record.message}"
+    def _finish_lines(self) -> None:
+        for stream in self._streams:
+            stream.finish()
+        self._descriptors.drain()
 
+    def _take(self, stream: LogStream, text: str) -> bool:
+        """What came through a file descriptor; answers whether it is to be echoed."""
+        captures = tuple(self._captures)
+        if len(captures) != 1:
+            return True
+        captures[0].write(stream, text)
+        return captures[0].echo
 
-def _log_handler() -> logging.Handler:
-    """A StreamHandler, since that one keeps a record that can't be formatted from failing the code that logs."""
-    handler = logging.StreamHandler(_Records(lambda: logging.getLogger().handlers == [handler]))
-    handler.terminator = ""
-    handler.setFormatter(_Layout())
-    return handler
+    def _leaving_reported(self) -> Callable[[], None]:
+        leave = os._exit
+
+        def tell_and_leave(status: int) -> NoReturn:
+            if os.getpid() == self._own_pid:
+                for capture in tuple(self._captures):
+                    self._finish_lines()
+                    capture.add("stderr", f"os._exit({status}) ends the worker's process")
+                    capture.finish()
+            leave(status)
+
+        os._exit = tell_and_leave
+        return lambda: setattr(os, "_exit", leave)
 
 
 _writer: ContextVar[Capture | None] = ContextVar("cascade_flow_writer")
 _switchboard = _Switchboard()
-
-
-def _original(stream: Any) -> TextIO:
-    return cast(TextIO, stream.original if isinstance(stream, _Stream) else stream)

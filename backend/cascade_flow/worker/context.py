@@ -6,6 +6,7 @@ once, at the first checkpoint, and only after the first attempt. Where checkpoin
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from cascade_flow.model.events import CheckpointRef, StepError
 from cascade_flow.model.states import Checkpoint
 from cascade_flow.operations.checkpoints import CheckpointNumber
 from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted, sheltered
+from cascade_flow.worker.step_logging import step_logger
 from cascade_flow.worker.tracebacks import step_error
 
 T = TypeVar("T")
@@ -61,12 +63,17 @@ class AttemptContext(StepContext):
             attempt=attempt,
             first_run_id=first_run_id,
         )
+        self._log = step_logger(f"{workflow_slug}.{step_id}")
         self._interrupt = interrupt
         self._beat = beat
         self._store = store
         self._deadline_us = deadline_us
         self._lock = threading.RLock()
         self._known: Sequence[CheckpointNumber] | None = None
+
+    @property
+    def log(self) -> logging.Logger:
+        return self._log
 
     @property
     def remaining_ms(self) -> int | None:

@@ -1,9 +1,11 @@
 """Stopping user code from outside: because its time is over, or because its attempt belongs to another worker now.
 
 In the main thread (where Lambda runs handlers) a signal raises `Interrupted` in the middle of the user's code, even in
-a blocked system call. In any other thread the user's code runs in a thread of its own; `Interrupted` is injected at
-its next bytecode, and a thread that does not react is left behind. `Interrupted` is no Exception, so that
-`except Exception` can't swallow it; code that swallows it all the same is interrupted again and again.
+a blocked system call. A thread of ours keeps the time and sends it, so that user code has SIGALRM and the timer to
+itself; where user code has taken that signal too, `Interrupted` is injected at its next bytecode. In any other thread
+the user's code runs in a thread of its own; `Interrupted` is injected there, and a thread that does not react is left
+behind. `Interrupted` is no Exception, so that `except Exception` can't swallow it; code that swallows it all the same
+is interrupted again and again.
 
 What neither reaches is a call into C that doesn't return and lets no signal in. In the main thread the worker then
 hangs with it: its heartbeats end with the timeout, its lease runs out, and the sweep gives the step to another worker.
@@ -22,8 +24,6 @@ from enum import Enum
 from types import CodeType, FrameType, TracebackType
 from typing import Any, ParamSpec, TypeVar
 
-from cascade_flow.clock import now_us
-
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -31,6 +31,11 @@ AGAIN_MS = 5_000
 """How long interrupted code may clean up before it is interrupted again, or, in a thread of its own, left behind."""
 
 _SOON_MS = 10
+_TRIES = 20
+"""How often the signal is sent, in a row, to a thread that does not take it."""
+
+_SIGNAL = signal.SIGURG
+"""Not SIGALRM, which is the user's. By default it is ignored: where user code resets its handler, nobody dies of it."""
 
 _sheltered: set[CodeType] = set()
 
@@ -92,21 +97,18 @@ class Interrupt:
 
     def _run_here(self, function: Callable[[], T], timeout_ms: int | None) -> T:
         bell = _Bell(lambda: self._set(Cause.TIMEOUT))
-        before = signal.signal(signal.SIGALRM, bell.ring)
+        before = signal.signal(_SIGNAL, bell.ring)
         try:
             with self._stoppable(bell.pull):
-                try:
-                    bell.on = True
-                    _ring_in(0 if timeout_ms is None else max(1, timeout_ms))
-                    self.check()
-                    return function()
-                finally:
-                    bell.on = False
+                bell.ring_after(timeout_ms)
+                self.check()
+                return function()
         finally:
-            bell.on = False
-            # In this order: the system call that stops the timer takes in any signal that `fire` has sent before.
-            _ring_in(0)
-            signal.signal(signal.SIGALRM, before)
+            try:
+                bell.off()
+            except Interrupted:  # raised on the way here; the next one is a while away
+                bell.off()
+            signal.signal(_SIGNAL, before)
 
     def _run_beside(self, function: Callable[[], T], timeout_ms: int | None) -> T:
         thread = _Thread(function)
@@ -135,32 +137,64 @@ class Interrupt:
 
 
 class _Bell:
-    """What SIGALRM does in the main thread while it is on: it raises Interrupted, now and again every `AGAIN_MS`."""
+    """What stops the main thread while it is on: Interrupted is raised there, now and again every `AGAIN_MS`.
+
+    The thread that rings is ours: user code may use, change and clear any timer.
+    """
 
     def __init__(self, rung: Callable[[], None]) -> None:
-        self.on = False
+        self._on = False
         self._rung = rung
         self._main_thread = threading.get_ident()
-        self._raised_us: int | None = None
+        self._raised = False
+        self._pulled = threading.Event()
+        self._wait_s: float | None = None
+        self._ringer = threading.Thread(target=self._keep_ringing, name="step-timeout", daemon=True)
+
+    def ring_after(self, timeout_ms: int | None) -> None:
+        """On from now; it rings after that time, or when it is pulled."""
+        self._wait_s = None if timeout_ms is None else max(1, timeout_ms) / 1000
+        self._on = True
+        self._ringer.start()
+
+    def off(self) -> None:
+        """Nothing is raised after this, not even what was under way."""
+        self._on = False
+        self._pulled.set()
+        if self._ringer.ident:
+            self._ringer.join()
+        _inject(self._main_thread, None)
 
     def pull(self) -> None:
-        """Ring from another thread."""
-        signal.pthread_kill(self._main_thread, signal.SIGALRM)
+        """Ring now, from any thread."""
+        self._pulled.set()
 
     def ring(self, _signal: int, frame: FrameType | None) -> None:
-        if not self.on or self._is_echo():
-            return
-        self._rung()
-        if _in_shelter(frame):
-            _ring_in(_SOON_MS)
-            return
-        self._raised_us = now_us()
-        _ring_in(AGAIN_MS)
-        raise Interrupted
+        if self._on and not self._raised and not _in_shelter(frame):
+            self._raised = True
+            raise Interrupted
 
-    def _is_echo(self) -> bool:
-        """Two signals in close succession, from the timer and from `fire`, are one."""
-        return self._raised_us is not None and now_us() - self._raised_us < AGAIN_MS * 500
+    def _keep_ringing(self) -> None:
+        self._pulled.wait(self._wait_s)
+        self._pulled.clear()
+        while self._on:
+            self._rung()
+            self._ring_until_heard()
+            self._pulled.wait(AGAIN_MS / 1000)
+
+    def _ring_until_heard(self) -> None:
+        """Until the main thread is out of our own code, and has raised."""
+        self._raised = False
+        tries = 0
+        while self._on and not self._raised and tries < _TRIES:
+            signal.pthread_kill(self._main_thread, _SIGNAL)
+            self._pulled.wait(_SOON_MS / 1000)
+            tries += not self._is_in_shelter()
+        if self._on and not self._raised:
+            _inject(self._main_thread, Interrupted)
+
+    def _is_in_shelter(self) -> bool:
+        return _in_shelter(sys._current_frames().get(self._main_thread))
 
 
 class _Thread:
@@ -186,8 +220,7 @@ class _Thread:
             self._thread.join(_SOON_MS / 1000)
         with self._lock:
             if not self.over:
-                ident = ctypes.c_ulong(self._thread.ident or 0)
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(Interrupted))
+                _inject(self._thread.ident or 0, Interrupted)
         self._thread.join(AGAIN_MS / 1000)
 
     def result(self) -> Any:
@@ -213,8 +246,10 @@ class _Thread:
             self.wake.set()
 
 
-def _ring_in(ms: int) -> None:
-    signal.setitimer(signal.ITIMER_REAL, ms / 1000)
+def _inject(thread: int, error: type[BaseException] | None) -> None:
+    """Have it raised at the thread's next bytecode; None takes back what has not been raised yet."""
+    injected = None if error is None else ctypes.py_object(error)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), injected)
 
 
 def _in_shelter(frame: FrameType | None) -> bool:

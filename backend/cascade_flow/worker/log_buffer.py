@@ -71,7 +71,8 @@ class LogBuffer:
             for line in complete:
                 self._extend(stream, line)
                 self._end_line(stream)
-            self._extend(stream, rest)
+            if rest:
+                self._extend(stream, rest)
 
     def add(self, stream: LogStream, message: str) -> None:
         """A message of its own, such as a log record; it may hold several lines."""
@@ -119,7 +120,7 @@ class LogBuffer:
 
     def _keep(self, stream: LogStream, message: str) -> None:
         line = LogLine(stream, message, now_us())
-        if self._has_room(line) and not self._tail and not self._cut_lines:
+        if not self._tail and not self._cut_lines and self._has_room(line):
             self._kept_bytes += line.size_bytes
             self._kept_lines += 1
             self._ready.append(line)

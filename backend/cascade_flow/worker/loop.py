@@ -15,7 +15,7 @@ from cascade_flow import clock
 from cascade_flow.authoring import Step, StepInputs, Workflow
 from cascade_flow.engine.commands import Command, Complete, Fail, SkipStep
 from cascade_flow.engine.state import Claimant
-from cascade_flow.errors import CascadeFlowError, PayloadTooLargeError, StaleAttemptError
+from cascade_flow.errors import CascadeFlowError, PayloadTooLargeError, SetupError, StaleAttemptError, TransientError
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.operations.sweep import Sweep
@@ -68,13 +68,21 @@ class Worker:
 
     def _attempt(self, held: HeldAttempt, shift: _Shift) -> HeldAttempt | None:
         lease = Lease(self._runtime, self._steps, held)
-        step = self._step(held)
         try:
-            command = _removed(held) if step is None else self._run(step, lease, shift)
-            return None if command is None else self._report(lease, command)
+            return self._carried_out(lease, shift)
         except StaleAttemptError as error:
             _log.warning("%s", error)
             return None
+        except (TransientError, SetupError):
+            raise
+        except Exception as error:  # noqa: BLE001  the last net
+            _log.exception("step %r of run %r: the attempt could not be reported", held.branch.step, held.facts.run_id)
+            return lease.report(_unreported(error))
+
+    def _carried_out(self, lease: Lease, shift: _Shift) -> HeldAttempt | None:
+        step = self._step(lease.held)
+        command = _removed(lease.held) if step is None else self._run(step, lease, shift)
+        return None if command is None else self._report(lease, command)
 
     def _step(self, held: HeldAttempt) -> Step | None:
         workflow = self._workflows.get(held.facts.workflow_slug)
@@ -175,7 +183,14 @@ def _removed(held: HeldAttempt) -> Fail:
     return Fail(step_error(error), "step-removed", 0, retryable=False)
 
 
-def _tell_errors(*errors: CascadeFlowError | None) -> None:
+def _unreported(error: Exception) -> Fail:
+    """The last net: no step is left to fall silent because something failed that is not its own."""
+    told = step_error(error)
+    message = f"the worker could not report this attempt, whatever it came to: {told.name}: {told.message}"
+    return Fail(told.model_copy(update={"message": message}), "execution-error", 0, retryable=False)
+
+
+def _tell_errors(*errors: Exception | None) -> None:
     for error in errors:
         if error is not None and not isinstance(error, StaleAttemptError):
             _log.warning("while the step ran: %s", error)

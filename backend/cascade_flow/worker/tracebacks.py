@@ -12,9 +12,10 @@ import sys
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
-from traceback import FrameSummary, TracebackException, format_exception_only
+from traceback import FrameSummary, TracebackException, format_exception_only, format_tb
 
 from cascade_flow.model.events import StepError
+from cascade_flow.model.wire import well_formed
 
 LONGEST_MESSAGE = 4_000
 LONGEST_STACK = 16_000
@@ -29,8 +30,13 @@ _FOLDED = re.compile(rf'  File "{_FOLD}", line (\d+), in {_FOLD}\n')
 
 
 def step_error(error: BaseException) -> StepError:
-    """The error as it is stored; whatever its own `str` does."""
-    return StepError(message=_message(error), name=type(error).__name__, stack=_end(_stack(error), LONGEST_STACK))
+    """The error as it is stored, with what can be said of it; whatever it holds and its own methods do."""
+    name = well_formed(type(error).__name__)
+    try:
+        message, stack = _message(error), _stack(error)
+    except Exception as failure:  # noqa: BLE001  the traceback module trusts the parts of an exception
+        message, stack = _unformatted(error, failure), _end("".join(format_tb(error.__traceback__)), LONGEST_STACK)
+    return StepError(message=well_formed(message), name=name, stack=well_formed(stack))
 
 
 def _stack(error: BaseException) -> str:
@@ -39,7 +45,15 @@ def _stack(error: BaseException) -> str:
         each.stack[:] = _folded(_theirs(list(each.stack)))[-MOST_FRAMES:]
         if isinstance(named := getattr(each, "filename", None), str):
             each.filename = _as_imported(named)  # that of a SyntaxError
-    return _FOLDED.sub(r"  ... frames of cascade-flow: \1\n", "".join(told.format())).rstrip("\n")
+    return _end(_FOLDED.sub(r"  ... frames of cascade-flow: \1\n", "".join(told.format())).rstrip("\n"), LONGEST_STACK)
+
+
+def _unformatted(error: BaseException, failure: Exception) -> str:
+    try:
+        text = str(error)[:LONGEST_MESSAGE]
+    except Exception:  # noqa: BLE001  their own `__str__`
+        text = "an exception without a text"
+    return f"{text} (it can't be formatted: {type(failure).__name__})"
 
 
 def _message(error: BaseException) -> str:
