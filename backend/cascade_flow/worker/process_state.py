@@ -3,8 +3,8 @@
 Put back: the standard streams, all of logging but new loggers, signal handlers, masks and timers, umask, working
 directory, `sys.path`, environment, locale, filters of warnings, the recursion limit, garbage collection, and the
 default timeout of sockets. Not put back, since a step may rightly keep it for the next one: modules and what they hold,
-open files and connections, threads, the state of `random`. The decimal context is each thread's own, and so is a step's in a
-context of its own; in the main thread it stays as user code leaves it. Resource limits can't be raised again.
+open files and connections, threads, the state of `random`. The decimal context is each thread's own; in the main thread
+it stays as user code leaves it. Resource limits can't be raised again.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def snapshot() -> Restore:
 
 def _streams() -> Restore:
     before = {name: getattr(sys, name) for name in _STREAMS}
-    return lambda: [setattr(sys, name, stream) for name, stream in before.items()]
+    return lambda: vars(sys).update(before)
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,12 @@ def keep_own_logs_out(outlet: Callable[[Any], TextIO | None]) -> Callable[[], No
     for handler in logging.getLogger(_ENGINE).handlers:
         if isinstance(handler, logging.StreamHandler) and (way := outlet(handler.stream)):
             before.append((handler, handler.setStream(way)))
-    return lambda: [handler.setStream(stream) for handler, stream in before] and None
+
+    def stop() -> None:
+        for handler, stream in before:
+            handler.setStream(stream)
+
+    return stop
 
 
 def step_logger(name: str) -> logging.Logger:
