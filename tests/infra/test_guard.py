@@ -149,10 +149,10 @@ class TestRefused:
     @pytest.mark.parametrize(
         "wrong",
         [
-            {"by": Credentials("LOCALOWNER", "guess")},
-            {"by": Credentials("test", "test")},
-            {"by": Credentials("ASIAFUNCTION", "other")},
-            {"by": Credentials("ASIAFUNCTION", "other", "another")},
+            pytest.param({"by": Credentials("LOCALOWNER", "guess")}, id="another secret"),
+            pytest.param({"by": Credentials("test", "test")}, id="an unknown key"),
+            pytest.param({"by": Credentials("ASIAFUNCTION", "other")}, id="another function's secret"),
+            pytest.param({"by": Credentials("ASIAFUNCTION", "other", "another")}, id="another session's token"),
             {"region": "eu-west-1"},
             {"service": "lambda"},
         ],

@@ -27,6 +27,7 @@ from botocore.exceptions import (
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.attribute_values import plain, raw
 from cascade_flow.dynamodb.items import Item
 from cascade_flow.errors import (
     BackendUnavailableError,
@@ -204,7 +205,7 @@ class Table:
             return self._answer_of(write)
         except ClientError as error:
             old: Any = error.response.get("Item")
-            item = None if old is None else _plain(old)
+            item = None if old is None else plain(old)
             if item is not None and write.nonce is not None and item.get(NONCE) == write.nonce:
                 return item
             raise Refused({0: item}) from None
@@ -213,7 +214,7 @@ class Table:
         call = self.client.put_item if isinstance(write, Put) else self.client.update_item
         request = {**_request(self.name, write), **_wanted_back(write)}
         answer: Any = _persistently(lambda: call(**request))
-        return _plain(answer.get("Attributes", {}))
+        return plain(answer.get("Attributes", {}))
 
     def _transact(self, writes: Sequence[Write]) -> None:
         token = secrets.token_hex(16)
@@ -223,7 +224,7 @@ class Table:
         except ClientError as error:
             reasons = enumerate(error.response.get("CancellationReasons", ()))
             failed = {n: reason.get("Item") for n, reason in reasons if reason.get("Code") == "ConditionalCheckFailed"}
-            raise Refused({n: None if item is None else _plain(item) for n, item in failed.items()}) from None
+            raise Refused({n: None if item is None else plain(item) for n, item in failed.items()}) from None
 
     def _ask(self, call: Callable[..., Any], **request: Any) -> Any:
         return translated(lambda: call(TableName=self.name, **request))
@@ -331,12 +332,12 @@ def _request(table: str, write: Write) -> dict[str, Any]:
         expression, names, values = ConditionExpressionBuilder().build_expression(write.when)
         request["ConditionExpression"] = expression
     if isinstance(write, Put):
-        request["Item"] = _raw(write.item)
+        request["Item"] = raw(write.item)
     else:
         request["Key"] = _raw_key(write.key)
     if isinstance(write, Update):
         request["UpdateExpression"] = _update_expression(write, names, values)
-    given = {"ExpressionAttributeNames": names, "ExpressionAttributeValues": _raw(values)}
+    given = {"ExpressionAttributeNames": names, "ExpressionAttributeValues": raw(values)}
     return {**request, **{name: value for name, value in given.items() if value}}
 
 
@@ -369,34 +370,14 @@ def _where(**conditions: ConditionBase) -> dict[str, Any]:
     names = {placeholder: name for _, named, _ in built.values() for placeholder, name in named.items()}
     values = {placeholder: value for _, _, given in built.values() for placeholder, value in given.items()}
     expressions = {name: expression for name, (expression, _, _) in built.items()}
-    return {**expressions, "ExpressionAttributeNames": names, "ExpressionAttributeValues": _raw(values)}
-
-
-def _raw(item: Mapping[str, str | int | bytes]) -> dict[str, Any]:
-    return {name: _raw_value(value) for name, value in item.items()}
-
-
-def _raw_value(value: str | int | bytes) -> dict[str, Any]:
-    if isinstance(value, str):
-        return {"S": value}
-    return {"N": str(value)} if isinstance(value, int) else {"B": value}
+    return {**expressions, "ExpressionAttributeNames": names, "ExpressionAttributeValues": raw(values)}
 
 
 def _raw_key(key: keys.Key) -> dict[str, Any]:
     return {keys.PARTITION: {"S": key.pk}, keys.SORT: {"S": key.sk}}
 
 
-def _plain(raw: Mapping[str, Any]) -> Item:
-    return {name: _plain_value(value) for name, value in raw.items()}
-
-
-def _plain_value(raw: Mapping[str, Any]) -> str | int | bytes:
-    if "N" in raw:
-        return int(raw["N"])
-    return bytes(raw["B"]) if "B" in raw else str(raw["S"])
-
-
 def _fresh(raws: Iterable[Mapping[str, Any]]) -> list[Item]:
     now_s = clock.now_us() // 1_000_000
-    items = (_plain(raw) for raw in raws)
+    items = (plain(raw) for raw in raws)
     return [item for item in items if int(item.get(keys.EXPIRY, now_s + 1)) > now_s]
