@@ -43,8 +43,7 @@ def get_events(request: Request) -> Answer:
 
 def get_logs(request: Request) -> Answer:
     run_id, asked = request.address(RunAddress).run_id, request.query(ListLogs)
-    one_more = asked.limit + 1
-    lines = details().logs(run_id, step_id=asked.step, attempt=asked.attempt, after_us=asked.after_us, limit=one_more)
+    lines = details().logs(run_id, step_id=asked.step, attempt=asked.attempt)
     return ok(representations.log_page(lines, after_us=asked.after_us, limit=asked.limit))
 
 

@@ -89,12 +89,9 @@ class Details:
         found = self._views.events(run_id, step_id=step_id, types=types)
         return found or self._none_of(run_id, step_id)
 
-    def logs(
-        self, run_id: str, *, step_id: str | None, attempt: int | None, after_us: int = 0, limit: int | None = None
-    ) -> list[LogEntry]:
-        """A run's log lines, in order, those of a page if asked; raises RunNotFoundError, StepNotFoundError."""
-        found = self._logs.load(run_id, step_id, attempt, after_us=after_us, limit=limit)
-        return found if found or (found is not None and after_us) else self._none_of(run_id, step_id)
+    def logs(self, run_id: str, *, step_id: str | None, attempt: int | None) -> list[LogEntry]:
+        """A run's log lines, in order; raises RunNotFoundError, StepNotFoundError."""
+        return self._logs.load(run_id, step_id, attempt) or self._none_of(run_id, step_id)
 
     def workflows(self) -> list[Entry]:
         """The workflows that can be run, by slug: one query."""

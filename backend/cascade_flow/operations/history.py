@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any
 
 from cascade_flow.dynamodb import items, keys
+from cascade_flow.dynamodb.codec import to_wire
 from cascade_flow.dynamodb.ledger import History
 from cascade_flow.engine.event_writer import rendered
 from cascade_flow.engine.state import Branch, Run
@@ -21,7 +22,7 @@ from cascade_flow.model.events import (
     StepScheduled,
     StepSkipped,
     StepStarted,
-    make_event,
+    parse_event,
 )
 from cascade_flow.model.ids import check_run_id
 from cascade_flow.model.workflows import StepDefinition
@@ -30,17 +31,7 @@ from cascade_flow.operations.runtime import Runtime
 _READS = 10
 _OVER = (StepCompleted, StepSkipped)
 _TOLD = {StepStarted: "dependencies", StepCompleted: "export_output"}
-_TOLD_BY_ITS_HOLDER = ("execution-error", "timeout", "step-removed", "exhausted-retries")
-
-
-class AttemptLine(NamedTuple):
-    """One line as an attempt wrote it."""
-
-    time_us: int
-    step_id: str
-    attempt: int
-    stream: str
-    message: str
+_ATTEMPT_ENDS = (StepCompleted, StepFailed, StepReclaimed, StepSkipped)
 
 
 @dataclass(frozen=True)
@@ -76,39 +67,29 @@ class Histories:
                 return story
         raise ConflictError(f"run {run_id!r} moves faster than it can be read: try again", run_id=run_id)
 
-    def log_lines(self, run: Run, *, step_id: str | None = None, attempt: int | None = None) -> list[AttemptLine]:
-        """A run's log lines as they are stored, in the order of their times."""
+    def log_events(self, run: Run, *, step_id: str | None = None, attempt: int | None = None) -> list[LogEntry]:
+        """A run's log lines as events, each at a time of its own; those after their attempt's end are left out."""
         found = [
-            AttemptLine(time_us, step, number, stream, message)
+            _log_event(run, step, number, *line)
             for item in self._runtime.ledger.table.query(keys.logs(run.run_id, step_id, attempt))
             for step, number, lines in [items.to_log_lines(item)]
-            for time_us, stream, message in lines
+            for line in lines
         ]
-        return sorted(found, key=lambda line: line.time_us)
+        return sorted(found, key=lambda event: event.timestamp_us)
 
-    def with_logs(self, story: RunHistory, lines: Iterable[AttemptLine]) -> list[Event]:
-        """Events and log lines in one order; see `log_events`."""
-        return sorted([*story.events, *self.log_events(story, lines)], key=lambda event: event.timestamp_us)
+    def with_logs(self, story: RunHistory, logs: Iterable[LogEntry]) -> list[Event]:
+        """Events and log lines in one order: a zombie's lines dropped, a taken time moved on by a microsecond.
 
-    def log_events(
-        self, story: RunHistory, lines: Iterable[AttemptLine], *, after_us: int = 0, limit: int | None = None
-    ) -> list[LogEntry]:
-        """Lines as events: a zombie's lines dropped, a taken time moved on by a microsecond; those of a page, if asked.
-
-        A zombie is known by the end that others have given its attempt. What a holder wrote before it reported is all
-        its own, whatever its clock did meanwhile. A caller may store its lines when it likes: of its runs none is
-        dropped.
+        A caller may store its lines when it likes: of its runs none is dropped.
         """
         ends = {
             (event.step_id, event.attempt_number): event.timestamp_us
             for event in story.events
-            if isinstance(event, StepFailed | StepReclaimed) and _ended_by_others(event)
-            if story.run.driver == "engine"
+            if isinstance(event, _ATTEMPT_ENDS) and story.run.driver == "engine"
         }
-        alive = [line for line in lines if line.time_us < ends.get((line.step_id, line.attempt), 2**62)]
-        placed = _unique(alive, {event.timestamp_us for event in story.events})
-        later = sorted((line for line in placed if line.time_us > after_us), key=lambda line: line.time_us)
-        return [_log_event(story.run, line) for line in later[:limit]]
+        alive = [line for line in logs if line.timestamp_us < ends.get((line.step_id, line.attempt_number), 2**62)]
+        taken = {event.timestamp_us for event in story.events}
+        return sorted([*story.events, *_unique(alive, taken)], key=lambda event: event.timestamp_us)
 
     def _driven_by_engine(self, history: History) -> RunHistory | None:
         """None where the reading shows an effect without its cause."""
@@ -141,11 +122,6 @@ def has_causes(graph: Graph, events: Sequence[Event]) -> bool:
     return True
 
 
-def _ended_by_others(event: StepFailed | StepReclaimed) -> bool:
-    """Whether an attempt's end was told by somebody who is not its holder."""
-    return isinstance(event, StepReclaimed) or event.failure_reason not in _TOLD_BY_ITS_HOLDER
-
-
 def _steps_in(events: Iterable[Event]) -> dict[str, StepDefinition]:
     """The steps that something happened to, as far as their starts and ends have told of them."""
     found: dict[str, StepDefinition] = {}
@@ -157,23 +133,24 @@ def _steps_in(events: Iterable[Event]) -> dict[str, StepDefinition]:
     return found
 
 
-def _unique(lines: Iterable[AttemptLine], taken: set[int]) -> Iterable[AttemptLine]:
+def _unique(lines: Iterable[LogEntry], taken: set[int]) -> Iterable[LogEntry]:
     for line in lines:
-        time_us = line.time_us
+        time_us = line.timestamp_us
         while time_us in taken:
             time_us += 1
         taken.add(time_us)
-        yield line._replace(time_us=time_us)
+        yield line.model_copy(update={"timestamp_us": time_us, "event_id": str(time_us)})
 
 
-def _log_event(run: Run, line: AttemptLine) -> LogEntry:
-    return make_event(
-        LogEntry,
-        timestamp_us=line.time_us,
-        workflow_slug=run.workflow_slug,
-        run_id=run.run_id,
-        step_id=line.step_id,
-        stream=line.stream,
-        message=line.message,
-        attempt_number=line.attempt,
-    )
+def _log_event(run: Run, step_id: str, attempt: int, time_us: int, stream: str, message: str) -> LogEntry:
+    record: dict[str, Any] = {
+        "timestampUs": time_us,
+        "type": "LogEntry",
+        "stepId": step_id,
+        "stream": stream,
+        "message": message,
+        "attemptNumber": attempt,
+    }
+    event = parse_event(to_wire(record, workflow_slug=run.workflow_slug, run_id=run.run_id))
+    assert isinstance(event, LogEntry)
+    return event

@@ -46,16 +46,15 @@ class Logs:
         attempt: int | None = None,
         *,
         workflow_slug: str | None = None,
-        after_us: int = 0,
-        limit: int | None = None,
     ) -> list[LogEntry] | None:
-        """The lines in the order of their times, those of a page if asked; None where there is no such run."""
+        """The lines in the order of their times; None where there is no such run (of this workflow)."""
         story = self._histories.story(run_id, workflow_slug=workflow_slug)
         if story is None:
             return None
-        lines = self._histories.log_lines(story.run, step_id=step_id, attempt=attempt)
-        lines = [line for line in lines if attempt in (None, line.attempt)]
-        return self._histories.log_events(story, lines, after_us=after_us, limit=limit)
+        lines = self._histories.log_events(story.run, step_id=step_id, attempt=attempt)
+        merged = self._histories.with_logs(story, lines)
+        found = [event for event in merged if isinstance(event, LogEntry) and step_id in (None, event.step_id)]
+        return [line for line in found if attempt in (None, line.attempt_number)]
 
 
 def _time_of(timestamp_us: float) -> int:
