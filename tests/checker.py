@@ -69,7 +69,7 @@ def check_run(backend: Backend, run_id: str) -> Checked:
     """Assert what is promised of a run at every moment, whatever has happened to it."""
     story = Histories(backend.runtime).story(run_id)
     assert story is not None, f"run {run_id} left nothing"
-    events = Histories(backend.runtime).with_logs(story, Histories(backend.runtime).log_events(story.run))
+    events = Histories(backend.runtime).with_logs(story)
     if story.run.driver == "caller":
         checked = Checked(story, events)
         for promise in (_increasing, _faithful):

@@ -12,9 +12,10 @@ from typing import Any
 from cascade_flow.api.names import document
 from cascade_flow.dynamodb.registry import Entry
 from cascade_flow.idempotency import idempotency_key
-from cascade_flow.model.events import Event, LogEntry, WorkflowCancelled, WorkflowCompleted, WorkflowFailed, dump_event
+from cascade_flow.model.events import Event, WorkflowCancelled, WorkflowCompleted, WorkflowFailed, dump_event
 from cascade_flow.model.states import RunPage, RunState
 from cascade_flow.operations.details import RunDetails, StepDetails, WorkflowDetails
+from cascade_flow.operations.history import StepLine
 from cascade_flow.operations.outputs import Inputs
 from cascade_flow.operations.steps import HeldAttempt
 from cascade_flow.retry import attempts_allowed
@@ -52,7 +53,7 @@ def event_page(events: Sequence[Event], *, after_us: int, limit: int) -> Json:
     return _page("events", ((event.timestamp_us, dump_event(event)) for event in later), limit)
 
 
-def log_page(lines: Sequence[LogEntry], *, after_us: int, limit: int) -> Json:
+def log_page(lines: Sequence[StepLine], *, after_us: int, limit: int) -> Json:
     """GET /runs/{runId}/logs: `nextUs` is what to ask for as `afterUs` where there are more."""
     later = (line for line in lines if line.timestamp_us > after_us)
     return _page("lines", ((line.timestamp_us, _line(line)) for line in later), limit)
@@ -114,7 +115,7 @@ def _failure(end: WorkflowFailed) -> Json:
     return {**end.error.to_wire(), **{name: value for name, value in failed.items() if value}}
 
 
-def _line(line: LogEntry) -> Json:
+def _line(line: StepLine) -> Json:
     return {
         "timestampUs": line.timestamp_us,
         "stepId": line.step_id,

@@ -41,6 +41,7 @@ LONGEST_REASON = 1_000
 LARGEST_PRIORITY = 1_000_000
 MOST_RUNS = 200
 MOST_EVENTS = 1_000
+MOST_LINES = 10_000
 
 
 def _id(check: Callable[[str], str]) -> AfterValidator:
@@ -251,7 +252,7 @@ class ListLogs(Query):
     after_us: Annotated[int, Field(ge=0)] = 0
     step: StepId | None = None
     attempt: Annotated[int, Field(ge=1)] | None = None
-    limit: Annotated[int, Field(ge=1, le=MOST_EVENTS)] = MOST_EVENTS
+    limit: Annotated[int, Field(ge=1, le=MOST_LINES)] = MOST_LINES
 
 
 def _issue(shape: type[Shape], fault: ErrorDetails) -> ValidationIssue:

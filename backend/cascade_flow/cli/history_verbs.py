@@ -67,11 +67,12 @@ def logs(
     silent = True
     with target.client() as client:
         try:
-            for line in _lines(client, run, step, attempt, follow=follow):
+            for lines in _lines(client, run, step, attempt, follow=follow):
                 if target.as_json:
-                    target.screen.record(line)
+                    for line in lines:
+                        target.screen.record(line)
                 else:
-                    target.screen.out.print(_log_line(line, alone=step is not None), soft_wrap=True)
+                    target.screen.lines(_log_line(line, alone=step is not None) for line in lines)
                 silent = False
         except KeyboardInterrupt:
             raise typer.Exit(exits.INTERRUPTED) from None
@@ -91,13 +92,15 @@ def _check_attempt(document: Document, step: str | None, attempt: int) -> None:
         raise StepNotFoundError(f"--attempt {attempt}: {there}")
 
 
-def _lines(client: Client, run: str, step: str | None, attempt: int | None, *, follow: bool) -> Iterator[Document]:
-    """The lines there are, and with `follow` those that come until the run is over."""
+def _lines(
+    client: Client, run: str, step: str | None, attempt: int | None, *, follow: bool
+) -> Iterator[Sequence[Document]]:
+    """The lines there are, and with `follow` those that come until the run is over; never none at a time."""
     began_us, after_us, is_over = clock.now_us(), 0, not follow
     while True:
-        for line in client.logs(run, step_id=step, attempt=attempt, after_us=after_us):
-            yield line
-            after_us = line["timestampUs"]
+        if lines := client.logs(run, step_id=step, attempt=attempt, after_us=after_us):
+            yield lines
+            after_us = lines[-1]["timestampUs"]
         if is_over:
             return
         is_over = client.run(run)["run"]["status"] in OVER

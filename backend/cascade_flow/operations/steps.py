@@ -34,6 +34,7 @@ class HeldAttempt:
     """An attempt in the hands of its worker.
 
     `known` are outputs that the worker has in memory. `lost`: what was reported stands, but another goes on with it.
+    `told_us` is the time of the newest log line: what is reported is later, whatever the clock says then.
     """
 
     facts: Facts
@@ -42,6 +43,12 @@ class HeldAttempt:
     records: tuple[Mapping[str, object], ...] = ()
     known: Mapping[str, str | None] = field(default_factory=dict)
     lost: bool = False
+    told_us: int = 0
+
+    @property
+    def started_us(self) -> int:
+        """When the attempt began, at the latest: its StepStarted is no later, whatever the clocks said."""
+        return max(self.branch.started_at_us or 0, self.branch.last_us) + self.facts.graph.modulus
 
     @property
     def running(self) -> bool:
@@ -193,7 +200,7 @@ class Steps:
             return None
 
     def _decide(self, facts: Facts, branch: Branch, command: Command, held: HeldAttempt) -> Commit:
-        commit = decide(facts, branch, command, now_us=clock.now_us())
+        commit = decide(facts, branch, command, now_us=clock.now_us(), told_us=held.told_us)
         if commit.after.status != "ended" or not facts.graph.is_last(commit.after.step):
             return commit
         outputs = exported(self._runtime, facts, _known(held, command, commit))

@@ -1,51 +1,74 @@
 """What an attempt writes (stdout, stderr, logging) is collected and handed on while it runs; then all is put back.
 
-The process's streams are replaced while any attempt is captured. Who writes is known by the context (`contextvars`); a
-thread that user code started and that has none, a child process, and C code belong to the only attempt there is. A log
-that can't be handed on is no failure of the attempt: the error is remembered. `os._exit` hands on what was written
-before it ends the process; of a process that is killed, the lines of its last second are lost.
+The process's streams and descriptors are replaced while any attempt is captured. Who writes is known by the context
+(`contextvars`); a thread that user code started and that has none, a child process and C code belong to the only
+attempt there is. A log that can't be handed on is no failure of the attempt: the error is remembered.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from codecs import getincrementaldecoder
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
+from functools import partial
 from typing import Any, NoReturn, TextIO, cast
 
 from cascade_flow.model.parts import LogStream
-from cascade_flow.worker import process_state, step_logging
-from cascade_flow.worker.descriptors import NUMBERS, CapturedStream, Descriptors, empty_stdin, flush_quietly, original
+from cascade_flow.worker import descriptors, process_state, step_logging
+from cascade_flow.worker.descriptors import Diverted, EmptyInput, Outlets
 from cascade_flow.worker.interrupt import sheltered
 from cascade_flow.worker.log_buffer import Limits, LogBuffer, LogLine
+from cascade_flow.worker.streams import Stream
 
 Sink = Callable[[Sequence[LogLine]], None]
 """Takes a chunk of lines. It is called from a thread of the capture's own, and at the end from the attempt's."""
 
 _INTERVAL_MS = 1_000
+_NAMES: tuple[LogStream, LogStream] = ("stdout", "stderr")
+_CHILD = "child"
+"""The source of what comes out of a descriptor: of threads, it is their number."""
+
+_log = logging.getLogger(__name__)
+_Decoder = partial(getincrementaldecoder("utf-8"), errors="replace")
 
 
 class Capture:
     """Captures what is written inside its `with` block, and hands it to `sink` in chunks, once a second.
 
-    `echo` also passes everything on to the process's own streams. Errors of the sink are kept in `error`; the lines
-    they concern are lost.
+    The first chunk goes as soon as the code flushes. `echo` also passes everything on to the process's own streams.
+    `on_exit` is called where the code ends the process by `os._exit` or `os.abort`, with the words for that, and when
+    all that was written has been handed on. Each line is later than `after_us`. Errors of the sink are kept in `error`;
+    the lines they concern are lost.
     """
 
     def __init__(
-        self, sink: Sink, *, echo: bool = True, limits: Limits | None = None, interval_ms: int = _INTERVAL_MS
+        self,
+        sink: Sink,
+        *,
+        echo: bool = True,
+        limits: Limits | None = None,
+        interval_ms: int = _INTERVAL_MS,
+        after_us: int = 0,
+        on_exit: Callable[[str], None] | None = None,
     ) -> None:
         self.echo = echo
         self.error: Exception | None = None
         self._sink = sink
-        self._book = LogBuffer(limits or Limits())
+        self._on_exit = on_exit
+        self._book = LogBuffer(limits or Limits(), after_us=after_us)
+        self._decoders: defaultdict[tuple[LogStream, Hashable], Any] = defaultdict(_Decoder)
         self._interval_s = interval_ms / 1000
         self._closing = threading.Event()
+        self._hurry = threading.Event()
         self._pump: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._handing_on = threading.RLock()
         self._token: Token[Capture | None] | None = None
 
     def __enter__(self) -> Capture:
@@ -57,27 +80,48 @@ class Capture:
         if self._token:
             _writer.reset(self._token)
         _switchboard.unplug(self)
-        self.finish()
-
-    def finish(self) -> None:
-        """Hand on everything that has been written."""
         self._closing.set()
-        with unrecorded():
-            if self._pump:
-                self._pump.join()
-            self._hand_on(self._book.close())
+        self._hurry.set()
+        if self._pump:
+            self._pump.join()
+        self._hand_on(self._book.close)
 
     @sheltered
     def write(self, stream: LogStream, text: str) -> None:
-        self._book.write(stream, text)
+        _switchboard.drain()
+        self._book.write(stream, text, threading.get_ident())
+        self._start_pump()
+
+    @sheltered
+    def write_bytes(self, stream: LogStream, data: bytes, source: Hashable = None) -> None:
+        if source is None:
+            source = threading.get_ident()
+            _switchboard.drain()
+        text = self._decoders[stream, source].decode(data)
+        self._book.write(stream, text, source)
         self._start_pump()
 
     @sheltered
     def add(self, stream: LogStream, message: str) -> None:
+        _switchboard.drain()
         self._book.add(stream, message)
         self._start_pump()
 
+    def flush(self) -> None:
+        if self._pump:
+            self._hurry.set()
+
+    def end_process(self, words: str) -> None:
+        """Hand on what there is, and tell of the end: the process has no later moment for it."""
+        _switchboard.finish(self)
+        with unrecorded():
+            self._hand_on(self._book.close)
+            if self._on_exit:
+                self._on_exit(words)
+
     def _start_pump(self) -> None:
+        if self._pump:
+            return
         with self._lock:
             if self._pump or self._closing.is_set():
                 return
@@ -87,15 +131,18 @@ class Capture:
 
     def _keep_handing_on(self) -> None:
         with unrecorded():
-            while not self._closing.wait(self._interval_s):
-                self._hand_on(self._book.take())
+            self._hurry.wait(self._interval_s)
+            while not self._closing.is_set():
+                self._hand_on(self._book.take)
+                self._closing.wait(self._interval_s)
 
-    def _hand_on(self, chunks: Sequence[Sequence[LogLine]]) -> None:
-        for chunk in chunks:
-            try:
-                self._sink(chunk)
-            except Exception as error:  # noqa: BLE001  a log is no reason to fail
-                self.error = error
+    def _hand_on(self, chunks: Callable[[], Sequence[Sequence[LogLine]]]) -> None:
+        with self._handing_on:
+            for chunk in chunks():
+                try:
+                    self._sink(chunk)
+                except Exception as error:  # noqa: BLE001  a log is no reason to fail
+                    self.error = error
 
 
 @contextmanager
@@ -113,99 +160,165 @@ class _Switchboard:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._captures: list[Capture] = []
-        self._restore: Callable[[], Any] = lambda: None
-        self._descriptors = Descriptors(self._take)
-        self._streams: list[CapturedStream] = []
-        self._own_pid = 0
+        self._captures: tuple[Capture, ...] = ()
+        self._replaced = _Replaced()
+        self._restores: list[Callable[[], object]] = []
 
     def plug(self, capture: Capture) -> None:
         with self._lock:
-            self._captures.append(capture)
+            self.drain()
+            self._captures = (*self._captures, capture)
             if len(self._captures) == 1:
-                self._open()
+                self._replace()
 
     def unplug(self, capture: Capture) -> None:
         with self._lock:
-            if len(self._captures) == 1:
-                self._close()
-            self._captures.remove(capture)
+            self.finish(capture)
+            try:
+                if self._captures == (capture,):
+                    self._put_back()
+            finally:
+                self._captures = tuple(other for other in self._captures if other is not capture)
+
+    def _replace(self) -> None:
+        self._restores = [process_state.snapshot()]
+        self._replaced = _Replaced.now()
+        self._restores += [self._replaced.put_back, step_logging.show_records(self.record, unrecorded)]
+
+    def _put_back(self) -> None:
+        while self._restores:
+            self._restores.pop()()
 
     def writer(self) -> Capture | None:
         """Whose the text is that is being written now."""
-        captures = tuple(self._captures)
+        captures = self._captures
         known = _writer.get(captures[0] if len(captures) == 1 else None)
         return known if known in captures else None
 
-    @sheltered
-    def write(self, stream: LogStream, text: str, original: TextIO) -> None:
-        """Text of the process's own stream. A forked child's goes the way of every other child's."""
-        if os.getpid() != self._own_pid:
-            os.write(NUMBERS[stream], text.encode(errors="backslashreplace"))
-            return
-        self._descriptors.drain()
-        capture = self.writer()
-        if capture:
-            capture.write(stream, text)
-        if capture is None or capture.echo:
-            self._descriptors.echo(stream, text, original)
+    def drain(self) -> None:
+        """Take what children and C code have written until now."""
+        self._replaced.outlets.drain()
+
+    def finish(self, capture: Capture) -> None:
+        """Take all that is on its way to this capture."""
+        for stream in self._replaced.streams:
+            stream.finish(capture)
+        self.drain()
 
     @sheltered
     def record(self, text: str, *, echo: bool) -> None:
-        """A formatted log record; with `echo` nobody else shows it."""
-        if os.getpid() != self._own_pid:
-            os.write(NUMBERS["stderr"], f"{text}\n".encode(errors="backslashreplace"))
-            return
-        self._descriptors.drain()
+        """Take a formatted log record; with `echo` nobody else shows it."""
         capture = self.writer()
         if capture:
             capture.add("stderr", text)
-            if echo and capture.echo:
-                self._descriptors.echo("stderr", f"{text}\n", original(sys.stderr))
+        if echo and (capture is None or capture.echo):
+            _original(sys.stderr).write(f"{text}\n")
 
-    def _open(self) -> None:
-        restores = [process_state.snapshot(), self._leaving_reported()]
-        self._own_pid = os.getpid()
-        self._descriptors.open()
-        restores.append(step_logging.keep_own_logs_out(self._descriptors.outlet))
-        restores.append(step_logging.show_records(self.record, unrecorded))
-        self._streams = [CapturedStream(name, getattr(sys, name), self.write) for name in NUMBERS]
-        sys.stdin, sys.stdout, sys.stderr = empty_stdin(), *(cast(TextIO, stream) for stream in self._streams)
-        self._restore = lambda: [restore() for restore in reversed(restores)]
-
-    def _close(self) -> None:
-        self._finish_lines()
-        self._restore()
-        flush_quietly(sys.stdout, sys.stderr)
-        self._descriptors.close()
-
-    def _finish_lines(self) -> None:
-        for stream in self._streams:
-            stream.finish()
-        self._descriptors.drain()
-
-    def _take(self, stream: LogStream, text: str) -> bool:
-        """What came through a file descriptor; answers whether it is to be echoed."""
-        captures = tuple(self._captures)
+    def take(self, name: LogStream, data: bytes) -> bool:
+        """Take what came out of a descriptor, and answer whether it is to be echoed."""
+        captures = self._captures
         if len(captures) != 1:
             return True
-        captures[0].write(stream, text)
+        captures[0].write_bytes(name, data, _CHILD)
         return captures[0].echo
 
-    def _leaving_reported(self) -> Callable[[], None]:
-        leave = os._exit
+    def end_process(self, words: str) -> None:
+        """Tell every attempt of this process; what can't be told is at least logged."""
+        for capture in self._captures:
+            try:
+                capture.end_process(words)
+            except Exception:  # noqa: BLE001  the attempt is reclaimed then, as after any death
+                _log.exception("%s, which could not be reported", words)
 
-        def tell_and_leave(status: int) -> NoReturn:
-            if os.getpid() == self._own_pid:
-                for capture in tuple(self._captures):
-                    self._finish_lines()
-                    capture.add("stderr", f"os._exit({status}) ends the worker's process")
-                    capture.finish()
-            leave(status)
+    def flush(self) -> None:
+        """Before a `fork`: what the process's own streams still hold would be written by both."""
+        for stream in self._replaced.streams:
+            stream.original.flush()
 
-        os._exit = tell_and_leave
-        return lambda: setattr(os, "_exit", leave)
+    def forget(self) -> None:
+        """In a child made by `fork`: its streams lead to its parent's pipes, and nothing here is its own."""
+        self._replaced.inherit()
+        self._lock, self._captures, self._replaced, self._restores = threading.Lock(), (), _Replaced(), []
+
+
+class _Replaced:
+    """What of the process is replaced during attempts: its streams, its descriptors, and its means to end."""
+
+    def __init__(self) -> None:
+        self.streams: list[Stream] = []
+        self.outlets = Outlets()
+        self._input: EmptyInput | None = None
+        self._nothing: TextIO | None = None
+        self._before: dict[tuple[Any, str], Any] = {}
+
+    @classmethod
+    def now(cls) -> _Replaced:
+        new = cls()
+        for number, name in enumerate(_NAMES, start=1):
+            new._replace_output(number, name)
+        new._replace_input()
+        new._set(os, "_exit", partial(_end_process, os._exit, "os._exit({})"))
+        new._set(os, "abort", partial(_end_process, os.abort, "os.abort()"))
+        return new
+
+    def put_back(self) -> None:
+        self._put_back_names()
+        for diverted in self.outlets.diverted:
+            diverted.restore()
+        if self._input:
+            self._input.restore()
+
+    def inherit(self) -> None:
+        """In a child: write to the descriptors as they are, which lead to the parent."""
+        self._put_back_names()
+        for diverted in self.outlets.diverted:
+            diverted.inherit()
+
+    def _put_back_names(self) -> None:
+        for (holder, name), value in self._before.items():
+            setattr(holder, name, value)
+        if self._nothing:
+            self._nothing.close()
+
+    def _replace_output(self, number: int, name: LogStream) -> None:
+        stream, descriptor = getattr(sys, name), None
+        with suppress(OSError):
+            take = partial(_switchboard.take, name)
+            self.outlets.diverted.append(Diverted(number, take, stream=stream, others=[getattr(sys, f"__{name}__")]))
+            descriptor = number
+        self.streams.append(Stream(name, stream, _switchboard.writer, descriptor))
+        self._set(sys, name, self.streams[-1])
+
+    def _replace_input(self) -> None:
+        with suppress(OSError):
+            self._input = EmptyInput()
+        self._nothing = open(os.devnull, encoding="utf-8")  # noqa: SIM115  open as long as the attempt
+        self._set(sys, "stdin", self._nothing)
+
+    def _set(self, holder: Any, name: str, value: Any) -> None:
+        self._before[holder, name] = getattr(holder, name)
+        setattr(holder, name, value)
+
+
+@sheltered
+def _end_process(end: Callable[..., NoReturn], words: str, *args: Any) -> NoReturn:
+    try:
+        _switchboard.end_process(f"the step ended its process with {words.format(*args)}")
+    finally:
+        end(*args)
 
 
 _writer: ContextVar[Capture | None] = ContextVar("cascade_flow_writer")
 _switchboard = _Switchboard()
+
+
+def _original(stream: Any) -> TextIO:
+    return cast(TextIO, stream.original if isinstance(stream, Stream) else stream)
+
+
+def _after_fork() -> None:
+    descriptors.after_fork()
+    _switchboard.forget()
+
+
+os.register_at_fork(before=_switchboard.flush, after_in_child=_after_fork)

@@ -1,241 +1,187 @@
-"""The process's streams below `logging`: what replaces sys.stdout and sys.stderr, and file descriptors 0, 1 and 2.
+"""File descriptors during an attempt: 1 and 2 lead into pipes of ours, 0 to the empty file; then all is put back.
 
-Child processes, C code and `os.write` write to descriptors 1 and 2: while an attempt is captured these are pipes, which
-a thread reads. Descriptor 0 is empty. Text that is shown to the process's owner goes to the descriptors as they were.
+A pipe belongs to one attempt. One thread of the process reads them all, and goes on with those that a child left
+behind still writes to: nobody waits for such a child, and what it writes is only echoed.
 """
 
 from __future__ import annotations
 
-import codecs
-import io
-import logging
 import os
 import select
-import sys
+import selectors
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any, TextIO, cast
+from contextlib import suppress
+from io import FileIO
+from typing import Any
 
-from cascade_flow.model.parts import LogStream
+Take = Callable[[bytes], bool]
+"""Takes what came; answers whether it is to be echoed to the process's own descriptor."""
 
-NUMBERS: dict[LogStream, int] = {"stdout": 1, "stderr": 2}
-_PORTION_BYTES = 65_536
-_HELD_CHARS = 8_000
-
-Take = Callable[[LogStream, str], bool]
-"""Takes text of a descriptor; answers whether it is to be echoed."""
-
-
-def original(stream: Any) -> TextIO:
-    return cast(TextIO, stream.original if isinstance(stream, CapturedStream) else stream)
+_CAPACITY = 65_536
+"""What a pipe holds at most, in bytes."""
 
 
-def flush_quietly(*streams: Any) -> None:
-    """User code may have put anything there, or closed it."""
-    for stream in streams:
-        try:
-            stream.flush()
-        except Exception:
-            logging.getLogger(__name__).debug("a stream of the process can't be flushed", exc_info=True)
+class Diverted:
+    """A descriptor that is written to, led into a pipe until `restore`.
 
+    What is echoed goes where the process's stream goes, which somebody may have led away from the descriptor. Raises
+    OSError where there is no descriptor of this number.
+    """
 
-def empty_stdin() -> TextIO:
-    """What `input()` and a debugger read: nothing."""
-    return io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-
-
-class CapturedStream:
-    """Stands in for sys.stdout or sys.stderr. But for writing, it is the original."""
-
-    def __init__(self, name: LogStream, original: TextIO, take: Callable[[LogStream, str, TextIO], None]) -> None:
-        self.original = original
-        self._name = name
-        self._take = take
-        self._held: dict[int, str] = {}
-        self.buffer = io.BufferedWriter(_Bytes(self.write), 1)
-
-    def write(self, text: str) -> int:
-        """A line is passed on when it is whole, since `print` writes its end by itself, and other threads print too."""
-        thread = threading.get_ident()
-        whole = self._held.pop(thread, "") + text
-        if whole.endswith("\n") or len(whole) > _HELD_CHARS:
-            self._take(self._name, whole, self.original)
-        else:
-            self._held[thread] = whole
-        return len(text)
-
-    def flush(self) -> None:
-        if held := self._held.pop(threading.get_ident(), ""):
-            self._take(self._name, held, self.original)
-        self.original.flush()
-
-    def finish(self) -> None:
-        """Pass on what any thread has left without an end."""
-        flush_quietly(self.buffer)
-        while self._held:
-            self._take(self._name, self._held.popitem()[1], self.original)
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        self.write("".join(lines))
-
-    def fileno(self) -> int:
-        return NUMBERS[self._name]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.original, name)
-
-
-class _Bytes(io.RawIOBase):
-    """Bytes that become text."""
-
-    def __init__(self, write: Callable[[str], int]) -> None:
-        self._write = write
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._write(self._decoder.decode(bytes(data)))
-        return len(data)
-
-
-class _Pipe:
-    """One descriptor that is a pipe for a while; `saved` is where it led before."""
-
-    def __init__(self, name: LogStream) -> None:
-        self.name = name
-        self.number = NUMBERS[name]
-        self.saved = os.dup(self.number)
-        self.read_end, write_end = os.pipe()
-        os.set_blocking(self.read_end, False)
-        os.dup2(write_end, self.number)
-        os.close(write_end)
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-
-    def read(self) -> bytes:
-        """What is there now; nothing where there is none."""
-        try:
-            return os.read(self.read_end, _PORTION_BYTES)
-        except BlockingIOError:
-            return b""
-
-    def decode(self, data: bytes) -> str:
-        return self._decoder.decode(data)
-
-    def put_back(self) -> None:
-        os.dup2(self.saved, self.number)
-
-    def close(self) -> None:
-        os.close(self.read_end)
-        os.close(self.saved)
-
-
-class Descriptors:
-    """Descriptors 0, 1 and 2 between `open` and `close`; `take` gets what is written to the last two."""
-
-    def __init__(self, take: Take) -> None:
-        self._take = take
-        self._pipes: list[_Pipe] = []
-        self._stdin: int | None = None
-        self._reading = threading.RLock()
-        self._poll = select.poll()
-        self._wake: tuple[int, int] | None = None
-        self._reader: threading.Thread | None = None
-
-    def open(self) -> None:
-        flush_quietly(sys.stdout, sys.stderr)
-        self._stdin = _emptied()
-        self._pipes = [_Pipe(name) for name, number in NUMBERS.items() if _is_open(number)]
-        self._poll = select.poll()
-        for pipe in self._pipes:
-            self._poll.register(pipe.read_end, select.POLLIN)
-        self._wake = os.pipe()
-        self._reader = threading.Thread(target=self._keep_reading, args=(self._wake[0],), name="step-fds", daemon=True)
-        self._reader.start()
-
-    def close(self) -> None:
-        """All that was written is taken first; what a child process writes later goes nowhere."""
-        for pipe in self._pipes:
-            pipe.put_back()
-        if self._stdin is not None:
-            os.dup2(self._stdin, 0)
-            os.close(self._stdin)
-        self._stop_reader()
-        self.drain()
-        with self._reading:
-            pipes, self._pipes = self._pipes, []
-            for pipe in pipes:
-                pipe.close()
+    def __init__(self, number: int, take: Take, *, stream: Any, others: Iterable[Any] = ()) -> None:
+        self.number = number
+        self._take: Take | None = take
+        self._lock = threading.RLock()  # a signal's handler may write, too
+        self._open = True
+        self._own = os.dup(number)
+        self._echo = os.dup(_fileno(stream, self._own))
+        self._raws = _raws([stream, *others], number)
+        self.pipe, entrance = os.pipe()
+        os.set_blocking(self.pipe, False)
+        _reader.add(self.pipe, self.drain)
+        _lead(self._raws, self._own)
+        os.dup2(entrance, number)
+        os.close(entrance)
 
     def drain(self) -> None:
-        """Take what has been written so far, so that it stands before what is written next."""
-        with self._reading:
-            if not self._pipes or not self._poll.poll(0):
-                return
-            for pipe in self._pipes:
-                while data := pipe.read():
-                    if self._take(pipe.name, pipe.decode(data)):
-                        _write_all(pipe.saved, data)
+        """Take all that has been written until now, and no more: who goes on writing keeps nobody here."""
+        with self._lock:
+            if self._open and self._meets_end():
+                _reader.remove(self.pipe)
+                self._close()
 
-    def echo(self, name: LogStream, text: str, stream: TextIO) -> None:
-        """Show text where the stream leads. One that leads to a pipe of ours is passed by."""
-        saved = next((pipe.saved for pipe in self._pipes if pipe.name == name), None)
-        if saved is not None and _number_of(stream) in NUMBERS.values():
-            _write_all(saved, text.encode(errors="backslashreplace"))
-        else:
-            stream.write(text)
+    def settle(self) -> None:
+        """Wait for a thread that is taking something."""
+        with self._lock:
+            pass
 
-    def outlet(self, stream: Any) -> TextIO | None:
-        """A way around our pipe for a stream that leads into it; None where there is none."""
-        number = _number_of(stream)
-        saved = next((pipe.saved for pipe in self._pipes if pipe.number == number), None)
-        return None if saved is None else open(saved, "w", buffering=1, errors="backslashreplace", closefd=False)
+    def restore(self) -> None:
+        """Put the descriptor back, after taking what was written to it."""
+        with self._lock:
+            if self._open:
+                _reader.remove(self.pipe)
+            os.dup2(self._own, self.number)
+            _lead(self._raws, self.number)
+            over = not self._open or self._meets_end()
+            self._take = None
+            if over or self._meets_end():
+                self._close()
+            else:
+                _reader.add(self.pipe, self.drain)  # a child still writes
 
-    def _keep_reading(self, wake: int) -> None:
+    def inherit(self) -> None:
+        """In a child made by `fork`: the process's streams write to the pipe too, which the parent reads."""
+        _lead(self._raws, self.number)
+
+    def _meets_end(self) -> bool:
+        """Take what is there; whether nobody can write any more."""
+        try:
+            data = os.read(self.pipe, _CAPACITY)
+        except BlockingIOError:
+            return False
+        if data and (self._take is None or self._take(data)):
+            _write_all(self._echo, data)
+        return not data
+
+    def _close(self) -> None:
+        """The pipe where it is over; the process's own descriptors where they are back in their place."""
+        if self._open:
+            self._open = False
+            os.close(self.pipe)
+        if self._take is None:
+            os.close(self._own)
+            os.close(self._echo)
+
+
+class Outlets:
+    """All that is diverted at a time. To ask it costs one call of the system where nothing came."""
+
+    def __init__(self) -> None:
+        self.diverted: list[Diverted] = []
+
+    def drain(self) -> None:
+        """Take all that has been written until now; what another thread is taking, has been taken."""
         poll = select.poll()
-        for number in (wake, *(pipe.read_end for pipe in self._pipes)):
-            poll.register(number, select.POLLIN)
-        while wake not in (found := dict(poll.poll())):
-            self.drain()
-            for number, state in found.items():
-                if not state & select.POLLIN:  # user code has closed the other end
-                    poll.unregister(number)
-
-    def _stop_reader(self) -> None:
-        if self._wake and self._reader:
-            os.write(self._wake[1], b".")
-            self._reader.join()
-            for end in self._wake:
-                os.close(end)
+        for diverted in self.diverted:
+            poll.register(diverted.pipe, select.POLLIN)
+        some = poll.poll(0)
+        for diverted in self.diverted:
+            if some:
+                diverted.drain()
+            diverted.settle()
 
 
-def _emptied() -> int | None:
-    """Make descriptor 0 empty; the answer leads to where it led before."""
-    if not _is_open(0):
-        return None
-    saved = os.dup(0)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    return saved
+class EmptyInput:
+    """Descriptor 0 reads the empty file until `restore`. Raises OSError where there is no descriptor 0."""
+
+    def __init__(self) -> None:
+        self._own = os.dup(0)
+        empty = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(empty, 0)
+        os.close(empty)
+
+    def restore(self) -> None:
+        os.dup2(self._own, 0)
+        os.close(self._own)
 
 
-def _is_open(number: int) -> bool:
-    try:
-        os.fstat(number)
-    except OSError:
-        return False
-    return True
+class _Reader:
+    """The thread that reads the pipes; it begins with the first of them."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def add(self, pipe: int, drain: Callable[[], None]) -> None:
+        self._selector.register(pipe, selectors.EVENT_READ, drain)
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._read, name="step-output", daemon=True)
+                self._thread.start()
+
+    def remove(self, pipe: int) -> None:
+        self._selector.unregister(pipe)
+
+    def _read(self) -> None:
+        while True:
+            for key, _ in self._selector.select():
+                key.data()
 
 
-def _number_of(stream: Any) -> int | None:
+def after_fork() -> None:
+    """In a child made by `fork`: threads are not inherited."""
+    global _reader
+    _reader = _Reader()
+
+
+def _fileno(stream: Any, otherwise: int) -> int:
     try:
         return int(stream.fileno())
-    except (OSError, AttributeError, TypeError, ValueError):
-        return None
+    except (AttributeError, OSError, ValueError):
+        return otherwise
+
+
+def _raws(streams: Iterable[Any], number: int) -> list[FileIO]:
+    """What lies below those streams that write to this descriptor."""
+    buffers = [getattr(stream, "buffer", None) for stream in streams]
+    found = {id(raw): raw for buffer in buffers for raw in [getattr(buffer, "raw", buffer)]}
+    return [raw for raw in found.values() if isinstance(raw, FileIO) and not raw.closed and raw.fileno() == number]
+
+
+def _lead(raws: Iterable[FileIO], number: int) -> None:
+    """Have them write to another descriptor: whoever keeps one of the process's own streams goes on writing there."""
+    for raw in raws:
+        name = raw.name
+        FileIO.__init__(raw, number, "wb", closefd=False)
+        raw.name = name
 
 
 def _write_all(number: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(number, data) :]
+    with suppress(OSError):  # nobody listens any more
+        while data:
+            data = data[os.write(number, data) :]
+
+
+_reader = _Reader()

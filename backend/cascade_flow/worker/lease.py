@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from cascade_flow.engine.commands import Command, KeepCheckpoint
+from cascade_flow import clock
+from cascade_flow.engine.commands import Command, Fail, KeepCheckpoint
 from cascade_flow.model.events import CheckpointRef, ResourceSnapshot, StepError
 from cascade_flow.model.states import Checkpoint
 from cascade_flow.operations.checkpoints import CheckpointNumber, recorded
@@ -38,9 +40,17 @@ class Lease:
             return self.held
 
     def log(self, lines: Sequence[LogLine]) -> None:
+        with self._turn:
+            self.held = replace(self.held, told_us=lines[-1].timestamp_us)
         branch = self.held.branch
         chunk = [(line.timestamp_us, line.stream, line.message) for line in lines]
         self._logs.store(self.held.run, branch.step, branch.attempt, chunk)
+
+    def exited(self, words: str) -> None:
+        """Report that the user's code is ending this process, while there is one: a crash, but with a cause."""
+        duration_us = max(0, clock.now_us() - self.held.started_us)
+        error = StepError(name="WorkerExit", message=words)
+        self.report(Fail(error, "worker-crash", duration_us, chance=self._runtime.chance()))
 
     def recorded(self) -> Iterable[CheckpointNumber]:
         return recorded(self._runtime, self.held.facts, self.held.branch.step)

@@ -91,7 +91,8 @@ class Worker:
     def _run(self, step: Step, lease: Lease, shift: _Shift) -> Command | None:
         inputs = self._steps.inputs(lease.held)
         limit_ms = shift.limit_ms(step.definition.timeout_ms)
-        interrupt, meter, capture = Interrupt(), Meter(), Capture(lease.log)
+        interrupt, meter = Interrupt(), Meter()
+        capture = Capture(lease.log, after_us=lease.held.started_us, on_exit=lease.exited)
         with ExitStack() as stack:
             beat = Heartbeat(
                 lease.beat,

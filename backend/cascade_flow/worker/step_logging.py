@@ -10,12 +10,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol, TextIO
+from typing import Protocol
 
 from cascade_flow.authoring.context import STEP_LOGGER
-from cascade_flow.worker.descriptors import CapturedStream
-
-_ENGINE = __name__.partition(".")[0]
+from cascade_flow.worker.streams import Stream
 
 
 class Record(Protocol):
@@ -75,20 +73,6 @@ def show_records(take: Record, aside: Callable[[], AbstractContextManager[None]]
     return stop
 
 
-def keep_own_logs_out(outlet: Callable[[Any], TextIO | None]) -> Callable[[], None]:
-    """Let the engine's own handlers write to the outlets of their streams, until the answer is called."""
-    before = []
-    for handler in logging.getLogger(_ENGINE).handlers:
-        if isinstance(handler, logging.StreamHandler) and (way := outlet(handler.stream)):
-            before.append((handler, handler.setStream(way)))
-
-    def stop() -> None:
-        for handler, stream in before:
-            handler.setStream(stream)
-
-    return stop
-
-
 def step_logger(name: str) -> logging.Logger:
     """A logger from INFO on, which no other code has a hand in."""
     root = logging.RootLogger(logging.INFO)
@@ -99,4 +83,4 @@ def step_logger(name: str) -> logging.Logger:
 def _writes_to_the_streams() -> bool:
     """Whether a handler of user code's own shows all records already, where they are captured."""
     handlers = logging.getLogger().handlers
-    return any(isinstance(getattr(handler, "stream", None), CapturedStream) for handler in handlers)
+    return any(isinstance(getattr(handler, "stream", None), Stream) for handler in handlers)

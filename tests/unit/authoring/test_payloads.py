@@ -422,6 +422,7 @@ def test_an_input_may_hold_what_is_only_read() -> None:
 
 # -- whatever the type, whatever the value -----------------------------------------------------------------------------
 
+
 def is_one_instant(time: datetime) -> bool:
     """Whether it can equal a time with another zone: one that a clock shows twice, or never, can't (PEP 495)."""
     return time.utcoffset() == time.replace(fold=1 - time.fold).utcoffset()

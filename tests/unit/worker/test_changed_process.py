@@ -218,16 +218,6 @@ def outcome_of(body: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, timeout=60, env=path, check=False)
 
 
-def test_what_was_written_before_os_exit_is_kept_with_the_status() -> None:
-    done = outcome_of("""
-        print("before", flush=True)
-        print("no end", end="")
-        os._exit(3)
-    """)
-    assert done.returncode == 3, done.stderr
-    assert done.stdout.splitlines() == ["LOG before", "LOG os._exit(3) ends the worker's process", "LOG no end"]
-
-
 def test_a_forked_child_ends_with_the_step_and_its_lines_are_kept() -> None:
     done = outcome_of("""
         child = os.fork()
