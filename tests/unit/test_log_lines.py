@@ -53,8 +53,8 @@ def test_thousands_of_lines_of_one_microsecond_are_looked_at_once_each() -> None
 def test_eleven_thousand_lines_are_two_answers() -> None:
     written = lines(list(range(1, 11_001)))
     first = log_page(written, after_us=0, limit=MOST_LINES)
-    second = log_page(written, after_us=first["next"], limit=MOST_LINES)
-    assert "next" not in second
+    second = log_page(written, after_us=first["nextUs"], limit=MOST_LINES)
+    assert "nextUs" not in second
     assert [line["message"] for page in (first, second) for line in page["lines"]] == [line.message for line in written]
 
 
