@@ -23,7 +23,8 @@ class Heartbeat:
 
     It ends when the block does, when the attempt is lost, or `stop_after_ms` after its start (None: never): then the
     lease runs out, which is what frees a step whose code hangs. StaleAttemptError from `beat` sets `lost` and calls
-    `on_lost`; any other error is kept in `error`, and the beat is tried again after a quarter of `every_ms`.
+    `on_lost`; any other error is kept in `error`, and the beat is tried again after a quarter of `every_ms`: a thread
+    that ended with it would let the attempt be given away.
     """
 
     def __init__(

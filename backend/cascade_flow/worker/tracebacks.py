@@ -12,10 +12,12 @@ import sys
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
-from traceback import FrameSummary, TracebackException, format_exception_only, format_tb
+from traceback import FrameSummary, TracebackException, format_exception_only, walk_tb
 
 from cascade_flow.model.events import StepError
 from cascade_flow.model.wire import well_formed
+from cascade_flow.serialization import safe_serialize
+from cascade_flow.worker.interrupt import Interrupted
 
 LONGEST_MESSAGE = 4_000
 LONGEST_STACK = 16_000
@@ -30,13 +32,18 @@ _FOLDED = re.compile(rf'  File "{_FOLD}", line (\d+), in {_FOLD}\n')
 
 
 def step_error(error: BaseException) -> StepError:
-    """The error as it is stored, with what can be said of it; whatever it holds and its own methods do."""
-    name = well_formed(type(error).__name__)
+    """The error as it is stored; whatever its own code does."""
     try:
-        message, stack = _message(error), _stack(error)
-    except Exception as failure:  # noqa: BLE001  the traceback module trusts the parts of an exception
-        message, stack = _unformatted(error, failure), _end("".join(format_tb(error.__traceback__)), LONGEST_STACK)
-    return StepError(message=well_formed(message), name=name, stack=well_formed(stack))
+        return _formatted(error)
+    except Interrupted:
+        raise
+    except BaseException as failure:  # noqa: BLE001  its class's own code ran, or its attributes are not what they must be
+        return _bare(error, failure)
+
+
+def _formatted(error: BaseException) -> StepError:
+    message, stack = well_formed(_message(error)), well_formed(_stack(error))
+    return StepError(message=message, name=well_formed(type(error).__name__), stack=stack)
 
 
 def _stack(error: BaseException) -> str:
@@ -48,19 +55,28 @@ def _stack(error: BaseException) -> str:
     return _end(_FOLDED.sub(r"  ... frames of cascade-flow: \1\n", "".join(told.format())).rstrip("\n"), LONGEST_STACK)
 
 
-def _unformatted(error: BaseException, failure: Exception) -> str:
-    try:
-        text = str(error)[:LONGEST_MESSAGE]
-    except Exception:  # noqa: BLE001  their own `__str__`
-        text = "an exception without a text"
-    return f"{text} (it can't be formatted: {type(failure).__name__})"
+def _bare(error: BaseException, failure: BaseException) -> StepError:
+    """What can be said without any code of the error's own: its class, what it was made of, and where it was raised."""
+    name: str = type.__dict__["__name__"].__get__(type(error))
+    arguments = safe_serialize(BaseException.args.__get__(error))
+    message = f"{arguments} (it can't be shown as Python shows it: that raises {type(failure).__name__})"
+    trace = BaseException.__traceback__.__get__(error)
+    frames = [FrameSummary(at.f_code.co_filename, line, at.f_code.co_name, line="") for at, line in walk_tb(trace)]
+    places = [
+        f'  File "{_as_imported(at.filename)}", line {at.lineno}, in {at.name}' for at in _theirs(frames)[-MOST_FRAMES:]
+    ]
+    return StepError(message=_cut(message), name=name, stack=_end("\n".join([*places, name]), LONGEST_STACK))
 
 
 def _message(error: BaseException) -> str:
     text = "".join(format_exception_only(error)).rstrip("\n")
     head, colon, rest = text.partition(": ")
     own = rest if colon and head.rpartition(".")[2] == type(error).__name__ else text
-    return own if len(own) <= LONGEST_MESSAGE else f"{own[:LONGEST_MESSAGE]}… ({len(own)} characters)"
+    return _cut(own)
+
+
+def _cut(message: str) -> str:
+    return message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}… ({len(message)} characters)"
 
 
 def _chain(told: TracebackException) -> Iterator[TracebackException]:

@@ -276,32 +276,6 @@ def test_a_result_that_would_not_arrive_as_it_is_fails_at_once_and_names_the_fie
     )
 
 
-class Unprintable(Exception):
-    def __str__(self) -> str:
-        raise RuntimeError("no text")
-
-
-@pytest.mark.parametrize(
-    ("reason", "told"),
-    [
-        (ValueError("no stock"), "no stock"),
-        (None, "skipped"),
-        ("", "skipped"),
-        (KeyError(), "KeyError"),
-        (7, "7"),
-        (Unprintable(), "Unprintable"),
-        ("half \ud83d", "half �"),
-    ],
-)
-def test_whatever_the_reason_of_a_skip_is_its_text_is_told(reason: object, told: str) -> None:
-    def work() -> None:
-        raise Skip(reason)
-
-    outcome = run(work)
-    assert isinstance(outcome, Skipped)
-    assert outcome.reason == told
-
-
 def test_an_error_that_can_not_be_formatted_is_told_as_far_as_it_can_be() -> None:
     def work() -> None:
         raise SyntaxError("odd", ("file", 1, 1, 42, 1, 1))  # type: ignore[arg-type]
