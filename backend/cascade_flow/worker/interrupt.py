@@ -1,14 +1,15 @@
 """Stopping user code from outside: because its time is over, or because its attempt belongs to another worker now.
 
 In the main thread (where Lambda runs handlers) a signal raises `Interrupted` in the middle of the user's code, even in
-a blocked system call. A thread of ours keeps the time and sends it, so that user code has SIGALRM and the timer to
-itself; where user code has taken that signal too, `Interrupted` is injected at its next bytecode. In any other thread
-the user's code runs in a thread of its own; `Interrupted` is injected there, and a thread that does not react is left
-behind. `Interrupted` is no Exception, so that `except Exception` can't swallow it; code that swallows it all the same
-is interrupted again and again.
+a blocked system call. The alarm comes from a timer, which needs no thread of ours to get its turn; but timer, handlers
+and mask are the process's, and user code may change them. So a thread watches too: it rings with another signal, and
+where that isn't heard it injects `Interrupted` at the next bytecode. In any other thread the user's code runs in a
+thread of its own; `Interrupted` is injected there as well, and a thread that does not react is left behind.
+`Interrupted` is no Exception, so that `except Exception` can't swallow it; code that swallows it all the same is
+interrupted again and again.
 
-What neither reaches is a call into C that doesn't return and lets no signal in. In the main thread the worker then
-hangs with it: its heartbeats end with the timeout, its lease runs out, and the sweep gives the step to another worker.
+What none of them reaches is a call into C that doesn't return and lets no signal in. In the main thread the worker
+then hangs with it until its own time is over; then its lease runs out, and the sweep gives the step to another worker.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from enum import Enum
 from types import CodeType, FrameType, TracebackType
 from typing import Any, ParamSpec, TypeVar
 
+from cascade_flow.clock import now_us
+
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -31,11 +34,8 @@ AGAIN_MS = 5_000
 """How long interrupted code may clean up before it is interrupted again, or, in a thread of its own, left behind."""
 
 _SOON_MS = 10
-_TRIES = 20
-"""How often the signal is sent, in a row, to a thread that does not take it."""
-
-_SIGNAL = signal.SIGURG
-"""Not SIGALRM, which is the user's. By default it is ignored: where user code resets its handler, nobody dies of it."""
+_SIGNALS = (signal.SIGALRM, signal.SIGURG)
+"""The timer's, and the watch's: hardly anybody uses that one, and where it has no handler it is ignored."""
 
 _sheltered: set[CodeType] = set()
 
@@ -96,19 +96,17 @@ class Interrupt:
         return result
 
     def _run_here(self, function: Callable[[], T], timeout_ms: int | None) -> T:
-        bell = _Bell(lambda: self._set(Cause.TIMEOUT))
-        before = signal.signal(_SIGNAL, bell.ring)
-        try:
-            with self._stoppable(bell.pull):
-                bell.ring_after(timeout_ms)
-                self.check()
-                return function()
-        finally:
+        bell = _Bell(lambda: self._set(Cause.TIMEOUT), timeout_ms)
+        with self._stoppable(bell.pull):
             try:
-                bell.off()
-            except Interrupted:  # raised on the way here; the next one is a while away
-                bell.off()
-            signal.signal(_SIGNAL, before)
+                try:
+                    bell.hang_up()
+                    self.check()
+                    return function()
+                finally:
+                    bell.take_down()
+            finally:
+                bell.take_down()  # a last ring may have come between
 
     def _run_beside(self, function: Callable[[], T], timeout_ms: int | None) -> T:
         thread = _Thread(function)
@@ -137,64 +135,87 @@ class Interrupt:
 
 
 class _Bell:
-    """What stops the main thread while it is on: Interrupted is raised there, now and again every `AGAIN_MS`.
+    """Raises Interrupted in the main thread when its time is over or when it is pulled, and again every `AGAIN_MS`.
 
-    The thread that rings is ours: user code may use, change and clear any timer.
+    A ring is at most one Interrupted, by whichever means it comes first.
     """
 
-    def __init__(self, rung: Callable[[], None]) -> None:
-        self._on = False
+    def __init__(self, rung: Callable[[], None], timeout_ms: int | None) -> None:
         self._rung = rung
+        self._timeout_s = None if timeout_ms is None else max(1, timeout_ms) / 1000
+        self._due_us: int | None = None
         self._main_thread = threading.get_ident()
-        self._raised = False
-        self._pulled = threading.Event()
-        self._wait_s: float | None = None
-        self._ringer = threading.Thread(target=self._keep_ringing, name="step-timeout", daemon=True)
+        self._pulled, self._over = threading.Event(), threading.Event()
+        self._on = self._due = self._raised = False
+        self._lock = threading.RLock()
+        self._before: dict[signal.Signals, Any] = {}
 
-    def ring_after(self, timeout_ms: int | None) -> None:
-        """On from now; it rings after that time, or when it is pulled."""
-        self._wait_s = None if timeout_ms is None else max(1, timeout_ms) / 1000
+    def hang_up(self) -> None:
+        """From here on it may ring, in the thread that calls this."""
+        self._before = {each: signal.signal(each, self._heard) for each in _SIGNALS}
+        if self._timeout_s is not None:
+            self._due_us = now_us() + round(self._timeout_s * 1_000_000)
         self._on = True
-        self._ringer.start()
-
-    def off(self) -> None:
-        """Nothing is raised after this, not even what was under way."""
-        self._on = False
-        self._pulled.set()
-        if self._ringer.ident:
-            self._ringer.join()
-        _inject(self._main_thread, None)
+        threading.Thread(target=self._watch, name="step-watch", daemon=True).start()
+        signal.setitimer(signal.ITIMER_REAL, self._timeout_s or 0)
 
     def pull(self) -> None:
-        """Ring now, from any thread."""
+        """Ring from another thread."""
         self._pulled.set()
 
-    def ring(self, _signal: int, frame: FrameType | None) -> None:
-        if self._on and not self._raised and not _in_shelter(frame):
+    def take_down(self) -> None:
+        """From here on it rings no more, whatever is on its way."""
+        while True:
+            try:
+                return self._take_down()
+            except Interrupted:
+                self._on = False
+
+    def _take_down(self) -> None:
+        self._on = False
+        with self._lock:
+            self._over.set()
+            self._pulled.set()
+        _inject(self._main_thread, None)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        # What was sent, and perhaps held back by a mask, must come before the handlers are those that were before.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        for each, handler in self._before.items():
+            signal.signal(each, signal.SIG_DFL if handler is None else handler)
+
+    def _heard(self, _signal: int, frame: FrameType | None) -> None:
+        with self._lock:
+            if not self._on or self._raised or not self._is_due() or _in_shelter(frame):
+                return
             self._raised = True
-            raise Interrupted
+        self._rung()
+        raise Interrupted
 
-    def _keep_ringing(self) -> None:
-        self._pulled.wait(self._wait_s)
-        self._pulled.clear()
-        while self._on:
+    def _is_due(self) -> bool:
+        """The watch says so; or the clock, where the watch hasn't had its turn. An alarm may be the user's own."""
+        return self._due or (self._due_us is not None and now_us() >= self._due_us)
+
+    def _watch(self) -> None:
+        self._pulled.wait(self._timeout_s)
+        while not self._over.is_set():
+            self._ring()
+            self._over.wait((AGAIN_MS if self._raised else _SOON_MS) / 1000)
+            self._raised = False
+
+    def _ring(self) -> None:
+        with self._lock:
+            if self._over.is_set():
+                return
+            self._due = True
             self._rung()
-            self._ring_until_heard()
-            self._pulled.wait(AGAIN_MS / 1000)
-
-    def _ring_until_heard(self) -> None:
-        """Until the main thread is out of our own code, and has raised."""
-        self._raised = False
-        tries = 0
-        while self._on and not self._raised and tries < _TRIES:
-            signal.pthread_kill(self._main_thread, _SIGNAL)
-            self._pulled.wait(_SOON_MS / 1000)
-            tries += not self._is_in_shelter()
-        if self._on and not self._raised:
-            _inject(self._main_thread, Interrupted)
-
-    def _is_in_shelter(self) -> bool:
-        return _in_shelter(sys._current_frames().get(self._main_thread))
+            signal.pthread_kill(self._main_thread, signal.SIGURG)
+        if self._over.wait(_SOON_MS / 1000):
+            return
+        with self._lock:
+            frame = sys._current_frames().get(self._main_thread)
+            if not (self._over.is_set() or self._raised or _in_shelter(frame)):
+                self._raised = True
+                _inject(self._main_thread, Interrupted)
 
 
 class _Thread:
@@ -247,9 +268,9 @@ class _Thread:
 
 
 def _inject(thread: int, error: type[BaseException] | None) -> None:
-    """Have it raised at the thread's next bytecode; None takes back what has not been raised yet."""
-    injected = None if error is None else ctypes.py_object(error)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), injected)
+    """Let a thread raise this at its next bytecode; None takes back what it hasn't raised yet."""
+    raised = None if error is None else ctypes.py_object(error)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
 
 
 def _in_shelter(frame: FrameType | None) -> bool:

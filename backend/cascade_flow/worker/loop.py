@@ -111,7 +111,7 @@ class Worker:
                 every_ms=self._pace.heartbeat_ms,
                 snapshot=meter.snapshot,
                 on_lost=lambda: interrupt.fire(Cause.LOST),
-                stop_after_ms=limit_ms + self._pace.safety_ms,
+                stop_after_ms=shift.remaining_ms(),
             )
             stack.enter_context(beat)
             context = _context(lease, interrupt, beat, limit_ms)
