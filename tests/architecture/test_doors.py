@@ -17,7 +17,16 @@ ENVIRONMENT_OF_CHILDREN = ("local/",)
 """Who starts processes hands them an environment."""
 KEYS = ("dynamodb/keys.py",)
 POWERTOOLS = ("api/", "functions/")
-BROAD = ("serialization.py", "worker/runner.py", "operations/sweep.py", "api/router.py", "functions/")
+BROAD = (
+    "serialization.py",
+    "worker/runner.py",
+    "worker/loop.py",
+    "worker/heartbeat.py",
+    "worker/tracebacks.py",
+    "operations/sweep.py",
+    "api/router.py",
+    "functions/",
+)
 """Where somebody else's code runs, and where a request, a message or an entry of the sweep has its last defence."""
 
 DRIVERS = ("boto3", "botocore")

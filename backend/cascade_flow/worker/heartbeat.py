@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from cascade_flow.clock import now_us
-from cascade_flow.errors import CascadeFlowError, StaleAttemptError
+from cascade_flow.errors import StaleAttemptError
 from cascade_flow.model.events import ResourceSnapshot
 from cascade_flow.worker.capture import unrecorded
 
@@ -23,7 +23,8 @@ class Heartbeat:
 
     It ends when the block does, when the attempt is lost, or `stop_after_ms` after its start (None: never): then the
     lease runs out, which is what frees a step whose code hangs. StaleAttemptError from `beat` sets `lost` and calls
-    `on_lost`; any other CascadeFlowError is kept in `error`, and the beat is tried again after a quarter of `every_ms`.
+    `on_lost`; any other error is kept in `error`, and the beat is tried again after a quarter of `every_ms`: a thread
+    that ended with it would let the attempt be given away.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Heartbeat:
         stop_after_ms: int | None = None,
     ) -> None:
         self.lost = False
-        self.error: CascadeFlowError | None = None
+        self.error: Exception | None = None
         self._beat = beat
         self._every_ms = every_ms
         self._snapshot = snapshot
@@ -64,7 +65,7 @@ class Heartbeat:
                 self.error = None
             except StaleAttemptError as error:
                 self._lose(error)
-            except CascadeFlowError as error:
+            except Exception as error:  # noqa: BLE001  such as no file left to open, for want of which nothing is measured
                 self.error = error
 
     def _keep_beating(self) -> None:

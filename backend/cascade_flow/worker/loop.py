@@ -9,13 +9,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cascade_flow import clock
 from cascade_flow.authoring import Step, StepInputs, Workflow
 from cascade_flow.engine.commands import Command, Complete, Fail, SkipStep
 from cascade_flow.engine.state import Claimant
-from cascade_flow.errors import CascadeFlowError, PayloadTooLargeError, StaleAttemptError
+from cascade_flow.errors import (
+    CascadeFlowError,
+    GoneError,
+    PayloadTooLargeError,
+    RequestError,
+    StaleAttemptError,
+    TransientError,
+)
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.operations.sweep import Sweep
@@ -23,7 +30,7 @@ from cascade_flow.wake import Wake
 from cascade_flow.worker.capture import Capture
 from cascade_flow.worker.context import AttemptContext
 from cascade_flow.worker.heartbeat import Heartbeat
-from cascade_flow.worker.interrupt import Cause, Interrupt
+from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted
 from cascade_flow.worker.lease import Lease
 from cascade_flow.worker.resources import Meter
 from cascade_flow.worker.runner import Completed, Failed, Lost, Outcome, Skipped, run_attempt
@@ -68,13 +75,26 @@ class Worker:
 
     def _attempt(self, held: HeldAttempt, shift: _Shift) -> HeldAttempt | None:
         lease = Lease(self._runtime, self._steps, held)
-        step = self._step(held)
         try:
-            command = _removed(held) if step is None else self._run(step, lease, shift)
-            return None if command is None else self._report(lease, command)
+            return self._carry_out(lease, shift)
         except StaleAttemptError as error:
             _log.warning("%s", error)
             return None
+
+    def _carry_out(self, lease: Lease, shift: _Shift) -> HeldAttempt | None:
+        """Run and report. Whatever of ours fails meanwhile is told as the step's failure: it would only fail again
+        with the next worker, and nobody would know why. But for a backend that is away: then the message comes again.
+        """
+        started_us = clock.now_us()
+        try:
+            step = self._step(lease.held)
+            command = _removed(lease.held) if step is None else self._run(step, lease, shift)
+            return None if command is None else self._report(lease, command)
+        except (StaleAttemptError, TransientError):
+            raise
+        except (Exception, Interrupted) as error:
+            _log.exception("step %r could not be carried out", lease.held.branch.step)
+            return lease.report(_unforeseen(error, clock.now_us() - started_us))
 
     def _step(self, held: HeldAttempt) -> Step | None:
         workflow = self._workflows.get(held.facts.workflow_slug)
@@ -129,8 +149,9 @@ class Worker:
         try:
             return lease.report(command)
         except PayloadTooLargeError as error:
-            duration_us = command.duration_us if isinstance(command, Complete) else 0
-            return lease.report(Fail(step_error(error), "execution-error", duration_us, retryable=False))
+            if isinstance(command, SkipStep) and command.metadata:
+                return lease.report(replace(command, metadata={"left out": str(error)}))
+            return lease.report(_unforeseen(error, getattr(command, "duration_us", 0)))
 
 
 @dataclass(frozen=True)
@@ -174,7 +195,14 @@ def _removed(held: HeldAttempt) -> Fail:
     return Fail(step_error(error), "step-removed", 0, retryable=False)
 
 
-def _tell_errors(*errors: CascadeFlowError | None) -> None:
+def _unforeseen(error: BaseException, duration_us: int) -> Fail:
+    """A failure outside of the step's own code, which no policy speaks of: what can be over in a while is retried."""
+    retryable = not issubclass(type(error), RequestError | GoneError)
+    return Fail(step_error(error), "execution-error", max(0, duration_us), retryable)
+
+
+def _tell_errors(*errors: Exception | None) -> None:
     for error in errors:
         if error is not None and not isinstance(error, StaleAttemptError):
-            _log.warning("while the step ran: %s", error)
+            expected = isinstance(error, CascadeFlowError)
+            _log.warning("while the step ran: %s", error, exc_info=None if expected else error)

@@ -19,7 +19,7 @@ from cascade_flow.model.parts import StepFailureReason
 from cascade_flow.serialization import safe_serialize
 from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted
 from cascade_flow.worker.resources import Meter
-from cascade_flow.worker.tracebacks import step_error
+from cascade_flow.worker.tracebacks import LONGEST_MESSAGE, step_error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +96,7 @@ def _outcome(step: Step, given: StepInputs) -> Outcome:
     except Interrupted:
         raise
     except Skip as skip:
-        return Skipped(reason=skip.reason, metadata=_metadata(skip))
+        return Skipped(reason=_reason(skip), metadata=_metadata(skip))
     except BaseException as error:  # noqa: BLE001  user code may raise anything, sys.exit included
         return _failed(step, given, error)
 
@@ -127,8 +127,25 @@ def _overtime(step: Step, timeout_ms: int | None) -> str:
     return f"step {step.id!r} was stopped because its worker's time was over: split it, or give its worker more time"
 
 
+def _reason(skip: Skip) -> str:
+    """The reason as text, whatever was given for one: an error, None, or nothing at all by a subclass."""
+    given = getattr(skip, "reason", None)
+    if isinstance(given, BaseException):
+        told = step_error(given)
+        text = told.message or told.name or ""
+    else:
+        text = "" if given is None else _text(given)
+    return text[:LONGEST_MESSAGE] or "skipped"
+
+
+def _text(value: object) -> str:
+    readable = json.loads(safe_serialize(value))
+    return readable if isinstance(readable, str) else json.dumps(readable, ensure_ascii=False)
+
+
 def _metadata(skip: Skip) -> dict[str, Any] | None:
-    if skip.metadata is None:
+    given = getattr(skip, "metadata", None)
+    if given is None:
         return None
-    metadata = json.loads(safe_serialize(skip.metadata))
+    metadata = json.loads(safe_serialize(given))
     return metadata if isinstance(metadata, dict) else {"metadata": metadata}
