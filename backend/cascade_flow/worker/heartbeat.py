@@ -22,9 +22,9 @@ class Heartbeat:
     """Beats inside its `with` block: every `every_ms`, the first time after one such interval.
 
     It ends when the block does, when the attempt is lost, or `stop_after_ms` after its start (None: never): then the
-    lease runs out, which is what frees a step whose code hangs. StaleAttemptError from `beat` sets `lost` and calls
-    `on_lost`; any other error is kept in `error`, and the beat is tried again after a quarter of `every_ms`: a thread
-    that ended with it would let the attempt be given away.
+    lease runs out, which is what frees a step whose code hangs. Until then the worker can still report, so it beats.
+    StaleAttemptError from `beat` sets `lost` and calls `on_lost`; any other error is kept in `error`, and the beat is
+    tried again after a quarter of `every_ms`: a thread that ended with it would let the attempt be given away.
     """
 
     def __init__(

@@ -1,12 +1,15 @@
 """Stopping user code from outside: because its time is over, or because its attempt belongs to another worker now.
 
 In the main thread (where Lambda runs handlers) a signal raises `Interrupted` in the middle of the user's code, even in
-a blocked system call. In any other thread the user's code runs in a thread of its own; `Interrupted` is injected at
-its next bytecode, and a thread that does not react is left behind. `Interrupted` is no Exception, so that
-`except Exception` can't swallow it; code that swallows it all the same is interrupted again and again.
+a blocked system call. The alarm comes from a timer, which needs no thread of ours to get its turn; but timer, handlers
+and mask are the process's, and user code may change them. So a thread watches too: it rings with another signal, and
+where that isn't heard it injects `Interrupted` at the next bytecode. In any other thread the user's code runs in a
+thread of its own; `Interrupted` is injected there as well, and a thread that does not react is left behind.
+`Interrupted` is no Exception, so that `except Exception` can't swallow it; code that swallows it all the same is
+interrupted again and again.
 
-What neither reaches is a call into C that doesn't return and lets no signal in. In the main thread the worker then
-hangs with it: its heartbeats end with the timeout, its lease runs out, and the sweep gives the step to another worker.
+What none of them reaches is a call into C that doesn't return and lets no signal in. In the main thread the worker
+then hangs with it until its own time is over; then its lease runs out, and the sweep gives the step to another worker.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ AGAIN_MS = 5_000
 """How long interrupted code may clean up before it is interrupted again, or, in a thread of its own, left behind."""
 
 _SOON_MS = 10
+_SIGNALS = (signal.SIGALRM, signal.SIGURG)
+"""The timer's, and the watch's: hardly anybody uses that one, and where it has no handler it is ignored."""
 
 _sheltered: set[CodeType] = set()
 
@@ -91,22 +96,17 @@ class Interrupt:
         return result
 
     def _run_here(self, function: Callable[[], T], timeout_ms: int | None) -> T:
-        bell = _Bell(lambda: self._set(Cause.TIMEOUT))
-        before = signal.signal(signal.SIGALRM, bell.ring)
-        try:
-            with self._stoppable(bell.pull):
+        bell = _Bell(lambda: self._set(Cause.TIMEOUT), timeout_ms)
+        with self._stoppable(bell.pull):
+            try:
                 try:
-                    bell.on = True
-                    _ring_in(0 if timeout_ms is None else max(1, timeout_ms))
+                    bell.hang_up()
                     self.check()
                     return function()
                 finally:
-                    bell.on = False
-        finally:
-            bell.on = False
-            # In this order: the system call that stops the timer takes in any signal that `fire` has sent before.
-            _ring_in(0)
-            signal.signal(signal.SIGALRM, before)
+                    bell.take_down()
+            finally:
+                bell.take_down()  # a last ring may have come between
 
     def _run_beside(self, function: Callable[[], T], timeout_ms: int | None) -> T:
         thread = _Thread(function)
@@ -135,32 +135,87 @@ class Interrupt:
 
 
 class _Bell:
-    """What SIGALRM does in the main thread while it is on: it raises Interrupted, now and again every `AGAIN_MS`."""
+    """Raises Interrupted in the main thread when its time is over or when it is pulled, and again every `AGAIN_MS`.
 
-    def __init__(self, rung: Callable[[], None]) -> None:
-        self.on = False
+    A ring is at most one Interrupted, by whichever means it comes first.
+    """
+
+    def __init__(self, rung: Callable[[], None], timeout_ms: int | None) -> None:
         self._rung = rung
+        self._timeout_s = None if timeout_ms is None else max(1, timeout_ms) / 1000
+        self._due_us: int | None = None
         self._main_thread = threading.get_ident()
-        self._raised_us: int | None = None
+        self._pulled, self._over = threading.Event(), threading.Event()
+        self._on = self._due = self._raised = False
+        self._lock = threading.RLock()
+        self._before: dict[signal.Signals, Any] = {}
+
+    def hang_up(self) -> None:
+        """From here on it may ring, in the thread that calls this."""
+        self._before = {each: signal.signal(each, self._heard) for each in _SIGNALS}
+        if self._timeout_s is not None:
+            self._due_us = now_us() + round(self._timeout_s * 1_000_000)
+        self._on = True
+        threading.Thread(target=self._watch, name="step-watch", daemon=True).start()
+        signal.setitimer(signal.ITIMER_REAL, self._timeout_s or 0)
 
     def pull(self) -> None:
         """Ring from another thread."""
-        signal.pthread_kill(self._main_thread, signal.SIGALRM)
+        self._pulled.set()
 
-    def ring(self, _signal: int, frame: FrameType | None) -> None:
-        if not self.on or self._is_echo():
-            return
+    def take_down(self) -> None:
+        """From here on it rings no more, whatever is on its way."""
+        while True:
+            try:
+                return self._take_down()
+            except Interrupted:
+                self._on = False
+
+    def _take_down(self) -> None:
+        self._on = False
+        with self._lock:
+            self._over.set()
+            self._pulled.set()
+        _inject(self._main_thread, None)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        # What was sent, and perhaps held back by a mask, must come before the handlers are those that were before.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        for each, handler in self._before.items():
+            signal.signal(each, signal.SIG_DFL if handler is None else handler)
+
+    def _heard(self, _signal: int, frame: FrameType | None) -> None:
+        with self._lock:
+            if not self._on or self._raised or not self._is_due() or _in_shelter(frame):
+                return
+            self._raised = True
         self._rung()
-        if _in_shelter(frame):
-            _ring_in(_SOON_MS)
-            return
-        self._raised_us = now_us()
-        _ring_in(AGAIN_MS)
         raise Interrupted
 
-    def _is_echo(self) -> bool:
-        """Two signals in close succession, from the timer and from `fire`, are one."""
-        return self._raised_us is not None and now_us() - self._raised_us < AGAIN_MS * 500
+    def _is_due(self) -> bool:
+        """The watch says so; or the clock, where the watch hasn't had its turn. An alarm may be the user's own."""
+        return self._due or (self._due_us is not None and now_us() >= self._due_us)
+
+    def _watch(self) -> None:
+        self._pulled.wait(self._timeout_s)
+        while not self._over.is_set():
+            self._ring()
+            self._over.wait((AGAIN_MS if self._raised else _SOON_MS) / 1000)
+            self._raised = False
+
+    def _ring(self) -> None:
+        with self._lock:
+            if self._over.is_set():
+                return
+            self._due = True
+            self._rung()
+            signal.pthread_kill(self._main_thread, signal.SIGURG)
+        if self._over.wait(_SOON_MS / 1000):
+            return
+        with self._lock:
+            frame = sys._current_frames().get(self._main_thread)
+            if not (self._over.is_set() or self._raised or _in_shelter(frame)):
+                self._raised = True
+                _inject(self._main_thread, Interrupted)
 
 
 class _Thread:
@@ -186,8 +241,7 @@ class _Thread:
             self._thread.join(_SOON_MS / 1000)
         with self._lock:
             if not self.over:
-                ident = ctypes.c_ulong(self._thread.ident or 0)
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(Interrupted))
+                _inject(self._thread.ident or 0, Interrupted)
         self._thread.join(AGAIN_MS / 1000)
 
     def result(self) -> Any:
@@ -213,8 +267,10 @@ class _Thread:
             self.wake.set()
 
 
-def _ring_in(ms: int) -> None:
-    signal.setitimer(signal.ITIMER_REAL, ms / 1000)
+def _inject(thread: int, error: type[BaseException] | None) -> None:
+    """Let a thread raise this at its next bytecode; None takes back what it hasn't raised yet."""
+    raised = None if error is None else ctypes.py_object(error)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
 
 
 def _in_shelter(frame: FrameType | None) -> bool:

@@ -92,7 +92,7 @@ class Worker:
             return None if command is None else self._report(lease, command)
         except (StaleAttemptError, TransientError):
             raise
-        except (Exception, Interrupted) as error:
+        except (Exception, Interrupted) as error:  # noqa: BLE001  the last net: logged, and told
             _log.exception("step %r could not be carried out", lease.held.branch.step)
             return lease.report(_unforeseen(error, clock.now_us() - started_us))
 
@@ -110,7 +110,7 @@ class Worker:
                 every_ms=self._pace.heartbeat_ms,
                 snapshot=meter.snapshot,
                 on_lost=lambda: interrupt.fire(Cause.LOST),
-                stop_after_ms=limit_ms + self._pace.safety_ms,
+                stop_after_ms=shift.remaining_ms(),
             )
             stack.enter_context(beat)
             context = _context(lease, interrupt, beat, limit_ms)

@@ -2,8 +2,10 @@
 
 import signal
 import socket
+import subprocess
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -179,3 +181,145 @@ def test_checking_stops_code_that_cooperates() -> None:
     interrupt.fire(Cause.LOST)
     with pytest.raises(Interrupted):
         interrupt.check()
+
+
+def foreign(*_: object) -> None:
+    """A handler of the user's."""
+
+
+def disarm_the_timer() -> None:
+    signal.alarm(1)
+    signal.alarm(0)
+
+
+DISARMING: list[Callable[[], object]] = [
+    disarm_the_timer,
+    lambda: signal.setitimer(signal.ITIMER_REAL, 0),
+    lambda: signal.setitimer(signal.ITIMER_REAL, 600),
+    lambda: signal.signal(signal.SIGALRM, foreign),
+    lambda: signal.signal(signal.SIGALRM, signal.SIG_IGN),
+    lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM}),
+]
+DEAFENING: list[Callable[[], object]] = [
+    lambda: signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()),
+    lambda: [signal.signal(each, signal.SIG_IGN) for each in (signal.SIGALRM, signal.SIGURG)],
+    lambda: [signal.signal(each, foreign) for each in (signal.SIGALRM, signal.SIGURG)],
+]
+
+
+@pytest.fixture
+def mask() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    yield
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@pytest.mark.parametrize("disarm", [*DISARMING, *DEAFENING])
+@pytest.mark.usefixtures("mask")
+def test_user_code_that_takes_the_signals_is_stopped_all_the_same(disarm: Callable[[], object]) -> None:
+    def work() -> None:
+        disarm()
+        spin()
+
+    interrupt = Interrupt()
+    with pytest.raises(Interrupted) as caught:
+        interrupt.run(work, timeout_ms=SOON_MS)
+    assert interrupt.cause is Cause.TIMEOUT
+    assert "in spin" in (step_error(caught.value).stack or "")
+    assert run_here(lambda: 42, timeout_ms=LONG_MS) == 42
+
+
+@pytest.mark.parametrize("disarm", DISARMING)
+@pytest.mark.usefixtures("mask")
+def test_a_blocked_system_call_is_stopped_without_the_timer_too(disarm: Callable[[], object]) -> None:
+    near, far = socket.socketpair()
+
+    def work() -> None:
+        disarm()
+        near.recv(1)
+
+    with near, far, pytest.raises(Interrupted):
+        run_here(work, timeout_ms=SOON_MS)
+
+
+def test_an_alarm_of_the_users_own_is_no_timeout() -> None:
+    def work() -> str:
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
+        signal.pause()
+        return "done"
+
+    assert run_here(work, timeout_ms=LONG_MS) == "done"
+
+
+def test_swallowing_without_signals_is_stopped_again() -> None:
+    swallowed: list[str] = []
+
+    def swallowing() -> None:
+        for each in (signal.SIGALRM, signal.SIGURG):
+            signal.signal(each, signal.SIG_IGN)
+        while len(swallowed) < 3:
+            try:
+                spin()
+            except BaseException as error:  # noqa: BLE001
+                swallowed.append(type(error).__name__)
+
+    with pytest.raises(Interrupted):
+        run_here(swallowing, timeout_ms=SOON_MS)
+    assert swallowed == ["Interrupted"] * 3
+
+
+def test_a_shelter_holds_without_signals_too() -> None:
+    saved: list[int] = []
+
+    @sheltered
+    def saving() -> None:
+        saved.extend(number for number in range(300_000))
+
+    def work() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        while True:
+            saving()
+            saved.clear()
+            saving()
+            assert len(saved) == 300_000
+            saved.clear()
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    with pytest.raises(Interrupted):
+        run_here(work, timeout_ms=SOON_MS)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+ALONE = """
+import signal, threading
+from cascade_flow.worker.interrupt import Interrupt, Interrupted
+
+def work():
+    signal.alarm(1)
+    signal.alarm(0)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    while True:
+        pass
+
+interrupt = Interrupt()
+for _ in range(20):
+    try:
+        interrupt.run(work, timeout_ms=5)
+    except Interrupted:
+        print(interrupt.cause.name)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+"""
+
+
+def test_a_process_whose_signals_are_off_outlives_its_timeouts() -> None:
+    """What was held back while signals were blocked kills no one when they are let in again."""
+    told = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True, timeout=60, check=False)
+    assert (told.returncode, told.stdout.split(), told.stderr) == (0, ["TIMEOUT"] * 20, "")
+
+
+def test_code_that_ends_when_its_time_does_is_never_interrupted_afterwards() -> None:
+    for _ in range(200):
+        try:
+            run_here(lambda: sum(range(20_000)), timeout_ms=1)
+        except Interrupted:
+            continue
