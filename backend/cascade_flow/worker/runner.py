@@ -17,6 +17,7 @@ from cascade_flow.errors import DefinitionError, InputInvalidError
 from cascade_flow.model.events import ResourceUsage, StepError
 from cascade_flow.model.parts import StepFailureReason
 from cascade_flow.serialization import safe_serialize
+from cascade_flow.worker.forks import children_end_here
 from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted
 from cascade_flow.worker.resources import Meter
 from cascade_flow.worker.tracebacks import LONGEST_MESSAGE, step_error
@@ -90,9 +91,10 @@ def run_attempt(
 
 def _outcome(step: Step, given: StepInputs) -> Outcome:
     try:
-        arguments = bind(step, input_json=given.input_json, outputs=given.outputs, context=given.context)
-        result = step.function(**arguments)
-        return Completed(output=step.dump_output(result))
+        with children_end_here():
+            arguments = bind(step, input_json=given.input_json, outputs=given.outputs, context=given.context)
+            result = step.function(**arguments)
+            return Completed(output=step.dump_output(result))
     except Interrupted:
         raise
     except Skip as skip:
