@@ -29,8 +29,8 @@ help: ## Say what can be made here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 .PHONY: demo
-demo: $(VENV)/run-installed ## Start the stack on this machine and watch two workflows run, one through a crash
-	@$(BIN)/python examples/demo.py
+demo: $(VENV)/run-installed ## Start the stack on this machine and watch two workflows run, one through a crash (PORT=5000)
+	@$(BIN)/python examples/demo.py $(if $(PORT),--port $(PORT))
 
 .PHONY: test
 test: $(VENV)/dev-installed ## Check everything that has to hold, the fast things first
@@ -55,7 +55,7 @@ setup: $(VENV)/dev-installed ## Install all that working on this project needs, 
 .PHONY: clean
 clean: ## End the local stack and remove what was built or installed, .venv too
 	@if [ -x $(BIN)/cascade ]; then $(BIN)/cascade down || true; fi
-	rm -rf $(VENV) .tools .cascade .aws-sam build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/peer/node_modules
+	rm -rf $(VENV) .tools .cascade .aws-sam build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache backend/*.egg-info tests/peer/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: lock
@@ -65,21 +65,28 @@ lock: $(VENV)/dev-installed ## Choose newer versions of everything that is insta
 	$(LOCK) -c requirements/dev.txt -o layers/framework/requirements.txt layers/framework/requirements.in
 	$(LOCK) -o backend/cascade_flow/local/emulator.txt backend/cascade_flow/local/emulator.in
 
+# Installs what a lock file names, and lets uv show how far it is.
+define packages
+@echo "== Installing: $$(grep -c '==' $(1)) packages, of $(1)"
+@$(UV) pip install --python $(BIN)/python --compile-bytecode --require-hashes --requirement $(1)
+endef
+
 # ---------------------------------------------------------------------------------------------------------------------
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "cascade-flow needs Python 3.11 or newer, and $(PYTHON) is older. Name another: make PYTHON=python3.13" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "$(PYTHON) can't make virtual environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	@echo "Installing (once) ..."
+	@echo "== Installing, once: an environment of its own, in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
+	@echo "== Installing, once: uv $(UV_VERSION), which installs the rest"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 $(VENV)/run-installed: requirements/run.txt pyproject.toml | $(UV)
-	@$(UV) pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes --requirement requirements/run.txt
+	$(call packages,requirements/run.txt)
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
 $(VENV)/dev-installed: requirements/dev.txt $(VENV)/run-installed
-	@$(UV) pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes --requirement requirements/dev.txt
+	$(call packages,requirements/dev.txt)
 	@touch $@

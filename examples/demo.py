@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+from argparse import ArgumentParser, ArgumentTypeError
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,9 +35,15 @@ PATIENCE_S = 60
 
 
 def main() -> None:
+    """`--port` says where the stack is to answer."""
+    parser = ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--port", type=_port, help="where the stack answers; where it runs already, it stays where it is"
+    )
+    asked = parser.parse_args().port
     began = time.monotonic()
     say("The stack that AWS would run, here; two workflows; one crash. About a minute.")
-    with stack():
+    with stack(asked):
         weather()
         crash()
         say("Look around yourself", f". {ACTIVATE}", "cascade up", "cascade run mishaps --watch", "cascade --help")
@@ -45,11 +52,11 @@ def main() -> None:
 
 
 @contextmanager
-def stack() -> Iterator[None]:
+def stack(asked: int | None) -> Iterator[None]:
     """The local stack, ended with the block, unless somebody else had started it."""
     if found := running_stack():
         say(f"A stack runs already (port {found.port}): the demo uses it, and leaves it running.")
-    port = found.port if found else free_port()
+    port = found.port if found else free_port(asked)
     try:
         cascade("up", *([] if port == DEFAULT_PORT else ["--port", str(port)]))
         yield
@@ -118,9 +125,15 @@ def running_stack() -> LocalStack | None:
         return None
 
 
-def free_port() -> int:
-    """The usual port, or any other where that is taken."""
-    for port in (DEFAULT_PORT, 0):
+def _port(given: str) -> int:
+    if not given.isdecimal() or not 1 <= int(given) <= 65_535:
+        raise ArgumentTypeError(f"{given!r} is no port: give a number from 1 to 65535")
+    return int(given)
+
+
+def free_port(asked: int | None) -> int:
+    """The port that was asked for; else the usual one, or any other where that is taken."""
+    for port in (DEFAULT_PORT, 0) if asked is None else (asked,):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -128,7 +141,7 @@ def free_port() -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    sys.exit("demo: no free port")
+    sys.exit("demo: no free port" if asked is None else f"demo: port {asked} is taken: name another")
 
 
 def start(*arguments: str, into: Any = None, shown_as: str = "", new_session: bool = False) -> subprocess.Popen[str]:

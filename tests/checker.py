@@ -69,7 +69,7 @@ def check_run(backend: Backend, run_id: str) -> Checked:
     """Assert what is promised of a run at every moment, whatever has happened to it."""
     story = Histories(backend.runtime).story(run_id)
     assert story is not None, f"run {run_id} left nothing"
-    events = Histories(backend.runtime).with_logs(story, Histories(backend.runtime).log_events(story.run))
+    events = Histories(backend.runtime).with_logs(story)
     if story.run.driver == "caller":
         checked = Checked(story, events)
         for promise in (_increasing, _faithful):
@@ -77,7 +77,7 @@ def check_run(backend: Backend, run_id: str) -> Checked:
         check_told(backend, checked.story, checked.events)
         return checked
     checked = Checked(story, events, backend.runtime.facts(story.run))
-    for promise in (_increasing, _ordered, _faithful, _caused, _ended_once, _won_once, _exported):
+    for promise in (_increasing, _ordered, _faithful, _caused, _ended_once, _won_once, _signed, _exported):
         promise(checked)
     _folded(backend, checked)
     _placed(backend, checked)
@@ -163,11 +163,23 @@ def _won_once(checked: Checked) -> None:
         assert wins.keys() == checked.facts.graph.steps.keys(), "completed, and not every step is over"
 
 
+def _signed(checked: Checked) -> None:
+    """An output that says whose it is (`by`: step, attempt, worker) is stored as what that worker's attempt gave."""
+    workers = {(e.step_id, e.attempt_number): e.worker_id for e in checked.story.events if isinstance(e, StepStarted)}
+    for event in (event for event in checked.story.events if isinstance(event, StepCompleted)):
+        output = json.loads(event.output)
+        mark = (event.step_id, event.attempt_number)
+        if isinstance(output, dict) and "by" in output:
+            assert output["by"] == [*mark, workers[mark]], f"the output of another attempt: {event}"
+
+
 def _exported(checked: Checked) -> None:
+    """A completed run gives what the attempts that won have given, of every step that it exports, and nothing else."""
+    won = {event.step_id: event for event in checked.story.events if isinstance(event, StepCompleted | StepSkipped)}
     for end in (event for event in checked.story.events if isinstance(event, WorkflowCompleted)):
-        exports = checked.facts.graph.exports
-        given = {e.step_id: json.loads(e.output) for e in checked.story.events if isinstance(e, StepCompleted)}
-        assert json.loads(end.output) == {step: given[step] for step in exports if step in given}
+        gave = {step: won[step] for step in checked.facts.graph.exports}
+        given = {step: json.loads(e.output) for step, e in gave.items() if isinstance(e, StepCompleted)}
+        assert json.loads(end.output) == given, f"the run gave {end.output}, its steps have given {given}"
 
 
 def _folded(backend: Backend, checked: Checked) -> None:

@@ -238,8 +238,8 @@ class ModelRun:
     # -- logs -----------------------------------------------------------------------------------------------------
 
     def log(self, name: str, attempt: int, message: str) -> None:
-        """Lines of an attempt that is over are a zombie's, and dropped."""
-        if not self.steps[name].over(attempt):
+        """Lines of an attempt that was taken from its holder are a zombie's, and dropped."""
+        if ("StepReclaimed", attempt) not in self.steps[name].told:
             self.lines.append((name, attempt, message))
 
     # -- inside ---------------------------------------------------------------------------------------------------

@@ -122,26 +122,28 @@ class World:
             held = steps.report(held, self.act(held, worker))
 
     def act(self, held: HeldAttempt, worker: str) -> Command:
-        """What the script makes of a held attempt."""
+        """What the script makes of a held attempt; an output is signed by who gives it, which `checker` compares."""
         name, attempt = held.branch.step, held.branch.attempt
         self.ran.append((name, attempt))
         acts = self.script.get(name, ["ok"])
         claimant = Claimant(worker, time.now_us() + TIMING.lease_us) if self.chained else None
+        signed = {"by": [name, attempt, worker]}
         match acts[min(attempt, len(acts)) - 1]:
             case "ok":
-                return Complete(json.dumps({**OUTPUT, "step": name}), 123_456, USAGE, claimant)
+                return Complete(json.dumps({**OUTPUT, **signed}), 123_456, USAGE, claimant)
             case "skip":
                 return SkipStep("nothing to do", 1_000, {"why": "test"}, claimant)
             case "die":
                 raise Crash(f"{name}, attempt {attempt}")
             case "large":
-                return Complete(json.dumps([f"{name}-{n}" for n in range(3_000)]), 123_456, USAGE, claimant)
+                lines = [f"{name}-{n}" for n in range(3_000)]
+                return Complete(json.dumps({"lines": lines, **signed}), 123_456, USAGE, claimant)
             case act:
                 error = StepError(name="ValueError", message=f"{name} can't")
                 return Fail(error, "execution-error", 1_000, retryable=act == "fail")
 
     def sweep(self, backend: DynamoDBBackend | None = None) -> Mapping[str, int]:
-        return Sweep((backend or self.backend).runtime, name="reaper").sweep(until_us=time.now_us() + 10**12)
+        return Sweep((backend or self.backend).runtime, name="reaper").sweep(until_us=time.now_us() + 10**12).done
 
     def settle(self, *run_ids: str, rounds: int = 200) -> None:
         """Deliver, sweep and let time pass until these runs have ended; with faults, deaths are survived."""

@@ -16,7 +16,8 @@ _HOMES = {
         "DefinitionError EngineDrivenError "
         "EventInvalidError GraphInvalidError IdempotencyConflictError InputInvalidError InvalidIdError "
         "PayloadLostError PayloadTooLargeError RunNotCancellableError RunNotFoundError RunNotRetryableError "
-        "StaleAttemptError StepNotFoundError ThrottledError VersionNotFoundError WorkflowNotFoundError"
+        "StaleAttemptError StepNotFoundError ThrottledError VersionNotFoundError WorkflowNotFoundError "
+        "WorkflowRetiredError"
     ),
     "fingerprints": "compose_fingerprint compute_error_fingerprints",
     "model.events": (

@@ -34,6 +34,7 @@ from cascade_flow.errors import (
     ThrottledError as ThrottledError,
     VersionNotFoundError as VersionNotFoundError,
     WorkflowNotFoundError as WorkflowNotFoundError,
+    WorkflowRetiredError as WorkflowRetiredError,
 )
 from cascade_flow.fingerprints import (
     compose_fingerprint as compose_fingerprint,

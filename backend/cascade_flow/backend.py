@@ -112,7 +112,7 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
         return self._registry.metadata(slug)
 
     def list_workflow_metadata(self) -> list[WorkflowMetadata]:
-        """All registered workflows, by slug: one query."""
+        """All registered workflows but those that the deployment has no more, by slug: one query."""
         return self._registry.all_metadata()
 
     def get_workflow_steps(self, slug: str) -> list[StepDefinition]:
@@ -140,8 +140,8 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
     def submit_run(self, submission: RunSubmission) -> SubmittedRun:
         """Make a run and start it when it is due; one idempotency key makes one run.
 
-        Raises WorkflowNotFoundError, InputInvalidError, InvalidIdError, IdempotencyConflictError, ConflictError (the
-        run id is taken), PayloadTooLargeError.
+        Raises WorkflowNotFoundError, WorkflowRetiredError (the deployment has it no more), InputInvalidError,
+        InvalidIdError, IdempotencyConflictError, ConflictError (the run id is taken), PayloadTooLargeError.
         """
         return self._runs.submit(submission)
 
@@ -196,7 +196,8 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
         steps are kept that are told as the engine would have, each scheduled when what it depends on was over.
 
         Raises RunNotFoundError, WorkflowNotFoundError (a caller's run may be of one that nobody has registered),
-        StepNotFoundError (the current version has none such), InputInvalidError, InvalidIdError, PayloadTooLargeError.
+        WorkflowRetiredError, StepNotFoundError (the current version has none such), InputInvalidError, InvalidIdError,
+        PayloadTooLargeError.
         """
         return self._reruns.rerun_from(parent_run_id, from_step_id, input)
 
@@ -206,8 +207,8 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
         Who drives it, and what is kept of a caller's run: as `rerun_from`.
 
         Raises RunNotFoundError, WorkflowNotFoundError (a caller's run may be of one that nobody has registered),
-        RunNotRetryableError (it has neither failed nor been cancelled, or all of its steps are over), InputInvalidError
-        (it doesn't fit the current version), InvalidIdError.
+        WorkflowRetiredError, RunNotRetryableError (it has neither failed nor been cancelled, or all of its steps are
+        over), InputInvalidError (it doesn't fit the current version), InvalidIdError.
         """
         return self._reruns.resume(run_id)
 

@@ -3,35 +3,37 @@
     client = Client("https://abc123.execute-api.eu-central-1.amazonaws.com")
     run_id = client.submit("orders", input={"day": "2026-11-22"})["runId"]
 
-Answers are the API's own JSON objects; times are microseconds. Nothing is decided here, and nothing retried.
+Answers are the API's own JSON objects, in the words of `api.names`; times are microseconds. Nothing is decided here,
+and nothing retried.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, Self
-from urllib.parse import quote
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-import botocore.session
-import httpx
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.exceptions import BotoCoreError
+import botocore
+import urllib3
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from cascade_flow.api.problems import MEDIA_TYPE, raised
-from cascade_flow.errors import BackendUnavailableError, ConfigurationError, ThrottledError
+from cascade_flow.errors import BackendUnavailableError, CascadeFlowError, ConfigurationError, ThrottledError
+from cascade_flow.signing import Keys, StaticKeys, signed
 
 Json = dict[str, Any]
 
 _REGION_IN_HOST = re.compile(r"\.execute-api\.([a-z0-9-]+)\.")
 _PATIENCE_MS = 30_000
 _THIS_MACHINE = ("localhost", "127.0.0.1")
-_UNIQUE = ("authorization", "x-amz-date", "x-amz-security-token")
+_CERTIFICATES = Path(botocore.__file__).parent / "cacert.pem"
 
 
 class Session(Protocol):
-    """What knows the caller's credentials: a session of boto3 or of botocore."""
+    """What knows the caller's credentials: a session of boto3 or of botocore, or `signing.StaticKeys`."""
 
     def get_credentials(self) -> Any: ...
 
@@ -48,15 +50,12 @@ class Client:
     ) -> None:
         self.url = url.rstrip("/")
         address = _address(self.url)
-        is_local = any(address.host == name or address.host.endswith(f".{name}") for name in _THIS_MACHINE)
-        self.region = region or _region(address.host, is_local)
-        self._http = httpx.Client(
-            base_url=address.copy_with(host="127.0.0.1") if is_local else address,
-            headers={"host": address.netloc.decode(), "accept": "application/json"},
-            auth=_Signature(session or botocore.session.Session(), self.region),
-            timeout=timeout_ms / 1_000,
-            trust_env=not is_local,
-        )
+        self._host = address.netloc
+        is_local = any(address.hostname == name or _host(address).endswith(f".{name}") for name in _THIS_MACHINE)
+        self.region = region or _region(_host(address), is_local)
+        self._reached = self.url.replace(address.netloc, f"127.0.0.1:{address.port or 80}", 1) if is_local else self.url
+        self._session = session
+        self._http = _pool(address, is_local, timeout_ms / 1_000)
 
     def __enter__(self) -> Self:
         return self
@@ -66,7 +65,7 @@ class Client:
 
     def close(self) -> None:
         """Let go of connections."""
-        self._http.close()
+        self._http.clear()
 
     def workflows(self) -> list[Json]:
         """The registered workflows, by slug."""
@@ -99,10 +98,10 @@ class Client:
             "workflowSlug": workflow_slug,
             "input": input,
             "runId": run_id,
-            "availableAt": available_at_us,
-            "delaySeconds": delay_s,
+            "availableAtUs": available_at_us,
+            "delayUs": _us(delay_s),
             "priority": priority,
-            "timeoutSeconds": timeout_s,
+            "timeoutUs": _us(timeout_s),
             "idempotencyKey": idempotency_key,
             "metadata": metadata,
             "tags": tags,
@@ -130,14 +129,14 @@ class Client:
         self, run_id: str, *, after_us: int = 0, types: Sequence[str] = (), step_id: str | None = None
     ) -> list[Json]:
         """A run's events later than `after_us`, in order. Raises RunNotFoundError, StepNotFoundError."""
-        wish = {"after": after_us, "type": types, "step": step_id}
+        wish = {"afterUs": after_us, "type": types, "step": step_id}
         return list(self._all(f"/runs/{_part(run_id)}/events", "events", wish))
 
     def logs(
         self, run_id: str, *, step_id: str | None = None, attempt: int | None = None, after_us: int = 0
     ) -> list[Json]:
         """A run's log lines later than `after_us`, in order. Raises RunNotFoundError, StepNotFoundError."""
-        wish = {"after": after_us, "step": step_id, "attempt": attempt}
+        wish = {"afterUs": after_us, "step": step_id, "attempt": attempt}
         return list(self._all(f"/runs/{_part(run_id)}/logs", "lines", wish))
 
     def cancel(self, run_id: str, reason: str | None = None) -> Json:
@@ -148,57 +147,75 @@ class Client:
     def _all(self, path: str, name: str, wish: Mapping[str, Any]) -> Iterator[Json]:
         page = self._get(path, wish)
         yield from page[name]
-        while "next" in page:
-            page = self._get(path, {**wish, "after": page["next"]})
+        while "nextUs" in page:
+            page = self._get(path, {**wish, "afterUs": page["nextUs"]})
             yield from page[name]
 
     def _get(self, path: str, wish: Mapping[str, Any] | None = None) -> Json:
         asked = {name: value for name, value in (wish or {}).items() if value not in (None, ())}
-        return self._send("GET", path, params=asked)
+        return self._send("GET", f"{path}?{urlencode(asked, doseq=True, quote_via=quote)}".rstrip("?"))
 
     def _post(self, path: str, wish: Mapping[str, Any]) -> Json:
-        return self._send("POST", path, json={name: value for name, value in wish.items() if value is not None})
+        asked = {name: value for name, value in wish.items() if value is not None}
+        return self._send("POST", path, json.dumps(asked, ensure_ascii=False, allow_nan=False).encode())
 
-    def _send(self, method: str, path: str, **content: Any) -> Json:
+    def _send(self, method: str, path: str, body: bytes = b"") -> Json:
+        named = {"host": self._host, **({"content-type": "application/json"} if body else {})}
+        signs = signed(method, self.url + path, named, body, keys=self._keys(), region=self.region)
+        headers = {**named, **signs, "accept": "application/json", "accept-encoding": "gzip"}
         try:
-            answer = self._http.request(method, path, **content)
-        except httpx.TimeoutException as error:
+            answer = self._http.request(
+                method, self._reached + path, body=body or None, headers=headers, redirect=False
+            )
+        except ReadTimeoutError as error:
             raise BackendUnavailableError(
                 f"{self.url} did not answer in time; whether the request was done is unknown: send it again"
             ) from error
-        except httpx.HTTPError as error:
+        except HTTPError as error:
             raise BackendUnavailableError(
-                f"nothing answers at {self.url} ({error}): check the address; a local stack is started with: cascade up"
+                f"nothing answers at {self.url} ({error.__cause__ or error}): check the address; a local stack is "
+                "started with: cascade up"
             ) from error
         return _value(answer, self.url)
 
+    def _keys(self) -> Keys:
+        if self._session is None:
+            self._session = _aws_session()
+        return _frozen(self._session)
 
-class _Signature(httpx.Auth):
-    """Signs a request as AWS wants it, for the address that the caller named."""
 
-    requires_request_body = True
+def _pool(address: SplitResult, is_local: bool, timeout_s: float) -> urllib3.PoolManager:
+    """Connections to the address, through the proxy that this machine's settings name for it."""
+    proxy = None if is_local or proxy_bypass(_host(address)) else getproxies().get(address.scheme)
+    how: dict[str, Any] = {"timeout": timeout_s, "retries": False, "ca_certs": str(_CERTIFICATES)}
+    return urllib3.ProxyManager(proxy, **how) if proxy else urllib3.PoolManager(**how)
 
-    def __init__(self, session: Session, region: str) -> None:
-        self._session = session
-        self._region = region
 
-    def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
-        named = {name: request.headers[name] for name in ("host", "content-type") if name in request.headers}
-        signed = AWSRequest(request.method, str(request.url), headers=named, data=request.content)
-        SigV4Auth(self._credentials(), "execute-api", self._region).add_auth(signed)
-        request.headers.update({name: signed.headers[name] for name in _UNIQUE if name in signed.headers})
-        yield request
+def _aws_session() -> Any:
+    """The environment's own session of botocore, which takes a second to import."""
+    from botocore.session import Session  # noqa: PLC0415
 
-    def _credentials(self) -> Any:
-        cure = "log in to AWS (aws configure, aws sso login), or set AWS_PROFILE"
-        try:
-            found = self._session.get_credentials()
-            frozen = found and found.get_frozen_credentials()
-        except BotoCoreError as error:
-            raise ConfigurationError(f"your AWS credentials can't be used ({error}): {cure}") from error
-        if not frozen:
-            raise ConfigurationError(f"there are no AWS credentials to sign requests with: {cure}")
-        return frozen
+    return Session()
+
+
+def _frozen(session: Session) -> Keys:
+    if isinstance(session, StaticKeys):
+        return session
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415  (half a second that known keys don't take)
+
+    cure = "log in to AWS (aws configure, aws sso login), or set AWS_PROFILE"
+    try:
+        found = session.get_credentials()
+        frozen: Keys | None = found and found.get_frozen_credentials()
+    except BotoCoreError as error:
+        raise ConfigurationError(f"your AWS credentials can't be used ({error}): {cure}") from error
+    if not frozen:
+        raise ConfigurationError(f"there are no AWS credentials to sign requests with: {cure}")
+    return frozen
+
+
+def _us(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1_000_000)
 
 
 def _part(id: str) -> str:
@@ -206,45 +223,58 @@ def _part(id: str) -> str:
     return quote(id, safe="")
 
 
-def _address(url: str) -> httpx.URL:
+def _address(url: str) -> SplitResult:
     try:
-        address = httpx.URL(url)
-    except httpx.InvalidURL as error:
+        address = urlsplit(url)
+        address.port  # noqa: B018  (a port that is none is told when it is read)
+    except ValueError as error:
         raise ConfigurationError(f"{url!r} is no address ({error}): name the stack's output ApiUrl") from error
-    if address.scheme not in ("http", "https") or not address.host:
+    if address.scheme not in ("http", "https") or not address.hostname:
         raise ConfigurationError(f"{url!r} is no address: name the stack's output ApiUrl, https://...")
     return address
+
+
+def _host(address: SplitResult) -> str:
+    return address.hostname or ""
 
 
 def _region(host: str, is_local: bool) -> str:
     if is_local:
         return "us-east-1"
     found = _REGION_IN_HOST.search(host)
-    region = found[1] if found else botocore.session.Session().get_config_variable("region")
+    region = found[1] if found else _aws_session().get_config_variable("region")
     if not region:
         raise ConfigurationError(f"{host} doesn't tell its AWS region: give region=, or set AWS_REGION")
     return str(region)
 
 
-def _value(answer: httpx.Response, url: str) -> Json:
+def _value(answer: urllib3.BaseHTTPResponse, url: str) -> Json:
     value = _json(answer)
-    if answer.is_success and value is not None:
-        return value
+    if value is None or not 200 <= answer.status < 300:
+        raise _problem(answer, value, url)
+    return value
+
+
+def _problem(answer: urllib3.BaseHTTPResponse, value: Json | None, url: str) -> CascadeFlowError:
+    """The error that an answer tells of."""
+    from cascade_flow.api.problems import MEDIA_TYPE, raised  # noqa: PLC0415  (most answers are none)
+
     if value is not None and answer.headers.get("content-type", "").startswith(MEDIA_TYPE):
-        raise raised(value)
-    said = f"{url} answered {answer.status_code} ({answer.text[:200].strip() or 'nothing'})"
-    if answer.status_code == 403:
-        raise ConfigurationError(f"{said}: your AWS credentials may not call it; they need execute-api:Invoke")
-    if answer.status_code == 429:
-        raise ThrottledError(f"{said}: too many requests; send it again, later")
-    if answer.status_code >= 500:
-        raise BackendUnavailableError(f"{said}: send it again, later")
-    raise ConfigurationError(f"{said}: this is no cascade-flow API, or one of another version; check the address")
+        return raised(value)
+    text = answer.data.decode("utf-8", "replace")
+    said = f"{url} answered {answer.status} ({text[:200].strip() or 'nothing'})"
+    if answer.status == 403:
+        return ConfigurationError(f"{said}: your AWS credentials may not call it; they need execute-api:Invoke")
+    if answer.status == 429:
+        return ThrottledError(f"{said}: too many requests; send it again, later")
+    if answer.status >= 500:
+        return BackendUnavailableError(f"{said}: send it again, later")
+    return ConfigurationError(f"{said}: this is no cascade-flow API, or one of another version; check the address")
 
 
-def _json(answer: httpx.Response) -> Json | None:
+def _json(answer: urllib3.BaseHTTPResponse) -> Json | None:
     try:
-        value = answer.json()
+        value = json.loads(answer.data)
     except ValueError:
         return None
     return value if isinstance(value, dict) else None

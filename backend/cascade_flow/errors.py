@@ -15,6 +15,7 @@
     ├── GoneError                   it isn't there, or it is over: sending again won't help
     │   ├── RunNotFoundError
     │   ├── WorkflowNotFoundError
+    │   ├── WorkflowRetiredError
     │   ├── StepNotFoundError
     │   ├── VersionNotFoundError
     │   ├── PayloadLostError
@@ -171,6 +172,12 @@ class WorkflowNotFoundError(GoneError):
     """There is no such workflow: check the slug, or register the workflow first."""
 
     code = "workflow-not-found"
+
+
+class WorkflowRetiredError(GoneError):
+    """The deployment no longer has this workflow: deploy code that declares it; its history and its runs stay."""
+
+    code = "workflow-retired"
 
 
 class StepNotFoundError(GoneError):

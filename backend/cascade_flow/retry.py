@@ -51,7 +51,8 @@ def delay_ms(tiers: Sequence[RetryTier], attempt_number: int, *, chance: float) 
 
 
 def _grown_ms(tier: RetryTier, attempt_in_policy: int) -> float:
+    """No delay stays none, however large its factor has become."""
     try:
         return min(tier.delay_ms * tier.backoff ** (attempt_in_policy - 1), tier.max_delay_ms)
     except OverflowError:
-        return tier.max_delay_ms
+        return tier.max_delay_ms if tier.delay_ms else 0

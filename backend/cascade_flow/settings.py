@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cascade_flow.backend import DynamoDBBackend
+from cascade_flow.dynamodb.table import open_client
 from cascade_flow.engine.state import Timing
 from cascade_flow.errors import ConfigurationError
 from cascade_flow.wake import NoQueue, SqsQueue
 
 _PREFIX = "CASCADE_"
 _DAY_US = 86_400_000_000
+_OF_A_STACK = ("CASCADE_TABLE", "CASCADE_QUEUE_URL", "CASCADE_BUCKET")
+_REGIONS = ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE")
+"""What may say the region; a profile has one of its own."""
 
 
 class Settings(BaseModel):
@@ -69,7 +73,37 @@ class Settings(BaseModel):
 
 
 def open_backend(settings: Settings | None = None) -> DynamoDBBackend:
-    """The backend that the settings describe, those of this process by default. Raises ConfigurationError."""
-    settings = settings or Settings.read()
+    """The backend that the settings describe, those of this process by default.
+
+    Raises ConfigurationError, naming all that is missing: of this process, the table must be said.
+    """
+    settings = settings or _of_this_process(os.environ)
+    client = open_client()
     queue = SqsQueue(settings.queue_url) if settings.queue_url else NoQueue()
-    return DynamoDBBackend(settings.table, bucket=settings.bucket, queue=queue, timing=settings.timing)
+    return DynamoDBBackend(settings.table, client=client, bucket=settings.bucket, queue=queue, timing=settings.timing)
+
+
+def _of_this_process(environment: Mapping[str, str]) -> Settings:
+    missing = [name for name in _OF_A_STACK if not environment.get(name)]
+    if not any(environment.get(name) for name in _REGIONS):
+        missing.append(_REGIONS[0])
+    if _OF_A_STACK[0] not in missing:
+        return Settings.read(environment)
+    raise ConfigurationError(
+        f"nothing says where the engine's data is: {', '.join(missing)} are not set. `cascade env` prints them for the "
+        'stack on this machine, `cascade env --stack NAME` for one on AWS; in a shell: eval "$(cascade env)"'
+    )
+
+
+def environment_kept() -> Callable[[], None]:
+    """The environment as it is now; call the answer to have it so again."""
+    environment, before = os.environ, dict(os.environ)
+
+    def restore() -> None:
+        os.environ = environment  # noqa: B003  user code may have bound another mapping
+        if dict(environment) != before:
+            for name in environment.keys() - before.keys():
+                del environment[name]
+            environment.update(before)
+
+    return restore

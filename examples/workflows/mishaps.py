@@ -31,7 +31,8 @@ mishaps = Workflow("mishaps", name="Mishaps that end well", input=Journey, timeo
 
 @mishaps.step(retry=Retry(max_attempts=4, delay=2, jitter=0, retry_on=ConnectionError))
 def unreliable(ctx: StepContext) -> str:
-    """Fails with an error that its policy retries after 2 and after 4 seconds."""
+    """Fails with an error that its policy retries after 2 and after 4 seconds; whoever pays would pay once."""
+    ctx.log.info("asking the other side, with the key %s", ctx.idempotency_key)
     if ctx.attempt < 3:
         raise ConnectionError(f"the other side hung up on attempt {ctx.attempt}")
     return f"the other side answered attempt {ctx.attempt}"

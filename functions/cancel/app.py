@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cascade_flow.api import representations
 from cascade_flow.api.answers import Answer, ok
 from cascade_flow.api.requests import Request
 from cascade_flow.api.resources import backend
@@ -13,7 +14,7 @@ def cancel(request: Request) -> Answer:
     run_id = request.address(RunAddress).run_id
     backend().cancel_run(run_id, request.document(CancelRun).reason)
     run = backend().get_run(run_id)
-    return ok({"run": run.to_wire() if run else None})
+    return ok({"run": representations.run_state(run) if run else None})
 
 
 handler = router({"POST /runs/{runId}/cancel": cancel})

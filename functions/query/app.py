@@ -38,13 +38,13 @@ def get_run(request: Request) -> Answer:
 def get_events(request: Request) -> Answer:
     run_id, asked = request.address(RunAddress).run_id, request.query(ListEvents)
     events = details().events(run_id, step_id=asked.step, types=asked.type)
-    return ok(representations.event_page(events, after_us=asked.after, limit=asked.limit))
+    return ok(representations.event_page(events, after_us=asked.after_us, limit=asked.limit))
 
 
 def get_logs(request: Request) -> Answer:
     run_id, asked = request.address(RunAddress).run_id, request.query(ListLogs)
     lines = details().logs(run_id, step_id=asked.step, attempt=asked.attempt)
-    return ok(representations.log_page(lines, after_us=asked.after, limit=asked.limit))
+    return ok(representations.log_page(lines, after_us=asked.after_us, limit=asked.limit))
 
 
 handler = router(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -19,9 +20,11 @@ _LAST_WORDS_MS = 5_000
 
 
 @log.inject_lambda_context(clear_state=True)
-def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, int]:
-    """How often what was done. What there is no time for is found by the next call."""
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """How often what was done, and which runs nobody can deal with. What there is no time for is found by the next
+    call.
+    """
     left_us = max(0, context.get_remaining_time_in_millis() - _LAST_WORDS_MS) * 1_000
-    done = Sweep(backend().runtime, name=context.function_name).sweep(until_us=clock.now_us() + left_us)
-    log.info("swept", extra={"done": dict(done)})
-    return dict(done)
+    swept = asdict(Sweep(backend().runtime, name=context.function_name).sweep(until_us=clock.now_us() + left_us))
+    log.info("swept", extra=swept)
+    return swept

@@ -44,12 +44,11 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def register() -> dict[str, str]:
-    """Register every workflow of the package; doing so again changes nothing."""
+    """Register every workflow of the package and retire those that it has no more; again, that changes nothing."""
     workflows = discover(workflows_package())
     commit, branch, state = (Deployment.read().git or "- - -").split()
     git = None if commit == "-" else GitInfo(commit=commit, branch=branch, dirty=state == "dirty")
-    for workflow in workflows.values():
-        backend().register_workflow(workflow.registration(git=git))
+    backend().runtime.registry.deploy([workflow.registration(git=git) for workflow in workflows.values()])
     return {slug: workflow.definition().version_id for slug, workflow in workflows.items()}
 
 

@@ -14,7 +14,7 @@ PACKAGE = "cascade_flow"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "clock"),
     ("model",),
-    ("graph", "retry", "fingerprints", "serialization", "portions"),
+    ("graph", "retry", "fingerprints", "serialization", "portions", "idempotency"),
     ("projection",),
     ("analytics",),
     ("engine",),
@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("authoring",),
     ("worker",),
     ("api",),
-    ("client", "local", "cli", "console"),
+    ("signing", "client", "local", "cli", "console"),
     ("functions",),
 )
 """From the bottom to the top; a room imports its own floor and those below it."""

@@ -19,9 +19,13 @@ KEYS = ("dynamodb/keys.py",)
 POWERTOOLS = ("api/", "functions/")
 BROAD = (
     "serialization.py",
-    "worker/runner.py",
-    "worker/loop.py",
+    "authoring/discovery.py",
+    "worker/capture.py",
     "worker/heartbeat.py",
+    "worker/loop.py",
+    "worker/process_state.py",
+    "worker/runner.py",
+    "worker/step_logging.py",
     "worker/tracebacks.py",
     "operations/sweep.py",
     "api/router.py",

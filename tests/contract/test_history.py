@@ -178,6 +178,15 @@ def test_a_zombies_lines_are_dropped(backend: DynamoDBBackend, time: TickingCloc
     run.complete("a", run.take("a"))
 
 
+def test_lines_from_before_a_clock_stepped_back_are_their_holders(backend: DynamoDBBackend, time: TickingClock) -> None:
+    run = Outside.at(backend, step("a"))
+    held = run.take("a")
+    ahead = line(run, "before the step").model_copy(update={"timestamp_us": clock.now_us() + 5_000_000})
+    log(run, ahead)
+    run.complete("a", held)
+    assert messages(backend.load_step_logs(FLOW, run.run_id, "a")) == ["before the step"]
+
+
 def test_long_logs_come_back_whole(backend: DynamoDBBackend) -> None:
     run = Outside.at(backend, step("a"))
     run.take("a")

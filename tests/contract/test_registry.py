@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cascade_flow import (
+    ArgumentInvalidError,
     DynamoDBBackend,
     GitInfo,
     GraphInvalidError,
@@ -18,9 +19,10 @@ from cascade_flow import (
     RunSubmission,
     StepDefinition,
     WorkflowRegistration,
+    WorkflowRetiredError,
     WorkflowVersion,
 )
-from contract.outside import FLOW, register, step
+from contract.outside import FLOW, Outside, register, step, submit
 from simulation import TickingClock
 
 pytestmark = pytest.mark.servers("all")
@@ -166,3 +168,61 @@ def test_what_no_item_holds_is_not_registered(backend: DynamoDBBackend) -> None:
     with pytest.raises(PayloadTooLargeError):
         backend.create_workflow_version(version("sha256:1", step_manifest=[large]))
     assert backend.list_workflow_metadata() == []
+
+
+def deploy(backend: DynamoDBBackend, *slugs: str) -> None:
+    """What a deployment with these workflows registers."""
+    declared = [WorkflowRegistration(slug=slug, name=slug.title(), steps=[step("a")]) for slug in slugs]
+    backend.runtime.registry.deploy(declared)
+
+
+def listed(backend: DynamoDBBackend) -> list[str]:
+    return [workflow.slug for workflow in backend.list_workflow_metadata()]
+
+
+def test_what_a_deployment_has_no_more_is_retired(backend: DynamoDBBackend) -> None:
+    deploy(backend, "bill", FLOW)
+    failed, live = Outside(backend, submit(backend)), Outside(backend, submit(backend))
+    failed.fail("a", failed.take("a"), terminal=True)
+    live.take("a")
+    deploy(backend, "bill")
+    assert listed(backend) == ["bill"]
+    refused = pytest.raises(WorkflowRetiredError, match=f"workflow '{FLOW}' is retired")
+    with refused:
+        backend.submit_run(RunSubmission(workflow_slug=FLOW))
+    with refused:
+        backend.rerun_from(parent_run_id=failed.run_id, from_step_id="a")
+    with refused:
+        backend.resume_run(failed.run_id)
+    assert backend.get_workflow_metadata(FLOW) is not None
+    assert len(backend.list_workflow_versions(FLOW)) == 1
+    assert backend.list_runs().total == 2, "history stays"
+    live.complete("a", 1, "done")
+    assert live.status == "completed", "what is under way goes on"
+
+
+def test_what_is_deployed_again_can_be_run_again(backend: DynamoDBBackend) -> None:
+    deploy(backend, FLOW)
+    deploy(backend, "bill")
+    deploy(backend, "bill")
+    assert listed(backend) == ["bill"]
+    deploy(backend, "bill", FLOW)
+    assert listed(backend) == ["bill", FLOW]
+    assert backend.submit_run(RunSubmission(workflow_slug=FLOW)).is_new
+    assert len(backend.list_workflow_versions(FLOW)) == 1
+
+
+def test_what_callers_have_registered_is_theirs(backend: DynamoDBBackend) -> None:
+    register(backend, slug="theirs")
+    deploy(backend, "bill", FLOW)
+    register(backend, slug=FLOW)
+    deploy(backend, "bill")
+    assert listed(backend) == ["bill", FLOW, "theirs"]
+
+
+@pytest.mark.parametrize("schema", [{"type": "text"}, {"properties": {"a": {"pattern": "(?=a)b"}}}, "text"])
+def test_an_input_schema_that_can_not_be_checked_is_refused_by_name(backend: DynamoDBBackend, schema: Any) -> None:
+    with pytest.raises(ArgumentInvalidError, match=f"workflow {FLOW!r} has no usable") as caught:
+        register(backend, step("a"), input_schema_json=schema)
+    assert [issue.path.partition(".")[0] for issue in caught.value.issues] == ["input_schema_json"]
+    assert backend.get_workflow_metadata(FLOW) is None

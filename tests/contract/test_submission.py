@@ -118,6 +118,19 @@ def test_invalid_input_is_refused_with_every_path(backend: DynamoDBBackend) -> N
     assert submit(backend, input={"order": "1"}, idempotency_key="k"), "the key is still free"
 
 
+def test_what_is_checked_is_what_is_stored(backend: DynamoDBBackend) -> None:
+    register(backend, input_schema_json={"properties": {"at": {"type": "string"}, "rate": {"type": "string"}}})
+    run = backend.get_run(submit(backend, input={"at": date(2026, 11, 22), "rate": float("nan")}))
+    assert run is not None
+    assert run.input == '{"at":"2026-11-22","rate":"NaN"}'
+
+
+def test_a_pattern_that_invites_backtracking_is_matched_in_linear_time(backend: DynamoDBBackend) -> None:
+    register(backend, input_schema_json={"pattern": r"^(\w+\s?)+$"})
+    with pytest.raises(InputInvalidError, match="does not match"):
+        submit(backend, input="a" * 10_000 + "!")
+
+
 def test_a_bad_id_is_refused(backend: DynamoDBBackend) -> None:
     register(backend)
     for id in ("", "a b", "a#b", "a/b", "$x", "-a", "é", "x" * 257):
@@ -158,6 +171,19 @@ def test_a_key_with_other_content_is_refused(backend: DynamoDBBackend) -> None:
         with pytest.raises(IdempotencyConflictError, match=first.run_id):
             backend.submit_run(wish.model_copy(update=other))
     assert backend.list_run_ids(FLOW) == [first.run_id]
+
+
+def test_what_is_left_out_is_no_other_content(backend: DynamoDBBackend) -> None:
+    register(backend)
+    named = RunSubmission(workflow_slug=FLOW, run_id="r", priority=0, metadata={}, tags=[], idempotency_key="k")
+    left_out = RunSubmission(workflow_slug=FLOW, idempotency_key="k")
+    for first, second, key in ((named, left_out, "k"), (left_out, named, "l")):
+        made = backend.submit_run(first.model_copy(update={"idempotency_key": key}))
+        told = second.run_id and made.run_id
+        again = second.model_copy(update={"idempotency_key": key, "run_id": told})
+        assert backend.submit_run(again) == SubmittedRun(run_id=made.run_id, is_new=False)
+        with pytest.raises(IdempotencyConflictError, match=made.run_id):
+            backend.submit_run(again.model_copy(update={"run_id": "another"}))
 
 
 def test_the_same_content_without_a_key_is_another_run(backend: DynamoDBBackend) -> None:

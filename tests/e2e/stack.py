@@ -19,7 +19,7 @@ from botocore.credentials import Credentials
 from cascade_flow import DynamoDBBackend, Event, parse_event
 from cascade_flow.client import Client
 from cascade_flow.engine.state import ENDED, Timing
-from cascade_flow.local import ACCESS_KEY, REGION, SECRET_KEY, LocalStack, Project, running, up
+from cascade_flow.local import REGION, LocalStack, Project, running, up
 from cascade_flow.local.deployment import client as emulated
 from cascade_flow.offload import Bucket
 from checker import Checked, check_run
@@ -88,7 +88,9 @@ class Stack:
         content = b"" if body is None else json.dumps(body).encode()
         request = AWSRequest(method, self.local.api_url + path, data=content)
         if signed:
-            SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), "execute-api", REGION).add_auth(request)
+            SigV4Auth(Credentials(self.local.access_key, self.local.secret_key), "execute-api", REGION).add_auth(
+                request
+            )
         return httpx.request(
             method, self.local.api_url + path, content=content, headers=dict(request.headers), timeout=30
         )
@@ -107,7 +109,7 @@ def deployed(root: Path, port: int) -> Iterator[Stack]:
     with lifeline(project):
         list(up(project))
         local = running(project)
-        with Client(local.api_url, region=REGION, session=_session()) as client:
+        with Client(local.api_url, region=REGION, session=_session(local)) as client:
             yield Stack(project, local, client, _backend(local), _wakeups(local))
 
 
@@ -126,9 +128,9 @@ def _copy_folder(source: Path, target: Path) -> None:
     shutil.copytree(source, target, ignore=_NOT_COPIED)
 
 
-def _session() -> botocore.session.Session:
+def _session(local: LocalStack) -> botocore.session.Session:
     session = botocore.session.Session()
-    session.set_credentials(ACCESS_KEY, SECRET_KEY)
+    session.set_credentials(local.access_key, local.secret_key)
     return session
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cascade_flow import StepCompleted, StepFailed, WorkflowFailed
+import pytest
+
+from cascade_flow import StepCompleted, StepFailed, WorkflowFailed, WorkflowRetiredError
 from cascade_flow.local import up
 from e2e.stack import Stack, of_kind
 from e2e.waiting import until
@@ -10,9 +12,10 @@ from e2e.workflows.trials.meeting import Meeting
 
 
 def deploy_renamed(stack: Stack, step: str, name: str) -> None:
-    """Deploy the workflow `changing` with another name for one of its steps."""
+    """Deploy the workflow `changing` with another name for one of its steps, and `leaving` no more."""
     source = stack.project.workflows_dir / "trials/changing.py"
     source.write_text(source.read_text(encoding="utf-8").replace(f"def {step}(", f"def {name}("), encoding="utf-8")
+    (stack.project.workflows_dir / "trials/leaving.py").unlink()
     assert list(up(stack.project)), "nothing was deployed"
 
 
@@ -21,6 +24,8 @@ def test_a_step_is_removed_while_a_run_needs_it(stack: Stack, meeting: Meeting) 
     until(lambda: meeting.visits("during"), otherwise=lambda: stack.told(at_work))
     before = stack.submit("changing")
     stack.finished(before)
+    left = stack.submit("leaving")
+    stack.finished(left)
     with stack.wakeups.unheard():
         under_way = stack.submit("changing")
         deploy_renamed(stack, "removed", "added")
@@ -34,8 +39,13 @@ def test_a_step_is_removed_while_a_run_needs_it(stack: Stack, meeting: Meeting) 
     assert (failed.step_id, failed.failure_reason, failed.terminal) == ("removed", "step-removed", True)
     [end] = of_kind(run, WorkflowFailed)
     assert "it was removed or renamed" in end.error.message
-    assert [step["id"] for step in stack.client.run(before)["steps"]] == ["kept", "removed"]
+    assert [step["stepId"] for step in stack.client.run(before)["steps"]] == ["kept", "removed"]
     assert [version["versionNumber"] for version in stack.client.workflow("changing")["versions"]] == [1, 2]
+
+    assert "leaving" not in [workflow["workflowSlug"] for workflow in stack.client.workflows()]
+    with pytest.raises(WorkflowRetiredError, match="the deployment no longer has it"):
+        stack.submit("leaving")
+    assert stack.client.run(left)["output"] == {"here": "here"}
 
     meeting.let_go("during")
     assert stack.finished(at_work).count(StepCompleted) == 3

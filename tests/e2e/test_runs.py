@@ -100,7 +100,7 @@ def test_what_a_failed_run_tells(stack: Stack, runs: dict[str, str]) -> None:
     told = stack.client.run(runs["doomed"])
     assert (told["error"]["failedStep"], told["error"]["message"]) == ("draw", "the well is dry")
     assert told["output"] is None
-    assert {step["id"]: step["status"] for step in told["steps"]} == {
+    assert {step["stepId"]: step["status"] for step in told["steps"]} == {
         "well": "completed",
         "draw": "failed",
         "drink": "pending",

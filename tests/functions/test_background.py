@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -21,10 +22,19 @@ from checker import check_run
 from events.deployed import Functions, app
 
 LATER_US = 31_000_000
+FLOW = """
+from cascade_flow import Workflow
+letters = Workflow("letters")
+@letters.step
+def write() -> int:
+    return 1
+"""
 
 
 def reap(remaining_ms: int = 60_000) -> dict[str, int]:
-    done: dict[str, int] = app("reaper").handler(events.load("scheduler"), events.Context(remaining_ms=remaining_ms))
+    swept = app("reaper").handler(events.load("scheduler"), events.Context(remaining_ms=remaining_ms))
+    assert swept["failures"] == []
+    done: dict[str, int] = swept["done"]
     return done
 
 
@@ -78,6 +88,24 @@ def test_workflows_are_registered_by_hand_as_often_as_one_likes(bare: Functions)
     assert len(bare.backend.list_workflow_versions("parcels")) == 1
 
 
+def test_what_a_deployment_has_no_more_is_retired(
+    functions: Functions, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    app("registration").handler({}, events.Context())
+    run_id = functions.submit()
+    environment.syspath_prepend(tmp_path)
+    (tmp_path / "letters.py").write_text(FLOW)
+    environment.setenv("CASCADE_WORKFLOWS", "letters")
+    resources.settings.cache_clear()
+    assert list(app("registration").handler({}, events.Context())["workflows"]) == ["letters"]
+    listed = functions.http("query", events.get("/workflows")).json["workflows"]
+    assert [workflow["workflowSlug"] for workflow in listed] == ["letters"]
+    assert functions.http("query", events.get("/workflows/parcels")).json["retiredAtUs"]
+    refused = functions.http("submission", events.post("/runs", {"workflowSlug": "parcels"}))
+    assert (refused.status, refused.json["code"]) == (409, "workflow-retired")
+    assert functions.http("query", events.get(f"/runs/{run_id}")).json["run"]["status"] == "running"
+
+
 def test_the_deployed_commit_is_recorded(bare: Functions, environment: pytest.MonkeyPatch) -> None:
     environment.setenv("CASCADE_GIT", "3f1c2ab feature/x dirty")
     app("registration").handler({}, events.Context())
@@ -107,6 +135,20 @@ def test_cloudformation_is_told_why_not(bare: Functions, environment: pytest.Mon
         app("registration").handler({**events.load("custom_resource"), "ResponseURL": url}, events.Context())
     assert told[0]["Status"] == "FAILED"
     assert "nowhere" in told[0]["Reason"]
+
+
+@pytest.mark.parametrize("code", ["import sys\nsys.exit()", "raise KeyboardInterrupt", "def f(:"])
+def test_cloudformation_is_told_at_once_whatever_a_module_raises(
+    bare: Functions, environment: pytest.MonkeyPatch, tmp_path: Path, code: str
+) -> None:
+    environment.syspath_prepend(tmp_path)
+    (tmp_path / "hostile.py").write_text(code)
+    environment.setenv("CASCADE_WORKFLOWS", "hostile")
+    with _cloudformation() as (url, told):
+        app("registration").handler({**events.load("custom_resource"), "ResponseURL": url}, events.Context())
+    assert told[0]["Status"] == "FAILED"
+    assert f"{tmp_path / 'hostile.py'}:" in told[0]["Reason"]
+    assert "the module 'hostile' can't be imported" in told[0]["Reason"]
 
 
 def test_a_deletion_leaves_what_there_is(functions: Functions) -> None:

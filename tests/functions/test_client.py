@@ -136,8 +136,8 @@ def test_pages_of_events_and_logs_are_joined(
 
 
 def test_workflows_are_read(client: Client) -> None:
-    assert [workflow["slug"] for workflow in client.workflows()] == ["parcels"]
-    assert client.workflow("parcels")["steps"][0]["id"] == "weigh"
+    assert [workflow["workflowSlug"] for workflow in client.workflows()] == ["parcels"]
+    assert client.workflow("parcels")["steps"][0]["stepId"] == "weigh"
 
 
 def test_a_run_is_cancelled(functions: Functions, client: Client) -> None:

@@ -96,16 +96,16 @@ FIELDS = [
     submission("a slug in other letters", "workflowSlug", workflowSlug="pаrcels"),  # noqa: RUF001
     submission("a run id with a separator", "runId", runId="R#1"),
     submission("a run id that is an object", "runId", runId={"S": "1"}),
-    submission("a time in seconds as text", "availableAt", availableAt="1795370280"),
-    submission("a time in a century", "availableAt", availableAt=4_900_000_000_000_000),
-    submission("a time before 1970", "availableAt", availableAt=-1),
-    submission("a time with a fraction", "availableAt", availableAt=1.5),
-    submission("a delay that is negative", "delaySeconds", delaySeconds=-1),
-    submission("a delay beyond a year", "delaySeconds", delaySeconds=1e300),
-    submission("a delay that is true", "delaySeconds", delaySeconds=True),
-    submission("a time and a delay", "delaySeconds", availableAt=0, delaySeconds=1),
-    submission("a timeout of nothing", "timeoutSeconds", timeoutSeconds=0),
-    submission("a timeout beyond a year", "timeoutSeconds", timeoutSeconds=40_000_000),
+    submission("a time in seconds as text", "availableAtUs", availableAtUs="1795370280"),
+    submission("a time in a century", "availableAtUs", availableAtUs=4_900_000_000_000_000),
+    submission("a time before 1970", "availableAtUs", availableAtUs=-1),
+    submission("a time with a fraction", "availableAtUs", availableAtUs=1.5),
+    submission("a delay that is negative", "delayUs", delayUs=-1),
+    submission("a delay beyond a year", "delayUs", delayUs=1e300),
+    submission("a delay that is true", "delayUs", delayUs=True),
+    submission("a time and a delay", "delayUs", availableAtUs=0, delayUs=1),
+    submission("a timeout of nothing", "timeoutUs", timeoutUs=0),
+    submission("a timeout beyond a year", "timeoutUs", timeoutUs=40_000_000_000_000),
     submission("a priority beyond all", "priority", priority=10**30),
     submission("a priority with a fraction", "priority", priority=0.5),
     submission("a key that is empty", "idempotencyKey", idempotencyKey=""),
@@ -171,7 +171,7 @@ ADDRESSES = [
     query("/runs?tag=%FF", ""),
     query("/runs?" + "tag=a&" * 101, ""),
     query("/runs?workflows=a", "workflows"),
-    query("/runs/nobody/events?after=now", "after"),
+    query("/runs/nobody/events?afterUs=now", "afterUs"),
     query("/runs/nobody/events?type=StepExploded", "type.0"),
     query("/runs/nobody/events?step=a//b", "step"),
     query("/runs/nobody/logs?attempt=0", "attempt"),
@@ -250,7 +250,7 @@ def test_what_is_only_strange_is_taken_and_given_back(functions: Functions, text
     wish = {**FINE, "input": {"weights": [1], text[:50]: [text]}}
     reply = functions.http("submission", events.post("/runs", wish))
     shown = functions.http("query", events.get(f"/runs/{reply.json['runId']}"))
-    assert json.loads(shown.json["run"]["input"]) == wish["input"]
+    assert shown.json["run"]["input"] == wish["input"]
 
 
 def test_a_method_that_is_not_taken_is_answered_with_those_that_are(functions: Functions) -> None:

@@ -41,6 +41,7 @@ STATUSES = {
     "StaleAttemptError": 409,
     "RunNotCancellableError": 409,
     "RunNotRetryableError": 409,
+    "WorkflowRetiredError": 409,
     "TransientError": 503,
     "ConflictError": 409,
     "ThrottledError": 429,

@@ -37,7 +37,7 @@ def test_a_submission_as_aws_sends_it_makes_a_run_that_comes_to_its_end(function
 def test_a_run_is_shown_with_every_step_of_its_graph_before_anything_happened_to_them(functions: Functions) -> None:
     run_id = functions.submit()
     shown = functions.http("query", events.get(f"/runs/{run_id}")).json
-    assert {step["id"]: step["status"] for step in shown["steps"]} == {
+    assert {step["stepId"]: step["status"] for step in shown["steps"]} == {
         "weigh": "scheduled",
         "price/post": "pending",
         "price/insurance": "pending",
@@ -55,8 +55,8 @@ def test_a_finished_run_tells_of_its_steps(functions: Functions, done: str) -> N
     assert shown["run"]["metadata"] == {"by": "mila"}
     weigh, post, _, bill = shown["steps"]
     assert (weigh["name"], weigh["maxAttempts"], weigh["attemptNumber"]) == ("weigh", 1, 1)
-    assert weigh["startTime"] < weigh["endTime"] <= post["startTime"]
-    assert (post["timeoutMs"], post["maxAttempts"]) == (30_000, 3)
+    assert weigh["startedAtUs"] < weigh["endedAtUs"] <= post["startedAtUs"]
+    assert (post["timeoutUs"], post["maxAttempts"]) == (30_000_000, 3)
     assert bill["exportOutput"] is True
     assert "output" not in bill
 
@@ -74,6 +74,24 @@ def test_a_failed_run_tells_which_step_failed_and_how(functions: Functions) -> N
     check_run(functions.backend, run_id)
 
 
+def test_numbers_that_json_does_not_have_go_from_step_to_step(functions: Functions) -> None:
+    run_id = functions.submit(input={"weights": ["Infinity", "2"]})
+    functions.work()
+    shown = functions.http("query", events.get(f"/runs/{run_id}")).json
+    assert (shown["run"]["status"], shown["output"]) == ("completed", {"bill": {"total": "Infinity"}})
+    check_run(functions.backend, run_id)
+
+
+def test_what_only_the_model_can_refuse_fails_the_run_at_once_and_names_the_field(functions: Functions) -> None:
+    run_id = functions.submit(input={"weights": [1, "2 kg"]})
+    functions.work()
+    shown = functions.http("query", events.get(f"/runs/{run_id}")).json
+    assert (shown["run"]["status"], shown["steps"][0]["attemptNumber"]) == ("failed", 1)
+    assert shown["error"]["name"] == "InputInvalidError"
+    assert "weights.1: Input should be a valid number" in shown["error"]["message"]
+    check_run(functions.backend, run_id)
+
+
 def test_a_skipped_step_tells_why(functions: Functions) -> None:
     run_id = functions.submit(input={"weights": [1], "insured": False})
     functions.work()
@@ -86,18 +104,18 @@ def test_a_skipped_step_tells_why(functions: Functions) -> None:
 
 def test_events_are_those_of_the_wire_contract_and_can_be_followed(functions: Functions, done: str) -> None:
     everything = functions.http("query", events.get(f"/runs/{done}/events")).json
-    assert "next" not in everything
+    assert "nextUs" not in everything
     assert [event["type"] for event in everything["events"][:2]] == ["RunSubmitted", "WorkflowInputValidation"]
     third = everything["events"][2]["timestampUs"]
-    later = functions.http("query", events.get(f"/runs/{done}/events?after={third}")).json["events"]
+    later = functions.http("query", events.get(f"/runs/{done}/events?afterUs={third}")).json["events"]
     assert later == everything["events"][3:]
 
 
 def test_events_come_in_pages(functions: Functions, done: str) -> None:
     everything = functions.http("query", events.get(f"/runs/{done}/events")).json["events"]
     page = functions.http("query", events.get(f"/runs/{done}/events?limit=2")).json
-    assert page == {"events": everything[:2], "next": everything[1]["timestampUs"]}
-    rest = functions.http("query", events.get(f"/runs/{done}/events?limit=1000&after={page['next']}")).json
+    assert page == {"events": everything[:2], "nextUs": everything[1]["timestampUs"]}
+    rest = functions.http("query", events.get(f"/runs/{done}/events?limit=1000&afterUs={page['nextUs']}")).json
     assert rest == {"events": everything[2:]}
 
 
@@ -113,7 +131,7 @@ def test_logs_are_shown_by_step(functions: Functions, done: str) -> None:
     (line,) = functions.http("query", events.get(f"/runs/{done}/logs?step=weigh&attempt=1")).json["lines"]
     assert (line["stepId"], line["attemptNumber"]) == ("weigh", 1)
     assert "weighing 2 parcels" in line["message"]
-    assert functions.http("query", events.get(f"/runs/{done}/logs?after={line['timestampUs']}")).json == {"lines": []}
+    assert functions.http("query", events.get(f"/runs/{done}/logs?afterUs={line['timestampUs']}")).json == {"lines": []}
 
 
 def test_runs_are_listed_newest_first_by_workflow_status_and_tags(functions: Functions, done: str) -> None:
@@ -129,11 +147,11 @@ def test_runs_are_listed_newest_first_by_workflow_status_and_tags(functions: Fun
 
 def test_workflows_are_listed_and_shown(functions: Functions) -> None:
     (listed,) = functions.http("query", events.get("/workflows")).json["workflows"]
-    assert (listed["slug"], listed["name"], listed["location"]) == ("parcels", "Parcels", "parcels")
+    assert (listed["workflowSlug"], listed["name"], listed["location"]) == ("parcels", "Parcels", "parcels")
     assert listed["inputSchemaJSON"]["required"] == ["weights"]
     shown = functions.http("query", events.get("/workflows/parcels")).json
     assert shown["versionId"] == listed["versionId"]
-    assert [step["id"] for step in shown["steps"]] == ["weigh", "price/post", "price/insurance", "bill"]
+    assert [step["stepId"] for step in shown["steps"]] == ["weigh", "price/post", "price/insurance", "bill"]
     (version,) = shown["versions"]
     assert (version["versionId"], version["versionNumber"], version["totalSteps"]) == (listed["versionId"], 1, 4)
 
@@ -169,11 +187,11 @@ def test_a_taken_run_id_is_refused(functions: Functions, done: str) -> None:
 
 
 def test_a_delayed_run_waits(functions: Functions) -> None:
-    run_id = functions.submit(delaySeconds=600, timeoutSeconds=60.5, priority=3)
+    run_id = functions.submit(delayUs=600_000_000, timeoutUs=60_500_000, priority=3)
     shown = functions.http("query", events.get(f"/runs/{run_id}")).json
     assert shown["run"]["status"] == "pending"
-    assert 590_000_000 < shown["run"]["availableAt"] - clock.now_us() <= 600_000_000
-    assert (shown["run"]["timeout"], shown["run"]["priority"]) == (60_500_000, 3)
+    assert 590_000_000 < shown["run"]["availableAtUs"] - clock.now_us() <= 600_000_000
+    assert (shown["run"]["timeoutUs"], shown["run"]["priority"]) == (60_500_000, 3)
     check_run(functions.backend, run_id)
 
 

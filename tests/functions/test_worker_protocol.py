@@ -9,6 +9,7 @@ import pytest
 
 import events
 from cascade_flow import clock
+from cascade_flow.idempotency import idempotency_key
 from checker import check_run
 from events.deployed import Functions, Reply
 
@@ -42,7 +43,8 @@ def test_a_claim_gives_all_that_the_step_needs(functions: Functions, weighed: st
         "attemptNumber": 1,
         "input": {"weights": [1.5, 2.0]},
         "outputs": {"weigh": 3.5},
-        "timeoutMs": 30_000,
+        "idempotencyKey": idempotency_key("parcels", weighed, "price/post", None),
+        "timeoutUs": 30_000_000,
     }
     check_run(functions.backend, weighed)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import stat
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from cascade_flow.errors import BackendUnavailableError, ConfigurationError
-from cascade_flow.local import LocalStack, Project, artifacts, down, find_root, running, state, up
+from cascade_flow.local import LocalStack, Project, artifacts, down, emulator, find_root, running, state, up
 
 
 @pytest.fixture
@@ -77,6 +78,14 @@ class TestState:
         assert state.read(tmp_path / "home") == stack
         assert stack.api_url == "http://127.0.0.1:4566/_aws/execute-api/abc"
 
+    def test_holds_a_secret_that_its_owner_alone_can_read(self, tmp_path: Path) -> None:
+        stack = LocalStack(7, 4566, "cascade", "LOCALKEY", "s3cret")
+        (tmp_path / f"{state.STATE_FILE}.new").touch(mode=0o644)
+        state.write(tmp_path, stack)
+        assert stat.S_IMODE((tmp_path / state.STATE_FILE).stat().st_mode) == 0o600
+        assert state.read(tmp_path) == stack
+        assert "s3cret" not in repr(stack)
+
     @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', '{"stranger": 1}'])
     def test_what_makes_no_sense_is_nothing(self, tmp_path: Path, text: str) -> None:
         (tmp_path / state.STATE_FILE).write_text(text)
@@ -86,3 +95,23 @@ class TestState:
         with pytest.raises(BackendUnavailableError, match="cascade up"):
             running(project)
         assert list(down(project)) == []
+
+    def test_one_that_an_older_version_left_is_told_what_to_do(
+        self, project: Project, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        older = '{"pid": 7, "port": 4566, "stack_name": "cascade", "fingerprint": "f", "outputs": {"ApiId": "a"}}'
+        project.home.mkdir()
+        (project.home / state.STATE_FILE).write_text(older)
+        monkeypatch.setattr(emulator, "answers", lambda *_: True)
+        monkeypatch.setattr(emulator, "is_installed", lambda *_: True)
+        for ask in (lambda: list(up(project)), lambda: running(project)):
+            with pytest.raises(ConfigurationError, match=r"older version.*cascade down, then cascade up"):
+                ask()
+        assert (project.home / state.STATE_FILE).read_text() == older
+        assert len(list(down(project))) == 1
+
+    def test_one_that_was_never_whole_is_no_dead_one(self, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+        state.write(project.home, LocalStack(7, 4566, "cascade", "LOCALKEY", "s3cret"))
+        monkeypatch.setattr(emulator, "answers", lambda *_: True)
+        with pytest.raises(BackendUnavailableError, match=r"nothing is deployed.*go on: cascade up"):
+            running(project)

@@ -6,6 +6,7 @@ import tomllib
 
 import pytest
 
+from cascade_flow.local import deployment
 from cascade_flow.settings import Settings
 from infra.written import PARAMETERS, RESOURCES, ROOT, TEMPLATE, function, of_type, properties, statements
 
@@ -98,7 +99,11 @@ class TestFunctions:
         registration = properties("Registration")
         assert {"Ref": "WorkflowsLayer"} in registration["Sources"]
         assert {"Ref": "FrameworkLayer"} in registration["Sources"]
-        assert registration["ServiceTimeout"] > function("RegistrationFunction")["Timeout"]
+
+    def test_a_registration_may_be_slow_and_a_dead_one_is_found(self) -> None:
+        waited = properties("Registration")["ServiceTimeout"]
+        assert 120 < function("RegistrationFunction")["Timeout"] < waited < 600
+        assert 2 * waited * 1_000_000 < deployment.PATIENCE_US, "and what there was before is registered again"
 
 
 class TestRoles:

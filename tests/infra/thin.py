@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from cascade_flow.local import Project, emulator
 from infra.written import FUNCTION_FOLDERS, ROOT
 
-WORKFLOWS = "NAMES = ['one']\n"
+
+def flows(*names: str, broken: str = "") -> str:
+    """A module with these workflows; where it is `broken`, that shows only where functions run."""
+    text = f"import os\nfrom cascade_flow import Workflow\nNAMES = {list(names)}\n"
+    if broken:
+        text += f"if 'AWS_LAMBDA_FUNCTION_NAME' in os.environ:\n    raise ValueError({broken!r})\n"
+    return text + "".join(f"{name} = Workflow({name!r})\n@{name}.step\ndef of_{name}(): ...\n" for name in names)
+
+
+WORKFLOWS = flows("one")
 
 _ANSWER = """
 import json
@@ -17,8 +29,16 @@ def handler(event, context):
     return {"statusCode": 200, "body": json.dumps(told)}
 """
 _REGISTRATION = """
-import importlib, json, os, urllib.request
+import importlib, json, os, pathlib, time, urllib.request
 def handler(event, context):
+    orders = pathlib.Path(%r)
+    with (orders / "calls").open("a") as calls:
+        calls.write("called\\n")
+    while (orders / "hold").exists():
+        time.sleep(0.02)
+    if failures := int((orders / "fail").read_text()):
+        (orders / "fail").write_text(str(failures - 1))
+        raise RuntimeError("out of breath")
     answer = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
     answer |= {"PhysicalResourceId": "workflows", "Status": "SUCCESS"}
     try:
@@ -50,13 +70,17 @@ def handler(event, context):
 """
 
 
-def thin_project(root: Path, *, port: int) -> Project:
+def thin_project(root: Path, *, port: int | None) -> Project:
     """The project, written into `root`; the emulator is the one that the checkout's own local stack has installed."""
     for name in ("template.yaml", "samconfig.toml"):
         shutil.copyfile(ROOT / name, root / name)
     for name in ("layers", "backend"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    code = {"registration": _REGISTRATION, "worker": _WORKER, "reaper": _REAPER % str(reaper_calls(root))}
+    code = {
+        "registration": _REGISTRATION % str(Orders.given(root).folder),
+        "worker": _WORKER,
+        "reaper": _REAPER % str(reaper_calls(root)),
+    }
     for folder in FUNCTION_FOLDERS:
         (root / folder).mkdir(parents=True)
         (root / folder / "app.py").write_text(code.get(folder.split("/")[-1], _ANSWER), encoding="utf-8")
@@ -65,6 +89,35 @@ def thin_project(root: Path, *, port: int) -> Project:
     declare(project, WORKFLOWS)
     share_emulator(project)
     return project
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What the registration does beside its work: it waits while it is held, and fails as often as it is told to."""
+
+    folder: Path
+
+    @classmethod
+    def given(cls, root: Path) -> Orders:
+        orders = cls(root / "registration")
+        orders.folder.mkdir(exist_ok=True)
+        (orders.folder / "calls").touch()
+        orders.fail(times=0)
+        return orders
+
+    def fail(self, *, times: int) -> None:
+        (self.folder / "fail").write_text(str(times))
+
+    def calls(self) -> int:
+        return len((self.folder / "calls").read_text().splitlines())
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        (self.folder / "hold").touch()
+        try:
+            yield
+        finally:
+            (self.folder / "hold").unlink()
 
 
 def declare(project: Project, source: str) -> None:

@@ -260,6 +260,23 @@ def test_registration_makes_a_version(backend: DynamoDBBackend) -> None:
     assert len(backend.list_workflow_versions(FLOW)) == 1
 
 
+def test_no_input_is_null(backend: DynamoDBBackend) -> None:
+    version = {"workflowSlug": FLOW, "versionId": "v", "createdAt": 1, "stepManifest": ["a"], "totalSteps": 1}
+    registered = [wording.REGISTERED, ["createWorkflowVersion", version]]
+    for said, stored in (({"input": None}, "null"), ({}, None)):
+        made = theirs(*registered, ["submitRun", {"workflowSlug": FLOW, "runId": "r", **said}], ["getRun", "r"])
+        assert made.get("input") == stored
+    register(backend)
+    for run_id in (submit(backend, input=None), submit(backend)):
+        run = backend.get_run(run_id)
+        assert run is not None
+        assert run.input is None
+    told = Called.new(backend, input="null")
+    state = backend.get_run(told.run_id)
+    assert state is not None
+    assert state.input == "null"
+
+
 # -- what is answered otherwise ----------------------------------------------------------------------------------------
 
 

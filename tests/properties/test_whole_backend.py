@@ -280,7 +280,7 @@ class WholeBackend(RuleBasedStateMachine):
         run, name, attempt, _ = self.claimed(at)
         lines = [self.line(run, name, attempt)] if logs else []
         deed = lambda: self.backend.save_step_complete(  # noqa: E731
-            run.slug, run.run_id, name, {"by": name}, duration_us=5, attempt_number=attempt, logs=lines
+            run.slug, run.run_id, name, {"of": name}, duration_us=5, attempt_number=attempt, logs=lines
         )
         if self.taken(run.steps[name].is_held(attempt), deed):
             for line in lines:

@@ -121,10 +121,11 @@ class Faults:
             for client in process.clients:
                 wire_of(client).remove(process)
 
-    def restart(self) -> None:
-        """Let clients whose process died be used by a new process."""
+    def restart(self, *clients: BaseClient) -> None:
+        """Let clients (these, where some are named) whose process died be used by a new process."""
         for process in self._processes:
-            process.is_dead = False
+            if not clients or process.clients == clients:
+                process.is_dead = False
 
     @property
     def happened(self) -> list[Passed]:

@@ -45,6 +45,12 @@ class MiniStackTransport:
         with self._lock:
             return deepcopy(self._dynamodb._tables[table]["items"])
 
+    def item(self, table: str, partition: str, sort: str) -> dict[str, Any] | None:
+        """One item as it goes over the wire, without a request."""
+        with self._lock:
+            found: dict[str, Any] | None = self._dynamodb._tables[table]["items"].get(partition, {}).get(sort)
+            return deepcopy(found)
+
     def put_contents(self, table: str, contents: Contents) -> None:
         """Let a table hold exactly these items, without a request for each: they are believed to be well-formed."""
         with self._lock:

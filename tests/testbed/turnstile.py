@@ -41,6 +41,7 @@ class Turnstile:
         self._turn = threading.Condition()
         self._actor = threading.local()
         self._parked: dict[str, str] = {}
+        self._until: dict[str, Callable[[], bool]] = {}
         self._live: set[str] = set()
         self._next: str | None = None
         self._is_stuck = False
@@ -63,13 +64,16 @@ class Turnstile:
         self.pause(request.operation)
         return send(request)
 
-    def pause(self, move: str) -> None:
-        """Stop the calling actor here until it is its turn: also for moves that are no request, such as a clock's."""
+    def pause(self, move: str, *, until: Callable[[], bool] = lambda: True) -> None:
+        """Stop the calling actor here until it is its turn: also for moves that are no request, such as a clock's.
+
+        It is passed over until something holds; not where all others wait as well, or are through.
+        """
         me: str | None = getattr(self._actor, "name", None)
         if me is None:
             return
         with self._turn:
-            self._parked[me] = move
+            self._parked[me], self._until[me] = move, until
             self._turn.notify_all()
             self._turn.wait_for(lambda: self._next == me or self._is_stuck)
             if self._is_stuck:
@@ -124,8 +128,12 @@ class Turnstile:
 
     def _let_through(self, dice: random.Random) -> None:
         with self._turn:
-            self._next = dice.choice(sorted(self._parked))
+            self._next = dice.choice(self._ready())
             self._turn.notify_all()
+
+    def _ready(self) -> list[str]:
+        parked = sorted(self._parked)
+        return [name for name in parked if self._until[name]()] or parked
 
 
 def explore(

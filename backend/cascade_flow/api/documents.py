@@ -32,16 +32,16 @@ class _Repeated(dict[str, Any]):
     name: str
 
 
-def read_document(body: bytes) -> Any:
+def read_document(body: bytes, *, called: str = "the body") -> Any:
     """The value that the body holds. Raises PayloadTooLargeError, RequestInvalidError (with the path of each fault)."""
     if len(body) > LARGEST_BODY_BYTES:
         raise PayloadTooLargeError(
-            f"the body has {len(body)} bytes, and at most {LARGEST_BODY_BYTES} are taken: "
+            f"{called} has {len(body)} bytes, and at most {LARGEST_BODY_BYTES} are taken: "
             "store what is large elsewhere, and send its address",
             bytes=len(body),
             limit=LARGEST_BODY_BYTES,
         )
-    value = _parsed(_text(body))
+    value = _parsed(_text(body, called), called)
     if issues := list(islice(_faults(value), MOST_ISSUES)):
         raise RequestInvalidError(issues=issues)
     return value
@@ -52,22 +52,22 @@ def rejected(message: str, *, path: str = "") -> RequestInvalidError:
     return RequestInvalidError(issues=[ValidationIssue(path=path, message=message)])
 
 
-def _text(body: bytes) -> str:
+def _text(body: bytes, called: str) -> str:
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise rejected(f"the body is no UTF-8: see its byte {error.start}") from None
+        raise rejected(f"{called} is no UTF-8: see its byte {error.start}") from None
 
 
-def _parsed(text: str) -> Any:
+def _parsed(text: str, called: str) -> Any:
     try:
         return json.loads(
             text, object_pairs_hook=_object, parse_int=_whole, parse_float=float, parse_constant=lambda _: math.nan
         )
     except json.JSONDecodeError as error:
-        raise rejected(f"the body is no JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
+        raise rejected(f"{called} is no JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
     except RecursionError:
-        raise rejected(f"the body is nested more than {DEEPEST} deep") from None
+        raise rejected(f"{called} is nested more than {DEEPEST} deep") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from cascade_flow.errors import (
     StaleAttemptError,
     ThrottledError,
     TransientError,
+    WorkflowRetiredError,
 )
 from cascade_flow.model.events import ValidationIssue
 from cascade_flow.serialization import safe_serialize
@@ -80,6 +81,7 @@ STATUSES: Mapping[type[CascadeFlowError], int] = {
     StaleAttemptError: 409,
     RunNotCancellableError: 409,
     RunNotRetryableError: 409,
+    WorkflowRetiredError: 409,
     TransientError: 503,
     ConflictError: 409,
     ThrottledError: 429,

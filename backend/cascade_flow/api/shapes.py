@@ -33,7 +33,7 @@ from cascade_flow.model.wire import Count, JsonObject, Ordinal, Whole
 from cascade_flow.model.workflows import RunSubmission
 from cascade_flow.operations.steps import Slot
 
-YEAR_S = 31_536_000
+YEAR_US = 31_536_000_000_000
 LARGEST_METADATA_BYTES = 8 * 1024
 MOST_TAGS = 50
 LONGEST_TAG = 128
@@ -41,6 +41,7 @@ LONGEST_REASON = 1_000
 LARGEST_PRIORITY = 1_000_000
 MOST_RUNS = 200
 MOST_EVENTS = 1_000
+MOST_LINES = 10_000
 
 
 def _id(check: Callable[[str], str]) -> AfterValidator:
@@ -54,7 +55,7 @@ def _id(check: Callable[[str], str]) -> AfterValidator:
 
 
 def _at_most_in_a_year(time_us: int) -> int:
-    if time_us > clock.now_us() + YEAR_S * 1_000_000:
+    if time_us > clock.now_us() + YEAR_US:
         raise PydanticCustomError("far_off", "lies more than a year ahead; it is in microseconds since 1970")
     return time_us
 
@@ -140,20 +141,20 @@ class SubmitRun(Shape):
     workflow_slug: Slug
     input: Any = None
     run_id: RunId | None = None
-    available_at: TimeUs | None = None
-    delay_seconds: Annotated[float, Field(ge=0, le=YEAR_S)] | None = None
+    available_at_us: TimeUs | None = None
+    delay_us: Annotated[Whole, Field(ge=0, le=YEAR_US)] | None = None
     priority: Priority | None = None
-    timeout_seconds: Annotated[float, Field(ge=0.001, le=YEAR_S)] | None = None
+    timeout_us: Annotated[Whole, Field(ge=1_000, le=YEAR_US)] | None = None
     idempotency_key: Name | None = None
     metadata: Metadata | None = None
     tags: Tags | None = None
 
-    @field_validator("delay_seconds")
+    @field_validator("delay_us")
     @classmethod
-    def _instead_of_a_time(cls, delay_seconds: float | None, info: ValidationInfo) -> float | None:
-        if info.data.get("available_at") is not None:
-            raise PydanticCustomError("two_times", "stands beside availableAt: give one of the two")
-        return delay_seconds
+    def _instead_of_a_time(cls, delay_us: int | None, info: ValidationInfo) -> int | None:
+        if info.data.get("available_at_us") is not None:
+            raise PydanticCustomError("two_times", "stands beside availableAtUs: give one of the two")
+        return delay_us
 
     @property
     def submission(self) -> RunSubmission:
@@ -162,18 +163,16 @@ class SubmitRun(Shape):
             workflow_slug=self.workflow_slug,
             input=self.input,
             run_id=self.run_id,
-            available_at=self._available_at_us(),
+            available_at=self._due_us(),
             priority=self.priority,
-            timeout=None if self.timeout_seconds is None else round(self.timeout_seconds * 1_000_000),
+            timeout=self.timeout_us,
             idempotency_key=self.idempotency_key,
             metadata=self.metadata,
             tags=self.tags,
         )
 
-    def _available_at_us(self) -> int | None:
-        if self.delay_seconds is None:
-            return self.available_at
-        return clock.now_us() + round(self.delay_seconds * 1_000_000)
+    def _due_us(self) -> int | None:
+        return self.available_at_us if self.delay_us is None else clock.now_us() + self.delay_us
 
 
 class CancelRun(Shape):
@@ -238,22 +237,22 @@ class ListRuns(Query):
 
 
 class ListEvents(Query):
-    """GET /runs/{runId}/events: those later than `after`, in microseconds."""
+    """GET /runs/{runId}/events: those later than `afterUs`."""
 
     repeatable = frozenset({"type"})
-    after: Annotated[int, Field(ge=0)] = 0
+    after_us: Annotated[int, Field(ge=0)] = 0
     type: Annotated[list[EventType], BeforeValidator(_parts)] | None = None
     step: StepId | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_EVENTS)] = MOST_EVENTS
 
 
 class ListLogs(Query):
-    """GET /runs/{runId}/logs: those later than `after`, in microseconds."""
+    """GET /runs/{runId}/logs: those later than `afterUs`."""
 
-    after: Annotated[int, Field(ge=0)] = 0
+    after_us: Annotated[int, Field(ge=0)] = 0
     step: StepId | None = None
     attempt: Annotated[int, Field(ge=1)] | None = None
-    limit: Annotated[int, Field(ge=1, le=MOST_EVENTS)] = MOST_EVENTS
+    limit: Annotated[int, Field(ge=1, le=MOST_LINES)] = MOST_LINES
 
 
 def _issue(shape: type[Shape], fault: ErrorDetails) -> ValidationIssue:

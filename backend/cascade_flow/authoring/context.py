@@ -5,10 +5,14 @@ worker. The worker's own, with an engine behind it, is `cascade_flow.worker.cont
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from cascade_flow.authoring.payloads import returned
+from cascade_flow.idempotency import idempotency_key
+from cascade_flow.model.parts import CheckpointRef
 
 T = TypeVar("T")
 
@@ -29,12 +33,15 @@ class StepContext:
         workflow_slug: str = "local",
         step_id: str = "local",
         attempt: int = 1,
+        first_run_id: str | None = None,
     ) -> None:
         self.run_id = run_id
         self.workflow_slug = workflow_slug
         self.step_id = step_id
         self.attempt = attempt
         """1 at first; one more with every retry, and after every worker that died."""
+        self._first_run_id = first_run_id or run_id
+        self._counts: Counter[str] = Counter()
 
     @property
     def log(self) -> logging.Logger:
@@ -43,6 +50,17 @@ class StepContext:
         if all_steps.level == logging.NOTSET:
             all_steps.setLevel(logging.INFO)
         return all_steps.getChild(f"{self.workflow_slug}.{self.step_id}")
+
+    @property
+    def idempotency_key(self) -> str:
+        """A key for the effect that comes next, such as a payment: whoever is asked twice with it does it once.
+
+        The same in every attempt and retry of the step, and in every run that was resumed or rerun from this one,
+        whatever its input; another for each step, and inside a checkpoint another for each checkpoint. So a step with
+        several effects has a checkpoint around each; and what is meant to be another effect after a rerun has another
+        name: `ctx.checkpoint(f"charge {amount}", ...)`. Read it in the checkpoint's function, not in a thread of that.
+        """
+        return idempotency_key(self.workflow_slug, self._first_run_id, self.step_id, inside.get())
 
     @property
     def remaining_ms(self) -> int | None:
@@ -64,5 +82,15 @@ class StepContext:
         is recorded and goes on its way.
         """
         payload = returned(function, returns, f"checkpoint {name!r}")
-        result: T = payload.load(payload.dump(function(), f"what checkpoint {name!r} returned"), f"checkpoint {name!r}")
+        token = inside.set(CheckpointRef(name=name, sequence_number=self._counts[name]))
+        self._counts[name] += 1
+        try:
+            text = payload.dump(function(), f"what checkpoint {name!r} returned")
+        finally:
+            inside.reset(token)
+        result: T = payload.load(text, f"checkpoint {name!r}")
         return result
+
+
+inside: ContextVar[CheckpointRef | None] = ContextVar("cascade_flow_checkpoint", default=None)
+"""The checkpoint whose function is being called."""

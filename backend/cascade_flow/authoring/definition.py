@@ -5,14 +5,16 @@ Made from declarations by `define`, and never changed afterwards. What is regist
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
-from typing import Any, TypeVar
+from typing import Any
 
 from cascade_flow.authoring.durations import Duration, milliseconds
+from cascade_flow.authoring.fits import misfit
+from cascade_flow.authoring.mistakes import Mistake, Mistakes, Place, definition_error, shown
 from cascade_flow.authoring.parameters import Names
 from cascade_flow.authoring.payloads import Payload, payload_of
 from cascade_flow.authoring.steps import Declaration, Step, resolve
@@ -20,11 +22,9 @@ from cascade_flow.authoring.version import version_id
 from cascade_flow.errors import DefinitionError, InvalidIdError
 from cascade_flow.model.ids import check_slug
 from cascade_flow.model.workflows import GitInfo, WorkflowRegistration
-
-T = TypeVar("T")
+from cascade_flow.operations.validation import defect_of
 
 DEFAULT_TIMEOUT = timedelta(days=7)
-LONGEST_TIMEOUT = timedelta(days=365)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,18 +36,27 @@ class Head:
     location: str
     input_type: Any
     timeout_us: int
+    place: Place | None = None
 
     @classmethod
     def of(cls, slug: str, *, name: str | None, location: str, input_type: Any, timeout: Duration) -> Head:
-        """The head, checked. DefinitionError for a slug or a timeout that is none."""
-        try:
-            check_slug(slug)
-        except InvalidIdError as error:
-            raise DefinitionError(str(error)) from error
-        timeout_us = milliseconds(timeout, "timeout") * 1000
-        if timeout_us > LONGEST_TIMEOUT // timedelta(microseconds=1):
-            raise DefinitionError(f"timeout is {timeout!r}: at most a year")
-        return cls(slug=slug, name=name or slug, location=location, input_type=input_type, timeout_us=timeout_us)
+        """The head, checked. DefinitionError, with every mistake, for a slug, name or timeout that is none."""
+        mistakes, timeout_us = Mistakes(), 0
+        with mistakes.noted():
+            _check_slug(slug)
+        with mistakes.noted():
+            _check_name(name)
+        with mistakes.noted():
+            timeout_us = milliseconds(timeout, "timeout") * 1000
+        mistakes.check()
+        return cls(
+            slug=slug,
+            name=name or slug,
+            location=location,
+            input_type=input_type,
+            timeout_us=timeout_us,
+            place=Place.of_caller(),
+        )
 
 
 @dataclass(frozen=True)
@@ -82,55 +91,88 @@ class Definition:
         )
 
 
-def define(head: Head, declarations: Sequence[Declaration]) -> Definition:
-    """The definition, or one DefinitionError that names all mistakes found, each with its step and the cure."""
-    place = f"workflow {head.slug!r}"
-    if not declarations:
-        raise DefinitionError(f"{place} has no steps: put @{head.slug}.step above a function")
-    names = Names({declared.id: declared.function for declared in declarations})
-    payload = _placed(f"{place}, input", lambda: _input(head.input_type))
-    steps = _resolved(place, declarations, names=names, input_type=head.input_type)
-    _check_cycles(place, steps)
+def define(head: Head, declarations: Sequence[Declaration], flawed: Flawed) -> Definition:
+    """The definition, or one DefinitionError that names all mistakes found, each with its step and the cure.
+
+    `flawed` are the declarations that were none: their steps may be named by others.
+    """
+    whole = f"workflow {head.slug!r}"
+    mistakes, payload = Mistakes(), None
+    with mistakes.noted(f"{whole}, input", head.place):
+        payload = _input(head.input_type)
+    mistakes.found += flawed.mistakes.found
+    steps: dict[str, Step] = {}
+    names = Names({**flawed.steps, **{declared.id: declared.function for declared in declarations}})
+    for declared in declarations:
+        with mistakes.noted(f"{whole}, step {declared.id!r}", declared.place):
+            steps[declared.id] = resolve(declared, names=names, input_type=head.input_type)
+    for step in steps.values():
+        with mistakes.noted(f"{whole}, step {step.id!r}", step.declared.place):
+            _check_types(step, steps)
+    with mistakes.noted():
+        _check_graph(head, steps, complete=not mistakes.found)
+    mistakes.check()
     return Definition(head, steps, payload)
 
 
-def placed(place: str, error: DefinitionError) -> DefinitionError:
-    """The same error, saying where it was made."""
-    return DefinitionError(f"{place}: {error}", issues=error.issues)
+class Flawed:
+    """What was declared and is no step: the mistakes, and what the steps would have been called."""
+
+    def __init__(self) -> None:
+        self.mistakes = Mistakes()
+        self.steps: dict[str, Callable[..., Any]] = {}
+
+
+def _check_slug(slug: str) -> None:
+    try:
+        check_slug(slug)
+    except InvalidIdError as error:
+        raise DefinitionError(str(error)) from error
+
+
+def _check_name(name: str | None) -> None:
+    if name is not None and not isinstance(name, str):
+        raise DefinitionError(f"name is {shown(name)}: give a text")
 
 
 def _input(input_type: Any) -> Payload | None:
     if input_type is None:
         return None
     payload = payload_of(input_type, "the input's type")
-    payload.schema()
+    if defect := defect_of(payload.schema()):
+        raise DefinitionError(f"its JSON Schema can't be checked: {defect.path}: {defect.message}", issues=[defect])
     return payload
 
 
-def _resolved(place: str, declarations: Iterable[Declaration], *, names: Names, input_type: Any) -> dict[str, Step]:
-    steps, errors = {}, []
-    for declared in declarations:
-        try:
-            steps[declared.id] = resolve(declared, names=names, input_type=input_type)
-        except DefinitionError as error:
-            errors.append(placed(f"{place}, step {declared.id!r}", error))
-    if errors:
-        raise errors[0] if len(errors) == 1 else DefinitionError("\n".join(map(str, errors)))
-    return steps
+def _check_types(step: Step, steps: Mapping[str, Step]) -> None:
+    """What a step is given must be able to fit what it takes."""
+    mistakes = Mistakes()
+    for parameter in step.parameters:
+        source = steps.get(parameter.step_id or "")
+        if source is not None and (reason := misfit(source.output, parameter.payload)):
+            with mistakes.noted():
+                raise DefinitionError(
+                    f"parameter {parameter.name!r} takes {parameter.payload.type_name}, and step {source.id!r} returns "
+                    f"{source.output.type_name}: {reason}; mend one of the two types"
+                )
+    mistakes.check()
 
 
-def _check_cycles(place: str, steps: Mapping[str, Step]) -> None:
+def _check_graph(head: Head, steps: Mapping[str, Step], *, complete: bool) -> None:
+    whole = f"workflow {head.slug!r}"
+    if not steps and complete:
+        raise _of_whole(head, f"{whole} has no steps: put @{head.slug}.step above a function")
+    known = {step.id: [other for other in step.dependencies if other in steps] for step in steps.values()}
     try:
-        TopologicalSorter({step.id: step.dependencies for step in steps.values()}).prepare()
+        TopologicalSorter(known).prepare()
     except CycleError as error:
         circle = " → ".join(error.args[1])
-        raise DefinitionError(
-            f"{place}: these steps wait for each other: {circle} (each one comes before the next): take out one edge"
+        raise _of_whole(
+            head,
+            f"{whole}: these steps wait for each other: {circle} (each one comes before the next): take out one edge",
         ) from error
 
 
-def _placed(place: str, make: Callable[[], T]) -> T:
-    try:
-        return make()
-    except DefinitionError as error:
-        raise placed(place, error) from error
+def _of_whole(head: Head, message: str) -> DefinitionError:
+    """A mistake of the workflow as a whole."""
+    return definition_error([Mistake(message, head.place)])

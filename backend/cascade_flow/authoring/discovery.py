@@ -1,56 +1,141 @@
-"""Finding the workflows of a package: every module of it is imported, every `Workflow` in them is checked."""
+"""Finding the workflows of a package: every module of it is imported, every `Workflow` in them is checked.
+
+User code runs here, at import: whatever it raises is a mistake of its module, and the other modules are looked at too.
+"""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import os
 import pkgutil
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from types import ModuleType
 
+from cascade_flow.authoring.mistakes import Mistake, Mistakes, Place, definition_error, mistakes_of
 from cascade_flow.authoring.workflow import Workflow
-from cascade_flow.errors import CascadeFlowError, ConfigurationError, DefinitionError
+from cascade_flow.errors import ConfigurationError, DefinitionError
+
+
+@dataclass
+class Survey:
+    """What a package declares, by slug, and what is wrong with it."""
+
+    workflows: dict[str, Workflow] = field(default_factory=dict)
+    unimported: list[Mistake] = field(default_factory=list)
+    misdeclared: list[Mistake] = field(default_factory=list)
+    _causes: set[tuple[Place, str]] = field(default_factory=set)
+
+    @property
+    def mistakes(self) -> list[Mistake]:
+        return [*self.unimported, *self.misdeclared]
+
+    def note(self, module: str, error: BaseException) -> None:
+        """Note why a module can't be imported, unless it is for what another one has told already."""
+        place, cause = _place(module, error), _cause(error)
+        if place is None or (place, cause) not in self._causes:
+            told = f"the module {module!r} can't be imported ({cause}): mend it, or name another package"
+            self.unimported.append(Mistake(told, place))
+        if place is not None:
+            self._causes.add((place, cause))
 
 
 def discover(package: str) -> dict[str, Workflow]:
     """The workflows of a package (or a single module) and of all its modules, by slug.
 
     Raises ConfigurationError where a module can't be imported or there is no workflow, DefinitionError where a workflow
-    is declared wrongly or two have one slug.
+    is declared wrongly or two have one slug; either tells every mistake of the package.
     """
-    found: dict[str, tuple[Workflow, str]] = {}
-    for module in _modules(package):
+    found = survey(package)
+    if found.unimported:
+        raise ConfigurationError("\n".join(map(str, found.mistakes)))
+    if found.misdeclared:
+        raise definition_error(found.misdeclared)
+    return found.workflows
+
+
+def survey(package: str, *, importing: Callable[[str], None] = lambda module: None) -> Survey:
+    """Look at all of a package; raises nothing that its code raises. `importing` is told of each module beforehand."""
+    found, homes = Survey(), dict[str, str]()
+    for module in _modules(package, found, importing):
         for workflow in _workflows(module):
-            known, where = found.setdefault(workflow.slug, (workflow, module.__name__))
+            known = found.workflows.setdefault(workflow.slug, workflow)
+            home = homes.setdefault(workflow.slug, module.__name__)
             if known is not workflow:
-                raise DefinitionError(
-                    f"workflow {workflow.slug!r} is declared in {where} and again in {module.__name__}: rename one"
-                )
-    if not found:
-        raise ConfigurationError(f"the package {package!r} declares no workflow: add workflow = Workflow(...) to it")
-    for workflow, _ in found.values():
-        workflow.definition()
-    return {slug: workflow for slug, (workflow, _) in sorted(found.items())}
+                told = f"workflow {workflow.slug!r} is declared in {home} and again in {module.__name__}: rename one"
+                found.misdeclared.append(Mistake(told, workflow.place))
+    found.workflows = dict(sorted(found.workflows.items()))
+    for workflow in found.workflows.values():
+        found.misdeclared += _misdeclared(workflow)
+    if not found.workflows and not found.mistakes:
+        told = f"the package {package!r} declares no workflow: add workflow = Workflow(...) to it"
+        found.unimported.append(Mistake(told))
+    return found
 
 
-def _modules(name: str) -> Iterator[ModuleType]:
-    module = _imported(name)
+def _modules(name: str, found: Survey, importing: Callable[[str], None]) -> Iterator[ModuleType]:
+    importing(name)
+    module = _imported(name, found)
+    if module is None:
+        return
     yield module
     for info in pkgutil.iter_modules(getattr(module, "__path__", ())):
         if info.name != "__main__":
-            yield from _modules(f"{name}.{info.name}")
+            yield from _modules(f"{name}.{info.name}", found, importing)
 
 
-def _imported(name: str) -> ModuleType:
+def _imported(name: str, found: Survey) -> ModuleType | None:
     try:
         return importlib.import_module(name)
-    except CascadeFlowError:
-        raise
-    except Exception as error:
-        raise ConfigurationError(
-            f"the module {name!r} can't be imported ({type(error).__name__}: {error}): mend it, or name another package"
-        ) from error
+    except DefinitionError as error:
+        found.misdeclared += [each for each in mistakes_of(error) if each not in found.misdeclared]
+    except BaseException as error:  # noqa: BLE001  user code may raise anything, sys.exit included
+        found.note(name, error)
+    return None
 
 
 def _workflows(module: ModuleType) -> Iterator[Workflow]:
     seen = [value for value in vars(module).values() if isinstance(value, Workflow)]
     yield from dict.fromkeys(seen)
+
+
+def _misdeclared(workflow: Workflow) -> list[Mistake]:
+    mistakes = Mistakes()
+    with mistakes.noted():
+        try:
+            workflow.registration()
+        except DefinitionError:
+            raise
+        except Exception as error:
+            told = f"workflow {workflow.slug!r} can't be registered ({_cause(error)}): mend its types"
+            raise definition_error([Mistake(told, workflow.place)]) from error
+    return mistakes.found
+
+
+def _cause(error: BaseException) -> str:
+    """The error in a line or two, whatever its text does."""
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg}"
+    return "".join(traceback.format_exception_only(error)).strip()
+
+
+def _place(module: str, error: BaseException) -> Place | None:
+    """The line of the user's code that the error came from: the innermost one of the same package."""
+    if isinstance(error, SyntaxError) and isinstance(error.filename, str) and isinstance(error.lineno, int):
+        return Place(error.filename, error.lineno)
+    frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    own = [Place(file, line) for file, line in frames if any(file.startswith(home) for home in _homes(module))]
+    return own[-1] if own else None
+
+
+def _homes(module: str) -> list[str]:
+    """Where the outermost package of a module lies."""
+    try:
+        spec = importlib.util.find_spec(module.partition(".")[0])
+    except (ImportError, ValueError):
+        return []
+    if spec is None:
+        return []
+    return [f"{place}{os.sep}" for place in spec.submodule_search_locations or ()] or [str(spec.origin)]

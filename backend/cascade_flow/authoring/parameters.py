@@ -16,6 +16,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from cascade_flow.authoring.context import StepContext
+from cascade_flow.authoring.mistakes import Mistakes
 from cascade_flow.authoring.payloads import ANYTHING, Payload, payload_of
 from cascade_flow.errors import DefinitionError
 
@@ -106,23 +107,25 @@ def bare_name(step_id: str) -> str:
 
 
 def type_hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of a step. DefinitionError where one names something that isn't there."""
+    """The annotations of a step. DefinitionError where one can't be evaluated, such as for a missing import."""
     try:
         return get_type_hints(function, include_extras=True)
-    except NameError as error:
+    except Exception as error:
         raise DefinitionError(
             f"an annotation can't be read ({error}): import the type, or define it at the top of the module"
         ) from error
 
 
 def parameters_of(function: Callable[..., Any], *, names: Names, input_type: Any) -> tuple[Parameter, ...]:
-    """Every parameter of a step with its source, in order. DefinitionError for one that has none."""
-    hints = type_hints(function)
-    signature = inspect.signature(function)
-    return tuple(
-        _parameter(name, hints.get(name, Any), declared.default, names=names, input_type=input_type)
-        for name, declared in signature.parameters.items()
-    )
+    """Every parameter of a step with its source, in order. DefinitionError that names all those that have none."""
+    hints, mistakes = type_hints(function), Mistakes()
+    found: list[Parameter] = []
+    for name, declared in inspect.signature(function).parameters.items():
+        with mistakes.noted():
+            hint = hints.get(name, Any)
+            found.append(_parameter(name, hint, declared.default, names=names, input_type=input_type))
+    mistakes.check()
+    return tuple(found)
 
 
 def _parameter(name: str, hint: Any, default: Any, *, names: Names, input_type: Any) -> Parameter:

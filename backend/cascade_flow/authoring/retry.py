@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from types import UnionType
 
 from cascade_flow.authoring.durations import Duration, milliseconds
+from cascade_flow.authoring.mistakes import Mistakes, shown
 from cascade_flow.errors import DefinitionError
 from cascade_flow.model.workflows import RetryTier
 from cascade_flow.retry import place_of
@@ -30,7 +32,7 @@ class Retry:
     `give_up_on` wins. A step that ran into its timeout counts as a TimeoutError. A worker that died is no error of
     the step: such an attempt is repeated while any are left.
 
-    Raises DefinitionError where a value makes no sense.
+    A value that makes no sense is a mistake of the step that is given the policy, and told with the step's name.
     """
 
     max_attempts: int = 3
@@ -41,17 +43,24 @@ class Retry:
     retry_on: ErrorClasses = ()
     give_up_on: ErrorClasses = ()
 
-    def __post_init__(self) -> None:
-        _check(_is_whole(self.max_attempts) and self.max_attempts >= 1, "max_attempts", self.max_attempts, "1 or more")
-        _check(_is_number(self.backoff) and 1 <= self.backoff < float("inf"), "backoff", self.backoff, "1 or more")
-        _check(_is_number(self.jitter) and 0 <= self.jitter <= 1, "jitter", self.jitter, "a share between 0 and 1")
+    def check(self) -> None:
+        """Raise DefinitionError, naming every value that makes no sense."""
+        mistakes = Mistakes()
+        for name, (kinds, bounds, cure) in _BOUNDS.items():
+            with mistakes.noted():
+                _check(_is_within(getattr(self, name), kinds, bounds), name, getattr(self, name), cure)
+        for name in ("delay", "max_delay"):
+            with mistakes.noted():
+                milliseconds(getattr(self, name), f"Retry: {name}", zero=True)
         for name in ("retry_on", "give_up_on"):
             for error in _classes(getattr(self, name)):
-                _check(_is_error_class(error), name, error, "exception classes, such as (OSError, ValueError)")
-        self.tier()
+                with mistakes.noted():
+                    _check(_is_error_class(error), name, error, "exception classes, such as (OSError, ValueError)")
+        mistakes.check()
 
     def tier(self) -> RetryTier:
-        """The policy as it is stored: times in milliseconds, error classes by name."""
+        """The policy as it is stored: times in milliseconds, error classes by name. Raises DefinitionError."""
+        self.check()
         return RetryTier(
             max_attempts=self.max_attempts,
             delay_ms=milliseconds(self.delay, "Retry: delay", zero=True),
@@ -72,12 +81,21 @@ class Retry:
 def policies(retry: Retry | Sequence[Retry] | None) -> tuple[Retry, ...]:
     """One policy, several that are used up in turn, or None for the default one, as a tuple. DefinitionError else."""
     if retry is None or isinstance(retry, Retry):
-        return (retry or Retry(),)
+        return _sound((retry or Retry(),))
     listed = tuple(retry) if isinstance(retry, Sequence) else ()
     if not listed or not all(isinstance(policy, Retry) for policy in listed):
         raise DefinitionError(
-            f"retry is {retry!r}: give a Retry or a list of them; Retry(max_attempts=1) never retries"
+            f"retry is {shown(retry)}: give a Retry or a list of them; Retry(max_attempts=1) never retries"
         )
+    return _sound(listed)
+
+
+def _sound(listed: tuple[Retry, ...]) -> tuple[Retry, ...]:
+    mistakes = Mistakes()
+    for policy in listed:
+        with mistakes.noted():
+            policy.check()
+    mistakes.check()
     return listed
 
 
@@ -99,14 +117,19 @@ def _is_error_class(error: object) -> bool:
     return isinstance(error, type) and issubclass(error, BaseException)
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+_BOUNDS = {
+    "max_attempts": (int, range(1, 1_000_001), "a whole number from 1 to 1,000,000"),
+    "backoff": (int | float, range(1, 1_000_001), "a number from 1 to 1,000,000"),
+    "jitter": (int | float, range(2), "a share between 0 and 1"),
+}
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_within(value: object, kinds: type | UnionType, bounds: range) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isinstance(value, kinds):
+        return False
+    return bounds[0] <= value <= bounds[-1]
 
 
 def _check(holds: bool, name: str, value: object, cure: str) -> None:
     if not holds:
-        raise DefinitionError(f"Retry: {name} is {value!r}: give {cure}")
+        raise DefinitionError(f"Retry: {name} is {shown(value)}: give {cure}")

@@ -12,10 +12,11 @@ class Skip(Exception):
     Whatever depends on the step is skipped too, with this step named as the origin, except steps declared with
     `run_if_skipped=True`: those run, and receive their parameter's default or None in its place.
 
-    `reason` is shown to people. `metadata` is stored with it: a mapping that JSON can hold.
+    `reason` is shown to people: a text, or anything that has one, such as an error.
+    `metadata` is stored with it: a mapping that JSON can hold.
     """
 
-    def __init__(self, reason: str = "skipped", metadata: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, reason: object = "skipped", metadata: Mapping[str, Any] | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.metadata = metadata

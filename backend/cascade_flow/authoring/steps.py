@@ -13,8 +13,9 @@ from functools import cached_property
 from typing import Any
 
 from cascade_flow.authoring.durations import Duration, milliseconds
+from cascade_flow.authoring.mistakes import Mistakes, Place, shown
 from cascade_flow.authoring.parameters import INPUT, Names, Parameter, Source, bare_name, parameters_of, type_hints
-from cascade_flow.authoring.payloads import Payload, payload_of
+from cascade_flow.authoring.payloads import ANYTHING, Payload, output_of
 from cascade_flow.authoring.retry import Retry, policies, retryable
 from cascade_flow.errors import DefinitionError, InvalidIdError
 from cascade_flow.model.ids import check_step_id
@@ -37,6 +38,7 @@ class Declaration:
     timeout_ms: int | None
     retry: tuple[Retry, ...]
     run_if_skipped: bool
+    place: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -89,36 +91,57 @@ def declare(
     retry: Retry | Sequence[Retry] | None,
     run_if_skipped: bool,
 ) -> Declaration:
-    """The declaration, checked as far as it can be by itself. DefinitionError for what can't be a step."""
+    """The declaration, checked as far as it can be by itself. DefinitionError, with every mistake, for no step."""
     if not inspect.isfunction(function):
-        raise DefinitionError(f"{function!r} is no function: declare a function written with def")
-    step_id = _checked_id(function.__name__ if id is None else id)
-    _check_kind(function)
-    for parameter in inspect.signature(function).parameters.values():
-        _check_parameter(parameter)
+        raise DefinitionError(f"{shown(function)} is no function: declare a function written with def")
+    mistakes = Mistakes()
+    for what, value, kind in (("name", name, str), ("export", export, bool), ("run_if_skipped", run_if_skipped, bool)):
+        with mistakes.noted():
+            _check_option(what, value, kind)
+    step_id, timeout_ms = function.__name__ if id is None else id, None
+    tiers: tuple[Retry, ...] = ()
+    with mistakes.noted():
+        _check_id(step_id)
+    with mistakes.noted():
+        timeout_ms = None if timeout is None else milliseconds(timeout, "timeout")
+    with mistakes.noted():
+        tiers = policies(retry)
+    with mistakes.noted():
+        _check_function(function)
+    mistakes.check()
     return Declaration(
         id=step_id,
         name=name or step_id.rpartition("/")[2],
         function=function,
         after=tuple(after) if isinstance(after, Sequence) and not isinstance(after, str) else (after,),
         export=export,
-        timeout_ms=None if timeout is None else milliseconds(timeout, "timeout"),
-        retry=policies(retry),
+        timeout_ms=timeout_ms,
+        retry=tiers,
         run_if_skipped=run_if_skipped,
+        place=Place.of_caller(),
     )
 
 
 def resolve(declared: Declaration, *, names: Names, input_type: Any) -> Step:
-    """The step with its parameters' sources, its dependencies and its output's type. DefinitionError for a mistake."""
-    parameters = parameters_of(declared.function, names=names, input_type=input_type)
-    returned = type_hints(declared.function).get("return", Any)
-    step = Step(
-        declared,
-        parameters,
-        _dependencies(parameters, [names.meant(reference) for reference in declared.after]),
-        payload_of(returned, f"its return type {returned}"),
-    )
-    _check_dependencies(step)
+    """The step with its parameters' sources, its dependencies and its output's type.
+
+    Raises DefinitionError, with every mistake.
+    """
+    mistakes, after = Mistakes(), list[str]()
+    parameters: tuple[Parameter, ...] = ()
+    output = ANYTHING
+    with mistakes.noted():
+        parameters = parameters_of(declared.function, names=names, input_type=input_type)
+    for reference in declared.after:
+        with mistakes.noted():
+            after.append(names.meant(reference))
+    with mistakes.noted():
+        returned = type_hints(declared.function).get("return", Any)
+        output = output_of(returned, f"its return type {returned}")
+    step = Step(declared, parameters, _dependencies(parameters, after), output)
+    with mistakes.noted():
+        _check_dependencies(step)
+    mistakes.check()
     return step
 
 
@@ -127,14 +150,30 @@ def _dependencies(parameters: Iterable[Parameter], after: Iterable[str]) -> tupl
     return tuple(dict.fromkeys([*received, *after]))
 
 
-def _checked_id(step_id: str) -> str:
+def _check_id(step_id: str) -> None:
+    if not isinstance(step_id, str):
+        raise DefinitionError(f"id is {shown(step_id)}: give a text")
     try:
         check_step_id(step_id)
     except InvalidIdError as error:
         raise DefinitionError(f"{error} Give another with id=") from error
     if bare_name(step_id) == INPUT:
         raise DefinitionError("a step can't be called 'input', which is the workflow's input: rename it")
-    return step_id
+
+
+def _check_option(what: str, value: object, kind: type) -> None:
+    if not isinstance(value, kind) and value is not None:
+        raise DefinitionError(f"{what} is {shown(value)}: give {'True or False' if kind is bool else 'a text'}")
+
+
+def _check_function(function: Function) -> None:
+    mistakes = Mistakes()
+    with mistakes.noted():
+        _check_kind(function)
+    for parameter in inspect.signature(function).parameters.values():
+        with mistakes.noted():
+            _check_parameter(parameter)
+    mistakes.check()
 
 
 def _check_kind(function: Function) -> None:
@@ -152,11 +191,19 @@ def _check_parameter(parameter: inspect.Parameter) -> None:
 
 
 def _check_dependencies(step: Step) -> None:
+    mistakes = Mistakes()
     if step.id in step.dependencies:
-        raise DefinitionError("it depends on itself: rename the parameter, or take the step out of after=")
+        with mistakes.noted():
+            raise DefinitionError("it depends on itself: rename the parameter, or take the step out of after=")
     for parameter in step.parameters:
-        if step.declared.run_if_skipped and parameter.source is Source.STEP and not parameter.may_be_absent:
-            raise DefinitionError(
-                f"it runs even if {parameter.step_id!r} is skipped, but parameter {parameter.name!r} can't do without: "
-                f"give it a default, or the type {parameter.payload.type_name} | None"
-            )
+        with mistakes.noted():
+            _check_without(step, parameter)
+    mistakes.check()
+
+
+def _check_without(step: Step, parameter: Parameter) -> None:
+    if step.declared.run_if_skipped and parameter.source is Source.STEP and not parameter.may_be_absent:
+        raise DefinitionError(
+            f"it runs even if {parameter.step_id!r} is skipped, but parameter {parameter.name!r} can't do without: "
+            f"give it a default, or the type {parameter.payload.type_name} | None"
+        )

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar, overload
 
-from cascade_flow.authoring.definition import DEFAULT_TIMEOUT, Definition, Head, define, placed
+from cascade_flow.authoring.definition import DEFAULT_TIMEOUT, Definition, Flawed, Head, define
 from cascade_flow.authoring.durations import Duration
+from cascade_flow.authoring.mistakes import Place, placed, shown
 from cascade_flow.authoring.retry import Retry
 from cascade_flow.authoring.steps import Declaration, References, declare
 from cascade_flow.errors import DefinitionError
@@ -47,8 +48,9 @@ class Workflow:
         try:
             self._head = Head.of(slug, name=name, location=location, input_type=input, timeout=timeout)
         except DefinitionError as error:
-            raise placed(f"workflow {slug!r}", error) from error
+            raise placed(f"workflow {shown(slug)}", error, Place.of_caller()) from error
         self._declarations: dict[str, Declaration] = {}
+        self._flawed = Flawed()
         self._definition: Definition | None = None
 
     def __repr__(self) -> str:
@@ -61,6 +63,11 @@ class Workflow:
     @property
     def name(self) -> str:
         return self._head.name
+
+    @property
+    def place(self) -> Place | None:
+        """Where it was made."""
+        return self._head.place
 
     @overload
     def step(self, function: F, /) -> F: ...
@@ -102,7 +109,8 @@ class Workflow:
         or several that are used up in turn; three attempts unless given. `run_if_skipped` runs the step even if
         what it depends on was skipped: its parameters then get their defaults, or None.
 
-        Raises DefinitionError, naming the step and the cure, for what is wrong with the step by itself.
+        What is wrong with a step is told by `definition`, all of it at once. Raises DefinitionError only where the
+        workflow is complete already.
         """
 
         add = partial(
@@ -123,7 +131,7 @@ class Workflow:
         Raises DefinitionError: one message with every mistake, each with its step and the cure.
         """
         if self._definition is None:
-            self._definition = define(self._head, list(self._declarations.values()))
+            self._definition = define(self._head, list(self._declarations.values()), self._flawed)
         return self._definition
 
     def registration(self, *, git: GitInfo | None = None) -> WorkflowRegistration:
@@ -131,17 +139,19 @@ class Workflow:
         return self.definition().registration(git=git)
 
     def _add(self, function: F, *, id: str | None, **options: Any) -> F:
-        place = f"workflow {self.slug!r}, step {id or getattr(function, '__name__', function)!r}"
-        try:
+        called = id or getattr(function, "__name__", None) or shown(function)
+        whole = f"workflow {self.slug!r}, step {called!r}"
+        if self._definition is not None:
+            raise DefinitionError(
+                f"{whole}: the workflow was already complete: declare all steps where the workflow is declared"
+            )
+        self._flawed.steps[str(called)] = function
+        with self._flawed.mistakes.noted(whole, Place.of_caller()):
             declared = declare(function, id=id, **options)
             self._check_new(declared)
-        except DefinitionError as error:
-            raise placed(place, error) from error
-        self._declarations[declared.id] = declared
+            self._declarations[declared.id] = declared
         return function
 
     def _check_new(self, declared: Declaration) -> None:
-        if self._definition is not None:
-            raise DefinitionError("the workflow was already complete: declare all steps where the workflow is declared")
         if declared.id in self._declarations:
             raise DefinitionError("a step with this id exists already: rename one, or give it another id=")

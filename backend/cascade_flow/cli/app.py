@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
-from cascade_flow.cli import exits, history_verbs, run_verbs, stack_verbs, workflow_verbs
+from cascade_flow.cli import check_verb, exits, history_verbs, run_verbs, stack_verbs, workflow_verbs
+from cascade_flow.cli.help import Verb, Verbs
 from cascade_flow.cli.screen import Screen
 from cascade_flow.cli.target import JsonOption, RegionOption, StackOption, Target, UrlOption
 from cascade_flow.errors import CascadeFlowError, InputInvalidError, IssuesError
 
 app = typer.Typer(
     name="cascade",
+    cls=Verbs,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 for verb, panel in [
+    (check_verb.check, "The stack on this machine"),
     (stack_verbs.up, "The stack on this machine"),
     (stack_verbs.down, "The stack on this machine"),
     (stack_verbs.env, "The stack on this machine"),
@@ -31,7 +33,7 @@ for verb, panel in [
     (history_verbs.logs, "Workflows and runs"),
     (run_verbs.cancel, "Workflows and runs"),
 ]:
-    app.command(rich_help_panel=panel)(verb)
+    app.command(cls=Verb, rich_help_panel=panel)(verb)
 
 
 def _print_version(wanted: bool) -> None:
@@ -55,8 +57,15 @@ def cascade(
 ) -> None:
     """Durable workflows on AWS, on this machine or in the cloud: the verbs are the same.
 
-    Exit status: 0 done, 1 the watched run failed or was cancelled, 2 wrong use or configuration, 3 the engine can't be
-    reached, 4 there is no such thing, 130 interrupted.
+    Exit status:
+
+      0 done
+      1 the watched run failed or was cancelled
+      2 wrong use or configuration
+      3 the engine can't be reached
+      4 there is no such run, step or workflow
+      5 the run is over already: there is nothing to cancel
+      130 interrupted
 
     Examples:
 
@@ -69,6 +78,9 @@ def cascade(
 
 def run(arguments: Sequence[str]) -> int:
     """Do what the arguments say; answers the exit status."""
+    if (odd := next((each for each in arguments if not _is_unicode(each)), None)) is not None:
+        _complain(f"the argument {odd!r} is no UTF-8: write it in UTF-8")
+        return exits.WRONG_USE
     try:
         status: Any = app(list(arguments), prog_name="cascade", standalone_mode=False)
     except typer.TyperException as error:
@@ -79,12 +91,19 @@ def run(arguments: Sequence[str]) -> int:
         return exits.status_of(error)
     except (KeyboardInterrupt, typer.Abort):
         return exits.INTERRUPTED
+    except SystemExit:  # typer's answer to a reader that has gone, as `head` does
+        return exits.OK
     return status if isinstance(status, int) else exits.OK
 
 
-def main() -> None:
-    """The entry point."""
-    sys.exit(run(sys.argv[1:]))
+def _is_unicode(text: str) -> bool:
+    """Whether the text can be sent: of bytes that are no UTF-8, the shell's words hold halves of characters."""
+    return text == text.encode("utf-8", "ignore").decode()
+
+
+def _typed(path: str) -> str:
+    name = path.partition(".")[0]
+    return _TYPED.get(name, f"--{name}")
 
 
 def _complain(text: str) -> None:
@@ -98,9 +117,23 @@ def _usage(error: typer.TyperException) -> str:
     return f"{message}. See: {context.command_path} --help" if message and context else message
 
 
+_TYPED = {
+    "workflowSlug": "WORKFLOW",
+    "input": "--input",
+    "idempotencyKey": "--key",
+    "tags": "--tag",
+    "delayUs": "--delay",
+    "timeoutUs": "--timeout",
+    "runId": "RUN",
+}
+"""What a person typed for a field of a request; for all others it is the option of that name."""
+
+
 def _told(error: CascadeFlowError) -> str:
     if not isinstance(error, IssuesError) or not error.issues:
         return error.message
+    if error.code == "request-invalid":
+        return "\n".join(f"{_typed(issue.path)}: {issue.message}" for issue in error.issues)
     head = (
         "the input doesn't fit the workflow"
         if isinstance(error, InputInvalidError)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cascade_flow.errors import CascadeFlowError, GoneError, RequestError, SetupError
+from cascade_flow.errors import CascadeFlowError, GoneError, RequestError, RunNotCancellableError, SetupError
 
 OK = 0
 RUN_NOT_COMPLETED = 1
 WRONG_USE = 2
 UNAVAILABLE = 3
 NOT_THERE = 4
+OVER_ALREADY = 5
 INTERRUPTED = 130
 
 _STATUSES: Mapping[type[CascadeFlowError], int] = {
     RequestError: WRONG_USE,
     SetupError: WRONG_USE,
     GoneError: NOT_THERE,
+    RunNotCancellableError: OVER_ALREADY,
     CascadeFlowError: UNAVAILABLE,
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from datetime import datetime
 from typing import Any
@@ -63,7 +64,8 @@ def count(number: int, noun: str) -> str:
 def seconds_of(text: str) -> float | None:
     """The seconds that a person meant with `90`, `90s`, `5m`, `2h` or `1d`; None where that is no duration."""
     match = _WRITTEN.fullmatch(text.strip())
-    return None if match is None else float(match[1]) * _UNITS_S[match[2] or "s"]
+    seconds = math.inf if match is None else float(match[1]) * _UNITS_S[match[2] or "s"]
+    return seconds if math.isfinite(seconds) else None
 
 
 def compact(value: Any) -> str:

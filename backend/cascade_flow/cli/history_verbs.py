@@ -13,8 +13,9 @@ from cascade_flow import clock
 from cascade_flow.cli import event_texts, exits, formatting
 from cascade_flow.cli.run_verbs import RunArgument
 from cascade_flow.cli.target import Target, targeted
-from cascade_flow.cli.views import OVER, Document
+from cascade_flow.cli.views import OVER, Document, Phase, RunView
 from cascade_flow.cli.watching import pace_us
+from cascade_flow.errors import StepNotFoundError
 
 if TYPE_CHECKING:
     from cascade_flow.client import Client
@@ -51,7 +52,7 @@ def events(
 def logs(
     target: Target,
     run: RunArgument,
-    step: Annotated[str | None, typer.Argument(metavar="[STEP]", help="Only this step.", show_default=False)] = None,
+    step: Annotated[str | None, typer.Argument(metavar="STEP", help="Only this step.", show_default=False)] = None,
     attempt: Annotated[int | None, typer.Option("--attempt", min=1, metavar="N", help="Only this attempt.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run is over.")] = False,
 ) -> None:
@@ -66,25 +67,40 @@ def logs(
     silent = True
     with target.client() as client:
         try:
-            for line in _lines(client, run, step, attempt, follow=follow):
+            for lines in _lines(client, run, step, attempt, follow=follow):
                 if target.as_json:
-                    target.screen.record(line)
+                    for line in lines:
+                        target.screen.record(line)
                 else:
-                    target.screen.out.print(_log_line(line, alone=step is not None), soft_wrap=True)
+                    target.screen.lines(_log_line(line, alone=step is not None) for line in lines)
                 silent = False
         except KeyboardInterrupt:
             raise typer.Exit(exits.INTERRUPTED) from None
+        if silent and attempt is not None:
+            _check_attempt(client.run(run), step, attempt)
     if silent and not target.as_json:
         target.screen.say("Nothing was written here.", "dim")
 
 
-def _lines(client: Client, run: str, step: str | None, attempt: int | None, *, follow: bool) -> Iterator[Document]:
-    """The lines there are, and with `follow` those that come until the run is over."""
+def _check_attempt(document: Document, step: str | None, attempt: int) -> None:
+    """Raises StepNotFoundError where there was no such attempt."""
+    steps = [each for each in RunView(document, clock.now_us()).steps if step in (None, each.id)]
+    most = max((each.attempt for each in steps if each.phase not in (Phase.WAITING, Phase.NOT_RUN)), default=0)
+    if attempt > most:
+        whose = f"step {step!r}" if step else "any step"
+        there = f"the last attempt of {whose} is {most}" if most else f"there was no attempt of {whose} yet"
+        raise StepNotFoundError(f"--attempt {attempt}: {there}")
+
+
+def _lines(
+    client: Client, run: str, step: str | None, attempt: int | None, *, follow: bool
+) -> Iterator[Sequence[Document]]:
+    """The lines there are, and with `follow` those that come until the run is over; never none at a time."""
     began_us, after_us, is_over = clock.now_us(), 0, not follow
     while True:
-        for line in client.logs(run, step_id=step, attempt=attempt, after_us=after_us):
-            yield line
-            after_us = line["timestampUs"]
+        if lines := client.logs(run, step_id=step, attempt=attempt, after_us=after_us):
+            yield lines
+            after_us = lines[-1]["timestampUs"]
         if is_over:
             return
         is_over = client.run(run)["run"]["status"] in OVER

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,20 +14,20 @@ from cascade_flow.cli import formatting
 from cascade_flow.errors import InvalidIdError
 from cascade_flow.model.ids import check_run_id
 
+_JSON = re.compile(r'\s*([\[{"-]|\d|(true|false|null|NaN|Infinity)\s*$)')
+"""How a JSON value begins."""
+
 
 def read_input(given: str) -> Any:
     """The value of `--input`: `-` for stdin, the name of a file, or JSON itself. BadParameter where it is none."""
     if given == "-":
-        return _parsed(sys.stdin.read(), "what came from stdin")
-    path = Path(given)
-    if len(given) < 4_096 and "\n" not in given and path.is_file():
-        return _parsed(_text(path), given)
-    try:
-        return json.loads(given)
-    except json.JSONDecodeError as error:
-        looks_like_json = given.lstrip()[:1] in ("{", "[", '"')
-        said = _fault(error) if looks_like_json else "it is neither a file that exists nor JSON"
-        raise typer.BadParameter(f"{formatting.shortened(given, 60)}: {said}", param_hint="--input") from None
+        return _parsed(sys.stdin.buffer.read(), "what came from stdin", "--input")
+    if (content := _content(given)) is not None:
+        return _parsed(content, given, "--input")
+    if not _JSON.match(given):
+        said = "it is neither a file that exists nor JSON"
+        raise typer.BadParameter(f"{formatting.shortened(given, 60)}: {said}", param_hint="--input")
+    return _parsed(given.encode(), formatting.shortened(given, 60), "--input")
 
 
 def read_run_id(given: str) -> str:
@@ -35,7 +35,9 @@ def read_run_id(given: str) -> str:
     try:
         return check_run_id(given)
     except InvalidIdError:
-        raise typer.BadParameter(f"{given!r} is no run's id; `cascade runs` lists them") from None
+        raise typer.BadParameter(
+            f"{formatting.shortened(given, 60)!r} is no run's id; `cascade runs` lists them"
+        ) from None
 
 
 def read_metadata(given: Sequence[str]) -> dict[str, Any] | None:
@@ -44,11 +46,13 @@ def read_metadata(given: Sequence[str]) -> dict[str, Any] | None:
     for each in given:
         name, equals, value = each.partition("=")
         if each.lstrip().startswith("{"):
-            found |= _object(each)
+            found |= _parsed(each.encode(), formatting.shortened(each, 60), "--metadata")
         elif equals and name:
             found[name] = value
         else:
-            raise typer.BadParameter(f"{each!r}: give name=value, or a JSON object", param_hint="--metadata")
+            raise typer.BadParameter(
+                f"{formatting.shortened(each, 60)!r}: give name=value, or a JSON object", param_hint="--metadata"
+            )
     return found or None
 
 
@@ -58,33 +62,38 @@ def read_seconds(given: str | None, option: str) -> float | None:
         return None
     seconds = formatting.seconds_of(given)
     if seconds is None:
-        raise typer.BadParameter(f"{given!r}: give a duration such as 90s, 5m, 2h or 1d", param_hint=option)
+        raise typer.BadParameter(
+            f"{formatting.shortened(given, 60)!r}: give a duration such as 90s, 5m, 2h or 1d", param_hint=option
+        )
     return seconds
 
 
-def _text(path: Path) -> str:
+def _content(given: str) -> bytes | None:
+    """What is in the file of this name; None where there is no such file."""
+    path = Path(given)
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{path} can't be read: {error}", param_hint="--input") from None
-
-
-def _parsed(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise typer.BadParameter(f"{where}: {_fault(error)}", param_hint="--input") from None
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
+        return path.read_bytes() if path.exists() and not path.is_dir() else None
+    except (OSError, ValueError) as error:
+        if _JSON.match(given):
+            return None
         raise typer.BadParameter(
-            f"{formatting.shortened(text, 60)}: {_fault(error)}", param_hint="--metadata"
+            f"{formatting.shortened(given, 60)} can't be read: {error}", param_hint="--input"
         ) from None
-    return dict(value)
 
 
-def _fault(error: json.JSONDecodeError) -> str:
-    return f"this is no JSON: {error.msg} (line {error.lineno}, column {error.colno})"
+def _parsed(text: bytes, called: str, option: str) -> Any:
+    from cascade_flow.api import documents  # noqa: PLC0415  (most commands read no JSON)
+    from cascade_flow.errors import IssuesError, PayloadTooLargeError  # noqa: PLC0415
+
+    try:
+        return documents.read_document(text, called=called)
+    except IssuesError as error:
+        fault = error.issues[0]
+        said = f"{called}: its {fault.path} {fault.message}" if fault.path else _whole_fault(called, fault.message)
+    except PayloadTooLargeError as error:
+        said = error.message
+    raise typer.BadParameter(said, param_hint=option)
+
+
+def _whole_fault(called: str, message: str) -> str:
+    return message if message.startswith(called) else f"{called} {message}"

@@ -18,10 +18,12 @@ _LEAST_NOTE = 12
 def picture(view: RunView, *, width: int, height: int, moving: bool) -> Text:
     """The run on lines of this width, as few as `height` where that can be; `moving` makes what runs turn."""
     steps = {step.id: step for step in view.steps}
-    lines = _lines(steps, height - 2)
+    lines = _lines(steps, height - (3 if view.failing_steps else 2))
     rows = [_heading(view, moving=moving)]
+    if said := styles.failing(view):
+        rows.append(Text(formatting.shortened(said, width), "red"))
     column = _column(lines, width)
-    spare = height - 2 - len(lines)
+    spare = height - 1 - len(rows) - len(lines)
     for line in lines:
         found = _rows(line, steps, width=width, column=column, moving=moving)
         rows += found[: 1 + max(0, spare)]

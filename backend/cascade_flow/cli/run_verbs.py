@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -126,7 +127,7 @@ def show(
     watch: WatchOption = False,
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="STEP", help="Print this exported step's output alone, as it is."),
+        typer.Option("--output", "-o", metavar="STEP", help="Print what this step returned, alone, as it is."),
     ] = None,
 ) -> None:
     """Show a run: its steps, attempts, errors, and its output.
@@ -143,7 +144,7 @@ def show(
             return
         view = RunView(client.run(run), clock.now_us())
         if output is not None:
-            _print_output(target, view, output)
+            _print_output(target, view, output, client)
         elif target.as_json:
             target.screen.data(view.document)
         else:
@@ -184,7 +185,7 @@ def _announce(target: Target, workflow: str, submitted: Json) -> None:
     word = "submitted" if submitted["isNew"] else "known already, by its key"
     target.screen.show(
         Text.assemble(("✓ ", "green"), "run ", (id, "bold"), f" of {workflow} is {word}"),
-        outcome.next_steps(
+        outcome.Commands(
             (target.command(f"show {id} --watch"), "watch it"),
             (target.command(f"logs {id} --follow"), "read what its steps write"),
         ),
@@ -213,17 +214,30 @@ def _show(target: Target, client: Client, view: RunView) -> None:
         target.screen.show(Text(""), failed)
     target.screen.show(Text(""))
     if view.is_over:
-        target.screen.show(outcome.outcome(view, target))
+        target.screen.show(outcome.outcome(view, target, shown=True))
     else:
-        target.screen.show(outcome.next_steps((target.command(f"show {view.id} --watch"), "watch it")))
+        target.screen.show(outcome.Commands((target.command(f"show {view.id} --watch"), "watch it")))
 
 
-def _print_output(target: Target, view: RunView, step: str) -> None:
-    if step not in view.output:
-        known = ", ".join(view.output) or f"none{'' if view.is_over else ' yet: the run is not over'}"
-        raise StepNotFoundError(f"run {view.id!r} has no output of a step {step!r}; there are: {known}")
-    value = view.output[step]
+def _print_output(target: Target, view: RunView, step: str, client: Client) -> None:
+    value = view.outputs[step] if step in view.outputs else _returned(view, step, client)
     if target.as_json:
         target.screen.data(value)
     else:
         target.screen.raw(value if isinstance(value, str) else formatting.pretty(value))
+
+
+def _returned(view: RunView, step: str, client: Client) -> Any:
+    """What a step returned, exported or not, in a run that goes on or has failed. Raises StepNotFoundError."""
+    found = next((each for each in view.steps if each.id == step), None)
+    if found is None:
+        known = ", ".join(dict.fromkeys([*(each.id for each in view.steps), *view.outputs])) or "none"
+        raise StepNotFoundError(f"--output: run {view.id!r} has no step {step!r}; there are: {known}")
+    completions = client.events(view.id, types=["StepCompleted"], step_id=step)
+    if not completions:
+        raise StepNotFoundError(f"--output: step {step!r} has returned nothing: it is {found.phase.value}")
+    text = completions[-1].get("output") or "null"
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text  # as an engine of somebody else's has stored it

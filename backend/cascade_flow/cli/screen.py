@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +15,10 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from cascade_flow.portions import portions
+
 _PIPE_WIDTH = 160
+_PORTION = 30_000
 
 
 def _console(*, stderr: bool = False) -> Console:
@@ -43,13 +46,24 @@ class Screen:
         if self.as_json:
             return
         if self.out.is_terminal:
-            for part in parts:
-                self.out.print(part)
+            self._print(parts)
             return
         with self.out.capture() as captured:
-            for part in parts:
-                self.out.print(part)
+            self._print(parts)
         self.raw("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+    def _print(self, parts: Iterable[RenderableType]) -> None:
+        """Nothing is cut off; a line of text is broken by the terminal only, so that what is copied is whole."""
+        for part in parts:
+            self.out.print(part, crop=False, soft_wrap=isinstance(part, Text))
+
+    def lines(self, lines: Iterable[Text]) -> None:
+        """Many lines, in portions: one by one they take longer to lay out than to fetch."""
+        for portion in portions(lines, size_of=len, most_bytes=_PORTION):
+            if self.out.is_terminal:
+                self._print([Text("\n").join(portion)])
+            else:
+                self.raw("\n".join(line.plain for line in portion))
 
     def data(self, value: Any) -> None:
         """One JSON document."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,23 +11,25 @@ import typer
 from rich.text import Text
 
 from cascade_flow.cli import outcome, tables
-from cascade_flow.cli.target import Target, targeted
+from cascade_flow.cli.target import Target, targeted_without
 from cascade_flow.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from cascade_flow.local import LocalStack
 
 
-@targeted
+@targeted_without("stack", "region", "url")
 def up(
     target: Target,
     port: Annotated[
-        int | None, typer.Option(help="The port to answer on.", show_default="4566", min=1, max=65_535)
+        int | None,
+        typer.Option(help="The port to answer on, if not where it is or was last; first 4566.", min=1, max=65_535),
     ] = None,
 ) -> None:
     """Start the stack on this machine, or bring it up to date with your files.
 
-    The same template as on AWS, deployed to an emulator. Quick where nothing has changed.
+    The same template as on AWS, deployed to an emulator that only your signed requests reach. Quick where nothing has
+    changed.
 
     Examples:
 
@@ -35,17 +38,17 @@ def up(
     """
     from cascade_flow import local  # noqa: PLC0415  (it takes half a second to import)
 
-    _only_here(target, "up")
+    only_here(target, "up")
     root = local.find_root(Path.cwd())
-    project = local.Project(root) if port is None else local.Project(root, port=port)
-    with target.screen.busy() as busy:
-        for line in local.up(project):
+    project = local.Project(root, port=port)
+    with target.screen.busy() as busy, closing(local.up(project)) as steps:
+        for line in steps:
             busy.begin(line)
         busy.end(done=True)
     _report(target, local.running(project))
 
 
-@targeted
+@targeted_without("stack", "region", "url")
 def down(target: Target) -> None:
     """Stop the stack on this machine and forget its data. Nothing is left running.
 
@@ -55,7 +58,7 @@ def down(target: Target) -> None:
     """
     from cascade_flow import local  # noqa: PLC0415  (it takes half a second to import)
 
-    _only_here(target, "down")
+    only_here(target, "down")
     was_running = False
     with target.screen.busy() as busy:
         for line in local.down(local.Project(local.find_root(Path.cwd()))):
@@ -69,7 +72,7 @@ def down(target: Target) -> None:
     target.screen.show(Text(sentence))
 
 
-@targeted
+@targeted_without("url")
 def env(target: Target) -> None:
     """Print what a program needs to work on the engine's table, as shell variables.
 
@@ -91,14 +94,14 @@ def env(target: Target) -> None:
 
 def _report(target: Target, stack: LocalStack) -> None:
     with target.client() as client:
-        slugs = [str(each["slug"]) for each in client.workflows()]
+        slugs = [str(each["workflowSlug"]) for each in client.workflows()]
     if target.as_json:
         target.screen.data({"apiUrl": stack.api_url, "outputs": dict(stack.outputs), "workflows": slugs})
         return
     target.screen.show(
         Text.assemble(("✓ ", "green"), "The stack runs on this machine."),
         tables.facts([("  API", stack.api_url), ("  workflows", ", ".join(slugs))]),
-        outcome.next_steps(
+        outcome.Commands(
             (f"cascade run {slugs[0] if slugs else 'WORKFLOW'} --watch", "run a workflow, and watch it"),
             ("cascade workflows", "what can be run"),
             ("cascade down", "stop the stack, and forget its data"),
@@ -106,7 +109,8 @@ def _report(target: Target, stack: LocalStack) -> None:
     )
 
 
-def _only_here(target: Target, verb: str) -> None:
+def only_here(target: Target, verb: str) -> None:
+    """Refuse what names a stack elsewhere."""
     if not target.is_local:
         raise ConfigurationError(
             f"`cascade {verb}` is about the stack on this machine. A stack in AWS is deployed with sam deploy "

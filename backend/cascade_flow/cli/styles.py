@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cascade_flow.cli import event_texts, formatting
-from cascade_flow.cli.views import Phase, StepView
+from cascade_flow.cli.views import Phase, RunView, StepView
 
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _FRAME_US = 80_000
+_MOST_NAMED = 3
 
 _LOOKS = {
     Phase.WAITING: ("○", "dim"),
@@ -58,6 +61,21 @@ def spinner(now_us: int) -> str:
 def urgency(phase: Phase) -> int:
     """How much a step in this phase must be seen, 0 the most; `arrangement.QUIET` and more: not at all."""
     return _URGENCY.get(phase, 4 if phase is Phase.COMPLETED else 5)
+
+
+def failing(view: RunView) -> str:
+    """That a run is going to fail, for which steps, and what it still waits for; nothing of any other run."""
+    if not view.failing_steps:
+        return ""
+    waits = f", and the run ends when {_listed(view.running_steps)} is done" if view.running_steps else ""
+    return f"failing: {_listed(view.failing_steps)} failed{waits}"
+
+
+def _listed(steps: Sequence[StepView]) -> str:
+    named = [step.id for step in steps[:_MOST_NAMED]]
+    rest = [f"{len(steps) - _MOST_NAMED} more"] if len(steps) > _MOST_NAMED else []
+    *first, last = [*named, *rest]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def attempts(step: StepView) -> str:

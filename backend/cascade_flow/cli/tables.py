@@ -1,4 +1,7 @@
-"""Lists and details as tables: runs, steps, workflows. Ids are never cut; what doesn't fit goes on below."""
+"""Lists and details as tables: runs, steps, workflows. Ids are never cut; what doesn't fit goes on below.
+
+A run's id is never broken either, since people copy it: where it doesn't fit, the table is wider than the terminal.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -30,20 +34,23 @@ def about_run(view: RunView) -> Table:
         ("run", Text(view.id, "bold")),
         ("workflow", view.workflow),
         ("status", _status(view)),
+        *([("", Text(said, "red"))] if (said := styles.failing(view)) else []),
         (
             "submitted",
-            f"{formatting.instant(run['createdAt'])} ({formatting.ago(run['createdAt'], now_us=view.now_us)})",
+            f"{formatting.instant(run['createdAtUs'])} ({formatting.ago(run['createdAtUs'], now_us=view.now_us)})",
         ),
     ]
-    if run.get("availableAt", 0) > run["createdAt"]:
-        rows.append(("starts at", formatting.instant(run["availableAt"])))
+    if run.get("availableAtUs", 0) > run["createdAtUs"]:
+        rows.append(("starts at", formatting.instant(run["availableAtUs"])))
     if (run.get("workflowAttemptNumber") or 1) > 1:
         rows.append(("run attempt", str(run["workflowAttemptNumber"])))
-    if run.get("timeout"):
-        rows.append(("may take", formatting.duration(run["timeout"])))
+    if run.get("timeoutUs"):
+        rows.append(("may take", formatting.duration(run["timeoutUs"])))
     rows += [(name, _value(run[field])) for name, field in _OPTIONAL if run.get(field)]
     rows.append(("version", version(view.document)))
-    return facts(rows)
+    table = facts(rows)
+    table.columns[1].min_width = cell_len(view.id)
+    return table
 
 
 _OPTIONAL = [
@@ -82,6 +89,8 @@ def failed_attempts(events: Iterable[Document]) -> Table | None:
 def runs(documents: Sequence[Document], *, now_us: int) -> Table:
     """A list of runs."""
     table = _table("run", "workflow", "status", "submitted", "took")
+    table.columns[0].no_wrap = True
+    table.columns[0].min_width = max((cell_len(str(run["runId"])) for run in documents), default=0)
     table.columns[4].justify = "right"
     for run in documents:
         view = RunView({"run": run}, now_us)
@@ -89,7 +98,7 @@ def runs(documents: Sequence[Document], *, now_us: int) -> Table:
             _id(view.id),
             _id(view.workflow),
             Text(f"{styles.run_sign(view.status)} {view.status}", styles.run_style(view.status), no_wrap=True),
-            formatting.ago(run["createdAt"], now_us=now_us),
+            formatting.ago(run["createdAtUs"], now_us=now_us),
             "" if view.took_us is None else formatting.duration(view.took_us),
         )
     return table
@@ -99,7 +108,7 @@ def workflows(documents: Sequence[Document]) -> Table:
     """A list of workflows."""
     table = _table("workflow", "name", "declared in")
     for workflow in documents:
-        table.add_row(_id(workflow["slug"]), workflow["name"], workflow.get("location") or "")
+        table.add_row(_id(workflow["workflowSlug"]), workflow["name"], workflow.get("location") or "")
     return table
 
 
@@ -108,12 +117,12 @@ def definitions(documents: Iterable[Document]) -> Table:
     table = _table("step", "waits for", "tries", "timeout", "")
     for step in documents:
         tries = sum(tier.get("maxAttempts", 1) for tier in step.get("retry") or [{}])
-        timeout_ms = step.get("timeoutMs")
+        timeout_us = step.get("timeoutUs")
         table.add_row(
-            _id(step["id"]),
+            _id(step["stepId"]),
             Text(", ".join(step.get("dependencies") or ()), overflow="fold"),
             str(tries),
-            formatting.duration(timeout_ms * 1000) if timeout_ms else "",
+            formatting.duration(timeout_us) if timeout_us else "",
             "exported" if step.get("exportOutput") else "",
         )
     return table

@@ -7,7 +7,7 @@ when it is needed, so that `--help` is quick.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from pathlib import Path
@@ -106,6 +106,26 @@ def environment_of(target: Target) -> dict[str, str]:
 
 def targeted(verb: Callable[..., None]) -> Callable[..., None]:
     """Give a verb, whose first parameter is the place, the options that say which one."""
+    return _with_options(verb, _OPTIONS)
+
+
+def targeted_without(*refused: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The same for a verb that refuses some of these options: it reads them, to say why, and hides them in `--help`."""
+
+    def decorated(verb: Callable[..., None]) -> Callable[..., None]:
+        return _with_options(verb, {**_OPTIONS, **{name: _hidden(name) for name in refused}})
+
+    return decorated
+
+
+_OPTIONS: dict[str, Any] = {"stack": StackOption, "region": RegionOption, "url": UrlOption, "as_json": JsonOption}
+
+
+def _hidden(name: str) -> Any:
+    return Annotated[str | None, typer.Option(f"--{name}", hidden=True)]
+
+
+def _with_options(verb: Callable[..., None], options: Mapping[str, Any]) -> Callable[..., None]:
     own = list(inspect.signature(verb, eval_str=True).parameters.values())[1:]
 
     @wraps(verb)
@@ -124,7 +144,6 @@ def targeted(verb: Callable[..., None]) -> Callable[..., None]:
             raise ConfigurationError("--stack and --url both say where the engine is: give one of them")
         verb(target, **given)
 
-    options = {"stack": StackOption, "region": RegionOption, "url": UrlOption, "as_json": JsonOption}
     kind = inspect.Parameter.KEYWORD_ONLY
     reach = [
         inspect.Parameter(name, kind, default=False if name == "as_json" else None, annotation=option)

@@ -38,7 +38,7 @@ class StepView:
 
     @property
     def id(self) -> str:
-        return str(self.document["id"])
+        return str(self.document["stepId"])
 
     @property
     def dependencies(self) -> list[str]:
@@ -72,7 +72,7 @@ class StepView:
     @property
     def due_us(self) -> int | None:
         """When a step that is scheduled may start."""
-        return self.document.get("availableAt")
+        return self.document.get("availableAtUs")
 
     @cached_property
     def phase(self) -> Phase:
@@ -89,9 +89,9 @@ class StepView:
     def took_us(self) -> int | None:
         """How long the attempt that counts took, or has taken so far."""
         if self.phase is Phase.RUNNING:
-            started_us = self.document.get("startTime")
+            started_us = self.document.get("startedAtUs")
             return None if started_us is None else max(0, self.now_us - int(started_us))
-        took_us: int | None = self.document.get("duration")
+        took_us: int | None = self.document.get("durationUs")
         return took_us if self.phase in (Phase.COMPLETED, Phase.FAILED) else None
 
     def _scheduled(self) -> Phase:
@@ -133,23 +133,37 @@ class RunView:
         return self.document.get("error")
 
     @property
-    def output(self) -> dict[str, Any]:
-        """What the exported steps returned, by step."""
-        return dict(self.document.get("output") or {})
+    def output(self) -> Any:
+        """What the run gave: of a run that the engine drove, what the exported steps returned, by step."""
+        return self.document.get("output")
+
+    @property
+    def outputs(self) -> Document:
+        """What the exported steps returned; empty where the run's output is something else."""
+        return self.output if isinstance(self.output, Mapping) else {}
+
+    @property
+    def failing_steps(self) -> list[StepView]:
+        """The steps for which a run that still goes on is going to fail."""
+        return [] if self.is_over else [step for step in self.steps if step.phase is Phase.FAILED]
+
+    @property
+    def running_steps(self) -> list[StepView]:
+        return [step for step in self.steps if step.phase is Phase.RUNNING]
 
     @property
     def starts_us(self) -> int | None:
         """When the run will start, where that lies ahead."""
-        due_us = self.run.get("availableAt") or 0
+        due_us = self.run.get("availableAtUs") or 0
         return due_us if self.status == "pending" and due_us > self.now_us else None
 
     @property
     def took_us(self) -> int | None:
         """From the run's start to its end, or to now."""
-        started_us = self.run.get("startedAt")
+        started_us = self.run.get("startedAtUs")
         if started_us is None:
             return None
-        ended_us = self.run.get("completedAt") if self.is_over else None
+        ended_us = self.run.get("endedAtUs") if self.is_over else None
         return max(0, int(ended_us or self.now_us) - int(started_us))
 
     @cached_property

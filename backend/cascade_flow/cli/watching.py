@@ -102,6 +102,8 @@ def changes(before: RunView | None, view: RunView) -> Iterator[str]:
     time = formatting.time_of_day(view.now_us)
     if before is None or (before.status != view.status and not view.is_over):
         yield f"{time}  run {view.id} of {view.workflow}: {view.status}"
+    if (said := styles.failing(view)) and (before is None or said != styles.failing(before)):
+        yield f"{time}  run {view.id} of {view.workflow}: {said}"
     for step in view.steps:
         if known.get(step.id) != _mark(step) and (step.phase not in _SILENT):
             yield f"{time}  {step.id}: {_told(step)}"

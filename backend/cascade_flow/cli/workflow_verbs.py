@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def workflows(
     target: Target,
     workflow: Annotated[
-        str | None, typer.Argument(help="Show this one: its input, its steps.", show_default=False)
+        str | None, typer.Argument(metavar="WORKFLOW", help="Show this one: its input, its steps.", show_default=False)
     ] = None,
 ) -> None:
     """List the workflows that can be run, or show one of them.
@@ -30,7 +30,7 @@ def workflows(
 
       $ cascade workflows
       $ cascade workflows seattle-weather
-      $ cascade workflows --json | jq '.[].slug'
+      $ cascade workflows --json | jq '.[].workflowSlug'
     """
     with target.client() as client:
         if workflow is None:
@@ -43,7 +43,7 @@ def suggest(client: Client, slug: str, error: WorkflowNotFoundError) -> NoReturn
     """Say what else the slug may have meant."""
     from difflib import get_close_matches  # noqa: PLC0415  (needed for a mistake only)
 
-    slugs = [str(each["slug"]) for each in client.workflows()]
+    slugs = [str(each["workflowSlug"]) for each in client.workflows()]
     close = get_close_matches(slug, slugs, n=1, cutoff=0.5)
     if not slugs:
         cure = "no workflow is registered yet: declare one in your workflows package, and deploy"
@@ -69,9 +69,9 @@ def _list(target: Target, found: Sequence[Document]) -> None:
         target.screen.show(
             tables.workflows(found),
             Text(""),
-            outcome.next_steps(
-                (target.command(f"workflows {found[0]['slug']}"), "what it takes, and its steps"),
-                (target.command(f"run {found[0]['slug']} --watch"), "run it"),
+            outcome.Commands(
+                (target.command(f"workflows {found[0]['workflowSlug']}"), "what it takes, and its steps"),
+                (target.command(f"run {found[0]['workflowSlug']} --watch"), "run it"),
             ),
         )
 
@@ -80,12 +80,14 @@ def _show(target: Target, workflow: Document) -> None:
     if target.as_json:
         target.screen.data(workflow)
         return
-    timeout_us = workflow.get("timeoutUs")
+    timeout_us, retired_us = workflow.get("timeoutUs"), workflow.get("retiredAtUs")
+    retired = f"since {formatting.instant(retired_us)}: the deployment no longer has it" if retired_us else ""
     target.screen.show(
         tables.facts(
             [
-                ("workflow", Text(str(workflow["slug"]), "bold")),
+                ("workflow", Text(str(workflow["workflowSlug"]), "bold")),
                 ("name", str(workflow["name"])),
+                ("retired", retired),
                 ("declared in", str(workflow.get("location") or "")),
                 ("may take", formatting.duration(timeout_us) if timeout_us else ""),
                 ("version", tables.version(workflow)),

@@ -12,7 +12,7 @@ from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.codec import to_record
 from cascade_flow.dynamodb.items import Item, branch_item, to_branch, to_run
 from cascade_flow.dynamodb.table import Attr, Condition, Put
-from cascade_flow.engine.state import Birth, Branch, Facts, Halt, Run
+from cascade_flow.engine.state import Birth, Branch, Facts, Halt, Run, Stop
 
 NEW = Attr(keys.PARTITION).not_exists()
 GOES_ON = Attr("st").eq("running") & Attr("stop").not_exists()
@@ -50,6 +50,11 @@ def fence(known: Branch) -> Condition:
     return Attr("sq").eq(known.seq) & _as_known("hb", known.heartbeat_us) & _as_known("h", known.halt)
 
 
+def stoppable(known: Branch, stop: Stop) -> Condition:
+    """The fence of a halt: the branch as known, in the run's attempt that is to stop (protocol.md §7)."""
+    return fence(known) & Attr("ra").lte(stop.run_attempt)
+
+
 def halting(halt: Halt) -> dict[str, Any]:
     """The change that halts a branch; one that is stopped for good needs no look any more."""
     gone = frozenset({keys.DUE_SHARD, keys.DUE_TIME}) if halt == "stop" else frozenset()
@@ -79,4 +84,6 @@ def difference(run_id: str, before: Branch, after: Branch, *, only: tuple[str, .
 def changes(before: Item, after: Item) -> dict[str, Any]:
     """An update's `set` and `remove` that make the one item the other."""
     changed = {name: value for name, value in after.items() if before.get(name) != value}
+    if keys.DUE_TIME in changed:  # whoever gives a time gives the place too: a sweep may have taken it away meanwhile
+        changed[keys.DUE_SHARD] = after[keys.DUE_SHARD]
     return {"set": changed, "remove": frozenset(before.keys() - after.keys())}

@@ -1,15 +1,22 @@
-"""The due index: when somebody must look at an item again. Keys only; what is found is read again before anything."""
+"""The due index: when somebody must look at an item again. Keys only; what is found is read again before anything.
+
+Whoever moves an entry says at which time it was seen: in between somebody else may have moved it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from heapq import merge
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from cascade_flow import clock
 from cascade_flow.dynamodb import keys
-from cascade_flow.dynamodb.table import Condition, Key, Table
+from cascade_flow.dynamodb.table import Attr, Condition, Key, Refused, Table, Update
 from cascade_flow.engine.state import within_time
+
+_PUT_OFF_BY, _PUT_OFF_TO = "pb", "pt"
 
 
 class Entry(NamedTuple):
@@ -47,6 +54,34 @@ def ended(table: Table, *, since_us: int) -> Iterator[Entry]:
     """Every run that has ended since then, under the time of its end."""
     times = Key(keys.DUE_TIME).gte(within_time(since_us))
     return chain.from_iterable(_shard(table, shard, times) for shard in keys.done_shards())
+
+
+def look_later(table: Table, entry: Entry, due_us: int) -> None:
+    """Move an entry on."""
+    _move(table, entry, set={keys.DUE_TIME: due_us})
+
+
+def look_no_more(table: Table, entry: Entry) -> None:
+    """Take an item out of the index: nothing is left to be done for it."""
+    _move(table, entry, remove=frozenset({keys.DUE_SHARD, keys.DUE_TIME}))
+
+
+def put_off(table: Table, entry: Entry, *, least_us: int, most_us: int) -> None:
+    """Move the entry of an item on that nobody can deal with: each time twice as far, until somebody has.
+
+    How far is noted beside it, with the time that this gave: another time is somebody else's. Nothing else of the item
+    is read, since it may be one that nobody can decode.
+    """
+    known = table.get(entry.key, only=(_PUT_OFF_BY, _PUT_OFF_TO)) or {}
+    again = known.get(_PUT_OFF_TO) == entry.due_us
+    pause_us = min(2 * int(known[_PUT_OFF_BY]), most_us) if again else least_us
+    until_us = clock.now_us() + pause_us
+    _move(table, entry, set={keys.DUE_TIME: until_us, _PUT_OFF_BY: pause_us, _PUT_OFF_TO: until_us})
+
+
+def _move(table: Table, entry: Entry, **change: Any) -> None:
+    with suppress(Refused):
+        table.write([Update(entry.key, Attr(keys.DUE_TIME).eq(entry.due_us), **change, blind=True)])
 
 
 def _until(time_us: int) -> Condition:

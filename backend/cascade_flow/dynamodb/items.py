@@ -96,6 +96,7 @@ _RUN = (
     _Field("stop", "stop", pack_stop, _unpack_stop),
     _Field("rv", "reviving", int, bool),
     _Field("pa", "parent"),
+    _Field("or", "origin_run_id"),
     _Field("ow", "owed"),
     _Field("la", "last_us"),
     _Field(keys.EXPIRY, "expires_s"),

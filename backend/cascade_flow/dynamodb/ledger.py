@@ -23,11 +23,12 @@ from cascade_flow.dynamodb.changes import (
     difference,
     fence,
     halting,
+    stoppable,
 )
 from cascade_flow.dynamodb.codec import Record, to_record
 from cascade_flow.dynamodb.items import ITEM_UNIT, Item, branch_item, commit_item, size_of
 from cascade_flow.dynamodb.table import NONCE, Attr, Check, Condition, Put, Refused, Table, Update, Write
-from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Halt, Run
+from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Halt, Run, Stop
 from cascade_flow.model.events import ResourceSnapshot
 
 _ROOM_TO_RUN = 72
@@ -130,9 +131,11 @@ class Ledger:
         changed = difference(run_id, branch, beating, only=("hb", "le", "hr"))
         return self._move(run_id, branch.name, when, **changed)
 
-    def halt(self, run_id: str, branch: Branch, halt: Halt) -> Branch:
-        """Forbid a branch to go on; raises BranchRefused where it has moved since it was read."""
-        return self._move(run_id, branch.name, fence(branch), **halting(halt))
+    def halt(self, run_id: str, branch: Branch, halt: Halt, stop: Stop) -> Branch:
+        """Forbid a branch to go on; raises BranchRefused where it has moved since it was read, or where it goes on in
+        a later attempt of the run than the one that is to stop.
+        """
+        return self._move(run_id, branch.name, stoppable(branch, stop), **halting(halt))
 
     def raise_join(self, facts: Facts, join: str, *, arrivals: int, now_us: int) -> None:
         """Count arrivals at a join, and give birth to it where it is the first; a refusal is harmless."""
@@ -143,19 +146,6 @@ class Ledger:
         write = Update(keys.branch(facts.run_id, join), when, set={"st": "open"}, default=default, add={"n": arrivals})
         with suppress(Refused):
             self.table.write([write])
-
-    def look_later(self, run_id: str, branch: str, seen_us: int, due_us: int) -> None:
-        """Move an entry of the due index on, where it still stands at the time that was seen there."""
-        self._move_due(run_id, branch, seen_us, set={keys.DUE_TIME: due_us})
-
-    def look_no_more(self, run_id: str, branch: str, seen_us: int) -> None:
-        """Take an item out of the due index: nothing is left to be done for it."""
-        self._move_due(run_id, branch, seen_us, remove=frozenset({keys.DUE_SHARD, keys.DUE_TIME}))
-
-    def _move_due(self, run_id: str, branch: str, seen_us: int, **change: Any) -> None:
-        when = Attr(keys.DUE_TIME).eq(seen_us)
-        with suppress(Refused):
-            self.table.write([Update(keys.branch(run_id, branch), when, **change)])
 
     # -- commits --------------------------------------------------------------------------------------------------
 

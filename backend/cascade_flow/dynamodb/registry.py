@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from cascade_flow.dynamodb import keys
@@ -13,21 +14,33 @@ from cascade_flow.model.workflows import WorkflowMetadata, WorkflowRegistration,
 
 
 class Entry(NamedTuple):
-    """A registered workflow: what it is called, its current version, its runs' timeout (µs, where it has one)."""
+    """A registered workflow: what it is called, its current version, its runs' timeout (µs, where it has one).
+
+    `deployed`: a deployment has registered it. `retired_us` is when a later one no longer had it.
+    """
 
     metadata: WorkflowMetadata
     version_id: str
     timeout_us: int | None
+    deployed: bool = False
+    retired_us: int | None = None
 
 
-def put_workflow(table: Table, registration: WorkflowRegistration, version_id: str) -> None:
-    """Write the registry's entry; the last registration wins."""
+def put_workflow(table: Table, registration: WorkflowRegistration, version_id: str, *, deployed: bool) -> None:
+    """Write the registry's entry; the last registration wins, and takes a retired workflow back."""
     metadata = WorkflowMetadata.model_validate(registration.model_dump(include=set(WorkflowMetadata.model_fields)))
     timeout: Item = {} if registration.timeout_us is None else {"to": registration.timeout_us}
-    values: Item = {"m": _pack(metadata.to_wire()), "v": version_id, **timeout}
-    gone = frozenset({"to"} - timeout.keys())
+    mark: Item = {"dp": 1} if deployed else {}
+    values: Item = {"m": _pack(metadata.to_wire()), "v": version_id, **timeout, **mark}
+    gone = frozenset({"to", "dp", "rt"} - values.keys())
     key = keys.workflow(registration.slug)
     table.write([Update(key, None, set=values, remove=gone)])
+
+
+def retire_workflow(table: Table, slug: str, *, now_us: int) -> None:
+    """Note that no deployment has the workflow; one that somebody else has registered meanwhile is left."""
+    with suppress(Refused):
+        table.write([Update(keys.workflow(slug), Attr("dp").exists(), set={"rt": now_us})])
 
 
 def get_workflow(table: Table, slug: str) -> Entry | None:
@@ -36,7 +49,7 @@ def get_workflow(table: Table, slug: str) -> Entry | None:
 
 
 def list_workflows(table: Table) -> list[Entry]:
-    """All entries, by slug: one query."""
+    """All entries, the retired too, by slug: one query."""
     return [_entry(item) for item in table.query(keys.registry())]
 
 
@@ -82,9 +95,12 @@ def _age(version: WorkflowVersion) -> tuple[int, str]:
 
 
 def _entry(item: Item) -> Entry:
-    timeout = item.get("to")
     metadata = WorkflowMetadata.model_validate(_unpack(item))
-    return Entry(metadata, str(item["v"]), None if timeout is None else int(timeout))
+    return Entry(metadata, str(item["v"]), _whole(item, "to"), "dp" in item, _whole(item, "rt"))
+
+
+def _whole(item: Item, name: str) -> int | None:
+    return int(item[name]) if name in item else None
 
 
 def _version_item(version: WorkflowVersion) -> Item:

@@ -20,12 +20,14 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     NoCredentialsError,
+    NoRegionError,
     ParamValidationError,
     PartialCredentialsError,
 )
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.attribute_values import plain, raw
 from cascade_flow.dynamodb.items import Item
 from cascade_flow.errors import (
     BackendUnavailableError,
@@ -79,7 +81,10 @@ class Put:
 
 @dataclass(frozen=True)
 class Update:
-    """Change attributes: set them, set them where absent (`default`), remove them, or add to a number."""
+    """Change attributes: set them, set them where absent (`default`), remove them, or add to a number.
+
+    One that is `blind` asks for nothing back, so it works on an item that nobody here can read.
+    """
 
     key: keys.Key
     when: Condition | None
@@ -87,6 +92,7 @@ class Update:
     default: Item = field(default_factory=dict)
     remove: frozenset[str] = frozenset()
     add: Mapping[str, int] = field(default_factory=dict)
+    blind: bool = False
 
     @property
     def nonce(self) -> str | None:
@@ -122,7 +128,11 @@ class Refused(Exception):
 
 def open_client() -> Any:
     """A client by boto3's usual configuration, with short timeouts and the SDK's standard retries."""
-    return boto3.client("dynamodb", config=Config(connect_timeout=3, read_timeout=10, retries=_retries()))
+    config = Config(connect_timeout=3, read_timeout=10, retries=_retries())
+    try:
+        return boto3.client("dynamodb", config=config)
+    except NoRegionError as error:
+        raise ConfigurationError("nothing says the AWS region: set AWS_DEFAULT_REGION, or AWS_PROFILE") from error
 
 
 def _retries() -> Any:
@@ -136,9 +146,10 @@ class Table:
         self.client = client
         self.name = name
 
-    def get(self, key: keys.Key) -> Item | None:
-        """One item, read consistently; None where there is none or it has expired."""
-        answer = self._ask(self.client.get_item, Key=_raw_key(key), ConsistentRead=True)
+    def get(self, key: keys.Key, *, only: Sequence[str] = ()) -> Item | None:
+        """One item (or `only` some of it), read consistently; None where there is none or it has expired."""
+        part = {"ProjectionExpression": ", ".join(only)} if only else {}
+        answer = self._ask(self.client.get_item, Key=_raw_key(key), ConsistentRead=True, **part)
         return next(iter(_fresh([answer["Item"]])), None) if "Item" in answer else None
 
     def batch_get(self, wanted: Iterable[keys.Key]) -> list[Item]:
@@ -194,17 +205,16 @@ class Table:
             return self._answer_of(write)
         except ClientError as error:
             old: Any = error.response.get("Item")
-            item = None if old is None else _plain(old)
+            item = None if old is None else plain(old)
             if item is not None and write.nonce is not None and item.get(NONCE) == write.nonce:
                 return item
             raise Refused({0: item}) from None
 
     def _answer_of(self, write: Put | Update) -> Item:
         call = self.client.put_item if isinstance(write, Put) else self.client.update_item
-        returned = {} if isinstance(write, Put) else {"ReturnValues": "ALL_NEW"}
-        request = {**_request(self.name, write), **returned, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        request = {**_request(self.name, write), **_wanted_back(write)}
         answer: Any = _persistently(lambda: call(**request))
-        return _plain(answer.get("Attributes", {}))
+        return plain(answer.get("Attributes", {}))
 
     def _transact(self, writes: Sequence[Write]) -> None:
         token = secrets.token_hex(16)
@@ -214,7 +224,7 @@ class Table:
         except ClientError as error:
             reasons = enumerate(error.response.get("CancellationReasons", ()))
             failed = {n: reason.get("Item") for n, reason in reasons if reason.get("Code") == "ConditionalCheckFailed"}
-            raise Refused({n: None if item is None else _plain(item) for n, item in failed.items()}) from None
+            raise Refused({n: None if item is None else plain(item) for n, item in failed.items()}) from None
 
     def _ask(self, call: Callable[..., Any], **request: Any) -> Any:
         return translated(lambda: call(TableName=self.name, **request))
@@ -302,6 +312,13 @@ def _reasons(error: ClientError, part: str = "Code") -> list[str]:
     return [str(reason.get(part) or "") for reason in error.response.get("CancellationReasons", ())]
 
 
+def _wanted_back(write: Put | Update) -> dict[str, str]:
+    if isinstance(write, Update) and write.blind:
+        return {}
+    returned = {} if isinstance(write, Put) else {"ReturnValues": "ALL_NEW"}
+    return {**returned, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+
+
 def _transact_item(table: str, write: Write) -> dict[str, Any]:
     kind = {Put: "Put", Update: "Update", Check: "ConditionCheck", Delete: "Delete"}[type(write)]
     return {kind: {**_request(table, write), "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}}
@@ -315,12 +332,12 @@ def _request(table: str, write: Write) -> dict[str, Any]:
         expression, names, values = ConditionExpressionBuilder().build_expression(write.when)
         request["ConditionExpression"] = expression
     if isinstance(write, Put):
-        request["Item"] = _raw(write.item)
+        request["Item"] = raw(write.item)
     else:
         request["Key"] = _raw_key(write.key)
     if isinstance(write, Update):
         request["UpdateExpression"] = _update_expression(write, names, values)
-    given = {"ExpressionAttributeNames": names, "ExpressionAttributeValues": _raw(values)}
+    given = {"ExpressionAttributeNames": names, "ExpressionAttributeValues": raw(values)}
     return {**request, **{name: value for name, value in given.items() if value}}
 
 
@@ -353,34 +370,14 @@ def _where(**conditions: ConditionBase) -> dict[str, Any]:
     names = {placeholder: name for _, named, _ in built.values() for placeholder, name in named.items()}
     values = {placeholder: value for _, _, given in built.values() for placeholder, value in given.items()}
     expressions = {name: expression for name, (expression, _, _) in built.items()}
-    return {**expressions, "ExpressionAttributeNames": names, "ExpressionAttributeValues": _raw(values)}
-
-
-def _raw(item: Mapping[str, str | int | bytes]) -> dict[str, Any]:
-    return {name: _raw_value(value) for name, value in item.items()}
-
-
-def _raw_value(value: str | int | bytes) -> dict[str, Any]:
-    if isinstance(value, str):
-        return {"S": value}
-    return {"N": str(value)} if isinstance(value, int) else {"B": value}
+    return {**expressions, "ExpressionAttributeNames": names, "ExpressionAttributeValues": raw(values)}
 
 
 def _raw_key(key: keys.Key) -> dict[str, Any]:
     return {keys.PARTITION: {"S": key.pk}, keys.SORT: {"S": key.sk}}
 
 
-def _plain(raw: Mapping[str, Any]) -> Item:
-    return {name: _plain_value(value) for name, value in raw.items()}
-
-
-def _plain_value(raw: Mapping[str, Any]) -> str | int | bytes:
-    if "N" in raw:
-        return int(raw["N"])
-    return bytes(raw["B"]) if "B" in raw else str(raw["S"])
-
-
 def _fresh(raws: Iterable[Mapping[str, Any]]) -> list[Item]:
     now_s = clock.now_us() // 1_000_000
-    items = (_plain(raw) for raw in raws)
+    items = (plain(raw) for raw in raws)
     return [item for item in items if int(item.get(keys.EXPIRY, now_s + 1)) > now_s]

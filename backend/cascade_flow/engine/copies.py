@@ -11,7 +11,7 @@ from cascade_flow.engine.advance import birth, schedule
 from cascade_flow.engine.event_writer import EventWriter
 from cascade_flow.engine.joins import is_full
 from cascade_flow.engine.runs import Opening, Submission, new_run, write_start
-from cascade_flow.engine.state import Birth, Branch, Facts
+from cascade_flow.engine.state import Birth, Branch, Facts, Run
 from cascade_flow.graph import END, Graph
 from cascade_flow.model.events import WorkflowRerunFromStep, WorkflowResumed
 
@@ -34,7 +34,7 @@ def kept_steps(graph: Graph, over: Kept, *, again: str | None = None) -> Kept:
 def open_copy(
     facts: Facts,
     order: Submission,
-    parent: str,
+    parent: Run,
     link: type[Link],
     fields: Mapping[str, Any],
     *,
@@ -43,10 +43,10 @@ def open_copy(
 ) -> Opening:
     """A run that goes on from copied events, later than the newest of them; it owes all its branches."""
     writer = EventWriter.of_run(facts, now_us=now_us, after_us=after_us)
-    run = new_run(facts, order, writer)
+    run = replace(new_run(facts, order, writer), parent=parent.run_id, origin_run_id=parent.first_run_id)
     writer.write(link, **fields)
     started = write_start(writer, run, has_schema=order.has_input_schema, has_input=order.input is not None)
-    running = replace(run, status="running", parent=parent, started_at_us=started.timestamp_us, last_us=writer.last_us)
+    running = replace(run, status="running", started_at_us=started.timestamp_us, last_us=writer.last_us)
     return Opening(replace(running, owed=0, due_us=now_us + facts.timing.grace_us), tuple(writer.events))
 
 

@@ -38,9 +38,11 @@ from cascade_flow.model.events import (
 from cascade_flow.retry import attempts_allowed, delay_ms, may_retry, place_of
 
 
-def decide(facts: Facts, branch: Branch, command: Command, *, now_us: int) -> Commit:
-    """What this command makes of this branch, at this time."""
-    return _DECISIONS[type(command)](facts, branch, command, EventWriter.of(facts, branch, now_us=now_us))
+def decide(facts: Facts, branch: Branch, command: Command, *, now_us: int, told_us: int = 0) -> Commit:
+    """What this command makes of this branch, at this time, after log lines up to `told_us`."""
+    return _DECISIONS[type(command)](
+        facts, branch, command, EventWriter.of(facts, branch, now_us=now_us, told_us=told_us)
+    )
 
 
 def _complete(facts: Facts, branch: Branch, command: Complete, writer: EventWriter) -> Commit:

@@ -22,17 +22,19 @@ def tick(at_us: int, *, modulus: int, residue: int) -> int:
 class EventWriter:
     """Writes the next events of one branch (or of the run: residue 0), each later than the one before."""
 
-    def __init__(self, facts: Facts, *, residue: int, now_us: int, after_us: int) -> None:
+    def __init__(self, facts: Facts, *, residue: int, now_us: int, after_us: int, told_us: int = 0) -> None:
         self._facts = facts
         self._residue = residue
         self.now_us = now_us
         self.last_us = after_us
+        self._told_us = told_us
         self.events: list[Event] = []
 
     @classmethod
-    def of(cls, facts: Facts, branch: Branch, *, now_us: int) -> EventWriter:
-        """A pen that goes on where the branch's log ends."""
-        return cls(facts, residue=facts.graph.residue(branch.name), now_us=now_us, after_us=branch.last_us)
+    def of(cls, facts: Facts, branch: Branch, *, now_us: int, told_us: int = 0) -> EventWriter:
+        """A pen that goes on where the branch's log ends, and the log lines of its attempt, the last at `told_us`."""
+        residue = facts.graph.residue(branch.name)
+        return cls(facts, residue=residue, now_us=now_us, after_us=branch.last_us, told_us=told_us)
 
     @classmethod
     def of_run(cls, facts: Facts, *, now_us: int, after_us: int) -> EventWriter:
@@ -63,6 +65,7 @@ class EventWriter:
             self.write(StepStarted, at_us=branch.started_at_us, dependencies=dependencies, **held)
         if branch.heartbeat_us is not None:
             self.write(StepHeartbeat, at_us=branch.heartbeat_us, resource_snapshot=branch.snapshot, **held)
+        self.last_us = max(self.last_us, self._told_us)
 
 
 def rendered(facts: Facts, branch: Branch) -> list[Event]:

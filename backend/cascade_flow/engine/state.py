@@ -135,7 +135,10 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run as stored. `tail` begins with its RunSubmitted; then come the events of its start."""
+    """One run as stored. `tail` begins with its RunSubmitted; then come the events of its start.
+
+    `parent` is the run that it goes on from, `origin_run_id` the first of them all; None where it is the first itself.
+    """
 
     run_id: str
     workflow_slug: str
@@ -155,10 +158,16 @@ class Run:
     stop: Stop | None = None
     reviving: bool = False
     parent: str | None = None
+    origin_run_id: str | None = None
     owed: int | None = None
     last_us: int = 0
     due_us: int | None = None
     tail: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def first_run_id(self) -> str:
+        """The run that all this began with: what effects are known by."""
+        return self.origin_run_id or self.run_id
 
 
 @dataclass(frozen=True, slots=True)

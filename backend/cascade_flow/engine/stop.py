@@ -24,8 +24,11 @@ class Halting:
 
 
 def halting(run: Run, stop: Stop, branches: Iterable[Branch], *, now_us: int) -> Halting:
-    """What must be halted before the run can end; past the run's deadline nothing is waited for."""
-    live = [branch for branch in branches if branch.live]
+    """What must be halted before the run can end; past the run's deadline nothing is waited for.
+
+    What goes on in a later attempt of the run is none of this stop's business.
+    """
+    live = [branch for branch in branches if branch.live and branch.run_attempt <= stop.run_attempt]
     waits = stop.kind == "failed" and now_us < run.deadline_us
     spared = [branch for branch in live if waits and _may_finish(branch, now_us)]
     halts = [(branch, _halt(branch in spared)) for branch in live if branch not in spared or branch.halt is None]

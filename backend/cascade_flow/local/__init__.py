@@ -8,15 +8,20 @@
 Nothing here prints, and nothing here is part of what runs on AWS.
 """
 
-from cascade_flow.local.lifecycle import down, running, up, worker_pids
-from cascade_flow.local.project import DEFAULT_PORT, Project, find_root
-from cascade_flow.local.state import ACCESS_KEY, REGION, SECRET_KEY, LocalStack
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cascade_flow.local.lifecycle import down, up
+    from cascade_flow.local.presence import running, worker_pids
+    from cascade_flow.local.project import DEFAULT_PORT, Project, find_root
+    from cascade_flow.local.state import REGION, LocalStack
 
 __all__ = [
-    "ACCESS_KEY",
     "DEFAULT_PORT",
     "REGION",
-    "SECRET_KEY",
     "LocalStack",
     "Project",
     "down",
@@ -25,3 +30,17 @@ __all__ = [
     "up",
     "worker_pids",
 ]
+_HOMES = {
+    "lifecycle": "down up",
+    "presence": "running worker_pids",
+    "project": "DEFAULT_PORT Project find_root",
+    "state": "REGION LocalStack",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    """Look a name up when it is first used, so that a command pays only for what it imports."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'cascade_flow.local' has no attribute {name!r}")
+    return getattr(import_module(f"cascade_flow.local.{_HOME_OF[name]}"), name)

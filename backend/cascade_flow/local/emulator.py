@@ -1,6 +1,6 @@
 """The AWS emulator as a process: installed once into an environment of its own, started, waited for, ended.
 
-Its processes are known by their group and by the interpreter they run: a pid alone may be anybody's by now.
+Its processes are known by the interpreter they run, which no other project has: a pid alone may be anybody's by now.
 Nothing here knows templates or functions.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -20,12 +21,13 @@ from pathlib import Path
 
 from cascade_flow.clock import now_us, pause_us
 from cascade_flow.errors import BackendUnavailableError, ConfigurationError
-from cascade_flow.local.state import ACCESS_KEY, REGION, SECRET_KEY, LocalStack
+from cascade_flow.local.state import REGION, LocalStack
 from cascade_flow.local.tools import run, uv
 
 _START_PATIENCE_US = 30_000_000
 _STOP_PATIENCE_US = 2_000_000
 _GLANCE_US = 50_000
+_LAST_PORT = 65_535
 _FILES = resources.files("cascade_flow.local")
 
 
@@ -62,14 +64,17 @@ def start(home: Path, *, port: int, stack_name: str, reaper: str, sweep_ms: int)
     """Start the emulator, detached, and return at once. ConfigurationError where the port is taken."""
     if _is_taken(port):
         raise ConfigurationError(
-            f"Port {port} is taken by another program. Stop that, or choose another port: cascade up --port {port + 1}"
+            f"Port {port} is taken by another program. Stop that, or choose another port: "
+            f"cascade up --port {_free_port(after=port)}"
         )
+    access_key, secret_key = f"LOCAL{secrets.token_hex(8).upper()}", secrets.token_urlsafe(32)
     scratch = home / "tmp"
     scratch.mkdir(parents=True, exist_ok=True)
+    seen = _clean_environment(port, scratch) | _owner(access_key, secret_key)
     with resources.as_file(_FILES.joinpath("boot.py")) as boot:
         command = [str(python(home)), "-I", str(boot), str(log_path(home)), str(port), reaper, str(sweep_ms)]
-        pid = run(command, "start the emulator", folder=home, environment=_clean_environment(port, scratch))
-    return LocalStack(pid=int(pid), port=port, stack_name=stack_name)
+        pid = run(command, "start the emulator", folder=home, environment=seen)
+    return LocalStack(int(pid), port, stack_name, access_key, secret_key)
 
 
 def wait_until_ready(home: Path, stack: LocalStack) -> None:
@@ -77,7 +82,7 @@ def wait_until_ready(home: Path, stack: LocalStack) -> None:
     deadline_us = now_us() + _START_PATIENCE_US
     while not _is_ready(stack):
         if stack.pid not in processes(home, stack) or now_us() > deadline_us:
-            stop(home, stack)
+            stop(home)
             said = _last_line(log_path(home))
             raise BackendUnavailableError(f"The emulator did not start: {said} The whole story: {log_path(home)}")
         pause_us(_GLANCE_US)
@@ -98,28 +103,26 @@ def processes(home: Path, stack: LocalStack, *, function: str = "") -> list[int]
 
     With a function's name, the processes that stand ready to run it or do so now.
     """
-    ours, mark = str(python(home)), f"ministack-lambda-{function}-" if function else ""
-    command = ["ps", "-A", "-ww", "-o", "pid=,pgid=,command="]
-    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    rows = [line.split(maxsplit=2) for line in listed.splitlines()]
-    return [int(pid) for pid, group, command in rows if group == str(stack.pid) and ours in command and mark in command]
+    mark = f"ministack-lambda-{function}-" if function else ""
+    return [pid for pid, group, command in _ours(home) if group == stack.pid and mark in command]
 
 
-def stop(home: Path, stack: LocalStack) -> None:
-    """End the emulator and every function's process, and return when none is left. Idempotent."""
+def is_left(home: Path) -> bool:
+    """Whether any emulator of this project lives, or a function's process; remembered or not."""
+    return bool(_ours(home))
+
+
+def stop(home: Path) -> None:
+    """End every emulator of this project and every function's process, and return when none is left. Idempotent.
+
+    One that nobody had the time to remember too.
+    """
     for sign in (signal.SIGTERM, signal.SIGKILL):
         deadline_us = now_us() + _STOP_PATIENCE_US
-        while (left := processes(home, stack)) and now_us() < deadline_us:
-            for pid in left:
+        while (left := _ours(home)) and now_us() < deadline_us:
+            for pid, _, _ in left:
                 _signal(pid, sign)
             pause_us(_GLANCE_US)
-
-
-def clear(stack: LocalStack) -> None:
-    """Make the emulator forget all that it holds."""
-    request = urllib.request.Request(f"{stack.endpoint_url}/_ministack/reset", data=b"", method="POST")
-    with urllib.request.urlopen(request, timeout=30):
-        return
 
 
 def last_complaint(home: Path, name: str) -> str | None:
@@ -127,6 +130,14 @@ def last_complaint(home: Path, name: str) -> str | None:
     lines = log_path(home).read_text(encoding="utf-8", errors="replace").splitlines()
     complaints = [line for line in lines if " ERROR " in line and name in line]
     return complaints[-1].split(" ERROR ", 1)[1] if complaints else None
+
+
+def _ours(home: Path) -> list[tuple[int, int, str]]:
+    """Pid, group and command of what this project's interpreter runs."""
+    ours, command = f" {python(home)} ", ["ps", "-A", "-ww", "-o", "pid=,pgid=,command="]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    rows = [line.split(maxsplit=2) for line in listed.splitlines()]
+    return [(int(pid), int(group), command) for pid, group, command in rows if ours in f" {command} "]
 
 
 def _is_ready(stack: LocalStack) -> bool:
@@ -154,6 +165,12 @@ def _is_taken(port: int) -> bool:
     return False
 
 
+def _free_port(*, after: int) -> int:
+    """The next port that nobody has; below, where there is none above."""
+    candidates = [*range(after + 1, _LAST_PORT + 1), *range(after - 1, 1023, -1)]
+    return next((port for port in candidates if not _is_taken(port)), after)
+
+
 def _clean_environment(port: int, scratch: Path) -> dict[str, str]:
     """All that the emulator, and so each function, sees of this machine: none of the user's own variables."""
     return {
@@ -165,12 +182,15 @@ def _clean_environment(port: int, scratch: Path) -> dict[str, str]:
         "BIND_HOST": "127.0.0.1",
         "MINISTACK_HOST": "127.0.0.1",
         "MINISTACK_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
         "AUTH": "true",
         "IOT_MTLS_ENABLED": "false",
         "SFTP_ENABLED": "0",
     }
+
+
+def _owner(access_key: str, secret_key: str) -> dict[str, str]:
+    """Whose the emulator is: in its environment, which other users of the machine can't read. Functions get others."""
+    return {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key}
 
 
 def _last_line(log: Path) -> str:

@@ -10,18 +10,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import boto3
-import botocore.session
-from botocore.exceptions import BotoCoreError, ClientError, ConnectionError as NoConnection, HTTPClientError
-
 from cascade_flow.client import Client
 from cascade_flow.errors import BackendUnavailableError, ConfigurationError
 from cascade_flow.local import state
-from cascade_flow.local.lifecycle import running
+from cascade_flow.local.presence import running
 from cascade_flow.local.project import Project, find_root
-from cascade_flow.local.state import ACCESS_KEY, REGION, SECRET_KEY, LocalStack
+from cascade_flow.local.state import REGION, LocalStack
+from cascade_flow.signing import StaticKeys
 
 if TYPE_CHECKING:
+    import boto3
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
 _OUTPUT = "ApiUrl"
@@ -43,9 +41,8 @@ def local_client(start: Path) -> Client:
 
     Raises ConfigurationError where none was started, BackendUnavailableError where it has died.
     """
-    session = botocore.session.Session()
-    session.set_credentials(ACCESS_KEY, SECRET_KEY)
-    return Client(_running(start).api_url, region=REGION, session=session)
+    stack = _running(start)
+    return Client(stack.api_url, region=REGION, session=StaticKeys(stack.access_key, stack.secret_key))
 
 
 def stack_client(name: str, *, region: str | None) -> Client:
@@ -54,7 +51,7 @@ def stack_client(name: str, *, region: str | None) -> Client:
     Raises ConfigurationError where there is no such stack or it can't be asked for, BackendUnavailableError where AWS
     doesn't answer.
     """
-    session = boto3.Session(region_name=region)
+    session = _session(region_name=region)
     return Client(_outputs(_described(session, name))[_OUTPUT], region=session.region_name, session=session)
 
 
@@ -68,16 +65,16 @@ def local_environment(start: Path) -> dict[str, str]:
     stack = _running(start)
     aws = {
         "AWS_ENDPOINT_URL": stack.endpoint_url,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_ACCESS_KEY_ID": stack.access_key,
+        "AWS_SECRET_ACCESS_KEY": stack.secret_key,
     }
-    session = boto3.Session(ACCESS_KEY, SECRET_KEY, region_name=REGION)
+    session = _session(stack.access_key, stack.secret_key, region_name=REGION)
     return _environment(_described(session, stack.stack_name, stack.endpoint_url), REGION) | aws
 
 
 def stack_environment(name: str, *, region: str | None) -> dict[str, str]:
     """What a process needs to know of a deployed stack; the credentials stay the caller's. Raises as `stack_client`."""
-    session = boto3.Session(region_name=region)
+    session = _session(region_name=region)
     return _environment(_described(session, name), session.region_name)
 
 
@@ -91,7 +88,21 @@ def _running(start: Path) -> LocalStack:
     return running(project)
 
 
+def _session(key: str | None = None, secret: str | None = None, *, region_name: str | None) -> boto3.Session:
+    """A session of boto3, which takes a second to import: what speaks to the stack on this machine needs none."""
+    import boto3  # noqa: PLC0415
+
+    return boto3.Session(key, secret, region_name=region_name)
+
+
 def _described(session: boto3.Session, name: str, endpoint_url: str | None = None) -> StackTypeDef:
+    from botocore.exceptions import (  # noqa: PLC0415
+        BotoCoreError,
+        ClientError,
+        ConnectionError as NoConnection,
+        HTTPClientError,
+    )
+
     try:
         client = session.client("cloudformation", endpoint_url=endpoint_url)
         described = client.describe_stacks(StackName=name)["Stacks"][0]

@@ -22,13 +22,14 @@ DEFAULT_PORT = 4566
 class Project:
     """A folder with a template, and how its local stack differs from what `samconfig.toml` says.
 
+    `port` is where it is to answer; None is where it does, or did last, or else the default.
     `overrides` are parameters of the template; they win over those of the section `local` of `samconfig.toml`.
     The reaper is called every `sweep_ms`, where AWS calls it each minute. `home` holds all that the local stack leaves
     behind; deleting it forgets the stack.
     """
 
     root: Path
-    port: int = DEFAULT_PORT
+    port: int | None = None
     overrides: Mapping[str, str] = field(default_factory=dict)
     sweep_ms: int = 2_000
     home_name: str = ".cascade"

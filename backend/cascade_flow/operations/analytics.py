@@ -105,7 +105,7 @@ class Analytics:
         return compute_queue_depth(self._live_runs(live, workflow_slug), workflow_slug=workflow_slug)
 
     def queue_depth_by_workflow(self) -> list[WorkflowQueueDepth]:
-        names = {metadata.slug: metadata.name for metadata in self._runtime.registry.all_metadata()}
+        names = self._runtime.registry.names()
         return compute_queue_depth_by_workflow(self._live_runs(due.live(self._table), None), names)
 
     def active_workers(self, **options: Any) -> ActiveWorkers:

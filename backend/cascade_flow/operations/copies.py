@@ -8,6 +8,7 @@ already is not done again.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from cascade_flow.dynamodb.caller_ledger import CallerWrite, Moved, chunk_of
 from cascade_flow.dynamodb.codec import to_record
@@ -46,7 +47,7 @@ class Copies:
         """
         source = self._runtime.run_of(slug, check_run_id(source_id))
         place = Subject(slug, check_run_id(target_id), instead=_COPIES, makes=True)
-        empty = self._caller.new_run(place)
+        empty = replace(self._caller.new_run(place), origin_run_id=source.first_run_id)
         try:
             if source_id == target_id:
                 raise Moved

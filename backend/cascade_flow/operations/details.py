@@ -9,12 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from cascade_flow.dynamodb import registry
 from cascade_flow.dynamodb.registry import Entry
 from cascade_flow.errors import RunNotFoundError, StepNotFoundError
 from cascade_flow.model.events import (
     Event,
-    LogEntry,
     StepEvent,
     StepSkipped,
     WorkflowCancelled,
@@ -24,7 +22,7 @@ from cascade_flow.model.events import (
 )
 from cascade_flow.model.states import RunState, StepState
 from cascade_flow.model.workflows import StepDefinition, WorkflowVersion
-from cascade_flow.operations.history import Histories, RunHistory
+from cascade_flow.operations.history import Histories, RunHistory, StepLine
 from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.views import Views
@@ -90,13 +88,13 @@ class Details:
         found = self._views.events(run_id, step_id=step_id, types=types)
         return found or self._none_of(run_id, step_id)
 
-    def logs(self, run_id: str, *, step_id: str | None, attempt: int | None) -> list[LogEntry]:
+    def logs(self, run_id: str, *, step_id: str | None, attempt: int | None) -> list[StepLine]:
         """A run's log lines, in order; raises RunNotFoundError, StepNotFoundError."""
-        return self._logs.load(run_id, step_id, attempt) or self._none_of(run_id, step_id)
+        return self._logs.lines(run_id, step_id, attempt) or self._none_of(run_id, step_id)
 
     def workflows(self) -> list[Entry]:
-        """All registered workflows, by slug: one query."""
-        return registry.list_workflows(self._runtime.ledger.table)
+        """The workflows that can be run, by slug: one query."""
+        return self._runtime.registry.runnable()
 
     def workflow(self, slug: str) -> WorkflowDetails:
         """Raises WorkflowNotFoundError, naming what there is."""

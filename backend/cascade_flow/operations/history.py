@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.codec import to_wire
@@ -31,6 +32,8 @@ from cascade_flow.operations.runtime import Runtime
 _READS = 10
 _OVER = (StepCompleted, StepSkipped)
 _TOLD = {StepStarted: "dependencies", StepCompleted: "export_output"}
+_NEVER_US = 2**62
+_time_of = attrgetter("timestamp_us")
 _ATTEMPT_ENDS = (StepCompleted, StepFailed, StepReclaimed, StepSkipped)
 
 
@@ -45,6 +48,16 @@ class RunHistory:
     steps: Mapping[str, StepDefinition]
     branches: Mapping[str, Branch]
     events: tuple[Event, ...]
+
+
+class StepLine(NamedTuple):
+    """A line of an attempt's log."""
+
+    timestamp_us: int
+    step_id: str
+    attempt_number: int
+    stream: str
+    message: str
 
 
 class Histories:
@@ -67,18 +80,8 @@ class Histories:
                 return story
         raise ConflictError(f"run {run_id!r} moves faster than it can be read: try again", run_id=run_id)
 
-    def log_events(self, run: Run, *, step_id: str | None = None, attempt: int | None = None) -> list[LogEntry]:
-        """A run's log lines as events, each at a time of its own; those after their attempt's end are left out."""
-        found = [
-            _log_event(run, step, number, *line)
-            for item in self._runtime.ledger.table.query(keys.logs(run.run_id, step_id, attempt))
-            for step, number, lines in [items.to_log_lines(item)]
-            for line in lines
-        ]
-        return sorted(found, key=lambda event: event.timestamp_us)
-
-    def with_logs(self, story: RunHistory, logs: Iterable[LogEntry]) -> list[Event]:
-        """Events and log lines in one order: a zombie's lines dropped, a taken time moved on by a microsecond.
+    def log_lines(self, story: RunHistory, *, step_id: str | None = None, attempt: int | None = None) -> list[StepLine]:
+        """A run's log lines in order: a zombie's dropped, a taken time moved on by a microsecond.
 
         A caller may store its lines when it likes: of its runs none is dropped.
         """
@@ -87,9 +90,20 @@ class Histories:
             for event in story.events
             if isinstance(event, _ATTEMPT_ENDS) and story.run.driver == "engine"
         }
-        alive = [line for line in logs if line.timestamp_us < ends.get((line.step_id, line.attempt_number), 2**62)]
-        taken = {event.timestamp_us for event in story.events}
-        return sorted([*story.events, *_unique(alive, taken)], key=lambda event: event.timestamp_us)
+        found = [
+            StepLine(time_us, step, number, stream, message)
+            for item in self._runtime.ledger.table.query(keys.logs(story.run.run_id, step_id, attempt))
+            for step, number, lines in [items.to_log_lines(item)]
+            for end_us in [ends.get((step, number), _NEVER_US)]
+            for time_us, stream, message in lines
+            if time_us < end_us
+        ]
+        return list(_spread(sorted(found, key=_time_of), {event.timestamp_us for event in story.events}))
+
+    def with_logs(self, story: RunHistory, *, step_id: str | None = None) -> list[Event]:
+        """Events and log lines in one order."""
+        lines = self.log_lines(story, step_id=step_id)
+        return sorted([*story.events, *log_entries(story.run, lines)], key=_time_of)
 
     def _driven_by_engine(self, history: History) -> RunHistory | None:
         """None where the reading shows an effect without its cause."""
@@ -133,24 +147,27 @@ def _steps_in(events: Iterable[Event]) -> dict[str, StepDefinition]:
     return found
 
 
-def _unique(lines: Iterable[LogEntry], taken: set[int]) -> Iterable[LogEntry]:
+def log_entries(run: Run, lines: Iterable[StepLine]) -> Iterator[LogEntry]:
+    """Lines as events: much dearer, so only for whoever wants events."""
     for line in lines:
-        time_us = line.timestamp_us
-        while time_us in taken:
-            time_us += 1
-        taken.add(time_us)
-        yield line.model_copy(update={"timestamp_us": time_us, "event_id": str(time_us)})
+        record: dict[str, Any] = {
+            "timestampUs": line.timestamp_us,
+            "type": "LogEntry",
+            "stepId": line.step_id,
+            "stream": line.stream,
+            "message": line.message,
+            "attemptNumber": line.attempt_number,
+        }
+        event = parse_event(to_wire(record, workflow_slug=run.workflow_slug, run_id=run.run_id))
+        assert isinstance(event, LogEntry)
+        yield event
 
 
-def _log_event(run: Run, step_id: str, attempt: int, time_us: int, stream: str, message: str) -> LogEntry:
-    record: dict[str, Any] = {
-        "timestampUs": time_us,
-        "type": "LogEntry",
-        "stepId": step_id,
-        "stream": stream,
-        "message": message,
-        "attemptNumber": attempt,
-    }
-    event = parse_event(to_wire(record, workflow_slug=run.workflow_slug, run_id=run.run_id))
-    assert isinstance(event, LogEntry)
-    return event
+def _spread(lines: Iterable[StepLine], taken: Container[int]) -> Iterator[StepLine]:
+    """The lines, which are in order, each at a time of its own that is not taken; one look at each."""
+    last_us = -1
+    for line in lines:
+        last_us = max(line.timestamp_us, last_us + 1)
+        while last_us in taken:
+            last_us += 1
+        yield line if last_us == line.timestamp_us else line._replace(timestamp_us=last_us)

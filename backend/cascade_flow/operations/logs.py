@@ -12,7 +12,7 @@ from cascade_flow.dynamodb.table import Put
 from cascade_flow.engine.state import LATEST_US, Run
 from cascade_flow.errors import EventInvalidError
 from cascade_flow.model.events import LogEntry
-from cascade_flow.operations.history import Histories
+from cascade_flow.operations.history import Histories, RunHistory, StepLine, log_entries
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.portions import portions
 
@@ -39,22 +39,31 @@ class Logs:
             key = keys.log_chunk(run.run_id, step_id, attempt, chunk[0][0], mark)
             self._runtime.ledger.table.write([Put(items.log_item(key, chunk, expires_s=run.expires_s))])
 
+    def lines(self, run_id: str, step_id: str | None = None, attempt: int | None = None) -> list[StepLine]:
+        """The lines in the order of their times; none where there is no such run."""
+        story = self._histories.story(run_id)
+        return self._found(story, step_id, attempt) if story else []
+
     def load(
-        self,
-        run_id: str,
-        step_id: str | None = None,
-        attempt: int | None = None,
-        *,
-        workflow_slug: str | None = None,
+        self, run_id: str, step_id: str, attempt: int | None = None, *, workflow_slug: str
     ) -> list[LogEntry] | None:
-        """The lines in the order of their times; None where there is no such run (of this workflow)."""
+        """The lines as events; None where there is no such run of this workflow."""
         story = self._histories.story(run_id, workflow_slug=workflow_slug)
-        if story is None:
-            return None
-        lines = self._histories.log_events(story.run, step_id=step_id, attempt=attempt)
-        merged = self._histories.with_logs(story, lines)
-        found = [event for event in merged if isinstance(event, LogEntry) and step_id in (None, event.step_id)]
-        return [line for line in found if attempt in (None, line.attempt_number)]
+        return list(log_entries(story.run, self._found(story, step_id, attempt))) if story else None
+
+    def _found(self, story: RunHistory, step_id: str | None, attempt: int | None) -> list[StepLine]:
+        stored = self._histories.log_lines(story, step_id=step_id, attempt=attempt)
+        lines = sorted([*_appended(story), *stored])
+        return [line for line in lines if step_id in (None, line.step_id) and attempt in (None, line.attempt_number)]
+
+
+def _appended(story: RunHistory) -> list[StepLine]:
+    """Lines that came as events of their own."""
+    return [
+        StepLine(event.timestamp_us, event.step_id, event.attempt_number, event.stream, event.message)
+        for event in story.events
+        if isinstance(event, LogEntry)
+    ]
 
 
 def _time_of(timestamp_us: float) -> int:

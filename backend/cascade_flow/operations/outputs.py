@@ -40,12 +40,15 @@ def output_path(runtime: Runtime, slug: str, run_id: str, step_id: str, attempt:
 
 
 def exported(runtime: Runtime, facts: Facts, known: Mapping[str, str | None]) -> dict[str, Any]:
-    """The outputs of the exported steps that completed, as values; what is `known` already is not read."""
+    """The outputs of the exported steps that completed, as values; what is `known` already is not read.
+
+    A run that ends has all its steps behind it: KeyError where the history does not tell what came of one.
+    """
     texts = dict(known)
     if missing := [step for step in facts.graph.exports if step not in texts]:
         history = runtime.ledger.history(facts.run_id)
         texts |= outputs_in(runtime, facts.run_id, history.records if history else (), missing)
-    return {step: json.loads(text) for step in facts.graph.exports if (text := texts.get(step)) is not None}
+    return {step: json.loads(text) for step in facts.graph.exports if (text := texts[step]) is not None}
 
 
 def inputs_of(runtime: Runtime, facts: Facts, branch: Branch, records: Sequence[Record]) -> Mapping[str, str | None]:

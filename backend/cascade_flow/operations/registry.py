@@ -11,10 +11,17 @@ from collections.abc import Sequence
 from cascade_flow import clock
 from cascade_flow.dynamodb import registry
 from cascade_flow.dynamodb.table import Table
-from cascade_flow.errors import CascadeFlowError, VersionNotFoundError, WorkflowNotFoundError
+from cascade_flow.errors import (
+    ArgumentInvalidError,
+    CascadeFlowError,
+    VersionNotFoundError,
+    WorkflowNotFoundError,
+    WorkflowRetiredError,
+)
 from cascade_flow.graph import Graph
 from cascade_flow.model.ids import check_slug, check_step_id
 from cascade_flow.model.workflows import StepDefinition, WorkflowMetadata, WorkflowRegistration, WorkflowVersion
+from cascade_flow.operations.validation import defect_of
 
 _GRAPHS_KEPT = 64
 _log = logging.getLogger(__name__)
@@ -37,14 +44,34 @@ class Registry:
         return True
 
     def register(self, registration: WorkflowRegistration) -> None:
-        """Make a workflow known, and its version where that is new. Raises GraphInvalidError, InvalidIdError."""
+        """Make a workflow known, and its version where that is new.
+
+        Raises GraphInvalidError, InvalidIdError, ArgumentInvalidError (its input schema is none).
+        """
+        self._register(registration, deployed=False)
+
+    def deploy(self, registrations: Sequence[WorkflowRegistration]) -> None:
+        """Register all workflows of a deployment, and retire those that only an earlier one had.
+
+        What callers have registered is theirs. Raises as `register`.
+        """
+        for registration in registrations:
+            self._register(registration, deployed=True)
+        there = {registration.slug for registration in registrations}
+        for entry in registry.list_workflows(self._table):
+            if entry.deployed and entry.retired_us is None and entry.metadata.slug not in there:
+                registry.retire_workflow(self._table, entry.metadata.slug, now_us=clock.now_us())
+
+    def _register(self, registration: WorkflowRegistration, *, deployed: bool) -> None:
         check_slug(registration.slug)
+        if defect := defect_of(registration.input_schema_json):
+            raise ArgumentInvalidError(f"workflow {registration.slug!r} has no usable input schema", issues=[defect])
         for step in registration.steps:
             check_step_id(step.id)
         Graph(registration.steps)
         version = _version_of(registration)
         self._put_version(version)
-        registry.put_workflow(self._table, registration, version.version_id)
+        registry.put_workflow(self._table, registration, version.version_id, deployed=deployed)
 
     def create_version(self, version: WorkflowVersion) -> None:
         """Store a version where its id is new; one that is known stays as it is. Raises InvalidIdError."""
@@ -64,7 +91,16 @@ class Registry:
         return None if found is None else found.metadata
 
     def all_metadata(self) -> list[WorkflowMetadata]:
-        return [entry.metadata for entry in registry.list_workflows(self._table)]
+        """Of the workflows that can be run."""
+        return [entry.metadata for entry in self.runnable()]
+
+    def runnable(self) -> list[registry.Entry]:
+        """The workflows that can be run, by slug: one query."""
+        return [entry for entry in registry.list_workflows(self._table) if entry.retired_us is None]
+
+    def names(self) -> dict[str, str]:
+        """What the workflows are called, the retired too, by slug: one query."""
+        return {entry.metadata.slug: entry.metadata.name for entry in registry.list_workflows(self._table)}
 
     def steps(self, slug: str) -> list[StepDefinition]:
         """The steps of the current version; none where the workflow is unknown."""
@@ -92,6 +128,18 @@ class Registry:
         if entry is None:
             known = ", ".join(sorted(metadata.slug for metadata in self.all_metadata())) or "none"
             raise WorkflowNotFoundError(f"there is no workflow {slug!r}; registered: {known}")
+        return entry
+
+    def for_new_runs(self, slug: str) -> registry.Entry:
+        """What new runs get; raises WorkflowNotFoundError, WorkflowRetiredError."""
+        entry = self.current(slug)
+        if entry.retired_us is not None:
+            raise WorkflowRetiredError(
+                f"workflow {slug!r} is retired, since the deployment no longer has it: deploy code that declares it, "
+                "or run another; its history stays, and its runs under way go on",
+                workflow_slug=slug,
+                retired_at_us=entry.retired_us,
+            )
         return entry
 
     def graph(self, slug: str, version_id: str) -> Graph:

@@ -7,7 +7,6 @@ them.
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -55,7 +54,7 @@ class Reruns:
     def rerun_from(self, parent_run_id: str, from_step_id: str, input: Any) -> SubmittedRun:
         """A new run in which a step and all that depend on it run again; the other completed steps are kept.
 
-        Raises RunNotFoundError, StepNotFoundError (of the current version), InputInvalidError.
+        Raises RunNotFoundError, WorkflowRetiredError, StepNotFoundError (of the current version), InputInvalidError.
         """
         parent = self._parent(parent_run_id)
         again = parent.graph.step(check_step_id(from_step_id)).id
@@ -72,7 +71,7 @@ class Reruns:
     def resume(self, run_id: str) -> SubmittedRun:
         """A new run that keeps what a failed or cancelled one has completed.
 
-        Raises RunNotFoundError, RunNotRetryableError.
+        Raises RunNotFoundError, WorkflowRetiredError, RunNotRetryableError.
         """
         parent = self._parent(run_id)
         if parent.run.status not in ("failed", "cancelled"):
@@ -94,7 +93,7 @@ class Reruns:
         history = self._runtime.ledger.history(check_run_id(run_id))
         if history is None or history.run.status == "reserved":
             raise RunNotFoundError(f"there is no run {run_id!r}; it may have been deleted after its retention")
-        entry = self._runtime.registry.current(history.run.workflow_slug)
+        entry = self._runtime.registry.for_new_runs(history.run.workflow_slug)
         graph = self._runtime.registry.graph(history.run.workflow_slug, entry.version_id)
         return _Parent(history.run, history.records, entry, graph)
 
@@ -105,7 +104,7 @@ class Reruns:
         facts = self._facts(parent, order)
         newest_us = self._copier.copy(parent.run.run_id, parent.records, facts, kept)
         references = self._runtime.payloads.put_input(facts.run_id, order.input, expires_s=facts.expires_s)
-        opening = open_copy(facts, order, parent.run.run_id, link, fields, now_us=clock.now_us(), after_us=newest_us)
+        opening = open_copy(facts, order, parent.run, link, fields, now_us=clock.now_us(), after_us=newest_us)
         run = self._runtime.run_ledger.submit(facts, opening, references, key=None, content="")
         with suppress(
             RunRefused
@@ -116,7 +115,7 @@ class Reruns:
     def _order(self, parent: _Parent, input: Any) -> Submission:
         submitted = self._runtime.payloads.whole(parent.run.run_id, parent.run.tail[:1])[0]
         text = submitted.get("input") if input is None else safe_serialize(input)
-        check_input(parent.entry.metadata.input_schema_json, None if text is None else json.loads(text))
+        check_input(parent.entry.metadata.input_schema_json, text)
         return Submission(
             version_id=parent.entry.version_id,
             available_at_us=clock.now_us(),

@@ -53,6 +53,8 @@ class Retries:
                 break
             for branch in left:
                 self._revive(facts, run, branch)
+        else:  # others are quicker each time: the note stays, for the sweep
+            return self._runtime.run(run.run_id)
         if run.owed is not None:
             run = self._after_commit.make_owed_roots(facts, run)
         self._runtime.run_ledger.revived(run)

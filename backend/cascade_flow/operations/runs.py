@@ -49,12 +49,12 @@ class Runs:
     def submit(self, submission: RunSubmission) -> SubmittedRun:
         """Make a run, or find the one that the idempotency key stands for.
 
-        Raises WorkflowNotFoundError, InputInvalidError, InvalidIdError, IdempotencyConflictError, ConflictError (the
-        run id is taken), PayloadTooLargeError.
+        Raises WorkflowNotFoundError, WorkflowRetiredError, InputInvalidError, InvalidIdError, IdempotencyConflictError,
+        ConflictError (the run id is taken), PayloadTooLargeError.
         """
-        entry = self._runtime.registry.current(check_slug(submission.workflow_slug))
-        check_input(entry.metadata.input_schema_json, submission.input)
+        entry = self._runtime.registry.for_new_runs(check_slug(submission.workflow_slug))
         order = _order(submission, entry)
+        check_input(entry.metadata.input_schema_json, order.input)
         facts = self._facts(submission, entry, order)
         references = self._runtime.payloads.put_input(facts.run_id, order.input, expires_s=facts.expires_s)
         opening = runs.submit(facts, order, now_us=clock.now_us())
@@ -64,7 +64,7 @@ class Runs:
                 facts, opening, references, key=submission.idempotency_key, content=content
             )
         except KeyTaken as taken:
-            return _same_run(taken, content)
+            return _same_run(taken, content, submission.run_id)
         except RunRefused:
             raise ConflictError(f"run id {facts.run_id!r} is taken: choose another, or leave it out") from None
         self._begin(facts, run, opening)
@@ -148,9 +148,8 @@ class Runs:
         return list(listing.newest_first(self._runtime.ledger.table, keys.runs_shards(check_slug(workflow_slug))))
 
     def _slugs(self) -> list[str]:
-        """The workflows that are registered, and those of which callers drive runs."""
-        registered = {metadata.slug for metadata in self._runtime.registry.all_metadata()}
-        return sorted(registered.union(called_slugs(self._runtime.ledger.table)))
+        """The workflows that are or were registered, and those of which callers drive runs."""
+        return sorted({*self._runtime.registry.names(), *called_slugs(self._runtime.ledger.table)})
 
     def _states(self, ids: Sequence[str]) -> list[RunState]:
         found = {run.run_id: run for run in self._runtime.ledger.runs(ids)}
@@ -226,13 +225,22 @@ def _order(submission: RunSubmission, entry: Entry) -> Submission:
 
 
 def _content_of(submission: RunSubmission) -> str:
-    """What two submissions with one idempotency key must have in common: all but the time they are due."""
-    content = json.loads(safe_serialize(submission.model_dump(exclude={"available_at", "idempotency_key"})))
+    """What two submissions with one idempotency key must have in common: all but when they are due, and the run's id.
+
+    What is left out is what stands for it: no other content.
+    """
+    said = submission.model_dump(exclude={"available_at", "idempotency_key", "run_id"})
+    meant = {
+        "priority": submission.priority or 0,
+        "metadata": submission.metadata or None,
+        "tags": submission.tags or None,
+    }
+    content = json.loads(safe_serialize(said | meant))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _same_run(taken: KeyTaken, content: str) -> SubmittedRun:
-    if taken.content != content:
+def _same_run(taken: KeyTaken, content: str, run_id: str | None) -> SubmittedRun:
+    if taken.content != content or run_id not in (None, taken.run_id):
         raise IdempotencyConflictError(
             f"this idempotency key stands for run {taken.run_id!r}, which was submitted with other content: "
             "use a new key, or send the same content",

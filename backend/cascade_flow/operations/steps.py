@@ -34,6 +34,7 @@ class HeldAttempt:
     """An attempt in the hands of its worker.
 
     `known` are outputs that the worker has in memory. `lost`: what was reported stands, but another goes on with it.
+    `told_us` is the time of the newest log line: what is reported is later, whatever the clock says then.
     """
 
     facts: Facts
@@ -42,6 +43,12 @@ class HeldAttempt:
     records: tuple[Mapping[str, object], ...] = ()
     known: Mapping[str, str | None] = field(default_factory=dict)
     lost: bool = False
+    told_us: int = 0
+
+    @property
+    def started_us(self) -> int:
+        """When the attempt began, at the latest: its StepStarted is no later, whatever the clocks said."""
+        return max(self.branch.started_at_us or 0, self.branch.last_us) + self.facts.graph.modulus
 
     @property
     def running(self) -> bool:
@@ -104,6 +111,7 @@ class Steps:
 
     def report(self, held: HeldAttempt, command: Command) -> HeldAttempt:
         """Commit what came of an attempt, with everything that follows from it; raises StaleAttemptError."""
+        held = self._in_its_attempt(held)
         references = self._put_aside(held, command)
         facts, branch = held.facts, self._paid(held)
         for _ in range(_ROUNDS):
@@ -118,8 +126,17 @@ class Steps:
             except RunRefused:
                 facts = replace(facts, stopping=True)
                 continue
-            return self._after(facts, commit, replace(held, branch=after, known=_known(held, command)))
+            return self._after(facts, commit, replace(held, branch=after, known=_known(held, command, commit)))
         raise ConflictError(run_id=facts.run_id, step_id=branch.step)
+
+    def _in_its_attempt(self, held: HeldAttempt) -> HeldAttempt:
+        """With the facts of the run's attempt in which the branch goes on: who read the run before its retry, and the
+        branch after it, knows those of the attempt before.
+        """
+        if held.branch.run_attempt <= held.facts.run_attempt:
+            return held
+        run = self._runtime.run(held.run.run_id)
+        return replace(held, run=run, facts=self._runtime.facts(run))
 
     def revive(self, facts: Facts, run: Run, branch: Branch) -> None:
         """Let a branch of a run that is tried again go on."""
@@ -183,10 +200,10 @@ class Steps:
             return None
 
     def _decide(self, facts: Facts, branch: Branch, command: Command, held: HeldAttempt) -> Commit:
-        commit = decide(facts, branch, command, now_us=clock.now_us())
+        commit = decide(facts, branch, command, now_us=clock.now_us(), told_us=held.told_us)
         if commit.after.status != "ended" or not facts.graph.is_last(commit.after.step):
             return commit
-        outputs = exported(self._runtime, facts, {**_nothing(commit.after), **_known(held, command)})
+        outputs = exported(self._runtime, facts, _known(held, command, commit))
         end = runs.completed(facts, outputs, now_us=clock.now_us(), after_us=commit.after.last_us)
         return replace(commit, end=end)
 
@@ -281,13 +298,16 @@ def _waits(wanted: Branch, now: Branch) -> bool:
     return scheduled and now.halt is None
 
 
-def _known(held: HeldAttempt, command: Command) -> Mapping[str, str | None]:
-    """The outputs that are still to be asked for: the next step's only dependency's, and those that the run exports."""
+def _known(held: HeldAttempt, command: Command, commit: Commit) -> Mapping[str, str | None]:
+    """The outputs that are still to be asked for: the next step's only dependency's, and those that the run exports.
+
+    None is the output of a step that was skipped. One that nobody has told here is absent: who asks for it reads it.
+    """
     if isinstance(command, KeepCheckpoint):
         return held.known
     exports = {step: output for step, output in held.known.items() if step in held.facts.graph.exports}
-    return {**exports, held.branch.step: command.output if isinstance(command, Complete) else None}
+    return {**exports, **dict.fromkeys(commit.after.skipped), **_told(commit.before, command)}
 
 
-def _nothing(branch: Branch) -> dict[str, str | None]:
-    return dict.fromkeys(branch.skipped)
+def _told(branch: Branch, command: Command) -> Mapping[str, str]:
+    return {branch.step: command.output} if isinstance(command, Complete) else {}

@@ -47,6 +47,8 @@ class Stops:
 
     def _round(self, facts: Facts, run: Run, stop: Stop) -> Run:
         before, branches = (self._runtime.ledger.branches(run.run_id) for _ in range(2))
+        if any(branch.run_attempt > stop.run_attempt for branch in branches.values()):
+            raise RunRefused(None)
         step = halting(run, stop, branches.values(), now_us=clock.now_us())
         stable = _marks(before) == _marks(branches)
         if step.awaited or not stable or len(step.halts) > _HALTS_AT_ONCE:
@@ -63,12 +65,11 @@ class Stops:
         """Halt a branch, also one that moves on meanwhile; one that a retry of the run has revived is left alone."""
         for _ in range(_CHASES):
             try:
-                self._runtime.ledger.halt(run.run_id, branch, halt)
+                self._runtime.ledger.halt(run.run_id, branch, halt, stop)
                 return
             except BranchRefused as refused:
-                if refused.now is None or refused.now.run_attempt != branch.run_attempt:
-                    return
-                again = halting(run, stop, [refused.now], now_us=clock.now_us()).halts
+                now = [] if refused.now is None else [refused.now]
+                again = halting(run, stop, now, now_us=clock.now_us()).halts
                 if not again:
                     return
                 branch, halt = again[0]

@@ -1,19 +1,27 @@
-"""Checks a run's input against its workflow's JSON Schema, at the door."""
+"""Checks a run's input against its workflow's JSON Schema, at the door; and, before that, the schema itself.
+
+Patterns are matched in linear time, whatever the input: what only backtracking could match is no schema here.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
 from cascade_flow.errors import InputInvalidError
 from cascade_flow.model.events import ValidationIssue
+from cascade_flow.operations.lax_schemas import FORMATS, LAX, widened
 from cascade_flow.serialization import safe_serialize
 
+_LINEAR = RegexOptions()
+_LONGEST_MESSAGE = 400
 
-def check_input(schema: Any, value: Any) -> None:
+
+def check_input(schema: Any, text: str | None) -> None:
     """Raises InputInvalidError, naming each field's path; a workflow without a schema takes anything.
 
     No input at all is read as `{}` by steps whose type doesn't allow null, and so it is here.
@@ -21,17 +29,41 @@ def check_input(schema: Any, value: Any) -> None:
     if schema is None:
         return
     validator = _validator(safe_serialize(schema))
+    value = None if text is None else json.loads(text)
     given = {} if value is None and not validator.is_valid(None) else value
-    found = sorted(validator.iter_errors(given), key=lambda error: [str(part) for part in error.path])
+    found = sorted(validator.iter_errors(given), key=lambda error: list(map(str, error.instance_path)))
     if found:
-        raise InputInvalidError(issues=[_issue(error) for error in found])
+        raise InputInvalidError(issues=[_issue("input", error.instance_path, error) for error in found])
+
+
+def defect_of(schema: Any) -> ValidationIssue | None:
+    """What makes this no JSON Schema that inputs can be checked against; None where they can."""
+    if schema is None:
+        return None
+    try:
+        _validator(safe_serialize(schema))
+    except ValidationError as error:
+        return _issue("input_schema_json", error.instance_path, error)
+    except (ValueError, TypeError) as error:
+        return ValidationIssue(path="input_schema_json", message=f"is no JSON Schema: {error}")
+    return None
 
 
 @lru_cache(maxsize=64)
-def _validator(schema_json: str) -> Any:
-    return Draft202012Validator(json.loads(schema_json), format_checker=Draft202012Validator.FORMAT_CHECKER)
+def _validator(schema_json: str) -> Draft202012Validator:
+    schema = json.loads(schema_json)
+    if isinstance(schema, dict) and schema.get(LAX):
+        return Draft202012Validator(
+            widened(schema), formats=dict(FORMATS), validate_formats=True, pattern_options=_LINEAR, offline=True
+        )
+    return Draft202012Validator(schema, validate_formats=True, pattern_options=_LINEAR, offline=True)
 
 
-def _issue(error: Any) -> ValidationIssue:
-    path = ".".join(["input", *(str(part) for part in error.absolute_path)])
-    return ValidationIssue(path=path, message=error.message)
+def _issue(root: str, path: Iterable[str | int], error: ValidationError) -> ValidationIssue:
+    return ValidationIssue(path=".".join([root, *map(str, path)]), message=_shortened(error.message))
+
+
+def _shortened(message: str) -> str:
+    """What is wrong stands at a message's end, after the value that it is wrong of."""
+    half = _LONGEST_MESSAGE // 2
+    return message if len(message) <= _LONGEST_MESSAGE else f"{message[:half]}…{message[-half:]}"

@@ -42,7 +42,7 @@ class Views:
             return []
         events: Sequence[Event] = story.events
         if category != "workflow" and (types is None or "LogEntry" in types):
-            events = self._histories.with_logs(story, self._histories.log_events(story.run, step_id=step_id))
+            events = self._histories.with_logs(story, step_id=step_id)
         wanted = [
             event for event in events if category in (None, event.category) and (types is None or event.type in types)
         ]

@@ -1,50 +1,74 @@
 """What an attempt writes (stdout, stderr, logging) is collected and handed on while it runs; then all is put back.
 
-The process's streams are replaced while any attempt is captured. Who writes is known by the context (`contextvars`); a
-thread that user code started and that has none belongs to the only attempt there is. What a child process or C code
-writes does not pass here. A log that can't be handed on is no failure of the attempt: the error is remembered.
+The process's streams and descriptors are replaced while any attempt is captured. Who writes is known by the context
+(`contextvars`); a thread that user code started and that has none, a child process and C code belong to the only
+attempt there is. A log that can't be handed on is no failure of the attempt: the error is remembered.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from codecs import getincrementaldecoder
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
-from typing import Any, TextIO, cast
+from functools import partial
+from typing import Any, NoReturn, TextIO, cast
 
-from cascade_flow.authoring.context import STEP_LOGGER
-from cascade_flow.errors import CascadeFlowError
 from cascade_flow.model.parts import LogStream
+from cascade_flow.worker import descriptors, process_state, step_logging
+from cascade_flow.worker.descriptors import Diverted, EmptyInput, Outlets
 from cascade_flow.worker.interrupt import sheltered
 from cascade_flow.worker.log_buffer import Limits, LogBuffer, LogLine
+from cascade_flow.worker.streams import Stream
 
 Sink = Callable[[Sequence[LogLine]], None]
 """Takes a chunk of lines. It is called from a thread of the capture's own, and at the end from the attempt's."""
 
 _INTERVAL_MS = 1_000
+_NAMES: tuple[LogStream, LogStream] = ("stdout", "stderr")
+_CHILD = "child"
+"""The source of what comes out of a descriptor: of threads, it is their number."""
+
+_log = logging.getLogger(__name__)
+_Decoder = partial(getincrementaldecoder("utf-8"), errors="replace")
 
 
 class Capture:
     """Captures what is written inside its `with` block, and hands it to `sink` in chunks, once a second.
 
-    `echo` also passes everything on to the process's own streams. CascadeFlowErrors of the sink are kept in `error`;
+    The first chunk goes as soon as the code flushes. `echo` also passes everything on to the process's own streams.
+    `on_exit` is called where the code ends the process by `os._exit` or `os.abort`, with the words for that, and when
+    all that was written has been handed on. Each line is later than `after_us`. Errors of the sink are kept in `error`;
     the lines they concern are lost.
     """
 
     def __init__(
-        self, sink: Sink, *, echo: bool = True, limits: Limits | None = None, interval_ms: int = _INTERVAL_MS
+        self,
+        sink: Sink,
+        *,
+        echo: bool = True,
+        limits: Limits | None = None,
+        interval_ms: int = _INTERVAL_MS,
+        after_us: int = 0,
+        on_exit: Callable[[str], None] | None = None,
     ) -> None:
         self.echo = echo
-        self.error: CascadeFlowError | None = None
+        self.error: Exception | None = None
         self._sink = sink
-        self._book = LogBuffer(limits or Limits())
+        self._on_exit = on_exit
+        self._book = LogBuffer(limits or Limits(), after_us=after_us)
+        self._decoders: defaultdict[tuple[LogStream, Hashable], Any] = defaultdict(_Decoder)
         self._interval_s = interval_ms / 1000
         self._closing = threading.Event()
+        self._hurry = threading.Event()
         self._pump: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._handing_on = threading.RLock()
         self._token: Token[Capture | None] | None = None
 
     def __enter__(self) -> Capture:
@@ -57,21 +81,47 @@ class Capture:
             _writer.reset(self._token)
         _switchboard.unplug(self)
         self._closing.set()
+        self._hurry.set()
         if self._pump:
             self._pump.join()
-        self._hand_on(self._book.close())
+        self._hand_on(self._book.close)
 
     @sheltered
     def write(self, stream: LogStream, text: str) -> None:
-        self._book.write(stream, text)
+        _switchboard.drain()
+        self._book.write(stream, text, threading.get_ident())
+        self._start_pump()
+
+    @sheltered
+    def write_bytes(self, stream: LogStream, data: bytes, source: Hashable = None) -> None:
+        if source is None:
+            source = threading.get_ident()
+            _switchboard.drain()
+        text = self._decoders[stream, source].decode(data)
+        self._book.write(stream, text, source)
         self._start_pump()
 
     @sheltered
     def add(self, stream: LogStream, message: str) -> None:
+        _switchboard.drain()
         self._book.add(stream, message)
         self._start_pump()
 
+    def flush(self) -> None:
+        if self._pump:
+            self._hurry.set()
+
+    def end_process(self, words: str) -> None:
+        """Hand on what there is, and tell of the end: the process has no later moment for it."""
+        _switchboard.finish(self)
+        with unrecorded():
+            self._hand_on(self._book.close)
+            if self._on_exit:
+                self._on_exit(words)
+
     def _start_pump(self) -> None:
+        if self._pump:
+            return
         with self._lock:
             if self._pump or self._closing.is_set():
                 return
@@ -81,15 +131,18 @@ class Capture:
 
     def _keep_handing_on(self) -> None:
         with unrecorded():
-            while not self._closing.wait(self._interval_s):
-                self._hand_on(self._book.take())
+            self._hurry.wait(self._interval_s)
+            while not self._closing.is_set():
+                self._hand_on(self._book.take)
+                self._closing.wait(self._interval_s)
 
-    def _hand_on(self, chunks: Sequence[Sequence[LogLine]]) -> None:
-        for chunk in chunks:
-            try:
-                self._sink(chunk)
-            except CascadeFlowError as error:
-                self.error = error
+    def _hand_on(self, chunks: Callable[[], Sequence[Sequence[LogLine]]]) -> None:
+        with self._handing_on:
+            for chunk in chunks():
+                try:
+                    self._sink(chunk)
+                except Exception as error:  # noqa: BLE001  a log is no reason to fail
+                    self.error = error
 
 
 @contextmanager
@@ -103,90 +156,156 @@ def unrecorded() -> Iterator[None]:
 
 
 class _Switchboard:
-    """The one place where the process's streams and root logger are changed, and put back when the last one leaves."""
+    """The one place where the process's streams and loggers are changed, and put back when the last one leaves."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._captures: list[Capture] = []
-        self._handler = _log_handler()
+        self._captures: tuple[Capture, ...] = ()
+        self._replaced = _Replaced()
+        self._restores: list[Callable[[], object]] = []
 
     def plug(self, capture: Capture) -> None:
         with self._lock:
-            self._captures.append(capture)
+            self.drain()
+            self._captures = (*self._captures, capture)
             if len(self._captures) == 1:
-                sys.stdout = cast(TextIO, _Stream("stdout", sys.stdout))
-                sys.stderr = cast(TextIO, _Stream("stderr", sys.stderr))
-                logging.getLogger().addHandler(self._handler)
+                self._replace()
 
     def unplug(self, capture: Capture) -> None:
         with self._lock:
-            self._captures.remove(capture)
-            if not self._captures:
-                logging.getLogger().removeHandler(self._handler)
-                sys.stdout = _original(sys.stdout)
-                sys.stderr = _original(sys.stderr)
+            self.finish(capture)
+            try:
+                if self._captures == (capture,):
+                    self._put_back()
+            finally:
+                self._captures = tuple(other for other in self._captures if other is not capture)
+
+    def _replace(self) -> None:
+        self._restores = [process_state.snapshot()]
+        self._replaced = _Replaced.now()
+        self._restores += [self._replaced.put_back, step_logging.show_records(self.record, unrecorded)]
+
+    def _put_back(self) -> None:
+        while self._restores:
+            self._restores.pop()()
 
     def writer(self) -> Capture | None:
         """Whose the text is that is being written now."""
-        captures = tuple(self._captures)
+        captures = self._captures
         known = _writer.get(captures[0] if len(captures) == 1 else None)
         return known if known in captures else None
 
+    def drain(self) -> None:
+        """Take what children and C code have written until now."""
+        self._replaced.outlets.drain()
 
-class _Stream:
-    """Stands in for sys.stdout or sys.stderr. Without an attempt, and but for writing, it is the original."""
+    def finish(self, capture: Capture) -> None:
+        """Take all that is on its way to this capture."""
+        for stream in self._replaced.streams:
+            stream.finish(capture)
+        self.drain()
 
-    def __init__(self, name: LogStream, original: TextIO) -> None:
-        self.original = original
-        self._name = name
-
-    def write(self, text: str) -> int:
-        capture = _switchboard.writer()
+    @sheltered
+    def record(self, text: str, *, echo: bool) -> None:
+        """Take a formatted log record; with `echo` nobody else shows it."""
+        capture = self.writer()
         if capture:
-            capture.write(self._name, text)
-        if capture is None or capture.echo:
-            self.original.write(text)
-        return len(text)
-
-    def writelines(self, lines: Sequence[str]) -> None:
-        self.write("".join(lines))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.original, name)
-
-
-class _Records:
-    """What the log handler writes to: each text is one formatted record of any logger that reaches the root."""
-
-    def __init__(self, is_alone: Callable[[], bool]) -> None:
-        self._is_alone = is_alone
-
-    def write(self, text: str) -> None:
-        capture = _switchboard.writer()
-        if capture is None:
-            return
-        capture.add("stderr", text)
-        if capture.echo and self._is_alone():
+            capture.add("stderr", text)
+        if echo and (capture is None or capture.echo):
             _original(sys.stderr).write(f"{text}\n")
 
+    def take(self, name: LogStream, data: bytes) -> bool:
+        """Take what came out of a descriptor, and answer whether it is to be echoed."""
+        captures = self._captures
+        if len(captures) != 1:
+            return True
+        captures[0].write_bytes(name, data, _CHILD)
+        return captures[0].echo
+
+    def end_process(self, words: str) -> None:
+        """Tell every attempt of this process; what can't be told is at least logged."""
+        for capture in self._captures:
+            try:
+                capture.end_process(words)
+            except Exception:  # noqa: BLE001  the attempt is reclaimed then, as after any death
+                _log.exception("%s, which could not be reported", words)
+
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Before a `fork`: what the process's own streams still hold would be written by both."""
+        for stream in self._replaced.streams:
+            stream.original.flush()
+
+    def forget(self) -> None:
+        """In a child made by `fork`: its streams lead to its parent's pipes, and nothing here is its own."""
+        self._replaced.inherit()
+        self._lock, self._captures, self._replaced, self._restores = threading.Lock(), (), _Replaced(), []
 
 
-class _Layout(logging.Formatter):
-    """The step's own logger needs no name in front of its messages."""
+class _Replaced:
+    """What of the process is replaced during attempts: its streams, its descriptors, and its means to end."""
 
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        name = "" if record.name.startswith(STEP_LOGGER) else f" {record.name}:"
-        return f"{record.levelname}{name} {record.message}"
+    def __init__(self) -> None:
+        self.streams: list[Stream] = []
+        self.outlets = Outlets()
+        self._input: EmptyInput | None = None
+        self._nothing: TextIO | None = None
+        self._before: dict[tuple[Any, str], Any] = {}
+
+    @classmethod
+    def now(cls) -> _Replaced:
+        new = cls()
+        for number, name in enumerate(_NAMES, start=1):
+            new._replace_output(number, name)
+        new._replace_input()
+        new._set(os, "_exit", partial(_end_process, os._exit, "os._exit({})"))
+        new._set(os, "abort", partial(_end_process, os.abort, "os.abort()"))
+        return new
+
+    def put_back(self) -> None:
+        self._put_back_names()
+        for diverted in self.outlets.diverted:
+            diverted.restore()
+        if self._input:
+            self._input.restore()
+
+    def inherit(self) -> None:
+        """In a child: write to the descriptors as they are, which lead to the parent."""
+        self._put_back_names()
+        for diverted in self.outlets.diverted:
+            diverted.inherit()
+
+    def _put_back_names(self) -> None:
+        for (holder, name), value in self._before.items():
+            setattr(holder, name, value)
+        if self._nothing:
+            self._nothing.close()
+
+    def _replace_output(self, number: int, name: LogStream) -> None:
+        stream, descriptor = getattr(sys, name), None
+        with suppress(OSError):
+            take = partial(_switchboard.take, name)
+            self.outlets.diverted.append(Diverted(number, take, stream=stream, others=[getattr(sys, f"__{name}__")]))
+            descriptor = number
+        self.streams.append(Stream(name, stream, _switchboard.writer, descriptor))
+        self._set(sys, name, self.streams[-1])
+
+    def _replace_input(self) -> None:
+        with suppress(OSError):
+            self._input = EmptyInput()
+        self._nothing = open(os.devnull, encoding="utf-8")  # noqa: SIM115  open as long as the attempt
+        self._set(sys, "stdin", self._nothing)
+
+    def _set(self, holder: Any, name: str, value: Any) -> None:
+        self._before[holder, name] = getattr(holder, name)
+        setattr(holder, name, value)
 
 
-def _log_handler() -> logging.Handler:
-    """A StreamHandler, since that one keeps a record that can't be formatted from failing the code that logs."""
-    handler = logging.StreamHandler(_Records(lambda: logging.getLogger().handlers == [handler]))
-    handler.terminator = ""
-    handler.setFormatter(_Layout())
-    return handler
+@sheltered
+def _end_process(end: Callable[..., NoReturn], words: str, *args: Any) -> NoReturn:
+    try:
+        _switchboard.end_process(f"the step ended its process with {words.format(*args)}")
+    finally:
+        end(*args)
 
 
 _writer: ContextVar[Capture | None] = ContextVar("cascade_flow_writer")
@@ -194,4 +313,12 @@ _switchboard = _Switchboard()
 
 
 def _original(stream: Any) -> TextIO:
-    return cast(TextIO, stream.original if isinstance(stream, _Stream) else stream)
+    return cast(TextIO, stream.original if isinstance(stream, Stream) else stream)
+
+
+def _after_fork() -> None:
+    descriptors.after_fork()
+    _switchboard.forget()
+
+
+os.register_at_fork(before=_switchboard.flush, after_in_child=_after_fork)

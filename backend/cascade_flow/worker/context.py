@@ -6,14 +6,14 @@ once, at the first checkpoint, and only after the first attempt. Where checkpoin
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar
 
 from cascade_flow.authoring import Skip, StepContext
+from cascade_flow.authoring.context import inside
 from cascade_flow.authoring.payloads import Payload, returned
 from cascade_flow.clock import now_us
 from cascade_flow.errors import CascadeFlowError, DefinitionError, InputInvalidError, StaleAttemptError
@@ -21,6 +21,7 @@ from cascade_flow.model.events import CheckpointRef, StepError
 from cascade_flow.model.states import Checkpoint
 from cascade_flow.operations.checkpoints import CheckpointNumber
 from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted, sheltered
+from cascade_flow.worker.step_logging import step_logger
 from cascade_flow.worker.tracebacks import step_error
 
 T = TypeVar("T")
@@ -49,19 +50,30 @@ class AttemptContext(StepContext):
         workflow_slug: str,
         step_id: str,
         attempt: int,
+        first_run_id: str | None = None,
         interrupt: Interrupt,
         beat: Callable[[], None],
         store: CheckpointStore,
         deadline_us: int | None = None,
     ) -> None:
-        super().__init__(run_id=run_id, workflow_slug=workflow_slug, step_id=step_id, attempt=attempt)
+        super().__init__(
+            run_id=run_id,
+            workflow_slug=workflow_slug,
+            step_id=step_id,
+            attempt=attempt,
+            first_run_id=first_run_id,
+        )
+        self._log = step_logger(f"{workflow_slug}.{step_id}")
         self._interrupt = interrupt
         self._beat = beat
         self._store = store
         self._deadline_us = deadline_us
         self._lock = threading.RLock()
-        self._counts: Counter[str] = Counter()
         self._known: Sequence[CheckpointNumber] | None = None
+
+    @property
+    def log(self) -> logging.Logger:
+        return self._log
 
     @property
     def remaining_ms(self) -> int | None:
@@ -84,8 +96,8 @@ class AttemptContext(StepContext):
     def _run(
         self, place: CheckpointRef, function: Callable[[], Any], payload: Payload, label: str | None
     ) -> Checkpoint:
-        parent = _inside.get()
-        token = _inside.set(place)
+        parent = inside.get()
+        token = inside.set(place)
         try:
             data = payload.dump(function(), f"what checkpoint {place.name!r} returned")
         except Skip:
@@ -94,7 +106,7 @@ class AttemptContext(StepContext):
             self._record_failure(place, parent, error)
             raise
         finally:
-            _inside.reset(token)
+            inside.reset(token)
         checkpoint = Checkpoint(
             name=place.name,
             sequence_number=place.sequence_number,
@@ -168,6 +180,3 @@ class AttemptContext(StepContext):
         except StaleAttemptError:
             self._interrupt.fire(Cause.LOST)
             raise Interrupted from None
-
-
-_inside: ContextVar[CheckpointRef | None] = ContextVar("cascade_flow_checkpoint", default=None)

@@ -65,7 +65,7 @@ class Heartbeat:
                 self.error = None
             except StaleAttemptError as error:
                 self._lose(error)
-            except Exception as error:  # noqa: BLE001  such as no file left to open, for want of which nothing is measured
+            except Exception as error:  # noqa: BLE001  whatever fails here, the attempt must stay alive
                 self.error = error
 
     def _keep_beating(self) -> None:

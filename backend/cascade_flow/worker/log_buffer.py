@@ -7,9 +7,11 @@ too much the beginning and the very end are kept, with one line between them tha
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import defaultdict, deque
+from collections.abc import Hashable
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import NamedTuple
 
 from cascade_flow.clock import now_us
 from cascade_flow.model.parts import LogStream
@@ -17,8 +19,7 @@ from cascade_flow.model.wire import well_formed
 from cascade_flow.portions import portions
 
 
-@dataclass(frozen=True)
-class LogLine:
+class LogLine(NamedTuple):
     """One line of an attempt, ready to become a LogEntry."""
 
     stream: LogStream
@@ -27,7 +28,7 @@ class LogLine:
 
     @property
     def size_bytes(self) -> int:
-        return len(self.message.encode())
+        return len(self.message) if self.message.isascii() else len(self.message.encode())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,27 +52,37 @@ class _Pending:
 
 
 class LogBuffer:
-    """Collects from any thread. `take` hands out what is complete, `close` the rest."""
+    """Collects from any thread. `take` hands out what is complete, `close` the rest.
 
-    def __init__(self, limits: Limits) -> None:
+    A line is never mixed of what two sources write, such as two threads. Each line is later than the one before, and
+    than `after_us`, whatever the clock says.
+    """
+
+    def __init__(self, limits: Limits, *, after_us: int = 0) -> None:
         self.limits = limits
-        self._lock = threading.Lock()
-        self._pending: dict[LogStream, _Pending] = {"stdout": _Pending(), "stderr": _Pending()}
+        self._lock = threading.RLock()  # a signal's handler may write, too
+        self._pending: defaultdict[tuple[LogStream, Hashable], _Pending] = defaultdict(_Pending)
         self._ready: list[LogLine] = []
+        self._last_us = after_us
         self._kept_bytes = 0
         self._kept_lines = 0
         self._tail: deque[LogLine] = deque()
         self._cut_lines = 0
         self._cut_bytes = 0
 
-    def write(self, stream: LogStream, text: str) -> None:
+    def write(self, stream: LogStream, text: str, source: Hashable = None) -> None:
         """Text as a stream gets it: any number of lines, the last one perhaps not at its end."""
+        place = (stream, source)
         with self._lock:
             *complete, rest = text.split("\n")
             for line in complete:
-                self._extend(stream, line)
-                self._end_line(stream)
-            self._extend(stream, rest)
+                if place in self._pending or "\r" in line:
+                    self._extend(place, line)
+                    self._end_line(place)
+                else:
+                    self._keep(stream, self._bounded(line, 0))
+            if rest:
+                self._extend(place, rest)
 
     def add(self, stream: LogStream, message: str) -> None:
         """A message of its own, such as a log record; it may hold several lines."""
@@ -89,17 +100,17 @@ class LogBuffer:
     def close(self) -> list[list[LogLine]]:
         """Everything that is left: unfinished lines, what was cut, the last lines."""
         with self._lock:
-            for stream, pending in self._pending.items():
+            for place, pending in list(self._pending.items()):
                 if pending.text or pending.beyond:
-                    self._end_line(stream)
+                    self._end_line(place)
             if self._cut_lines:
                 self._ready.append(self._cut_line())
             self._ready.extend(self._tail)
             self._tail.clear()
         return self.take()
 
-    def _extend(self, stream: LogStream, text: str) -> None:
-        pending = self._pending[stream]
+    def _extend(self, place: tuple[LogStream, Hashable], text: str) -> None:
+        pending = self._pending[place]
         if "\r" in text:
             pending.text, pending.beyond = "", 0
             text = next((part for part in reversed(text.split("\r")) if part), "")
@@ -107,20 +118,23 @@ class LogBuffer:
         pending.text += text[:room]
         pending.beyond += len(text[room:])
 
-    def _end_line(self, stream: LogStream) -> None:
-        pending = self._pending[stream]
-        self._pending[stream] = _Pending()
-        self._keep(stream, self._bounded(pending.text, pending.beyond))
+    def _end_line(self, place: tuple[LogStream, Hashable]) -> None:
+        pending = self._pending.pop(place)
+        self._keep(place[0], self._bounded(pending.text, pending.beyond))
 
     def _bounded(self, message: str, beyond: int) -> str:
         beyond += max(0, len(message) - self.limits.line_chars)
+        if not beyond:
+            return well_formed(message)
         kept = well_formed(message[: self.limits.line_chars])
-        return f"{kept}… (+{beyond:,} characters)" if beyond else kept
+        return f"{kept}… (+{beyond:,} characters)"
 
     def _keep(self, stream: LogStream, message: str) -> None:
-        line = LogLine(stream, message, now_us())
-        if self._has_room(line) and not self._tail and not self._cut_lines:
-            self._kept_bytes += line.size_bytes
+        self._last_us = max(now_us(), self._last_us + 1)
+        line = LogLine(stream, message, self._last_us)
+        size_bytes = line.size_bytes
+        if not self._tail and not self._cut_lines and self._has_room(size_bytes):
+            self._kept_bytes += size_bytes
             self._kept_lines += 1
             self._ready.append(line)
             return
@@ -130,8 +144,8 @@ class LogBuffer:
             self._cut_lines += 1
             self._cut_bytes += cut.size_bytes
 
-    def _has_room(self, line: LogLine) -> bool:
-        fits = self._kept_bytes + line.size_bytes <= self.limits.total_bytes
+    def _has_room(self, size_bytes: int) -> bool:
+        fits = self._kept_bytes + size_bytes <= self.limits.total_bytes
         return fits and self._kept_lines < self.limits.total_lines
 
     def _cut_line(self) -> LogLine:

@@ -103,7 +103,8 @@ class Worker:
     def _run(self, step: Step, lease: Lease, shift: _Shift) -> Command | None:
         inputs = self._steps.inputs(lease.held)
         limit_ms = shift.limit_ms(step.definition.timeout_ms)
-        interrupt, meter, capture = Interrupt(), Meter(), Capture(lease.log)
+        interrupt, meter = Interrupt(), Meter()
+        capture = Capture(lease.log, after_us=lease.held.started_us, on_exit=lease.exited)
         with ExitStack() as stack:
             beat = Heartbeat(
                 lease.beat,
@@ -180,6 +181,7 @@ def _context(lease: Lease, interrupt: Interrupt, beat: Heartbeat, limit_ms: int)
         workflow_slug=facts.workflow_slug,
         step_id=branch.step,
         attempt=branch.attempt,
+        first_run_id=lease.held.run.first_run_id,
         interrupt=interrupt,
         beat=beat.beat,
         store=lease,

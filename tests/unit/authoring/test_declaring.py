@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
 
-import jsonschema
+import jsonschema_rs
 from pydantic import BaseModel
 
 from cascade_flow.authoring import From, Retry, StepContext, Workflow
@@ -82,7 +82,7 @@ def test_a_registration_survives_its_own_wire_form() -> None:
 def test_the_input_schema_is_json_schema_2020_12_and_judges_inputs() -> None:
     schema: Any = orders().registration().input_schema_json
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    judge = jsonschema.Draft202012Validator(schema)
+    judge = jsonschema_rs.Draft202012Validator(schema)
     assert judge.is_valid({"number": 1})
     assert not judge.is_valid({"lines": []})
 

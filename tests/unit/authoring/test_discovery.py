@@ -8,6 +8,7 @@ from textwrap import dedent
 import pytest
 
 from cascade_flow.authoring import discover
+from cascade_flow.authoring.discovery import survey
 from cascade_flow.errors import ConfigurationError, DefinitionError
 
 FLOW = """
@@ -83,4 +84,56 @@ def test_a_package_without_workflows_is_refused(shop: Package) -> None:
 def test_a_workflow_declared_wrongly_is_found(shop: Package) -> None:
     shop.write("w", FLOW.format(slug="w") + "@flow.step\ndef other(wrok): ...\n")
     with pytest.raises(DefinitionError, match="did you mean 'work'"):
+        discover("shop")
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [
+        ("import sys\nsys.exit()", "SystemExit"),
+        ("import sys\nsys.exit('no card service')", "SystemExit: no card service"),
+        ("\nraise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("class End(BaseException): ...\nraise End('over')", r"shop\.broken\.End: over"),
+        ("\nraise BaseExceptionGroup('two', [ValueError(1), SystemExit(2)])", "BaseExceptionGroup: two"),
+        ("\ndef f(:", "SyntaxError: invalid syntax"),
+        ("def f():\nreturn", "IndentationError: expected an indented block"),
+        ("import json\njson.loads('{')", "json.decoder.JSONDecodeError: Expecting property name"),
+        ("class Bad(Exception):\n    __str__ = None\nraise Bad", r"shop\.broken\.Bad: <exception str\(\) failed>"),
+        ("\nraise SyntaxError(3)", "SyntaxError: 3"),
+    ],
+)
+def test_whatever_a_module_raises_is_told_with_its_line(shop: Package, code: str, cause: str) -> None:
+    shop.flow("fine", "fine")
+    shop.write("broken", code)
+    with pytest.raises(ConfigurationError, match=cause) as caught:
+        discover("shop")
+    assert str(caught.value).startswith(f"{shop.root / 'broken.py'}:{len(code.splitlines())}: the module 'shop.broken'")
+
+
+def test_all_mistakes_of_a_package_are_told_at_once(shop: Package) -> None:
+    shop.write("a", "import shop.b")
+    shop.write("b", "1 / 0")
+    shop.write("c", "import no_such_thing")
+    shop.write("d", FLOW.format(slug="d") + "@flow.step\ndef other(wrok): ...\n")
+    shop.write("e", FLOW.format(slug="two words"))
+    shop.write("f", FLOW.format(slug="f") + "@flow.step(timeout=0)\ndef other(): ...\n")
+    shop.flow("g", "f")
+    found = survey("shop")
+    assert [(each.place and Path(each.place.file).stem, each.place and each.place.line) for each in found.mistakes] == [
+        ("b", 1),
+        ("c", 1),
+        ("e", 3),
+        ("g", 3),
+        ("d", 7),
+        ("f", 7),
+    ]
+    with pytest.raises(ConfigurationError) as caught:
+        discover("shop")
+    assert len(str(caught.value).splitlines()) == 6
+
+
+def test_a_type_that_ends_in_another_error_is_a_mistake_of_its_workflow(shop: Package) -> None:
+    code = "class Bad:\n    def __get_pydantic_core_schema__(*_): 1 / 0\n@flow.step\ndef other() -> Bad: ...\n"
+    shop.write("w", FLOW.format(slug="w") + code)
+    with pytest.raises(DefinitionError, match=r"workflow 'w' can't be registered \(ZeroDivisionError"):
         discover("shop")

@@ -278,7 +278,7 @@ def test_a_workflow_needs_a_slug_steps_a_timeout_and_an_input_that_is_json() -> 
         Workflow("two words")
     with pytest.raises(DefinitionError, match="workflow 'w': timeout is 0"):
         Workflow("w", timeout=0)
-    with pytest.raises(DefinitionError, match=r"workflow 'w': timeout is .*: at most a year"):
+    with pytest.raises(DefinitionError, match=r"workflow 'w': timeout is .* at most a year"):
         Workflow("w", timeout=timedelta(days=366))
     with pytest.raises(DefinitionError, match=r"workflow 'w' has no steps: put @w\.step above a function"):
         Workflow("w").definition()
@@ -304,15 +304,102 @@ def test_a_complete_workflow_takes_no_more_steps() -> None:
     [
         {"max_attempts": 0},
         {"max_attempts": 1.5},
+        {"max_attempts": 2**60},
+        {"max_attempts": True},
         {"delay": -1},
+        {"delay": 1e300},
+        {"delay": float("nan")},
+        {"delay": timedelta.max},
         {"backoff": 0.5},
         {"backoff": float("inf")},
+        {"backoff": 10**400},
         {"max_delay": "x"},
+        {"max_delay": 10**400},
         {"jitter": 1.1},
+        {"jitter": float("nan")},
+        {"jitter": False},
         {"retry_on": (int,)},
         {"give_up_on": "ValueError"},
     ],
 )
-def test_a_policy_that_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(DefinitionError, match=f"Retry: {next(iter(options))} is"):
-        Retry(**options)
+def test_a_policy_that_makes_no_sense_is_a_mistake_of_its_step(options: dict[str, Any]) -> None:
+    def total() -> None: ...
+
+    message = refused(lambda flow: flow.step(retry=[Retry(), Retry(**options)])(total))
+    assert message.startswith(f"workflow 'orders', step 'total': Retry: {next(iter(options))} is ")
+    assert ": give " in message
+
+
+@pytest.mark.parametrize("timeout", [1e300, 10**400, timedelta.max, pytest.param(10**5000, id="5000 digits")])
+def test_no_time_is_longer_than_a_run_may_last(timeout: Any) -> None:
+    def total() -> None: ...
+
+    assert "step 'total': timeout is " in refused(lambda flow: flow.step(timeout=timeout)(total))
+    with pytest.raises(DefinitionError, match=r"workflow 'w': timeout is .*: give more than 0 .* at most a year"):
+        Workflow("w", timeout=timeout)
+
+
+def test_the_shortest_time_is_a_millisecond() -> None:
+    flow = flow_with_read()
+    flow.step(timeout=1e-300, retry=Retry(delay=1e-300))(lambda_like)
+    definition = flow.definition().steps["lambda_like"].definition
+    assert (definition.timeout_ms, definition.retry[0].delay_ms) == (1, 1)
+
+
+@pytest.mark.parametrize("option", [{"name": 3}, {"export": "yes"}, {"run_if_skipped": 1}, {"id": 3}])
+def test_an_option_of_another_type_is_named(option: dict[str, Any]) -> None:
+    def total() -> None: ...
+
+    assert f"{next(iter(option))} is " in refused(lambda flow: flow.step(**option)(total))
+
+
+def test_what_can_not_be_shown_is_named_by_its_type() -> None:
+    class Shy:
+        def __repr__(self) -> str:
+            raise RuntimeError("no")
+
+    assert "retry is <Shy instance at" in refused(lambda flow: flow.step(retry=Shy())(lambda_like))  # type: ignore[call-overload]
+
+
+def test_all_mistakes_of_a_step_are_told_at_once_each_with_its_line() -> None:
+    flow = flow_with_read()
+
+    @flow.step(timeout=0, retry=Retry(delay=-1, backoff=0))
+    def one(*rows: int) -> None: ...
+
+    @flow.step(after=["nothing"])
+    def two(x: int, y: int, one: int) -> Unknown:
+        return Unknown()
+
+    with pytest.raises(DefinitionError) as caught:
+        flow.definition()
+    told = [(mistake.path.split(":")[0], mistake.message.split(": ")[1]) for mistake in caught.value.issues]
+    assert [what for _, what in told] == [
+        "timeout is 0",
+        "Retry",
+        "Retry",
+        "parameter '*rows",
+        "parameter 'x' names no step",
+        "parameter 'y' names no step",
+        "'nothing' is no step of this workflow",
+        f"its return type {Unknown} can't be carried as JSON (Unable to generate pydantic-core schema for {Unknown}. "
+        "Set `arbitrary_types_allowed=True` in the model_config to ignore this error or implement "
+        "`__get_pydantic_core_schema__` on your type to fully support it.)",
+    ]
+    assert {file for file, _ in told} == {__file__}
+    lines = sorted({int(mistake.path.split(":")[1]) for mistake in caught.value.issues})
+    first = test_all_mistakes_of_a_step_are_told_at_once_each_with_its_line.__code__.co_firstlineno
+    assert [line - first for line in lines] == [3, 6]
+
+
+def test_a_step_that_is_none_may_be_named_by_others() -> None:
+    flow = flow_with_read()
+    flow.step(id="bad", timeout=0)(lambda_like)
+
+    @flow.step
+    def total(bad: int) -> int:
+        return bad
+
+    with pytest.raises(DefinitionError) as caught:
+        flow.definition()
+    assert len(caught.value.issues) == 1

@@ -6,7 +6,8 @@ from hypothesis import given, strategies as st
 
 from cascade_flow.authoring.durations import milliseconds
 from cascade_flow.authoring.retry import Retry, policies, retryable
-from cascade_flow.retry import attempts_allowed, place_of
+from cascade_flow.model.workflows import RetryTier
+from cascade_flow.retry import attempts_allowed, delay_ms, place_of
 
 
 class Flaky(Exception):
@@ -77,3 +78,17 @@ def test_durations_round_up_to_whole_milliseconds(seconds: float) -> None:
 def test_a_lone_policy_and_none_make_one_tier() -> None:
     assert policies(None) == (Retry(),)
     assert policies(Retry(max_attempts=1)) == (Retry(max_attempts=1),)
+
+
+@given(st.integers(1, 2**53), st.floats(1, 1e308), st.floats(0, 1))
+def test_no_delay_stays_none_however_often_it_grows(attempt: int, backoff: float, chance: float) -> None:
+    tier = RetryTier(max_attempts=2**53 - 1, delay_ms=0, backoff=backoff)
+    assert delay_ms([tier], attempt, chance=chance) == 0
+
+
+@given(st.integers(1, 2**53), st.floats(1, 1e308), st.integers(1, 2**53 - 1), st.integers(0, 2**53 - 1))
+def test_a_delay_grows_up_to_its_bound(attempt: int, backoff: float, delay: int, most: int) -> None:
+    tier = RetryTier(max_attempts=2**53 - 1, delay_ms=delay, backoff=backoff, max_delay_ms=most, jitter=0)
+    later = delay_ms([tier], attempt + 1, chance=0.5)
+    assert delay_ms([tier], attempt, chance=0.5) <= later <= most
+    assert delay_ms([tier], 1, chance=0.5) == min(delay, most)

@@ -16,7 +16,7 @@ Document = dict[str, Any]
 def step(id: str, *dependencies: str, status: str = "pending", **fields: Any) -> Document:
     """A step of `GET /runs/{runId}`."""
     attempts = {} if status == "pending" else {"attemptNumber": 1}
-    known = {"id": id, "name": id, "dependencies": list(dependencies), "status": status, "maxAttempts": 3}
+    known = {"stepId": id, "name": id, "dependencies": list(dependencies), "status": status, "maxAttempts": 3}
     return {**known, **attempts, "exportOutput": False, **fields}
 
 
@@ -26,12 +26,12 @@ def document(*steps: Document, status: str = "running", run_id: str = RUN_ID, **
         "runId": run_id,
         "workflowSlug": "mishaps",
         "status": status,
-        "availableAt": NOW_US - 13_000_000,
-        "createdAt": NOW_US - 13_000_000,
-        "startedAt": NOW_US - 12_300_000,
+        "availableAtUs": NOW_US - 13_000_000,
+        "createdAtUs": NOW_US - 13_000_000,
+        "startedAtUs": NOW_US - 12_300_000,
         "priority": 0,
         "workflowAttemptNumber": 1,
-        **({} if status == "running" else {"completedAt": NOW_US}),
+        **({} if status == "running" else {"endedAtUs": NOW_US}),
     }
     return {"run": run, "versionId": VERSION, "steps": list(steps), "output": None, "error": None, **fields}
 
@@ -46,29 +46,29 @@ BUSY = document(
         status="scheduled",
         attemptNumber=3,
         maxAttempts=4,
-        availableAt=NOW_US + 2_400_000,
+        availableAtUs=NOW_US + 2_400_000,
         error=error("ConnectionError", "the other side hung up on attempt 2\nand there was more to say"),
     ),
-    step("slow", status="running", attemptNumber=2, maxAttempts=2, startTime=NOW_US - 400_000),
+    step("slow", status="running", attemptNumber=2, maxAttempts=2, startedAtUs=NOW_US - 400_000),
     step("voucher", status="skipped", skipReason="no voucher was given"),
     step("discount", "voucher", status="skipped", skipReason="skipped", cascadedFrom="voucher"),
-    step("long_haul", status="running", attemptNumber=2, startTime=NOW_US - 3_400_000, wasReclaimed=True),
-    step("quick", status="completed", attemptNumber=2, duration=3_400_000),
-    step("next", status="scheduled", availableAt=NOW_US - 5),
+    step("long_haul", status="running", attemptNumber=2, startedAtUs=NOW_US - 3_400_000, wasReclaimed=True),
+    step("quick", status="completed", attemptNumber=2, durationUs=3_400_000),
+    step("next", status="scheduled", availableAtUs=NOW_US - 5),
     step("report", "unreliable", "slow", "discount", "long_haul", "quick", "next"),
     run_id=BUSY_ID,
 )
 
 DONE = document(
-    step("read", status="completed", duration=13_000),
-    step("chart", "read", status="completed", duration=1_500_000, exportOutput=True),
+    step("read", status="completed", durationUs=13_000),
+    step("chart", "read", status="completed", durationUs=1_500_000, exportOutput=True),
     status="completed",
     output={"chart": SVG, "summary": {"days": 1461}},
 )
 
 FAILED = document(
-    step("read", status="completed", duration=13_000),
-    step("check", "read", status="failed", attemptNumber=3, duration=9_000, error=error("ValueError", "no such row")),
+    step("read", status="completed", durationUs=13_000),
+    step("check", "read", status="failed", attemptNumber=3, durationUs=9_000, error=error("ValueError", "no such row")),
     step("chart", "check"),
     status="failed",
     error={
@@ -79,20 +79,20 @@ FAILED = document(
     },
 )
 
-CANCELLED = document(step("read", status="running", startTime=NOW_US), status="cancelled", cancelReason="wrong input")
+CANCELLED = document(step("read", status="running", startedAtUs=NOW_US), status="cancelled", cancelReason="wrong input")
 
 WIDE = document(
-    step("split", status="completed", duration=100),
-    *(step(f"part/{n}", "split", status="completed", duration=1_000_000) for n in range(80)),
-    *(step(f"part/{n}", "split", status="running", startTime=NOW_US - 300_000) for n in range(80, 97)),
-    *(step(f"part/{n}", "split", status="scheduled", availableAt=1) for n in range(97, 100)),
+    step("split", status="completed", durationUs=100),
+    *(step(f"part/{n}", "split", status="completed", durationUs=1_000_000) for n in range(80)),
+    *(step(f"part/{n}", "split", status="running", startedAtUs=NOW_US - 300_000) for n in range(80, 97)),
+    *(step(f"part/{n}", "split", status="scheduled", availableAtUs=1) for n in range(97, 100)),
     step("join", *(f"part/{n}" for n in range(100))),
 )
 
 LONG = document(
-    step("s0", status="completed", duration=100),
-    *(step(f"s{n}", f"s{n - 1}", status="completed", duration=1_000_000) for n in range(1, 30)),
-    step("s30", "s29", status="running", startTime=NOW_US - 300_000),
+    step("s0", status="completed", durationUs=100),
+    *(step(f"s{n}", f"s{n - 1}", status="completed", durationUs=1_000_000) for n in range(1, 30)),
+    step("s30", "s29", status="running", startedAtUs=NOW_US - 300_000),
     *(step(f"s{n}", f"s{n - 1}") for n in range(31, 50)),
 )
 
@@ -146,7 +146,7 @@ LINES = [
 ]
 
 WORKFLOW = {
-    "slug": "mishaps",
+    "workflowSlug": "mishaps",
     "name": "Mishaps that end well",
     "location": "workflows.mishaps",
     "versionId": VERSION,
@@ -161,8 +161,8 @@ WORKFLOW = {
         "required": ["who"],
     },
     "steps": [
-        {"id": "slow", "name": "slow", "dependencies": [], "timeoutMs": 2_000, "retry": [{"maxAttempts": 2}]},
-        {"id": "report", "name": "report", "dependencies": ["slow"], "exportOutput": True, "retry": [{}, {}]},
+        {"stepId": "slow", "name": "slow", "dependencies": [], "timeoutUs": 2_000_000, "retry": [{"maxAttempts": 2}]},
+        {"stepId": "report", "name": "report", "dependencies": ["slow"], "exportOutput": True, "retry": [{}, {}]},
     ],
     "versions": [{"versionId": VERSION}],
 }

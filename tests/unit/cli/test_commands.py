@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from cascade_flow import clock
 from cascade_flow.cli import exits, watching
 from cascade_flow.cli.app import run
 from unit.cli.conftest import Api, Done, problem
-from unit.cli.documents import BUSY, BUSY_ID, DONE, EVENTS, FAILED, LINES, RUN_ID, SVG, WORKFLOW
+from unit.cli.documents import BUSY, BUSY_ID, DONE, EVENTS, FAILED, LINES, RUN_ID, SVG, WORKFLOW, event
 
 Cascade = Callable[..., Done]
 
@@ -71,7 +73,71 @@ def test_an_output_is_printed_as_it_is(cascade: Cascade) -> None:
     assert json.loads(cascade("show", RUN_ID, "--output", "summary").out) == {"days": 1461}
     missing = cascade("show", RUN_ID, "--output", "nothing")
     assert (missing.status, missing.out) == (exits.NOT_THERE, "")
-    assert "there are: chart, summary" in missing.err
+    assert "there are: read, chart, summary" in missing.err
+
+
+COMPLETED = [
+    event("StepCompleted", "read", output=text, durationUs=1, attemptNumber=1) for text in ('{"n": 1}', "no JSON")
+]
+
+
+@pytest.mark.parametrize(("completed", "shown"), [(COMPLETED[0], {"n": 1}), (COMPLETED[1], "no JSON")])
+def test_what_a_step_returned_is_shown_though_the_run_failed(
+    api: Api, cascade: Cascade, completed: Any, shown: Any
+) -> None:
+    api.routes[f"GET /runs/{RUN_ID}"] = (200, FAILED)
+    api.routes[f"GET /runs/{RUN_ID}/events"] = (200, {"events": [completed]})
+    assert cascade("show", RUN_ID, "--output", "read", "--json").json == shown
+    assert "type=StepCompleted&step=read" in api.asked[-1][0]
+    api.routes[f"GET /runs/{RUN_ID}/events"] = (200, {"events": []})
+    missing = cascade("show", RUN_ID, "--output", "check")
+    assert missing.status == exits.NOT_THERE
+    assert missing.err == "error: --output: step 'check' has returned nothing: it is failed\n"
+
+
+@pytest.mark.parametrize("output", [7, "a text", ["x", 1], True, {}, 0, "x" * 5_000])
+def test_an_output_that_is_no_object_is_shown(api: Api, cascade: Cascade, output: Any) -> None:
+    api.routes[f"GET /runs/{RUN_ID}"] = (200, {**DONE, "output": output})
+    done = cascade("show", RUN_ID)
+    assert (done.status, done.err) == (exits.OK, "")
+    last = "5.0 kB of text" if len(str(output)) > 1_000 else json.dumps(output).strip('"[]{}').partition(",")[0]
+    assert last.strip('"') in done.out
+
+
+def test_show_does_not_recommend_what_was_just_typed(api: Api, cascade: Cascade) -> None:
+    api.routes[f"GET /runs/{RUN_ID}"] = (200, FAILED)
+    api.routes[f"GET /runs/{RUN_ID}/events"] = (200, {"events": []})
+    assert not re.search(rf"cascade show {RUN_ID}( |$)(?!.*--output)", cascade("show", RUN_ID).out, re.MULTILINE)
+    assert f"cascade show {RUN_ID} " in cascade("show", RUN_ID, "--watch").out
+
+
+def test_what_is_over_can_not_be_cancelled_and_has_a_status_of_its_own(api: Api, cascade: Cascade) -> None:
+    api.routes[f"POST /runs/{RUN_ID}/cancel"] = problem(409, "run-not-cancellable", "the run is completed already")
+    done = cascade("cancel", RUN_ID)
+    assert (done.status, done.err) == (exits.OVER_ALREADY, "error: the run is completed already\n")
+
+
+def test_a_refused_field_is_called_as_it_was_typed(api: Api, cascade: Cascade) -> None:
+    said = {"type.0": "--type", "tag.0": "--tag", "delayUs": "--delay", "tags.1": "--tag", "priority": "--priority"}
+    for path, option in said.items():
+        issue = {"path": path, "message": "is none; there are: A, B"}
+        api.routes[f"GET /runs/{RUN_ID}/events"] = problem(400, "request-invalid", "no", issues=[issue])
+        done = cascade("events", RUN_ID, "--type", "Foo")
+        assert (done.status, done.err) == (exits.WRONG_USE, f"error: {option}: is none; there are: A, B\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["read", "--attempt", "7"], "--attempt 7: the last attempt of step 'read' is 1"),
+        (["--attempt", "7"], "--attempt 7: the last attempt of any step is 1"),
+    ],
+)
+def test_an_attempt_that_never_was_is_told(api: Api, cascade: Cascade, arguments: list[str], said: str) -> None:
+    api.routes[f"GET /runs/{RUN_ID}/logs"] = (200, {"lines": []})
+    done = cascade("logs", RUN_ID, *arguments)
+    assert (done.status, done.out, done.err) == (exits.NOT_THERE, "", f"error: {said}\n")
+    assert cascade("logs", RUN_ID, "--attempt", "1").status == exits.OK
 
 
 def test_user_text_is_no_markup(cascade: Cascade) -> None:
@@ -91,24 +157,90 @@ def test_a_submission_holds_what_was_asked_for(api: Api, cascade: Cascade, tmp_p
         "idempotencyKey": "k",
         "tags": ["a", "b"],
         "priority": -2,
-        "delaySeconds": 300,
-        "timeoutSeconds": 3600,
+        "delayUs": 300_000_000,
+        "timeoutUs": 3_600_000_000,
         "metadata": {"by": "me", "n": 1},
     }
 
 
 def test_input_may_come_from_stdin(api: Api, cascade: Cascade, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("[1, 2]"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"[1, 2]")))
     cascade("run", "mishaps", "--input", "-")
     assert api.last_body["input"] == [1, 2]
 
 
-@pytest.mark.parametrize("given", ["nofile.json", "{a", '{"a": 1', ""])
-def test_input_that_is_none_gets_a_line(api: Api, cascade: Cascade, given: str) -> None:
-    done = cascade("run", "mishaps", "--input", given)
-    assert (done.status, done.out, api.asked) == (exits.WRONG_USE, "", [])
-    assert done.err.startswith("error: Invalid value for --input")
-    assert done.err.count("\n") == 1
+def test_input_may_be_a_pipe(api: Api, cascade: Cascade) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b'{"a": 1}')
+    os.close(writer)
+    cascade("run", "mishaps", "--input", f"/dev/fd/{reader}")
+    os.close(reader)
+    assert api.last_body["input"] == {"a": 1}
+
+
+@pytest.mark.parametrize("given", ['"' + "a" * 300 + '"', " 7 ", "-1.5", "true", "null", '"\\ud83d\\ude00"'])
+def test_input_may_be_any_json(api: Api, cascade: Cascade, given: str) -> None:
+    assert cascade("run", "mishaps", "--input", given).status == exits.OK
+    assert api.last_body.get("input") == json.loads(given)
+
+
+NO_JSON = [
+    b"",
+    b"{a",
+    b'{"a": 1',
+    b"NaN",
+    b'{"a": [1, -Infinity]}',
+    b'{"a": ' + b"9" * 5_000 + b"}",
+    b"1e999",
+    b"[" * 100_000,
+    b"[" * 40 + b"]" * 40,
+    b'{"a": 1, "a": 2}',
+    b'"\\ud800"',
+    b'"\xff"',
+    b'"' + b"x" * 300_000 + b'"',
+]
+
+
+def is_one_line_about(done: Done, option: str) -> bool:
+    told = (done.status, done.out) == (exits.WRONG_USE, "") and done.err.startswith("error: ")
+    return told and done.err.count("\n") == 1 and len(done.err) < 400 and option in done.err
+
+
+@pytest.mark.parametrize("content", NO_JSON, ids=lambda content: repr(content[:20]))
+@pytest.mark.parametrize("way", ["argument", "file", "stdin"])
+def test_input_that_is_none_gets_a_line(
+    api: Api, cascade: Cascade, content: bytes, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "input.json").write_bytes(content)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    given = {"argument": os.fsdecode(content), "file": str(tmp_path / "input.json"), "stdin": "-"}[way]
+    assert is_one_line_about(done := cascade("run", "mishaps", "--input", given), "")
+    assert "--input" in done.err or "is no UTF-8" in done.err
+    assert api.asked == []
+
+
+@pytest.mark.parametrize(
+    "content", ["{a", '{"a": NaN}', '{"a": ' + "[" * 100_000, '{"a": 1, "a": 2}', '{"a": "\\ud800"}']
+)
+def test_metadata_that_is_none_gets_a_line(api: Api, cascade: Cascade, content: str) -> None:
+    assert is_one_line_about(cascade("run", "mishaps", "--metadata", content), "--metadata")
+    assert api.asked == []
+
+
+@pytest.mark.parametrize("option", ["--input", "--metadata", "--tag", "--key", "--delay"])
+def test_words_that_are_no_utf_8_get_a_line(api: Api, cascade: Cascade, option: str) -> None:
+    assert is_one_line_about(cascade("run", "mishaps", option, "a=\udcff"), "no UTF-8")
+    assert api.asked == []
+
+
+@pytest.mark.parametrize("given", ["nofile.json", "x y", "NaNny", "/"])
+def test_what_is_neither_a_file_nor_json_is_said_to_be_neither(cascade: Cascade, given: str) -> None:
+    assert is_one_line_about(cascade("run", "mishaps", "--input", given), "neither a file that exists nor JSON")
+
+
+@pytest.mark.parametrize("option", ["--delay", "--timeout"])
+def test_a_duration_without_end_is_none(cascade: Cascade, option: str) -> None:
+    assert is_one_line_about(cascade("run", "mishaps", option, "9" * 400), option)
 
 
 def test_issues_are_listed_with_their_paths(api: Api, cascade: Cascade) -> None:
@@ -117,6 +249,14 @@ def test_issues_are_listed_with_their_paths(api: Api, cascade: Cascade) -> None:
     done = cascade("run", "mishaps", "--input", "{}")
     assert done.status == exits.WRONG_USE
     assert done.err.splitlines()[1:] == ["  input.legs: 0 is less than the minimum of 1"]
+
+
+def test_a_retired_workflow_says_so(api: Api, cascade: Cascade) -> None:
+    api.routes["GET /workflows/mishaps"] = (200, {**WORKFLOW, "retiredAtUs": 1_800_000_000_000_000})
+    assert "since 2027-01-1" in cascade("workflows", "mishaps").out
+    api.routes["POST /runs"] = problem(409, "workflow-retired", "workflow 'mishaps' is retired")
+    done = cascade("run", "mishaps")
+    assert (done.status, done.err) == (exits.NOT_THERE, "error: workflow 'mishaps' is retired\n")
 
 
 def test_a_mistyped_workflow_gets_a_suggestion(api: Api, cascade: Cascade) -> None:
@@ -137,6 +277,7 @@ def test_a_mistyped_workflow_gets_a_suggestion(api: Api, cascade: Cascade) -> No
         (["run", "mishaps", "--metadata", "x"], "give name=value"),
         (["runs", "--stack", "a", "--url", "b"], "both say where the engine is"),
         (["up", "--stack", "a"], "about the stack on this machine"),
+        (["--url", "a", "down"], "about the stack on this machine"),
     ],
 )
 def test_wrong_use_is_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
@@ -211,7 +352,7 @@ def test_following_logs_ends_with_the_run(api: Api, cascade: Cascade) -> None:
     ]
     done = cascade("logs", BUSY_ID, "--follow")
     assert [line.partition("│ ")[2] for line in done.out.splitlines()] == ["one [red]row[/red]", "two: ünïcode"]
-    assert f"after={LINES[0]['timestampUs']}" in [request for request, _ in api.asked if "/logs" in request][1]
+    assert f"afterUs={LINES[0]['timestampUs']}" in [request for request, _ in api.asked if "/logs" in request][1]
 
 
 def test_nobody_looks_more_often_than_needed() -> None:
@@ -219,13 +360,31 @@ def test_nobody_looks_more_often_than_needed() -> None:
     assert paces == [250_000, 250_000, 1_000_000, 1_000_000, 2_000_000, 2_000_000]
 
 
-@pytest.mark.parametrize("verb", ["up", "down", "workflows", "run", "runs", "show", "events", "logs", "cancel"])
+@pytest.mark.parametrize("verb", ["up", "down", "env", "workflows", "run", "runs", "show", "events", "logs", "cancel"])
 def test_every_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str], verb: str) -> None:
     assert run([verb, "--help"]) == exits.OK
     shown = capsys.readouterr().out
     assert f"$ cascade {verb}" in shown
     assert "--json" in shown
-    assert "--stack" in shown
+    assert ("--stack" in shown) is (verb not in ("up", "down"))
+    assert ("--url" in shown) is (verb not in ("up", "down", "env"))
+
+
+@pytest.mark.parametrize(
+    "verb", [None, "up", "down", "env", "workflows", "run", "runs", "show", "events", "logs", "cancel"]
+)
+def test_help_is_in_words_and_not_in_types(capsys: pytest.CaptureFixture[str], verb: str | None) -> None:
+    assert run([*([verb] if verb else []), "--help"]) == exits.OK
+    shown = capsys.readouterr().out
+    assert "Usage: cascade" in shown
+    assert re.findall(r"<[a-z]+|\{[A-Z]|\[default: \(", shown) == []
+
+
+def test_help_tells_every_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == exits.OK
+    told = re.findall(r"^ +(\d+) ", capsys.readouterr().out, re.MULTILINE)
+    known = {value for name, value in vars(exits).items() if name.isupper() and isinstance(value, int)}
+    assert {int(each) for each in told} == known
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from rich.console import Console, RenderableType
 from cascade_flow.cli import event_texts, tables
 from cascade_flow.cli.outcome import outcome
 from cascade_flow.cli.progress import picture
+from cascade_flow.cli.screen import Screen
 from cascade_flow.cli.target import Target
 from cascade_flow.cli.views import RunView
 from cascade_flow.cli.watching import changes
@@ -88,7 +90,7 @@ def test_after_the_end_nothing_waits() -> None:
 
 def test_long_ids_are_never_cut() -> None:
     long_id = "group/" + "x" * 90
-    document = documents.document(documents.step(long_id, status="running", startTime=NOW_US))
+    document = documents.document(documents.step(long_id, status="running", startedAtUs=NOW_US))
     assert long_id in "\n".join(tree(document))
     shown = printed(tables.steps(view(document).steps)).replace("\n", "")
     assert shown.count("x") == 90
@@ -97,7 +99,7 @@ def test_long_ids_are_never_cut() -> None:
 def test_changes_are_a_line_each() -> None:
     before = documents.document(documents.step("a", status="running"), documents.step("b", "a"))
     after = documents.document(
-        documents.step("a", status="completed", duration=400_000), documents.step("b", "a", status="running")
+        documents.step("a", status="completed", durationUs=400_000), documents.step("b", "a", status="running")
     )
     told = [line.partition("  ")[2] for line in changes(view(before), view(after))]
     assert told == ["a: completed after 400 ms", "b: running"]
@@ -176,3 +178,65 @@ def test_each_event_is_said_in_words() -> None:
         '{"workflowAttemptNumber": 2, "previousAttemptNumber": 1, "retriedSteps": ["check"]}',
     ]
     assert said[10].startswith("attempt 2, retry, due ")
+
+
+FAILING = documents.document(
+    documents.step("read", status="completed", durationUs=13_000),
+    documents.step("check", "read", status="failed", durationUs=9_000, error=documents.error("ValueError", "no")),
+    documents.step("long_haul", "read", status="running", startedAtUs=NOW_US - 400_000),
+    documents.step("chart", "check", "long_haul"),
+)
+FAILING_SAID = "failing: check failed, and the run ends when long_haul is done"
+
+
+def test_a_run_that_is_failing_says_so_and_what_it_waits_for() -> None:
+    assert tree(FAILING)[1] == FAILING_SAID
+    assert FAILING_SAID in printed(tables.about_run(view(FAILING)))
+    assert [line for line in changes(None, view(FAILING)) if line.endswith(FAILING_SAID)]
+    assert not [line for line in changes(view(FAILING), view(FAILING)) if "failing" in line]
+    for document in (BUSY, DONE, FAILED, CANCELLED):
+        assert "failing" not in printed(tables.about_run(view(document)))
+
+
+@pytest.mark.parametrize("width", [40, 60, NARROW, 200])
+@pytest.mark.parametrize("run_id", [RUN_ID, "00000000-1111-2222-3333-444444444444", "r" * 100])
+def test_a_runs_id_is_never_broken(
+    width: int, run_id: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    named = [{**each, "run": {**each["run"], "runId": run_id}} for each in (DONE, FAILED, FAILING, CANCELLED)]
+    screen = Screen(as_json=False, out=Console(width=width, highlight=False, markup=False, force_terminal=True))
+    shown = [tables.runs([each["run"] for each in named], now_us=NOW_US)]
+    for each in map(view, named):
+        screen.show(tables.about_run(each), *([outcome(each, Target(stack="production"))] if each.is_over else []))
+    screen.show(*shown)
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.count(run_id) for line in lines) >= 12
+    assert run_id not in "\n".join(lines).replace(run_id, "").replace("\n", "")
+
+
+def test_a_list_of_runs_fits_sixty_columns() -> None:
+    shown = printed(
+        tables.runs([DONE["run"], {**FAILED["run"], "workflowSlug": "seattle-weather"}], now_us=NOW_US), width=60
+    )
+    assert all(len(line) <= 60 for line in shown.splitlines())
+    assert shown.count(RUN_ID) == 2
+
+
+def test_a_traceback_is_shown_whole_with_files_as_they_lie_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "template.yaml").touch()
+    (tmp_path / "examples" / "workflows").mkdir(parents=True)
+    (tmp_path / "examples" / "workflows" / "shop.py").touch()
+    monkeypatch.chdir(tmp_path)
+    frames = [f'  File "workflows/shop.py", line {n}, in f{n}\n    f{n + 1}()' for n in range(30)]
+    stack = "\n".join(
+        ["Traceback (most recent call last):", *frames, '  File "lib/x.py", line 1, in g', "shop.Bad: a\nb"]
+    )
+    error = {"name": "Bad", "message": "a\nb", "stack": stack, "failedStep": "check", "failureReason": "step-failed"}
+    shown = printed(outcome(view({**FAILED, "error": error}), Target()))
+    assert shown.count('File "examples/workflows/shop.py"') == 30
+    assert 'File "lib/x.py", line 1, in g' in shown
+    assert shown.count("Bad: a") == 1
+    assert "  shop.Bad: a\n  b\n" in shown

@@ -13,6 +13,7 @@ import pytest
 import typer.main
 
 from cascade_flow import DynamoDBBackend, RunSubmission, StepError, Workflow
+from cascade_flow.cli import exits
 from cascade_flow.cli.app import app
 from cascade_flow.worker.loop import Worker
 from checker import check_run
@@ -102,3 +103,10 @@ def test_every_verb_is_in_the_table() -> None:
     text = README.read_text(encoding="utf-8")
     verbs = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
     assert [verb for verb in verbs if f"`cascade {verb}" not in text] == []
+
+
+def test_every_exit_status_is_told() -> None:
+    told = re.search(r"^Exit status: (.*?)\n\n", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    assert told
+    known = {value for name, value in vars(exits).items() if name.isupper() and isinstance(value, int)}
+    assert {int(each) for each in re.findall(r"(?:^|; )(\d+) ", told[1].replace("\n", " "))} == known

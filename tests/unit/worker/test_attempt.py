@@ -40,6 +40,7 @@ class Shelf:
 
 
 def carry_out(*, endless: bool) -> tuple[Outcome, Heartbeat, list[str]]:
+    reached.clear()
     lines: list[LogLine] = []
     interrupt, meter = Interrupt(), Meter()
 

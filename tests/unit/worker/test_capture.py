@@ -1,5 +1,6 @@
 """All that an attempt writes is handed on, within bounds and in order; afterwards the process is as it was."""
 
+import io
 import logging
 import sys
 import threading
@@ -201,3 +202,35 @@ def test_chunks_are_bounded(sink: Sink) -> None:
     with quiet(sink, limits=Limits(chunk_bytes=10)):
         print("\n".join(["12345"] * 5))
     assert [len(chunk) for chunk in sink.chunks] == [2, 2, 1]
+
+
+def test_a_print_reaches_the_process_as_one_write(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+
+    class Output(io.StringIO):
+        def write(self, text: str) -> int:
+            written.append(text)
+            return len(text)
+
+    monkeypatch.setattr(sys, "stdout", Output())
+    with Capture(sink, interval_ms=600_000):
+        for number in range(40_000):
+            print("line", number, "of many")
+        print("no end", end="")
+    assert written == [f"{message}\n" for message in sink.messages[:-1]] + ["no end"]
+    assert len(sink.messages) == 40_001
+    assert len(sink.chunks) <= 40_000 // 2_000 + 1
+
+
+def test_a_flush_hurries_the_first_chunk(sink: Sink) -> None:
+    with quiet(sink, interval_ms=600_000):
+        print("early", flush=True)
+        assert sink.came.wait(10)
+        assert sink.messages == ["early"]
+
+
+def test_streams_that_user_code_replaces_are_put_back(sink: Sink) -> None:
+    before = (sys.stdin, sys.stdout, sys.stderr)
+    with quiet(sink):
+        sys.stdin, sys.stdout, sys.stderr = io.StringIO(), io.StringIO(), io.StringIO()
+    assert (sys.stdin, sys.stdout, sys.stderr) == before

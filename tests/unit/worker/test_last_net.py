@@ -99,7 +99,7 @@ RUNNING = [
     (loop, "AttemptContext", well),
     (Interrupt, "run", well),
     (Capture, "__enter__", well),
-    (Capture, "__exit__", well),
+    (Capture, "_hand_on", well),
     (Meter, "usage", well),
     (runner, "step_error", failing),
     (Step, "retryable", failing),
@@ -284,7 +284,7 @@ def test_an_error_that_can_not_be_formatted_is_told_as_far_as_it_can(
     told_name, told_message = at.cause()
     assert (told_name, told_message.startswith(message)) == (name, True)
     [told] = at.told(StepFailed)
-    assert __file__ in told.error.stack
+    assert "unit/worker/test_last_net.py" in told.error.stack
 
 
 def test_a_heartbeat_outlives_whatever_fails_in_it(

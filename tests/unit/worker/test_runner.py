@@ -261,3 +261,26 @@ def test_processor_time_of_the_attempt_is_measured() -> None:
 def test_an_error_that_was_never_raised_has_no_frames() -> None:
     error = step_error(ValueError("x"))
     assert (error.message, error.stack) == ("x", "ValueError: x")
+
+
+def test_a_result_that_would_not_arrive_as_it_is_fails_at_once_and_names_the_field() -> None:
+    def give() -> dict[str, Any]:
+        return {"rates": [1.5, float("nan")]}
+
+    outcome = failed(give, retry=Retry(max_attempts=5))
+    assert not outcome.retryable
+    assert outcome.error.name == "DefinitionError"
+    assert outcome.error.message == (
+        "what step 'give' returned would not arrive as it is: rates.1: float \"NaN\" would arrive as NoneType null: "
+        "JSON has no such number: annotate it as float, which knows how to store it"
+    )
+
+
+def test_an_error_that_can_not_be_formatted_is_told_as_far_as_it_can_be() -> None:
+    def work() -> None:
+        raise SyntaxError("odd", ("file", 1, 1, 42, 1, 1))  # type: ignore[arg-type]
+
+    error = failed(work).error
+    assert error.name == "SyntaxError"
+    assert "odd" in error.message
+    assert "in work" in (error.stack or "")

@@ -1,0 +1,37 @@
+"""How `--help` looks: a verb's arguments and options as people write them, without the names of Python's types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+
+class Verb(TyperCommand):
+    """A verb of the command `cascade`."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return [_as_written(param) for param in super().get_params(ctx)]
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
+
+class Verbs(TyperGroup):
+    """The command `cascade`."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return [_as_written(param) for param in super().get_params(ctx)]
+
+
+def _as_written(param: Any) -> Any:
+    """What isn't given a name for its value shows none: a flag takes nothing, an argument's name tells enough."""
+    if param.param_type_name == "argument" or param.metavar is None:
+        param.display_type_rich = _nothing
+    if isinstance(default := getattr(param, "show_default", None), str):
+        param.help, param.show_default = f"{param.help} By default {default}.", False
+    return param
+
+
+def _nothing(ctx: Any) -> str:
+    return ""

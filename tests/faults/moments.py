@@ -1,0 +1,27 @@
+"""What happens between two requests of somebody: others act while one who has read, and not yet written, pauses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+
+from botocore.awsrequest import AWSResponse
+
+from cascade_flow import DynamoDBBackend
+from simulation import World
+from testbed.wire import Floor, Request, Send, wire_of
+
+
+def pausing(world: World, operation: str | None, others: Callable[[], object], *, at: int = 1) -> DynamoDBBackend:
+    """A backend of another process, which pauses once, before its request number `at` (of this operation, where one is
+    named); meanwhile the others act.
+    """
+    client, numbers = world.store.another_client(), count(1)
+
+    def pause(request: Request, send: Send) -> AWSResponse:
+        if operation in (None, request.operation) and next(numbers) == at:
+            others()
+        return send(request)
+
+    wire_of(client).add(pause, floor=Floor.SCHEDULE)
+    return world.another(client)
