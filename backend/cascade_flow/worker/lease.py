@@ -1,16 +1,19 @@
 """An attempt in the hands of this process: its fence, shared by the heartbeat's thread and the step's own.
 
-Every write needs the fence as the last one left it, so they take turns.
+Every write needs the fence as the last one left it, so they take turns. A child that was forked off has a copy of the
+fence, and would take the attempt from its parent: it tells nothing.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from cascade_flow import clock
 from cascade_flow.engine.commands import Command, Fail, KeepCheckpoint
+from cascade_flow.errors import DefinitionError
 from cascade_flow.model.events import CheckpointRef, ResourceSnapshot, StepError
 from cascade_flow.model.states import Checkpoint
 from cascade_flow.operations.checkpoints import CheckpointNumber, recorded
@@ -29,17 +32,27 @@ class Lease:
         self._steps = steps
         self._logs = Logs(runtime)
         self._turn = threading.Lock()
+        self._process = os.getpid()
 
     def beat(self, snapshot: ResourceSnapshot | None = None) -> None:
+        if self._is_copy():
+            return
         with self._turn:
             self.held = self._steps.heartbeat(self.held, snapshot=snapshot)
 
     def report(self, command: Command) -> HeldAttempt:
+        if self._is_copy():
+            raise DefinitionError(
+                f"step {self.held.branch.step!r}: a forked child can't store anything, such as a checkpoint, of its "
+                "parent's attempt: hand the result to the parent, and store it there"
+            )
         with self._turn:
             self.held = self._steps.report(self.held, command)
             return self.held
 
     def log(self, lines: Sequence[LogLine]) -> None:
+        if self._is_copy():
+            return
         with self._turn:
             self.held = replace(self.held, told_us=lines[-1].timestamp_us)
         branch = self.held.branch
@@ -68,3 +81,6 @@ class Lease:
 
     def failed(self, place: CheckpointRef, parent: CheckpointRef | None, error: StepError) -> None:
         self.report(KeepCheckpoint(place.name, place.sequence_number, error=error, parent=parent))
+
+    def _is_copy(self) -> bool:
+        return os.getpid() != self._process

@@ -1,10 +1,11 @@
 """What user code can change in the process, as it was before an attempt, and put back after it.
 
 Put back: the standard streams, all of logging but new loggers, signal handlers, masks and timers, umask, working
-directory, `sys.path`, environment, locale, filters of warnings, the recursion limit, garbage collection, and the
-default timeout of sockets. Not put back, since a step may rightly keep it for the next one: modules and what they hold,
-open files and connections, threads, the state of `random`. The decimal context is each thread's own; in the main thread
-it stays as user code leaves it. Resource limits can't be raised again.
+directory, `sys.path`, `sys.argv`, environment, locale, filters of warnings, hooks for errors, the recursion limit, how
+often threads take turns, garbage collection, and the default timeout of sockets. Not put back, since a step may rightly
+keep it for the next one: modules and what they hold, open files and connections, threads, the state of `random`. The
+decimal context is each thread's own; in the main thread it stays as user code leaves it. Resource limits can't be
+raised again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from cascade_flow import settings
@@ -27,7 +27,10 @@ from cascade_flow import settings
 _log = logging.getLogger(__name__)
 
 _STREAMS = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
-_LOGGER_PARTS = ("level", "disabled", "propagate")
+_HOOKS = ((sys, "excepthook"), (sys, "unraisablehook"), (sys, "breakpointhook"), (threading, "excepthook"))
+_TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+_NUMBERS = tuple(number for number in signal.Signals if number not in (signal.SIGKILL, signal.SIGSTOP))
+"""Those that have a name: of the others, of which nobody makes use, asking for each would take longer than the rest."""
 
 Restore = Callable[[], Any]
 
@@ -51,43 +54,36 @@ def _streams() -> Restore:
     return lambda: vars(sys).update(before)
 
 
-@dataclass(frozen=True)
-class _LoggerState:
-    """One logger; `parts` are its plain attributes."""
+LoggerState = tuple[int, bool, bool, list[logging.Handler], list[int], list[Any]]
 
-    logger: logging.Logger
-    parts: tuple[Any, ...]
-    handlers: list[logging.Handler]
-    levels: list[int]
-    filters: list[Any]
 
-    @classmethod
-    def of(cls, logger: logging.Logger) -> _LoggerState:
-        handlers = list(logger.handlers)
-        parts = tuple(getattr(logger, name) for name in _LOGGER_PARTS)
-        return cls(logger, parts, handlers, [handler.level for handler in handlers], list(logger.filters))
+def _state_of(logger: logging.Logger) -> LoggerState:
+    handlers = logger.handlers[:]
+    levels = [handler.level for handler in handlers] if handlers else []
+    return logger.level, logger.disabled, logger.propagate, handlers, levels, logger.filters[:]
 
-    def restore(self) -> None:
-        if self == _LoggerState.of(self.logger):
-            return
-        level, self.logger.disabled, self.logger.propagate = self.parts
-        self.logger.setLevel(level)
-        self.logger.handlers[:] = self.handlers
-        self.logger.filters[:] = self.filters
-        for handler, own in zip(self.handlers, self.levels, strict=True):
-            handler.setLevel(own)
+
+def _put_back(logger: logging.Logger, state: LoggerState) -> None:
+    level, logger.disabled, logger.propagate, handlers, levels, filters = state
+    logger.setLevel(level)
+    logger.handlers[:] = handlers
+    logger.filters[:] = filters
+    for handler, own in zip(handlers, levels, strict=True):
+        handler.setLevel(own)
 
 
 def _logging() -> Restore:
     root = logging.getLogger()
     known = [logger for logger in list(root.manager.loggerDict.values()) if isinstance(logger, logging.Logger)]
-    before = [_LoggerState.of(logger) for logger in (root, *known)]
+    before = [(logger, _state_of(logger)) for logger in (root, *known)]
     disabled = root.manager.disable
 
     def restore() -> None:
-        logging.disable(disabled)
-        for state in before:
-            state.restore()
+        if root.manager.disable != disabled:
+            logging.disable(disabled)
+        for logger, state in before:
+            if _state_of(logger) != state:
+                _put_back(logger, state)
 
     return restore
 
@@ -96,9 +92,9 @@ def _signals() -> Restore:
     """Only the main thread may have changed them."""
     if threading.current_thread() is not threading.main_thread():
         return lambda: None
-    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    handlers = {number: signal.getsignal(number) for number in _NUMBERS}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    timers = {which: signal.getitimer(which) for which in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL)}
+    timers = {which: signal.getitimer(which) for which in _TIMERS}
 
     def restore() -> None:
         for which, (delay_s, interval_s) in timers.items():
@@ -161,8 +157,14 @@ def _warnings() -> Restore:
 
 def _interpreter() -> Restore:
     limit, timeout_s, collects = sys.getrecursionlimit(), socket.getdefaulttimeout(), gc.isenabled()
+    switch_s, arguments = sys.getswitchinterval(), list(sys.argv)
+    hooks = [(owner, name, getattr(owner, name)) for owner, name in _HOOKS]
 
     def restore() -> None:
+        for owner, name, hook in hooks:
+            setattr(owner, name, hook)
+        sys.argv = arguments
+        sys.setswitchinterval(switch_s)
         sys.setrecursionlimit(limit)
         socket.setdefaulttimeout(timeout_s)
         (gc.enable if collects else gc.disable)()

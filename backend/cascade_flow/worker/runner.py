@@ -7,8 +7,6 @@ is reported here, and no policy decided but which errors it covers: that is the 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +17,7 @@ from cascade_flow.errors import DefinitionError, InputInvalidError
 from cascade_flow.model.events import ResourceUsage, StepError
 from cascade_flow.model.parts import StepFailureReason
 from cascade_flow.serialization import safe_serialize
+from cascade_flow.worker.forks import children_end_here
 from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted
 from cascade_flow.worker.resources import Meter
 from cascade_flow.worker.tracebacks import LONGEST_MESSAGE, step_error
@@ -84,33 +83,18 @@ def run_attempt(
     started_us = now_us()
     with capture or nullcontext():
         try:
-            outcome = interrupt.run(_in_this_process(lambda: _outcome(step, given)), timeout_ms=timeout_ms)
+            outcome = interrupt.run(lambda: _outcome(step, given), timeout_ms=timeout_ms)
         except Interrupted as interrupted:
             outcome = _stopped(step, given, interrupted, cause=interrupt.cause, timeout_ms=timeout_ms)
     return replace(outcome, duration_us=max(0, now_us() - started_us), resource_usage=meter.usage())
 
 
-def _in_this_process(function: Callable[[], Outcome]) -> Callable[[], Outcome]:
-    """What the step forks and does not end itself ends where the step ends: it must not go on as a second worker."""
-    mine = os.getpid()
-
-    def run() -> Outcome:
-        outcome: Outcome | None = None
-        try:
-            outcome = function()
-            return outcome
-        finally:
-            if os.getpid() != mine:
-                os._exit(0 if isinstance(outcome, Completed | Skipped) else 1)
-
-    return run
-
-
 def _outcome(step: Step, given: StepInputs) -> Outcome:
     try:
-        arguments = bind(step, input_json=given.input_json, outputs=given.outputs, context=given.context)
-        result = step.function(**arguments)
-        return Completed(output=step.dump_output(result))
+        with children_end_here():
+            arguments = bind(step, input_json=given.input_json, outputs=given.outputs, context=given.context)
+            result = step.function(**arguments)
+            return Completed(output=step.dump_output(result))
     except Interrupted:
         raise
     except Skip as skip:

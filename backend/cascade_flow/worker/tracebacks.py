@@ -58,9 +58,9 @@ def _stack(error: BaseException) -> str:
 def _bare(error: BaseException, failure: BaseException) -> StepError:
     """What can be said without any code of the error's own: its class, what it was made of, and where it was raised."""
     name: str = type.__dict__["__name__"].__get__(type(error))
-    arguments = safe_serialize(BaseException.args.__get__(error))
+    arguments = safe_serialize(vars(BaseException)["args"].__get__(error))
     message = f"{arguments} (it can't be shown as Python shows it: that raises {type(failure).__name__})"
-    trace = BaseException.__traceback__.__get__(error)
+    trace = vars(BaseException)["__traceback__"].__get__(error)
     frames = [FrameSummary(at.f_code.co_filename, line, at.f_code.co_name, line="") for at, line in walk_tb(trace)]
     places = [
         f'  File "{_as_imported(at.filename)}", line {at.lineno}, in {at.name}' for at in _theirs(frames)[-MOST_FRAMES:]

@@ -76,6 +76,13 @@ CHANGES: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     "warnings": (lambda: warnings.simplefilter("ignore"), lambda: list(warnings.filters)),
     "recursion limit": (lambda: sys.setrecursionlimit(5_000), sys.getrecursionlimit),
     "socket timeout": (lambda: socket.setdefaulttimeout(0.1), socket.getdefaulttimeout),
+    "arguments": (lambda: sys.argv.append("--more"), lambda: list(sys.argv)),
+    "hooks": (lambda: setattr(threading, "excepthook", print), lambda: (sys.excepthook, threading.excepthook)),
+    "timer of processor time": (
+        lambda: signal.setitimer(signal.ITIMER_PROF, 600),
+        lambda: signal.getitimer(signal.ITIMER_PROF),
+    ),
+    "turns of threads": (lambda: sys.setswitchinterval(1), sys.getswitchinterval),
     "os._exit": (lambda: setattr(os, "_exit", print), lambda: os._exit),
 }
 
@@ -86,6 +93,14 @@ def test_what_user_code_changes_is_put_back(name: str) -> None:
     before = look()
     written(change)
     assert look() == before
+
+
+def test_hundreds_of_attempts_that_wrap_the_streams_leave_them_as_they_were() -> None:
+    before = (sys.stdout, sys.stderr)
+    for _ in range(300):
+        written(wrap_streams)
+    assert (sys.stdout, sys.stderr) == before
+    assert written(lambda: print("once")) == ["once"]
 
 
 def test_a_part_that_can_not_be_put_back_keeps_no_other_from_it(

@@ -1,5 +1,6 @@
 """Code that would never end is stopped: in the main thread even in a system call, elsewhere at its next bytecode."""
 
+import re
 import signal
 import socket
 import subprocess
@@ -7,10 +8,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from cascade_flow.clock import now_us
 from cascade_flow.worker import interrupt as module
 from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted, sheltered
 from cascade_flow.worker.tracebacks import step_error
@@ -323,3 +325,12 @@ def test_code_that_ends_when_its_time_does_is_never_interrupted_afterwards() -> 
             run_here(lambda: sum(range(20_000)), timeout_ms=1)
         except Interrupted:
             continue
+
+
+def test_c_code_that_keeps_the_interpreter_to_itself_is_stopped_where_it_looks_for_signals() -> None:
+    """No thread of ours gets its turn meanwhile: only the timer does."""
+    match = cast(Callable[[str, str], object], re.match)
+    begun_us = now_us()
+    with pytest.raises(Interrupted):
+        run_here(lambda: match(r"(a+)+$", "a" * 30 + "b"), timeout_ms=SOON_MS)
+    assert now_us() - begun_us < 5_000_000

@@ -1,0 +1,89 @@
+"""A child that a step forks off ends where it would come back from the step; the attempt stays its parent's."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+
+from cascade_flow import DynamoDBBackend, Retry, RunSubmission, StepContext, Workflow
+from cascade_flow.worker.loop import Worker
+from checker import check_run
+from simulation import TIMING, Mailbox, TickingClock
+from testbed.servers import Store
+
+Work = Callable[[StepContext], int]
+
+
+def status_of(pid: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def returns(_: StepContext) -> None:
+    """The child's step is over."""
+
+
+def raises(_: StepContext) -> None:
+    raise ValueError("the child's own")
+
+
+def exits(_: StepContext) -> None:
+    sys.exit(3)
+
+
+def saves(ctx: StepContext) -> None:
+    ctx.heartbeat()
+    ctx.checkpoint("child's", lambda: 1)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize(("child", "status"), [(returns, 0), (raises, 1), (exits, 3), (saves, 1)])
+def test_a_child_that_comes_back_ends_with_its_own_status(
+    dynamodb: Store, time: TickingClock, child: Callable[[StepContext], None], status: int
+) -> None:
+    seen: list[int] = []
+    test = os.getpid()
+
+    def work(ctx: StepContext) -> int:
+        pid = os.fork()
+        if pid == 0:
+            child(ctx)
+            return -1
+        seen.append(status_of(pid))
+        ctx.checkpoint("parent's", lambda: 1)
+        return 42
+
+    events = events_of(work, dynamodb)
+    if os.getpid() != test:
+        os._exit(99)
+    assert seen == [status]
+    assert [event.type for event in events].count("StepCompleted") == 1
+    assert [event.name for event in events if event.type == "StepCheckpoint"] == ["parent's"]
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_children_of_multiprocessing_work(dynamodb: Store, time: TickingClock) -> None:
+    def work(ctx: StepContext) -> int:
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            return sum(pool.map(double, range(4)))
+
+    [told] = [event for event in events_of(work, dynamodb) if event.type == "StepCompleted"]
+    assert told.output == "12"
+
+
+def events_of(work: Work, store: Store) -> list[Any]:
+    flow, mailbox = Workflow("flow"), Mailbox()
+    cast(Any, flow).step(retry=Retry(max_attempts=1))(work)
+    backend = DynamoDBBackend(store.table, client=store.client, queue=mailbox, timing=TIMING)
+    backend.register_workflow(flow.registration())
+    run_id = backend.submit_run(RunSubmission(workflow_slug="flow")).run_id
+    Worker(backend.runtime, {"flow": flow}, worker_id="worker").work(mailbox.wakes.pop(), remaining_ms=lambda: 600_000)
+    return list(check_run(backend, run_id).events)
