@@ -34,7 +34,7 @@ _OVER = (StepCompleted, StepSkipped)
 _TOLD = {StepStarted: "dependencies", StepCompleted: "export_output"}
 _NEVER_US = 2**62
 _time_of = attrgetter("timestamp_us")
-_ATTEMPT_ENDS = (StepCompleted, StepFailed, StepReclaimed, StepSkipped)
+_TOLD_BY_ITS_HOLDER = ("execution-error", "timeout", "exhausted-retries")
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,15 @@ class Histories:
     def log_lines(self, story: RunHistory, *, step_id: str | None = None, attempt: int | None = None) -> list[StepLine]:
         """A run's log lines in order: a zombie's dropped, a taken time moved on by a microsecond.
 
-        A caller may store its lines when it likes: of its runs none is dropped.
+        A zombie is known by the end that others have given its attempt; what a holder wrote is all its own, whatever its
+        clock did meanwhile. A caller may store its lines when it likes: of its runs none is dropped.
         """
         ends = {
             (event.step_id, event.attempt_number): event.timestamp_us
             for event in story.events
-            if isinstance(event, _ATTEMPT_ENDS) and story.run.driver == "engine"
+            if story.run.driver == "engine"
+            and isinstance(event, StepFailed | StepReclaimed)
+            and _ended_by_others(event)
         }
         found = [
             StepLine(time_us, step, number, stream, message)
@@ -161,6 +164,11 @@ def log_entries(run: Run, lines: Iterable[StepLine]) -> Iterator[LogEntry]:
         event = parse_event(to_wire(record, workflow_slug=run.workflow_slug, run_id=run.run_id))
         assert isinstance(event, LogEntry)
         yield event
+
+
+def _ended_by_others(event: StepFailed | StepReclaimed) -> bool:
+    """Whether somebody else than its holder has ended an attempt."""
+    return isinstance(event, StepReclaimed) or event.failure_reason not in _TOLD_BY_ITS_HOLDER
 
 
 def _spread(lines: Iterable[StepLine], taken: Container[int]) -> Iterator[StepLine]:
