@@ -34,7 +34,7 @@ _OVER = (StepCompleted, StepSkipped)
 _TOLD = {StepStarted: "dependencies", StepCompleted: "export_output"}
 _NEVER_US = 2**62
 _time_of = attrgetter("timestamp_us")
-_TOLD_BY_ITS_HOLDER = ("execution-error", "timeout", "exhausted-retries")
+_TOLD_BY_ITS_HOLDER = ("execution-error", "timeout", "step-removed", "exhausted-retries")
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ class Histories:
     def log_lines(self, story: RunHistory, *, step_id: str | None = None, attempt: int | None = None) -> list[StepLine]:
         """A run's log lines in order: a zombie's dropped, a taken time moved on by a microsecond.
 
-        A zombie is known by the end that others have given its attempt; what a holder wrote is all its own, whatever its
-        clock did meanwhile. A caller may store its lines when it likes: of its runs none is dropped.
+        A zombie is known by the end that others have given its attempt; what a holder wrote is all its own, whatever
+        its clock did meanwhile. A caller may store its lines when it likes: of its runs none is dropped.
         """
         ends = {
             (event.step_id, event.attempt_number): event.timestamp_us
