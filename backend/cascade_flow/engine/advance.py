@@ -19,7 +19,7 @@ BIRTHS_AT_ONCE = 22
 
 
 def advance(facts: Facts, branch: Branch, writer: EventWriter, *, claimant: Claimant | None) -> Commit:
-    """The commit of a branch whose step is over; the events that say so are already with the pen."""
+    """The commit of a branch whose step is over; the events that say so are in the writer already."""
     if branch.halt == "park" or facts.stopping:
         return Commit(
             branch,

@@ -32,7 +32,7 @@ class EventWriter:
 
     @classmethod
     def of(cls, facts: Facts, branch: Branch, *, now_us: int, told_us: int = 0) -> EventWriter:
-        """A pen that goes on where the branch's log ends, and the log lines of its attempt, the last at `told_us`."""
+        """Goes on where the branch's log ends, and the log lines of its attempt, the last at `told_us`."""
         residue = facts.graph.residue(branch.name)
         return cls(facts, residue=residue, now_us=now_us, after_us=branch.last_us, told_us=told_us)
 

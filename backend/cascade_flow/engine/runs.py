@@ -61,7 +61,7 @@ def submit(facts: Facts, submission: Submission, *, now_us: int) -> Opening:
 
 
 def new_run(facts: Facts, submission: Submission, writer: EventWriter) -> Run:
-    """A run that waits for its time; RunSubmitted is written with the pen."""
+    """A run that waits for its time; RunSubmitted is in the writer."""
     submitted = writer.write(RunSubmitted, **_fields(submission))
     due_us = max(submission.available_at_us, submitted.timestamp_us)
     return Run(
