@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from benchmarks.contract import PATH, page
 from benchmarks.coverage import calling, contract_tests
 
 from specification import operations
 from testbed.servers import MiniStack, Server
+
+pytestmark = pytest.mark.servers("ministack")
 
 
 def test_the_page_is_what_the_code_says(server: Server) -> None:

@@ -10,6 +10,8 @@ from budgets.operations import cases
 from specification import Operation, operations
 from testbed.servers import MiniStack, Server
 
+pytestmark = pytest.mark.servers("ministack")
+
 
 def test_the_table_has_every_operation_in_the_order_of_the_specification() -> None:
     assert list(dict.fromkeys(case.operation for case in cases())) == [operation.name for operation in operations()]

@@ -166,6 +166,7 @@ def test_errors_come_by_fingerprint(day: Day) -> None:
         backend.get_error_detail("nonsense", "exact")
 
 
+@pytest.mark.servers("ministack")
 def test_payloads_and_logs_are_not_read(day: Day) -> None:
     client = day.world.store.another_client()
     backend = day.world.another(client)
@@ -175,6 +176,7 @@ def test_payloads_and_logs_are_not_read(day: Day) -> None:
     assert [line.operation for line in counting.lines] == ["BatchGetItem", "Query"]
 
 
+@pytest.mark.servers("ministack")
 def test_what_lies_outside_of_a_range_is_not_read(day: Day) -> None:
     client = day.world.store.another_client()
     backend = day.world.another(client)

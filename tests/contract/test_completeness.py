@@ -11,7 +11,7 @@ import pytest
 
 from cascade_flow import errors
 from contract.witness import COMMON, DOCUMENTED, OPERATIONS, Witness, errors_in
-from testbed.servers import MiniStack, Server
+from testbed.servers import MemoryServer, Server
 
 pytestmark = pytest.mark.servers("all")
 
@@ -41,7 +41,7 @@ def test_every_operation_is_called(
 def test_every_documented_error_is_raised(server: Server, witness: Witness) -> None:
     """What is refused at the door asks no server: all of that is met on one, where every argument is tried."""
     missing = DOCUMENTED - witness.errors(server.name)
-    door = frozenset() if isinstance(server, MiniStack) else AT_THE_DOOR
+    door = frozenset() if isinstance(server, MemoryServer) else AT_THE_DOOR
     assert {pair for pair in missing if pair[1] not in door} == set()
 
 

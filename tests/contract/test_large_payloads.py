@@ -23,6 +23,7 @@ def test_a_large_input_comes_back_whole(backend: DynamoDBBackend) -> None:
     assert all(row in state.input for row in given["rows"])
 
 
+@pytest.mark.servers("ministack", "dynamodb-local", "moto")
 def test_a_list_of_runs_with_large_inputs_reads_no_payload(backend: DynamoDBBackend, dynamodb: Store) -> None:
     register(backend, step("a"))
     for _ in range(3):

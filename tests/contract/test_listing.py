@@ -46,6 +46,7 @@ def test_what_has_expired_is_not_listed(dynamodb: Store, time: TickingClock) -> 
     assert backend.list_run_ids(FLOW) == ["new"]
 
 
+@pytest.mark.servers("ministack")
 def test_a_page_is_one_request_for_each_shard_and_one_for_its_runs(
     backend: DynamoDBBackend, dynamodb: Store, ids: list[str]
 ) -> None:
@@ -57,6 +58,7 @@ def test_a_page_is_one_request_for_each_shard_and_one_for_its_runs(
     assert len(counted.lines) - len(reads) == keys.RUNS_SHARDS
 
 
+@pytest.mark.servers("ministack")
 def test_a_filter_reads_the_index_once(backend: DynamoDBBackend, dynamodb: Store, ids: list[str]) -> None:
     with meter(dynamodb.client, dynamodb.table) as counted:
         backend.list_runs(workflow_slug=FLOW, tags=["t1"], limit=5)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from botocore.awsrequest import AWSResponse
 
 from cascade_flow import (
     Checkpoint,
@@ -35,7 +34,7 @@ from simulation import TIMING, TickingClock
 from testbed.faults import Crash
 from testbed.requests import SINGLE_WRITES, TRANSACTIONS
 from testbed.servers import Store, connect
-from testbed.wire import Floor, Request, Send, wire_of
+from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 pytestmark = pytest.mark.servers("all")
 
@@ -209,7 +208,7 @@ def test_a_run_is_tried_again_once(backend: DynamoDBBackend, dynamodb: Store) ->
     late = DynamoDBBackend(dynamodb.table, client=dynamodb.another_client(), timing=TIMING)
     wire = wire_of(late.runtime.ledger.table.client)
 
-    def overtaken(request: Request, send: Send) -> AWSResponse:
+    def overtaken(request: Request, send: Send) -> Answer:
         if request.operation in SINGLE_WRITES | TRANSACTIONS:
             wire.remove(overtaken)
             backend.retry_run(run.run_id)

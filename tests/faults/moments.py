@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import count
 
-from botocore.awsrequest import AWSResponse
-
 from cascade_flow import DynamoDBBackend
 from simulation import World
-from testbed.wire import Floor, Request, Send, wire_of
+from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 
 def pausing(world: World, operation: str | None, others: Callable[[], object], *, at: int = 1) -> DynamoDBBackend:
@@ -18,7 +16,7 @@ def pausing(world: World, operation: str | None, others: Callable[[], object], *
     """
     client, numbers = world.store.another_client(), count(1)
 
-    def pause(request: Request, send: Send) -> AWSResponse:
+    def pause(request: Request, send: Send) -> Answer:
         if operation in (None, request.operation) and next(numbers) == at:
             others()
         return send(request)

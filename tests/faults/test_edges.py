@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from botocore.awsrequest import AWSResponse
 
 from cascade_flow import RetryTier, StepDefinition, StepError, clock
 from cascade_flow.dynamodb import keys
@@ -22,7 +21,7 @@ from shapes import chain
 from simulation import TIMING, TickingClock, World, step
 from testbed.faults import Kind, faults, only
 from testbed.servers import Server, fresh_table
-from testbed.wire import Floor, Request, Send, wire_of
+from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 LARGE = 300_000
 DAY_US = 86_400_000_000
@@ -71,7 +70,7 @@ def test_a_run_that_never_rests_can_be_cancelled(world: World) -> None:
     worker = Steps(world.another(world.store.another_client()).runtime)
     held = claim(world, run_id, "s0")
 
-    def restless(request: Request, send: Send) -> AWSResponse:
+    def restless(request: Request, send: Send) -> Answer:
         nonlocal held
         if request.operation == "Query" and held.running:
             claimant = Claimant("worker-1", clock.now_us() + TIMING.lease_us)
@@ -211,7 +210,7 @@ def test_who_cancels_is_told_so_though_another_went_on_with_it(world: World) -> 
     client = world.store.another_client()
     intended: list[str] = []
 
-    def overtaken(request: Request, send: Send) -> AWSResponse:
+    def overtaken(request: Request, send: Send) -> Answer:
         answer = send(request)
         if request.operation == "UpdateItem" and not intended:
             intended.append(run_id)

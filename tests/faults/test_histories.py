@@ -8,7 +8,6 @@ from functools import partial
 from unittest.mock import patch
 
 import pytest
-from botocore.awsrequest import AWSResponse
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from cascade_flow import DynamoDBBackend, WorkflowFailed, clock
@@ -20,9 +19,9 @@ from shapes import SHAPES, WIDE, Shape
 from simulation import TIMING, TickingClock, World, survive
 from testbed.faults import Faults, Kind, by_rate
 from testbed.requests import WRITES
-from testbed.servers import MiniStack, fresh_table
+from testbed.servers import MemoryServer, fresh_table
 from testbed.turnstile import History, Turnstile, explore
-from testbed.wire import Floor, Request, Send, wire_of
+from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 RUN = "run"
 RATES = {Kind.CRASH_BEFORE: 0.01, Kind.CRASH_AFTER: 0.01, Kind.DROP_AFTER: 0.03, Kind.CONFLICT: 0.05}
@@ -39,7 +38,7 @@ class Pages:
     def __init__(self, size: int) -> None:
         self._size = size
 
-    def __call__(self, request: Request, send: Send) -> AWSResponse:
+    def __call__(self, request: Request, send: Send) -> Answer:
         if request.operation == "Query":
             return send(request.with_body({**request.body, "Limit": self._size}))
         return send(request)
@@ -52,7 +51,7 @@ class Stage:
     what others halt at once.
     """
 
-    def __init__(self, server: MiniStack, shape: Shape, *, stopped: bool) -> None:
+    def __init__(self, server: MemoryServer, shape: Shape, *, stopped: bool) -> None:
         self._server = server
         self._shape = shape
         self._stopped = stopped
@@ -144,7 +143,7 @@ class Stage:
         goes_on = run["st"]["S"] == "running" and "stop" not in run
         return goes_on and any(item.get("h") == {"S": "stop"} and item["ra"] == run["ra"] for item in items.values())
 
-    def _doze(self, request: Request, send: Send) -> AWSResponse:
+    def _doze(self, request: Request, send: Send) -> Answer:
         """Some fall asleep between what they have read and what they do, and wake when the run is tried again.
 
         Before each write we look whether somebody has stopped what is to go on.
@@ -158,7 +157,7 @@ class Stage:
 
 
 @contextmanager
-def exploring(server: MiniStack, shape: Shape, *, stopped: bool) -> Iterator[Callable[[range], int]]:
+def exploring(server: MemoryServer, shape: Shape, *, stopped: bool) -> Iterator[Callable[[range], int]]:
     stage = Stage(server, shape, stopped=stopped)
     yield lambda seeds: explore(seeds, stage, stage.check)
 
@@ -170,12 +169,12 @@ SOME = [
 
 @pytest.mark.parametrize("stopped", [False, True], ids=["to its end", "stopped and tried again"])
 @pytest.mark.parametrize("shape", SOME, ids=str)
-def test_random_histories_keep_every_promise(server: MiniStack, shape: Shape, stopped: bool) -> None:
+def test_random_histories_keep_every_promise(server: MemoryServer, shape: Shape, stopped: bool) -> None:
     with exploring(server, shape, stopped=stopped) as explored:
         assert explored(range(5)) == 5
 
 
-def test_random_histories_of_many_branches_keep_every_promise(server: MiniStack) -> None:
+def test_random_histories_of_many_branches_keep_every_promise(server: MemoryServer) -> None:
     with exploring(server, WIDE, stopped=True) as explored:
         assert explored(range(3)) == 3
 
@@ -183,6 +182,6 @@ def test_random_histories_of_many_branches_keep_every_promise(server: MiniStack)
 @pytest.mark.slow
 @pytest.mark.parametrize("stopped", [False, True], ids=["to its end", "stopped and tried again"])
 @pytest.mark.parametrize("shape", [*SHAPES, WIDE], ids=str)
-def test_many_random_histories_keep_every_promise(server: MiniStack, shape: Shape, stopped: bool) -> None:
+def test_many_random_histories_keep_every_promise(server: MemoryServer, shape: Shape, stopped: bool) -> None:
     with exploring(server, shape, stopped=stopped) as explored:
         explored(range(300))

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from botocore.awsrequest import AWSResponse
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import due, keys
@@ -19,7 +18,7 @@ from faults.moments import pausing
 from simulation import TIMING, TickingClock, World, step
 from testbed.faults import Kind, refusal
 from testbed.servers import Server, fresh_table
-from testbed.wire import Floor, Request, Send, wire_of
+from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 DAY_US = 86_400_000_000
 Item = dict[str, Any]
@@ -153,7 +152,7 @@ def test_what_only_has_to_be_sent_again_is_neither_put_off_nor_a_failure(world: 
     submitted(world, "r")
     before_us = due_us(world)
 
-    def busy(request: Request, send: Send) -> AWSResponse:
+    def busy(request: Request, send: Send) -> Answer:
         return refusal(Kind.THROTTLE, request) if request.operation == "GetItem" else send(request)
 
     client = world.store.another_client()

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import pytest
-from botocore.awsrequest import AWSResponse
 
 from cascade_flow import (
     InputInvalidError,
@@ -22,7 +21,7 @@ from shapes import NESTED, SHAPES, WIDE, Shape, diamond
 from simulation import TickingClock, World, step as declared
 from testbed.faults import Kind, at, cases, faults, nowhere
 from testbed.servers import Server, fresh_table
-from testbed.wire import Floor, Request, Send, wire_of
+from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 RUN = "run"
 WHOLE = [shape for shape in (*SHAPES, WIDE) if shape.status == "completed"]
@@ -156,7 +155,7 @@ def test_a_rerun_that_is_stopped_at_once_is_there_all_the_same(world: World) -> 
     client = world.store.another_client()
     cancelled: list[str] = []
 
-    def cancel_first(request: Request, send: Send) -> AWSResponse:
+    def cancel_first(request: Request, send: Send) -> Answer:
         if request.operation == "TransactWriteItems" and not cancelled:
             cancelled.extend(run_id for run_id in world.observer.list_run_ids("flow") if run_id != RUN)
             world.observer.cancel_run(cancelled[0])

@@ -21,6 +21,8 @@ from cascade_flow.wake import Wake
 from checker import check_run
 from events.deployed import Functions, app
 
+pytestmark = pytest.mark.servers("ministack")
+
 LATER_US = 31_000_000
 FLOW = """
 from cascade_flow import Workflow

@@ -24,6 +24,8 @@ from cascade_flow.client import Client
 from checker import check_run
 from events.deployed import Functions, app
 
+pytestmark = pytest.mark.servers("ministack")
+
 KEY, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 HOST = "a1b2c3d4e5.execute-api.localhost"
 REASON = "sold out: 100% & more / ünïcode"

@@ -11,6 +11,8 @@ import pytest
 import events
 from events.deployed import Functions
 
+pytestmark = pytest.mark.servers("ministack")
+
 FINE: dict[str, Any] = {"workflowSlug": "parcels", "input": {"weights": [1]}}
 
 

@@ -16,6 +16,8 @@ from cascade_flow.model.workflows import StepDefinition, WorkflowMetadata, Workf
 from checker import check_run
 from events.deployed import Functions
 
+pytestmark = pytest.mark.servers("ministack")
+
 AN_INSTANT_US = 1_500_000_000_000_000
 TIMELY = re.compile(
     r"(?<!\w)(time|duration|delay|timeout|timestamp|after|next)$|(At|Time|Ms|Seconds|Heartbeat|Timestamp)$"

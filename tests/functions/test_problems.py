@@ -17,6 +17,8 @@ from cascade_flow.api.router import Route, router
 from cascade_flow.model.events import ValidationIssue
 from events.deployed import Functions
 
+pytestmark = pytest.mark.servers("ministack")
+
 STATUSES = {
     "RequestError": 400,
     "RequestInvalidError": 400,

@@ -11,6 +11,8 @@ from cascade_flow import clock
 from checker import check_run
 from events.deployed import Functions
 
+pytestmark = pytest.mark.servers("ministack")
+
 
 @pytest.fixture
 def done(functions: Functions) -> str:

@@ -13,6 +13,8 @@ from cascade_flow.idempotency import idempotency_key
 from checker import check_run
 from events.deployed import Functions, Reply
 
+pytestmark = pytest.mark.servers("ministack")
+
 
 def claim(functions: Functions, **wish: object) -> Reply:
     return functions.http("claim", events.post("/steps/claim", {"workerId": "mila", **wish}))

@@ -25,7 +25,7 @@ MANY = 1_000
 
 
 def play(servers: Servers, create: CreateTable, played: Play) -> None:
-    with fresh_table(servers.running("ministack"), create) as store:
+    with fresh_table(servers.running("memory"), create) as store:
         backend = DynamoDBBackend(store.table, client=store.client, timing=TIMING)
         with clock.use(clock.SteppingClock(BEGIN_US)) as time:
             both = Both(backend, time, RUNS)

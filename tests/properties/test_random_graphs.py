@@ -10,14 +10,14 @@ from cascade_flow.dynamodb.schema import create_table
 from checker import check_run
 from shapes import Shape
 from simulation import TickingClock, World, step
-from testbed.servers import MiniStack, Server, fresh_table
+from testbed.servers import MemoryServer, Server, fresh_table
 
 ACTS = ["ok", "ok", "ok", "skip", "fail", "fatal", "large"]
 
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Server]:
-    server = MiniStack()
+    server = MemoryServer()
     server.start()
     yield server
     server.stop()

@@ -54,7 +54,7 @@ from cascade_flow.operations.sweep import Sweep
 from checker import check_run
 from model_of_engine_runs import ENDED, LEASE_S, RETRY_S, Graph, ModelRun, Part, ranked
 from simulation import TIMING, Mailbox, TickingClock
-from testbed.servers import MiniStack, fresh_table
+from testbed.servers import MemoryServer, fresh_table
 
 GRAPHS: Mapping[str, Graph] = {
     "line": {"a": Part(tries=2), "b": Part(("a",)), "c": Part(("b",), tries=3, gives_way=False)},
@@ -90,8 +90,8 @@ PAGES: Mapping[str, st.SearchStrategy[Any]] = {
 
 
 @cache
-def emulator() -> MiniStack:
-    server = MiniStack()
+def emulator() -> MemoryServer:
+    server = MemoryServer()
     server.start()
     return server
 

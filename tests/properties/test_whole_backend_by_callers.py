@@ -49,7 +49,7 @@ from cascade_flow.dynamodb.schema import create_table
 from checker import check_run
 from model_of_caller_runs import ENDED, SLUG, TERMINAL, CallerRun
 from simulation import BEGIN_US, TIMING
-from testbed.servers import MiniStack, fresh_table
+from testbed.servers import MemoryServer, fresh_table
 
 RUNS = ("r1", "r2", "r3")
 STEPS = ("a", "b", "c")
@@ -72,8 +72,8 @@ Draft = tuple[type[Any], dict[str, Any]]
 
 
 @cache
-def emulator() -> MiniStack:
-    server = MiniStack()
+def emulator() -> MemoryServer:
+    server = MemoryServer()
     server.start()
     return server
 

@@ -5,7 +5,6 @@ caller learns. It is planned by the request's number, or by seeded rates, so eve
 are `staleness`'s, orders of concurrent requests `turnstile`'s.
 """
 
-import json
 import random
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,12 +15,11 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from botocore.awsrequest import AWSResponse
 from botocore.client import BaseClient
 from botocore.exceptions import ConnectionClosedError
 
 from testbed.requests import SINGLE_WRITES, TRANSACTIONS
-from testbed.wire import Floor, Request, Send, answer, wire_of
+from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 
 class Crash(BaseException):
@@ -132,7 +130,7 @@ class Faults:
         """The requests that were broken."""
         return [passed for passed in self.log if passed.kind]
 
-    def meet(self, request: Request, send: Send) -> AWSResponse:
+    def meet(self, request: Request, send: Send) -> Answer:
         """Do to the next request what is planned for it."""
         kind = self._next(request.operation)
         match kind:
@@ -144,10 +142,10 @@ class Faults:
                 send(request)
                 raise Crash(f"after {request.operation}")
             case Kind.DROP_BEFORE:
-                raise ConnectionClosedError(endpoint_url=request.prepared.url)
+                raise ConnectionClosedError(endpoint_url=request.service)
             case Kind.DROP_AFTER:
                 send(request)
-                raise ConnectionClosedError(endpoint_url=request.prepared.url)
+                raise ConnectionClosedError(endpoint_url=request.service)
             case Kind.THROTTLE | Kind.CONFLICT | Kind.ERROR_500:
                 return refusal(kind, request)
 
@@ -168,7 +166,7 @@ class _Process:
     clients: tuple[BaseClient, ...]
     is_dead: bool = False
 
-    def __call__(self, request: Request, send: Send) -> AWSResponse:
+    def __call__(self, request: Request, send: Send) -> Answer:
         if self.is_dead:
             raise Crash("This process is dead: give what runs on a client of its own, or restart() it.")
         try:
@@ -178,11 +176,9 @@ class _Process:
             raise
 
 
-def refusal(kind: Kind, request: Request) -> AWSResponse:
+def refusal(kind: Kind, request: Request) -> Answer:
     """The answer with which AWS refuses such a request."""
-    status, body = _refusal(kind, request)
-    headers = {"content-type": "application/x-amz-json-1.0", "x-amzn-errortype": body["__type"]}
-    return answer(request.prepared, status, headers, json.dumps(body))
+    return request.refused(*_refusal(kind, request))
 
 
 def _refusal(kind: Kind, request: Request) -> tuple[int, dict[str, Any]]:

@@ -19,7 +19,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from testbed.capacity import Item, item_size, read_units, write_cost, write_units
 from testbed.reader import Reader
 from testbed.requests import READS, WRITES, Body, Touch, key_text, tables, touches
-from testbed.wire import Floor, Request, Send, wire_of
+from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 BILLED_FAILURES = {"ConditionalCheckFailed", "TransactionConflict"}
 FILTERS = {"FilterExpression", "ProjectionExpression", "Select", "ReturnConsumedCapacity"}
@@ -80,7 +80,7 @@ class Meter:
     def __str__(self) -> str:
         return _table_of(self.lines)
 
-    def __call__(self, request: Request, send: Send) -> AWSResponse:
+    def __call__(self, request: Request, send: Send) -> Answer:
         """The gate: counts one request around its sending, one at a time."""
         operation, body = request.operation, request.body
         if operation not in READS | WRITES or self._table not in tables(operation, body):
@@ -91,7 +91,7 @@ class Meter:
             self.lines.append(line)
         return response
 
-    def _write(self, request: Request, body: Body, send: Send) -> tuple[Line, AWSResponse]:
+    def _write(self, request: Request, body: Body, send: Send) -> tuple[Line, Answer]:
         touched = [touch for touch in self._touches(request, body) if touch.table == self._table]
         keys = [touch.key for touch in touched]
         before = self._reader.images(keys)
@@ -103,7 +103,7 @@ class Meter:
     def _touches(self, request: Request, body: Body) -> list[Touch]:
         return touches(request.operation, body, self._schema.key)
 
-    def _billed(self, operation: str, body: Body, changes: list["Change"], response: AWSResponse) -> Line:
+    def _billed(self, operation: str, body: Body, changes: list["Change"], response: Answer) -> Line:
         keys = tuple(key_text(touch.key) for touch, _, _ in changes)
         factor = 2 if operation == "TransactWriteItems" else 1
         failure = _failure(response)
@@ -127,7 +127,7 @@ class Meter:
             arms.update(cost.indexes)
         return table_units, dict(arms)
 
-    def _read(self, request: Request, body: Body, send: Send) -> tuple[Line, AWSResponse]:
+    def _read(self, request: Request, body: Body, send: Send) -> tuple[Line, Answer]:
         response = send(request)
         failure = _failure(response)
         if failure:
@@ -176,8 +176,9 @@ class _Failure:
     is_billed: bool
 
 
-def _failure(response: AWSResponse) -> _Failure | None:
+def _failure(response: Answer) -> _Failure | None:
     """Why a request was refused; false conditions and cancelled transactions are billed, the rest is not."""
+    assert isinstance(response, AWSResponse), "units are counted where requests go over a wire"
     if response.status_code == 200:
         return None
     said = json.loads(response.content or b"{}")

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from testbed.emulators import DynamoDBLocal, Dynoxide, MiniStackHttp
-from testbed.servers import CreateTable, MiniStack, Moto, Server, Store, create_table, fresh_table
+from testbed.servers import CreateTable, MemoryServer, MiniStack, Moto, Server, Store, create_table, fresh_table
 from testbed.sharing import GROUPED, ByServer
 
 SERVERS: dict[str, type[Server]] = {
-    kind.name: kind for kind in (MiniStack, MiniStackHttp, DynamoDBLocal, Moto, Dynoxide)
+    kind.name: kind for kind in (MemoryServer, MiniStack, MiniStackHttp, DynamoDBLocal, Moto, Dynoxide)
 }
-DEFAULT = ("ministack",)
+DEFAULT = ("memory",)
 ALL = [name for name in SERVERS if name != Dynoxide.name]  # slow to build; a test names it
 
 
@@ -74,7 +74,7 @@ def servers() -> Iterator[Servers]:
 
 @pytest.fixture
 def server(servers: Servers, request: pytest.FixtureRequest) -> Server:
-    """The server this test runs on: `--server`, else the mark `servers`, else MiniStack in this process."""
+    """The server this test runs on: `--server`, else the mark `servers`, else the tables of this process (`memory`)."""
     name = request.param
     request.node.user_properties.append(("server", name))
     return servers.running(name)

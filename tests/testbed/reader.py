@@ -6,14 +6,15 @@ through the observed client would be observed. It only reads.
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from testbed.capacity import Item, Schema
+from testbed.memory_client import MemoryClient
 from testbed.requests import Body, Key, key_text
 from testbed.servers import connect
-from testbed.wire import install, wire_of
+from testbed.wire import HttpWire, install, wire_of
 
 KEYS_A_BATCH = 100
 
@@ -59,8 +60,12 @@ class Reader:
 
 def twin(observed: DynamoDBClient) -> DynamoDBClient:
     """A client like the observed one, to the same server, without its gates."""
+    if isinstance(observed, MemoryClient):
+        return cast(DynamoDBClient, observed.twin())
     client: DynamoDBClient = connect("dynamodb", observed.meta.endpoint_url)
-    install(client, wire_of(observed).transport)
+    wire = wire_of(observed)
+    assert isinstance(wire, HttpWire)
+    install(client, wire.transport)
     return client
 
 

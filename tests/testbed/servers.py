@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import boto3
 from botocore.config import Config
@@ -17,6 +17,8 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from mypy_boto3_sqs import SQSClient
 
 from testbed import inprocess, wire
+from testbed.memory import Memory
+from testbed.memory_client import MemoryClient
 
 REGION = "us-east-1"
 CREDENTIAL = "testbed"
@@ -97,6 +99,31 @@ class InProcess(Server):
 
     def transport(self) -> wire.Transport | None:
         return self._transport
+
+
+class MemoryServer(Server):
+    """The testbed's own tables (`memory`), behind no wire: for simulations, which ask thousands of times."""
+
+    name = "memory"
+    has_sqs = False
+
+    def __init__(self) -> None:
+        self.shelf = Memory()
+
+    def missing(self) -> str | None:
+        return None
+
+    def start(self) -> None:
+        return None
+
+    def stop(self) -> None:
+        return None
+
+    def transport(self) -> wire.Transport | None:
+        return None
+
+    def dynamodb(self, config: Config | None = None) -> DynamoDBClient:
+        return cast(DynamoDBClient, MemoryClient(self.shelf))
 
 
 class MiniStack(InProcess):

@@ -11,14 +11,13 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botocore.awsrequest import AWSResponse
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from testbed.capacity import Item
 from testbed.reader import Reader
 from testbed.requests import WRITES, Key, key_text, tables, touches
 from testbed.servers import CreateTable, create_table
-from testbed.wire import Floor, Request, Send, wire_of
+from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 
 class LaggingIndexes:
@@ -45,7 +44,7 @@ class LaggingIndexes:
                 while changes:
                     self._apply(changes.popleft())
 
-    def __call__(self, request: Request, send: Send) -> AWSResponse:
+    def __call__(self, request: Request, send: Send) -> Answer:
         """The gate."""
         body = request.body
         if self._table not in tables(request.operation, body):
@@ -58,7 +57,7 @@ class LaggingIndexes:
                 return send(request.with_body({**body, "TableName": self._shadow}))
         return send(request)
 
-    def _observed(self, request: Request, send: Send) -> AWSResponse:
+    def _observed(self, request: Request, send: Send) -> Answer:
         named = touches(request.operation, request.body, self._reader.schema.key)
         keys = [touch.key for touch in named if touch.table == self._table and not touch.is_check]
         response = send(request)

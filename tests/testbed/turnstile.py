@@ -1,23 +1,22 @@
-"""Interleavings: actors are threads that stop before each request, and a seeded scheduler lets one through at a time.
+"""Interleavings: actors stop before each request, and a seeded scheduler lets one go on at a time.
 
 An actor moves only from one request to the next, so a run of the same actors with the same seed is the same run. What
-an actor does is its own matter, and so is what must hold afterwards. Threads that an actor starts itself are not
-stopped: actors that need determinism start none.
+an actor does is its own matter, and so is what must hold afterwards. Actors are greenlets of one thread: who waits for
+another outside of a request waits for ever. Threads that an actor starts itself are not stopped: actors that need
+determinism start none.
 """
 
 import random
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from botocore.awsrequest import AWSResponse
 from botocore.client import BaseClient
+from greenlet import getcurrent, greenlet
 
 from testbed.outcome import Outcome
-from testbed.wire import Floor, Request, Send, Wire, wire_of
-
-PATIENCE_SECONDS = 30
+from testbed.wire import Answer, Floor, Request, Send, Wire, wire_of
 
 Actor = Callable[[], Any]
 
@@ -38,14 +37,8 @@ class Turnstile:
     """Lets one actor through at a time. `attach` it to all clients that the actors use."""
 
     def __init__(self) -> None:
-        self._turn = threading.Condition()
-        self._actor = threading.local()
-        self._parked: dict[str, str] = {}
-        self._until: dict[str, Callable[[], bool]] = {}
-        self._live: set[str] = set()
-        self._next: str | None = None
-        self._is_stuck = False
-        self._moves: list[tuple[str, str]] = []
+        self._names: dict[greenlet, str] = {}
+        self._parked: dict[str, tuple[str, Callable[[], bool]]] = {}
         self._wires: list[Wire] = []
 
     def attach(self, *clients: BaseClient) -> None:
@@ -59,7 +52,7 @@ class Turnstile:
         while self._wires:
             self._wires.pop().remove(self)
 
-    def __call__(self, request: Request, send: Send) -> AWSResponse:
+    def __call__(self, request: Request, send: Send) -> Answer:
         """The gate."""
         self.pause(request.operation)
         return send(request)
@@ -69,71 +62,41 @@ class Turnstile:
 
         It is passed over until something holds; not where all others wait as well, or are through.
         """
-        me: str | None = getattr(self._actor, "name", None)
-        if me is None:
-            return
-        with self._turn:
-            self._parked[me], self._until[me] = move, until
-            self._turn.notify_all()
-            self._turn.wait_for(lambda: self._next == me or self._is_stuck)
-            if self._is_stuck:
-                raise TimeoutError("The run is stuck elsewhere.")
-            self._next = None
-            self._moves.append((me, self._parked.pop(me)))
+        me = self._names.get(getcurrent())
+        if me is not None:
+            self._parked[me] = move, until
+            self._scheduler.switch()
 
     def run(self, seed: int, actors: Mapping[str, Actor]) -> History:
         """Run the actors to their ends, in the order that the seed chooses."""
         dice = random.Random(seed)
         outcomes: dict[str, Outcome] = {}
-        self._moves, self._live = [], set(actors)
-        threads = [
-            threading.Thread(target=self._play, args=(name, actor, outcomes), name=name, daemon=True)
-            for name, actor in actors.items()
-        ]
-        for thread in threads:
-            thread.start()
-        while self._all_parked():
-            self._let_through(dice)
-        for thread in threads:
-            thread.join()
-        return History(seed, tuple(self._moves), outcomes)
+        moves: list[tuple[str, str]] = []
+        playing = self._begun(actors, outcomes)
+        while self._parked:
+            name = dice.choice(self._ready())
+            moves.append((name, self._parked.pop(name)[0]))
+            playing[name].switch()
+        return History(seed, tuple(moves), outcomes)
+
+    def _begun(self, actors: Mapping[str, Actor], outcomes: dict[str, Outcome]) -> Mapping[str, greenlet]:
+        self._scheduler = getcurrent()
+        playing = {name: greenlet(partial(self._play, name, actor, outcomes)) for name, actor in actors.items()}
+        self._names = {one: name for name, one in playing.items()}
+        for one in playing.values():
+            one.switch()
+        return playing
 
     def _play(self, name: str, actor: Actor, outcomes: dict[str, Outcome]) -> None:
-        self._actor.name = name
         try:
             self.pause("begin")
             outcomes[name] = Outcome(value=actor())
         except BaseException as raised:  # noqa: BLE001 - a death is an outcome
             outcomes[name] = Outcome(raised=raised)
-        finally:
-            with self._turn:
-                self._live.discard(name)
-                self._turn.notify_all()
-
-    def _all_parked(self) -> bool:
-        """Wait until every live actor is parked; False once none is left."""
-        with self._turn:
-            if not self._turn.wait_for(self._is_quiet, PATIENCE_SECONDS):
-                self._give_up()
-            return bool(self._live)
-
-    def _is_quiet(self) -> bool:
-        return self._next is None and set(self._parked) == self._live
-
-    def _give_up(self) -> None:
-        elsewhere = ", ".join(sorted(self._live - set(self._parked))) or "nobody"
-        self._is_stuck = True
-        self._turn.notify_all()
-        raise TimeoutError(f"Actors wait for each other outside of requests: {elsewhere} did not come back.")
-
-    def _let_through(self, dice: random.Random) -> None:
-        with self._turn:
-            self._next = dice.choice(self._ready())
-            self._turn.notify_all()
 
     def _ready(self) -> list[str]:
         parked = sorted(self._parked)
-        return [name for name in parked if self._until[name]()] or parked
+        return [name for name in parked if self._parked[name][1]()] or parked
 
 
 def explore(

@@ -3,15 +3,19 @@
 botocore calls every `before-send` handler and takes the first answer, so two handlers may both execute one write.
 Hence one hook per client, which owns the real call, with gates before it: the scheduler first, then faults, then what
 rewrites a request, then the meter, which so counts only what reaches the server. No gate's rules may enter this module.
+A client that is not botocore's (`memory_client`) has a wire as well, and the same gates.
 """
+
+from __future__ import annotations
 
 import json
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from io import BytesIO
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HTTPHeaders
@@ -20,9 +24,36 @@ from botocore.client import BaseClient
 Transport = Callable[[AWSPreparedRequest], AWSResponse]
 
 
+class Answer(Protocol):
+    """What a request has come to, as far as all gates know it; the rest is its client's."""
+
+    @property
+    def status_code(self) -> int: ...
+
+
+class Request(ABC):
+    """One request on its way to a server (a retry is a request of its own)."""
+
+    service: str
+    operation: str
+
+    @property
+    @abstractmethod
+    def body(self) -> dict[str, Any]:
+        """The request's arguments; over HTTP its JSON, with binary values as base64 text."""
+
+    @abstractmethod
+    def with_body(self, body: dict[str, Any]) -> Request:
+        """The same request with other arguments; emulators don't check the signature."""
+
+    @abstractmethod
+    def refused(self, status: int, body: dict[str, Any]) -> Answer:
+        """The answer of a server that does not do it."""
+
+
 @dataclass(frozen=True)
-class Request:
-    """One HTTP request on its way to a server (a retry by botocore is a request of its own)."""
+class HttpRequest(Request):
+    """A request of botocore."""
 
     service: str
     operation: str
@@ -30,21 +61,23 @@ class Request:
 
     @property
     def body(self) -> dict[str, Any]:
-        """The request's JSON, as it goes over the wire (binary values are base64 text)."""
         raw = self.prepared.body
         return json.loads(raw) if isinstance(raw, str | bytes) and raw else {}
 
-    def with_body(self, body: dict[str, Any]) -> "Request":
-        """Put another JSON body into the request; emulators don't check the signature."""
+    def with_body(self, body: dict[str, Any]) -> HttpRequest:
         raw = json.dumps(body).encode()
         self.prepared.body = raw
         del self.prepared.headers["Content-Length"]
         self.prepared.headers["Content-Length"] = str(len(raw))
         return self
 
+    def refused(self, status: int, body: dict[str, Any]) -> Answer:
+        headers = {"content-type": "application/x-amz-json-1.0", "x-amzn-errortype": body["__type"]}
+        return answer(self.prepared, status, headers, json.dumps(body))
 
-Send = Callable[[Request], AWSResponse]
-Gate = Callable[[Request, Send], AWSResponse]
+
+Send = Callable[[Request], Answer]
+Gate = Callable[[Request, Send], Answer]
 
 
 class Floor(IntEnum):
@@ -57,10 +90,10 @@ class Floor(IntEnum):
 
 
 class Wire:
-    """A client's way to its server: gates in the order of their floors, then the transport."""
+    """A client's way to its server: gates in the order of their floors, then the server."""
 
-    def __init__(self, transport: Transport) -> None:
-        self.transport = transport
+    def __init__(self, server: Send) -> None:
+        self._server = server
         self._gates: list[tuple[Floor, Gate]] = []
 
     def add(self, gate: Gate, *, floor: Floor) -> None:
@@ -71,32 +104,51 @@ class Wire:
         """Take a gate out; one that is not there is fine."""
         self._gates = [entry for entry in self._gates if entry[1] != gate]
 
-    def __call__(self, request: AWSPreparedRequest, event_name: str, **_ignored: object) -> AWSResponse:
-        """botocore's `before-send` hook."""
-        _, service, operation = event_name.split(".")
-        gates = [gate for _, gate in self._gates]
-        return self._pass(Request(service, operation, request), gates)
+    def carry(self, request: Request) -> Answer:
+        """Send a request through all gates."""
+        return self._pass(request, [gate for _, gate in self._gates])
 
-    def _pass(self, request: Request, gates: list[Gate]) -> AWSResponse:
+    def _pass(self, request: Request, gates: list[Gate]) -> Answer:
         if not gates:
-            return self.transport(request.prepared)
+            return self._server(request)
         return gates[0](request, lambda onward: self._pass(onward, gates[1:]))
 
 
-_wires: WeakKeyDictionary[BaseClient, Wire] = WeakKeyDictionary()
+class HttpWire(Wire):
+    """The wire of a client of botocore; `transport` is what sends a request, or answers it in this process."""
+
+    def __init__(self, transport: Transport) -> None:
+        super().__init__(lambda request: transport(request.prepared))  # type: ignore[attr-defined]
+        self.transport = transport
+
+    def __call__(self, request: AWSPreparedRequest, event_name: str, **_ignored: object) -> AWSResponse:
+        """botocore's `before-send` hook."""
+        _, service, operation = event_name.split(".")
+        carried = self.carry(HttpRequest(service, operation, request))
+        assert isinstance(carried, AWSResponse)
+        return carried
+
+
+_wires: WeakKeyDictionary[Any, Wire] = WeakKeyDictionary()
 _wires_lock = threading.Lock()
 
 
 def install(client: BaseClient, transport: Transport | None = None) -> Wire:
-    """Give a client its wire. Without a transport the client's own connection is used."""
+    """Give a client of botocore its wire. Without a transport the client's own connection is used."""
     with _wires_lock:
         if client in _wires:
             return _wires[client]
         anything: Any = client
-        wire = Wire(transport or anything._endpoint.http_session.send)
+        wire = HttpWire(transport or anything._endpoint.http_session.send)
         anything.meta.events.register_first(f"before-send.{client.meta.service_model.service_name}", wire)
         _wires[client] = wire
         return wire
+
+
+def lay(client: Any, server: Send) -> Wire:
+    """Give a client that is not botocore's its wire."""
+    _wires[client] = Wire(server)
+    return _wires[client]
 
 
 def wire_of(client: BaseClient) -> Wire:

@@ -10,6 +10,8 @@ from testbed.faults import Crash, Kind, at, by_rate, cases, faults, nowhere, onl
 from testbed.meter import meter
 from testbed.servers import Store
 
+pytestmark = pytest.mark.servers("ministack")
+
 KEY = {"pk": {"S": "R#1"}, "sk": {"S": "B#"}}
 ONCE = Config(retries={"total_max_attempts": 1})
 THRICE = Config(retries={"total_max_attempts": 3, "mode": "standard"})

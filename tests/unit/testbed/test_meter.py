@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, given, settings, strategies as some
 from testbed.meter import Meter, meter
 from testbed.servers import Store
 
+pytestmark = pytest.mark.servers("ministack")
+
 KEY = {"pk": {"S": "R#1"}, "sk": {"S": "B#"}}
 QUEUED = {"q": {"S": "due#1"}, "due": {"N": "1700000000000001"}}
 ANY_VALUE = some.one_of(

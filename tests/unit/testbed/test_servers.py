@@ -6,6 +6,8 @@ import pytest
 
 from testbed.servers import Server, Store, fresh_table
 
+pytestmark = pytest.mark.servers("ministack")
+
 KEY = {"pk": {"S": "a"}, "sk": {"S": "b"}}
 
 

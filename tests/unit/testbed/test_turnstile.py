@@ -1,13 +1,11 @@
 """The scheduler finds what only some orders show, and a seed shows it again."""
 
-import threading
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import pytest
 
-from testbed import turnstile
 from testbed.faults import Crash, Faults, Kind, by_rate
 from testbed.servers import Store
 from testbed.turnstile import Actor, History, Turnstile, explore, play
@@ -104,15 +102,3 @@ def test_moves_that_are_no_requests_take_their_turn() -> None:
 
     history = play(0, stage)
     assert [actor for actor, move in history.moves if move == "tick"] == order
-
-
-def test_actors_that_wait_for_each_other_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turnstile, "PATIENCE_SECONDS", 0.1)
-    never = threading.Event()
-
-    def stage(gate: Turnstile, seed: int) -> Mapping[str, Actor]:
-        return {"waits": never.wait, "parked": partial(gate.pause, "again")}
-
-    with pytest.raises(TimeoutError, match="waits"):
-        play(0, stage)
-    never.set()
