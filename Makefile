@@ -16,7 +16,7 @@ LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --
 # Suites that live in this process come first, and share the processors; then those that start servers of DynamoDB, each
 # of which stays with one processor; then what starts whole stacks, one by one, e2e last. One that is not named here is
 # among the latter.
-TOGETHER := $(wildcard $(addprefix tests/,architecture unit properties budgets peer functions faults))
+TOGETHER := $(wildcard $(addprefix tests/,architecture unit properties budgets peer functions faults histories))
 SERVED := $(wildcard $(addprefix tests/,contract races))
 LAST := $(wildcard tests/e2e)
 NO_SUITES := $(addprefix tests/,testbed events node_modules __pycache__)

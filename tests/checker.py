@@ -77,7 +77,17 @@ def check_run(backend: Backend, run_id: str) -> Checked:
         check_told(backend, checked.story, checked.events)
         return checked
     checked = Checked(story, events, backend.runtime.facts(story.run))
-    for promise in (_increasing, _ordered, _faithful, _caused, _ended_once, _won_once, _signed, _exported):
+    for promise in (
+        _increasing,
+        _ordered,
+        _faithful,
+        _caused,
+        _ended_once,
+        _quiet_between,
+        _won_once,
+        _signed,
+        _exported,
+    ):
         promise(checked)
     _folded(backend, checked)
     _placed(backend, checked)
@@ -156,6 +166,20 @@ def _ended_once(checked: Checked) -> None:
         assert checked.story.run.completed_at_us == ends[-1].timestamp_us
 
 
+def _quiet_between(checked: Checked) -> None:
+    """What happens in a run happens between the start and the end of one of its attempts."""
+    under_way = False
+    for event in checked.story.events:
+        if isinstance(event, _TERMINAL):
+            assert under_way or event.workflow_attempt_number == 1, f"the end of what has not started: {event}"
+            under_way = False
+        elif isinstance(event, WorkflowStarted):
+            under_way = True
+        elif isinstance(event, get_args(StepEvent)) and not is_foreign(checked, event):
+            copied = event.timestamp_us < checked.story.run.created_us
+            assert under_way or copied, f"the run is not under way: {event}"
+
+
 def _won_once(checked: Checked) -> None:
     wins = Counter(event.step_id for event in checked.story.events if isinstance(event, StepCompleted | StepSkipped))
     assert all(count == 1 for count in wins.values()), f"a step was over more than once: {wins}"
@@ -180,6 +204,19 @@ def _exported(checked: Checked) -> None:
         gave = {step: won[step] for step in checked.facts.graph.exports}
         given = {step: json.loads(e.output) for step, e in gave.items() if isinstance(e, StepCompleted)}
         assert json.loads(end.output) == given, f"the run gave {end.output}, its steps have given {given}"
+
+
+_PROMISES = (
+    _increasing,
+    _ordered,
+    _faithful,
+    _caused,
+    _ended_once,
+    _quiet_between,
+    _won_once,
+    _signed,
+    _exported,
+)
 
 
 def _folded(backend: Backend, checked: Checked) -> None:

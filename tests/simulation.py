@@ -7,6 +7,7 @@ clock that moves a little with every reading and a lot when nothing is left to d
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,8 +18,12 @@ from cascade_flow import (
     DynamoDBBackend,
     ResourceUsage,
     RunSubmission,
+    StaleAttemptError,
+    StepCompleted,
     StepDefinition,
     StepError,
+    StepFailed,
+    StepSkipped,
     WorkflowRegistration,
     clock as time,
 )
@@ -29,11 +34,13 @@ from cascade_flow.errors import CascadeFlowError
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.wake import Wake
+from oracle import Mark, Oracle, Said
 from testbed.faults import Crash
 from testbed.servers import Store
 
 TIMING = Timing(lease_us=10_000_000, grace_us=3_000_000, timeout_us=3_600_000_000)
 BEGIN_US = 1_800_000_000_000_000
+SKEW_US = 3_000_000
 USAGE = ResourceUsage(
     peak_memory_bytes=84_123_648,
     cpu_time_user_us=123_456,
@@ -58,6 +65,17 @@ class TickingClock:
 
     def pause_us(self, us: int) -> None:
         self._now_us += us
+
+
+class SkewedClock(TickingClock):
+    """Every reading is that of another machine: up to three seconds ahead or behind."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._dice = random.Random(seed)
+
+    def now_us(self) -> int:
+        return super().now_us() + self._dice.randint(-SKEW_US, SKEW_US)
 
 
 def step(id: str, *dependencies: str, **options: Any) -> StepDefinition:
@@ -91,6 +109,11 @@ class World:
     ran: list[tuple[str, int]] = field(default_factory=list)
     reborn: Callable[[], None] = lambda: None
     """Called when a process has died and another takes its place."""
+    busy: Callable[[Steps, HeldAttempt], HeldAttempt] = lambda steps, held: held
+    """What a worker does with an attempt before it ends it, such as a heartbeat."""
+    answers_lost: Callable[[], int] = lambda: 0
+    """How many answers have not reached their askers."""
+    oracle: Oracle = field(default_factory=Oracle)
     sweep_every_us: int = 1
     """Sweeps come at multiples of this, of those times at which they can find something."""
 
@@ -118,8 +141,20 @@ class World:
         steps = Steps(backend.runtime)
         held = steps.claim(wake, worker)
         while held is not None and held.running:
-            steps.inputs(held)
-            held = steps.report(held, self.act(held, worker))
+            self.oracle.holds(mark_of(held), worker, steps.inputs(held).outputs)
+            held = self.busy(steps, held)
+            held = self.report(steps, held, self.act(held, worker))
+
+    def report(self, steps: Steps, held: HeldAttempt, command: Command) -> HeldAttempt:
+        """Say what came of an attempt, and note what was answered; where an answer was lost, a refusal may be wrong."""
+        said, lost = said_by(held, command), self.answers_lost()
+        try:
+            after = steps.report(held, command)
+        except StaleAttemptError:
+            self.oracle.refused += [said] * (lost == self.answers_lost())
+            raise
+        self.oracle.accepted.append(said)
+        return after
 
     def act(self, held: HeldAttempt, worker: str) -> Command:
         """What the script makes of a held attempt; an output is signed by who gives it, which `checker` compares."""
@@ -182,6 +217,22 @@ class World:
     def _ended(self, run_id: str) -> bool:
         run = self.observer.runtime.ledger.run(run_id)
         return run is not None and run.status in ENDED
+
+
+def mark_of(held: HeldAttempt) -> Mark:
+    """Which attempt this is."""
+    return Mark(held.run.run_id, held.branch.step, held.branch.attempt)
+
+
+def said_by(held: HeldAttempt, command: Command) -> Said:
+    """What a report says of an attempt."""
+    match command:
+        case Complete(output=output):
+            return Said(mark_of(held), StepCompleted, output)
+        case SkipStep():
+            return Said(mark_of(held), StepSkipped, None)
+        case _:
+            return Said(mark_of(held), StepFailed, None)
 
 
 def survive(act: Callable[[], object]) -> BaseException | None:

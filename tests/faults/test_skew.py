@@ -1,28 +1,13 @@
 """Clocks that disagree by seconds: they may cost time, never order, exclusion or the end."""
 
-import random
-
 import pytest
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.schema import create_table
 from checker import check_run
 from shapes import SHAPES, Shape
-from simulation import TickingClock, World
+from simulation import SkewedClock, World
 from testbed.servers import Server, fresh_table
-
-SKEW_US = 3_000_000
-
-
-class SkewedClock(TickingClock):
-    """Every reading is that of another machine: up to three seconds ahead or behind."""
-
-    def __init__(self, seed: int) -> None:
-        super().__init__()
-        self._dice = random.Random(seed)
-
-    def now_us(self) -> int:
-        return super().now_us() + self._dice.randint(-SKEW_US, SKEW_US)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -66,6 +66,9 @@ class Table:
     indexes: Mapping[str, Index]
     items: Contents = field(default_factory=lambda: defaultdict(dict))
     entries: dict[tuple[str, str], dict[Place, Item]] = field(default_factory=lambda: defaultdict(dict))
+    late: list[tuple[Place, Item | None, Item | None]] = field(default_factory=list)
+    """Changes that have not reached the indexes: `arrives` says of each, when an index is asked, whether it has now."""
+    arrives: Callable[[], bool] | None = None
 
     @classmethod
     def described(cls, request: Body) -> Table:
@@ -83,15 +86,31 @@ class Table:
 
     def put(self, place: Place, new: Item | None) -> None:
         old = self.get(place)
+        self.late.append((place, old, new))
+        if self.arrives is None:
+            self.catch_up()
+        if new is not None:
+            self.items[place[0]][place[1]] = new
+        elif old is not None:
+            del self.items[place[0]][place[1]]
+
+    def catch_up(self, arrives: Callable[[], bool] = lambda: True) -> None:
+        """Let changes reach the indexes, those of one item in their order; some stay behind if not all `arrives`."""
+        waiting, self.late = self.late, []
+        behind: set[Place] = set()
+        for place, old, new in waiting:
+            if place not in behind and arrives():
+                self._index(place, old, new)
+            else:
+                behind.add(place)
+                self.late.append((place, old, new))
+
+    def _index(self, place: Place, old: Item | None, new: Item | None) -> None:
         for name, index in self.indexes.items():
             if old is not None and (hashed := index.place(old)) is not None:
                 del self.entries[name, hashed][place]
             if new is not None and (hashed := index.place(new)) is not None:
                 self.entries[name, hashed][place] = new
-        if new is not None:
-            self.items[place[0]][place[1]] = new
-        elif old is not None:
-            del self.items[place[0]][place[1]]
 
     def contents(self) -> Contents:
         return {partition: dict(items) for partition, items in self.items.items()}
@@ -168,6 +187,12 @@ class Memory:
                     fresh.put((partition, sort), item)
             self._tables[table] = fresh
 
+    def delay_indexes(self, table: str, arrives: Callable[[], bool] | None) -> None:
+        """Let the indexes of a table lag behind, each change until `arrives` says so; None: no longer."""
+        self._table(table).arrives = arrives
+        if arrives is None:
+            self._table(table).catch_up()
+
     def _table(self, name: str) -> Table:
         if name not in self._tables:
             raise Refusal("ResourceNotFoundException", "Requested resource not found")
@@ -206,6 +231,8 @@ class Memory:
         bound = Bound.of(body)
         hash_value = _equal_to(index.hash if index else table.hash, body["KeyConditionExpression"], bound)
         meets = condition(body["KeyConditionExpression"])
+        if index is not None and table.arrives is not None:
+            table.catch_up(table.arrives)
         held = table.entries[body["IndexName"], hash_value] if index else table.items.get(hash_value, {})
         order = _order(table, index)
         found = sorted((item for item in held.values() if meets(item, bound)), key=order)

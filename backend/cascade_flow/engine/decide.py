@@ -211,7 +211,10 @@ def _keep_checkpoint(facts: Facts, branch: Branch, command: KeepCheckpoint, writ
 
 
 def _revive(facts: Facts, branch: Branch, command: Revive, writer: EventWriter) -> Commit:
-    """What was halted is let go, what failed or lost its worker is scheduled again, what was parked goes on."""
+    """What was halted is let go, what failed or lost its worker is scheduled again, what was parked goes on.
+
+    Whatever comes of it is later than the start of the run's attempt in which it goes on.
+    """
     writer.take_in(branch)
     writer.last_us = max(writer.last_us, facts.started_at_us)
     due_us = writer.now_us + facts.timing.grace_us
@@ -222,7 +225,7 @@ def _revive(facts: Facts, branch: Branch, command: Revive, writer: EventWriter) 
         again = replace(free, attempts_before=branch.attempt)
         commit = _schedule_again(facts, again, writer, available_at_us=writer.now_us, retry_delay_ms=0, logged=False)
     else:
-        commit = Commit(branch, free)
+        commit = Commit(branch, replace(free, last_us=writer.last_us))
     return replace(commit, before=branch, checks_run=True)
 
 

@@ -57,7 +57,7 @@ def open_join(facts: Facts, join: Branch, branches: Mapping[str, Branch], *, now
     ready = replace(
         join,
         run_attempt=facts.run_attempt,
-        last_us=max(branch.last_us for branch in branches.values()),
+        last_us=max([facts.started_at_us, *(branch.last_us for branch in branches.values())]),
         priority=facts.priority,
     )
     writer = EventWriter.of(facts, ready, now_us=now_us)

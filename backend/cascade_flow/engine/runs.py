@@ -154,8 +154,11 @@ def roots_left(facts: Facts, made: int) -> int | None:
 
 
 def completed(facts: Facts, outputs: Mapping[str, Any], *, now_us: int, after_us: int) -> WorkflowCompleted:
-    """The run's good end; `outputs` are those of the exported steps, as values."""
-    writer = EventWriter.of_run(facts, now_us=now_us, after_us=after_us)
+    """The run's good end; `outputs` are those of the exported steps, as values.
+
+    It is later than the start of the attempt that it ends, also where nothing was left to do in that.
+    """
+    writer = EventWriter.of_run(facts, now_us=now_us, after_us=max(after_us, facts.started_at_us))
     return writer.write(
         WorkflowCompleted,
         workflow_attempt_number=facts.run_attempt,

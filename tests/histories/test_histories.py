@@ -1,0 +1,34 @@
+"""Random histories: who works, sweeps, stops, retries, meddles, copies and reads, interleaved request by request."""
+
+from __future__ import annotations
+
+import pytest
+
+from histories.stage import CASTS, Cast, Stage
+from shapes import SHAPES, WIDE, Shape
+from testbed.servers import MemoryServer
+from testbed.turnstile import explore
+
+SEEDS = 36
+MANY = 1_300
+
+
+@pytest.mark.parametrize("cast", CASTS, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_random_histories_keep_every_promise(server: MemoryServer, shape: Shape, cast: Cast) -> None:
+    stage = Stage(server, shape, cast)
+    assert explore(range(SEEDS), stage, stage.check) == SEEDS
+
+
+@pytest.mark.parametrize("cast", CASTS[1:], ids=str)
+def test_random_histories_of_many_branches_keep_every_promise(server: MemoryServer, cast: Cast) -> None:
+    stage = Stage(server, WIDE, cast)
+    assert explore(range(5), stage, stage.check) == 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cast", CASTS, ids=str)
+@pytest.mark.parametrize("shape", [*SHAPES, WIDE], ids=str)
+def test_many_random_histories_keep_every_promise(server: MemoryServer, shape: Shape, cast: Cast) -> None:
+    stage = Stage(server, shape, cast)
+    explore(range(SEEDS, MANY), stage, stage.check)
