@@ -21,7 +21,7 @@ from typing import Any, NoReturn, TextIO, cast
 
 from cascade_flow.model.parts import LogStream
 from cascade_flow.worker import descriptors, process_state, step_logging
-from cascade_flow.worker.descriptors import Diverted, EmptyInput, Outlets
+from cascade_flow.worker.descriptors import EmptyInput, Outlets
 from cascade_flow.worker.interrupt import sheltered
 from cascade_flow.worker.log_buffer import Limits, LogBuffer, LogLine
 from cascade_flow.worker.streams import Stream
@@ -90,7 +90,8 @@ class Capture:
     def write(self, stream: LogStream, text: str) -> None:
         _switchboard.drain()
         self._book.write(stream, text, threading.get_ident())
-        self._start_pump()
+        if not self._pump:
+            self._start_pump()
 
     @sheltered
     def write_bytes(self, stream: LogStream, data: bytes, source: Hashable = None) -> None:
@@ -99,13 +100,15 @@ class Capture:
             _switchboard.drain()
         text = self._decoders[stream, source].decode(data)
         self._book.write(stream, text, source)
-        self._start_pump()
+        if not self._pump:
+            self._start_pump()
 
     @sheltered
     def add(self, stream: LogStream, message: str) -> None:
         _switchboard.drain()
         self._book.add(stream, message)
-        self._start_pump()
+        if not self._pump:
+            self._start_pump()
 
     def flush(self) -> None:
         if self._pump:
@@ -263,16 +266,14 @@ class _Replaced:
 
     def put_back(self) -> None:
         self._put_back_names()
-        for diverted in self.outlets.diverted:
-            diverted.restore()
+        self.outlets.restore()
         if self._input:
             self._input.restore()
 
     def inherit(self) -> None:
         """In a child: write to the descriptors as they are, which lead to the parent."""
         self._put_back_names()
-        for diverted in self.outlets.diverted:
-            diverted.inherit()
+        self.outlets.inherit()
 
     def _put_back_names(self) -> None:
         for (holder, name), value in self._before.items():
@@ -284,7 +285,7 @@ class _Replaced:
         stream, descriptor = getattr(sys, name), None
         with suppress(OSError):
             take = partial(_switchboard.take, name)
-            self.outlets.diverted.append(Diverted(number, take, stream=stream, others=[getattr(sys, f"__{name}__")]))
+            self.outlets.divert(number, take, [stream, getattr(sys, f"__{name}__")])
             descriptor = number
         self.streams.append(Stream(name, stream, _switchboard.writer, descriptor))
         self._set(sys, name, self.streams[-1])
