@@ -14,7 +14,7 @@ import threading
 from codecs import getincrementaldecoder
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar, Token
 from functools import partial
 from typing import Any, NoReturn, TextIO, cast
@@ -31,6 +31,10 @@ Sink = Callable[[Sequence[LogLine]], None]
 
 _INTERVAL_MS = 1_000
 _NAMES: tuple[LogStream, LogStream] = ("stdout", "stderr")
+_REPLACED = (
+    (sys, ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")),
+    (os, ("_exit", "abort")),
+)
 _CHILD = "child"
 """The source of what comes out of a descriptor: of threads, it is their number."""
 
@@ -165,7 +169,7 @@ class _Switchboard:
         self._lock = threading.Lock()
         self._captures: tuple[Capture, ...] = ()
         self._replaced = _Replaced()
-        self._restores: list[Callable[[], object]] = []
+        self._restores = ExitStack()
 
     def plug(self, capture: Capture) -> None:
         with self._lock:
@@ -179,18 +183,15 @@ class _Switchboard:
             self.finish(capture)
             try:
                 if self._captures == (capture,):
-                    self._put_back()
+                    self._restores.close()
             finally:
                 self._captures = tuple(other for other in self._captures if other is not capture)
 
     def _replace(self) -> None:
-        self._restores = [process_state.snapshot()]
+        self._restores.callback(process_state.snapshot())
         self._replaced = _Replaced.now()
-        self._restores += [self._replaced.put_back, step_logging.show_records(self.record, unrecorded)]
-
-    def _put_back(self) -> None:
-        while self._restores:
-            self._restores.pop()()
+        self._restores.callback(self._replaced.put_back)
+        self._restores.callback(step_logging.show_records(self.record, unrecorded))
 
     def writer(self) -> Capture | None:
         """Whose the text is that is being written now."""
@@ -241,7 +242,7 @@ class _Switchboard:
     def forget(self) -> None:
         """In a child made by `fork`: its streams lead to its parent's pipes, and nothing here is its own."""
         self._replaced.inherit()
-        self._lock, self._captures, self._replaced, self._restores = threading.Lock(), (), _Replaced(), []
+        self._lock, self._captures, self._replaced, self._restores = threading.Lock(), (), _Replaced(), ExitStack()
 
 
 class _Replaced:
@@ -252,16 +253,17 @@ class _Replaced:
         self.outlets = Outlets()
         self._input: EmptyInput | None = None
         self._nothing: TextIO | None = None
-        self._before: dict[tuple[Any, str], Any] = {}
+        self._before: list[tuple[Any, str, Any]] = []
 
     @classmethod
     def now(cls) -> _Replaced:
         new = cls()
+        new._before = [(holder, name, getattr(holder, name)) for holder, names in _REPLACED for name in names]
         for number, name in enumerate(_NAMES, start=1):
             new._replace_output(number, name)
         new._replace_input()
-        new._set(os, "_exit", partial(_end_process, os._exit, "os._exit({})"))
-        new._set(os, "abort", partial(_end_process, os.abort, "os.abort()"))
+        os._exit = partial(_end_process, os._exit, "os._exit({})")
+        os.abort = partial(_end_process, os.abort, "os.abort()")
         return new
 
     def put_back(self) -> None:
@@ -276,7 +278,7 @@ class _Replaced:
         self.outlets.inherit()
 
     def _put_back_names(self) -> None:
-        for (holder, name), value in self._before.items():
+        for holder, name, value in self._before:
             setattr(holder, name, value)
         if self._nothing:
             self._nothing.close()
@@ -288,17 +290,13 @@ class _Replaced:
             self.outlets.divert(number, take, [stream, getattr(sys, f"__{name}__")])
             descriptor = number
         self.streams.append(Stream(name, stream, _switchboard.writer, descriptor))
-        self._set(sys, name, self.streams[-1])
+        setattr(sys, name, self.streams[-1])
 
     def _replace_input(self) -> None:
         with suppress(OSError):
             self._input = EmptyInput()
         self._nothing = open(os.devnull, encoding="utf-8")  # noqa: SIM115  open as long as the attempt
-        self._set(sys, "stdin", self._nothing)
-
-    def _set(self, holder: Any, name: str, value: Any) -> None:
-        self._before[holder, name] = getattr(holder, name)
-        setattr(holder, name, value)
+        sys.stdin = self._nothing
 
 
 @sheltered

@@ -116,6 +116,17 @@ def test_a_part_that_can_not_be_put_back_keeps_no_other_from_it(
     assert "gone" in caplog.text
 
 
+def test_what_of_ours_fails_at_the_end_keeps_nothing_else_from_being_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError("gone")
+
+    monkeypatch.setattr("cascade_flow.worker.capture.step_logging.show_records", lambda *_: fail)
+    before = (list(sys.path), sys.stdin, sys.stdout, os._exit)
+    with pytest.raises(OSError, match="gone"):
+        written(lambda: sys.path.insert(0, "/nowhere"))
+    assert (list(sys.path), sys.stdin, sys.stdout, os._exit) == before
+
+
 @pytest.mark.parametrize(
     "change",
     [
