@@ -28,10 +28,12 @@ BROAD = (
     "worker/step_logging.py",
     "worker/tracebacks.py",
     "operations/sweep.py",
+    "operations/unreadable.py",
     "api/router.py",
     "functions/",
 )
-"""Where somebody else's code runs, and where a request, a message or an entry of the sweep has its last defence."""
+"""Where somebody else's code runs, and where a request, a message, or an entry of the sweep or of a list has its last
+defence."""
 
 DRIVERS = ("boto3", "botocore")
 KEY_TEXT = re.compile(r"^(R|B|E|L|P|WF|IDEM|A|V)#|^(due|done|call|runs)#|^(pk|sk)$")

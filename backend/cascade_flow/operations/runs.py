@@ -29,6 +29,7 @@ from cascade_flow.operations.caller import Caller
 from cascade_flow.operations.caller_runs import CallerRuns
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.stops import Stops
+from cascade_flow.operations.unreadable import readable
 from cascade_flow.operations.validation import check_input
 from cascade_flow.serialization import safe_serialize
 from cascade_flow.wake import LONGEST_DELAY_US, Wake
@@ -152,7 +153,7 @@ class Runs:
         return sorted({*self._runtime.registry.names(), *called_slugs(self._runtime.ledger.table)})
 
     def _states(self, ids: Sequence[str]) -> list[RunState]:
-        found = {run.run_id: run for run in self._runtime.ledger.runs(ids)}
+        found = {run.run_id: run for run in readable(self._runtime.ledger.runs, ids)}
         return [_state(found[id], without_payload(found[id].tail[0])) for id in ids if id in found]
 
     def _begin(self, facts: Facts, run: Run, opening: runs.Opening) -> None:
