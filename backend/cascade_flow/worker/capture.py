@@ -123,6 +123,8 @@ class Capture:
         _switchboard.finish(self)
         with unrecorded():
             self._hand_on(self._book.close)
+            if self.error:
+                _log.warning("%s; lines of it are lost: %r", words, self.error)
             if self._on_exit:
                 self._on_exit(words)
 

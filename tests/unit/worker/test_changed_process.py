@@ -219,7 +219,7 @@ def test_forty_thousand_lines_take_less_than_a_second_of_the_processor() -> None
     assert time.process_time() - began < 1
 
 
-def outcome_of(body: str) -> "subprocess.CompletedProcess[str]":
+def outcome_of(body: str, *, timeout_ms: int = 300) -> "subprocess.CompletedProcess[str]":
     """Run a step's code in a worker process of its own; the log's lines are shown with a mark."""
     code = f"""
         import os, signal, sys, time, threading, subprocess
@@ -236,7 +236,8 @@ def outcome_of(body: str) -> "subprocess.CompletedProcess[str]":
             os.write(real, "".join(f"LOG {{line.message}}\\n" for line in lines).encode())
         given = StepInputs(input_json=None, outputs={{}}, context=StepContext())
         step = flow.definition().steps["work"]
-        outcome = run_attempt(step, given, timeout_ms=300, interrupt=Interrupt(), capture=Capture(sink, echo=False))
+        capture = Capture(sink, echo=False)
+        outcome = run_attempt(step, given, timeout_ms={timeout_ms}, interrupt=Interrupt(), capture=capture)
         print("OUTCOME", type(outcome).__name__, getattr(outcome, "failure_reason", ""), flush=True)
     """
     path = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -268,6 +269,13 @@ def test_a_forked_child_ends_with_the_step_and_its_lines_are_kept() -> None:
 def test_no_signal_of_user_code_keeps_the_timeout_off(change: str) -> None:
     done = outcome_of(f"{change}\nwhile True: pass")
     assert done.stdout.splitlines() == ["OUTCOME Failed timeout"], done.stderr
+
+
+@pytest.mark.parametrize("asked", ["breakpoint()", "import pdb; pdb.set_trace()", "input()"])
+def test_a_step_that_waits_for_a_person_ends_at_once(asked: str) -> None:
+    done = outcome_of(f"{asked}\nreturn 1", timeout_ms=30_000)
+    assert done.stdout.splitlines()[-1] == "OUTCOME Failed execution-error", done.stderr
+    assert sum(line.startswith("OUTCOME") for line in done.stdout.splitlines()) == 1
 
 
 def test_a_blocked_system_call_is_stopped_whatever_was_done_to_the_alarm() -> None:
