@@ -127,6 +127,19 @@ def test_what_of_ours_fails_at_the_end_keeps_nothing_else_from_being_put_back(mo
     assert (list(sys.path), sys.stdin, sys.stdout, os._exit) == before
 
 
+def test_a_record_comes_once_also_where_the_streams_are_wrapped_and_nobody_else_shows_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+
+    def work() -> None:
+        wrap_streams()
+        step_logger("flow.step").info("once")
+
+    assert written(work, echo=True) == ["INFO once"]
+    assert capsys.readouterr().err == "INFO once\n"
+
+
 @pytest.mark.parametrize(
     "change",
     [
