@@ -122,8 +122,6 @@ class Capture:
                 self._on_exit(words)
 
     def _start_pump(self) -> None:
-        if self._pump:
-            return
         with self._lock:
             if self._pump or self._closing.is_set():
                 return
