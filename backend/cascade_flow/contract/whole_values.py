@@ -17,6 +17,7 @@ from cascade_flow.model.events import ValidationIssue
 from cascade_flow.serialization import DEEPEST, safe_serialize
 
 _SECRETS = (Secret, SecretBytes, SecretStr)
+_PLAIN = (str, int, float, bool, type(None))
 _LOST = "would not arrive as it is, since JSON holds no secret and no excluded field: give plain values instead"
 
 
@@ -33,7 +34,8 @@ def _lost(path: str, value: Any, depth: int) -> Iterator[ValidationIssue]:
         yield from _lost_of(path, value)
     elif depth:
         for part, item in _parts(value):
-            yield from _lost(f"{path}.{part}", item, depth - 1)
+            if type(item) not in _PLAIN:
+                yield from _lost(f"{path}.{part}", item, depth - 1)
 
 
 def _lost_of(path: str, model: BaseModel) -> Iterator[ValidationIssue]:
