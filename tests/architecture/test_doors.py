@@ -28,10 +28,12 @@ BROAD = (
     "worker/step_logging.py",
     "worker/tracebacks.py",
     "operations/sweep.py",
+    "operations/unreadable.py",
     "api/router.py",
     "functions/",
 )
-"""Where somebody else's code runs, and where a request, a message or an entry of the sweep has its last defence."""
+"""Where somebody else's code runs, and where a request, a message, or an entry of the sweep or of a list has its last
+defence."""
 
 DRIVERS = ("boto3", "botocore")
 KEY_TEXT = re.compile(r"^(R|B|E|L|P|WF|IDEM|A|V)#|^(due|done|call|runs)#|^(pk|sk)$")
@@ -85,6 +87,20 @@ def test_errors_are_caught_by_name(module: Module) -> None:
     handlers = [node for node in ast.walk(module.tree) if isinstance(node, ast.ExceptHandler)]
     broad = [node.lineno for node in handlers if _is_broad(node) and not isinstance(node.body[-1], ast.Raise)]
     assert not broad, f"{module} swallows everything in lines {broad}"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.room == "worker"], ids=str)
+def test_what_the_worker_catches_is_kept_or_told(module: Module) -> None:
+    """A handler that catches everything uses what it caught, or has a logger tell it."""
+    broad = [node for node in ast.walk(module.tree) if isinstance(node, ast.ExceptHandler) and _is_broad(node)]
+    assert not [node.lineno for node in broad if not _tells(node)]
+
+
+def _tells(handler: ast.ExceptHandler) -> bool:
+    inside = [node for part in handler.body for node in ast.walk(part)]
+    used = {node.id for node in inside if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    asked = {node.attr for node in inside if isinstance(node, ast.Attribute)}
+    return handler.name in used or bool(asked & {"exception", "handleError"}) or isinstance(handler.body[-1], ast.Raise)
 
 
 def _is_broad(handler: ast.ExceptHandler) -> bool:

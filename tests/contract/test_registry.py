@@ -18,6 +18,7 @@ from cascade_flow import (
     RetryTier,
     RunSubmission,
     StepDefinition,
+    SubmittedRun,
     WorkflowRegistration,
     WorkflowRetiredError,
     WorkflowVersion,
@@ -199,6 +200,20 @@ def test_what_a_deployment_has_no_more_is_retired(backend: DynamoDBBackend) -> N
     assert backend.list_runs().total == 2, "history stays"
     live.complete("a", 1, "done")
     assert live.status == "completed", "what is under way goes on"
+
+
+def test_a_submission_that_made_its_run_already_is_answered_with_it(backend: DynamoDBBackend) -> None:
+    deploy(backend, FLOW)
+    wish = RunSubmission(workflow_slug=FLOW, input=1, idempotency_key="k")
+    made = backend.submit_run(wish)
+    register(backend, step("a"), input_schema_json=SCHEMA)
+    assert backend.submit_run(wish) == SubmittedRun(run_id=made.run_id, is_new=False), "it fits the schema no more"
+    deploy(backend, FLOW)
+    deploy(backend, "bill")
+    assert backend.submit_run(wish) == SubmittedRun(run_id=made.run_id, is_new=False), "the workflow is retired"
+    for other in ({"idempotency_key": "l"}, {"input": 2}, {"run_id": "another"}):
+        with pytest.raises(WorkflowRetiredError):
+            backend.submit_run(wish.model_copy(update=other))
 
 
 def test_what_is_deployed_again_can_be_run_again(backend: DynamoDBBackend) -> None:

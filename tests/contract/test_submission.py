@@ -186,6 +186,23 @@ def test_what_is_left_out_is_no_other_content(backend: DynamoDBBackend) -> None:
             backend.submit_run(again.model_copy(update={"run_id": "another"}))
 
 
+def test_the_workflows_own_timeout_is_no_other_content_whether_it_is_said_or_not(backend: DynamoDBBackend) -> None:
+    def submitted(timeout: int | None, key: str) -> SubmittedRun:
+        return backend.submit_run(RunSubmission(workflow_slug=FLOW, timeout=timeout, idempotency_key=key))
+
+    usual, other = 60_000_000, 90_000_000
+    register(backend, timeout_us=usual)
+    made = {first: submitted(first, str(first)).run_id for first in (usual, None)}
+    for first, run_id in made.items():
+        for again in (usual, None):
+            assert submitted(again, str(first)) == SubmittedRun(run_id=run_id, is_new=False)
+    register(backend, timeout_us=other)
+    for first, run_id in made.items():
+        assert submitted(first, str(first)).run_id == run_id, "the same again is the same, whatever is usual by now"
+    with pytest.raises(IdempotencyConflictError):
+        submitted(other, str(usual))
+
+
 def test_the_same_content_without_a_key_is_another_run(backend: DynamoDBBackend) -> None:
     register(backend)
     assert submit(backend, input=1) != submit(backend, input=1)

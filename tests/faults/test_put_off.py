@@ -14,6 +14,7 @@ from cascade_flow.dynamodb import due, keys
 from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.operations.sweep import Failure, Sweep, Swept
 from checker import check_run
+from contract.called import Called
 from faults.moments import pausing
 from simulation import TIMING, TickingClock, World, step
 from testbed.faults import Kind, refusal
@@ -113,6 +114,36 @@ def test_it_is_named_and_tried_again_ever_more_rarely_until_it_heals(
     assert sweep(world).failures == []
     world.settle("r")
     assert check_run(world.observer, "r").status == "completed"
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_lists_pass_over_it_and_name_it(world: World, damage: str, caplog: pytest.LogCaptureFixture) -> None:
+    submitted(world, "r", "s", "t", "u")
+    silent_us = TIMING.lease_us
+    for run_id in ("r", "t"):
+        world.backend.claim_scheduled_step("flow", run_id, "a", worker_id="worker-1")
+    Poison(world, damage)
+    backend = world.another()
+    with caplog.at_level(logging.ERROR):
+        due_steps = backend.list_scheduled_steps()
+    assert {"s", "u"} == {ref.run_id for ref in due_steps}
+    world.clock.pause_us(silent_us + 1)
+    taken = backend.reclaim_stale_steps(silent_us, "reaper")
+    assert [ref.run_id for ref in taken] == (["t"] if damage != "a version that is gone" else [])
+    assert "passed over: " in caplog.text
+    assert {"s", "t", "u"} <= {run.run_id for run in backend.list_runs().runs}
+
+
+def test_lists_pass_over_a_callers_step_too(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    good, bad = Called.new(world.backend, run_id="good"), Called.new(world.backend, run_id="bad")
+    for run in (good, bad):
+        run.schedule("a")
+    client, table = world.store.another_client(), world.store.table
+    key = {"pk": {"S": keys.branch(bad.run_id, "a").pk}, "sk": {"S": keys.branch(bad.run_id, "a").sk}}
+    client.put_item(TableName=table, Item={**client.get_item(TableName=table, Key=key)["Item"], "z": {"B": b"\x09new"}})
+    with caplog.at_level(logging.ERROR):
+        assert [ref.run_id for ref in world.backend.list_scheduled_steps()] == [good.run_id]
+    assert f"passed over: run {bad.run_id}, step a: " in caplog.text
 
 
 def test_more_of_it_than_a_sweep_has_time_for_keep_nothing_from_being_reached(world: World) -> None:

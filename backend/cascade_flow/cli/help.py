@@ -6,12 +6,14 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from cascade_flow.cli.late_reading import read_late
+
 
 class Verb(TyperCommand):
     """A verb of the command `cascade`."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        return [_as_written(param) for param in super().get_params(ctx)]
+        return [read_late(_as_written(param)) for param in super().get_params(ctx)]
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
@@ -21,7 +23,7 @@ class Verbs(TyperGroup):
     """The command `cascade`."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        return [_as_written(param) for param in super().get_params(ctx)]
+        return [read_late(_as_written(param)) for param in super().get_params(ctx)]
 
 
 def _as_written(param: Any) -> Any:

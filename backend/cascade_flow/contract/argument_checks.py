@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import ConfigDict, ValidationError, validate_call
 
+from cascade_flow.contract.whole_values import check_whole
 from cascade_flow.errors import ArgumentInvalidError
 from cascade_flow.model.events import EVENT_TYPES
 from cascade_flow.model.ids import check_name, check_run_id, check_slug, check_step_id
@@ -125,4 +126,6 @@ _CHECKS: Mapping[str, Callable[[str, Any], object]] = {
     **dict.fromkeys(("step_id", "from_step_id"), lambda _name, value: check_step_id(value)),
     **dict.fromkeys(_NAMES, check_name),
     **dict.fromkeys(("limit", "offset", "sequence_number"), _count),
+    **dict.fromkeys(("input", "output"), check_whole),
+    "submission": lambda _name, value: check_whole("input", value.input),
 }

@@ -54,6 +54,11 @@ class RunLedger:
             raise RunRefused.by(refused.items.get(0)) from None
         return run
 
+    def key_taken(self, key: str) -> KeyTaken | None:
+        """What an idempotency key stands for."""
+        taken = self._table.get(keys.idempotency(key))
+        return None if taken is None else KeyTaken(str(taken["r"]), str(taken["c"]))
+
     def start(self, facts: Facts, before: Run, opening: Opening) -> Run:
         """Start a run that was submitted for later; raises RunRefused where it moved."""
         after = replace(_with_tail(opening, before.tail, {}), seq=before.seq + 1)

@@ -26,6 +26,7 @@ from cascade_flow.model.events import (
 )
 from cascade_flow.operations.caller import Caller, Subject
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.operations.unreadable import readable
 
 _TAKEN = "the id is taken by submit_run, which submits and starts a run in one: choose another id"
 _INSTEAD: dict[type[WorkflowEvent], str] = {
@@ -92,7 +93,8 @@ class CallerRuns:
     def active(self) -> list[str]:
         """The workflows, of both drivers, with a run that has not ended; in the order of their slugs."""
         ids = {entry.run_id for entry in due.live(self._runtime.ledger.table) if not entry.branch}
-        return sorted({run.workflow_slug for run in self._runtime.ledger.runs(ids) if run.status not in ENDED})
+        found = readable(self._runtime.ledger.runs, list(ids))
+        return sorted({run.workflow_slug for run in found if run.status not in ENDED})
 
 
 def _whatever(known_run: Known) -> None:

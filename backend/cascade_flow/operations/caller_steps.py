@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from math import ceil
 from typing import Any
 
@@ -25,6 +26,7 @@ from cascade_flow.model.events import (
 from cascade_flow.model.states import Claim, StepRef
 from cascade_flow.operations.caller import Caller, Fence, Subject
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.operations.unreadable import readable
 
 _SCHEDULES = "it schedules a step itself when the steps that it depends on are over"
 _STARTS = "there a step is started by a claim (claim_scheduled_step)"
@@ -141,8 +143,11 @@ class CallerSteps:
         """Take running steps away from workers that were silent for longer, and schedule the next attempt of each."""
         found = list(self._live(clock.now_us() - stale_threshold_us))
         silent = [(run, step) for run, step in found if _stale_us(step, stale_threshold_us)]
-        taken = [(run, step) for run, step in silent if self._reclaim(run, step, stale_threshold_us, reclaimed_by)]
-        return [_reference(run, step) for run, step in taken]
+        take = partial(self._taken, stale_threshold_us, reclaimed_by)
+        return [ref for each in silent for ref in readable(take, [each], what="reclaiming")]
+
+    def _taken(self, threshold_us: int, reclaimed_by: str, silent: Iterable[tuple[Run, CallerStep]]) -> list[StepRef]:
+        return [_reference(run, step) for run, step in silent if self._reclaim(run, step, threshold_us, reclaimed_by)]
 
     def _reclaim(self, run: Run, known: CallerStep, threshold_us: int, reclaimed_by: str) -> bool:
         def judge(known_run: Known) -> Sequence[Draft]:
@@ -162,8 +167,9 @@ class CallerSteps:
         places: dict[str, list[str]] = {}
         for entry in due.called(self._runtime.ledger.table, until_us=until_us):
             places.setdefault(entry.run_id, []).extend([entry.branch] if entry.branch else [])
-        for run in self._runtime.ledger.runs(places):
-            yield from ((run, step) for step in self._live_among(run, places[run.run_id]))
+        for run in readable(self._runtime.ledger.runs, list(places)):
+            live = readable(partial(self._live_among, run), places[run.run_id], what=f"run {run.run_id}, step")
+            yield from ((run, step) for step in live)
 
     def _live_among(self, run: Run, step_ids: Sequence[str]) -> list[CallerStep]:
         """The live ones of a run's listed steps. What has ended falls out here, and what goes on again comes back."""

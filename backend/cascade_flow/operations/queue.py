@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import NamedTuple
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import due
@@ -14,10 +17,22 @@ from cascade_flow.model.states import StepRef
 from cascade_flow.operations.caller_steps import CallerSteps
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Steps
+from cascade_flow.operations.unreadable import readable
+
+
+class _Live(NamedTuple):
+    """A branch on which somebody works or may work; `ref` is what is told of it."""
+
+    run: Run
+    branch: Branch
+    ref: StepRef
 
 
 class Queue:
-    """The live branches of the runs that the engine drives; with `callers` also the live steps of all others."""
+    """The live branches of the runs that the engine drives; with `callers` also the live steps of all others.
+
+    What nobody can deal with is passed over, and named in the log.
+    """
 
     def __init__(self, runtime: Runtime, callers: CallerSteps | None = None) -> None:
         self._runtime = runtime
@@ -29,11 +44,7 @@ class Queue:
     ) -> list[StepRef]:
         """The scheduled steps that are due: higher priority first, then the longest waiting."""
         until_us = clock.now_us() if available_before_us is None else available_before_us
-        found = [
-            _reference(run, branch)
-            for run, branch in self._live(until_us)
-            if branch.status == "scheduled" and (branch.available_at_us or 0) <= until_us
-        ]
+        found = [live.ref for live in self._live(until_us, partial(_is_due, until_us=until_us))]
         found += self._callers.due(until_us) if self._callers else []
         mine = [ref for ref in found if workflow_slug in (None, ref.workflow_slug)]
         return sorted(mine, key=_rank)[:limit]
@@ -41,35 +52,41 @@ class Queue:
     def reclaim(self, stale_threshold_us: int, reclaimed_by: str) -> list[StepRef]:
         """Take running steps away from workers that were silent for longer; each once, however many reapers run."""
         now_us = clock.now_us()
-        silent = [
-            (run, branch)
-            for run, branch in self._live(now_us)
-            if branch.status == "running" and now_us - last_seen_us(branch) > stale_threshold_us
-        ]
+        silent = list(self._live(now_us, partial(_is_silent, since_us=now_us - stale_threshold_us)))
         command = Reclaim(reclaimed_by, stale_threshold_us)
-        taken = [_reference(run, branch) for run, branch in silent if self._reclaim(run, branch, command)]
+        taken = [ref for live in silent for ref in readable(partial(self._taken, command), [live], what="reclaiming")]
         return taken + (self._callers.reclaim(stale_threshold_us, reclaimed_by) if self._callers else [])
 
-    def _reclaim(self, run: Run, branch: Branch, command: Reclaim) -> bool:
-        try:
-            self._steps.report(HeldAttempt(self._runtime.facts(run), run, branch), command)
-        except StaleAttemptError:
-            return False
-        return True
+    def _taken(self, command: Reclaim, silent: Iterable[_Live]) -> Iterator[StepRef]:
+        for run, branch, ref in silent:
+            with suppress(StaleAttemptError):
+                self._steps.report(HeldAttempt(self._runtime.facts(run), run, branch), command)
+                yield ref
 
-    def _live(self, until_us: int) -> Iterator[tuple[Run, Branch]]:
-        """Live branches of runs that go on: the index says where, the items say what."""
+    def _live(self, until_us: int, wanted: Callable[[Branch], bool]) -> Iterator[_Live]:
+        """Those live branches, of runs that go on, that are wanted: the index says where, the items say what."""
         horizon_us = max(until_us, clock.now_us()) + self._runtime.timing.horizon_us
-        entries = due.entries(self._runtime.ledger.table, until_us=horizon_us)
         places: dict[str, list[str]] = {}
-        for entry in entries:
+        for entry in due.entries(self._runtime.ledger.table, until_us=horizon_us):
             if entry.branch:
                 places.setdefault(entry.run_id, []).append(entry.branch)
-        runs = {run.run_id: run for run in self._runtime.ledger.runs(places)}
-        for run_id, run in runs.items():
+        for run in readable(self._runtime.ledger.runs, list(places)):
             if run.status not in ENDED and run.stop is None:
-                branches = self._runtime.ledger.some_branches(run_id, places[run_id])
-                yield from ((run, branch) for branch in branches.values() if branch.live and branch.halt is None)
+                read = partial(self._live_among, run, wanted)
+                yield from readable(read, places[run.run_id], what=f"run {run.run_id}, branch")
+
+    def _live_among(self, run: Run, wanted: Callable[[Branch], bool], names: Iterable[str]) -> Iterator[_Live]:
+        for branch in self._runtime.ledger.some_branches(run.run_id, names).values():
+            if branch.live and branch.halt is None and wanted(branch):
+                yield _Live(run, branch, _reference(run, branch))
+
+
+def _is_due(branch: Branch, *, until_us: int) -> bool:
+    return branch.status == "scheduled" and (branch.available_at_us or 0) <= until_us
+
+
+def _is_silent(branch: Branch, *, since_us: int) -> bool:
+    return branch.status == "running" and last_seen_us(branch) < since_us
 
 
 def _reference(run: Run, branch: Branch) -> StepRef:

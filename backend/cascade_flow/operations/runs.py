@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import ceil
 from typing import cast
@@ -19,7 +19,13 @@ from cascade_flow.dynamodb.run_ledger import KeyTaken
 from cascade_flow.engine import runs
 from cascade_flow.engine.runs import Submission
 from cascade_flow.engine.state import ENDED, LATEST_US, Facts, Run, Stop
-from cascade_flow.errors import ConflictError, IdempotencyConflictError, InputInvalidError, RunNotCancellableError
+from cascade_flow.errors import (
+    ConflictError,
+    IdempotencyConflictError,
+    InputInvalidError,
+    RunNotCancellableError,
+    WorkflowRetiredError,
+)
 from cascade_flow.model.events import RunSubmitted, ValidationIssue, parse_event
 from cascade_flow.model.ids import check_run_id, check_slug
 from cascade_flow.model.states import RunPage, RunState, RunStatus, SubmittedRun
@@ -29,6 +35,7 @@ from cascade_flow.operations.caller import Caller
 from cascade_flow.operations.caller_runs import CallerRuns
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.stops import Stops
+from cascade_flow.operations.unreadable import readable
 from cascade_flow.operations.validation import check_input
 from cascade_flow.serialization import safe_serialize
 from cascade_flow.wake import LONGEST_DELAY_US, Wake
@@ -52,23 +59,52 @@ class Runs:
         Raises WorkflowNotFoundError, WorkflowRetiredError, InputInvalidError, InvalidIdError, IdempotencyConflictError,
         ConflictError (the run id is taken), PayloadTooLargeError.
         """
+        try:
+            return self._submit(submission)
+        except (WorkflowRetiredError, InputInvalidError):
+            # What is in the way of a new run is not in the way of the one that is there.
+            known = self._known_run(submission)
+            if known is None:
+                raise
+            return known
+
+    def _submit(self, submission: RunSubmission) -> SubmittedRun:
         entry = self._runtime.registry.for_new_runs(check_slug(submission.workflow_slug))
         order = _order(submission, entry)
         check_input(entry.metadata.input_schema_json, order.input)
         facts = self._facts(submission, entry, order)
         references = self._runtime.payloads.put_input(facts.run_id, order.input, expires_s=facts.expires_s)
         opening = runs.submit(facts, order, now_us=clock.now_us())
-        content = _content_of(submission)
+        key, content = submission.idempotency_key, _content_of(submission)
         try:
-            run = self._runtime.run_ledger.submit(
-                facts, opening, references, key=submission.idempotency_key, content=content
-            )
+            run = self._runtime.run_ledger.submit(facts, opening, references, key=key, content=content)
         except KeyTaken as taken:
-            return _same_run(taken, content, submission.run_id)
+            return self._same_run(taken, submission, entry)
         except RunRefused:
             raise ConflictError(f"run id {facts.run_id!r} is taken: choose another, or leave it out") from None
         self._begin(facts, run, opening)
         return SubmittedRun(run_id=run.run_id, is_new=True)
+
+    def _known_run(self, submission: RunSubmission) -> SubmittedRun | None:
+        """The run that the submission has made already, by its key."""
+        key = submission.idempotency_key
+        taken = None if key is None else self._runtime.run_ledger.key_taken(key)
+        if taken is None:
+            return None
+        try:
+            return self._same_run(taken, submission, self._runtime.registry.current(submission.workflow_slug))
+        except IdempotencyConflictError:
+            return None
+
+    def _same_run(self, taken: KeyTaken, submission: RunSubmission, entry: Entry) -> SubmittedRun:
+        usual_us = self._timeout_us(entry)
+        if taken.content not in _contents_of(submission, usual_us) or submission.run_id not in (None, taken.run_id):
+            raise IdempotencyConflictError(
+                f"this idempotency key stands for run {taken.run_id!r}, which was submitted with other content: "
+                "use a new key, or send the same content",
+                run_id=taken.run_id,
+            )
+        return SubmittedRun(run_id=taken.run_id, is_new=False)
 
     def start(self, run: Run) -> Run:
         """Start a run whose time has come; one that another has started or stopped is left as it is."""
@@ -152,7 +188,7 @@ class Runs:
         return sorted({*self._runtime.registry.names(), *called_slugs(self._runtime.ledger.table)})
 
     def _states(self, ids: Sequence[str]) -> list[RunState]:
-        found = {run.run_id: run for run in self._runtime.ledger.runs(ids)}
+        found = {run.run_id: run for run in readable(self._runtime.ledger.runs, ids)}
         return [_state(found[id], without_payload(found[id].tail[0])) for id in ids if id in found]
 
     def _begin(self, facts: Facts, run: Run, opening: runs.Opening) -> None:
@@ -171,8 +207,11 @@ class Runs:
             return False
         return True
 
+    def _timeout_us(self, entry: Entry) -> int:
+        return entry.timeout_us or self._runtime.timing.timeout_us
+
     def _facts(self, submission: RunSubmission, entry: Entry, order: Submission) -> Facts:
-        timing = replace(self._runtime.timing, timeout_us=entry.timeout_us or self._runtime.timing.timeout_us)
+        timing = replace(self._runtime.timing, timeout_us=self._timeout_us(entry))
         starts_us = max(clock.now_us(), order.available_at_us)
         expires_us = starts_us + (order.timeout_us or timing.timeout_us) + timing.retention_us
         return Facts(
@@ -224,6 +263,14 @@ def _order(submission: RunSubmission, entry: Entry) -> Submission:
     )
 
 
+def _contents_of(submission: RunSubmission, usual_us: int) -> Iterator[str]:
+    """The submission's content; and that with the workflow's own timeout said, or left out."""
+    yield _content_of(submission)
+    if submission.timeout in (None, usual_us):
+        other = usual_us if submission.timeout is None else None
+        yield _content_of(submission.model_copy(update={"timeout": other}))
+
+
 def _content_of(submission: RunSubmission) -> str:
     """What two submissions with one idempotency key must have in common: all but when they are due, and the run's id.
 
@@ -237,13 +284,3 @@ def _content_of(submission: RunSubmission) -> str:
     }
     content = json.loads(safe_serialize(said | meant))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _same_run(taken: KeyTaken, content: str, run_id: str | None) -> SubmittedRun:
-    if taken.content != content or run_id not in (None, taken.run_id):
-        raise IdempotencyConflictError(
-            f"this idempotency key stands for run {taken.run_id!r}, which was submitted with other content: "
-            "use a new key, or send the same content",
-            run_id=taken.run_id,
-        )
-    return SubmittedRun(run_id=taken.run_id, is_new=False)

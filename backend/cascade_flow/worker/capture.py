@@ -9,28 +9,25 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import threading
 from codecs import getincrementaldecoder
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar, Token
 from functools import partial
-from typing import Any, NoReturn, TextIO, cast
+from typing import Any
 
 from cascade_flow.model.parts import LogStream
 from cascade_flow.worker import descriptors, process_state, step_logging
-from cascade_flow.worker.descriptors import Diverted, EmptyInput, Outlets
 from cascade_flow.worker.interrupt import sheltered
 from cascade_flow.worker.log_buffer import Limits, LogBuffer, LogLine
-from cascade_flow.worker.streams import Stream
+from cascade_flow.worker.replaced import Replaced
 
 Sink = Callable[[Sequence[LogLine]], None]
 """Takes a chunk of lines. It is called from a thread of the capture's own, and at the end from the attempt's."""
 
 _INTERVAL_MS = 1_000
-_NAMES: tuple[LogStream, LogStream] = ("stdout", "stderr")
 _CHILD = "child"
 """The source of what comes out of a descriptor: of threads, it is their number."""
 
@@ -61,7 +58,7 @@ class Capture:
         self.error: Exception | None = None
         self._sink = sink
         self._on_exit = on_exit
-        self._book = LogBuffer(limits or Limits(), after_us=after_us)
+        self._buffer = LogBuffer(limits or Limits(), after_us=after_us)
         self._decoders: defaultdict[tuple[LogStream, Hashable], Any] = defaultdict(_Decoder)
         self._interval_s = interval_ms / 1000
         self._closing = threading.Event()
@@ -84,13 +81,14 @@ class Capture:
         self._hurry.set()
         if self._pump:
             self._pump.join()
-        self._hand_on(self._book.close)
+        self._hand_on(self._buffer.close)
 
     @sheltered
     def write(self, stream: LogStream, text: str) -> None:
         _switchboard.drain()
-        self._book.write(stream, text, threading.get_ident())
-        self._start_pump()
+        self._buffer.write(stream, text, threading.get_ident())
+        if not self._pump:
+            self._start_pump()
 
     @sheltered
     def write_bytes(self, stream: LogStream, data: bytes, source: Hashable = None) -> None:
@@ -98,14 +96,16 @@ class Capture:
             source = threading.get_ident()
             _switchboard.drain()
         text = self._decoders[stream, source].decode(data)
-        self._book.write(stream, text, source)
-        self._start_pump()
+        self._buffer.write(stream, text, source)
+        if not self._pump:
+            self._start_pump()
 
     @sheltered
     def add(self, stream: LogStream, message: str) -> None:
         _switchboard.drain()
-        self._book.add(stream, message)
-        self._start_pump()
+        self._buffer.add(stream, message)
+        if not self._pump:
+            self._start_pump()
 
     def flush(self) -> None:
         if self._pump:
@@ -115,13 +115,13 @@ class Capture:
         """Hand on what there is, and tell of the end: the process has no later moment for it."""
         _switchboard.finish(self)
         with unrecorded():
-            self._hand_on(self._book.close)
+            self._hand_on(self._buffer.close)
+            if self.error:
+                _log.warning("%s; lines of it are lost: %r", words, self.error)
             if self._on_exit:
                 self._on_exit(words)
 
     def _start_pump(self) -> None:
-        if self._pump:
-            return
         with self._lock:
             if self._pump or self._closing.is_set():
                 return
@@ -133,7 +133,7 @@ class Capture:
         with unrecorded():
             self._hurry.wait(self._interval_s)
             while not self._closing.is_set():
-                self._hand_on(self._book.take)
+                self._hand_on(self._buffer.take)
                 self._closing.wait(self._interval_s)
 
     def _hand_on(self, chunks: Callable[[], Sequence[Sequence[LogLine]]]) -> None:
@@ -161,8 +161,8 @@ class _Switchboard:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._captures: tuple[Capture, ...] = ()
-        self._replaced = _Replaced()
-        self._restores: list[Callable[[], object]] = []
+        self._replaced = Replaced()
+        self._restores = ExitStack()
 
     def plug(self, capture: Capture) -> None:
         with self._lock:
@@ -176,18 +176,15 @@ class _Switchboard:
             self.finish(capture)
             try:
                 if self._captures == (capture,):
-                    self._put_back()
+                    self._restores.close()
             finally:
                 self._captures = tuple(other for other in self._captures if other is not capture)
 
     def _replace(self) -> None:
-        self._restores = [process_state.snapshot()]
-        self._replaced = _Replaced.now()
-        self._restores += [self._replaced.put_back, step_logging.show_records(self.record, unrecorded)]
-
-    def _put_back(self) -> None:
-        while self._restores:
-            self._restores.pop()()
+        self._restores.callback(process_state.snapshot())
+        self._replaced = Replaced.now(self.writer, self.take, self.end_process)
+        self._restores.callback(self._replaced.put_back)
+        self._restores.callback(step_logging.show_records(self.record, unrecorded))
 
     def writer(self) -> Capture | None:
         """Whose the text is that is being written now."""
@@ -201,7 +198,7 @@ class _Switchboard:
 
     def finish(self, capture: Capture) -> None:
         """Take all that is on its way to this capture."""
-        for stream in self._replaced.streams:
+        for stream in self._replaced.streams.values():
             stream.finish(capture)
         self.drain()
 
@@ -212,7 +209,7 @@ class _Switchboard:
         if capture:
             capture.add("stderr", text)
         if echo and (capture is None or capture.echo):
-            _original(sys.stderr).write(f"{text}\n")
+            self._replaced.streams["stderr"].original.write(f"{text}\n")
 
     def take(self, name: LogStream, data: bytes) -> bool:
         """Take what came out of a descriptor, and answer whether it is to be echoed."""
@@ -232,88 +229,17 @@ class _Switchboard:
 
     def flush(self) -> None:
         """Before a `fork`: what the process's own streams still hold would be written by both."""
-        for stream in self._replaced.streams:
+        for stream in self._replaced.streams.values():
             stream.original.flush()
 
     def forget(self) -> None:
         """In a child made by `fork`: its streams lead to its parent's pipes, and nothing here is its own."""
         self._replaced.inherit()
-        self._lock, self._captures, self._replaced, self._restores = threading.Lock(), (), _Replaced(), []
-
-
-class _Replaced:
-    """What of the process is replaced during attempts: its streams, its descriptors, and its means to end."""
-
-    def __init__(self) -> None:
-        self.streams: list[Stream] = []
-        self.outlets = Outlets()
-        self._input: EmptyInput | None = None
-        self._nothing: TextIO | None = None
-        self._before: dict[tuple[Any, str], Any] = {}
-
-    @classmethod
-    def now(cls) -> _Replaced:
-        new = cls()
-        for number, name in enumerate(_NAMES, start=1):
-            new._replace_output(number, name)
-        new._replace_input()
-        new._set(os, "_exit", partial(_end_process, os._exit, "os._exit({})"))
-        new._set(os, "abort", partial(_end_process, os.abort, "os.abort()"))
-        return new
-
-    def put_back(self) -> None:
-        self._put_back_names()
-        for diverted in self.outlets.diverted:
-            diverted.restore()
-        if self._input:
-            self._input.restore()
-
-    def inherit(self) -> None:
-        """In a child: write to the descriptors as they are, which lead to the parent."""
-        self._put_back_names()
-        for diverted in self.outlets.diverted:
-            diverted.inherit()
-
-    def _put_back_names(self) -> None:
-        for (holder, name), value in self._before.items():
-            setattr(holder, name, value)
-        if self._nothing:
-            self._nothing.close()
-
-    def _replace_output(self, number: int, name: LogStream) -> None:
-        stream, descriptor = getattr(sys, name), None
-        with suppress(OSError):
-            take = partial(_switchboard.take, name)
-            self.outlets.diverted.append(Diverted(number, take, stream=stream, others=[getattr(sys, f"__{name}__")]))
-            descriptor = number
-        self.streams.append(Stream(name, stream, _switchboard.writer, descriptor))
-        self._set(sys, name, self.streams[-1])
-
-    def _replace_input(self) -> None:
-        with suppress(OSError):
-            self._input = EmptyInput()
-        self._nothing = open(os.devnull, encoding="utf-8")  # noqa: SIM115  open as long as the attempt
-        self._set(sys, "stdin", self._nothing)
-
-    def _set(self, holder: Any, name: str, value: Any) -> None:
-        self._before[holder, name] = getattr(holder, name)
-        setattr(holder, name, value)
-
-
-@sheltered
-def _end_process(end: Callable[..., NoReturn], words: str, *args: Any) -> NoReturn:
-    try:
-        _switchboard.end_process(f"the step ended its process with {words.format(*args)}")
-    finally:
-        end(*args)
+        self._lock, self._captures, self._replaced, self._restores = threading.Lock(), (), Replaced(), ExitStack()
 
 
 _writer: ContextVar[Capture | None] = ContextVar("cascade_flow_writer")
 _switchboard = _Switchboard()
-
-
-def _original(stream: Any) -> TextIO:
-    return cast(TextIO, stream.original if isinstance(stream, Stream) else stream)
 
 
 def _after_fork() -> None:

@@ -7,10 +7,9 @@ behind still writes to: nobody waits for such a child, and what it writes is onl
 from __future__ import annotations
 
 import os
-import select
 import selectors
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from io import FileIO
 from typing import Any
@@ -25,18 +24,18 @@ _CAPACITY = 65_536
 class Diverted:
     """A descriptor that is written to, led into a pipe until `restore`.
 
-    What is echoed goes where the process's stream goes, which somebody may have led away from the descriptor. Raises
-    OSError where there is no descriptor of this number.
+    What is echoed goes where the first of its streams goes, which somebody may have led away from the descriptor.
+    Raises OSError where there is no descriptor of this number.
     """
 
-    def __init__(self, number: int, take: Take, *, stream: Any, others: Iterable[Any] = ()) -> None:
+    def __init__(self, number: int, take: Take, lock: threading.RLock, streams: Sequence[Any]) -> None:
         self.number = number
         self._take: Take | None = take
-        self._lock = threading.RLock()  # a signal's handler may write, too
+        self._lock = lock
         self._open = True
         self._own = os.dup(number)
-        self._echo = os.dup(_fileno(stream, self._own))
-        self._raws = _raws([stream, *others], number)
+        self._echo = os.dup(_fileno(streams[0], self._own))
+        self._raws = _raws(streams, number)
         self.pipe, entrance = os.pipe()
         os.set_blocking(self.pipe, False)
         _reader.add(self.pipe, self.drain)
@@ -50,11 +49,6 @@ class Diverted:
             if self._open and self._meets_end():
                 _reader.remove(self.pipe)
                 self._close()
-
-    def settle(self) -> None:
-        """Wait for a thread that is taking something."""
-        with self._lock:
-            pass
 
     def restore(self) -> None:
         """Put the descriptor back, after taking what was written to it."""
@@ -98,18 +92,26 @@ class Outlets:
     """All that is diverted at a time. To ask it costs one call of the system where nothing came."""
 
     def __init__(self) -> None:
-        self.diverted: list[Diverted] = []
+        self._diverted: list[Diverted] = []
+        self._lock = threading.RLock()  # a signal's handler may write, too
+
+    def divert(self, number: int, take: Take, streams: Sequence[Any]) -> None:
+        """Raises OSError where there is no descriptor of this number."""
+        self._diverted.append(Diverted(number, take, self._lock, streams))
 
     def drain(self) -> None:
         """Take all that has been written until now; what another thread is taking, has been taken."""
-        poll = select.poll()
-        for diverted in self.diverted:
-            poll.register(diverted.pipe, select.POLLIN)
-        some = poll.poll(0)
-        for diverted in self.diverted:
-            if some:
-                diverted.drain()
-            diverted.settle()
+        _reader.take()
+        with self._lock:
+            pass
+
+    def restore(self) -> None:
+        for diverted in self._diverted:
+            diverted.restore()
+
+    def inherit(self) -> None:
+        for diverted in self._diverted:
+            diverted.inherit()
 
 
 class EmptyInput:
@@ -144,10 +146,14 @@ class _Reader:
     def remove(self, pipe: int) -> None:
         self._selector.unregister(pipe)
 
+    def take(self, wait_s: float | None = 0) -> None:
+        """Have what there is taken, now or when something comes; any thread may ask."""
+        for key, _ in self._selector.select(wait_s):
+            key.data()
+
     def _read(self) -> None:
         while True:
-            for key, _ in self._selector.select():
-                key.data()
+            self.take(None)
 
 
 def after_fork() -> None:

@@ -73,21 +73,21 @@ class LogBuffer:
     def write(self, stream: LogStream, text: str, source: Hashable = None) -> None:
         """Text as a stream gets it: any number of lines, the last one perhaps not at its end."""
         place = (stream, source)
+        *complete, rest = text.split("\n")
         with self._lock:
-            *complete, rest = text.split("\n")
             for line in complete:
                 if place in self._pending or "\r" in line:
                     self._extend(place, line)
                     self._end_line(place)
                 else:
-                    self._keep(stream, self._bounded(line, 0))
+                    self._keep(stream, self._bounded(line))
             if rest:
                 self._extend(place, rest)
 
     def add(self, stream: LogStream, message: str) -> None:
         """A message of its own, such as a log record; it may hold several lines."""
         with self._lock:
-            self._keep(stream, self._bounded(message, 0))
+            self._keep(stream, self._bounded(message))
 
     def take(self) -> list[list[LogLine]]:
         """The lines that are ready, in chunks of bounded size; they are forgotten here."""
@@ -122,20 +122,17 @@ class LogBuffer:
         pending = self._pending.pop(place)
         self._keep(place[0], self._bounded(pending.text, pending.beyond))
 
-    def _bounded(self, message: str, beyond: int) -> str:
-        beyond += max(0, len(message) - self.limits.line_chars)
-        if not beyond:
+    def _bounded(self, message: str, beyond: int = 0) -> str:
+        longest = self.limits.line_chars
+        if not beyond and len(message) <= longest:
             return well_formed(message)
-        kept = well_formed(message[: self.limits.line_chars])
-        return f"{kept}… (+{beyond:,} characters)"
+        beyond += max(0, len(message) - longest)
+        return f"{well_formed(message[:longest])}… (+{beyond:,} characters)"
 
     def _keep(self, stream: LogStream, message: str) -> None:
         self._last_us = max(now_us(), self._last_us + 1)
         line = LogLine(stream, message, self._last_us)
-        size_bytes = line.size_bytes
-        if not self._tail and not self._cut_lines and self._has_room(size_bytes):
-            self._kept_bytes += size_bytes
-            self._kept_lines += 1
+        if self._takes(line):
             self._ready.append(line)
             return
         self._tail.append(line)
@@ -144,9 +141,15 @@ class LogBuffer:
             self._cut_lines += 1
             self._cut_bytes += cut.size_bytes
 
-    def _has_room(self, size_bytes: int) -> bool:
-        fits = self._kept_bytes + size_bytes <= self.limits.total_bytes
-        return fits and self._kept_lines < self.limits.total_lines
+    def _takes(self, line: LogLine) -> bool:
+        """Whether the line is of the beginning that is kept; once one isn't, none is."""
+        if self._tail or self._cut_lines or self._kept_lines >= self.limits.total_lines:
+            return False
+        whole_bytes = self._kept_bytes + line.size_bytes
+        if whole_bytes > self.limits.total_bytes:
+            return False
+        self._kept_bytes, self._kept_lines = whole_bytes, self._kept_lines + 1
+        return True
 
     def _cut_line(self) -> LogLine:
         first = self._tail[0].timestamp_us if self._tail else now_us()

@@ -1,11 +1,11 @@
 """What user code can change in the process, as it was before an attempt, and put back after it.
 
-Put back: the standard streams, all of logging but new loggers, signal handlers, masks and timers, umask, working
-directory, `sys.path`, `sys.argv`, environment, locale, filters of warnings, hooks for errors, the recursion limit, how
-often threads take turns, garbage collection, and the default timeout of sockets. Not put back, since a step may rightly
-keep it for the next one: modules and what they hold, open files and connections, threads, the state of `random`. The
-decimal context is each thread's own; in the main thread it stays as user code leaves it. Resource limits can't be
-raised again.
+Put back: all of logging but new loggers, signal handlers, masks and timers, umask, working directory, `sys.path`,
+`sys.argv`, environment, locale, filters of warnings, hooks for errors, the recursion limit, how often threads take
+turns, garbage collection, and the default timeout of sockets. The streams, and the means to end the process, are put
+back by `capture`, which replaces them. Not put back, since a step may rightly keep it for the next one: modules and
+what they hold, open files and connections, threads, the state of `random`. The decimal context is each thread's own; in
+the main thread it stays as user code leaves it. Resource limits can't be raised again.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import socket
 import sys
 import threading
 import warnings
+from _signal import getsignal  # type: ignore[import-not-found]
 from collections.abc import Callable
 from typing import Any
 
@@ -26,11 +27,12 @@ from cascade_flow import settings
 
 _log = logging.getLogger(__name__)
 
-_STREAMS = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
 _HOOKS = ((sys, "excepthook"), (sys, "unraisablehook"), (sys, "breakpointhook"), (threading, "excepthook"))
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 _NUMBERS = tuple(number for number in signal.Signals if number not in (signal.SIGKILL, signal.SIGSTOP))
-"""Those that have a name: of the others, of which nobody makes use, asking for each would take longer than the rest."""
+"""Those that have a name: of the others, of which nobody makes use, asking for each would take longer than the rest.
+
+`_signal` is asked, since `signal` looks for a name of each handler, which takes 25 times as long."""
 
 Restore = Callable[[], Any]
 
@@ -49,18 +51,13 @@ def snapshot() -> Restore:
     return restore
 
 
-def _streams() -> Restore:
-    before = {name: getattr(sys, name) for name in _STREAMS}
-    return lambda: vars(sys).update(before)
-
-
-LoggerState = tuple[int, bool, bool, list[logging.Handler], list[int], list[Any]]
+LoggerState = tuple[int, bool, bool, tuple[logging.Handler, ...], tuple[int, ...], tuple[Any, ...]]
 
 
 def _state_of(logger: logging.Logger) -> LoggerState:
-    handlers = logger.handlers[:]
-    levels = [handler.level for handler in handlers] if handlers else []
-    return logger.level, logger.disabled, logger.propagate, handlers, levels, logger.filters[:]
+    handlers, filters = tuple(logger.handlers), tuple(logger.filters)
+    levels = tuple([handler.level for handler in handlers]) if handlers else ()
+    return logger.level, logger.disabled, logger.propagate, handlers, levels, filters
 
 
 def _put_back(logger: logging.Logger, state: LoggerState) -> None:
@@ -92,7 +89,7 @@ def _signals() -> Restore:
     """Only the main thread may have changed them."""
     if threading.current_thread() is not threading.main_thread():
         return lambda: None
-    handlers = {number: signal.getsignal(number) for number in _NUMBERS}
+    handlers = {number: getsignal(number) for number in _NUMBERS}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     timers = {which: signal.getitimer(which) for which in _TIMERS}
 
@@ -101,7 +98,7 @@ def _signals() -> Restore:
             if signal.getitimer(which) != (0.0, 0.0) or delay_s:
                 signal.setitimer(which, delay_s, interval_s)
         for number, handler in handlers.items():
-            if handler is not None and signal.getsignal(number) is not handler:
+            if handler is not None and getsignal(number) is not handler:
                 signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
@@ -173,7 +170,6 @@ def _interpreter() -> Restore:
 
 
 _PARTS: tuple[Callable[[], Restore], ...] = (
-    _streams,
     _logging,
     _signals,
     _umask,

@@ -6,6 +6,7 @@ Text is passed on by whole lines, since `print` writes a line in pieces and othe
 from __future__ import annotations
 
 import io
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from threading import get_ident
 from typing import Any, Protocol, TextIO
@@ -13,7 +14,8 @@ from typing import Any, Protocol, TextIO
 from cascade_flow.model.parts import LogStream
 
 _LONG = 8_000
-"""So many characters without an end of line are passed on without one."""
+_MANY = 1_000
+"""So many characters, or pieces, without an end of line are passed on without one."""
 
 
 class Writer(Protocol):
@@ -41,19 +43,17 @@ class Stream:
         self._name = name
         self._writer = writer
         self._descriptor = descriptor
-        self._begun: dict[tuple[int, Writer], str] = {}
+        self._begun: defaultdict[tuple[int, Writer], list[str]] = defaultdict(list)
 
     def write(self, text: str) -> int:
         writer = self._writer()
         if writer is None or not isinstance(text, str):
             return self.original.write(text)
         source = (get_ident(), writer)
-        whole = self._begun.pop(source, "") + text
-        end = len(whole) if len(whole) > _LONG else whole.rfind("\n") + 1
-        if end < len(whole):
-            self._begun[source] = whole[end:]
-        if end:
-            self._pass_on(writer, whole[:end])
+        pieces = self._begun[source]
+        pieces.append(text)
+        if "\n" in text or len(text) > _LONG or len(pieces) > _MANY:
+            self._pass_on(writer, self._lines(*source))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -63,7 +63,7 @@ class Stream:
     def flush(self) -> None:
         writer = self._writer()
         if writer is not None:
-            self._pass_on(writer, self._begun.pop((get_ident(), writer), ""))
+            self._pass_on(writer, self._all(get_ident(), writer))
             writer.flush()
         self.original.flush()
 
@@ -71,7 +71,7 @@ class Stream:
         """Pass on the beginnings of lines that this writer's threads have left."""
         for thread, other in list(self._begun):
             if other is writer:
-                self._pass_on(writer, self._begun.pop((thread, other), ""))
+                self._pass_on(writer, self._all(thread, other))
 
     def close(self) -> None:
         """The process's stream is not the step's to close."""
@@ -90,10 +90,23 @@ class Stream:
     def write_bytes(self, data: bytes) -> None:
         writer = self._writer()
         if writer is not None:
-            self._pass_on(writer, self._begun.pop((get_ident(), writer), ""))
+            self._pass_on(writer, self._all(get_ident(), writer))
             writer.write_bytes(self._name, data)
         if writer is None or writer.echo:
             self._echo_bytes(data)
+
+    def _all(self, thread: int, writer: Writer) -> str:
+        return "".join(self._begun.pop((thread, writer), ()))
+
+    def _lines(self, thread: int, writer: Writer) -> str:
+        """What was begun, to the end of its last line, where there is one."""
+        whole = self._all(thread, writer)
+        end = whole.rfind("\n") + 1
+        if not end or len(whole) > _LONG:
+            return whole
+        if end < len(whole):
+            self._begun[thread, writer].append(whole[end:])
+        return whole[:end]
 
     def _pass_on(self, writer: Writer, text: str) -> None:
         if text:

@@ -116,6 +116,30 @@ def test_a_part_that_can_not_be_put_back_keeps_no_other_from_it(
     assert "gone" in caplog.text
 
 
+def test_what_of_ours_fails_at_the_end_keeps_nothing_else_from_being_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError("gone")
+
+    monkeypatch.setattr("cascade_flow.worker.capture.step_logging.show_records", lambda *_: fail)
+    before = (list(sys.path), sys.stdin, sys.stdout, os._exit)
+    with pytest.raises(OSError, match="gone"):
+        written(lambda: sys.path.insert(0, "/nowhere"))
+    assert (list(sys.path), sys.stdin, sys.stdout, os._exit) == before
+
+
+def test_a_record_comes_once_also_where_the_streams_are_wrapped_and_nobody_else_shows_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+
+    def work() -> None:
+        wrap_streams()
+        step_logger("flow.step").info("once")
+
+    assert written(work, echo=True) == ["INFO once"]
+    assert capsys.readouterr().err == "INFO once\n"
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -208,7 +232,7 @@ def test_forty_thousand_lines_take_less_than_a_second_of_the_processor() -> None
     assert time.process_time() - began < 1
 
 
-def outcome_of(body: str) -> "subprocess.CompletedProcess[str]":
+def outcome_of(body: str, *, timeout_ms: int = 300) -> "subprocess.CompletedProcess[str]":
     """Run a step's code in a worker process of its own; the log's lines are shown with a mark."""
     code = f"""
         import os, signal, sys, time, threading, subprocess
@@ -225,7 +249,8 @@ def outcome_of(body: str) -> "subprocess.CompletedProcess[str]":
             os.write(real, "".join(f"LOG {{line.message}}\\n" for line in lines).encode())
         given = StepInputs(input_json=None, outputs={{}}, context=StepContext())
         step = flow.definition().steps["work"]
-        outcome = run_attempt(step, given, timeout_ms=300, interrupt=Interrupt(), capture=Capture(sink, echo=False))
+        capture = Capture(sink, echo=False)
+        outcome = run_attempt(step, given, timeout_ms={timeout_ms}, interrupt=Interrupt(), capture=capture)
         print("OUTCOME", type(outcome).__name__, getattr(outcome, "failure_reason", ""), flush=True)
     """
     path = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -257,6 +282,13 @@ def test_a_forked_child_ends_with_the_step_and_its_lines_are_kept() -> None:
 def test_no_signal_of_user_code_keeps_the_timeout_off(change: str) -> None:
     done = outcome_of(f"{change}\nwhile True: pass")
     assert done.stdout.splitlines() == ["OUTCOME Failed timeout"], done.stderr
+
+
+@pytest.mark.parametrize("asked", ["breakpoint()", "import pdb; pdb.set_trace()", "input()"])
+def test_a_step_that_waits_for_a_person_ends_at_once(asked: str) -> None:
+    done = outcome_of(f"{asked}\nreturn 1", timeout_ms=30_000)
+    assert done.stdout.splitlines()[-1] == "OUTCOME Failed execution-error", done.stderr
+    assert sum(line.startswith("OUTCOME") for line in done.stdout.splitlines()) == 1
 
 
 def test_a_blocked_system_call_is_stopped_whatever_was_done_to_the_alarm() -> None:
