@@ -29,6 +29,7 @@ from cascade_flow.errors import CascadeFlowError
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.wake import Wake
+from simulated_queue import Mailbox
 from testbed.faults import Crash
 from testbed.servers import Store
 
@@ -65,16 +66,6 @@ def step(id: str, *dependencies: str, **options: Any) -> StepDefinition:
     return StepDefinition(id=id, name=id, dependencies=list(dependencies), **options)
 
 
-@dataclass
-class Mailbox:
-    """The queue: keeps wake-ups until they are delivered."""
-
-    wakes: list[Wake] = field(default_factory=list)
-
-    def send(self, wakes: Sequence[Wake]) -> None:
-        self.wakes += wakes
-
-
 Script = Mapping[str, Sequence[str]]
 """What a step does at attempts 1, 2, …: `ok`, `fail`, `fatal`, `skip`, `die`; the last one goes on for ever."""
 
@@ -95,6 +86,7 @@ class World:
     """Sweeps come at multiples of this, of those times at which they can find something."""
 
     def __post_init__(self) -> None:
+        self.mailbox.observe(self.store)
         self.backend = self.another()
         self.observer = self.another(self.store.another_client())
 
@@ -148,6 +140,7 @@ class World:
     def settle(self, *run_ids: str, rounds: int = 200) -> None:
         """Deliver, sweep and let time pass until these runs have ended; with faults, deaths are survived."""
         for _ in range(rounds):
+            self.mailbox.must_have_been_true()
             if all(self._ended(run_id) for run_id in run_ids):
                 return
             if not self._deliver_due() and self._wait():

@@ -9,7 +9,7 @@ from cascade_flow.dynamodb.schema import create_table
 from checker import check_run
 from shapes import Shape
 from simulation import TIMING, TickingClock, World
-from testbed.faults import CRASHES, Faults, Passed, Plan, faults
+from testbed.faults import CRASHES, UNWOKEN, Faults, Passed, Plan, faults
 from testbed.servers import Server, fresh_table
 
 RUN = "run"
@@ -33,10 +33,13 @@ class Course:
 
     def must_be_in_time(self, undisturbed: Course) -> None:
         """Assert the bound of liveness: with one death, a lease and the wait for a sweep more than without; nothing
-        more where nobody died. A worker that the script loses may wait for its sweep longer than it did.
+        more where nobody died. A worker that the script loses may wait for its sweep longer than it did. Who was not
+        woken waits until the sweep wakes again.
         """
         died = any(passed.kind in CRASHES for passed in self.injected.happened)
-        late_us = (TIMING.lease_us + SWEEP_US) * died + undisturbed.reclaims * SWEEP_US + BUSY_US
+        unwoken = sum(passed.kind in UNWOKEN for passed in self.injected.happened)
+        late_us = (TIMING.lease_us + SWEEP_US) * died + (TIMING.grace_us + SWEEP_US) * unwoken
+        late_us += undisturbed.reclaims * SWEEP_US + BUSY_US
         assert self.took_us <= undisturbed.took_us + late_us, self.injected.happened
 
 
@@ -45,7 +48,7 @@ def run_with(server: Server, shape: Shape, plan: Plan) -> Course:
     with fresh_table(server, create_table) as store, clock.use(TickingClock()) as time:
         world = World(store, shape.script, clock=time, sweep_every_us=SWEEP_US)
         world.register(shape.steps)
-        with faults(plan, store.client) as injected:
+        with faults(plan, store.client, world.mailbox.client) as injected:
             world.reborn = injected.restart
             submit(world, shape, injected)
             world.settle(RUN)

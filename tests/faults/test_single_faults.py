@@ -4,20 +4,22 @@ import pytest
 
 from faults.breaking import Course, run_with
 from shapes import MANY_ROOTS, POISON, SHAPES, WIDE, Shape
-from testbed.faults import Kind, at, cases, nowhere
+from testbed.faults import UNWOKEN, Kind, at, cases, nowhere
+from testbed.memory_queue import SEND
 from testbed.requests import SINGLE_WRITES, TRANSACTIONS
 from testbed.servers import Server
 
-RUN = "run"
-TRACES = (Kind.CRASH_BEFORE, Kind.CRASH_AFTER, Kind.DROP_AFTER, Kind.CONFLICT)
+TOLD = SINGLE_WRITES | TRANSACTIONS | {SEND}
+TRACES = (Kind.CRASH_BEFORE, Kind.CRASH_AFTER, Kind.DROP_AFTER, Kind.CONFLICT, *UNWOKEN, Kind.DOUBLED)
 
 
 def telling(clean: Course) -> list[tuple[int, Kind]]:
-    """The faults that can leave a trace: deaths, lost answers and conflicts of writes, and a death before each read.
+    """The faults that can leave a trace: deaths, lost answers and conflicts of writes, whatever happens to a message,
+    and a death before each read.
 
     The rest only makes botocore send a request again; every ninth of those must do, and the long test takes all.
     """
-    writes = {passed.number for passed in clean.log if passed.operation in SINGLE_WRITES | TRANSACTIONS}
+    writes = {passed.number for passed in clean.log if passed.operation in TOLD}
     found = cases(clean.log)
     deep = [(n, kind) for n, kind in found if kind is Kind.CRASH_BEFORE or (n in writes and kind in TRACES)]
     return deep + [case for case in found if case not in deep][::9]
