@@ -7,6 +7,7 @@ clock that moves a little with every reading and a lot when nothing is left to d
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,11 +27,13 @@ from cascade_flow.dynamodb import due
 from cascade_flow.engine.commands import Command, Complete, Fail, SkipStep
 from cascade_flow.engine.state import ENDED, Claimant, Timing
 from cascade_flow.errors import CascadeFlowError
+from cascade_flow.offload import Bucket
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.wake import Wake
 from simulated_queue import Mailbox
 from testbed.faults import Crash
+from testbed.memory_bucket import BucketClient
 from testbed.servers import Store
 
 TIMING = Timing(lease_us=10_000_000, grace_us=3_000_000, timeout_us=3_600_000_000)
@@ -67,7 +70,10 @@ def step(id: str, *dependencies: str, **options: Any) -> StepDefinition:
 
 
 Script = Mapping[str, Sequence[str]]
-"""What a step does at attempts 1, 2, …: `ok`, `fail`, `fatal`, `skip`, `die`; the last one goes on for ever."""
+"""What a step does at attempts 1, 2, …: `ok`, `large`, `vast` (for a bucket), `fail`, `fatal`, `skip`, `die`.
+
+The last one goes on for ever.
+"""
 
 
 @dataclass
@@ -85,15 +91,26 @@ class World:
     sweep_every_us: int = 1
     """Sweeps come at multiples of this, of those times at which they can find something."""
 
+    bucket: BucketClient | None = None
+    """Where large payloads lie: as `backend` asks for them; every other process has a client of its own."""
+
     def __post_init__(self) -> None:
         self.mailbox.observe(self.store)
-        self.backend = self.another()
+        self.backend = self._backend(self.store.client, self.bucket)
         self.observer = self.another(self.store.another_client())
+
+    @property
+    def clients(self) -> list[Any]:
+        """All that `backend` asks with: what a process dies with."""
+        return [self.store.client, self.mailbox.client, *([self.bucket] if self.bucket else [])]
 
     def another(self, client: Any = None) -> DynamoDBBackend:
         """A backend of another process, on a client of its own."""
-        client = client or self.store.client
-        return DynamoDBBackend(self.store.table, client=client, queue=self.mailbox, timing=TIMING)
+        return self._backend(client or self.store.client, self.bucket and self.bucket.twin())
+
+    def _backend(self, client: Any, bucket: BucketClient | None) -> DynamoDBBackend:
+        opened = bucket and Bucket("bucket", client=bucket)
+        return DynamoDBBackend(self.store.table, client=client, bucket=opened, queue=self.mailbox, timing=TIMING)
 
     def register(self, steps: Sequence[StepDefinition], **options: Any) -> None:
         self.backend.register_workflow(WorkflowRegistration(slug="flow", name="Flow", steps=list(steps), **options))
@@ -129,6 +146,9 @@ class World:
                 raise Crash(f"{name}, attempt {attempt}")
             case "large":
                 lines = [f"{name}-{n}" for n in range(3_000)]
+                return Complete(json.dumps({"lines": lines, **signed}), 123_456, USAGE, claimant)
+            case "vast":
+                lines = [random.Random(str(signed)).randbytes(33_000).hex()]
                 return Complete(json.dumps({"lines": lines, **signed}), 123_456, USAGE, claimant)
             case act:
                 error = StepError(name="ValueError", message=f"{name} can't")

@@ -10,6 +10,7 @@ from checker import check_run
 from shapes import Shape
 from simulation import TIMING, TickingClock, World
 from testbed.faults import CRASHES, UNWOKEN, Faults, Passed, Plan, faults
+from testbed.memory_bucket import BucketClient
 from testbed.servers import Server, fresh_table
 
 RUN = "run"
@@ -31,6 +32,10 @@ class Course:
     def log(self) -> list[Passed]:
         return self.injected.log
 
+    @property
+    def happened(self) -> list[Passed]:
+        return self.injected.happened
+
     def must_be_in_time(self, undisturbed: Course) -> None:
         """Assert the bound of liveness: with one death, a lease and the wait for a sweep more than without; nothing
         more where nobody died. A worker that the script loses may wait for its sweep longer than it did. Who was not
@@ -46,9 +51,10 @@ class Course:
 def run_with(server: Server, shape: Shape, plan: Plan) -> Course:
     """Submit until a submission is answered, then let processes die and others come in their place, to the end."""
     with fresh_table(server, create_table) as store, clock.use(TickingClock()) as time:
-        world = World(store, shape.script, clock=time, sweep_every_us=SWEEP_US)
+        bucket = BucketClient() if shape.in_bucket else None
+        world = World(store, shape.script, clock=time, sweep_every_us=SWEEP_US, bucket=bucket)
         world.register(shape.steps)
-        with faults(plan, store.client, world.mailbox.client) as injected:
+        with faults(plan, *world.clients) as injected:
             world.reborn = injected.restart
             submit(world, shape, injected)
             world.settle(RUN)
@@ -61,7 +67,7 @@ def run_with(server: Server, shape: Shape, plan: Plan) -> Course:
 def submit(world: World, shape: Shape, injected: Faults) -> None:
     """A client that tries again until it knows that the run is there; who is alive is never told that it isn't his."""
     for _ in range(3):
-        error = world.outlive(lambda: world.submit(**shape.submission, run_id=RUN, input={"order": 7}))
+        error = world.outlive(lambda: world.submit(run_id=RUN, **{"input": {"order": 7}, **shape.submission}))
         if error is None:
             return
         died = any(passed.kind in CRASHES for passed in injected.happened)

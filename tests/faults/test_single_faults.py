@@ -3,13 +3,13 @@
 import pytest
 
 from faults.breaking import Course, run_with
-from shapes import MANY_ROOTS, POISON, SHAPES, WIDE, Shape
+from shapes import IN_BUCKET, MANY_ROOTS, POISON, SHAPES, WIDE, Shape
 from testbed.faults import UNWOKEN, Kind, at, cases, nowhere
 from testbed.memory_queue import SEND
 from testbed.requests import SINGLE_WRITES, TRANSACTIONS
 from testbed.servers import Server
 
-TOLD = SINGLE_WRITES | TRANSACTIONS | {SEND}
+TOLD = SINGLE_WRITES | TRANSACTIONS | {SEND, "PutObject"}
 TRACES = (Kind.CRASH_BEFORE, Kind.CRASH_AFTER, Kind.DROP_AFTER, Kind.CONFLICT, *UNWOKEN, Kind.DOUBLED)
 
 
@@ -25,7 +25,7 @@ def telling(clean: Course) -> list[tuple[int, Kind]]:
     return deep + [case for case in found if case not in deep][::9]
 
 
-@pytest.mark.parametrize("shape", [*SHAPES, POISON], ids=str)
+@pytest.mark.parametrize("shape", [*SHAPES, POISON, IN_BUCKET], ids=str)
 def test_any_single_fault_is_survived(server: Server, shape: Shape) -> None:
     clean = run_with(server, shape, nowhere)
     for number, kind in telling(clean):
@@ -33,7 +33,7 @@ def test_any_single_fault_is_survived(server: Server, shape: Shape) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shape", [*SHAPES, POISON], ids=str)
+@pytest.mark.parametrize("shape", [*SHAPES, POISON, IN_BUCKET], ids=str)
 def test_every_single_fault_is_survived(server: Server, shape: Shape) -> None:
     clean = run_with(server, shape, nowhere)
     for number, kind in cases(clean.log):

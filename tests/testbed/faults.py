@@ -212,6 +212,8 @@ def _refusal(kind: Kind, request: Request) -> tuple[int, dict[str, Any]]:
         return _cancelled(len(request.body["TransactItems"]), _REASONS[kind])
     if kind is Kind.CONFLICT:
         return 400, {"__type": "TransactionConflictException", "message": "injected"}
+    if request.service == "s3":
+        return 503, {"__type": "SlowDown", "message": "injected"}
     code = "ProvisionedThroughputExceededException" if request.service == "dynamodb" else "ThrottlingException"
     return 400, {"__type": code, "message": "injected"}
 
