@@ -20,8 +20,6 @@ def test_large_payloads_lie_in_the_bucket(server: Server) -> None:
 def test_a_run_outlives_a_bucket_that_is_out(server: Server, kind: Kind) -> None:
     clean = run_with(server, IN_BUCKET, nowhere)
     for begin in [passed.number for passed in clean.log if passed.operation in OF_BUCKETS][1:]:
-        window = range(begin, begin + 30)
-        course = run_with(
-            server, IN_BUCKET, only(OF_BUCKETS, lambda n, _, window=window: kind if n in window else None)
-        )
+        out = only(OF_BUCKETS, at(dict.fromkeys(range(begin, begin + 30), kind)))
+        course = run_with(server, IN_BUCKET, out)
         assert len(course.happened) >= 5, "nobody has given up"
