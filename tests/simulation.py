@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -86,6 +87,8 @@ class World:
     mailbox: Mailbox = field(default_factory=Mailbox)
     clock: TickingClock = field(default_factory=TickingClock)
     ran: list[tuple[str, int]] = field(default_factory=list)
+    swept: Counter[str] = field(default_factory=Counter)
+    """What all sweeps together have done."""
     reborn: Callable[[], None] = lambda: None
     """Called when a process has died and another takes its place."""
     sweep_every_us: int = 1
@@ -155,7 +158,9 @@ class World:
                 return Fail(error, "execution-error", 1_000, retryable=act == "fail")
 
     def sweep(self, backend: DynamoDBBackend | None = None) -> Mapping[str, int]:
-        return Sweep((backend or self.backend).runtime, name="reaper").sweep(until_us=time.now_us() + 10**12).done
+        done = Sweep((backend or self.backend).runtime, name="reaper").sweep(until_us=time.now_us() + 10**12).done
+        self.swept.update(done)
+        return done
 
     def settle(self, *run_ids: str, rounds: int = 200) -> None:
         """Deliver, sweep and let time pass until these runs have ended; with faults, deaths are survived."""

@@ -27,21 +27,21 @@ def telling(clean: Course) -> list[tuple[int, Kind]]:
 
 @pytest.mark.parametrize("shape", [*SHAPES, POISON, IN_BUCKET], ids=str)
 def test_any_single_fault_is_survived(server: Server, shape: Shape) -> None:
-    clean = run_with(server, shape, nowhere)
+    clean = run_with(server, shape, nowhere).must_be_in_time()
     for number, kind in telling(clean):
-        run_with(server, shape, at({number: kind})).must_be_in_time(clean)
+        run_with(server, shape, at({number: kind})).must_be_in_time()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", [*SHAPES, POISON, IN_BUCKET], ids=str)
 def test_every_single_fault_is_survived(server: Server, shape: Shape) -> None:
-    clean = run_with(server, shape, nowhere)
+    clean = run_with(server, shape, nowhere).must_be_in_time()
     for number, kind in cases(clean.log):
-        run_with(server, shape, at({number: kind})).must_be_in_time(clean)
+        run_with(server, shape, at({number: kind})).must_be_in_time()
 
 
 @pytest.mark.parametrize("shape", [WIDE, MANY_ROOTS], ids=str)
 def test_death_in_a_wide_run_is_survived(server: Server, shape: Shape) -> None:
-    clean = run_with(server, shape, nowhere)
+    clean = run_with(server, shape, nowhere).must_be_in_time()
     for number, kind in cases(clean.log, TRACES)[::11]:
-        run_with(server, shape, at({number: kind})).must_be_in_time(clean)
+        run_with(server, shape, at({number: kind})).must_be_in_time()
