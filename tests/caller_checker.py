@@ -19,7 +19,6 @@ def check_told(backend: Backend, story: RunHistory, events: Sequence[Event]) -> 
     _run_is_folded(backend, story)
     _steps_are_folded(backend, story)
     _is_listed(backend, story)
-    _expires_together(backend, story)
 
 
 def stored_steps(backend: Backend, run_id: str) -> dict[str, CallerStep]:
@@ -75,8 +74,3 @@ def _is_listed(backend: Backend, story: RunHistory) -> None:
             assert int(entry[keys.DUE_TIME]) <= int(seen_us or 0) + 1
         if not step.live:
             assert keys.DUE_SHARD not in entry, f"over, and listed: {step}"
-
-
-def _expires_together(backend: Backend, story: RunHistory) -> None:
-    found = list(backend.runtime.ledger.table.query(keys.history(story.run.run_id)))
-    assert {item[keys.EXPIRY] for item in found} == {story.run.expires_s}

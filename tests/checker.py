@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from caller_checker import check_told
 from cascade_flow import (
     Event,
+    RunSubmitted,
     StepCompleted,
     StepEvent,
     StepFailed,
@@ -32,6 +33,7 @@ from cascade_flow import (
 )
 from cascade_flow.backend import Backend
 from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.items import Item
 from cascade_flow.engine.joins import beyond
 from cascade_flow.engine.state import ENDED, Branch, Facts
 from cascade_flow.graph import END
@@ -70,6 +72,8 @@ def check_run(backend: Backend, run_id: str) -> Checked:
     story = Histories(backend.runtime).story(run_id)
     assert story is not None, f"run {run_id} left nothing"
     events = Histories(backend.runtime).with_logs(story)
+    left = left_behind(backend, run_id)
+    _expires_together(backend, story, left)
     if story.run.driver == "caller":
         checked = Checked(story, events)
         for promise in (_increasing, _faithful):
@@ -90,8 +94,30 @@ def check_run(backend: Backend, run_id: str) -> Checked:
     ):
         promise(checked)
     _folded(backend, checked)
-    _placed(backend, checked)
+    _placed(backend, checked, left)
     return checked
+
+
+def left_behind(backend: Backend, run_id: str) -> Mapping[str, Item]:
+    """Every item of a run's partition, by its sort key."""
+    everything = keys.Span(keys.run(run_id).pk, " ", "~")
+    return {str(item[keys.SORT]): item for item in backend.runtime.ledger.table.query(everything)}
+
+
+def _expires_together(backend: Backend, story: RunHistory, left: Mapping[str, Item]) -> None:
+    """All that belongs to a run goes at one and the same time: nothing of it before the rest, nothing for ever."""
+    times = {sort: item.get(keys.EXPIRY) for sort, item in left.items()}
+    for key in _idempotency_keys(story):
+        times[key] = (backend.runtime.ledger.table.get(keys.idempotency(key)) or {}).get(keys.EXPIRY)
+    assert set(times.values()) == {story.run.expires_s}, f"the run expires at {story.run.expires_s}: {times}"
+
+
+def _idempotency_keys(story: RunHistory) -> Iterator[str]:
+    """The key under which the run was submitted to the engine; a copied RunSubmitted speaks of another run."""
+    for event in story.events:
+        own = isinstance(event, RunSubmitted) and event.timestamp_us >= story.run.created_us
+        if own and story.run.driver == "engine" and event.idempotency_key is not None:
+            yield event.idempotency_key
 
 
 def _increasing(checked: Checked) -> None:
@@ -262,18 +288,14 @@ def _fold_of_attempt(branch: Branch, state: Any) -> None:
         assert isinstance(state.error.message, str)
 
 
-def _placed(backend: Backend, checked: Checked) -> None:
-    """What is live is in the due index, what has ended is not for long; all items expire together."""
-    story, table, timing = checked.story, backend.runtime.ledger.table, backend.runtime.timing
-    run = table.get(keys.run(story.run.run_id))
-    assert run is not None
+def _placed(backend: Backend, checked: Checked, left: Mapping[str, Item]) -> None:
+    """What is live is in the due index, what has ended is not for long."""
+    story, timing, run = checked.story, backend.runtime.timing, left[keys.RUN]
     ended = story.run.status in ENDED
     shard = keys.done(story.run.run_id) if ended else keys.due(story.run.run_id)
     assert run[keys.DUE_SHARD] == shard, f"the run is {story.run.status}, and in {run[keys.DUE_SHARD]!r}"
     for name, branch in story.branches.items():
-        item = table.get(keys.branch(story.run.run_id, name))
-        assert item is not None
-        assert item[keys.EXPIRY] == run[keys.EXPIRY]
+        item = left[keys.branch(story.run.run_id, name).sk]
         if (branch.live or branch.status == "open") and not ended:
             assert keys.DUE_SHARD in item, f"live, and not in the due index: {branch}"
         if ended:

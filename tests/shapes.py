@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,13 +12,14 @@ from simulation import Script, step
 
 @dataclass(frozen=True)
 class Shape:
-    """A workflow, its script and its end; `exported` are the steps whose outputs the run gives."""
+    """A workflow, its script and its end; `in_bucket`: its large payloads lie in a bucket."""
 
     name: str
     steps: Sequence[StepDefinition]
     status: str = "completed"
     script: Script = field(default_factory=dict)
     submission: Mapping[str, object] = field(default_factory=dict)
+    in_bucket: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -59,6 +61,13 @@ SHAPES = (
     Shape("skip of everything", chain(3), script={"s0": ["skip"]}),
     Shape("large outputs", diamond(), script={"b": ["large"], "d": ["large"]}),
     Shape("delayed", chain(2), submission={"available_at": 1_800_000_005_000_000}),
+)
+IN_BUCKET = Shape(
+    "outputs in a bucket",
+    diamond(),
+    script={"b": ["vast"], "d": ["vast"]},
+    submission={"input": {"noise": random.Random(7).randbytes(33_000).hex()}},
+    in_bucket=True,
 )
 WIDE = Shape("wide", wide(30))
 MANY_ROOTS = Shape("many roots", [*(step(f"r{n}") for n in range(30)), step("end", *(f"r{n}" for n in range(30)))])

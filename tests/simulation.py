@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -31,11 +32,14 @@ from cascade_flow.dynamodb import due
 from cascade_flow.engine.commands import Command, Complete, Fail, SkipStep
 from cascade_flow.engine.state import ENDED, Claimant, Timing
 from cascade_flow.errors import CascadeFlowError
+from cascade_flow.offload import Bucket
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.wake import Wake
 from oracle import Mark, Oracle, Said
+from simulated_queue import Mailbox
 from testbed.faults import Crash
+from testbed.memory_bucket import BucketClient
 from testbed.servers import Store
 
 TIMING = Timing(lease_us=10_000_000, grace_us=3_000_000, timeout_us=3_600_000_000)
@@ -83,18 +87,11 @@ def step(id: str, *dependencies: str, **options: Any) -> StepDefinition:
     return StepDefinition(id=id, name=id, dependencies=list(dependencies), **options)
 
 
-@dataclass
-class Mailbox:
-    """The queue: keeps wake-ups until they are delivered."""
-
-    wakes: list[Wake] = field(default_factory=list)
-
-    def send(self, wakes: Sequence[Wake]) -> None:
-        self.wakes += wakes
-
-
 Script = Mapping[str, Sequence[str]]
-"""What a step does at attempts 1, 2, …: `ok`, `fail`, `fatal`, `skip`, `die`; the last one goes on for ever."""
+"""What a step does at attempts 1, 2, …: `ok`, `large`, `vast` (for a bucket), `fail`, `fatal`, `skip`, `die`.
+
+The last one goes on for ever.
+"""
 
 
 @dataclass
@@ -107,6 +104,8 @@ class World:
     mailbox: Mailbox = field(default_factory=Mailbox)
     clock: TickingClock = field(default_factory=TickingClock)
     ran: list[tuple[str, int]] = field(default_factory=list)
+    swept: Counter[str] = field(default_factory=Counter)
+    """What all sweeps together have done."""
     reborn: Callable[[], None] = lambda: None
     """Called when a process has died and another takes its place."""
     busy: Callable[[Steps, HeldAttempt], HeldAttempt] = lambda steps, held: held
@@ -117,14 +116,26 @@ class World:
     sweep_every_us: int = 1
     """Sweeps come at multiples of this, of those times at which they can find something."""
 
+    bucket: BucketClient | None = None
+    """Where large payloads lie: as `backend` asks for them; every other process has a client of its own."""
+
     def __post_init__(self) -> None:
-        self.backend = self.another()
+        self.mailbox.observe(self.store)
+        self.backend = self._backend(self.store.client, self.bucket)
         self.observer = self.another(self.store.another_client())
+
+    @property
+    def clients(self) -> list[Any]:
+        """All that `backend` asks with: what a process dies with."""
+        return [self.store.client, self.mailbox.client, *([self.bucket] if self.bucket else [])]
 
     def another(self, client: Any = None) -> DynamoDBBackend:
         """A backend of another process, on a client of its own."""
-        client = client or self.store.client
-        return DynamoDBBackend(self.store.table, client=client, queue=self.mailbox, timing=TIMING)
+        return self._backend(client or self.store.client, self.bucket and self.bucket.twin())
+
+    def _backend(self, client: Any, bucket: BucketClient | None) -> DynamoDBBackend:
+        opened = bucket and Bucket("bucket", client=bucket)
+        return DynamoDBBackend(self.store.table, client=client, bucket=opened, queue=self.mailbox, timing=TIMING)
 
     def register(self, steps: Sequence[StepDefinition], **options: Any) -> None:
         self.backend.register_workflow(WorkflowRegistration(slug="flow", name="Flow", steps=list(steps), **options))
@@ -173,16 +184,22 @@ class World:
             case "large":
                 lines = [f"{name}-{n}" for n in range(3_000)]
                 return Complete(json.dumps({"lines": lines, **signed}), 123_456, USAGE, claimant)
+            case "vast":
+                lines = [random.Random(str(signed)).randbytes(33_000).hex()]
+                return Complete(json.dumps({"lines": lines, **signed}), 123_456, USAGE, claimant)
             case act:
                 error = StepError(name="ValueError", message=f"{name} can't")
                 return Fail(error, "execution-error", 1_000, retryable=act == "fail")
 
     def sweep(self, backend: DynamoDBBackend | None = None) -> Mapping[str, int]:
-        return Sweep((backend or self.backend).runtime, name="reaper").sweep(until_us=time.now_us() + 10**12).done
+        done = Sweep((backend or self.backend).runtime, name="reaper").sweep(until_us=time.now_us() + 10**12).done
+        self.swept.update(done)
+        return done
 
     def settle(self, *run_ids: str, rounds: int = 200) -> None:
         """Deliver, sweep and let time pass until these runs have ended; with faults, deaths are survived."""
         for _ in range(rounds):
+            self.mailbox.must_have_been_true()
             if all(self._ended(run_id) for run_id in run_ids):
                 return
             if not self._deliver_due() and self._wait():

@@ -53,7 +53,8 @@ from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.operations.sweep import Sweep
 from checker import check_run
 from model_of_engine_runs import ENDED, LEASE_S, RETRY_S, Graph, ModelRun, Part, ranked
-from simulation import TIMING, Mailbox, TickingClock
+from simulated_queue import Mailbox
+from simulation import TIMING, TickingClock
 from testbed.servers import MemoryServer, fresh_table
 
 GRAPHS: Mapping[str, Graph] = {
@@ -104,7 +105,7 @@ class WholeBackend(RuleBasedStateMachine):
         self.held = ExitStack()
         store = self.held.enter_context(fresh_table(emulator(), create_table))
         self.time = self.held.enter_context(clock.use(TickingClock()))
-        self.mailbox = Mailbox()
+        self.mailbox = Mailbox(store)
         self.backend = DynamoDBBackend(store.table, client=store.client, queue=self.mailbox, timing=TIMING)
         self.now_s = 0
         self.runs: list[ModelRun] = []

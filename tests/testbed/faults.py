@@ -18,6 +18,8 @@ from unittest.mock import patch
 from botocore.client import BaseClient
 from botocore.exceptions import ConnectionClosedError
 
+from testbed import batches
+from testbed.memory_queue import SEND
 from testbed.requests import SINGLE_WRITES, TRANSACTIONS
 from testbed.wire import Answer, Floor, Request, Send, wire_of
 
@@ -36,11 +38,27 @@ class Kind(StrEnum):
     THROTTLE = "throttle"  # refused for now; botocore tries again, but not what is in a transaction
     CONFLICT = "conflict"  # another transaction holds an item; no SDK tries again
     ERROR_500 = "error_500"  # the server failed, nothing was done; botocore tries again
+    REFUSED = "refused"  # a queue takes no message of a batch; no SDK tries again
+    HALF = "half"  # a queue takes half of a batch
+    LOST = "lost"  # a queue loses what it has taken
+    LATE = "late"  # a queue delivers late
+    DOUBLED = "doubled"  # a queue delivers twice
 
 
 CRASHES = frozenset({Kind.CRASH_BEFORE, Kind.CRASH_AFTER})
+UNWOKEN = frozenset({Kind.REFUSED, Kind.HALF, Kind.LOST, Kind.LATE})
+"""What costs messages, or their time."""
+
+_OF_QUEUES = UNWOKEN | {Kind.DOUBLED}
+_OF_WRITES = frozenset({Kind.CONFLICT})
 
 _REASONS = {Kind.CONFLICT: "TransactionConflict", Kind.THROTTLE: "ThrottlingError"}
+_MISHANDLED = {
+    Kind.HALF: batches.half_refused,
+    Kind.LOST: batches.lost,
+    Kind.LATE: batches.late,
+    Kind.DOUBLED: batches.doubled,
+}
 
 Plan = Callable[[int, str], Kind | None]
 """From the number of a request (from 1) and its operation to what happens to it."""
@@ -77,8 +95,10 @@ def only(operations: set[str], plan: Plan) -> Plan:
 
 
 def can_happen(kind: Kind, operation: str) -> bool:
-    """Whether this can happen to such a request: only writes and transactions of DynamoDB meet conflicts."""
-    return kind is not Kind.CONFLICT or operation in SINGLE_WRITES | TRANSACTIONS
+    """Whether this can happen to such a request: conflicts to writes and transactions of DynamoDB, batches to SQS."""
+    if kind in _OF_QUEUES:
+        return operation == SEND
+    return kind not in _OF_WRITES or operation in SINGLE_WRITES | TRANSACTIONS
 
 
 @dataclass(frozen=True)
@@ -146,8 +166,10 @@ class Faults:
             case Kind.DROP_AFTER:
                 send(request)
                 raise ConnectionClosedError(endpoint_url=request.service)
-            case Kind.THROTTLE | Kind.CONFLICT | Kind.ERROR_500:
+            case Kind.THROTTLE | Kind.CONFLICT | Kind.ERROR_500 | Kind.REFUSED:
                 return refusal(kind, request)
+            case Kind.HALF | Kind.LOST | Kind.LATE | Kind.DOUBLED:
+                return _MISHANDLED[kind](request, send)
 
     def _next(self, operation: str) -> Kind | None:
         with self._lock:
@@ -178,16 +200,20 @@ class _Process:
 
 def refusal(kind: Kind, request: Request) -> Answer:
     """The answer with which AWS refuses such a request."""
-    return request.refused(*_refusal(kind, request))
+    return request.answered(*_refusal(kind, request))
 
 
 def _refusal(kind: Kind, request: Request) -> tuple[int, dict[str, Any]]:
+    if kind is Kind.REFUSED:
+        return 403, {"__type": "AccessDenied", "message": "injected"}
     if kind is Kind.ERROR_500:
         return 500, {"__type": "InternalServerError", "message": "injected"}
     if request.operation in TRANSACTIONS:
         return _cancelled(len(request.body["TransactItems"]), _REASONS[kind])
     if kind is Kind.CONFLICT:
         return 400, {"__type": "TransactionConflictException", "message": "injected"}
+    if request.service == "s3":
+        return 503, {"__type": "SlowDown", "message": "injected"}
     code = "ProvisionedThroughputExceededException" if request.service == "dynamodb" else "ThrottlingException"
     return 400, {"__type": code, "message": "injected"}
 

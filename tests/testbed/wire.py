@@ -3,7 +3,7 @@
 botocore calls every `before-send` handler and takes the first answer, so two handlers may both execute one write.
 Hence one hook per client, which owns the real call, with gates before it: the scheduler first, then faults, then what
 rewrites a request, then the meter, which so counts only what reaches the server. No gate's rules may enter this module.
-A client that is not botocore's (`memory_client`) has a wire as well, and the same gates.
+A client that is not botocore's (`direct_client`) has a wire as well, and the same gates.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Request(ABC):
         """The same request with other arguments; emulators don't check the signature."""
 
     @abstractmethod
-    def refused(self, status: int, body: dict[str, Any]) -> Answer:
-        """The answer of a server that does not do it."""
+    def answered(self, status: int, body: dict[str, Any]) -> Answer:
+        """An answer as of a server that has not seen the request; a refusal names its error by `__type`."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ class HttpRequest(Request):
         self.prepared.headers["Content-Length"] = str(len(raw))
         return self
 
-    def refused(self, status: int, body: dict[str, Any]) -> Answer:
-        headers = {"content-type": "application/x-amz-json-1.0", "x-amzn-errortype": body["__type"]}
-        return answer(self.prepared, status, headers, json.dumps(body))
+    def answered(self, status: int, body: dict[str, Any]) -> Answer:
+        named = {"x-amzn-errortype": body["__type"]} if "__type" in body else {}
+        return answer(self.prepared, status, {"content-type": "application/x-amz-json-1.0", **named}, json.dumps(body))
 
 
 Send = Callable[[Request], Answer]

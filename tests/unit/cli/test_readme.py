@@ -17,7 +17,8 @@ from cascade_flow.cli import exits
 from cascade_flow.cli.app import app
 from cascade_flow.worker.loop import Worker
 from checker import check_run
-from simulation import TIMING, Mailbox, TickingClock
+from simulated_queue import Mailbox
+from simulation import TIMING, TickingClock
 from testbed.servers import Store
 
 README = Path(__file__).parents[3] / "README.md"
@@ -44,7 +45,7 @@ def test_the_first_workflow_has_twenty_lines() -> None:
 
 
 def test_the_first_workflow_runs(orders: Workflow, dynamodb: Store, time: TickingClock) -> None:
-    mailbox = Mailbox()
+    mailbox = Mailbox(dynamodb)
     backend = DynamoDBBackend(dynamodb.table, client=dynamodb.client, queue=mailbox, timing=TIMING)
     backend.register_workflow(orders.registration())
     order = {"customer": "Ada", "prices": [19.9, 5]}

@@ -13,7 +13,8 @@ import pytest
 from cascade_flow import DynamoDBBackend, Retry, RunSubmission, StepContext, Workflow
 from cascade_flow.worker.loop import Worker
 from checker import check_run
-from simulation import TIMING, Mailbox, TickingClock
+from simulated_queue import Mailbox
+from simulation import TIMING, TickingClock
 from testbed.servers import Store
 
 Work = Callable[[StepContext], int]
@@ -80,7 +81,7 @@ def test_children_of_multiprocessing_work(dynamodb: Store, time: TickingClock) -
 
 
 def events_of(work: Work, store: Store) -> list[Any]:
-    flow, mailbox = Workflow("flow"), Mailbox()
+    flow, mailbox = Workflow("flow"), Mailbox(store)
     cast(Any, flow).step(retry=Retry(max_attempts=1))(work)
     backend = DynamoDBBackend(store.table, client=store.client, queue=mailbox, timing=TIMING)
     backend.register_workflow(flow.registration())

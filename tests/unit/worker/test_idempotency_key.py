@@ -13,7 +13,8 @@ from cascade_flow.authoring import Retry, StepContext, Workflow
 from cascade_flow.idempotency import idempotency_key
 from cascade_flow.model.events import CheckpointRef
 from cascade_flow.worker.loop import Worker
-from simulation import TIMING, Mailbox, TickingClock
+from simulated_queue import Mailbox
+from simulation import TIMING, TickingClock
 from testbed.servers import Store
 
 LONGEST_MS = 900_000
@@ -29,7 +30,7 @@ class Shop:
         """The runs that paid, an entry for each attempt."""
         self.failing = False
         self._time = time
-        self._mailbox = Mailbox()
+        self._mailbox = Mailbox(store)
         self.backend = DynamoDBBackend(store.table, client=store.client, queue=self._mailbox, timing=TIMING)
         flow = self._declared()
         self.backend.register_workflow(flow.registration())

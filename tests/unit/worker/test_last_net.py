@@ -23,7 +23,8 @@ from cascade_flow.worker.lease import Lease
 from cascade_flow.worker.loop import Worker
 from cascade_flow.worker.resources import Meter
 from checker import check_run
-from simulation import TIMING, Mailbox, TickingClock
+from simulated_queue import Mailbox
+from simulation import TIMING, TickingClock
 from testbed.servers import Store
 
 LONGEST_MS = 900_000
@@ -37,7 +38,7 @@ class World:
     """One run of one workflow, and the worker that carries it on."""
 
     def __init__(self, store: Store, flow: Workflow) -> None:
-        self.mailbox = Mailbox()
+        self.mailbox = Mailbox(store)
         self.backend = DynamoDBBackend(store.table, client=store.client, queue=self.mailbox, timing=TIMING)
         self.backend.register_workflow(flow.registration())
         self.worker = Worker(self.backend.runtime, {flow.slug: flow}, worker_id="worker")

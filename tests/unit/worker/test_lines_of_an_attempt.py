@@ -13,7 +13,8 @@ from cascade_flow import DynamoDBBackend, Retry, RunSubmission, Workflow
 from cascade_flow.model.events import LogEntry, StepFailed
 from cascade_flow.worker.loop import Worker
 from checker import Checked, check_run
-from simulation import TIMING, Mailbox, TickingClock
+from simulated_queue import Mailbox
+from simulation import TIMING, TickingClock
 from testbed.servers import Store
 
 BACK_US = 5_000_000
@@ -49,7 +50,7 @@ class Workplace:
 
 @pytest.fixture
 def place(dynamodb: Store, time: TickingClock) -> Workplace:
-    mailbox = Mailbox()
+    mailbox = Mailbox(dynamodb)
     backend = DynamoDBBackend(dynamodb.table, client=dynamodb.client, queue=mailbox, timing=TIMING)
     return Workplace(backend, mailbox, time)
 

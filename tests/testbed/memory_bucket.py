@@ -1,0 +1,40 @@
+"""A bucket of S3 in this process, as its clients see it."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+from testbed.direct_client import DirectClient, Told
+from testbed.wire import Request
+
+Objects = dict[tuple[str, str], bytes]
+
+
+class BucketClient(DirectClient):
+    """What the engine uses of a client of S3; twins have the same objects, and a wire each."""
+
+    service = "s3"
+    tries = 5
+
+    def __init__(self, objects: Objects | None = None) -> None:
+        super().__init__(self._serve)
+        self.objects: Objects = {} if objects is None else objects
+
+    def twin(self) -> BucketClient:
+        return BucketClient(self.objects)
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str) -> dict[str, Any]:
+        return self.ask("PutObject", Bucket=Bucket, Key=Key, Body=Body, ContentType=ContentType)
+
+    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
+        return self.ask("GetObject", Bucket=Bucket, Key=Key)
+
+    def _serve(self, request: Request) -> Told:
+        place = request.body["Bucket"], request.body["Key"]
+        if request.operation == "PutObject":
+            self.objects[place] = request.body["Body"]
+            return Told(200, {})
+        if place not in self.objects:
+            return Told(404, {"__type": "NoSuchKey", "message": "The specified key does not exist."})
+        return Told(200, {"Body": BytesIO(self.objects[place])})
