@@ -28,6 +28,7 @@ from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 RUN = "run"
 RATES = {Kind.CRASH_BEFORE: 0.01, Kind.CRASH_AFTER: 0.01, Kind.DROP_AFTER: 0.03, Kind.CONFLICT: 0.05}
+QUEUE_RATES = {Kind.REFUSED: 0.05, Kind.HALF: 0.05, Kind.LOST: 0.05, Kind.LATE: 0.05, Kind.DOUBLED: 0.1}
 EPISODES = 6
 DEADLINE_US = 3 * TIMING.lease_us
 FEW, MANY = (1, 2), (advance.BIRTHS_AT_ONCE,)
@@ -103,6 +104,8 @@ class Stage:
         self._set_up()
         self.world = self._world(seed)
         self._faults, self._pages = Faults(by_rate(seed, RATES)), Pages(self.dice.choice([1, 2]))
+        self._queue_faults = Faults(by_rate(seed, QUEUE_RATES))
+        self._queue_faults.attach(self.world.mailbox.client)
         self.actors = Actors(self, RUN)
         acting = dict(actor.split(": ") for actor in (*ALWAYS, *self.cast.others))
         return {name: partial(self._episodes, name, self.actors.by_role[role]) for name, role in acting.items()}
@@ -141,6 +144,7 @@ class Stage:
         for outcome in history.outcomes.values():
             outcome.result()
         self._leave()
+        self.world.mailbox.must_have_been_true()
         self.world.settle(*self.actors.runs, rounds=600)
         for run_id in self.actors.runs:
             checked = check_run(self.world.observer, run_id)
@@ -151,6 +155,7 @@ class Stage:
     def _leave(self) -> None:
         self.gate.detach()
         self._faults.detach()
+        self._queue_faults.detach()
         self._server.shelf.delay_indexes(self.world.store.table, None)
         for client in self._clients.values():
             wire_of(client).remove(self._pages)
