@@ -81,17 +81,7 @@ def check_run(backend: Backend, run_id: str) -> Checked:
         check_told(backend, checked.story, checked.events)
         return checked
     checked = Checked(story, events, backend.runtime.facts(story.run))
-    for promise in (
-        _increasing,
-        _ordered,
-        _faithful,
-        _caused,
-        _ended_once,
-        _quiet_between,
-        _won_once,
-        _signed,
-        _exported,
-    ):
+    for promise in _PROMISES:
         promise(checked)
     _folded(backend, checked)
     _placed(backend, checked, left)
@@ -114,9 +104,10 @@ def _expires_together(backend: Backend, story: RunHistory, left: Mapping[str, It
 
 def _idempotency_keys(story: RunHistory) -> Iterator[str]:
     """The key under which the run was submitted to the engine; a copied RunSubmitted speaks of another run."""
-    for event in story.events:
-        own = isinstance(event, RunSubmitted) and event.timestamp_us >= story.run.created_us
-        if own and story.run.driver == "engine" and event.idempotency_key is not None:
+    submissions = (event for event in story.events if isinstance(event, RunSubmitted))
+    for event in submissions:
+        own = event.timestamp_us >= story.run.created_us and story.run.driver == "engine"
+        if own and event.idempotency_key is not None:
             yield event.idempotency_key
 
 
@@ -232,17 +223,7 @@ def _exported(checked: Checked) -> None:
         assert json.loads(end.output) == given, f"the run gave {end.output}, its steps have given {given}"
 
 
-_PROMISES = (
-    _increasing,
-    _ordered,
-    _faithful,
-    _caused,
-    _ended_once,
-    _quiet_between,
-    _won_once,
-    _signed,
-    _exported,
-)
+_PROMISES = (_increasing, _ordered, _faithful, _caused, _ended_once, _quiet_between, _won_once, _signed, _exported)
 
 
 def _folded(backend: Backend, checked: Checked) -> None:
