@@ -15,7 +15,6 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from botocore.client import BaseClient
 from botocore.exceptions import ConnectionClosedError
 
 from testbed import batches
@@ -125,7 +124,7 @@ class Faults:
         self._lock = threading.Lock()
         self._processes: list[_Process] = []
 
-    def attach(self, *clients: BaseClient) -> None:
+    def attach(self, *clients: Any) -> None:
         """Stand on the wires of these clients, which are one process: a crash of one is the death of all."""
         process = _Process(self, clients)
         self._processes.append(process)
@@ -139,7 +138,7 @@ class Faults:
             for client in process.clients:
                 wire_of(client).remove(process)
 
-    def restart(self, *clients: BaseClient) -> None:
+    def restart(self, *clients: Any) -> None:
         """Let clients (these, where some are named) whose process died be used by a new process."""
         for process in self._processes:
             if not clients or process.clients == clients:
@@ -185,7 +184,7 @@ class _Process:
     """The gate: what dies together. After a crash nothing more leaves it, from whatever thread."""
 
     faults: Faults
-    clients: tuple[BaseClient, ...]
+    clients: tuple[Any, ...]
     is_dead: bool = False
 
     def __call__(self, request: Request, send: Send) -> Answer:
@@ -230,7 +229,7 @@ def _cancelled(entries: int, reason: str) -> tuple[int, dict[str, Any]]:
 
 
 @contextmanager
-def faults(plan: Plan, *clients: BaseClient) -> Iterator[Faults]:
+def faults(plan: Plan, *clients: Any) -> Iterator[Faults]:
     """Break the requests of one process while the block runs; `attach` more processes, each with its clients."""
     broken = Faults(plan)
     broken.attach(*clients)
