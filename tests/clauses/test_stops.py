@@ -1,0 +1,143 @@
+"""A stop: intention, two equal looks, halts, one terminal event of the attempt that it was meant for (§7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSResponse
+
+from cascade_flow import RunNotCancellableError, StepStarted, WorkflowCancelled, clock
+from cascade_flow.engine.state import Stop
+from checker import check_run
+from clauses.stage import (
+    FATAL,
+    RUN,
+    begun,
+    branch_of,
+    claimed,
+    done,
+    ended,
+    found,
+    is_refused,
+    reported,
+    run_of,
+    silent,
+)
+from faults.moments import pausing
+from simulation import TIMING, World, step
+from testbed.wire import Floor, Request, Send, wire_of
+
+
+def in_pages(world: World, others: Callable[[], object], *, page: int) -> Any:
+    """A backend whose queries come item by item; before its page number `page` the others act."""
+    client, numbers = world.store.another_client(), count(1)
+
+    def one_by_one(request: Request, send: Send) -> AWSResponse:
+        if request.operation != "Query":
+            return send(request)
+        if next(numbers) == page:
+            others()
+        return send(request.with_body({**request.body, "Limit": 1}))
+
+    wire_of(client).add(one_by_one, floor=Floor.SCHEDULE)
+    return world.another(client)
+
+
+BACKWARDS = [step("z"), step("y", "z"), step("a", "z")]
+"""Step z's fork lies before it, where a query that has come to z does not look any more."""
+
+
+@pytest.mark.parametrize("page", range(1, 12))
+def test_one_clean_query_is_no_snapshot(world: World, page: int) -> None:
+    begun(world, step("z"), step("y", "z", skip_cascades=True), step("a", "z", skip_cascades=False))
+    world.script = {"z": ["skip"]}
+    held = claimed(world, "z")
+    late = in_pages(world, lambda: reported(world, held, world.act(held, "worker-1")), page=page)
+    late.cancel_run(RUN)
+    assert found(world, "a") is None or branch_of(world, "a").halt == "stop"
+    assert is_refused(world, "a")
+    assert check_run(world.observer, RUN).status == "cancelled"
+
+
+def test_who_claims_between_a_stops_look_and_its_end_is_seen(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    late = pausing(world, "TransactWriteItems", lambda: claimed(world, "a"))
+    late.cancel_run(RUN)
+    checked = check_run(world.observer, RUN)
+    assert checked.status == "cancelled"
+    assert (checked.count(StepStarted, "a"), branch_of(world, "a").halt) == (1, "stop")
+
+
+def test_a_stop_does_not_end_what_another_has_stopped_otherwise(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    late = pausing(world, "TransactWriteItems", lambda: world.observer.cancel_run(RUN), at=2)
+    reported(world, claimed(world, "a"), FATAL, by=late)
+    assert check_run(world.observer, RUN).status == "cancelled"
+
+
+def test_a_run_that_completes_meanwhile_is_not_stopped(world: World) -> None:
+    begun(world, step("a"))
+    held = claimed(world, "a")
+    late = pausing(world, "UpdateItem", lambda: reported(world, held))
+    with pytest.raises(RunNotCancellableError):
+        late.cancel_run(RUN)
+    assert check_run(world.observer, RUN).status == "completed"
+
+
+def test_an_intention_is_for_the_runs_attempt_that_it_names(world: World) -> None:
+    begun(world, step("a"))
+    world.backend.cancel_run(RUN)
+    world.backend.retry_run(RUN)
+    late = Stop("failed", run_attempt=1, reason="what has failed in attempt 1")
+    now = run_of(world)
+    with pytest.raises(Exception, match="the run has moved"):
+        world.backend.runtime.run_ledger.intend(now, late, due_us=clock.now_us())
+    ended(world)
+
+
+def test_a_stop_that_is_interrupted_is_resumed_by_the_sweep(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    world.backend.runtime.run_ledger.intend(
+        run_of(world), Stop("cancelled", run_attempt=1), due_us=clock.now_us() + TIMING.grace_us
+    )
+    silent(world)
+    assert world.sweep()["stops resumed"] == 1
+    assert check_run(world.observer, RUN).count(WorkflowCancelled) == 1
+
+
+def test_a_step_may_finish_while_its_run_fails(world: World) -> None:
+    begun(world, step("a"), step("b"), step("c"))
+    sibling = claimed(world, "b")
+    reported(world, claimed(world, "a"), FATAL)
+    assert (run_of(world).status, branch_of(world, "b").halt, branch_of(world, "c").halt) == ("running", "park", "stop")
+    reported(world, sibling)
+    assert run_of(world).status == "failed", "who finishes last goes on with the stop"
+
+
+def test_nobody_waits_for_a_worker_that_is_dead(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    claimed(world, "b")
+    reported(world, claimed(world, "a"), FATAL)
+    silent(world)
+    world.sweep()
+    assert check_run(world.observer, RUN).status == "failed"
+
+
+def test_a_cancelled_run_waits_for_nobody(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    claimed(world, "b")
+    world.backend.cancel_run(RUN)
+    assert check_run(world.observer, RUN).status == "cancelled"
+
+
+def test_a_halt_is_for_a_branch_as_it_was_seen(world: World) -> None:
+    begun(world, step("a"), step("a2", "a"), step("b"))
+    done(world, "b")
+    seen = branch_of(world, "a")
+    done(world, "a")
+    with pytest.raises(Exception, match="the branch has moved"):
+        world.backend.runtime.ledger.halt(RUN, seen, "stop", Stop("cancelled", run_attempt=1))
+    assert branch_of(world, "a").halt is None
