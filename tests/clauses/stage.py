@@ -9,7 +9,9 @@ from typing import Any
 from botocore.awsrequest import AWSResponse
 
 from cascade_flow import DynamoDBBackend, StepError, clock
-from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb import items, keys
+from cascade_flow.dynamodb.codec import Record
+from cascade_flow.dynamodb.table import Put
 from cascade_flow.engine.commands import Command, Complete, Fail
 from cascade_flow.engine.state import Branch, Claimant, Run
 from cascade_flow.operations.steps import HeldAttempt, Steps
@@ -79,6 +81,14 @@ def item_of(world: World, key: keys.Key) -> dict[str, Any]:
     item = world.observer.runtime.ledger.table.get(key)
     assert item is not None, f"there is no item {key}"
     return item
+
+
+def told_before(world: World, time_us: int) -> tuple[Record, ...]:
+    """What lies in the log at this time, whoever has put it there."""
+    record: Record = {"timestampUs": time_us, "type": "told before"}
+    expires_s = run_of(world).expires_s
+    world.observer.runtime.ledger.table.write([Put(items.commit_item(RUN, [record], expires_s=expires_s))])
+    return (record,)
 
 
 def silent(world: World) -> None:

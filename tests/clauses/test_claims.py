@@ -1,8 +1,10 @@
 """A claim: scheduled, this step, this attempt, due, no halt; one taker (protocol.md §4)."""
 
 from cascade_flow import RetryTier, StepSkipped, StepStarted, clock
+from cascade_flow.dynamodb import due, keys
 from cascade_flow.engine.commands import SkipStep
 from cascade_flow.operations.steps import Steps
+from cascade_flow.wake import Wake
 from checker import check_run
 from clauses.stage import (
     AGAIN,
@@ -60,6 +62,15 @@ def test_nothing_is_claimed_once_cancel_run_has_returned(world: World) -> None:
     world.backend.cancel_run(RUN)
     assert branch_of(world, "a").status == "scheduled", "only its halt forbids it"
     assert is_refused(world, "a")
+
+
+def test_who_claims_again_with_another_look_sees_a_halt_that_came_between(world: World) -> None:
+    begun(world, step("a"))
+    seen = due.Entry(int(branch_of(world, "a").due_us or 0), keys.branch(RUN, "a"))
+    due.look_later(world.observer.runtime.ledger.table, seen, clock.now_us() + 10 * TIMING.silence_us)
+    late = pausing(world, "UpdateItem", lambda: world.observer.cancel_run(RUN), at=2)
+    assert Steps(late.runtime).claim(Wake(RUN, "a", "a", 1), "late") is None
+    assert check_run(world.observer, RUN).count(StepStarted) == 0
 
 
 def test_a_worker_that_has_claimed_late_is_looked_at_within_a_lease(world: World) -> None:

@@ -9,7 +9,6 @@ import pytest
 from cascade_flow import StaleAttemptError, StepCompleted, StepReclaimed, StepScheduled
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.changes import BranchRefused
-from cascade_flow.dynamodb.table import Put
 from cascade_flow.engine.commands import Complete
 from cascade_flow.engine.decide import decide
 from cascade_flow.operations.steps import HeldAttempt, Steps
@@ -26,6 +25,7 @@ from clauses.stage import (
     item_of,
     reported,
     silent,
+    told_before,
 )
 from faults.moments import pausing
 from shapes import chain
@@ -123,8 +123,7 @@ def test_a_commit_overwrites_nothing_in_the_log(world: World) -> None:
     facts, ledger = held.facts, world.backend.runtime.ledger
     commit = decide(facts, held.branch, DONE, now_us=held.branch.last_us + 10)
     first_us = held.branch.tail[0]["timestampUs"]
-    other = [{"timestampUs": first_us, "type": "told before"}]
-    ledger.table.write([Put(items.commit_item(RUN, other, expires_s=facts.expires_s))])
+    told = told_before(world, first_us)
     with pytest.raises(BranchRefused):
         ledger.write(facts, commit, {})
-    assert items.to_records(item_of(world, keys.commit(RUN, first_us))) == tuple(other)
+    assert items.to_records(item_of(world, keys.commit(RUN, first_us))) == told

@@ -11,6 +11,7 @@ from cascade_flow.engine.commands import Reclaim, Revive, SkipStep
 from cascade_flow.engine.decide import decide
 from cascade_flow.engine.state import Branch, Owed
 from cascade_flow.operations.steps import Steps
+from cascade_flow.wake import Wake
 from clauses.stage import (
     RUN,
     begun,
@@ -27,7 +28,6 @@ from clauses.stage import (
     silent,
 )
 from faults.moments import pausing
-from cascade_flow.wake import Wake
 from simulation import World, step
 
 WIDTH = BIRTHS_AT_ONCE + 4

@@ -1,7 +1,5 @@
 """A heartbeat: this worker, this attempt, no halt but one that lets it finish (protocol.md §4)."""
 
-import pytest
-
 from cascade_flow import RetryTier, StaleAttemptError, clock
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from clauses.stage import FATAL, RUN, begun, branch_of, claimed, ended, going_on, reported, silent

@@ -34,7 +34,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m mutants", description=__doc__)
     parser.add_argument("names", nargs="*", help="parts of names, clauses or files; all mutants, where none is given")
     parser.add_argument("--jobs", type=int, default=2, help="how many at once (default: 2)")
-    parser.add_argument("--limit", type=float, default=60, help="seconds for one; longer is killed by time (default: 60)")
+    parser.add_argument(
+        "--limit", type=float, default=60, help="seconds for one; longer is killed by time (default: 60)"
+    )
     parser.add_argument("--list", action="store_true", help="only say which there are")
     return parser.parse_args()
 

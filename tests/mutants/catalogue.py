@@ -1,7 +1,5 @@
 """All mutants."""
 
-from mutants.mutant import Mutant
+from mutants.conditions import CONDITIONS
 
-CATALOGUE: tuple[Mutant, ...] = (
-    Mutant("trial", "x", "dynamodb/ledger.py", 'Attr("st").eq("scheduled") & Attr("s").eq(branch.step)', 'Attr("s").eq(branch.step)', ("faults/test_early.py",)),
-)
+CATALOGUE = CONDITIONS

@@ -26,6 +26,8 @@ from mutants.mutant import ROOT, TESTS, Mutant
 from mutants.planting import plant
 
 _SHARED = ("boto3", "pydantic", "jsonschema_rs", "ministack.services.dynamodb", "ministack.services.sqs")
+_PLAINLY = ("-q", "--no-header", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+"""Nothing that only costs time: a trial tells whether its tests fail, and their own words are enough."""
 _FAILED = 1
 """pytest's exit code where tests have failed, and nothing else went wrong."""
 KILLED, KILLED_BY_TIME, SURVIVED, BROKEN = "killed", "killed by time", "SURVIVED", "BROKEN"
@@ -121,4 +123,4 @@ def _tried(mutant: Mutant | None, tests: Sequence[str], output: Path) -> None:
         plant(mutant)
     os.chdir(ROOT)
     nodes = [str(TESTS / test) for test in tests]
-    sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "--no-header", *nodes]))
+    sys.exit(pytest.main([*_PLAINLY, *nodes]))

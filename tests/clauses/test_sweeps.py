@@ -1,0 +1,152 @@
+"""The due index and the sweep: everything past due is looked at, acted on once, and moved on (protocol.md §8)."""
+
+from __future__ import annotations
+
+import pytest
+
+from cascade_flow import RetryTier, StepFailed, StepReclaimed, clock
+from cascade_flow.dynamodb import due, keys
+from cascade_flow.operations.sweep import Sweep
+from checker import check_run
+from clauses.stage import (
+    AGAIN,
+    FATAL,
+    RUN,
+    begun,
+    branch_of,
+    claimed,
+    done,
+    ended,
+    item_of,
+    reported,
+    run_of,
+    silent,
+)
+from faults.moments import pausing
+from simulation import TIMING, World, step
+
+ONCE = [RetryTier(max_attempts=1)]
+
+
+def reaped(world: World) -> dict[str, int]:
+    """What a sweep has done; what it woke is forgotten."""
+    found = dict(world.sweep())
+    world.mailbox.wakes.clear()
+    return found
+
+
+def test_who_waits_is_woken_again_after_a_grace_and_then_ever_more_rarely(world: World) -> None:
+    begun(world, step("a"))
+    assert reaped(world) == {}
+    pauses = []
+    for _ in range(8):
+        world.clock.pause_us(max(0, int(branch_of(world, "a").due_us or 0) - clock.now_us()))
+        assert reaped(world)["wake-ups repeated"] == 1
+        pauses.append(int(branch_of(world, "a").due_us or 0) - clock.now_us())
+        assert reaped(world) == {}, "it wakes at every look"
+    assert pauses[0] == pytest.approx(TIMING.grace_us, abs=10_000)
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == pytest.approx(TIMING.horizon_us, abs=10_000)
+
+
+def test_what_is_scheduled_for_later_is_looked_at_then(world: World) -> None:
+    begun(world, step("a", retry=[RetryTier(max_attempts=2, delay_ms=60_000, jitter=0)]))
+    reported(world, claimed(world, "a"), AGAIN)
+    world.mailbox.wakes.clear()
+    silent(world)
+    assert "wake-ups repeated" not in reaped(world)
+    assert branch_of(world, "a").due_us == branch_of(world, "a").available_at_us
+
+
+def test_a_worker_that_lives_is_left_alone(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a")
+    world.clock.pause_us(TIMING.lease_us * 9 // 10)
+    assert "steps reclaimed" not in reaped(world)
+    assert branch_of(world, "a").due_us == branch_of(world, "a").lease_us
+
+
+def test_a_step_is_reclaimed_once(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    claimed(world, "a")
+    silent(world)
+    late = pausing(world, "UpdateItem", lambda: world.sweep(world.observer), at=1)
+    world.sweep(late)
+    checked = check_run(world.observer, RUN)
+    assert (checked.count(StepReclaimed, "a"), branch_of(world, "a").attempt) == (1, 2)
+
+
+def test_a_step_whose_last_attempts_worker_is_dead_has_failed(world: World) -> None:
+    begun(world, step("a", retry=ONCE))
+    claimed(world, "a")
+    silent(world)
+    reaped(world)
+    [failed] = [event for event in ended(world, "failed").events if isinstance(event, StepFailed)]
+    assert (failed.failure_reason, failed.terminal) == ("worker-crash", True)
+
+
+def test_an_entry_is_moved_from_where_it_was_seen_only(world: World) -> None:
+    begun(world, step("a"))
+    table, key = world.observer.runtime.ledger.table, keys.branch(RUN, "a")
+    seen = due.Entry(int(branch_of(world, "a").due_us or 0), key)
+    due.look_later(table, seen, seen.due_us + 7)
+    due.look_later(table, seen, seen.due_us + 1_000_000)
+    due.look_no_more(table, seen)
+    assert branch_of(world, "a").due_us == seen.due_us + 7
+
+
+def test_what_has_ended_is_looked_at_once_more_at_most(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    done(world, "a")
+    world.backend.cancel_run(RUN)
+    silent(world)
+    reaped(world)
+    silent(world)
+    assert reaped(world) == {}
+
+
+def test_a_message_about_a_branch_moves_no_entry(world: World) -> None:
+    begun(world, step("a"))
+    before = branch_of(world, "a").due_us
+    Sweep(world.backend.runtime, name="worker-1").attend(RUN, "a")
+    assert branch_of(world, "a").due_us == before
+
+
+def test_the_oldest_is_met_first_whatever_shard_it_lies_in(world: World) -> None:
+    world.register([step("a")])
+    order = [world.submit(run_id=f"run-{number}") for number in (3, 1, 4, 0, 2)]
+    table = world.observer.runtime.ledger.table
+    found = [entry.run_id for entry in due.entries(table, until_us=clock.now_us() + TIMING.grace_us) if entry.branch]
+    assert found == order
+
+
+def test_a_sweep_ends_when_its_time_is_over(world: World) -> None:
+    world.register([step("a")])
+    for number in range(5):
+        world.submit(run_id=f"run-{number}")
+    silent(world)
+    swept = Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 1)
+    assert swept.done == {}
+
+
+def test_a_run_that_waits_for_nobody_is_looked_at_at_its_deadline(world: World) -> None:
+    begun(world, step("a"))
+    assert run_of(world).due_us == run_of(world).deadline_us
+
+
+def test_a_run_that_has_ended_is_among_the_done(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    done(world, "a", "b")
+    item = item_of(world, keys.run(RUN))
+    assert item[keys.DUE_SHARD] == keys.done(RUN)
+    assert item[keys.DUE_TIME] == run_of(world).completed_at_us
+
+
+def test_what_waits_for_a_dead_worker_in_a_stopping_run_is_stopped(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    claimed(world, "b")
+    reported(world, claimed(world, "a"), FATAL)
+    silent(world)
+    Sweep(world.backend.runtime, name="reaper").attend(RUN, "b")
+    assert check_run(world.observer, RUN).status == "failed"
+    assert check_run(world.observer, RUN).count(StepReclaimed) == 0
