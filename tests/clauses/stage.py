@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 from typing import Any
 
 from botocore.awsrequest import AWSResponse
@@ -123,6 +124,23 @@ def dies(act: Callable[[], object]) -> None:
     with suppress(Crash):
         act()
         raise AssertionError("it was to die")
+
+
+def in_pages(world: World, others: Callable[[], object] = lambda: None, *, page: int = 0) -> DynamoDBBackend:
+    """A backend whose queries come item by item, so that none is a snapshot; before its page number `page` the others
+    act.
+    """
+    client, numbers = world.store.another_client(), count(1)
+
+    def one_by_one(request: Request, send: Send) -> AWSResponse:
+        if request.operation != "Query":
+            return send(request)
+        if next(numbers) == page:
+            others()
+        return send(request.with_body({**request.body, "Limit": 1}))
+
+    wire_of(client).add(one_by_one, floor=Floor.SCHEDULE)
+    return world.another(client)
 
 
 def ended(world: World, status: str = "completed") -> Checked:

@@ -162,3 +162,14 @@ def test_who_has_lost_its_claim_makes_nothing_and_has_nothing_to_do(world: World
     assert Steps(late.runtime).claim(Wake(RUN, "a", "a2", 1), "late") is None
     parent = branch_of(world, "a")
     assert (parent.status, parent.attempt, parent.owed) == ("scheduled", 2, None)
+
+
+def test_each_part_of_a_fork_moves_its_parent(world: World) -> None:
+    owing(world)
+    parent = branch_of(world, "a")
+    facts = world.backend.runtime.facts(run_of(world))
+    after, births = births_of(world, parent)
+    world.backend.runtime.ledger.make_owed(facts, parent, after, births)
+    assert branch_of(world, "a").seq == parent.seq + 1
+    with pytest.raises(BranchRefused):
+        world.backend.runtime.ledger.make_owed(facts, parent, after, [])

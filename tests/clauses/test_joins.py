@@ -183,3 +183,11 @@ def test_the_first_to_arrive_makes_the_join(world: World) -> None:
     assert found(world, "j") is None
     done(world, "a")
     assert branch_of(world, "j").arrived == 1
+
+
+def test_steps_that_are_skipped_together_arrive_together(world: World) -> None:
+    begun(world, step("a"), step("b", "a"), step("j", "a", "b", skip_cascades=False))
+    world.script = {"a": ["skip"]}
+    held = claimed(world, "a")
+    reported(world, held, world.act(held, "worker-1"))
+    assert (branch_of(world, "j").arrived, branch_of(world, "j").status) == (2, "scheduled")

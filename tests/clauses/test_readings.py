@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from itertools import count
-from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
@@ -15,39 +12,24 @@ from cascade_flow.dynamodb import due
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.steps import HeldAttempt, Steps
-from clauses.stage import AGAIN, DONE, RUN, begun, claimed, done, ended, reported, run_of, silent
+from clauses.stage import AGAIN, DONE, RUN, begun, branch_of, claimed, done, ended, in_pages, reported, run_of, silent
 from simulation import TIMING, World, step
 from testbed.wire import Floor, Request, Send, answer, wire_of
 
 AT_ONCE = [RetryTier(max_attempts=9, delay_ms=0, jitter=0)]
 
 
-def paging(world: World, others: Callable[[], object] = lambda: None, *, page: int = 0) -> Any:
-    """A backend whose queries come item by item; before its page number `page` the others act."""
-    client, numbers = world.store.another_client(), count(1)
-
-    def one_by_one(request: Request, send: Send) -> AWSResponse:
-        if request.operation != "Query":
-            return send(request)
-        if next(numbers) == page:
-            others()
-        return send(request.with_body({**request.body, "Limit": 1}))
-
-    wire_of(client).add(one_by_one, floor=Floor.SCHEDULE)
-    return world.another(client)
-
-
 def test_a_query_is_read_to_its_last_page(world: World) -> None:
     begun(world, *(step(f"s{number}") for number in range(5)))
-    assert len(paging(world).runtime.ledger.branches(RUN)) == 5
+    assert len(in_pages(world).runtime.ledger.branches(RUN)) == 5
 
 
 def test_an_index_is_read_to_its_last_page(world: World) -> None:
     begun(world, *(step(f"s{number}") for number in range(5)))
     silent(world)
-    assert world.sweep(paging(world))["wake-ups repeated"] == 5
-    assert paging(world).list_runs().total == 1
-    assert len(list(due.live(paging(world).runtime.ledger.table))) == 6
+    assert world.sweep(in_pages(world))["wake-ups repeated"] == 5
+    assert in_pages(world).list_runs().total == 1
+    assert len(list(due.live(in_pages(world).runtime.ledger.table))) == 6
 
 
 def test_what_a_batch_leaves_unread_is_asked_for_again(world: World) -> None:
@@ -86,7 +68,7 @@ def test_an_effect_without_its_cause_is_read_again(world: World, page: int) -> N
         reported(world, held)
         reported(world, claimed(world, "a"), AGAIN)
 
-    story = Histories(paging(world, others, page=page).runtime).story(RUN)
+    story = Histories(in_pages(world, others, page=page).runtime).story(RUN)
     assert story is not None
     over_us = [event.timestamp_us for event in story.events if isinstance(event, StepCompleted)]
     effects = [e.timestamp_us for e in story.events if isinstance(e, StepScheduled) and e.step_id == "a"]
@@ -175,3 +157,39 @@ def test_a_run_gives_what_its_exported_steps_gave(world: World) -> None:
     done(world, "a", "b", "c")
     end = ended(world).events[-1]
     assert json.loads(getattr(end, "output", "")) == {"a": "done", "c": "done"}
+
+
+@pytest.mark.parametrize("page", range(1, 5))
+def test_what_moves_while_it_is_read_is_not_missed(world: World, page: int) -> None:
+    """An event goes from its branch into the log: it may be seen twice, never missed."""
+    begun(world, step("a", retry=AT_ONCE), step("b"))
+    held = claimed(world, "a")
+    story = Histories(in_pages(world, lambda: reported(world, held, AGAIN), page=page).runtime).story(RUN)
+    assert story is not None
+    scheduled = [e.attempt_number for e in story.events if isinstance(e, StepScheduled) and e.step_id == "a"]
+    assert scheduled[0] == 1
+
+
+def test_what_has_expired_is_not_counted(world: World) -> None:
+    begun(world, step("a"))
+    world.clock.pause_us(TIMING.timeout_us + TIMING.retention_us + 86_400_000_000)
+    found = world.backend.list_runs(limit=1)
+    assert (found.runs, found.total) == ([], 0)
+
+
+def test_a_step_finds_what_rides_in_its_tail(world: World) -> None:
+    begun(world, step("x"), step("a", "x", retry=AT_ONCE), step("b", "a", retry=AT_ONCE), step("y", "x"))
+    done(world, "x")
+    reported(world, claimed(world, "a", branch="x"))
+    assert branch_of(world, "x").origin_us is None, "what b depends on is in the tail"
+    held = claimed(world, "b", branch="x")
+    assert Steps(world.backend.runtime).inputs(held).outputs == {"a": '"done"'}
+    reported(world, held, AGAIN)
+    assert Steps(world.backend.runtime).inputs(claimed(world, "b", 2, branch="x")).outputs == {"a": '"done"'}
+
+
+def test_a_step_finds_what_its_branch_has_logged_last(world: World) -> None:
+    begun(world, step("x"), step("y", "x"), step("c", "x"), step("d", "c"), step("e", "c"))
+    done(world, "x", "c")
+    held = claimed(world, "d", branch="c")
+    assert Steps(world.backend.runtime).inputs(held).outputs == {"c": '"done"'}

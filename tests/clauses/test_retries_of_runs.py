@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from cascade_flow import ConflictError, RetryTier, StepFailed, StepScheduled, WorkflowRetryStarted, clock
+from cascade_flow import ConflictError, RetryTier, RunSubmission, StepFailed, StepScheduled, WorkflowRetryStarted, clock
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.changes import RunRefused
-from cascade_flow.engine.runs import started_again
+from cascade_flow.engine.runs import ROOTS_AT_ONCE, started_again
 from cascade_flow.operations.retries import Retries
+from cascade_flow.operations.steps import HeldAttempt
 from checker import check_run
 from clauses.stage import (
     AGAIN,
@@ -23,6 +24,7 @@ from clauses.stage import (
     done,
     dying,
     ended,
+    going_on,
     item_of,
     reported,
     run_of,
@@ -51,6 +53,7 @@ def test_what_failed_goes_on_and_what_was_halted_and_what_was_parked_too(world: 
     }
     assert lost.branch.status == "running"
     world.backend.retry_run(RUN)
+    check_run(world.observer, RUN)
     now = {name: branch_of(world, name) for name in ("a", "b", "c", "d")}
     assert {(branch.status, branch.halt, branch.run_attempt) for branch in now.values()} == {("scheduled", None, 2)}
     assert [(branch.step, branch.attempt) for branch in now.values()] == [("a", 2), ("b2", 1), ("c", 1), ("d", 2)]
@@ -144,3 +147,79 @@ def test_a_retrys_events_overwrite_nothing_in_the_log(world: World) -> None:
     with pytest.raises(RunRefused):
         runtime.run_ledger.try_again(run, again.run, again.events)
     assert items.to_records(item_of(world, keys.commit(RUN, first_us))) == told
+
+
+def test_a_run_that_was_stopped_before_it_started_makes_its_roots(world: World) -> None:
+    begun(world, step("a"), step("b"), available_at=clock.now_us() + 60_000_000)
+    world.backend.cancel_run(RUN)
+    world.backend.retry_run(RUN)
+    assert branch_of(world, "a").status == branch_of(world, "b").status == "scheduled"
+    ended(world)
+
+
+def test_roots_that_were_owed_when_the_run_was_stopped_are_made(world: World) -> None:
+    roots = [f"r{number:02d}" for number in range(ROOTS_AT_ONCE + 3)]
+    world.register([step(root) for root in roots])
+    late = dying(world, "TransactWriteItems", at=2)
+    dies(lambda: late.submit_run(RunSubmission(workflow_slug="flow", run_id=RUN)))
+    world.backend.cancel_run(RUN)
+    world.backend.retry_run(RUN)
+    assert branch_of(world, roots[-1]).run_attempt == 2
+    ended(world)
+
+
+def test_what_parked_by_itself_goes_on(world: World) -> None:
+    """It was told by the run, and not by a halt, that nothing goes on."""
+    begun(world, step("a"), step("b"), step("j", "a", "b"), step("k", "j"))
+    done(world, "a", "b")
+    held = claimed(world, "j")
+    reported(world, held, going_on())
+    late = pausing(world, "Query", lambda: reported(world, claimed_k(world)))
+    late.cancel_run(RUN)
+    assert (branch_of(world, "j").status, branch_of(world, "j").halt) == ("parked", None)
+    world.backend.retry_run(RUN)
+    ended(world)
+
+
+def claimed_k(world: World) -> HeldAttempt:
+    """Step k is in the hands of who has done j."""
+    branch = branch_of(world, "j")
+    run = run_of(world)
+    return HeldAttempt(world.backend.runtime.facts(run), run, branch)
+
+
+def test_what_was_tried_before_is_each_steps_own(world: World) -> None:
+    begun(world, step("a", retry=TWICE), step("b", "a", retry=TWICE))
+    for attempt in (1, 2):
+        reported(world, claimed(world, "a", attempt), AGAIN)
+    world.backend.retry_run(RUN)
+    reported(world, claimed(world, "a", 3))
+    for attempt in (1, 2):
+        assert run_of(world).status == "running"
+        reported(world, claimed(world, "b", attempt, branch="a"), AGAIN)
+    assert check_run(world.observer, RUN).status == "failed"
+
+
+def test_a_run_that_timed_out_has_time_again(world: World) -> None:
+    begun(world, step("a"), timeout=60_000_000)
+    world.clock.pause_us(60_000_000)
+    world.sweep()
+    assert run_of(world).status == "failed"
+    world.backend.retry_run(RUN)
+    assert run_of(world).deadline_us == pytest.approx(clock.now_us() + 60_000_000, abs=1_000_000)
+    ended(world)
+
+
+def test_an_open_join_that_the_sweep_let_go_is_looked_at_again(world: World) -> None:
+    begun(world, step("a"), step("b"), step("j", "a", "b", export_output=True))
+    done(world, "a")
+    world.backend.cancel_run(RUN)
+    silent(world)
+    world.sweep()
+    assert branch_of(world, "j").due_us is None
+    world.backend.retry_run(RUN)
+    assert (branch_of(world, "j").status, branch_of(world, "j").run_attempt) == ("open", 2)
+    check_run(world.observer, RUN)
+    held = claimed(world, "b")
+    dies(lambda: reported(world, held, by=dying(world, "TransactWriteItems", after=True)))
+    ended(world)

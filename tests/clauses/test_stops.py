@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import count
-from typing import Any
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
-from botocore.awsrequest import AWSResponse
 
-from cascade_flow import RunNotCancellableError, StepStarted, WorkflowCancelled, clock
+from cascade_flow import RunNotCancellableError, StaleAttemptError, StepStarted, WorkflowCancelled, clock
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
+from cascade_flow.engine.advance import BIRTHS_AT_ONCE
 from cascade_flow.engine.state import Stop
-from cascade_flow.engine.stop import terminal_event
+from cascade_flow.engine.stop import halting, terminal_event
+from cascade_flow.operations.steps import Steps
 from checker import check_run
 from clauses.stage import (
+    AGAIN,
     FATAL,
     RUN,
     begun,
     branch_of,
     claimed,
+    dies,
     done,
+    dying,
     ended,
     found,
+    going_on,
+    in_pages,
     is_refused,
     item_of,
     reported,
@@ -33,28 +38,12 @@ from clauses.stage import (
 )
 from faults.moments import pausing
 from simulation import TIMING, World, step
-from testbed.wire import Floor, Request, Send, wire_of
-
-
-def in_pages(world: World, others: Callable[[], object], *, page: int) -> Any:
-    """A backend whose queries come item by item; before its page number `page` the others act."""
-    client, numbers = world.store.another_client(), count(1)
-
-    def one_by_one(request: Request, send: Send) -> AWSResponse:
-        if request.operation != "Query":
-            return send(request)
-        if next(numbers) == page:
-            others()
-        return send(request.with_body({**request.body, "Limit": 1}))
-
-    wire_of(client).add(one_by_one, floor=Floor.SCHEDULE)
-    return world.another(client)
 
 
 @pytest.mark.parametrize("page", range(1, 12))
 def test_one_clean_query_is_no_snapshot(world: World, page: int) -> None:
     """Step z's fork lies before it, where a query that has come to z does not look any more."""
-    begun(world, step("z"), step("y", "z", skip_cascades=True), step("a", "z", skip_cascades=False))
+    begun(world, step("z"), step("y", "z"), step("a", "z", skip_cascades=False), step("m"))
     world.script = {"z": ["skip"]}
     held = claimed(world, "z")
     late = in_pages(world, lambda: reported(world, held, world.act(held, "worker-1")), page=page)
@@ -164,3 +153,56 @@ def test_a_terminal_event_overwrites_nothing_in_the_log(world: World) -> None:
     with pytest.raises(BranchRefused):
         ledger.finish(stopping, event, "cancelled", [])
     assert items.to_records(item_of(world, keys.commit(RUN, int(event.timestamp_us)))) == told
+
+
+def test_what_goes_on_in_a_later_attempt_is_none_of_a_stops_business(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    stop = Stop("failed", run_attempt=1)
+    world.backend.cancel_run(RUN)
+    world.backend.retry_run(RUN)
+    branches = [branch_of(world, "a"), replace(branch_of(world, "b"), run_attempt=1)]
+    step_now = halting(run_of(world), stop, branches, now_us=clock.now_us())
+    assert [branch.name for branch, _ in step_now.halts] == ["b"]
+
+
+def test_nobody_is_waited_for_beyond_the_runs_deadline(world: World) -> None:
+    begun(world, step("a"), step("b"), timeout=TIMING.lease_us * 2)
+    held = claimed(world, "b")
+    reported(world, claimed(world, "a"), FATAL)
+    for _ in range(3):
+        world.clock.pause_us(TIMING.lease_us * 9 // 10)
+        with suppress(StaleAttemptError):
+            held = Steps(world.backend.runtime).heartbeat(held)
+        world.sweep()
+    assert check_run(world.observer, RUN).status == "failed"
+
+
+def test_who_owes_a_fork_is_stopped_at_once(world: World) -> None:
+    """What is owed may not be made any more, and a step that can't say its last word keeps nobody waiting."""
+    heads = [f"p{number:02d}" for number in range(BIRTHS_AT_ONCE + 4)]
+    begun(world, step("x"), step("a"), step("a2", "a"), *(step(head, "a") for head in heads))
+    held = claimed(world, "a")
+    dies(lambda: reported(world, held, going_on(), by=dying(world, "TransactWriteItems", at=2)))
+    assert branch_of(world, "a").status == "running"
+    reported(world, claimed(world, "x"), FATAL)
+    assert branch_of(world, "a").halt == "stop"
+    assert check_run(world.observer, RUN).status == "failed"
+
+
+def test_no_step_is_retried_while_its_run_fails(world: World) -> None:
+    begun(world, step("x"), step("a"), step("b"))
+    held = claimed(world, "a")
+    reported(world, claimed(world, "x"), FATAL)
+    reported(world, held, AGAIN)
+    assert branch_of(world, "a").status == "failed"
+    assert check_run(world.observer, RUN).status == "failed"
+
+
+def test_who_fails_for_good_and_dies_leaves_the_stop_to_the_sweep(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    held = claimed(world, "a")
+    dies(lambda: reported(world, held, FATAL, by=dying(world, "Query")))
+    world.mailbox.wakes.clear()
+    silent(world)
+    assert world.sweep()["stops resumed"] == 1
+    assert check_run(world.observer, RUN).status == "failed"

@@ -6,6 +6,10 @@ import pytest
 
 from cascade_flow import RetryTier, StepFailed, StepReclaimed, clock
 from cascade_flow.dynamodb import due, keys
+from cascade_flow.dynamodb.table import Update
+from cascade_flow.engine.advance import BIRTHS_AT_ONCE
+from cascade_flow.engine.commands import SkipStep
+from cascade_flow.operations.steps import Steps
 from cascade_flow.operations.sweep import Sweep
 from checker import check_run
 from clauses.stage import (
@@ -15,7 +19,9 @@ from clauses.stage import (
     begun,
     branch_of,
     claimed,
+    dies,
     done,
+    dying,
     ended,
     item_of,
     reported,
@@ -150,3 +156,34 @@ def test_what_waits_for_a_dead_worker_in_a_stopping_run_is_stopped(world: World)
     Sweep(world.backend.runtime, name="reaper").attend(RUN, "b")
     assert check_run(world.observer, RUN).status == "failed"
     assert check_run(world.observer, RUN).count(StepReclaimed) == 0
+
+
+def test_a_tombstone_leaves_the_index(world: World) -> None:
+    """A branch that has ended while it was looked for, in a run that goes on."""
+    begun(world, step("a"), step("b"))
+    table, seen_us = world.observer.runtime.ledger.table, int(branch_of(world, "a").due_us or 0)
+    done(world, "a")
+    table.write([Update(keys.branch(RUN, "a"), None, set={keys.DUE_SHARD: keys.due(RUN), keys.DUE_TIME: seen_us})])
+    silent(world)
+    reaped(world)
+    assert keys.DUE_SHARD not in item_of(world, keys.branch(RUN, "a"))
+
+
+def test_what_is_stopped_for_good_leaves_the_index(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    world.backend.cancel_run(RUN)
+    assert [keys.DUE_SHARD in item_of(world, keys.branch(RUN, name)) for name in ("a", "b")] == [False, False]
+
+
+def test_who_skips_what_waits_for_a_retry_and_dies_is_made_up_for_soon(world: World) -> None:
+    """What owes a fork is looked at soon, though the step that was skipped was not due for long."""
+    heads = [step(f"p{number:02d}", "a") for number in range(BIRTHS_AT_ONCE + 4)]
+    begun(world, step("a", retry=[RetryTier(max_attempts=2, delay_ms=3_600_000, jitter=0)]), *heads)
+    reported(world, claimed(world, "a"), AGAIN)
+    silent(world)
+    reaped(world)
+    dead = Steps(dying(world, "TransactWriteItems", at=2).runtime)
+    dies(lambda: dead.report_without_work(run_of(world), "a", 2, SkipStep("no need", 0)))
+    assert branch_of(world, "a").owed is not None
+    assert int(branch_of(world, "a").due_us or 0) <= clock.now_us() + TIMING.grace_us
+    check_run(world.observer, RUN)

@@ -47,6 +47,7 @@ class Strict(Mailbox):
         if wake.branch:
             branch = ledger.branch(wake.run_id, wake.branch)
             assert branch is not None, f"{wake} names a branch that is not there yet"
+            assert branch.status in ("scheduled", "skipping"), f"{wake} finds nobody in need of a worker: {branch}"
             assert wake.step in ("", branch.step), f"{wake} names a step that {branch} has not come to"
             assert wake.attempt in (0, branch.attempt), f"{wake} names an attempt that {branch} has not come to"
 

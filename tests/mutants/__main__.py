@@ -23,6 +23,8 @@ def main() -> int:
         return 0
     mutants = [mutant for mutant in chosen if not mutant.equivalent]
     print(f"== {len(mutants)} mutants, {len(chosen) - len(mutants)} more that no test can tell from the product")
+    if not mutants:
+        return 2
     share()
     if told := fails_unplanted(test for mutant in mutants for test in mutant.tests):
         print(told, "\n== these tests fail without any mutant: mend them first", file=sys.stderr)

@@ -1,5 +1,6 @@
 """All mutants."""
 
+from mutants.clauses import CLAUSES
 from mutants.conditions import CONDITIONS
 
-CATALOGUE = CONDITIONS
+CATALOGUE = (*CLAUSES, *CONDITIONS)
