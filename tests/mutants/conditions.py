@@ -455,6 +455,17 @@ OF_RUNS = (
         ("clauses/test_retries_of_runs.py::test_the_note_that_all_is_revived_comes_too_late_for_a_run_that_has_ended",),
     ),
     Mutant(
+        "a halt asks for nothing",
+        "§7 every seq read as a condition",
+        LEDGER,
+        "return self._move(run_id, branch.name, stoppable(branch, stop), **halting(halt))",
+        f"return self._move(run_id, branch.name, {ALWAYS}, **halting(halt))",
+        (
+            "clauses/test_stops.py::test_a_halt_is_for_a_branch_as_it_was_seen",
+            "clauses/test_stops.py::test_a_halt_is_for_the_runs_attempt_that_is_to_stop",
+        ),
+    ),
+    Mutant(
         "a halt is written on whatever the branch has become",
         "§7 every seq read as a condition",
         CHANGES,
