@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -120,8 +121,12 @@ def test_lines_of_a_run_that_has_expired_are_not_deleted_one_by_one(world: World
 
 
 def line(run: Called, at_us: int | None = None) -> LogEntry:
-    place = {"workflow_slug": FLOW, "run_id": run.run_id, "timestamp_us": at_us or clock.now_us()}
-    return LogEntry(**place, step_id="a", attempt_number=1, stream="stdout", message="hello")
+    return LogEntry(**place(FLOW, run.run_id, at_us), step_id="a", attempt_number=1, stream="stdout", message="hello")
+
+
+def place(slug: str, run_id: str, at_us: int | None = None) -> dict[str, Any]:
+    """Where an event of somebody else's belongs."""
+    return {"workflow_slug": slug, "run_id": run_id, "timestamp_us": at_us or clock.now_us()}
 
 
 def test_words_are_kept_from_a_run_that_is_being_copied_into(world: World) -> None:
@@ -183,8 +188,8 @@ def test_what_is_said_of_an_ended_run_that_goes_on_meanwhile_leaves_its_step_in_
     run.take("a")
     run.give_up()
     late = pausing(world, "TransactWriteItems", lambda: others(world, run).try_again())
-    place = {"workflow_slug": FLOW, "run_id": run.run_id, "timestamp_us": clock.now_us()}
-    late.append_event(FLOW, run.run_id, StepHeartbeat(**place, step_id="a", worker_id="worker-1", attempt_number=1))
+    beat = StepHeartbeat(**place(FLOW, run.run_id), step_id="a", worker_id="worker-1", attempt_number=1)
+    late.append_event(FLOW, run.run_id, beat)
     assert listed(world, run) == ["a"]
     check_run(world.observer, run.run_id)
 
@@ -284,8 +289,7 @@ def test_nothing_is_added_after_the_end_of_a_run_of_the_engines(world: World, st
 
 
 def foreign(at_us: int | None = None) -> LogEntry:
-    place = {"workflow_slug": "flow", "run_id": "run", "timestamp_us": at_us or clock.now_us()}
-    return LogEntry(**place, step_id="a", attempt_number=1, stream="stdout", message="hello")
+    return LogEntry(**place("flow", "run", at_us), step_id="a", attempt_number=1, stream="stdout", message="hello")
 
 
 def test_what_happened_before_the_end_of_a_run_of_the_engines_is_added(world: World) -> None:

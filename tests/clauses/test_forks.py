@@ -9,7 +9,7 @@ from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.engine.advance import BIRTHS_AT_ONCE, births_owed, owed_after
 from cascade_flow.engine.commands import Reclaim, Revive, SkipStep
 from cascade_flow.engine.decide import decide
-from cascade_flow.engine.state import Branch, Owed
+from cascade_flow.engine.state import Birth, Branch, Owed
 from cascade_flow.operations.steps import Steps
 from cascade_flow.wake import Wake
 from clauses.stage import (
@@ -64,8 +64,7 @@ def test_who_claims_makes_what_is_owed_before_any_user_code(world: World) -> Non
 def test_who_claimed_and_died_leaves_the_debt_to_who_reports_next(world: World) -> None:
     owing(world)
     dies(lambda: claimed(world, "a2", branch="a", by=dying(world, "TransactWriteItems")))
-    told = {"duration_us": 1, "attempt_number": 1, "export_output": False}
-    world.backend.save_step_complete("flow", RUN, "a2", "said by another", **told)
+    world.backend.save_step_complete("flow", RUN, "a2", "said by another", duration_us=1, attempt_number=1)
     assert made(world) == WIDTH
 
 
@@ -144,7 +143,7 @@ def unhalted(parent: Branch) -> Branch:
     return Branch(**{**{name: getattr(parent, name) for name in Branch.__slots__}, "halt": None})
 
 
-def births_of(world: World, parent: Branch) -> tuple[Branch, list[object]]:
+def births_of(world: World, parent: Branch) -> tuple[Branch, list[Birth]]:
     """What a parent looks like when all that it owes is made, and the branches that it owes."""
     facts = world.backend.runtime.facts(run_of(world))
     births = list(births_owed(facts, parent, now_us=clock.now_us()))

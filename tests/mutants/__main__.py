@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from mutants.catalogue import CATALOGUE
 from mutants.mutant import Mutant
+from mutants.pure import by_rule
 from mutants.trial import Verdict, fails_unplanted, share, trials
 
 _SHOWN_LINES = 15
@@ -17,7 +18,7 @@ _SHOWN_LINES = 15
 def main() -> int:
     """The process's exit code: 0 where every mutant was killed."""
     asked = _arguments()
-    chosen = [mutant for mutant in CATALOGUE if _is_meant(mutant, asked.names)]
+    chosen = _chosen(asked)
     if asked.list:
         print("\n".join(f"{mutant.clause:60.60}  {mutant.name}" for mutant in chosen))
         return 0
@@ -32,12 +33,21 @@ def main() -> int:
     return _report([_told(verdict) for verdict in trials(mutants, jobs=asked.jobs, limit_s=asked.limit)])
 
 
+def _chosen(asked: argparse.Namespace) -> list[Mutant]:
+    if asked.pure:
+        return [mutant for place in asked.names for mutant in by_rule(place)]
+    return [mutant for mutant in CATALOGUE if _is_meant(mutant, asked.names)]
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m mutants", description=__doc__)
     parser.add_argument("names", nargs="*", help="parts of names, clauses or files; all mutants, where none is given")
     parser.add_argument("--jobs", type=int, default=2, help="how many at once (default: 2)")
     parser.add_argument(
         "--limit", type=float, default=60, help="seconds for one; longer is killed by time (default: 60)"
+    )
+    parser.add_argument(
+        "--pure", action="store_true", help="the names are modules of pure floors: all mistakes by rule"
     )
     parser.add_argument("--list", action="store_true", help="only say which there are")
     return parser.parse_args()

@@ -26,7 +26,7 @@ from mutants.mutant import ROOT, TESTS, Mutant
 from mutants.planting import plant
 
 _SHARED = ("boto3", "pydantic", "jsonschema_rs", "ministack.services.dynamodb", "ministack.services.sqs")
-_PLAINLY = ("-q", "--no-header", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+_PLAINLY = ("-q", "-x", "--no-header", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
 """Nothing that only costs time: a trial tells whether its tests fail, and their own words are enough."""
 _FAILED = 1
 """pytest's exit code where tests have failed, and nothing else went wrong."""
