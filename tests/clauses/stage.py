@@ -24,6 +24,8 @@ from testbed.faults import Crash
 from testbed.wire import Floor, Request, Send, wire_of
 
 RUN = "run"
+AT_ONCE = 2
+"""Branches that one transaction puts here: a fork of more owes."""
 DONE = Complete('"done"', 1)
 FATAL = Fail(StepError(name="ValueError", message="no"), "execution-error", 1, retryable=False)
 AGAIN = Fail(StepError(name="ValueError", message="not yet"), "execution-error", 1)

@@ -6,13 +6,14 @@ import pytest
 
 from cascade_flow import StepDefinition, clock
 from cascade_flow.dynamodb.changes import BranchRefused
-from cascade_flow.engine.advance import BIRTHS_AT_ONCE, births_owed, owed_after
+from cascade_flow.engine.advance import births_owed, owed_after
 from cascade_flow.engine.commands import Reclaim, Revive, SkipStep
 from cascade_flow.engine.decide import decide
 from cascade_flow.engine.state import Birth, Branch, Owed
 from cascade_flow.operations.steps import Steps
 from cascade_flow.wake import Wake
 from clauses.stage import (
+    AT_ONCE,
     RUN,
     begun,
     branch_of,
@@ -30,7 +31,7 @@ from clauses.stage import (
 from faults.moments import pausing
 from simulation import World, step
 
-WIDTH = BIRTHS_AT_ONCE + 4
+WIDTH = AT_ONCE + 2
 HEADS = [f"p{number:02d}" for number in range(WIDTH)]
 FORK = [step("a"), *(step(id, "a", skip_cascades=False) for id in ("a2", *HEADS))]
 GIVING_WAY = [step("a"), *(step(id, "a") for id in ("a2", *HEADS))]
@@ -51,7 +52,7 @@ def owing(world: World, *, steps: list[StepDefinition] = FORK, chained: bool = F
     worker = dying(world, "TransactWriteItems", at=2)
     dies(lambda: reported(world, held, going_on() if chained else NOTHING_TO_DO, by=worker))
     assert made(world) < WIDTH
-    assert branch_of(world, "a").owed == Owed(("a",), BIRTHS_AT_ONCE)
+    assert branch_of(world, "a").owed == Owed(("a",), AT_ONCE)
 
 
 def test_who_claims_makes_what_is_owed_before_any_user_code(world: World) -> None:
@@ -72,7 +73,7 @@ def test_a_claim_leaves_the_debt_where_it_is(world: World) -> None:
     owing(world)
     dies(lambda: claimed(world, "a2", branch="a", by=dying(world, "TransactWriteItems")))
     held = branch_of(world, "a")
-    assert (held.status, held.owed) == ("running", Owed(("a",), BIRTHS_AT_ONCE))
+    assert (held.status, held.owed) == ("running", Owed(("a",), AT_ONCE))
 
 
 @pytest.mark.parametrize("command", [Reclaim("reaper", 1), Revive()], ids=["reclaim", "revival"])
@@ -108,7 +109,7 @@ def test_a_halted_parent_makes_nothing_further(world: World) -> None:
     world.backend.cancel_run(RUN)
     facts = world.backend.runtime.facts(run_of(world))
     parent = branch_of(world, "a")
-    assert (parent.halt, parent.owed) == ("stop", Owed(("a",), BIRTHS_AT_ONCE))
+    assert (parent.halt, parent.owed) == ("stop", Owed(("a",), AT_ONCE))
     late = world.backend.runtime.ledger
     with pytest.raises(BranchRefused):
         late.make_owed(facts, unhalted(parent), *births_of(world, parent))
@@ -120,7 +121,7 @@ def test_a_halt_between_two_parts_of_a_fork_is_seen(world: World) -> None:
     held = claimed(world, "a")
     late = pausing(world, "TransactWriteItems", lambda: world.observer.cancel_run(RUN), at=2)
     reported(world, held, NOTHING_TO_DO, by=late)
-    assert made(world) == BIRTHS_AT_ONCE
+    assert made(world) == AT_ONCE
     ended(world, "cancelled")
 
 

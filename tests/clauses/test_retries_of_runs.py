@@ -9,12 +9,13 @@ import pytest
 from cascade_flow import ConflictError, RetryTier, RunSubmission, StepFailed, StepScheduled, WorkflowRetryStarted, clock
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.changes import RunRefused
-from cascade_flow.engine.runs import ROOTS_AT_ONCE, started_again
+from cascade_flow.engine.runs import started_again
 from cascade_flow.operations.retries import Retries
 from cascade_flow.operations.steps import HeldAttempt
 from checker import check_run
 from clauses.stage import (
     AGAIN,
+    AT_ONCE,
     FATAL,
     RUN,
     begun,
@@ -158,7 +159,7 @@ def test_a_run_that_was_stopped_before_it_started_makes_its_roots(world: World) 
 
 
 def test_roots_that_were_owed_when_the_run_was_stopped_are_made(world: World) -> None:
-    roots = [f"r{number:02d}" for number in range(ROOTS_AT_ONCE + 3)]
+    roots = [f"r{number:02d}" for number in range(AT_ONCE + 2)]
     world.register([step(root) for root in roots])
     late = dying(world, "TransactWriteItems", at=2)
     dies(lambda: late.submit_run(RunSubmission(workflow_slug="flow", run_id=RUN)))

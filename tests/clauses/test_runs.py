@@ -6,14 +6,13 @@ import pytest
 
 from cascade_flow import ConflictError, LogEntry, RunSubmission, WorkflowStarted, clock
 from cascade_flow.dynamodb import keys
-from cascade_flow.engine.runs import ROOTS_AT_ONCE
 from cascade_flow.wake import Wake
 from checker import check_run
-from clauses.stage import RUN, begun, branch_of, claimed, dies, dying, ended, found, run_of, silent
+from clauses.stage import AT_ONCE, RUN, begun, branch_of, claimed, dies, dying, ended, found, run_of, silent
 from faults.moments import pausing
 from simulation import TIMING, World, step
 
-ROOTS = [f"r{number:02d}" for number in range(ROOTS_AT_ONCE + 4)]
+ROOTS = [f"r{number:02d}" for number in range(AT_ONCE + 2)]
 DELAY_US = 60_000_000
 DAY_US = 86_400_000_000
 
@@ -78,7 +77,7 @@ def test_a_run_starts_once(world: World) -> None:
 def test_roots_that_are_owed_are_made_by_the_sweep(world: World) -> None:
     world.register([step(root) for root in ROOTS])
     dies(lambda: submit(world, dying(world, "TransactWriteItems", at=2)))
-    assert run_of(world).owed == ROOTS_AT_ONCE
+    assert run_of(world).owed == AT_ONCE
     silent(world)
     world.sweep()
     assert all(found(world, root) is not None for root in ROOTS)

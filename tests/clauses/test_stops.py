@@ -10,13 +10,13 @@ import pytest
 from cascade_flow import RunNotCancellableError, StaleAttemptError, StepStarted, WorkflowCancelled, clock
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
-from cascade_flow.engine.advance import BIRTHS_AT_ONCE
 from cascade_flow.engine.state import Stop
 from cascade_flow.engine.stop import halting, terminal_event
 from cascade_flow.operations.steps import Steps
 from checker import check_run
 from clauses.stage import (
     AGAIN,
+    AT_ONCE,
     FATAL,
     RUN,
     begun,
@@ -179,7 +179,7 @@ def test_nobody_is_waited_for_beyond_the_runs_deadline(world: World) -> None:
 
 def test_who_owes_a_fork_is_stopped_at_once(world: World) -> None:
     """What is owed may not be made any more, and a step that can't say its last word keeps nobody waiting."""
-    heads = [f"p{number:02d}" for number in range(BIRTHS_AT_ONCE + 4)]
+    heads = [f"p{number:02d}" for number in range(AT_ONCE + 2)]
     begun(world, step("x"), step("a"), step("a2", "a"), *(step(head, "a") for head in heads))
     held = claimed(world, "a")
     dies(lambda: reported(world, held, going_on(), by=dying(world, "TransactWriteItems", at=2)))

@@ -7,13 +7,13 @@ import pytest
 from cascade_flow import RetryTier, StepFailed, StepReclaimed, clock
 from cascade_flow.dynamodb import due, keys
 from cascade_flow.dynamodb.table import Update
-from cascade_flow.engine.advance import BIRTHS_AT_ONCE
 from cascade_flow.engine.commands import SkipStep
 from cascade_flow.operations.steps import Steps
 from cascade_flow.operations.sweep import Sweep
 from checker import check_run
 from clauses.stage import (
     AGAIN,
+    AT_ONCE,
     FATAL,
     RUN,
     begun,
@@ -177,7 +177,7 @@ def test_what_is_stopped_for_good_leaves_the_index(world: World) -> None:
 
 def test_who_skips_what_waits_for_a_retry_and_dies_is_made_up_for_soon(world: World) -> None:
     """What owes a fork is looked at soon, though the step that was skipped was not due for long."""
-    heads = [step(f"p{number:02d}", "a") for number in range(BIRTHS_AT_ONCE + 4)]
+    heads = [step(f"p{number:02d}", "a") for number in range(AT_ONCE + 2)]
     begun(world, step("a", retry=[RetryTier(max_attempts=2, delay_ms=3_600_000, jitter=0)]), *heads)
     reported(world, claimed(world, "a"), AGAIN)
     silent(world)

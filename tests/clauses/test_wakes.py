@@ -11,10 +11,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cascade_flow import DynamoDBBackend, RunSubmission, clock
-from cascade_flow.engine.runs import ROOTS_AT_ONCE
 from cascade_flow.wake import LONGEST_DELAY_US, SqsQueue, Wake
 from checker import check_run
-from clauses.stage import RUN, begun, branch_of, claimed, ended, reported, run_of
+from clauses.stage import AT_ONCE, RUN, begun, branch_of, claimed, ended, reported, run_of
 from shapes import NESTED, Shape, chain, diamond, wide
 from simulation import BEGIN_US, TIMING, Mailbox, World, step
 
@@ -24,8 +23,8 @@ SHAPES = (
     Shape("diamond", diamond()),
     Shape("retry", diamond(), script={"b": ["fail", "ok"]}),
     Shape("skips", NESTED, script={"c": ["skip"]}),
-    Shape("owed forks", wide(24)),
-    Shape("owed roots", [step(f"r{number}") for number in range(ROOTS_AT_ONCE + 2)]),
+    Shape("owed forks", wide(4)),
+    Shape("owed roots", [step(f"r{number}") for number in range(AT_ONCE + 2)]),
     Shape("delayed", chain(1), submission={"available_at": BEGIN_US + LATER_US}),
 )
 
