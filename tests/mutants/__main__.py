@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from mutants.catalogue import CATALOGUE
 from mutants.mutant import Mutant
-from mutants.pure import by_rule
+from mutants.rules import by_rule
 from mutants.trial import Verdict, fails_unplanted, share, trials
 
 _SHOWN_LINES = 15
@@ -34,7 +34,7 @@ def main() -> int:
 
 
 def _chosen(asked: argparse.Namespace) -> list[Mutant]:
-    if asked.pure:
+    if asked.by_rule:
         return [mutant for place in asked.names for mutant in by_rule(place)]
     return [mutant for mutant in CATALOGUE if _is_meant(mutant, asked.names)]
 
@@ -47,7 +47,7 @@ def _arguments() -> argparse.Namespace:
         "--limit", type=float, default=60, help="seconds for one; longer is killed by time (default: 60)"
     )
     parser.add_argument(
-        "--pure", action="store_true", help="the names are modules of pure floors: all mistakes by rule"
+        "--by-rule", action="store_true", help="the names are modules: all mistakes that are made by rule"
     )
     parser.add_argument("--list", action="store_true", help="only say which there are")
     return parser.parse_args()

@@ -1,6 +1,6 @@
-"""Mistakes made by rule in the pure floors: each operator, at each place of a module where it applies.
+"""Mistakes made by rule: each operator, at each place of a module where it applies.
 
-`python -m mutants --pure engine/joins.py` plants them one by one before the suites that see that floor.
+`python -m mutants --by-rule engine/joins.py` plants them one by one before the suites that see that floor.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ _SUITES = {
     "engine/reuse.py": ("contract/test_going_on_from_callers.py", "faults/test_reruns.py"),
     "engine/repeats.py": ("contract/test_again.py",),
     "engine/": ("clauses", "contract/test_reports.py"),
+    "operations/": ("clauses", "faults/test_late_stops.py"),
+    "dynamodb/": ("clauses",),
     "graph.py": ("clauses/test_joins.py", "contract/test_graphs.py", "unit/authoring/test_declaring.py"),
     "retry.py": ("unit/authoring/test_retry_policy.py", "contract/test_reports.py", "faults/test_edges.py"),
     "projection/": ("unit/projection",),
