@@ -6,7 +6,10 @@ That each of them is noticed is shown by `make mutants`.
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
@@ -60,3 +63,12 @@ def test_each_condition_of_a_write_is_taken_away(place: str) -> None:
     taken = [written - conditions_in(mutant.planted()) for mutant in mutants]
     kept = [part for part in written if not any(gone[part] for gone in taken)]
     assert not kept, f"no mutant of {place} takes these away: {kept}"
+
+
+def test_a_mutant_is_planted_and_noticed_and_the_checkout_stays_as_it_is() -> None:
+    before = {mutant.path: mutant.path.read_bytes() for mutant in CATALOGUE}
+    command = [sys.executable, "-m", "mutants", "--jobs", "1", "a heartbeat is refused by park"]
+    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    found = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert (found.returncode, found.stdout.splitlines()[-1]) == (0, "== 1 killed"), found.stdout + found.stderr
+    assert before == {path: path.read_bytes() for path in before}

@@ -12,18 +12,34 @@ from dataclasses import dataclass, field
 
 from mutants.mutant import PACKAGE, Mutant
 
+
+def _clauses(*subjects: str) -> tuple[str, ...]:
+    return tuple(f"clauses/test_{subject}.py" for subject in subjects)
+
+
 _SUITES = {
-    "engine/caller.py": ("clauses/test_callers.py", "contract/test_caller_steps.py", "contract/test_caller_runs.py"),
+    "engine/advance.py": _clauses("forks", "joins", "fences", "wakes", "readings", "retries_of_runs"),
+    "engine/caller.py": (*_clauses("callers"), "contract/test_caller_steps.py", "contract/test_caller_runs.py"),
     "engine/copies.py": ("faults/test_reruns.py",),
+    "engine/decide.py": (*_clauses("fences", "retries_of_runs", "sweeps", "times"), "contract/test_reports.py"),
+    "engine/joins.py": _clauses("joins", "times", "stops"),
     "engine/reuse.py": ("contract/test_going_on_from_callers.py", "faults/test_reruns.py"),
     "engine/repeats.py": ("contract/test_again.py",),
+    "engine/runs.py": (*_clauses("runs", "retries_of_runs", "holders", "times"), "contract/test_submission.py"),
+    "engine/stop.py": _clauses("stops", "times", "fences"),
     "engine/": ("clauses", "contract/test_reports.py"),
-    "operations/": ("clauses", "faults/test_late_stops.py"),
-    "dynamodb/": ("clauses",),
-    "graph.py": ("clauses/test_joins.py", "contract/test_graphs.py", "unit/authoring/test_declaring.py"),
+    "graph.py": (*_clauses("joins", "forks"), "contract/test_graphs.py", "unit/authoring/test_declaring.py"),
     "retry.py": ("unit/authoring/test_retry_policy.py", "contract/test_reports.py", "faults/test_edges.py"),
     "projection/": ("unit/projection",),
+    "operations/after_commit.py": _clauses("forks", "joins", "wakes", "runs"),
+    "operations/retries.py": _clauses("retries_of_runs"),
+    "operations/steps.py": _clauses("claims", "fences", "heartbeats", "holders", "joins", "forks", "readings"),
+    "operations/stops.py": (*_clauses("stops", "fences"), "faults/test_late_stops.py"),
+    "operations/sweep.py": (*_clauses("sweeps", "runs", "stops", "forks"), "faults/test_put_off.py"),
+    "operations/": ("clauses", "faults/test_late_stops.py"),
+    "dynamodb/": ("clauses",),
 }
+"""Which tests see a module, the first that fits."""
 _COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
