@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from cascade_flow import DynamoDBBackend, RunNotCancellableError, RunNotRetryableError, StaleAttemptError, clock
-from cascade_flow.engine.commands import SkipStep
+from cascade_flow import (
+    DynamoDBBackend,
+    RunNotCancellableError,
+    RunNotRetryableError,
+    StaleAttemptError,
+    StepCheckpoint,
+    StepStarted,
+    clock,
+)
+from cascade_flow.engine.commands import KeepCheckpoint, SkipStep
 from cascade_flow.operations.steps import Steps
 from checker import check_run
 from clauses.stage import (
@@ -206,3 +214,18 @@ def test_a_run_that_is_revived_is_looked_at_at_its_deadline(world: World) -> Non
     world.backend.cancel_run(RUN)
     world.backend.retry_run(RUN)
     assert (run_of(world).reviving, run_of(world).due_us) == (False, run_of(world).deadline_us)
+
+
+def test_a_zombie_keeps_no_checkpoint(world: World) -> None:
+    begun(world, step("a"))
+    zombie = claimed(world, "a")
+    silent(world)
+    world.sweep()
+    heir = claimed(world, "a", 2, worker="heir")
+    with pytest.raises(StaleAttemptError):
+        reported(world, zombie, KeepCheckpoint("half", 0, '"by the zombie"'))
+    kept = reported(world, heir, KeepCheckpoint("half", 0, '"by the heir"'))
+    reported(world, reported(world, kept, KeepCheckpoint("rest", 1, "1")))
+    checked = ended(world)
+    data = [event.data for event in checked.events if isinstance(event, StepCheckpoint)]
+    assert (data, checked.count(StepStarted)) == (['"by the heir"', "1"], 2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from cascade_flow import ConflictError, LogEntry, RunSubmission, WorkflowStarted, clock
@@ -133,12 +135,12 @@ def lines() -> list[LogEntry]:
     ]
 
 
-def items_of(world: World) -> list[dict[str, dict[str, str]]]:
+def items_of(world: World, run_id: str = RUN) -> list[dict[str, dict[str, str]]]:
     """All of the run's items, as they go over the wire."""
     answer = world.store.another_client().query(
         TableName=world.store.table,
         KeyConditionExpression="pk = :run",
-        ExpressionAttributeValues={":run": {"S": keys.run(RUN).pk}},
+        ExpressionAttributeValues={":run": {"S": keys.run(run_id).pk}},
         ProjectionExpression="sk, exp",
     )
     return answer["Items"]  # type: ignore[return-value]
@@ -146,3 +148,27 @@ def items_of(world: World) -> list[dict[str, dict[str, str]]]:
 
 def submit(world: World, backend: object) -> None:
     backend.submit_run(RunSubmission(workflow_slug="flow", run_id=RUN))  # type: ignore[attr-defined]
+
+
+def test_a_submission_that_is_refused_overwrites_no_input(world: World) -> None:
+    begun(world, step("a"), input={"text": text()})
+    with pytest.raises(ConflictError, match="taken"):
+        world.submit(run_id=RUN, input={"text": text()[::-1]})
+    run = world.backend.get_run(RUN)
+    assert run is not None
+    assert json.loads(run.input or "") == {"text": text()}
+
+
+def test_all_of_a_copied_run_expires_together(world: World) -> None:
+    """Also what it has taken from a run that expires sooner."""
+    begun(world, step("a"), step("b", "a", export_output=True), input={"text": text()})
+    world.script = {"a": ["large"], "b": ["large"]}
+    world.settle(RUN)
+    world.clock.pause_us(DAY_US)
+    again = world.backend.rerun_from(parent_run_id=RUN, from_step_id="b").run_id
+    world.settle(again)
+    check_run(world.observer, again)
+    kept = {item["sk"]["S"]: item["exp"]["N"] for item in items_of(world, again)}
+    assert {key[:2] for key in kept} == {"B#", "E#", "P#"}
+    assert set(kept.values()) == {str(world.observer.runtime.run(again).expires_s)}
+    assert world.observer.runtime.run(again).expires_s > run_of(world).expires_s

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
-from cascade_flow import RunNotCancellableError, StaleAttemptError, StepStarted, WorkflowCancelled, clock
+from cascade_flow import (
+    RetryTier,
+    RunNotCancellableError,
+    StaleAttemptError,
+    StepStarted,
+    WorkflowCancelled,
+    WorkflowFailed,
+    clock,
+)
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine.state import Stop
@@ -206,3 +215,48 @@ def test_who_fails_for_good_and_dies_leaves_the_stop_to_the_sweep(world: World) 
     silent(world)
     assert world.sweep()["stops resumed"] == 1
     assert check_run(world.observer, RUN).status == "failed"
+
+
+def fatal(world: World) -> None:
+    reported(world, claimed(world, "b"), FATAL)
+
+
+def crash(world: World) -> None:
+    claimed(world, "b")
+    silent(world)
+    world.sweep()
+
+
+def timeout(world: World) -> None:
+    world.clock.pause_us(TIMING.timeout_us)
+    world.sweep()
+
+
+@pytest.mark.parametrize(
+    ("end", "why"),
+    [
+        (fatal, ("step-failed", "b", "no")),
+        (
+            crash,
+            ("worker-crash", "b", "worker worker-1 fell silent in attempt 1, the last that the step's retry policy"),
+        ),
+        (timeout, ("timeout", None, "the run did not end before its deadline")),
+    ],
+)
+def test_a_failed_run_says_why(world: World, end: Callable[[World], None], why: tuple[str, str | None, str]) -> None:
+    begun(world, step("a"), step("b", retry=[RetryTier(max_attempts=1)]), step("c"))
+    done(world, "a")
+    end(world)
+    [told] = [event for event in ended(world, "failed").events if isinstance(event, WorkflowFailed)]
+    reason, failed_step, message = why
+    assert (told.failure_reason, told.failed_step, told.completed_steps) == (reason, failed_step, 1)
+    assert told.error.message.startswith(message)
+    assert told.duration_us == pytest.approx(clock.now_us() - int(run_of(world).started_at_us or 0), abs=1_000_000)
+
+
+def test_a_cancelled_run_says_why(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    done(world, "a")
+    world.backend.cancel_run(RUN, "no longer wanted")
+    [told] = [event for event in ended(world, "cancelled").events if isinstance(event, WorkflowCancelled)]
+    assert (told.reason, told.completed_steps) == ("no longer wanted", 1)

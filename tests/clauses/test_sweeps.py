@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from cascade_flow import RetryTier, StepFailed, StepReclaimed, clock
@@ -187,3 +189,36 @@ def test_who_skips_what_waits_for_a_retry_and_dies_is_made_up_for_soon(world: Wo
     assert branch_of(world, "a").owed is not None
     assert int(branch_of(world, "a").due_us or 0) <= clock.now_us() + TIMING.grace_us
     check_run(world.observer, RUN)
+
+
+@pytest.mark.parametrize(
+    ("place", "places"),
+    [(keys.due, keys.due_shards), (keys.done, keys.done_shards), (keys.call, keys.call_shards)],
+    ids=["due", "done", "called"],
+)
+def test_no_shard_is_forgotten(place: Callable[[str], str], places: Callable[[], list[str]]) -> None:
+    assert {place(f"run-{number}") for number in range(200)} == set(places())
+
+
+def test_no_shard_of_the_runs_is_forgotten() -> None:
+    assert {keys.runs("flow", f"run-{number}") for number in range(200)} == set(keys.runs_shards("flow"))
+
+
+def test_a_skip_whose_wake_up_is_lost_is_carried_on_by_the_sweep(world: World) -> None:
+    begun(world, step("a"), step("b", "a"), step("c", "a"), step("d", "c"))
+    reported(world, claimed(world, "a"), SkipStep("no need", 1))
+    world.mailbox.wakes.clear()
+    assert branch_of(world, "c").status == "skipping"
+    silent(world)
+    assert world.sweep()["skips carried on"] == 1
+    ended(world)
+
+
+def test_a_run_is_not_stopped_before_its_deadline(world: World) -> None:
+    begun(world, step("a"), timeout=60_000_000)
+    world.clock.pause_us(59_000_000)
+    Sweep(world.backend.runtime, name="reaper").attend(RUN, "")
+    assert run_of(world).status == "running"
+    world.clock.pause_us(1_000_000)
+    Sweep(world.backend.runtime, name="reaper").attend(RUN, "")
+    assert run_of(world).status == "failed"
