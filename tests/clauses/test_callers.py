@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -98,7 +99,7 @@ def test_the_steps_of_a_run_that_goes_on_again_stay_in_the_lists(world: World) -
 
 def test_a_step_that_was_forgotten_is_not_made_by_who_takes_it_from_the_lists(world: World) -> None:
     run = under_way(world)
-    forget = lambda: gone(world, keys.branch(run.run_id, "a"))  # noqa: E731
+    forget = partial(gone, world, keys.branch(run.run_id, "a"))
     by(run, pausing(world, "TransactWriteItems", forget, at=2)).give_up()
     assert world.observer.runtime.ledger.table.get(keys.branch(run.run_id, "a")) is None
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from cascade_flow import StepScheduled, WorkflowCancelled, WorkflowCompleted, WorkflowFailed
 from cascade_flow.graph import END
-from cascade_flow.operations.after_commit import AfterCommit
+from cascade_flow.operations.steps import HeldAttempt
 from checker import check_run
 from clauses.stage import (
     FATAL,
@@ -78,13 +80,12 @@ def test_a_raise_on_a_join_that_is_claimed_is_harmless(world: World) -> None:
         done(world, "b")
         holders.append(claimed(world, "j"))
 
-    holders: list[object] = []
+    holders: list[HeldAttempt] = []
     late = pausing(world, "UpdateItem", others)
-    AfterCommit(late.runtime)
     late.runtime.ledger.raise_join(slow.facts, "j", arrivals=1, now_us=world.clock.now_us())
     assert branch_of(world, "j").status == "running"
     [holder] = holders
-    reported(world, holder)  # type: ignore[arg-type]
+    reported(world, holder)
     ended(world)
 
 
@@ -101,8 +102,7 @@ def test_a_join_does_not_open_between_a_stops_look_and_its_end(world: World, joi
     begun(world, *SHAPES[join])
     done(world, "a")
     held = claimed(world, "b")
-    cancel = lambda: world.observer.cancel_run(RUN)  # noqa: E731
-    late = pausing(world, "TransactWriteItems", cancel, at=2)
+    late = pausing(world, "TransactWriteItems", partial(world.observer.cancel_run, RUN), at=2)
     reported(world, held, by=late)
     assert branch_of(world, join).status == "open"
     checked = check_run(world.observer, RUN)
