@@ -16,10 +16,10 @@ LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --
 # Suites that live in this process come first, and share the processors; then those that start servers of DynamoDB, each
 # of which stays with one processor; then what starts whole stacks, one by one, e2e last. One that is not named here is
 # among the latter.
-TOGETHER := $(wildcard $(addprefix tests/,architecture unit properties budgets peer functions faults histories))
+TOGETHER := $(wildcard $(addprefix tests/,architecture unit properties budgets peer functions clauses faults histories))
 SERVED := $(wildcard $(addprefix tests/,contract races))
 LAST := $(wildcard tests/e2e)
-NO_SUITES := $(addprefix tests/,testbed events node_modules __pycache__)
+NO_SUITES := $(addprefix tests/,testbed events mutants node_modules __pycache__)
 ALONE := $(filter-out $(TOGETHER) $(SERVED) $(LAST) $(NO_SUITES),$(patsubst %/,%,$(wildcard tests/*/))) $(LAST)
 
 .PHONY: help
@@ -44,6 +44,10 @@ test: $(VENV)/dev-installed ## Check everything that has to hold, the fast thing
 .PHONY: bench
 bench: $(VENV)/dev-installed ## Count what each operation costs, beside its budget (ARGS=--full: with 100,000 runs stored)
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: mutants
+mutants: $(VENV)/dev-installed ## Plant mistakes one by one, and see that the tests notice each (ARGS="--jobs 4 fence")
+	@PYTHONPATH=tests $(BIN)/python -m mutants $(ARGS)
 
 .PHONY: docs
 docs: $(VENV)/dev-installed ## Write docs/contract.md anew, from the code and from what is counted

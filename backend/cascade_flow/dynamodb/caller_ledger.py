@@ -160,7 +160,7 @@ class CallerLedger:
         Raises Moved where the id is in use.
         """
         nonce = secrets.token_hex(8)
-        unspoken = Attr("st").eq("reserved") & Attr("sq").eq(UNSPOKEN) & Attr("dr").eq("caller")
+        unspoken = Attr("st").eq("reserved") & Attr("sq").eq(UNSPOKEN)
         free = NEW | Attr("st").eq("copying") | unspoken
         try:
             self._table.write([Put({**run_item(replace(run, status="copying", due_us=None)), NONCE: nonce}, free)])
@@ -178,7 +178,7 @@ class CallerLedger:
         place = keys.run(run.run_id)
         writes: list[Write] = [Delete(place._replace(sk=sort)) for sort in sorted(there - wanted)]
         writes += [Put(item) for item in found]
-        mine = Check(place, Attr("st").eq("copying") & Attr(NONCE).eq(nonce))
+        mine = Check(place, Attr(NONCE).eq(nonce))
         for part in _parts(writes):
             try:
                 self._table.write([mine, *part])
@@ -189,7 +189,7 @@ class CallerLedger:
         """Let the copy be seen, whole; raises Moved where another has taken it over."""
         item = {**run_item(_with_submission(run, records)), NONCE: nonce}
         try:
-            self._table.write([Put(item, Attr("st").eq("copying") & Attr(NONCE).eq(nonce))])
+            self._table.write([Put(item, Attr(NONCE).eq(nonce))])
         except Refused:
             raise Moved from None
 
@@ -198,8 +198,11 @@ class CallerLedger:
         self._table.write([Put(chunk_of(run, item))])
 
     def forget_log_chunk(self, run_id: str, key: keys.Key) -> None:
-        """Delete a chunk of log lines."""
-        self._table.write([Check(keys.run(run_id), _BY_CALLER), Delete(key)])
+        """Delete a chunk of log lines; raises Moved where the run is gone, or is being copied into."""
+        try:
+            self._table.write([Check(keys.run(run_id), _BY_CALLER), Delete(key)])
+        except Refused:
+            raise Moved from None
 
 
 def chunk_of(run: Run, item: items.Item) -> items.Item:
@@ -230,18 +233,18 @@ def _run_write(before: Run | None, after: Run, *, live: bool) -> Write:
     if before is None:
         return Put(run_item(after), NEW)
     if before == after:
-        return Check(keys.run(after.run_id), _BY_CALLER & _unmoved(before, live=live))
+        return Check(keys.run(after.run_id), _as_known(before, live=live))
     known = _BY_CALLER & Attr("sq").eq(before.seq)
     return Update(keys.run(after.run_id), known, **changes(run_item(before), run_item(after)))
 
 
-def _unmoved(run: Run, *, live: bool) -> Condition:
+def _as_known(run: Run, *, live: bool) -> Condition:
     """What a run that stays as it is must be: under way where the writer says so, and still ended where it was, since
     of an ended run no step is put into the index.
     """
     if run.status in ENDED:
-        return Attr("st").eq(run.status)
-    return _GOES_ON if live else Attr("st").exists()
+        return _BY_CALLER & Attr("st").eq(run.status)
+    return _BY_CALLER & _GOES_ON if live else _BY_CALLER
 
 
 def _step_write(run: Run, step_id: str, before: CallerStep | None, after: CallerStep | None) -> Write:

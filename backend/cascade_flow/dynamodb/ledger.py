@@ -125,8 +125,8 @@ class Ledger:
         self, run_id: str, branch: Branch, *, now_us: int, lease_us: int, snapshot: ResourceSnapshot | None
     ) -> Branch:
         """Note a heartbeat of the worker and attempt in `branch`; raises BranchRefused where it holds them no more."""
-        when = Attr("st").eq("running") & Attr("w").eq(branch.worker) & Attr("a").eq(branch.attempt)
-        when = when & Attr("s").eq(branch.step) & (Attr("h").not_exists() | Attr("h").eq("park"))
+        when = Attr("w").eq(branch.worker) & Attr("s").eq(branch.step) & Attr("a").eq(branch.attempt)
+        when = when & (Attr("h").not_exists() | Attr("h").eq("park"))  # a worker is named only while it runs
         beating = replace(branch, heartbeat_us=now_us, lease_us=lease_us, snapshot=snapshot)
         changed = difference(run_id, branch, beating, only=("hb", "le", "hr"))
         return self._move(run_id, branch.name, when, **changed)
@@ -217,8 +217,7 @@ def _settles(commit: Commit) -> bool:
 
 def _branch_update(facts: Facts, before: Branch, after: Branch) -> Update:
     changed = difference(facts.run_id, before, after)
-    when = fence(before) & (Attr("st").eq("open") if before.status == "open" else Attr("st").exists())
-    return Update(keys.branch(facts.run_id, before.name), when, **changed)
+    return Update(keys.branch(facts.run_id, before.name), fence(before), **changed)
 
 
 def _run_writes(facts: Facts, commit: Commit) -> list[Write]:

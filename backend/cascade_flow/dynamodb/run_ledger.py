@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from cascade_flow.dynamodb import keys
-from cascade_flow.dynamodb.changes import GOES_ON, NEW, BranchRefused, RunRefused, birth_put, changes, fence, halting
+from cascade_flow.dynamodb.changes import NEW, BranchRefused, RunRefused, birth_put, changes, fence, halting
 from cascade_flow.dynamodb.codec import Record, to_record
 from cascade_flow.dynamodb.items import Item, commit_item, run_item
 from cascade_flow.dynamodb.table import NONCE, Attr, Condition, Put, Refused, Table, Update, Write
@@ -62,18 +62,17 @@ class RunLedger:
     def start(self, facts: Facts, before: Run, opening: Opening) -> Run:
         """Start a run that was submitted for later; raises RunRefused where it moved."""
         after = replace(_with_tail(opening, before.tail, {}), seq=before.seq + 1)
-        when = Attr("st").eq("pending") & Attr("sq").eq(before.seq) & Attr("stop").not_exists()
-        return self._write_run(facts, before, after, when, opening.births)
+        return self._write_run(facts, before, after, opening.births)
 
     def make_roots(self, facts: Facts, before: Run, after: Run, births: Sequence[Birth]) -> Run:
         """Put further roots of a run under way; raises RunRefused where it moved."""
         moved = replace(after, seq=before.seq + 1)
-        return self._write_run(facts, before, moved, GOES_ON & Attr("sq").eq(before.seq), births)
+        return self._write_run(facts, before, moved, births)
 
     def intend(self, before: Run, stop: Stop, *, due_us: int) -> Run:
         """Write the intention to stop a run; raises RunRefused where it moved."""
         after = replace(before, stop=stop, due_us=due_us, seq=before.seq + 1)
-        when = Attr("sq").eq(before.seq) & Attr("ra").eq(stop.run_attempt)
+        when = _unmoved(before) & Attr("ra").eq(stop.run_attempt)
         changed = changes(run_item(before), run_item(after))
         changed["set"] = {**changed["set"], NONCE: secrets.token_hex(3)}
         try:
@@ -87,9 +86,8 @@ class RunLedger:
         time_us = int(event.timestamp_us)
         after = replace(before, status=status, completed_at_us=time_us, due_us=time_us, stop=None)
         after = replace(after, reviving=False, last_us=time_us, seq=before.seq + 1)
-        when = Attr("stop").exists() & Attr("ra").eq(before.run_attempt) & Attr("sq").eq(before.seq)
         record = commit_item(before.run_id, [to_record(event, {})], expires_s=before.expires_s)
-        ended = Update(keys.run(before.run_id), when, **changes(run_item(before), run_item(after)))
+        ended = Update(keys.run(before.run_id), _unmoved(before), **changes(run_item(before), run_item(after)))
         writes: list[Write] = [Put(record, NEW), ended]
         writes += [Update(keys.branch(before.run_id, b.name), fence(b), **halting(halt)) for b, halt in halts]
         try:
@@ -105,7 +103,7 @@ class RunLedger:
         moved = replace(after, seq=before.seq + 1)
         records = [to_record(event, {}) for event in events]
         writes: list[Write] = [
-            Update(keys.run(before.run_id), Attr("sq").eq(before.seq), **changes(run_item(before), run_item(moved))),
+            Update(keys.run(before.run_id), _unmoved(before), **changes(run_item(before), run_item(moved))),
             Put(commit_item(before.run_id, records, expires_s=before.expires_s), NEW),
         ]
         try:
@@ -117,17 +115,22 @@ class RunLedger:
     def revived(self, before: Run) -> None:
         """Note that all branches of a run are revived; one that has moved meanwhile needs no note."""
         after = replace(before, reviving=False, due_us=before.deadline_us, seq=before.seq + 1)
-        when = Attr("sq").eq(before.seq) & Attr("st").eq("running")
+        noted = Update(keys.run(before.run_id), _unmoved(before), **changes(run_item(before), run_item(after)))
         with suppress(Refused):
-            self._table.write([Update(keys.run(before.run_id), when, **changes(run_item(before), run_item(after)))])
+            self._table.write([noted])
 
-    def _write_run(self, facts: Facts, before: Run, after: Run, when: Condition, births: Sequence[Birth]) -> Run:
-        update = Update(keys.run(facts.run_id), when, **changes(run_item(before), run_item(after)))
+    def _write_run(self, facts: Facts, before: Run, after: Run, births: Sequence[Birth]) -> Run:
+        update = Update(keys.run(facts.run_id), _unmoved(before), **changes(run_item(before), run_item(after)))
         try:
             self._table.write([update, *(birth_put(facts, birth, None) for birth in births)])
         except Refused as refused:
             raise RunRefused.by(refused.items.get(0)) from None
         return after
+
+
+def _unmoved(known: Run) -> Condition:
+    """What a writer must have seen: every write of a run's item raises `seq`, its end and its next attempt too."""
+    return Attr("sq").eq(known.seq)
 
 
 def _with_tail(opening: Opening, tail: tuple[Record, ...], references: Mapping[str, str]) -> Run:

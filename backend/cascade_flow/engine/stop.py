@@ -60,6 +60,4 @@ def _halt(spared: bool) -> Halt:
 
 
 def _last_us(facts: Facts, branch: Branch) -> int:
-    if branch.status != "running":
-        return branch.last_us
     return max([branch.last_us, *(event.timestamp_us for event in rendered(facts, branch))])

@@ -73,8 +73,7 @@ class Copies:
         """Forget all that happened to these steps, each step whole; raises RunNotFoundError, EngineDrivenError."""
         for step_id in dict.fromkeys(map(check_step_id, step_ids)):
             place = Subject(slug, run_id, step_id, _DELETES)
-            for key, _ in self._caller.ledger.log_chunks(self._here(place).run_id, step_id):
-                self._caller.ledger.forget_log_chunk(run_id, key)
+            self._persistently(lambda place=place: self._forget_lines(place))  # type: ignore[misc]
             while not self._persistently(lambda place=place: self._forget_newest(place)):  # type: ignore[misc]
                 pass
 
@@ -138,6 +137,12 @@ class Copies:
         run = self._caller.known_run(place).run
         assert run is not None, "a place that makes no run has one"
         return run
+
+    def _forget_lines(self, place: Subject) -> bool:
+        run_id = self._here(place).run_id
+        for key, _ in self._caller.ledger.log_chunks(run_id, place.step_id):
+            self._caller.ledger.forget_log_chunk(run_id, key)
+        return True
 
     def _forget_newest(self, place: Subject) -> bool:
         """Forget the newest events of a step; True when none is left."""

@@ -107,9 +107,7 @@ class Runs:
         return SubmittedRun(run_id=taken.run_id, is_new=False)
 
     def start(self, run: Run) -> Run:
-        """Start a run whose time has come; one that another has started or stopped is left as it is."""
-        if run.status != "pending" or run.stop is not None or run.available_at_us > clock.now_us():
-            return run
+        """Start a pending run whose time has come; one that another has started or stopped is left as it is."""
         facts, submitted = self._runtime.facts(run), run.tail[0]
         opening = runs.start(
             facts,

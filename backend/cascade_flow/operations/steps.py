@@ -286,8 +286,7 @@ def _is_held(branch: Branch, asked: Branch) -> bool:
 
 def _still_held(known: Branch, now: Branch | None) -> Branch:
     """The branch as it is now, where only a heartbeat or a halt that lets it finish came between."""
-    same = now is not None and (now.status, now.seq, now.worker) == (known.status, known.seq, known.worker)
-    if now is None or not same or now.halt == "stop":
+    if now is None or now.seq != known.seq or now.halt == "stop":
         raise stale(known, now)
     return now
 

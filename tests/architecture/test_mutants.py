@@ -1,0 +1,74 @@
+"""The catalogue of mutants is whole: every clause that the protocol marks, and every condition of every write.
+
+That each of them is noticed is shown by `make mutants`.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from mutants.catalogue import CATALOGUE
+from mutants.clauses import MARKED
+from mutants.mutant import PACKAGE, ROOT, TESTS, Mutant
+from mutants.written import conditions_in, places
+
+PROTOCOL = ROOT.parent / "shared" / "protocol.md"
+"""Where the protocol lies on the machines of those who work on the project."""
+CLAUSES_OF = re.compile(r"^## (?:6|7)\..*?(?=^## )", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("mutant", CATALOGUE, ids=lambda mutant: mutant.name)
+def test_a_mutant_is_one_mistake(mutant: Mutant) -> None:
+    """Its text is there once, and what stands there instead is Python, and another program."""
+    planted = ast.dump(ast.parse(mutant.planted()))
+    assert planted != ast.dump(ast.parse(mutant.path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("mutant", CATALOGUE, ids=lambda mutant: mutant.name)
+def test_a_mutant_has_tests_that_must_fail_with_it(mutant: Mutant) -> None:
+    assert bool(mutant.tests) != bool(mutant.equivalent), "either a test fails with it, or nothing can"
+    for test in mutant.tests:
+        path, _, name = test.partition("::")
+        assert f"def {name.partition('[')[0]}(" in (TESTS / path).read_text(encoding="utf-8"), f"there is no {test}"
+
+
+def test_each_has_a_name_of_its_own() -> None:
+    assert not [name for name, times in Counter(mutant.name for mutant in CATALOGUE).items() if times > 1]
+
+
+@pytest.mark.parametrize("clause", MARKED)
+def test_each_marked_clause_is_broken(clause: str) -> None:
+    assert [mutant for mutant in CATALOGUE if mutant.clause == clause and mutant.tests]
+
+
+@pytest.mark.skipif(not PROTOCOL.exists(), reason="the protocol is not on this machine")
+def test_the_marked_clauses_are_the_protocols() -> None:
+    text = " ".join(" ".join(CLAUSES_OF.findall(PROTOCOL.read_text(encoding="utf-8"))).split())
+    assert text.count("(M)") == len(MARKED)
+    assert not [clause for clause in MARKED if f"{clause} (M)" not in text]
+
+
+@pytest.mark.parametrize("place", places())
+def test_each_condition_of_a_write_is_taken_away(place: str) -> None:
+    """Each part of it is missing in some mutant."""
+    written = conditions_in((PACKAGE / place).read_text(encoding="utf-8"))
+    mutants = [mutant for mutant in CATALOGUE if mutant.place == place]
+    taken = [written - conditions_in(mutant.planted()) for mutant in mutants]
+    kept = [part for part in written if not any(gone[part] for gone in taken)]
+    assert not kept, f"no mutant of {place} takes these away: {kept}"
+
+
+def test_a_mutant_is_planted_and_noticed_and_the_checkout_stays_as_it_is() -> None:
+    before = {mutant.path: mutant.path.read_bytes() for mutant in CATALOGUE}
+    command = [sys.executable, "-m", "mutants", "--jobs", "1", "a heartbeat is refused by park"]
+    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    found = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert (found.returncode, found.stdout.splitlines()[-1]) == (0, "== 1 killed"), found.stdout + found.stderr
+    assert before == {path: path.read_bytes() for path in before}

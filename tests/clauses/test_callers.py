@@ -1,0 +1,309 @@
+"""Runs of other engines: every word under what was known of the run and the step, every event under a free key (§2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+
+from cascade_flow import (
+    ConflictError,
+    DynamoDBBackend,
+    EngineDrivenError,
+    LogEntry,
+    RunNotFoundError,
+    StaleAttemptError,
+    StepHeartbeat,
+    clock,
+)
+from cascade_flow.dynamodb import due, keys
+from checker import check_run
+from clauses.stage import DONE, FATAL, begun, claimed, dies, done, dying, reported
+from contract.called import FLOW, Called
+from faults.moments import pausing
+from simulation import BEGIN_US, TickingClock, World, step
+
+MINUTE_US = 60_000_000
+ENDS: dict[str, Callable[[Called], object]] = {
+    "completed": Called.finish,
+    "failed": Called.give_up,
+    "cancelled": lambda run: run.backend.cancel_run(run.run_id),
+}
+
+
+def under_way(world: World, *steps: str) -> Called:
+    """A run of which these steps are scheduled."""
+    run = Called.new(world.backend)
+    for name in steps or ("a",):
+        run.schedule(name)
+    return run
+
+
+def by(run: Called, backend: DynamoDBBackend) -> Called:
+    """The run in the hands of another process."""
+    return replace(run, backend=backend)
+
+
+def others(world: World, run: Called) -> Called:
+    return by(run, world.observer)
+
+
+def listed(world: World, run: Called) -> list[str]:
+    """The steps of a run that lie in the due index."""
+    table = world.observer.runtime.ledger.table
+    found = due.called(table, until_us=clock.now_us() + MINUTE_US)
+    return sorted(entry.branch for entry in found if entry.run_id == run.run_id and entry.branch)
+
+
+def gone(world: World, key: keys.Key) -> None:
+    """An item is away: it has expired, or somebody has deleted it."""
+    world.store.another_client().delete_item(
+        TableName=world.store.table, Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}}
+    )
+
+
+def checked(world: World, run: Called) -> list[str]:
+    check_run(world.observer, run.run_id)
+    return others(world, run).kinds()
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_no_report_is_taken_after_the_runs_end(world: World, end: str) -> None:
+    run = under_way(world)
+    run.take("a")
+    late = by(run, pausing(world, "TransactWriteItems", lambda: ENDS[end](others(world, run))))
+    with pytest.raises(StaleAttemptError):
+        late.complete("a")
+    assert "StepCompleted" not in checked(world, run)
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_the_steps_of_an_ended_run_leave_the_lists(world: World, end: str) -> None:
+    run = under_way(world, "a", "b")
+    run.take("a")
+    assert listed(world, run) == ["a", "b"]
+    ENDS[end](run)
+    assert listed(world, run) == []
+
+
+def test_the_steps_of_a_run_that_goes_on_again_stay_in_the_lists(world: World) -> None:
+    run = under_way(world)
+    late = by(run, pausing(world, "TransactWriteItems", lambda: others(world, run).try_again(), at=2))
+    late.give_up()
+    assert listed(world, run) == ["a"]
+    check_run(world.observer, run.run_id)
+
+
+def test_a_step_that_was_forgotten_is_not_made_by_who_takes_it_from_the_lists(world: World) -> None:
+    run = under_way(world)
+    forget = partial(gone, world, keys.branch(run.run_id, "a"))
+    by(run, pausing(world, "TransactWriteItems", forget, at=2)).give_up()
+    assert world.observer.runtime.ledger.table.get(keys.branch(run.run_id, "a")) is None
+
+
+def test_a_run_that_has_expired_takes_no_more_words(world: World) -> None:
+    run = under_way(world)
+    run.take("a")
+    late = by(run, pausing(world, "TransactWriteItems", lambda: gone(world, keys.run(run.run_id))))
+    with pytest.raises(RunNotFoundError):
+        late.complete("a")
+
+
+def test_lines_of_a_run_that_has_expired_are_not_deleted_one_by_one(world: World) -> None:
+    run = under_way(world)
+    run.backend.save_step_logs(FLOW, run.run_id, "a", [line(run)])
+    late = by(run, pausing(world, "TransactWriteItems", lambda: gone(world, keys.run(run.run_id))))
+    with pytest.raises(RunNotFoundError):
+        late.backend.delete_step_events(FLOW, run.run_id, step_ids=["a"])
+    assert list(world.observer.runtime.ledger.table.query(keys.logs(run.run_id)))
+
+
+def line(run: Called, at_us: int | None = None) -> LogEntry:
+    return LogEntry(**place(FLOW, run.run_id, at_us), step_id="a", attempt_number=1, stream="stdout", message="hello")
+
+
+def place(slug: str, run_id: str, at_us: int | None = None) -> dict[str, Any]:
+    """Where an event of somebody else's belongs."""
+    return {"workflow_slug": slug, "run_id": run_id, "timestamp_us": at_us or clock.now_us()}
+
+
+def test_words_are_kept_from_a_run_that_is_being_copied_into(world: World) -> None:
+    source = under_way(world)
+    run = Called(world.backend, "copy")
+    run.backend.initialize_run(FLOW, run.run_id)
+    copying = dying(world, "PutItem", after=True)
+
+    def copied() -> None:
+        dies(lambda: copying.copy_entire_run(FLOW, source.run_id, run.run_id))
+
+    with pytest.raises(ConflictError, match="being copied"):
+        by(run, pausing(world, "TransactWriteItems", copied)).schedule("z")
+    world.observer.copy_entire_run(FLOW, source.run_id, run.run_id)
+    assert checked(world, run) == checked(world, source)
+
+
+def test_two_events_of_one_time_are_two(world: World) -> None:
+    run = under_way(world)
+    with clock.use(TickingClock(BEGIN_US + MINUTE_US, tick_us=0)):
+        for name in ("b", "c", "d"):
+            run.schedule(name)
+    assert checked(world, run).count("StepScheduled") == 4
+
+
+def test_who_schedules_a_step_that_another_has_scheduled_meanwhile_tells_of_both(world: World) -> None:
+    run = under_way(world)
+    late = by(run, pausing(world, "TransactWriteItems", lambda: others(world, run).begin("b")))
+    late.schedule("b", attempt=2)
+    check_run(world.observer, run.run_id)
+    assert others(world, run).kinds("b") == ["StepStarted", "StepScheduled"]
+
+
+def test_of_two_reports_one_is_taken(world: World) -> None:
+    run = under_way(world)
+    run.take("a")
+    late = by(run, pausing(world, "TransactWriteItems", lambda: others(world, run).fail("a", terminal=True)))
+    with pytest.raises(StaleAttemptError):
+        late.complete("a")
+    assert "StepCompleted" not in checked(world, run)
+
+
+def test_of_two_ends_one_is_taken(world: World) -> None:
+    run = under_way(world)
+    late = by(run, pausing(world, "TransactWriteItems", lambda: others(world, run).give_up()))
+    with pytest.raises(StaleAttemptError):
+        late.finish()
+    assert "WorkflowCompleted" not in checked(world, run)
+
+
+def test_of_two_first_words_both_are_told(world: World) -> None:
+    run = Called(world.backend, "run-1")
+    by(run, pausing(world, "TransactWriteItems", lambda: others(world, run).start())).submit()
+    assert sorted(checked(world, run)) == ["RunSubmitted", "WorkflowStarted"]
+
+
+def test_what_is_said_of_an_ended_run_that_goes_on_meanwhile_leaves_its_step_in_the_lists(world: World) -> None:
+    run = under_way(world)
+    run.take("a")
+    run.give_up()
+    late = pausing(world, "TransactWriteItems", lambda: others(world, run).try_again())
+    beat = StepHeartbeat(**place(FLOW, run.run_id), step_id="a", worker_id="worker-1", attempt_number=1)
+    late.append_event(FLOW, run.run_id, beat)
+    assert listed(world, run) == ["a"]
+    check_run(world.observer, run.run_id)
+
+
+def test_who_brings_a_step_back_into_the_lists_overwrites_nothing_of_it(world: World) -> None:
+    run = under_way(world)
+    run.take("a")
+    run.give_up()
+    by(run, pausing(world, "PutItem", lambda: others(world, run).complete("a"))).try_again()
+    assert checked(world, run)[-1] == "StepCompleted"
+    assert listed(world, run) == []
+
+
+def test_the_note_that_all_steps_are_listed_comes_too_late_for_another_attempt(world: World) -> None:
+    run = under_way(world)
+    run.give_up()
+
+    def meanwhile() -> None:
+        others(world, run).give_up()
+        dies(lambda: by(run, dying(world, "TransactWriteItems", after=True)).try_again())
+
+    by(run, pausing(world, "UpdateItem", meanwhile)).try_again()
+    assert [ref.step_id for ref in world.observer.list_scheduled_steps()] == ["a"]
+    assert listed(world, run) == ["a"]
+
+
+# -- copies -----------------------------------------------------------------------------------------------------------
+
+
+def copy(backend: DynamoDBBackend, source: Called) -> Called:
+    backend.copy_entire_run(FLOW, source.run_id, "copy")
+    return Called(backend, "copy")
+
+
+def test_a_copy_takes_a_new_id_and_one_that_is_only_initialized(world: World) -> None:
+    source = under_way(world)
+    assert checked(world, copy(world.backend, source)) == checked(world, source)
+    world.backend.initialize_run(FLOW, "another")
+    world.backend.copy_entire_run(FLOW, source.run_id, "another")
+    assert checked(world, Called(world.backend, "another")) == checked(world, source)
+
+
+def test_an_interrupted_copy_is_repeated(world: World) -> None:
+    source = under_way(world)
+    dies(lambda: copy(dying(world, "TransactWriteItems"), source))
+    assert world.observer.runtime.ledger.run("copy") is None
+    assert checked(world, copy(world.backend, source)) == checked(world, source)
+
+
+def test_a_copy_takes_no_id_of_which_something_was_said(world: World) -> None:
+    source = under_way(world)
+    said = Called(world.backend, "copy")
+    said.schedule("z")
+    with pytest.raises(ConflictError, match="taken"):
+        copy(world.backend, source)
+    assert checked(world, said) == ["StepScheduled"]
+
+
+def test_a_copy_takes_no_id_of_a_run_of_the_engines(world: World) -> None:
+    source = under_way(world)
+    begun(world, step("a"), available_at=clock.now_us() + MINUTE_US)
+    with pytest.raises(ConflictError, match="taken"):
+        world.backend.copy_entire_run(FLOW, source.run_id, "run")
+    assert check_run(world.observer, "run").status == "pending"
+
+
+@pytest.mark.parametrize("moment", ["TransactWriteItems", "PutItem"])
+def test_of_two_copies_one_is_refused(world: World, moment: str) -> None:
+    source, other = under_way(world), Called.new(world.backend, "run-2")
+    last = {"TransactWriteItems": 1, "PutItem": 3}[moment]
+    late = pausing(world, moment, lambda: copy(world.observer, other), at=last)
+    with pytest.raises(ConflictError, match="taken"):
+        copy(late, source)
+    assert checked(world, Called(world.backend, "copy")) == checked(world, other)
+
+
+# -- events of others in runs of the engine's -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ENDS)
+def test_nothing_is_added_after_the_end_of_a_run_of_the_engines(world: World, status: str) -> None:
+    begun(world, step("a"))
+    held = claimed(world, "a")
+
+    def ended() -> None:
+        world.clock.pause_us(-MINUTE_US // 2)
+        if status == "cancelled":
+            world.observer.cancel_run("run")
+        else:
+            reported(world, held, FATAL if status == "failed" else DONE)
+
+    world.clock.pause_us(MINUTE_US)
+    late = pausing(world, "TransactWriteItems", ended)
+    with pytest.raises(EngineDrivenError, match="after its end"):
+        late.append_event("flow", "run", foreign())
+    assert check_run(world.observer, "run").status == status
+
+
+def foreign(at_us: int | None = None) -> LogEntry:
+    return LogEntry(**place("flow", "run", at_us), step_id="a", attempt_number=1, stream="stdout", message="hello")
+
+
+def test_what_happened_before_the_end_of_a_run_of_the_engines_is_added(world: World) -> None:
+    begun(world, step("a"))
+    early_us = clock.now_us()
+    done(world, "a")
+    world.backend.append_event("flow", "run", foreign(early_us))
+    assert check_run(world.observer, "run").count(LogEntry) == 1
+
+
+def test_two_events_of_others_of_one_time_are_two(world: World) -> None:
+    begun(world, step("a"))
+    at_us = clock.now_us()
+    for _ in range(3):
+        world.backend.append_event("flow", "run", foreign(at_us))
+    assert check_run(world.observer, "run").count(LogEntry) == 3

@@ -1,0 +1,104 @@
+"""A claim: scheduled, this step, this attempt, due, no halt; one taker (protocol.md §4)."""
+
+from cascade_flow import RetryTier, StepSkipped, StepStarted, clock
+from cascade_flow.dynamodb import due, keys
+from cascade_flow.engine.commands import SkipStep
+from cascade_flow.operations.steps import Steps
+from cascade_flow.wake import Wake
+from checker import check_run
+from clauses.stage import (
+    AGAIN,
+    RUN,
+    begun,
+    branch_of,
+    claimed,
+    done,
+    is_refused,
+    reported,
+    run_of,
+    silent,
+)
+from faults.moments import pausing
+from shapes import chain
+from simulation import TIMING, World, step
+from testbed.faults import Kind, faults, only
+
+A_SECOND_US = 1_000_000
+"""The smallest delay of SQS."""
+LATER = [RetryTier(max_attempts=3, delay_ms=5_000, jitter=0)]
+
+
+def test_an_attempt_is_claimed_once(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a")
+    assert is_refused(world, "a")
+
+
+def test_a_message_of_an_earlier_step_claims_nothing(world: World) -> None:
+    begun(world, *chain(2))
+    done(world, "s0")
+    assert branch_of(world, "s0").step == "s1"
+    assert is_refused(world, "s0")
+    claimed(world, "s1", branch="s0")
+
+
+def test_a_message_of_an_earlier_attempt_claims_nothing(world: World) -> None:
+    begun(world, step("a", retry=LATER))
+    reported(world, claimed(world, "a"), AGAIN)
+    world.clock.pause_us(5_000_000)
+    assert is_refused(world, "a", 1)
+    claimed(world, "a", 2)
+
+
+def test_an_attempt_is_not_claimed_before_it_is_due(world: World) -> None:
+    begun(world, step("a", retry=LATER))
+    reported(world, claimed(world, "a"), AGAIN)
+    world.mailbox.wakes.clear()
+    assert is_refused(world, "a", 2)
+    [again] = world.mailbox.wakes
+    assert (again.step, again.attempt) == ("a", 2)
+    assert 0 <= again.available_at_us - (branch_of(world, "a").available_at_us or 0) < A_SECOND_US
+
+
+def test_nothing_is_claimed_once_cancel_run_has_returned(world: World) -> None:
+    begun(world, step("a"))
+    world.backend.cancel_run(RUN)
+    assert branch_of(world, "a").status == "scheduled", "only its halt forbids it"
+    assert is_refused(world, "a")
+
+
+def test_who_claims_again_with_another_look_sees_a_halt_that_came_between(world: World) -> None:
+    begun(world, step("a"))
+    seen = due.Entry(int(branch_of(world, "a").due_us or 0), keys.branch(RUN, "a"))
+    due.look_later(world.observer.runtime.ledger.table, seen, clock.now_us() + 10 * TIMING.silence_us)
+    late = pausing(world, "UpdateItem", lambda: world.observer.cancel_run(RUN), at=2)
+    assert Steps(late.runtime).claim(Wake(RUN, "a", "a", 1), "late") is None
+    assert check_run(world.observer, RUN).count(StepStarted) == 0
+
+
+def test_a_worker_that_has_claimed_late_is_looked_at_within_a_lease(world: World) -> None:
+    begun(world, step("a"))
+    for _ in range(12):
+        silent(world)
+        world.sweep()
+    assert int(branch_of(world, "a").due_us or 0) > clock.now_us() + TIMING.silence_us, "the look lies far ahead"
+    claimed(world, "a")
+    silent(world)
+    assert world.sweep()["steps reclaimed"] == 1
+
+
+def test_who_read_before_a_claim_does_not_write_after_it(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    speaker = pausing(world, "TransactWriteItems", lambda: claimed(world, "a"))
+    Steps(speaker.runtime).report_without_work(run_of(world), "a", 1, SkipStep("no need", 0))
+    checked = check_run(world.observer, RUN)
+    assert [checked.count(kind, "a") for kind in (StepStarted, StepSkipped)] == [1, 1], "a claim was overwritten"
+
+
+def test_a_claim_whose_answer_was_lost_is_known_as_ones_own(world: World) -> None:
+    begun(world, step("a"))
+    plan = only({"UpdateItem"}, lambda *_: None if lost.happened else Kind.DROP_AFTER)
+    with faults(lambda *_: None, world.store.client) as lost:
+        lost.plan = plan
+        claimed(world, "a")
+    assert len(lost.happened) == 1

@@ -1,0 +1,129 @@
+"""The fence: `seq`, heartbeat and halt as known, or nothing is written (protocol.md §4)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cascade_flow import StaleAttemptError, StepCompleted, StepReclaimed, StepScheduled
+from cascade_flow.dynamodb import items, keys
+from cascade_flow.dynamodb.changes import BranchRefused
+from cascade_flow.engine.commands import Complete
+from cascade_flow.engine.decide import decide
+from cascade_flow.operations.steps import HeldAttempt, Steps
+from checker import check_run
+from clauses.stage import (
+    DONE,
+    FATAL,
+    RUN,
+    begun,
+    branch_of,
+    claimed,
+    ended,
+    going_on,
+    item_of,
+    reported,
+    silent,
+    told_before,
+)
+from faults.moments import pausing
+from shapes import chain
+from simulation import World, step
+
+
+def said_by(worker: str) -> Complete:
+    return Complete(json.dumps(worker), 1)
+
+
+def taken_away(world: World, *, beats: int = 0) -> tuple[HeldAttempt, HeldAttempt]:
+    """A zombie, and who holds the next attempt of its step."""
+    zombie = claimed(world, "a", worker="zombie")
+    for _ in range(beats):
+        zombie = Steps(world.backend.runtime).heartbeat(zombie)
+    silent(world)
+    assert world.sweep()["steps reclaimed"] == 1
+    return zombie, claimed(world, "a", 2, worker="heir")
+
+
+@pytest.mark.parametrize("beats", [0, 1])
+def test_what_a_zombie_reports_is_not_stored_as_the_other_attempts(world: World, beats: int) -> None:
+    begun(world, step("a", export_output=True))
+    zombie, heir = taken_away(world, beats=beats)
+    with pytest.raises(StaleAttemptError):
+        reported(world, zombie, said_by("zombie"))
+    reported(world, heir, said_by("heir"))
+    [over] = [event for event in ended(world).events if isinstance(event, StepCompleted)]
+    assert (over.attempt_number, over.output) == (2, '"heir"')
+
+
+def test_a_zombies_report_is_refused_while_its_step_waits_for_the_next_attempt(world: World) -> None:
+    begun(world, step("a"))
+    zombie = claimed(world, "a")
+    silent(world)
+    world.sweep()
+    with pytest.raises(StaleAttemptError):
+        reported(world, zombie)
+    assert branch_of(world, "a").status == "scheduled"
+
+
+def test_a_report_is_refused_once_the_branch_stands_at_the_next_step(world: World) -> None:
+    begun(world, *chain(3))
+    first = claimed(world, "s0")
+    second = reported(world, first, going_on())
+    with pytest.raises(StaleAttemptError):
+        reported(world, first, said_by("again"))
+    reported(world, second)
+    assert check_run(world.observer, RUN).count(StepCompleted) == 2
+
+
+@pytest.mark.parametrize("beats", [0, 1])
+def test_who_beats_is_not_reclaimed_by_one_that_had_looked_before(world: World, beats: int) -> None:
+    begun(world, step("a"))
+    held = claimed(world, "a")
+    for _ in range(beats):
+        held = Steps(world.backend.runtime).heartbeat(held)
+    silent(world)
+    late = pausing(world, "UpdateItem", lambda: Steps(world.backend.runtime).heartbeat(held))
+    world.sweep(late)
+    reported(world, held)
+    assert ended(world).count(StepReclaimed) == 0
+
+
+def test_a_holder_that_has_beaten_since_is_still_the_holder(world: World) -> None:
+    begun(world, step("a"))
+    held = claimed(world, "a")
+    Steps(world.backend.runtime).heartbeat(held)
+    reported(world, held)
+    ended(world)
+
+
+def test_what_was_halted_meanwhile_reports_nothing(world: World) -> None:
+    begun(world, *chain(2))
+    held = claimed(world, "s0")
+    world.backend.cancel_run(RUN)
+    with pytest.raises(StaleAttemptError):
+        reported(world, held, going_on())
+    assert check_run(world.observer, RUN).status == "cancelled"
+
+
+def test_what_was_told_to_park_meanwhile_finishes_and_goes_no_further(world: World) -> None:
+    begun(world, step("x"), step("a"), step("b", "a"))
+    sibling = claimed(world, "a")
+    reported(world, claimed(world, "x"), FATAL)
+    assert branch_of(world, "a").halt == "park"
+    reported(world, sibling, going_on())
+    checked = ended(world, "failed")
+    assert (checked.count(StepCompleted, "a"), checked.count(StepScheduled, "b")) == (1, 0)
+
+
+def test_a_commit_overwrites_nothing_in_the_log(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    held = claimed(world, "a")
+    facts, ledger = held.facts, world.backend.runtime.ledger
+    commit = decide(facts, held.branch, DONE, now_us=held.branch.last_us + 10)
+    first_us = held.branch.tail[0]["timestampUs"]
+    told = told_before(world, first_us)
+    with pytest.raises(BranchRefused):
+        ledger.write(facts, commit, {})
+    assert items.to_records(item_of(world, keys.commit(RUN, first_us))) == told

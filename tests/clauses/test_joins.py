@@ -1,0 +1,193 @@
+"""A join: raise, commit, look; and the run's end, which is a join like any other (protocol.md §6)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from cascade_flow import StepScheduled, WorkflowCancelled, WorkflowCompleted, WorkflowFailed
+from cascade_flow.graph import END
+from cascade_flow.operations.steps import HeldAttempt
+from checker import check_run
+from clauses.stage import (
+    FATAL,
+    RUN,
+    begun,
+    branch_of,
+    claimed,
+    dies,
+    done,
+    dying,
+    ended,
+    found,
+    reported,
+    run_of,
+    silent,
+)
+from faults.moments import pausing
+from simulation import World, step
+
+JOIN = [step("a"), step("b"), step("j", "a", "b", export_output=True)]
+SINKS = [step("a", export_output=True), step("b")]
+SHAPES = {"j": JOIN, END: SINKS}
+
+
+@pytest.mark.parametrize("join", SHAPES)
+def test_the_last_to_arrive_opens_it_at_once(world: World, join: str) -> None:
+    begun(world, *SHAPES[join])
+    done(world, "a")
+    assert (branch_of(world, join).status, branch_of(world, join).arrived) == ("open", 1)
+    done(world, "b")
+    assert branch_of(world, join).status == ("scheduled" if join == "j" else "ended")
+
+
+@pytest.mark.parametrize("join", SHAPES)
+@pytest.mark.parametrize("after", [False, True], ids=["before its commit", "after its commit"])
+def test_who_dies_around_the_commit_of_the_last_arrival_leaves_it_to_the_sweep(
+    world: World, join: str, after: bool
+) -> None:
+    begun(world, *SHAPES[join])
+    done(world, "a")
+    held = claimed(world, "b")
+    dies(lambda: reported(world, held, by=dying(world, "TransactWriteItems", after=after)))
+    world.mailbox.wakes.clear()
+    ended(world)
+
+
+@pytest.mark.parametrize("join", SHAPES)
+def test_arrivals_that_are_counted_twice_open_nothing(world: World, join: str) -> None:
+    begun(world, *SHAPES[join])
+    held = claimed(world, "a")
+    dies(lambda: reported(world, held, by=dying(world, "TransactWriteItems")))
+    reported(world, held)
+    assert branch_of(world, join).arrived == 2
+    assert branch_of(world, join).status == "open"
+    silent(world)
+    world.sweep()
+    assert branch_of(world, join).status == "open"
+    assert run_of(world).status == "running"
+    done(world, "b")
+    ended(world)
+
+
+def test_a_raise_on_a_join_that_is_claimed_is_harmless(world: World) -> None:
+    begun(world, *JOIN)
+    slow = claimed(world, "a")
+
+    def others() -> None:
+        reported(world, slow)
+        done(world, "b")
+        holders.append(claimed(world, "j"))
+
+    holders: list[HeldAttempt] = []
+    late = pausing(world, "UpdateItem", others)
+    late.runtime.ledger.raise_join(slow.facts, "j", arrivals=1, now_us=world.clock.now_us())
+    assert branch_of(world, "j").status == "running"
+    [holder] = holders
+    reported(world, holder)
+    ended(world)
+
+
+def test_a_join_that_is_open_is_in_the_due_index_from_its_birth(world: World) -> None:
+    begun(world, *JOIN)
+    held = claimed(world, "a")
+    dies(lambda: reported(world, held, by=dying(world, "TransactWriteItems")))
+    assert branch_of(world, "j").due_us is not None
+    check_run(world.observer, RUN)
+
+
+@pytest.mark.parametrize("join", SHAPES)
+def test_a_join_does_not_open_between_a_stops_look_and_its_end(world: World, join: str) -> None:
+    begun(world, *SHAPES[join])
+    done(world, "a")
+    held = claimed(world, "b")
+    late = pausing(world, "TransactWriteItems", partial(world.observer.cancel_run, RUN), at=2)
+    reported(world, held, by=late)
+    assert branch_of(world, join).status == "open"
+    checked = check_run(world.observer, RUN)
+    assert checked.status == "cancelled"
+    assert checked.count(WorkflowCancelled) == 1
+
+
+def test_a_join_of_skips_does_not_open_between_a_stops_look_and_its_end(world: World) -> None:
+    begun(world, *JOIN)
+    world.script = {"a": ["skip"], "b": ["skip"]}
+    reported(world, held := claimed(world, "a"), world.act(held, "worker-1"))
+    held = claimed(world, "b")
+    late = pausing(world, "TransactWriteItems", lambda: world.observer.cancel_run(RUN), at=2)
+    reported(world, held, world.act(held, "worker-1"), by=late)
+    assert branch_of(world, "j").status == "open"
+    assert check_run(world.observer, RUN).status == "cancelled"
+
+
+def test_a_run_is_not_ended_for_an_attempt_that_is_over(world: World) -> None:
+    begun(world, *SINKS)
+    done(world, "a")
+    held = claimed(world, "b")
+
+    def others() -> None:
+        world.observer.cancel_run(RUN)
+        dies(lambda: dying(world, "TransactWriteItems", after=True).retry_run(RUN))
+
+    reported(world, held, by=pausing(world, "TransactWriteItems", others, at=2))
+    assert (run_of(world).status, run_of(world).run_attempt) == ("running", 2)
+    checked = ended(world)
+    assert [checked.count(kind) for kind in (WorkflowCancelled, WorkflowCompleted)] == [1, 1]
+
+
+def test_a_run_that_is_being_cancelled_is_not_ended_by_its_last_step(world: World) -> None:
+    begun(world, step("a", export_output=True))
+    held = claimed(world, "a")
+    late = pausing(world, "Query", lambda: reported(world, held))
+    late.cancel_run(RUN)
+    assert branch_of(world, "a").status == "parked"
+    assert check_run(world.observer, RUN).status == "cancelled"
+
+
+def test_a_failure_does_not_take_over_a_run_that_is_being_cancelled(world: World) -> None:
+    begun(world, *JOIN)
+    held = claimed(world, "a")
+    late = pausing(world, "Query", lambda: reported(world, held, FATAL))
+    late.cancel_run(RUN)
+    assert branch_of(world, "a").status == "failed"
+    assert check_run(world.observer, RUN).status == "cancelled"
+
+
+def test_of_two_failures_the_first_is_the_runs(world: World) -> None:
+    begun(world, *JOIN)
+    first, second = claimed(world, "a"), claimed(world, "b")
+    late = pausing(world, "Query", lambda: reported(world, second, FATAL))
+    reported(world, first, FATAL, by=late)
+    [end] = [event for event in ended(world, "failed").events if isinstance(event, WorkflowFailed)]
+    assert end.failed_step == "a"
+
+
+def test_a_join_opens_once(world: World) -> None:
+    begun(world, *JOIN)
+    done(world, "a")
+    held = claimed(world, "b")
+
+    def others() -> None:
+        silent(world)
+        assert world.sweep(world.observer)["joins opened"] == 1
+        claimed(world, "j")
+
+    reported(world, held, by=pausing(world, "TransactWriteItems", others, at=2))
+    assert branch_of(world, "j").status == "running"
+    assert check_run(world.observer, RUN).count(StepScheduled, "j") == 1
+
+
+def test_the_first_to_arrive_makes_the_join(world: World) -> None:
+    begun(world, *JOIN)
+    assert found(world, "j") is None
+    done(world, "a")
+    assert branch_of(world, "j").arrived == 1
+
+
+def test_steps_that_are_skipped_together_arrive_together(world: World) -> None:
+    begun(world, step("a"), step("b", "a"), step("j", "a", "b", skip_cascades=False))
+    world.script = {"a": ["skip"]}
+    held = claimed(world, "a")
+    reported(world, held, world.act(held, "worker-1"))
+    assert (branch_of(world, "j").arrived, branch_of(world, "j").status) == (2, "scheduled")

@@ -1,0 +1,193 @@
+"""What is read: every page, no effect without its cause, outputs where their step left them (protocol.md §3, §5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cascade_flow import RetryTier, StepCompleted, StepScheduled, clock
+from cascade_flow.dynamodb import due
+from cascade_flow.operations.history import Histories
+from cascade_flow.operations.logs import Logs
+from cascade_flow.operations.steps import HeldAttempt, Steps
+from clauses.stage import AGAIN, DONE, RUN, begun, branch_of, claimed, done, ended, in_pages, reported, run_of, silent
+from simulation import TIMING, World, step
+from testbed.wire import Answer, Floor, Request, Send, wire_of
+
+AT_ONCE = [RetryTier(max_attempts=9, delay_ms=0, jitter=0)]
+
+
+def test_a_query_is_read_to_its_last_page(world: World) -> None:
+    begun(world, *(step(f"s{number}") for number in range(5)))
+    assert len(in_pages(world).runtime.ledger.branches(RUN)) == 5
+
+
+def test_an_index_is_read_to_its_last_page(world: World) -> None:
+    begun(world, *(step(f"s{number}") for number in range(5)))
+    silent(world)
+    assert world.sweep(in_pages(world))["wake-ups repeated"] == 5
+    assert in_pages(world).list_runs().total == 1
+    assert len(list(due.live(in_pages(world).runtime.ledger.table))) == 6
+
+
+def test_what_a_batch_leaves_unread_is_asked_for_again(world: World) -> None:
+    begun(world, *(step(f"s{number}") for number in range(5)))
+    client = world.store.another_client()
+
+    def two_at_most(request: Request, send: Send) -> Answer:
+        if request.operation != "BatchGetItem":
+            return send(request)
+        [(table, wanted)] = request.body["RequestItems"].items()
+        few, left = wanted["Keys"][:2], wanted["Keys"][2:]
+        got: Any = send(request.with_body({"RequestItems": {table: {**wanted, "Keys": few}}}))
+        unread = {table: {**wanted, "Keys": left}} if left else {}
+        return request.answered(200, {**got.body, "UnprocessedKeys": unread})
+
+    wire_of(client).add(two_at_most, floor=Floor.REWRITE)
+    names = [f"s{number}" for number in range(5)]
+    assert sorted(world.another(client).runtime.ledger.some_branches(RUN, names)) == names
+
+
+def test_more_than_a_batch_holds_is_read(world: World) -> None:
+    names = [f"s{number:03d}" for number in range(110)]
+    begun(world, *map(step, names))
+    assert sorted(world.backend.runtime.ledger.some_branches(RUN, names)) == names
+
+
+@pytest.mark.parametrize("page", range(1, 12))
+def test_an_effect_without_its_cause_is_read_again(world: World, page: int) -> None:
+    """A commit lies where its first event was, and a reader may have passed that place."""
+    begun(world, step("z"), step("y", "z"), step("a", "z", retry=AT_ONCE), step("r", retry=AT_ONCE))
+    held = claimed(world, "z")
+    reported(world, claimed(world, "r"), AGAIN)
+
+    def others() -> None:
+        reported(world, held)
+        reported(world, claimed(world, "a"), AGAIN)
+
+    story = Histories(in_pages(world, others, page=page).runtime).story(RUN)
+    assert story is not None
+    over_us = [event.timestamp_us for event in story.events if isinstance(event, StepCompleted)]
+    effects = [e.timestamp_us for e in story.events if isinstance(e, StepScheduled) and e.step_id == "a"]
+    assert not effects or min(effects) > over_us[0]
+
+
+def output_of_a(world: World, held: HeldAttempt) -> object:
+    text = Steps(world.backend.runtime).inputs(held).outputs["a"]
+    return None if text is None else json.loads(text)
+
+
+def test_a_retried_step_still_finds_what_it_depends_on(world: World) -> None:
+    begun(world, step("a"), step("b", "a", retry=AT_ONCE))
+    done(world, "a")
+    for attempt in (1, 2, 3):
+        held = claimed(world, "b", attempt, branch="a")
+        assert output_of_a(world, held) == "done"
+        reported(world, held, AGAIN)
+
+
+def test_a_forked_step_that_is_retried_still_finds_what_it_depends_on(world: World) -> None:
+    begun(world, step("a"), step("b", "a"), step("c", "a", retry=AT_ONCE))
+    done(world, "a")
+    for attempt in (1, 2, 3):
+        held = claimed(world, "c", attempt)
+        assert output_of_a(world, held) == "done"
+        reported(world, held, AGAIN)
+
+
+def test_a_step_finds_the_newest_of_its_chain(world: World) -> None:
+    begun(world, step("a", retry=AT_ONCE), step("b", "a"), step("c", "b", retry=AT_ONCE))
+    reported(world, claimed(world, "a"), AGAIN)
+    reported(world, claimed(world, "a", 2))
+    reported(world, claimed(world, "b", branch="a"), DONE)
+    for attempt in (1, 2):
+        held = claimed(world, "c", attempt, branch="a")
+        assert Steps(world.backend.runtime).inputs(held).outputs == {"b": '"done"'}
+        reported(world, held, AGAIN)
+
+
+def test_two_chunks_of_one_microsecond_are_two(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a")
+    logs, now_us = Logs(world.backend.runtime), clock.now_us()
+    for message in ("first", "second"):
+        logs.store(run_of(world), "a", 1, [(now_us, "stdout", message)])
+    found = logs.lines(RUN, "a")
+    assert [line.message for line in found] == ["first", "second"] or [line.message for line in found] == [
+        "second",
+        "first",
+    ]
+    assert len({line.timestamp_us for line in found}) == 2
+
+
+def test_a_chunk_that_is_stored_again_is_one(world: World) -> None:
+    begun(world, step("a"))
+    logs, now_us = Logs(world.backend.runtime), clock.now_us()
+    for _ in range(2):
+        logs.store(run_of(world), "a", 1, [(now_us, "stdout", "hello")])
+    assert [line.message for line in logs.lines(RUN, "a")] == ["hello"]
+
+
+def test_what_a_zombie_writes_after_its_attempts_end_is_dropped(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a")
+    logs = Logs(world.backend.runtime)
+    logs.store(run_of(world), "a", 1, [(clock.now_us(), "stdout", "alive")])
+    silent(world)
+    world.sweep()
+    logs.store(run_of(world), "a", 1, [(clock.now_us(), "stdout", "undead")])
+    assert [line.message for line in logs.lines(RUN, "a")] == ["alive"]
+
+
+def test_what_has_expired_is_not_read(world: World) -> None:
+    begun(world, step("a"))
+    done(world, "a")
+    world.clock.pause_us(TIMING.timeout_us + TIMING.retention_us + 86_400_000_000)
+    assert world.backend.get_run(RUN) is None
+    assert world.backend.list_runs().total == 0
+    assert world.backend.runtime.ledger.branches(RUN) == {}
+    assert world.backend.runtime.ledger.runs([RUN]) == []
+
+
+def test_a_run_gives_what_its_exported_steps_gave(world: World) -> None:
+    begun(world, step("a", export_output=True), step("b"), step("c", export_output=True))
+    done(world, "a", "b", "c")
+    end = ended(world).events[-1]
+    assert json.loads(getattr(end, "output", "")) == {"a": "done", "c": "done"}
+
+
+@pytest.mark.parametrize("page", range(1, 5))
+def test_what_moves_while_it_is_read_is_not_missed(world: World, page: int) -> None:
+    """An event goes from its branch into the log: it may be seen twice, never missed."""
+    begun(world, step("a", retry=AT_ONCE), step("b"))
+    held = claimed(world, "a")
+    story = Histories(in_pages(world, lambda: reported(world, held, AGAIN), page=page).runtime).story(RUN)
+    assert story is not None
+    scheduled = [e.attempt_number for e in story.events if isinstance(e, StepScheduled) and e.step_id == "a"]
+    assert scheduled[0] == 1
+
+
+def test_what_has_expired_is_not_counted(world: World) -> None:
+    begun(world, step("a"))
+    world.clock.pause_us(TIMING.timeout_us + TIMING.retention_us + 86_400_000_000)
+    found = world.backend.list_runs(limit=1)
+    assert (found.runs, found.total) == ([], 0)
+
+
+def test_a_step_finds_what_rides_in_its_tail(world: World) -> None:
+    begun(world, step("x"), step("a", "x", retry=AT_ONCE), step("b", "a", retry=AT_ONCE), step("y", "x"))
+    done(world, "x")
+    reported(world, claimed(world, "a", branch="x"))
+    assert branch_of(world, "x").origin_us is None, "what b depends on is in the tail"
+    held = claimed(world, "b", branch="x")
+    assert Steps(world.backend.runtime).inputs(held).outputs == {"a": '"done"'}
+    reported(world, held, AGAIN)
+    assert Steps(world.backend.runtime).inputs(claimed(world, "b", 2, branch="x")).outputs == {"a": '"done"'}
+
+
+def test_a_step_finds_what_its_branch_has_logged_last(world: World) -> None:
+    begun(world, step("x"), step("y", "x"), step("c", "x"), step("d", "c"), step("e", "c"))
+    done(world, "x", "c")
+    held = claimed(world, "d", branch="c")
+    assert Steps(world.backend.runtime).inputs(held).outputs == {"c": '"done"'}

@@ -1,0 +1,32 @@
+"""The registry: a version is created once, and what a deployment retires is what only deployments have registered."""
+
+from __future__ import annotations
+
+from cascade_flow import WorkflowRegistration
+from faults.moments import pausing
+from simulation import World, step
+
+
+def registration(slug: str) -> WorkflowRegistration:
+    return WorkflowRegistration(slug=slug, name=slug, steps=[step("a")])
+
+
+def test_a_version_that_is_there_is_not_created_again(world: World) -> None:
+    world.backend.register_workflow(registration("flow"))
+    [first] = world.backend.list_workflow_versions("flow")
+    world.clock.pause_us(1_000_000)
+    world.another().register_workflow(registration("flow"))
+    assert world.backend.list_workflow_versions("flow") == [first]
+
+
+def test_what_a_caller_registers_meanwhile_is_not_retired(world: World) -> None:
+    world.backend.runtime.registry.deploy([registration("flow"), registration("other")])
+    late = pausing(world, "UpdateItem", lambda: world.observer.register_workflow(registration("flow")), at=2)
+    late.runtime.registry.deploy([registration("other")])
+    assert [flow.slug for flow in world.backend.list_workflow_metadata()] == ["flow", "other"]
+
+
+def test_what_no_deployment_has_any_more_is_retired(world: World) -> None:
+    world.backend.runtime.registry.deploy([registration("flow"), registration("other")])
+    world.backend.runtime.registry.deploy([registration("other")])
+    assert [flow.slug for flow in world.backend.list_workflow_metadata()] == ["other"]

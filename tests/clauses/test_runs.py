@@ -1,0 +1,174 @@
+"""A run's own item: submitted once, started once and on time, its roots made while it goes on (§6, §10)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cascade_flow import ConflictError, LogEntry, RunSubmission, WorkflowStarted, clock
+from cascade_flow.dynamodb import keys
+from cascade_flow.wake import Wake
+from checker import check_run
+from clauses.stage import AT_ONCE, RUN, begun, branch_of, claimed, dies, dying, ended, found, run_of, silent
+from faults.moments import pausing
+from simulation import TIMING, World, step
+
+ROOTS = [f"r{number:02d}" for number in range(AT_ONCE + 2)]
+DELAY_US = 60_000_000
+DAY_US = 86_400_000_000
+
+
+def submitted(world: World, **options: object) -> None:
+    """A run that is due a minute from now."""
+    begun(world, step("a"), available_at=clock.now_us() + DELAY_US, **options)
+
+
+def test_an_id_is_one_runs(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a")
+    with pytest.raises(ConflictError, match="taken"):
+        world.submit(run_id=RUN)
+    assert branch_of(world, "a").status == "running"
+
+
+def test_an_id_that_is_submitted_for_later_is_one_runs(world: World) -> None:
+    submitted(world, priority=1)
+    with pytest.raises(ConflictError, match="taken"):
+        world.submit(run_id=RUN, available_at=clock.now_us() + DELAY_US, priority=2)
+    assert run_of(world).priority == 1
+
+
+def test_an_idempotency_key_is_one_runs_for_as_long_as_that_is_kept(world: World) -> None:
+    world.register([step("a")])
+    order = RunSubmission(workflow_slug="flow", idempotency_key="order-1")
+    first = world.backend.submit_run(order)
+    again = world.backend.submit_run(order)
+    assert (again.run_id, again.is_new) == (first.run_id, False)
+    world.clock.pause_us(TIMING.timeout_us + TIMING.retention_us + DAY_US)
+    later = world.backend.submit_run(order)
+    assert later.is_new, "the run is gone, and so is its key"
+
+
+def test_an_early_message_does_not_begin_a_delayed_run(world: World) -> None:
+    submitted(world)
+    world.deliver(Wake(RUN))
+    assert (run_of(world).status, found(world, "a")) == ("pending", None)
+    world.clock.pause_us(DELAY_US)
+    world.deliver(Wake(RUN))
+    assert (run_of(world).status, branch_of(world, "a").status) == ("running", "scheduled")
+
+
+def test_a_run_that_is_cancelled_meanwhile_does_not_start(world: World) -> None:
+    submitted(world)
+    world.clock.pause_us(DELAY_US)
+    late = pausing(world, "TransactWriteItems", lambda: world.observer.cancel_run(RUN))
+    world.deliver(Wake(RUN), late)
+    assert found(world, "a") is None
+    assert check_run(world.observer, RUN).status == "cancelled"
+
+
+def test_a_run_starts_once(world: World) -> None:
+    submitted(world)
+    world.clock.pause_us(DELAY_US)
+    late = pausing(world, "TransactWriteItems", lambda: world.deliver(Wake(RUN), world.observer))
+    world.deliver(Wake(RUN), late)
+    assert ended(world).count(WorkflowStarted) == 1
+
+
+def test_roots_that_are_owed_are_made_by_the_sweep(world: World) -> None:
+    world.register([step(root) for root in ROOTS])
+    dies(lambda: submit(world, dying(world, "TransactWriteItems", at=2)))
+    assert run_of(world).owed == AT_ONCE
+    silent(world)
+    world.sweep()
+    assert all(found(world, root) is not None for root in ROOTS)
+    assert run_of(world).owed is None
+    ended(world)
+
+
+def test_roots_that_are_owed_are_not_made_once_the_run_is_stopped(world: World) -> None:
+    world.register([step(root) for root in ROOTS])
+    late = pausing(world, "TransactWriteItems", lambda: world.observer.cancel_run(RUN), at=2)
+    submit(world, late)
+    assert found(world, ROOTS[-1]) is None
+    assert check_run(world.observer, RUN).status == "cancelled"
+
+
+def test_a_run_ends_at_its_deadline(world: World) -> None:
+    begun(world, step("a"), timeout=DELAY_US)
+    claimed(world, "a")
+    world.clock.pause_us(DELAY_US)
+    world.sweep()
+    assert check_run(world.observer, RUN).status == "failed"
+
+
+def test_all_of_a_run_expires_together(world: World) -> None:
+    """Branches, commits, payloads and log chunks, whoever has written them and when."""
+    begun(world, step("a"), step("b"), step("c", "a", "b", export_output=True), input={"text": text()})
+    world.script = {"a": ["large"], "b": ["fail", "ok"], "c": ["large"]}
+    world.clock.pause_us(1_000_000)
+    world.settle(RUN)
+    world.observer.save_step_logs("flow", RUN, "a", lines())
+    kept = {item["sk"]["S"]: item["exp"]["N"] for item in items_of(world)}
+    assert {key[:2] for key in kept} == {"B#", "E#", "L#", "P#"}
+    assert len(set(kept.values())) == 1, kept
+    assert int(kept[keys.RUN]) == run_of(world).expires_s
+
+
+def text() -> str:
+    return "".join(f"{number}, " for number in range(2_000))
+
+
+def lines() -> list[LogEntry]:
+    return [
+        LogEntry(
+            event_id="1",
+            timestamp_us=clock.now_us(),
+            workflow_slug="flow",
+            run_id=RUN,
+            step_id="a",
+            attempt_number=1,
+            stream="stdout",
+            message="hello",
+        )
+    ]
+
+
+def items_of(world: World, run_id: str = RUN) -> list[dict[str, dict[str, str]]]:
+    """All of the run's items, as they go over the wire."""
+    answer = world.store.another_client().query(
+        TableName=world.store.table,
+        KeyConditionExpression="pk = :run",
+        ExpressionAttributeValues={":run": {"S": keys.run(run_id).pk}},
+        ProjectionExpression="sk, exp",
+    )
+    return answer["Items"]  # type: ignore[return-value]
+
+
+def submit(world: World, backend: object) -> None:
+    backend.submit_run(RunSubmission(workflow_slug="flow", run_id=RUN))  # type: ignore[attr-defined]
+
+
+def test_a_submission_that_is_refused_overwrites_no_input(world: World) -> None:
+    begun(world, step("a"), input={"text": text()})
+    with pytest.raises(ConflictError, match="taken"):
+        world.submit(run_id=RUN, input={"text": text()[::-1]})
+    run = world.backend.get_run(RUN)
+    assert run is not None
+    assert json.loads(run.input or "") == {"text": text()}
+
+
+def test_all_of_a_copied_run_expires_together(world: World) -> None:
+    """Also what it has taken from a run that expires sooner."""
+    begun(world, step("a"), step("b", "a", export_output=True), input={"text": text()})
+    world.script = {"a": ["large"], "b": ["large"]}
+    world.settle(RUN)
+    world.clock.pause_us(DAY_US)
+    again = world.backend.rerun_from(parent_run_id=RUN, from_step_id="b").run_id
+    world.settle(again)
+    check_run(world.observer, again)
+    kept = {item["sk"]["S"]: item["exp"]["N"] for item in items_of(world, again)}
+    assert {key[:2] for key in kept} == {"B#", "E#", "P#"}
+    assert set(kept.values()) == {str(world.observer.runtime.run(again).expires_s)}
+    assert world.observer.runtime.run(again).expires_s > run_of(world).expires_s

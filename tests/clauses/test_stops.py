@@ -1,0 +1,262 @@
+"""A stop: intention, two equal looks, halts, one terminal event of the attempt that it was meant for (§7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+
+from cascade_flow import (
+    RetryTier,
+    RunNotCancellableError,
+    StaleAttemptError,
+    StepStarted,
+    WorkflowCancelled,
+    WorkflowFailed,
+    clock,
+)
+from cascade_flow.dynamodb import items, keys
+from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
+from cascade_flow.engine.state import Stop
+from cascade_flow.engine.stop import halting, terminal_event
+from cascade_flow.operations.steps import Steps
+from checker import check_run
+from clauses.stage import (
+    AGAIN,
+    AT_ONCE,
+    FATAL,
+    RUN,
+    begun,
+    branch_of,
+    claimed,
+    dies,
+    done,
+    dying,
+    ended,
+    found,
+    going_on,
+    in_pages,
+    is_refused,
+    item_of,
+    reported,
+    run_of,
+    silent,
+    told_before,
+)
+from faults.moments import pausing
+from simulation import TIMING, World, step
+
+
+@pytest.mark.parametrize("page", range(1, 12))
+def test_one_clean_query_is_no_snapshot(world: World, page: int) -> None:
+    """Step z's fork lies before it, where a query that has come to z does not look any more."""
+    begun(world, step("z"), step("y", "z"), step("a", "z", skip_cascades=False), step("m"))
+    world.script = {"z": ["skip"]}
+    held = claimed(world, "z")
+    late = in_pages(world, lambda: reported(world, held, world.act(held, "worker-1")), page=page)
+    late.cancel_run(RUN)
+    assert found(world, "a") is None or branch_of(world, "a").halt == "stop"
+    assert is_refused(world, "a")
+    assert check_run(world.observer, RUN).status == "cancelled"
+
+
+def test_who_claims_between_a_stops_look_and_its_end_is_seen(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    late = pausing(world, "TransactWriteItems", lambda: claimed(world, "a"))
+    late.cancel_run(RUN)
+    checked = check_run(world.observer, RUN)
+    assert checked.status == "cancelled"
+    assert (checked.count(StepStarted, "a"), branch_of(world, "a").halt) == (1, "stop")
+
+
+def test_a_stop_does_not_end_what_another_has_stopped_otherwise(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    late = pausing(world, "TransactWriteItems", lambda: world.observer.cancel_run(RUN), at=2)
+    reported(world, claimed(world, "a"), FATAL, by=late)
+    assert check_run(world.observer, RUN).status == "cancelled"
+
+
+def test_a_run_that_completes_meanwhile_is_not_stopped(world: World) -> None:
+    begun(world, step("a"))
+    held = claimed(world, "a")
+    late = pausing(world, "UpdateItem", lambda: reported(world, held))
+    with pytest.raises(RunNotCancellableError):
+        late.cancel_run(RUN)
+    assert check_run(world.observer, RUN).status == "completed"
+
+
+def test_an_intention_is_for_the_runs_attempt_that_it_names(world: World) -> None:
+    begun(world, step("a"))
+    world.backend.cancel_run(RUN)
+    world.backend.retry_run(RUN)
+    late = Stop("failed", run_attempt=1, reason="what has failed in attempt 1")
+    now = run_of(world)
+    with pytest.raises(RunRefused):
+        world.backend.runtime.run_ledger.intend(now, late, due_us=clock.now_us())
+    ended(world)
+
+
+def test_a_stop_that_is_interrupted_is_resumed_by_the_sweep(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    world.backend.runtime.run_ledger.intend(
+        run_of(world), Stop("cancelled", run_attempt=1), due_us=clock.now_us() + TIMING.grace_us
+    )
+    silent(world)
+    assert world.sweep()["stops resumed"] == 1
+    assert check_run(world.observer, RUN).count(WorkflowCancelled) == 1
+
+
+def test_a_step_may_finish_while_its_run_fails(world: World) -> None:
+    begun(world, step("a"), step("b"), step("c"))
+    sibling = claimed(world, "b")
+    reported(world, claimed(world, "a"), FATAL)
+    assert (run_of(world).status, branch_of(world, "b").halt, branch_of(world, "c").halt) == ("running", "park", "stop")
+    reported(world, sibling)
+    assert run_of(world).status == "failed", "who finishes last goes on with the stop"
+
+
+def test_nobody_waits_for_a_worker_that_is_dead(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    claimed(world, "b")
+    reported(world, claimed(world, "a"), FATAL)
+    silent(world)
+    world.sweep()
+    assert check_run(world.observer, RUN).status == "failed"
+
+
+def test_a_cancelled_run_waits_for_nobody(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    claimed(world, "b")
+    world.backend.cancel_run(RUN)
+    assert check_run(world.observer, RUN).status == "cancelled"
+
+
+def test_a_halt_is_for_a_branch_as_it_was_seen(world: World) -> None:
+    begun(world, step("a"), step("a2", "a"), step("b"))
+    done(world, "b")
+    seen = branch_of(world, "a")
+    done(world, "a")
+    with pytest.raises(BranchRefused):
+        world.backend.runtime.ledger.halt(RUN, seen, "stop", Stop("cancelled", run_attempt=1))
+    assert branch_of(world, "a").halt is None
+
+
+def test_a_halt_is_for_the_runs_attempt_that_is_to_stop(world: World) -> None:
+    begun(world, step("a"))
+    world.backend.cancel_run(RUN)
+    world.backend.retry_run(RUN)
+    with pytest.raises(BranchRefused):
+        world.backend.runtime.ledger.halt(RUN, branch_of(world, "a"), "stop", Stop("cancelled", run_attempt=1))
+    ended(world)
+
+
+def test_a_terminal_event_overwrites_nothing_in_the_log(world: World) -> None:
+    begun(world, step("a"))
+    run, ledger = run_of(world), world.backend.runtime.run_ledger
+    stopping = ledger.intend(run, Stop("cancelled", run_attempt=1), due_us=clock.now_us() + TIMING.grace_us)
+    facts = world.backend.runtime.facts(run)
+    event = terminal_event(facts, stopping, Stop("cancelled", run_attempt=1), [], now_us=clock.now_us())
+    told = told_before(world, int(event.timestamp_us))
+    with pytest.raises(BranchRefused):
+        ledger.finish(stopping, event, "cancelled", [])
+    assert items.to_records(item_of(world, keys.commit(RUN, int(event.timestamp_us)))) == told
+
+
+def test_what_goes_on_in_a_later_attempt_is_none_of_a_stops_business(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    stop = Stop("failed", run_attempt=1)
+    world.backend.cancel_run(RUN)
+    world.backend.retry_run(RUN)
+    branches = [branch_of(world, "a"), replace(branch_of(world, "b"), run_attempt=1)]
+    step_now = halting(run_of(world), stop, branches, now_us=clock.now_us())
+    assert [branch.name for branch, _ in step_now.halts] == ["b"]
+
+
+def test_nobody_is_waited_for_beyond_the_runs_deadline(world: World) -> None:
+    begun(world, step("a"), step("b"), timeout=TIMING.lease_us * 2)
+    held = claimed(world, "b")
+    reported(world, claimed(world, "a"), FATAL)
+    for _ in range(3):
+        world.clock.pause_us(TIMING.lease_us * 9 // 10)
+        with suppress(StaleAttemptError):
+            held = Steps(world.backend.runtime).heartbeat(held)
+        world.sweep()
+    assert check_run(world.observer, RUN).status == "failed"
+
+
+def test_who_owes_a_fork_is_stopped_at_once(world: World) -> None:
+    """What is owed may not be made any more, and a step that can't say its last word keeps nobody waiting."""
+    heads = [f"p{number:02d}" for number in range(AT_ONCE + 2)]
+    begun(world, step("x"), step("a"), step("a2", "a"), *(step(head, "a") for head in heads))
+    held = claimed(world, "a")
+    dies(lambda: reported(world, held, going_on(), by=dying(world, "TransactWriteItems", at=2)))
+    assert branch_of(world, "a").status == "running"
+    reported(world, claimed(world, "x"), FATAL)
+    assert branch_of(world, "a").halt == "stop"
+    assert check_run(world.observer, RUN).status == "failed"
+
+
+def test_no_step_is_retried_while_its_run_fails(world: World) -> None:
+    begun(world, step("x"), step("a"), step("b"))
+    held = claimed(world, "a")
+    reported(world, claimed(world, "x"), FATAL)
+    reported(world, held, AGAIN)
+    assert branch_of(world, "a").status == "failed"
+    assert check_run(world.observer, RUN).status == "failed"
+
+
+def test_who_fails_for_good_and_dies_leaves_the_stop_to_the_sweep(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    held = claimed(world, "a")
+    dies(lambda: reported(world, held, FATAL, by=dying(world, "Query")))
+    world.mailbox.wakes.clear()
+    silent(world)
+    assert world.sweep()["stops resumed"] == 1
+    assert check_run(world.observer, RUN).status == "failed"
+
+
+def fatal(world: World) -> None:
+    reported(world, claimed(world, "b"), FATAL)
+
+
+def crash(world: World) -> None:
+    claimed(world, "b")
+    silent(world)
+    world.sweep()
+
+
+def timeout(world: World) -> None:
+    world.clock.pause_us(TIMING.timeout_us)
+    world.sweep()
+
+
+@pytest.mark.parametrize(
+    ("end", "why"),
+    [
+        (fatal, ("step-failed", "b", "no")),
+        (
+            crash,
+            ("worker-crash", "b", "worker worker-1 fell silent in attempt 1, the last that the step's retry policy"),
+        ),
+        (timeout, ("timeout", None, "the run did not end before its deadline")),
+    ],
+)
+def test_a_failed_run_says_why(world: World, end: Callable[[World], None], why: tuple[str, str | None, str]) -> None:
+    begun(world, step("a"), step("b", retry=[RetryTier(max_attempts=1)]), step("c"))
+    done(world, "a")
+    end(world)
+    [told] = [event for event in ended(world, "failed").events if isinstance(event, WorkflowFailed)]
+    reason, failed_step, message = why
+    assert (told.failure_reason, told.failed_step, told.completed_steps) == (reason, failed_step, 1)
+    assert told.error.message.startswith(message)
+    assert told.duration_us == pytest.approx(clock.now_us() - int(run_of(world).started_at_us or 0), abs=1_000_000)
+
+
+def test_a_cancelled_run_says_why(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    done(world, "a")
+    world.backend.cancel_run(RUN, "no longer wanted")
+    [told] = [event for event in ended(world, "cancelled").events if isinstance(event, WorkflowCancelled)]
+    assert (told.reason, told.completed_steps) == ("no longer wanted", 1)

@@ -1,0 +1,224 @@
+"""The due index and the sweep: everything past due is looked at, acted on once, and moved on (protocol.md §8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from cascade_flow import RetryTier, StepFailed, StepReclaimed, clock
+from cascade_flow.dynamodb import due, keys
+from cascade_flow.dynamodb.table import Update
+from cascade_flow.engine.commands import SkipStep
+from cascade_flow.operations.steps import Steps
+from cascade_flow.operations.sweep import Sweep
+from checker import check_run
+from clauses.stage import (
+    AGAIN,
+    AT_ONCE,
+    FATAL,
+    RUN,
+    begun,
+    branch_of,
+    claimed,
+    dies,
+    done,
+    dying,
+    ended,
+    item_of,
+    reported,
+    run_of,
+    silent,
+)
+from faults.moments import pausing
+from simulation import TIMING, World, step
+
+ONCE = [RetryTier(max_attempts=1)]
+
+
+def reaped(world: World) -> dict[str, int]:
+    """What a sweep has done; what it woke is forgotten."""
+    found = dict(world.sweep())
+    world.mailbox.wakes.clear()
+    return found
+
+
+def test_who_waits_is_woken_again_after_a_grace_and_then_ever_more_rarely(world: World) -> None:
+    begun(world, step("a"))
+    assert reaped(world) == {}
+    pauses = []
+    for _ in range(8):
+        world.clock.pause_us(max(0, int(branch_of(world, "a").due_us or 0) - clock.now_us()))
+        assert reaped(world)["wake-ups repeated"] == 1
+        pauses.append(int(branch_of(world, "a").due_us or 0) - clock.now_us())
+        assert reaped(world) == {}, "it wakes at every look"
+    assert pauses[0] == pytest.approx(TIMING.grace_us, abs=10_000)
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == pytest.approx(TIMING.horizon_us, abs=10_000)
+
+
+def test_what_is_scheduled_for_later_is_looked_at_then(world: World) -> None:
+    begun(world, step("a", retry=[RetryTier(max_attempts=2, delay_ms=60_000, jitter=0)]))
+    reported(world, claimed(world, "a"), AGAIN)
+    world.mailbox.wakes.clear()
+    silent(world)
+    assert "wake-ups repeated" not in reaped(world)
+    assert branch_of(world, "a").due_us == branch_of(world, "a").available_at_us
+
+
+def test_a_worker_that_lives_is_left_alone(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a")
+    world.clock.pause_us(TIMING.lease_us * 9 // 10)
+    assert "steps reclaimed" not in reaped(world)
+    assert branch_of(world, "a").due_us == branch_of(world, "a").lease_us
+
+
+def test_a_step_is_reclaimed_once(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    claimed(world, "a")
+    silent(world)
+    late = pausing(world, "UpdateItem", lambda: world.sweep(world.observer), at=1)
+    world.sweep(late)
+    checked = check_run(world.observer, RUN)
+    assert (checked.count(StepReclaimed, "a"), branch_of(world, "a").attempt) == (1, 2)
+
+
+def test_a_step_whose_last_attempts_worker_is_dead_has_failed(world: World) -> None:
+    begun(world, step("a", retry=ONCE))
+    claimed(world, "a")
+    silent(world)
+    reaped(world)
+    [failed] = [event for event in ended(world, "failed").events if isinstance(event, StepFailed)]
+    assert (failed.failure_reason, failed.terminal) == ("worker-crash", True)
+
+
+def test_an_entry_is_moved_from_where_it_was_seen_only(world: World) -> None:
+    begun(world, step("a"))
+    table, key = world.observer.runtime.ledger.table, keys.branch(RUN, "a")
+    seen = due.Entry(int(branch_of(world, "a").due_us or 0), key)
+    due.look_later(table, seen, seen.due_us + 7)
+    due.look_later(table, seen, seen.due_us + 1_000_000)
+    due.look_no_more(table, seen)
+    assert branch_of(world, "a").due_us == seen.due_us + 7
+
+
+def test_what_has_ended_is_looked_at_once_more_at_most(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    done(world, "a")
+    world.backend.cancel_run(RUN)
+    silent(world)
+    reaped(world)
+    silent(world)
+    assert reaped(world) == {}
+
+
+def test_a_message_about_a_branch_moves_no_entry(world: World) -> None:
+    begun(world, step("a"))
+    before = branch_of(world, "a").due_us
+    Sweep(world.backend.runtime, name="worker-1").attend(RUN, "a")
+    assert branch_of(world, "a").due_us == before
+
+
+def test_the_oldest_is_met_first_whatever_shard_it_lies_in(world: World) -> None:
+    world.register([step("a")])
+    order = [world.submit(run_id=f"run-{number}") for number in (3, 1, 4, 0, 2)]
+    table = world.observer.runtime.ledger.table
+    found = [entry.run_id for entry in due.entries(table, until_us=clock.now_us() + TIMING.grace_us) if entry.branch]
+    assert found == order
+
+
+def test_a_sweep_ends_when_its_time_is_over(world: World) -> None:
+    world.register([step("a")])
+    for number in range(5):
+        world.submit(run_id=f"run-{number}")
+    silent(world)
+    swept = Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 1)
+    assert swept.done == {}
+
+
+def test_a_run_that_waits_for_nobody_is_looked_at_at_its_deadline(world: World) -> None:
+    begun(world, step("a"))
+    assert run_of(world).due_us == run_of(world).deadline_us
+
+
+def test_a_run_that_has_ended_is_among_the_done(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    done(world, "a", "b")
+    item = item_of(world, keys.run(RUN))
+    assert item[keys.DUE_SHARD] == keys.done(RUN)
+    assert item[keys.DUE_TIME] == run_of(world).completed_at_us
+
+
+def test_what_waits_for_a_dead_worker_in_a_stopping_run_is_stopped(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    claimed(world, "b")
+    reported(world, claimed(world, "a"), FATAL)
+    silent(world)
+    Sweep(world.backend.runtime, name="reaper").attend(RUN, "b")
+    assert check_run(world.observer, RUN).status == "failed"
+    assert check_run(world.observer, RUN).count(StepReclaimed) == 0
+
+
+def test_a_tombstone_leaves_the_index(world: World) -> None:
+    """A branch that has ended while it was looked for, in a run that goes on."""
+    begun(world, step("a"), step("b"))
+    table, seen_us = world.observer.runtime.ledger.table, int(branch_of(world, "a").due_us or 0)
+    done(world, "a")
+    table.write([Update(keys.branch(RUN, "a"), None, set={keys.DUE_SHARD: keys.due(RUN), keys.DUE_TIME: seen_us})])
+    silent(world)
+    reaped(world)
+    assert keys.DUE_SHARD not in item_of(world, keys.branch(RUN, "a"))
+
+
+def test_what_is_stopped_for_good_leaves_the_index(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    world.backend.cancel_run(RUN)
+    assert [keys.DUE_SHARD in item_of(world, keys.branch(RUN, name)) for name in ("a", "b")] == [False, False]
+
+
+def test_who_skips_what_waits_for_a_retry_and_dies_is_made_up_for_soon(world: World) -> None:
+    """What owes a fork is looked at soon, though the step that was skipped was not due for long."""
+    heads = [step(f"p{number:02d}", "a") for number in range(AT_ONCE + 2)]
+    begun(world, step("a", retry=[RetryTier(max_attempts=2, delay_ms=3_600_000, jitter=0)]), *heads)
+    reported(world, claimed(world, "a"), AGAIN)
+    silent(world)
+    reaped(world)
+    dead = Steps(dying(world, "TransactWriteItems", at=2).runtime)
+    dies(lambda: dead.report_without_work(run_of(world), "a", 2, SkipStep("no need", 0)))
+    assert branch_of(world, "a").owed is not None
+    assert int(branch_of(world, "a").due_us or 0) <= clock.now_us() + TIMING.grace_us
+    check_run(world.observer, RUN)
+
+
+@pytest.mark.parametrize(
+    ("place", "places"),
+    [(keys.due, keys.due_shards), (keys.done, keys.done_shards), (keys.call, keys.call_shards)],
+    ids=["due", "done", "called"],
+)
+def test_no_shard_is_forgotten(place: Callable[[str], str], places: Callable[[], list[str]]) -> None:
+    assert {place(f"run-{number}") for number in range(200)} == set(places())
+
+
+def test_no_shard_of_the_runs_is_forgotten() -> None:
+    assert {keys.runs("flow", f"run-{number}") for number in range(200)} == set(keys.runs_shards("flow"))
+
+
+def test_a_skip_whose_wake_up_is_lost_is_carried_on_by_the_sweep(world: World) -> None:
+    begun(world, step("a"), step("b", "a"), step("c", "a"), step("d", "c"))
+    reported(world, claimed(world, "a"), SkipStep("no need", 1))
+    world.mailbox.wakes.clear()
+    assert branch_of(world, "c").status == "skipping"
+    silent(world)
+    assert world.sweep()["skips carried on"] == 1
+    ended(world)
+
+
+def test_a_run_is_not_stopped_before_its_deadline(world: World) -> None:
+    begun(world, step("a"), timeout=60_000_000)
+    world.clock.pause_us(59_000_000)
+    Sweep(world.backend.runtime, name="reaper").attend(RUN, "")
+    assert run_of(world).status == "running"
+    world.clock.pause_us(1_000_000)
+    Sweep(world.backend.runtime, name="reaper").attend(RUN, "")
+    assert run_of(world).status == "failed"

@@ -1,0 +1,213 @@
+"""Mistakes made by rule: each operator, at each place of a module where it applies.
+
+`python -m mutants --by-rule engine/joins.py` plants them one by one before the suites that see that floor.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from mutants.mutant import PACKAGE, Mutant
+
+
+def _clauses(*subjects: str) -> tuple[str, ...]:
+    return tuple(f"clauses/test_{subject}.py" for subject in subjects)
+
+
+_SUITES = {
+    "engine/advance.py": _clauses("forks", "joins", "fences", "wakes", "readings", "retries_of_runs"),
+    "engine/caller.py": (*_clauses("callers"), "contract/test_caller_steps.py", "contract/test_caller_runs.py"),
+    "engine/copies.py": ("faults/test_reruns.py",),
+    "engine/decide.py": (*_clauses("fences", "retries_of_runs", "sweeps", "times"), "contract/test_reports.py"),
+    "engine/joins.py": _clauses("joins", "times", "stops"),
+    "engine/reuse.py": ("contract/test_going_on_from_callers.py", "faults/test_reruns.py"),
+    "engine/repeats.py": ("contract/test_again.py",),
+    "engine/runs.py": (*_clauses("runs", "retries_of_runs", "holders", "times"), "contract/test_submission.py"),
+    "engine/stop.py": _clauses("stops", "times", "fences"),
+    "engine/": ("clauses", "contract/test_reports.py"),
+    "graph.py": (*_clauses("joins", "forks"), "contract/test_graphs.py", "unit/authoring/test_declaring.py"),
+    "retry.py": ("unit/authoring/test_retry_policy.py", "contract/test_reports.py", "faults/test_edges.py"),
+    "projection/": ("unit/projection",),
+    "operations/after_commit.py": _clauses("forks", "joins", "wakes", "runs"),
+    "operations/retries.py": _clauses("retries_of_runs"),
+    "operations/steps.py": _clauses("claims", "fences", "heartbeats", "holders", "joins", "forks", "readings"),
+    "operations/stops.py": (*_clauses("stops", "fences"), "faults/test_late_stops.py"),
+    "operations/sweep.py": (*_clauses("sweeps", "runs", "stops", "forks"), "faults/test_put_off.py"),
+    "operations/": ("clauses", "faults/test_late_stops.py"),
+    "dynamodb/": ("clauses",),
+}
+"""Which tests see a module, the first that fits."""
+_COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+}
+_REPLACED = {"min": "max", "max": "min", "all": "any", "any": "all"}
+Change = Callable[[ast.AST], ast.AST | None]
+"""What becomes of a node where it applies; None where it doesn't."""
+
+
+@dataclass(frozen=True)
+class ByRule(Mutant):
+    """A mutant that an operator has made: the whole module's source."""
+
+    source: str = field(default="", repr=False)
+
+    def planted(self) -> str:
+        return self.source
+
+
+def by_rule(place: str) -> Iterator[ByRule]:
+    """All mutants of a module."""
+    tests = next(suites for start, suites in _SUITES.items() if place.startswith(start))
+    tree = ast.parse((PACKAGE / place).read_text(encoding="utf-8"))
+    for number, node in enumerate(ast.walk(tree)):
+        for change in _CHANGES:
+            changed = None if _is_prose(node) else change(copy.deepcopy(node))
+            if changed is not None:
+                name = f"{place}:{getattr(node, 'lineno', 0)} {change.__name__.strip('_')}: {_line(node, changed)}"
+                yield ByRule(name, "by rule", place, "", "", tests, source=_with(tree, number, changed))
+
+
+def _line(node: ast.AST, changed: ast.AST) -> str:
+    before, after = (ast.unparse(each).partition("\n")[0] for each in (node, changed))
+    return f"{before} → {after}"[:150]
+
+
+def _with(tree: ast.AST, number: int, changed: ast.AST) -> str:
+    """The source with node `number` of the walk changed."""
+    whole = copy.deepcopy(tree)
+    target = list(ast.walk(whole))[number]
+    return ast.unparse(ast.fix_missing_locations(_Swap(target, changed).visit(whole)))
+
+
+class _Swap(ast.NodeTransformer):
+    def __init__(self, target: ast.AST, changed: ast.AST) -> None:
+        self._target, self._changed = target, changed
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        return self._changed if node is self._target else super().generic_visit(node)
+
+
+def _is_prose(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _compared_otherwise(node: ast.AST) -> ast.AST | None:
+    if not isinstance(node, ast.Compare):
+        return None
+    node.ops = [_COMPARED[type(node.ops[0])](), *node.ops[1:]]
+    return node
+
+
+def _and_for_or(node: ast.AST) -> ast.AST | None:
+    if not isinstance(node, ast.BoolOp):
+        return None
+    node.op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
+    return node
+
+
+def _without_its_first(node: ast.AST) -> ast.AST | None:
+    if not isinstance(node, ast.BoolOp):
+        return None
+    return node.values[1] if len(node.values) == 2 else ast.BoolOp(node.op, node.values[1:])
+
+
+def _without_its_last(node: ast.AST) -> ast.AST | None:
+    if not isinstance(node, ast.BoolOp):
+        return None
+    return node.values[0] if len(node.values) == 2 else ast.BoolOp(node.op, node.values[:-1])
+
+
+def _without_not(node: ast.AST) -> ast.AST | None:
+    return node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not) else None
+
+
+def _one_more(node: ast.AST) -> ast.AST | None:
+    is_number = isinstance(node, ast.Constant) and type(node.value) is int
+    return ast.Constant(node.value + 1) if is_number else None  # type: ignore[attr-defined]
+
+
+def _plus_for_minus(node: ast.AST) -> ast.AST | None:
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Add | ast.Sub):
+        return None
+    node.op = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
+    return node
+
+
+def _the_other_branch(node: ast.AST) -> ast.AST | None:
+    if not isinstance(node, ast.IfExp):
+        return None
+    return ast.IfExp(node.test, node.orelse, node.body)
+
+
+def _never(node: ast.AST) -> ast.AST | None:
+    if not isinstance(node, ast.If):
+        return None
+    node.test = ast.Constant(False)
+    return node
+
+
+def _always(node: ast.AST) -> ast.AST | None:
+    if not isinstance(node, ast.If):
+        return None
+    node.test = ast.Constant(True)
+    return node
+
+
+def _left_out(node: ast.AST) -> ast.AST | None:
+    return ast.Pass() if isinstance(node, ast.Expr | ast.AugAssign) else None
+
+
+def _nothing_returned(node: ast.AST) -> ast.AST | None:
+    worth = isinstance(node, ast.Return) and node.value is not None
+    return ast.Return(ast.Constant(None)) if worth and ast.unparse(node) != "return None" else None
+
+
+def _other_function(node: ast.AST) -> ast.AST | None:
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id not in _REPLACED:
+        return None
+    node.func.id = _REPLACED[node.func.id]
+    return node
+
+
+def _other_truth(node: ast.AST) -> ast.AST | None:
+    is_truth = isinstance(node, ast.Constant) and type(node.value) is bool
+    return ast.Constant(not node.value) if is_truth else None  # type: ignore[attr-defined]
+
+
+def _argument_left_out(node: ast.AST) -> ast.AST | None:
+    """Of `replace(…)`: its last change is not made."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id != "replace":
+        return None
+    node.keywords = node.keywords[:-1]
+    return node
+
+
+_CHANGES: tuple[Change, ...] = (
+    _compared_otherwise,
+    _and_for_or,
+    _without_its_first,
+    _without_its_last,
+    _without_not,
+    _one_more,
+    _plus_for_minus,
+    _the_other_branch,
+    _never,
+    _always,
+    _left_out,
+    _nothing_returned,
+    _other_function,
+    _other_truth,
+    _argument_left_out,
+)
