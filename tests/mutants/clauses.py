@@ -196,7 +196,7 @@ JOINS = (
         "engine/joins.py",
         "last_us=max([facts.started_at_us, *(branch.last_us for branch in branches.values())]),",
         "last_us=max(branch.last_us for branch in branches.values()),",
-        ("clauses/test_times.py::test_what_was_only_to_be_opened_is_later_than_the_next_attempts_start[a join]",),
+        ("clauses/test_times.py::test_what_was_only_to_be_opened_is_later_than_the_next_attempts_start",),
     ),
     Mutant(
         "a run may end before the attempt that ends it",
@@ -204,7 +204,7 @@ JOINS = (
         "engine/runs.py",
         "after_us=max(after_us, facts.started_at_us))",
         "after_us=after_us)",
-        ("clauses/test_times.py::test_what_was_only_to_be_opened_is_later_than_the_next_attempts_start[the end]",),
+        ("clauses/test_times.py::test_what_was_only_to_be_opened_is_later_than_the_next_attempts_start",),
     ),
     Mutant(
         "what a retry lets go may begin before it",
