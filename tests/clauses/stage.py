@@ -7,8 +7,6 @@ from contextlib import suppress
 from itertools import count
 from typing import Any
 
-from botocore.awsrequest import AWSResponse
-
 from cascade_flow import DynamoDBBackend, StepError, clock
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.codec import Record
@@ -21,7 +19,7 @@ from checker import Checked, check_run
 from faults.moments import pausing
 from simulation import TIMING, World
 from testbed.faults import Crash
-from testbed.wire import Floor, Request, Send, wire_of
+from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 RUN = "run"
 AT_ONCE = 2
@@ -105,7 +103,7 @@ def dying(world: World, operation: str, *, at: int = 1, after: bool = False) -> 
         return pausing(world, operation, _die, at=at)
     client, seen = world.store.another_client(), 0
 
-    def die_after(request: Request, send: Send) -> AWSResponse:
+    def die_after(request: Request, send: Send) -> Answer:
         nonlocal seen
         answer = send(request)
         seen += request.operation == operation
@@ -134,7 +132,7 @@ def in_pages(world: World, others: Callable[[], object] = lambda: None, *, page:
     """
     client, numbers = world.store.another_client(), count(1)
 
-    def one_by_one(request: Request, send: Send) -> AWSResponse:
+    def one_by_one(request: Request, send: Send) -> Answer:
         if request.operation != "Query":
             return send(request)
         if next(numbers) == page:
