@@ -25,8 +25,9 @@ import pytest
 from mutants.mutant import ROOT, TESTS, Mutant
 from mutants.planting import plant
 
-_SHARED = ("boto3", "pydantic", "jsonschema_rs", "ministack.services.dynamodb", "ministack.services.sqs")
+_SHARED = ("boto3", "pydantic", "jsonschema_rs")
 _PLAINLY = ("-q", "-x", "--no-header", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+_QUICKLY = ("--server", "memory")
 """Nothing that only costs time: a trial tells whether its tests fail, and their own words are enough."""
 _FAILED = 1
 """pytest's exit code where tests have failed, and nothing else went wrong."""
@@ -123,4 +124,4 @@ def _tried(mutant: Mutant | None, tests: Sequence[str], output: Path) -> None:
         plant(mutant)
     os.chdir(ROOT)
     nodes = [str(TESTS / test) for test in tests]
-    sys.exit(pytest.main([*_PLAINLY, *nodes]))
+    sys.exit(pytest.main([*_PLAINLY, *_QUICKLY, *nodes]))
