@@ -104,9 +104,9 @@ def _expires_together(backend: Backend, story: RunHistory, left: Mapping[str, It
 
 def _idempotency_keys(story: RunHistory) -> Iterator[str]:
     """The key under which the run was submitted to the engine; a copied RunSubmitted speaks of another run."""
-    for event in story.events:
-        own = isinstance(event, RunSubmitted) and event.timestamp_us >= story.run.created_us
-        if own and story.run.driver == "engine" and event.idempotency_key is not None:
+    submitted = [event for event in story.events if isinstance(event, RunSubmitted)] * (story.run.driver == "engine")
+    for event in submitted:
+        if event.timestamp_us >= story.run.created_us and event.idempotency_key is not None:
             yield event.idempotency_key
 
 

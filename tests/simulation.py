@@ -112,7 +112,7 @@ class World:
         return self._backend(client or self.store.client, self.bucket and self.bucket.twin())
 
     def _backend(self, client: Any, bucket: BucketClient | None) -> DynamoDBBackend:
-        opened = bucket and Bucket("bucket", client=bucket)
+        opened = Bucket("bucket", client=bucket) if bucket else None
         return DynamoDBBackend(self.store.table, client=client, bucket=opened, queue=self.mailbox, timing=TIMING)
 
     def register(self, steps: Sequence[StepDefinition], **options: Any) -> None:
