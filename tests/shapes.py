@@ -12,7 +12,9 @@ from simulation import Script, step
 
 @dataclass(frozen=True)
 class Shape:
-    """A workflow, its script and its end; `in_bucket`: its large payloads lie in a bucket."""
+    """A workflow, its script and its end; `in_bucket`: its large payloads lie in a bucket;
+    `chained`: a worker goes on with the next step itself.
+    """
 
     name: str
     steps: Sequence[StepDefinition]
@@ -20,6 +22,7 @@ class Shape:
     script: Script = field(default_factory=dict)
     submission: Mapping[str, object] = field(default_factory=dict)
     in_bucket: bool = False
+    chained: bool = True
 
     def __str__(self) -> str:
         return self.name
@@ -69,6 +72,7 @@ IN_BUCKET = Shape(
     submission={"input": {"noise": random.Random(7).randbytes(33_000).hex()}},
     in_bucket=True,
 )
+QUEUED = Shape("every step queued", NESTED, chained=False)
 WIDE = Shape("wide", wide(30))
 MANY_ROOTS = Shape("many roots", [*(step(f"r{n}") for n in range(30)), step("end", *(f"r{n}" for n in range(30)))])
 POISON = Shape("poison", chain(2), status="failed", script={"s1": ["die"]})

@@ -43,7 +43,7 @@ class Bound:
         kinds = [passed.kind for passed in happened]
         deaths, unwoken = sum(kind in CRASHES for kind in kinds), sum(kind in UNWOKEN for kind in kinds)
         attempts = sum(len(list(_acts(shape, step))) for step in shape.steps) + deaths
-        looks = _looks(shape) + deaths * (2 * _width(shape) + 1) + unwoken * _width(shape)
+        looks = _looks(shape) + deaths * (2 * _width(shape) + 1) + unwoken * (_width(shape) + 1)
         asked = attempts * REQUESTS_OF_AN_ATTEMPT + looks * REQUESTS_OF_A_LOOK + len(kinds) * REQUESTS_OF_A_FAULT
         return cls(_waits_us(shape) + deaths * LOST_WORKER_US + unwoken * LOST_MESSAGE_US, attempts, looks, asked)
 
@@ -83,7 +83,9 @@ def _looks(shape: Shape) -> int:
 
 
 def _width(shape: Shape) -> int:
-    """How many branches live at once at the most: the roots, and one more for each follower of a step but its first."""
+    """How many branches live at once at the most, beside a join that waits for them: the roots, and one more for each
+    follower of a step but its first.
+    """
     roots = sum(not step.dependencies for step in shape.steps)
     followers = Counter(dependency for step in shape.steps for dependency in step.dependencies)
     return roots + sum(count - 1 for count in followers.values())

@@ -47,7 +47,7 @@ def run_with(server: Server, shape: Shape, plan: Plan) -> Course:
     """Submit until a submission is answered, then let processes die and others come in their place, to the end."""
     with fresh_table(server, create_table) as store, clock.use(TickingClock()) as time:
         bucket = BucketClient() if shape.in_bucket else None
-        world = World(store, shape.script, clock=time, sweep_every_us=SWEEP_US, bucket=bucket)
+        world = World(store, shape.script, shape.chained, clock=time, sweep_every_us=SWEEP_US, bucket=bucket)
         world.register(shape.steps)
         with faults(plan, *world.clients) as injected:
             world.reborn = injected.restart

@@ -51,7 +51,6 @@ CASES = [
     (Shape("fails with a parked sibling", diamond(), script={"b": ["fatal"]}), failing),
     (Shape("fails twice", diamond(), script={"b": ["fail"], "c": ["fatal"]}), failing),
     *((Shape("nested", NESTED), cancelled_after(n)) for n in range(4)),
-    *((Shape("diamond", diamond()), cancelled_after(n)) for n in range(3)),
     (WIDE, cancelled_after(8)),
 ]
 NAMES = [f"{shape.name}, {number}" for number, (shape, _) in enumerate(CASES)]

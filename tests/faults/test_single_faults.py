@@ -2,46 +2,39 @@
 
 import pytest
 
-from faults.breaking import Course, run_with
-from shapes import IN_BUCKET, MANY_ROOTS, POISON, SHAPES, WIDE, Shape
-from testbed.faults import UNWOKEN, Kind, at, cases, nowhere
-from testbed.memory_queue import SEND
-from testbed.requests import SINGLE_WRITES, TRANSACTIONS
+from faults.breaking import run_with
+from shapes import IN_BUCKET, MANY_ROOTS, POISON, QUEUED, SHAPES, WIDE, Shape
+from tally import TALLY
+from testbed.faults import at, cases, nowhere
 from testbed.servers import Server
 
-TOLD = SINGLE_WRITES | TRANSACTIONS | {SEND, "PutObject"}
-TRACES = (Kind.CRASH_BEFORE, Kind.CRASH_AFTER, Kind.DROP_AFTER, Kind.CONFLICT, *UNWOKEN, Kind.DOUBLED)
+EVERY = [*SHAPES, POISON, QUEUED, IN_BUCKET]
+WIDEST = [WIDE, MANY_ROOTS]
+IN_THE_GATE = 3_000
 
 
-def telling(clean: Course) -> list[tuple[int, Kind]]:
-    """The faults that can leave a trace: deaths, lost answers and conflicts of writes, whatever happens to a message,
-    and a death before each read.
-
-    The rest only makes botocore send a request again; every ninth of those must do, and the long test takes all.
-    """
-    writes = {passed.number for passed in clean.log if passed.operation in TOLD}
-    found = cases(clean.log)
-    deep = [(n, kind) for n, kind in found if kind is Kind.CRASH_BEFORE or (n in writes and kind in TRACES)]
-    return deep + [case for case in found if case not in deep][::9]
-
-
-@pytest.mark.parametrize("shape", [*SHAPES, POISON, IN_BUCKET], ids=str)
-def test_any_single_fault_is_survived(server: Server, shape: Shape) -> None:
-    clean = run_with(server, shape, nowhere).must_be_in_time()
-    for number, kind in telling(clean):
+def survived(server: Server, shape: Shape, *, every: int) -> None:
+    """Break each so many requests of a run of this shape, in a run of its own."""
+    for number, kind in cases(run_with(server, shape, nowhere).must_be_in_time().log)[::every]:
         run_with(server, shape, at({number: kind})).must_be_in_time()
+        TALLY["single faults"] += 1
+
+
+@pytest.mark.parametrize("shape", EVERY, ids=str)
+def test_any_single_fault_is_survived(server: Server, shape: Shape) -> None:
+    survived(server, shape, every=1)
+
+
+@pytest.mark.parametrize("shape", WIDEST, ids=str)
+def test_a_fault_in_a_wide_run_is_survived(server: Server, shape: Shape) -> None:
+    survived(server, shape, every=23)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shape", [*SHAPES, POISON, IN_BUCKET], ids=str)
-def test_every_single_fault_is_survived(server: Server, shape: Shape) -> None:
-    clean = run_with(server, shape, nowhere).must_be_in_time()
-    for number, kind in cases(clean.log):
-        run_with(server, shape, at({number: kind})).must_be_in_time()
+@pytest.mark.parametrize("shape", WIDEST, ids=str)
+def test_any_single_fault_in_a_wide_run_is_survived(server: Server, shape: Shape) -> None:
+    survived(server, shape, every=1)
 
 
-@pytest.mark.parametrize("shape", [WIDE, MANY_ROOTS], ids=str)
-def test_death_in_a_wide_run_is_survived(server: Server, shape: Shape) -> None:
-    clean = run_with(server, shape, nowhere).must_be_in_time()
-    for number, kind in cases(clean.log, TRACES)[::11]:
-        run_with(server, shape, at({number: kind})).must_be_in_time()
+def test_these_are_as_many_as_the_gate_asks_for(server: Server) -> None:
+    assert sum(len(cases(run_with(server, shape, nowhere).log)) for shape in EVERY) >= IN_THE_GATE

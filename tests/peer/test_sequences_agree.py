@@ -15,8 +15,8 @@ from checker import check_run
 from peer.both import Both
 from peer.random_arguments import RUNS
 from peer.random_sequences import Play, plays
-from peer.tally import TALLY
 from simulation import BEGIN_US, TIMING
+from tally import TALLY
 from testbed.plugin import Servers
 from testbed.servers import CreateTable, fresh_table
 

@@ -1,7 +1,7 @@
-"""How much agreed with the peer: what the tests of this folder count, told at the end of the session.
+"""How much was held against something: what tests count, told at the end of the session.
 
 A pytest plugin (tests/conftest.py loads it): counts travel with the reports of their tests, so that they add up over
-several processes too. `TALLY` is where a test counts what it has held against the peer.
+several processes too. `TALLY` is where a test counts, under one of the names below.
 """
 
 from __future__ import annotations
@@ -12,11 +12,17 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 TALLY: Counter[str] = Counter()
-_PROPERTY = "peer"
-_TOLD: Mapping[str, str] = {
-    "histories": "histories agreed: {histories:,}",
-    "events": "events agreed: {events:,} ({accepted:,} accepted, {refused:,} refused)",
-    "sequences": "operation sequences agreed: {sequences:,} ({operations:,} operations, {answers:,} answers)",
+_PROPERTY = "counted"
+_TOLD: Mapping[str, Mapping[str, str]] = {
+    "with the peer": {
+        "histories": "histories agreed: {histories:,}",
+        "events": "events agreed: {events:,} ({accepted:,} accepted, {refused:,} refused)",
+        "sequences": "operation sequences agreed: {sequences:,} ({operations:,} operations, {answers:,} answers)",
+    },
+    "faults survived": {
+        "single faults": "{single faults:,} single",
+        "double faults": "{double faults:,} double",
+    },
 }
 
 
@@ -37,6 +43,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for report in terminalreporter.getreports("passed"):
         for name, counted in getattr(report, "user_properties", []):
             counts.update(counted if name == _PROPERTY else {})
-    told = [words.format_map(counts) for name, words in _TOLD.items() if counts[name]]
-    if told:
-        terminalreporter.write_line(f"with the peer: {'; '.join(told)}")
+    for subject, words in _TOLD.items():
+        if told := [text.format_map(counts) for name, text in words.items() if counts[name]]:
+            terminalreporter.write_line(f"{subject}: {'; '.join(told)}")
