@@ -19,6 +19,7 @@ _TOLD: Mapping[str, Mapping[str, str]] = {
         "events": "events agreed: {events:,} ({accepted:,} accepted, {refused:,} refused)",
         "sequences": "operation sequences agreed: {sequences:,} ({operations:,} operations, {answers:,} answers)",
     },
+    "random histories": {"played": "{played:,} played, and held against every promise"},
     "faults survived": {
         "single faults": "{single faults:,} single",
         "double faults": "{double faults:,} double",

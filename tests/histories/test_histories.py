@@ -6,6 +6,7 @@ import pytest
 
 from histories.stage import CASTS, Cast, Stage
 from shapes import SHAPES, WIDE, Shape
+from tally import TALLY
 from testbed.servers import MemoryServer
 from testbed.turnstile import explore
 
@@ -18,6 +19,7 @@ MANY = 1_300
 def test_random_histories_keep_every_promise(server: MemoryServer, shape: Shape, cast: Cast) -> None:
     stage = Stage(server, shape, cast)
     assert explore(range(SEEDS), stage, stage.check) == SEEDS
+    TALLY.update(played=SEEDS)
 
 
 @pytest.mark.parametrize("cast", CASTS[1:], ids=str)
@@ -31,4 +33,4 @@ def test_random_histories_of_many_branches_keep_every_promise(server: MemoryServ
 @pytest.mark.parametrize("shape", [*SHAPES, WIDE], ids=str)
 def test_many_random_histories_keep_every_promise(server: MemoryServer, shape: Shape, cast: Cast) -> None:
     stage = Stage(server, shape, cast)
-    explore(range(SEEDS, MANY), stage, stage.check)
+    TALLY.update(played=explore(range(SEEDS, MANY), stage, stage.check))

@@ -1,0 +1,93 @@
+"""How a graph is cut into branches, who follows whom, and what is told of steps that are no graph."""
+
+from __future__ import annotations
+
+import pytest
+
+from cascade_flow import GraphInvalidError, StepDefinition, StepNotFoundError
+from cascade_flow.graph import END, Graph, graph_issues
+
+
+def step(id: str, *dependencies: str, export_output: bool = False) -> StepDefinition:
+    return StepDefinition(id=id, name=id, dependencies=list(dependencies), export_output=export_output)
+
+
+WOOD = [
+    step("a"),
+    step("b", "a"),
+    step("c", "a", export_output=True),
+    step("d", "b"),
+    step("e", "c", "d"),
+    step("f", "a"),
+]
+
+
+def test_a_branch_goes_on_with_the_first_that_waits_for_nothing_else() -> None:
+    graph = Graph(WOOD)
+    assert graph.branches == ("a", "c", "e", "f")
+    assert [graph.chain(branch) for branch in graph.branches] == [("a", "b", "d"), ("c",), ("e",), ("f",)]
+    assert [graph.branch_of(id) for id in "abcdef"] == ["a", "a", "c", "a", "e", "f"]
+    assert [graph.position(id) for id in "abd"] == [0, 1, 2]
+    assert [graph.next_in_branch(id) for id in "abcdef"] == ["b", "d", None, None, None, None]
+
+
+def test_who_begins_and_who_arrives_where_a_step_is_over() -> None:
+    graph = Graph(WOOD)
+    assert {id: graph.forks(id) for id in "abcdef"} == {"a": ("c", "f"), "b": (), "c": (), "d": (), "e": (), "f": ()}
+    assert {id: graph.joins(id) for id in "abcd"} == {"a": (), "b": (), "c": ("e",), "d": ("e",)}
+    assert {id: graph.joins(id) for id in "ef"} == {"e": (END,), "f": (END,)}
+    assert graph.awaited("e") == ("c", "d")
+    assert graph.awaited(END) == ("e", "f")
+
+
+def test_where_it_begins_and_ends() -> None:
+    graph = Graph(WOOD)
+    assert (graph.roots, graph.sinks, graph.exports) == (("a",), ("e", "f"), ("c",))
+    assert [graph.is_last(id) for id in "def"] == [False, False, False]
+
+
+def test_a_single_sink_is_the_runs_last_step_and_arrives_nowhere() -> None:
+    graph = Graph(WOOD[:5])
+    assert [graph.is_last(id) for id in "abcde"] == [False] * 4 + [True]
+    assert graph.joins("e") == ()
+
+
+def test_times_have_a_residue_for_each_branch_the_run_and_all_others() -> None:
+    graph = Graph(WOOD)
+    assert graph.modulus == 6
+    assert [graph.residue(branch) for branch in (END, "a", "c", "e", "f")] == [0, 1, 2, 3, 4]
+
+
+def test_a_step_that_is_not_there_is_named_beside_those_that_are() -> None:
+    for ask in (Graph(WOOD).step, Graph(WOOD).branch_of):
+        with pytest.raises(StepNotFoundError, match=r"'z' is not in this graph; its steps are a, b, c, d, e, f"):
+            ask("z")
+
+
+@pytest.mark.parametrize(
+    ("steps", "path", "words"),
+    [
+        ([], "steps", "at least one step"),
+        ([step("a"), step("a")], "steps", "'a' is used 2 times"),
+        ([step(END)], "steps.0.id", "the engine's own"),
+        ([step("a"), step("b", "z")], "steps.1.dependencies", "depends on 'z', which is no step"),
+        ([step("a"), step("b", "a", "a")], "steps.1.dependencies", "its dependency 'a' 2 times"),
+        ([step("a", "b"), step("b", "a")], "steps", "in a circle: "),
+    ],
+)
+def test_what_is_no_graph_is_told_with_its_place(steps: list[StepDefinition], path: str, words: str) -> None:
+    [issue] = graph_issues(steps)
+    assert issue.path == path
+    assert words in issue.message
+    with pytest.raises(GraphInvalidError, match=words) as refused:
+        Graph(steps)
+    assert refused.value.issues == [issue]
+
+
+def test_all_mistakes_are_told_at_once_and_a_circle_only_where_nothing_else_is_wrong() -> None:
+    issues = graph_issues([step("a", "z"), step("b", "c"), step("c", "b"), step("c", "y")])
+    assert [issue.path for issue in issues] == ["steps", "steps.0.dependencies", "steps.3.dependencies"]
+
+
+def test_a_graph_has_no_issues() -> None:
+    assert graph_issues(WOOD) == []
