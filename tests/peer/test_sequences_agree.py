@@ -10,11 +10,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import Phase, given, settings
 
-from cascade_flow import DynamoDBBackend, clock
+from cascade_flow import CheckpointRef, DynamoDBBackend, StepCheckpointFailed, StepError, clock
 from checker import check_run
 from peer.both import Both
+from peer.operations import Operation
 from peer.random_arguments import RUNS
-from peer.random_sequences import Play, plays
+from peer.random_sequences import EVERYTHING, Play, plays
 from peer.tally import TALLY
 from simulation import BEGIN_US, TIMING
 from testbed.plugin import Servers
@@ -35,6 +36,27 @@ def play(servers: Servers, create: CreateTable, played: Play) -> None:
                 if backend.run_exists(RUNS[run_id], run_id):
                     check_run(backend, run_id)
     TALLY.update(sequences=1, operations=both.counts["operations"], answers=both.counts["answers"])
+
+
+def test_of_a_failed_checkpoint_inside_another(servers: Servers, table_creator: CreateTable) -> None:
+    """Only we tell inside which; everything else about it is the same."""
+    failed = StepCheckpointFailed(
+        event_id=str(BEGIN_US),
+        timestamp_us=BEGIN_US,
+        workflow_slug="billing",
+        run_id="bill-1",
+        step_id="a",
+        name="page",
+        sequence_number=1,
+        attempt_number=1,
+        error=StepError(message="no"),
+        parent_checkpoint=CheckpointRef(name="all", sequence_number=0),
+    )
+    acts = [
+        Operation("initialize_run", ("billing", "bill-1"), at_us=BEGIN_US + 1_000),
+        Operation("append_event", ("billing", "bill-1", failed), at_us=BEGIN_US + 2_000),
+    ]
+    play(servers, table_creator, Play(acts, EVERYTHING))
 
 
 @settings(max_examples=SEQUENCES, deadline=None, derandomize=True, phases=[Phase.generate])
