@@ -19,8 +19,8 @@ from peer import assert_peer_accepts
 from peer.agreement import assert_run_projections_agree, assert_step_projections_agree
 from peer.oracle import shared_oracle
 from peer.reports import assert_reports_agree, split
-from peer.tally import TALLY
 from strategies import WORKFLOW_SLUG, hostile_run_histories, hostile_step_histories, run_histories, step_histories
+from testbed.tally import TALLY
 
 DRAWN = 370
 FORMS = 8

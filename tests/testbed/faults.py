@@ -19,6 +19,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import ConnectionClosedError
 
 from testbed.requests import SINGLE_WRITES, TRANSACTIONS
+from testbed.tally import count_faults
 from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 
@@ -213,6 +214,7 @@ def faults(plan: Plan, *clients: BaseClient) -> Iterator[Faults]:
             yield broken
     finally:
         broken.detach()
+        count_faults(len(broken.happened))
 
 
 @contextmanager
