@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from testbed.tally import counted
+from testbed.summary import counted
 
 _TOLD: Mapping[str, str] = {
     "histories": "histories agreed: {histories:,}",

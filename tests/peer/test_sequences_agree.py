@@ -7,6 +7,8 @@ milliseconds, so that both write the same microseconds. What is not the same on 
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import Phase, given, settings
 
@@ -56,6 +58,25 @@ def test_of_a_failed_checkpoint_inside_another(servers: Servers, table_creator: 
         Operation("initialize_run", ("billing", "bill-1"), at_us=BEGIN_US + 1_000),
         Operation("append_event", ("billing", "bill-1", failed), at_us=BEGIN_US + 2_000),
     ]
+    play(servers, table_creator, Play(acts, EVERYTHING))
+
+
+def test_of_a_run_that_is_cancelled_when_a_step_was_scheduled_again(
+    servers: Servers, table_creator: CreateTable
+) -> None:
+    at_us = BEGIN_US + 1_000
+    step = ("billing", "bill-1", "a")
+    schedule = {"available_at_us": at_us, "reason": "retry", "attempt_number": 1}
+    submission = {"version_id": "sha256:1", "available_at_us": at_us, "priority": 0, "has_input_schema": False}
+    said: list[tuple[str, tuple[str, ...], dict[str, Any]]] = [
+        ("save_run_submitted", ("billing", "bill-1"), submission),
+        ("save_step_scheduled", step, schedule),
+        ("save_step_start", (*step, "ann"), {"dependencies": []}),
+        ("save_step_complete", (*step, "out"), {"duration_us": 5, "attempt_number": 1, "logs": []}),
+        ("save_step_scheduled", step, schedule),
+        ("cancel_run", ("bill-1", None), {}),
+    ]
+    acts = [Operation(name, place, told, at_us + 1_000 * n) for n, (name, place, told) in enumerate(said)]
     play(servers, table_creator, Play(acts, EVERYTHING))
 
 
