@@ -68,7 +68,7 @@ def test_of_a_run_that_is_cancelled_when_a_step_was_scheduled_again(
     step = ("billing", "bill-1", "a")
     schedule = {"available_at_us": at_us, "reason": "retry", "attempt_number": 1}
     submission = {"version_id": "sha256:1", "available_at_us": at_us, "priority": 0, "has_input_schema": False}
-    said: list[tuple[str, tuple[str, ...], dict[str, Any]]] = [
+    said: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
         ("save_run_submitted", ("billing", "bill-1"), submission),
         ("save_step_scheduled", step, schedule),
         ("save_step_start", (*step, "ann"), {"dependencies": []}),
