@@ -76,10 +76,10 @@ def _watch(town: Town, monkey: Monkey, begun: list[Future[None]], end_us: int, s
     """Tell how it goes; until the end, or until somebody has given up."""
     while (left_us := end_us - now_us()) > 0 and not any(each.done() for each in begun):
         pause_us(min(left_us, _PROGRESS_US))
-        done = sum(monkey.counts.values())
         ended = Counter(town.stack.status(run.run_id) for run in list(town.promised))
         told = ", ".join(f"{count} {status}" for status, count in sorted(ended.items()))
-        say(f"{max(0, left_us) // 1_000_000:>4} s left: {told}; {done:,} faults; {len(town.complaints)} complaints")
+        left_s = max(0, end_us - now_us()) // 1_000_000
+        say(f"{left_s:>4} s left: {told}; {sum(monkey.counts.values()):,} faults; {len(town.complaints)} complaints")
 
 
 def _judged(town: Town, monkey: Monkey, proxy: LossyProxy, seed: int, minutes: float) -> Report:
