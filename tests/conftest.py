@@ -13,7 +13,7 @@ from checker import check_run
 from simulation import TIMING, TickingClock
 from testbed.servers import CreateTable, Store
 
-pytest_plugins = ["testbed.plugin", "testbed.summary", "peer.tally"]
+pytest_plugins = ["testbed.plugin", "tally"]
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from cascade_flow.operations import stops
 from checker import check_run
 from shapes import SHAPES, WIDE, Shape
 from simulation import TIMING, TickingClock, World, survive
+from tally import TALLY
 from testbed.faults import Faults, Kind, by_rate
 from testbed.requests import WRITES
 from testbed.servers import MemoryServer, fresh_table
@@ -159,7 +160,12 @@ class Stage:
 @contextmanager
 def exploring(server: MemoryServer, shape: Shape, *, stopped: bool) -> Iterator[Callable[[range], int]]:
     stage = Stage(server, shape, stopped=stopped)
-    yield lambda seeds: explore(seeds, stage, stage.check)
+
+    def explored(seeds: range) -> int:
+        TALLY["random histories"] += len(seeds)
+        return explore(seeds, stage, stage.check)
+
+    yield explored
 
 
 SOME = [

@@ -4,6 +4,7 @@ import pytest
 
 from faults.breaking import Course, run_with
 from shapes import MANY_ROOTS, POISON, SHAPES, WIDE, Shape
+from tally import TALLY
 from testbed.faults import Kind, at, cases, nowhere
 from testbed.requests import SINGLE_WRITES, TRANSACTIONS
 from testbed.servers import Server
@@ -28,6 +29,7 @@ def test_any_single_fault_is_survived(server: Server, shape: Shape) -> None:
     clean = run_with(server, shape, nowhere)
     for number, kind in telling(clean):
         run_with(server, shape, at({number: kind})).must_be_in_time(clean)
+        TALLY["single faults"] += 1
 
 
 @pytest.mark.slow
@@ -36,6 +38,7 @@ def test_every_single_fault_is_survived(server: Server, shape: Shape) -> None:
     clean = run_with(server, shape, nowhere)
     for number, kind in cases(clean.log):
         run_with(server, shape, at({number: kind})).must_be_in_time(clean)
+        TALLY["single faults"] += 1
 
 
 @pytest.mark.parametrize("shape", [WIDE, MANY_ROOTS], ids=str)
@@ -43,3 +46,4 @@ def test_death_in_a_wide_run_is_survived(server: Server, shape: Shape) -> None:
     clean = run_with(server, shape, nowhere)
     for number, kind in cases(clean.log, TRACES)[::11]:
         run_with(server, shape, at({number: kind})).must_be_in_time(clean)
+        TALLY["single faults"] += 1

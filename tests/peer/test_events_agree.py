@@ -16,7 +16,7 @@ from cascade_flow.model.events import Event, StepError, dump_event, parse_event
 from peer import assert_peer_accepts
 from peer.oracle import Answer, PeerOracle, shared_oracle
 from strategies import STEP_EVENTS, WORKFLOW_EVENTS, event_of, events
-from testbed.tally import TALLY
+from tally import TALLY
 
 KINDS = (*STEP_EVENTS, *WORKFLOW_EVENTS)
 LEAST = 5_000

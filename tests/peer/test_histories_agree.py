@@ -20,7 +20,7 @@ from peer.agreement import assert_run_projections_agree, assert_step_projections
 from peer.oracle import shared_oracle
 from peer.reports import assert_reports_agree, split
 from strategies import WORKFLOW_SLUG, hostile_run_histories, hostile_step_histories, run_histories, step_histories
-from testbed.tally import TALLY
+from tally import TALLY
 
 DRAWN = 370
 FORMS = 8

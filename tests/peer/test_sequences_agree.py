@@ -19,9 +19,9 @@ from peer.operations import Operation
 from peer.random_arguments import RUNS
 from peer.random_sequences import EVERYTHING, Play, plays
 from simulation import BEGIN_US, TIMING
+from tally import TALLY
 from testbed.plugin import Servers
 from testbed.servers import CreateTable, fresh_table
-from testbed.tally import TALLY
 
 SEQUENCES = 60
 MANY = 1_000

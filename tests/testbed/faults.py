@@ -19,7 +19,6 @@ from botocore.client import BaseClient
 from botocore.exceptions import ConnectionClosedError
 
 from testbed.requests import SINGLE_WRITES, TRANSACTIONS
-from testbed.tally import count_faults
 from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 
@@ -214,7 +213,6 @@ def faults(plan: Plan, *clients: BaseClient) -> Iterator[Faults]:
             yield broken
     finally:
         broken.detach()
-        count_faults(len(broken.happened))
 
 
 @contextmanager
