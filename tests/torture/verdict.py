@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,7 @@ def violations(town: Town) -> Iterator[Violation]:
     words = {attempt.word: attempt for attempt in begun}
     for run in town.promised:
         yield from _of_run(town, run, words)
-    yield from _of_attempts(town, begun)
+    yield from of_attempts(town, begun)
     yield from _of_all(town)
 
 
@@ -55,19 +55,19 @@ def _unsettled(town: Town) -> Iterator[Violation]:
 def _of_run(town: Town, run: Promised, words: dict[str, Begun]) -> Iterator[Violation]:
     try:
         checked = check_run(town.stack.backend, run.run_id)
-        _must_have_ended(run, checked)
-        _must_be_signed(checked, words)
+        must_have_ended(run, checked)
+        must_be_signed(checked, words)
         if checked.status == "completed":
-            _must_have_given(town, run)
+            must_have_given(run, town.stack.client.run(run.run_id)["output"])
     except (AssertionError, CascadeFlowError, LookupError) as error:
         yield Violation(run.run_id, f"{run.shape}: {type(error).__name__}: {error}")
 
 
-def _must_have_ended(run: Promised, checked: Checked) -> None:
+def must_have_ended(run: Promised, checked: Checked) -> None:
     assert checked.status in run.ends, f"{checked.status}, where it must be one of {sorted(run.ends)}"
 
 
-def _must_be_signed(checked: Checked, words: dict[str, Begun]) -> None:
+def must_be_signed(checked: Checked, words: dict[str, Begun]) -> None:
     """The StepCompleted of an attempt holds what that attempt's own code gave, and no other's."""
     for event in (event for event in checked.events if isinstance(event, StepCompleted)):
         output = json.loads(event.output)
@@ -78,10 +78,9 @@ def _must_be_signed(checked: Checked, words: dict[str, Begun]) -> None:
             assert event.timestamp_us < checked.story.run.created_us or author.run_id == event.run_id, event
 
 
-def _must_have_given(town: Town, run: Promised) -> None:
+def must_have_given(run: Promised, told: Mapping[str, Any] | None) -> None:
     """What a caller is told over HTTP is what the workflow gives."""
-    told = town.stack.client.run(run.run_id)["output"] or {}
-    given = {step: _unsigned(output) for step, output in told.items()}
+    given = {step: _unsigned(output) for step, output in (told or {}).items()}
     assert given in run.outputs, f"it gave {given}, and must give {run.outputs[:3]}"
 
 
@@ -89,7 +88,7 @@ def _unsigned(output: Any) -> Any:
     return output["value"] if isinstance(output, dict) and _WORD in output else output
 
 
-def _of_attempts(town: Town, begun: list[Begun]) -> Iterator[Violation]:
+def of_attempts(town: Town, begun: list[Begun]) -> Iterator[Violation]:
     """Every attempt's code was run once at the most, and only where the engine knows of its start."""
     times = Counter((attempt.run_id, attempt.step_id, attempt.attempt) for attempt in begun)
     yield from (Violation(run, f"{step}, attempt {n}: run {k} times") for (run, step, n), k in times.items() if k > 1)
