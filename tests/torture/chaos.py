@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 from cascade_flow.clock import now_us, pause_us
@@ -19,7 +20,7 @@ from torture.users import Town, User
 from torture.verdict import violations
 
 USERS = 4
-_PARAMETERS = {"WorkflowsPackage": "chaos", "WorkerConcurrency": "8"}
+_PARAMETERS = {"WorkflowsPackage": "chaos", "WorkerConcurrency": "4"}
 _PROGRESS_US = 15_000_000
 
 Say = Callable[[str], None]
@@ -105,7 +106,24 @@ def _judged(town: Town, monkey: Monkey, proxy: LossyProxy, seed: int, minutes: f
 def _slowest(town: Town) -> Slowest | None:
     took = {run.run_id: _took_us(town, run.run_id) for run in town.promised}
     run = max(town.promised, key=lambda run: took[run.run_id], default=None)
-    return None if run is None else Slowest(run.run_id, run.shape, took[run.run_id] / 1_000_000)
+    if run is None:
+        return None
+    pause_us, before = _longest_pause(town, run.run_id)
+    return Slowest(run.run_id, run.shape, took[run.run_id] / 1_000_000, pause_us / 1_000_000, before)
+
+
+def _longest_pause(town: Town, run_id: str) -> tuple[int, str]:
+    """Between two events of the run's own, and before which; until somebody tries it again it waits for people."""
+    run = town.stack.backend.runtime.ledger.run(run_id)
+    assert run is not None
+    events = town.stack.backend.load_events(run.workflow_slug, run_id)
+    own = [event for event in events if event.timestamp_us >= run.created_us]
+    pauses = [
+        (after.timestamp_us - before.timestamp_us, f"{after.type} {getattr(after, 'step_id', '')}".strip())
+        for before, after in pairwise(own)
+        if after.type != "WorkflowRetryStarted"
+    ]
+    return max(pauses)
 
 
 def _took_us(town: Town, run_id: str) -> int:

@@ -85,26 +85,28 @@ class Monkey:
         return emulator.processes(self._stack.project.home, self._stack.local, function=name)
 
     def _busy(self) -> list[int]:
-        """Workers, those first that began a step last."""
+        """Workers that have begun a step, the last ones first: who is still starting has nothing to lose."""
         alive = set(self._workers())
-        begun = [attempt.pid for attempt in self._town.begun()[-40:]]
-        return list(dict.fromkeys(pid for pid in [*reversed(begun), *sorted(alive)] if pid in alive))
+        begun = [attempt.pid for attempt in self._town.begun()]
+        return list(dict.fromkeys(pid for pid in reversed(begun) if pid in alive))
 
     def _kill_one(self) -> None:
         for pid in self._busy()[: self._dice.choice([1, 1, 2])]:
             self._signal(pid, signal.SIGKILL, "workers killed")
 
     def _kill_all_workers(self) -> None:
-        self.counts["times all workers were killed"] += 1
-        for pid in self._workers():
-            self._signal(pid, signal.SIGKILL, "workers killed")
+        if self._busy():
+            self.counts["times all workers were killed"] += 1
+            for pid in self._workers():
+                self._signal(pid, signal.SIGKILL, "workers killed")
 
     def _kill_all_functions(self) -> None:
         """All that runs in the emulator: workers, the API's functions, the reaper, a registration."""
-        self.counts["times all functions were killed"] += 1
-        for pid in emulator.processes(self._stack.project.home, self._stack.local):
-            if pid != self._stack.local.pid:
-                self._signal(pid, signal.SIGKILL, "functions killed")
+        if self._busy():
+            self.counts["times all functions were killed"] += 1
+            for pid in emulator.processes(self._stack.project.home, self._stack.local):
+                if pid != self._stack.local.pid:
+                    self._signal(pid, signal.SIGKILL, "functions killed")
 
     def _freeze(self) -> None:
         """A worker that stands still until others have its steps, and then goes on as if nothing had been."""

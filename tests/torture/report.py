@@ -13,11 +13,17 @@ from torture.verdict import Violation
 
 @dataclass(frozen=True)
 class Slowest:
-    """The run that took longest, by the engine's own times."""
+    """The run that took longest, by the engine's own times; and where it stood still for longest."""
 
     run_id: str
     shape: str
     seconds: float
+    pause_seconds: float
+    before: str
+
+    def __str__(self) -> str:
+        stood = f"stood still for {self.pause_seconds:.1f} s before {self.before}"
+        return f"{self.seconds:.1f} s, {self.shape} {self.run_id}, which {stood}"
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class Report:
         lines += [f"  {'in all':<10} {_counts(total)}; {self.attempts:,} attempts ran, {self.events:,} events"]
         lines += ["injected", *_table(self.injected), "network", *_table(self.network)]
         if self.slowest:
-            lines += [f"slowest run: {self.slowest.seconds:.1f} s, {self.slowest.shape} {self.slowest.run_id}"]
+            lines += [f"slowest run: {self.slowest}"]
         lines += [f"remark: {remark}" for remark in self.remarks]
         lines += [f"violations: {len(self.violations)}", *(f"  {v.run_id or '-'}: {v.what}" for v in self.violations)]
         return "\n".join(lines)
