@@ -80,6 +80,14 @@ def test_of_a_run_that_is_cancelled_when_a_step_was_scheduled_again(
     play(servers, table_creator, Play(acts, EVERYTHING))
 
 
+def test_of_a_cancellation_of_a_run_that_is_only_reserved(servers: Servers, table_creator: CreateTable) -> None:
+    acts = [
+        Operation("initialize_run", ("billing", "bill-1"), at_us=BEGIN_US + 1_000),
+        Operation("cancel_run", ("bill-1", None), at_us=BEGIN_US + 2_000),
+    ]
+    play(servers, table_creator, Play(acts, EVERYTHING))
+
+
 @settings(max_examples=SEQUENCES, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(played=plays())
 def test_of_sequences(servers: Servers, table_creator: CreateTable, played: Play) -> None:
