@@ -19,7 +19,7 @@ LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --
 TOGETHER := $(wildcard $(addprefix tests/,architecture unit properties budgets peer functions clauses faults histories))
 SERVED := $(wildcard $(addprefix tests/,contract races))
 LAST := $(wildcard tests/e2e)
-NO_SUITES := $(addprefix tests/,testbed events mutants node_modules __pycache__)
+NO_SUITES := $(addprefix tests/,testbed events mutants torture node_modules __pycache__)
 ALONE := $(filter-out $(TOGETHER) $(SERVED) $(LAST) $(NO_SUITES),$(patsubst %/,%,$(wildcard tests/*/))) $(LAST)
 
 .PHONY: help
@@ -40,6 +40,10 @@ test: $(VENV)/dev-installed ## Check everything that has to hold, the fast thing
 	@echo "== tests in this process" && $(BIN)/pytest --numprocesses 2 --quiet $(TOGETHER)
 	@echo "== tests on every server" && $(BIN)/pytest --numprocesses 2 --dist loadgroup --quiet $(SERVED)
 	@echo "== tests with whole stacks" && $(BIN)/pytest $(ALONE)
+
+.PHONY: torture
+torture: $(VENV)/dev-installed ## Break it for long: all slow suites, then chaos on the stack (ARGS="--minutes 30 --only chaos"; ARGS=--help)
+	@PYTHONPATH=tests $(BIN)/python -m torture $(ARGS)
 
 .PHONY: bench
 bench: $(VENV)/dev-installed ## Count what each operation costs, beside its budget (ARGS=--full: with 100,000 runs stored)

@@ -26,6 +26,7 @@ from cascade_flow import (
     WorkflowCompleted,
     WorkflowFailed,
     WorkflowStarted,
+    clock,
     dump_event,
     parse_event,
     project_run_state,
@@ -280,6 +281,7 @@ def _placed(backend: Backend, checked: Checked, left: Mapping[str, Item]) -> Non
         if (branch.live or branch.status == "open") and not ended:
             assert keys.DUE_SHARD in item, f"live, and not in the due index: {branch}"
         if ended:
-            longest = int(story.run.completed_at_us or 0) + max(timing.lease_us, timing.grace_us)
+            seen_us = clock.now_us() if branch.status == "open" else 0  # who arrives late opens it after the run's end
+            longest = max(seen_us, int(story.run.completed_at_us or 0)) + max(timing.lease_us, timing.grace_us)
             assert not branch.live, f"live after the run's end: {branch}"
             assert int(item.get(keys.DUE_TIME, 0)) <= longest, f"due for long: {branch}"

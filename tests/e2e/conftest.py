@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from e2e.stack import Stack, deployed
+from e2e.stack import Stack, deployed, free_port
 from e2e.workflows.trials.meeting import Meeting
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with deployed(tmp_path_factory.mktemp("stack"), _free_port()) as deployed_stack:
+    with deployed(tmp_path_factory.mktemp("stack"), free_port()) as deployed_stack:
         yield deployed_stack
 
 
 @pytest.fixture
 def meeting(tmp_path: Path) -> Meeting:
     return Meeting(folder=tmp_path)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

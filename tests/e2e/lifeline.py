@@ -12,12 +12,24 @@ from pathlib import Path
 
 from cascade_flow.local import Project, down
 
+_LET_LIVE = "let live"
 _SOURCES = Path(__file__).parents[1], Path(__file__).parents[2] / "backend"
 
 
-def lifeline(project: Project) -> subprocess.Popen[bytes]:
+class Lifeline(subprocess.Popen[bytes]):
     """A context manager: when its block ends, or this process does, no process of the project's stack is left."""
-    return subprocess.Popen(
+
+    lives_on = False
+
+    def let_live(self) -> None:
+        """Leave the stack as it is when the block ends: somebody wants to look at it."""
+        assert self.stdin is not None
+        self.lives_on = True
+        self.stdin.write(_LET_LIVE.encode())
+
+
+def lifeline(project: Project) -> Lifeline:
+    return Lifeline(
         [sys.executable, "-m", "e2e.lifeline", str(project.root)],
         stdin=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, _SOURCES))},
@@ -26,5 +38,5 @@ def lifeline(project: Project) -> subprocess.Popen[bytes]:
 
 
 if __name__ == "__main__":
-    sys.stdin.read()
-    list(down(Project(Path(sys.argv[1]))))
+    if sys.stdin.read() != _LET_LIVE:
+        list(down(Project(Path(sys.argv[1]))))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ from cascade_flow.local import REGION, LocalStack, Project, running, up
 from cascade_flow.local.deployment import client as emulated
 from cascade_flow.offload import Bucket
 from checker import Checked, check_run
-from e2e.lifeline import lifeline
+from e2e.lifeline import Lifeline, lifeline
 from e2e.waiting import until
 from e2e.wakeups import WakeUps
 from infra.thin import share_emulator
@@ -43,8 +44,20 @@ PARAMETERS = {
 
 E = TypeVar("E", bound=Event)
 
+
+@dataclass(frozen=True)
+class Kit:
+    """What is deployed: workflows, parameters where they aren't the suite's, variables that the functions get."""
+
+    workflows: Path
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+TRIALS = Kit(Path(__file__).parent / "workflows")
+
 _SOURCES = ("template.yaml", "samconfig.toml", "backend", "functions", "layers")
-_WORKFLOWS = Path(__file__).parent / "workflows"
+_VARIABLES = "      Variables:\n"
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.egg-info")
 
 
@@ -57,6 +70,7 @@ class Stack:
     client: Client
     backend: DynamoDBBackend
     wakeups: WakeUps
+    lifeline: Lifeline
 
     def submit(self, workflow_slug: str, **wishes: Any) -> str:
         """The id of a new run."""
@@ -103,29 +117,49 @@ def of_kind(checked: Checked, kind: type[E], step_id: str | None = None) -> list
 
 
 @contextmanager
-def deployed(root: Path, port: int) -> Iterator[Stack]:
+def deployed(root: Path, port: int, kit: Kit = TRIALS) -> Iterator[Stack]:
     """A stack of its own in an empty folder. When the block ends, or this process does, nothing of it is left."""
-    project = _copy(root, port)
-    with lifeline(project):
+    project = _copy(root, port, kit)
+    with lifeline(project) as line:
         list(up(project))
         local = running(project)
-        with Client(local.api_url, region=REGION, session=_session(local)) as client:
-            yield Stack(project, local, client, _backend(local), _wakeups(local))
+        with client_of(local) as client:
+            yield Stack(project, local, client, _backend(local), _wakeups(local), line)
 
 
-def _copy(root: Path, port: int) -> Project:
+def client_of(local: LocalStack) -> Client:
+    """One more client of its API: a thread needs one of its own."""
+    return Client(local.api_url, region=REGION, session=_session(local))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _copy(root: Path, port: int, kit: Kit) -> Project:
     """So that nobody's edit changes the stack underway, and a test may change its workflows."""
     for name in _SOURCES:
         copy = shutil.copyfile if (ROOT / name).is_file() else _copy_folder
         copy(ROOT / name, root / name)
-    _copy_folder(_WORKFLOWS, root / PARAMETERS["WorkflowsDir"])
-    project = Project(root, port=port, overrides=PARAMETERS, sweep_ms=SWEEP_US // 1_000)
+    _copy_folder(kit.workflows, root / PARAMETERS["WorkflowsDir"])
+    _give_variables(root / "template.yaml", kit.variables)
+    project = Project(root, port=port, overrides={**PARAMETERS, **kit.parameters}, sweep_ms=SWEEP_US // 1_000)
     share_emulator(project)
     return project
 
 
 def _copy_folder(source: Path, target: Path) -> None:
     shutil.copytree(source, target, ignore=_NOT_COPIED)
+
+
+def _give_variables(template: Path, variables: Mapping[str, str]) -> None:
+    """Add variables to the environment of all functions, which comes first in the template."""
+    text = template.read_text(encoding="utf-8")
+    added = "".join(f"        {name}: {value}\n" for name, value in variables.items())
+    assert _VARIABLES in text
+    template.write_text(text.replace(_VARIABLES, _VARIABLES + added, 1), encoding="utf-8")
 
 
 def _session(local: LocalStack) -> botocore.session.Session:

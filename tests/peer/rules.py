@@ -45,6 +45,8 @@ class Refusal:
 def _unknown_run(operation: Operation, seen: Seen) -> bool:
     if operation.name in OF_NO_RUN:
         return False
+    if operation.name == "cancel_run":
+        return seen[operation.run_id].state is None
     if operation.name.startswith("copy_") and not seen[str(operation.place[1])].exists:
         return True
     return operation.name not in MAKES_RUNS and not seen[operation.run_id].exists

@@ -21,6 +21,7 @@ from cascade_flow import (
     RunNotFoundError,
     StaleAttemptError,
     StepScheduled,
+    WorkflowCancelled,
     WorkflowRegistration,
     dump_event,
     parse_event,
@@ -133,6 +134,20 @@ def test_claim_answers(backend: DynamoDBBackend) -> None:
     run.finish()
     assert not backend.is_step_claimable(FLOW, "run-1", "a")
     assert run.claim("a") is None
+
+
+def test_completed_when_cancelled(backend: DynamoDBBackend) -> None:
+    begun = [*UNDER_WAY, CLAIMED, wording.COMPLETED, wording.SCHEDULED]
+    told = theirs(*begun, ["cancelRun", "run-1"], ["loadEvents", *RUN])
+    assert told[-1]["completedSteps"] == 1
+    run = Called.with_step(backend)
+    run.claim("a")
+    run.complete("a")
+    run.schedule("a")
+    backend.cancel_run("run-1")
+    [cancelled] = run.events("WorkflowCancelled")
+    assert isinstance(cancelled, WorkflowCancelled)
+    assert cancelled.completed_steps == 0
 
 
 def test_idempotency_conflict(backend: DynamoDBBackend) -> None:

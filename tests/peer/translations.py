@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cascade_flow import DynamoDBBackend
+from cascade_flow import DynamoDBBackend, project_step_state
 from peer.operations import Call, Operation, calls_of, to_wire
 from peer.seen import ENDED, RunSeen, Seen, WireEvent
 
@@ -131,6 +131,21 @@ def _is_none_of_an_ended_run(operation: Operation, claim: Any, seen: Seen) -> No
     assert claim is None or not seen[operation.run_id].ended, operation
 
 
+def _cancelled(operation: Operation, _: Any, backend: DynamoDBBackend) -> list[Call]:
+    """With our number of completed steps, where one of them has been scheduled again since."""
+    run = backend.get_run(operation.run_id)
+    assert run is not None
+    place = (run.workflow_slug, operation.run_id)
+    ever = sum(record.status == "completed" for record in backend.load_run(*place) or ())
+    steps = backend.load_step_events_for_projection(*place).values()
+    still = sum(project_step_state(events, place[0]).status == "completed" for events in steps)
+    [*_, told] = [to_wire(event) for event in backend.load_events(*place, types=["WorkflowCancelled"])]
+    assert told["completedSteps"] == still, operation
+    said = {name: told[name] for name in ("workflowAttemptNumber", "reason", "completedSteps") if name in told}
+    ours: Call = ["saveWorkflowCancelled", *place, {**said, "duration": told["durationUs"]}]
+    return calls_of(operation) if ever == still else [ours]
+
+
 TRANSLATIONS: Mapping[str, Translation] = {
     "append_event": Translation(
         "unique-times",
@@ -155,6 +170,12 @@ TRANSLATIONS: Mapping[str, Translation] = {
         "nothing of a run that has ended can be claimed, and of a run that isn't there we say so",
         _claimed,
         _is_none_of_an_ended_run,
+    ),
+    "cancel_run": Translation(
+        "completed-when-cancelled",
+        "a step that has been scheduled again since it completed is not completed",
+        _cancelled,
+        _nothing,
     ),
     "save_step_logs": Translation("logs-are-stored", "the peer drops them", _stored_lines, _nothing),
     "register_workflow": Translation(

@@ -374,19 +374,20 @@ class CallersBackend(RuleBasedStateMachine):
             self.reclaim(threshold_s * SECOND_US)
 
     def reclaim(self, threshold_us: int) -> None:
-        silent = [(run, *found) for run in self.runs.values() for found in run.silent(threshold_us, self.now_us)]
-        taken = self.backend.reclaim_stale_steps(threshold_us, "reaper")
-        assert sorted((ref.run_id, ref.step_id) for ref in taken) == sorted(
-            (run.run_id, name) for run, name, _ in silent
-        )
-        for run, name, seen_us in silent:
-            step = self.run(run.run_id).steps[name]
+        """In which order is the backend's affair; times are given in it."""
+        found = [(run, *found) for run in self.runs.values() for found in run.silent(threshold_us, self.now_us)]
+        silent = {(run.run_id, name): seen_us for run, name, seen_us in found}
+        taken = [(ref.run_id, ref.step_id) for ref in self.backend.reclaim_stale_steps(threshold_us, "reaper")]
+        assert sorted(taken) == sorted(silent)
+        for run_id, name in taken:
+            run = self.run(run_id)
+            step = run.steps[name]
             lost = {
                 "original_worker_id": step.claimed_by or "unknown",
                 "reclaimed_by": "reaper",
-                "last_heartbeat_us": seen_us,
+                "last_heartbeat_us": silent[run_id, name],
                 "stale_threshold_us": threshold_us,
-                "stale_duration_us": self.now_us - seen_us,
+                "stale_duration_us": self.now_us - silent[run_id, name],
                 "attempt_number": step.attempt_number,
             }
             again = {
