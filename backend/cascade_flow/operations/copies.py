@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from cascade_flow.dynamodb.caller_ledger import CallerWrite, Moved, chunk_of
 from cascade_flow.dynamodb.codec import to_record
@@ -73,8 +74,8 @@ class Copies:
         """Forget all that happened to these steps, each step whole; raises RunNotFoundError, EngineDrivenError."""
         for step_id in dict.fromkeys(map(check_step_id, step_ids)):
             place = Subject(slug, run_id, step_id, _DELETES)
-            self._persistently(lambda place=place: self._forget_lines(place))  # type: ignore[misc]
-            while not self._persistently(lambda place=place: self._forget_newest(place)):  # type: ignore[misc]
+            self._persistently(partial(self._forget_lines, place))
+            while not self._persistently(partial(self._forget_newest, place)):
                 pass
 
     def delete_terminal(self, slug: str, run_id: str) -> None:
