@@ -13,6 +13,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 GROUPED = "by-server"
+SLOWEST = "moto"
 
 
 class ByServer(LoadScopeScheduling):  # type: ignore[misc]
@@ -22,6 +23,12 @@ class ByServer(LoadScopeScheduling):  # type: ignore[misc]
         super().__init__(config, log)
         longest_first = sorted(servers, key=len, reverse=True)
         self._named = re.compile(rf"[\[-]({'|'.join(longest_first)})[\]-]")
+
+    def _assign_work_unit(self, node: object) -> None:
+        """Hand out the slowest server first: what takes longest must not begin last."""
+        if SLOWEST in self.workqueue:
+            self.workqueue.move_to_end(SLOWEST, last=False)
+        super()._assign_work_unit(node)
 
     def _split_scope(self, nodeid: str) -> str:
         found = self._named.search(nodeid.partition("::")[2])
