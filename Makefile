@@ -14,13 +14,14 @@ CODE := backend tests benchmarks functions examples
 LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 # Suites that live in this process come first, and share the processors; then those that start servers of DynamoDB, each
-# of which stays with one processor; then what starts whole stacks, one by one, e2e last. One that is not named here is
-# among the latter.
+# of which stays with one processor; then those of which each file starts stacks of its own; then what has a stack for
+# all of it, one by one, e2e last. One that is not named here is among the latter.
 TOGETHER := $(wildcard $(addprefix tests/,architecture unit properties budgets peer functions clauses faults histories))
 SERVED := $(wildcard $(addprefix tests/,contract races))
+STARTING := $(wildcard tests/infra)
 LAST := $(wildcard tests/e2e)
 NO_SUITES := $(addprefix tests/,testbed events mutants torture node_modules __pycache__)
-ALONE := $(filter-out $(TOGETHER) $(SERVED) $(LAST) $(NO_SUITES),$(patsubst %/,%,$(wildcard tests/*/))) $(LAST)
+ALONE := $(filter-out $(TOGETHER) $(SERVED) $(STARTING) $(LAST) $(NO_SUITES),$(patsubst %/,%,$(wildcard tests/*/))) $(LAST)
 
 .PHONY: help
 help: ## Say what can be made here
@@ -39,7 +40,8 @@ test: $(VENV)/dev-installed ## Check everything that has to hold, the fast thing
 	@echo "== template" && $(BIN)/cfn-lint template.yaml
 	@echo "== tests in this process" && $(BIN)/pytest --numprocesses 2 --quiet $(TOGETHER)
 	@echo "== tests on every server" && $(BIN)/pytest --numprocesses 2 --dist loadgroup --quiet $(SERVED)
-	@echo "== tests with whole stacks" && $(BIN)/pytest $(ALONE)
+	@echo "== tests that start stacks" && $(BIN)/pytest --numprocesses 2 --dist loadfile --quiet $(STARTING)
+	@echo "== tests on a whole stack" && $(BIN)/pytest $(ALONE)
 
 .PHONY: torture
 torture: $(VENV)/dev-installed ## Break it for long: all slow suites, then chaos on the stack (ARGS="--minutes 30 --only chaos"; ARGS=--help)

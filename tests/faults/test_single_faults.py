@@ -27,7 +27,7 @@ def test_any_single_fault_is_survived(server: Server, shape: Shape) -> None:
 
 @pytest.mark.parametrize("shape", WIDEST, ids=str)
 def test_a_fault_in_a_wide_run_is_survived(server: Server, shape: Shape) -> None:
-    survived(server, shape, every=23)
+    survived(server, shape, every=37)
 
 
 @pytest.mark.slow

@@ -229,7 +229,7 @@ def pair(server: Server) -> Iterator[Callable[[], tuple[Store, Store]]]:
 
 @pytest.mark.servers("ministack", "dynamodb-local")
 @settings(
-    max_examples=40, phases=[Phase.generate], deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, phases=[Phase.generate], deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(requests)
 def test_it_answers_as_other_servers_do(pair: Callable[[], tuple[Store, Store]], requests: list[Request]) -> None:
