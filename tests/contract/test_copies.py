@@ -178,6 +178,7 @@ def test_step_events_are_copied(backend: DynamoDBBackend) -> None:
     assert {record.step_id for record in backend.load_run(FLOW, "new")} == {"a", "b"}
 
 
+@pytest.mark.servers("memory", "ministack", "dynamodb-local")
 def test_more_is_copied_than_a_transaction_holds(backend: DynamoDBBackend) -> None:
     run = Called.new(backend, "old")
     run.begin("a")

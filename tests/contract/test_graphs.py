@@ -43,6 +43,7 @@ def test_a_diamond(backend: DynamoDBBackend, order: tuple[str, str]) -> None:
     assert (ended.total_steps, run.status) == (4, "completed")
 
 
+@pytest.mark.servers("memory", "ministack", "dynamodb-local")
 def test_a_fan_wider_than_one_transaction(backend: DynamoDBBackend) -> None:
     middle = [f"p/{number}" for number in range(30)]
     run = Outside.at(backend, step("a"), *(step(each, "a") for each in middle), step("j", *middle))

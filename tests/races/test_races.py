@@ -15,7 +15,7 @@ from races import racers
 from testbed.races import race
 from testbed.servers import Store
 
-pytestmark = pytest.mark.servers("ministack-http", "dynamodb-local")
+pytestmark = pytest.mark.servers("dynamodb-local")
 
 
 @pytest.fixture
