@@ -63,7 +63,7 @@ class Oracle:
         self._check_said(run_id, events)
         self._check_checkpoints(run_id, checked)
         if clocks_agree:
-            self._check_beats(run_id, events)
+            self._check_beats(run_id, events, checked.facts.timing.lease_us)
         gone = self.seen.get(run_id, set()) - {event.event_id for event in checked.events}
         assert not gone, f"somebody has seen events that are no more: {gone}"
 
@@ -100,15 +100,13 @@ class Oracle:
         kept = {checkpoint for checkpoint in self.checkpoints if checkpoint[0].run_id == run_id}
         assert kept <= stored, f"checkpoints that are not there: {kept - stored}"
 
-    def _check_beats(self, run_id: str, events: Mapping[tuple[Mark, type], Any]) -> None:
+    def _check_beats(self, run_id: str, events: Mapping[tuple[Mark, type], Any], lease_us: int) -> None:
         """Nobody takes an attempt from a worker that was told, less than a lease ago, that it holds it."""
-        lease_us = _LEASE_US
         for mark, beat_us in self.beats_us.items():
             if mark.run_id == run_id and (reclaimed := events.get((mark, StepReclaimed))) is not None:
                 assert reclaimed.timestamp_us >= beat_us + lease_us, f"taken from who was not silent: {reclaimed}"
 
 
-_LEASE_US = 10_000_000
 _SOFT = ("LogEntry", "StepHeartbeat")
 """Events whose times a reader may move, or of which only the newest is kept."""
 

@@ -36,6 +36,7 @@ from cascade_flow.offload import Bucket
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.wake import Wake
+from checker import Checked, check_run
 from oracle import Mark, Oracle, Said
 from simulated_queue import Mailbox
 from testbed.faults import Crash
@@ -224,6 +225,15 @@ class World:
     def _next_sweep_us(self, due_us: int) -> int:
         """The first time for a sweep, from now on, that finds what is due then."""
         return -(-max(due_us, time.now_us()) // self.sweep_every_us) * self.sweep_every_us
+
+    def check(self, run_id: str) -> Checked:
+        """Assert that the run keeps every promise, and has become what everybody was told; and that no sweep has met
+        what it did not foresee, which it would only have put off.
+        """
+        checked = check_run(self.observer, run_id)
+        self.oracle.check(checked, clocks_agree=not isinstance(self.clock, SkewedClock))
+        assert not self.swept["failed"], "a sweep has failed: its log says at what"
+        return checked
 
     def outlive(self, act: Callable[[], object]) -> BaseException | None:
         """Let a process do something; where it dies, another takes its place."""

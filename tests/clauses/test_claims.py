@@ -5,7 +5,6 @@ from cascade_flow.dynamodb import due, keys
 from cascade_flow.engine.commands import SkipStep
 from cascade_flow.operations.steps import Steps
 from cascade_flow.wake import Wake
-from checker import check_run
 from clauses.stage import (
     AGAIN,
     RUN,
@@ -73,7 +72,7 @@ def test_who_claims_again_with_another_look_sees_a_halt_that_came_between(world:
     due.look_later(world.observer.runtime.ledger.table, seen, clock.now_us() + 10 * TIMING.silence_us)
     late = pausing(world, "UpdateItem", lambda: world.observer.cancel_run(RUN), at=2)
     assert Steps(late.runtime).claim(Wake(RUN, "a", "a", 1), "late") is None
-    assert check_run(world.observer, RUN).count(StepStarted) == 0
+    assert world.check(RUN).count(StepStarted) == 0
 
 
 def test_a_worker_that_has_claimed_late_is_looked_at_within_a_lease(world: World) -> None:
@@ -91,7 +90,7 @@ def test_who_read_before_a_claim_does_not_write_after_it(world: World) -> None:
     begun(world, step("a"), step("b"))
     speaker = pausing(world, "TransactWriteItems", lambda: claimed(world, "a"))
     Steps(speaker.runtime).report_without_work(run_of(world), "a", 1, SkipStep("no need", 0))
-    checked = check_run(world.observer, RUN)
+    checked = world.check(RUN)
     assert [checked.count(kind, "a") for kind in (StepStarted, StepSkipped)] == [1, 1], "a claim was overwritten"
 
 

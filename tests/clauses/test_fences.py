@@ -12,7 +12,6 @@ from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.engine.commands import Complete
 from cascade_flow.engine.decide import decide
 from cascade_flow.operations.steps import HeldAttempt, Steps
-from checker import check_run
 from clauses.stage import (
     DONE,
     FATAL,
@@ -74,7 +73,7 @@ def test_a_report_is_refused_once_the_branch_stands_at_the_next_step(world: Worl
     with pytest.raises(StaleAttemptError):
         reported(world, first, said_by("again"))
     reported(world, second)
-    assert check_run(world.observer, RUN).count(StepCompleted) == 2
+    assert world.check(RUN).count(StepCompleted) == 2
 
 
 @pytest.mark.parametrize("beats", [0, 1])
@@ -104,7 +103,7 @@ def test_what_was_halted_meanwhile_reports_nothing(world: World) -> None:
     world.backend.cancel_run(RUN)
     with pytest.raises(StaleAttemptError):
         reported(world, held, going_on())
-    assert check_run(world.observer, RUN).status == "cancelled"
+    assert world.check(RUN).status == "cancelled"
 
 
 def test_what_was_told_to_park_meanwhile_finishes_and_goes_no_further(world: World) -> None:

@@ -15,7 +15,6 @@ from cascade_flow import (
 )
 from cascade_flow.engine.commands import KeepCheckpoint, SkipStep
 from cascade_flow.operations.steps import Steps
-from checker import check_run
 from clauses.stage import (
     AGAIN,
     DONE,
@@ -87,7 +86,7 @@ def test_nobody_speaks_for_what_is_stopped(world: World) -> None:
     world.backend.cancel_run(RUN)
     with pytest.raises(StaleAttemptError):
         outside(world).complete("a")
-    assert check_run(world.observer, RUN).status == "cancelled"
+    assert world.check(RUN).status == "cancelled"
 
 
 def test_nobody_speaks_without_work_for_another_attempt(world: World) -> None:
@@ -102,7 +101,7 @@ def test_what_is_said_without_work_of_a_stopped_step_is_refused(world: World) ->
     late = pausing(world, "TransactWriteItems", lambda: world.observer.cancel_run(RUN))
     with pytest.raises(StaleAttemptError):
         Steps(late.runtime).report_without_work(run_of(world), "a", 1, SkipStep("no need", 0))
-    assert check_run(world.observer, RUN).status == "cancelled"
+    assert world.check(RUN).status == "cancelled"
 
 
 def test_a_large_output_that_is_refused_overwrites_none_that_was_stored(world: World) -> None:
@@ -164,7 +163,7 @@ def test_a_cancellation_takes_over_a_run_that_is_failing(world: World) -> None:
     reported(world, claimed(world, "x"), FATAL)
     assert run_of(world).status == "running"
     world.backend.cancel_run(RUN)
-    assert check_run(world.observer, RUN).status == "cancelled"
+    assert world.check(RUN).status == "cancelled"
 
 
 def test_a_timeout_takes_over_nothing(world: World) -> None:

@@ -9,7 +9,6 @@ import pytest
 from cascade_flow import StepScheduled, WorkflowCancelled, WorkflowCompleted, WorkflowFailed
 from cascade_flow.graph import END
 from cascade_flow.operations.steps import HeldAttempt
-from checker import check_run
 from clauses.stage import (
     FATAL,
     RUN,
@@ -94,7 +93,7 @@ def test_a_join_that_is_open_is_in_the_due_index_from_its_birth(world: World) ->
     held = claimed(world, "a")
     dies(lambda: reported(world, held, by=dying(world, "TransactWriteItems")))
     assert branch_of(world, "j").due_us is not None
-    check_run(world.observer, RUN)
+    world.check(RUN)
 
 
 @pytest.mark.parametrize("join", SHAPES)
@@ -105,7 +104,7 @@ def test_a_join_does_not_open_between_a_stops_look_and_its_end(world: World, joi
     late = pausing(world, "TransactWriteItems", partial(world.observer.cancel_run, RUN), at=2)
     reported(world, held, by=late)
     assert branch_of(world, join).status == "open"
-    checked = check_run(world.observer, RUN)
+    checked = world.check(RUN)
     assert checked.status == "cancelled"
     assert checked.count(WorkflowCancelled) == 1
 
@@ -118,7 +117,7 @@ def test_a_join_of_skips_does_not_open_between_a_stops_look_and_its_end(world: W
     late = pausing(world, "TransactWriteItems", lambda: world.observer.cancel_run(RUN), at=2)
     reported(world, held, world.act(held, "worker-1"), by=late)
     assert branch_of(world, "j").status == "open"
-    assert check_run(world.observer, RUN).status == "cancelled"
+    assert world.check(RUN).status == "cancelled"
 
 
 def test_a_run_is_not_ended_for_an_attempt_that_is_over(world: World) -> None:
@@ -142,7 +141,7 @@ def test_a_run_that_is_being_cancelled_is_not_ended_by_its_last_step(world: Worl
     late = pausing(world, "Query", lambda: reported(world, held))
     late.cancel_run(RUN)
     assert branch_of(world, "a").status == "parked"
-    assert check_run(world.observer, RUN).status == "cancelled"
+    assert world.check(RUN).status == "cancelled"
 
 
 def test_a_failure_does_not_take_over_a_run_that_is_being_cancelled(world: World) -> None:
@@ -151,7 +150,7 @@ def test_a_failure_does_not_take_over_a_run_that_is_being_cancelled(world: World
     late = pausing(world, "Query", lambda: reported(world, held, FATAL))
     late.cancel_run(RUN)
     assert branch_of(world, "a").status == "failed"
-    assert check_run(world.observer, RUN).status == "cancelled"
+    assert world.check(RUN).status == "cancelled"
 
 
 def test_of_two_failures_the_first_is_the_runs(world: World) -> None:
@@ -175,7 +174,7 @@ def test_a_join_opens_once(world: World) -> None:
 
     reported(world, held, by=pausing(world, "TransactWriteItems", others, at=2))
     assert branch_of(world, "j").status == "running"
-    assert check_run(world.observer, RUN).count(StepScheduled, "j") == 1
+    assert world.check(RUN).count(StepScheduled, "j") == 1
 
 
 def test_the_first_to_arrive_makes_the_join(world: World) -> None:

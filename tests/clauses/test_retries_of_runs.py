@@ -12,7 +12,6 @@ from cascade_flow.dynamodb.changes import RunRefused
 from cascade_flow.engine.runs import started_again
 from cascade_flow.operations.retries import Retries
 from cascade_flow.operations.steps import HeldAttempt
-from checker import check_run
 from clauses.stage import (
     AGAIN,
     AT_ONCE,
@@ -54,7 +53,7 @@ def test_what_failed_goes_on_and_what_was_halted_and_what_was_parked_too(world: 
     }
     assert lost.branch.status == "running"
     world.backend.retry_run(RUN)
-    check_run(world.observer, RUN)
+    world.check(RUN)
     now = {name: branch_of(world, name) for name in ("a", "b", "c", "d")}
     assert {(branch.status, branch.halt, branch.run_attempt) for branch in now.values()} == {("scheduled", None, 2)}
     assert [(branch.step, branch.attempt) for branch in now.values()] == [("a", 2), ("b2", 1), ("c", 1), ("d", 2)]
@@ -101,7 +100,7 @@ def test_nothing_is_revived_once_the_run_is_stopped_again(world: World) -> None:
     late = pausing(world, "TransactWriteItems", lambda: world.observer.cancel_run(RUN), at=2)
     late.retry_run(RUN)
     assert branch_of(world, "a").halt == branch_of(world, "b").halt == "stop"
-    assert check_run(world.observer, RUN).status == "cancelled"
+    assert world.check(RUN).status == "cancelled"
 
 
 def test_the_note_that_all_is_revived_comes_too_late_for_a_run_that_has_ended(world: World) -> None:
@@ -109,7 +108,7 @@ def test_the_note_that_all_is_revived_comes_too_late_for_a_run_that_has_ended(wo
     world.backend.cancel_run(RUN)
     late = pausing(world, "UpdateItem", lambda: done(world, "a"))
     late.retry_run(RUN)
-    assert check_run(world.observer, RUN).status == "completed"
+    assert world.check(RUN).status == "completed"
 
 
 def test_what_a_zombie_knows_of_the_attempt_before_is_not_scheduled_in_it(world: World) -> None:
@@ -119,7 +118,7 @@ def test_what_a_zombie_knows_of_the_attempt_before_is_not_scheduled_in_it(world:
     world.backend.retry_run(RUN)
     with pytest.raises(Exception, match="no longer held"):
         reported(world, held)
-    assert check_run(world.observer, RUN).count(StepScheduled, "b") == 0
+    assert world.check(RUN).count(StepScheduled, "b") == 0
 
 
 def test_two_revivals_of_one_branch_are_one(world: World) -> None:
@@ -129,7 +128,7 @@ def test_two_revivals_of_one_branch_are_one(world: World) -> None:
     late = pausing(world, "TransactWriteItems", lambda: revived_and_claimed(world))
     Retries(late.runtime).revive(run_of(world))
     assert branch_of(world, "a").status == "running"
-    check_run(world.observer, RUN)
+    world.check(RUN)
 
 
 def revived_and_claimed(world: World) -> None:
@@ -198,7 +197,7 @@ def test_what_was_tried_before_is_each_steps_own(world: World) -> None:
     for attempt in (1, 2):
         assert run_of(world).status == "running"
         reported(world, claimed(world, "b", attempt, branch="a"), AGAIN)
-    assert check_run(world.observer, RUN).status == "failed"
+    assert world.check(RUN).status == "failed"
 
 
 def test_a_run_that_timed_out_has_time_again(world: World) -> None:
@@ -220,7 +219,7 @@ def test_an_open_join_that_the_sweep_let_go_is_looked_at_again(world: World) -> 
     assert branch_of(world, "j").due_us is None
     world.backend.retry_run(RUN)
     assert (branch_of(world, "j").status, branch_of(world, "j").run_attempt) == ("open", 2)
-    check_run(world.observer, RUN)
+    world.check(RUN)
     held = claimed(world, "b")
     dies(lambda: reported(world, held, by=dying(world, "TransactWriteItems", after=True)))
     ended(world)

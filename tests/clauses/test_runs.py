@@ -9,7 +9,6 @@ import pytest
 from cascade_flow import ConflictError, LogEntry, RunSubmission, WorkflowStarted, clock
 from cascade_flow.dynamodb import keys
 from cascade_flow.wake import Wake
-from checker import check_run
 from clauses.stage import AT_ONCE, RUN, begun, branch_of, claimed, dies, dying, ended, found, run_of, silent
 from faults.moments import pausing
 from simulation import TIMING, World, step
@@ -65,7 +64,7 @@ def test_a_run_that_is_cancelled_meanwhile_does_not_start(world: World) -> None:
     late = pausing(world, "TransactWriteItems", lambda: world.observer.cancel_run(RUN))
     world.deliver(Wake(RUN), late)
     assert found(world, "a") is None
-    assert check_run(world.observer, RUN).status == "cancelled"
+    assert world.check(RUN).status == "cancelled"
 
 
 def test_a_run_starts_once(world: World) -> None:
@@ -92,7 +91,7 @@ def test_roots_that_are_owed_are_not_made_once_the_run_is_stopped(world: World) 
     late = pausing(world, "TransactWriteItems", lambda: world.observer.cancel_run(RUN), at=2)
     submit(world, late)
     assert found(world, ROOTS[-1]) is None
-    assert check_run(world.observer, RUN).status == "cancelled"
+    assert world.check(RUN).status == "cancelled"
 
 
 def test_a_run_ends_at_its_deadline(world: World) -> None:
@@ -100,7 +99,7 @@ def test_a_run_ends_at_its_deadline(world: World) -> None:
     claimed(world, "a")
     world.clock.pause_us(DELAY_US)
     world.sweep()
-    assert check_run(world.observer, RUN).status == "failed"
+    assert world.check(RUN).status == "failed"
 
 
 def test_all_of_a_run_expires_together(world: World) -> None:
@@ -167,7 +166,7 @@ def test_all_of_a_copied_run_expires_together(world: World) -> None:
     world.clock.pause_us(DAY_US)
     again = world.backend.rerun_from(parent_run_id=RUN, from_step_id="b").run_id
     world.settle(again)
-    check_run(world.observer, again)
+    world.check(again)
     kept = {item["sk"]["S"]: item["exp"]["N"] for item in items_of(world, again)}
     assert {key[:2] for key in kept} == {"B#", "E#", "P#"}
     assert set(kept.values()) == {str(world.observer.runtime.run(again).expires_s)}

@@ -22,7 +22,6 @@ from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine.state import Stop
 from cascade_flow.engine.stop import halting, terminal_event
 from cascade_flow.operations.steps import Steps
-from checker import check_run
 from clauses.stage import (
     AGAIN,
     AT_ONCE,
@@ -59,14 +58,14 @@ def test_one_clean_query_is_no_snapshot(world: World, page: int) -> None:
     late.cancel_run(RUN)
     assert found(world, "a") is None or branch_of(world, "a").halt == "stop"
     assert is_refused(world, "a")
-    assert check_run(world.observer, RUN).status == "cancelled"
+    assert world.check(RUN).status == "cancelled"
 
 
 def test_who_claims_between_a_stops_look_and_its_end_is_seen(world: World) -> None:
     begun(world, step("a"), step("b"))
     late = pausing(world, "TransactWriteItems", lambda: claimed(world, "a"))
     late.cancel_run(RUN)
-    checked = check_run(world.observer, RUN)
+    checked = world.check(RUN)
     assert checked.status == "cancelled"
     assert (checked.count(StepStarted, "a"), branch_of(world, "a").halt) == (1, "stop")
 
@@ -75,7 +74,7 @@ def test_a_stop_does_not_end_what_another_has_stopped_otherwise(world: World) ->
     begun(world, step("a"), step("b"))
     late = pausing(world, "TransactWriteItems", lambda: world.observer.cancel_run(RUN), at=2)
     reported(world, claimed(world, "a"), FATAL, by=late)
-    assert check_run(world.observer, RUN).status == "cancelled"
+    assert world.check(RUN).status == "cancelled"
 
 
 def test_a_run_that_completes_meanwhile_is_not_stopped(world: World) -> None:
@@ -84,7 +83,7 @@ def test_a_run_that_completes_meanwhile_is_not_stopped(world: World) -> None:
     late = pausing(world, "UpdateItem", lambda: reported(world, held))
     with pytest.raises(RunNotCancellableError):
         late.cancel_run(RUN)
-    assert check_run(world.observer, RUN).status == "completed"
+    assert world.check(RUN).status == "completed"
 
 
 def test_an_intention_is_for_the_runs_attempt_that_it_names(world: World) -> None:
@@ -105,7 +104,7 @@ def test_a_stop_that_is_interrupted_is_resumed_by_the_sweep(world: World) -> Non
     )
     silent(world)
     assert world.sweep()["stops resumed"] == 1
-    assert check_run(world.observer, RUN).count(WorkflowCancelled) == 1
+    assert world.check(RUN).count(WorkflowCancelled) == 1
 
 
 def test_a_step_may_finish_while_its_run_fails(world: World) -> None:
@@ -123,14 +122,14 @@ def test_nobody_waits_for_a_worker_that_is_dead(world: World) -> None:
     reported(world, claimed(world, "a"), FATAL)
     silent(world)
     world.sweep()
-    assert check_run(world.observer, RUN).status == "failed"
+    assert world.check(RUN).status == "failed"
 
 
 def test_a_cancelled_run_waits_for_nobody(world: World) -> None:
     begun(world, step("a"), step("b"))
     claimed(world, "b")
     world.backend.cancel_run(RUN)
-    assert check_run(world.observer, RUN).status == "cancelled"
+    assert world.check(RUN).status == "cancelled"
 
 
 def test_a_halt_is_for_a_branch_as_it_was_seen(world: World) -> None:
@@ -183,7 +182,7 @@ def test_nobody_is_waited_for_beyond_the_runs_deadline(world: World) -> None:
         with suppress(StaleAttemptError):
             held = Steps(world.backend.runtime).heartbeat(held)
         world.sweep()
-    assert check_run(world.observer, RUN).status == "failed"
+    assert world.check(RUN).status == "failed"
 
 
 def test_who_owes_a_fork_is_stopped_at_once(world: World) -> None:
@@ -195,7 +194,7 @@ def test_who_owes_a_fork_is_stopped_at_once(world: World) -> None:
     assert branch_of(world, "a").status == "running"
     reported(world, claimed(world, "x"), FATAL)
     assert branch_of(world, "a").halt == "stop"
-    assert check_run(world.observer, RUN).status == "failed"
+    assert world.check(RUN).status == "failed"
 
 
 def test_no_step_is_retried_while_its_run_fails(world: World) -> None:
@@ -204,7 +203,7 @@ def test_no_step_is_retried_while_its_run_fails(world: World) -> None:
     reported(world, claimed(world, "x"), FATAL)
     reported(world, held, AGAIN)
     assert branch_of(world, "a").status == "failed"
-    assert check_run(world.observer, RUN).status == "failed"
+    assert world.check(RUN).status == "failed"
 
 
 def test_who_fails_for_good_and_dies_leaves_the_stop_to_the_sweep(world: World) -> None:
@@ -214,7 +213,7 @@ def test_who_fails_for_good_and_dies_leaves_the_stop_to_the_sweep(world: World) 
     world.mailbox.wakes.clear()
     silent(world)
     assert world.sweep()["stops resumed"] == 1
-    assert check_run(world.observer, RUN).status == "failed"
+    assert world.check(RUN).status == "failed"
 
 
 def fatal(world: World) -> None:

@@ -12,7 +12,6 @@ from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.commands import SkipStep
 from cascade_flow.operations.steps import Steps
 from cascade_flow.operations.sweep import Sweep
-from checker import check_run
 from clauses.stage import (
     AGAIN,
     AT_ONCE,
@@ -80,7 +79,7 @@ def test_a_step_is_reclaimed_once(world: World) -> None:
     silent(world)
     late = pausing(world, "UpdateItem", lambda: world.sweep(world.observer), at=1)
     world.sweep(late)
-    checked = check_run(world.observer, RUN)
+    checked = world.check(RUN)
     assert (checked.count(StepReclaimed, "a"), branch_of(world, "a").attempt) == (1, 2)
 
 
@@ -156,8 +155,8 @@ def test_what_waits_for_a_dead_worker_in_a_stopping_run_is_stopped(world: World)
     reported(world, claimed(world, "a"), FATAL)
     silent(world)
     Sweep(world.backend.runtime, name="reaper").attend(RUN, "b")
-    assert check_run(world.observer, RUN).status == "failed"
-    assert check_run(world.observer, RUN).count(StepReclaimed) == 0
+    assert world.check(RUN).status == "failed"
+    assert world.check(RUN).count(StepReclaimed) == 0
 
 
 def test_a_tombstone_leaves_the_index(world: World) -> None:
@@ -188,7 +187,7 @@ def test_who_skips_what_waits_for_a_retry_and_dies_is_made_up_for_soon(world: Wo
     dies(lambda: dead.report_without_work(run_of(world), "a", 2, SkipStep("no need", 0)))
     assert branch_of(world, "a").owed is not None
     assert int(branch_of(world, "a").due_us or 0) <= clock.now_us() + TIMING.grace_us
-    check_run(world.observer, RUN)
+    world.check(RUN)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from functools import partial
 import pytest
 
 from cascade_flow import StepCompleted, StepDefinition, StepScheduled, WorkflowStarted
-from checker import check_run
 from clauses.stage import DONE, FATAL, RUN, begun, claimed, done, ended, reported, run_of
 from faults.moments import pausing
 from shapes import chain
@@ -28,13 +27,13 @@ def test_a_clock_that_goes_back_changes_no_order(world: World) -> None:
     held = claimed(world, "s0")
     goes_back(world)
     reported(world, held)
-    check_run(world.observer, RUN)
+    world.check(RUN)
 
 
 def test_no_two_branches_write_one_time(world: World) -> None:
     begun(world, step("a"), step("b", "a"), step("c", "a"), step("d", "a"))
     done(world, "a")
-    checked = check_run(world.observer, RUN)
+    checked = world.check(RUN)
     times = [event.timestamp_us for event in checked.events if isinstance(event, StepScheduled)]
     assert len(set(times)) == len(times) == 4
     assert len({time_us % checked.facts.graph.modulus for time_us in times[1:]}) == 3
@@ -45,7 +44,7 @@ def test_a_fork_is_later_than_its_parent(world: World) -> None:
     held = claimed(world, "a")
     goes_back(world)
     reported(world, held)
-    checked = check_run(world.observer, RUN)
+    checked = world.check(RUN)
     [over_us] = [event.timestamp_us for event in checked.events if isinstance(event, StepCompleted)]
     [fork_us] = [e.timestamp_us for e in checked.events if isinstance(e, StepScheduled) and e.step_id == "c"]
     assert fork_us > over_us
@@ -58,7 +57,7 @@ def test_a_join_is_later_than_all_that_it_waited_for(world: World) -> None:
     done(world, "a")
     goes_back(world)
     reported(world, last)
-    events = check_run(world.observer, RUN).events
+    events = world.check(RUN).events
     over_us = max(event.timestamp_us for event in events if isinstance(event, StepCompleted))
     [join_us] = [e.timestamp_us for e in events if isinstance(e, StepScheduled) and e.step_id == "j"]
     assert join_us > over_us
@@ -74,7 +73,7 @@ def test_a_terminal_event_is_later_than_all_else(world: World, begins: bool) -> 
     else:
         goes_back(world)
         world.backend.cancel_run(RUN)
-    assert check_run(world.observer, RUN).status in ("failed", "cancelled")
+    assert world.check(RUN).status in ("failed", "cancelled")
 
 
 def test_what_is_revived_is_later_than_the_runs_next_attempt(world: World) -> None:
@@ -82,7 +81,7 @@ def test_what_is_revived_is_later_than_the_runs_next_attempt(world: World) -> No
     reported(world, claimed(world, "a"), FATAL)
     world.clock.pause_us(2 * MINUTE_US)
     pausing(world, "TransactWriteItems", lambda: goes_back(world)).retry_run(RUN)
-    events = check_run(world.observer, RUN).events
+    events = world.check(RUN).events
     again_us = max(event.timestamp_us for event in events if isinstance(event, WorkflowStarted))
     assert max(event.timestamp_us for event in events if isinstance(event, StepScheduled)) > again_us
 
@@ -92,7 +91,7 @@ def test_what_is_reported_is_later_than_the_lines_before(world: World) -> None:
     held = claimed(world, "a")
     told_us = world.clock.now_us() + MINUTE_US
     reported(world, replace(held, told_us=told_us))
-    [over] = [event for event in check_run(world.observer, RUN).events if isinstance(event, StepCompleted)]
+    [over] = [event for event in world.check(RUN).events if isinstance(event, StepCompleted)]
     assert over.timestamp_us > told_us
 
 
@@ -113,7 +112,7 @@ def test_what_a_retry_lets_go_begins_after_its_start(world: World) -> None:
     world.backend.retry_run(RUN)
     goes_back(world)
     done(world, "a")
-    check_run(world.observer, RUN)
+    world.check(RUN)
 
 
 @pytest.mark.parametrize("join", [(step("j", "a", "b"),), ()], ids=["a join", "the end"])
@@ -129,7 +128,7 @@ def test_what_was_only_to_be_opened_is_later_than_the_next_attempts_start(
     world.backend.cancel_run(RUN)
     world.clock.pause_us(MINUTE_US)
     pausing(world, "Query", partial(goes_back, world), at=2).retry_run(RUN)
-    check_run(world.observer, RUN)
+    world.check(RUN)
 
 
 def dies() -> None:

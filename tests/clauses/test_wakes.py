@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError
 
 from cascade_flow import DynamoDBBackend, RunSubmission, clock
 from cascade_flow.wake import LONGEST_DELAY_US, SqsQueue, Wake
-from checker import check_run
 from clauses.stage import AT_ONCE, RUN, begun, branch_of, claimed, ended, reported, run_of
 from shapes import NESTED, Shape, chain, diamond, wide
 from simulated_queue import Mailbox
@@ -60,7 +59,7 @@ def test_a_wake_up_is_sent_when_what_it_names_is_there(world: World, shape: Shap
     strict.register(shape.steps)
     strict.submit(run_id=RUN, **shape.submission)
     strict.settle(RUN)
-    assert check_run(world.observer, RUN).status == "completed"
+    assert world.check(RUN).status == "completed"
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -72,7 +71,7 @@ def test_who_waits_for_a_worker_is_told_without_a_sweep(world: World, shape: Sha
         wake = world.mailbox.wakes.pop(0)
         world.clock.pause_us(max(0, wake.available_at_us - clock.now_us()))
         world.deliver(wake)
-    assert check_run(world.observer, RUN).status == "completed"
+    assert world.check(RUN).status == "completed"
 
 
 @dataclass

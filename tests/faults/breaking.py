@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from cascade_flow import ConflictError, clock
 from cascade_flow.dynamodb.schema import create_table
-from checker import check_run
 from faults.bounds import SWEEP_US, Bound
 from shapes import Shape
 from simulation import TickingClock, World
@@ -51,9 +50,10 @@ def run_with(server: Server, shape: Shape, plan: Plan) -> Course:
         world.register(shape.steps)
         with faults(plan, *world.clients) as injected:
             world.reborn = injected.restart
+            world.answers_lost = lambda: injected.answers_lost
             submit(world, shape, injected)
             world.settle(RUN)
-        checked = check_run(world.observer, RUN)
+        checked = world.check(RUN)
         assert checked.status == shape.status, injected.happened
     run = checked.story.run
     took_us = int(run.completed_at_us or 0) - run.created_us

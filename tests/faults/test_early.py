@@ -4,7 +4,6 @@ import pytest
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.schema import create_table
-from checker import check_run
 from shapes import chain
 from simulation import TickingClock, World
 from testbed.servers import Server, fresh_table
@@ -32,4 +31,4 @@ def test_a_worker_whose_clock_is_behind_sends_the_wake_up_again(server: Server, 
         assert world.mailbox.wakes[0].available_at_us > clock.now_us()
         time.pause_us(behind_us)
         world.deliver(world.mailbox.wakes.pop())
-        assert check_run(world.observer, run_id).status == "completed"
+        assert world.check(run_id).status == "completed"

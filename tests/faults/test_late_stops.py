@@ -15,7 +15,7 @@ from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.operations.stops import Stops
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.wake import Wake
-from checker import Checked, check_run
+from checker import Checked
 from faults.moments import pausing
 from shapes import wide
 from simulation import TIMING, TickingClock, World, step
@@ -61,7 +61,7 @@ def in_time(world: World) -> Checked:
     begun_us = clock.now_us()
     world.settle(RUN, rounds=400)
     assert clock.now_us() < begun_us + TIMING.grace_us, "it stood still"
-    checked = check_run(world.observer, RUN)
+    checked = world.check(RUN)
     assert checked.status == "completed"
     return checked
 
@@ -171,7 +171,7 @@ def test_who_read_the_run_before_its_retry_reports_to_the_next_attempt(world: Wo
     world.backend.retry_run(RUN, "mended")
     Steps(world.backend.runtime).report_without_work(old, "a", 1, command)
     if command is FATAL:
-        assert check_run(world.observer, RUN).status == "failed", "a step has failed for good, and the run doesn't know"
+        assert world.check(RUN).status == "failed", "a step has failed for good, and the run doesn't know"
     else:
         in_time(world)
 

@@ -4,7 +4,6 @@ import pytest
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.schema import create_table
-from checker import check_run
 from faults.bounds import SWEEP_US
 from faults.breaking import run_with
 from shapes import IN_BUCKET, MANY_ROOTS, POISON, QUEUED, SHAPES, WIDE, Shape, chain
@@ -39,5 +38,5 @@ def test_a_dead_queue_is_tried_ever_more_rarely(server: Server, kind: Kind) -> N
         assert world.swept["looked at"] == world.swept["wake-ups repeated"]
         revived_us = clock.now_us()
         world.settle(run_id)
-        assert check_run(world.observer, run_id).status == "completed"
+        assert world.check(run_id).status == "completed"
         assert clock.now_us() - revived_us <= TIMING.horizon_us + SWEEP_US

@@ -48,7 +48,7 @@ def said(server: Server, say: Say, plan: Plan) -> Faults:
                 again = world.outlive(lambda: say(world))
                 assert again is None or (isinstance(again, StaleAttemptError) and again.facts["stored"]), again
         world.settle(RUN)
-        checked = check_run(world.observer, RUN)
+        checked = world.check(RUN)
         assert checked.status == ENDS[say], injected.happened
         [first, second] = [event.type for event in checked.events if getattr(event, "step_id", "") == "a"]
         assert (first, second) in (("StepScheduled", "StepSkipped"), ("StepScheduled", "StepFailed"))

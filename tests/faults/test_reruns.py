@@ -16,7 +16,7 @@ from cascade_flow import (
 )
 from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.wake import Wake
-from checker import Checked, check_run
+from checker import Checked
 from shapes import NESTED, SHAPES, WIDE, Shape, diamond
 from simulation import TickingClock, World, step as declared
 from testbed.faults import Kind, at, cases, faults, nowhere
@@ -41,7 +41,7 @@ def ended(world: World, shape: Shape) -> Checked:
     world.submit(**shape.submission, run_id=RUN, input={"order": 7})
     world.settle(RUN)
     world.ran.clear()
-    return check_run(world.observer, RUN)
+    return world.check(RUN)
 
 
 def affected(shape: Shape, step_id: str) -> set[str]:
@@ -59,7 +59,7 @@ def test_a_rerun_runs_the_step_and_its_dependents_and_keeps_the_rest(world: Worl
         world.ran.clear()
         run_id = world.backend.rerun_from(parent_run_id=RUN, from_step_id=step.id).run_id
         world.settle(run_id)
-        again = check_run(world.observer, run_id)
+        again = world.check(run_id)
         skipped = {s.id for s in shape.steps} - {name for name, _ in world.ran}
         assert again.status == "completed"
         assert {name for name, _ in world.ran} <= affected(shape, step.id)
@@ -67,7 +67,7 @@ def test_a_rerun_runs_the_step_and_its_dependents_and_keeps_the_rest(world: Worl
         assert again.count(WorkflowRerunFromStep) == 1
         assert again.count(StepCompleted) == parent.count(StepCompleted)
         assert skipped >= {s.id for s in shape.steps} - affected(shape, step.id)
-    assert check_run(world.observer, RUN).events == parent.events
+    assert world.check(RUN).events == parent.events
 
 
 @pytest.mark.parametrize("shape", BROKEN, ids=str)
@@ -76,7 +76,7 @@ def test_a_resumed_run_keeps_what_was_completed(world: World, shape: Shape) -> N
     world.script = {}
     run_id = world.backend.resume_run(RUN).run_id
     world.settle(run_id)
-    again = check_run(world.observer, run_id)
+    again = world.check(run_id)
     assert again.status == "completed"
     assert again.count(WorkflowResumed) == 1
     assert len(world.ran) == len(shape.steps) - parent.count(StepCompleted)
@@ -89,7 +89,7 @@ def test_what_a_rerun_is_given_reaches_its_steps(world: World) -> None:
     state = world.observer.get_run(run_id)
     assert state is not None
     assert state.input == '{"order":8}'
-    check_run(world.observer, run_id)
+    world.check(run_id)
 
 
 def test_a_rerun_goes_onto_the_current_version(world: World) -> None:
@@ -98,7 +98,7 @@ def test_a_rerun_goes_onto_the_current_version(world: World) -> None:
     run_id = world.backend.rerun_from(parent_run_id=RUN, from_step_id="d").run_id
     world.settle(run_id)
     assert {name for name, _ in world.ran} == {"d", "e"}
-    check_run(world.observer, run_id)
+    world.check(run_id)
 
 
 def test_what_cannot_be_rerun_is_refused_with_its_reason(world: World) -> None:
@@ -114,7 +114,7 @@ def test_what_cannot_be_rerun_is_refused_with_its_reason(world: World) -> None:
     world.register(diamond(), input_schema_json={"type": "object", "required": ["order"]})
     with pytest.raises(InputInvalidError):
         world.backend.rerun_from(parent_run_id=RUN, from_step_id="a", input={})
-    check_run(world.observer, RUN)
+    world.check(RUN)
 
 
 @pytest.mark.parametrize("shape", [Shape("nested", NESTED), WHOLE[-1]], ids=str)
@@ -129,7 +129,7 @@ def test_a_rerun_whose_author_dies_is_made_whole_or_not_at_all(world: World, sha
             world.outlive(lambda: world.backend.rerun_from(parent_run_id=RUN, from_step_id=step_id))
         for run_id in set(world.observer.list_run_ids("flow")) - before:
             world.settle(run_id)
-            assert check_run(world.observer, run_id).status == "completed", f"{kind} at {number}"
+            assert world.check(run_id).status == "completed", f"{kind} at {number}"
 
 
 def test_a_filled_join_begins_when_what_waits_for_it_is_there(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +147,7 @@ def test_a_filled_join_begins_when_what_waits_for_it_is_there(world: World, monk
     run_id = world.backend.rerun_from(parent_run_id=RUN, from_step_id="j").run_id
     monkeypatch.undo()
     world.settle(run_id)
-    assert check_run(world.observer, run_id).status == "completed"
+    assert world.check(run_id).status == "completed"
 
 
 def test_a_rerun_that_is_stopped_at_once_is_there_all_the_same(world: World) -> None:
@@ -164,4 +164,4 @@ def test_a_rerun_that_is_stopped_at_once_is_there_all_the_same(world: World) -> 
     wire_of(client).add(cancel_first, floor=Floor.REWRITE)
     run_id = world.another(client).rerun_from(parent_run_id=RUN, from_step_id="a").run_id
     assert cancelled == [run_id]
-    assert check_run(world.observer, run_id).status == "cancelled"
+    assert world.check(run_id).status == "cancelled"

@@ -16,7 +16,7 @@ from cascade_flow import (
 from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.operations.steps import Steps
 from cascade_flow.operations.sweep import Sweep
-from checker import Checked, check_run
+from checker import Checked
 from faults.moments import pausing
 from shapes import NESTED, SHAPES, WIDE, Shape, diamond
 from simulation import TIMING, TickingClock, World, step
@@ -41,7 +41,7 @@ def cancelled_after(messages: int) -> Ending:
             if world.mailbox.wakes:
                 world.deliver(world.mailbox.wakes.pop(0))
         world.backend.cancel_run(RUN, "wait a moment")
-        check_run(world.observer, RUN)
+        world.check(RUN)
 
     return cancelled
 
@@ -62,14 +62,14 @@ def tried_again(server: Server, shape: Shape, ending: Ending, plan: Plan) -> tup
         world.register(shape.steps)
         world.submit(run_id=RUN, input={"order": 7})
         ending(world)
-        before = check_run(world.observer, RUN)
+        before = world.check(RUN)
         assert before.status in ("failed", "cancelled")
         with faults(plan, store.client) as injected:
             world.reborn = injected.restart
-            while before.status == check_run(world.observer, RUN).status:
+            while before.status == world.check(RUN).status:
                 world.outlive(lambda: world.backend.retry_run(RUN, "mended"))
             world.settle(RUN)
-        return check_run(world.observer, RUN), injected
+        return world.check(RUN), injected
 
 
 @pytest.mark.parametrize(("shape", "ending"), CASES, ids=NAMES)
@@ -125,6 +125,6 @@ def test_a_run_that_is_over_but_for_its_end_keeps_its_output(
             world.backend.resume_run(RUN)
         world.backend.retry_run(RUN)
         world.settle(RUN)
-        end = check_run(world.observer, RUN).events[-1]
+        end = world.check(RUN).events[-1]
         assert isinstance(end, WorkflowCompleted)
         assert set(json.loads(end.output)) == (set() if act == "skip" else {"a"})

@@ -4,7 +4,6 @@ import pytest
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.schema import create_table
-from checker import check_run
 from shapes import SHAPES, Shape
 from simulation import SkewedClock, World
 from testbed.servers import Server, fresh_table
@@ -18,4 +17,4 @@ def test_clocks_that_disagree_change_no_promise(server: Server, shape: Shape, se
         world.register(shape.steps)
         run_id = world.submit(**shape.submission, input={"order": 7})
         world.settle(run_id)
-        assert check_run(world.observer, run_id).status == shape.status
+        assert world.check(run_id).status == shape.status

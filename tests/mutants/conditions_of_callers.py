@@ -79,7 +79,7 @@ WORDS = (
     _mutant(
         "a run that stays as it is is not looked at",
         "§2 the run is checked to be live",
-        "return Check(keys.run(after.run_id), _as_known(before, live=live))",
+        "return Check(keys.run(after.run_id), _stays(before, live=live))",
         f"return Check(keys.run(after.run_id), {ALWAYS})",
         "test_a_run_that_has_expired_takes_no_more_words",
         "test_no_report_is_taken_after_the_runs_end",

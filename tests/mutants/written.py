@@ -48,7 +48,7 @@ def _is_asked(node: ast.AST) -> bool:
 
 def _is_part(node: ast.AST) -> bool:
     """`fence(…)`, `stoppable(…)` and the like: a condition that a function makes."""
-    made = ("fence", "stoppable", "_as_known", "_unmoved")
+    made = ("fence", "stoppable", "_as_known", "_stays", "_unmoved")
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in made
 
 

@@ -7,7 +7,6 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from cascade_flow import RetryTier, StepCompleted, StepDefinition, StepSkipped, clock
 from cascade_flow.dynamodb.schema import create_table
-from checker import check_run
 from shapes import Shape
 from simulation import TickingClock, World, step
 from testbed.servers import MemoryServer, Server, fresh_table
@@ -60,7 +59,7 @@ def test_every_graph_comes_to_the_end_that_its_steps_call_for(emulator: Server, 
         world.register(shape.steps)
         run_id = world.submit(input={"order": 7})
         world.settle(run_id)
-        checked = check_run(world.observer, run_id)
+        checked = world.check(run_id)
         status, skipped = expected(shape)
         assert checked.status == status
         if status == "completed":

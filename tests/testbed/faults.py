@@ -2,7 +2,7 @@
 
 A fault stands on a client's wire before the server (`wire`): it decides whether the real call is made and what the
 caller learns. It is planned by the request's number, or by seeded rates, so every run can be repeated. Stale indexes
-are `staleness`'s, orders of concurrent requests `turnstile`'s.
+are `memory`'s, orders of concurrent requests `turnstile`'s.
 """
 
 import random
@@ -143,6 +143,11 @@ class Faults:
         for process in self._processes:
             if not clients or process.clients == clients:
                 process.is_dead = False
+
+    @property
+    def answers_lost(self) -> int:
+        """How many have not reached their askers, who live and ask again."""
+        return sum(passed.kind is Kind.DROP_AFTER for passed in self.log)
 
     @property
     def happened(self) -> list[Passed]:

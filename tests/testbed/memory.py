@@ -1,4 +1,4 @@
-"""A DynamoDB of this process without a wire: a client whose requests are calls, some thirty times as fast as MiniStack.
+"""A DynamoDB of this process without a wire: a client whose requests are calls, some twenty times as fast as MiniStack.
 
 The simulations play thousands of runs, and what they wait for elsewhere is botocore and JSON. It knows what the engine
 asks for, and refuses the rest (`expressions`). It is trusted because the contract suite runs on it as on every server,

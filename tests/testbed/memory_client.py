@@ -23,10 +23,6 @@ class MemoryClient(DirectClient):
         for operation in memory.operations:
             setattr(self, _method(operation), partial(self.ask, operation))
 
-    def twin(self) -> MemoryClient:
-        """A client of the same tables, with a wire of its own."""
-        return MemoryClient(self._memory)
-
     def get_waiter(self, name: str) -> Any:
         """What waits for a table, which is there at once."""
         return SimpleNamespace(wait=lambda **_: None)

@@ -6,12 +6,11 @@ through the observed client would be observed. It only reads.
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from testbed.capacity import Item, Schema
-from testbed.memory_client import MemoryClient
 from testbed.requests import Body, Key, key_text
 from testbed.servers import connect
 from testbed.wire import HttpWire, install, wire_of
@@ -37,11 +36,6 @@ class Reader:
         items: list[Item] = ask(**from_wire(body))["Items"]
         return items
 
-    def everything(self) -> Iterator[Item]:
-        """All items of the table."""
-        for page in self.client.get_paginator("scan").paginate(TableName=self._table, ConsistentRead=True):
-            yield from page["Items"]
-
     def _key_of(self, item: Item) -> Key:
         return {name: item[name] for name in self.schema.key}
 
@@ -60,8 +54,6 @@ class Reader:
 
 def twin(observed: DynamoDBClient) -> DynamoDBClient:
     """A client like the observed one, to the same server, without its gates."""
-    if isinstance(observed, MemoryClient):
-        return cast(DynamoDBClient, observed.twin())
     client: DynamoDBClient = connect("dynamodb", observed.meta.endpoint_url)
     wire = wire_of(observed)
     assert isinstance(wire, HttpWire)

@@ -233,12 +233,12 @@ def _run_write(before: Run | None, after: Run, *, live: bool) -> Write:
     if before is None:
         return Put(run_item(after), NEW)
     if before == after:
-        return Check(keys.run(after.run_id), _as_known(before, live=live))
+        return Check(keys.run(after.run_id), _stays(before, live=live))
     known = _BY_CALLER & Attr("sq").eq(before.seq)
     return Update(keys.run(after.run_id), known, **changes(run_item(before), run_item(after)))
 
 
-def _as_known(run: Run, *, live: bool) -> Condition:
+def _stays(run: Run, *, live: bool) -> Condition:
     """What a run that stays as it is must be: under way where the writer says so, and still ended where it was, since
     of an ended run no step is put into the index.
     """

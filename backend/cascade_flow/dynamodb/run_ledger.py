@@ -29,6 +29,10 @@ class KeyTaken(Exception):
         self.run_id = run_id
         self.content = content
 
+    @classmethod
+    def by(cls, item: Item) -> KeyTaken:
+        return cls(str(item["r"]), str(item["c"]))
+
 
 class RunLedger:
     """The run items of one table."""
@@ -50,14 +54,14 @@ class RunLedger:
         except Refused as refused:
             taken = refused.items.get(1) if key is not None else None
             if taken is not None:
-                raise KeyTaken(str(taken["r"]), str(taken["c"])) from None
+                raise KeyTaken.by(taken) from None
             raise RunRefused.by(refused.items.get(0)) from None
         return run
 
     def key_taken(self, key: str) -> KeyTaken | None:
         """What an idempotency key stands for."""
         taken = self._table.get(keys.idempotency(key))
-        return None if taken is None else KeyTaken(str(taken["r"]), str(taken["c"]))
+        return None if taken is None else KeyTaken.by(taken)
 
     def start(self, facts: Facts, before: Run, opening: Opening) -> Run:
         """Start a run that was submitted for later; raises RunRefused where it moved."""

@@ -242,3 +242,46 @@ def test_it_answers_as_other_servers_do(pair: Callable[[], tuple[Store, Store]],
 def test_what_it_does_not_know_is_refused(text: str) -> None:
     with pytest.raises(NotImplementedError):
         expressions.condition(text)
+
+
+@pytest.fixture
+def late() -> Iterator[Store]:
+    with fresh_table(MemoryServer(), create_table) as store:
+        yield store
+
+
+def put(store: Store, sort: str, due: int) -> None:
+    place: Any = {"pk": {"S": "R#1"}, "sk": {"S": sort}, "q": {"S": "d#0"}, "due": {"N": str(due)}}
+    store.client.put_item(TableName=store.table, Item=place)
+
+
+def listed(store: Store) -> list[tuple[str, str]]:
+    where = built("KeyConditionExpression", Key("q").eq("d#0"), is_key=True)
+    page: Any = store.client.query(TableName=store.table, IndexName="due", **where)
+    return [(item["sk"]["S"], item["due"]["N"]) for item in page["Items"]]
+
+
+def delay(store: Store, arrives: Callable[[], bool] | None) -> None:
+    assert isinstance(store.server, MemoryServer)
+    store.server.shelf.delay_indexes(store.table, arrives)
+
+
+def test_an_index_stands_still_until_changes_arrive_and_the_table_is_never_late(late: Store) -> None:
+    put(late, "1", due=10)
+    put(late, "2", due=20)
+    delay(late, lambda: False)
+    put(late, "1", due=30)
+    late.client.delete_item(TableName=late.table, Key={"pk": {"S": "R#1"}, "sk": {"S": "2"}})
+    put(late, "3", due=5)
+    assert listed(late) == [("1", "10"), ("2", "20")]
+    assert late.client.scan(TableName=late.table)["Count"] == 2
+    delay(late, None)
+    assert listed(late) == [("3", "5"), ("1", "30")]
+
+
+def test_changes_of_two_items_arrive_in_any_order_and_those_of_one_in_theirs(late: Store) -> None:
+    delay(late, iter([False, True, True, True]).__next__)
+    for sort, due in (("1", 10), ("1", 20), ("2", 30)):
+        put(late, sort, due)
+    assert listed(late) == [("2", "30")]
+    assert listed(late) == [("1", "20"), ("2", "30")]
