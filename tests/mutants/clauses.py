@@ -917,8 +917,8 @@ HELD = (
         "anybody beats for anybody",
         "§4 heartbeat: this worker",
         STEPS,
-        "return same and asked.worker in (None, branch.worker)",
-        "return same",
+        "return same and not branch.stopped and asked.worker in (None, branch.worker)",
+        "return same and not branch.stopped",
         (f"{HOLDERS}test_nobody_beats_for_another",),
     ),
     Mutant(
@@ -946,15 +946,20 @@ HELD = (
         (f"{HOLDERS}test_nobody_completes_what_nobody_has_begun",),
     ),
     Mutant(
+        "anybody speaks for what is stopped",
+        "§7 no step event is later than the run's terminal event",
+        STEPS,
+        "return same and not branch.stopped and asked.worker in (None, branch.worker)",
+        "return same and asked.worker in (None, branch.worker)",
+        (f"{HOLDERS}test_nobody_speaks_for_what_is_stopped",),
+    ),
+    Mutant(
         "who learns of a stop from a lost answer reports on",
         "§7 no step event is later than the run's terminal event",
         STEPS,
         "        if branch.stopped:\n            raise stale(held.branch, branch)\n",
         "",
-        (
-            "clauses/test_stops.py::test_who_learns_of_a_stop_from_a_lost_answer_reports_nothing_more",
-            f"{HOLDERS}test_nobody_speaks_for_what_is_stopped",
-        ),
+        ("clauses/test_stops.py::test_who_learns_of_a_stop_from_a_lost_answer_reports_nothing_more",),
     ),
     Mutant(
         "who learns of a stop from a lost answer works on",

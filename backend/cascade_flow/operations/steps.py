@@ -287,7 +287,7 @@ def _held(
 def _is_held(branch: Branch, asked: Branch) -> bool:
     """Whether a branch is what a worker says that it holds; one that doesn't name itself is believed."""
     same = (branch.status, branch.step, branch.attempt) == ("running", asked.step, asked.attempt)
-    return same and asked.worker in (None, branch.worker)
+    return same and not branch.stopped and asked.worker in (None, branch.worker)
 
 
 def _still_held(known: Branch, now: Branch | None) -> Branch:
