@@ -1,13 +1,14 @@
-"""POST /runs: accepts a run and starts it."""
+"""Commands of runs: POST /runs accepts a run and starts it, POST /runs/{runId}/cancel stops one."""
 
 from __future__ import annotations
 
-from cascade_flow.api.answers import Answer
+from cascade_flow.api import representations
+from cascade_flow.api.answers import Answer, ok
 from cascade_flow.api.documents import rejected
 from cascade_flow.api.requests import Request
 from cascade_flow.api.resources import backend
 from cascade_flow.api.router import router
-from cascade_flow.api.shapes import SubmitRun
+from cascade_flow.api.shapes import CancelRun, RunAddress, SubmitRun
 
 
 def submit(request: Request) -> Answer:
@@ -15,6 +16,14 @@ def submit(request: Request) -> Answer:
     submitted = backend().submit_run(_wish(request).submission)
     where = {"location": f"/runs/{submitted.run_id}"}
     return Answer(201 if submitted.is_new else 200, submitted.to_wire(), headers=where)
+
+
+def cancel(request: Request) -> Answer:
+    """200 and the run; once it has answered, nothing of the run can be claimed."""
+    run_id = request.address(RunAddress).run_id
+    backend().cancel_run(run_id, request.document(CancelRun).reason)
+    run = backend().get_run(run_id)
+    return ok({"run": representations.run_state(run) if run else None})
 
 
 def _wish(request: Request) -> SubmitRun:
@@ -28,4 +37,4 @@ def _wish(request: Request) -> SubmitRun:
     return SubmitRun.of({**wish.model_dump(by_alias=True, exclude_unset=True), "idempotencyKey": key})
 
 
-handler = router({"POST /runs": submit})
+handler = router({"POST /runs": submit, "POST /runs/{runId}/cancel": cancel})

@@ -25,10 +25,10 @@ _MINE = secrets.token_hex(4)
 
 
 @cache
-def worker(function_name: str) -> Worker:
+def worker() -> Worker:
     """This process's worker, with the workflows that the environment names. Raises ConfigurationError."""
     pace = Pace(heartbeat_ms=settings().heartbeat_ms, safety_ms=settings().safety_ms)
-    return Worker(backend().runtime, discover(workflows_package()), worker_id=f"{function_name}-{_MINE}", pace=pace)
+    return Worker(backend().runtime, discover(workflows_package()), worker_id=f"worker-{_MINE}", pace=pace)
 
 
 @log.inject_lambda_context(clear_state=True)
@@ -42,7 +42,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
         except ValueError as error:
             log.warning("dropped: %s", error, extra={"message_id": record.message_id})
             return
-        worker(context.function_name).work(wake, remaining_ms=lambda: (end_us - clock.now_us()) // 1_000)
+        worker().work(wake, remaining_ms=lambda: (end_us - clock.now_us()) // 1_000)
 
     processor = BatchProcessor(event_type=EventType.SQS, logger=logging.getLogger("cascade_flow"))
     return process_partial_response(event, record_handler=work, processor=processor, context=context)

@@ -42,7 +42,7 @@ class Gateway:
         if not _is_signed(method, target, headers, body):
             return {"statusCode": 403, "headers": {}, "body": '{"message":"Forbidden"}'}
         url = urlsplit(target)
-        name = "submission" if (method, url.path) == ("POST", "/runs") else "cancel" if method == "POST" else "query"
+        name = "submission" if method == "POST" else "query"
         event = events.post(url.path, raw=body, headers=headers) if body else events.get(url.path, headers=headers)
         event = {**event, "rawPath": unquote(url.path), "rawQueryString": url.query}
         answer: dict[str, Any] = app(name).handler(event, events.Context())

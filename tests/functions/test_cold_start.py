@@ -11,7 +11,7 @@ from events.deployed import FUNCTIONS
 
 NEVER = ("aws_lambda_powertools.event_handler", "cascade_flow.cli", "cascade_flow.local", "httpx", "rich", "typer")
 ONLY_WORKER = ("aws_lambda_powertools.utilities.batch", "cascade_flow.worker")
-HTTP = ("submission", "query", "cancel", "claim", "heartbeat")
+HTTP = ("submission", "query", "claim", "heartbeat")
 
 
 @pytest.mark.parametrize("name", [*HTTP, "reaper", "registration", "worker"])

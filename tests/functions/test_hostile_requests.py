@@ -184,10 +184,10 @@ ADDRESSES = [
 ]
 
 WORKERS = [
-    to("cancel", "/runs/nobody/cancel", {}, None, status=404, code="run-not-found"),
-    to("cancel", "/runs/nobody/cancel", {"reason": 1}, "reason"),
-    to("cancel", "/runs/nobody/cancel", {"reason": "r" * 1_001}, "reason"),
-    to("cancel", "/runs/nobody/cancel", {"why": "r"}, "why"),
+    to("submission", "/runs/nobody/cancel", {}, None, status=404, code="run-not-found"),
+    to("submission", "/runs/nobody/cancel", {"reason": 1}, "reason"),
+    to("submission", "/runs/nobody/cancel", {"reason": "r" * 1_001}, "reason"),
+    to("submission", "/runs/nobody/cancel", {"why": "r"}, "why"),
     to("claim", "/steps/claim", {}, "workerId"),
     to("claim", "/steps/claim", {"workerId": ""}, "workerId"),
     to("claim", "/steps/claim", {"workerId": "w", "runId": "r"}, "stepId"),

@@ -67,7 +67,7 @@ def answers(functions: Functions) -> dict[str, Any]:
         "claim": claimed,
         "heartbeat": beat,
         "running": asked("query", events.get(f"/runs/{held}")),
-        "cancelled": asked("cancel", events.post(f"/runs/{held}/cancel", {"reason": "enough"})),
+        "cancelled": asked("submission", events.post(f"/runs/{held}/cancel", {"reason": "enough"})),
         "failed": asked("query", events.get(f"/runs/{failed}")),
         "skipped": asked("query", events.get(f"/runs/{skipped}")),
         "runs": asked("query", events.get("/runs")),

@@ -160,10 +160,10 @@ def test_workflows_are_listed_and_shown(functions: Functions) -> None:
 
 def test_a_run_can_be_cancelled_once(functions: Functions) -> None:
     run_id = functions.submit()
-    reply = functions.http("cancel", events.post(f"/runs/{run_id}/cancel", {"reason": "sold out"}))
+    reply = functions.http("submission", events.post(f"/runs/{run_id}/cancel", {"reason": "sold out"}))
     assert (reply.status, reply.json["run"]["status"]) == (200, "cancelled")
     assert functions.http("query", events.get(f"/runs/{run_id}")).json["cancelReason"] == "sold out"
-    again = functions.http("cancel", events.post(f"/runs/{run_id}/cancel"))
+    again = functions.http("submission", events.post(f"/runs/{run_id}/cancel"))
     assert (again.status, again.json["code"]) == (409, "run-not-cancellable")
     functions.work()
     check_run(functions.backend, run_id)

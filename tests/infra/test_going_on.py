@@ -125,7 +125,7 @@ class TestInterruptions:
         assert nothing_is_left(project)
 
     def test_an_emulator_that_nobody_remembers_is_ended_too(self, project: Project, nothing: None) -> None:
-        emulator.start(project.home, port=project.port or 0, stack_name="x", reaper="x", sweep_ms=1000)
+        emulator.start(project.home, port=project.port or 0, stack_name="x", sweep_ms=1000)
         assert state.read(project.home) is None
         assert len(list(down(project))) == 1
         assert nothing_is_left(project)

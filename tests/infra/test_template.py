@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import tomllib
+from typing import Any
 
 import pytest
 
 from cascade_flow.local import deployment
 from cascade_flow.settings import Settings
-from infra.written import PARAMETERS, RESOURCES, ROOT, TEMPLATE, function, of_type, properties, statements
+from infra.written import PARAMETERS, RESOURCES, ROOT, TEMPLATE, chosen, function, of_type, properties, statements
 
 FUNCTIONS = sorted(of_type("AWS::Serverless::Function"))
 ROLES = sorted(of_type("AWS::IAM::Role"))
-API_FUNCTIONS = ["CancelFunction", "ClaimFunction", "HeartbeatFunction", "QueryFunction", "SubmissionFunction"]
+API_FUNCTIONS = ["ClaimFunction", "HeartbeatFunction", "QueryFunction", "SubmissionFunction"]
 NEVER = {"dynamodb:Scan", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteTable"}
 
 
@@ -20,10 +21,15 @@ PAYLOADS = {"Fn::Sub": "${Bucket.Arn}/payloads/*"}
 """The one pattern that is allowed: a payload's name is the hash of its content."""
 
 
+def _routes_of(api: str) -> list[dict[str, Any]]:
+    routes = [route["Properties"] for route in of_type("AWS::ApiGatewayV2::Route").values()]
+    return [route for route in routes if route["ApiId"] == {"Ref": api}]
+
+
 class TestTheDoor:
     def test_every_route_wants_a_signature(self) -> None:
-        routes = of_type("AWS::ApiGatewayV2::Route")
-        assert {route["Properties"]["RouteKey"] for route in routes.values()} == {
+        routes = _routes_of("Api")
+        assert {route["RouteKey"] for route in routes} == {
             "POST /runs",
             "GET /runs",
             "GET /runs/{runId}",
@@ -35,7 +41,17 @@ class TestTheDoor:
             "GET /workflows",
             "GET /workflows/{slug}",
         }
-        assert {route["Properties"]["AuthorizationType"] for route in routes.values()} == {"AWS_IAM"}
+        assert {route["AuthorizationType"] for route in routes} == {"AWS_IAM"}
+
+    def test_the_second_door_is_shut_until_somebody_vouches_for_tokens(self) -> None:
+        second = {name: each for name, each in RESOURCES.items() if name.startswith("Token")}
+        assert {each["Condition"] for each in second.values()} == {"HasJwt"}
+        routes = _routes_of("TokenApi")
+        assert {route["RouteKey"] for route in routes} == {"POST /runs", "POST /runs/{runId}/cancel", "GET /{proxy+}"}
+        assert {route["AuthorizationType"] for route in routes} == {"JWT"}
+        assert len(_routes_of("Api")) + len(routes) == len(of_type("AWS::ApiGatewayV2::Route"))
+        checked = properties("TokenAuthorizer")["JwtConfiguration"]
+        assert checked == {"Issuer": {"Ref": "JwtIssuer"}, "Audience": [{"Ref": "JwtAudience"}]}
 
     def test_there_is_no_other_way_in(self) -> None:
         assert not of_type("AWS::Lambda::Url")
@@ -43,10 +59,12 @@ class TestTheDoor:
         assert "CorsConfiguration" not in properties("Api")
 
     def test_only_this_api_may_invoke(self) -> None:
-        permissions = of_type("AWS::Lambda::Permission")
-        assert sorted(each["Properties"]["FunctionName"]["Ref"] for each in permissions.values()) == API_FUNCTIONS
-        for permission in permissions.values():
-            assert "${Api}/" in permission["Properties"]["SourceArn"]["Fn::Sub"]
+        permissions = [each["Properties"] for each in of_type("AWS::Lambda::Permission").values()]
+        callers: dict[str, list[str]] = {api: [] for api in ("${Api}/*", "${TokenApi}/*")}
+        for permission in permissions:
+            callers[permission["SourceArn"]["Fn::Sub"].rpartition(":")[2]].append(permission["FunctionName"]["Ref"])
+        assert sorted(callers["${Api}/*"]) == API_FUNCTIONS
+        assert sorted(callers["${TokenApi}/*"]) == ["QueryFunction", "SubmissionFunction"]
 
     def test_it_is_throttled_and_logs_no_payload(self) -> None:
         stage = properties("Stage")
@@ -66,8 +84,25 @@ class TestFunctions:
         assert written["CodeUri"] == f"functions/{stem.lower()}"
         assert written["Handler"] == "app.handler"
         assert written["Role"] == {"Fn::GetAtt": [f"{stem}Role", "Arn"]}
-        assert written["LoggingConfig"] == {"LogGroup": {"Ref": f"{stem}Logs"}}
+        assert written["LoggingConfig"] == {"LogGroup": {"Ref": "Logs"}}
         assert "Policies" not in written
+
+    def test_nothing_has_a_name_that_two_stacks_would_share(self) -> None:
+        named = {"FunctionName", "RoleName", "TableName", "QueueName", "BucketName", "AlarmName", "ManagedPolicyName"}
+        kinds = {name for name, each in RESOURCES.items() if each["Type"] != "AWS::Lambda::Permission"}
+        assert not [name for name in kinds if named & set(properties(name))]
+        assert properties("ReaperFunction")["Events"]["Tick"]["Properties"]["OmitName"] is True
+
+    def test_who_wakes_itself_is_no_loop(self) -> None:
+        assert function("WorkerFunction")["RecursiveLoop"] == "Allow"
+
+    def test_a_call_of_the_reaper_is_worth_a_minute(self) -> None:
+        once = {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
+        assert function("ReaperFunction")["EventInvokeConfig"] == once
+        assert properties("ReaperFunction")["Events"]["Tick"]["Properties"]["RetryPolicy"] == once
+
+    def test_a_new_account_has_room_beside_the_worker(self) -> None:
+        assert PARAMETERS["WorkerConcurrency"]["Default"] < 10
 
     def test_every_folder_of_functions_is_deployed(self) -> None:
         folders = {f"functions/{path.parent.name}" for path in (ROOT / "functions").glob("*/app.py")}
@@ -109,10 +144,19 @@ class TestFunctions:
 class TestRoles:
     @pytest.mark.parametrize("role", ROLES)
     def test_nothing_is_allowed_by_pattern(self, role: str) -> None:
-        assert "ManagedPolicyArns" not in properties(role)
+        assert properties(role)["ManagedPolicyArns"] == [{"Ref": "CommonPolicy"}]
         for statement in statements(role):
             assert not [action for action in statement["Action"] if "*" in action or action in NEVER]
             assert not [resource for resource in statement["Resource"] if "*" in str(resource) and resource != PAYLOADS]
+
+    def test_what_all_may_is_to_log_and_with_whose_consent_to_use_a_key_and_trace(self) -> None:
+        common = [chosen(each) for each in properties("CommonPolicy")["PolicyDocument"]["Statement"]]
+        granted = {tuple(each["Action"]): each["Resource"] for [each] in common}
+        assert granted == {
+            ("logs:CreateLogStream", "logs:PutLogEvents"): [{"Fn::GetAtt": ["Logs", "Arn"]}],
+            ("kms:Decrypt", "kms:GenerateDataKey"): [{"Ref": "KmsKeyArn"}],
+            ("xray:PutTraceSegments", "xray:PutTelemetryRecords"): ["*"],  # X-Ray knows no resource here
+        }
 
     @pytest.mark.parametrize("role", ROLES)
     def test_a_role_belongs_to_one_function(self, role: str) -> None:
@@ -129,12 +173,22 @@ class TestRoles:
             "dynamodb:GetItem",
             "dynamodb:Query",
             "s3:GetObject",
+            "s3:ListBucket",
         }
+
+    @pytest.mark.parametrize("role", ROLES)
+    def test_who_gets_payloads_is_told_of_a_missing_one(self, role: str) -> None:
+        """S3 answers 403, not 404, whoever may not list."""
+        granted = {action: each for each in statements(role) for action in each["Action"]}
+        assert ("s3:ListBucket" in granted) == ("s3:GetObject" in granted)
+        if "s3:ListBucket" in granted:
+            assert granted["s3:ListBucket"]["Condition"] == {"StringLike": {"s3:prefix": "payloads/*"}}
 
 
 class TestTheBucket:
-    def test_it_survives_its_stack(self) -> None:
-        assert TEMPLATE["Resources"]["Bucket"]["DeletionPolicy"] == "Retain"
+    def test_it_survives_its_stack_but_not_a_deployment_that_never_was(self) -> None:
+        assert RESOURCES["Bucket"]["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert RESOURCES["Bucket"]["UpdateReplacePolicy"] == "Retain"
 
     def test_it_is_encrypted_and_shut(self) -> None:
         bucket = properties("Bucket")
@@ -148,16 +202,21 @@ class TestTheBucket:
 
 
 class TestTheTable:
-    def test_it_survives_its_stack(self) -> None:
-        assert RESOURCES["Table"]["DeletionPolicy"] == "Retain"
+    def test_it_survives_its_stack_but_not_a_deployment_that_never_was(self) -> None:
+        assert RESOURCES["Table"]["DeletionPolicy"] == "RetainExceptOnCreate"
         assert RESOURCES["Table"]["UpdateReplacePolicy"] == "Retain"
-        assert properties("Table")["DeletionProtectionEnabled"] is True
+        assert properties("Table")["DeletionProtectionEnabled"] == {"Fn::If": ["IsProtected", True, False]}
+        assert PARAMETERS["DeletionProtection"]["Default"] == "false", "what is protected can't be undone"
         assert properties("Table")["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
-    def test_it_is_encrypted_streamed_and_expires(self) -> None:
+    def test_its_key_costs_nothing_unless_it_is_yours(self) -> None:
+        assert chosen(properties("Table")["SSESpecification"]) == [
+            {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Ref": "KmsKeyArn"}}
+        ]
+
+    def test_it_expires_and_nothing_is_paid_that_nobody_uses(self) -> None:
         table = properties("Table")
-        assert table["SSESpecification"] == {"SSEEnabled": True}
-        assert table["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+        assert "StreamSpecification" not in table
         assert table["TimeToLiveSpecification"] == {"AttributeName": "exp", "Enabled": True}
         assert table["BillingMode"] == "PAY_PER_REQUEST"
 
@@ -209,7 +268,8 @@ class TestTheQueue:
 
     @pytest.mark.parametrize("name", sorted(of_type("AWS::SQS::Queue")))
     def test_it_is_encrypted_on_disk_and_on_its_way(self, name: str) -> None:
-        assert properties(name)["SqsManagedSseEnabled"] is True
+        assert properties(name)["SqsManagedSseEnabled"] == {"Fn::If": ["HasKey", {"Ref": "AWS::NoValue"}, True]}
+        assert chosen(properties(name)["KmsMasterKeyId"]) == [{"Ref": "KmsKeyArn"}]
         policy = properties("QueuePolicy")
         assert {"Ref": name} in policy["Queues"]
         (refusal,) = policy["PolicyDocument"]["Statement"]
@@ -221,7 +281,8 @@ class TestTheQueue:
 class TestLogsAndAlarms:
     def test_every_log_has_an_end(self) -> None:
         groups = of_type("AWS::Logs::LogGroup")
-        assert len(groups) == len(FUNCTIONS) + 1
+        assert set(groups) == {"Logs", "ApiLogs"}
+        assert TEMPLATE["Globals"]["Function"]["LoggingConfig"] == {"LogGroup": {"Ref": "Logs"}}
         assert all(group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"} for group in groups.values())
 
     def test_alarms_reach_somebody_and_say_what_to_do(self) -> None:

@@ -59,9 +59,16 @@ def function(name: str) -> dict[str, Any]:
 
 
 def statements(role: str) -> Iterator[dict[str, Any]]:
-    """Every statement of a role's policies."""
+    """Every statement of a role's own policies."""
     for policy in properties(role).get("Policies", []):
         yield from policy["PolicyDocument"]["Statement"]
+
+
+def chosen(value: Any) -> list[Any]:
+    """What a value may be: both sides of a condition, without what stands for nothing."""
+    if isinstance(value, dict) and "Fn::If" in value:
+        return [side for side in value["Fn::If"][1:] if side != {"Ref": "AWS::NoValue"}]
+    return [value]
 
 
 FUNCTION_FOLDERS = sorted(properties(name)["CodeUri"] for name in of_type("AWS::Serverless::Function"))

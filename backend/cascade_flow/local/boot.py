@@ -4,7 +4,7 @@ no word for; it unpacks layers for each process anew; it waits for a custom reso
 
 A script of its own, run by the emulator's interpreter: of this project it can import the guard beside it, and no more.
 It prints the pid that it goes on with, detached from whoever started it. The emulator and the calls end together.
-Arguments: the log's path, the port, the reaper's function name, the milliseconds between two calls. The stack's own
+Arguments: the log's path, the port, the stack's name, the milliseconds between two calls of the reaper. The stack's own
 key is in the environment, where only its owner can read it.
 """
 
@@ -40,19 +40,18 @@ def detach(log: str) -> None:
         os.dup2(output.fileno(), sys.stderr.fileno())
 
 
-def call_reaper(endpoint_url: str, name: str, every_ms: int) -> None:
-    """Call the function for ever, one call after the other; until it is deployed there is nothing to call."""
-    client = boto3.client(
-        "lambda",
-        endpoint_url=endpoint_url,
-        region_name=os.environ["MINISTACK_REGION"],
-        config=Config(retries={"total_max_attempts": 1}),
-    )
+def call_reaper(endpoint_url: str, stack: str, every_ms: int) -> None:
+    """Call the stack's reaper for ever, one call after the other; until it is deployed there is nothing to call."""
+    region, once = os.environ["MINISTACK_REGION"], Config(retries={"total_max_attempts": 1})
+    functions = boto3.client("lambda", endpoint_url=endpoint_url, region_name=region, config=once)
+    formation = boto3.client("cloudformation", endpoint_url=endpoint_url, region_name=region, config=once)
     pause = threading.Event()
     while not pause.wait(every_ms / 1000):
         try:
-            client.invoke(FunctionName=name, Payload=b'{"source": "cascade.local"}')
-        except (BotoCoreError, ClientError):
+            found = formation.describe_stack_resource(StackName=stack, LogicalResourceId="ReaperFunction")
+            name = found["StackResourceDetail"]["PhysicalResourceId"]
+            functions.invoke(FunctionName=name, Payload=b'{"source": "cascade.local"}')
+        except (BotoCoreError, ClientError, KeyError):
             continue
 
 
@@ -179,9 +178,9 @@ def unpack_layers_once() -> None:
     setattr(zipfile.ZipFile, "extractall", unpacked)  # noqa: B010
 
 
-def main(log: str, port: str, reaper: str, every_ms: str) -> None:
+def main(log: str, port: str, stack: str, every_ms: str) -> None:
     detach(log)
-    arguments = (f"http://127.0.0.1:{port}", reaper, int(every_ms))
+    arguments = (f"http://127.0.0.1:{port}", stack, int(every_ms))
     threading.Thread(target=call_reaper, args=arguments, name="reaper", daemon=True).start()
     grant_batches()
     unpack_layers_once()

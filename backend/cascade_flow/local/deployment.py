@@ -142,7 +142,7 @@ def _outcome(project: Project, stack: LocalStack) -> dict[str, str]:
     if _settled(stack) in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
         return _outputs(_describe(stack))
     cause = _cause(stack)
-    complaint = emulator.last_complaint(project.home, "-registration") if "timed out" in cause else None
+    complaint = emulator.last_complaint(project.home, "RegistrationFunction") if "timed out" in cause else None
     raise ConfigurationError(f"The deployment failed: {cause}{f' ({complaint})' if complaint else ''}")
 
 

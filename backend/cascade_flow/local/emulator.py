@@ -60,7 +60,7 @@ def install(home: Path) -> None:
     (place / "complete").touch()
 
 
-def start(home: Path, *, port: int, stack_name: str, reaper: str, sweep_ms: int) -> LocalStack:
+def start(home: Path, *, port: int, stack_name: str, sweep_ms: int) -> LocalStack:
     """Start the emulator, detached, and return at once. ConfigurationError where the port is taken."""
     if _is_taken(port):
         raise ConfigurationError(
@@ -72,7 +72,7 @@ def start(home: Path, *, port: int, stack_name: str, reaper: str, sweep_ms: int)
     scratch.mkdir(parents=True, exist_ok=True)
     seen = _clean_environment(port, scratch) | _owner(access_key, secret_key)
     with resources.as_file(_FILES.joinpath("boot.py")) as boot:
-        command = [str(python(home)), "-I", str(boot), str(log_path(home)), str(port), reaper, str(sweep_ms)]
+        command = [str(python(home)), "-I", str(boot), str(log_path(home)), str(port), stack_name, str(sweep_ms)]
         pid = run(command, "start the emulator", folder=home, environment=seen)
     return LocalStack(int(pid), port, stack_name, access_key, secret_key)
 

@@ -57,7 +57,6 @@ def _start(project: Project, before: LocalStack | None) -> Iterator[str]:
         project.home,
         port=port,
         stack_name=project.stack_name,
-        reaper=f"{project.stack_name}-reaper",
         sweep_ms=project.sweep_ms,
     )
     state.write(project.home, stack)
