@@ -60,8 +60,9 @@ mutants: $(VENV)/dev-installed ## Plant mistakes one by one, and see that the te
 	@PYTHONPATH=tests $(BIN)/python -m mutants $(ARGS)
 
 .PHONY: docs
-docs: $(VENV)/dev-installed ## Write docs/contract.md anew, from the code and from what is counted
+docs: $(VENV)/dev-installed ## Write docs/contract.md and docs/costs.md anew, from the code and from what is counted
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.contract
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks.costs
 
 .PHONY: setup
 setup: $(VENV)/dev-installed ## Install all that working on this project needs, and stop there
