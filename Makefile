@@ -51,6 +51,10 @@ torture: $(VENV)/dev-installed ## Break it for long: all slow suites, then chaos
 build: $(VENV)/run-installed ## Make what is deployed to AWS, without SAM or Docker, into dist (ARGS="--output FOLDER")
 	@$(BIN)/cascade build $(ARGS)
 
+.PHONY: smoke
+smoke: $(VENV)/run-installed ## Look at a deployed stack point by point, in minutes (STACK=name, ARGS="--region REGION")
+	@$(BIN)/cascade smoke $(if $(STACK),--stack $(STACK)) $(ARGS)
+
 .PHONY: bench
 bench: $(VENV)/dev-installed ## Count what each operation costs, beside its budget (ARGS=--full: with 100,000 runs stored)
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(ARGS)
