@@ -156,7 +156,7 @@ def function(name: str, aws: Deployed, python: Path, lambda_emulator: Path) -> I
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
         "LAMBDA_TASK_ROOT": str(ROOT / "functions" / name),
     }
-    command = [lambda_emulator, "--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
+    command: list[str | Path] = [lambda_emulator, "--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
     command += ["--runtime-api-address", f"127.0.0.1:{free_port()}", python, "-m", "awslambdaric", "app.handler"]
     with subprocess.Popen(command, env=environment, cwd=ROOT / "functions" / name) as process:
         try:
