@@ -28,6 +28,7 @@ from cascade_flow.dynamodb.changes import (
 from cascade_flow.dynamodb.codec import Record, to_record
 from cascade_flow.dynamodb.items import ITEM_UNIT, Item, branch_item, commit_item, size_of
 from cascade_flow.dynamodb.table import NONCE, Attr, Check, Condition, Put, Refused, Table, Update, Write
+from cascade_flow.engine.joins import is_full
 from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Halt, Run, Stop
 from cascade_flow.model.events import ResourceSnapshot
 
@@ -157,14 +158,21 @@ class Ledger:
         return self._move(run_id, branch.name, stoppable(branch, stop), **halting(halt))
 
     def raise_join(self, facts: Facts, join: str, *, arrivals: int, now_us: int) -> None:
-        """Count arrivals at a join, and give birth to it where it is the first; a refusal is harmless."""
+        """Count arrivals at a join, and give birth to it where it is the first; a refusal is harmless.
+
+        Who fills it may die before anybody has looked, so somebody must look soon, however rarely they did till now.
+        """
         when = NEW | Attr("st").eq("open")
-        born = Branch(join, "open", join, run_attempt=facts.run_attempt, due_us=now_us + facts.timing.grace_us)
+        soon_us = now_us + facts.timing.grace_us
+        born = Branch(join, "open", join, run_attempt=facts.run_attempt, due_us=soon_us)
         item = branch_item(facts.run_id, born, expires_s=facts.expires_s)
         default = {name: item[name] for name in item if name not in (keys.PARTITION, keys.SORT, "st", "n")}
         write = Update(keys.branch(facts.run_id, join), when, set={"st": "open"}, default=default, add={"n": arrivals})
         with suppress(Refused):
-            self.table.write([write])
+            raised = items.to_branch(self.table.write([write]))
+            if is_full(facts.graph, raised) and (raised.due_us or 0) > soon_us:
+                seen = Attr(keys.DUE_TIME).eq(raised.due_us)
+                self.table.write([Update(write.key, seen, set={keys.DUE_TIME: soon_us}, blind=True)])
 
     # -- commits --------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,8 @@ from cascade_flow.operations.stops import Stops
 from cascade_flow.operations.tally import Tally
 from cascade_flow.wake import Wake
 
+_RARELY_US = 86_400_000_000
+"""The longest time for which nobody looks at a join that isn't full."""
 _UNSEEN = 0
 """The time of an entry that nobody has seen in the index: such a one is not moved."""
 
@@ -161,7 +163,14 @@ class Attention:
         if is_full(facts.graph, branch) and self._after_commit.open_join(facts, branch):
             self._tally.note("joins opened", run.run_id, branch.name)
             return
-        self._look_later(entry, clock.now_us() + self._runtime.timing.grace_us, branch)
+        self._look_later(entry, clock.now_us() + self._pause_us(facts, branch), branch)
+
+    def _pause_us(self, facts: Facts, join: Branch) -> int:
+        """How long a join is left alone: one that is full not long, since somebody may stand between raise and commit;
+        another ever longer while its run lasts, since whoever fills it brings the look forward.
+        """
+        age_us = 0 if is_full(facts.graph, join) else clock.now_us() - facts.started_at_us
+        return min(max(self._runtime.timing.grace_us, age_us), _RARELY_US)
 
     def _wake(self, facts: Facts, run: Run, branch: Branch, entry: due.Entry) -> None:
         available_us = branch.available_at_us or 0
