@@ -58,6 +58,8 @@ NONCE = "x"
 """The attribute that a single write leaves, to know its own work again when the answer was lost."""
 
 _BATCH = 100
+_CONNECTIONS = 32
+"""At the most: each is made when it is needed."""
 _TRIES = 12
 _FIRST_PAUSE_US = 5_000
 _LONGEST_PAUSE_US = 500_000
@@ -127,8 +129,10 @@ class Refused(Exception):
 
 
 def open_client() -> Any:
-    """A client by boto3's usual configuration, with short timeouts and the SDK's standard retries."""
-    config = Config(connect_timeout=3, read_timeout=10, retries=_retries())
+    """A client by boto3's usual configuration, with short timeouts, the SDK's standard retries, and connections enough
+    for the lanes of a sweep.
+    """
+    config = Config(connect_timeout=3, read_timeout=10, retries=_retries(), max_pool_connections=_CONNECTIONS)
     try:
         return boto3.client("dynamodb", config=config)
     except NoRegionError as error:
