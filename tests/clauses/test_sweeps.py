@@ -184,7 +184,7 @@ def behind(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     silent(world)
     world.mailbox.wakes.clear()
     table = world.observer.runtime.ledger.table
-    lines = [due.line(table, shard, until_us=clock.now_us()) for shard in keys.due_shards()]
+    lines = [due.line(table, shard, until_us=clock.now_us()) for shard in due.due_shards(table)]
     assert all(line.is_long for line in lines)
     shards = [line.shard for line in sorted(lines, key=lambda line: line.first[0])]
     assert keys.due(runs[0]) == shards[0]
@@ -351,12 +351,14 @@ def test_who_skips_what_waits_for_a_retry_and_dies_is_made_up_for_soon(world: Wo
     [(keys.due, keys.due_shards), (keys.done, keys.done_shards), (keys.call, keys.call_shards)],
     ids=["due", "done", "called"],
 )
-def test_no_shard_is_forgotten(place: Callable[[str], str], places: Callable[[], list[str]]) -> None:
-    assert {place(f"run-{number}") for number in range(200)} == set(places())
+def test_no_shard_is_forgotten(place: Callable[[str], str], places: Callable[[keys.Shards], list[str]]) -> None:
+    assert {place(f"run-{number}") for number in range(200)} == set(places(keys.written()))
 
 
 def test_no_shard_of_the_runs_is_forgotten() -> None:
-    assert {keys.runs("flow", f"run-{number}") for number in range(200)} == set(keys.runs_shards("flow"))
+    assert {keys.runs("flow", f"run-{number}") for number in range(200)} == set(
+        keys.runs_shards("flow", keys.written())
+    )
 
 
 def test_a_skip_whose_wake_up_is_lost_is_carried_on_by_the_sweep(world: World) -> None:

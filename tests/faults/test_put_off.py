@@ -184,7 +184,7 @@ def test_what_only_has_to_be_sent_again_is_neither_put_off_nor_a_failure(world: 
     before_us = due_us(world)
 
     def busy(request: Request, send: Send) -> Answer:
-        return refusal(Kind.THROTTLE, request) if "GetItem" in request.operation else send(request)
+        return refusal(Kind.THROTTLE, request) if request.operation == "BatchGetItem" else send(request)
 
     client = world.store.another_client()
     wire_of(client).add(busy, floor=Floor.FAULT)

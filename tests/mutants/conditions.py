@@ -493,7 +493,7 @@ OF_RUNS = (
         "an entry is moved though its branch has moved",
         "architecture.md: an entry is moved while its branch is as it was read",
         "dynamodb/due.py",
-        "_move(table, entry, branch and _unmoved(branch), set={keys.DUE_TIME: due_us})",
+        "_move(table, entry, None if branch is None else _unmoved(branch), set={keys.DUE_TIME: due_us})",
         "_move(table, entry, set={keys.DUE_TIME: due_us})",
         (
             "clauses/test_sweeps.py::test_a_claim_keeps_a_sweep_from_looking_away",
@@ -519,6 +519,22 @@ OF_RUNS = (
         'return Attr("sq").eq(branch.seq) & Attr("n").eq(branch.arrived)',
         'return Attr("sq").eq(branch.seq)',
         ("clauses/test_joins.py::test_an_arrival_keeps_a_sweep_from_looking_away",),
+    ),
+    Mutant(
+        "a table remembers the number of shards only once",
+        "architecture.md: what is remembered only grows",
+        "dynamodb/shards.py",
+        "more = Attr(name).not_exists() | Attr(name).lt(number)",
+        "more = Attr(name).not_exists()",
+        ("clauses/test_shards.py::test_what_a_table_remembers_only_grows",),
+    ),
+    Mutant(
+        "a table remembers no number of shards where it knows none",
+        "architecture.md: more shards are remembered first",
+        "dynamodb/shards.py",
+        "more = Attr(name).not_exists() | Attr(name).lt(number)",
+        "more = Attr(name).lt(number)",
+        ("clauses/test_shards.py::test_a_table_remembers_more_shards_before_anything_lies_in_them",),
     ),
     Mutant(
         "a look is brought forward from wherever it is",

@@ -13,7 +13,7 @@ from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from cascade_flow import clock
-from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb import keys, shards
 from cascade_flow.dynamodb.table import Attr, Condition, Key, Refused, Table, Update
 from cascade_flow.engine.state import Branch, within_time
 
@@ -38,25 +38,31 @@ class Entry(NamedTuple):
         return keys.branch_of(self.key.sk)
 
 
+def due_shards(table: Table) -> list[str]:
+    """The shards in which somebody may have put what is due."""
+    return keys.due_shards(shards.known(table))
+
+
 def entries(table: Table, *, until_us: int) -> Iterator[Entry]:
     """Everything of the runs that the engine drives that is due by then, of all shards, oldest first."""
-    return merge(*(_shard(table, shard, _until(until_us)) for shard in keys.due_shards()))
+    return merge(*(_shard(table, shard, _until(until_us)) for shard in due_shards(table)))
 
 
 def called(table: Table, *, until_us: int) -> Iterator[Entry]:
     """The same of runs that callers drive; a step's entry is no later than its schedule or its start."""
-    return merge(*(_shard(table, shard, _until(until_us)) for shard in keys.call_shards()))
+    return merge(*(_shard(table, shard, _until(until_us)) for shard in keys.call_shards(shards.known(table))))
 
 
 def live(table: Table) -> Iterator[Entry]:
     """Every run that goes on, whoever drives it, and every branch or step of it that somebody may work on."""
-    return chain.from_iterable(_shard(table, shard) for shard in (*keys.due_shards(), *keys.call_shards()))
+    among = shards.known(table)
+    return chain.from_iterable(_shard(table, shard) for shard in (*keys.due_shards(among), *keys.call_shards(among)))
 
 
 def ended(table: Table, *, since_us: int) -> Iterator[Entry]:
     """Every run that has ended since then, under the time of its end."""
     times = Key(keys.DUE_TIME).gte(within_time(since_us))
-    return chain.from_iterable(_shard(table, shard, times) for shard in keys.done_shards())
+    return chain.from_iterable(_shard(table, shard, times) for shard in keys.done_shards(shards.known(table)))
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ def look_later(table: Table, entry: Entry, due_us: int, branch: Branch | None = 
     """Move an entry on; that of a branch only while nobody has claimed it, gone on or arrived at it since it was read:
     none of these touches the entry, and each may call for an earlier look.
     """
-    _move(table, entry, branch and _unmoved(branch), set={keys.DUE_TIME: due_us})
+    _move(table, entry, None if branch is None else _unmoved(branch), set={keys.DUE_TIME: due_us})
 
 
 def look_no_more(table: Table, entry: Entry) -> None:

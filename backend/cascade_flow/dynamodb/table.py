@@ -146,9 +146,11 @@ def _retries() -> Any:
 class Table:
     """One table, by name."""
 
-    def __init__(self, client: Any, name: str) -> None:
+    def __init__(self, client: Any, name: str, *, first: Callable[[Table], object] | None = None) -> None:
+        """`first` is done before anything is written."""
         self.client = client
         self.name = name
+        self._first = first
 
     def get(self, key: keys.Key, *, only: Sequence[str] = ()) -> Item | None:
         """One item (or `only` some of it), read consistently; None where there is none or it has expired."""
@@ -199,6 +201,9 @@ class Table:
 
     def write(self, writes: Sequence[Write]) -> Item:
         """Do all of these writes or none; raises Refused. Answers the item after a single update."""
+        if self._first is not None:
+            self._first(Table(self.client, self.name))
+            self._first = None
         if len(writes) == 1 and not isinstance(writes[0], Check | Delete):
             return self._write_one(writes[0])
         self._transact(writes)

@@ -15,7 +15,7 @@ from itertools import islice
 from operator import attrgetter
 
 from cascade_flow import clock
-from cascade_flow.dynamodb import due, keys
+from cascade_flow.dynamodb import due
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.errors import StaleAttemptError, TransientError
 from cascade_flow.operations.attention import Attention, Call, Reads, Unanswered, unseen
@@ -57,7 +57,7 @@ class Sweep:
         self._begin()
         begun_us = clock.now_us()
         table = self._runtime.ledger.table
-        lines = [due.line(table, shard, until_us=begun_us) for shard in shards or keys.due_shards()]
+        lines = [due.line(table, shard, until_us=begun_us) for shard in shards or due.due_shards(table)]
         mine = lines if shards else self._share(lines, until_us)
         found = iter(merge(*mine))
         while group := self._next(found, until_us):
