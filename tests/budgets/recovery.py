@@ -69,7 +69,8 @@ class Recovery:
 
     @property
     def requests_an_entry(self) -> float:
-        return sum(self.requests.values()) / self.entries
+        """Those for the entries that were only woken: a reclaim has a write and a message of its own."""
+        return (sum(self.requests.values()) - 2 * self.dead) / (self.entries - self.dead)
 
 
 def recovery(entries: int, *, dead: int | None = None, memory_mb: int = MEMORY_MB) -> Recovery:
