@@ -80,9 +80,7 @@ def _wanted(arguments: Sequence[str] | None) -> argparse.Namespace:
         description="Count what every operation costs, in requests and units, beside its budget.",
         epilog='With make, options go into ARGS: make bench ARGS="--full --json costs.json"',
     )
-    parser.add_argument(
-        "--full", action="store_true", help="100,000 finished runs and live branches, not 10,000"
-    )
+    parser.add_argument("--full", action="store_true", help="100,000 finished runs and live branches, not 10,000")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures into a file, for programs")
     return parser.parse_args(arguments)
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from botocore.config import Config
 
@@ -78,7 +79,8 @@ def computed() -> Computed:
 
 
 def _computed(server: MiniStackHttp, store: Store) -> Computed:
-    client, sqs = (make(Config(max_pool_connections=32)) for make in (server.dynamodb, server.sqs))
+    config = Config(max_pool_connections=32)
+    client, sqs = server.dynamodb(config), server.sqs(config)
     queue = SqsQueue(sqs.create_queue(QueueName="recovery")["QueueUrl"], client=sqs)
     backend = DynamoDBBackend(store.table, client=client, timing=TIMING)
     backend.register_workflow(WorkflowRegistration(slug="flow", name="Flow", steps=chain(3)))
@@ -88,7 +90,7 @@ def _computed(server: MiniStackHttp, store: Store) -> Computed:
     with clock.use(_Later()):
         entry_ms = _cpu_ms(lambda: sweep.sweep(until_us=clock.now_us() + 10**9))
     key = {"pk": {"S": keys.run(runs[0]).pk}, "sk": {"S": "unused"}}
-    given = {"TableName": store.table, "Key": key, "UpdateExpression": "SET a = :a"}
+    given: dict[str, Any] = {"TableName": store.table, "Key": key, "UpdateExpression": "SET a = :a"}
 
     def bare() -> None:
         for n in range(MEASURED):

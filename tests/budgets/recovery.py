@@ -111,7 +111,8 @@ class _Reapers:
         return True
 
     def _machine(self) -> Runtime:
-        client, queue = self._store.another_client(), QueueClient(self._arrived)
+        client: Any = self._store.another_client()
+        queue: Any = QueueClient(self._arrived)
         share = self._memory_mb / WHOLE_MB
         processor = Processor(self._time, share=share, cpu_us=_cpu_us, way_us=WAY_US)
         for each in (client, queue):
