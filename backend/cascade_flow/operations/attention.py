@@ -7,6 +7,7 @@ entry is moved only while its branch is as it was read. Wake-ups are kept, to be
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from cascade_flow import clock
@@ -83,6 +84,11 @@ class Attention:
             self._attend_branch(entry, reads)
         else:
             self._attend_run(entry, reads)
+
+    def taken_calls(self) -> list[Call]:
+        """The wake-ups to be sent, which from now on are the caller's."""
+        calls, self.calls = self.calls, []
+        return calls
 
     def put_off(self, entry: due.Entry) -> None:
         """Look ever more rarely at an item that no sweep can deal with until something is mended."""
@@ -177,7 +183,7 @@ class Attention:
         if available_us > clock.now_us():
             self._look_later(entry, available_us, branch)
         else:
-            self.calls.append(Call(entry, wake_for(run.run_id, branch), branch))
+            self.calls.append(Call(entry, wake_for(run.run_id, branch), replace(branch, tail=())))
 
     def _reclaim(self, facts: Facts, run: Run, branch: Branch, entry: due.Entry) -> None:
         silent_us = clock.now_us() - (branch.lease_us or 0)

@@ -31,7 +31,7 @@ _BATCH = 50
 """Entries that are read at once, each with its run: a batch read takes a hundred keys."""
 _SENT = 10
 _GATHERED = 20_000
-"""Wake-ups that are kept before they are sent: some 20 MB."""
+"""Wake-ups that are kept before they are sent: some 20 MB, if no branch holds its tail."""
 
 
 def _nobody(shard: str, until_us: int) -> bool:
@@ -58,7 +58,7 @@ class Sweep:
         begun_us = clock.now_us()
         table = self._runtime.ledger.table
         lines = [due.line(table, shard, until_us=begun_us) for shard in shards or due.due_shards(table)]
-        mine = lines if shards else self._share(lines, until_us)
+        mine = self._share(lines, until_us)
         found = iter(merge(*mine))
         while group := self._next(found, until_us):
             self._gather(group, found, until_us)
@@ -68,8 +68,7 @@ class Sweep:
     def attend(self, run_id: str, branch: str) -> None:
         """Look at one branch, or at a run (no branch), whatever the index says."""
         self._attention.attend(unseen(run_id, branch), self._runtime.ledger)
-        self._attention.send(self._attention.calls)
-        self._attention.calls.clear()
+        self._attention.send(self._attention.taken_calls())
 
     def _share(self, lines: list[due.Line], until_us: int) -> list[due.Line]:
         """What is swept here: all but the long lines that others are called out for. The one with the oldest entry
@@ -123,8 +122,7 @@ class Sweep:
             self._attention.put_off(entry)
 
     def _send(self, until_us: int) -> None:
-        calls = sorted(self._attention.calls, key=attrgetter("entry"))
-        self._attention.calls.clear()
+        calls = sorted(self._attention.taken_calls(), key=attrgetter("entry"))
         tens = [calls[start : start + _SENT] for start in range(0, len(calls), _SENT)]
         self._lanes.each(partial(self._send_ten, until_us), tens)
 
