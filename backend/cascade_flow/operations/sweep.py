@@ -43,10 +43,17 @@ class Failure:
 
 @dataclass(frozen=True)
 class Swept:
-    """How often what was done; and the first of those items at which the sweep has failed."""
+    """How often what was done; and the first of those items at which the sweep has failed.
+
+    `oldest_due_s` is how long the oldest of what waits has waited for somebody; 0 where nothing did. `left`: its time was
+    over before all was looked at.
+    """
 
     done: Mapping[str, int]
     failures: Sequence[Failure]
+    oldest_due_s: int = 0
+    left: bool = False
+    took_ms: int = 0
 
 
 class Sweep:
@@ -62,15 +69,18 @@ class Sweep:
         self._retries = Retries(runtime)
         self._done: Counter[str] = Counter()
         self._failures: list[Failure] = []
+        self._oldest_us = 0
 
     def sweep(self, *, until_us: int) -> Swept:
         """Act on what is past due, oldest first, until `until_us`."""
-        self._done, self._failures = Counter(), []
-        found = due.entries(self._runtime.ledger.table, until_us=clock.now_us())
+        self._done, self._failures, self._oldest_us, begun_us = Counter(), [], 0, clock.now_us()
+        found = due.entries(self._runtime.ledger.table, until_us=begun_us)
         for entry in takewhile(lambda _: clock.now_us() < until_us, found):
             self._done["looked at"] += 1
             self._attend_safely(entry)
-        return Swept(dict(self._done), self._failures)
+        left = next(found, None) is not None
+        took_ms = (clock.now_us() - begun_us) // 1_000
+        return Swept(dict(self._done), self._failures, self._oldest_us // 1_000_000, left, took_ms)
 
     def attend(self, run_id: str, branch: str) -> None:
         """Look at one branch, or at a run (no branch), whatever the index says."""
@@ -167,6 +177,7 @@ class Sweep:
             self._look_later(entry, available_us)
             return
         self._note("wake-ups repeated", run.run_id, branch.name)
+        self._waited(now_us - available_us)
         self._runtime.queue.send([wake_for(run.run_id, branch)])
         pause_us = min(max(self._runtime.timing.grace_us, now_us - available_us), self._runtime.timing.horizon_us)
         self._look_later(entry, now_us + pause_us)
@@ -178,6 +189,7 @@ class Sweep:
             self._stops.carry_on(run.run_id)
         else:
             self._note("steps reclaimed", run.run_id, branch.name)
+            self._waited(clock.now_us() - (branch.lease_us or 0))
             command = Reclaim(reclaimed_by=self._name, threshold_us=self._runtime.timing.lease_us)
             self._steps.report(HeldAttempt(facts, run, branch), command)
 
@@ -192,6 +204,10 @@ class Sweep:
     def _look_no_more(self, entry: due.Entry) -> None:
         if entry.due_us != _UNSEEN:
             due.look_no_more(self._runtime.ledger.table, entry)
+
+    def _waited(self, us: int) -> None:
+        """Note how long a step has waited for a worker."""
+        self._oldest_us = max(self._oldest_us, us)
 
     def _note(self, what: str, run_id: str, branch: str = "", error: Exception | None = None) -> None:
         self._done[what] += 1
