@@ -16,6 +16,7 @@ from aws_lambda_powertools import Logger
 from cascade_flow.api.answers import Answer, problem_answer
 from cascade_flow.api.problems import headers_of, internal_problem, problem, status_of
 from cascade_flow.api.requests import Request, matched
+from cascade_flow.api.resources import measured
 from cascade_flow.errors import CascadeFlowError
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def router(routes: Mapping[str, Route]) -> Handler:
         gateway = event.get("requestContext") or {}
         request_id = str(gateway.get("requestId") or context.aws_request_id)
         log.set_correlation_id(request_id)
-        return _answer(event, routes, request_id)
+        with measured():
+            return _answer(event, routes, request_id)
 
     return handler
 
