@@ -75,7 +75,7 @@ def test_a_run_that_fails(functions: Functions, seen: Captured) -> None:
     functions.submit(input={"weights": [1], "broken": True})
     functions.work()
     found = read(seen)
-    assert (found.of("RunsFailed"), found.of("StepsFailed"), found.of("RunFailure")) == ([1], [1], [1])
+    assert (found.of("RunsFailed"), found.of("StepsFailed"), found.of("RunFailure")) == ([1], [1], [100])
     assert found.of("RunsCompleted") == []
 
 
@@ -91,7 +91,7 @@ def test_a_run_that_runs_out_of_time(functions: Functions, seen: Captured) -> No
     functions.lose_messages()
     reap(after_us=31_000_000)
     found = read(seen)
-    assert (found.of("RunsTimedOut"), found.of("RunFailure"), found.of("RunsFailed")) == ([1], [1], [])
+    assert (found.of("RunsTimedOut"), found.of("RunFailure"), found.of("RunsFailed")) == ([1], [100], [])
 
 
 def test_a_step_that_is_skipped(functions: Functions, seen: Captured) -> None:

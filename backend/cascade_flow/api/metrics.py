@@ -18,7 +18,7 @@ NAMESPACE = "cascade-flow"
 MOST_WORKFLOWS = 99
 """Every value of a dimension is paid for as a metric; what is beyond these counts for the service only."""
 
-Unit = Literal["Count", "Milliseconds", "Seconds"]
+Unit = Literal["Count", "Milliseconds", "Seconds", "Percent"]
 
 
 class Measured(NamedTuple):
@@ -32,7 +32,7 @@ class Measured(NamedTuple):
 
 def _run_failed(event: WorkflowFailed) -> list[Measured]:
     timed_out = event.failure_reason == "timeout"
-    return [Measured("RunsTimedOut" if timed_out else "RunsFailed", 1), Measured("RunFailure", 1)]
+    return [Measured("RunsTimedOut" if timed_out else "RunsFailed", 1), Measured("RunFailure", 100, "Percent")]
 
 
 def _step_failed(event: StepFailed) -> list[Measured]:
@@ -42,7 +42,7 @@ def _step_failed(event: StepFailed) -> list[Measured]:
 
 OF_EVENTS: Mapping[str, Callable[[Any], list[Measured]]] = {
     "RunSubmitted": lambda event: [Measured("RunsSubmitted", 1)],
-    "WorkflowCompleted": lambda event: [Measured("RunsCompleted", 1), Measured("RunFailure", 0)],
+    "WorkflowCompleted": lambda event: [Measured("RunsCompleted", 1), Measured("RunFailure", 0, "Percent")],
     "WorkflowFailed": _run_failed,
     "WorkflowCancelled": lambda event: [Measured("RunsCancelled", 1)],
     "StepCompleted": lambda event: [
@@ -53,7 +53,7 @@ OF_EVENTS: Mapping[str, Callable[[Any], list[Measured]]] = {
     "StepSkipped": lambda event: [Measured("StepsSkipped", 1)],
     "StepReclaimed": lambda event: [Measured("StepsReclaimed", 1)],
 }
-"""What is measured of each kind of event. `RunFailure` is 0 or 1 for each run that ended: its average is a rate."""
+"""What is measured of each kind of event. `RunFailure` is 0 or 100 for each run that ended: its average is a rate."""
 
 
 class Metrics(Observer):
