@@ -47,6 +47,10 @@ test: $(VENV)/dev-installed ## Check everything that has to hold, the fast thing
 torture: $(VENV)/dev-installed ## Break it for long: all slow suites, then chaos on the stack (ARGS="--minutes 30 --only chaos"; ARGS=--help)
 	@PYTHONPATH=tests $(BIN)/python -m torture $(ARGS)
 
+.PHONY: build
+build: $(VENV)/run-installed ## Make what is deployed to AWS, without SAM or Docker, into dist (ARGS="--output FOLDER")
+	@$(BIN)/cascade build $(ARGS)
+
 .PHONY: bench
 bench: $(VENV)/dev-installed ## Count what each operation costs, beside its budget (ARGS=--full: with 100,000 runs stored)
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(ARGS)

@@ -6,6 +6,7 @@ import pytest
 
 from cascade_flow import (
     DynamoDBBackend,
+    LogEntry,
     RunNotCancellableError,
     RunNotRetryableError,
     StaleAttemptError,
@@ -83,9 +84,19 @@ def test_nobody_completes_what_nobody_has_begun(world: World) -> None:
 def test_nobody_speaks_for_what_is_stopped(world: World) -> None:
     begun(world, step("a"))
     claimed(world, "a")
+    line = LogEntry(
+        timestamp_us=clock.now_us(),
+        workflow_slug="flow",
+        run_id=RUN,
+        step_id="a",
+        attempt_number=1,
+        stream="stdout",
+        message="too late",
+    )
     world.backend.cancel_run(RUN)
     with pytest.raises(StaleAttemptError):
-        outside(world).complete("a")
+        outside(world).complete("a", logs=[line])
+    assert world.backend.load_step_logs("flow", RUN, "a") == []
     assert world.check(RUN).status == "cancelled"
 
 

@@ -22,6 +22,7 @@ from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine.state import Stop
 from cascade_flow.engine.stop import halting, terminal_event
 from cascade_flow.operations.steps import Steps
+from cascade_flow.wake import Wake
 from clauses.stage import (
     AGAIN,
     AT_ONCE,
@@ -44,7 +45,8 @@ from clauses.stage import (
     silent,
     told_before,
 )
-from faults.moments import pausing
+from faults.moments import pausing, unanswered
+from shapes import chain
 from simulation import TIMING, World, step
 
 
@@ -259,3 +261,22 @@ def test_a_cancelled_run_says_why(world: World) -> None:
     world.backend.cancel_run(RUN, "no longer wanted")
     [told] = [event for event in ended(world, "cancelled").events if isinstance(event, WorkflowCancelled)]
     assert (told.reason, told.completed_steps) == ("no longer wanted", 1)
+
+
+def test_who_learns_of_a_stop_from_a_lost_answer_reports_nothing_more(world: World) -> None:
+    """Who asks again knows the own write by its nonce, and learns what came after it: a stop is the end (§4, §7)."""
+    begun(world, *chain(3))
+    held = claimed(world, "s0")
+    late = unanswered(world, "UpdateItem", lambda: world.observer.cancel_run(RUN))
+    held = reported(world, held, going_on(), by=late)
+    assert (held.branch.step, held.branch.stopped, held.running) == ("s1", True, False)
+    with pytest.raises(StaleAttemptError, match="being stopped or has ended"):
+        reported(world, held, going_on(), by=late)
+    assert world.check(RUN).status == "cancelled"
+
+
+def test_what_is_claimed_from_a_lost_answer_is_nobodys(world: World) -> None:
+    begun(world, step("a"))
+    late = unanswered(world, "UpdateItem", lambda: world.observer.cancel_run(RUN))
+    assert Steps(late.runtime).claim(Wake(RUN, "a", "a", 1), "worker-1") is None
+    assert world.check(RUN).status == "cancelled"

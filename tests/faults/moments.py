@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import count
 
+from botocore.exceptions import ConnectionClosedError
+
 from cascade_flow import DynamoDBBackend
 from simulation import World
 from testbed.wire import Answer, Floor, Request, Send, wire_of
@@ -22,4 +24,21 @@ def pausing(world: World, operation: str | None, others: Callable[[], object], *
         return send(request)
 
     wire_of(client).add(pause, floor=Floor.SCHEDULE)
+    return world.another(client)
+
+
+def unanswered(world: World, operation: str, others: Callable[[], object]) -> DynamoDBBackend:
+    """A backend of another process, whose first request of this operation is done, and its answer lost; before it asks
+    again, the others act.
+    """
+    client, numbers = world.store.another_client(), count(1)
+
+    def lose(request: Request, send: Send) -> Answer:
+        answer = send(request)
+        if request.operation == operation and next(numbers) == 1:
+            others()
+            raise ConnectionClosedError(endpoint_url=request.service)
+        return answer
+
+    wire_of(client).add(lose, floor=Floor.SCHEDULE)
     return world.another(client)

@@ -53,22 +53,22 @@ class TestArtifacts:
         (project.workflows_dir / ".hidden").write_text("")
         (project.workflows_dir / "workflows/__pycache__").mkdir()
         (project.workflows_dir / "workflows/__pycache__/x.pyc").write_bytes(b"")
-        zipped = artifacts.workflows(project)
+        zipped = artifacts.workflows(project, artifacts.this_machine(project))
         names = zipfile.ZipFile(zipped.path).namelist()
         assert names == ["python/data.csv", "python/workflows/__init__.py"]
 
     def test_same_content_is_the_same_zip_and_other_content_replaces_it(self, project: Project) -> None:
-        first = artifacts.workflows(project)
-        assert artifacts.workflows(project) == first
+        first = artifacts.workflows(project, artifacts.this_machine(project))
+        assert artifacts.workflows(project, artifacts.this_machine(project)) == first
         (project.workflows_dir / "workflows/__init__.py").write_text("x = 2\n")
-        second = artifacts.workflows(project)
+        second = artifacts.workflows(project, artifacts.this_machine(project))
         assert second.key != first.key
         assert second.path.exists()
         assert not first.path.exists()
 
     def test_a_function_without_code_is_named(self, project: Project) -> None:
         with pytest.raises(ConfigurationError, match=r"functions/claim/app\.py is missing"):
-            artifacts.function(project, "functions/claim")
+            artifacts.function(project, "functions/claim", artifacts.this_machine(project))
 
 
 class TestState:

@@ -182,7 +182,7 @@ class TestRoles:
         granted = {action: each for each in statements(role) for action in each["Action"]}
         assert ("s3:ListBucket" in granted) == ("s3:GetObject" in granted)
         if "s3:ListBucket" in granted:
-            assert granted["s3:ListBucket"]["Condition"] == {"StringLike": {"s3:prefix": "payloads/*"}}
+            assert granted["s3:ListBucket"]["Condition"] == {"StringLikeIfExists": {"s3:prefix": "payloads/*"}}
 
 
 class TestTheBucket:

@@ -52,8 +52,14 @@ def time_of_day(us: float) -> str:
 
 def size(text: str) -> str:
     """How large a text is when it is stored."""
-    count = len(text.encode("utf-8", "replace"))
-    return f"{count} bytes" if count < 1_000 else f"{count / 1_000:.1f} kB"
+    return bytes_of(len(text.encode("utf-8", "replace")))
+
+
+def bytes_of(count: int) -> str:
+    """`999 bytes`, `1.2 kB`, `9.4 MB`."""
+    if count < 1_000:
+        return f"{count} bytes"
+    return f"{count / 1_000:.1f} kB" if count < 1_000_000 else f"{count / 1_000_000:.1f} MB"
 
 
 def count(number: int, noun: str) -> str:

@@ -99,7 +99,12 @@ class Branch:
     @property
     def live(self) -> bool:
         """Whether somebody works on it, or should."""
-        return self.halt != "stop" and (self.status in LIVE or self.owed is not None)
+        return not self.stopped and (self.status in LIVE or self.owed is not None)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing of it counts any more, until the run is tried again."""
+        return self.halt == "stop"
 
     @property
     def tried(self) -> int:

@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +19,39 @@ from cascade_flow.local import emulator
 from cascade_flow.local.project import Project
 from cascade_flow.local.tools import make, run, uv
 
-FRAMEWORK = "layers/framework"
+FRAMEWORK, WORKFLOWS = "layers/framework", "!Ref WorkflowsDir"
+"""Where the template says that the layers' code lies."""
 _FRAMEWORK_TARGET = "build-FrameworkLayer"
-FRAMEWORK_CODE = "backend/cascade_flow"
 _LEFT_OUT = {"__pycache__", "node_modules"}
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_LAMBDA_PLATFORM = "aarch64-manylinux_2_28"
+LAMBDA_PYTHON = "3.13"
+
+
+@dataclass(frozen=True)
+class Platform:
+    """For what a layer is built, and where its zip goes.
+
+    `install` says to uv whose packages are wanted, `python` compiles them where it can be run.
+    """
+
+    name: str
+    folder: Path
+    install: Sequence[str]
+    python: str
+    squeezed: bool
+
+
+def this_machine(project: Project) -> Platform:
+    """The interpreter that runs the emulator, which unpacks a zip for every process: they are stored, not squeezed."""
+    python = str(emulator.python(project.home))
+    return Platform(sys.version, project.home / "build", ["--python", python], python, squeezed=False)
+
+
+def aws_lambda(folder: Path) -> Platform:
+    """The template's runtime, on arm64, whatever machine builds for it: nothing is compiled, wheels are chosen."""
+    install = ["--python-platform", _LAMBDA_PLATFORM, "--python-version", LAMBDA_PYTHON, "--only-binary", ":all:"]
+    return Platform(f"{LAMBDA_PYTHON} {_LAMBDA_PLATFORM}", folder, install, f"python{LAMBDA_PYTHON}", squeezed=True)
 
 
 @dataclass(frozen=True)
@@ -38,55 +66,66 @@ class Artifact:
         return self.path.name
 
 
-def function(project: Project, code_uri: str) -> Artifact:
+def artifact(project: Project, place: str, platform: Platform) -> Artifact:
+    """What a CodeUri or ContentUri of the template names, as it is written there."""
+    if place == FRAMEWORK:
+        return framework(project, platform)
+    if place == WORKFLOWS:
+        return workflows(project, platform)
+    return function(project, place, platform)
+
+
+def function(project: Project, code_uri: str, platform: Platform) -> Artifact:
     """A function's folder, as it is. ConfigurationError where it has no app.py."""
     source = project.root / code_uri
     if not (source / "app.py").is_file():
         raise ConfigurationError(f"{code_uri}/app.py is missing, and {project.template.name} names it. Restore it.")
-    zipped = _zip_path(project, code_uri.rsplit("/", 1)[-1], digest(source))
+    zipped = _zip_path(platform, code_uri.rsplit("/", 1)[-1], source)
     if not zipped.exists():
-        _zip(source, zipped, under="")
+        _zip(source, zipped, under="", squeezed=platform.squeezed)
     return Artifact(zipped)
 
 
-def framework(project: Project) -> Artifact:
-    """The layer with cascade_flow and what it depends on, for the interpreter that runs the emulator."""
-    sources = [project.root / FRAMEWORK, project.root / FRAMEWORK_CODE]
-    zipped = _zip_path(project, "framework", digest(*sources))
+def framework(project: Project, platform: Platform) -> Artifact:
+    """The layer with cascade_flow and what it depends on."""
+    zipped = _zip_path(platform, "framework", project.root / FRAMEWORK)
     if not zipped.exists():
-        with _scratch(project) as built:
-            interpreter = emulator.python(project.home)
+        with _scratch(platform) as built:
             settings = {
                 "ARTIFACTS_DIR": built,
-                "INSTALL": f"{uv()} pip install --quiet --python {interpreter}",
-                "PYTHON": str(interpreter),
+                "INSTALL": " ".join([uv(), "pip", "install", "--quiet", *platform.install]),
+                "PYTHON": platform.python,
             }
-            recipe = [make(), "--silent", "--makefile", f"{FRAMEWORK}/Makefile", _FRAMEWORK_TARGET]
             given = [f"{name}={value}" for name, value in settings.items()]
-            run([*recipe, *given], "build the framework's layer", folder=project.root)
-            _zip(Path(built), zipped, under="")
+            recipe = [make(), "--silent", _FRAMEWORK_TARGET, *given]
+            run(recipe, "build the framework's layer", folder=project.root / FRAMEWORK)
+            _zip(Path(built), zipped, under="", squeezed=platform.squeezed)
     return Artifact(zipped)
 
 
-def workflows(project: Project) -> Artifact:
+def workflows(project: Project, platform: Platform) -> Artifact:
     """The layer with the user's package, everything that lies beside it, and what its requirements.txt asks for."""
     project.require_workflows()
     source = project.workflows_dir
-    zipped = _zip_path(project, "workflows", digest(source))
+    zipped = _zip_path(platform, "workflows", source)
     if not zipped.exists():
-        with _scratch(project) as built:
-            _install_requirements(project, source / "requirements.txt", Path(built))
+        with _scratch(platform) as built:
+            _install_requirements(platform, source / "requirements.txt", Path(built))
             for path in _files(source):
                 target = Path(built) / path.relative_to(source)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, target)
-            _zip(Path(built), zipped, under="python/")
+                shutil.copy(path, target)
+            _zip(Path(built), zipped, under="python/", squeezed=platform.squeezed)
     return Artifact(zipped)
 
 
 def digest(*sources: Path) -> str:
-    """A name for all that these files and folders hold, and for the interpreter it is built for."""
-    seen = hashlib.sha256(sys.version.encode())
+    """A name for all that these files and folders hold, and for the interpreter that runs here."""
+    return _digest(sys.version, *sources)
+
+
+def _digest(built_for: str, *sources: Path) -> str:
+    seen = hashlib.sha256(built_for.encode())
     for source in sources:
         for path in _files(source):
             seen.update(f"{path.relative_to(source)}\0{path.stat().st_size}\0".encode())
@@ -94,11 +133,10 @@ def digest(*sources: Path) -> str:
     return seen.hexdigest()[:16]
 
 
-def _install_requirements(project: Project, requirements: Path, target: Path) -> None:
+def _install_requirements(platform: Platform, requirements: Path, target: Path) -> None:
     if requirements.is_file():
-        command = [uv(), "pip", "install", "--quiet", "--python", str(emulator.python(project.home))]
-        purpose = f"install what {requirements} asks for"
-        run([*command, "--target", str(target), "--requirement", str(requirements)], purpose)
+        command = [uv(), "pip", "install", "--quiet", *platform.install, "--target", str(target)]
+        run([*command, "--requirement", str(requirements)], f"install what {requirements} asks for")
 
 
 def _files(source: Path) -> Iterator[Path]:
@@ -111,22 +149,24 @@ def _files(source: Path) -> Iterator[Path]:
         yield from _files(path) if path.is_dir() else [path]
 
 
-def _zip(folder: Path, target: Path, *, under: str) -> None:
-    """Stored, not squeezed: the emulator unpacks it for every process that it starts."""
+def _zip(folder: Path, target: Path, *, under: str, squeezed: bool) -> None:
+    """The same files make the same zip, byte for byte."""
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_suffix(".new")
-    with zipfile.ZipFile(fresh, "w") as archive:
+    with zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED if squeezed else zipfile.ZIP_STORED) as archive:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            archive.writestr(zipfile.ZipInfo(f"{under}{path.relative_to(folder)}", _EPOCH), path.read_bytes())
+            entry = zipfile.ZipInfo(f"{under}{path.relative_to(folder)}", _EPOCH)
+            entry.external_attr = (0o755 if path.stat().st_mode & 0o111 else 0o644) << 16
+            archive.writestr(entry, path.read_bytes(), archive.compression)
     for older in target.parent.glob(f"{target.stem.rsplit('-', 1)[0]}-*.zip"):
         older.unlink()
     fresh.replace(target)
 
 
-def _zip_path(project: Project, name: str, content: str) -> Path:
-    return project.home / "build" / f"{name}-{content}.zip"
+def _zip_path(platform: Platform, name: str, source: Path) -> Path:
+    return platform.folder / f"{name}-{_digest(platform.name, source)}.zip"
 
 
-def _scratch(project: Project) -> tempfile.TemporaryDirectory[str]:
-    project.home.mkdir(parents=True, exist_ok=True)
-    return tempfile.TemporaryDirectory(dir=project.home, prefix="build-")
+def _scratch(platform: Platform) -> tempfile.TemporaryDirectory[str]:
+    platform.folder.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(dir=platform.folder, prefix="build-")

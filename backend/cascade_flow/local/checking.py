@@ -83,7 +83,7 @@ def _requirements(project: Project) -> Iterator[list[str]]:
     if not emulator.is_installed(project.home):
         emulator.install(project.home)
     with tempfile.TemporaryDirectory(dir=project.home, prefix="check-") as folder:
-        with zipfile.ZipFile(artifacts.workflows(project).path) as layer:
+        with zipfile.ZipFile(artifacts.workflows(project, artifacts.this_machine(project)).path) as layer:
             layer.extractall(folder)
         yield [str(Path(folder) / "python")]
 

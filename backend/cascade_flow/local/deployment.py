@@ -5,7 +5,6 @@ The template goes as it is written, but for the places of the code: those become
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from botocore.exceptions import ClientError
 from cascade_flow.authoring.git import git_info
 from cascade_flow.clock import now_us, pause_us
 from cascade_flow.errors import BackendUnavailableError, ConfigurationError
-from cascade_flow.local import artifacts, emulator
+from cascade_flow.local import artifacts, emulator, template
 from cascade_flow.local.artifacts import Artifact
 from cascade_flow.local.project import Project
 from cascade_flow.local.state import REGION, LocalStack
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackEventTypeDef, StackTypeDef
 
 _BUCKET = "cascade-deployment"
-_PLACE_OF_CODE = re.compile(r"^( +)(CodeUri|ContentUri): (.+)$", re.MULTILINE)
 PATIENCE_US = 900_000_000
 """Longer than the template lets a registration last, twice: its rollback registers again what there was."""
 _GLANCE_US = 50_000
@@ -34,10 +32,11 @@ _UNMADE = ("CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAIL
 
 def deploy(project: Project, stack: LocalStack) -> dict[str, str]:
     """Create or update the stack and return its outputs. ConfigurationError, with the cause, where that fails."""
-    code = {place: _artifact(project, place) for place in _places(project)}
+    platform = artifacts.this_machine(project)
+    code = {place: artifacts.artifact(project, place, platform) for place in template.places_of_code(project)}
     _upload(stack, set(code.values()))
     address = {place: f"s3://{_BUCKET}/{artifact.key}" for place, artifact in code.items()}
-    body = _PLACE_OF_CODE.sub(lambda m: f"{m[1]}{m[2]}: {address[m[3].strip()]}", _template(project))
+    body = template.with_code_at(project, address)
     make_deployable(stack)
     begun = _submit(project, stack, body)
     return _outcome(project, stack) if begun else _outputs(_describe(stack))
@@ -65,8 +64,7 @@ def make_deployable(stack: LocalStack) -> None:
 
 def fingerprint(project: Project) -> str:
     """A name for all that a deployment depends on: where it is unchanged, deploying again would change nothing."""
-    sources = [project.template, project.root / artifacts.FRAMEWORK, project.root / artifacts.FRAMEWORK_CODE]
-    sources += [project.root / "functions", project.workflows_dir]
+    sources = [project.template, project.root / artifacts.FRAMEWORK, project.root / "functions", project.workflows_dir]
     parameters = ",".join(f"{name}={value}" for name, value in sorted(project.parameters.items()))
     return f"{artifacts.digest(*sources)} {parameters}"
 
@@ -80,22 +78,6 @@ def client(stack: LocalStack, service: Any) -> Any:
         aws_access_key_id=stack.access_key,
         aws_secret_access_key=stack.secret_key,
     )
-
-
-def _template(project: Project) -> str:
-    return project.template.read_text(encoding="utf-8")
-
-
-def _places(project: Project) -> set[str]:
-    return {match[3].strip() for match in _PLACE_OF_CODE.finditer(_template(project))}
-
-
-def _artifact(project: Project, place: str) -> Artifact:
-    if place == artifacts.FRAMEWORK:
-        return artifacts.framework(project)
-    if place == "!Ref WorkflowsDir":
-        return artifacts.workflows(project)
-    return artifacts.function(project, place)
 
 
 def _upload(stack: LocalStack, code: set[Artifact]) -> None:

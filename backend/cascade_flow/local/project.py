@@ -23,9 +23,9 @@ class Project:
     """A folder with a template, and how its local stack differs from what `samconfig.toml` says.
 
     `port` is where it is to answer; None is where it does, or did last, or else the default.
-    `overrides` are parameters of the template; they win over those of the section `local` of `samconfig.toml`.
+    `overrides` are parameters of the template; they win over those of `samconfig.toml`.
     The reaper is called every `sweep_ms`, where AWS calls it each minute. `home` holds all that the local stack leaves
-    behind; deleting it forgets the stack.
+    behind; deleting it forgets the stack. `section` is that of `samconfig.toml`: another for what AWS is to be given.
     """
 
     root: Path
@@ -33,6 +33,7 @@ class Project:
     overrides: Mapping[str, str] = field(default_factory=dict)
     sweep_ms: int = 2_000
     home_name: str = ".cascade"
+    section: str = "local"
 
     @property
     def home(self) -> Path:
@@ -66,11 +67,11 @@ class Project:
         if not (self.workflows_dir / first).is_dir() and not (self.workflows_dir / f"{first}.py").is_file():
             raise ConfigurationError(
                 f"There is no package {first!r} in {self.workflows_dir}. Say where your workflows are: "
-                f"WorkflowsPackage and WorkflowsDir in {SAMCONFIG}, section local."
+                f"WorkflowsPackage and WorkflowsDir in {SAMCONFIG}, section {self.section}."
             )
 
     def _configured(self, name: str, default: object) -> object:
-        return _samconfig(self.root).get(name, default)
+        return _samconfig(self.root, self.section).get(name, default)
 
 
 def find_root(start: Path) -> Path:
@@ -81,11 +82,11 @@ def find_root(start: Path) -> Path:
     raise ConfigurationError(f"No {TEMPLATE} in {start.resolve()} or above it. Run this inside a cascade-flow project.")
 
 
-def _samconfig(root: Path) -> dict[str, object]:
+def _samconfig(root: Path, of: str) -> dict[str, object]:
     path = root / SAMCONFIG
     try:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
-        section = tomllib.loads(text).get("local", {}).get("global", {}).get("parameters", {})
+        section = tomllib.loads(text).get(of, {}).get("global", {}).get("parameters", {})
     except (tomllib.TOMLDecodeError, AttributeError) as error:
         raise ConfigurationError(f"{path} can't be read: {error}. Mend it, or take it from the repository.") from error
     return dict(section)

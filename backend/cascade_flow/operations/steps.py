@@ -53,7 +53,7 @@ class HeldAttempt:
     @property
     def running(self) -> bool:
         """Whether the worker has a step to carry on with."""
-        return self.branch.status == "running" and not self.lost
+        return self.branch.status == "running" and not self.lost and not self.branch.stopped
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,8 @@ class Steps:
 
     def _commit(self, held: HeldAttempt, command: Command) -> HeldAttempt:
         held = self._in_its_attempt(held)
+        facts, branch = held.facts, self._ready(held, command)
         references = self._put_aside(held, command)
-        facts, branch = held.facts, self._paid(held)
         for _ in range(_ROUNDS):
             commit = self._decide(facts, branch, command, held)
             try:
@@ -196,7 +196,7 @@ class Steps:
         return None
 
     def _taken(self, run_id: str, branch: Branch | None) -> HeldAttempt | None:
-        if branch is None or branch.status != "running":
+        if branch is None or branch.status != "running" or branch.stopped:
             return None
         run, records = self._runtime.ledger.run_and_origin(run_id, branch.origin_us)
         if run is None:
@@ -216,14 +216,20 @@ class Steps:
         end = runs.completed(facts, outputs, now_us=clock.now_us(), after_us=commit.after.last_us)
         return replace(commit, end=end)
 
-    def _paid(self, held: HeldAttempt) -> Branch:
-        """The branch with nothing owed: what a commit promised must be there before another commit comes."""
-        if held.branch.halt == "stop":
+    def _ready(self, held: HeldAttempt, command: Command) -> Branch:
+        """The branch with nothing owed: what a commit promised must be there before another commit comes.
+
+        A lost answer is known again by what was written, and tells of a stop that came after it: then it was the last.
+        """
+        if held.branch.stopped and isinstance(command, Revive):
             return held.branch
         try:
-            return self._after_commit.make_owed(held.facts, held.branch)
+            branch = self._after_commit.make_owed(held.facts, held.branch)
         except BranchRefused as refused:
             raise stale(held.branch, refused.now) from None
+        if branch.stopped:
+            raise stale(held.branch, branch)
+        return branch
 
     def _write(self, facts: Facts, commit: Commit, references: Mapping[str, str]) -> Branch:
         if commit.end is not None:
@@ -291,12 +297,12 @@ def _held(
 def _is_held(branch: Branch, asked: Branch) -> bool:
     """Whether a branch is what a worker says that it holds; one that doesn't name itself is believed."""
     same = (branch.status, branch.step, branch.attempt) == ("running", asked.step, asked.attempt)
-    return same and branch.halt != "stop" and asked.worker in (None, branch.worker)
+    return same and not branch.stopped and asked.worker in (None, branch.worker)
 
 
 def _still_held(known: Branch, now: Branch | None) -> Branch:
     """The branch as it is now, where only a heartbeat or a halt that lets it finish came between."""
-    if now is None or now.seq != known.seq or now.halt == "stop":
+    if now is None or now.seq != known.seq or now.stopped:
         raise stale(known, now)
     return now
 

@@ -360,18 +360,20 @@ def test_nobody_looks_more_often_than_needed() -> None:
     assert paces == [250_000, 250_000, 1_000_000, 1_000_000, 2_000_000, 2_000_000]
 
 
-@pytest.mark.parametrize("verb", ["up", "down", "env", "workflows", "run", "runs", "show", "events", "logs", "cancel"])
+@pytest.mark.parametrize(
+    "verb", ["up", "down", "env", "build", "workflows", "run", "runs", "show", "events", "logs", "cancel"]
+)
 def test_every_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str], verb: str) -> None:
     assert run([verb, "--help"]) == exits.OK
     shown = capsys.readouterr().out
     assert f"$ cascade {verb}" in shown
     assert "--json" in shown
-    assert ("--stack" in shown) is (verb not in ("up", "down"))
-    assert ("--url" in shown) is (verb not in ("up", "down", "env"))
+    assert ("--stack" in shown) is (verb not in ("up", "down", "build"))
+    assert ("--url" in shown) is (verb not in ("up", "down", "env", "build"))
 
 
 @pytest.mark.parametrize(
-    "verb", [None, "up", "down", "env", "workflows", "run", "runs", "show", "events", "logs", "cancel"]
+    "verb", [None, "up", "down", "env", "build", "workflows", "run", "runs", "show", "events", "logs", "cancel"]
 )
 def test_help_is_in_words_and_not_in_types(capsys: pytest.CaptureFixture[str], verb: str | None) -> None:
     assert run([*([verb] if verb else []), "--help"]) == exits.OK
