@@ -42,6 +42,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
         except ValueError as error:
             log.warning("dropped: %s", error, extra={"message_id": record.message_id})
             return
+        log.append_keys(run_id=wake.run_id)
         worker().work(wake, remaining_ms=lambda: (end_us - clock.now_us()) // 1_000)
 
     processor = BatchProcessor(event_type=EventType.SQS, logger=logging.getLogger("cascade_flow"))

@@ -26,6 +26,8 @@ Route = Callable[[Request], Answer]
 Handler = Callable[[dict[str, Any], "LambdaContext"], dict[str, Any]]
 
 log = Logger(service="cascade_flow")
+_KEYS = {"runId": "run_id", "stepId": "step"}
+"""What the log says of a request, by the names that the worker's lines have too."""
 
 
 def router(routes: Mapping[str, Route]) -> Handler:
@@ -48,6 +50,7 @@ def _answer(event: Mapping[str, Any], routes: Mapping[str, Route], request_id: s
         request = Request.of(event)
         accepts_gzip = "gzip" in request.headers.get("accept-encoding", "")
         route, parameters = matched(request, routes)
+        log.append_keys(**{_KEYS[name]: value for name, value in parameters.items() if name in _KEYS})
         return routes[route](replace(request, parameters=parameters)).to_event(accepts_gzip=accepts_gzip)
     except CascadeFlowError as error:
         return _problem(error, request_id).to_event(accepts_gzip=accepts_gzip)

@@ -28,7 +28,6 @@ class Traces(Observer):
     def __init__(self, daemon: str) -> None:
         host, _, port = daemon.rpartition(":")
         self._daemon = (host, int(port))
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._traces: dict[str, str] = {}
 
     def claimed(self, facts: Facts, branch: Branch) -> None:
@@ -41,8 +40,10 @@ class Traces(Observer):
                 self._send(segment(trace, event))
 
     def _send(self, document: dict[str, Any]) -> None:
+        datagram = _HEADER + json.dumps(document).encode()
         try:
-            self._socket.sendto(_HEADER + json.dumps(document).encode(), self._daemon)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+                opened.sendto(datagram, self._daemon)
         except OSError as error:
             _log.warning("a trace's segment was not sent: %s", error)
 

@@ -1,5 +1,5 @@
-"""Two workflows: one's input and outputs are too large for the table, and two exported steps share its end; the other is
-so wide that its fork is made in several writes, and meets in a join.
+"""Two workflows: one's input and outputs are too large for the table, and two exported steps share its end; the other's
+fork is so wide that it is made in several writes, and meets in a join.
 """
 
 from __future__ import annotations
