@@ -59,6 +59,10 @@ torture: $(VENV)/dev-installed ## Break it for long: all slow suites, then chaos
 build: $(VENV)/run-installed ## Make what is deployed to AWS, without SAM or Docker, into dist (ARGS="--output FOLDER")
 	@$(BIN)/cascade build $(ARGS)
 
+.PHONY: smoke
+smoke: $(VENV)/run-installed ## Look at a deployed stack point by point, in minutes (STACK=name, ARGS="--region REGION")
+	@$(BIN)/cascade smoke $(if $(STACK),--stack $(STACK)) $(ARGS)
+
 .PHONY: bench
 bench: $(VENV)/dev-installed ## Count what each operation costs, beside its budget (ARGS=--full: with 100,000 runs stored)
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(ARGS)
@@ -68,8 +72,9 @@ mutants: $(VENV)/dev-installed ## Plant mistakes one by one, and see that the te
 	@PYTHONPATH=tests $(BIN)/python -m mutants $(ARGS)
 
 .PHONY: docs
-docs: $(VENV)/dev-installed ## Write docs/contract.md anew, from the code and from what is counted
+docs: $(VENV)/dev-installed ## Write docs/contract.md and docs/costs.md anew, from the code and from what is counted
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.contract
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks.costs
 
 .PHONY: setup
 setup: $(VENV)/dev-installed ## Install all that working on this project needs, and stop there

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks import tables
+from benchmarks import costs, tables
 from benchmarks.prices import IN_A_LAMBDA, NOTHING, THROUGH_THE_QUEUE, Around
 from benchmarks.report import Report
 from budgets import measures
@@ -63,9 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(tables.of_growth(report.trends), flush=True)
     if wanted.json:
         wanted.json.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
+    outdated = costs.outdated(server)
     for excess in report.exceeded:
         print(f"ABOVE BUDGET: {excess}", file=sys.stderr)
-    return 1 if report.exceeded else 0
+    for line in outdated:
+        print(f"NOT IN docs/costs.md (make docs): {line}", file=sys.stderr)
+    return 1 if report.exceeded or outdated else 0
 
 
 def _wanted(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -16,11 +16,16 @@ READ_UNIT = 0.125
 QUEUE_REQUEST = 0.40
 INVOCATION = 0.20
 GIGABYTE_SECOND = 13.3334
-"""Dollars per million: DynamoDB on demand, SQS, Lambda on arm64."""
+HTTP_REQUEST = 1.00
+SCHEDULED_CALL = 1.00
+"""Dollars per million: DynamoDB on demand, SQS, Lambda on arm64, an HTTP API, EventBridge Scheduler."""
+ALARM, DASHBOARD = 0.10, 3.00
+"""Dollars a month."""
+LOG_GIGABYTE = 0.50
 
-_MEMORY_GB = 0.5
-_HOP_MS = 30
-_CHAIN_MS = 20
+MEMORY_GB = 0.5
+HOP_MS = 30
+CHAIN_MS = 20
 
 
 @dataclass(frozen=True)
@@ -34,13 +39,13 @@ class Around:
     @property
     def dollars(self) -> float:
         """Per million."""
-        time = self.lambda_ms / 1_000 * _MEMORY_GB * GIGABYTE_SECOND
+        time = self.lambda_ms / 1_000 * MEMORY_GB * GIGABYTE_SECOND
         return self.queue_requests * QUEUE_REQUEST + self.invocations * INVOCATION + time
 
 
 NOTHING = Around()
-IN_A_LAMBDA = Around(lambda_ms=_CHAIN_MS)
-THROUGH_THE_QUEUE = Around(queue_requests=3, invocations=1, lambda_ms=_HOP_MS)
+IN_A_LAMBDA = Around(lambda_ms=CHAIN_MS)
+THROUGH_THE_QUEUE = Around(queue_requests=3, invocations=1, lambda_ms=HOP_MS)
 """Sent, received and deleted one by one: a message is an invocation."""
 
 

@@ -19,6 +19,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import botocore
 import urllib3
+from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from cascade_flow.errors import BackendUnavailableError, CascadeFlowError, ConfigurationError, ThrottledError
@@ -160,13 +161,16 @@ class Client:
         return self._send("POST", path, json.dumps(asked, ensure_ascii=False, allow_nan=False).encode())
 
     def _send(self, method: str, path: str, body: bytes = b"") -> Json:
+        return _value(self.ask(method, path, body), self.url)
+
+    def ask(self, method: str, path: str, body: bytes = b"", *, is_signed: bool = True) -> BaseHTTPResponse:
+        """The answer to a request as it comes, whatever its status. Raises BackendUnavailableError."""
         named = {"host": self._host, **({"content-type": "application/json"} if body else {})}
-        signs = signed(method, self.url + path, named, body, keys=self._keys(), region=self.region)
+        keys = self._keys() if is_signed else None
+        signs = signed(method, self.url + path, named, body, keys=keys, region=self.region) if keys else {}
         headers = {**named, **signs, "accept": "application/json", "accept-encoding": "gzip"}
         try:
-            answer = self._http.request(
-                method, self._reached + path, body=body or None, headers=headers, redirect=False
-            )
+            return self._http.request(method, self._reached + path, body=body or None, headers=headers, redirect=False)
         except ReadTimeoutError as error:
             raise BackendUnavailableError(
                 f"{self.url} did not answer in time; whether the request was done is unknown: send it again"
@@ -176,7 +180,6 @@ class Client:
                 f"nothing answers at {self.url} ({error.__cause__ or error}): check the address; a local stack is "
                 "started with: cascade up"
             ) from error
-        return _value(answer, self.url)
 
     def _keys(self) -> Keys:
         if self._session is None:

@@ -26,7 +26,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("authoring",),
     ("worker",),
     ("api",),
-    ("signing", "client", "local", "cli", "console"),
+    ("signing", "client"),
+    ("smoke", "local", "cli", "console"),
     ("functions",),
 )
 """From the bottom to the top; a room imports its own floor and those below it."""

@@ -7,7 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from cascade_flow.cli import build_verb, check_verb, exits, history_verbs, run_verbs, stack_verbs, workflow_verbs
+from cascade_flow.cli import (
+    build_verb,
+    check_verb,
+    exits,
+    history_verbs,
+    run_verbs,
+    smoke_verb,
+    stack_verbs,
+    workflow_verbs,
+)
 from cascade_flow.cli.help import Verb, Verbs
 from cascade_flow.cli.screen import Screen
 from cascade_flow.cli.target import JsonOption, RegionOption, StackOption, Target, UrlOption
@@ -26,6 +35,7 @@ for verb, panel in [
     (stack_verbs.down, "The stack on this machine"),
     (stack_verbs.env, "The stack on this machine"),
     (build_verb.build, "AWS"),
+    (smoke_verb.smoke, "AWS"),
     (workflow_verbs.workflows, "Workflows and runs"),
     (run_verbs.run, "Workflows and runs"),
     (run_verbs.runs, "Workflows and runs"),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from cascade_flow.errors import CascadeFlowError, GoneError, RequestError, RunNotCancellableError, SetupError
 
 OK = 0
-RUN_NOT_COMPLETED = 1
+RUN_NOT_COMPLETED = NOT_AS_PROMISED = 1
 WRONG_USE = 2
 UNAVAILABLE = 3
 NOT_THERE = 4

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import boto3
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
+    from cascade_flow.smoke.stack import Stack
+
 _OUTPUT = "ApiUrl"
 _SETTINGS = {
     "CASCADE_TABLE": "TableName",
@@ -76,6 +78,22 @@ def stack_environment(name: str, *, region: str | None) -> dict[str, str]:
     """What a process needs to know of a deployed stack; the credentials stay the caller's. Raises as `stack_client`."""
     session = _session(region_name=region)
     return _environment(_described(session, name), session.region_name)
+
+
+def local_stack(start: Path) -> Stack:
+    """The stack on this machine, to be looked at. Raises as `local_client`."""
+    from cascade_flow.smoke.stack import Stack  # noqa: PLC0415  (boto3, a second)
+
+    stack = _running(start)
+    session = _session(stack.access_key, stack.secret_key, region_name=REGION)
+    return Stack(stack.stack_name, local_client(start), session, stack.endpoint_url)
+
+
+def deployed_stack(name: str, *, region: str | None) -> Stack:
+    """A stack in AWS, to be looked at. Raises as `stack_client`."""
+    from cascade_flow.smoke.stack import Stack  # noqa: PLC0415  (boto3, a second)
+
+    return Stack(name, stack_client(name, region=region), _session(region_name=region))
 
 
 def _running(start: Path) -> LocalStack:

@@ -361,7 +361,7 @@ def test_nobody_looks_more_often_than_needed() -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["up", "down", "env", "build", "workflows", "run", "runs", "show", "events", "logs", "cancel"]
+    "verb", ["up", "down", "env", "build", "smoke", "workflows", "run", "runs", "show", "events", "logs", "cancel"]
 )
 def test_every_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str], verb: str) -> None:
     assert run([verb, "--help"]) == exits.OK
@@ -369,11 +369,12 @@ def test_every_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str],
     assert f"$ cascade {verb}" in shown
     assert "--json" in shown
     assert ("--stack" in shown) is (verb not in ("up", "down", "build"))
-    assert ("--url" in shown) is (verb not in ("up", "down", "env", "build"))
+    assert ("--url" in shown) is (verb not in ("up", "down", "env", "build", "smoke"))
 
 
 @pytest.mark.parametrize(
-    "verb", [None, "up", "down", "env", "build", "workflows", "run", "runs", "show", "events", "logs", "cancel"]
+    "verb",
+    [None, "up", "down", "env", "build", "smoke", "workflows", "run", "runs", "show", "events", "logs", "cancel"],
 )
 def test_help_is_in_words_and_not_in_types(capsys: pytest.CaptureFixture[str], verb: str | None) -> None:
     assert run([*([verb] if verb else []), "--help"]) == exits.OK

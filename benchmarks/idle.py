@@ -1,0 +1,69 @@
+"""What a stack costs in a month in which nothing happens: what is in the template, times what AWS charges for it.
+
+Free tiers are left out. What is counted is counted: the template's alarms and dashboards, the requests of a sweep.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks.prices import (
+    ALARM,
+    DASHBOARD,
+    GIGABYTE_SECOND,
+    INVOCATION,
+    LOG_GIGABYTE,
+    QUEUE_REQUEST,
+    READ_UNIT,
+    SCHEDULED_CALL,
+)
+from budgets.figures import Spent
+from cascade_flow import DynamoDBBackend, clock
+from cascade_flow.operations.sweep import Sweep
+from infra.written import TEMPLATE, of_type
+from testbed.meter import meter
+from testbed.servers import Store
+
+MINUTES = 30 * 24 * 60
+"""Of a month; the reaper is called in each."""
+POLLERS, POLLS_A_MINUTE = 5, 3
+"""Lambda asks an idle queue with five long polls of 20 s at a time (its documentation on SQS and scaling)."""
+SWEEP_S = 0.1
+LOGGED_BYTES = 1_500
+"""Of a call of the reaper that finds nothing, Lambda's own lines included; both are estimates, and cents."""
+
+
+@dataclass(frozen=True)
+class Post:
+    """So many of something, at dollars per million of it."""
+
+    what: str
+    number: float
+    per_million: float
+
+    @property
+    def dollars(self) -> float:
+        return self.number * self.per_million / 1_000_000
+
+
+def posts(store: Store) -> list[Post]:
+    """All that is charged; `store` is a table with nothing in it."""
+    gigabytes = int(TEMPLATE["Globals"]["Function"]["MemorySize"]) / 1_024
+    return [
+        Post("questions to the idle queue", POLLERS * POLLS_A_MINUTE * MINUTES, QUEUE_REQUEST),
+        Post("calls of the reaper by its schedule", MINUTES, SCHEDULED_CALL),
+        Post("the reaper's invocations", MINUTES, INVOCATION),
+        Post(f"GB-seconds of the reaper, {SWEEP_S:g} s each", MINUTES * SWEEP_S * gigabytes, GIGABYTE_SECOND),
+        Post("read units of its sweeps", MINUTES * idle_sweep(store).read_units, READ_UNIT),
+        Post("bytes of its log", MINUTES * LOGGED_BYTES, LOG_GIGABYTE / 1_000),
+        Post("alarms", len(of_type("AWS::CloudWatch::Alarm")), ALARM * 1_000_000),
+        Post("dashboards", len(of_type("AWS::CloudWatch::Dashboard")), DASHBOARD * 1_000_000),
+    ]
+
+
+def idle_sweep(store: Store) -> Spent:
+    """The requests of a sweep that finds nothing."""
+    backend = DynamoDBBackend(store.table, client=store.client)
+    with meter(store.client, store.table) as counting:
+        Sweep(backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 60_000_000)
+    return Spent.on(counting.lines)
