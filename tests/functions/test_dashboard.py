@@ -172,8 +172,13 @@ class TestTheDashboard:
         questions = ("Is work flowing?", "Is it late?", "What fails?", "Who is unstable?", "What does it cost")
         assert all(any(title.startswith(question) for title in titles) for question in questions)
         large = [each for each in dashboard() if each["properties"].get("view") == "singleValue"]
-        assert len(large) == 6
+        assert len(large) == 5
         assert {(each["y"], each["height"]) for each in large} == {(5, 4)}, "they stand in one line"
+
+    def test_it_is_among_those_that_are_free(self) -> None:
+        """An account's first three dashboards, where each has fifty metrics at the most."""
+        metrics = [metric for each in dashboard() for metric in each["properties"].get("metrics", [])]
+        assert len([metric for metric in metrics if isinstance(metric[0], str)]) <= 50
 
     def test_it_says_what_to_do(self) -> None:
         [text] = [each for each in dashboard() if each["type"] == "text"]
