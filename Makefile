@@ -9,6 +9,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
+SCAN := .tools/scan
 UV_VERSION := 0.13.9
 CODE := backend tests benchmarks functions examples
 LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
@@ -33,11 +34,18 @@ help: ## Say what can be made here
 demo: $(VENV)/run-installed ## Start the stack on this machine and watch two workflows run, one through a crash (PORT=5000)
 	@$(BIN)/python examples/demo.py $(if $(PORT),--port $(PORT))
 
+.PHONY: scan
+scan: $(SCAN)/installed ## Look for what is unsafe in the code (bandit) and in the template (checkov)
+	@echo "== safety"
+	@$(SCAN)/bin/bandit --quiet --configfile pyproject.toml --recursive backend functions & bandit=$$!; \
+		LOG_LEVEL=ERROR $(SCAN)/bin/checkov --config-file .checkov.yaml; wait $$bandit
+
 .PHONY: test
 test: $(VENV)/dev-installed ## Check everything that has to hold, the fast things first
 	@echo "== style" && $(BIN)/ruff check $(CODE) && $(BIN)/ruff format --check --quiet $(CODE)
 	@echo "== types" && $(BIN)/mypy
 	@echo "== template" && $(BIN)/cfn-lint template.yaml
+	@$(MAKE) --no-print-directory scan
 	@echo "== tests in this process" && $(BIN)/pytest --numprocesses 2 --quiet $(TOGETHER)
 	@echo "== tests on every server" && $(BIN)/pytest --numprocesses 2 --dist loadgroup --quiet $(SERVED)
 	@echo "== tests that start stacks" && $(BIN)/pytest --numprocesses 2 --dist loadfile --quiet $(STARTING)
@@ -82,6 +90,7 @@ lock: $(VENV)/dev-installed ## Choose newer versions of everything that is insta
 	$(LOCK) --extra functions --extra cli --extra local --group dev -o requirements/dev.txt pyproject.toml
 	$(LOCK) --extra cli --extra local -c requirements/dev.txt -o requirements/run.txt pyproject.toml
 	$(LOCK) -c requirements/dev.txt -o layers/framework/requirements.txt layers/framework/requirements.in
+	$(LOCK) -o requirements/scan.txt requirements/scan.in
 	$(LOCK) -o backend/cascade_flow/local/emulator.txt backend/cascade_flow/local/emulator.in
 
 # Installs what a lock file names, and lets uv show how far it is.
@@ -108,4 +117,11 @@ $(VENV)/run-installed: requirements/run.txt pyproject.toml | $(UV)
 
 $(VENV)/dev-installed: requirements/dev.txt $(VENV)/run-installed
 	$(call packages,requirements/dev.txt)
+	@touch $@
+
+# An environment of its own: checkov pins an old boto3 and a hundred packages that nothing else here needs.
+$(SCAN)/installed: requirements/scan.txt | $(UV)
+	@echo "== Installing: $$(grep -c '==' $<) packages, of $<"
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(SCAN)
+	@$(UV) pip install --quiet --python $(SCAN)/bin/python --require-hashes --requirement $<
 	@touch $@

@@ -6,6 +6,7 @@ The names and signatures are the specification's (`docs/backend.pyi`); nothing i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from cascade_flow.contract.analytics import AnalyticsContract
@@ -43,6 +44,7 @@ from cascade_flow.operations.caller_steps import CallerSteps
 from cascade_flow.operations.copies import Copies
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.logs import Logs
+from cascade_flow.operations.observer import Observer
 from cascade_flow.operations.payloads import Payloads
 from cascade_flow.operations.queue import Queue as DueQueue
 from cascade_flow.operations.registry import Registry
@@ -277,7 +279,9 @@ class DynamoDBBackend(Backend):
         bucket: str | Bucket | None = None,
         queue: Queue | None = None,
         timing: Timing | None = None,
+        observer: Observer | None = None,
     ) -> None:
         table = Table(client or open_client(), table_name, first=shards.remember)
         payloads = Payloads(table, Bucket(bucket) if isinstance(bucket, str) else bucket)
-        super().__init__(Runtime(Ledger(table), Registry(table), payloads, queue or NoQueue(), timing or Timing()))
+        runtime = Runtime(Ledger(table), Registry(table), payloads, queue or NoQueue(), timing or Timing())
+        super().__init__(replace(runtime, observer=observer or runtime.observer))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,6 +13,7 @@ from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.table import open_client
 from cascade_flow.engine.state import Timing
 from cascade_flow.errors import ConfigurationError
+from cascade_flow.operations.observer import Observer
 from cascade_flow.wake import NoQueue, SqsQueue
 
 _PREFIX = "CASCADE_"
@@ -25,7 +26,8 @@ _REGIONS = ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE")
 class Settings(BaseModel):
     """What the environment says, as CASCADE_<NAME>; defaults are for a worker in the cloud.
 
-    `safety_ms` is what a worker leaves of its Lambda's time to report and to hand over.
+    `safety_ms` is what a worker leaves of its Lambda's time to report and to hand over. `metrics`: of the service only,
+    of each workflow too, or none.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -42,6 +44,8 @@ class Settings(BaseModel):
     due_shards: Annotated[int, Field(ge=1, le=64)] = keys.DUE_SHARDS
     runs_shards: Annotated[int, Field(ge=1, le=64)] = keys.RUNS_SHARDS
     log_level: str = "INFO"
+    metrics: Literal["none", "service", "workflow"] = "workflow"
+    tracing: Literal["PassThrough", "Active"] = "PassThrough"
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -79,8 +83,8 @@ class Settings(BaseModel):
         )
 
 
-def open_backend(settings: Settings | None = None) -> DynamoDBBackend:
-    """The backend that the settings describe, those of this process by default.
+def open_backend(settings: Settings | None = None, *, observer: Observer | None = None) -> DynamoDBBackend:
+    """The backend that the settings describe, those of this process by default; the observer hears what it commits.
 
     Raises ConfigurationError, naming all that is missing: of this process, the table must be said.
     """
@@ -88,7 +92,14 @@ def open_backend(settings: Settings | None = None) -> DynamoDBBackend:
     keys.choose_shards(settings.shards)
     client = open_client()
     queue = SqsQueue(settings.queue_url) if settings.queue_url else NoQueue()
-    return DynamoDBBackend(settings.table, client=client, bucket=settings.bucket, queue=queue, timing=settings.timing)
+    return DynamoDBBackend(
+        settings.table,
+        client=client,
+        bucket=settings.bucket,
+        queue=queue,
+        timing=settings.timing,
+        observer=observer,
+    )
 
 
 def _of_this_process(environment: Mapping[str, str]) -> Settings:
@@ -101,6 +112,11 @@ def _of_this_process(environment: Mapping[str, str]) -> Settings:
         f"nothing says where the engine's data is: {', '.join(missing)} are not set. `cascade env` prints them for the "
         'stack on this machine, `cascade env --stack NAME` for one on AWS; in a shell: eval "$(cascade env)"'
     )
+
+
+def trace_daemon() -> str | None:
+    """Where X-Ray's daemon listens beside this function; None where there is none."""
+    return os.environ.get("AWS_XRAY_DAEMON_ADDRESS")
 
 
 def environment_kept() -> Callable[[], None]:

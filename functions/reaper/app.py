@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from cascade_flow import clock
-from cascade_flow.api.resources import backend
+from cascade_flow.api.resources import backend, measured, telemetry
 from cascade_flow.call_out import CallOut, Errand
 from cascade_flow.operations.lanes import Threads
 from cascade_flow.operations.sweep import Sweep
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from cascade_flow.operations.tally import Swept
 
 log = Logger(service="cascade_flow")
 _LAST_WORDS_MS = 5_000
@@ -29,7 +31,7 @@ _MB_A_LANE = 128
 
 
 @cache
-def lanes(memory_mb: int) -> Threads:
+def _lanes(memory_mb: int) -> Threads:
     """As many as this function's share of a processor can serve."""
     return Threads(min(2 + memory_mb // _MB_A_LANE, 32))
 
@@ -40,16 +42,17 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     call.
     """
     left_us = max(0, context.get_remaining_time_in_millis() - _LAST_WORDS_MS) * 1_000
-    until_us, errand = clock.now_us() + left_us, Errand.from_event(event)
-    sweep = Sweep(
-        backend().runtime,
-        name="reaper",
-        lanes=lanes(int(context.memory_limit_in_mb)),
-        call_out=CallOut(context.function_name),
-    )
+    until_us = clock.now_us() + left_us
+    with measured():
+        swept = asdict(_swept(context, Errand.from_event(event), until_us))
+        telemetry().swept(swept)
+    log.info("swept", extra=swept)
+    return swept
+
+
+def _swept(context: LambdaContext, errand: Errand | None, until_us: int) -> Swept:
+    lanes, call_out = _lanes(int(context.memory_limit_in_mb)), CallOut(context.function_name)
+    sweep = Sweep(backend().runtime, name="reaper", lanes=lanes, call_out=call_out)
     if errand is None:
-        swept = sweep.sweep(until_us=until_us)
-    else:
-        swept = sweep.sweep(until_us=min(until_us, errand.until_us), shards=[errand.shard])
-    log.info("swept", extra=asdict(swept))
-    return asdict(swept)
+        return sweep.sweep(until_us=until_us)
+    return sweep.sweep(until_us=min(until_us, errand.until_us), shards=[errand.shard])

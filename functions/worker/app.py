@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from cascade_flow import clock
-from cascade_flow.api.resources import backend, settings, workflows_package
+from cascade_flow.api.resources import backend, measured, settings, workflows_package
 from cascade_flow.authoring import discover
 from cascade_flow.wake import Wake
 from cascade_flow.worker.loop import Pace, Worker
@@ -42,7 +42,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
         except ValueError as error:
             log.warning("dropped: %s", error, extra={"message_id": record.message_id})
             return
+        log.append_keys(run_id=wake.run_id)
         worker().work(wake, remaining_ms=lambda: (end_us - clock.now_us()) // 1_000)
 
     processor = BatchProcessor(event_type=EventType.SQS, logger=logging.getLogger("cascade_flow"))
-    return process_partial_response(event, record_handler=work, processor=processor, context=context)
+    with measured():
+        return process_partial_response(event, record_handler=work, processor=processor, context=context)

@@ -35,10 +35,15 @@ def surroundings() -> Iterator[pytest.MonkeyPatch]:
         patch.syspath_prepend(WORKFLOWS)
         patch.setenv("CASCADE_WORKFLOWS", "parcels")
         patch.setenv("POWERTOOLS_LOG_LEVEL", "INFO")
-        resources.settings.cache_clear()
+        _forget()
         yield patch
-    resources.settings.cache_clear()
+    _forget()
     app("worker").worker.cache_clear()
+
+
+def _forget() -> None:
+    resources.settings.cache_clear()
+    resources.telemetry.cache_clear()
 
 
 @contextmanager
@@ -47,7 +52,9 @@ def deployed(store: Store) -> Iterator[Functions]:
     sqs = store.server.sqs()
     queue_url = sqs.create_queue(QueueName=f"test-{uuid.uuid4().hex[:12]}")["QueueUrl"]
     queue = SqsQueue(queue_url, client=sqs)
-    backend = DynamoDBBackend(store.table, client=store.client, queue=queue, timing=TIMING)
+    observer = resources.telemetry()
+    resources.settings.cache_clear()  # a test may set more
+    backend = DynamoDBBackend(store.table, client=store.client, queue=queue, timing=TIMING, observer=observer)
     with resources.use(backend):
         yield Functions(backend, sqs, queue_url)
     sqs.delete_queue(QueueUrl=queue_url)

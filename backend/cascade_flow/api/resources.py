@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
+from cascade_flow.api.telemetry import Telemetry
 from cascade_flow.backend import DynamoDBBackend
 from cascade_flow.errors import ConfigurationError
 from cascade_flow.operations.details import Details
-from cascade_flow.settings import Settings, open_backend
+from cascade_flow.settings import Settings, open_backend, trace_daemon
 
 _backend: DynamoDBBackend | None = None
 
@@ -20,10 +21,26 @@ def settings() -> Settings:
     return Settings.read()
 
 
+@cache
+def telemetry() -> Telemetry:
+    """Who listens to what this process commits. Raises ConfigurationError."""
+    return Telemetry.of(metrics=settings().metrics, daemon=trace_daemon() if settings().tracing == "Active" else None)
+
+
+@contextmanager
+def measured() -> Iterator[None]:
+    """Write what was measured in the block, however it ends: what was committed meanwhile stays committed."""
+    try:
+        yield
+    finally:
+        if telemetry.cache_info().currsize:  # else nothing was, and why not has been told
+            telemetry().write()
+
+
 def backend() -> DynamoDBBackend:
     """The backend that the environment describes. Raises ConfigurationError."""
     global _backend
-    _backend = _backend or open_backend(settings())
+    _backend = _backend or open_backend(settings(), observer=telemetry())
     return _backend
 
 

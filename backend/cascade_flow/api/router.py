@@ -16,6 +16,7 @@ from aws_lambda_powertools import Logger
 from cascade_flow.api.answers import Answer, problem_answer
 from cascade_flow.api.problems import headers_of, internal_problem, problem, status_of
 from cascade_flow.api.requests import Request, matched
+from cascade_flow.api.resources import measured
 from cascade_flow.errors import CascadeFlowError
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ Route = Callable[[Request], Answer]
 Handler = Callable[[dict[str, Any], "LambdaContext"], dict[str, Any]]
 
 log = Logger(service="cascade_flow")
+_KEYS = {"runId": "run_id", "stepId": "step"}
+"""What the log says of a request, by the names that the worker's lines have too."""
 
 
 def router(routes: Mapping[str, Route]) -> Handler:
@@ -35,7 +38,8 @@ def router(routes: Mapping[str, Route]) -> Handler:
         gateway = event.get("requestContext") or {}
         request_id = str(gateway.get("requestId") or context.aws_request_id)
         log.set_correlation_id(request_id)
-        return _answer(event, routes, request_id)
+        with measured():
+            return _answer(event, routes, request_id)
 
     return handler
 
@@ -46,6 +50,7 @@ def _answer(event: Mapping[str, Any], routes: Mapping[str, Route], request_id: s
         request = Request.of(event)
         accepts_gzip = "gzip" in request.headers.get("accept-encoding", "")
         route, parameters = matched(request, routes)
+        log.append_keys(**{_KEYS[name]: value for name, value in parameters.items() if name in _KEYS})
         return routes[route](replace(request, parameters=parameters)).to_event(accepts_gzip=accepts_gzip)
     except CascadeFlowError as error:
         return _problem(error, request_id).to_event(accepts_gzip=accepts_gzip)

@@ -234,3 +234,8 @@ class Commit:
     checks_run: bool = False
     stop: Stop | None = None
     end: WorkflowCompleted | None = None
+
+    @property
+    def said(self) -> tuple[Event, ...]:
+        """What happened by this commit: on its branch, and to the run."""
+        return self.events if self.end is None else (*self.events, self.end)

@@ -94,6 +94,7 @@ class AfterCommit:
             return False
         try:
             self._wake(facts, [self._runtime.ledger.write(facts, commit, self._references(facts, commit))])
+            self._runtime.observer.committed(commit.said)
         except (BranchRefused, RunRefused):
             return False
         except PayloadTooLargeError as error:

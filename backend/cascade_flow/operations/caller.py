@@ -87,6 +87,7 @@ class Caller:
             except TimesTaken as error:
                 taken |= error.times
                 continue
+            self._runtime.observer.committed(events)
             return events
         raise ConflictError(run_id=place.run_id, tries=_ROUNDS)
 

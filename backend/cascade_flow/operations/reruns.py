@@ -106,6 +106,7 @@ class Reruns:
         references = self._runtime.payloads.put_input(facts.run_id, order.input, expires_s=facts.expires_s)
         opening = open_copy(facts, order, parent.run, link, fields, now_us=clock.now_us(), after_us=newest_us)
         run = self._runtime.run_ledger.submit(facts, opening, references, key=None, content="")
+        self._runtime.observer.committed(opening.events)
         with suppress(
             RunRefused
         ):  # a sweep makes the branches, or the run is stopped already: it is there all the same

@@ -69,7 +69,9 @@ class Retries:
                 "run that keeps what it has completed"
             )
         again = started_again(facts, run, retried, reason, now_us=clock.now_us())
-        return self._runtime.run_ledger.try_again(run, again.run, again.events)
+        started = self._runtime.run_ledger.try_again(run, again.run, again.events)
+        self._runtime.observer.committed(again.events)
+        return started
 
     def _revive(self, facts: Facts, run: Run, branch: Branch) -> None:
         with suppress(StaleAttemptError, BranchRefused, ConflictError):

@@ -82,6 +82,7 @@ class Runs:
             return self._same_run(taken, submission, entry)
         except RunRefused:
             raise ConflictError(f"run id {facts.run_id!r} is taken: choose another, or leave it out") from None
+        self._runtime.observer.committed(opening.events)
         self._begin(facts, run, opening)
         return SubmittedRun(run_id=run.run_id, is_new=True)
 
@@ -120,6 +121,7 @@ class Runs:
             run = self._runtime.run_ledger.start(facts, run, opening)
         except RunRefused as refused:
             return refused.now or run
+        self._runtime.observer.committed(opening.events)
         self._after_commit.wake_roots(facts, opening)
         return self.make_owed_roots(run)
 

@@ -11,6 +11,7 @@ from cascade_flow.dynamodb.run_ledger import RunLedger
 from cascade_flow.engine.state import Facts, Run, Timing
 from cascade_flow.errors import RequestError, RunNotFoundError
 from cascade_flow.model.ids import check_run_id
+from cascade_flow.operations.observer import Observer
 from cascade_flow.operations.payloads import Payloads
 from cascade_flow.operations.registry import Registry
 from cascade_flow.wake import NoQueue, Queue
@@ -18,7 +19,7 @@ from cascade_flow.wake import NoQueue, Queue
 
 @dataclass(frozen=True)
 class Runtime:
-    """The ledger, the registry, the payloads, the queue; and how long things may take."""
+    """The ledger, the registry, the payloads, the queue; how long things may take, and who hears of them."""
 
     ledger: Ledger
     registry: Registry
@@ -26,6 +27,7 @@ class Runtime:
     queue: Queue = field(default_factory=NoQueue)
     timing: Timing = field(default_factory=Timing)
     chance: Callable[[], float] = random.random
+    observer: Observer = field(default_factory=Observer)
 
     @property
     def run_ledger(self) -> RunLedger:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from cascade_flow import clock
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine import runs
-from cascade_flow.engine.commands import Cascade, Command, Complete, KeepCheckpoint, Reclaim, Revive
+from cascade_flow.engine.commands import Cascade, Command, Complete, Fail, KeepCheckpoint, Reclaim, Revive, SkipStep
 from cascade_flow.engine.decide import decide
 from cascade_flow.engine.joins import reached
 from cascade_flow.engine.state import ENDED, Branch, Claimant, Commit, Facts, Run
@@ -111,6 +111,14 @@ class Steps:
 
     def report(self, held: HeldAttempt, command: Command) -> HeldAttempt:
         """Commit what came of an attempt, with everything that follows from it; raises StaleAttemptError."""
+        try:
+            return self._commit(held, command)
+        except StaleAttemptError:
+            if isinstance(command, Complete | Fail | SkipStep):
+                self._runtime.observer.overtaken(held.facts)
+            raise
+
+    def _commit(self, held: HeldAttempt, command: Command) -> HeldAttempt:
         held = self._in_its_attempt(held)
         facts, branch = held.facts, self._ready(held, command)
         references = self._put_aside(held, command)
@@ -194,6 +202,7 @@ class Steps:
         if run is None:
             return None
         facts = self._runtime.facts(run)
+        self._runtime.observer.claimed(facts, branch)
         try:
             return HeldAttempt(facts, run, self._after_commit.make_owed(facts, branch), records)
         except BranchRefused:
@@ -236,6 +245,7 @@ class Steps:
             return self._runtime.ledger.write(facts, replace(commit, stop=None), references)
 
     def _after(self, facts: Facts, commit: Commit, held: HeldAttempt) -> HeldAttempt:
+        self._runtime.observer.committed(commit.said)
         try:
             return replace(held, branch=self._after_commit.after(facts, commit, held.branch))
         except BranchRefused:

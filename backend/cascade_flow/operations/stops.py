@@ -59,7 +59,9 @@ class Stops:
             raise BranchRefused(None)
         event = terminal_event(facts, run, stop, branches.values(), now_us=clock.now_us())
         status = "cancelled" if stop.kind == "cancelled" else "failed"
-        return self._runtime.run_ledger.finish(run, event, status, step.halts)
+        ended = self._runtime.run_ledger.finish(run, event, status, step.halts)
+        self._runtime.observer.committed((event,))
+        return ended
 
     def _halt(self, run: Run, stop: Stop, branch: Branch, halt: Halt) -> None:
         """Halt a branch, also one that moves on meanwhile; one that a retry of the run has revived is left alone."""

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import Any
 
 from cascade_flow import clock
 from cascade_flow.authoring import Step, StepInputs, Workflow
@@ -78,7 +79,7 @@ class Worker:
         try:
             return self._carry_out(lease, shift)
         except StaleAttemptError as error:
-            _log.warning("%s", error)
+            _log.warning("%s", error, extra=_place(held))
             return None
 
     def _carry_out(self, lease: Lease, shift: _Shift) -> HeldAttempt | None:
@@ -93,7 +94,7 @@ class Worker:
         except (StaleAttemptError, TransientError):
             raise
         except (Exception, Interrupted) as error:  # noqa: BLE001  the last net: logged, and told
-            _log.exception("step %r could not be carried out", lease.held.branch.step)
+            _log.exception("step %r could not be carried out", lease.held.branch.step, extra=_place(lease.held))
             return lease.report(_unforeseen(error, clock.now_us() - started_us))
 
     def _step(self, held: HeldAttempt) -> Step | None:
@@ -117,7 +118,7 @@ class Worker:
             context = _context(lease, interrupt, beat, limit_ms)
             given = StepInputs(input_json=inputs.input, outputs=inputs.outputs, context=context)
             outcome = run_attempt(step, given, timeout_ms=limit_ms, interrupt=interrupt, capture=capture, meter=meter)
-        _tell_errors(capture.error, beat.error)
+        _tell_errors(lease.held, capture.error, beat.error)
         return self._command(lease.held, outcome, shift)
 
     def _command(self, held: HeldAttempt, outcome: Outcome, shift: _Shift) -> Command | None:
@@ -203,8 +204,14 @@ def _unforeseen(error: BaseException, duration_us: int) -> Fail:
     return Fail(step_error(error), "execution-error", max(0, duration_us), retryable)
 
 
-def _tell_errors(*errors: Exception | None) -> None:
+def _place(held: HeldAttempt) -> dict[str, Any]:
+    """Where a line of the log belongs."""
+    return {"run_id": held.facts.run_id, "step": held.branch.step, "attempt": held.branch.attempt}
+
+
+def _tell_errors(held: HeldAttempt, *errors: Exception | None) -> None:
     for error in errors:
         if error is not None and not isinstance(error, StaleAttemptError):
             expected = isinstance(error, CascadeFlowError)
-            _log.warning("while the step ran: %s", error, exc_info=None if expected else error)
+            told = None if expected else error
+            _log.warning("while the step ran: %s", error, exc_info=told, extra=_place(held))

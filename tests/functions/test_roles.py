@@ -1,0 +1,257 @@
+"""Each function does all that it does under its own role, and a role allows nothing that its function doesn't do."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
+
+import events
+from cascade_flow import DynamoDBBackend, clock
+from cascade_flow.api import resources
+from cascade_flow.errors import CascadeFlowError
+from cascade_flow.offload import Bucket
+from cascade_flow.operations.after_commit import AfterCommit
+from cascade_flow.wake import SqsQueue
+from contract.called import Called
+from events.deployed import Functions, Reply, app
+from functions.conftest import TIMING
+from infra.written import of_type, statements
+from testbed.memory_bucket import BucketClient
+from testbed.roles import Grant, Guard, granted
+from testbed.servers import Store
+from testbed.wire import Floor, wire_of
+
+pytestmark = pytest.mark.servers("ministack")
+
+BY_LAMBDA = {
+    Grant(f"sqs:{action}", "Queue")
+    for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "ChangeMessageVisibility")
+}
+"""What Lambda does in the worker's name, before and after it is called:
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
+
+
+def roles() -> Mapping[str, set[Grant]]:
+    """What each function's own code may do."""
+    names = sorted(name.removesuffix("Role") for name in of_type("AWS::IAM::Role"))
+    return {name.lower(): granted(statements(f"{name}Role")) - BY_LAMBDA for name in names}
+
+
+GRANTS = [(name, grant) for name, grants in roles().items() for grant in sorted(grants)]
+
+
+@dataclass
+class Stage:
+    """The functions under their roles, with a bucket; what is done outside of them is done by nobody."""
+
+    functions: Functions
+    guard: Guard
+    bucket: BucketClient
+
+    def http(self, name: str, route: str, event: events.Event) -> Reply:
+        with self.guard.acting(name, route):
+            return self.functions.http(name, event)
+
+    def submit(self, text: str, *, workflow: str = "heavy", **more: object) -> str:
+        body = {"workflowSlug": workflow, "input": {"text": text}, **more}
+        return str(self.http("submission", "POST /runs", events.post("/runs", body)).json["runId"])
+
+    def work(self) -> None:
+        with self.guard.acting("worker", "wake-up"):
+            self.functions.work()
+
+    def reap(self, *, after_us: int = 31_000_000) -> None:
+        with self.guard.acting("reaper", "sweep"), clock.use(clock.SteppingClock(clock.now_us() + after_us)):
+            app("reaper").handler(events.load("scheduler"), events.Context())
+
+    def claim(self, run_id: str, step: str) -> None:
+        wish = {"workerId": "mila", "runId": run_id, "stepId": step}
+        reply = self.http("claim", f"POST /steps/claim of {step}", events.post("/steps/claim", wish))
+        assert reply.status == 200, step
+
+    def complete(self, run_id: str, step: str, output: object) -> None:
+        self.functions.backend.save_step_complete("wide", run_id, step, output, duration_us=1, attempt_number=1)
+
+
+def large(seed: int) -> str:
+    """What goes to the bucket."""
+    return random.Random(seed).randbytes(60_000).hex()
+
+
+def medium(seed: int) -> str:
+    """What is an item of its own."""
+    return large(seed)[:8_000]
+
+
+@contextmanager
+def dying(method: str) -> Iterator[None]:
+    """Who has committed dies before this."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AfterCommit, method, lambda _, *given: given[-1])
+        yield
+
+
+def commands(stage: Stage) -> None:
+    keyed = {"idempotencyKey": "k"}
+    first = stage.submit(large(9), **keyed)
+    assert stage.submit(large(9), **keyed) == first
+    route = "POST /runs/{runId}/cancel"
+    assert stage.http("submission", route, events.post(f"/runs/{first}/cancel")).status == 200
+    aside = stage.submit(medium(9))
+    assert stage.http("submission", route, events.post(f"/runs/{aside}/cancel")).status == 200
+    told = of_a_caller(stage)
+    assert stage.http("submission", f"{route} of a caller's", events.post(f"/runs/{told}/cancel")).status == 200
+    lost = stage.submit(large(8))
+    stage.bucket.objects.clear()
+    assert stage.http("submission", route, events.post(f"/runs/{lost}/cancel")).status in (200, 410)
+    stage.functions.lose_messages()
+
+
+def questions(stage: Stage) -> None:
+    run_id = stage.submit(large(9))
+    stage.work()
+    for target in ("/runs", "/runs?workflow=heavy&status=completed", "/workflows", "/workflows/heavy"):
+        assert stage.http("query", f"GET {target}", events.get(target)).status == 200
+    for part in ("", "/events", "/logs", "/events?step=left", "/logs?step=load&attempt=1"):
+        route, target = f"GET /runs/{{runId}}{part}", f"/runs/{run_id}{part}"
+        assert stage.http("query", route, events.get(target)).status == 200
+    told = of_a_caller(stage)
+    assert stage.http("query", "GET a caller's run", events.get(f"/runs/{told}")).status == 200
+    stage.bucket.objects.clear()
+    assert stage.http("query", "GET a lost payload", events.get(f"/runs/{run_id}")).status in (200, 410)
+
+
+def of_a_caller(stage: Stage) -> str:
+    """A run that somebody else drives, with a live step."""
+    run = Called.new(stage.functions.backend, run_id=f"told-{secrets.token_hex(4)}")
+    run.schedule("a")
+    return run.run_id
+
+
+def claims(stage: Stage) -> None:
+    run_id = stage.submit(large(9))
+    wish = {"workerId": "mila", "workflowSlug": "heavy"}
+    assert stage.http("claim", "POST /steps/claim", events.post("/steps/claim", wish)).status == 200
+    beat = {"workerId": "mila", "attemptNumber": 1}
+    place = f"/runs/{run_id}/steps/load/heartbeat"
+    assert stage.http("heartbeat", "POST heartbeat", events.post(place, beat)).status == 200
+    run_id = stage.submit(medium(9), workflow="wide")
+    stage.claim(run_id, "begin")
+    with dying("make_owed"):
+        stage.complete(run_id, "begin", 1)
+    for number in range(24):
+        stage.claim(run_id, f"part_{number}")
+        stage.complete(run_id, f"part_{number}", 1)
+    stage.claim(run_id, "count")
+    stage.functions.lose_messages()
+    lost = stage.submit(large(8))
+    stage.bucket.objects.clear()
+    wish = {"workerId": "mila", "runId": lost, "stepId": "load"}
+    assert stage.http("claim", "POST /steps/claim of a lost payload", events.post("/steps/claim", wish)).status == 410
+    stage.functions.lose_messages()
+
+
+def work(stage: Stage) -> None:
+    stage.submit(large(9))
+    stage.submit("broken")
+    stage.submit(medium(9), workflow="wide")
+    stage.submit(large(9), availableAtUs=clock.now_us() + 10)
+    stage.work()
+    stage.submit(large(7))
+    stage.bucket.objects.clear()
+    stage.work()
+
+
+def sweeps(stage: Stage) -> None:
+    stage.submit(large(9))
+    stage.submit(medium(9), workflow="wide")
+    stage.functions.lose_messages()
+    stage.reap()
+    with dying("look_at_join"):
+        stage.work()
+    stage.reap()
+    run_id = stage.submit(large(9))
+    stage.functions.lose_messages()
+    wish = {"workerId": "mila", "runId": run_id, "stepId": "load"}
+    stage.http("claim", "POST /steps/claim", events.post("/steps/claim", wish))
+    stage.reap(after_us=70_000_000)
+    stage.submit(large(9), timeoutUs=1_000_000)
+    stage.functions.lose_messages()
+    stage.reap()
+    stage.submit(large(9))
+    with dying("look_at_join"):
+        stage.work()
+    stage.bucket.objects.clear()
+    stage.reap()
+
+
+def deployments(stage: Stage) -> None:
+    with stage.guard.acting("registration", "deployment"):
+        for _ in range(2):
+            app("registration").handler({}, events.Context())
+
+
+SCENES: tuple[Callable[[Stage], None], ...] = (deployments, commands, questions, claims, work, sweeps)
+
+
+def everything(stage: Stage) -> None:
+    """All that functions do, until something is denied."""
+    for scene in SCENES:
+        scene(stage)
+        if stage.guard.denied:
+            return
+
+
+@pytest.fixture
+def allowed() -> dict[str, set[Grant]]:
+    return {name: set(grants) for name, grants in roles().items()}
+
+
+@pytest.fixture
+def stage(dynamodb: Store, environment: pytest.MonkeyPatch, allowed: dict[str, set[Grant]]) -> Iterator[Stage]:
+    environment.setenv("CASCADE_WORKFLOWS", "heavy")
+    sqs, bucket = dynamodb.server.sqs(), BucketClient()
+    queue_url = sqs.create_queue(QueueName=f"roles-{dynamodb.table}")["QueueUrl"]
+    backend = DynamoDBBackend(
+        dynamodb.table,
+        client=dynamodb.client,
+        bucket=Bucket("bucket", client=bucket),
+        queue=SqsQueue(queue_url, client=sqs),
+        timing=TIMING,
+    )
+    guard = Guard(allowed)
+    wire_of(dynamodb.client).add(guard, floor=Floor.FAULT)
+    wire_of(bucket).add(guard, floor=Floor.FAULT)
+    functions = Functions(backend, dynamodb.server.sqs(), queue_url)
+    wire_of(sqs).add(guard, floor=Floor.FAULT)
+    with resources.use(backend):
+        yield Stage(functions, guard, bucket)
+    wire_of(dynamodb.client).remove(guard)
+    sqs.delete_queue(QueueUrl=queue_url)
+
+
+def test_what_functions_do_is_what_their_roles_allow(stage: Stage) -> None:
+    everything(stage)
+    assert dict(stage.guard.denied) == {}, "a role is too narrow for these routes"
+    idle = [(name, *grant) for name, grant in GRANTS if grant not in stage.guard.used[name]]
+    assert not idle, "nothing of the function needs what its role allows"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "grant"), GRANTS, ids=lambda each: each if isinstance(each, str) else " ".join(each))
+def test_without_one_of_them_a_route_fails(
+    stage: Stage, allowed: dict[str, set[Grant]], name: str, grant: Grant
+) -> None:
+    allowed[name].discard(grant)
+    try:
+        everything(stage)
+    except (AssertionError, AttributeError, BatchProcessingError, CascadeFlowError, KeyError, TypeError):
+        assert stage.guard.denied, "it failed for a reason of its own"
+    assert grant in stage.guard.denied, f"no route of {name} needs {grant.action} on {grant.resource}"
+    assert all(stage.guard.denied[grant]), "a denial names the route that needed it"

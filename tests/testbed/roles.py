@@ -1,0 +1,104 @@
+"""The template's roles, enforced in this process: each request is one of a function's, and needs what that may do.
+
+What is recorded is what a function really asked for. Resources are named by the template's own names, so that no
+account, region or generated name is needed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from testbed.wire import Answer, Request, Send
+
+
+class Grant(NamedTuple):
+    """An action on a resource: `dynamodb:Query` on `Table/index/due`."""
+
+    action: str
+    resource: str
+
+
+_IN_A_TRANSACTION = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+}
+
+
+def needs(request: Request) -> set[Grant]:
+    """What IAM asks of a request, as the service authorization reference has it."""
+    if request.service == "s3":
+        assert str(request.body["Key"]).startswith("payloads/")
+        return {Grant(f"s3:{request.operation}", "Bucket/payloads/*")}
+    if request.service == "sqs":
+        return {Grant(f"sqs:{request.operation.removesuffix('Batch')}", "Queue")}
+    if request.operation == "TransactWriteItems":
+        kinds = {kind for item in request.body["TransactItems"] for kind in item}
+        return {Grant(f"dynamodb:{_IN_A_TRANSACTION[kind]}", "Table") for kind in kinds}
+    index = request.body.get("IndexName")
+    return {Grant(f"dynamodb:{request.operation}", f"Table/index/{index}" if index else "Table")}
+
+
+def granted(statements: Iterator[Mapping[str, Any]]) -> set[Grant]:
+    """What a role's statements allow."""
+    return {
+        Grant(action, _named(resource))
+        for statement in statements
+        for action in statement["Action"]
+        for resource in statement["Resource"]
+    }
+
+
+def _named(resource: Mapping[str, Any]) -> str:
+    if "Fn::GetAtt" in resource:
+        return str(resource["Fn::GetAtt"][0])
+    return str(resource["Fn::Sub"]).replace("${", "").replace(".Arn}", "")
+
+
+@dataclass
+class Guard:
+    """Lets a function's requests pass that its role allows; a gate for every client that functions use."""
+
+    allowed: Mapping[str, set[Grant]]
+    function: str = ""
+    route: str = ""
+    used: dict[str, dict[Grant, set[str]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(set)))
+    denied: dict[Grant, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    @contextmanager
+    def acting(self, function: str, route: str) -> Iterator[None]:
+        """Whatever is asked in the block is asked by this function."""
+        self.function, self.route = function, route
+        try:
+            yield
+        finally:
+            self.function = self.route = ""
+
+    def __call__(self, request: Request, send: Send) -> Answer:
+        if not self.function:
+            return send(request)
+        if {grant for grant in needs(request) if not self._may(grant)}:
+            return self._refusal(request)
+        answered = send(request)
+        is_missing = request.service == "s3" and answered.status_code == 404
+        if is_missing and not self._may(Grant("s3:ListBucket", "Bucket")):
+            return self._refusal(request)
+        return answered
+
+    def _may(self, grant: Grant) -> bool:
+        self.used[self.function][grant].add(self.route)
+        if grant in self.allowed[self.function]:
+            return True
+        self.denied[grant].add(self.route)
+        return False
+
+    @staticmethod
+    def _refusal(request: Request) -> Answer:
+        name = "AccessDenied" if request.service == "s3" else "AccessDeniedException"
+        told = {"__type": name, "message": f"no policy allows {request.service}:{request.operation}"}
+        return request.answered(403 if request.service == "s3" else 400, told)
