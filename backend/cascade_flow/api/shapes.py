@@ -236,6 +236,12 @@ class ListRuns(Query):
     offset: Annotated[int, Field(ge=0, le=100_000)] = 0
 
 
+class ShowRun(Query):
+    """GET /runs/{runId}: with `payloads=false` the input and the output are left out."""
+
+    payloads: bool = True
+
+
 class ListEvents(Query):
     """GET /runs/{runId}/events: those later than `afterUs`."""
 

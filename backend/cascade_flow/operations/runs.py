@@ -187,7 +187,7 @@ class Runs:
 
     def _states(self, ids: Sequence[str]) -> list[RunState]:
         found = {run.run_id: run for run in readable(self._runtime.ledger.runs, ids)}
-        return [_state(found[id], without_payload(found[id].tail[0])) for id in ids if id in found]
+        return [outline_of(found[id]) for id in ids if id in found]
 
     def _begin(self, facts: Facts, run: Run, opening: runs.Opening) -> None:
         self._after_commit.wake_roots(facts, opening)
@@ -220,6 +220,11 @@ class Runs:
             timing=timing,
             priority=order.priority,
         )
+
+
+def outline_of(run: Run) -> RunState:
+    """The state that a stored run says, without an input that was put aside: nothing is read."""
+    return _state(run, without_payload(run.tail[0]))
 
 
 def _state(run: Run, record: Record) -> RunState:
