@@ -128,7 +128,7 @@ class Refused(Exception):
 
 def open_client() -> Any:
     """A client by boto3's usual configuration, with short timeouts and the SDK's standard retries."""
-    config = Config(connect_timeout=3, read_timeout=10, retries=_retries())
+    config = Config(connect_timeout=2, read_timeout=5, retries=_retries())
     try:
         return boto3.client("dynamodb", config=config)
     except NoRegionError as error:
@@ -136,7 +136,8 @@ def open_client() -> Any:
 
 
 def _retries() -> Any:
-    return {"mode": "standard", "max_attempts": 6}
+    """Few: a caller who waits is told soon, and who has the time asks again (`worker/patience`)."""
+    return {"mode": "standard", "total_max_attempts": 3}
 
 
 class Table:
@@ -163,8 +164,7 @@ class Table:
             unread = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
             left = unread + left[_BATCH:]
             if unread:
-                _pause(refusals)
-                refusals += 1
+                refusals = _paused(refusals)
         return found
 
     def _batch(self, wanted: Sequence[Any]) -> Any:
@@ -253,6 +253,14 @@ def _persistently(send: Callable[[], _Answer]) -> _Answer:
                 raise
         _pause(attempt)
     return translated(send, passing=_is_refusal)
+
+
+def _paused(refusals: int) -> int:
+    """The number of times that a part of a batch was left out, this one included; raises ThrottledError."""
+    if refusals == _TRIES:
+        raise ThrottledError
+    _pause(refusals)
+    return refusals + 1
 
 
 def _pause(attempt: int) -> None:
