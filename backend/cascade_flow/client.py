@@ -136,11 +136,16 @@ class Client:
         status: Sequence[str] = (),
         tags: Sequence[str] = (),
         limit: int | None = None,
-        offset: int = 0,
+        cursor: str | None = None,
+        total: bool = False,
     ) -> Json:
-        """Runs, newest first: `{runs, total}`. Status matches any of those named, tags all of them."""
-        wish = {"workflow": workflow_slug, "status": status, "tag": tags, "limit": limit, "offset": offset}
-        return self._get("/runs", wish)
+        """Runs, newest first: `{runs, nextCursor?}`. Status matches any of those named, tags all of them.
+
+        Where there is a `nextCursor` there may be more: it is the `cursor` of the next request. With `total` the answer
+        holds also `{total, totalIsExact}`: nobody counts beyond 10,000.
+        """
+        asked = {"workflow": workflow_slug, "status": status, "tag": tags, "limit": limit, "cursor": cursor}
+        return self._get("/runs", {**asked, "total": "true" if total else None})
 
     def events(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cascade_flow.api import representations
 from cascade_flow.api.answers import Answer, ok
 from cascade_flow.api.requests import Request
-from cascade_flow.api.resources import backend, details
+from cascade_flow.api.resources import details
 from cascade_flow.api.router import router
 from cascade_flow.api.shapes import ListEvents, ListLogs, ListRuns, Query, RunAddress, ShowRun, WorkflowAddress
 
@@ -22,12 +22,9 @@ def get_workflow(request: Request) -> Answer:
 
 def list_runs(request: Request) -> Answer:
     asked = request.query(ListRuns)
-    page = backend().list_runs(
-        workflow_slug=asked.workflow, status=asked.status, tags=asked.tag, limit=asked.limit, offset=asked.offset
-    )
-    if asked.workflow and not page.total:
-        backend().runtime.registry.current(asked.workflow)
-    return ok(representations.run_page(page))
+    part = details().runs(asked.workflow, asked.wanted, limit=asked.limit, after=asked.cursor)
+    count = details().count(asked.workflow, asked.wanted) if asked.total else None
+    return ok(representations.run_part(part, count))
 
 
 def get_run(request: Request) -> Answer:

@@ -10,13 +10,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cascade_flow.api.names import document
+from cascade_flow.api.shapes import cursor_of
+from cascade_flow.dynamodb.listing import Count
 from cascade_flow.dynamodb.registry import Entry
 from cascade_flow.idempotency import idempotency_key
 from cascade_flow.model.events import WorkflowCancelled, WorkflowCompleted, WorkflowFailed, dump_event
-from cascade_flow.model.states import RunPage, RunState
+from cascade_flow.model.states import RunState
 from cascade_flow.operations.details import EventDetails, RunDetails, StepDetails, WorkflowDetails
 from cascade_flow.operations.history import StepLine
 from cascade_flow.operations.payloads import Handed
+from cascade_flow.operations.runs import RunPart
 from cascade_flow.operations.steps import HeldAttempt
 from cascade_flow.operations.worker_protocol import Given
 from cascade_flow.retry import attempts_allowed
@@ -38,9 +41,13 @@ def run_details(details: RunDetails) -> Json:
     }
 
 
-def run_page(page: RunPage) -> Json:
-    """GET /runs. Inputs, which may be large, are left to GET /runs/{runId}."""
-    return {"runs": [run_in_brief(run) for run in page.runs], "total": page.total}
+def run_part(part: RunPart, count: Count | None) -> Json:
+    """GET /runs: `nextCursor` is what to ask for as `cursor` where there may be more."""
+    return {
+        "runs": [run_in_brief(run) for run in part.runs],
+        **({"nextCursor": cursor_of(part.more)} if part.more else {}),
+        **({"total": count.number, "totalIsExact": count.is_exact} if count else {}),
+    }
 
 
 def run_in_brief(run: RunState) -> Json:

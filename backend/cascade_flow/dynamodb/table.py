@@ -184,14 +184,21 @@ class Table:
         where = _where(KeyConditionExpression=condition)
         return self._pages(where, IndexName=index, ScanIndexForward=not backwards, **size)
 
-    def count_index(self, index: str, condition: ConditionBase) -> int:
+    def count_index(self, index: str, condition: ConditionBase, *, at_most: int | None = None) -> int:
         """How many entries an index holds whose items have not expired; the entries are read, and nothing else.
+
+        Nothing is read once there are `at_most`.
 
         The index must hold the time of expiry.
         """
         alive = Attr(keys.EXPIRY).gt(clock.now_us() // 1_000_000)
         where = _where(KeyConditionExpression=condition, FilterExpression=alive)
-        return sum(page["Count"] for page in self._answers({**where, "IndexName": index, "Select": "COUNT"}))
+        number = 0
+        for page in self._answers({**where, "IndexName": index, "Select": "COUNT"}):
+            number += page["Count"]
+            if at_most is not None and number >= at_most:
+                break
+        return number
 
     def write(self, writes: Sequence[Write]) -> Item:
         """Do all of these writes or none; raises Refused. Answers the item after a single update."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cascade_flow.dynamodb.listing import START, Count, Filter, Place
 from cascade_flow.dynamodb.registry import Entry
 from cascade_flow.errors import RunNotFoundError, StepNotFoundError
 from cascade_flow.model.events import (
@@ -26,7 +27,7 @@ from cascade_flow.model.workflows import StepDefinition, WorkflowVersion
 from cascade_flow.operations.history import Histories, RunHistory, StepLine, by_step
 from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.payloads import key_in_bucket
-from cascade_flow.operations.runs import outline_of
+from cascade_flow.operations.runs import RunPart, Runs, outline_of
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.views import Views
 from cascade_flow.projection import project_run_state, project_step_state
@@ -91,6 +92,7 @@ class Details:
         self._histories = Histories(runtime)
         self._views = Views(runtime, self._histories)
         self._logs = Logs(runtime)
+        self._runs = Runs(runtime)
 
     def run(self, run_id: str, *, payloads: bool = True) -> RunDetails:
         """A run, without its input and output where no `payloads` are wanted.
@@ -107,6 +109,17 @@ class Details:
         outside = {name: address for each in told for name, address in each.outside.items()}
         state = project_run_state(events, story.run.workflow_slug)
         return RunDetails(state, story.run.version_id, _steps(story), _end(events), payloads, outside)
+
+    def runs(self, workflow_slug: str | None, wanted: Filter, *, limit: int, after: Place) -> RunPart:
+        """The next runs behind a place, newest first. Raises WorkflowNotFoundError where nobody ever had any."""
+        found = self._runs.part(workflow_slug, wanted, limit=limit, after=after)
+        if workflow_slug is not None and not found.runs and found.more is None and after == START:
+            self._runtime.registry.current(workflow_slug)
+        return found
+
+    def count(self, workflow_slug: str | None, wanted: Filter) -> Count:
+        """How many runs there are, as far as anybody counts."""
+        return self._runs.count(workflow_slug, wanted)
 
     def brief(self, run_id: str) -> RunState:
         """A run's state without its input, from its own item. Raises RunNotFoundError, InvalidIdError."""

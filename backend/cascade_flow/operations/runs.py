@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import ceil
-from typing import cast
+from typing import NamedTuple, cast
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import keys, listing
@@ -42,6 +42,13 @@ from cascade_flow.wake import LONGEST_DELAY_US, Wake
 
 _ROUNDS = 20
 _LONGEST_TIMEOUT_US = 366 * 86_400_000_000
+
+
+class RunPart(NamedTuple):
+    """Some runs, newest first, without inputs that were put aside; and where to go on if there may be more."""
+
+    runs: list[RunState]
+    more: listing.Place | None
 
 
 class Runs:
@@ -171,15 +178,27 @@ class Runs:
         offset: int,
     ) -> RunPage:
         """Runs, newest first; `total` counts all that match, on the index alone."""
-        slugs = self._slugs() if workflow_slug is None else [check_slug(workflow_slug)]
         wanted = listing.Filter(tuple(status or ()), tuple(tags or ()))
-        shards = [shard for slug in slugs for shard in keys.runs_shards(slug)]
+        shards = self._shards(workflow_slug)
         found = listing.page(self._runtime.ledger.table, shards, wanted, offset=offset, limit=limit)
         return RunPage(runs=self._states(found.ids), total=found.total)
+
+    def part(self, workflow_slug: str | None, wanted: listing.Filter, *, limit: int, after: listing.Place) -> RunPart:
+        """The next runs behind a place, newest first; what that costs does not grow with what is stored."""
+        found = listing.part(self._runtime.ledger.table, self._shards(workflow_slug), wanted, limit=limit, after=after)
+        return RunPart(self._states(found.ids), found.more)
+
+    def count(self, workflow_slug: str | None, wanted: listing.Filter) -> listing.Count:
+        """How many there are, as far as anybody counts."""
+        return listing.count(self._runtime.ledger.table, self._shards(workflow_slug), wanted)
 
     def ids(self, workflow_slug: str) -> list[str]:
         """The ids of a workflow's runs, newest first: from the index alone."""
         return list(listing.newest_first(self._runtime.ledger.table, keys.runs_shards(check_slug(workflow_slug))))
+
+    def _shards(self, workflow_slug: str | None) -> list[str]:
+        slugs = self._slugs() if workflow_slug is None else [check_slug(workflow_slug)]
+        return [shard for slug in slugs for shard in keys.runs_shards(slug)]
 
     def _slugs(self) -> list[str]:
         """The workflows that are or were registered, and those of which callers drive runs."""
