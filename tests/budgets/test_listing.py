@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from budgets.growth import samples_of, fill
+from budgets.growth import fill, samples_of
 from budgets.measures import metered
 from cascade_flow.dynamodb import keys, listing
 from cascade_flow.dynamodb.listing import EVERY, START, Count, Filter, Place
@@ -40,7 +40,7 @@ def test_a_page_costs_the_same_however_many_runs_are_stored(
     server: Server, table_creator: CreateTable, wanted: Filter
 ) -> None:
     spent = []
-    for number in (3_000, 6_000):
+    for number in (4_400, 7_000):
         with fresh_table(server, table_creator) as store:
             for runs, counting in stored(store, number):
                 first = runs.part("flow", wanted, limit=50, after=START)

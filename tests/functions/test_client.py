@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -43,8 +43,7 @@ class Gateway:
             return {"statusCode": 403, "headers": {}, "body": '{"message":"Forbidden"}'}
         url = urlsplit(target)
         name = "submission" if (method, url.path) == ("POST", "/runs") else "cancel" if method == "POST" else "query"
-        event = events.post(url.path, raw=body, headers=headers) if body else events.get(url.path, headers=headers)
-        event = {**event, "rawPath": unquote(url.path), "rawQueryString": url.query}
+        event = events.post(target, raw=body, headers=headers) if body else events.get(target, headers=headers)
         answer: dict[str, Any] = app(name).handler(event, events.Context())
         return answer
 
