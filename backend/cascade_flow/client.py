@@ -28,6 +28,7 @@ from cascade_flow.errors import (
     BackendUnavailableError,
     CascadeFlowError,
     ConfigurationError,
+    InvalidIdError,
     PayloadLostError,
     ThrottledError,
 )
@@ -285,7 +286,9 @@ def _us(seconds: float | None) -> int | None:
 
 
 def _part(id: str) -> str:
-    """An id as a part of a path."""
+    """An id as a part of a path. What HTTP reads as no part is refused: it would be sent otherwise than signed."""
+    if id in ("", ".", ".."):
+        raise InvalidIdError
     return quote(id, safe="")
 
 

@@ -147,7 +147,8 @@ ADDRESSES = [
     query("/runs/nobody", status=404, code="run-not-found"),
     query("/runs/nobody/events", status=404, code="run-not-found"),
     query("/runs/nobody/logs", status=404, code="run-not-found"),
-    query("/runs/a%2Fb", "runId"),
+    query("/runs/a%2Fb", status=404, code="route-not-found"),
+    query("/runs/a%252Fb", "runId"),
     query("/runs/a#b", status=404, code="run-not-found"),  # what follows a # never leaves the caller
     query("/runs/a b", "runId"),
     query("/runs/a%00b", "runId"),
