@@ -93,9 +93,12 @@ class Bucket:
 
 
 def _config() -> Config:
-    """Signatures of Version 4, which every region takes, also in addresses."""
+    """Signatures of Version 4, and the region's own host, also in addresses: those of a bucket in its first hours are
+    redirected to it from everywhere else, where the signature is not theirs any more.
+    """
     retries: Any = {"mode": "standard", "max_attempts": 5}
-    return Config(connect_timeout=3, read_timeout=30, retries=retries, signature_version="s3v4")
+    place: Any = {"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"}
+    return Config(connect_timeout=3, read_timeout=30, retries=retries, signature_version="s3v4", s3=place)
 
 
 def _translate(error: BotoCoreError | ClientError, told: str, right: str) -> CascadeFlowError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from botocore.exceptions import (
@@ -121,3 +122,25 @@ def test_what_is_refused_is_not_asked_for_again() -> None:
     with pytest.raises(errors.ConfigurationError):
         Bucket("b", client=client).get(KEY)
     assert client.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [
+        ("us-east-1", "bucket-of-orders.s3.us-east-1.amazonaws.com"),
+        ("eu-central-1", "bucket-of-orders.s3.eu-central-1.amazonaws.com"),
+        ("cn-north-1", "bucket-of-orders.s3.cn-north-1.amazonaws.com.cn"),
+        ("us-gov-west-1", "bucket-of-orders.s3.us-gov-west-1.amazonaws.com"),
+    ],
+)
+def test_an_address_is_its_regions_own_and_signed_for_a_while(
+    monkeypatch: pytest.MonkeyPatch, region: str, host: str
+) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_SESSION_TOKEN": "t"}
+    for name, value in {**keys, "AWS_DEFAULT_REGION": region}.items():
+        monkeypatch.setenv(name, value)
+    address = urlsplit(Bucket("bucket-of-orders").address(KEY))
+    said = dict(parse_qsl(address.query))
+    assert (address.scheme, address.netloc, address.path) == ("https", host, f"/{KEY}")
+    assert (said["X-Amz-Algorithm"], said["X-Amz-Expires"]) == ("AWS4-HMAC-SHA256", "900")
+    assert (said["X-Amz-SignedHeaders"], said["X-Amz-Security-Token"]) == ("host", "t")
