@@ -3,15 +3,17 @@
     client = Client("https://abc123.execute-api.eu-central-1.amazonaws.com")
     run_id = client.submit("orders", input={"day": "2026-11-22"})["runId"]
 
-Answers are the API's own JSON objects, in the words of `api.names`; times are microseconds. Nothing is decided here,
-and nothing retried.
+Answers are the API's own JSON objects, in the words of `api.names`; times are microseconds. Nothing is decided here.
+What lies in S3 is fetched from the address that the API gives for it, and stands in its place. A request that was
+refused for a while is sent again for some seconds, where sending it twice does no harm.
 """
 
 from __future__ import annotations
 
 import json
+import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
@@ -19,10 +21,17 @@ from urllib.request import getproxies, proxy_bypass
 
 import botocore
 import urllib3
-from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from cascade_flow.errors import BackendUnavailableError, CascadeFlowError, ConfigurationError, ThrottledError
+from cascade_flow import clock
+from cascade_flow.errors import (
+    BackendUnavailableError,
+    CascadeFlowError,
+    ConfigurationError,
+    InvalidIdError,
+    PayloadLostError,
+    ThrottledError,
+)
 from cascade_flow.signing import Keys, StaticKeys, signed
 
 Json = dict[str, Any]
@@ -30,6 +39,11 @@ Json = dict[str, Any]
 _REGION_IN_HOST = re.compile(r"\.execute-api\.([a-z0-9-]+)\.")
 _PATIENCE_MS = 30_000
 _THIS_MACHINE = ("localhost", "127.0.0.1")
+_TOO_MANY = 429
+_PASSING = frozenset({502, 503, 504})
+_FIRST_PAUSE_US = 200_000
+_AGAIN_US = 8_000_000
+"""For how long a request is sent again that was refused for a while."""
 _CERTIFICATES = Path(botocore.__file__).parent / "cacert.pem"
 
 
@@ -52,9 +66,8 @@ class Client:
         self.url = url.rstrip("/")
         address = _address(self.url)
         self._host = address.netloc
-        is_local = any(address.hostname == name or _host(address).endswith(f".{name}") for name in _THIS_MACHINE)
+        is_local = _is_local(address)
         self.region = region or _region(_host(address), is_local)
-        self._reached = self.url.replace(address.netloc, f"127.0.0.1:{address.port or 80}", 1) if is_local else self.url
         self._session = session
         self._http = _pool(address, is_local, timeout_ms / 1_000)
 
@@ -109,9 +122,13 @@ class Client:
         }
         return self._post("/runs", wish)
 
-    def run(self, run_id: str) -> Json:
-        """A run with its steps, output and error. Raises RunNotFoundError."""
-        return self._get(f"/runs/{_part(run_id)}")
+    def run(self, run_id: str, *, payloads: bool = True) -> Json:
+        """A run with its steps, output and error; quicker without its input and output. Raises RunNotFoundError,
+        PayloadLostError.
+        """
+        found = self._get(f"/runs/{_part(run_id)}", None if payloads else {"payloads": "false"})
+        whole = {**found, "run": self._filled(found["run"], ("input",), json.loads)}
+        return self._filled(whole, ("output",), json.loads)
 
     def runs(
         self,
@@ -120,18 +137,33 @@ class Client:
         status: Sequence[str] = (),
         tags: Sequence[str] = (),
         limit: int | None = None,
-        offset: int = 0,
+        cursor: str | None = None,
+        total: bool = False,
     ) -> Json:
-        """Runs, newest first: `{runs, total}`. Status matches any of those named, tags all of them."""
-        wish = {"workflow": workflow_slug, "status": status, "tag": tags, "limit": limit, "offset": offset}
-        return self._get("/runs", wish)
+        """Runs, newest first: `{runs, nextCursor?}`. Status matches any of those named, tags all of them.
+
+        Where there is a `nextCursor` there may be more: it is the `cursor` of the next request. With `total` the answer
+        holds also `{total, totalIsExact}`: nobody counts beyond 10,000.
+        """
+        asked = {"workflow": workflow_slug, "status": status, "tag": tags, "limit": limit, "cursor": cursor}
+        return self._get("/runs", {**asked, "total": "true" if total else None})
 
     def events(
-        self, run_id: str, *, after_us: int = 0, types: Sequence[str] = (), step_id: str | None = None
+        self,
+        run_id: str,
+        *,
+        after_us: int = 0,
+        types: Sequence[str] = (),
+        step_id: str | None = None,
+        payloads: bool = True,
     ) -> list[Json]:
-        """A run's events later than `after_us`, in order. Raises RunNotFoundError, StepNotFoundError."""
+        """A run's events later than `after_us`, in order; without `payloads` what lies in S3 stays there.
+
+        Raises RunNotFoundError, StepNotFoundError, PayloadLostError.
+        """
         wish = {"afterUs": after_us, "type": types, "step": step_id}
-        return list(self._all(f"/runs/{_part(run_id)}/events", "events", wish))
+        found = self._all(f"/runs/{_part(run_id)}/events", "events", wish)
+        return [self._filled(event, ("input", "output", "data"), str) if payloads else event for event in found]
 
     def logs(
         self, run_id: str, *, step_id: str | None = None, attempt: int | None = None, after_us: int = 0
@@ -144,6 +176,23 @@ class Client:
         """Stop a run; the answer is its state. Raises RunNotFoundError, RunNotCancellableError."""
         state: Json = self._post(f"/runs/{_part(run_id)}/cancel", {"reason": reason})["run"]
         return state
+
+    def _filled(self, document: Json, names: Sequence[str], read: Callable[[str], Any]) -> Json:
+        """The document with the texts in S3 that it gives the addresses of."""
+        outside = {name: document[f"{name}Url"] for name in names if f"{name}Url" in document}
+        if not outside:
+            return document
+        kept = {name: value for name, value in document.items() if not (name.endswith("Url") and name[:-3] in outside)}
+        return {**kept, **{name: read(self._fetched(url)) for name, url in outside.items()}}
+
+    def _fetched(self, url: str) -> str:
+        """A text in S3. The address is all the permission that it takes."""
+        from cascade_flow.dynamodb.codec import inflate  # noqa: PLC0415  (most answers hold all that they tell)
+
+        answer = self._sent("GET", url, {"host": _address(url).netloc}, decode_content=False)
+        if answer.status != 200:
+            raise _refused_by_s3(answer)
+        return inflate(answer.data)
 
     def _all(self, path: str, name: str, wish: Mapping[str, Any]) -> Iterator[Json]:
         page = self._get(path, wish)
@@ -158,26 +207,43 @@ class Client:
 
     def _post(self, path: str, wish: Mapping[str, Any]) -> Json:
         asked = {name: value for name, value in wish.items() if value is not None}
-        return self._send("POST", path, json.dumps(asked, ensure_ascii=False, allow_nan=False).encode())
+        body = json.dumps(asked, ensure_ascii=False, allow_nan=False).encode()
+        return self._send("POST", path, body, again="idempotencyKey" in asked)
 
-    def _send(self, method: str, path: str, body: bytes = b"") -> Json:
-        return _value(self.ask(method, path, body), self.url)
+    def _send(self, method: str, path: str, body: bytes = b"", *, again: bool = True) -> Json:
+        """What is answered in the end. `again`: a request that may have been done already may be sent again."""
+        until_us = clock.now_us() + _AGAIN_US
+        statuses = {_TOO_MANY, *(_PASSING if again else ())}
+        answer, attempt = self.ask(method, path, body), 0
+        while answer.status in statuses:
+            pause_us = _pause_us(attempt, answer.headers.get("retry-after", ""))
+            if clock.now_us() + pause_us > until_us:
+                break
+            clock.pause_us(pause_us)
+            answer, attempt = self.ask(method, path, body), attempt + 1
+        return _value(answer, self.url)
 
-    def ask(self, method: str, path: str, body: bytes = b"", *, is_signed: bool = True) -> BaseHTTPResponse:
+    def ask(self, method: str, path: str, body: bytes = b"", *, is_signed: bool = True) -> urllib3.BaseHTTPResponse:
         """The answer to a request as it comes, whatever its status. Raises BackendUnavailableError."""
         named = {"host": self._host, **({"content-type": "application/json"} if body else {})}
         keys = self._keys() if is_signed else None
         signs = signed(method, self.url + path, named, body, keys=keys, region=self.region) if keys else {}
         headers = {**named, **signs, "accept": "application/json", "accept-encoding": "gzip"}
+        return self._sent(method, self.url + path, headers, body)
+
+    def _sent(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"", **how: Any
+    ) -> urllib3.BaseHTTPResponse:
+        reached, place = _reached(url), url.partition("?")[0]
         try:
-            return self._http.request(method, self._reached + path, body=body or None, headers=headers, redirect=False)
+            return self._http.request(method, reached, body=body or None, headers=headers, redirect=False, **how)
         except ReadTimeoutError as error:
             raise BackendUnavailableError(
-                f"{self.url} did not answer in time; whether the request was done is unknown: send it again"
+                f"{place} did not answer in time; whether the request was done is unknown: send it again"
             ) from error
         except HTTPError as error:
             raise BackendUnavailableError(
-                f"nothing answers at {self.url} ({error.__cause__ or error}): check the address; a local stack is "
+                f"nothing answers at {place} ({error.__cause__ or error}): check the address; a local stack is "
                 "started with: cascade up"
             ) from error
 
@@ -222,7 +288,9 @@ def _us(seconds: float | None) -> int | None:
 
 
 def _part(id: str) -> str:
-    """An id as a part of a path."""
+    """An id as a part of a path. What HTTP reads as no part is refused: it would be sent otherwise than signed."""
+    if id in ("", ".", ".."):
+        raise InvalidIdError
     return quote(id, safe="")
 
 
@@ -235,6 +303,22 @@ def _address(url: str) -> SplitResult:
     if address.scheme not in ("http", "https") or not address.hostname:
         raise ConfigurationError(f"{url!r} is no address: name the stack's output ApiUrl, https://...")
     return address
+
+
+def _is_local(address: SplitResult) -> bool:
+    return any(address.hostname == name or _host(address).endswith(f".{name}") for name in _THIS_MACHINE)
+
+
+def _reached(url: str) -> str:
+    """The address at which a host is reached: names of this machine aren't asked for."""
+    address = _address(url)
+    return url.replace(address.netloc, f"127.0.0.1:{address.port or 80}", 1) if _is_local(address) else url
+
+
+def _pause_us(attempt: int, retry_after: str) -> int:
+    """How long to wait before sending a request again: as long as the answer asks for, or ever longer."""
+    least_us = int(retry_after) * 1_000_000 if retry_after.isdecimal() else 0
+    return least_us + round(random.uniform(0, _FIRST_PAUSE_US * 2**attempt))
 
 
 def _host(address: SplitResult) -> str:
@@ -273,6 +357,17 @@ def _problem(answer: urllib3.BaseHTTPResponse, value: Json | None, url: str) -> 
     if answer.status >= 500:
         return BackendUnavailableError(f"{said}: send it again, later")
     return ConfigurationError(f"{said}: this is no cascade-flow API, or one of another version; check the address")
+
+
+def _refused_by_s3(answer: urllib3.BaseHTTPResponse) -> CascadeFlowError:
+    """The error that S3 tells of; to who may not list the bucket it tells that a missing object is denied."""
+    said = answer.data.decode("utf-8", "replace")
+    if answer.status == 404 or "s3:ListBucket" in said:
+        return PayloadLostError()
+    if answer.status >= 500:
+        return BackendUnavailableError(f"S3 answered {answer.status}: send it again, later")
+    cure = "ask for a new address, or grant the function's role s3:GetObject"
+    return ConfigurationError(f"S3 answered {answer.status} ({said[:200]}): {cure}")
 
 
 def _json(answer: urllib3.BaseHTTPResponse) -> Json | None:

@@ -16,7 +16,7 @@ def claim(request: Request) -> Answer:
     """200 and the step; 204 where nothing is due, or others were faster."""
     protocol = WorkerProtocol(backend().runtime)
     held = _claimed(protocol, request.document(ClaimStep))
-    return Answer(204) if held is None else ok(representations.claimed(held, protocol.inputs(held)))
+    return Answer(204) if held is None else ok(representations.claimed(held, protocol.given(held)))
 
 
 def _claimed(protocol: WorkerProtocol, wish: ClaimStep) -> HeldAttempt | None:

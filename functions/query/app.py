@@ -5,9 +5,9 @@ from __future__ import annotations
 from cascade_flow.api import representations
 from cascade_flow.api.answers import Answer, ok
 from cascade_flow.api.requests import Request
-from cascade_flow.api.resources import backend, details
+from cascade_flow.api.resources import details
 from cascade_flow.api.router import router
-from cascade_flow.api.shapes import ListEvents, ListLogs, ListRuns, Query, RunAddress, WorkflowAddress
+from cascade_flow.api.shapes import ListEvents, ListLogs, ListRuns, Query, RunAddress, ShowRun, WorkflowAddress
 
 
 def list_workflows(request: Request) -> Answer:
@@ -22,23 +22,20 @@ def get_workflow(request: Request) -> Answer:
 
 def list_runs(request: Request) -> Answer:
     asked = request.query(ListRuns)
-    page = backend().list_runs(
-        workflow_slug=asked.workflow, status=asked.status, tags=asked.tag, limit=asked.limit, offset=asked.offset
-    )
-    if asked.workflow and not page.total:
-        backend().runtime.registry.current(asked.workflow)
-    return ok(representations.run_page(page))
+    part = details().runs(asked.workflow, asked.wanted, limit=asked.limit, after=asked.cursor)
+    count = details().count(asked.workflow, asked.wanted) if asked.total else None
+    return ok(representations.run_part(part, count))
 
 
 def get_run(request: Request) -> Answer:
-    request.query(Query)
-    return ok(representations.run_details(details().run(request.address(RunAddress).run_id)))
+    payloads = request.query(ShowRun).payloads
+    return ok(representations.run_details(details().run(request.address(RunAddress).run_id, payloads=payloads)))
 
 
 def get_events(request: Request) -> Answer:
     run_id, asked = request.address(RunAddress).run_id, request.query(ListEvents)
-    events = details().events(run_id, step_id=asked.step, types=asked.type)
-    return ok(representations.event_page(events, after_us=asked.after_us, limit=asked.limit))
+    events = details().events(run_id, step_id=asked.step, types=asked.type, after_us=asked.after_us)
+    return ok(representations.event_page(events, limit=asked.limit))
 
 
 def get_logs(request: Request) -> Answer:

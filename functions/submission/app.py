@@ -6,7 +6,7 @@ from cascade_flow.api import representations
 from cascade_flow.api.answers import Answer, ok
 from cascade_flow.api.documents import rejected
 from cascade_flow.api.requests import Request
-from cascade_flow.api.resources import backend
+from cascade_flow.api.resources import backend, details
 from cascade_flow.api.router import router
 from cascade_flow.api.shapes import CancelRun, RunAddress, SubmitRun
 
@@ -22,8 +22,7 @@ def cancel(request: Request) -> Answer:
     """200 and the run; once it has answered, nothing of the run can be claimed."""
     run_id = request.address(RunAddress).run_id
     backend().cancel_run(run_id, request.document(CancelRun).reason)
-    run = backend().get_run(run_id)
-    return ok({"run": representations.run_state(run) if run else None})
+    return ok({"run": representations.run_in_brief(details().brief(run_id))})
 
 
 def _wish(request: Request) -> SubmitRun:

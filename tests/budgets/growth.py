@@ -62,7 +62,7 @@ def trends(costs: Mapping[int, Mapping[str, Spent]]) -> list[Trend]:
 def cost_of_looking(store: Store, *, stored: int, progress: Progress = lambda _: None) -> Mapping[str, Spent]:
     """What each operation costs at twenty live runs, with so many finished ones stored."""
     with metered(store, diamond()) as (world, counting):
-        samples = _samples(world)
+        samples = samples_of(world)
         fill(store, samples, stored, progress)
         world.mailbox.wakes.clear()
         world.clock.pause_us(1_000_000)
@@ -107,7 +107,7 @@ def _acts(world: Metered, live: list[str], since_us: int) -> Mapping[str, Callab
     }
 
 
-def _samples(world: Metered) -> list[str]:
+def samples_of(world: Metered) -> list[str]:
     """One run each that completed, failed, was cancelled."""
     world.script = {}
     completed = world.submit(run_id="completed")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 Event = dict[str, Any]
+ROUTES = re.findall(r"RouteKey: (.+)", (Path(__file__).parents[2] / "template.yaml").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ def load(name: str) -> Event:
 
 
 def get(target: str, *, method: str = "GET", headers: Mapping[str, str] | None = None) -> Event:
-    """A request without a body. `target` is a path with its query string, as HTTP APIs hand it on: decoded."""
+    """A request without a body. `target` is a path with its query string; HTTP APIs decode the path, but no %25."""
     return _addressed(load("http_api_get"), method, target, headers)
 
 
@@ -57,13 +59,23 @@ def messages(bodies: Iterable[str]) -> Event:
     return {"Records": [{**record, "messageId": f"m-{number}", "body": body} for number, body in enumerate(bodies)]}
 
 
+def routed(method: str, path: str) -> Event:
+    """What API Gateway says of the template's route that takes a decoded path: its key, and the path's parameters."""
+    for route in ROUTES:
+        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", re.sub(r"\{(\w+)\+\}", r"(?P<\1>.+)", route))
+        if found := re.fullmatch(pattern, f"{method} {path}"):
+            return {"routeKey": route, "pathParameters": found.groupdict()}
+    return {"routeKey": "$default"}
+
+
 def _addressed(event: Event, method: str, target: str, headers: Mapping[str, str] | None) -> Event:
     url = urlsplit(target)
-    http = {**event["requestContext"]["http"], "method": method, "path": url.path}
+    path = unquote(url.path.replace("%25", "%2525"))
+    http = {**event["requestContext"]["http"], "method": method, "path": path}
     return {
-        **event,
-        "routeKey": f"{method} {url.path}",
-        "rawPath": url.path,
+        **{name: value for name, value in event.items() if name != "pathParameters"},
+        **routed(method, path),
+        "rawPath": path,
         "rawQueryString": url.query,
         "headers": {**event["headers"], **(headers or {})},
         "requestContext": {**event["requestContext"], "http": http},

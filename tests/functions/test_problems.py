@@ -46,7 +46,7 @@ STATUSES = {
     "WorkflowRetiredError": 409,
     "TransientError": 503,
     "ConflictError": 409,
-    "ThrottledError": 429,
+    "ThrottledError": 503,
     "BackendUnavailableError": 503,
     "SetupError": 500,
     "ConfigurationError": 500,
@@ -122,9 +122,9 @@ def test_an_answer_that_is_too_large_is_refused_in_words() -> None:
     assert (packed["statusCode"], packed["isBase64Encoded"]) == (200, True)
 
 
-def test_a_table_that_asks_for_a_slower_pace_is_a_429(functions: Functions) -> None:
+def test_a_table_that_asks_for_a_slower_pace_is_a_503(functions: Functions) -> None:
     limit = ClientError({"Error": {"Code": "ProvisionedThroughputExceededException", "Message": "slow"}}, "GetItem")
-    assert _failing(functions, limit) == (429, "throttled", "1")
+    assert _failing(functions, limit) == (503, "throttled", "1")
 
 
 def test_a_table_that_can_not_be_reached_is_a_503(functions: Functions) -> None:

@@ -24,11 +24,15 @@ class BucketClient(DirectClient):
     def twin(self) -> BucketClient:
         return BucketClient(self.objects)
 
-    def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str) -> dict[str, Any]:
-        return self.ask("PutObject", Bucket=Bucket, Key=Key, Body=Body, ContentType=ContentType)
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, **kind: str) -> dict[str, Any]:
+        return self.ask("PutObject", Bucket=Bucket, Key=Key, Body=Body, **kind)
 
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
         return self.ask("GetObject", Bucket=Bucket, Key=Key)
+
+    def generate_presigned_url(self, operation: str, *, Params: dict[str, str], ExpiresIn: int) -> str:
+        """An address, made without a request."""
+        return f"memory://{Params['Bucket']}/{Params['Key']}?operation={operation}&expires={ExpiresIn}"
 
     def _serve(self, request: Request) -> Told:
         place = request.body["Bucket"], request.body["Key"]

@@ -84,7 +84,6 @@ STATUSES: Mapping[type[CascadeFlowError], int] = {
     WorkflowRetiredError: 409,
     TransientError: 503,
     ConflictError: 409,
-    ThrottledError: 429,
     CascadeFlowError: 500,
 }
 """An error has the status of its nearest class in this table."""

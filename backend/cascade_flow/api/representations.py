@@ -10,14 +10,18 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cascade_flow.api.names import document
+from cascade_flow.api.shapes import cursor_of
+from cascade_flow.dynamodb.listing import Count
 from cascade_flow.dynamodb.registry import Entry
 from cascade_flow.idempotency import idempotency_key
-from cascade_flow.model.events import Event, WorkflowCancelled, WorkflowCompleted, WorkflowFailed, dump_event
-from cascade_flow.model.states import RunPage, RunState
-from cascade_flow.operations.details import RunDetails, StepDetails, WorkflowDetails
+from cascade_flow.model.events import WorkflowCancelled, WorkflowCompleted, WorkflowFailed, dump_event
+from cascade_flow.model.states import RunState
+from cascade_flow.operations.details import EventDetails, RunDetails, StepDetails, WorkflowDetails
 from cascade_flow.operations.history import StepLine
-from cascade_flow.operations.outputs import Inputs
+from cascade_flow.operations.payloads import Handed
+from cascade_flow.operations.runs import RunPart
 from cascade_flow.operations.steps import HeldAttempt
+from cascade_flow.operations.worker_protocol import Given
 from cascade_flow.retry import attempts_allowed
 
 Json = dict[str, Any]
@@ -25,32 +29,35 @@ PAGE_CHARACTERS = 2_000_000
 
 
 def run_details(details: RunDetails) -> Json:
-    """GET /runs/{runId}."""
+    """GET /runs/{runId}: what lies in the bucket stands as `inputUrl`, `outputUrl`."""
     end = details.end
     return {
-        "run": run_state(details.run),
+        "run": {**run_in_brief(details.run), **_input(details)},
         "versionId": details.version_id,
         "steps": [_step(step) for step in details.steps],
-        "output": _value(end.output) if isinstance(end, WorkflowCompleted) else None,
+        **_output(details),
         "error": _failure(end) if isinstance(end, WorkflowFailed) else None,
         **({"cancelReason": end.reason} if isinstance(end, WorkflowCancelled) else {}),
     }
 
 
-def run_page(page: RunPage) -> Json:
-    """GET /runs. Inputs, which may be large, are left to GET /runs/{runId}."""
-    return {"runs": [document(run.model_copy(update={"input": None})) for run in page.runs], "total": page.total}
+def run_part(part: RunPart, count: Count | None) -> Json:
+    """GET /runs: `nextCursor` is what to ask for as `cursor` where there may be more."""
+    return {
+        "runs": [run_in_brief(run) for run in part.runs],
+        **({"nextCursor": cursor_of(part.more)} if part.more else {}),
+        **({"total": count.number, "totalIsExact": count.is_exact} if count else {}),
+    }
 
 
-def run_state(run: RunState) -> Json:
-    """A run by itself; its input is a value, as all outputs are."""
-    return {**document(run), **({} if run.input is None else {"input": _value(run.input)})}
+def run_in_brief(run: RunState) -> Json:
+    """A run by itself, without its input."""
+    return document(run.model_copy(update={"input": None}))
 
 
-def event_page(events: Sequence[Event], *, after_us: int, limit: int) -> Json:
+def event_page(events: Iterable[EventDetails], *, limit: int) -> Json:
     """GET /runs/{runId}/events: `nextUs` is what to ask for as `afterUs` where there are more."""
-    later = (event for event in events if event.timestamp_us > after_us)
-    return _page("events", ((event.timestamp_us, dump_event(event)) for event in later), limit)
+    return _page("events", ((told.event.timestamp_us, _event(told)) for told in events), limit)
 
 
 def log_page(lines: Sequence[StepLine], *, after_us: int, limit: int) -> Json:
@@ -75,17 +82,19 @@ def workflow_details(details: WorkflowDetails) -> Json:
     }
 
 
-def claimed(held: HeldAttempt, inputs: Inputs) -> Json:
-    """POST /steps/claim."""
+def claimed(held: HeldAttempt, given: Given) -> Json:
+    """POST /steps/claim: what lies in the bucket stands as `inputUrl`, and in `outputUrls`."""
     branch = held.branch
+    elsewhere = {step: output.address for step, output in given.outputs.items() if output.address}
     timeout_ms = held.facts.graph.step(branch.step).timeout_ms
     return {
         "runId": held.run.run_id,
         "workflowSlug": held.run.workflow_slug,
         "stepId": branch.step,
         "attemptNumber": branch.attempt,
-        "input": _value(inputs.input),
-        "outputs": {step: _value(text) for step, text in inputs.outputs.items()},
+        **_named("input", given.input),
+        "outputs": {step: _value(output.text) for step, output in given.outputs.items() if not output.address},
+        **({"outputUrls": elsewhere} if elsewhere else {}),
         "idempotencyKey": idempotency_key(held.run.workflow_slug, held.run.first_run_id, branch.step, None),
         "leaseUntilUs": branch.lease_us,
         "timeoutUs": timeout_ms and timeout_ms * 1_000,
@@ -108,6 +117,28 @@ def _step(step: StepDetails) -> Json:
         **({"skipReason": skipped.reason} if skipped else {}),
         **({"cascadedFrom": skipped.cascaded_from} if skipped and skipped.cascaded_from else {}),
     }
+
+
+def _input(details: RunDetails) -> Json:
+    is_known = details.has_payloads and details.run.input is not None
+    return _named("input", Handed(details.run.input, details.outside.get("input"))) if is_known else {}
+
+
+def _output(details: RunDetails) -> Json:
+    if isinstance(details.end, WorkflowCompleted) and details.has_payloads:
+        return _named("output", Handed(details.end.output, details.outside.get("output")))
+    return {"output": None}
+
+
+def _named(name: str, handed: Handed) -> Json:
+    """The value under this name, or its address."""
+    return {f"{name}Url": handed.address} if handed.address else {name: _value(handed.text)}
+
+
+def _event(told: EventDetails) -> Json:
+    """The contract's own document, but for texts in the bucket."""
+    addresses = {f"{name}Url": address for name, address in told.outside.items()}
+    return {**{n: v for n, v in dump_event(told.event).items() if n not in told.outside}, **addresses}
 
 
 def _failure(end: WorkflowFailed) -> Json:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 from cascade_flow.api.documents import read_document, rejected
 from cascade_flow.api.problems import MethodNotAllowedError, RouteNotFoundError
@@ -23,7 +23,7 @@ QueryT = TypeVar("QueryT", bound=Query)
 
 @dataclass(frozen=True)
 class Request:
-    """A request; names of headers are in lower case, `parameters` are those of the path, decoded."""
+    """A request; names of headers are in lower case, `path` is encoded, and `parameters` are those in it, decoded."""
 
     method: str
     path: str
@@ -37,11 +37,9 @@ class Request:
     def of(cls, event: Mapping[str, Any]) -> Request:
         """The request that the event tells of; an event that is none tells of a request for nothing."""
         context = event.get("requestContext") or {}
-        stage = context.get("stage") or "$default"
-        path = re.sub("^/+", "/", event.get("rawPath") or "")
         return cls(
             method=(context.get("http") or {}).get("method") or "",
-            path=path if stage == "$default" else path.removeprefix(f"/{stage}"),
+            path=_routed_path(event) or _raw_path(event, context.get("stage") or "$default"),
             raw_query=event.get("rawQueryString") or "",
             headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
             raw_body=event.get("body"),
@@ -83,6 +81,25 @@ class Request:
             raise rejected("the body is no base64") from None
 
 
+def _routed_path(event: Mapping[str, Any]) -> str:
+    """The path as the API's route names it: neither a domain's base path nor a stage is in it.
+
+    What its parameters hold is decoded already, once: it is encoded again, so that a slash in an id stays there.
+    """
+    route, parameters = str(event.get("routeKey") or "$default"), event.get("pathParameters") or {}
+
+    def filled(part: re.Match[str]) -> str:
+        return quote(str(parameters.get(part[1], "")), safe="/" if part[2] else "")
+
+    return re.sub(r"\{(\w+)(\+?)\}", filled, route.partition(" ")[2])
+
+
+def _raw_path(event: Mapping[str, Any], stage: str) -> str:
+    """The path of a request that no route names. HTTP APIs have decoded it."""
+    path = re.sub("^/+", "/", event.get("rawPath") or "")
+    return quote(path if stage == "$default" else path.removeprefix(f"/{stage}"), errors="replace")
+
+
 def matched(request: Request, routes: Iterable[str]) -> tuple[str, Mapping[str, str]]:
     """The route (`GET /runs/{runId}`) that takes the request, and the parameters of its path.
 
@@ -93,10 +110,10 @@ def matched(request: Request, routes: Iterable[str]) -> tuple[str, Mapping[str, 
         if route.split(" ")[0] == request.method:
             return route, {name: unquote(value) for name, value in found.groupdict().items()}
     if not fitting:
-        raise RouteNotFoundError(f"there is nothing at {request.path!r}: check the path")
+        raise RouteNotFoundError(f"there is nothing at {unquote(request.path)!r}: check the path")
     allowed = sorted(route.split(" ")[0] for route in fitting)
     raise MethodNotAllowedError(
-        f"{request.path!r} does not take {request.method}: use {' or '.join(allowed)}", allowed=allowed
+        f"{unquote(request.path)!r} does not take {request.method}: use {' or '.join(allowed)}", allowed=allowed
     )
 
 

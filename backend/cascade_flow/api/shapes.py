@@ -25,6 +25,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from cascade_flow import clock
 from cascade_flow.api.problems import MOST_ISSUES, RequestInvalidError
+from cascade_flow.dynamodb.listing import START, Filter, Place
 from cascade_flow.errors import InvalidIdError
 from cascade_flow.model import ids
 from cascade_flow.model.events import EVENT_TYPES, ResourceSnapshot, ValidationIssue
@@ -76,6 +77,21 @@ def _parts(values: Any) -> Any:
     return [part for value in values for part in value.split(",")] if isinstance(values, list) else values
 
 
+def _place(cursor: Any) -> Any:
+    """A place is written as its time and its runs, between tildes, which no id holds."""
+    if not isinstance(cursor, str):
+        return cursor
+    time, *run_ids = cursor.split("~")
+    if not (time.isascii() and time.isdecimal() and len(time) < 17 and run_ids):
+        raise PydanticCustomError("cursor", "is no cursor: take nextCursor of the answer before, as it is")
+    return Place(int(time), tuple(run_ids))
+
+
+def cursor_of(place: Place) -> str:
+    """The place as a text that is sent as it is."""
+    return "~".join([str(place.time_us), *place.ids])
+
+
 def _event_type(name: str) -> str:
     if name not in EVENT_TYPES:
         known = ", ".join(EVENT_TYPES)
@@ -92,6 +108,7 @@ Tags = Annotated[list[Tag], Field(max_length=MOST_TAGS)]
 Priority = Annotated[Whole, Field(ge=-LARGEST_PRIORITY, le=LARGEST_PRIORITY)]
 Metadata = Annotated[JsonObject, AfterValidator(_small)]
 TimeUs = Annotated[Count, AfterValidator(_at_most_in_a_year)]
+Cursor = Annotated[Place, BeforeValidator(_place)]
 EventType = Annotated[str, AfterValidator(_event_type)]
 
 
@@ -226,14 +243,25 @@ class Heartbeat(Shape):
 
 
 class ListRuns(Query):
-    """GET /runs."""
+    """GET /runs: those behind `cursor`, which is an earlier answer's `nextCursor`; with `total` they are counted."""
 
     repeatable = frozenset({"status", "tag"})
     workflow: Slug | None = None
     status: Annotated[list[RunStatus], BeforeValidator(_parts)] | None = None
     tag: Tags | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_RUNS)] = 50
-    offset: Annotated[int, Field(ge=0, le=100_000)] = 0
+    cursor: Cursor = START
+    total: bool = False
+
+    @property
+    def wanted(self) -> Filter:
+        return Filter(tuple(self.status or ()), tuple(self.tag or ()))
+
+
+class ShowRun(Query):
+    """GET /runs/{runId}: with `payloads=false` the input and the output are left out."""
+
+    payloads: bool = True
 
 
 class ListEvents(Query):

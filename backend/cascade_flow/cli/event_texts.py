@@ -41,10 +41,16 @@ def error_text(error: Any) -> str:
 
 
 def _submitted(event: Document) -> str:
-    parts = [f"input {formatting.shortened(event['input'], _LONGEST_VALUE)}" if event.get("input") else "no input"]
+    parts = [_input(event)]
     parts += [f"tag {tag}" for tag in event.get("tags") or ()]
     parts += [_due(event)]
     return _joined(parts)
+
+
+def _input(event: Document) -> str:
+    if event.get("input"):
+        return f"input {formatting.shortened(event['input'], _LONGEST_VALUE)}"
+    return "a large input" if "inputUrl" in event else "no input"
 
 
 def _validated(event: Document) -> str:

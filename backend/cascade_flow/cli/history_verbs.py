@@ -40,7 +40,7 @@ def events(
       $ cascade events 3f2a91c07b1d4e55 --json | jq -r .type
     """
     with target.client() as client:
-        found = client.events(run, types=kind or (), step_id=step)
+        found = client.events(run, types=kind or (), step_id=step, payloads=target.as_json)
     if not target.as_json:
         target.screen.show(_story(found))
         return
@@ -77,7 +77,7 @@ def logs(
         except KeyboardInterrupt:
             raise typer.Exit(exits.INTERRUPTED) from None
         if silent and attempt is not None:
-            _check_attempt(client.run(run), step, attempt)
+            _check_attempt(client.run(run, payloads=False), step, attempt)
     if silent and not target.as_json:
         target.screen.say("Nothing was written here.", "dim")
 
@@ -103,7 +103,7 @@ def _lines(
             after_us = lines[-1]["timestampUs"]
         if is_over:
             return
-        is_over = client.run(run)["run"]["status"] in OVER
+        is_over = client.run(run, payloads=False)["run"]["status"] in OVER
         if not is_over:
             clock.pause_us(pace_us(clock.now_us() - began_us))
 

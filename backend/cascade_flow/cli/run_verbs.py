@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +26,8 @@ RunArgument = Annotated[
 ]
 WatchOption = Annotated[bool, typer.Option("--watch", "-w", help="Watch the run until it is over.")]
 Status = StrEnum("Status", ["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"])
+_MOST_PAGES = 25
+"""Pages that are asked for in one list: some 50,000 runs, of which a filter may pass none."""
 _FAILURES = ("StepFailed", "StepReclaimed")
 
 
@@ -95,7 +98,10 @@ def runs(
         list[str] | None, typer.Option("--tag", metavar="TEXT", help="Only with this tag; may be repeated.")
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=200, help="At most so many.")] = 20,
-    offset: Annotated[int, typer.Option("--offset", metavar="N", min=0, help="Leave out so many of the newest.")] = 0,
+    cursor: Annotated[
+        str | None, typer.Option("--cursor", metavar="TEXT", help="Go on from where the last list ended.")
+    ] = None,
+    total: Annotated[bool, typer.Option("--total", help="Count them too, up to 10,000.")] = False,
 ) -> None:
     """List runs, newest first.
 
@@ -105,19 +111,18 @@ def runs(
       $ cascade runs --workflow mishaps --status failed --status cancelled
       $ cascade runs --tag nightly --json | jq -r '.runs[].runId'
     """
+    wanted = {"workflow_slug": workflow, "status": status or (), "tags": tag or ()}
     with target.client() as client:
-        page = client.runs(workflow_slug=workflow, status=status or (), tags=tag or (), limit=limit, offset=offset)
+        page = _listed(client, wanted, limit, cursor, total=total)
     if target.as_json:
         target.screen.data(page)
         return
-    found, total = page["runs"], page["total"]
-    if not found:
-        target.screen.show(Text("No run matches." if workflow or status or tag or offset else "There are no runs yet."))
-        return
-    target.screen.show(tables.runs(found, now_us=clock.now_us()))
-    if total > offset + len(found):
-        more = f"{total - offset - len(found)} more: --offset {offset + len(found)}"
-        target.screen.show(Text(f"\n{more}", "dim"))
+    if page["runs"]:
+        target.screen.show(tables.runs(page["runs"], now_us=clock.now_us()))
+    elif "nextCursor" not in page:
+        target.screen.show(Text("No run matches." if any((*wanted.values(), cursor)) else "There are no runs yet."))
+    for line in _beyond(page):
+        target.screen.show(Text(f"\n{line}", "dim"))
 
 
 @targeted
@@ -171,6 +176,24 @@ def cancel(
         target.screen.data(state)
         return
     target.screen.show(Text.assemble(("■ ", "yellow"), f"run {run} of {state['workflowSlug']} is {state['status']}"))
+
+
+def _listed(client: Client, wanted: dict[str, Any], limit: int, cursor: str | None, *, total: bool) -> Json:
+    """The first page with all that fits in: a filter that passes few runs finds some of them on each."""
+    page = client.runs(**wanted, limit=limit, cursor=cursor, total=total)
+    for _ in range(_MOST_PAGES):
+        if len(page["runs"]) >= limit or "nextCursor" not in page:
+            break
+        more = client.runs(**wanted, limit=limit - len(page["runs"]), cursor=page.pop("nextCursor"))
+        page = {**page, **more, "runs": [*page["runs"], *more["runs"]]}
+    return page
+
+
+def _beyond(page: Json) -> Iterator[str]:
+    if "nextCursor" in page:
+        yield f"There may be more: --cursor {page['nextCursor']}"
+    if "total" in page:
+        yield f"{page['total']:,}{'' if page['totalIsExact'] else '+'} in all"
 
 
 def _submitted(client: Client, workflow: str, wish: dict[str, Any]) -> Json:

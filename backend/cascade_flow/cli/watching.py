@@ -41,11 +41,12 @@ def moments(client: Client, run_id: str) -> Iterator[RunView]:
     began_us = reached_us = clock.now_us()
     while True:
         try:
-            view = RunView(client.run(run_id), clock.now_us())
+            view = RunView(client.run(run_id, payloads=False), clock.now_us())
             reached_us = view.now_us
-            yield view
             if view.is_over:
+                yield RunView(client.run(run_id), clock.now_us())
                 return
+            yield view
         except TransientError:
             if clock.now_us() - reached_us > _PATIENCE_US:
                 raise

@@ -1,11 +1,14 @@
 """Events as bytes: deflate with a preset dictionary over their wire JSON (protocol.md §3).
 
+A payload in the bucket is a gzip file, since others read it too.
+
 A *record* is an event's wire form without what its partition knows already. The first byte of whatever was packed here
 names the dictionary that it was written with, for ever: a new dictionary gets a new number.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +21,7 @@ Record = Mapping[str, Any]
 REFERENCE = "$ref"
 
 _CODEC = b"\x01"
+_GZIP = b"\x1f"
 _KNOWN = ("eventId", "runId", "workflowSlug", "category")
 _TEXTS = ("output", "input", "data")
 _DICTIONARY = (
@@ -88,8 +92,15 @@ def deflate(text: str) -> bytes:
     return _CODEC + packer.compress(text.encode()) + packer.flush()
 
 
+def zipped(text: str) -> bytes:
+    """A text as a gzip file, which anybody can read; the same text makes the same file."""
+    return gzip.compress(text.encode(), 6, mtime=0)
+
+
 def inflate(data: bytes) -> str:
-    """The text that `deflate` was given; raises CascadeFlowError for a dictionary that is not known here."""
+    """The text that was packed; raises CascadeFlowError for a dictionary that is not known here."""
+    if data[:1] == _GZIP:
+        return gzip.decompress(data).decode()
     if data[:1] != _CODEC:
         raise CascadeFlowError(
             f"this was packed by another release (codec {data[:1].hex()}): deploy that one or a later"

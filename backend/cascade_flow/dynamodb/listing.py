@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from cascade_flow.dynamodb import keys, shards
 from cascade_flow.dynamodb.items import Item
-from cascade_flow.dynamodb.table import Key, Table
+from cascade_flow.dynamodb.table import Condition, Key, Table
 
 _ENTRIES_AT_ONCE = 1_000
 
@@ -33,7 +33,36 @@ class Page(NamedTuple):
     total: int
 
 
+class Place(NamedTuple):
+    """A place in such a list: behind these runs, the last of which were created at this time."""
+
+    time_us: int
+    ids: tuple[str, ...]
+
+    def then(self, time_us: int, run_id: str) -> Place:
+        """The place behind one more run."""
+        return Place(time_us, (*self.ids, run_id) if time_us == self.time_us else (run_id,))
+
+
+class Part(NamedTuple):
+    """The ids of some runs, newest first, and where to go on if there may be more."""
+
+    ids: list[str]
+    more: Place | None
+
+
+class Count(NamedTuple):
+    """How many runs there are of a kind; or that there are more than anybody wants to count."""
+
+    number: int
+    is_exact: bool
+
+
 EVERY = Filter()
+MOST_COUNTED = 10_000
+MOST_LOOKED_AT = 2_000
+"""Entries that are looked at for one part: a filter may pass over any number of them."""
+START = Place(2**62, ())
 
 
 def shards_of(table: Table, slug: str) -> list[str]:
@@ -56,16 +85,58 @@ def page(table: Table, places: Sequence[str], wanted: Filter, *, offset: int, li
     return Page(ids, sum(table.count_index(keys.RUNS_INDEX, of_shard) for of_shard in condition))
 
 
+def part(table: Table, places: Sequence[str], wanted: Filter, *, limit: int, after: Place = START) -> Part:
+    """The next wanted runs of these shards: as many requests as that takes, however many runs are stored."""
+    found: list[str] = []
+    looked_at = 0
+    for time_us, run_id, is_wanted in _merged(table, places, wanted, until=after, at_once=_entries_for(wanted, limit)):
+        if len(found) == limit or looked_at == MOST_LOOKED_AT:
+            return Part(found, after)
+        looked_at, after = looked_at + 1, after.then(time_us, run_id)
+        if is_wanted:
+            found.append(run_id)
+    return Part(found, None)
+
+
+def count(table: Table, places: Sequence[str], wanted: Filter) -> Count:
+    """How many wanted runs these shards hold; no more entries are read than are counted at most."""
+    if wanted == EVERY:
+        number = 0
+        for shard in places:
+            condition = Key(keys.RUNS_SHARD).eq(shard)
+            number += table.count_index(keys.RUNS_INDEX, condition, at_most=MOST_COUNTED + 1 - number)
+        return Count(min(number, MOST_COUNTED), number <= MOST_COUNTED)
+    entries = list(islice(_merged(table, places, wanted, at_once=_ENTRIES_AT_ONCE), MOST_COUNTED + 1))
+    return Count(sum(is_wanted for _, _, is_wanted in entries[:MOST_COUNTED]), len(entries) <= MOST_COUNTED)
+
+
+def _entries_for(wanted: Filter, limit: int) -> int:
+    return min(limit + 1, _ENTRIES_AT_ONCE) if wanted == EVERY else _ENTRIES_AT_ONCE
+
+
 def newest_first(
     table: Table, places: Sequence[str], wanted: Filter = EVERY, *, at_once: int | None = None
 ) -> Iterator[str]:
     """The ids of the wanted runs of these shards; so many entries are read in one request, and only when needed."""
-    streams = (_entries(table, shard, wanted, at_once) for shard in places)
-    return (run_id for _, run_id in merge(*streams, key=lambda entry: -entry[0]))
+    entries = _merged(table, places, wanted, at_once=at_once)
+    return (run_id for _, run_id, is_wanted in entries if is_wanted)
 
 
-def _entries(table: Table, shard: str, wanted: Filter, at_once: int | None) -> Iterator[tuple[int, str]]:
-    condition = Key(keys.RUNS_SHARD).eq(shard)
+def _merged(
+    table: Table, places: Sequence[str], wanted: Filter, *, until: Place = START, at_once: int | None
+) -> Iterator[tuple[int, str, bool]]:
+    """Every entry of these shards behind a place: its time, its run, and whether that is wanted."""
+    streams = (_entries(table, shard, wanted, until, at_once) for shard in places)
+    return merge(*streams, key=lambda entry: -entry[0])
+
+
+def _entries(
+    table: Table, shard: str, wanted: Filter, until: Place, at_once: int | None
+) -> Iterator[tuple[int, str, bool]]:
+    condition: Condition = Key(keys.RUNS_SHARD).eq(shard)
+    if until is not START:
+        condition = condition & Key(keys.RUNS_TIME).lte(until.time_us)
     for item in table.query_index(keys.RUNS_INDEX, condition, backwards=True, at_once=at_once):
-        if wanted.admits(item):
-            yield int(item[keys.RUNS_TIME]), keys.run_of(str(item[keys.PARTITION]))
+        time_us, run_id = int(item[keys.RUNS_TIME]), keys.run_of(str(item[keys.PARTITION]))
+        if time_us != until.time_us or run_id not in until.ids:
+            yield time_us, run_id, wanted.admits(item)

@@ -132,7 +132,7 @@ def open_client() -> Any:
     """A client by boto3's usual configuration, with short timeouts, the SDK's standard retries, and connections enough
     for the lanes of a sweep.
     """
-    config = Config(connect_timeout=3, read_timeout=10, retries=_retries(), max_pool_connections=_CONNECTIONS)
+    config = Config(connect_timeout=2, read_timeout=5, retries=_retries(), max_pool_connections=_CONNECTIONS)
     try:
         return boto3.client("dynamodb", config=config)
     except NoRegionError as error:
@@ -140,7 +140,8 @@ def open_client() -> Any:
 
 
 def _retries() -> Any:
-    return {"mode": "standard", "max_attempts": 6}
+    """Few: a caller who waits is told soon, and who has the time asks again (`worker/patience`)."""
+    return {"mode": "standard", "total_max_attempts": 3}
 
 
 class Table:
@@ -169,8 +170,7 @@ class Table:
             unread = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
             left = unread + left[_BATCH:]
             if unread:
-                _pause(refusals)
-                refusals += 1
+                refusals = _paused(refusals)
         return found
 
     def _batch(self, wanted: Sequence[Any]) -> Any:
@@ -190,14 +190,21 @@ class Table:
         where = _where(KeyConditionExpression=condition)
         return self._pages(where, IndexName=index, ScanIndexForward=not backwards, **size)
 
-    def count_index(self, index: str, condition: ConditionBase) -> int:
+    def count_index(self, index: str, condition: ConditionBase, *, at_most: int | None = None) -> int:
         """How many entries an index holds whose items have not expired; the entries are read, and nothing else.
+
+        Nothing is read once there are `at_most`.
 
         The index must hold the time of expiry.
         """
         alive = Attr(keys.EXPIRY).gt(clock.now_us() // 1_000_000)
         where = _where(KeyConditionExpression=condition, FilterExpression=alive)
-        return sum(page["Count"] for page in self._answers({**where, "IndexName": index, "Select": "COUNT"}))
+        number = 0
+        for page in self._answers({**where, "IndexName": index, "Select": "COUNT"}):
+            number += page["Count"]
+            if at_most is not None and number >= at_most:
+                break
+        return number
 
     def write(self, writes: Sequence[Write]) -> Item:
         """Do all of these writes or none; raises Refused. Answers the item after a single update."""
@@ -262,6 +269,14 @@ def _persistently(send: Callable[[], _Answer]) -> _Answer:
                 raise
         _pause(attempt)
     return translated(send, passing=_is_refusal)
+
+
+def _paused(refusals: int) -> int:
+    """The number of times that a part of a batch was left out, this one included; raises ThrottledError."""
+    if refusals == _TRIES:
+        raise ThrottledError
+    _pause(refusals)
+    return refusals + 1
 
 
 def _pause(attempt: int) -> None:

@@ -7,7 +7,6 @@ never the whole table. One about now reads what is live. Payloads and logs are n
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import chain
 from typing import Any, Unpack, get_args
 
@@ -40,7 +39,6 @@ from cascade_flow.model.reports import (
     WorkflowQueueDepth,
 )
 from cascade_flow.operations.history import Histories
-from cascade_flow.operations.payloads import Unread
 from cascade_flow.operations.runtime import Runtime
 
 _STEP_EVENTS = get_args(StepEvent)
@@ -52,7 +50,7 @@ class Analytics:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._table = runtime.ledger.table
-        self._histories = Histories(replace(runtime, payloads=Unread(runtime.ledger.table)))
+        self._histories = Histories(runtime)
 
     # -- the past -------------------------------------------------------------------------------------------------
 
@@ -133,7 +131,7 @@ class Analytics:
         return [run for run in self._runtime.ledger.runs(ids) if _may_matter(run, scope)]
 
     def _events_of(self, runs: Iterable[Run]) -> Iterator[Sequence[Event]]:
-        stories = (self._histories.story(run.run_id) for run in runs)
+        stories = (self._histories.outline(run.run_id) for run in runs)
         return (story.events for story in stories if story is not None)
 
     def _workers(self) -> list[ActiveWorker]:

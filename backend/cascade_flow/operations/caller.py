@@ -13,6 +13,7 @@ from functools import cached_property, reduce
 from cascade_flow import clock
 from cascade_flow.dynamodb import keys, registry
 from cascade_flow.dynamodb.caller_ledger import CallerLedger, CallerWrite, Moved, TimesTaken
+from cascade_flow.dynamodb.codec import to_wire
 from cascade_flow.engine.caller import (
     CallerStep,
     Draft,
@@ -29,8 +30,9 @@ from cascade_flow.engine.caller import (
 from cascade_flow.engine.repeats import repeat_of
 from cascade_flow.engine.state import ENDED, Run
 from cascade_flow.errors import ConflictError, EngineDrivenError, RunNotFoundError, StaleAttemptError
-from cascade_flow.model.events import Event, RunSubmitted, StepEvent, WorkflowEvent
+from cascade_flow.model.events import Event, RunSubmitted, StepEvent, WorkflowEvent, parse_event
 from cascade_flow.model.ids import check_run_id, check_slug, check_step_id
+from cascade_flow.operations.history import by_step
 from cascade_flow.operations.runtime import Runtime
 
 LONGEST_US = 365 * 86_400_000_000
@@ -158,8 +160,8 @@ class Caller:
 
     def events(self, run: Run) -> list[Event]:
         """All events of a run but log chunks, whole and in order."""
-        records = self.ledger.records(run.run_id)
-        return self._runtime.payloads.events(records, workflow_slug=run.workflow_slug, run_id=run.run_id)
+        records = self._runtime.payloads.whole(run.run_id, self.ledger.records(run.run_id))
+        return [parse_event(to_wire(r, workflow_slug=run.workflow_slug, run_id=run.run_id)) for r in records]
 
     def step_after(
         self, before: CallerStep | None, new: Sequence[StepEvent], history: Callable[[], Iterable[Event]]
@@ -249,15 +251,6 @@ def _must_be_callers(run: Run, place: Subject) -> None:
         raise EngineDrivenError(f"run {run.run_id!r} is driven by the engine: {place.instead}", run_id=run.run_id)
     if run.status == "copying":
         raise ConflictError(f"run {run.run_id!r} is being copied into: try again, or repeat copy_entire_run")
-
-
-def by_step(events: Iterable[Event]) -> dict[str, list[StepEvent]]:
-    """The step events among these, by step."""
-    found: dict[str, list[StepEvent]] = {}
-    for event in events:
-        if event.category == "step":
-            found.setdefault(event.step_id, []).append(event)
-    return found
 
 
 def _time_of(event: Event) -> int:

@@ -11,6 +11,8 @@ from cascade_flow.model.states import Checkpoint
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.runtime import Runtime
 
+_KINDS = (StepCheckpoint, StepCheckpointFailed)
+
 
 @dataclass(frozen=True)
 class CheckpointNumber:
@@ -30,10 +32,10 @@ class CheckpointNumber:
 
 def recorded(runtime: Runtime, facts: Facts, step_id: str) -> Iterator[CheckpointNumber]:
     """What all attempts of a step have stored, or failed at, so far; in order."""
-    story = Histories(runtime).story(facts.run_id)
-    for event in story.events if story else ():
-        if isinstance(event, StepCheckpoint | StepCheckpointFailed) and event.step_id == step_id:
-            yield _taken(event)
+    histories = Histories(runtime)
+    if (story := histories.outline(facts.run_id)) is not None:
+        mine = [event for event in story.events if isinstance(event, _KINDS) and event.step_id == step_id]
+        yield from (_taken(event) for event in histories.whole(story, mine) if isinstance(event, _KINDS))
 
 
 def _taken(event: StepCheckpoint | StepCheckpointFailed) -> CheckpointNumber:

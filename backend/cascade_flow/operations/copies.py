@@ -19,8 +19,8 @@ from cascade_flow.engine.state import Run
 from cascade_flow.errors import ConflictError
 from cascade_flow.model.events import Event, WorkflowCancelled, WorkflowCompleted, WorkflowFailed
 from cascade_flow.model.ids import check_run_id, check_step_id
-from cascade_flow.operations.caller import Caller, Subject, by_step
-from cascade_flow.operations.history import Histories
+from cascade_flow.operations.caller import Caller, Subject
+from cascade_flow.operations.history import Histories, by_step
 from cascade_flow.operations.runtime import Runtime
 
 _AT_ONCE = 90

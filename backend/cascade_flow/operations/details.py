@@ -5,14 +5,16 @@ All that is said of a run is folded from one reading of its events, so that its 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
+from cascade_flow.dynamodb.listing import START, Count, Filter, Place
 from cascade_flow.dynamodb.registry import Entry
 from cascade_flow.errors import RunNotFoundError, StepNotFoundError
 from cascade_flow.model.events import (
     Event,
+    RunSubmitted,
     StepEvent,
     StepSkipped,
     WorkflowCancelled,
@@ -22,14 +24,18 @@ from cascade_flow.model.events import (
 )
 from cascade_flow.model.states import RunState, StepState
 from cascade_flow.model.workflows import StepDefinition, WorkflowVersion
-from cascade_flow.operations.history import Histories, RunHistory, StepLine
+from cascade_flow.operations.history import Histories, RunHistory, StepLine, by_step
 from cascade_flow.operations.logs import Logs
+from cascade_flow.operations.payloads import key_in_bucket
+from cascade_flow.operations.runs import RunPart, Runs, outline_of
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.views import Views
 from cascade_flow.projection import project_run_state, project_step_state
 
+Outside = Mapping[str, str]
+"""Addresses of texts in the bucket, by the field that they belong to."""
+_AT_ONCE = 100
 End = WorkflowCompleted | WorkflowFailed | WorkflowCancelled
-_STEP_EVENTS = get_args(StepEvent)
 
 
 @dataclass(frozen=True)
@@ -43,12 +49,26 @@ class StepDetails:
 
 @dataclass(frozen=True)
 class RunDetails:
-    """A run, its steps in declared order, and the event that ended it if it is over."""
+    """A run, its steps in declared order, and the event that ended it if it is over.
+
+    Without `has_payloads` its input and output were not asked for. `outside` says where they lie in the bucket, if they
+    do: what is there is not read.
+    """
 
     run: RunState
     version_id: str
     steps: tuple[StepDetails, ...]
     end: End | None
+    has_payloads: bool
+    outside: Outside
+
+
+@dataclass(frozen=True)
+class EventDetails:
+    """An event, and where those of its texts lie that are in the bucket and were not read."""
+
+    event: Event
+    outside: Outside
 
 
 @dataclass(frozen=True)
@@ -72,25 +92,54 @@ class Details:
         self._histories = Histories(runtime)
         self._views = Views(runtime, self._histories)
         self._logs = Logs(runtime)
+        self._runs = Runs(runtime)
 
-    def run(self, run_id: str) -> RunDetails:
-        """Raises RunNotFoundError, InvalidIdError."""
-        story = self._histories.story(run_id)
-        if story is None or story.run.status == "reserved":
-            raise RunNotFoundError(f"there is no run {run_id!r}; it may have been deleted after its retention")
-        slug = story.run.workflow_slug
-        return RunDetails(
-            project_run_state(story.events, slug), story.run.version_id, _steps(story), _end(story.events)
-        )
+    def run(self, run_id: str, *, payloads: bool = True) -> RunDetails:
+        """A run, without its input and output where no `payloads` are wanted.
 
-    def events(self, run_id: str, *, step_id: str | None, types: Sequence[str] | None) -> list[Event]:
-        """A run's events that pass the filter, in order; raises RunNotFoundError, StepNotFoundError."""
-        found = self._views.events(run_id, step_id=step_id, types=types)
-        return found or self._none_of(run_id, step_id)
+        Raises RunNotFoundError, InvalidIdError.
+        """
+        story = self._outline(run_id)
+        if story.run.status == "reserved":
+            raise _no_run(run_id)
+        wanted = [event for event in story.events if isinstance(event, RunSubmitted | WorkflowCompleted)]
+        told = list(self._told(story, wanted)) if payloads else []
+        known = {each.event.timestamp_us: each.event for each in told}
+        events = [known.get(event.timestamp_us, event) for event in story.events]
+        outside = {name: address for each in told for name, address in each.outside.items()}
+        state = project_run_state(events, story.run.workflow_slug)
+        return RunDetails(state, story.run.version_id, _steps(story), _end(events), payloads, outside)
+
+    def runs(self, workflow_slug: str | None, wanted: Filter, *, limit: int, after: Place) -> RunPart:
+        """The next runs behind a place, newest first. Raises WorkflowNotFoundError where nobody ever had any."""
+        found = self._runs.part(workflow_slug, wanted, limit=limit, after=after)
+        if workflow_slug is not None and not found.runs and found.more is None and after == START:
+            self._runtime.registry.current(workflow_slug)
+        return found
+
+    def count(self, workflow_slug: str | None, wanted: Filter) -> Count:
+        """How many runs there are, as far as anybody counts."""
+        return self._runs.count(workflow_slug, wanted)
+
+    def brief(self, run_id: str) -> RunState:
+        """A run's state without its input, from its own item. Raises RunNotFoundError, InvalidIdError."""
+        return outline_of(self._runtime.submitted(run_id))
+
+    def events(
+        self, run_id: str, *, step_id: str | None = None, types: Sequence[str] | None = None, after_us: int = 0
+    ) -> Iterator[EventDetails]:
+        """A run's later events that pass the filter, in order; their texts are read as far as somebody iterates.
+
+        Raises RunNotFoundError, StepNotFoundError.
+        """
+        story = self._outline(run_id)
+        found = self._views.among(story, step_id=step_id, types=types) or _none_of(story, step_id)
+        return self._told(story, [event for event in found if event.timestamp_us > after_us])
 
     def logs(self, run_id: str, *, step_id: str | None, attempt: int | None) -> list[StepLine]:
         """A run's log lines, in order; raises RunNotFoundError, StepNotFoundError."""
-        return self._logs.lines(run_id, step_id, attempt) or self._none_of(run_id, step_id)
+        story = self._outline(run_id)
+        return self._logs.of(story, step_id, attempt) or _none_of(story, step_id)
 
     def workflows(self) -> list[Entry]:
         """The workflows that can be run, by slug: one query."""
@@ -100,24 +149,39 @@ class Details:
         """Raises WorkflowNotFoundError, naming what there is."""
         return WorkflowDetails(self._runtime.registry.current(slug), tuple(self._runtime.registry.versions(slug)))
 
-    def _none_of(self, run_id: str, step_id: str | None) -> list[Any]:
-        """Nothing, of a run and a step that are there."""
-        story = self._histories.story(self._runtime.run(run_id).run_id)
-        if step_id is not None and story is not None and step_id not in story.steps:
-            raise StepNotFoundError(f"run {run_id!r} has no step {step_id!r}; its steps are {', '.join(story.steps)}")
-        return []
+    def _outline(self, run_id: str) -> RunHistory:
+        story = self._histories.outline(run_id)
+        if story is None:
+            raise _no_run(run_id)
+        return story
+
+    def _told(self, story: RunHistory, events: Sequence[Event]) -> Iterator[EventDetails]:
+        for start in range(0, len(events), _AT_ONCE):
+            for event in self._histories.whole(story, events[start : start + _AT_ONCE], bucket=False):
+                places = story.aside.get(event.timestamp_us, {})
+                keys = {name: key_in_bucket(place) for name, place in places.items()}
+                addresses = {name: self._runtime.payloads.address(key) for name, key in keys.items() if key}
+                yield EventDetails(event, addresses)
+
+
+def _no_run(run_id: str) -> RunNotFoundError:
+    return RunNotFoundError(f"there is no run {run_id!r}; it may have been deleted after its retention")
+
+
+def _none_of(story: RunHistory, step_id: str | None) -> list[Any]:
+    """Nothing, of a step that is there. Raises StepNotFoundError."""
+    if step_id is not None and step_id not in story.steps:
+        known = ", ".join(story.steps)
+        raise StepNotFoundError(f"run {story.run.run_id!r} has no step {step_id!r}; its steps are {known}")
+    return []
 
 
 def _steps(story: RunHistory) -> tuple[StepDetails, ...]:
-    events: dict[str, list[StepEvent]] = {id: [] for id in story.steps}
-    for event in story.events:
-        if isinstance(event, _STEP_EVENTS):
-            events.setdefault(event.step_id, []).append(event)
-    return tuple(_step(story, step, events) for step in story.steps.values())
+    events = by_step(story.events)
+    return tuple(_step(story, step, events.get(step.id, [])) for step in story.steps.values())
 
 
-def _step(story: RunHistory, step: StepDefinition, events: Mapping[str, list[StepEvent]]) -> StepDetails:
-    mine = events[step.id]
+def _step(story: RunHistory, step: StepDefinition, mine: Sequence[StepEvent]) -> StepDetails:
     skips = [event for event in mine if isinstance(event, StepSkipped)]
     state = project_step_state(mine, story.run.workflow_slug) if mine else _pending(story, step)
     return StepDetails(step, state, skips[-1] if skips and state.status == "skipped" else None)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 from cascade_flow.dynamodb import items, keys
-from cascade_flow.dynamodb.codec import to_wire
+from cascade_flow.dynamodb.codec import Record, references_of, to_wire
 from cascade_flow.dynamodb.ledger import History
 from cascade_flow.engine.event_writer import rendered
 from cascade_flow.engine.state import Branch, Run
@@ -18,6 +18,7 @@ from cascade_flow.model.events import (
     Event,
     LogEntry,
     StepCompleted,
+    StepEvent,
     StepFailed,
     StepReclaimed,
     StepScheduled,
@@ -27,6 +28,7 @@ from cascade_flow.model.events import (
 )
 from cascade_flow.model.ids import check_run_id
 from cascade_flow.model.workflows import StepDefinition
+from cascade_flow.operations.payloads import key_in_bucket
 from cascade_flow.operations.runtime import Runtime
 
 _READS = 10
@@ -42,12 +44,15 @@ class RunHistory:
     """A run as stored, its steps and branches, and all its events but log lines.
 
     The steps are those of its graph; of a run that a caller drives, those that something happened to, and no branches.
+    `aside` says where texts lie that were put aside, by an event's time and the field: of an outline, such a field
+    holds `null`.
     """
 
     run: Run
     steps: Mapping[str, StepDefinition]
     branches: Mapping[str, Branch]
     events: tuple[Event, ...]
+    aside: Mapping[float, Mapping[str, str]]
 
 
 class StepLine(NamedTuple):
@@ -67,7 +72,12 @@ class Histories:
         self._runtime = runtime
 
     def story(self, run_id: str, *, workflow_slug: str | None = None) -> RunHistory | None:
-        """All that happened in a run but its logs; None where there is none, or where it is another workflow's.
+        """All that happened in a run but its logs; None where there is none, or where it is another workflow's."""
+        outline = self.outline(run_id, workflow_slug=workflow_slug)
+        return outline and replace(outline, events=tuple(self.whole(outline, outline.events)))
+
+    def outline(self, run_id: str, *, workflow_slug: str | None = None) -> RunHistory | None:
+        """The same without the texts that were put aside: `whole` reads those of the events that are wanted.
 
         A reading that shows an effect without its cause is done again.
         """
@@ -79,6 +89,15 @@ class Histories:
             if (story := read(history)) is not None:
                 return story
         raise ConflictError(f"run {run_id!r} moves faster than it can be read: try again", run_id=run_id)
+
+    def whole(self, story: RunHistory, events: Sequence[Event], *, bucket: bool = True) -> list[Event]:
+        """These events of an outline, with their texts; but those in the bucket only where it is to be read."""
+        gaps = [_gaps(story, event, bucket=bucket) for event in events]
+        texts = self._runtime.payloads.texts(story.run.run_id, {place for gap in gaps for place in gap.values()})
+        return [
+            event.model_copy(update={name: texts[place] for name, place in gap.items()}) if gap else event
+            for event, gap in zip(events, gaps, strict=True)
+        ]
 
     def log_lines(self, story: RunHistory, *, step_id: str | None = None, attempt: int | None = None) -> list[StepLine]:
         """A run's log lines in order: a zombie's dropped, a taken time moved on by a microsecond.
@@ -116,16 +135,31 @@ class Histories:
         events = tuple(unique[time] for time in sorted(unique))
         if not has_causes(facts.graph, events):
             return None
-        return RunHistory(history.run, facts.graph.steps, history.branches, events)
+        return RunHistory(history.run, facts.graph.steps, history.branches, events, _aside(history))
 
     def _told_by_callers(self, history: History) -> RunHistory:
         """Only the caller knows what causes what: the events are the story."""
         events = tuple(self._stored(history))
-        return RunHistory(history.run, _steps_in(events), {}, events)
+        return RunHistory(history.run, _steps_in(events), {}, events, _aside(history))
 
     def _stored(self, history: History) -> list[Event]:
         run = history.run
-        return self._runtime.payloads.events(history.records, workflow_slug=run.workflow_slug, run_id=run.run_id)
+        records = map(_outlined, history.records)
+        return [parse_event(to_wire(r, workflow_slug=run.workflow_slug, run_id=run.run_id)) for r in records]
+
+
+def _gaps(story: RunHistory, event: Event, *, bucket: bool) -> Mapping[str, str]:
+    places = story.aside.get(event.timestamp_us, {})
+    return {name: place for name, place in places.items() if bucket or key_in_bucket(place) is None}
+
+
+def _outlined(record: Record) -> Record:
+    return {**record, **dict.fromkeys(references_of(record), "null")}
+
+
+def _aside(history: History) -> Mapping[float, Mapping[str, str]]:
+    found = ((record["timestampUs"], references_of(record)) for record in history.records)
+    return {time_us: places for time_us, places in found if places}
 
 
 def has_causes(graph: Graph, events: Sequence[Event]) -> bool:
@@ -137,6 +171,15 @@ def has_causes(graph: Graph, events: Sequence[Event]) -> bool:
         elif isinstance(event, StepScheduled) and not over.issuperset(graph.step(event.step_id).dependencies):
             return False
     return True
+
+
+def by_step(events: Iterable[Event]) -> dict[str, list[StepEvent]]:
+    """The steps' events among these, by step, in the order in which the steps were first told of."""
+    found: dict[str, list[StepEvent]] = {}
+    for event in events:
+        if event.category == "step":
+            found.setdefault(event.step_id, []).append(event)
+    return found
 
 
 def _steps_in(events: Iterable[Event]) -> dict[str, StepDefinition]:

@@ -41,17 +41,18 @@ class Logs:
 
     def lines(self, run_id: str, step_id: str | None = None, attempt: int | None = None) -> list[StepLine]:
         """The lines in the order of their times; none where there is no such run."""
-        story = self._histories.story(run_id)
-        return self._found(story, step_id, attempt) if story else []
+        story = self._histories.outline(run_id)
+        return self.of(story, step_id, attempt) if story else []
 
     def load(
         self, run_id: str, step_id: str, attempt: int | None = None, *, workflow_slug: str
     ) -> list[LogEntry] | None:
         """The lines as events; None where there is no such run of this workflow."""
-        story = self._histories.story(run_id, workflow_slug=workflow_slug)
-        return list(log_entries(story.run, self._found(story, step_id, attempt))) if story else None
+        story = self._histories.outline(run_id, workflow_slug=workflow_slug)
+        return list(log_entries(story.run, self.of(story, step_id, attempt))) if story else None
 
-    def _found(self, story: RunHistory, step_id: str | None, attempt: int | None) -> list[StepLine]:
+    def of(self, story: RunHistory, step_id: str | None, attempt: int | None) -> list[StepLine]:
+        """A run's lines in the order of their times."""
         stored = self._histories.log_lines(story, step_id=step_id, attempt=attempt)
         lines = sorted([*_appended(story), *stored])
         return [line for line in lines if step_id in (None, line.step_id) and attempt in (None, line.attempt_number)]

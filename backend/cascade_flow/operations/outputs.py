@@ -52,25 +52,39 @@ def exported(runtime: Runtime, facts: Facts, known: Mapping[str, str | None]) ->
 
 
 def inputs_of(runtime: Runtime, facts: Facts, branch: Branch, records: Sequence[Record]) -> Mapping[str, str | None]:
-    """The outputs of a step's dependencies: in its branch's tail or origin (`records`), else in the run's history."""
+    """The outputs of a step's dependencies."""
+    return _outputs(runtime, facts.run_id, ends_of_dependencies(runtime, facts, branch, records))
+
+
+def ends_of_dependencies(
+    runtime: Runtime, facts: Facts, branch: Branch, records: Sequence[Record]
+) -> Mapping[str, Record]:
+    """How a step's dependencies ended: in its branch's tail or origin (`records`), else in the run's history."""
     wanted = facts.graph.step(branch.step).dependencies
     if len(wanted) <= 1:
-        return outputs_in(runtime, facts.run_id, (*records, *branch.tail), wanted)
+        return _ends((*records, *branch.tail), wanted)
     history = runtime.ledger.history(facts.run_id)
     if history is None:
         raise RunNotFoundError(run_id=facts.run_id)
-    return outputs_in(runtime, facts.run_id, history.records, wanted)
+    return _ends(history.records, wanted)
 
 
 def outputs_in(
     runtime: Runtime, run_id: str, records: Iterable[Record], wanted: Iterable[str]
 ) -> dict[str, str | None]:
     """The outputs of these steps as far as these records hold them; None for a step that was skipped."""
+    return _outputs(runtime, run_id, _ends(records, wanted))
+
+
+def _ends(records: Iterable[Record], wanted: Iterable[str]) -> dict[str, Record]:
     steps = set(wanted)
-    over = {
+    return {
         record["stepId"]: record
         for record in records
         if record["type"] in ("StepCompleted", "StepSkipped") and record["stepId"] in steps
     }
-    whole = runtime.payloads.whole(run_id, list(over.values()))
+
+
+def _outputs(runtime: Runtime, run_id: str, ends: Mapping[str, Record]) -> dict[str, str | None]:
+    whole = runtime.payloads.whole(run_id, list(ends.values()))
     return {record["stepId"]: record.get("output") for record in whole}

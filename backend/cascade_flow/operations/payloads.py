@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence, Set
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 from cascade_flow.dynamodb import items, keys
-from cascade_flow.dynamodb.codec import Record, deflate, inflate, references_of, to_wire
+from cascade_flow.dynamodb.codec import Record, deflate, inflate, references_of, zipped
 from cascade_flow.dynamodb.table import Put, Table
 from cascade_flow.errors import ConfigurationError, PayloadLostError, PayloadTooLargeError
-from cascade_flow.model.events import Event, WorkflowCompleted, parse_event
+from cascade_flow.model.events import WorkflowCompleted
 from cascade_flow.offload import Bucket
 
 INLINE_BYTES = 400
 """What a text may take up in an event, packed."""
 OFFLOAD_BYTES = 32_000
 """What is larger, packed, goes to S3 where there is a bucket: an item of that size costs more than an object."""
+LARGE_CHARACTERS = 1_000_000
+"""What is longer goes there however well it packs: packing it as an item's content takes a second per 10 MB."""
 LARGEST_ITEM_BYTES = 390_000
 """What a payload item may hold, packed: an item's 400 KB less its key."""
 LARGEST_TEXT_BYTES = 50_000_000
 """What a text may have, unpacked."""
 _IN_BUCKET = "s3:"
+_FETCHES = 8
+"""How many objects are read at a time: their texts are in memory together anyway."""
+
+
+class Handed(NamedTuple):
+    """A text for a reader elsewhere: itself, or its address where it lies in the bucket; or neither."""
+
+    text: str | None = None
+    address: str | None = None
 
 
 class Payloads:
@@ -46,11 +58,13 @@ class Payloads:
         if text is None or len(text) <= INLINE_BYTES:
             return {}
         _check_length(text)
+        if self._bucket is not None and len(text) > LARGE_CHARACTERS:
+            return {text: _IN_BUCKET + self._bucket.put(zipped(text))}
         packed = deflate(text)
         if len(packed) <= INLINE_BYTES:
             return {}
         if self._bucket is not None and len(packed) > OFFLOAD_BYTES:
-            return {text: _IN_BUCKET + self._bucket.put(packed)}
+            return {text: _IN_BUCKET + self._bucket.put(zipped(text))}
         if len(packed) > LARGEST_ITEM_BYTES:
             raise PayloadTooLargeError(bytes=len(packed), limit=LARGEST_ITEM_BYTES)
         self._table.write([Put(items.payload_item(key, packed, expires_s=expires_s))])
@@ -73,21 +87,35 @@ class Payloads:
     def whole(self, run_id: str, records: Sequence[Record]) -> list[Record]:
         """The records with every text that was put aside in its place again."""
         wanted = {sort for record in records for sort in references_of(record).values()}
-        texts = self._texts(run_id, wanted)
+        texts = self.texts(run_id, wanted)
         return [_filled(record, texts) for record in records]
 
-    def events(self, records: Sequence[Record], *, workflow_slug: str, run_id: str) -> list[Event]:
-        """The records as events, whole."""
-        found = self.whole(run_id, records)
-        return [parse_event(to_wire(record, workflow_slug=workflow_slug, run_id=run_id)) for record in found]
+    def handed_on(self, run_id: str, records: Mapping[str, Record], field: str) -> dict[str, Handed]:
+        """A field of each of these records for readers elsewhere; nothing is read from the bucket."""
+        places = {name: references_of(record).get(field) for name, record in records.items()}
+        keys_there = {name: key for name, place in places.items() if place and (key := key_in_bucket(place))}
+        texts = self.texts(run_id, {place for name, place in places.items() if place and name not in keys_there})
+        return {
+            name: Handed(address=self.address(keys_there[name]))
+            if name in keys_there
+            else Handed(text=texts[place] if (place := places[name]) else record.get(field))
+            for name, record in records.items()
+        }
 
-    def _texts(self, run_id: str, places: Set[str]) -> Mapping[str, str]:
-        outside = {place for place in places if place.startswith(_IN_BUCKET)}
-        found = self._table.batch_get(keys.payload_at(run_id, sort) for sort in places - outside)
+    def texts(self, run_id: str, places: Set[str]) -> Mapping[str, str]:
+        """The texts that were put aside at these places; those in the bucket are fetched side by side."""
+        outside = sorted(place for place in places if place.startswith(_IN_BUCKET))
+        found = self._table.batch_get(keys.payload_at(run_id, sort) for sort in sorted(places - set(outside)))
         texts = {str(item[keys.SORT]): items.to_payload(item) for item in found}
-        if missing := places - outside - texts.keys():
+        if missing := places - set(outside) - texts.keys():
             raise PayloadLostError(f"run {run_id!r} has lost a payload ({', '.join(sorted(missing))}): run it anew")
-        return texts | {place: self._fetched(place) for place in outside}
+        return texts | dict(zip(outside, self._all_fetched(outside), strict=True))
+
+    def _all_fetched(self, places: Sequence[str]) -> list[str]:
+        if len(places) < 2:
+            return [self._fetched(place) for place in places]
+        with ThreadPoolExecutor(min(_FETCHES, len(places)), "payload") as pool:
+            return list(pool.map(self._fetched, places))
 
     def _fetched(self, place: str) -> str:
         return inflate(self._opened().get(place.removeprefix(_IN_BUCKET)))
@@ -97,6 +125,10 @@ class Payloads:
             raise ConfigurationError("a payload of this run lies in S3: name the bucket (CASCADE_BUCKET, or bucket=)")
         return self._bucket
 
+    def address(self, key: str) -> str:
+        """Where anybody may read an object of the bucket for a while."""
+        return self._opened().address(key)
+
     def copy(self, source_run_id: str, target_run_id: str, place: str, *, expires_s: int) -> None:
         """Let another run have a payload under the same name."""
         if place.startswith(_IN_BUCKET):
@@ -104,13 +136,6 @@ class Payloads:
         elif (source := self._table.get(keys.payload_at(source_run_id, place))) is not None:
             target = keys.payload_at(target_run_id, place)
             self._table.write([Put({**source, keys.PARTITION: target.pk, keys.EXPIRY: expires_s})])
-
-
-class Unread(Payloads):
-    """Payloads for a reader who needs none of them: in the place of a text that was put aside stands `null`."""
-
-    def whole(self, run_id: str, records: Sequence[Record]) -> list[Record]:
-        return [{**record, **dict.fromkeys(references_of(record), "null")} for record in records]
 
 
 def key_in_bucket(place: str) -> str | None:

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import ceil
-from typing import cast
+from typing import NamedTuple, cast
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import listing
@@ -42,6 +42,13 @@ from cascade_flow.wake import LONGEST_DELAY_US, Wake
 
 _ROUNDS = 20
 _LONGEST_TIMEOUT_US = 366 * 86_400_000_000
+
+
+class RunPart(NamedTuple):
+    """Some runs, newest first, without inputs that were put aside; and where to go on if there may be more."""
+
+    runs: list[RunState]
+    more: listing.Place | None
 
 
 class Runs:
@@ -173,16 +180,28 @@ class Runs:
         offset: int,
     ) -> RunPage:
         """Runs, newest first; `total` counts all that match, on the index alone."""
-        slugs = self._slugs() if workflow_slug is None else [check_slug(workflow_slug)]
         wanted = listing.Filter(tuple(status or ()), tuple(tags or ()))
-        shards = [shard for slug in slugs for shard in listing.shards_of(self._runtime.ledger.table, slug)]
+        shards = self._shards(workflow_slug)
         found = listing.page(self._runtime.ledger.table, shards, wanted, offset=offset, limit=limit)
         return RunPage(runs=self._states(found.ids), total=found.total)
+
+    def part(self, workflow_slug: str | None, wanted: listing.Filter, *, limit: int, after: listing.Place) -> RunPart:
+        """The next runs behind a place, newest first; what that costs does not grow with what is stored."""
+        found = listing.part(self._runtime.ledger.table, self._shards(workflow_slug), wanted, limit=limit, after=after)
+        return RunPart(self._states(found.ids), found.more)
+
+    def count(self, workflow_slug: str | None, wanted: listing.Filter) -> listing.Count:
+        """How many there are, as far as anybody counts."""
+        return listing.count(self._runtime.ledger.table, self._shards(workflow_slug), wanted)
 
     def ids(self, workflow_slug: str) -> list[str]:
         """The ids of a workflow's runs, newest first: from the index alone."""
         table = self._runtime.ledger.table
         return list(listing.newest_first(table, listing.shards_of(table, check_slug(workflow_slug))))
+
+    def _shards(self, workflow_slug: str | None) -> list[str]:
+        slugs = self._slugs() if workflow_slug is None else [check_slug(workflow_slug)]
+        return [shard for slug in slugs for shard in listing.shards_of(self._runtime.ledger.table, slug)]
 
     def _slugs(self) -> list[str]:
         """The workflows that are or were registered, and those of which callers drive runs."""
@@ -190,7 +209,7 @@ class Runs:
 
     def _states(self, ids: Sequence[str]) -> list[RunState]:
         found = {run.run_id: run for run in readable(self._runtime.ledger.runs, ids)}
-        return [_state(found[id], without_payload(found[id].tail[0])) for id in ids if id in found]
+        return [outline_of(found[id]) for id in ids if id in found]
 
     def _begin(self, facts: Facts, run: Run, opening: runs.Opening) -> None:
         self._after_commit.wake_roots(facts, opening)
@@ -223,6 +242,11 @@ class Runs:
             timing=timing,
             priority=order.priority,
         )
+
+
+def outline_of(run: Run) -> RunState:
+    """The state that a stored run says, without an input that was put aside: nothing is read."""
+    return _state(run, without_payload(run.tail[0]))
 
 
 def _state(run: Run, record: Record) -> RunState:

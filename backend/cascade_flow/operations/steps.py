@@ -6,6 +6,7 @@ the engine names step and attempt instead; what it holds is then read first.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,7 +19,7 @@ from cascade_flow.engine.commands import Cascade, Command, Complete, Fail, KeepC
 from cascade_flow.engine.decide import decide
 from cascade_flow.engine.joins import reached
 from cascade_flow.engine.state import ENDED, Branch, Claimant, Commit, Facts, Run
-from cascade_flow.errors import ConflictError, PayloadTooLargeError, StaleAttemptError
+from cascade_flow.errors import ConflictError, PayloadTooLargeError, StaleAttemptError, TransientError
 from cascade_flow.model.events import ResourceSnapshot
 from cascade_flow.operations.after_commit import AfterCommit, wake_for
 from cascade_flow.operations.outputs import Inputs, exported, inputs_of
@@ -27,6 +28,7 @@ from cascade_flow.operations.stops import Stops
 from cascade_flow.wake import Wake
 
 _ROUNDS = 8
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,18 +79,22 @@ class Steps:
 
         A wake-up that came too early (by this machine's clock) is sent again, for when the step is due.
         """
+        return self.held_by(wake.run_id, self.take(wake, worker_id, slot))
+
+    def take(self, wake: Wake, worker_id: str, slot: Slot | None = None) -> Branch | None:
+        """The first half of a claim: the branch as it is then."""
         wanted = Branch(wake.branch, "scheduled", wake.step, attempt=wake.attempt)
         branch = self._claim(wake.run_id, wanted, worker_id, slot or Slot())
         if branch is not None and branch.status == "scheduled":
             self._runtime.queue.send([wake_for(wake.run_id, branch)])
-        return self._taken(wake.run_id, branch)
+        return branch
 
     def claim_step(self, run: Run, step_id: str, worker_id: str, *, slot: Slot | None = None) -> HeldAttempt | None:
         """Take whatever attempt of a step is scheduled; raises StepNotFoundError."""
         branch = self._runtime.ledger.branch(run.run_id, self._runtime.facts(run).graph.branch_of(step_id))
         if branch is None or branch.status != "scheduled" or branch.step != step_id:
             return None
-        return self._taken(run.run_id, self._claim(run.run_id, branch, worker_id, slot or Slot()))
+        return self.held_by(run.run_id, self._claim(run.run_id, branch, worker_id, slot or Slot()))
 
     def inputs(self, held: HeldAttempt) -> Inputs:
         """What the held step is given; what the worker knows already is not read."""
@@ -109,19 +115,22 @@ class Steps:
             raise stale(held.branch, refused.now) from None
         return replace(held, branch=replace(beaten, tail=held.branch.tail))
 
-    def report(self, held: HeldAttempt, command: Command) -> HeldAttempt:
-        """Commit what came of an attempt, with everything that follows from it; raises StaleAttemptError."""
+    def report(self, held: HeldAttempt, command: Command, references: Mapping[str, str] | None = None) -> HeldAttempt:
+        """Commit what came of an attempt, with everything that follows from it; raises StaleAttemptError.
+
+        `references` are what `put_aside` has answered, where it was asked before.
+        """
         try:
-            return self._commit(held, command)
+            return self._commit(held, command, references)
         except StaleAttemptError:
             if isinstance(command, Complete | Fail | SkipStep):
                 self._runtime.observer.overtaken(held.facts)
             raise
 
-    def _commit(self, held: HeldAttempt, command: Command) -> HeldAttempt:
+    def _commit(self, held: HeldAttempt, command: Command, references: Mapping[str, str] | None) -> HeldAttempt:
         held = self._in_its_attempt(held)
         facts, branch = held.facts, self._ready(held, command)
-        references = self._put_aside(held, command)
+        references = self.put_aside(held, command) if references is None else references
         for _ in range(_ROUNDS):
             commit = self._decide(facts, branch, command, held)
             try:
@@ -195,7 +204,8 @@ class Steps:
                     return refused.now
         return None
 
-    def _taken(self, run_id: str, branch: Branch | None) -> HeldAttempt | None:
+    def held_by(self, run_id: str, branch: Branch | None) -> HeldAttempt | None:
+        """The second half of a claim: what is to be known of a branch that was taken. Nothing changes by it."""
         if branch is None or branch.status != "running" or branch.stopped:
             return None
         run, records = self._runtime.ledger.run_and_origin(run_id, branch.origin_us)
@@ -245,13 +255,18 @@ class Steps:
             return self._runtime.ledger.write(facts, replace(commit, stop=None), references)
 
     def _after(self, facts: Facts, commit: Commit, held: HeldAttempt) -> HeldAttempt:
+        """What follows a commit, which stands whatever comes of that: what isn't done here the sweep does."""
         self._runtime.observer.committed(commit.said)
         try:
             return replace(held, branch=self._after_commit.after(facts, commit, held.branch))
         except BranchRefused:
             return replace(held, lost=True)
+        except TransientError as error:
+            _log.warning("run %s: what follows a commit is left to the sweep: %s", facts.run_id, error)
+            return held
 
-    def _put_aside(self, held: HeldAttempt, command: Command) -> Mapping[str, str]:
+    def put_aside(self, held: HeldAttempt, command: Command) -> Mapping[str, str]:
+        """Store the text of a report where it is too long to ride, and say where it is."""
         text = command.output if isinstance(command, Complete) else getattr(command, "data", None)
         if text is None:
             return {}

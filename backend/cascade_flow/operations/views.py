@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import get_args
 
 from cascade_flow.model.events import Event, LogEntry, StepEvent, StepHeartbeat, StepRetrying
 from cascade_flow.model.ids import check_run_id
 from cascade_flow.model.states import FailedStep, StepRecord, StepState
-from cascade_flow.operations.history import Histories
+from cascade_flow.operations.history import Histories, RunHistory, by_step
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.projection import project_step_record, project_step_state
 
@@ -37,9 +37,20 @@ class Views:
         workflow_slug: str | None = None,
     ) -> list[Event]:
         """A run's events that pass the filter, in order; [] where there is no such run (of this workflow)."""
-        story = self._histories.story(run_id, workflow_slug=workflow_slug)
+        story = self._histories.outline(run_id, workflow_slug=workflow_slug)
         if story is None:
             return []
+        return self._histories.whole(story, self.among(story, category=category, step_id=step_id, types=types))
+
+    def among(
+        self,
+        story: RunHistory,
+        *,
+        category: str | None = None,
+        step_id: str | None = None,
+        types: Sequence[str] | None = None,
+    ) -> list[Event]:
+        """The events of an outline, and its log lines, that pass the filter, in order; no text is read."""
         events: Sequence[Event] = story.events
         if category != "workflow" and (types is None or "LogEntry" in types):
             events = self._histories.with_logs(story, step_id=step_id)
@@ -50,32 +61,30 @@ class Views:
 
     def step_events(self, workflow_slug: str, run_id: str) -> dict[str, list[StepEvent]]:
         """The events that a step's state is folded from, by step."""
-        found: dict[str, list[StepEvent]] = {}
-        story = self._histories.story(run_id, workflow_slug=workflow_slug)
-        for event in story.events if story else ():
-            if isinstance(event, _STEP_EVENTS) and not isinstance(event, _NOT_PROJECTED):
-                found.setdefault(event.step_id, []).append(event)
-        return found
+        events = self._of_steps(workflow_slug, run_id)
+        return by_step(event for event in events if not isinstance(event, _NOT_PROJECTED))
 
     def states(self, workflow_slug: str, run_id: str) -> list[StepState]:
         """The states of the steps that anything happened to, heartbeats included."""
-        return [project_step_state(events, workflow_slug) for events in self._by_step(workflow_slug, run_id)]
+        return [project_step_state(events, workflow_slug) for events in self._by_step(workflow_slug, run_id).values()]
 
     def records(self, workflow_slug: str, run_id: str) -> list[StepRecord]:
         """The records of the steps that anything happened to, in the order in which they were first told of."""
-        return [project_step_record(events) for events in self._by_step(workflow_slug, run_id)]
+        return [project_step_record(events) for events in self._by_step(workflow_slug, run_id).values()]
 
     def failed_steps(self, workflow_slug: str, run_id: str) -> list[FailedStep]:
+        story = self._histories.outline(run_id, workflow_slug=workflow_slug)
+        found = by_step(story.events if story else ())
         return [
             FailedStep(step_id=state.step_id, error=state.error, attempt_number=state.attempt_number)
-            for state in self.states(workflow_slug, run_id)
+            for state in (project_step_state(events, workflow_slug) for events in found.values())
             if state.status == "failed" and state.terminal and state.error is not None
         ]
 
-    def _by_step(self, workflow_slug: str, run_id: str) -> Iterable[list[StepEvent]]:
-        found: dict[str, list[StepEvent]] = {}
-        story = self._histories.story(run_id, workflow_slug=workflow_slug)
-        for event in story.events if story else ():
-            if isinstance(event, _STEP_EVENTS):
-                found.setdefault(event.step_id, []).append(event)
-        return found.values()
+    def _by_step(self, workflow_slug: str, run_id: str) -> dict[str, list[StepEvent]]:
+        return by_step(self._of_steps(workflow_slug, run_id))
+
+    def _of_steps(self, workflow_slug: str, run_id: str) -> list[Event]:
+        story = self._histories.outline(run_id, workflow_slug=workflow_slug)
+        told = [event for event in story.events if isinstance(event, _STEP_EVENTS)] if story else []
+        return self._histories.whole(story, told) if story else []

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import NamedTuple
 
 from cascade_flow.errors import GoneError, RunNotFoundError
 from cascade_flow.model.events import ResourceSnapshot
 from cascade_flow.model.ids import check_run_id, check_step_id
-from cascade_flow.operations.outputs import Inputs
+from cascade_flow.operations.outputs import ends_of_dependencies
+from cascade_flow.operations.payloads import Handed
 from cascade_flow.operations.queue import Queue
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 
 _TRIES = 16
+
+
+class Given(NamedTuple):
+    """The run's input and the outputs of a step's dependencies; a skipped one's is neither text nor address."""
+
+    input: Handed
+    outputs: Mapping[str, Handed]
 
 
 class WorkerProtocol:
@@ -49,9 +59,12 @@ class WorkerProtocol:
                     return held
         return None
 
-    def inputs(self, held: HeldAttempt) -> Inputs:
-        """What the held step is given: the run's input and its dependencies' outputs."""
-        return self._steps.inputs(held)
+    def given(self, held: HeldAttempt) -> Given:
+        """What a step that was just claimed is given, for a worker elsewhere."""
+        ends = ends_of_dependencies(self._runtime, held.facts, held.branch, [*held.records])
+        payloads, run_id = self._runtime.payloads, held.facts.run_id
+        [input] = payloads.handed_on(run_id, {"": held.run.tail[0]}, "input").values()
+        return Given(input, payloads.handed_on(run_id, ends, "output"))
 
     def heartbeat(
         self,

@@ -1,6 +1,7 @@
 """An attempt in the hands of this process: its fence, shared by the heartbeat's thread and the step's own.
 
-Every write needs the fence as the last one left it, so they take turns. A child that was forked off has a copy of the
+Every write needs the fence as the last one left it, so they take turns. What is refused for a while is said again
+while there is time, and heartbeats go out between the tries. A child that was forked off has a copy of the
 fence, and would take the attempt from its parent: it tells nothing.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cascade_flow import clock
@@ -21,13 +22,16 @@ from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.worker.log_buffer import LogLine
+from cascade_flow.worker.patience import Patience
 
 
 class Lease:
     """The held attempt, and what its worker tells of it while it runs. StaleAttemptError: it is held no more."""
 
-    def __init__(self, runtime: Runtime, steps: Steps, held: HeldAttempt) -> None:
+    def __init__(self, runtime: Runtime, steps: Steps, held: HeldAttempt, patience: Patience) -> None:
         self.held = held
+        self.patience = patience
+        self._begun = held.branch
         self._runtime = runtime
         self._steps = steps
         self._logs = Logs(runtime)
@@ -38,7 +42,8 @@ class Lease:
         if self._is_copy():
             return
         with self._turn:
-            self.held = self._steps.heartbeat(self.held, snapshot=snapshot)
+            if self.is_held:
+                self.held = self._steps.heartbeat(self.held, snapshot=snapshot)
 
     def report(self, command: Command) -> HeldAttempt:
         if self._is_copy():
@@ -46,9 +51,19 @@ class Lease:
                 f"step {self.held.branch.step!r}: a forked child can't store anything, such as a checkpoint, of its "
                 "parent's attempt: hand the result to the parent, and store it there"
             )
+        references = self.patience.ask(lambda: self._steps.put_aside(self.held, command))
+        return self.patience.ask(lambda: self._told(command, references))
+
+    def _told(self, command: Command, references: Mapping[str, str]) -> HeldAttempt:
         with self._turn:
-            self.held = self._steps.report(self.held, command)
+            self.held = self._steps.report(self.held, command, references)
             return self.held
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the attempt is this one still: a report may have ended it, and begun the next."""
+        branch, begun = self.held.branch, self._begun
+        return self.held.running and (branch.step, branch.attempt) == (begun.step, begun.attempt)
 
     def log(self, lines: Sequence[LogLine]) -> None:
         if self._is_copy():
@@ -66,7 +81,7 @@ class Lease:
         self.report(Fail(error, "worker-crash", duration_us, chance=self._runtime.chance()))
 
     def recorded(self) -> Iterable[CheckpointNumber]:
-        return recorded(self._runtime, self.held.facts, self.held.branch.step)
+        return self.patience.ask(lambda: [*recorded(self._runtime, self.held.facts, self.held.branch.step)])
 
     def save(self, checkpoint: Checkpoint) -> None:
         self.report(

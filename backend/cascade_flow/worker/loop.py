@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,10 +32,15 @@ from cascade_flow.worker.context import AttemptContext
 from cascade_flow.worker.heartbeat import Heartbeat
 from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted
 from cascade_flow.worker.lease import Lease
+from cascade_flow.worker.patience import Patience
 from cascade_flow.worker.resources import Meter
 from cascade_flow.worker.runner import Completed, Failed, Lost, Outcome, Skipped, run_attempt
 from cascade_flow.worker.tracebacks import step_error
 
+_PATIENCE_TO_CLAIM_MS = 10_000
+"""For how long a claim is tried: others may take the step meanwhile, and the sweep calls it out again."""
+_LAST_WORDS_MS = 3_000
+"""What is left when a report is tried for the last time: the table itself goes on for up to 2.6 s."""
 _log = logging.getLogger(__name__)
 
 
@@ -66,16 +70,22 @@ class Worker:
         if not wake.step:
             self._sweep.attend(wake.run_id, wake.branch)
             return 0
-        held = self._steps.claim(wake, self._worker_id)
         shift = _Shift(remaining_ms, remaining_ms(), self._pace.safety_ms)
+        held = self._claimed(wake)
         attempts = 0
         while held is not None and held.running:
             held = self._attempt(held, shift)
             attempts += 1
         return attempts
 
+    def _claimed(self, wake: Wake) -> HeldAttempt | None:
+        """What is claimed is held already: the lease is the time to read what belongs to it."""
+        branch = Patience.of_ms(_PATIENCE_TO_CLAIM_MS).ask(lambda: self._steps.take(wake, self._worker_id))
+        patience = Patience.of_ms(self._runtime.timing.lease_us // 1_000)
+        return patience.ask(lambda: self._steps.held_by(wake.run_id, branch))
+
     def _attempt(self, held: HeldAttempt, shift: _Shift) -> HeldAttempt | None:
-        lease = Lease(self._runtime, self._steps, held)
+        lease = Lease(self._runtime, self._steps, held, shift.patience)
         try:
             return self._carry_out(lease, shift)
         except StaleAttemptError as error:
@@ -83,41 +93,49 @@ class Worker:
             return None
 
     def _carry_out(self, lease: Lease, shift: _Shift) -> HeldAttempt | None:
-        """Run and report. Whatever of ours fails meanwhile is told as the step's failure: it would only fail again
-        with the next worker, and nobody would know why. But for a backend that is away: then the message comes again.
+        """Run and report, with heartbeats until that is done. Whatever of ours fails meanwhile is told as the step's
+        failure: it would only fail again with the next worker, and nobody would know why. But for a backend that is
+        away for longer than there is time: then the message comes again.
         """
         started_us = clock.now_us()
         try:
             step = self._step(lease.held)
-            command = _removed(lease.held) if step is None else self._run(step, lease, shift)
-            return None if command is None else self._report(lease, command)
+            if step is None:
+                return self._report(lease, _removed(lease.held))
+            interrupt, meter = Interrupt(), Meter()
+            with self._beating(lease, shift, interrupt, meter) as beat:
+                command = self._run(step, lease, shift, interrupt, meter, beat)
+                return None if command is None else self._report(lease, command)
         except (StaleAttemptError, TransientError):
             raise
         except (Exception, Interrupted) as error:  # noqa: BLE001  the last net: logged, and told
             _log.exception("step %r could not be carried out", lease.held.branch.step, extra=_place(lease.held))
-            return lease.report(_unforeseen(error, clock.now_us() - started_us))
+            return lease.report(_unforeseen(error, clock.now_us() - started_us)) if lease.is_held else lease.held
 
     def _step(self, held: HeldAttempt) -> Step | None:
         workflow = self._workflows.get(held.facts.workflow_slug)
         return None if workflow is None else workflow.definition().steps.get(held.branch.step)
 
-    def _run(self, step: Step, lease: Lease, shift: _Shift) -> Command | None:
-        inputs = self._steps.inputs(lease.held)
+    def _beating(self, lease: Lease, shift: _Shift, interrupt: Interrupt, meter: Meter) -> Heartbeat:
+        return Heartbeat(
+            lease.beat,
+            every_ms=self._pace.heartbeat_ms,
+            snapshot=meter.snapshot,
+            on_lost=lambda: interrupt.fire(Cause.LOST),
+            stop_after_ms=shift.remaining_ms(),
+        )
+
+    def _run(
+        self, step: Step, lease: Lease, shift: _Shift, interrupt: Interrupt, meter: Meter, beat: Heartbeat
+    ) -> Command | None:
+        inputs = shift.patience.ask(lambda: self._steps.inputs(lease.held))
         limit_ms = shift.limit_ms(step.definition.timeout_ms)
-        interrupt, meter = Interrupt(), Meter()
         capture = Capture(lease.log, after_us=lease.held.started_us, on_exit=lease.exited)
-        with ExitStack() as stack:
-            beat = Heartbeat(
-                lease.beat,
-                every_ms=self._pace.heartbeat_ms,
-                snapshot=meter.snapshot,
-                on_lost=lambda: interrupt.fire(Cause.LOST),
-                stop_after_ms=shift.remaining_ms(),
-            )
-            stack.enter_context(beat)
-            context = _context(lease, interrupt, beat, limit_ms)
-            given = StepInputs(input_json=inputs.input, outputs=inputs.outputs, context=context)
-            outcome = run_attempt(step, given, timeout_ms=limit_ms, interrupt=interrupt, capture=capture, meter=meter)
+        context = _context(lease, interrupt, beat, limit_ms)
+        given = StepInputs(input_json=inputs.input, outputs=inputs.outputs, context=context)
+        lease.patience = Patience.of_ms(limit_ms)
+        outcome = run_attempt(step, given, timeout_ms=limit_ms, interrupt=interrupt, capture=capture, meter=meter)
+        lease.patience = shift.patience
         _tell_errors(lease.held, capture.error, beat.error)
         return self._command(lease.held, outcome, shift)
 
@@ -163,6 +181,11 @@ class _Shift:
     remaining_ms: Callable[[], int]
     whole_ms: int
     safety_ms: int
+
+    @property
+    def patience(self) -> Patience:
+        """For as long as there is time to report."""
+        return Patience.of_ms(self.remaining_ms() - _LAST_WORDS_MS)
 
     def limit_ms(self, timeout_ms: int | None) -> int:
         """How long a step may take now."""

@@ -61,7 +61,7 @@ def api() -> Iterator[Api]:
     api = Api()
     for found in (documents.DONE, documents.BUSY):
         api.routes[f"GET /runs/{found['run']['runId']}"] = (200, found)
-    api.routes["GET /runs"] = (200, {"runs": [documents.DONE["run"], documents.FAILED["run"]], "total": 7})
+    api.routes["GET /runs"] = (200, {"runs": [documents.DONE["run"], documents.FAILED["run"]]})
     api.routes["POST /runs"] = (201, {"runId": documents.RUN_ID, "isNew": True})
     api.routes["GET /workflows"] = (200, {"workflows": [documents.WORKFLOW]})
     api.routes["GET /workflows/mishaps"] = (200, documents.WORKFLOW)

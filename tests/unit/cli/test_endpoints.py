@@ -9,6 +9,7 @@ import pytest
 
 from cascade_flow.cli import exits
 from cascade_flow.cli.app import run
+from unit.cli import documents
 from unit.cli.conftest import Api
 
 FOUND = """<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><DescribeStacksResult>
@@ -38,7 +39,7 @@ def aws(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_stack_is_found_by_its_name(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     api.routes["POST /"] = (200, FOUND.format(outputs=OUTPUT.format(url=api.url)))
     assert run(RUNS) == exits.OK
-    assert "5 more" in capsys.readouterr().out
+    assert documents.DONE["run"]["runId"] in capsys.readouterr().out
     assert "StackName=prod" in api.asked[0][1]
 
 

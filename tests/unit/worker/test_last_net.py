@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import DynamoDBBackend, Retry, RunSubmission, Skip, StepContext, Workflow
+from cascade_flow import DynamoDBBackend, Retry, RunSubmission, Skip, StepContext, Workflow, clock
 from cascade_flow.authoring import Step
 from cascade_flow.errors import BackendUnavailableError, PayloadLostError
 from cascade_flow.model.events import StepFailed, StepSkipped
@@ -96,7 +96,6 @@ RUNNING = [
     (loop, "Interrupt", well),
     (Heartbeat, "__init__", well),
     (Heartbeat, "__enter__", well),
-    (Heartbeat, "__exit__", well),
     (loop, "AttemptContext", well),
     (Interrupt, "run", well),
     (Capture, "__enter__", well),
@@ -169,11 +168,27 @@ def test_what_is_gone_for_good_is_not_tried_again(
 def test_a_backend_that_is_away_says_nothing_of_the_step(
     world: Callable[[Workflow], World], monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
+    def away(*_: Any) -> None:
+        raise BackendUnavailableError
+
     at = world(flow_of(failing))
-    monkeypatch.setattr(Steps, part, once(BackendUnavailableError(), getattr(Steps, part)))
+    began_us = clock.now_us()
+    monkeypatch.setattr(Steps, part, away)
     with pytest.raises(BackendUnavailableError):
         at.work()
     assert at.told(StepFailed) == []
+    assert 0.9 * LONGEST_MS < (clock.now_us() - began_us) / 1_000 < LONGEST_MS, "it was tried while there was time"
+
+
+def test_a_heartbeat_that_does_not_end_takes_nothing_back(
+    world: Callable[[Workflow], World], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    at = world(flow_of(well))
+    monkeypatch.setattr(Heartbeat, "__exit__", once(Fault("broke"), Heartbeat.__exit__))
+    at.work()
+    assert at.told(StepFailed) == []
+    assert at.backend.get_run(at.run_id).status == "completed"
+    assert [record.levelno for record in caplog.records if record.name == loop.__name__] == [logging.ERROR]
 
 
 def test_a_failure_after_the_commit_takes_nothing_back(

@@ -1,0 +1,51 @@
+"""The API while its table is throttled or hangs: an answer soon, and one that says when to come again."""
+
+from __future__ import annotations
+
+import pytest
+
+import events
+from cascade_flow import clock
+from cascade_flow.dynamodb import table
+from events.deployed import Functions
+from simulation import TickingClock
+from testbed.faults import Kind, faults
+
+pytestmark = pytest.mark.servers("ministack")
+
+GATEWAY_US = 29_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "event"),
+    [
+        ("submission", events.post("/runs", {"workflowSlug": "parcels", "input": {"weights": [1]}})),
+        ("query", events.get("/runs")),
+        ("query", events.get("/runs/r-1")),
+        ("query", events.get("/runs/r-1/events")),
+        ("cancel", events.post("/runs/r-1/cancel", {})),
+        ("claim", events.post("/steps/claim", {"workerId": "mila"})),
+        ("heartbeat", events.post("/runs/r-1/steps/weigh/heartbeat", {"workerId": "mila", "attemptNumber": 1})),
+    ],
+    ids=lambda each: each if isinstance(each, str) else each["rawPath"],
+)
+@pytest.mark.parametrize("begin", [0, 1, 2, 3])
+def test_a_throttled_table_is_a_503_soon(functions: Functions, name: str, event: events.Event, begin: int) -> None:
+    functions.submit(runId="r-1")
+    client, ticking = functions.backend.runtime.ledger.table.client, TickingClock(clock.now_us())
+    with clock.use(ticking), faults(lambda number, _: Kind.THROTTLE if number >= begin else None, client) as broken:
+        before_us = clock.now_us()
+        reply = functions.http(name, event)
+        took_us = clock.now_us() - before_us
+    if not broken.happened:
+        assert reply.status in (200, 201, 409), "it asks for less than that"
+        return
+    assert (reply.status, reply.json["code"], reply.headers["retry-after"]) == (503, "throttled", "1")
+    assert took_us < 3_000_000
+
+
+def test_a_table_that_hangs_is_given_up_before_the_gateway_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    config = table.open_client().meta.config
+    tries, backoff_s = config.retries["total_max_attempts"], 1 + 2
+    assert tries * (config.connect_timeout + config.read_timeout) + backoff_s < GATEWAY_US // 1_000_000
