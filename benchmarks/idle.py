@@ -20,7 +20,7 @@ from benchmarks.prices import (
 from budgets.figures import Spent
 from cascade_flow import DynamoDBBackend, clock
 from cascade_flow.operations.sweep import Sweep
-from infra.written import TEMPLATE, of_type
+from infra.written import function, of_type
 from testbed.meter import meter
 from testbed.servers import Store
 
@@ -48,7 +48,7 @@ class Post:
 
 def posts(store: Store) -> list[Post]:
     """All that is charged; `store` is a table with nothing in it."""
-    gigabytes = int(TEMPLATE["Globals"]["Function"]["MemorySize"]) / 1_024
+    gigabytes = int(function("ReaperFunction")["MemorySize"]) / 1_024
     return [
         Post("questions to the idle queue", POLLERS * POLLS_A_MINUTE * MINUTES, QUEUE_REQUEST),
         Post("calls of the reaper by its schedule", MINUTES, SCHEDULED_CALL),

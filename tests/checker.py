@@ -41,6 +41,7 @@ from cascade_flow.graph import END
 from cascade_flow.operations.history import Histories, RunHistory
 from cascade_flow.projection import changes_state
 
+DAY_US = 86_400_000_000
 _TERMINAL = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled)
 _STATUS = {"scheduled": {"scheduled"}, "running": {"running"}, "failed": {"failed"}}
 _OVER = {"completed", "skipped"}
@@ -281,7 +282,9 @@ def _placed(backend: Backend, checked: Checked, left: Mapping[str, Item]) -> Non
         if (branch.live or branch.status == "open") and not ended:
             assert keys.DUE_SHARD in item, f"live, and not in the due index: {branch}"
         if ended:
-            seen_us = clock.now_us() if branch.status == "open" else 0  # who arrives late opens it after the run's end
-            longest = max(seen_us, int(story.run.completed_at_us or 0)) + max(timing.lease_us, timing.grace_us)
             assert not branch.live, f"live after the run's end: {branch}"
-            assert int(item.get(keys.DUE_TIME, 0)) <= longest, f"due for long: {branch}"
+            end_us, pause_us = int(story.run.completed_at_us or 0), max(timing.lease_us, timing.grace_us)
+            if branch.status == "open":  # left alone as long again as its run has lasted; who arrives late moves it
+                pause_us = max(pause_us, min(end_us - story.run.created_us, DAY_US))
+                end_us = max(end_us, clock.now_us())
+            assert int(item.get(keys.DUE_TIME, 0)) <= end_us + pause_us, f"due for long: {branch}"

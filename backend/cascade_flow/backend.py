@@ -15,7 +15,7 @@ from cascade_flow.contract.caller_events import EventsByCallers
 from cascade_flow.contract.caller_runs import RunsByCallers
 from cascade_flow.contract.caller_steps import StepsByCallers
 from cascade_flow.contract.worker_reports import WorkerReports
-from cascade_flow.dynamodb import schema
+from cascade_flow.dynamodb import schema, shards
 from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.dynamodb.table import Table, open_client
 from cascade_flow.engine.state import Timing
@@ -281,7 +281,7 @@ class DynamoDBBackend(Backend):
         timing: Timing | None = None,
         observer: Observer | None = None,
     ) -> None:
-        table = Table(client or open_client(), table_name)
+        table = Table(client or open_client(), table_name, first=shards.remember)
         payloads = Payloads(table, Bucket(bucket) if isinstance(bucket, str) else bucket)
         runtime = Runtime(Ledger(table), Registry(table), payloads, queue or NoQueue(), timing or Timing())
         super().__init__(replace(runtime, observer=observer or runtime.observer))

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cascade_flow.backend import DynamoDBBackend
+from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.table import open_client
 from cascade_flow.engine.state import Timing
 from cascade_flow.errors import ConfigurationError
@@ -40,6 +41,8 @@ class Settings(BaseModel):
     heartbeat_ms: Annotated[int, Field(ge=200)] = 20_000
     safety_ms: Annotated[int, Field(ge=0)] = 5_000
     retention_days: Annotated[int, Field(ge=1, le=3_650)] = 90
+    due_shards: Annotated[int, Field(ge=1, le=64)] = keys.DUE_SHARDS
+    runs_shards: Annotated[int, Field(ge=1, le=64)] = keys.RUNS_SHARDS
     log_level: str = "INFO"
     metrics: Literal["none", "service", "workflow"] = "workflow"
     tracing: Literal["PassThrough", "Active"] = "PassThrough"
@@ -68,6 +71,10 @@ class Settings(BaseModel):
         return self
 
     @property
+    def shards(self) -> keys.Shards:
+        return keys.Shards(self.due_shards, self.runs_shards)
+
+    @property
     def timing(self) -> Timing:
         return Timing(
             lease_us=self.lease_ms * 1_000,
@@ -82,6 +89,7 @@ def open_backend(settings: Settings | None = None, *, observer: Observer | None 
     Raises ConfigurationError, naming all that is missing: of this process, the table must be said.
     """
     settings = settings or _of_this_process(os.environ)
+    keys.choose_shards(settings.shards)
     client = open_client()
     queue = SqsQueue(settings.queue_url) if settings.queue_url else NoQueue()
     return DynamoDBBackend(

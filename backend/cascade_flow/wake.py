@@ -20,6 +20,7 @@ from cascade_flow import clock
 
 LONGEST_DELAY_US = 900_000_000
 _BATCH = 10
+_CONNECTIONS = 32
 _log = logging.getLogger(__name__)
 
 
@@ -57,7 +58,8 @@ class SqsQueue:
 
     def __init__(self, queue_url: str, *, client: Any = None) -> None:
         self._url = queue_url
-        config = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 3})
+        retries: Any = {"mode": "standard", "max_attempts": 3}
+        config = Config(connect_timeout=3, read_timeout=10, retries=retries, max_pool_connections=_CONNECTIONS)
         self._client: Any = client or boto3.client("sqs", config=config)
 
     def send(self, wakes: Sequence[Wake]) -> None:

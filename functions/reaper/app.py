@@ -1,15 +1,22 @@
-"""Called by a schedule: finds what nobody looks after any more and sets it going again."""
+"""Called by a schedule: finds what nobody looks after any more and sets it going again.
+
+Where there is much of it, it calls itself for further shards. Those calls end when it does, before the next minute's,
+and call nobody.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
 from cascade_flow import clock
 from cascade_flow.api.resources import backend, measured, telemetry
+from cascade_flow.call_out import CallOut, Errand
+from cascade_flow.operations.lanes import Threads
 from cascade_flow.operations.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -17,6 +24,14 @@ if TYPE_CHECKING:
 
 log = Logger(service="cascade_flow")
 _LAST_WORDS_MS = 5_000
+_MB_A_LANE = 128
+"""Memory is processor time: a lane for each of these shares keeps it busy while DynamoDB answers."""
+
+
+@cache
+def lanes(memory_mb: int) -> Threads:
+    """As many as this function's share of a processor can serve."""
+    return Threads(min(2 + memory_mb // _MB_A_LANE, 32))
 
 
 @log.inject_lambda_context(clear_state=True)
@@ -25,8 +40,18 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     call.
     """
     left_us = max(0, context.get_remaining_time_in_millis() - _LAST_WORDS_MS) * 1_000
+    until_us, errand = clock.now_us() + left_us, Errand.from_event(event)
+    sweep = Sweep(
+        backend().runtime,
+        name="reaper",
+        lanes=lanes(int(context.memory_limit_in_mb)),
+        call_out=CallOut(context.function_name),
+    )
     with measured():
-        swept = asdict(Sweep(backend().runtime, name="reaper").sweep(until_us=clock.now_us() + left_us))
+        if errand is None:
+            swept = asdict(sweep.sweep(until_us=until_us))
+        else:
+            swept = asdict(sweep.sweep(until_us=min(until_us, errand.until_us), shards=[errand.shard]))
         telemetry().swept(swept)
     log.info("swept", extra=swept)
     return swept

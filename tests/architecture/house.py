@@ -19,7 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("analytics",),
     ("engine",),
     ("dynamodb",),
-    ("offload", "wake"),
+    ("offload", "wake", "call_out"),
     ("operations",),
     ("contract", "backend"),
     ("settings",),

@@ -10,7 +10,16 @@ import pytest
 
 from architecture.house import MODULES, Module
 
-AWS = ("dynamodb/table.py", "dynamodb/schema.py", "wake.py", "offload.py", "client.py", "local/", "smoke/")
+AWS = (
+    "dynamodb/table.py",
+    "dynamodb/schema.py",
+    "wake.py",
+    "call_out.py",
+    "offload.py",
+    "client.py",
+    "local/",
+    "smoke/",
+)
 TIME = ("clock.py",)
 ENVIRONMENT = ("settings.py",)
 ENVIRONMENT_OF_CHILDREN = ("local/",)

@@ -1,6 +1,7 @@
 """Counts each operation at its moment, with the requests that it really sends.
 
-A moment is reached once. What an operation has written is then taken back, so that the next one finds the same.
+A moment is reached once, by a process that has worked before: it knows the graphs, and for ten minutes the number of
+shards. What an operation has written is then taken back, so that the next one finds the same.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from budgets.figures import Figure, Spent
 from budgets.moments import Hand
 from budgets.operations import Case, Moment, cases
 from cascade_flow import Backend, DynamoDBBackend, clock
-from cascade_flow.dynamodb import schema
+from cascade_flow.dynamodb import schema, shards
 from checker import check_run
 from simulation import TIMING, TickingClock
 from testbed.inprocess import Contents
@@ -75,6 +76,7 @@ class Stages:
         ticking = TickingClock()
         with clock.use(ticking):
             hand = moment(DynamoDBBackend(store.table, client=store.client, timing=TIMING))
+            shards.known(hand.backend.runtime.ledger.table)
         return Stage(self.server, store, ticking, hand, self.server.shelf.contents(store.table))
 
 

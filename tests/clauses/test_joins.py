@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 
 import pytest
 
-from cascade_flow import StepScheduled, WorkflowCancelled, WorkflowCompleted, WorkflowFailed
+from cascade_flow import StepScheduled, WorkflowCancelled, WorkflowCompleted, WorkflowFailed, clock
+from cascade_flow.dynamodb import due, keys
 from cascade_flow.graph import END
 from cascade_flow.operations.steps import HeldAttempt
 from clauses.stage import (
@@ -20,16 +22,37 @@ from clauses.stage import (
     dying,
     ended,
     found,
+    item_of,
     reported,
     run_of,
     silent,
 )
 from faults.moments import pausing
-from simulation import World, step
+from simulation import TIMING, World, step
 
 JOIN = [step("a"), step("b"), step("j", "a", "b", export_output=True)]
 SINKS = [step("a", export_output=True), step("b")]
 SHAPES = {"j": JOIN, END: SINKS}
+DAY_US = 86_400_000_000
+
+
+def look_us(world: World, join: str) -> int:
+    """In how long somebody looks at a join."""
+    return int(branch_of(world, join).due_us or 0) - clock.now_us()
+
+
+def waiting_for_days(world: World, join: str) -> list[int]:
+    """A join of two of which one has arrived, a fortnight later; for how long it was left alone each time."""
+    begun(world, *SHAPES[join], timeout=30 * DAY_US)
+    done(world, "a")
+    pauses: list[int] = []
+    while clock.now_us() < run_of(world).created_us + 14 * DAY_US:
+        world.clock.pause_us(max(0, look_us(world, join)) + 1)
+        world.sweep()
+        pauses.append(look_us(world, join))
+        assert len(pauses) < 40, "somebody looks at it again and again"
+    world.mailbox.wakes.clear()
+    return pauses
 
 
 @pytest.mark.parametrize("join", SHAPES)
@@ -190,3 +213,64 @@ def test_steps_that_are_skipped_together_arrive_together(world: World) -> None:
     held = claimed(world, "a")
     reported(world, held, world.act(held, "worker-1"))
     assert (branch_of(world, "j").arrived, branch_of(world, "j").status) == (2, "scheduled")
+
+
+@pytest.mark.parametrize("join", SHAPES)
+def test_who_waits_for_days_is_looked_at_ever_more_rarely(world: World, join: str) -> None:
+    pauses = waiting_for_days(world, join)
+    assert pauses[0] == pytest.approx(TIMING.grace_us, rel=0.2)
+    assert pauses[-1] == pytest.approx(DAY_US, abs=100_000)
+    assert all(after >= 1.9 * before for before, after in pairwise(pauses) if after < 0.9 * DAY_US)
+
+
+@pytest.mark.parametrize("join", SHAPES)
+@pytest.mark.parametrize("after", [False, True], ids=["before its commit", "after its commit"])
+def test_who_fills_what_has_waited_for_days_and_dies_is_made_up_for_as_soon_as_ever(
+    world: World, join: str, after: bool
+) -> None:
+    waiting_for_days(world, join)
+    held = claimed(world, "b")
+    dies(lambda: reported(world, held, by=dying(world, "TransactWriteItems", after=after)))
+    assert 0 < look_us(world, join) <= TIMING.grace_us
+    silent(world)
+    world.sweep()
+    ended(world)
+    assert clock.now_us() - int(held.branch.started_at_us or 0) < 2 * TIMING.silence_us
+
+
+def test_one_of_whom_too_many_were_counted_is_looked_at_as_often_as_ever(world: World) -> None:
+    """Somebody may stand between raise and commit, for as long as its heart beats."""
+    begun(world, *JOIN, timeout=30 * DAY_US)
+    held = claimed(world, "a")
+    dies(lambda: reported(world, held, by=dying(world, "TransactWriteItems")))
+    reported(world, held)
+    assert branch_of(world, "j").arrived == 2
+    world.clock.pause_us(DAY_US)
+    world.sweep()
+    assert look_us(world, "j") <= TIMING.grace_us
+
+
+def test_an_arrival_keeps_a_sweep_from_looking_away(world: World) -> None:
+    begun(world, *JOIN)
+    done(world, "a")
+    known = branch_of(world, "j")
+    seen = due.Entry(int(known.due_us or 0), keys.branch(RUN, "j"))
+    held = claimed(world, "b")
+    dies(lambda: reported(world, held, by=dying(world, "TransactWriteItems")))
+    due.look_later(world.observer.runtime.ledger.table, seen, clock.now_us() + DAY_US, known)
+    assert branch_of(world, "j").due_us == seen.due_us
+
+
+def test_who_brings_a_look_forward_leaves_alone_what_has_moved(world: World) -> None:
+    waiting_for_days(world, "j")
+
+    def others() -> None:
+        reported(world, held)
+        done(world, "j")
+        assert keys.DUE_TIME not in item_of(world, keys.branch(RUN, "j"))
+
+    held = claimed(world, "b")
+    late = pausing(world, "UpdateItem", others, at=2)
+    late.runtime.ledger.raise_join(held.facts, "j", arrivals=1, now_us=clock.now_us())
+    assert keys.DUE_TIME not in item_of(world, keys.branch(RUN, "j"))
+    ended(world)

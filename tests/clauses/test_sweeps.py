@@ -10,8 +10,10 @@ from cascade_flow import RetryTier, StepFailed, StepReclaimed, clock
 from cascade_flow.dynamodb import due, keys
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.commands import SkipStep
+from cascade_flow.operations.lanes import Threads
 from cascade_flow.operations.steps import Steps
 from cascade_flow.operations.sweep import Sweep
+from cascade_flow.wake import Wake
 from clauses.stage import (
     AGAIN,
     AT_ONCE,
@@ -100,6 +102,162 @@ def test_an_entry_is_moved_from_where_it_was_seen_only(world: World) -> None:
     due.look_later(table, seen, seen.due_us + 1_000_000)
     due.look_no_more(table, seen)
     assert branch_of(world, "a").due_us == seen.due_us + 7
+
+
+def test_a_claim_keeps_a_sweep_from_looking_away(world: World) -> None:
+    """A claim leaves the entry where it is: who has read the branch before would hide its worker's death."""
+    begun(world, step("a"))
+    known = branch_of(world, "a")
+    seen = due.Entry(int(known.due_us or 0), keys.branch(RUN, "a"))
+    claimed(world, "a")
+    due.look_later(world.observer.runtime.ledger.table, seen, clock.now_us() + TIMING.horizon_us, known)
+    assert branch_of(world, "a").due_us == seen.due_us
+
+
+def test_who_is_woken_by_a_sweep_and_dies_is_found_within_a_lease(world: World) -> None:
+    begun(world, step("a"))
+    world.clock.pause_us(TIMING.horizon_us)
+    world.sweep(pausing(world, "UpdateItem", lambda: claimed(world, "a")))
+    assert branch_of(world, "a").status == "running"
+    world.sweep()
+    silent(world)
+    assert world.sweep()["steps reclaimed"] == 1
+
+
+def test_what_another_sweep_has_dealt_with_is_passed_over(world: World) -> None:
+    begun(world, step("a"))
+    silent(world)
+    late = pausing(world, "BatchGetItem", world.sweep)
+    assert dict(world.sweep(late)) == {"looked at": 1}
+    assert len(world.mailbox.wakes) == 2, "the submission's, and one"
+
+
+def test_a_reclaim_does_not_wait_behind_wake_ups(world: World) -> None:
+    world.register([step("a")])
+    for number in range(30):
+        world.submit(run_id=f"run-{number}")
+    world.clock.pause_us(1_000_000)
+    world.submit(run_id=RUN)
+    claimed(world, "a")
+    silent(world)
+    sent: list[int] = []
+    late = pausing(world, "UpdateItem", lambda: sent.append(len(world.mailbox.wakes)))
+    world.mailbox.wakes.clear()
+    done = world.sweep(late)
+    assert (done["steps reclaimed"], done["wake-ups repeated"], sent) == (1, 30, [0])
+
+
+def test_wake_ups_are_sent_before_half_of_the_time_is_over(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else what takes long to be found would be found by each sweep, and woken by none."""
+    monkeypatch.setattr("cascade_flow.operations.sweep._BATCH", 2)
+    world.register([step("a")])
+    for number in range(30):
+        world.submit(run_id=f"run-{number}")
+    silent(world)
+    world.mailbox.wakes.clear()
+    swept = Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 2_500)
+    assert swept.left
+    assert 1 <= swept.done["wake-ups repeated"] == len(world.mailbox.wakes) < 30
+
+
+def test_wake_ups_are_not_gathered_without_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cascade_flow.operations.sweep._BATCH", 2)
+    monkeypatch.setattr("cascade_flow.operations.sweep._GATHERED", 4)
+    world.register([step("a")])
+    for number in range(6):
+        world.submit(run_id=f"run-{number}")
+    silent(world)
+    world.mailbox.wakes.clear()
+    sent: list[int] = []
+    late = pausing(world, "BatchGetItem", lambda: sent.append(len(world.mailbox.wakes)), at=3)
+    assert world.sweep(late)["wake-ups repeated"] == 6
+    assert sent == [4]
+
+
+def behind(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Some runs whose wake-ups are lost, more in each shard than a page holds; and the shards, that of the oldest
+    first.
+    """
+    monkeypatch.setattr(due, "PAGE", 2)
+    world.register([step("a")])
+    runs = [world.submit(run_id=f"run-{number}") for number in range(120)]
+    silent(world)
+    world.mailbox.wakes.clear()
+    table = world.observer.runtime.ledger.table
+    lines = [due.line(table, shard, until_us=clock.now_us()) for shard in due.due_shards(table)]
+    assert all(line.is_long for line in lines)
+    shards = [line.shard for line in sorted(lines, key=lambda line: line.first[0])]
+    assert keys.due(runs[0]) == shards[0]
+    return shards
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_who_is_behind_calls_others_out_for_all_shards_but_the_oldest(
+    world: World, monkeypatch: pytest.MonkeyPatch, comes: bool
+) -> None:
+    oldest, *others = behind(world, monkeypatch)
+    called: list[tuple[str, int]] = []
+
+    def call_out(shard: str, until_us: int) -> bool:
+        called.append((shard, until_us))
+        return comes
+
+    until_us = clock.now_us() + 10**9
+    swept = Sweep(world.backend.runtime, name="reaper", call_out=call_out).sweep(until_us=until_us)
+    assert sorted(called) == sorted((shard, until_us) for shard in others)
+    assert swept.called_out == (len(others) if comes else 0)
+    woken = {keys.due(wake.run_id) for wake in world.mailbox.wakes}
+    assert woken == ({oldest} if comes else {oldest, *others})
+
+
+def test_who_is_called_out_sweeps_its_shard_and_calls_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, shard, *_ = behind(world, monkeypatch)
+    sweep = Sweep(world.backend.runtime, name="reaper", call_out=lambda *_: pytest.fail("it calls others"))
+    swept = sweep.sweep(until_us=clock.now_us() + 10**9, shards=[shard])
+    assert {keys.due(wake.run_id) for wake in world.mailbox.wakes} == {shard}
+    assert swept.called_out == 0
+
+
+def test_who_has_little_to_do_calls_nobody(world: World) -> None:
+    world.register([step("a")])
+    for number in range(40):
+        world.submit(run_id=f"run-{number}")
+    silent(world)
+    sweep = Sweep(world.backend.runtime, name="reaper", call_out=lambda *_: pytest.fail("it calls others"))
+    assert sweep.sweep(until_us=clock.now_us() + 10**9).done["wake-ups repeated"] == 40
+
+
+def test_in_many_lanes_as_much_is_done_as_in_one(world: World) -> None:
+    world.register([step("a", retry=ONCE), step("b")])
+    runs = [world.submit(run_id=f"run-{number}") for number in range(40)]
+    for run_id in runs[::2]:
+        Steps(world.backend.runtime).claim(Wake(run_id, "a", "a", 1), "worker-1")
+    silent(world)
+    world.mailbox.wakes.clear()
+    swept = Sweep(world.observer.runtime, name="reaper", lanes=Threads(8)).sweep(until_us=clock.now_us() + 10**12)
+    assert swept.failures == []
+    assert {"looked at": 80, "wake-ups repeated": 60}.items() <= swept.done.items()
+    assert swept.done["steps reclaimed"] == 20
+    assert {(wake.run_id, wake.step) for wake in world.mailbox.wakes} >= {(run_id, "b") for run_id in runs}
+
+
+def test_a_sweep_says_how_late_it_is_and_whether_it_is_through(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    claimed(world, "b")
+    world.clock.pause_us(60_000_000)
+    swept = Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 10**12)
+    assert (swept.done["looked at"], swept.oldest_due_s, swept.left) == (2, 60, False)
+    world.clock.pause_us(TIMING.horizon_us)
+    assert Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 1).left
+    assert Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 10**12).oldest_due_s >= 160
+
+
+def test_what_is_only_moved_on_is_not_late(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a")
+    world.clock.pause_us(TIMING.lease_us - 1_000_000)
+    swept = Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 10**12)
+    assert (swept.done, swept.oldest_due_s) == ({"looked at": 1}, 0)
 
 
 def test_what_has_ended_is_looked_at_once_more_at_most(world: World) -> None:
@@ -195,12 +353,14 @@ def test_who_skips_what_waits_for_a_retry_and_dies_is_made_up_for_soon(world: Wo
     [(keys.due, keys.due_shards), (keys.done, keys.done_shards), (keys.call, keys.call_shards)],
     ids=["due", "done", "called"],
 )
-def test_no_shard_is_forgotten(place: Callable[[str], str], places: Callable[[], list[str]]) -> None:
-    assert {place(f"run-{number}") for number in range(200)} == set(places())
+def test_no_shard_is_forgotten(place: Callable[[str], str], places: Callable[[keys.Shards], list[str]]) -> None:
+    assert {place(f"run-{number}") for number in range(200)} == set(places(keys.written()))
 
 
 def test_no_shard_of_the_runs_is_forgotten() -> None:
-    assert {keys.runs("flow", f"run-{number}") for number in range(200)} == set(keys.runs_shards("flow"))
+    assert {keys.runs("flow", f"run-{number}") for number in range(200)} == set(
+        keys.runs_shards("flow", keys.written())
+    )
 
 
 def test_a_skip_whose_wake_up_is_lost_is_carried_on_by_the_sweep(world: World) -> None:

@@ -19,7 +19,8 @@ def ids(backend: DynamoDBBackend) -> list[str]:
     """The ids of many runs of one workflow, newest first; each shard of the index has some."""
     register(backend)
     ids = [submit(backend, run_id=f"run-{number}", tags=[f"t{number % 3}"]) for number in range(RUNS)]
-    assert {keys.runs(FLOW, run_id) for run_id in ids} == set(keys.runs_shards(FLOW))
+    assert {keys.runs(FLOW, run_id) for run_id in ids} == set(keys.runs_shards(FLOW, keys.written()))
+    assert backend.list_run_ids(FLOW) == ids[::-1], "from here on this process knows how many shards there are"
     return ids[::-1]
 
 

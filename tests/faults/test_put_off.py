@@ -184,7 +184,7 @@ def test_what_only_has_to_be_sent_again_is_neither_put_off_nor_a_failure(world: 
     before_us = due_us(world)
 
     def busy(request: Request, send: Send) -> Answer:
-        return refusal(Kind.THROTTLE, request) if request.operation == "GetItem" else send(request)
+        return refusal(Kind.THROTTLE, request) if request.operation == "BatchGetItem" else send(request)
 
     client = world.store.another_client()
     wire_of(client).add(busy, floor=Floor.FAULT)
@@ -204,7 +204,7 @@ def test_it_is_put_off_only_from_where_it_was_seen(world: World) -> None:
 
 
 def test_all_are_counted_though_not_all_are_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cascade_flow.operations.sweep._NAMED", 2)
+    monkeypatch.setattr("cascade_flow.operations.tally._NAMED", 2)
     submitted(world, "r", "s", "t")
     Poison(world, "a version that is gone")
     swept = sweep(world)

@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
+from botocore.exceptions import ClientError
 
 import events
 from cascade_flow import clock
 from cascade_flow.api import resources
+from cascade_flow.dynamodb import keys
 from cascade_flow.errors import ConfigurationError
 from cascade_flow.wake import Wake
 from checker import check_run
@@ -81,6 +83,55 @@ def test_the_reaper_stops_in_time(functions: Functions) -> None:
     functions.submit()
     with clock.use(clock.SteppingClock(clock.now_us() + LATER_US)):
         assert reap(remaining_ms=4_000) == {}
+
+
+class Lambda:
+    """Takes what is asked of it, and keeps it; or refuses."""
+
+    def __init__(self, refusal: ClientError | None = None) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self._refusal = refusal
+
+    def invoke(self, **request: Any) -> dict[str, Any]:
+        if self._refusal is not None:
+            raise self._refusal
+        self.asked.append(request)
+        return {"StatusCode": 202}
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_reaper_that_is_behind_calls_itself_for_further_shards(
+    functions: Functions, environment: pytest.MonkeyPatch, refused: bool
+) -> None:
+    environment.setattr("cascade_flow.dynamodb.due.PAGE", 1)
+    refusal = ClientError({"Error": {"Code": "TooManyRequestsException", "Message": "Rate Exceeded"}}, "Invoke")
+    further = Lambda(refusal if refused else None)
+    environment.setattr("cascade_flow.call_out.boto3.client", lambda service, **_: {"lambda": further}[service])
+    runs = [functions.submit() for _ in range(12)]
+    shards = {keys.due(run_id) for run_id in runs}
+    functions.lose_messages()
+    with clock.use(clock.SteppingClock(clock.now_us() + LATER_US)):
+        swept = app("reaper").handler(events.load("scheduler"), events.Context())
+        assert swept["called_out"] == len(further.asked) == (0 if refused else len(shards) - 1)
+        errands = [json.loads(request["Payload"]) for request in further.asked]
+        for request, errand in zip(further.asked, errands, strict=True):
+            assert (request["FunctionName"], request["InvocationType"]) == (events.Context().function_name, "Event")
+            assert errand["untilUs"] == clock.now_us() + 55_000_000
+        done = [swept, *(app("reaper").handler(errand, events.Context()) for errand in errands)]
+    assert len({errand["shard"] for errand in errands}) == len(errands)
+    assert sum(each["done"].get("wake-ups repeated", 0) for each in done) == len(runs)
+    assert functions.work() >= len(runs)
+    for run_id in runs:
+        check_run(functions.backend, run_id)
+
+
+def test_a_reaper_that_was_called_out_too_late_leaves_it_to_the_next(functions: Functions) -> None:
+    functions.submit()
+    functions.lose_messages()
+    with clock.use(clock.SteppingClock(clock.now_us() + LATER_US)):
+        for shard in keys.due_shards(keys.written()):
+            errand = {"shard": shard, "untilUs": clock.now_us()}
+            assert app("reaper").handler(errand, events.Context())["done"] == {}
 
 
 def test_workflows_are_registered_by_hand_as_often_as_one_likes(bare: Functions) -> None:

@@ -166,6 +166,12 @@ class TestRoles:
             {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
         ]
 
+    def test_only_the_reaper_calls_a_function_and_that_is_itself(self) -> None:
+        callers = [each for role in ROLES for each in statements(role) if "lambda:InvokeFunction" in each["Action"]]
+        [called] = [resource for each in callers for resource in each["Resource"]]
+        assert callers in ([each] for each in statements("ReaperRole"))
+        assert called["Fn::Sub"].endswith(":function:" + function("ReaperFunction")["FunctionName"]["Fn::Sub"])
+
     def test_who_only_reads_can_only_read(self) -> None:
         actions = {action for statement in statements("QueryRole") for action in statement["Action"]}
         assert {each for each in actions if not each.startswith("logs:")} == {

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from heapq import merge
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from cascade_flow import clock
-from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb import keys, shards
 from cascade_flow.dynamodb.table import Attr, Condition, Key, Refused, Table, Update
-from cascade_flow.engine.state import within_time
+from cascade_flow.engine.state import Branch, within_time
 
+PAGE = 1_000
+"""Entries of one shard that a sweep reads in one request."""
 _PUT_OFF_BY, _PUT_OFF_TO = "pb", "pt"
 
 
@@ -35,30 +38,61 @@ class Entry(NamedTuple):
         return keys.branch_of(self.key.sk)
 
 
+def due_shards(table: Table) -> list[str]:
+    """The shards in which somebody may have put what is due."""
+    return keys.due_shards(shards.known(table))
+
+
 def entries(table: Table, *, until_us: int) -> Iterator[Entry]:
     """Everything of the runs that the engine drives that is due by then, of all shards, oldest first."""
-    return merge(*(_shard(table, shard, _until(until_us)) for shard in keys.due_shards()))
+    return merge(*(_shard(table, shard, _until(until_us)) for shard in due_shards(table)))
 
 
 def called(table: Table, *, until_us: int) -> Iterator[Entry]:
     """The same of runs that callers drive; a step's entry is no later than its schedule or its start."""
-    return merge(*(_shard(table, shard, _until(until_us)) for shard in keys.call_shards()))
+    return merge(*(_shard(table, shard, _until(until_us)) for shard in keys.call_shards(shards.known(table))))
 
 
 def live(table: Table) -> Iterator[Entry]:
     """Every run that goes on, whoever drives it, and every branch or step of it that somebody may work on."""
-    return chain.from_iterable(_shard(table, shard) for shard in (*keys.due_shards(), *keys.call_shards()))
+    among = shards.known(table)
+    return chain.from_iterable(_shard(table, shard) for shard in (*keys.due_shards(among), *keys.call_shards(among)))
 
 
 def ended(table: Table, *, since_us: int) -> Iterator[Entry]:
     """Every run that has ended since then, under the time of its end."""
     times = Key(keys.DUE_TIME).gte(within_time(since_us))
-    return chain.from_iterable(_shard(table, shard, times) for shard in keys.done_shards())
+    return chain.from_iterable(_shard(table, shard, times) for shard in keys.done_shards(shards.known(table)))
 
 
-def look_later(table: Table, entry: Entry, due_us: int) -> None:
-    """Move an entry on."""
-    _move(table, entry, set={keys.DUE_TIME: due_us})
+@dataclass(frozen=True)
+class Line:
+    """What is due of one shard, oldest first, of which a page was read."""
+
+    shard: str
+    first: list[Entry]
+    rest: Iterator[Entry]
+
+    @property
+    def is_long(self) -> bool:
+        """Whether there may be more than that page."""
+        return len(self.first) >= PAGE
+
+    def __iter__(self) -> Iterator[Entry]:
+        return chain(self.first, self.rest)
+
+
+def line(table: Table, shard: str, *, until_us: int) -> Line:
+    """Everything of a shard that is due by then, read page by page."""
+    rest = _shard(table, shard, _until(until_us), at_once=PAGE)
+    return Line(shard, list(islice(rest, PAGE)), rest)
+
+
+def look_later(table: Table, entry: Entry, due_us: int, branch: Branch | None = None) -> None:
+    """Move an entry on; that of a branch only while nobody has claimed it, gone on or arrived at it since it was read:
+    none of these touches the entry, and each may call for an earlier look.
+    """
+    _move(table, entry, None if branch is None else _unmoved(branch), set={keys.DUE_TIME: due_us})
 
 
 def look_no_more(table: Table, entry: Entry) -> None:
@@ -79,16 +113,22 @@ def put_off(table: Table, entry: Entry, *, least_us: int, most_us: int) -> None:
     _move(table, entry, set={keys.DUE_TIME: until_us, _PUT_OFF_BY: pause_us, _PUT_OFF_TO: until_us})
 
 
-def _move(table: Table, entry: Entry, **change: Any) -> None:
+def _move(table: Table, entry: Entry, known: Condition | None = None, **change: Any) -> None:
+    seen = Attr(keys.DUE_TIME).eq(entry.due_us)
     with suppress(Refused):
-        table.write([Update(entry.key, Attr(keys.DUE_TIME).eq(entry.due_us), **change, blind=True)])
+        table.write([Update(entry.key, seen if known is None else seen & known, **change, blind=True)])
+
+
+def _unmoved(branch: Branch) -> Condition:
+    return Attr("sq").eq(branch.seq) & Attr("n").eq(branch.arrived)
 
 
 def _until(time_us: int) -> Condition:
     return Key(keys.DUE_TIME).lte(within_time(time_us))
 
 
-def _shard(table: Table, shard: str, times: Condition | None = None) -> Iterator[Entry]:
+def _shard(table: Table, shard: str, times: Condition | None = None, *, at_once: int | None = None) -> Iterator[Entry]:
     condition = Key(keys.DUE_SHARD).eq(shard)
-    for item in table.query_index(keys.DUE_INDEX, condition if times is None else condition & times):
+    wanted = condition if times is None else condition & times
+    for item in table.query_index(keys.DUE_INDEX, wanted, at_once=at_once):
         yield Entry(int(item[keys.DUE_TIME]), keys.Key(str(item[keys.PARTITION]), str(item[keys.SORT])))

@@ -20,8 +20,10 @@ RUNS_TIME = "created"
 
 DUE_SHARDS = 8
 RUNS_SHARDS = 4
+"""How many shards every table has, of the due index and of each workflow's runs: they are always read."""
 RUN = "B#"
 REGISTRY = "WF"
+_chosen: Shards | None = None
 _CALLED = "CALLED"
 _BRANCHES_END = "B$"
 _HISTORY_END = "F"
@@ -32,6 +34,17 @@ class Key(NamedTuple):
 
     pk: str
     sk: str
+
+
+class Shards(NamedTuple):
+    """How many shards the due index is cut into, and how many the runs of a workflow."""
+
+    due: int
+    runs: int
+
+    def at_least(self, other: Shards) -> Shards:
+        """The larger number of each."""
+        return Shards(max(self.due, other.due), max(self.runs, other.runs))
 
 
 class Span(NamedTuple):
@@ -139,37 +152,58 @@ def attempt_of(sk: str) -> tuple[str, int]:
     return step_id, int(attempt)
 
 
+def shards() -> Key:
+    """Remembers how many shards were ever written to, where these are more than every table has."""
+    return Key("SHARDS", "SHARDS")
+
+
+def always() -> Shards:
+    """The shards that every table has."""
+    return Shards(DUE_SHARDS, RUNS_SHARDS)
+
+
+def choose_shards(chosen: Shards | None) -> None:
+    """Let this process write to so many shards; None: to those that every table has."""
+    global _chosen
+    _chosen = None if chosen == always() else chosen
+
+
+def written() -> Shards:
+    """The shards that this process writes to."""
+    return _chosen or always()
+
+
 def due(run_id: str) -> str:
-    return f"due#{_shard(run_id, DUE_SHARDS)}"
+    return f"due#{_shard(run_id, written().due)}"
 
 
 def done(run_id: str) -> str:
-    return f"done#{_shard(run_id, DUE_SHARDS)}"
+    return f"done#{_shard(run_id, written().due)}"
 
 
 def call(run_id: str) -> str:
     """Where the live items of a run lie that a caller drives: listed, never swept."""
-    return f"call#{_shard(run_id, DUE_SHARDS)}"
+    return f"call#{_shard(run_id, written().due)}"
 
 
-def call_shards() -> list[str]:
-    return [f"call#{shard}" for shard in range(DUE_SHARDS)]
+def call_shards(among: Shards) -> list[str]:
+    return [f"call#{shard}" for shard in range(among.due)]
 
 
-def due_shards() -> list[str]:
-    return [f"due#{shard}" for shard in range(DUE_SHARDS)]
+def due_shards(among: Shards) -> list[str]:
+    return [f"due#{shard}" for shard in range(among.due)]
 
 
-def done_shards() -> list[str]:
-    return [f"done#{shard}" for shard in range(DUE_SHARDS)]
+def done_shards(among: Shards) -> list[str]:
+    return [f"done#{shard}" for shard in range(among.due)]
 
 
 def runs(slug: str, run_id: str) -> str:
-    return f"{slug}#{_shard(run_id, RUNS_SHARDS)}"
+    return f"{slug}#{_shard(run_id, written().runs)}"
 
 
-def runs_shards(slug: str) -> list[str]:
-    return [f"{slug}#{shard}" for shard in range(RUNS_SHARDS)]
+def runs_shards(slug: str, among: Shards) -> list[str]:
+    return [f"{slug}#{shard}" for shard in range(among.runs)]
 
 
 def _run_partition(run_id: str) -> str:

@@ -28,6 +28,7 @@ from cascade_flow.dynamodb.changes import (
 from cascade_flow.dynamodb.codec import Record, to_record
 from cascade_flow.dynamodb.items import ITEM_UNIT, Item, branch_item, commit_item, size_of
 from cascade_flow.dynamodb.table import NONCE, Attr, Check, Condition, Put, Refused, Table, Update, Write
+from cascade_flow.engine.joins import is_full
 from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Halt, Run, Stop
 from cascade_flow.model.events import ResourceSnapshot
 
@@ -48,6 +49,19 @@ class History:
     records: tuple[Record, ...]
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """Items that were read together, to be asked for as the ledger is; each is unpacked when it is asked for."""
+
+    items: Mapping[keys.Key, Item]
+
+    def run(self, run_id: str) -> Run | None:
+        return _run_in(self.items.get(keys.run(run_id)))
+
+    def branch(self, run_id: str, name: str) -> Branch | None:
+        return _branch_in(self.items.get(keys.branch(run_id, name)))
+
+
 class Ledger:
     """The runs of one table: all that is read of them, and all writes that begin at a branch."""
 
@@ -58,8 +72,7 @@ class Ledger:
 
     def run(self, run_id: str) -> Run | None:
         """A run; one that is being copied is not there yet."""
-        item = self.table.get(keys.run(run_id))
-        return None if item is None or _is_copying(item) else items.to_run(item)
+        return _run_in(self.table.get(keys.run(run_id)))
 
     def runs(self, ids: Iterable[str]) -> list[Run]:
         """These runs, in no order; those that are not there are left out."""
@@ -67,13 +80,20 @@ class Ledger:
         return [items.to_run(item) for item in found if not _is_copying(item)]
 
     def branch(self, run_id: str, name: str) -> Branch | None:
-        item = self.table.get(keys.branch(run_id, name))
-        return None if item is None else items.to_branch(item)
+        return _branch_in(self.table.get(keys.branch(run_id, name)))
 
     def some_branches(self, run_id: str, names: Iterable[str]) -> dict[str, Branch]:
         """These branches, each read consistently on its own."""
         found = map(items.to_branch, self.table.batch_get(keys.branch(run_id, name) for name in names))
         return {branch.name: branch for branch in found}
+
+    def snapshot(self, places: Iterable[tuple[str, str]]) -> Snapshot:
+        """These branches of these runs (none named: the run alone) and the runs, fifty branches in one request; each is
+        read consistently on its own.
+        """
+        wanted = [key for run_id, name in places for key in (keys.run(run_id), keys.branch(run_id, name))]
+        found = self.table.batch_get(wanted)
+        return Snapshot({keys.Key(str(item[keys.PARTITION]), str(item[keys.SORT])): item for item in found})
 
     def branches(self, run_id: str) -> dict[str, Branch]:
         """All branches of a run, by one query: no snapshot."""
@@ -138,14 +158,21 @@ class Ledger:
         return self._move(run_id, branch.name, stoppable(branch, stop), **halting(halt))
 
     def raise_join(self, facts: Facts, join: str, *, arrivals: int, now_us: int) -> None:
-        """Count arrivals at a join, and give birth to it where it is the first; a refusal is harmless."""
+        """Count arrivals at a join, and give birth to it where it is the first; a refusal is harmless.
+
+        Who fills it may die before anybody has looked, so somebody must look soon, however rarely they did till now.
+        """
         when = NEW | Attr("st").eq("open")
-        born = Branch(join, "open", join, run_attempt=facts.run_attempt, due_us=now_us + facts.timing.grace_us)
+        soon_us = now_us + facts.timing.grace_us
+        born = Branch(join, "open", join, run_attempt=facts.run_attempt, due_us=soon_us)
         item = branch_item(facts.run_id, born, expires_s=facts.expires_s)
         default = {name: item[name] for name in item if name not in (keys.PARTITION, keys.SORT, "st", "n")}
         write = Update(keys.branch(facts.run_id, join), when, set={"st": "open"}, default=default, add={"n": arrivals})
         with suppress(Refused):
-            self.table.write([write])
+            raised = items.to_branch(self.table.write([write]))
+            if is_full(facts.graph, raised) and (raised.due_us or 0) > soon_us:
+                seen = Attr(keys.DUE_TIME).eq(raised.due_us)
+                self.table.write([Update(write.key, seen, set={keys.DUE_TIME: soon_us}, blind=True)])
 
     # -- commits --------------------------------------------------------------------------------------------------
 
@@ -236,6 +263,15 @@ def _run_writes(facts: Facts, commit: Commit) -> list[Write]:
 
 def _present(values: Mapping[str, int | None]) -> Item:
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _run_in(item: Item | None) -> Run | None:
+    """The run in an item; one that is being copied is not there yet."""
+    return None if item is None or _is_copying(item) else items.to_run(item)
+
+
+def _branch_in(item: Item | None) -> Branch | None:
+    return None if item is None else items.to_branch(item)
 
 
 def _is_copying(run: Item) -> bool:

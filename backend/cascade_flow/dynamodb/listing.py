@@ -8,7 +8,7 @@ from heapq import merge
 from itertools import islice
 from typing import NamedTuple
 
-from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb import keys, shards
 from cascade_flow.dynamodb.items import Item
 from cascade_flow.dynamodb.table import Key, Table
 
@@ -36,26 +36,31 @@ class Page(NamedTuple):
 EVERY = Filter()
 
 
-def page(table: Table, shards: Sequence[str], wanted: Filter, *, offset: int, limit: int | None) -> Page:
+def shards_of(table: Table, slug: str) -> list[str]:
+    """The shards in which somebody may have put runs of a workflow."""
+    return keys.runs_shards(slug, shards.known(table))
+
+
+def page(table: Table, places: Sequence[str], wanted: Filter, *, offset: int, limit: int | None) -> Page:
     """A part of the wanted runs of these shards.
 
     Without a filter no more entries are read than the page goes deep, and the others are counted only. A filter needs
     every entry, once.
     """
     if limit is None or wanted != EVERY:
-        found = list(newest_first(table, shards, wanted))
+        found = list(newest_first(table, places, wanted))
         return Page(found[offset : None if limit is None else offset + limit], len(found))
     depth = offset + limit
-    ids = list(islice(newest_first(table, shards, at_once=min(depth, _ENTRIES_AT_ONCE)), offset, depth))
-    condition = (Key(keys.RUNS_SHARD).eq(shard) for shard in shards)
+    ids = list(islice(newest_first(table, places, at_once=min(depth, _ENTRIES_AT_ONCE)), offset, depth))
+    condition = (Key(keys.RUNS_SHARD).eq(shard) for shard in places)
     return Page(ids, sum(table.count_index(keys.RUNS_INDEX, of_shard) for of_shard in condition))
 
 
 def newest_first(
-    table: Table, shards: Sequence[str], wanted: Filter = EVERY, *, at_once: int | None = None
+    table: Table, places: Sequence[str], wanted: Filter = EVERY, *, at_once: int | None = None
 ) -> Iterator[str]:
     """The ids of the wanted runs of these shards; so many entries are read in one request, and only when needed."""
-    streams = (_entries(table, shard, wanted, at_once) for shard in shards)
+    streams = (_entries(table, shard, wanted, at_once) for shard in places)
     return (run_id for _, run_id in merge(*streams, key=lambda entry: -entry[0]))
 
 

@@ -58,6 +58,8 @@ NONCE = "x"
 """The attribute that a single write leaves, to know its own work again when the answer was lost."""
 
 _BATCH = 100
+_CONNECTIONS = 32
+"""At the most: each is made when it is needed."""
 _TRIES = 12
 _FIRST_PAUSE_US = 5_000
 _LONGEST_PAUSE_US = 500_000
@@ -127,8 +129,10 @@ class Refused(Exception):
 
 
 def open_client() -> Any:
-    """A client by boto3's usual configuration, with short timeouts and the SDK's standard retries."""
-    config = Config(connect_timeout=3, read_timeout=10, retries=_retries())
+    """A client by boto3's usual configuration, with short timeouts, the SDK's standard retries, and connections enough
+    for the lanes of a sweep.
+    """
+    config = Config(connect_timeout=3, read_timeout=10, retries=_retries(), max_pool_connections=_CONNECTIONS)
     try:
         return boto3.client("dynamodb", config=config)
     except NoRegionError as error:
@@ -142,9 +146,11 @@ def _retries() -> Any:
 class Table:
     """One table, by name."""
 
-    def __init__(self, client: Any, name: str) -> None:
+    def __init__(self, client: Any, name: str, *, first: Callable[[Table], object] | None = None) -> None:
+        """`first` is done before anything is written."""
         self.client = client
         self.name = name
+        self._first = first
 
     def get(self, key: keys.Key, *, only: Sequence[str] = ()) -> Item | None:
         """One item (or `only` some of it), read consistently; None where there is none or it has expired."""
@@ -195,6 +201,9 @@ class Table:
 
     def write(self, writes: Sequence[Write]) -> Item:
         """Do all of these writes or none; raises Refused. Answers the item after a single update."""
+        if self._first is not None:
+            self._first(Table(self.client, self.name))
+            self._first = None
         if len(writes) == 1 and not isinstance(writes[0], Check | Delete):
             return self._write_one(writes[0])
         self._transact(writes)

@@ -33,6 +33,8 @@ _SETTINGS = {
     "CASCADE_HEARTBEAT_MS": "HeartbeatMs",
     "CASCADE_GRACE_MS": "GraceMs",
     "CASCADE_RETENTION_DAYS": "RetentionDays",
+    "CASCADE_DUE_SHARDS": "DueShards",
+    "CASCADE_RUNS_SHARDS": "RunsShards",
 }
 """Of `Settings`, and which output or parameter of the stack each is."""
 _NOTHING_RUNS = "no local engine is running: start it with `cascade up`, or name a stack with --stack"

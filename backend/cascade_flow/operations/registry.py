@@ -7,6 +7,7 @@ import json
 import logging
 from collections import OrderedDict
 from collections.abc import Sequence
+from threading import Lock
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import registry
@@ -32,7 +33,8 @@ class Registry:
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._graphs: OrderedDict[tuple[str, str], tuple[WorkflowVersion, Graph]] = OrderedDict()
+        self._graphs: OrderedDict[tuple[str, str], Graph] = OrderedDict()
+        self._keeping = Lock()
 
     def answers(self) -> bool:
         """Whether the table can be read; where not, the reason is in the log."""
@@ -145,17 +147,19 @@ class Registry:
     def graph(self, slug: str, version_id: str) -> Graph:
         """The graph of a version; raises VersionNotFoundError. One read per process and version."""
         key = (slug, version_id)
-        if key not in self._graphs:
-            self._keep(key, registry.get_version(self._table, slug, version_id))
-        self._graphs.move_to_end(key)
-        return self._graphs[key][1]
+        graph = self._graphs.get(key) or self._read_graph(slug, version_id)
+        with self._keeping:
+            self._graphs[key] = graph
+            self._graphs.move_to_end(key)
+            while len(self._graphs) > _GRAPHS_KEPT:
+                self._graphs.popitem(last=False)
+        return graph
 
-    def _keep(self, key: tuple[str, str], version: WorkflowVersion | None) -> None:
+    def _read_graph(self, slug: str, version_id: str) -> Graph:
+        version = registry.get_version(self._table, slug, version_id)
         if version is None:
-            raise VersionNotFoundError(f"workflow {key[0]!r} has no version {key[1]}: register it again")
-        self._graphs[key] = (version, Graph(version.steps))
-        while len(self._graphs) > _GRAPHS_KEPT:
-            self._graphs.popitem(last=False)
+            raise VersionNotFoundError(f"workflow {slug!r} has no version {version_id}: register it again")
+        return Graph(version.steps)
 
 
 def _version_of(registration: WorkflowRegistration) -> WorkflowVersion:

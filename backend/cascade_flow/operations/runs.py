@@ -11,7 +11,7 @@ from math import ceil
 from typing import cast
 
 from cascade_flow import clock
-from cascade_flow.dynamodb import keys, listing
+from cascade_flow.dynamodb import listing
 from cascade_flow.dynamodb.changes import RunRefused
 from cascade_flow.dynamodb.codec import Record, to_wire, without_payload
 from cascade_flow.dynamodb.registry import Entry, list_called as called_slugs
@@ -175,13 +175,14 @@ class Runs:
         """Runs, newest first; `total` counts all that match, on the index alone."""
         slugs = self._slugs() if workflow_slug is None else [check_slug(workflow_slug)]
         wanted = listing.Filter(tuple(status or ()), tuple(tags or ()))
-        shards = [shard for slug in slugs for shard in keys.runs_shards(slug)]
+        shards = [shard for slug in slugs for shard in listing.shards_of(self._runtime.ledger.table, slug)]
         found = listing.page(self._runtime.ledger.table, shards, wanted, offset=offset, limit=limit)
         return RunPage(runs=self._states(found.ids), total=found.total)
 
     def ids(self, workflow_slug: str) -> list[str]:
         """The ids of a workflow's runs, newest first: from the index alone."""
-        return list(listing.newest_first(self._runtime.ledger.table, keys.runs_shards(check_slug(workflow_slug))))
+        table = self._runtime.ledger.table
+        return list(listing.newest_first(table, listing.shards_of(table, check_slug(workflow_slug))))
 
     def _slugs(self) -> list[str]:
         """The workflows that are or were registered, and those of which callers drive runs."""

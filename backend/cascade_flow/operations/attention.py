@@ -1,0 +1,225 @@
+"""What is done about one item past due (protocol.md §8): what somebody should have done, or its entry is moved on.
+
+An item is believed as it was read, consistently, a moment or half a sweep ago: every write asks for that state, and an
+entry is moved only while its branch is as it was read. Wake-ups are kept, to be sent together.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import NamedTuple, Protocol
+
+from cascade_flow import clock
+from cascade_flow.dynamodb import due, keys
+from cascade_flow.engine.commands import Reclaim
+from cascade_flow.engine.joins import is_full
+from cascade_flow.engine.state import ENDED, Branch, Facts, Run
+from cascade_flow.errors import TransientError
+from cascade_flow.operations.after_commit import AfterCommit, wake_for
+from cascade_flow.operations.retries import Retries
+from cascade_flow.operations.runs import Runs
+from cascade_flow.operations.runtime import Runtime
+from cascade_flow.operations.steps import HeldAttempt, Steps
+from cascade_flow.operations.stops import Stops
+from cascade_flow.operations.tally import Tally
+from cascade_flow.wake import Wake
+
+_RARELY_US = 86_400_000_000
+"""The longest time for which nobody looks at a join that isn't full."""
+_UNSEEN = 0
+"""The time of an entry that nobody has seen in the index: such a one is not moved."""
+
+
+class Reads(Protocol):
+    """What knows runs and branches: the ledger, or what was read of it in one request."""
+
+    def run(self, run_id: str) -> Run | None: ...
+
+    def branch(self, run_id: str, name: str) -> Branch | None: ...
+
+
+class Unanswered:
+    """What could not be read, and says why to whoever asks for some of it."""
+
+    def __init__(self, error: TransientError) -> None:
+        self._error = error
+
+    def run(self, run_id: str) -> Run | None:
+        raise self._error
+
+    def branch(self, run_id: str, name: str) -> Branch | None:
+        raise self._error
+
+
+class Call(NamedTuple):
+    """A wake-up to be sent, since when the step waits, and the entry that is moved after it."""
+
+    entry: due.Entry
+    wake: Wake
+    branch: Branch
+
+    @property
+    def since_us(self) -> int:
+        return self.branch.available_at_us or 0
+
+
+class Attention:
+    """Looks at what is past due; `calls` are the wake-ups that are still to be sent."""
+
+    def __init__(self, runtime: Runtime, tally: Tally, *, name: str) -> None:
+        self._runtime = runtime
+        self._tally = tally
+        self._name = name
+        self._runs = Runs(runtime)
+        self._steps = Steps(runtime)
+        self._after_commit = AfterCommit(runtime)
+        self._stops = Stops(runtime)
+        self._retries = Retries(runtime)
+        self.calls: list[Call] = []
+
+    def attend(self, entry: due.Entry, reads: Reads) -> None:
+        """Do what an item calls for. Raises whatever the engine raises."""
+        if entry.branch:
+            self._attend_branch(entry, reads)
+        else:
+            self._attend_run(entry, reads)
+
+    def taken_calls(self) -> list[Call]:
+        """The wake-ups to be sent, which from now on are the caller's."""
+        calls, self.calls = self.calls, []
+        return calls
+
+    def put_off(self, entry: due.Entry) -> None:
+        """Look ever more rarely at an item that no sweep can deal with until something is mended."""
+        timing = self._runtime.timing
+        with suppress(TransientError):
+            due.put_off(self._runtime.ledger.table, entry, least_us=timing.grace_us, most_us=timing.horizon_us)
+
+    def send(self, calls: list[Call]) -> None:
+        """Wake those who wait; then move each entry: the longer its step waits (a long queue, a dead one), the farther.
+
+        Who dies in between has woken twice. Who is awake already has moved on, and its entry stays for the next look.
+        """
+        self._runtime.queue.send([call.wake for call in calls])
+        for call in calls:
+            self._tally.note("wake-ups repeated", call.entry.run_id, call.entry.branch)
+            now_us, timing = clock.now_us(), self._runtime.timing
+            self._tally.waited(now_us - call.since_us)
+            pause_us = min(max(timing.grace_us, now_us - call.since_us), timing.horizon_us)
+            self._look_later(call.entry, now_us + pause_us, call.branch)
+
+    def _attend_run(self, entry: due.Entry, reads: Reads) -> None:
+        run = reads.run(entry.run_id)
+        if run is None:
+            self._look_no_more(entry)
+            return
+        if run.status in ENDED or _is_moved(entry, run.due_us):
+            return
+        run = self._move_run(run)
+        if run.status not in ENDED:
+            self._look_later(entry, self._next_look_us(run))
+
+    def _move_run(self, run: Run) -> Run:
+        now_us = clock.now_us()
+        if run.stop is not None:
+            self._tally.note("stops resumed", run.run_id)
+            return self._stops.carry_on(run.run_id)
+        if run.reviving:
+            self._tally.note("retries resumed", run.run_id)
+            return self._retries.revive(run)
+        if run.deadline_us <= now_us:
+            self._tally.note("runs timed out", run.run_id)
+            self._runs.time_out(run)
+            return self._runtime.run(run.run_id)
+        if run.status == "pending" and run.available_at_us <= now_us:
+            self._tally.note("runs started", run.run_id)
+            self._tally.waited(now_us - run.available_at_us)
+            return self._runs.start(run)
+        return self._runs.make_owed_roots(run) if run.owed is not None else run
+
+    def _next_look_us(self, run: Run) -> int:
+        soon_us = clock.now_us() + self._runtime.timing.grace_us
+        if run.stop is not None or run.owed is not None or run.reviving:
+            return soon_us
+        return max(run.available_at_us, soon_us) if run.status == "pending" else max(run.deadline_us, soon_us)
+
+    def _attend_branch(self, entry: due.Entry, reads: Reads) -> None:
+        branch = reads.branch(entry.run_id, entry.branch)
+        if branch is not None and _is_moved(entry, branch.due_us):
+            return
+        if branch is None or branch.halt == "stop" or (not branch.live and branch.status != "open"):
+            self._look_no_more(entry)
+            return
+        run = reads.run(entry.run_id)
+        if run is None or run.status in ENDED:
+            self._look_no_more(entry)
+            return
+        self._move_branch(self._runtime.facts(run), run, branch, entry)
+
+    def _move_branch(self, facts: Facts, run: Run, branch: Branch, entry: due.Entry) -> None:
+        if branch.owed is not None and not _is_at_work(branch):
+            self._tally.note("debts paid", run.run_id, branch.name)
+            branch = self._after_commit.make_owed(facts, branch)
+        moves = {"open": self._join, "scheduled": self._wake, "running": self._reclaim, "skipping": self._cascade}
+        if (move := moves.get(branch.status)) is not None:
+            move(facts, run, branch, entry)
+
+    def _join(self, facts: Facts, run: Run, branch: Branch, entry: due.Entry) -> None:
+        if is_full(facts.graph, branch) and self._after_commit.open_join(facts, branch):
+            self._tally.note("joins opened", run.run_id, branch.name)
+            return
+        self._look_later(entry, clock.now_us() + self._pause_us(facts, branch), branch)
+
+    def _pause_us(self, facts: Facts, join: Branch) -> int:
+        """How long a join is left alone: one that is full not long, since somebody may stand between raise and commit;
+        another ever longer while its run lasts, since whoever fills it brings the look forward.
+        """
+        age_us = 0 if is_full(facts.graph, join) else clock.now_us() - facts.started_at_us
+        return min(max(self._runtime.timing.grace_us, age_us), _RARELY_US)
+
+    def _wake(self, facts: Facts, run: Run, branch: Branch, entry: due.Entry) -> None:
+        available_us = branch.available_at_us or 0
+        if available_us > clock.now_us():
+            self._look_later(entry, available_us, branch)
+        else:
+            self.calls.append(Call(entry, wake_for(run.run_id, branch), replace(branch, tail=())))
+
+    def _reclaim(self, facts: Facts, run: Run, branch: Branch, entry: due.Entry) -> None:
+        silent_us = clock.now_us() - (branch.lease_us or 0)
+        if silent_us < 0:
+            self._look_later(entry, branch.lease_us or 0, branch)
+        elif branch.halt is not None:
+            self._stops.carry_on(run.run_id)
+        else:
+            self._tally.note("steps reclaimed", run.run_id, branch.name)
+            self._tally.waited(silent_us)
+            command = Reclaim(reclaimed_by=self._name, threshold_us=self._runtime.timing.lease_us)
+            self._steps.report(HeldAttempt(facts, run, branch), command)
+
+    def _cascade(self, facts: Facts, run: Run, branch: Branch, entry: due.Entry) -> None:
+        self._tally.note("skips carried on", run.run_id, branch.name)
+        self._steps.cascade(facts, run, branch)
+
+    def _look_later(self, entry: due.Entry, due_us: int, branch: Branch | None = None) -> None:
+        if entry.due_us != _UNSEEN:
+            due.look_later(self._runtime.ledger.table, entry, due_us, branch)
+
+    def _look_no_more(self, entry: due.Entry) -> None:
+        if entry.due_us != _UNSEEN:
+            due.look_no_more(self._runtime.ledger.table, entry)
+
+
+def unseen(run_id: str, branch: str) -> due.Entry:
+    """An item that a message speaks of, whatever the index says."""
+    return due.Entry(_UNSEEN, keys.branch(run_id, branch))
+
+
+def _is_moved(entry: due.Entry, due_us: int | None) -> bool:
+    """Whether the index shows an entry that the item no longer has: somebody else has dealt with it."""
+    return entry.due_us not in (_UNSEEN, due_us)
+
+
+def _is_at_work(branch: Branch) -> bool:
+    """Whether a worker holds the branch that may still be alive: it makes what the branch owes itself."""
+    return branch.status == "running" and (branch.lease_us or 0) > clock.now_us()

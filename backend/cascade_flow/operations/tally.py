@@ -1,0 +1,77 @@
+"""What a sweep comes to: what it has done, what it failed at, how late it was. Safe to share between threads."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+_log = logging.getLogger(__name__)
+_NAMED = 50
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An item of a run (no branch: the run itself) that can't be dealt with until somebody mends what it fails at."""
+
+    run_id: str
+    branch: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Swept:
+    """How often what was done; and the first of those items at which the sweep has failed.
+
+    `oldest_due_s` is how long the oldest of what waits has waited for somebody; 0 where nothing did. `left`: its time
+    was over before all was looked at. `called_out`: how many further reapers were asked to take a shard.
+    """
+
+    done: Mapping[str, int]
+    failures: Sequence[Failure]
+    oldest_due_s: int = 0
+    left: bool = False
+    took_ms: int = 0
+    called_out: int = 0
+
+
+class Tally:
+    """Collects what becomes a `Swept`."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._done: Counter[str] = Counter()
+        self._failures: list[Failure] = []
+        self._oldest_us = 0
+        self._left = False
+
+    def count(self, what: str) -> None:
+        with self._lock:
+            self._done[what] += 1
+
+    def note(self, what: str, run_id: str, branch: str = "", error: Exception | None = None) -> None:
+        self.count(what)
+        _log.info("%s: run %s %s %s", what, run_id, branch, error or "")
+
+    def fail(self, run_id: str, branch: str, error: Exception) -> None:
+        """All are counted, and the first of them named."""
+        _log.error("failed: run %s, branch %r: %r", run_id, branch, error, exc_info=error)
+        self.count("failed")
+        with self._lock:
+            if len(self._failures) < _NAMED:
+                self._failures.append(Failure(run_id, branch, f"{type(error).__name__}: {error}"))
+
+    def waited(self, us: int) -> None:
+        """Note how long something has waited for somebody."""
+        with self._lock:
+            self._oldest_us = max(self._oldest_us, us)
+
+    def leave(self) -> None:
+        """Note that something was there, and no time."""
+        self._left = True
+
+    def swept(self, *, took_us: int, called_out: int) -> Swept:
+        oldest_s, took_ms = self._oldest_us // 1_000_000, took_us // 1_000
+        return Swept(dict(self._done), list(self._failures), oldest_s, self._left, took_ms, called_out)
