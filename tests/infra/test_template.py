@@ -170,7 +170,7 @@ class TestRoles:
         callers = [each for role in ROLES for each in statements(role) if "lambda:InvokeFunction" in each["Action"]]
         [called] = [resource for each in callers for resource in each["Resource"]]
         assert callers in ([each] for each in statements("ReaperRole"))
-        assert called["Fn::Sub"].endswith(":function:" + function("ReaperFunction")["FunctionName"]["Fn::Sub"])
+        assert called == {"Fn::GetAtt": ["ReaperFunction", "Arn"]}
 
     def test_who_only_reads_can_only_read(self) -> None:
         actions = {action for statement in statements("QueryRole") for action in statement["Action"]}
