@@ -59,8 +59,9 @@ def function(name: str) -> dict[str, Any]:
 
 
 def statements(role: str) -> Iterator[dict[str, Any]]:
-    """Every statement of a role's own policies."""
-    for policy in properties(role).get("Policies", []):
+    """Every statement of a role's own policies, those that stand beside it too."""
+    beside = [each["Properties"] for each in of_type("AWS::IAM::Policy").values()]
+    for policy in [*properties(role).get("Policies", []), *(each for each in beside if {"Ref": role} in each["Roles"])]:
         yield from policy["PolicyDocument"]["Statement"]
 
 
