@@ -59,12 +59,24 @@ Change = Callable[[ast.AST], ast.AST | None]
 
 @dataclass(frozen=True)
 class ByRule(Mutant):
-    """A mutant that an operator has made: the whole module's source."""
+    """A mutant that an operator has made: of node `number` of the module's tree, which is told on these lines."""
 
-    source: str = field(default="", repr=False)
+    number: int = 0
+    changed: ast.AST = field(default_factory=ast.Pass, repr=False)
+    lines: range = range(0)
 
     def planted(self) -> str:
-        return self.source
+        return ast.unparse(self.tree())
+
+    def sound_tree(self) -> ast.Module:
+        return ast.parse(self.path.read_text(encoding="utf-8"))
+
+    def tree(self) -> ast.Module:
+        """The module with the mistake in it; all else is on the line where it was."""
+        whole = self.sound_tree()
+        target = list(ast.walk(whole))[self.number]
+        changed = ast.copy_location(copy.deepcopy(self.changed), target)
+        return ast.fix_missing_locations(_Swap(target, changed).visit(whole))
 
 
 def by_rule(place: str) -> Iterator[ByRule]:
@@ -75,20 +87,20 @@ def by_rule(place: str) -> Iterator[ByRule]:
         for change in _CHANGES:
             changed = None if _is_prose(node) else change(copy.deepcopy(node))
             if changed is not None:
-                name = f"{place}:{getattr(node, 'lineno', 0)} {change.__name__.strip('_')}: {_line(node, changed)}"
-                yield ByRule(name, "by rule", place, "", "", tests, source=_with(tree, number, changed))
+                name = f"{place}:{_lines(node).start} {change.__name__.strip('_')}: {_line(node, changed)}"
+                yield ByRule(name, "by rule", place, "", "", tests, number=number, changed=changed, lines=_lines(node))
+
+
+def _lines(node: ast.AST) -> range:
+    """Where a node is told; of what holds statements, only where it begins."""
+    told = node.test if isinstance(node, ast.If) else node
+    numbers = [number for each in ast.walk(told) if (number := getattr(each, "lineno", 0))]
+    return range(min(numbers, default=0), max(numbers, default=0) + 1)
 
 
 def _line(node: ast.AST, changed: ast.AST) -> str:
     before, after = (ast.unparse(each).partition("\n")[0] for each in (node, changed))
     return f"{before} → {after}"[:150]
-
-
-def _with(tree: ast.AST, number: int, changed: ast.AST) -> str:
-    """The source with node `number` of the walk changed."""
-    whole = copy.deepcopy(tree)
-    target = list(ast.walk(whole))[number]
-    return ast.unparse(ast.fix_missing_locations(_Swap(target, changed).visit(whole)))
 
 
 class _Swap(ast.NodeTransformer):
@@ -186,12 +198,24 @@ def _other_truth(node: ast.AST) -> ast.AST | None:
     return ast.Constant(not node.value) if is_truth else None  # type: ignore[attr-defined]
 
 
-def _argument_left_out(node: ast.AST) -> ast.AST | None:
-    """Of `replace(…)`: its last change is not made."""
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id != "replace":
+def _all_taken(node: ast.AST) -> ast.AST | None:
+    if not isinstance(node, ast.comprehension) or not node.ifs:
         return None
-    node.keywords = node.keywords[:-1]
+    node.ifs = node.ifs[1:]
     return node
+
+
+def _without_argument(number: int) -> Change:
+    """Of `replace(…)`: its change number so many is not made."""
+
+    def argument_left_out(node: ast.AST) -> ast.AST | None:
+        if not isinstance(node, ast.Call) or ast.unparse(node.func) != "replace" or len(node.keywords) <= number:
+            return None
+        del node.keywords[number]
+        return node
+
+    argument_left_out.__name__ = f"without_argument_{number}"
+    return argument_left_out
 
 
 _CHANGES: tuple[Change, ...] = (
@@ -209,5 +233,6 @@ _CHANGES: tuple[Change, ...] = (
     _nothing_returned,
     _other_function,
     _other_truth,
-    _argument_left_out,
+    _all_taken,
+    *map(_without_argument, range(12)),
 )

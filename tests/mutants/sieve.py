@@ -1,0 +1,152 @@
+"""Many mutants before many tests, quickly: the tests are collected once, in a process from which one is forked for each
+mutant. It meets only those tests that execute its lines, those first that have killed its neighbours, then the quickest.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import resource
+import select
+import signal
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from mutants.mutant import ROOT, TESTS
+from mutants.reach import Reach, reach_of
+from mutants.rules import ByRule
+from mutants.swapping import Functions, NotSwappable, functions, swap
+
+KILLED, BY_TIME, SURVIVED, UNSEEN, ELSEWHERE = "killed", "killed by time", "SURVIVED", "UNSEEN", "at import"
+_OPTIONS = ("-q", "--no-header", "--assert=plain", "-p", "no:cacheprovider", "--timeout=0", "--server", "memory")
+_SURVIVED, _KILLED, _AT_IMPORT = 0, 1, 3
+_PATIENCE = 4
+"""So many times its limit of processor time a mutant may take, all in all."""
+
+
+@dataclass(frozen=True)
+class Sifted:
+    """What became of a mutant, and which test saw it."""
+
+    mutant: ByRule
+    outcome: str
+    test: str
+    seconds: float
+
+
+@dataclass
+class Sieve:
+    """A pytest plugin: instead of running the session's tests it holds the mutants against them."""
+
+    mutants: Sequence[ByRule]
+    limit_s: float
+    told: Callable[[Sifted], None]
+    broken: list[str] = field(default_factory=list)
+    among: Functions = field(default_factory=dict)
+    _failed: bool = False
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        items = session.items
+        session.config.pluginmanager.unregister(name="terminalreporter")
+        reach = _forked(lambda: reach_of(items, lambda number: self._run(items[number])))
+        self.broken += [items[number].nodeid for number in sorted(reach.failed)]
+        killers: dict[str, Counter[int]] = defaultdict(Counter)
+        self.among = functions()
+        gc.freeze()
+        for mutant in self.mutants:
+            tests = _in_order(reach, mutant, killers[mutant.place])
+            outcome, test, seconds = self._sifted(items, tests, mutant)
+            if test is not None:
+                killers[mutant.place][test] += 1
+            self.told(Sifted(mutant, outcome, "" if test is None else items[test].nodeid, seconds))
+        return True
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._failed = self._failed or report.failed
+
+    def _run(self, item: pytest.Item) -> bool:
+        """Whether this test passes."""
+        self._failed = False
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+        return not self._failed
+
+    def _sifted(
+        self, items: Sequence[pytest.Item], tests: Sequence[int], mutant: ByRule
+    ) -> tuple[str, int | None, float]:
+        if not tests:
+            return UNSEEN, None, 0.0
+        begun = monotonic()
+        with tempfile.NamedTemporaryFile() as told:
+            child = os.fork()
+            if child == 0:
+                self._tried(items, tests, mutant, Path(told.name))
+            status = _ended(child, self.limit_s)
+            test = int(told.read() or -1)
+        outcome = {_SURVIVED: SURVIVED, _KILLED: KILLED, _AT_IMPORT: ELSEWHERE}.get(status, BY_TIME)
+        return outcome, test if outcome in (KILLED, BY_TIME) and test >= 0 else None, monotonic() - begun
+
+    def _tried(self, items: Sequence[pytest.Item], tests: Sequence[int], mutant: ByRule, told: Path) -> None:
+        """In the child: the mutant's tests until one fails. The file says which was begun last."""
+        _silent()
+        gc.disable()
+        resource.setrlimit(resource.RLIMIT_CPU, (int(self.limit_s), int(self.limit_s) + 1))
+        try:
+            swap(mutant, self.among)
+            for test in tests:
+                told.write_text(str(test))
+                if not self._run(items[test]):
+                    os._exit(_KILLED)
+            os._exit(_SURVIVED)
+        except NotSwappable:
+            os._exit(_AT_IMPORT)
+        except BaseException:
+            os._exit(_KILLED)
+
+
+def sifted(mutants: Sequence[ByRule], suites: Sequence[str], *, limit_s: float, told: Callable[[Sifted], None]) -> None:
+    """Hold these mutants against these suites."""
+    os.chdir(ROOT)
+    sieve = Sieve(mutants, limit_s, told)
+    pytest.main([*_OPTIONS, *(str(TESTS / suite) for suite in suites)], plugins=[sieve])
+
+
+def _in_order(reach: Reach, mutant: ByRule, killers: Counter[int]) -> list[int]:
+    tests = reach.of(mutant.place, mutant.lines)
+    return sorted(tests, key=lambda test: (-killers[test], reach.seconds[test]))
+
+
+def _ended(child: int, limit_s: float) -> int:
+    """The child's exit code; it is killed where it waits for what does not come."""
+    handle = os.pidfd_open(child)
+    ready, _, _ = select.select([handle], [], [], _PATIENCE * limit_s)
+    os.close(handle)
+    if not ready:
+        os.kill(child, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _forked(work: Callable[[], Reach]) -> Reach:
+    """What a process of its own has found."""
+    with tempfile.NamedTemporaryFile() as found:
+        child = os.fork()
+        if child == 0:
+            _silent()
+            Path(found.name).write_bytes(pickle.dumps(work()))
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        reach: Reach = pickle.loads(found.read())
+    return reach
+
+
+def _silent() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
