@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -36,12 +36,12 @@ class Reach:
         return set().union(*(self.tests.get((place, line), set()) for line in lines))
 
 
-def reach_of(items: Sequence[pytest.Item], run: Run) -> Reach:
-    """What each of these tests executes when it is run."""
+def reach_of(items: Sequence[pytest.Item], run: Run, among: Set[str]) -> Reach:
+    """What each of these tests executes of these modules when it is run."""
     reach = Reach()
     for number in range(len(items)):
         begun, seen = process_time(), set[Line]()
-        with _traced(seen):
+        with _traced(seen, among):
             if not run(number):
                 reach.failed.add(number)
         reach.seconds[number] = process_time() - begun
@@ -51,8 +51,8 @@ def reach_of(items: Sequence[pytest.Item], run: Run) -> Reach:
 
 
 @contextmanager
-def _traced(seen: set[Line]) -> Iterator[None]:
-    tracer = _tracer(seen)
+def _traced(seen: set[Line], among: Set[str]) -> Iterator[None]:
+    tracer = _tracer(seen, among)
     previous = greenlet.settrace(lambda event, told: sys.settrace(tracer))
     threading.settrace(tracer)
     sys.settrace(tracer)
@@ -64,17 +64,11 @@ def _traced(seen: set[Line]) -> Iterator[None]:
         greenlet.settrace(previous)
 
 
-def _tracer(seen: set[Line]) -> Any:
-    start = len(str(PACKAGE)) + 1
-    places: dict[str, str | None] = {}
-
-    def place_of(file: str) -> str | None:
-        if file not in places:
-            places[file] = file[start:] if file.startswith(str(PACKAGE)) else None
-        return places[file]
+def _tracer(seen: set[Line], among: Set[str]) -> Any:
+    places = {str(PACKAGE / place): place for place in among}
 
     def called(frame: FrameType, event: str, told: object) -> Any:
-        place = place_of(frame.f_code.co_filename)
+        place = places.get(frame.f_code.co_filename)
         if place is None:
             return None
         seen.add((place, frame.f_lineno))

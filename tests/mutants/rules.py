@@ -83,9 +83,10 @@ def by_rule(place: str) -> Iterator[ByRule]:
     """All mutants of a module."""
     tests = next(suites for start, suites in _SUITES.items() if place.startswith(start))
     tree = ast.parse((PACKAGE / place).read_text(encoding="utf-8"))
+    left = {id(each) for node in ast.walk(tree) if _is_left(node) for each in ast.walk(node)}
     for number, node in enumerate(ast.walk(tree)):
         for change in _CHANGES:
-            changed = None if _is_prose(node) else change(copy.deepcopy(node))
+            changed = None if id(node) in left else change(copy.deepcopy(node))
             if changed is not None:
                 name = f"{place}:{_lines(node).start} {change.__name__.strip('_')}: {_line(node, changed)}"
                 yield ByRule(name, "by rule", place, "", "", tests, number=number, changed=changed, lines=_lines(node))
@@ -111,8 +112,10 @@ class _Swap(ast.NodeTransformer):
         return self._changed if node is self._target else super().generic_visit(node)
 
 
-def _is_prose(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+def _is_left(node: ast.AST) -> bool:
+    """What no mistake is made in: prose, and how data classes are declared."""
+    prose = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return prose or (isinstance(node, ast.Call) and ast.unparse(node.func) == "dataclass")
 
 
 def _compared_otherwise(node: ast.AST) -> ast.AST | None:

@@ -14,8 +14,9 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
-from time import monotonic
+from time import monotonic, process_time
 
 import pytest
 
@@ -27,8 +28,8 @@ from mutants.swapping import Functions, NotSwappable, functions, swap
 KILLED, BY_TIME, SURVIVED, UNSEEN, ELSEWHERE = "killed", "killed by time", "SURVIVED", "UNSEEN", "at import"
 _OPTIONS = ("-q", "--no-header", "--assert=plain", "-p", "no:cacheprovider", "--timeout=0", "--server", "memory")
 _SURVIVED, _KILLED, _AT_IMPORT = 0, 1, 3
-_PATIENCE = 4
-"""So many times its limit of processor time a mutant may take, all in all."""
+_PATIENCE_S = 240
+"""How long a mutant may take, all in all, on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Sifted:
     seconds: float
 
 
-@dataclass
+@dataclass(eq=False)
 class Sieve:
     """A pytest plugin: instead of running the session's tests it holds the mutants against them."""
 
@@ -56,7 +57,8 @@ class Sieve:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = session.items
         session.config.pluginmanager.unregister(name="terminalreporter")
-        reach = _forked(lambda: reach_of(items, lambda number: self._run(items[number])))
+        places = {mutant.place for mutant in self.mutants}
+        reach = _forked(lambda: reach_of(items, lambda number: self._run(items[number]), places))
         self.broken += [items[number].nodeid for number in sorted(reach.failed)]
         killers: dict[str, Counter[int]] = defaultdict(Counter)
         self.among = functions()
@@ -88,7 +90,7 @@ class Sieve:
             child = os.fork()
             if child == 0:
                 self._tried(items, tests, mutant, Path(told.name))
-            status = _ended(child, self.limit_s)
+            status = _ended(child)
             test = int(told.read() or -1)
         outcome = {_SURVIVED: SURVIVED, _KILLED: KILLED, _AT_IMPORT: ELSEWHERE}.get(status, BY_TIME)
         return outcome, test if outcome in (KILLED, BY_TIME) and test >= 0 else None, monotonic() - begun
@@ -97,11 +99,11 @@ class Sieve:
         """In the child: the mutant's tests until one fails. The file says which was begun last."""
         _silent()
         gc.disable()
-        resource.setrlimit(resource.RLIMIT_CPU, (int(self.limit_s), int(self.limit_s) + 1))
         try:
             swap(mutant, self.among)
             for test in tests:
                 told.write_text(str(test))
+                _limited(self.limit_s)
                 if not self._run(items[test]):
                     os._exit(_KILLED)
             os._exit(_SURVIVED)
@@ -123,14 +125,19 @@ def _in_order(reach: Reach, mutant: ByRule, killers: Counter[int]) -> list[int]:
     return sorted(tests, key=lambda test: (-killers[test], reach.seconds[test]))
 
 
-def _ended(child: int, limit_s: float) -> int:
+def _ended(child: int) -> int:
     """The child's exit code; it is killed where it waits for what does not come."""
     handle = os.pidfd_open(child)
-    ready, _, _ = select.select([handle], [], [], _PATIENCE * limit_s)
+    ready, _, _ = select.select([handle], [], [], _PATIENCE_S)
     os.close(handle)
     if not ready:
         os.kill(child, signal.SIGKILL)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _limited(seconds: float) -> None:
+    """End this process where it takes more than so much of the processor from now on: it goes round in a circle."""
+    resource.setrlimit(resource.RLIMIT_CPU, (ceil(process_time() + seconds), resource.RLIM_INFINITY))
 
 
 def _forked(work: Callable[[], Reach]) -> Reach:
@@ -138,9 +145,12 @@ def _forked(work: Callable[[], Reach]) -> Reach:
     with tempfile.NamedTemporaryFile() as found:
         child = os.fork()
         if child == 0:
-            _silent()
-            Path(found.name).write_bytes(pickle.dumps(work()))
-            os._exit(0)
+            try:
+                _silent()
+                Path(found.name).write_bytes(pickle.dumps(work()))
+                os._exit(0)
+            finally:
+                os._exit(1)
         assert os.waitpid(child, 0)[1] == 0
         reach: Reach = pickle.loads(found.read())
     return reach
