@@ -28,22 +28,24 @@ class Shift:
         self.mailbox = Mailbox(store)
         self.backend = DynamoDBBackend(store.table, client=store.client, queue=self.mailbox, timing=TIMING)
         self.flow = Workflow("flow")
-        first = self.flow.step(id="first", timeout=timeout)(self.first)
-        self.flow.step(id="second", after=first, timeout=timeout)(self.second)
+        self.declare(timeout)
         self.backend.register_workflow(self.flow.registration())
         self.run_id = self.backend.submit_run(RunSubmission(workflow_slug="flow")).run_id
 
-    def first(self, ctx: StepContext) -> int:
-        self.note(ctx)
-        self.left_ms = self.leaves_ms
-        return 1
+    def declare(self, timeout: float | None) -> None:
+        @self.flow.step(timeout=timeout)
+        def first(ctx: StepContext) -> int:
+            self.note(ctx)
+            self.left_ms = self.leaves_ms
+            return 1
 
-    def second(self, ctx: StepContext) -> int:
-        self.note(ctx)
-        return 2
+        @self.flow.step(timeout=timeout)
+        def second(ctx: StepContext, first: int) -> int:
+            self.note(ctx)
+            return first + 1
 
     def note(self, ctx: StepContext) -> None:
-        self.given_ms.append(ctx.remaining_ms())
+        self.given_ms.append(ctx.remaining_ms or 0)
         branch = self.backend.runtime.ledger.branch(self.run_id, "first")
         assert branch is not None
         self.leases_us.append((branch.lease_us or 0) - clock.now_us())
