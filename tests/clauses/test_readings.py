@@ -12,7 +12,20 @@ from cascade_flow.dynamodb import due
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.steps import HeldAttempt, Steps
-from clauses.stage import AGAIN, DONE, RUN, begun, branch_of, claimed, done, ended, in_pages, reported, run_of, silent
+from clauses.stage import (
+    AGAIN,
+    DONE,
+    RUN,
+    begun,
+    branch_of,
+    claimed,
+    done,
+    ended,
+    in_pages,
+    reported,
+    run_of,
+    silent,
+)
 from simulation import TIMING, World, step
 from testbed.wire import Answer, Floor, Request, Send, wire_of
 
@@ -192,3 +205,11 @@ def test_a_step_finds_what_its_branch_has_logged_last(world: World) -> None:
     done(world, "x", "c")
     held = claimed(world, "d", branch="c")
     assert Steps(world.backend.runtime).inputs(held).outputs == {"c": '"done"'}
+
+
+def test_a_step_that_was_owed_finds_what_it_depends_on(world: World) -> None:
+    heads = [f"b{number}" for number in range(6)]  # clauses.stage.AT_ONCE are put at once
+    begun(world, step("a"), *(step(head, "a") for head in heads))
+    done(world, "a")
+    outputs = [output_of_a(world, claimed(world, head)) for head in heads[1:]]
+    assert outputs == ["done"] * 5

@@ -46,6 +46,7 @@ from clauses.stage import (
 )
 from faults.moments import pausing
 from simulation import TIMING, World, step
+from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 
 @pytest.mark.parametrize("page", range(1, 12))
@@ -259,3 +260,30 @@ def test_a_cancelled_run_says_why(world: World) -> None:
     world.backend.cancel_run(RUN, "no longer wanted")
     [told] = [event for event in ended(world, "cancelled").events if isinstance(event, WorkflowCancelled)]
     assert (told.reason, told.completed_steps) == ("no longer wanted", 1)
+
+
+@pytest.mark.parametrize("page", range(1, 14))
+def test_one_clean_query_is_no_snapshot_also_where_somebody_is_waited_for(world: World, page: int) -> None:
+    begun(world, step("z"), step("y", "z"), step("a", "z", skip_cascades=False), step("m"), step("w"))
+    world.script = {"z": ["skip"]}
+    held, failing = claimed(world, "z"), claimed(world, "m")
+    claimed(world, "w")
+    late = in_pages(world, lambda: reported(world, held, world.act(held, "worker-1")), page=page)
+    reported(world, failing, FATAL, by=late)
+    assert run_of(world).status == "running"
+    assert found(world, "a") is None or branch_of(world, "a").halt == "stop"
+
+
+def test_a_wide_run_is_stopped_in_transactions_of_25_items_at_most(world: World) -> None:
+    begun(world, *(step(f"s{number:02d}") for number in range(30)))
+    sizes: list[int] = []
+    client = world.store.another_client()
+
+    def counted(request: Request, send: Send) -> Answer:
+        sizes.append(len(request.body.get("TransactItems", ())))
+        return send(request)
+
+    wire_of(client).add(counted, floor=Floor.SCHEDULE)
+    world.another(client).cancel_run(RUN)
+    assert run_of(world).status == "cancelled"
+    assert max(sizes) <= 25

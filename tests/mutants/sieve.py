@@ -1,5 +1,6 @@
-"""Many mutants before many tests, quickly: the tests are collected once, in a process from which one is forked for each
-mutant. It meets only those tests that execute its lines, those first that have killed its neighbours, then the quickest.
+"""Many mutants before many tests, quickly: a process that has collected the tests is forked for each mutant.
+
+A mutant meets only those tests that execute its lines: first those that have killed its neighbours, then the quickest.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ class Sieve:
             os._exit(_SURVIVED)
         except NotSwappable:
             os._exit(_AT_IMPORT)
-        except BaseException:
+        finally:
             os._exit(_KILLED)
 
 

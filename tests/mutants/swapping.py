@@ -1,4 +1,4 @@
-"""Plants a mutant in a process that has imported the product: the code of its functions is replaced where they stand."""
+"""Plants a mutant in a process that has imported the product: its functions are given other code where they stand."""
 
 from __future__ import annotations
 

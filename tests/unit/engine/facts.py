@@ -21,5 +21,6 @@ def facts_of(*steps: StepDefinition, **known: Any) -> Facts:
 
 
 def run_of(**known: Any) -> Run:
-    whole = {"status": "running", "deadline_us": NOW_US + TIMING.timeout_us, "started_at_us": NOW_US - 100, **known}
-    return Run("run", "flow", "v1", created_us=NOW_US - 200, available_at_us=NOW_US - 200, expires_s=2_000_000_000, **whole)
+    began = {"created_us": NOW_US - 200, "available_at_us": NOW_US - 200, "started_at_us": NOW_US - 100}
+    ends = {"deadline_us": NOW_US + TIMING.timeout_us, "expires_s": 2_000_000_000}
+    return Run("run", "flow", "v1", **{"status": "running", **began, **ends, **known})
