@@ -60,7 +60,7 @@ def _traced(seen: set[Line], among: Set[str]) -> Iterator[None]:
         yield
     finally:
         sys.settrace(None)
-        threading.settrace(None)  # type: ignore[arg-type]
+        threading.settrace(None)
         greenlet.settrace(previous)
 
 

@@ -10,34 +10,41 @@ import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from mutants.equivalent import EQUIVALENT
 from mutants.mutant import PACKAGE, Mutant
 
 
-def _clauses(*subjects: str) -> tuple[str, ...]:
-    return tuple(f"clauses/test_{subject}.py" for subject in subjects)
+def _contract(*subjects: str) -> tuple[str, ...]:
+    return tuple(f"contract/test_{subject}.py" for subject in subjects)
 
 
 _SUITES = {
-    "engine/advance.py": _clauses("forks", "joins", "fences", "wakes", "readings", "retries_of_runs"),
-    "engine/caller.py": (*_clauses("callers"), "contract/test_caller_steps.py", "contract/test_caller_runs.py"),
-    "engine/copies.py": ("faults/test_reruns.py",),
-    "engine/decide.py": (*_clauses("fences", "retries_of_runs", "sweeps", "times"), "contract/test_reports.py"),
-    "engine/joins.py": _clauses("joins", "times", "stops"),
-    "engine/reuse.py": ("contract/test_going_on_from_callers.py", "faults/test_reruns.py"),
-    "engine/repeats.py": ("contract/test_again.py",),
-    "engine/runs.py": (*_clauses("runs", "retries_of_runs", "holders", "times"), "contract/test_submission.py"),
-    "engine/stop.py": _clauses("stops", "times", "fences"),
-    "engine/": ("clauses", "contract/test_reports.py"),
+    "engine/caller.py": (
+        "unit/engine",
+        "clauses/test_callers.py",
+        *_contract("caller_steps", "caller_runs", "appends"),
+    ),
+    "engine/copies.py": ("unit/engine", "faults/test_reruns.py", *_contract("going_on_from_callers")),
+    "engine/repeats.py": _contract("refusals", "reports", "caller_steps"),
+    "engine/reuse.py": ("faults/test_reruns.py", *_contract("going_on_from_callers")),
+    "engine/": ("unit/engine", "clauses", *_contract("reports", "again", "submission")),
     "graph.py": ("unit/test_graph.py", "contract/test_graphs.py"),
     "retry.py": ("unit/test_retry.py",),
-    "projection/": ("unit/projection",),
-    "operations/after_commit.py": _clauses("forks", "joins", "wakes", "runs"),
-    "operations/retries.py": _clauses("retries_of_runs"),
-    "operations/steps.py": _clauses("claims", "fences", "heartbeats", "holders", "joins", "forks", "readings"),
-    "operations/stops.py": (*_clauses("stops", "fences"), "faults/test_late_stops.py"),
-    "operations/sweep.py": (*_clauses("sweeps", "runs", "stops", "forks"), "faults/test_put_off.py"),
-    "operations/": ("clauses", "faults/test_late_stops.py"),
-    "dynamodb/": ("clauses",),
+    "projection/": ("unit/projection", "properties/test_projections.py"),
+    "analytics/": ("unit/analytics",),
+    "worker/": (
+        "unit/worker/test_shift.py",
+        "unit/worker/test_heartbeat.py",
+        "unit/worker/test_lines_of_an_attempt.py",
+    ),
+    "operations/": (
+        "clauses",
+        "contract",
+        "faults/test_late_stops.py",
+        "faults/test_reruns.py",
+        "unit/test_payloads.py",
+    ),
+    "": ("clauses", "contract", "unit/test_items.py", "unit/test_payloads.py"),
 }
 """Which tests see a module, the first that fits."""
 _COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -76,7 +83,8 @@ class ByRule(Mutant):
         whole = self.sound_tree()
         target = list(ast.walk(whole))[self.number]
         changed = ast.copy_location(copy.deepcopy(self.changed), target)
-        return ast.fix_missing_locations(_Swap(target, changed).visit(whole))
+        _Swap(target, changed).visit(whole)
+        return ast.fix_missing_locations(whole)
 
 
 def by_rule(place: str) -> Iterator[ByRule]:
@@ -88,8 +96,10 @@ def by_rule(place: str) -> Iterator[ByRule]:
         for change in _CHANGES:
             changed = None if id(node) in left else change(copy.deepcopy(node))
             if changed is not None:
-                name = f"{place}:{_lines(node).start} {change.__name__.strip('_')}: {_line(node, changed)}"
-                yield ByRule(name, "by rule", place, "", "", tests, number=number, changed=changed, lines=_lines(node))
+                what, lines = f"{change.__name__.strip('_')}: {_line(node, changed)}", _lines(node)
+                why = EQUIVALENT.get((place, what), "")
+                name = f"{place}:{lines.start} {what}"
+                yield ByRule(name, "by rule", place, "", "", tests, why, number=number, changed=changed, lines=lines)
 
 
 def _lines(node: ast.AST) -> range:

@@ -25,22 +25,19 @@ from mutants.mutant import ROOT, TESTS
 from mutants.reach import Reach, reach_of
 from mutants.rules import ByRule
 from mutants.swapping import Functions, NotSwappable, functions, swap
+from mutants.trial import KILLED, KILLED_BY_TIME, SURVIVED, Verdict
 
-KILLED, BY_TIME, SURVIVED, UNSEEN, ELSEWHERE = "killed", "killed by time", "SURVIVED", "UNSEEN", "at import"
+UNSEEN, AT_IMPORT = "UNSEEN", "at import"
+"""What no test executes; what is no part of a function, and needs a process that imports it anew."""
 _OPTIONS = ("-q", "--no-header", "--assert=plain", "-p", "no:cacheprovider", "--timeout=0", "--server", "memory")
-_SURVIVED, _KILLED, _AT_IMPORT = 0, 1, 3
+_SURVIVES, _IS_KILLED, _ACTS_AT_IMPORT = 0, 1, 3
+_OUTCOMES = {_SURVIVES: SURVIVED, _IS_KILLED: KILLED, _ACTS_AT_IMPORT: AT_IMPORT}
+"""What the process of a mutant says with its exit code; one that was ended says nothing."""
 _PATIENCE_S = 240
 """How long a mutant may take, all in all, on a busy machine."""
 
 
-@dataclass(frozen=True)
-class Sifted:
-    """What became of a mutant, and which test saw it."""
-
-    mutant: ByRule
-    outcome: str
-    test: str
-    seconds: float
+Told = Callable[[Verdict], object]
 
 
 @dataclass(eq=False)
@@ -49,8 +46,7 @@ class Sieve:
 
     mutants: Sequence[ByRule]
     limit_s: float
-    told: Callable[[Sifted], None]
-    broken: list[str] = field(default_factory=list)
+    told: Told
     among: Functions = field(default_factory=dict)
     _failed: bool = False
 
@@ -60,16 +56,15 @@ class Sieve:
         session.config.pluginmanager.unregister(name="terminalreporter")
         places = {mutant.place for mutant in self.mutants}
         reach = _forked(lambda: reach_of(items, lambda number: self._run(items[number]), places))
-        self.broken += [items[number].nodeid for number in sorted(reach.failed)]
         killers: dict[str, Counter[int]] = defaultdict(Counter)
         self.among = functions()
         gc.freeze()
         for mutant in self.mutants:
             tests = _in_order(reach, mutant, killers[mutant.place])
-            outcome, test, seconds = self._sifted(items, tests, mutant)
+            outcome, test, seconds = self._tested(items, tests, mutant)
             if test is not None:
                 killers[mutant.place][test] += 1
-            self.told(Sifted(mutant, outcome, "" if test is None else items[test].nodeid, seconds))
+            self.told(Verdict(mutant, outcome, seconds, "" if test is None else items[test].nodeid))
         return True
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -81,7 +76,7 @@ class Sieve:
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
         return not self._failed
 
-    def _sifted(
+    def _tested(
         self, items: Sequence[pytest.Item], tests: Sequence[int], mutant: ByRule
     ) -> tuple[str, int | None, float]:
         if not tests:
@@ -93,8 +88,8 @@ class Sieve:
                 self._tried(items, tests, mutant, Path(told.name))
             status = _ended(child)
             test = int(told.read() or -1)
-        outcome = {_SURVIVED: SURVIVED, _KILLED: KILLED, _AT_IMPORT: ELSEWHERE}.get(status, BY_TIME)
-        return outcome, test if outcome in (KILLED, BY_TIME) and test >= 0 else None, monotonic() - begun
+        outcome = _OUTCOMES.get(status, KILLED_BY_TIME)
+        return outcome, test if outcome in (KILLED, KILLED_BY_TIME) and test >= 0 else None, monotonic() - begun
 
     def _tried(self, items: Sequence[pytest.Item], tests: Sequence[int], mutant: ByRule, told: Path) -> None:
         """In the child: the mutant's tests until one fails. The file says which was begun last."""
@@ -106,16 +101,16 @@ class Sieve:
                 told.write_text(str(test))
                 _limited(self.limit_s)
                 if not self._run(items[test]):
-                    os._exit(_KILLED)
-            os._exit(_SURVIVED)
+                    os._exit(_IS_KILLED)
+            os._exit(_SURVIVES)
         except NotSwappable:
-            os._exit(_AT_IMPORT)
+            os._exit(_ACTS_AT_IMPORT)
         finally:
-            os._exit(_KILLED)
+            os._exit(_IS_KILLED)
 
 
-def sifted(mutants: Sequence[ByRule], suites: Sequence[str], *, limit_s: float, told: Callable[[Sifted], None]) -> None:
-    """Hold these mutants against these suites."""
+def sifted(mutants: Sequence[ByRule], suites: Sequence[str], *, limit_s: float, told: Told) -> None:
+    """Hold these mutants against these suites, and tell of each as it comes."""
     os.chdir(ROOT)
     sieve = Sieve(mutants, limit_s, told)
     pytest.main([*_OPTIONS, *(str(TESTS / suite) for suite in suites)], plugins=[sieve])
