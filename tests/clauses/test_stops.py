@@ -21,7 +21,9 @@ from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine.state import Stop
 from cascade_flow.engine.stop import halting, terminal_event
+from cascade_flow.errors import PayloadTooLargeError
 from cascade_flow.operations.steps import Steps
+from cascade_flow.operations.stops import Stops
 from clauses.stage import (
     AGAIN,
     AT_ONCE,
@@ -287,3 +289,12 @@ def test_a_wide_run_is_stopped_in_transactions_of_25_items_at_most(world: World)
     world.another(client).cancel_run(RUN)
     assert run_of(world).status == "cancelled"
     assert max(sizes) <= 25
+
+
+def test_a_run_that_has_ended_is_not_given_up(world: World) -> None:
+    begun(world, step("a"))
+    world.backend.cancel_run(RUN)
+    runtime = world.backend.runtime
+    Stops(runtime).give_up(runtime.facts(run_of(world)), PayloadTooLargeError(bytes=2, limit=1))
+    assert (run_of(world).status, run_of(world).stop) == ("cancelled", None)
+    ended(world, "cancelled")

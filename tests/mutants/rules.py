@@ -59,6 +59,8 @@ _COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Is: ast.IsNot,
     ast.IsNot: ast.Is,
 }
+_WHOLE = (ast.Module, ast.ClassDef, ast.FunctionDef)
+"""What is not changed itself."""
 _REPLACED = {"min": "max", "max": "min", "all": "any", "any": "all"}
 Change = Callable[[ast.AST], ast.AST | None]
 """What becomes of a node where it applies; None where it doesn't."""
@@ -94,7 +96,7 @@ def by_rule(place: str) -> Iterator[ByRule]:
     left = {id(each) for node in ast.walk(tree) if _is_left(node) for each in ast.walk(node)}
     for number, node in enumerate(ast.walk(tree)):
         for change in _CHANGES:
-            changed = None if id(node) in left else change(copy.deepcopy(node))
+            changed = None if id(node) in left or isinstance(node, _WHOLE) else change(copy.deepcopy(node))
             if changed is not None:
                 what, lines = f"{change.__name__.strip('_')}: {_line(node, changed)}", _lines(node)
                 why = EQUIVALENT.get((place, what), "")
