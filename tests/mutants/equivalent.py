@@ -2,4 +2,9 @@
 
 from __future__ import annotations
 
-EQUIVALENT: dict[tuple[str, str], str] = {}
+_FITS = "with one more it still fits: DynamoDB takes 100 items"
+
+EQUIVALENT: dict[tuple[str, str], str] = {
+    ("engine/advance.py", "one_more: 22 → 23"): _FITS,
+    ("engine/runs.py", "one_more: 22 → 23"): _FITS,
+}

@@ -783,7 +783,7 @@ PEOPLE = (
         "worker/loop.py",
         "except (StaleAttemptError, TransientError):\n            raise",
         "except StaleAttemptError:\n            raise",
-        ("unit/worker/test_last_net.py",),
+        ("unit/worker/test_last_net.py::test_a_backend_that_is_away_says_nothing_of_the_step",),
     ),
     Mutant(
         "a line may be as early as its attempt's start (steps.py)",
@@ -791,6 +791,6 @@ PEOPLE = (
         "operations/steps.py",
         "return max(self.branch.started_at_us or 0, self.branch.last_us) + self.facts.graph.modulus",
         "return max(self.branch.started_at_us or 0, self.branch.last_us)",
-        ("unit/worker/test_lines_of_an_attempt.py",),
+        ("unit/worker/test_lines_of_an_attempt.py::test_lines_stay_where_the_clock_steps_back_during_the_attempt",),
     ),
 )
