@@ -16,7 +16,9 @@ import pytest
 
 from mutants.catalogue import CATALOGUE
 from mutants.clauses import MARKED
+from mutants.equivalent import EQUIVALENT
 from mutants.mutant import PACKAGE, ROOT, TESTS, Mutant
+from mutants.rules import by_rule
 from mutants.written import conditions_in, places
 
 PROTOCOL = ROOT.parent / "shared" / "protocol.md"
@@ -41,6 +43,12 @@ def test_a_mutant_has_tests_that_must_fail_with_it(mutant: Mutant) -> None:
 
 def test_each_has_a_name_of_its_own() -> None:
     assert not [name for name, times in Counter(mutant.name for mutant in CATALOGUE).items() if times > 1]
+
+
+def test_what_is_said_to_be_equivalent_is_a_mutant() -> None:
+    places = {place for place, _ in EQUIVALENT}
+    made = {(place, mutant.name.partition(" ")[2]) for place in places for mutant in by_rule(place)}
+    assert not EQUIVALENT.keys() - made
 
 
 @pytest.mark.parametrize("clause", MARKED)

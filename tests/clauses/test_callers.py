@@ -25,6 +25,7 @@ from clauses.stage import DONE, FATAL, begun, claimed, dies, done, dying, report
 from contract.called import FLOW, Called
 from faults.moments import pausing
 from simulation import BEGIN_US, TickingClock, World, step
+from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 MINUTE_US = 60_000_000
 ENDS: dict[str, Callable[[Called], object]] = {
@@ -307,3 +308,17 @@ def test_two_events_of_others_of_one_time_are_two(world: World) -> None:
     for _ in range(3):
         world.backend.append_event("flow", "run", foreign(at_us))
     assert check_run(world.observer, "run").count(LogEntry) == 3
+
+
+def test_a_long_run_is_copied_in_transactions_that_dynamodb_takes(world: World) -> None:
+    source = under_way(world, *(f"s{number:02d}" for number in range(60)))
+    sizes: list[int] = []
+    client = world.store.another_client()
+
+    def counted(request: Request, send: Send) -> Answer:
+        sizes.append(len(request.body.get("TransactItems", ())))
+        return send(request)
+
+    wire_of(client).add(counted, floor=Floor.SCHEDULE)
+    assert checked(world, copy(world.another(client), source)) == checked(world, source)
+    assert sum(sizes) > 100 >= max(sizes)

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from cascade_flow import RetryTier, StepCompleted, StepScheduled, clock
-from cascade_flow.dynamodb import due
+from cascade_flow import ResourceSnapshot, RetryTier, StepCompleted, StepScheduled, clock
+from cascade_flow.dynamodb import due, items, keys
+from cascade_flow.engine.commands import Complete
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.logs import Logs
-from cascade_flow.operations.steps import HeldAttempt, Steps
-from clauses.stage import AGAIN, DONE, RUN, begun, branch_of, claimed, done, ended, in_pages, reported, run_of, silent
+from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
+from cascade_flow.wake import Wake
+from clauses.stage import (
+    AGAIN,
+    DONE,
+    RUN,
+    begun,
+    branch_of,
+    claimed,
+    done,
+    ended,
+    in_pages,
+    item_of,
+    reported,
+    run_of,
+    silent,
+)
 from simulation import TIMING, World, step
 from testbed.wire import Answer, Floor, Request, Send, wire_of
 
@@ -192,3 +210,23 @@ def test_a_step_finds_what_its_branch_has_logged_last(world: World) -> None:
     done(world, "x", "c")
     held = claimed(world, "d", branch="c")
     assert Steps(world.backend.runtime).inputs(held).outputs == {"c": '"done"'}
+
+
+def test_a_step_that_was_owed_finds_what_it_depends_on(world: World) -> None:
+    heads = [f"b{number}" for number in range(6)]  # clauses.stage.AT_ONCE are put at once
+    begun(world, step("a"), *(step(head, "a") for head in heads))
+    done(world, "a")
+    outputs = [output_of_a(world, claimed(world, head)) for head in heads[1:]]
+    assert outputs == ["done"] * 5
+
+
+def test_what_rides_leaves_room_for_a_claim_and_its_heartbeats_in_a_write_unit(world: World) -> None:
+    steps = [f"s{number:02d}" for number in range(60)]
+    begun(world, step(steps[0]), *(step(after, before) for before, after in pairwise(steps)))
+    worker = Steps(world.backend.runtime)
+    for number, name in enumerate(steps):
+        held = worker.claim(Wake(RUN, steps[0], name, 1), "worker-1", slot=Slot(15, 16))
+        assert held is not None
+        held = worker.heartbeat(held, snapshot=ResourceSnapshot(memory_bytes=123_456_789, cpu_time_us=987_654_321))
+        assert items.size_of(item_of(world, keys.branch(RUN, steps[0]))) <= items.ITEM_UNIT
+        worker.report(held, Complete(f'"{sha256(name.encode()).hexdigest()[: number % 32]}"', 1))

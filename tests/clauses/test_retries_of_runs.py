@@ -223,3 +223,21 @@ def test_an_open_join_that_the_sweep_let_go_is_looked_at_again(world: World) -> 
     held = claimed(world, "b")
     dies(lambda: reported(world, held, by=dying(world, "TransactWriteItems", after=True)))
     ended(world)
+
+
+def test_a_join_that_waits_again_does_not_keep_the_note(world: World) -> None:
+    begun(world, step("a"), step("b"), step("j", "a", "b"))
+    done(world, "a")
+    reported(world, claimed(world, "b"), FATAL)
+    world.backend.retry_run(RUN)
+    assert branch_of(world, "j").status == "open"
+    assert not run_of(world).reviving
+
+
+def test_a_run_that_ends_while_it_is_revived_keeps_no_note(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    world.backend.cancel_run(RUN)
+    dies(lambda: dying(world, "TransactWriteItems", at=2).retry_run(RUN))
+    assert run_of(world).reviving
+    world.backend.cancel_run(RUN)
+    assert (run_of(world).status, run_of(world).reviving, run_of(world).stop) == ("cancelled", False, None)

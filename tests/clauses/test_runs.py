@@ -171,3 +171,10 @@ def test_all_of_a_copied_run_expires_together(world: World) -> None:
     assert {key[:2] for key in kept} == {"B#", "E#", "P#"}
     assert set(kept.values()) == {str(world.observer.runtime.run(again).expires_s)}
     assert world.observer.runtime.run(again).expires_s > run_of(world).expires_s
+
+
+def test_a_delayed_run_expires_as_long_after_its_time_as_any_other(world: World) -> None:
+    due_us = clock.now_us() + DAY_US
+    begun(world, step("a"), available_at=due_us, timeout=3_000_000)
+    assert run_of(world).deadline_us == due_us + 3_000_000
+    assert run_of(world).expires_s == (due_us + 3_000_000 + TIMING.retention_us) // 1_000_000

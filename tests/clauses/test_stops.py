@@ -21,7 +21,9 @@ from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine.state import Stop
 from cascade_flow.engine.stop import halting, terminal_event
+from cascade_flow.errors import PayloadTooLargeError
 from cascade_flow.operations.steps import Steps
+from cascade_flow.operations.stops import Stops
 from cascade_flow.wake import Wake
 from clauses.stage import (
     AGAIN,
@@ -48,6 +50,7 @@ from clauses.stage import (
 from faults.moments import pausing, unanswered
 from shapes import chain
 from simulation import TIMING, World, step
+from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 
 @pytest.mark.parametrize("page", range(1, 12))
@@ -280,3 +283,39 @@ def test_what_is_claimed_from_a_lost_answer_is_nobodys(world: World) -> None:
     late = unanswered(world, "UpdateItem", lambda: world.observer.cancel_run(RUN))
     assert Steps(late.runtime).claim(Wake(RUN, "a", "a", 1), "worker-1") is None
     assert world.check(RUN).status == "cancelled"
+
+
+@pytest.mark.parametrize("page", range(1, 14))
+def test_one_clean_query_is_no_snapshot_also_where_somebody_is_waited_for(world: World, page: int) -> None:
+    begun(world, step("z"), step("y", "z"), step("a", "z", skip_cascades=False), step("m"), step("w"))
+    world.script = {"z": ["skip"]}
+    held, failing = claimed(world, "z"), claimed(world, "m")
+    claimed(world, "w")
+    late = in_pages(world, lambda: reported(world, held, world.act(held, "worker-1")), page=page)
+    reported(world, failing, FATAL, by=late)
+    assert run_of(world).status == "running"
+    assert found(world, "a") is None or branch_of(world, "a").halt == "stop"
+
+
+def test_a_wide_run_is_stopped_in_transactions_of_25_items_at_most(world: World) -> None:
+    begun(world, *(step(f"s{number:02d}") for number in range(30)))
+    sizes: list[int] = []
+    client = world.store.another_client()
+
+    def counted(request: Request, send: Send) -> Answer:
+        sizes.append(len(request.body.get("TransactItems", ())))
+        return send(request)
+
+    wire_of(client).add(counted, floor=Floor.SCHEDULE)
+    world.another(client).cancel_run(RUN)
+    assert run_of(world).status == "cancelled"
+    assert max(sizes) <= 25
+
+
+def test_a_run_that_has_ended_is_not_given_up(world: World) -> None:
+    begun(world, step("a"))
+    world.backend.cancel_run(RUN)
+    runtime = world.backend.runtime
+    Stops(runtime).give_up(runtime.facts(run_of(world)), PayloadTooLargeError(bytes=2, limit=1))
+    assert (run_of(world).status, run_of(world).stop) == ("cancelled", None)
+    ended(world, "cancelled")

@@ -77,8 +77,8 @@ def checkpoint(run_id: str, at_us: int, step_id: str = "a", data: str = "1") -> 
     return StepCheckpoint(**place(run_id, at_us), **told)
 
 
-def line(run_id: str, at_us: int) -> LogEntry:
-    told: dict[str, Any] = {"step_id": "a", "stream": "stdout", "message": "hello", "attempt_number": 1}
+def line(run_id: str, at_us: int, attempt: int = 1) -> LogEntry:
+    told: dict[str, Any] = {"step_id": "a", "stream": "stdout", "message": "hello", "attempt_number": attempt}
     return LogEntry(**place(run_id, at_us), **told)
 
 
@@ -193,6 +193,14 @@ def test_a_batch_says_what_was_stored_before_the_error(backend: DynamoDBBackend)
     stored = caught.value.facts["stored"]
     assert [event.type for event in stored] == ["RunSubmitted", "WorkflowStarted"]
     assert status_of(backend) == "running"
+
+
+def test_lines_that_are_added_are_their_attempts(backend: DynamoDBBackend) -> None:
+    Called.with_step(backend)
+    for attempt in (1, 2, 2):
+        backend.append_event(FLOW, "run-1", line("run-1", T, attempt))
+    found = [backend.load_step_logs(FLOW, "run-1", "a", attempt) or [] for attempt in (None, 1, 2)]
+    assert [[entry.attempt_number for entry in lines] for lines in found] == [[1, 2, 2], [1], [2, 2]]
 
 
 def test_what_changes_no_state_is_added_to_an_engines_run(backend: DynamoDBBackend) -> None:

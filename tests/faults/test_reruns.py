@@ -10,6 +10,7 @@ from cascade_flow import (
     RunNotRetryableError,
     StepCompleted,
     StepNotFoundError,
+    StepSkipped,
     WorkflowRerunFromStep,
     WorkflowResumed,
     clock,
@@ -165,3 +166,26 @@ def test_a_rerun_that_is_stopped_at_once_is_there_all_the_same(world: World) -> 
     run_id = world.another(client).rerun_from(parent_run_id=RUN, from_step_id="a").run_id
     assert cancelled == [run_id]
     assert world.check(run_id).status == "cancelled"
+
+
+def test_a_copy_made_by_a_clock_that_is_behind_keeps_what_was_copied(world: World) -> None:
+    world.register(diamond())
+    world.submit(run_id=RUN)
+    world.settle(RUN)
+    world.clock.pause_us(-60_000_000)
+    world.ran.clear()
+    run_id = world.backend.rerun_from(parent_run_id=RUN, from_step_id="d").run_id
+    world.settle(run_id)
+    assert world.check(run_id).status == "completed"
+    assert world.ran == [("d", 1)]
+
+
+def test_what_gives_way_again_names_where_the_skip_began(world: World) -> None:
+    world.script = {"a": ["skip"]}
+    world.register([declared("a"), declared("b", "a"), declared("c", "b")])
+    world.submit(run_id=RUN)
+    world.settle(RUN)
+    run_id = world.backend.rerun_from(parent_run_id=RUN, from_step_id="c").run_id
+    world.settle(run_id)
+    skips = [event for event in world.check(run_id).events if isinstance(event, StepSkipped)]
+    assert [(event.step_id, event.cascaded_from) for event in skips] == [("a", None), ("b", "a"), ("c", "a")]

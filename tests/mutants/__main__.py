@@ -6,10 +6,12 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from random import Random
 
 from mutants.catalogue import CATALOGUE
 from mutants.mutant import Mutant
-from mutants.rules import by_rule
+from mutants.rules import ByRule, by_rule
+from mutants.sieve import AT_IMPORT, UNSEEN, sifted
 from mutants.trial import Verdict, fails_unplanted, share, trials
 
 _SHOWN_LINES = 15
@@ -26,6 +28,8 @@ def main() -> int:
     print(f"== {len(mutants)} mutants, {len(chosen) - len(mutants)} more that no test can tell from the product")
     if not mutants:
         return 2
+    if asked.by_rule:
+        return _report(_by_rule(asked, mutants))
     share()
     if told := fails_unplanted(test for mutant in mutants for test in mutant.tests):
         print(told, "\n== these tests fail without any mutant: mend them first", file=sys.stderr)
@@ -35,8 +39,21 @@ def main() -> int:
 
 def _chosen(asked: argparse.Namespace) -> list[Mutant]:
     if asked.by_rule:
-        return [mutant for place in asked.names for mutant in by_rule(place)]
+        dice = Random(asked.seed)
+        return [mutant for place in asked.names for mutant in by_rule(place) if dice.random() < asked.share]
     return [mutant for mutant in CATALOGUE if _is_meant(mutant, asked.names)]
+
+
+def _by_rule(asked: argparse.Namespace, chosen: Sequence[Mutant]) -> list[Verdict]:
+    """What became of them: those that act when their module is imported are tried after all others, one by one."""
+    mutants = [mutant for mutant in chosen if isinstance(mutant, ByRule)]
+    found: list[Verdict] = []
+    suites = dict.fromkeys(suite for mutant in mutants for suite in mutant.tests)
+    sifted(mutants, list(suites), limit_s=asked.limit, told=lambda verdict: found.append(_told(verdict)))
+    share()
+    left = [verdict.mutant for verdict in found if verdict.outcome in (UNSEEN, AT_IMPORT)]
+    tried = [_told(verdict) for verdict in trials(left, jobs=asked.jobs, limit_s=asked.limit)]
+    return [verdict for verdict in found if verdict.mutant not in left] + tried
 
 
 def _arguments() -> argparse.Namespace:
@@ -49,6 +66,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--by-rule", action="store_true", help="the names are modules: all mistakes that are made by rule"
     )
+    parser.add_argument("--share", type=float, default=1, help="of mutants by rule only this share, at random")
+    parser.add_argument("--seed", type=int, default=1, help="what that is drawn from")
     parser.add_argument("--list", action="store_true", help="only say which there are")
     return parser.parse_args()
 

@@ -1,7 +1,8 @@
-"""All mutants: what breaks clauses, and what takes conditions away."""
+"""All mutants: what breaks clauses, what takes conditions away, and other mistakes that people make."""
 
 from mutants.clauses import CLAUSES
 from mutants.conditions import CONDITIONS
 from mutants.conditions_of_callers import CONDITIONS_OF_CALLERS
+from mutants.people import PEOPLE
 
-CATALOGUE = (*CLAUSES, *CONDITIONS, *CONDITIONS_OF_CALLERS)
+CATALOGUE = (*CLAUSES, *CONDITIONS, *CONDITIONS_OF_CALLERS, *PEOPLE)

@@ -10,34 +10,41 @@ import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from mutants.equivalent import EQUIVALENT
 from mutants.mutant import PACKAGE, Mutant
 
 
-def _clauses(*subjects: str) -> tuple[str, ...]:
-    return tuple(f"clauses/test_{subject}.py" for subject in subjects)
+def _contract(*subjects: str) -> tuple[str, ...]:
+    return tuple(f"contract/test_{subject}.py" for subject in subjects)
 
 
 _SUITES = {
-    "engine/advance.py": _clauses("forks", "joins", "fences", "wakes", "readings", "retries_of_runs"),
-    "engine/caller.py": (*_clauses("callers"), "contract/test_caller_steps.py", "contract/test_caller_runs.py"),
-    "engine/copies.py": ("faults/test_reruns.py",),
-    "engine/decide.py": (*_clauses("fences", "retries_of_runs", "sweeps", "times"), "contract/test_reports.py"),
-    "engine/joins.py": _clauses("joins", "times", "stops"),
-    "engine/reuse.py": ("contract/test_going_on_from_callers.py", "faults/test_reruns.py"),
-    "engine/repeats.py": ("contract/test_again.py",),
-    "engine/runs.py": (*_clauses("runs", "retries_of_runs", "holders", "times"), "contract/test_submission.py"),
-    "engine/stop.py": _clauses("stops", "times", "fences"),
-    "engine/": ("clauses", "contract/test_reports.py"),
+    "engine/caller.py": (
+        "unit/engine",
+        "clauses/test_callers.py",
+        *_contract("caller_steps", "caller_runs", "appends"),
+    ),
+    "engine/copies.py": ("unit/engine", "faults/test_reruns.py", *_contract("going_on_from_callers")),
+    "engine/repeats.py": _contract("refusals", "reports", "caller_steps"),
+    "engine/reuse.py": ("faults/test_reruns.py", *_contract("going_on_from_callers")),
+    "engine/": ("unit/engine", "clauses", *_contract("reports", "again", "submission")),
     "graph.py": ("unit/test_graph.py", "contract/test_graphs.py"),
     "retry.py": ("unit/test_retry.py",),
-    "projection/": ("unit/projection",),
-    "operations/after_commit.py": _clauses("forks", "joins", "wakes", "runs"),
-    "operations/retries.py": _clauses("retries_of_runs"),
-    "operations/steps.py": _clauses("claims", "fences", "heartbeats", "holders", "joins", "forks", "readings"),
-    "operations/stops.py": (*_clauses("stops", "fences"), "faults/test_late_stops.py"),
-    "operations/sweep.py": (*_clauses("sweeps", "runs", "stops", "forks"), "faults/test_put_off.py"),
-    "operations/": ("clauses", "faults/test_late_stops.py"),
-    "dynamodb/": ("clauses",),
+    "projection/": ("unit/projection", "properties/test_projections.py"),
+    "analytics/": ("unit/analytics",),
+    "worker/": (
+        "unit/worker/test_shift.py",
+        "unit/worker/test_heartbeat.py",
+        "unit/worker/test_lines_of_an_attempt.py",
+    ),
+    "operations/": (
+        "clauses",
+        "contract",
+        "faults/test_late_stops.py",
+        "faults/test_reruns.py",
+        "unit/test_payloads.py",
+    ),
+    "": ("clauses", "contract", "unit/test_items.py", "unit/test_payloads.py"),
 }
 """Which tests see a module, the first that fits."""
 _COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -52,6 +59,8 @@ _COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Is: ast.IsNot,
     ast.IsNot: ast.Is,
 }
+_WHOLE = (ast.Module, ast.ClassDef, ast.FunctionDef)
+"""What is not changed itself."""
 _REPLACED = {"min": "max", "max": "min", "all": "any", "any": "all"}
 Change = Callable[[ast.AST], ast.AST | None]
 """What becomes of a node where it applies; None where it doesn't."""
@@ -59,36 +68,52 @@ Change = Callable[[ast.AST], ast.AST | None]
 
 @dataclass(frozen=True)
 class ByRule(Mutant):
-    """A mutant that an operator has made: the whole module's source."""
+    """A mutant that an operator has made: of node `number` of the module's tree, which is told on these lines."""
 
-    source: str = field(default="", repr=False)
+    number: int = 0
+    changed: ast.AST = field(default_factory=ast.Pass, repr=False)
+    lines: range = range(0)
 
     def planted(self) -> str:
-        return self.source
+        return ast.unparse(self.tree())
+
+    def sound_tree(self) -> ast.Module:
+        return ast.parse(self.path.read_text(encoding="utf-8"))
+
+    def tree(self) -> ast.Module:
+        """The module with the mistake in it; all else is on the line where it was."""
+        whole = self.sound_tree()
+        target = list(ast.walk(whole))[self.number]
+        changed = ast.copy_location(copy.deepcopy(self.changed), target)
+        _Swap(target, changed).visit(whole)
+        return ast.fix_missing_locations(whole)
 
 
 def by_rule(place: str) -> Iterator[ByRule]:
     """All mutants of a module."""
     tests = next(suites for start, suites in _SUITES.items() if place.startswith(start))
     tree = ast.parse((PACKAGE / place).read_text(encoding="utf-8"))
+    left = {id(each) for node in ast.walk(tree) if _is_left(node) for each in ast.walk(node)}
     for number, node in enumerate(ast.walk(tree)):
         for change in _CHANGES:
-            changed = None if _is_prose(node) else change(copy.deepcopy(node))
+            changed = None if id(node) in left or isinstance(node, _WHOLE) else change(copy.deepcopy(node))
             if changed is not None:
-                name = f"{place}:{getattr(node, 'lineno', 0)} {change.__name__.strip('_')}: {_line(node, changed)}"
-                yield ByRule(name, "by rule", place, "", "", tests, source=_with(tree, number, changed))
+                what, lines = f"{change.__name__.strip('_')}: {_line(node, changed)}", _lines(node)
+                why = EQUIVALENT.get((place, what), "")
+                name = f"{place}:{lines.start} {what}"
+                yield ByRule(name, "by rule", place, "", "", tests, why, number=number, changed=changed, lines=lines)
+
+
+def _lines(node: ast.AST) -> range:
+    """Where a node is told; of what holds statements, only where it begins."""
+    told = node.test if isinstance(node, ast.If) else node
+    numbers = [number for each in ast.walk(told) if (number := getattr(each, "lineno", 0))]
+    return range(min(numbers, default=0), max(numbers, default=0) + 1)
 
 
 def _line(node: ast.AST, changed: ast.AST) -> str:
     before, after = (ast.unparse(each).partition("\n")[0] for each in (node, changed))
     return f"{before} → {after}"[:150]
-
-
-def _with(tree: ast.AST, number: int, changed: ast.AST) -> str:
-    """The source with node `number` of the walk changed."""
-    whole = copy.deepcopy(tree)
-    target = list(ast.walk(whole))[number]
-    return ast.unparse(ast.fix_missing_locations(_Swap(target, changed).visit(whole)))
 
 
 class _Swap(ast.NodeTransformer):
@@ -99,8 +124,10 @@ class _Swap(ast.NodeTransformer):
         return self._changed if node is self._target else super().generic_visit(node)
 
 
-def _is_prose(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+def _is_left(node: ast.AST) -> bool:
+    """What no mistake is made in: prose, and how data classes are declared."""
+    prose = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return prose or (isinstance(node, ast.Call) and ast.unparse(node.func) == "dataclass")
 
 
 def _compared_otherwise(node: ast.AST) -> ast.AST | None:
@@ -186,12 +213,24 @@ def _other_truth(node: ast.AST) -> ast.AST | None:
     return ast.Constant(not node.value) if is_truth else None  # type: ignore[attr-defined]
 
 
-def _argument_left_out(node: ast.AST) -> ast.AST | None:
-    """Of `replace(…)`: its last change is not made."""
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id != "replace":
+def _all_taken(node: ast.AST) -> ast.AST | None:
+    if not isinstance(node, ast.comprehension) or not node.ifs:
         return None
-    node.keywords = node.keywords[:-1]
+    node.ifs = node.ifs[1:]
     return node
+
+
+def _without_argument(number: int) -> Change:
+    """Of `replace(…)`: its change number so many is not made."""
+
+    def argument_left_out(node: ast.AST) -> ast.AST | None:
+        if not isinstance(node, ast.Call) or ast.unparse(node.func) != "replace" or len(node.keywords) <= number:
+            return None
+        del node.keywords[number]
+        return node
+
+    argument_left_out.__name__ = f"without_argument_{number}"
+    return argument_left_out
 
 
 _CHANGES: tuple[Change, ...] = (
@@ -209,5 +248,6 @@ _CHANGES: tuple[Change, ...] = (
     _nothing_returned,
     _other_function,
     _other_truth,
-    _argument_left_out,
+    _all_taken,
+    *map(_without_argument, range(12)),
 )

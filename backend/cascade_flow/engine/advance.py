@@ -34,7 +34,7 @@ def advance(facts: Facts, branch: Branch, writer: EventWriter, *, claimant: Clai
     after = _go_on(facts, after, writer, claimant)
     births = tuple(islice(births_owed(facts, after, now_us=writer.now_us), BIRTHS_AT_ONCE))
     after = owed_after(facts.graph, after, len(births))
-    return Commit(branch, after, tuple(writer.events), bool(raises or births or _ends(facts, after)), births, raises)
+    return Commit(branch, after, tuple(writer.events), bool(raises or births), births, raises)
 
 
 def births_owed(facts: Facts, parent: Branch, *, now_us: int) -> Iterable[Birth]:
@@ -138,7 +138,3 @@ def _start(branch: Branch, claimant: Claimant, writer: EventWriter) -> Branch:
 def _owed(graph: Graph, over: list[str]) -> Owed | None:
     steps = tuple(step for step in over if graph.forks(step))
     return Owed(steps) if steps else None
-
-
-def _ends(facts: Facts, after: Branch) -> bool:
-    return after.status == "ended" and facts.graph.is_last(after.step)

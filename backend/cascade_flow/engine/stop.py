@@ -52,7 +52,8 @@ def terminal_event(facts: Facts, run: Run, stop: Stop, branches: Iterable[Branch
 
 
 def _may_finish(branch: Branch, now_us: int) -> bool:
-    return branch.status == "running" and branch.owed is None and (branch.lease_us or 0) > now_us
+    """Only who runs has a lease."""
+    return branch.lease_us is not None and branch.lease_us > now_us and branch.owed is None
 
 
 def _halt(spared: bool) -> Halt:

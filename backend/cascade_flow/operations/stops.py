@@ -52,9 +52,8 @@ class Stops:
         step = halting(run, stop, branches.values(), now_us=clock.now_us())
         stable = _marks(before) == _marks(branches)
         if step.awaited or not stable or len(step.halts) > _HALTS_AT_ONCE:
-            for branch, halt in step.halts:
-                self._halt(run, stop, branch, halt)
-            if step.awaited and stable:
+            as_seen = [self._halt(run, stop, branch, halt) for branch, halt in step.halts]
+            if step.awaited and stable and all(as_seen):
                 return run
             raise BranchRefused(None)
         event = terminal_event(facts, run, stop, branches.values(), now_us=clock.now_us())
@@ -63,18 +62,22 @@ class Stops:
         self._runtime.observer.committed((event,))
         return ended
 
-    def _halt(self, run: Run, stop: Stop, branch: Branch, halt: Halt) -> None:
-        """Halt a branch, also one that moves on meanwhile; one that a retry of the run has revived is left alone."""
-        for _ in range(_CHASES):
+    def _halt(self, run: Run, stop: Stop, branch: Branch, halt: Halt) -> bool:
+        """Halt a branch, also one that moves on meanwhile; one that a retry of the run has revived is left alone.
+
+        Answers whether it was as seen: who has moved may have forked before it was halted.
+        """
+        for chase in range(_CHASES):
             try:
                 self._runtime.ledger.halt(run.run_id, branch, halt, stop)
-                return
+                return chase == 0
             except BranchRefused as refused:
                 now = [] if refused.now is None else [refused.now]
                 again = halting(run, stop, now, now_us=clock.now_us()).halts
                 if not again:
-                    return
+                    return False
                 branch, halt = again[0]
+        return False
 
 
 def _marks(branches: Mapping[str, Branch]) -> dict[str, tuple[int, str | None]]:

@@ -99,3 +99,45 @@ def test_it_can_be_asked_to_beat_now() -> None:
         assert told.is_set()
         beating.beat()
     assert len(engine.snapshots) == 2
+
+
+class Waits(threading.Event):
+    """Notes for how long it is waited, and lets nobody wait; after so many times it is set."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+        self.noted_s: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.noted_s.append(timeout)
+        return len(self.noted_s) > self.times or self.is_set()
+
+
+def test_after_an_error_it_beats_again_sooner_and_then_at_its_pace() -> None:
+    engine = Engine(BackendUnavailableError("away"), None)
+    beating = heartbeat(engine, every_ms=400)
+    beating._ended = waits = Waits(3)
+    with beating:
+        engine.wait_for_beats(3)
+    assert waits.noted_s == [0.4, 0.1, 0.4, 0.4]
+
+
+def test_it_stops_when_its_time_is_over_and_no_sooner() -> None:
+    engine, time = Engine(), SteppingClock(1_000_000)
+
+    def beat(snapshot: ResourceSnapshot) -> None:
+        engine.beat(snapshot)
+        time.advance(1_000)
+
+    taking_time = Heartbeat(
+        beat,
+        every_ms=1,
+        snapshot=Meter().snapshot,
+        on_lost=threading.Event().set,
+        stop_after_ms=10,
+    )
+    taking_time._ended = Waits(99)
+    with use(time), taking_time:
+        taking_time._thread.join(PATIENCE_S)
+    assert len(engine.snapshots) == 10

@@ -1,0 +1,158 @@
+"""Many mutants before many tests, quickly: a process that has collected the tests is forked for each mutant.
+
+A mutant meets only those tests that execute its lines: first those that have killed its neighbours, then the quickest.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import resource
+import select
+import signal
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from pathlib import Path
+from time import monotonic, process_time
+
+import pytest
+
+from mutants.mutant import ROOT, TESTS
+from mutants.reach import Reach, reach_of
+from mutants.rules import ByRule
+from mutants.swapping import Functions, NotSwappable, functions, swap
+from mutants.trial import KILLED, KILLED_BY_TIME, SURVIVED, Verdict
+
+UNSEEN, AT_IMPORT = "UNSEEN", "at import"
+"""What no test executes; what is no part of a function, and needs a process that imports it anew."""
+_OPTIONS = ("-q", "--no-header", "--assert=plain", "-p", "no:cacheprovider", "--timeout=0", "--server", "memory")
+_SURVIVES, _IS_KILLED, _ACTS_AT_IMPORT = 0, 1, 3
+_OUTCOMES = {_SURVIVES: SURVIVED, _IS_KILLED: KILLED, _ACTS_AT_IMPORT: AT_IMPORT}
+"""What the process of a mutant says with its exit code; one that was ended says nothing."""
+_PATIENCE_S = 240
+"""How long a mutant may take, all in all, on a busy machine."""
+
+
+Told = Callable[[Verdict], object]
+
+
+@dataclass(eq=False)
+class Sieve:
+    """A pytest plugin: instead of running the session's tests it holds the mutants against them."""
+
+    mutants: Sequence[ByRule]
+    limit_s: float
+    told: Told
+    among: Functions = field(default_factory=dict)
+    _failed: bool = False
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        items = session.items
+        session.config.pluginmanager.unregister(name="terminalreporter")
+        places = {mutant.place for mutant in self.mutants}
+        reach = _forked(lambda: reach_of(items, lambda number: self._run(items[number]), places))
+        killers: dict[str, Counter[int]] = defaultdict(Counter)
+        self.among = functions()
+        gc.freeze()
+        for mutant in self.mutants:
+            tests = _in_order(reach, mutant, killers[mutant.place])
+            outcome, test, seconds = self._tested(items, tests, mutant)
+            if test is not None:
+                killers[mutant.place][test] += 1
+            self.told(Verdict(mutant, outcome, seconds, "" if test is None else items[test].nodeid))
+        return True
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._failed = self._failed or report.failed
+
+    def _run(self, item: pytest.Item) -> bool:
+        """Whether this test passes."""
+        self._failed = False
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+        return not self._failed
+
+    def _tested(
+        self, items: Sequence[pytest.Item], tests: Sequence[int], mutant: ByRule
+    ) -> tuple[str, int | None, float]:
+        if not tests:
+            return UNSEEN, None, 0.0
+        begun = monotonic()
+        with tempfile.NamedTemporaryFile() as told:
+            child = os.fork()
+            if child == 0:
+                self._tried(items, tests, mutant, Path(told.name))
+            status = _ended(child)
+            test = int(told.read() or -1)
+        outcome = _OUTCOMES.get(status, KILLED_BY_TIME)
+        return outcome, test if outcome in (KILLED, KILLED_BY_TIME) and test >= 0 else None, monotonic() - begun
+
+    def _tried(self, items: Sequence[pytest.Item], tests: Sequence[int], mutant: ByRule, told: Path) -> None:
+        """In the child: the mutant's tests until one fails. The file says which was begun last."""
+        _silent()
+        gc.disable()
+        try:
+            swap(mutant, self.among)
+            for test in tests:
+                told.write_text(str(test))
+                _limited(self.limit_s)
+                if not self._run(items[test]):
+                    os._exit(_IS_KILLED)
+            os._exit(_SURVIVES)
+        except NotSwappable:
+            os._exit(_ACTS_AT_IMPORT)
+        finally:
+            os._exit(_IS_KILLED)
+
+
+def sifted(mutants: Sequence[ByRule], suites: Sequence[str], *, limit_s: float, told: Told) -> None:
+    """Hold these mutants against these suites, and tell of each as it comes."""
+    os.chdir(ROOT)
+    sieve = Sieve(mutants, limit_s, told)
+    pytest.main([*_OPTIONS, *(str(TESTS / suite) for suite in suites)], plugins=[sieve])
+
+
+def _in_order(reach: Reach, mutant: ByRule, killers: Counter[int]) -> list[int]:
+    tests = reach.of(mutant.place, mutant.lines)
+    return sorted(tests, key=lambda test: (-killers[test], reach.seconds[test]))
+
+
+def _ended(child: int) -> int:
+    """The child's exit code; it is killed where it waits for what does not come."""
+    handle = os.pidfd_open(child)
+    ready, _, _ = select.select([handle], [], [], _PATIENCE_S)
+    os.close(handle)
+    if not ready:
+        os.kill(child, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _limited(seconds: float) -> None:
+    """End this process where it takes more than so much of the processor from now on: it goes round in a circle."""
+    resource.setrlimit(resource.RLIMIT_CPU, (ceil(process_time() + seconds), resource.RLIM_INFINITY))
+
+
+def _forked(work: Callable[[], Reach]) -> Reach:
+    """What a process of its own has found."""
+    with tempfile.NamedTemporaryFile() as found:
+        child = os.fork()
+        if child == 0:
+            try:
+                _silent()
+                Path(found.name).write_bytes(pickle.dumps(work()))
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        reach: Reach = pickle.loads(found.read())
+    return reach
+
+
+def _silent() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)

@@ -1,0 +1,58 @@
+"""What follows a step that is over, along its branch and beside it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cascade_flow.engine.advance import births_owed, owed_after
+from cascade_flow.engine.commands import Complete, SkipStep
+from cascade_flow.engine.decide import decide
+from cascade_flow.engine.event_writer import EventWriter
+from cascade_flow.engine.state import Branch, Owed
+from cascade_flow.model.events import StepSkipped
+from unit.engine.facts import NOW_US, TIMING, facts_of, step
+
+CHAIN = facts_of(step("a"), step("b", "a"), step("c", "b"), step("d", "c", skip_cascades=False))
+FAN = facts_of(step("a"), *(step(id, "a") for id in "bcde"))
+HELD = Branch("a", "running", "a", worker="w", lease_us=NOW_US + 10, started_at_us=NOW_US - 10, last_us=NOW_US - 20)
+
+
+def test_all_that_a_skip_runs_along_names_where_it_began() -> None:
+    commit = decide(CHAIN, HELD, SkipStep("nothing to do", 1), now_us=NOW_US)
+    skips = [event for event in commit.events if isinstance(event, StepSkipped)]
+    assert [(event.step_id, event.cascaded_from) for event in skips] == [("a", None), ("b", "a"), ("c", "a")]
+    assert commit.after.skipped == {"a": "a", "b": "a", "c": "a"}
+    assert (commit.after.step, commit.after.status) == ("d", "scheduled")
+
+
+@pytest.mark.parametrize(("made", "left"), [(0, "cde"), (1, "de"), (3, "")])
+def test_what_is_owed_is_made_once(made: int, left: str) -> None:
+    parent = replace(HELD, step="b", owed=Owed(("a",), made))
+    assert [birth.branch.name for birth in births_owed(FAN, parent, now_us=NOW_US)] == list(left)
+
+
+@pytest.mark.parametrize(("made", "owed", "due_us"), [(1, Owed(("a",), 2), 5), (2, None, None)])
+def test_who_has_ended_is_at_rest_when_all_is_made(made: int, owed: Owed | None, due_us: int | None) -> None:
+    parent = Branch("a", "ended", "b", owed=Owed(("a",), 1), due_us=5)
+    after = owed_after(FAN.graph, parent, made)
+    assert (after.owed, after.due_us) == (owed, due_us)
+
+
+def test_who_goes_on_stays_in_the_index_when_all_is_made() -> None:
+    parent = Branch("a", "scheduled", "b", owed=Owed(("a",), 1), due_us=5)
+    assert owed_after(FAN.graph, parent, 2).due_us == 5
+
+
+def test_a_branch_that_is_born_is_looked_at_after_a_grace() -> None:
+    commit = decide(FAN, HELD, Complete("1", 1), now_us=NOW_US)
+    assert {birth.branch.due_us for birth in commit.births} == {NOW_US + TIMING.grace_us}
+
+
+def test_no_time_is_given_twice_whatever_lines_and_clocks_say() -> None:
+    """The newest line is earlier than the heartbeat, and the clock has gone back."""
+    beaten = replace(HELD, heartbeat_us=NOW_US + 1_000)
+    writer = EventWriter.of(CHAIN, beaten, now_us=NOW_US - 500, told_us=NOW_US - 5)
+    writer.take_in(beaten)
+    assert writer.last_us >= NOW_US + 1_000

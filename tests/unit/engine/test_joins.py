@@ -1,0 +1,71 @@
+"""When a join is worth a look, and what stands beyond what: of branches that are made by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cascade_flow.engine.joins import beyond, completed_steps, is_full, open_join, reached
+from cascade_flow.engine.state import Branch, BranchStatus
+from unit.engine.facts import NOW_US, facts_of, step
+
+FACTS = facts_of(step("a"), step("b", "a"), step("c"), step("j", "b", "c"), run_attempt=2, started_at_us=NOW_US + 500)
+GRAPH = FACTS.graph
+A = Branch("a", "ended", "b", last_us=NOW_US - 9)
+C = Branch("c", "parked", "c", last_us=NOW_US - 5)
+JOIN = Branch("j", "open", "j", arrived=2)
+
+
+@pytest.mark.parametrize(("arrived", "full"), [(1, False), (2, True), (3, True)])
+def test_a_join_is_full_also_where_somebody_was_counted_twice(arrived: int, full: bool) -> None:
+    assert is_full(GRAPH, replace(JOIN, arrived=arrived)) is full
+    assert not is_full(GRAPH, replace(JOIN, arrived=arrived, status="scheduled"))
+
+
+@pytest.mark.parametrize(
+    ("status", "at", "is_beyond", "is_reached"),
+    [
+        ("scheduled", "a", False, False),
+        ("running", "b", False, True),
+        ("ended", "b", True, True),
+        ("parked", "b", True, True),
+        ("failed", "b", False, True),
+        ("skipping", "b", False, False),
+    ],
+)
+def test_a_branch_is_beyond_a_step_that_is_over(
+    status: BranchStatus, at: str, is_beyond: bool, is_reached: bool
+) -> None:
+    branch = Branch("a", status, at)
+    assert (beyond(GRAPH, branch, "b"), reached(GRAPH, branch, "b")) == (is_beyond, is_reached)
+
+
+def test_nothing_is_beyond_that_is_not_there() -> None:
+    assert not beyond(GRAPH, None, "a")
+    assert not reached(GRAPH, None, "a")
+
+
+def test_what_was_skipped_has_not_completed() -> None:
+    skipped = replace(A, skipped={"b": "b"})
+    assert completed_steps(GRAPH, [skipped, C, Branch("$", "ended", "$")]) == 2
+
+
+def test_a_join_that_opens_belongs_to_the_attempt_that_opens_it() -> None:
+    commit = open_join(FACTS, JOIN, {"a": A, "c": C}, now_us=NOW_US)
+    assert commit is not None
+    assert (commit.after.run_attempt, commit.after.status, commit.checks_run) == (2, "scheduled", True)
+    assert commit.after.last_us > FACTS.started_at_us
+
+
+def test_a_join_stays_open_while_one_is_still_to_come() -> None:
+    assert open_join(FACTS, JOIN, {"a": replace(A, status="running"), "c": C}, now_us=NOW_US) is None
+    assert open_join(FACTS, JOIN, {"a": A}, now_us=NOW_US) is None
+
+
+def test_a_join_is_skipped_for_the_first_that_it_names() -> None:
+    skipped = {"a": replace(A, skipped={"b": "a"}), "c": replace(C, skipped={"c": "c"})}
+    commit = open_join(FACTS, JOIN, skipped, now_us=NOW_US)
+    assert commit is not None
+    assert (commit.after.status, commit.after.skipped, commit.events) == ("skipping", {"j": "a"}, ())
+    assert commit.after.last_us == max(FACTS.started_at_us, C.last_us)

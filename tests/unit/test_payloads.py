@@ -1,0 +1,46 @@
+"""Where a text is put aside: by what it takes up when it is packed."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+from cascade_flow import DynamoDBBackend
+from cascade_flow.dynamodb.codec import deflate
+from cascade_flow.errors import PayloadTooLargeError
+from cascade_flow.offload import Bucket
+from cascade_flow.operations.payloads import INLINE_BYTES, LARGEST_ITEM_BYTES, OFFLOAD_BYTES, Payloads
+from testbed.memory_bucket import BucketClient
+
+
+def packing_to(size: int) -> str:
+    """A text of random digits, trimmed until it packs to this size at the most, and above that with one more."""
+    text = secrets.token_hex(size)
+    low, high = 0, len(text)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if len(deflate(text[:middle])) <= size else (low, middle)
+    return text[:high]
+
+
+def placed(payloads: Payloads, text: str) -> str:
+    """Where it is put aside; nothing where it rides."""
+    return payloads.put_output("run", "s", 1, text, expires_s=2_000_000_000).get(text, "")
+
+
+def test_a_text_goes_where_its_packed_size_belongs(backend: DynamoDBBackend) -> None:
+    payloads = Payloads(backend.runtime.ledger.table, Bucket("bucket", client=BucketClient()))
+    assert placed(payloads, "x" * 10_000) == ""
+    assert placed(payloads, packing_to(INLINE_BYTES)[:-40]) == ""
+    assert placed(payloads, packing_to(INLINE_BYTES)).startswith("P#s#1#")
+    assert placed(payloads, packing_to(INLINE_BYTES) + "x" * 2 * OFFLOAD_BYTES).startswith("P#s#1#")
+    assert placed(payloads, packing_to(OFFLOAD_BYTES)[:-40]).startswith("P#s#1#")
+    assert placed(payloads, packing_to(OFFLOAD_BYTES)).startswith("s3:payloads/")
+
+
+def test_what_no_item_holds_is_refused_where_there_is_no_bucket(backend: DynamoDBBackend) -> None:
+    payloads = Payloads(backend.runtime.ledger.table)
+    assert placed(payloads, packing_to(OFFLOAD_BYTES)).startswith("P#s#1#")
+    with pytest.raises(PayloadTooLargeError):
+        placed(payloads, secrets.token_hex(LARGEST_ITEM_BYTES + 1_000))

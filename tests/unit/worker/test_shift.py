@@ -1,0 +1,102 @@
+"""How a worker spends its time: what a step may take, whether another is begun, for how long it is held."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cascade_flow import DynamoDBBackend, RunSubmission, StepContext, Workflow, clock
+from cascade_flow.worker import loop
+from cascade_flow.worker.heartbeat import Heartbeat
+from cascade_flow.worker.loop import Pace, Worker
+from simulated_queue import Mailbox
+from simulation import TIMING, TickingClock
+from testbed.servers import Store
+
+WHOLE_MS = 20_000
+PACE = Pace(heartbeat_ms=7_000, safety_ms=5_000)
+
+
+class Shift:
+    """A chain of two steps, and a worker whose time is what the first of them leaves."""
+
+    def __init__(self, store: Store, *, timeout: float | None = None, leaves_ms: int = WHOLE_MS) -> None:
+        self.left_ms, self.leaves_ms = WHOLE_MS, leaves_ms
+        self.given_ms: list[int] = []
+        self.leases_us: list[int] = []
+        self.mailbox = Mailbox(store)
+        self.backend = DynamoDBBackend(store.table, client=store.client, queue=self.mailbox, timing=TIMING)
+        self.flow = Workflow("flow")
+        self.declare(timeout)
+        self.backend.register_workflow(self.flow.registration())
+        self.run_id = self.backend.submit_run(RunSubmission(workflow_slug="flow")).run_id
+
+    def declare(self, timeout: float | None) -> None:
+        @self.flow.step(timeout=timeout)
+        def first(ctx: StepContext) -> int:
+            self.note(ctx)
+            self.left_ms = self.leaves_ms
+            return 1
+
+        @self.flow.step(timeout=timeout)
+        def second(ctx: StepContext, first: int) -> int:
+            self.note(ctx)
+            return first + 1
+
+    def note(self, ctx: StepContext) -> None:
+        self.given_ms.append(ctx.remaining_ms or 0)
+        branch = self.backend.runtime.ledger.branch(self.run_id, "first")
+        assert branch is not None
+        self.leases_us.append((branch.lease_us or 0) - clock.now_us())
+
+    def work(self) -> int:
+        worker = Worker(self.backend.runtime, {"flow": self.flow}, worker_id="worker", pace=PACE)
+        return worker.work(self.mailbox.wakes.pop(0), remaining_ms=lambda: self.left_ms)
+
+
+def about(ms: float) -> Any:
+    return pytest.approx(ms, abs=100)
+
+
+@pytest.mark.parametrize(("timeout", "limit_ms"), [(None, WHOLE_MS - 5_000), (2.0, 2_000), (60.0, WHOLE_MS - 5_000)])
+def test_a_step_may_take_what_is_left_but_for_the_time_to_report(
+    dynamodb: Store, time: TickingClock, timeout: float | None, limit_ms: int
+) -> None:
+    shift = Shift(dynamodb, timeout=timeout, leaves_ms=0)
+    shift.work()
+    assert shift.given_ms == [about(limit_ms)]
+
+
+@pytest.mark.parametrize(
+    ("timeout", "leaves_ms", "attempts"),
+    [(None, 10_000, 2), (None, 9_999, 1), (2.0, 7_000, 2), (2.0, 6_999, 1)],
+)
+def test_another_step_is_begun_where_it_has_its_time(
+    dynamodb: Store, time: TickingClock, timeout: float | None, leaves_ms: int, attempts: int
+) -> None:
+    shift = Shift(dynamodb, timeout=timeout, leaves_ms=leaves_ms)
+    assert shift.work() == attempts
+    branch = shift.backend.runtime.ledger.branch(shift.run_id, "first")
+    assert branch is not None
+    assert (branch.step, branch.status) == ("second", "ended" if attempts == 2 else "scheduled")
+
+
+def test_what_is_begun_is_held_for_a_lease(dynamodb: Store, time: TickingClock) -> None:
+    shift = Shift(dynamodb)
+    shift.work()
+    assert [us / 1_000 for us in shift.leases_us] == [about(TIMING.lease_us / 1_000)] * 2
+
+
+def test_it_beats_at_its_pace_until_its_time_is_over(
+    dynamodb: Store, time: TickingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, int]] = []
+
+    def noted(beat: Any, *, every_ms: int, stop_after_ms: int, **options: Any) -> Heartbeat:
+        told.append((every_ms, stop_after_ms))
+        return Heartbeat(beat, every_ms=every_ms, stop_after_ms=stop_after_ms, **options)
+
+    monkeypatch.setattr(loop, "Heartbeat", noted)
+    Shift(dynamodb, leaves_ms=0).work()
+    assert told == [(7_000, WHOLE_MS)]
