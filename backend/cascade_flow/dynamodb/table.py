@@ -38,20 +38,8 @@ from cascade_flow.errors import (
     ThrottledError,
 )
 
-__all__ = [
-    "Attr",
-    "Check",
-    "Condition",
-    "Delete",
-    "Key",
-    "Put",
-    "Refused",
-    "Table",
-    "Update",
-    "Write",
-    "open_client",
-    "translated",
-]
+__all__ = ["Attr", "Check", "Condition", "Delete", "Key", "Put", "Refused", "Table", "Update", "Write", "open_client"]
+__all__ += ["translated"]
 
 Condition = ConditionBase
 NONCE = "x"
