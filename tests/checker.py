@@ -284,7 +284,7 @@ def _placed(backend: Backend, checked: Checked, left: Mapping[str, Item]) -> Non
         if ended:
             assert not branch.live, f"live after the run's end: {branch}"
             end_us, pause_us = int(story.run.completed_at_us or 0), max(timing.lease_us, timing.grace_us)
-            if branch.status == "open":  # left alone as long again as its run has lasted; who arrives late moves it
-                pause_us = max(pause_us, min(end_us - story.run.created_us, DAY_US))
+            if branch.status == "open":  # left alone as long again as its run was old; who arrives late moves it
                 end_us = max(end_us, clock.now_us())
+                pause_us += min(end_us - story.run.created_us, DAY_US)
             assert int(item.get(keys.DUE_TIME, 0)) <= end_us + pause_us, f"due for long: {branch}"
