@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from cascade_flow.aws.opening import open_client
 from cascade_flow.contract.analytics import AnalyticsContract
 from cascade_flow.contract.argument_checks import checked
 from cascade_flow.contract.caller_events import EventsByCallers
@@ -16,7 +17,7 @@ from cascade_flow.contract.caller_steps import StepsByCallers
 from cascade_flow.contract.worker_reports import WorkerReports
 from cascade_flow.dynamodb import schema
 from cascade_flow.dynamodb.ledger import Ledger
-from cascade_flow.dynamodb.table import Table, open_client
+from cascade_flow.dynamodb.table import Table
 from cascade_flow.engine.state import Timing
 from cascade_flow.model.events import Event, LogEntry, StepEvent
 from cascade_flow.model.states import (
@@ -278,6 +279,6 @@ class DynamoDBBackend(Backend):
         queue: Queue | None = None,
         timing: Timing | None = None,
     ) -> None:
-        table = Table(client or open_client(), table_name)
+        table = Table(client or open_client("dynamodb"), table_name)
         payloads = Payloads(table, Bucket(bucket) if isinstance(bucket, str) else bucket)
         super().__init__(Runtime(Ledger(table), Registry(table), payloads, queue or NoQueue(), timing or Timing()))

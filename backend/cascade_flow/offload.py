@@ -8,10 +8,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
+from cascade_flow.aws.failures import Failure, ServiceError, asked
+from cascade_flow.aws.opening import open_client
 from cascade_flow.errors import BackendUnavailableError, CascadeFlowError, ConfigurationError, PayloadLostError
 
 FOLDER = "payloads/"
@@ -27,8 +25,7 @@ class Bucket:
 
     def __init__(self, name: str, *, client: Any = None) -> None:
         self.name = name
-        config = Config(connect_timeout=3, read_timeout=30, retries={"mode": "standard", "max_attempts": 5})
-        self.client = client or boto3.client("s3", config=config)
+        self.client = client or open_client("s3")
 
     def put(self, packed: bytes) -> str:
         """Store bytes; answers the object's key, the same for the same bytes."""
@@ -46,13 +43,13 @@ class Bucket:
 
     def _ask(self, done: str, key: str, call: Any, **request: Any) -> Any:
         try:
-            return call(Bucket=self.name, Key=key, **request)
-        except (BotoCoreError, ClientError) as error:
+            return asked(lambda: call(Bucket=self.name, Key=key, **request))
+        except Failure as error:
             raise _translate(error, f"payload {key} can't be {done} bucket {self.name}: {error}") from error
 
 
-def _translate(error: BotoCoreError | ClientError, told: str) -> CascadeFlowError:
-    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+def _translate(error: Failure, told: str) -> CascadeFlowError:
+    code = error.code if isinstance(error, ServiceError) else ""
     if code == "NoSuchKey":
         return PayloadLostError(f"{told}; the bucket's lifecycle may have deleted it: run it anew")
     if code in _UNUSABLE:

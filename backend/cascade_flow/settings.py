@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cascade_flow.aws.opening import Transport, open_client
 from cascade_flow.backend import DynamoDBBackend
-from cascade_flow.dynamodb.table import open_client
 from cascade_flow.engine.state import Timing
 from cascade_flow.errors import ConfigurationError
+from cascade_flow.offload import Bucket
 from cascade_flow.wake import NoQueue, SqsQueue
 
 _PREFIX = "CASCADE_"
@@ -24,7 +26,8 @@ _REGIONS = ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE")
 class Settings(BaseModel):
     """What the environment says, as CASCADE_<NAME>; defaults are for a worker in the cloud.
 
-    `safety_ms` is what a worker leaves of its Lambda's time to report and to hand over.
+    `safety_ms` is what a worker leaves of its Lambda's time to report and to hand over; `transport` is by which client
+    AWS is asked.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -39,6 +42,7 @@ class Settings(BaseModel):
     safety_ms: Annotated[int, Field(ge=0)] = 5_000
     retention_days: Annotated[int, Field(ge=1, le=3_650)] = 90
     log_level: str = "INFO"
+    transport: Transport = "lean"
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -78,9 +82,11 @@ def open_backend(settings: Settings | None = None) -> DynamoDBBackend:
     Raises ConfigurationError, naming all that is missing: of this process, the table must be said.
     """
     settings = settings or _of_this_process(os.environ)
-    client = open_client()
-    queue = SqsQueue(settings.queue_url) if settings.queue_url else NoQueue()
-    return DynamoDBBackend(settings.table, client=client, bucket=settings.bucket, queue=queue, timing=settings.timing)
+    opened = partial(open_client, transport=settings.transport)
+    queue = SqsQueue(settings.queue_url, client=opened("sqs")) if settings.queue_url else NoQueue()
+    bucket = Bucket(settings.bucket, client=opened("s3")) if settings.bucket else None
+    table, client = settings.table, opened("dynamodb")
+    return DynamoDBBackend(table, client=client, bucket=bucket, queue=queue, timing=settings.timing)
 
 
 def _of_this_process(environment: Mapping[str, str]) -> Settings:
