@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from cascade_flow.aws.opening import open_client
 from cascade_flow.contract.analytics import AnalyticsContract
 from cascade_flow.contract.argument_checks import checked
 from cascade_flow.contract.caller_events import EventsByCallers
@@ -16,8 +15,6 @@ from cascade_flow.contract.caller_runs import RunsByCallers
 from cascade_flow.contract.caller_steps import StepsByCallers
 from cascade_flow.contract.worker_reports import WorkerReports
 from cascade_flow.dynamodb import schema
-from cascade_flow.dynamodb.ledger import Ledger
-from cascade_flow.dynamodb.table import Table
 from cascade_flow.engine.state import Timing
 from cascade_flow.model.events import Event, LogEntry, StepEvent
 from cascade_flow.model.states import (
@@ -44,16 +41,14 @@ from cascade_flow.operations.caller_steps import CallerSteps
 from cascade_flow.operations.copies import Copies
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.logs import Logs
-from cascade_flow.operations.payloads import Payloads
 from cascade_flow.operations.queue import Queue as DueQueue
-from cascade_flow.operations.registry import Registry
 from cascade_flow.operations.reports import Reports
 from cascade_flow.operations.reruns import Reruns
 from cascade_flow.operations.retries import Retries
 from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.views import Views
-from cascade_flow.wake import NoQueue, Queue
+from cascade_flow.wake import Queue
 
 
 @checked
@@ -279,6 +274,4 @@ class DynamoDBBackend(Backend):
         queue: Queue | None = None,
         timing: Timing | None = None,
     ) -> None:
-        table = Table(client or open_client("dynamodb"), table_name)
-        payloads = Payloads(table, Bucket(bucket) if isinstance(bucket, str) else bucket)
-        super().__init__(Runtime(Ledger(table), Registry(table), payloads, queue or NoQueue(), timing or Timing()))
+        super().__init__(Runtime.open(table_name, client=client, bucket=bucket, queue=queue, timing=timing))

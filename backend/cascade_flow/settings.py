@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cascade_flow.aws.opening import Transport, open_client
-from cascade_flow.backend import DynamoDBBackend
 from cascade_flow.engine.state import Timing
 from cascade_flow.errors import ConfigurationError
 from cascade_flow.offload import Bucket
+from cascade_flow.operations.runtime import Runtime
 from cascade_flow.wake import NoQueue, SqsQueue
+
+if TYPE_CHECKING:
+    from cascade_flow.backend import Backend
 
 _PREFIX = "CASCADE_"
 _DAY_US = 86_400_000_000
@@ -76,17 +79,23 @@ class Settings(BaseModel):
         )
 
 
-def open_backend(settings: Settings | None = None) -> DynamoDBBackend:
+def open_backend(settings: Settings | None = None) -> Backend:
     """The backend that the settings describe, those of this process by default.
 
     Raises ConfigurationError, naming all that is missing: of this process, the table must be said.
     """
-    settings = settings or _of_this_process(os.environ)
+    from cascade_flow.backend import Backend  # noqa: PLC0415  (whoever needs a runtime only, as the worker, imports less)
+
+    return Backend(open_runtime(settings or _of_this_process(os.environ)))
+
+
+def open_runtime(settings: Settings) -> Runtime:
+    """What the use cases work with, as the settings describe it. Raises ConfigurationError."""
     opened = partial(open_client, transport=settings.transport)
     queue = SqsQueue(settings.queue_url, client=opened("sqs")) if settings.queue_url else NoQueue()
     bucket = Bucket(settings.bucket, client=opened("s3")) if settings.bucket else None
     table, client = settings.table, opened("dynamodb")
-    return DynamoDBBackend(table, client=client, bucket=bucket, queue=queue, timing=settings.timing)
+    return Runtime.open(table, client=client, bucket=bucket, queue=queue, timing=settings.timing)
 
 
 def _of_this_process(environment: Mapping[str, str]) -> Settings:

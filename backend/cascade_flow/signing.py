@@ -62,7 +62,8 @@ def signed(
 
     The host must be among them, and for S3 the digest of the body. `ahead_us`: how far AWS's clock is ahead of ours.
     """
-    time = datetime.fromtimestamp((clock.now_us() + ahead_us) // 1_000_000, UTC).strftime("%Y%m%dT%H%M%SZ")
+    moment = datetime.fromtimestamp((clock.now_us() + ahead_us) // 1_000_000, UTC)
+    time = moment.isoformat()[:19].replace("-", "").replace(":", "") + "Z"
     token = {"x-amz-security-token": keys.token} if keys.token else {}
     covered = {**headers, "x-amz-date": time, **token}
     scope = f"{time[:8]}/{region}/{service}/aws4_request"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cascade_flow.api import representations
 from cascade_flow.api.answers import Answer, ok
 from cascade_flow.api.requests import Request
-from cascade_flow.api.resources import backend, details
+from cascade_flow.api.resources import backend, details, runtime
 from cascade_flow.api.router import router
 from cascade_flow.api.shapes import ListEvents, ListLogs, ListRuns, Query, RunAddress, WorkflowAddress
 
@@ -26,7 +26,7 @@ def list_runs(request: Request) -> Answer:
         workflow_slug=asked.workflow, status=asked.status, tags=asked.tag, limit=asked.limit, offset=asked.offset
     )
     if asked.workflow and not page.total:
-        backend().runtime.registry.current(asked.workflow)
+        runtime().registry.current(asked.workflow)
     return ok(representations.run_page(page))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from cascade_flow import clock
-from cascade_flow.api.resources import backend
+from cascade_flow.api.resources import runtime
 from cascade_flow.operations.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -25,6 +25,6 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     call.
     """
     left_us = max(0, context.get_remaining_time_in_millis() - _LAST_WORDS_MS) * 1_000
-    swept = asdict(Sweep(backend().runtime, name=context.function_name).sweep(until_us=clock.now_us() + left_us))
+    swept = asdict(Sweep(runtime(), name=context.function_name).sweep(until_us=clock.now_us() + left_us))
     log.info("swept", extra=swept)
     return swept

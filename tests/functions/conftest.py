@@ -48,7 +48,7 @@ def deployed(store: Store) -> Iterator[Functions]:
     queue_url = sqs.create_queue(QueueName=f"test-{uuid.uuid4().hex[:12]}")["QueueUrl"]
     queue = SqsQueue(queue_url, client=sqs)
     backend = DynamoDBBackend(store.table, client=store.client, queue=queue, timing=TIMING)
-    with resources.use(backend):
+    with resources.use(backend.runtime):
         yield Functions(backend, sqs, queue_url)
     sqs.delete_queue(QueueUrl=queue_url)
 

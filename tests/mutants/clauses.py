@@ -729,8 +729,8 @@ WAKES = (
         "a queue that refuses some is not heard",
         "§8 SQS is only a hint",
         "wake.py",
-        'failed = self._client.send_message_batch(QueueUrl=self._url, Entries=entries).get("Failed", [])',
-        "failed = self._client.send_message_batch(QueueUrl=self._url, Entries=entries) and []",
+        'failed = answer.get("Failed", [])',
+        "failed = answer and []",
         ("clauses/test_wakes.py::test_a_queue_that_refuses_undoes_nothing",),
     ),
     Mutant(

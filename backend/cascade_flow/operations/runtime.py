@@ -5,12 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, Self
 
+from cascade_flow.aws.opening import open_client
 from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.dynamodb.run_ledger import RunLedger
+from cascade_flow.dynamodb.table import Table
 from cascade_flow.engine.state import Facts, Run, Timing
 from cascade_flow.errors import RequestError, RunNotFoundError
 from cascade_flow.model.ids import check_run_id
+from cascade_flow.offload import Bucket
 from cascade_flow.operations.payloads import Payloads
 from cascade_flow.operations.registry import Registry
 from cascade_flow.wake import NoQueue, Queue
@@ -26,6 +30,21 @@ class Runtime:
     queue: Queue = field(default_factory=NoQueue)
     timing: Timing = field(default_factory=Timing)
     chance: Callable[[], float] = random.random
+
+    @classmethod
+    def open(
+        cls,
+        table_name: str,
+        *,
+        client: Any = None,
+        bucket: str | Bucket | None = None,
+        queue: Queue | None = None,
+        timing: Timing | None = None,
+    ) -> Self:
+        """All of it, on one table. Raises ConfigurationError where nothing says the region."""
+        table = Table(client or open_client("dynamodb"), table_name)
+        payloads = Payloads(table, Bucket(bucket) if isinstance(bucket, str) else bucket)
+        return cls(Ledger(table), Registry(table), payloads, queue or NoQueue(), timing or Timing())
 
     @property
     def run_ledger(self) -> RunLedger:
