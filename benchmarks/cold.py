@@ -22,14 +22,11 @@ from typing import Any
 
 import events
 from cascade_flow import DynamoDBBackend, RunSubmission, StepDefinition, WorkflowRegistration, clock
-from cascade_flow.aws.opening import LIMITS, lean
-from cascade_flow.aws.service import Place
 from cascade_flow.dynamodb import schema
 from cascade_flow.engine.commands import Complete
 from cascade_flow.engine.state import Claimant
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.operations.sweep import Sweep
-from cascade_flow.signing import StaticKeys
 from cascade_flow.wake import Wake
 from events.deployed import FUNCTIONS
 from testbed.emulators import MiniStackHttp
@@ -134,8 +131,7 @@ def stage() -> Iterator[Stage]:
         with fresh_table(server, schema.create_table) as store, tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "coldflows.py").write_text(_WORKFLOWS, encoding="utf-8")
             wakes = Wakes()
-            place = Place("dynamodb", str(server.endpoint_url), REGION, lambda: StaticKeys(CREDENTIAL, CREDENTIAL))
-            backend = DynamoDBBackend(store.table, client=lean(place, LIMITS["dynamodb"]), queue=wakes)
+            backend = DynamoDBBackend(store.table, client=server.product_client(), queue=wakes)
             made = Stage(store, backend, wakes, _environment(store, folder))
             made.cpu_s(_CALL, FUNCTIONS / "registration")
             yield made
@@ -213,8 +209,3 @@ def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
     answer = call()
     after = resource.getrusage(resource.RUSAGE_SELF)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, answer
-
-
-if __name__ == "__main__":
-    for cold in (chained_step(), *cold_starts()):
-        print(f"{cold.name:40} {cold.ratio:5.2f} of {cold.budget}")

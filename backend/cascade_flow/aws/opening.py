@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from cascade_flow.aws import boto, environment
-from cascade_flow.aws.clients import S3, Client, DynamoDB, Sqs, json_refusal, xml_refusal
+from cascade_flow.aws.clients import S3, Client, DynamoDB, Rare, Sqs, json_refusal, xml_refusal
 from cascade_flow.aws.connections import Connections
 from cascade_flow.aws.failures import NoCredentials, NoRegion, asked
 from cascade_flow.aws.service import Place, Refusal, Service
@@ -48,12 +48,13 @@ def open_client(service: Name, *, transport: Transport = "lean", limits: Limits 
         raise ConfigurationError("nothing says the AWS region: set AWS_DEFAULT_REGION, or AWS_PROFILE") from error
 
 
-def lean(place: Place, limits: Limits) -> Client:
-    """A lean client of a service at a place."""
+def lean(place: Place, limits: Limits, *, rare: Rare | None = None) -> Client:
+    """A lean client of a service at a place; `rare` opens boto3's where that is not the environment's own."""
     kind, refusal = _KINDS[place.name]  # type: ignore[index]
     connections = Connections(connect_s=limits.connect_s, read_s=limits.read_s)
     service = Service(place, connections.exchange, refusal, tries=limits.tries)
-    return kind(service, cache(partial(boto.open_boto, place.name, **asdict(limits))), connections.close)
+    opened = rare or partial(boto.open_boto, place.name, **asdict(limits))
+    return kind(service, cache(opened), connections.close)
 
 
 def _place(service: Name) -> Place:
