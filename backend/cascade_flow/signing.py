@@ -1,6 +1,6 @@
 """Signs a request as AWS wants it (SigV4): the one duty of botocore's that a client needs, without a second of imports.
 
-Held against botocore's own signer in `tests/functions/test_client.py`.
+Held against botocore's own signer in `tests/functions/test_client.py` and `tests/unit/aws/test_signing.py`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Protocol
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -16,7 +17,6 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from cascade_flow import clock
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
-_SERVICE = "execute-api"
 
 
 class Keys(Protocol):
@@ -48,14 +48,26 @@ class StaticKeys:
 
 
 def signed(
-    method: str, url: str, headers: Mapping[str, str], body: bytes, *, keys: Keys, region: str
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    keys: Keys,
+    region: str,
+    service: str = "execute-api",
+    ahead_us: int = 0,
 ) -> dict[str, str]:
-    """The headers that sign a request to an API; `headers` are those to be signed, the host among them."""
-    time = datetime.fromtimestamp(clock.now_us() // 1_000_000, UTC).strftime("%Y%m%dT%H%M%SZ")
+    """The headers that sign a request, to an API where nothing else is said; `headers` are those to be signed.
+
+    The host must be among them, and for S3 the digest of the body. `ahead_us`: how far AWS's clock is ahead of ours.
+    """
+    moment = datetime.fromtimestamp((clock.now_us() + ahead_us) // 1_000_000, UTC)
+    time = moment.isoformat()[:19].replace("-", "").replace(":", "") + "Z"
     token = {"x-amz-security-token": keys.token} if keys.token else {}
     covered = {**headers, "x-amz-date": time, **token}
-    scope = f"{time[:8]}/{region}/{_SERVICE}/aws4_request"
-    asked = _digest(_canonical(method, url, covered, body).encode())
+    scope = f"{time[:8]}/{region}/{service}/aws4_request"
+    asked = digest(_canonical(method, url, covered, body).encode())
     signature = _mac(_signing_key(keys.secret_key, scope), "\n".join([_ALGORITHM, time, scope, asked])).hex()
     names = ";".join(sorted(covered))
     said = f"{_ALGORITHM} Credential={keys.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
@@ -69,9 +81,10 @@ def _canonical(method: str, url: str, headers: Mapping[str, str], body: bytes) -
     query = "&".join(f"{name}={value}" for name, value in pairs)
     lines = "".join(f"{name}:{' '.join(headers[name].split())}\n" for name in sorted(headers))
     path = quote(address.path or "/", safe="/~")
-    return "\n".join([method, path, query, lines, ";".join(sorted(headers)), _digest(body)])
+    return "\n".join([method, path, query, lines, ";".join(sorted(headers)), digest(body)])
 
 
+@lru_cache(8)
 def _signing_key(secret: str, scope: str) -> bytes:
     key = f"AWS4{secret}".encode()
     for part in scope.split("/"):
@@ -83,7 +96,8 @@ def _quoted(text: str) -> str:
     return quote(text, safe="-_.~")
 
 
-def _digest(content: bytes) -> str:
+def digest(content: bytes) -> str:
+    """SHA-256, as a request spells it."""
     return sha256(content).hexdigest()
 
 
