@@ -32,10 +32,7 @@ def worker() -> Worker:
 
 @log.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Which messages are to be tried again: those whose work the backend could not take. Failed steps are none.
-
-    Where that is all of them, it raises instead.
-    """
+    """Which messages are to be tried again: those that the backend could not take; where that is all, it raises."""
     end_us = clock.now_us() + context.get_remaining_time_in_millis() * 1_000
 
     def work(record: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from zlib import crc32
 from cascade_flow import clock
 from cascade_flow.aws.connections import Answered, Asked, Exchange
 from cascade_flow.aws.failures import NotReached, ServiceError
-from cascade_flow.signing import Keys, signed
+from cascade_flow.signing import Keys, presigned, signed
 
 Refusal = Callable[[Answered, str], ServiceError]
 """Reads what a service refuses, and why; it is told the operation."""
@@ -87,6 +87,11 @@ class Service:
                     raise
             clock.pause_us(round(1_000_000 * min(_LONGEST_PAUSE_S, random.random() * 2**attempt)))
         return self._with_right_clock_and_keys(asked, operation)
+
+    def presigned(self, url: str, *, expires_s: int) -> str:
+        """An address, with the rights of whoever asks here. Raises NoCredentials."""
+        place = self.place
+        return presigned(url, keys=place.keys(), region=place.region, expires_s=expires_s, ahead_us=self._ahead_us)
 
     def _with_right_clock_and_keys(self, asked: Asked, operation: str) -> Answered:
         keys = self.place.keys()

@@ -6,7 +6,7 @@ import gzip
 import json
 import socketserver
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import parse_headers
@@ -49,18 +49,36 @@ class Heard:
     connections: int = 0
 
 
+Answerer = Callable[[bytes], bytes]
+
+
 @contextmanager
 def misbehaving(script: Sequence[bytes]) -> Iterator[tuple[str, Heard]]:
     """The server's address and what it hears. It hangs up after an answer that is not whole, or is to be the last."""
-    left, heard = list(script), Heard()
+    left = list(script)
+    with _serving(lambda _: left.pop(0)) as served:
+        yield served
+
+
+@contextmanager
+def echoing() -> Iterator[tuple[str, Heard]]:
+    """A server that behaves: each key that is asked for is an item."""
+    with _serving(lambda body: answer({"Item": json.loads(body)["Key"]})) as served:
+        yield served
+
+
+@contextmanager
+def _serving(answer_to: Answerer) -> Iterator[tuple[str, Heard]]:
+    heard = Heard()
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             heard.connections += 1
             while line := self.rfile.readline().decode().strip():
                 headers = parse_headers(self.rfile)
-                heard.requests.append((line, headers, self.rfile.read(int(headers["content-length"]))))
-                told = left.pop(0)
+                body = self.rfile.read(int(headers["content-length"]))
+                heard.requests.append((line, headers, body))
+                told = answer_to(body)
                 self.wfile.write(told)
                 if told == CLOSED or b"Connection: close" in told or told.endswith(b"..."):
                     return

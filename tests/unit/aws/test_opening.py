@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from gzip import compress
 from pathlib import Path
+from threading import Barrier
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -10,7 +16,7 @@ from cascade_flow.aws.opening import Limits, Name, lean, open_client
 from cascade_flow.aws.service import Place
 from cascade_flow.errors import ConfigurationError
 from cascade_flow.signing import StaticKeys, digest
-from unit.aws.misbehaving import answer, misbehaving
+from unit.aws.misbehaving import answer, echoing, misbehaving
 
 KEYS = StaticKeys("AKIDEXAMPLE", "secret")
 
@@ -76,3 +82,41 @@ def test_an_object_that_lies_in_another_region_is_asked_of_boto3() -> None:
         client.close()
     assert heard.requests[0][0] == "GET /b/payloads/a HTTP/1.1"
     assert heard.requests[0][1]["x-amz-content-sha256"] == digest(b"")
+
+
+def test_an_object_is_stored_and_read_as_it_is_also_where_it_says_that_it_is_packed() -> None:
+    packed = compress(b"{}")
+    with misbehaving([answer(b""), answer(packed, Content_Encoding="gzip")]) as (url, heard):
+        client = lean(Place("s3", url, "eu-west-1", lambda: KEYS), Limits(5, 5, 2), rare=pytest.fail)
+        client.put_object(Bucket="b", Key="a", Body=packed, ContentType="application/json", ContentEncoding="gzip")
+        assert client.get_object(Bucket="b", Key="a")["Body"].read() == packed
+        client.close()
+    _, told, body = heard.requests[0]
+    assert (told["content-type"], told["content-encoding"], body) == ("application/json", "gzip", packed)
+
+
+def test_the_address_of_an_object_is_the_one_that_boto3_gives(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    wish = {"Params": {"Bucket": "bucket", "Key": "payloads/a"}, "ExpiresIn": 900}
+    ours, theirs = (
+        urlsplit(open_client("s3", transport=transport).generate_presigned_url("get_object", **wish))
+        for transport in ("lean", "boto3")
+    )
+    assert ours[:3] == theirs[:3]
+    assert parse_qs(ours.query).keys() == parse_qs(theirs.query).keys()
+
+
+def test_threads_share_the_connections_that_are_kept() -> None:
+    """As many as ask at once, and no more; each answer goes to whoever asked."""
+    everybody, asked = Barrier(8), 24
+
+    def get(client: Any, number: int) -> Any:
+        if number < 8:
+            everybody.wait()
+        return client.get_item(TableName="t", Key={"n": {"N": str(number)}})["Item"]["n"]["N"]
+
+    with echoing() as (url, heard), ThreadPoolExecutor(8) as threads:
+        client = lean(Place("dynamodb", url, "eu-west-1", lambda: KEYS), Limits(5, 5, 1))
+        assert list(threads.map(partial(get, client), range(asked))) == [str(number) for number in range(asked)]
+        client.close()
+    assert 1 <= heard.connections <= 8

@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import parse_qs, urlsplit
 
-from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import given, strategies as st
 
 from cascade_flow import clock
-from cascade_flow.signing import StaticKeys, digest, signed
+from cascade_flow.signing import StaticKeys, digest, presigned, signed
 
 _TEXTS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20)
 _TIMES = st.integers(1_600_000_000, 2_500_000_000)
@@ -33,6 +34,18 @@ def test_objects(keys: StaticKeys, now_s: int, body: bytes, method: str) -> None
     headers = {"host": "bucket.s3.eu-west-1.amazonaws.com", "x-amz-content-sha256": digest(body)}
     told = _signed(now_s, method, url, headers, body, keys=keys, region="eu-west-1", service="s3")
     assert told == _by_botocore(S3SigV4Auth(_theirs(keys), "s3", "eu-west-1"), now_s, method, url, headers, body)
+
+
+@given(_KEYS, _TIMES, st.integers(1, 604_800), st.sampled_from(["b.s3.eu-west-1.amazonaws.com", "localhost:4566"]))
+def test_addresses(keys: StaticKeys, now_s: int, expires_s: int, host: str) -> None:
+    url = f"https://{host}/payloads/{digest(b'')}"
+    with clock.use(clock.SteppingClock(now_s * 1_000_000)):
+        told = presigned(url, keys=keys, region="eu-west-1", expires_s=expires_s)
+    request = AWSRequest("GET", url)
+    with patch("botocore.auth.get_current_datetime", lambda: datetime.fromtimestamp(now_s, UTC)):
+        S3SigV4QueryAuth(_theirs(keys), "s3", "eu-west-1", expires=expires_s).add_auth(request)
+    ours, theirs = urlsplit(told), urlsplit(str(request.url))
+    assert (ours.netloc, ours.path, parse_qs(ours.query)) == (theirs.netloc, theirs.path, parse_qs(theirs.query))
 
 
 def _signed(now_s: int, *request: Any, **how: Any) -> str:
