@@ -105,7 +105,7 @@ def test_a_reaper_that_is_behind_calls_itself_for_further_shards(
     environment.setattr("cascade_flow.dynamodb.due.PAGE", 1)
     refusal = ClientError({"Error": {"Code": "TooManyRequestsException", "Message": "Rate Exceeded"}}, "Invoke")
     further = Lambda(refusal if refused else None)
-    environment.setattr("cascade_flow.call_out.boto3.client", lambda service, **_: {"lambda": further}[service])
+    environment.setattr("cascade_flow.call_out.open_boto", lambda service, **_: {"lambda": further}[service])
     runs = [functions.submit() for _ in range(12)]
     shards = {keys.due(run_id) for run_id in runs}
     functions.lose_messages()
