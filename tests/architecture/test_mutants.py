@@ -38,6 +38,7 @@ def test_a_mutant_has_tests_that_must_fail_with_it(mutant: Mutant) -> None:
     assert bool(mutant.tests) != bool(mutant.equivalent), "either a test fails with it, or nothing can"
     for test in mutant.tests:
         path, _, name = test.partition("::")
+        assert "[" not in name or "[memory" in name, f"mutants are tried on the server in memory, not on that of {test}"
         assert f"def {name.partition('[')[0]}(" in (TESTS / path).read_text(encoding="utf-8"), f"there is no {test}"
 
 

@@ -23,7 +23,7 @@ GATEWAY_US = 29_000_000
         ("query", events.get("/runs")),
         ("query", events.get("/runs/r-1")),
         ("query", events.get("/runs/r-1/events")),
-        ("cancel", events.post("/runs/r-1/cancel", {})),
+        ("submission", events.post("/runs/r-1/cancel", {})),
         ("claim", events.post("/steps/claim", {"workerId": "mila"})),
         ("heartbeat", events.post("/runs/r-1/steps/weigh/heartbeat", {"workerId": "mila", "attemptNumber": 1})),
     ],

@@ -99,7 +99,7 @@ def test_every_route_answers_though_its_function_may_not_touch_the_bucket(
         large.http("query", events.get("/runs")),
         large.http("claim", events.post("/steps/claim", step)),
         large.http("heartbeat", events.post(f"/runs/{half_done}/steps/price/post/heartbeat", beat)),
-        large.http("cancel", events.post(f"/runs/{half_done}/cancel", {})),
+        large.http("submission", events.post(f"/runs/{half_done}/cancel", {})),
     ]
     assert [reply.status for reply in replies] == [200] * len(replies)
     assert bucket.asked == [], "nothing was read there to be thrown away"

@@ -121,7 +121,7 @@ JOINS = (
         "engine/joins.py",
         "    if not all_arrived(facts.graph, join.name, branches):\n        return None",
         "    if not branches:\n        return None",
-        ("clauses/test_joins.py::test_arrivals_that_are_counted_twice_open_nothing[ministack-j]",),
+        ("clauses/test_joins.py::test_arrivals_that_are_counted_twice_open_nothing[memory-j]",),
     ),
     Mutant(
         "a full counter ends a run",
@@ -129,7 +129,7 @@ JOINS = (
         AFTER,
         "if not joins.all_arrived(facts.graph, END, branches):",
         "if not branches:",
-        ("clauses/test_joins.py::test_arrivals_that_are_counted_twice_open_nothing[ministack-$]",),
+        ("clauses/test_joins.py::test_arrivals_that_are_counted_twice_open_nothing[memory-$]",),
     ),
     Mutant(
         "a join opens whatever becomes of its run",
@@ -1204,7 +1204,7 @@ HELD = (
         "operations/queue.py",
         "if run.status not in ENDED and run.stop is None:",
         "if run.status not in ENDED:",
-        (f"{HOLDERS}test_nothing_is_reclaimed_on_demand_while_its_run_stops[ministack-False]",),
+        (f"{HOLDERS}test_nothing_is_reclaimed_on_demand_while_its_run_stops[memory-False]",),
     ),
     Mutant(
         "what is halted is reclaimed on demand",

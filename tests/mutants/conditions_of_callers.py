@@ -30,8 +30,8 @@ ENDS = (
             "§2 the run is checked to be live",
             LIVE,
             "_GOES_ON = " + _without(tuple(f'Attr("st").ne("{each}")' for each in STATUSES), status, "&"),
-            f"test_no_report_is_taken_after_the_runs_end[ministack-{status}]",
-            f"test_nothing_is_added_after_the_end_of_a_run_of_the_engines[ministack-{status}]",
+            f"test_no_report_is_taken_after_the_runs_end[memory-{status}]",
+            f"test_nothing_is_added_after_the_end_of_a_run_of_the_engines[memory-{status}]",
         )
         for status in STATUSES
     ),
@@ -41,7 +41,7 @@ ENDS = (
             "§8 live branches are in the index",
             ENDED,
             "_HAS_ENDED = " + _without(tuple(f'Attr("st").eq("{each}")' for each in STATUSES), status, "|"),
-            f"test_the_steps_of_an_ended_run_leave_the_lists[ministack-{status}]",
+            f"test_the_steps_of_an_ended_run_leave_the_lists[memory-{status}]",
         )
         for status in STATUSES
     ),
@@ -205,14 +205,14 @@ COPIES = (
         "architecture.md: every part asks for the copier's nonce",
         "mine = Check(place, Attr(NONCE).eq(nonce))",
         "mine = Check(place, Attr(NONCE).exists())",
-        "test_of_two_copies_one_is_refused[ministack-TransactWriteItems]",
+        "test_of_two_copies_one_is_refused[memory-TransactWriteItems]",
     ),
     _mutant(
         "a copier that was overtaken ends its copy",
         "architecture.md: every part asks for the copier's nonce",
         "self._table.write([Put(item, Attr(NONCE).eq(nonce))])",
         "self._table.write([Put(item)])",
-        "test_of_two_copies_one_is_refused[ministack-PutItem]",
+        "test_of_two_copies_one_is_refused[memory-PutItem]",
     ),
 )
 

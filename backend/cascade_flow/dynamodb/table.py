@@ -29,19 +29,7 @@ from cascade_flow.errors import (
     ThrottledError,
 )
 
-__all__ = [
-    "Attr",
-    "Check",
-    "Condition",
-    "Delete",
-    "Key",
-    "Put",
-    "Refused",
-    "Table",
-    "Update",
-    "Write",
-    "translated",
-]
+__all__ = ["Attr", "Check", "Condition", "Delete", "Key", "Put", "Refused", "Table", "Update", "Write", "translated"]
 
 NONCE = "x"
 """The attribute that a single write leaves, to know its own work again when the answer was lost."""

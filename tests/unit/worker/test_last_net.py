@@ -116,7 +116,7 @@ REPORTING = [
     (Lease, "report", failing),
     (Payloads, "put_output", well),
     (steps_module, "decide", well),
-    (Steps, "_paid", failing),
+    (Steps, "_ready", failing),
     (Steps, "_write", well),
 ]
 
