@@ -90,6 +90,8 @@ def test_an_object_is_stored_and_read_as_it_is_also_where_it_says_that_it_is_pac
         client = lean(Place("s3", url, "eu-west-1", lambda: KEYS), Limits(5, 5, 2), rare=pytest.fail)
         client.put_object(Bucket="b", Key="a", Body=packed, ContentType="application/json", ContentEncoding="gzip")
         assert client.get_object(Bucket="b", Key="a")["Body"].read() == packed
+        address = client.generate_presigned_url("get_object", Params={"Bucket": "b", "Key": "a"}, ExpiresIn=9)
+        assert address.startswith(f"{url}/b/a?X-Amz-Algorithm=")
         client.close()
     _, told, body = heard.requests[0]
     assert (told["content-type"], told["content-encoding"], body) == ("application/json", "gzip", packed)
