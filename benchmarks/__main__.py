@@ -1,6 +1,7 @@
 """Counts every figure that has a budget, on MiniStack in this process, and prints it beside its budget and prices.
 
-Ends with 1 where a budget is exceeded, and says which. Nothing that has a budget is measured in seconds.
+Ends with 1 where a budget is exceeded, and says which. Nothing that has a budget is measured in seconds; what is
+processor time is told beside that of boto3 in the same run.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks import costs, recovery, tables
+from benchmarks import cold, costs, recovery, tables
 from benchmarks.prices import IN_A_LAMBDA, NOTHING, THROUGH_THE_QUEUE, Around
 from benchmarks.report import Report
 from budgets import measures
@@ -68,7 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         wanted.json.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
     outage = recovered(OUTAGE_IN_FULL if wanted.full else OUTAGE)
     print(recovery.table_of(outage, recovery.computed()), flush=True)
-    exceeded, outdated = [*report.exceeded, *recovery.exceeded(outage)], costs.outdated(server)
+    beside = [cold.chained_step(), *cold.cold_starts()]
+    print(tables.of_processor_time(beside), flush=True)
+    slower = [f"{each.name}: {each.ratio:.2f}" for each in beside if each.is_exceeded]
+    exceeded, outdated = [*report.exceeded, *recovery.exceeded(outage), *slower], costs.outdated(server)
     for excess in exceeded:
         print(f"ABOVE BUDGET: {excess}", file=sys.stderr)
     for line in outdated:

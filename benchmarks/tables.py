@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from benchmarks.cold import Cold
 from benchmarks.prices import PEERS, Around, table_dollars
 from budgets.figures import HEAD, Figure, Spent, aligned, cells, table_of
 from budgets.growth import Trend
@@ -57,6 +58,16 @@ def of_growth(trends: Sequence[Trend]) -> str:
         "What it costs beside ever more finished runs",
         "Requests / units at 20 live runs, with so many finished ones stored; only a total may grow: it is counted.",
         aligned([("", *stored, "growth"), *rows]),
+    )
+
+
+def of_processor_time(measured: Sequence[Cold]) -> str:
+    """What a step and what cold starts take of the processor."""
+    rows = [(each.name, f"{each.ratio:.2f}", f"{each.budget:.2f}") for each in measured]
+    return _titled(
+        "Processor time beside boto3",
+        "Import and first call of each function beside boto3.client('dynamodb') alone: medians, in fresh processes.",
+        aligned([("", "times boto3's", "allowed"), *rows]),
     )
 
 

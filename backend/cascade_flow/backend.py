@@ -6,7 +6,6 @@ The names and signatures are the specification's (`docs/backend.pyi`); nothing i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
 from cascade_flow.contract.analytics import AnalyticsContract
@@ -15,9 +14,7 @@ from cascade_flow.contract.caller_events import EventsByCallers
 from cascade_flow.contract.caller_runs import RunsByCallers
 from cascade_flow.contract.caller_steps import StepsByCallers
 from cascade_flow.contract.worker_reports import WorkerReports
-from cascade_flow.dynamodb import schema, shards
-from cascade_flow.dynamodb.ledger import Ledger
-from cascade_flow.dynamodb.table import Table, open_client
+from cascade_flow.dynamodb import schema
 from cascade_flow.engine.state import Timing
 from cascade_flow.model.events import Event, LogEntry, StepEvent
 from cascade_flow.model.states import (
@@ -45,16 +42,14 @@ from cascade_flow.operations.copies import Copies
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.observer import Observer
-from cascade_flow.operations.payloads import Payloads
 from cascade_flow.operations.queue import Queue as DueQueue
-from cascade_flow.operations.registry import Registry
 from cascade_flow.operations.reports import Reports
 from cascade_flow.operations.reruns import Reruns
 from cascade_flow.operations.retries import Retries
 from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.views import Views
-from cascade_flow.wake import NoQueue, Queue
+from cascade_flow.wake import Queue
 
 
 @checked
@@ -281,7 +276,5 @@ class DynamoDBBackend(Backend):
         timing: Timing | None = None,
         observer: Observer | None = None,
     ) -> None:
-        table = Table(client or open_client(), table_name, first=shards.remember)
-        payloads = Payloads(table, Bucket(bucket) if isinstance(bucket, str) else bucket)
-        runtime = Runtime(Ledger(table), Registry(table), payloads, queue or NoQueue(), timing or Timing())
-        super().__init__(replace(runtime, observer=observer or runtime.observer))
+        opened = Runtime.open(table_name, client=client, bucket=bucket, queue=queue, timing=timing, observer=observer)
+        super().__init__(opened)

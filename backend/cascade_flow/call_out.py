@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from cascade_flow.aws.boto import open_boto
+from cascade_flow.aws.failures import Failure, asked
 
 _log = logging.getLogger(__name__)
 
@@ -45,9 +44,10 @@ class CallOut:
     def __call__(self, shard: str, until_us: int) -> bool:
         """Whether the errand was taken."""
         event = Errand(shard, until_us).to_event()
+        wish = {"FunctionName": self._function_name, "InvocationType": "Event", "Payload": event}
         try:
-            self._client.invoke(FunctionName=self._function_name, InvocationType="Event", Payload=event)
-        except (BotoCoreError, ClientError) as error:
+            asked(lambda: self._client.invoke(**wish))
+        except Failure as error:
             _log.warning("no further reaper was called out for %s, this one goes on with it: %s", shard, error)
             return False
         return True
@@ -55,5 +55,4 @@ class CallOut:
     @cached_property
     def _client(self) -> Any:
         """Made when it is needed: nothing is behind in most minutes."""
-        config = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 2})
-        return self._given or boto3.client("lambda", config=config)
+        return self._given or open_boto("lambda", connect_s=3, read_s=10, tries=3)

@@ -11,19 +11,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    FlexibleChecksumError,
-    HTTPClientError,
-    IncompleteReadError,
-    NoCredentialsError,
-    PartialCredentialsError,
-)
-
 from cascade_flow import clock
+from cascade_flow.aws.failures import Failure, NoCredentials, NotReached, ServiceError, asked
+from cascade_flow.aws.opening import open_client
 from cascade_flow.errors import BackendUnavailableError, CascadeFlowError, ConfigurationError, PayloadLostError
 
 FOLDER = "payloads/"
@@ -33,8 +23,6 @@ _READS = 4
 _FIRST_PAUSE_US = 50_000
 _MAY_LIST = "s3:ListBucket"
 _UNUSABLE = frozenset({"NoSuchBucket", "AllAccessDisabled", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
-_BROKEN = (IncompleteReadError, HTTPClientError, FlexibleChecksumError)
-"""What a body raises that breaks while it is read: the SDK sends a request again, but not what an answer lacks."""
 _T = TypeVar("_T")
 
 
@@ -47,7 +35,7 @@ class Bucket:
 
     def __init__(self, name: str, *, client: Any = None) -> None:
         self.name = name
-        self.client = client or boto3.client("s3", config=_config())
+        self.client = client or open_client("s3")
 
     def put(self, packed: bytes) -> str:
         """Store a gzip file; answers the object's key, the same for the same bytes."""
@@ -57,11 +45,11 @@ class Bucket:
         return key
 
     def get(self, key: str) -> bytes:
-        """The bytes of an object; a body that breaks while it is read is asked for again."""
+        """The bytes of an object; a body that breaks while it is read is asked for again, which boto3 leaves to us."""
         for attempt in range(_READS - 1):
             try:
                 return self._read(key)
-            except _BROKEN:
+            except NotReached:
                 clock.pause_us(_FIRST_PAUSE_US * 2**attempt)
         return self._asked("s3:GetObject", key, lambda: self._read(key))
 
@@ -80,37 +68,28 @@ class Bucket:
 
     def _read(self, key: str) -> bytes:
         answer = self._asked("s3:GetObject", key, lambda: self.client.get_object(Bucket=self.name, Key=key))
-        return bytes(answer["Body"].read())
+        return bytes(asked(answer["Body"].read))
 
     def _asked(self, right: str, key: str, ask: Callable[[], _T]) -> _T:
         """What S3 answers to who needs this right."""
         try:
-            return ask()
-        except (BotoCoreError, ClientError) as error:
+            return asked(ask)
+        except Failure as error:
             done = "stored in" if right == "s3:PutObject" else "read from"
             told = f"payload {key} can't be {done} bucket {self.name}: {error}"
             raise _translate(error, told, right) from error
 
 
-def _config() -> Config:
-    """Signatures of Version 4, and the region's own host, also in addresses: those of a bucket in its first hours are
-    redirected to it from everywhere else, where the signature is not theirs any more.
-    """
-    retries: Any = {"mode": "standard", "max_attempts": 5}
-    place: Any = {"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"}
-    return Config(connect_timeout=3, read_timeout=30, retries=retries, signature_version="s3v4", s3=place)
-
-
-def _translate(error: BotoCoreError | ClientError, told: str, right: str) -> CascadeFlowError:
+def _translate(error: Failure, told: str, right: str) -> CascadeFlowError:
     """To who may not list a bucket S3 says of a missing object that access is denied, for want of that right."""
-    told_by_s3 = error.response["Error"] if isinstance(error, ClientError) else {}
+    told_by_s3 = error.response["Error"] if isinstance(error, ServiceError) else {}
     code, message = told_by_s3.get("Code", ""), told_by_s3.get("Message", "")
     denied = code == "AccessDenied"
     if code == "NoSuchKey" or (denied and right == "s3:GetObject" and _MAY_LIST in message):
         return PayloadLostError(f"{told}; the bucket's lifecycle may have deleted it: run it anew")
     if denied:
         return ConfigurationError(f"{told}: grant the role or the profile {_rights(right)}")
-    if code in _UNUSABLE or isinstance(error, NoCredentialsError | PartialCredentialsError):
+    if code in _UNUSABLE or isinstance(error, NoCredentials):
         return ConfigurationError(f"{told}: check the bucket's name, and what the role or the profile may do")
     return BackendUnavailableError(told)
 

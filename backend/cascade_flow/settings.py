@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Annotated, Literal, Self
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cascade_flow.backend import DynamoDBBackend
+from cascade_flow.aws.opening import Transport, open_client
 from cascade_flow.dynamodb import keys
-from cascade_flow.dynamodb.table import open_client
 from cascade_flow.engine.state import Timing
 from cascade_flow.errors import ConfigurationError
+from cascade_flow.offload import Bucket
 from cascade_flow.operations.observer import Observer
+from cascade_flow.operations.runtime import Runtime
 from cascade_flow.wake import NoQueue, SqsQueue
+
+if TYPE_CHECKING:
+    from cascade_flow.backend import Backend
 
 _PREFIX = "CASCADE_"
 _DAY_US = 86_400_000_000
@@ -27,7 +32,7 @@ class Settings(BaseModel):
     """What the environment says, as CASCADE_<NAME>; defaults are for a worker in the cloud.
 
     `safety_ms` is what a worker leaves of its Lambda's time to report and to hand over. `metrics`: of the service only,
-    of each workflow too, or none.
+    of each workflow too, or none. `transport`: by which client AWS is asked.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -46,6 +51,7 @@ class Settings(BaseModel):
     log_level: str = "INFO"
     metrics: Literal["none", "service", "workflow"] = "workflow"
     tracing: Literal["PassThrough", "Active"] = "PassThrough"
+    transport: Transport = "lean"
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -83,23 +89,24 @@ class Settings(BaseModel):
         )
 
 
-def open_backend(settings: Settings | None = None, *, observer: Observer | None = None) -> DynamoDBBackend:
+def open_backend(settings: Settings | None = None, *, observer: Observer | None = None) -> Backend:
     """The backend that the settings describe, those of this process by default; the observer hears what it commits.
 
     Raises ConfigurationError, naming all that is missing: of this process, the table must be said.
     """
-    settings = settings or _of_this_process(os.environ)
+    from cascade_flow.backend import Backend  # noqa: PLC0415  (whoever needs a runtime only, as the worker, imports less)
+
+    return Backend(open_runtime(settings or _of_this_process(os.environ), observer=observer))
+
+
+def open_runtime(settings: Settings, *, observer: Observer | None = None) -> Runtime:
+    """What the use cases work with, as the settings describe it. Raises ConfigurationError."""
     keys.choose_shards(settings.shards)
-    client = open_client()
-    queue = SqsQueue(settings.queue_url) if settings.queue_url else NoQueue()
-    return DynamoDBBackend(
-        settings.table,
-        client=client,
-        bucket=settings.bucket,
-        queue=queue,
-        timing=settings.timing,
-        observer=observer,
-    )
+    opened = partial(open_client, transport=settings.transport)
+    queue = SqsQueue(settings.queue_url, client=opened("sqs")) if settings.queue_url else NoQueue()
+    bucket = Bucket(settings.bucket, client=opened("s3")) if settings.bucket else None
+    table, client, timing = settings.table, opened("dynamodb"), settings.timing
+    return Runtime.open(table, client=client, bucket=bucket, queue=queue, timing=timing, observer=observer)
 
 
 def _of_this_process(environment: Mapping[str, str]) -> Settings:

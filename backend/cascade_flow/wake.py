@@ -12,15 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
 from cascade_flow import clock
+from cascade_flow.aws.failures import Failure, asked
+from cascade_flow.aws.opening import open_client
 
 LONGEST_DELAY_US = 900_000_000
 _BATCH = 10
-_CONNECTIONS = 32
 _log = logging.getLogger(__name__)
 
 
@@ -58,9 +55,7 @@ class SqsQueue:
 
     def __init__(self, queue_url: str, *, client: Any = None) -> None:
         self._url = queue_url
-        retries: Any = {"mode": "standard", "max_attempts": 3}
-        config = Config(connect_timeout=3, read_timeout=10, retries=retries, max_pool_connections=_CONNECTIONS)
-        self._client: Any = client or boto3.client("sqs", config=config)
+        self._client: Any = client or open_client("sqs")
 
     def send(self, wakes: Sequence[Wake]) -> None:
         now_us = clock.now_us()
@@ -70,8 +65,9 @@ class SqsQueue:
 
     def _send_batch(self, entries: list[dict[str, Any]]) -> None:
         try:
-            failed = self._client.send_message_batch(QueueUrl=self._url, Entries=entries).get("Failed", [])
-        except (BotoCoreError, ClientError) as error:
+            answer = asked(lambda: self._client.send_message_batch(QueueUrl=self._url, Entries=entries))
+            failed = answer.get("Failed", [])
+        except Failure as error:
             failed = [str(error)]
         if failed:
             _log.warning("wake-ups were not sent, the sweep will send them again: %s", failed)

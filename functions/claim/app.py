@@ -5,7 +5,7 @@ from __future__ import annotations
 from cascade_flow.api import representations
 from cascade_flow.api.answers import Answer, ok
 from cascade_flow.api.requests import Request
-from cascade_flow.api.resources import backend
+from cascade_flow.api.resources import runtime
 from cascade_flow.api.router import router
 from cascade_flow.api.shapes import ClaimStep
 from cascade_flow.operations.steps import HeldAttempt
@@ -14,7 +14,7 @@ from cascade_flow.operations.worker_protocol import WorkerProtocol
 
 def claim(request: Request) -> Answer:
     """200 and the step; 204 where nothing is due, or others were faster."""
-    protocol = WorkerProtocol(backend().runtime)
+    protocol = WorkerProtocol(runtime())
     held = _claimed(protocol, request.document(ClaimStep))
     return Answer(204) if held is None else ok(representations.claimed(held, protocol.given(held)))
 

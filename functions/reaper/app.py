@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from cascade_flow import clock
-from cascade_flow.api.resources import backend, measured, telemetry
+from cascade_flow.api.resources import measured, runtime, telemetry
 from cascade_flow.call_out import CallOut, Errand
 from cascade_flow.operations.lanes import Threads
 from cascade_flow.operations.sweep import Sweep
@@ -52,7 +52,7 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def _swept(context: LambdaContext, errand: Errand | None, until_us: int) -> Swept:
     lanes, call_out = _lanes(int(context.memory_limit_in_mb)), CallOut(context.function_name)
-    sweep = Sweep(backend().runtime, name="reaper", lanes=lanes, call_out=call_out)
+    sweep = Sweep(runtime(), name="reaper", lanes=lanes, call_out=call_out)
     if errand is None:
         return sweep.sweep(until_us=until_us)
     return sweep.sweep(until_us=min(until_us, errand.until_us), shards=[errand.shard])

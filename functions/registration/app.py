@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger
 from pydantic import Field
 
 from cascade_flow.api.problems import shortened
-from cascade_flow.api.resources import backend, workflows_package
+from cascade_flow.api.resources import runtime, workflows_package
 from cascade_flow.authoring import discover
 from cascade_flow.model.workflows import GitInfo
 from cascade_flow.settings import Settings
@@ -48,7 +48,7 @@ def register() -> dict[str, str]:
     workflows = discover(workflows_package())
     commit, branch, state = (Deployment.read().git or "- - -").split()
     git = None if commit == "-" else GitInfo(commit=commit, branch=branch, dirty=state == "dirty")
-    backend().runtime.registry.deploy([workflow.registration(git=git) for workflow in workflows.values()])
+    runtime().registry.deploy([workflow.registration(git=git) for workflow in workflows.values()])
     return {slug: workflow.definition().version_id for slug, workflow in workflows.items()}
 
 

@@ -13,6 +13,7 @@ PACKAGE = "cascade_flow"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "clock"),
+    ("signing", "aws"),
     ("model",),
     ("graph", "retry", "fingerprints", "serialization", "portions", "idempotency"),
     ("projection",),
@@ -26,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("authoring",),
     ("worker",),
     ("api",),
-    ("signing", "client"),
+    ("client",),
     ("smoke", "local", "cli", "console"),
     ("functions",),
 )

@@ -17,7 +17,7 @@ from cascade_flow import (
     StepNotFoundError,
     WorkflowCompleted,
 )
-from cascade_flow.dynamodb.codec import deflate
+from cascade_flow.dynamodb.codec import zipped
 from cascade_flow.offload import Bucket
 from checker import check_run
 from contract.called import Called
@@ -96,11 +96,11 @@ def test_a_payload_that_was_deleted_is_named(offloading: DynamoDBBackend, bucket
     run_id = submit(offloading, input=large())
     state = offloading.get_run(run_id)
     assert state is not None
-    key = bucket.put(deflate(state.input or ""))
+    key = bucket.put(zipped(state.input or ""))
     bucket.client.delete_object(Bucket=BUCKET, Key=key)
     with pytest.raises(PayloadLostError, match="run it anew"):
         offloading.get_run(run_id)
-    bucket.put(deflate(state.input or ""))
+    bucket.put(zipped(state.input or ""))
     assert offloading.get_run(run_id) == state
 
 

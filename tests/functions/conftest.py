@@ -55,7 +55,7 @@ def deployed(store: Store) -> Iterator[Functions]:
     observer = resources.telemetry()
     resources.settings.cache_clear()  # a test may set more
     backend = DynamoDBBackend(store.table, client=store.client, queue=queue, timing=TIMING, observer=observer)
-    with resources.use(backend):
+    with resources.use(backend.runtime):
         yield Functions(backend, sqs, queue_url)
     sqs.delete_queue(QueueUrl=queue_url)
 

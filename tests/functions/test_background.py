@@ -11,7 +11,6 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 from botocore.exceptions import ClientError
 
 import events
@@ -63,7 +62,7 @@ def test_a_wake_up_that_the_worker_could_not_take_is_tried_again(
     resources.settings.cache_clear()
     event = events.messages(["no wake-up", Wake("r", "weigh", "weigh", 1).to_message()])
     assert app("worker").handler(event, events.Context()) == {"batchItemFailures": [{"itemIdentifier": "m-1"}]}
-    with pytest.raises(BatchProcessingError, match="nowhere"):
+    with pytest.raises(ConfigurationError, match="nowhere"):
         app("worker").handler(events.load("sqs"), events.Context())
 
 
@@ -106,7 +105,7 @@ def test_a_reaper_that_is_behind_calls_itself_for_further_shards(
     environment.setattr("cascade_flow.dynamodb.due.PAGE", 1)
     refusal = ClientError({"Error": {"Code": "TooManyRequestsException", "Message": "Rate Exceeded"}}, "Invoke")
     further = Lambda(refusal if refused else None)
-    environment.setattr("cascade_flow.call_out.boto3.client", lambda service, **_: {"lambda": further}[service])
+    environment.setattr("cascade_flow.call_out.open_boto", lambda service, **_: {"lambda": further}[service])
     runs = [functions.submit() for _ in range(12)]
     shards = {keys.due(run_id) for run_id in runs}
     functions.lose_messages()

@@ -6,7 +6,7 @@ import pytest
 
 import events
 from cascade_flow import clock
-from cascade_flow.dynamodb import table
+from cascade_flow.aws.opening import LIMITS, open_client
 from events.deployed import Functions
 from simulation import TickingClock
 from testbed.faults import Kind, faults
@@ -45,7 +45,9 @@ def test_a_throttled_table_is_a_503_soon(functions: Functions, name: str, event:
 
 
 def test_a_table_that_hangs_is_given_up_before_the_gateway_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits, backoff_s = LIMITS["dynamodb"], 1 + 2
+    assert limits.tries * (limits.connect_s + limits.read_s) + backoff_s < GATEWAY_US // 1_000_000
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    config = table.open_client().meta.config
-    tries, backoff_s = config.retries["total_max_attempts"], 1 + 2
-    assert tries * (config.connect_timeout + config.read_timeout) + backoff_s < GATEWAY_US // 1_000_000
+    theirs = open_client("dynamodb", transport="boto3").meta.config
+    told = (theirs.connect_timeout, theirs.read_timeout, theirs.retries["total_max_attempts"])
+    assert told == (limits.connect_s, limits.read_s, limits.tries)

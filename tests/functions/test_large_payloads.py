@@ -63,7 +63,7 @@ def large(functions: Functions, bucket: Watched) -> Iterator[Functions]:
         queue=runtime.queue,
         timing=runtime.timing,
     )
-    with resources.use(backend):
+    with resources.use(backend.runtime):
         yield Functions(backend, functions.sqs, functions.queue_url)
 
 

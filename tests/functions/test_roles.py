@@ -240,7 +240,7 @@ def stage(dynamodb: Store, environment: pytest.MonkeyPatch, allowed: dict[str, s
     _notice_signing(bucket, guard)
     functions = Functions(backend, dynamodb.server.sqs(), queue_url)
     wire_of(sqs).add(guard, floor=Floor.FAULT)
-    with resources.use(backend):
+    with resources.use(backend.runtime):
         yield Stage(functions, guard, bucket)
     wire_of(dynamodb.client).remove(guard)
     sqs.delete_queue(QueueUrl=queue_url)

@@ -729,8 +729,8 @@ WAKES = (
         "a queue that refuses some is not heard",
         "§8 SQS is only a hint",
         "wake.py",
-        'failed = self._client.send_message_batch(QueueUrl=self._url, Entries=entries).get("Failed", [])',
-        "failed = self._client.send_message_batch(QueueUrl=self._url, Entries=entries) and []",
+        'failed = answer.get("Failed", [])',
+        "failed = answer and []",
         ("clauses/test_wakes.py::test_a_queue_that_refuses_undoes_nothing",),
     ),
     Mutant(
@@ -941,9 +941,9 @@ SWEEPS = (
     Mutant(
         "a process writes to more shards before the table remembers them",
         "architecture.md: more shards are remembered first",
-        "backend.py",
-        "table = Table(client or open_client(), table_name, first=shards.remember)",
-        "table = Table(client or open_client(), table_name)",
+        "operations/runtime.py",
+        'table = Table(client or open_client("dynamodb"), table_name, first=shards.remember)',
+        'table = Table(client or open_client("dynamodb"), table_name)',
         (
             "clauses/test_shards.py::test_a_table_remembers_more_shards_before_anything_lies_in_them",
             "clauses/test_shards.py::test_who_comes_after_a_change_finds_all_that_is_due",

@@ -51,6 +51,10 @@ class Server(ABC):
         client: DynamoDBClient = self._client("dynamodb", config)
         return client
 
+    def product_client(self) -> Any:
+        """A client as the product has it: the lean one where there is a socket."""
+        return self.dynamodb()
+
     def sqs(self, config: Config | None = None) -> SQSClient:
         """A new SQS client, where the server has SQS."""
         if not self.has_sqs:
@@ -186,6 +190,10 @@ class Store:
         self.server = server
         self.table = table
         self.client = server.dynamodb()
+
+    def product_client(self) -> Any:
+        """The client that the product is given: this table's own, or a lean one over a socket."""
+        return self.server.product_client() if self.server.serves_processes else self.client
 
     def another_client(self, config: Config | None = None) -> DynamoDBClient:
         """A client of its own, with its own wire: another process, as far as faults are concerned."""

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import TYPE_CHECKING
 
 from cascade_flow.api.telemetry import Telemetry
-from cascade_flow.backend import DynamoDBBackend
 from cascade_flow.errors import ConfigurationError
-from cascade_flow.operations.details import Details
-from cascade_flow.settings import Settings, open_backend, trace_daemon
+from cascade_flow.operations.runtime import Runtime
+from cascade_flow.settings import Settings, open_runtime, trace_daemon
 
-_backend: DynamoDBBackend | None = None
+if TYPE_CHECKING:
+    from cascade_flow.backend import Backend
+    from cascade_flow.operations.details import Details
+
+_runtime: Runtime | None = None
 
 
 @cache
@@ -37,16 +41,25 @@ def measured() -> Iterator[None]:
             telemetry().write()
 
 
-def backend() -> DynamoDBBackend:
+def runtime() -> Runtime:
+    """What the use cases work with, as the environment describes it. Raises ConfigurationError."""
+    global _runtime
+    _runtime = _runtime or open_runtime(settings(), observer=telemetry())
+    return _runtime
+
+
+def backend() -> Backend:
     """The backend that the environment describes. Raises ConfigurationError."""
-    global _backend
-    _backend = _backend or open_backend(settings(), observer=telemetry())
-    return _backend
+    from cascade_flow.backend import Backend  # noqa: PLC0415  (whoever needs the runtime only imports half as much)
+
+    return Backend(runtime())
 
 
 def details() -> Details:
-    """The details of what is in the backend's table."""
-    return Details(backend().runtime)
+    """The details of what is in the table."""
+    from cascade_flow.operations.details import Details  # noqa: PLC0415
+
+    return Details(runtime())
 
 
 def workflows_package() -> str:
@@ -58,11 +71,11 @@ def workflows_package() -> str:
 
 
 @contextmanager
-def use(backend: DynamoDBBackend) -> Iterator[None]:
-    """Let this backend stand in for the environment's, until the block ends."""
-    global _backend
-    before, _backend = _backend, backend
+def use(other: Runtime) -> Iterator[None]:
+    """Let this runtime stand in for the environment's, until the block ends."""
+    global _runtime
+    before, _runtime = _runtime, other
     try:
         yield
     finally:
-        _backend = before
+        _runtime = before

@@ -115,7 +115,7 @@ EventType = Annotated[str, AfterValidator(_event_type)]
 class Shape(BaseModel):
     """A request, or a part of one, under its wire names."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", alias_generator=to_camel)
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", alias_generator=to_camel, defer_build=True)
 
     @classmethod
     def of(cls, data: object) -> Self:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 from cascade_flow.model.workflows import GitInfo
@@ -25,6 +24,8 @@ def git_info(path: str | Path) -> GitInfo | None:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
+    import subprocess  # noqa: PLC0415  (no Lambda needs it)
+
     command = ["git", "-C", str(folder), *arguments]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S, check=True)

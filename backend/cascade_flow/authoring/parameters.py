@@ -10,7 +10,6 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -91,6 +90,8 @@ class Names:
         return f"the steps are {_quoted(self._steps)}"
 
     def near(self, name: str) -> list[str]:
+        from difflib import get_close_matches  # noqa: PLC0415  (only a mistake needs it)
+
         known = dict.fromkeys([*map(bare_name, self._steps), *self._steps, INPUT])
         return get_close_matches(name, known, n=2, cutoff=_NEAR)
 

@@ -1,7 +1,11 @@
-"""An item's attributes as DynamoDB's protocol spells them, each with its type: texts, whole numbers and bytes."""
+"""An item's attributes as DynamoDB's protocol spells them, each with its type: texts, whole numbers and bytes.
+
+Bytes come as such from boto3, and as base64 from the wire.
+"""
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,4 +33,6 @@ def plain(raw: Mapping[str, Any]) -> Item:
 def _plain_value(raw: Mapping[str, Any]) -> Value:
     if "N" in raw:
         return int(raw["N"])
-    return bytes(raw["B"]) if "B" in raw else str(raw["S"])
+    if "S" in raw:
+        return str(raw["S"])
+    return b64decode(raw["B"]) if isinstance(raw["B"], str) else bytes(raw["B"])

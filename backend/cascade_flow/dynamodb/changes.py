@@ -74,6 +74,8 @@ def birth_put(facts: Facts, birth: Birth, origin_us: int | None) -> Put:
 
 def difference(run_id: str, before: Branch, after: Branch, *, only: tuple[str, ...] | None = None) -> dict[str, Any]:
     """An update's `set` and `remove` that make the one branch the other; `only` these attributes, where given."""
+    if before.tail == after.tail:  # packing is the dearest part
+        before, after = replace(before, tail=()), replace(after, tail=())
     changed = changes(branch_item(run_id, before, expires_s=0), branch_item(run_id, after, expires_s=0))
     if only is None:
         return changed

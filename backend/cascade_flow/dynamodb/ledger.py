@@ -20,6 +20,7 @@ from cascade_flow.dynamodb.changes import (
     BranchRefused,
     RunRefused,
     birth_put,
+    changes,
     difference,
     fence,
     halting,
@@ -181,9 +182,10 @@ class Ledger:
         new = tuple(to_record(event, references) for event in commit.events)
         rides = self._riding(commit, new)
         alone = not (commit.logged or commit.births or commit.checks_run or commit.stop or commit.end)
-        size = size_of(branch_item(facts.run_id, rides, expires_s=facts.expires_s))
-        if alone and size <= ITEM_UNIT - (_ROOM_TO_RUN if rides.status == "running" else _ROOM_TO_BE_CLAIMED):
-            changed = difference(facts.run_id, commit.before, rides)
+        item = branch_item(facts.run_id, rides, expires_s=facts.expires_s)
+        if alone and size_of(item) <= ITEM_UNIT - (_ROOM_TO_RUN if rides.status == "running" else _ROOM_TO_BE_CLAIMED):
+            tailless = replace(commit.before, tail=())  # packing is the dearest part, and a tail only grows
+            changed = changes(branch_item(facts.run_id, tailless, expires_s=facts.expires_s), item)
             return self._move(facts.run_id, rides.name, fence(commit.before), **changed)
         return self._log(facts, commit, rides if commit.checks_run and not commit.logged else None, new, references)
 

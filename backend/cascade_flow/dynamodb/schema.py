@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from botocore.exceptions import ClientError
-
+from cascade_flow.aws.failures import ServiceError
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.table import translated
 
@@ -35,15 +34,15 @@ def create_table(client: Any, name: str) -> None:
     expiry = {"Enabled": True, "AttributeName": keys.EXPIRY}
     try:
         translated(lambda: client.create_table(**table_definition(name)), passing=_is_there)
-    except ClientError:
+    except ServiceError:
         return
     waiter = client.get_waiter("table_exists")
     translated(lambda: waiter.wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}))
     translated(lambda: client.update_time_to_live(TableName=name, TimeToLiveSpecification=expiry))
 
 
-def _is_there(error: ClientError) -> bool:
-    return str(error.response["Error"]["Code"]) == "ResourceInUseException"
+def _is_there(error: ServiceError) -> bool:
+    return error.code == "ResourceInUseException"
 
 
 def _key_schema(hash_key: str, range_key: str) -> list[dict[str, str]]:

@@ -1,8 +1,9 @@
 """The client: conditional writes, transactions, paged reads, and the border where driver errors become ours.
 
-The only module that knows boto3's DynamoDB. A false condition is an answer, not an error: it is raised as `Refused`,
-with the items as they are now, for the ledger to read. A transaction cancelled by a conflict or by throttling is not
-decided yet: no SDK sends such a request again, so the loop here does, with the same request and the same token.
+The only module that asks DynamoDB, by a client of `aws` or of boto3. A false condition is an answer, not an error: it
+is raised as `Refused`, with the items as they are now, for the ledger to read. A transaction cancelled by a conflict or
+by throttling is not decided yet: no SDK sends such a request again, so the loop here does, with the same request and
+the same token.
 """
 
 from __future__ import annotations
@@ -13,21 +14,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import boto3
-from boto3.dynamodb.conditions import Attr, ConditionBase, ConditionExpressionBuilder, Key
-from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    NoCredentialsError,
-    NoRegionError,
-    ParamValidationError,
-    PartialCredentialsError,
-)
-
 from cascade_flow import clock
+from cascade_flow.aws.failures import Failure, NoCredentials, NoRequest, ServiceError, asked
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.attribute_values import plain, raw
+from cascade_flow.dynamodb.conditions import Attr, Condition, Expressions, Key
 from cascade_flow.dynamodb.items import Item
 from cascade_flow.errors import (
     BackendUnavailableError,
@@ -38,22 +29,20 @@ from cascade_flow.errors import (
     ThrottledError,
 )
 
-__all__ = ["Attr", "Check", "Condition", "Delete", "Key", "Put", "Refused", "Table", "Update", "Write", "open_client"]
-__all__ += ["translated"]
+__all__ = ["Attr", "Check", "Condition", "Delete", "Key", "Put", "Refused", "Table", "Update", "Write", "translated"]
 
-Condition = ConditionBase
 NONCE = "x"
 """The attribute that a single write leaves, to know its own work again when the answer was lost."""
 
 _BATCH = 100
-_CONNECTIONS = 32
-"""At the most: each is made when it is needed."""
 _TRIES = 12
 _FIRST_PAUSE_US = 5_000
 _LONGEST_PAUSE_US = 500_000
 _CONFLICTS = frozenset({"TransactionConflictException", "TransactionInProgressException"})
 _BUSY = frozenset({"ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"})
-_FORBIDDEN = frozenset({"AccessDeniedException", "UnrecognizedClientException", "InvalidSignatureException"})
+_FORBIDDEN = frozenset(
+    {"AccessDeniedException", "ExpiredTokenException", "InvalidSignatureException", "UnrecognizedClientException"}
+)
 _Answer = TypeVar("_Answer")
 
 
@@ -116,22 +105,6 @@ class Refused(Exception):
         self.items = items
 
 
-def open_client() -> Any:
-    """A client by boto3's usual configuration, with short timeouts, the SDK's standard retries, and connections enough
-    for the lanes of a sweep.
-    """
-    config = Config(connect_timeout=2, read_timeout=5, retries=_retries(), max_pool_connections=_CONNECTIONS)
-    try:
-        return boto3.client("dynamodb", config=config)
-    except NoRegionError as error:
-        raise ConfigurationError("nothing says the AWS region: set AWS_DEFAULT_REGION, or AWS_PROFILE") from error
-
-
-def _retries() -> Any:
-    """Few: a caller who waits is told soon, and who has the time asks again (`worker/patience`)."""
-    return {"mode": "standard", "total_max_attempts": 3}
-
-
 class Table:
     """One table, by name."""
 
@@ -171,14 +144,14 @@ class Table:
         return self._pages(_where(KeyConditionExpression=condition), ConsistentRead=True)
 
     def query_index(
-        self, index: str, condition: ConditionBase, *, backwards: bool = False, at_once: int | None = None
+        self, index: str, condition: Condition, *, backwards: bool = False, at_once: int | None = None
     ) -> Iterator[Item]:
         """What an index holds, page by page (of `at_once` entries where that is said): a hint, never the truth."""
         size = {} if at_once is None else {"Limit": at_once}
         where = _where(KeyConditionExpression=condition)
         return self._pages(where, IndexName=index, ScanIndexForward=not backwards, **size)
 
-    def count_index(self, index: str, condition: ConditionBase, *, at_most: int | None = None) -> int:
+    def count_index(self, index: str, condition: Condition, *, at_most: int | None = None) -> int:
         """How many entries an index holds whose items have not expired; the entries are read, and nothing else.
 
         Nothing is read once there are `at_most`.
@@ -207,7 +180,7 @@ class Table:
     def _write_one(self, write: Put | Update) -> Item:
         try:
             return self._answer_of(write)
-        except ClientError as error:
+        except ServiceError as error:
             old: Any = error.response.get("Item")
             item = None if old is None else plain(old)
             if item is not None and write.nonce is not None and item.get(NONCE) == write.nonce:
@@ -225,7 +198,7 @@ class Table:
         items = [_transact_item(self.name, write) for write in writes]
         try:
             _persistently(lambda: self.client.transact_write_items(TransactItems=items, ClientRequestToken=token))
-        except ClientError as error:
+        except ServiceError as error:
             reasons = enumerate(error.response.get("CancellationReasons", ()))
             failed = {n: reason.get("Item") for n, reason in reasons if reason.get("Code") == "ConditionalCheckFailed"}
             raise Refused({n: None if item is None else plain(item) for n, item in failed.items()}) from None
@@ -248,7 +221,7 @@ class Table:
 
 
 def _persistently(send: Callable[[], _Answer]) -> _Answer:
-    """Send a write until it is decided. Raises ClientError only where a condition was false."""
+    """Send a write until it is decided. Raises ServiceError only where a condition was false."""
     for attempt in range(_TRIES - 1):
         try:
             return translated(send, passing=_is_refusal)
@@ -273,27 +246,27 @@ def _pause(attempt: int) -> None:
 
 def _only_we_try_again(cause: BaseException | None) -> bool:
     """Whether the driver has not yet sent it again itself, as it does with whatever is throttled on its own."""
-    return isinstance(cause, ClientError) and cause.response["Error"]["Code"] not in _BUSY
+    return isinstance(cause, ServiceError) and cause.code not in _BUSY
 
 
-def translated(send: Callable[[], _Answer], *, passing: Callable[[ClientError], bool] = lambda _: False) -> _Answer:
+def translated(send: Callable[[], _Answer], *, passing: Callable[[ServiceError], bool] = lambda _: False) -> _Answer:
     """What a request answers, a driver's error being one of ours; those that `passing` knows are left to the caller."""
     try:
-        return send()
-    except ClientError as error:
+        return asked(send)
+    except ServiceError as error:
         if passing(error):
             raise
         raise _translate(error) from error
-    except (NoCredentialsError, PartialCredentialsError) as error:
+    except NoCredentials as error:
         raise ConfigurationError(f"there are no AWS credentials: configure a role or a profile ({error})") from error
-    except ParamValidationError as error:
+    except NoRequest as error:
         raise CascadeFlowError(f"a request is not one, which is a mistake of this engine: {error}") from error
-    except BotoCoreError as error:
+    except Failure as error:
         raise BackendUnavailableError(f"DynamoDB can't be reached ({error}): try again later") from error
 
 
-def _translate(error: ClientError) -> CascadeFlowError:
-    code = error.response["Error"]["Code"]
+def _translate(error: ServiceError) -> CascadeFlowError:
+    code = error.code
     message = " ".join([error.response["Error"].get("Message", ""), *_reasons(error, "Message")]).strip()
     if code in _CONFLICTS or (code == "TransactionCanceledException" and "Conflict" in str(_reasons(error))):
         return ConflictError()
@@ -310,17 +283,17 @@ def _translate(error: ClientError) -> CascadeFlowError:
             "what would be stored is larger than an item of DynamoDB, which holds 400 KB: make texts, metadata, tags "
             "shorter; inputs and outputs may be larger where there is a bucket"
         )
-    if code in ("InternalServerError", "ServiceUnavailable"):
+    if error.status >= 500 or code in ("InternalServerError", "ServiceUnavailable"):
         return BackendUnavailableError()
     return CascadeFlowError(f"DynamoDB refused a request, which is a mistake of this engine: {code}: {message}")
 
 
-def _is_refusal(error: ClientError) -> bool:
-    code = error.response["Error"]["Code"]
+def _is_refusal(error: ServiceError) -> bool:
+    code = error.code
     return code == "ConditionalCheckFailedException" or "ConditionalCheckFailed" in _reasons(error)
 
 
-def _reasons(error: ClientError, part: str = "Code") -> list[str]:
+def _reasons(error: ServiceError, part: str = "Code") -> list[str]:
     return [str(reason.get(part) or "") for reason in error.response.get("CancellationReasons", ())]
 
 
@@ -337,29 +310,27 @@ def _transact_item(table: str, write: Write) -> dict[str, Any]:
 
 
 def _request(table: str, write: Write) -> dict[str, Any]:
-    names: dict[str, str] = {}
-    values: dict[str, Any] = {}
+    told = Expressions()
     request: dict[str, Any] = {"TableName": table}
     if write.when is not None:
-        expression, names, values = ConditionExpressionBuilder().build_expression(write.when)
-        request["ConditionExpression"] = expression
+        request["ConditionExpression"] = write.when.spelled(told)
     if isinstance(write, Put):
         request["Item"] = raw(write.item)
     else:
         request["Key"] = _raw_key(write.key)
     if isinstance(write, Update):
-        request["UpdateExpression"] = _update_expression(write, names, values)
-    given = {"ExpressionAttributeNames": names, "ExpressionAttributeValues": raw(values)}
+        request["UpdateExpression"] = _update_expression(write, told)
+    given = {"ExpressionAttributeNames": told.names, "ExpressionAttributeValues": raw(told.values)}
     return {**request, **{name: value for name, value in given.items() if value}}
 
 
-def _update_expression(write: Update, names: dict[str, str], values: dict[str, Any]) -> str:
+def _update_expression(write: Update, told: Expressions) -> str:
     def name(attribute: str) -> str:
-        names[f"#{attribute}_"] = attribute
+        told.names[f"#{attribute}_"] = attribute
         return f"#{attribute}_"
 
     def value(attribute: str, given: str | int | bytes) -> str:
-        values[f":{attribute}_"] = given
+        told.values[f":{attribute}_"] = given
         return f":{attribute}_"
 
     sets = [f"{name(a)} = {value(a, v)}" for a, v in write.set.items()]
@@ -372,17 +343,12 @@ def _update_expression(write: Update, names: dict[str, str], values: dict[str, A
     return " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts)
 
 
-def _where(**conditions: ConditionBase) -> dict[str, Any]:
+def _where(**conditions: Condition) -> dict[str, Any]:
     """The conditions of a query, by the names that its request has for them."""
-    builder = ConditionExpressionBuilder()
-    built = {
-        name: builder.build_expression(condition, is_key_condition=name == "KeyConditionExpression")
-        for name, condition in conditions.items()
-    }
-    names = {placeholder: name for _, named, _ in built.values() for placeholder, name in named.items()}
-    values = {placeholder: value for _, _, given in built.values() for placeholder, value in given.items()}
-    expressions = {name: expression for name, (expression, _, _) in built.items()}
-    return {**expressions, "ExpressionAttributeNames": names, "ExpressionAttributeValues": raw(values)}
+    told = Expressions()
+    expressions = {name: condition.spelled(told) for name, condition in conditions.items()}
+    values = raw(told.values)
+    return {**expressions, "ExpressionAttributeNames": told.names, "ExpressionAttributeValues": values}
 
 
 def _raw_key(key: keys.Key) -> dict[str, Any]:

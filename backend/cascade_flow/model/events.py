@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Annotated, Any, NoReturn, TypeVar, get_args
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
@@ -108,11 +109,10 @@ WorkflowEvent = (
     | WorkflowRerunFromStep
 )
 Event = StepEvent | WorkflowEvent
-EVENT_TYPES = tuple(kind.__name__ for kind in (*get_args(WorkflowEvent), *get_args(StepEvent)))
+_KINDS = {kind.__name__: kind for kind in (*get_args(WorkflowEvent), *get_args(StepEvent))}
+EVENT_TYPES = tuple(_KINDS)
 
 E = TypeVar("E", bound=Event)
-
-_EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 
 _OURS_ALONE = {(StepCheckpointFailed, "parent_checkpoint")}
 """Fields that the wire contract doesn't know: whatever others write there is no fault."""
@@ -146,15 +146,32 @@ def dump_event(event: Event) -> dict[str, Any]:
     return event.to_wire()
 
 
+@cache
+def _any_event() -> TypeAdapter[Event]:
+    """Made when it is first needed: it takes a third of a second to make, and most functions read a few kinds only."""
+    return TypeAdapter(Annotated[Event, Field(discriminator="type")])
+
+
 def _validated(data: Mapping[str, Any] | str | bytes) -> Event:
     if isinstance(data, Mapping):
-        return _EVENT.validate_python(dict(data), by_alias=True, by_name=False)
+        return _of_its_kind(data) or _any_event().validate_python(dict(data), by_alias=True, by_name=False)
     try:
-        return _EVENT.validate_json(data, by_alias=True, by_name=False)
+        return _any_event().validate_json(data, by_alias=True, by_name=False)
     except ValidationError as error:
         if error.errors(include_url=False)[0]["type"] != "json_invalid":
             raise
-        return _EVENT.validate_python(_lenient_json(data, error), by_alias=True, by_name=False)
+        return _any_event().validate_python(_lenient_json(data, error), by_alias=True, by_name=False)
+
+
+def _of_its_kind(data: Mapping[str, Any]) -> Event | None:
+    """The event by the model of its type alone; None for what is none, which only all models together can tell."""
+    named = data.get("type")
+    kind = _KINDS.get(named) if isinstance(named, str) else None
+    try:
+        event: Event | None = kind and kind.model_validate(dict(data), by_alias=True, by_name=False)
+    except ValidationError:
+        return None
+    return event
 
 
 def _lenient_json(data: str | bytes, error: ValidationError) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import due
@@ -14,10 +14,12 @@ from cascade_flow.engine.decide import last_seen_us
 from cascade_flow.engine.state import ENDED, Branch, Run
 from cascade_flow.errors import StaleAttemptError
 from cascade_flow.model.states import StepRef
-from cascade_flow.operations.caller_steps import CallerSteps
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.operations.unreadable import readable
+
+if TYPE_CHECKING:
+    from cascade_flow.operations.caller_steps import CallerSteps
 
 
 class _Live(NamedTuple):

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
+from cascade_flow.aws.opening import open_client
+from cascade_flow.dynamodb import shards
 from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.dynamodb.run_ledger import RunLedger
+from cascade_flow.dynamodb.table import Table
 from cascade_flow.engine.state import Facts, Run, Timing
 from cascade_flow.errors import RequestError, RunNotFoundError
 from cascade_flow.model.ids import check_run_id
+from cascade_flow.offload import Bucket
 from cascade_flow.operations.observer import Observer
 from cascade_flow.operations.payloads import Payloads
 from cascade_flow.operations.registry import Registry
@@ -28,6 +33,23 @@ class Runtime:
     timing: Timing = field(default_factory=Timing)
     chance: Callable[[], float] = random.random
     observer: Observer = field(default_factory=Observer)
+
+    @classmethod
+    def open(
+        cls,
+        table_name: str,
+        *,
+        client: Any = None,
+        bucket: str | Bucket | None = None,
+        queue: Queue | None = None,
+        timing: Timing | None = None,
+        observer: Observer | None = None,
+    ) -> Self:
+        """All of it, on one table. Raises ConfigurationError where nothing says the region."""
+        table = Table(client or open_client("dynamodb"), table_name, first=shards.remember)
+        payloads = Payloads(table, Bucket(bucket) if isinstance(bucket, str) else bucket)
+        opened = cls(Ledger(table), Registry(table), payloads, queue or NoQueue(), timing or Timing())
+        return replace(opened, observer=observer or opened.observer)
 
     @property
     def run_ledger(self) -> RunLedger:

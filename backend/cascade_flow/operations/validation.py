@@ -8,16 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
-
-from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
+from typing import TYPE_CHECKING, Any
 
 from cascade_flow.errors import InputInvalidError
 from cascade_flow.model.events import ValidationIssue
 from cascade_flow.operations.lax_schemas import FORMATS, LAX, widened
 from cascade_flow.serialization import safe_serialize
 
-_LINEAR = RegexOptions()
+if TYPE_CHECKING:
+    from jsonschema_rs import Draft202012Validator, ValidationError
+
 _LONGEST_MESSAGE = 400
 
 
@@ -40,6 +40,8 @@ def defect_of(schema: Any) -> ValidationIssue | None:
     """What makes this no JSON Schema that inputs can be checked against; None where they can."""
     if schema is None:
         return None
+    from jsonschema_rs import ValidationError  # noqa: PLC0415
+
     try:
         _validator(safe_serialize(schema))
     except ValidationError as error:
@@ -51,12 +53,15 @@ def defect_of(schema: Any) -> ValidationIssue | None:
 
 @lru_cache(maxsize=64)
 def _validator(schema_json: str) -> Draft202012Validator:
-    schema = json.loads(schema_json)
+    """Imported here, since most functions check no input: it is a fifth of their cold start."""
+    from jsonschema_rs import Draft202012Validator, RegexOptions  # noqa: PLC0415
+
+    linear, schema = RegexOptions(), json.loads(schema_json)
     if isinstance(schema, dict) and schema.get(LAX):
         return Draft202012Validator(
-            widened(schema), formats=dict(FORMATS), validate_formats=True, pattern_options=_LINEAR, offline=True
+            widened(schema), formats=dict(FORMATS), validate_formats=True, pattern_options=linear, offline=True
         )
-    return Draft202012Validator(schema, validate_formats=True, pattern_options=_LINEAR, offline=True)
+    return Draft202012Validator(schema, validate_formats=True, pattern_options=linear, offline=True)
 
 
 def _issue(root: str, path: Iterable[str | int], error: ValidationError) -> ValidationIssue:
