@@ -98,7 +98,7 @@ def verifying() -> Iterator[tuple[Verifying, Client]]:
         yield gateway, client
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tags=st.lists(TEXTS, max_size=4), id=TEXTS.filter(lambda id: id not in NO_PARTS), text=TEXTS)
 def test_whatever_is_asked_for_is_signed_as_it_is_sent(
     verifying: tuple[Verifying, Client], tags: list[str], id: str, text: str

@@ -23,7 +23,7 @@ from tally import TALLY
 from testbed.plugin import Servers
 from testbed.servers import CreateTable, fresh_table
 
-SEQUENCES = 60
+SEQUENCES = 40
 MANY = 1_000
 
 
