@@ -6,7 +6,7 @@ All of it is read off the code or counted, so a test can hold the committed page
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -104,12 +104,12 @@ def _line(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def main() -> None:
-    """Write the page."""
+def write(path: Path, page: Callable[[MiniStack], str]) -> None:
+    """Write a page of what is counted on a server of its own."""
     server = MiniStack()
     server.start()
-    PATH.write_text(page(server), encoding="utf-8")
+    path.write_text(page(server), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    write(PATH, page)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks import idle, prices
+from benchmarks.contract import write
 from benchmarks.prices import IN_A_LAMBDA, NOTHING, THROUGH_THE_QUEUE, Around, table_dollars
 from budgets import measures
 from budgets.figures import Figure
@@ -134,12 +135,5 @@ def outdated(server: MiniStack) -> list[str]:
     return [line for line in page(server).splitlines() if line not in written]
 
 
-def main() -> None:
-    """Write the page."""
-    server = MiniStack()
-    server.start()
-    PATH.write_text(page(server), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    write(PATH, page)

@@ -71,6 +71,11 @@ class TestWhatIsMade:
         list(cloud_build.build(built.project, built.folder))
         assert {path.name: path.stat().st_mtime_ns for path in built.folder.glob("*.zip")} == before
 
+    def test_a_folder_that_can_not_be_made_is_told(self, built: Build, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(ConfigurationError, match="Name another folder"):
+            next(cloud_build.build(built.project, tmp_path / "file/dist"))
+
     def test_the_same_files_make_the_same_zip(self, built: Build, tmp_path: Path) -> None:
         again = artifacts.framework(built.project, artifacts.aws_lambda(tmp_path))
         assert again.path.read_bytes() == built.made[artifacts.FRAMEWORK].artifact.path.read_bytes()

@@ -988,10 +988,9 @@ SWEEPS = (
         "what nobody needs to look at stays in the index",
         "§8 live and open branches are in it",
         "operations/attention.py",
-        'if branch is None or branch.halt == "stop" or (not branch.live and branch.status != "open"):\n'
+        'if branch is None or branch.stopped or (not branch.live and branch.status != "open"):\n'
         "            self._look_no_more(entry)",
-        'if branch is None or branch.halt == "stop" or (not branch.live and branch.status != "open"):\n'
-        "            pass",
+        'if branch is None or branch.stopped or (not branch.live and branch.status != "open"):\n            pass',
         ("clauses/test_sweeps.py::test_a_tombstone_leaves_the_index",),
     ),
     Mutant(

@@ -29,7 +29,10 @@ class Made:
 
 
 def build(project: Project, folder: Path) -> Iterator[Made]:
-    """Make each zip, then the template that names them. ConfigurationError where a layer would not work on Lambda."""
+    """Make each zip, then the template that names them. ConfigurationError where a layer would not work on Lambda, and
+    where nothing can be written.
+    """
+    _require(folder)
     platform = artifacts.aws_lambda(folder.resolve())
     address: dict[str, str] = {}
     for place in template.places_of_code(project):
@@ -38,6 +41,16 @@ def build(project: Project, folder: Path) -> Iterator[Made]:
         address[place] = made.artifact.key
         yield made
     (folder / TEMPLATE).write_text(template.with_code_at(project, address), encoding="utf-8")
+
+
+def _require(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / TEMPLATE).touch()
+    except OSError as error:
+        raise ConfigurationError(
+            f"Nothing can be written to {folder}: {error.strerror}. Name another folder."
+        ) from error
 
 
 def _check(made: Made) -> None:

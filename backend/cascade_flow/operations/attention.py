@@ -148,7 +148,7 @@ class Attention:
         branch = reads.branch(entry.run_id, entry.branch)
         if branch is not None and _is_moved(entry, branch.due_us):
             return
-        if branch is None or branch.halt == "stop" or (not branch.live and branch.status != "open"):
+        if branch is None or branch.stopped or (not branch.live and branch.status != "open"):
             self._look_no_more(entry)
             return
         run = reads.run(entry.run_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -54,23 +54,15 @@ def queue_hides_long_enough(stack: Stack) -> str:
 
 def worker_is_woken(stack: Stack) -> str:
     """The queue is connected with the worker, and a message that failed is not taken for done."""
-    asked = {"FunctionName": stack.id_of("WorkerFunction")}
-    mappings = stack.client("lambda").list_event_source_mappings(**asked)["EventSourceMappings"]
-    enabled = [each for each in mappings if each["State"] in ("Enabled", "Enabling")]
-    if not enabled:
-        raise Wrong("no queue wakes the worker: its event source mapping is missing or disabled")
-    if "ReportBatchItemFailures" not in enabled[0].get("FunctionResponseTypes", []):
+    if "ReportBatchItemFailures" not in _mapping(stack).get("FunctionResponseTypes", []):
         raise Wrong("the worker's answers about failed messages are not read: deploy the template")
-    most = enabled[0].get("ScalingConfig", {}).get("MaximumConcurrency")
-    return f"at most {most} at once"
+    return f"at most {_workers(stack)} at once"
 
 
 def concurrency_is_left(stack: Stack) -> str:
     """Workers may not take all that the account may run at once: new accounts have 10."""
     limits = stack.client("lambda").get_account_settings()["AccountLimit"]
-    asked = {"FunctionName": stack.id_of("WorkerFunction")}
-    [mapping, *_] = stack.client("lambda").list_event_source_mappings(**asked)["EventSourceMappings"]
-    most, all_of_it = mapping.get("ScalingConfig", {}).get("MaximumConcurrency"), limits["ConcurrentExecutions"]
+    most, all_of_it = _workers(stack), limits["ConcurrentExecutions"]
     if most is None or most + _KEPT_FOR_OTHERS > all_of_it:
         raise Wrong(
             f"{most} workers of the account's {all_of_it} executions leave nothing for the API and the reaper: lower "
@@ -184,6 +176,22 @@ def clocks_agree(stack: Stack) -> str:
 
 def _told(answer: BaseHTTPResponse) -> str:
     return f"{answer.status}: {answer.data[:200]!r}"
+
+
+def _mapping(stack: Stack) -> Mapping[str, Any]:
+    """How the queue wakes the worker."""
+    asked = {"FunctionName": stack.id_of("WorkerFunction")}
+    for found in stack.client("lambda").list_event_source_mappings(**asked)["EventSourceMappings"]:
+        if found["State"] in ("Enabled", "Enabling"):
+            mapping: Mapping[str, Any] = found
+            return mapping
+    raise Wrong("no queue wakes the worker: its event source mapping is missing or disabled")
+
+
+def _workers(stack: Stack) -> int | None:
+    """How many may run at once; None where nothing limits them."""
+    most: int | None = _mapping(stack).get("ScalingConfig", {}).get("MaximumConcurrency")
+    return most
 
 
 def _queue(stack: Stack) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import boto3
 
 from cascade_flow.backend import DynamoDBBackend
 from cascade_flow.client import Client
+from cascade_flow.errors import ConfigurationError
 from cascade_flow.offload import Bucket
 
 _FUNCTION = "AWS::Lambda::Function"
@@ -39,8 +40,11 @@ class Stack:
         return [resource for page in pages for resource in page["StackResourceSummaries"]]
 
     def id_of(self, name: str) -> str:
-        """What a resource of the template is called in AWS."""
-        return {str(each["LogicalResourceId"]): str(each["PhysicalResourceId"]) for each in self._resources}[name]
+        """What a resource of the template is called in AWS. Raises ConfigurationError where the stack has none."""
+        for each in self._resources:
+            if each["LogicalResourceId"] == name:
+                return str(each["PhysicalResourceId"])
+        raise ConfigurationError(f"the stack {self.name} has no {name}: deploy the template of this release")
 
     def ids_of(self, kind: str) -> list[str]:
         """What all resources of a type are called."""

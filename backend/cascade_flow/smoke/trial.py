@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cascade_flow import clock
@@ -39,23 +40,27 @@ class Trial:
         backend.save_step_scheduled(*place, trial.step_id, attempt_number=1, available_at_us=now_us, reason="initial")
         return trial
 
+    @classmethod
+    @contextmanager
+    def of(cls, stack: Stack) -> Iterator[Trial]:
+        """One that leaves nothing for which somebody would look, however it ends."""
+        trial = cls.begin(stack.backend)
+        try:
+            yield trial
+        finally:
+            trial.backend.cancel_run(trial.run_id, "the trial is over")
+
     def claim(self, worker: str) -> bool:
         return self.backend.claim_scheduled_step(SLUG, self.run_id, self.step_id, worker) is not None
 
     def complete(self, output: object) -> None:
         self.backend.save_step_complete(SLUG, self.run_id, self.step_id, output, duration_us=1, attempt_number=1)
 
-    def end(self) -> None:
-        """Leave nothing that somebody would look for."""
-        self.backend.cancel_run(self.run_id, "the trial is over")
-
 
 def one_claim_wins(stack: Stack) -> str:
     """Of claims at the same time exactly one is answered with the step."""
-    trial = Trial.begin(stack.backend)
-    with ThreadPoolExecutor(_CLAIMERS) as workers:
+    with Trial.of(stack) as trial, ThreadPoolExecutor(_CLAIMERS) as workers:
         won = sum(workers.map(trial.claim, [f"worker-{number}" for number in range(_CLAIMERS)]))
-    trial.end()
     if won != 1:
         raise Wrong(f"{won} of {_CLAIMERS} claims of one attempt were answered with the step")
     return f"1 of {_CLAIMERS}"
@@ -63,37 +68,35 @@ def one_claim_wins(stack: Stack) -> str:
 
 def late_reports_are_refused(stack: Stack) -> str:
     """A report counts once, and never of an attempt that is over."""
-    trial = Trial.begin(stack.backend)
-    trial.claim("worker")
-    trial.complete("first")
-    try:
-        trial.complete("second")
-    except StaleAttemptError:
-        return "refused"
-    finally:
-        trial.end()
+    with Trial.of(stack) as trial:
+        trial.claim("worker")
+        trial.complete("first")
+        try:
+            trial.complete("second")
+        except StaleAttemptError:
+            return "refused"
     raise Wrong("a second report of one attempt was taken")
 
 
 def the_index_follows(stack: Stack) -> str:
     """What is due is found, a little later than it is written, and what was claimed is found no more."""
-    trial, begun_us = Trial.begin(stack.backend), clock.now_us()
-    _until(lambda: _is_listed(trial), "a scheduled step is not found by the due index")
-    found_us = clock.now_us()
-    trial.claim("worker")
-    _until(lambda: not _is_listed(trial), "a claimed step is still listed as scheduled")
-    trial.end()
+    with Trial.of(stack) as trial:
+        begun_us = clock.now_us()
+        _until(lambda: _is_listed(trial), "a scheduled step is not found by the due index")
+        found_us = clock.now_us()
+        trial.claim("worker")
+        _until(lambda: not _is_listed(trial), "a claimed step is still listed as scheduled")
     return f"after {(found_us - begun_us) // 1_000} ms"
 
 
 def large_payloads_come_back(stack: Stack) -> str:
     """What is too large for the table goes to the bucket, and comes back byte for byte."""
-    trial, output = Trial.begin(stack.backend), secrets.token_hex(_LARGE // 2)
-    trial.claim("worker")
-    trial.complete(output)
-    [over] = stack.backend.load_events(SLUG, trial.run_id, types=["StepCompleted"])
-    trial.end()
-    if getattr(over, "output", None) != f'"{output}"':
+    output = secrets.token_hex(_LARGE // 2)
+    with Trial.of(stack) as trial:
+        trial.claim("worker")
+        trial.complete(output)
+        told = stack.backend.load_events(SLUG, trial.run_id, types=["StepCompleted"])
+    if [getattr(over, "output", None) for over in told] != [f'"{output}"']:
         raise Wrong("a large output came back as another")
     return f"{_LARGE:,} bytes"
 

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from cascade_flow.smoke import points
 from cascade_flow.smoke.point import Finding, Point, Unseen, Wrong, look
+from cascade_flow.smoke.stack import Stack
 
 RIGHT: Mapping[str, Mapping[str, Any]] = {
     "lambda": {
@@ -131,6 +132,7 @@ WRONG: list[tuple[Callable[[Any], str], dict[str, Any], str]] = [
     (points.queue_hides_long_enough, attributes(RedrivePolicy=""), "dead letters"),
     (points.worker_is_woken, mapping(State="Disabled"), "no queue wakes the worker"),
     (points.worker_is_woken, mapping(FunctionResponseTypes=[]), "failed messages"),
+    (points.concurrency_is_left, {"list_event_source_mappings": {"EventSourceMappings": []}}, "mapping is missing"),
     (points.concurrency_is_left, mapping(ScalingConfig={"MaximumConcurrency": 9}), "lower WorkerConcurrency"),
     (points.concurrency_is_left, mapping(ScalingConfig={}), "lower WorkerConcurrency"),
     (
@@ -217,3 +219,13 @@ def test_what_only_aws_shows_is_not_looked_at_on_an_emulator() -> None:
     stack.is_emulated = True
     [finding] = look([Point("loops", points.loops_are_allowed, emulated=False)], stack)  # type: ignore[arg-type]
     assert (finding.verdict, stack.asked) == ("unseen", [])
+
+
+def test_a_stack_without_what_is_looked_at_is_told_so() -> None:
+    stack = Stack("old", api=None, session=None)  # type: ignore[arg-type]
+    stack.__dict__["_resources"] = []
+    [finding] = look([Point("loops", points.loops_are_allowed)], stack)
+    assert (finding.verdict, finding.remark) == (
+        "fail",
+        "the stack old has no WorkerFunction: deploy the template of this release",
+    )
