@@ -93,25 +93,29 @@ class Wire:
     """A client's way to its server: gates in the order of their floors, then the server."""
 
     def __init__(self, server: Send) -> None:
-        self._server = server
+        self._server = self._way = server
         self._gates: list[tuple[Floor, Gate]] = []
 
     def add(self, gate: Gate, *, floor: Floor) -> None:
         """Put a gate in; of two on one floor the first added is passed first."""
-        self._gates = sorted([*self._gates, (floor, gate)], key=lambda entry: entry[0])
+        self._lay(sorted([*self._gates, (floor, gate)], key=lambda entry: entry[0]))
 
     def remove(self, gate: Gate) -> None:
         """Take a gate out; one that is not there is fine."""
-        self._gates = [entry for entry in self._gates if entry[1] != gate]
+        self._lay([entry for entry in self._gates if entry[1] != gate])
 
     def carry(self, request: Request) -> Answer:
         """Send a request through all gates."""
-        return self._pass(request, [gate for _, gate in self._gates])
+        return self._way(request)
 
-    def _pass(self, request: Request, gates: list[Gate]) -> Answer:
-        if not gates:
-            return self._server(request)
-        return gates[0](request, lambda onward: self._pass(onward, gates[1:]))
+    def _lay(self, gates: list[tuple[Floor, Gate]]) -> None:
+        self._gates, self._way = gates, self._server
+        for _, gate in reversed(gates):
+            self._way = _through(gate, self._way)
+
+
+def _through(gate: Gate, onward: Send) -> Send:
+    return lambda request: gate(request, onward)
 
 
 class HttpWire(Wire):
