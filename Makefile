@@ -46,7 +46,7 @@ test: $(VENV)/dev-installed ## Check everything that has to hold, the fast thing
 	@echo "== types" && $(BIN)/mypy
 	@echo "== template" && $(BIN)/cfn-lint template.yaml
 	@$(MAKE) --no-print-directory scan
-	@echo "== tests in this process" && $(BIN)/pytest --numprocesses 2 --quiet $(TOGETHER)
+	@echo "== tests in this process" && $(BIN)/pytest --numprocesses 2 --dist loadgroup --quiet $(TOGETHER)
 	@echo "== tests on every server" && $(BIN)/pytest --numprocesses 2 --dist loadgroup --quiet $(SERVED)
 	@echo "== tests that start stacks" && $(BIN)/pytest --numprocesses 2 --dist loadfile --quiet $(STARTING)
 	@echo "== tests on a whole stack" && $(BIN)/pytest $(ALONE)

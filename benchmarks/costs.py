@@ -99,8 +99,7 @@ point in time, until `RetentionDays` after the run's deadline; in the bucket $0.
 
 def _happening(server: MiniStack) -> Iterator[tuple[str, ...]]:
     for measure, around in _HAPPENINGS:
-        with fresh_table(server, schema.create_table) as store:
-            figure = measure(store)
+        figure = measures.measured(server, measure)
         spent, table = figure.spent, table_dollars(figure.spent)
         units = (f"{spent.write_units:.2f}", f"{spent.read_units:.2f}", f"{around.queue_requests:g}")
         yield (figure.budget.what, *units, f"{table:.2f}", f"{table + around.dollars:.2f}")
