@@ -36,20 +36,26 @@ demo: $(VENV)/run-installed ## Start the stack on this machine and watch two wor
 
 .PHONY: scan
 scan: $(SCAN)/installed ## Look for what is unsafe in the code (bandit) and in the template (checkov)
-	@echo "== safety"
 	@$(SCAN)/bin/bandit --quiet --configfile pyproject.toml --recursive backend functions & bandit=$$!; \
 		LOG_LEVEL=ERROR $(SCAN)/bin/checkov --config-file .checkov.yaml; wait $$bandit
 
 .PHONY: test
 test: $(VENV)/dev-installed ## Check everything that has to hold, the fast things first
 	@echo "== style" && $(BIN)/ruff check $(CODE) && $(BIN)/ruff format --check --quiet $(CODE)
-	@echo "== types" && $(BIN)/mypy
-	@echo "== template" && $(BIN)/cfn-lint template.yaml
-	@$(MAKE) --no-print-directory scan
+	@echo "== types, template, safety: at the same time, each with one processor" && \
+		$(MAKE) --no-print-directory --jobs 2 types template scan
 	@echo "== tests in this process" && $(BIN)/pytest --numprocesses 2 --dist loadgroup --quiet $(TOGETHER)
 	@echo "== tests on every server" && $(BIN)/pytest --numprocesses 2 --dist loadgroup --quiet $(SERVED)
 	@echo "== tests that start stacks" && $(BIN)/pytest --numprocesses 2 --dist loadfile --quiet $(STARTING)
 	@echo "== tests on a whole stack" && $(BIN)/pytest $(ALONE)
+
+.PHONY: types
+types: $(VENV)/dev-installed
+	@$(BIN)/mypy
+
+.PHONY: template
+template: $(VENV)/dev-installed
+	@$(BIN)/cfn-lint template.yaml
 
 .PHONY: torture
 torture: $(VENV)/dev-installed ## Break it for long: all slow suites, then chaos on the stack (ARGS="--minutes 30 --only chaos"; ARGS=--help)
