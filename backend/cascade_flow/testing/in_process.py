@@ -136,9 +136,9 @@ class InProcess:
         return run is None or run.status in ENDED
 
     def _go_on(self, until_us: int) -> bool:
-        """Do the next thing that is due by then; whether there was one."""
+        """Do the next thing that is due by then, or now, since what is done takes time; whether there was one."""
         due_us, act = self._next()
-        if due_us > until_us:
+        if due_us > max(until_us, clock.now_us()):
             return False
         self._clock.skip_to(due_us)
         self._stories.clear()

@@ -73,9 +73,7 @@ class OnAStack:
         for run_id in run_ids:
             while not self._is_over(run_id):
                 if clock.now_us() > until_us:
-                    raise BackendUnavailableError(
-                        f"run {run_id} has not ended: see `cascade show {run_id}`"
-                    )
+                    raise BackendUnavailableError(f"run {run_id} has not ended: see `cascade show {run_id}`")
                 clock.pause_us(_GLANCE_US)
 
     def advance_us(self, us: int) -> None:
@@ -91,7 +89,7 @@ class OnAStack:
         is_over = self._is_over(run_id)
         events = [parse_event(each) for each in self._client.events(run_id) if each["type"] != "LogEntry"]
         lines = [Line(each["stepId"], each["attemptNumber"], each["message"]) for each in self._client.logs(run_id)]
-        story = Story(events, lines, {})
+        story = Story(events, lines, None)
         if is_over:
             self._over[run_id] = story
         return story

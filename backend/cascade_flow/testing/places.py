@@ -21,11 +21,11 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Story:
-    """All that happened in a run so far, and what its attempts raised where that is known, by step and attempt."""
+    """All that happened in a run so far; and, where that is known, what its code raised, by step and attempt."""
 
     events: Sequence[Event]
     lines: Sequence[Line]
-    raised: Mapping[tuple[str, int], Raised]
+    raised: Mapping[tuple[str, int], Raised] | None
 
 
 @dataclass(frozen=True, kw_only=True)

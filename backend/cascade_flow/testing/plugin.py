@@ -27,6 +27,12 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--cascade-stack and --cascade-local both say where tests run: give one of them")
 
 
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """A run's status that is not the expected one says why."""
+    why = getattr(left, "told_to_pytest", None)
+    return [f"{left!r} {op} {right!r}", *why().splitlines()] if callable(why) else None
+
+
 @pytest.fixture
 def engine(cascade_engine: Engine) -> Engine:
     """Runs workflows: `engine.run(workflow, input, fake={...})`. The same as `cascade_engine`."""

@@ -7,9 +7,9 @@ of it. All of it is folded from the run's events, wherever they come from.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from cascade_flow.authoring import Workflow
 from cascade_flow.authoring.parameters import Names
@@ -93,8 +93,15 @@ class StepResult:
 
     @property
     def raised(self) -> Raised | None:
-        """What its last attempt raised, itself: known in the process that ran it."""
-        return self._story.raised.get((self.step_id, len(self.attempts) and self.attempts[-1].number))
+        """What the code of its last attempt raised, itself: known in the process that ran it."""
+        known = self._story.raised or {}
+        return known.get((self.step_id, self.attempts[-1].number)) if self.attempts else None
+
+    @property
+    def stack(self) -> str | None:
+        """Where in its own code its last attempt failed; None where that is not known, or was not there."""
+        in_its_code = self._story.raised is None or self.raised is not None
+        return self.error.stack if self.error is not None and in_its_code else None
 
     def __repr__(self) -> str:
         tried = f", {len(self.attempts)} attempts" if len(self.attempts) > 1 else ""
@@ -149,6 +156,17 @@ class Steps(Mapping[str, StepResult]):
         return repr(list(self._found.values()))
 
 
+class Status(str):
+    """A run's status, which knows what to say where a test expects another."""
+
+    __slots__ = ("told_to_pytest",)
+
+    def __new__(cls, status: str, told_to_pytest: Callable[[], str]) -> Self:
+        made = super().__new__(cls, status)
+        made.told_to_pytest = told_to_pytest
+        return made
+
+
 class Result:
     """A run, as a test looks at it."""
 
@@ -158,9 +176,9 @@ class Result:
         self._place = place
 
     @property
-    def status(self) -> RunStatus:
+    def status(self) -> Status:
         """pending, running, completed, failed or cancelled."""
-        return project_run_state(self.events, self.workflow.slug).status
+        return Status(project_run_state(self.events, self.workflow.slug).status, lambda: str(self._told()))
 
     @property
     def output(self) -> dict[str, Any]:
@@ -195,7 +213,7 @@ class Result:
         """Raises UnexpectedEnd, with the failed step's traceback, where the run has another status."""
         __tracebackhide__ = True
         if self.status != expected:
-            raise unexpected(f"{self!r} is {self.status}, not {expected}", self._failed_steps())
+            raise self._told(f" is {self.status}, not {expected}")
 
     def __repr__(self) -> str:
         failed = self._failure()
@@ -203,8 +221,8 @@ class Result:
         steps = ", ".join(f"{step_id} {step.status}" for step_id, step in self.steps.items())
         return f"<run of {self.workflow.slug} {self.status}{why} | {steps}>"
 
-    def _failed_steps(self) -> list[StepResult]:
-        return [step for step in self.steps.values() if step.status == "failed" or step.error is not None]
+    def _told(self, what: str = "") -> UnexpectedEnd:
+        return unexpected(f"{self!r}{what}", [step for step in self.steps.values() if step.error is not None])
 
     def _failure(self) -> WorkflowFailed | None:
         """Why the run's newest attempt failed, if it did."""
@@ -220,18 +238,11 @@ class Result:
 
 def unexpected(what: str, failed: list[StepResult]) -> UnexpectedEnd:
     """The error, with what is known of these steps' failures: their tracebacks, and what was raised as its cause."""
-    error = UnexpectedEnd("\n\n".join([what, *(_failure_of(step) for step in failed if step.error is not None)]))
-    causes = [step.raised for step in reversed(failed) if step.raised is not None and step.raised.traceback is not None]
-    if causes:
-        error.__cause__ = causes[0].error.with_traceback(causes[0].traceback)
+    steps = [f"{step!r}\n{step.stack or ''}".rstrip() for step in failed if step.error is not None]
+    error = UnexpectedEnd("\n\n".join([what, *steps]))
+    for raised in [step.raised for step in failed if step.raised is not None]:
+        error.__cause__ = raised.error.with_traceback(raised.traceback)
     return error
-
-
-def _failure_of(step: StepResult) -> str:
-    """A failed step with its traceback, unless a fake has just raised."""
-    was_code = step.raised is None or step.raised.traceback is not None
-    stack = step.error.stack if step.error is not None and was_code else None
-    return f"{step!r}\n{stack}" if stack else repr(step)
 
 
 def told(error: StepError | None) -> str:

@@ -7,10 +7,9 @@ the attempt, and is raised again where the test called the engine.
 
 from __future__ import annotations
 
-import inspect
 import sys
 import threading
-from bdb import Bdb, BdbQuit
+from bdb import BdbQuit
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,22 +31,16 @@ Place = tuple[str, str, int]
 """A run, a step of it, and the attempt."""
 
 _OURS = str(Path(__file__).parents[1])
-_DEBUGGERS = ("bdb", "pdb", "pydevd", "_pydevd")
+_DEBUGGERS = frozenset({"bdb", "pdb", "ipdb", "pudb", "pydevd", "_pydevd_bundle", "_pydevd_frame_eval"})
+_PYTESTS = "_pytest.debugging"
 
 
 @dataclass(frozen=True)
 class Raised:
-    """What an attempt raised, and where in code that is not ours; None where a fake has just raised it."""
+    """What a step's code raised, and where."""
 
     error: BaseException
-    traceback: TracebackType | None
-
-    @classmethod
-    def of(cls, error: BaseException) -> Raised:
-        traceback = error.__traceback__
-        while traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(_OURS):
-            traceback = traceback.tb_next
-        return cls(error, traceback)
+    traceback: TracebackType
 
 
 @dataclass
@@ -139,15 +132,24 @@ class Stage(Means):
     def _called(self, function: Function, arguments: Mapping[str, Any], place: Place) -> Any:
         try:
             return function(**arguments)
-        except Interrupted:
+        except Interrupted as error:
+            self._note(error, place)
             raise
         except (Exception, SystemExit) as error:
-            self.raised[place] = Raised.of(error)
+            self._note(error, place)
             if isinstance(error, self._passing):
                 self._escape(error)
             raise
         except BaseException as error:  # noqa: BLE001  it is meant for the test
             self._escape(error)
+
+    def _note(self, error: BaseException, place: Place) -> None:
+        """Only of code that is not ours, as that of a fake that does nothing but raise."""
+        traceback = error.__traceback__
+        while traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(_OURS):
+            traceback = traceback.tb_next
+        if traceback is not None:
+            self.raised[place] = Raised(error, traceback)
 
     def _escape(self, error: BaseException) -> None:
         self.escaped = error
@@ -183,14 +185,15 @@ def is_debugged(frame: FrameType | None) -> bool:
     if _is_debugger(sys.gettrace()) or (monitoring and monitoring.get_tool(monitoring.DEBUGGER_ID)):
         return True
     while frame is not None:
-        if isinstance(frame.f_locals.get("self"), Bdb):
+        if _is_debuggers(frame.f_globals.get("__name__", "")) or _is_debugger(frame.f_trace):
             return True
         frame = frame.f_back
     return False
 
 
 def _is_debugger(trace: Any) -> bool:
-    if trace is None:
-        return False
-    module = inspect.getmodule(trace) or inspect.getmodule(type(trace))
-    return module is not None and module.__name__.split(".")[0].startswith(_DEBUGGERS)
+    return trace is not None and _is_debuggers(getattr(trace, "__module__", None) or type(trace).__module__)
+
+
+def _is_debuggers(module: str) -> bool:
+    return module == _PYTESTS or module.partition(".")[0] in _DEBUGGERS

@@ -196,13 +196,17 @@ class _Bell:
         with self._lock:
             if not self._on or self._raised or not self._is_due() or _in_shelter(frame):
                 return
-            if self._is_waived(frame):
-                self._on = False
-                self._over.set()
+            if self._is_let_go(frame):
                 return
             self._raised = True
         self._rung()
         raise Interrupted
+
+    def _is_let_go(self, frame: FrameType | None = None) -> bool:
+        if self._is_waived(frame or sys._current_frames().get(self._main_thread)):
+            self._on = False
+            self._over.set()
+        return self._over.is_set()
 
     def _is_due(self) -> bool:
         """The watch says so; or the clock, where the watch hasn't had its turn. An alarm may be the user's own."""
@@ -217,7 +221,7 @@ class _Bell:
 
     def _ring(self) -> None:
         with self._lock:
-            if self._over.is_set():
+            if self._over.is_set() or self._is_let_go():
                 return
             self._due = True
             self._rung()
