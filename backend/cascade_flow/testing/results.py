@@ -159,7 +159,7 @@ class Steps(Mapping[str, StepResult]):
 class Status(str):
     """A run's status, which knows what to say where a test expects another."""
 
-    __slots__ = ("told_to_pytest",)
+    told_to_pytest: Callable[[], str]
 
     def __new__(cls, status: str, told_to_pytest: Callable[[], str]) -> Self:
         made = super().__new__(cls, status)
