@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any, get_args, get_type_hints
 
@@ -190,11 +191,14 @@ def _name(status: int, kinds: Iterable[type[CascadeFlowError]]) -> str:
 
 
 def _problem_responses(declared: Iterable[Route]) -> dict[str, Any]:
-    told: dict[str, Any] = {"500-internal": _problem_response("A mistake of ours; the function's log says which.", [INTERNAL])}
+    ours = _problem_response("A mistake of ours; the function's log says which.", [INTERNAL])
+    told = {"500-internal": ours}
     for route in declared:
         for status, kinds in _by_status(route).items():
             said = "\n".join(f"- `{kind.code}`: {docstrings.of(kind)}" for kind in kinds)
             told[_name(status, kinds)] = _problem_response(said, [kind.code for kind in kinds])
+            if status == 404:  # an id that no path can hold
+                told[_name(status, kinds)]["content"] |= _gateway_content("Not Found")
     return dict(sorted(told.items()))
 
 
@@ -212,6 +216,12 @@ def _problem_examples(declared: Iterable[Route]) -> dict[str, Any]:
 
 
 def _gateway_responses() -> dict[str, Any]:
+    return {
+        f"gateway-{status}": {"description": said, "content": _gateway_content(HTTPStatus(int(status)).phrase)}
+        for status, said in _GATEWAY.items()
+    }
+
+
+def _gateway_content(message: str) -> dict[str, Any]:
     schema = {"type": "object", "properties": {"message": {"type": "string"}}}
-    content = {_JSON: {"schema": schema, "example": {"message": "Forbidden"}}}
-    return {f"gateway-{status}": {"description": said, "content": content} for status, said in _GATEWAY.items()}
+    return {_JSON: {"schema": schema, "example": {"message": message}}}
