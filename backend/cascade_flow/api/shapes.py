@@ -24,11 +24,12 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from cascade_flow import clock
+from cascade_flow.api.documents import DEEPEST, LARGEST_BODY_BYTES
 from cascade_flow.api.problems import MOST_ISSUES, RequestInvalidError
 from cascade_flow.dynamodb.listing import START, Filter, Place
 from cascade_flow.errors import InvalidIdError
 from cascade_flow.model import ids
-from cascade_flow.model.events import EVENT_TYPES, ResourceSnapshot, ValidationIssue
+from cascade_flow.model.events import EVENT_TYPES, ValidationIssue
 from cascade_flow.model.states import RunStatus
 from cascade_flow.model.wire import Count, JsonObject, Ordinal, Whole
 from cascade_flow.model.workflows import RunSubmission
@@ -113,8 +114,10 @@ EventType = Annotated[str, AfterValidator(_event_type)]
 
 
 class Shape(BaseModel):
-    """A request, or a part of one, under its wire names."""
+    """A request, or a part of one, under its wire names; as a body it has so many bytes at the most, and is so deep."""
 
+    largest_bytes: ClassVar[int] = LARGEST_BODY_BYTES
+    deepest: ClassVar[int] = DEEPEST
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", alias_generator=to_camel, defer_build=True)
 
     @classmethod
@@ -218,28 +221,6 @@ class ClaimStep(Shape):
     @property
     def slot(self) -> Slot:
         return Slot(self.slot_index, self.worker_concurrency)
-
-
-class Snapshot(Shape):
-    """What an attempt uses at the moment."""
-
-    memory_bytes: Count
-    cpu_time_us: Count | None = None
-
-
-class Heartbeat(Shape):
-    """POST /runs/{runId}/steps/{stepId}/heartbeat."""
-
-    worker_id: Name
-    attempt_number: Ordinal
-    resource_snapshot: Snapshot | None = None
-
-    @property
-    def snapshot(self) -> ResourceSnapshot | None:
-        given = self.resource_snapshot
-        if given is None:
-            return None
-        return ResourceSnapshot(memory_bytes=given.memory_bytes, cpu_time_us=given.cpu_time_us)
 
 
 class ListRuns(Query):
