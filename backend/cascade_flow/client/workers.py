@@ -7,11 +7,10 @@ held no more.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
-Json = dict[str, Any]
+from cascade_flow.client.asking import Asks, Json, part, place
 
 
 class Attempt(NamedTuple):
@@ -28,7 +27,7 @@ class Attempt(NamedTuple):
         return cls(claim["runId"], claim["stepId"], worker_id, claim["attemptNumber"])
 
 
-class WorkerMethods:
+class WorkerMethods(Asks):
     """What workers ask."""
 
     def claim(
@@ -110,15 +109,6 @@ class WorkerMethods:
         return {**whole, "outputs": {**claim["outputs"], **outside}, "checkpoints": kept}
 
     def _say(self, attempt: Attempt, what: str, **told: Any) -> Json:
-        place = f"/runs/{quote(attempt.run_id, safe='')}/steps/{quote(attempt.step_id, safe='/')}/{what}"
+        path = f"/runs/{part(attempt.run_id)}/steps/{place(attempt.step_id)}/{what}"
         named = {"workerId": attempt.worker_id, "attemptNumber": attempt.attempt_number}
-        return self._post(place, {**named, **told}, again=True)
-
-    def _post(self, path: str, wish: Mapping[str, Any], *, again: bool = False) -> Json:
-        raise NotImplementedError
-
-    def _filled(self, document: Json, names: Sequence[str], read: Any) -> Json:
-        raise NotImplementedError
-
-    def _fetched(self, url: str) -> str:
-        raise NotImplementedError
+        return self._post(path, {**named, **told}, again=True)
