@@ -57,7 +57,9 @@ class Heartbeat(AttemptReport):
     @property
     def snapshot(self) -> ResourceSnapshot | None:
         given = self.resource_snapshot
-        return given and ResourceSnapshot(memory_bytes=given.memory_bytes, cpu_time_us=given.cpu_time_us)
+        if given is None:
+            return None
+        return ResourceSnapshot(memory_bytes=given.memory_bytes, cpu_time_us=given.cpu_time_us)
 
 
 class Line(Shape):
@@ -128,9 +130,9 @@ class StoreCheckpoint(AttemptReport):
             self.name,
             self.sequence,
             None if self.error else safe_serialize(self.data),
-            error=self.error and self.error.error,
+            error=None if self.error is None else self.error.error,
             label=self.label,
-            parent=self.parent and self.parent.reference,
+            parent=None if self.parent is None else self.parent.reference,
         )
 
 
@@ -156,7 +158,7 @@ class EndReport(AttemptReport):
 
     @property
     def usage(self) -> ResourceUsage | None:
-        return self.resource_usage and ResourceUsage(**self.resource_usage.model_dump())
+        return None if self.resource_usage is None else ResourceUsage(**self.resource_usage.model_dump())
 
 
 class CompleteStep(EndReport):
@@ -190,5 +192,5 @@ class SkipStep(EndReport):
     metadata: JsonObject | None = None
 
 
-class LetGo(AttemptReport):
+class ReleaseStep(AttemptReport):
     """POST /runs/{runId}/steps/{stepId}/release."""

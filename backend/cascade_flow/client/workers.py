@@ -82,8 +82,8 @@ class WorkerMethods(Asks):
         self._say(attempt, "checkpoint", **told)
 
     def complete(self, attempt: Attempt, output: Any = None, *, claim_next: bool = False, **measures: Any) -> Json:
-        """The step returned: `{status, next?}`. With `claim_next` the branch's next step is claimed in one, if it is for
-        the same workers. Raises PayloadTooLargeError.
+        """The step returned: `{status, next?}`. With `claim_next` the branch's next step is claimed in one, if that is
+        for the same workers. Raises PayloadTooLargeError.
         """
         return self._say(attempt, "complete", output=output, claimNext=claim_next or None, **measures)
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from cascade_flow.errors import GoneError, RunNotFoundError
 from cascade_flow.model.events import ResourceSnapshot
 from cascade_flow.model.ids import check_run_id, check_step_id
+from cascade_flow.operations.checkpoints import HandedCheckpoint, handed_on
 from cascade_flow.operations.outputs import ends_of_dependencies
 from cascade_flow.operations.payloads import Handed
 from cascade_flow.operations.queue import Queue
@@ -19,10 +20,13 @@ _TRIES = 16
 
 
 class Given(NamedTuple):
-    """The run's input and the outputs of a step's dependencies; a skipped one's is neither text nor address."""
+    """The run's input and the outputs of a step's dependencies (a skipped one's is neither text nor address), and the
+    checkpoints of its attempts so far.
+    """
 
     input: Handed
     outputs: Mapping[str, Handed]
+    checkpoints: tuple[HandedCheckpoint, ...] = ()
 
 
 class WorkerProtocol:
@@ -64,7 +68,8 @@ class WorkerProtocol:
         ends = ends_of_dependencies(self._runtime, held.facts, held.branch, [*held.records])
         payloads, run_id = self._runtime.payloads, held.facts.run_id
         [input] = payloads.handed_on(run_id, {"": held.run.tail[0]}, "input").values()
-        return Given(input, payloads.handed_on(run_id, ends, "output"))
+        outputs = payloads.handed_on(run_id, ends, "output")
+        return Given(input, outputs, handed_on(self._runtime, held.facts, held.branch))
 
     def heartbeat(
         self,

@@ -1,4 +1,4 @@
-"""An attempt in the hands of a worker elsewhere: every word of it goes over HTTP, again and again while the lease lasts.
+"""An attempt in the hands of a worker elsewhere: its words go over HTTP, again and again while the lease lasts.
 
 How long that is, the worker reckons by itself, from when it asked: an outage of the API costs it the attempt only
 where it outlasts the lease. A child that was forked off tells nothing, as in `worker/lease`.
@@ -131,9 +131,9 @@ class RemoteLease:
             kept.name,
             kept.sequence_number,
             None if kept.data is None else json.loads(kept.data),
-            error=kept.error and kept.error.to_wire(),
+            error=None if kept.error is None else kept.error.to_wire(),
             label=kept.label,
-            parent=kept.parent and {"name": kept.parent.name, "sequence": kept.parent.sequence_number},
+            parent=None if kept.parent is None else _place(kept.parent),
         )
         return {}
 
@@ -158,13 +158,24 @@ class RemoteLease:
         return os.getpid() != self._process
 
 
+def _place(checkpoint: CheckpointRef) -> Json:
+    return {"name": checkpoint.name, "sequence": checkpoint.sequence_number}
+
+
 def _checkpoint_number(told: Mapping[str, Any]) -> CheckpointNumber:
-    place = CheckpointRef(name=told["name"], sequence_number=told["sequence"])
-    parent = told.get("parent") and CheckpointRef(
-        name=told["parent"]["name"], sequence_number=told["parent"]["sequence"]
-    )
+    place, attempt = _reference(told), told["attemptNumber"]
+    parent = _reference(told["parent"]) if "parent" in told else None
     if "data" not in told:
-        return CheckpointNumber(place, told["attemptNumber"], parent)
-    data = json.dumps(told["data"], ensure_ascii=False)
-    stored = Checkpoint(**{**vars(place), "attempt_number": told["attemptNumber"], "data": data, "parent_checkpoint": parent})
-    return CheckpointNumber(place, told["attemptNumber"], parent, stored)
+        return CheckpointNumber(place, attempt, parent)
+    stored = Checkpoint(
+        name=place.name,
+        sequence_number=place.sequence_number,
+        attempt_number=attempt,
+        data=json.dumps(told["data"], ensure_ascii=False),
+        parent_checkpoint=parent,
+    )
+    return CheckpointNumber(place, attempt, parent, stored)
+
+
+def _reference(place: Mapping[str, Any]) -> CheckpointRef:
+    return CheckpointRef(name=place["name"], sequence_number=place["sequence"])
