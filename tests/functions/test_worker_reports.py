@@ -94,7 +94,12 @@ def test_a_failure_is_tried_again_as_the_policy_says(functions: Functions, weigh
 def test_a_checkpoint_is_given_to_the_next_attempt(functions: Functions, weighing: str) -> None:
     say(functions, weighing, "weigh", "complete", output=1)
     claim(functions, runId=weighing, stepId="price/post")
-    kept = {"name": "stamp", "sequence": 1, "data": {"stamp": "x" * 600}, "parent": {"name": "letter", "sequence": 0}}
+    kept: dict[str, Any] = {
+        "name": "stamp",
+        "sequence": 1,
+        "data": {"stamp": "x" * 600},
+        "parent": {"name": "letter", "sequence": 0},
+    }
     assert [say(functions, weighing, "price/post", "checkpoint", **kept).json for _ in range(2)] == [{}, {}]
     assert say(functions, weighing, "price/post", "checkpoint", name="seal", error={"message": "no wax"}).status == 200
     assert say(functions, weighing, "price/post", "release").json == {"status": "scheduled"} | {
@@ -177,7 +182,7 @@ def test_what_is_too_large_or_too_deep_is_told(functions: Functions, weighing: s
     assert (reply.status, reply.json["issues"][0]["message"]) == (400, "is nested more than 100 deep")
     reply = say(functions, weighing, "weigh", "complete", result=1)
     assert (reply.status, reply.json["issues"][0]["path"]) == (400, "result")
-    assert say(functions, weighing, "weigh", "complete", output=[[0]] * 700_000).status == 200
+    assert say(functions, weighing, "weigh", "complete", output=[[0]] * 50_000).status == 200
 
 
 def test_a_run_or_step_that_is_not_there_is_told(functions: Functions, weighing: str) -> None:

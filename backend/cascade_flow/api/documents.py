@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -44,7 +44,7 @@ def read_document(
             limit=largest,
         )
     value = _parsed(_text(body, called), called, deepest)
-    if issues := list(islice(_faults(value, deepest), MOST_ISSUES)):
+    if not _is_sound(value, deepest) and (issues := list(islice(_faults(value, deepest), MOST_ISSUES))):
         raise RequestInvalidError(issues=issues)
     return value
 
@@ -83,6 +83,26 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _whole(digits: str) -> int | float:
     return int(digits) if len(digits) <= LONGEST_NUMBER else math.inf
+
+
+def _is_sound(value: Any, deepest: int) -> bool:
+    """Whether nothing is wrong with it, told in a tenth of the time that it takes to say what is."""
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        return False
+    level = [value]
+    for _ in range(deepest):
+        if any(type(item) is _Repeated for item in level):
+            return False
+        level = [inner for item in level for inner in _inside(item) if isinstance(inner, dict | list)]
+    return not level
+
+
+def _inside(item: Any) -> Iterable[Any]:
+    if isinstance(item, dict):
+        return item.values()
+    return item if isinstance(item, list) else ()
 
 
 def _faults(value: Any, deepest: int) -> Iterator[ValidationIssue]:

@@ -59,7 +59,7 @@ def complete_step(address: StepAddress, body: CompleteStep) -> Answer[replies.Ou
     workers.
     """
     attempt, measures = _attempt(address, body), _measures(body)
-    return _told(_outcomes().complete(attempt, body.output, measures, claims_next=body.next_slot))
+    return _told(_outcomes().complete(attempt, body.text, measures, claims_next=body.next_slot))
 
 
 @route(f"{_STEP}/fail", errors=_NOT_HELD)

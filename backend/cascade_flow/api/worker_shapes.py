@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import count
 from typing import Annotated, Any, ClassVar, Literal
@@ -15,7 +16,6 @@ from cascade_flow.model.events import CheckpointRef, ResourceSnapshot, ResourceU
 from cascade_flow.model.parts import LogStream, StepError
 from cascade_flow.model.wire import Count, JsonObject, Ordinal
 from cascade_flow.operations.steps import Slot
-from cascade_flow.serialization import safe_serialize
 
 LARGEST_VALUE_BYTES = 5 * 1024 * 1024
 LARGEST_WORDS_BYTES = 1024 * 1024
@@ -30,6 +30,11 @@ LONGEST_STACK = 16_000
 def _shortened(longest: int) -> AfterValidator:
     """A failure that is told at length is told all the same."""
     return AfterValidator(lambda text: text if len(text) <= longest else f"{text[: longest - 1]}…")
+
+
+def _text(value: Any) -> str:
+    """What came as JSON, as JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 Words = Annotated[str, _shortened(LONGEST_WORDS)]
@@ -129,7 +134,7 @@ class StoreCheckpoint(AttemptReport):
         return KeepCheckpoint(
             self.name,
             self.sequence,
-            None if self.error else safe_serialize(self.data),
+            None if self.error else _text(self.data),
             error=None if self.error is None else self.error.error,
             label=self.label,
             parent=None if self.parent is None else self.parent.reference,
@@ -170,6 +175,11 @@ class CompleteStep(EndReport):
     claim_next: bool = False
     slot_index: Count | None = None
     worker_concurrency: Ordinal | None = None
+
+    @property
+    def text(self) -> str:
+        """The output as it is stored."""
+        return _text(self.output)
 
     @property
     def next_slot(self) -> Slot | None:

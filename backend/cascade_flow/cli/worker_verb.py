@@ -135,4 +135,3 @@ _SHOWN: Mapping[str, Callable[[Told], list[Text]]] = {
     "giving back": _said("gives back what runs ({steps})", "yellow"),
 }
 """What is shown of each event; what begins is not, since it will end."""
-

@@ -89,9 +89,9 @@ class WorkerOutcomes:
             self._steps.report(held, kept)
 
     def complete(
-        self, attempt: Attempt, output: Any, measures: Measures, *, claims_next: Slot | None = None
+        self, attempt: Attempt, output: str, measures: Measures, *, claims_next: Slot | None = None
     ) -> Outcome:
-        """The step returned. Who `claims_next` holds the branch's next step too, if that is for the same workers."""
+        """The step returned (JSON text). Who `claims_next` holds the branch's next step too, if it may."""
         report = reports.completion(
             attempt.step_id, attempt.number, output, duration_us=0, export_output=False, usage=measures.usage
         )
