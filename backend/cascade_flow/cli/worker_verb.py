@@ -93,7 +93,7 @@ def _ready(event: Told) -> list[Text]:
     pool, known = event["pool"], event["poolsDeclared"]
     whose = f"steps of pool {pool}" if pool else "steps of no pool"
     workflows = formatting.count(event["workflows"], "workflow")
-    lines = [Text(f"waits for {whose}: {formatting.count(event['slots'], 'slot')}, {workflows}")]
+    lines = [Text(f"waits for {whose}: {formatting.count(len(event['slots']), 'slot')}, {workflows}")]
     if pool and pool not in known:
         others = f"they name {', '.join(map(shlex.quote, known))}" if known else "they name none"
         lines.append(Text(f"no step of these workflows is for pool {pool} ({others}): waits all the same", "yellow"))

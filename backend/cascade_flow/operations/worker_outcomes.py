@@ -155,7 +155,11 @@ class WorkerOutcomes:
         """The worker, if the branch's next step is for the same workers."""
         graph, worker = held.facts.graph, held.branch.worker
         following = graph.next_in_branch(held.branch.step)
-        if following is None or worker is None:
+        if (
+            worker is None
+            or following is None
+            or graph.step(following).executor != graph.step(held.branch.step).executor
+        ):
             return None
         return Claimant(worker, clock.now_us() + self._runtime.timing.lease_us, slot.index, slot.concurrency)
 

@@ -21,10 +21,9 @@ from cascade_flow.client.workers import Attempt
 from cascade_flow.errors import CascadeFlowError, ConfigurationError, StaleAttemptError
 from cascade_flow.remote.place import SlotProcess
 from cascade_flow.remote.poller import Poller, Seat
+from cascade_flow.remote.slot import SECONDS_TO_GIVE_BACK
 
 Tell = Callable[[Json], None]
-_SECONDS_TO_GIVE_BACK = 10.0
-"""What a step's code may take to stop, before its process is killed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,12 +204,12 @@ class Dispatcher:
 
     def _ready(self, said: Json) -> None:
         if all(slot.is_ready for slot in self._slots.values()):
-            told = {"pool": self._wishes.pool, "slots": len(self._slots), "workflows": said["workflows"]}
-            self._tell({"event": "ready", **told, "poolsDeclared": said["pools"]})
+            told = {"pool": self._wishes.pool, "workflows": said["workflows"], "poolsDeclared": said["pools"]}
+            self._tell({"event": "ready", **told, "slots": [slot.pid for slot in self._slots.values()]})
 
     def _give_back(self) -> None:
         self._gives_back = True
-        self._until_us = _in(_SECONDS_TO_GIVE_BACK)
+        self._until_us = _in(SECONDS_TO_GIVE_BACK)
         self._tell({"event": "giving back", "steps": len(self._busy)})
         for slot in self._slots.values():
             slot.give_back()

@@ -1,7 +1,7 @@
 """A place where steps run, one at a time: a process of its own, so that a step may take, print and break what it likes.
 
 It gets claims by its input, and tells what comes of them by another descriptor, both as lines of JSON. Where its input
-ends, the worker that it belongs to is dead: then it ends at once, and the lease runs out.
+ends, the worker that it belongs to is dead: then it gives back what it holds, and ends.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TextIO
@@ -25,7 +26,8 @@ from cascade_flow.local import endpoints
 from cascade_flow.remote.attempt import RemoteAttempt
 from cascade_flow.remote.lease import RemoteLease
 
-_ORPHANED = 1
+SECONDS_TO_GIVE_BACK = 10.0
+"""What a step's code may take to stop, before its process is killed."""
 
 
 class Slot:
@@ -36,7 +38,8 @@ class Slot:
         self._workflows = workflows
         self._worker_id = worker_id
         self._tell = tell
-        self._claims: SimpleQueue[Json] = SimpleQueue()
+        self._claims: SimpleQueue[Json | None] = SimpleQueue()
+        self._orphaned = threading.Event()
         self._attempt: RemoteAttempt | None = None
         self._drains = self._gives_back = False
 
@@ -48,12 +51,15 @@ class Slot:
                 self._claims.put(said["claim"])
             else:
                 self._drain(gives_back=said["do"] == "give back")
-        os._exit(_ORPHANED)
+        self._drain(gives_back=True)
+        self._orphaned.set()
+        self._claims.put(None)
+        threading.Timer(SECONDS_TO_GIVE_BACK, os.kill, (os.getpid(), signal.SIGKILL)).start()
 
     def work(self) -> None:
-        """For as long as the process lives."""
-        while True:
-            claim: Json | None = self._claims.get()
+        """For as long as the worker lives."""
+        while not self._orphaned.is_set():
+            claim = self._claims.get()
             while claim is not None:
                 claim = self._carry_out(claim)
             self._tell.say(event="idle")
@@ -92,7 +98,7 @@ class Channel:
         self._turn = threading.Lock()
 
     def say(self, **told: Any) -> None:
-        with self._turn:
+        with self._turn, suppress(BrokenPipeError):  # nobody listens any more: the slot is an orphan
             self._stream.write(json.dumps(told, ensure_ascii=False) + "\n")
             self._stream.flush()
 
@@ -133,11 +139,8 @@ def _client(spec: Json) -> Client:
 
 def _declared(workflows: Mapping[str, Workflow]) -> Json:
     steps = [step for workflow in workflows.values() for step in workflow.definition().steps.values()]
-    return {"workflows": len(workflows), "pools": sorted({pool for step in steps if (pool := _pool(step.definition))})}
-
-
-def _pool(definition: object) -> str | None:
-    return getattr(definition, "executor", None)
+    pools = {pool for step in steps if (pool := step.definition.executor)}
+    return {"workflows": len(workflows), "pools": sorted(pools)}
 
 
 def _named(claim: Json) -> Json:

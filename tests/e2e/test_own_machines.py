@@ -1,0 +1,50 @@
+"""Steps that run on machines of one's own: workers that die, drain, and are another language's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cascade_flow import StepCheckpoint, StepFailed, StepReclaimed
+from e2e.stack import Stack, of_kind
+from e2e.waiting import until
+from e2e.workers import Started, cascade_worker
+from e2e.workflows.trials.meeting import Meeting
+from e2e.workflows.trials.workshop import POOL
+
+WORKFLOWS = Path(__file__).parent / "workflows"
+
+
+@pytest.fixture
+def first(stack: Stack, tmp_path: Path) -> Iterator[Started]:
+    with cascade_worker(stack.local, WORKFLOWS, tmp_path / "first.log", "--pool", POOL) as worker:
+        yield worker
+
+
+@pytest.fixture
+def second(stack: Stack, tmp_path: Path, first: Started) -> Iterator[Started]:
+    until(lambda: first.has_told("ready"), otherwise=lambda: first.told)
+    with cascade_worker(stack.local, WORKFLOWS, tmp_path / "second.log", "--pool", POOL) as worker:
+        yield worker
+
+
+def test_a_worker_is_killed_and_another_finishes_the_run(
+    stack: Stack, meeting: Meeting, first: Started, tmp_path: Path
+) -> None:
+    run_id = stack.submit("workshop", input=meeting.model_dump(mode="json"))
+    until(lambda: meeting.visits("glue"), otherwise=lambda: (stack.told(run_id), first.told))
+    first.kill()
+    with cascade_worker(stack.local, WORKFLOWS, tmp_path / "second.log", "--pool", POOL) as second:
+        run = stack.finished(run_id)
+        assert second.end() == 0
+
+    assert stack.client.run(run_id)["output"] == {"deliver": ["cut", "clamped in attempt 1", "painted", "delivered"]}
+    assert [visit.attempt for visit in meeting.visits("glue")] == [1, 2]
+    assert [event.step_id for event in of_kind(run, StepReclaimed)] == ["glue"]
+    [failed] = of_kind(run, StepFailed)
+    assert (failed.step_id, failed.error.name, failed.terminal) == ("paint", "ConnectionError", False)
+    assert len(of_kind(run, StepCheckpoint)) == 1
+    assert [line["message"] for line in stack.client.logs(run_id, step_id="cut")] == ["sawdust everywhere"]
+    assert second.has_told("ended", "paint")
