@@ -13,7 +13,7 @@ from cascade_flow.operations.worker_protocol import WorkerProtocol
 
 
 def claim(request: Request) -> Answer:
-    """200 and the step; 204 where nothing is due, or others were faster."""
+    """200 and the step; 204 where nothing has come due, or others were faster."""
     protocol = WorkerProtocol(runtime())
     held = _claimed(protocol, request.document(ClaimStep))
     return Answer(204) if held is None else ok(representations.claimed(held, protocol.given(held)))
@@ -22,9 +22,11 @@ def claim(request: Request) -> Answer:
 def _claimed(protocol: WorkerProtocol, wish: ClaimStep) -> HeldAttempt | None:
     if wish.run_id and wish.step_id:
         return protocol.claim(
-            wish.run_id, wish.step_id, wish.worker_id, slot=wish.slot, workflow_slug=wish.workflow_slug
+            wish.run_id, wish.step_id, wish.worker_id, slot=wish.slot, workflow_slug=wish.workflow_slug, pool=wish.pool
         )
-    return protocol.claim_next(wish.worker_id, slot=wish.slot, workflow_slug=wish.workflow_slug)
+    return protocol.claim_next(
+        wish.worker_id, slot=wish.slot, workflow_slug=wish.workflow_slug, pool=wish.pool, wait_us=wish.wait_ms * 1_000
+    )
 
 
 handler = router({"POST /steps/claim": claim})
