@@ -44,6 +44,8 @@ LARGEST_PRIORITY = 1_000_000
 MOST_RUNS = 200
 MOST_EVENTS = 1_000
 MOST_LINES = 10_000
+LONGEST_WAIT_MS = 20_000
+"""What a claim may wait: API Gateway gives an answer 30 s."""
 
 
 def _id(check: Callable[[str], str]) -> AfterValidator:
@@ -103,6 +105,7 @@ def _event_type(name: str) -> str:
 Slug = Annotated[str, _id(ids.check_slug)]
 RunId = Annotated[str, _id(ids.check_run_id)]
 StepId = Annotated[str, _id(ids.check_step_id)]
+Pool = Annotated[str, _id(ids.check_pool)]
 Name = Annotated[str, Field(min_length=1, max_length=ids.LONGEST_ID)]
 Tag = Annotated[str, Field(min_length=1, max_length=LONGEST_TAG)]
 Tags = Annotated[list[Tag], Field(max_length=MOST_TAGS)]
@@ -214,14 +217,19 @@ class CancelRun(Shape):
 
 
 class ClaimStep(Shape):
-    """POST /steps/claim: the step that is named, or else any that is due."""
+    """POST /steps/claim: the step that is named, or else any that is due; of a pool, or else of none.
+
+    Where nothing is due, the answer waits for as long as `waitMs` says.
+    """
 
     worker_id: Name
+    pool: Pool | None = None
     workflow_slug: Slug | None = None
     run_id: RunId | None = None
     step_id: StepId | None = Field(default=None, validate_default=True)
     slot_index: Count | None = None
     worker_concurrency: Ordinal | None = None
+    wait_ms: Annotated[Count, Field(le=LONGEST_WAIT_MS)] = 0
 
     @field_validator("step_id")
     @classmethod
