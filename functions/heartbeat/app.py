@@ -9,9 +9,15 @@ from cascade_flow.api.answers import Answer, ok
 from cascade_flow.api.resources import runtime
 from cascade_flow.api.router import router
 from cascade_flow.api.routes import route
-from cascade_flow.api.shapes import StepAddress
-from cascade_flow.api.worker_routes import ROUTES
-from cascade_flow.api.worker_shapes import Heartbeat
+from cascade_flow.api.shapes import Heartbeat, StepAddress
+from cascade_flow.api.worker_routes import (
+    complete_step,
+    fail_step,
+    release_step,
+    skip_step,
+    store_checkpoint,
+    write_logs,
+)
 from cascade_flow.errors import RunNotFoundError, StaleAttemptError, StepNotFoundError
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 
@@ -29,4 +35,4 @@ def heartbeat(address: StepAddress, body: Heartbeat) -> Answer[Lease]:
     return ok(representations.lease(held))
 
 
-handler = router(heartbeat, *ROUTES)
+handler = router(heartbeat, write_logs, store_checkpoint, complete_step, fail_step, skip_step, release_step)

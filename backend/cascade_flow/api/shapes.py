@@ -29,7 +29,7 @@ from cascade_flow.api.problems import MOST_ISSUES, RequestInvalidError
 from cascade_flow.dynamodb.listing import START, Filter, Place
 from cascade_flow.errors import InvalidIdError
 from cascade_flow.model import ids
-from cascade_flow.model.events import EVENT_TYPES, ValidationIssue
+from cascade_flow.model.events import EVENT_TYPES, ResourceSnapshot, ValidationIssue
 from cascade_flow.model.states import RunStatus
 from cascade_flow.model.wire import Count, JsonObject, Ordinal, Whole
 from cascade_flow.model.workflows import RunSubmission
@@ -241,6 +241,33 @@ class ClaimStep(Shape):
     @property
     def slot(self) -> Slot:
         return Slot(self.slot_index, self.worker_concurrency)
+
+
+class AttemptReport(Shape):
+    """What every report names: who holds the attempt, and which one."""
+
+    worker_id: Name
+    attempt_number: Ordinal
+
+
+class Snapshot(Shape):
+    """What an attempt uses at the moment."""
+
+    memory_bytes: Count
+    cpu_time_us: Count | None = None
+
+
+class Heartbeat(AttemptReport):
+    """POST /runs/{runId}/steps/{stepId}/heartbeat."""
+
+    resource_snapshot: Snapshot | None = None
+
+    @property
+    def snapshot(self) -> ResourceSnapshot | None:
+        given = self.resource_snapshot
+        if given is None:
+            return None
+        return ResourceSnapshot(memory_bytes=given.memory_bytes, cpu_time_us=given.cpu_time_us)
 
 
 class ListRuns(Query):

@@ -1,4 +1,4 @@
-"""What a worker elsewhere may ask and say: shapes of the worker protocol's requests."""
+"""What a worker elsewhere says of its attempt, but that it lives: imported where somebody says it (`worker_routes`)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from cascade_flow import clock
-from cascade_flow.api.shapes import Name, Shape, TimeUs
+from cascade_flow.api.shapes import AttemptReport, Name, Shape, TimeUs
 from cascade_flow.engine.commands import KeepCheckpoint
-from cascade_flow.model.events import CheckpointRef, ResourceSnapshot, ResourceUsage
+from cascade_flow.model.events import CheckpointRef, ResourceUsage
 from cascade_flow.model.parts import LogStream, StepError
 from cascade_flow.model.wire import Count, JsonObject, Ordinal
 from cascade_flow.operations.steps import Slot
@@ -38,33 +38,6 @@ def _text(value: Any) -> str:
 
 
 Words = Annotated[str, _shortened(LONGEST_WORDS)]
-
-
-class AttemptReport(Shape):
-    """What every report names: who holds the attempt, and which one."""
-
-    worker_id: Name
-    attempt_number: Ordinal
-
-
-class Snapshot(Shape):
-    """What an attempt uses at the moment."""
-
-    memory_bytes: Count
-    cpu_time_us: Count | None = None
-
-
-class Heartbeat(AttemptReport):
-    """POST /runs/{runId}/steps/{stepId}/heartbeat."""
-
-    resource_snapshot: Snapshot | None = None
-
-    @property
-    def snapshot(self) -> ResourceSnapshot | None:
-        given = self.resource_snapshot
-        if given is None:
-            return None
-        return ResourceSnapshot(memory_bytes=given.memory_bytes, cpu_time_us=given.cpu_time_us)
 
 
 class Line(Shape):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cascade_flow.engine.state import Branch, Facts
+from cascade_flow.engine.state import Facts
 from cascade_flow.model.events import CheckpointRef, StepCheckpoint, StepCheckpointFailed
 from cascade_flow.model.states import Checkpoint
 from cascade_flow.operations.history import Histories, RunHistory
@@ -47,13 +47,12 @@ class HandedCheckpoint:
     address: str | None = None
 
 
-def handed_on(runtime: Runtime, facts: Facts, branch: Branch) -> tuple[HandedCheckpoint, ...]:
-    """The same for the step of a branch, with nothing read from the bucket. A first attempt has none before it."""
+def handed_on(runtime: Runtime, facts: Facts, step_id: str) -> tuple[HandedCheckpoint, ...]:
+    """The same, with nothing read from the bucket."""
     histories = Histories(runtime)
-    story = histories.outline(facts.run_id) if branch.attempt > 1 else None
-    if story is None:
+    if (story := histories.outline(facts.run_id)) is None:
         return ()
-    events = histories.whole(story, _told_in(story, branch.step), bucket=False)
+    events = histories.whole(story, _told_in(story, step_id), bucket=False)
     found = [event for event in events if isinstance(event, _KINDS)]
     return tuple(HandedCheckpoint(_taken(event), _address(runtime, story, event)) for event in found)
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from cascade_flow import clock
 from cascade_flow.errors import GoneError, RunNotFoundError, WrongPoolError
 from cascade_flow.model.events import ResourceSnapshot
 from cascade_flow.model.ids import check_pool, check_run_id, check_step_id
 from cascade_flow.model.workflows import StepDefinition
-from cascade_flow.operations.checkpoints import HandedCheckpoint, handed_on
 from cascade_flow.operations.outputs import ends_of_dependencies
 from cascade_flow.operations.payloads import Handed
 from cascade_flow.operations.queue import Queue
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
+
+if TYPE_CHECKING:
+    from cascade_flow.operations.checkpoints import HandedCheckpoint
 
 _TRIES = 16
 _FIRST_PAUSE_US = 500_000
@@ -103,7 +105,15 @@ class WorkerProtocol:
         payloads, run_id = self._runtime.payloads, held.facts.run_id
         [input] = payloads.handed_on(run_id, {"": held.run.tail[0]}, "input").values()
         outputs = payloads.handed_on(run_id, ends, "output")
-        return Given(input, outputs, handed_on(self._runtime, held.facts, held.branch))
+        return Given(input, outputs, self._checkpoints(held))
+
+    def _checkpoints(self, held: HeldAttempt) -> tuple[HandedCheckpoint, ...]:
+        """What earlier attempts have stored."""
+        if held.branch.attempt == 1:
+            return ()
+        from cascade_flow.operations.checkpoints import handed_on  # noqa: PLC0415  (most attempts are the first)
+
+        return handed_on(self._runtime, held.facts, held.branch.step)
 
     def heartbeat(
         self,
