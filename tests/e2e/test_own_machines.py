@@ -10,7 +10,7 @@ import pytest
 from cascade_flow import StepCheckpoint, StepFailed, StepReclaimed
 from e2e.stack import Stack, of_kind
 from e2e.waiting import until
-from e2e.workers import Started, cascade_worker
+from e2e.workers import Started, cascade_worker, installed, node_worker
 from e2e.workflows.trials.meeting import Meeting
 from e2e.workflows.trials.workshop import POOL
 
@@ -20,13 +20,6 @@ WORKFLOWS = Path(__file__).parent / "workflows"
 @pytest.fixture
 def first(stack: Stack, tmp_path: Path) -> Iterator[Started]:
     with cascade_worker(stack.local, WORKFLOWS, tmp_path / "first.log", "--pool", POOL) as worker:
-        yield worker
-
-
-@pytest.fixture
-def second(stack: Stack, tmp_path: Path, first: Started) -> Iterator[Started]:
-    until(lambda: first.has_told("ready"), otherwise=lambda: first.told)
-    with cascade_worker(stack.local, WORKFLOWS, tmp_path / "second.log", "--pool", POOL) as worker:
         yield worker
 
 
@@ -48,3 +41,23 @@ def test_a_worker_is_killed_and_another_finishes_the_run(
     assert len(of_kind(run, StepCheckpoint)) == 1
     assert [line["message"] for line in stack.client.logs(run_id, step_id="cut")] == ["sawdust everywhere"]
     assert second.has_told("ended", "paint")
+
+
+def test_a_worker_in_another_language_is_killed_and_another_finishes(
+    stack: Stack, meeting: Meeting, tmp_path: Path
+) -> None:
+    folder = installed(tmp_path)
+    run_id = stack.submit("parts", input=meeting.model_dump(mode="json"))
+    with node_worker(stack.local, folder, tmp_path / "first.log") as first:
+        until(lambda: meeting.visits("pack"), otherwise=lambda: (stack.told(run_id), first.told))
+        first.kill()
+    with node_worker(stack.local, folder, tmp_path / "second.log") as second:
+        run = stack.finished(run_id)
+        assert second.end() == 0
+
+    assert stack.client.run(run_id)["output"] == {"send": [3, "box of attempt 1"]}
+    assert [visit.attempt for visit in meeting.visits("pack")] == [1, 2, 3]
+    assert len(meeting.visits("order")) == 1
+    [failed] = of_kind(run, StepFailed)
+    assert (failed.attempt_number, failed.error.message) == (2, "no tape (ENOTAPE)")
+    assert [line["message"] for line in stack.client.logs(run_id, step_id="order")] == ["ordering"]

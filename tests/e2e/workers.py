@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,8 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import pytest
+
 from cascade_flow.local import LocalStack
 from cascade_flow.local.state import REGION
+from infra.written import ROOT
+
+EXAMPLE = ROOT / "examples" / "worker-node"
 
 
 @dataclass(frozen=True)
@@ -33,9 +39,8 @@ class Started:
 
     def kill(self) -> None:
         """All of it at once, as when its machine goes down."""
-        [ready] = [told for told in self.told if told["event"] == "ready"]
         self.process.send_signal(signal.SIGSTOP)
-        for pid in ready["slots"]:
+        for pid in (pid for told in self.told for pid in told.get("slots", ())):
             os.kill(pid, signal.SIGKILL)
         self.process.kill()
         self.process.wait()
@@ -68,6 +73,30 @@ def cascade_worker(stack: LocalStack, folder: Path, log: Path, *options: str) ->
     """`cascade worker` with the workflows in a folder, for the stack at its address."""
     command = [sys.executable, "-m", "cascade_flow.cli", "worker", "--json", "--url", stack.api_url, *options]
     return started([*command, "--workflows", "trials"], folder, log, credentials(stack))
+
+
+def node_worker(stack: LocalStack, folder: Path, log: Path) -> Any:
+    """The example's worker, with the steps of `e2e/node`, in a folder where it is installed."""
+    command = [program("node"), "--import", "./localhost.mjs", "steps.mjs"]
+    return started(command, folder, log, credentials(stack))
+
+
+def installed(folder: Path) -> Path:
+    """The example as its reader has it after `npm ci`, with our steps."""
+    for name in ("package.json", "package-lock.json", "worker.mjs", "localhost.mjs"):
+        shutil.copy(EXAMPLE / name, folder)
+    shutil.copy(Path(__file__).parent / "node" / "steps.mjs", folder)
+    subprocess.run([program("npm"), "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True)
+    return folder
+
+
+def program(name: str) -> str:
+    """Where there is no Node the test is skipped; in CI it fails."""
+    found = shutil.which(name)
+    if found is None and not os.environ.get("CI"):
+        pytest.skip(f"there is no {name} here")
+    assert found is not None
+    return found
 
 
 def credentials(stack: LocalStack) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cascade_flow import Retry, StepContext, Workflow
 
 from .meeting import Meeting
@@ -39,20 +41,20 @@ def deliver(paint: list[str]) -> list[str]:
     return [*paint, "delivered"]
 
 
-parts = Workflow("parts")
+parts = Workflow("parts", input=Meeting)
+"""Declared here, and carried out elsewhere: `e2e/node/steps.mjs` has the code."""
 
 
 @parts.step(executor="node")
 def order() -> dict[str, int]:
-    """Declared here, and carried out elsewhere: examples/worker-node has its code."""
     raise NotImplementedError
 
 
-@parts.step(executor="node")
-def pack(order: dict[str, int]) -> int:
+@parts.step(executor="node", retry=Retry(max_attempts=3, delay=0.1, jitter=0))
+def pack(order: dict[str, int]) -> list[Any]:
     raise NotImplementedError
 
 
 @parts.step(export=True)
-def send(pack: int) -> int:
+def send(pack: list[Any]) -> list[Any]:
     return pack
