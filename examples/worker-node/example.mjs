@@ -15,4 +15,4 @@ const ending = new AbortController()
 for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => ending.abort())
 
 const post = connect(process.env.CASCADE_API_URL)
-await work({ post, pool: 'node', steps, concurrency: 2, signal: ending.signal, tell: (event) => console.log(JSON.stringify(event)) })
+await work({ post, pool: 'node', steps, concurrency: 2, signal: ending.signal })

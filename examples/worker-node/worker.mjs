@@ -3,34 +3,30 @@ import { hostname } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
 import { AwsClient } from 'aws4fetch'
 
-/** Throw it where there is nothing to do: the steps that depend on this one give way. */
-export class Skip extends Error {}
-
-/** The attempt is another worker's: whatever is said of it is refused. */
-export class Lost extends Error {}
+export class Skip extends Error {} // thrown where there is nothing to do: the steps that depend on this one give way
+export class Lost extends Error {} // the attempt is another worker's: whatever is said of it is refused
 
 /** Work until `signal` aborts: then what runs is finished, and nothing more is claimed. `steps` are yours, by name. */
-export async function work({ post, pool, steps, concurrency = 1, signal, tell = console.log }) {
-  const slot = (index) => claimAll({ post, pool, steps, signal, tell, workerId: `${hostname()}-${process.pid}-${index}` })
-  await Promise.all(Array.from({ length: concurrency }, (_, index) => slot(index)))
+export async function work({ concurrency = 1, ...wishes }) {
+  const workerIds = Array.from({ length: concurrency }, (_, index) => `${hostname()}-${process.pid}-${index}`)
+  await Promise.all(workerIds.map((workerId) => claimAll({ tell: console.log, ...wishes, workerId })))
 }
 
 /** Posts a document to the API at this address; answers what it answers, or throws what it refuses. */
-export function connect(url, { env = process.env, region = env.AWS_REGION } = {}) {
+export function connect(url, env = process.env) {
   const keys = { accessKeyId: env.AWS_ACCESS_KEY_ID, secretAccessKey: env.AWS_SECRET_ACCESS_KEY }
-  const aws = new AwsClient({ ...keys, sessionToken: env.AWS_SESSION_TOKEN, service: 'execute-api', region, retries: 0 })
+  const place = { sessionToken: env.AWS_SESSION_TOKEN, region: env.AWS_REGION, service: 'execute-api' }
+  const aws = new AwsClient({ ...keys, ...place, retries: 0 })
+  const headers = { 'content-type': 'application/json' }
   return async (path, document) => {
-    const headers = { 'content-type': 'application/json' }
     const response = await aws.fetch(url + path, { method: 'POST', headers, body: JSON.stringify(document) })
-    const text = await response.text()
-    if (response.ok) return text ? JSON.parse(text) : null
-    throw refusal(response.status, text)
+    if (!response.ok) throw refusal(response.status, await response.text())
+    return response.status === 204 ? null : response.json()
   }
 }
 
 async function claimAll({ post, pool, steps, signal, tell, workerId }) {
-  let claim = null
-  while (claim || !signal?.aborted) {
+  for (let claim = null; claim || !signal?.aborted; ) {
     try {
       claim ??= await patiently(() => post('/steps/claim', { workerId, pool, waitMs: 10_000 }), () => !signal?.aborted)
       claim &&= await attempt({ post, claim, steps, signal, tell, workerId })
@@ -45,19 +41,19 @@ async function claimAll({ post, pool, steps, signal, tell, workerId }) {
 /** One attempt, with heartbeats until it is over; answers the claim of the branch's next step, if there is one. */
 async function attempt({ post, claim, steps, signal, tell, workerId }) {
   const held = new Held(post, claim, workerId)
-  tell({ event: 'began', runId: claim.runId, stepId: claim.stepId, attemptNumber: claim.attemptNumber })
+  const { runId, workflowSlug, stepId, attemptNumber } = claim
   try {
-    const told = await outcome(held, steps[`${claim.workflowSlug}/${claim.stepId}`], () => !signal?.aborted)
-    tell({ event: 'ended', runId: claim.runId, stepId: claim.stepId, status: told.status })
-    return told.next ?? null
+    const { status, next = null } = await outcome(held, steps[`${workflowSlug}/${stepId}`], () => !signal?.aborted)
+    tell({ event: 'ended', runId, stepId, attemptNumber, status })
+    return next
   } finally {
     held.letGo()
   }
 }
 
 async function outcome(held, step, goesOn) {
-  const fail = ({ name, message, stack, code, retryable = true }, more) =>
-    held.end('fail', { error: { name, message: message ?? '', stack, code }, retryable, ...more })
+  const fail = ({ name, message = '', stack, code, retryable = true }, more) =>
+    held.end('fail', { error: { name, message, stack, code }, retryable, ...more })
   if (!step) return fail({ message: 'this worker has no such step', retryable: false }, { reason: 'step-removed' })
   try {
     const output = await Promise.race([held.given().then((given) => step(given, held)), held.over])
@@ -76,15 +72,16 @@ class Held {
   constructor(post, claim, workerId) {
     Object.assign(this, { claim, attempt: claim.attemptNumber, idempotencyKey: claim.idempotencyKey })
     const place = `/runs/${claim.runId}/steps/${claim.stepId.split('/').map(encodeURIComponent).join('/')}`
-    const named = { workerId, attemptNumber: claim.attemptNumber }
-    this.post = (what, told) => post(`${place}/${what}`, { ...named, ...told })
+    this.post = (what, told) => post(`${place}/${what}`, { workerId, attemptNumber: this.attempt, ...told })
+    this.end = (what, told) => this.say(what, { ...told, lastLogUs: this.told })
     this.until = Date.now() + claim.leaseUs / 1000
     this.told = claim.startedAtUs
     this.late = Object.assign(new Error(`took longer than ${claim.timeoutUs / 1e6} s`), { name: 'TimeoutError' })
     this.over = new Promise((_, reject) => (this.stop = reject))
-    this.over.catch(() => {}) // it is looked at in a race, which may have ended before
-    this.timer = claim.timeoutUs ? setTimeout(() => this.stop(this.late), claim.timeoutUs / 1000) : null
-    this.beat = setInterval(() => this.#live(), claim.leaseUs / 3000)
+    this.over.catch(() => {}) // the race that looks at it may have ended before
+    const timer = claim.timeoutUs && setTimeout(() => this.stop(this.late), claim.timeoutUs / 1000)
+    const beat = setInterval(() => this.#live(), claim.leaseUs / 3000)
+    this.letGo = () => [clearTimeout(timer), clearInterval(beat)]
   }
 
   /** A line of the step's log. */
@@ -97,8 +94,7 @@ class Held {
   async checkpoint(name, make) {
     const sequence = this.#counts.get(name) ?? 0
     this.#counts.set(name, sequence + 1)
-    const isIt = (each) => each.name === name && each.sequence === sequence && ('data' in each || each.dataUrl)
-    const known = this.claim.checkpoints.find(isIt)
+    const known = this.claim.checkpoints.find((each) => isOf(each, name, sequence))
     if (known) return known.dataUrl ? read(known.dataUrl) : known.data
     const data = (await make()) ?? null
     await this.say('checkpoint', { name, sequence, data })
@@ -118,15 +114,6 @@ class Held {
     return patiently(() => this.post(what, told), () => Date.now() < this.until)
   }
 
-  end(what, told) {
-    return this.say(what, { ...told, lastLogUs: this.told })
-  }
-
-  letGo() {
-    clearInterval(this.beat)
-    clearTimeout(this.timer)
-  }
-
   async #live() {
     const asked = Date.now()
     try {
@@ -138,6 +125,8 @@ class Held {
   }
 }
 
+const isOf = (known, name, sequence) =>
+  known.name === name && known.sequence === sequence && ('data' in known || known.dataUrl)
 const read = async (url) => (await fetch(url)).json()
 
 async function patiently(ask, mayGoOn) {
@@ -156,7 +145,6 @@ const passes = ({ name, cause, status, code }) =>
   (name === 'TypeError' && cause) || status === 429 || status >= 500 || code === 'conflict'
 
 function refusal(status, text) {
-  const problem = text.startsWith('{') ? JSON.parse(text) : {}
-  const said = problem.detail ?? `${status}: ${text.slice(0, 200)}`
-  return Object.assign(problem.code === 'stale-attempt' ? new Lost(said) : new Error(said), { status, code: problem.code })
+  const { code, detail = `${status}: ${text.slice(0, 200)}` } = text.startsWith('{') ? JSON.parse(text) : {}
+  return Object.assign(code === 'stale-attempt' ? new Lost(detail) : new Error(detail), { status, code })
 }
