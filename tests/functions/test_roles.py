@@ -79,6 +79,12 @@ class Stage:
         reply = self.http("claim", f"POST /steps/claim of {step}", events.post("/steps/claim", wish))
         assert reply.status == 200, step
 
+    def say(self, run_id: str, step: str, what: str, **told: object) -> Reply:
+        body = {"workerId": "mila", "attemptNumber": 1, **told}
+        return self.http(
+            "heartbeat", f"POST {what} of {step}", events.post(f"/runs/{run_id}/steps/{step}/{what}", body)
+        )
+
     def complete(self, run_id: str, step: str, output: object) -> None:
         self.functions.backend.save_step_complete("wide", run_id, step, output, duration_us=1, attempt_number=1)
 
@@ -151,7 +157,7 @@ def claims(stage: Stage) -> None:
         stage.complete(run_id, "begin", 1)
     for number in range(24):
         stage.claim(run_id, f"part_{number}")
-        stage.complete(run_id, f"part_{number}", 1)
+        assert stage.say(run_id, f"part_{number}", "complete", output=1).status == 200
     stage.claim(run_id, "count")
     stage.functions.lose_messages()
     lost = stage.submit(large(8))
@@ -163,6 +169,36 @@ def claims(stage: Stage) -> None:
         ).status
         == 200
     )
+    stage.functions.lose_messages()
+
+
+def reports(stage: Stage) -> None:
+    run_id = stage.submit(large(9))
+    stage.claim(run_id, "load")
+    for what, told in (
+        ("logs", {"lines": [{"message": "loading"}]}),
+        ("checkpoint", {"name": "half", "data": medium(1)}),
+        ("complete", {"output": large(1), "claimNext": True}),
+    ):
+        assert [stage.say(run_id, "load", what, **told).status for _ in range(2)] == [200, 200]
+    assert stage.say(run_id, "stow", "complete", output=large(2)).status == 200
+    for step in ("left", "right"):
+        stage.claim(run_id, step)
+        assert stage.say(run_id, step, "complete", output=large(3)).status == 200
+    for what, told in (("fail", {"error": {"message": "no crane"}, "retryable": False}), ("release", {})):
+        run_id = stage.submit(medium(9))
+        stage.claim(run_id, "load")
+        assert stage.say(run_id, "load", what, **told).status == 200
+    run_id = stage.submit(medium(9), workflow="wide")
+    stage.claim(run_id, "begin")
+    assert stage.say(run_id, "begin", "skip", reason="nothing to count").status == 200
+    run_id = stage.submit(medium(9))
+    for step in ("load", "stow", "left"):
+        stage.claim(run_id, step)
+        assert stage.say(run_id, step, "complete", output=large(4)).status == 200
+    stage.claim(run_id, "right")
+    stage.bucket.objects.clear()
+    assert stage.say(run_id, "right", "complete", output=large(5)).status in (200, 410)
     stage.functions.lose_messages()
 
 
@@ -206,7 +242,7 @@ def deployments(stage: Stage) -> None:
             app("registration").handler({}, events.Context())
 
 
-SCENES: tuple[Callable[[Stage], None], ...] = (deployments, commands, questions, claims, work, sweeps)
+SCENES: tuple[Callable[[Stage], None], ...] = (deployments, commands, questions, claims, reports, work, sweeps)
 
 
 def everything(stage: Stage) -> None:

@@ -36,16 +36,22 @@ def weighed(functions: Functions) -> str:
 
 def test_a_claim_gives_all_that_the_step_needs(functions: Functions, weighed: str) -> None:
     reply = claim(functions, runId=weighed, stepId="price/post", slotIndex=1, workerConcurrency=4)
-    lease_us = reply.json.pop("leaseUntilUs")
+    lease_us, started_us = reply.json.pop("leaseUntilUs"), reply.json.pop("startedAtUs")
     assert 55_000_000 < lease_us - clock.now_us() <= 60_000_000
+    assert clock.now_us() - 5_000_000 < started_us <= clock.now_us()
     assert reply.json == {
         "runId": weighed,
         "workflowSlug": "parcels",
         "stepId": "price/post",
         "attemptNumber": 1,
+        "versionId": functions.backend.runtime.run(weighed).version_id,
+        "firstRunId": weighed,
         "input": {"weights": [1.5, 2.0]},
         "outputs": {"weigh": 3.5},
+        "skipped": [],
+        "checkpoints": [],
         "idempotencyKey": idempotency_key("parcels", weighed, "price/post", None),
+        "leaseUs": 60_000_000,
         "timeoutUs": 30_000_000,
     }
     check_run(functions.backend, weighed)
@@ -119,4 +125,5 @@ def test_a_skipped_dependency_gives_null(functions: Functions, weighed: str) -> 
     )
     reply = claim(functions, runId=weighed, stepId="bill")
     assert reply.json["outputs"] == {"price/post": 8.75, "price/insurance": None}
+    assert reply.json["skipped"] == ["price/insurance"]
     check_run(backend, weighed)

@@ -32,6 +32,7 @@ from cascade_flow.errors import (
     ThrottledError,
     TransientError,
     WorkflowRetiredError,
+    WrongPoolError,
 )
 from cascade_flow.model.events import ValidationIssue
 from cascade_flow.serialization import safe_serialize
@@ -79,6 +80,7 @@ STATUSES: Mapping[type[CascadeFlowError], int] = {
     PayloadTooLargeError: 413,
     IdempotencyConflictError: 409,
     EngineDrivenError: 409,
+    WrongPoolError: 409,
     MethodNotAllowedError: 405,
     AnswerTooLargeError: 406,
     GoneError: 404,

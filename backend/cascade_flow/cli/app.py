@@ -15,6 +15,7 @@ from cascade_flow.cli import (
     run_verbs,
     smoke_verb,
     stack_verbs,
+    worker_verb,
     workflow_verbs,
 )
 from cascade_flow.cli.help import Verb, Verbs
@@ -36,6 +37,7 @@ for verb, panel in [
     (stack_verbs.env, "The stack on this machine"),
     (build_verb.build, "AWS"),
     (smoke_verb.smoke, "AWS"),
+    (worker_verb.worker, "Machines of your own"),
     (workflow_verbs.workflows, "Workflows and runs"),
     (run_verbs.run, "Workflows and runs"),
     (run_verbs.runs, "Workflows and runs"),

@@ -1,0 +1,179 @@
+"""What a worker elsewhere says of its attempt, but that it lives: imported where somebody says it (`worker_routes`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import count
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field
+
+from cascade_flow import clock
+from cascade_flow.api.shapes import AttemptReport, Name, Shape, TimeUs
+from cascade_flow.engine.commands import KeepCheckpoint
+from cascade_flow.model.events import CheckpointRef, ResourceUsage
+from cascade_flow.model.parts import LogStream, StepError
+from cascade_flow.model.wire import Count, JsonObject, Ordinal
+from cascade_flow.operations.steps import Slot
+
+LARGEST_VALUE_BYTES = 5 * 1024 * 1024
+LARGEST_WORDS_BYTES = 1024 * 1024
+DEEPEST_VALUE = 100
+"""What is deeper is not stored: JSON readers give up at some 200."""
+MOST_LINES_AT_ONCE = 2_000
+LONGEST_LINE = 10_000
+LONGEST_WORDS = 4_000
+LONGEST_STACK = 16_000
+
+
+def _shortened(longest: int) -> AfterValidator:
+    """A failure that is told at length is told all the same."""
+    return AfterValidator(lambda text: text if len(text) <= longest else f"{text[: longest - 1]}…")
+
+
+def _text(value: Any) -> str:
+    """What came as JSON, as JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+Words = Annotated[str, _shortened(LONGEST_WORDS)]
+
+
+class Line(Shape):
+    """A line of an attempt's log; without a time it was written now."""
+
+    message: Annotated[str, Field(max_length=LONGEST_LINE)]
+    stream: LogStream = "stdout"
+    timestamp_us: TimeUs | None = None
+
+
+class WriteLogs(AttemptReport):
+    """POST /runs/{runId}/steps/{stepId}/logs."""
+
+    largest_bytes: ClassVar[int] = LARGEST_WORDS_BYTES
+    lines: Annotated[list[Line], Field(min_length=1, max_length=MOST_LINES_AT_ONCE)]
+
+    @property
+    def timed(self) -> Sequence[tuple[int, str, str]]:
+        now = count(clock.now_us())
+        return [
+            (us if (us := line.timestamp_us) is not None else next(now), line.stream, line.message)
+            for line in self.lines
+        ]
+
+
+class FailureTold(Shape):
+    """What went wrong, as the worker's language calls it; `code` is a further name that some have for it."""
+
+    message: Words
+    name: Words | None = None
+    stack: Annotated[str, _shortened(LONGEST_STACK)] | None = None
+    code: Annotated[str, Field(max_length=200)] | None = None
+
+    @property
+    def error(self) -> StepError:
+        known = self.code is None or self.code in self.message
+        return StepError(
+            message=self.message if known else f"{self.message} ({self.code})", name=self.name, stack=self.stack
+        )
+
+
+class Place(Shape):
+    """A checkpoint of the same step."""
+
+    name: Name
+    sequence: Count
+
+    @property
+    def reference(self) -> CheckpointRef:
+        return CheckpointRef(name=self.name, sequence_number=self.sequence)
+
+
+class StoreCheckpoint(AttemptReport):
+    """POST /runs/{runId}/steps/{stepId}/checkpoint: what a part of the work has given, or the error it failed with."""
+
+    largest_bytes: ClassVar[int] = LARGEST_VALUE_BYTES
+    deepest: ClassVar[int] = DEEPEST_VALUE
+    name: Name
+    sequence: Count = 0
+    data: Any = None
+    error: FailureTold | None = None
+    label: Words | None = None
+    parent: Place | None = None
+
+    @property
+    def command(self) -> KeepCheckpoint:
+        return KeepCheckpoint(
+            self.name,
+            self.sequence,
+            None if self.error else _text(self.data),
+            error=None if self.error is None else self.error.error,
+            label=self.label,
+            parent=None if self.parent is None else self.parent.reference,
+        )
+
+
+class Usage(Shape):
+    """What an attempt has used, from its start to its end."""
+
+    peak_memory_bytes: Count
+    cpu_time_user_us: Count
+    cpu_time_system_us: Count
+    cpu_time_total_us: Count
+    voluntary_context_switches: Count = 0
+    involuntary_context_switches: Count = 0
+
+
+class EndReport(AttemptReport):
+    """An attempt is over. `durationUs` is counted from the claim where it isn't given; `lastLogUs` is the time of the
+    newest line of its log.
+    """
+
+    duration_us: Count | None = None
+    resource_usage: Usage | None = None
+    last_log_us: TimeUs = 0
+
+    @property
+    def usage(self) -> ResourceUsage | None:
+        return None if self.resource_usage is None else ResourceUsage(**self.resource_usage.model_dump())
+
+
+class CompleteStep(EndReport):
+    """POST /runs/{runId}/steps/{stepId}/complete. With `claimNext` the branch's next step is claimed in one."""
+
+    largest_bytes: ClassVar[int] = LARGEST_VALUE_BYTES
+    deepest: ClassVar[int] = DEEPEST_VALUE
+    output: Any = None
+    claim_next: bool = False
+    slot_index: Count | None = None
+    worker_concurrency: Ordinal | None = None
+
+    @property
+    def text(self) -> str:
+        """The output as it is stored."""
+        return _text(self.output)
+
+    @property
+    def next_slot(self) -> Slot | None:
+        return Slot(self.slot_index, self.worker_concurrency) if self.claim_next else None
+
+
+class FailStep(EndReport):
+    """POST /runs/{runId}/steps/{stepId}/fail. The step's policy decides on a retry, unless that is of no use."""
+
+    largest_bytes: ClassVar[int] = LARGEST_WORDS_BYTES
+    error: FailureTold
+    retryable: bool = True
+    reason: Literal["execution-error", "timeout", "step-removed", "worker-crash"] = "execution-error"
+
+
+class SkipStep(EndReport):
+    """POST /runs/{runId}/steps/{stepId}/skip."""
+
+    reason: Words
+    metadata: JsonObject | None = None
+
+
+class ReleaseStep(AttemptReport):
+    """POST /runs/{runId}/steps/{stepId}/release."""
