@@ -114,6 +114,7 @@ def _step(step: StepDetails) -> Json:
         "exportOutput": definition.export_output,
         "maxAttempts": attempts_allowed(definition.retry),
         **({"timeoutUs": definition.timeout_ms * 1_000} if definition.timeout_ms else {}),
+        **({"executor": definition.executor} if definition.executor else {}),
         **({"skipReason": skipped.reason} if skipped else {}),
         **({"cascadedFrom": skipped.cascaded_from} if skipped and skipped.cascaded_from else {}),
     }
