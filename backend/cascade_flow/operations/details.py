@@ -110,12 +110,11 @@ class Details:
         state = project_run_state(events, story.run.workflow_slug)
         return RunDetails(state, story.run.version_id, _steps(story), _end(events), payloads, outside)
 
-    def runs(self, workflow_slug: str | None, wanted: Filter, *, limit: int, after: Place) -> RunPart:
-        """The next runs behind a place, newest first. Raises WorkflowNotFoundError where nobody ever had any."""
-        found = self._runs.part(workflow_slug, wanted, limit=limit, after=after)
-        if workflow_slug is not None and not found.runs and found.more is None and after == START:
-            self._runtime.registry.current(workflow_slug)
-        return found
+    def runs(
+        self, workflow_slug: str | None, wanted: Filter, *, limit: int, after: Place = START, offset: int = 0
+    ) -> RunPart:
+        """The next runs behind a place, newest first. Raises WorkflowNotFoundError, ArgumentInvalidError."""
+        return self._runs.part(workflow_slug, wanted, limit=limit, after=after, offset=offset)
 
     def count(self, workflow_slug: str | None, wanted: Filter) -> Count:
         """How many runs there are, as far as anybody counts."""

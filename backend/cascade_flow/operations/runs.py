@@ -20,6 +20,7 @@ from cascade_flow.engine import runs
 from cascade_flow.engine.runs import Submission
 from cascade_flow.engine.state import ENDED, LATEST_US, Facts, Run, Stop
 from cascade_flow.errors import (
+    ArgumentInvalidError,
     ConflictError,
     IdempotencyConflictError,
     InputInvalidError,
@@ -185,10 +186,40 @@ class Runs:
         found = listing.page(self._runtime.ledger.table, shards, wanted, offset=offset, limit=limit)
         return RunPage(runs=self._states(found.ids), total=found.total)
 
-    def part(self, workflow_slug: str | None, wanted: listing.Filter, *, limit: int, after: listing.Place) -> RunPart:
-        """The next runs behind a place, newest first; what that costs does not grow with what is stored."""
-        found = listing.part(self._runtime.ledger.table, self._shards(workflow_slug), wanted, limit=limit, after=after)
+    def part(
+        self,
+        workflow_slug: str | None,
+        wanted: listing.Filter,
+        *,
+        limit: int,
+        after: listing.Place = listing.START,
+        offset: int = 0,
+    ) -> RunPart:
+        """The next runs behind a place, newest first; what that costs does not grow with what is stored.
+
+        Raises WorkflowNotFoundError where nobody ever had any, ArgumentInvalidError where the offset is too deep.
+        """
+        found = self.found(workflow_slug, wanted, limit=limit, after=after, offset=offset)
         return RunPart(self._states(found.ids), found.more)
+
+    def found(
+        self,
+        workflow_slug: str | None,
+        wanted: listing.Filter,
+        *,
+        limit: int,
+        after: listing.Place = listing.START,
+        offset: int = 0,
+    ) -> listing.Part:
+        """The ids of the next runs behind a place: from the index alone. Raises as `part`."""
+        places, table = self._shards(workflow_slug), self._runtime.ledger.table
+        found = listing.part(table, places, wanted, limit=limit, after=after, offset=offset)
+        if found.to_skip:
+            too_deep = ValidationIssue(path="offset", message="lies too deep in what this filter passes: use cursor")
+            raise ArgumentInvalidError(issues=[too_deep])
+        if workflow_slug is not None and not found.ids and found.more is None and after == listing.START:
+            self._runtime.registry.current(workflow_slug)
+        return found
 
     def count(self, workflow_slug: str | None, wanted: listing.Filter) -> listing.Count:
         """How many there are, as far as anybody counts."""
