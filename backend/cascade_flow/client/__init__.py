@@ -36,6 +36,8 @@ from cascade_flow.errors import (
 )
 from cascade_flow.signing import Keys, StaticKeys, signed
 
+__all__ = ["Client", "Json", "Session"]
+
 _REGION_IN_HOST = re.compile(r"\.execute-api\.([a-z0-9-]+)\.")
 _PATIENCE_MS = 30_000
 _THIS_MACHINE = ("localhost", "127.0.0.1")

@@ -89,7 +89,8 @@ class Runs:
         except KeyTaken as taken:
             return self._same_run(taken, submission, entry)
         except RunRefused:
-            raise ConflictError(f"run id {facts.run_id!r} is taken: choose another, or leave it out") from None
+            taken_id = f"run id {facts.run_id!r} is taken: choose another, or leave it out"
+            raise ConflictError(taken_id, run_id=facts.run_id) from None
         self._runtime.observer.committed(opening.events)
         self._begin(facts, run, opening)
         return SubmittedRun(run_id=run.run_id, is_new=True)
@@ -151,7 +152,8 @@ class Runs:
                 self._callers.cancel(run, reason)
                 return
             if run.status in ENDED:
-                raise RunNotCancellableError(f"run {run_id!r} is {run.status} already: there is nothing to cancel")
+                over = f"run {run_id!r} is {run.status} already: there is nothing to cancel"
+                raise RunNotCancellableError(over, run_id=run_id, status=run.status)
             if self._intend(run, Stop("cancelled", run.run_attempt, reason=reason)):
                 self._stops.carry_on(run_id)
                 return
