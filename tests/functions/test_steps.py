@@ -90,7 +90,14 @@ def test_each_attempt_says_how_it_ended(functions: Functions) -> None:
         functions.asked(events.post("/steps/claim", {"workerId": "clumsy", **hold}))
         error = {"message": "no", "name": "OSError", "stack": "Traceback: no"}
         functions.backend.save_step_failed(
-            "tries", run_id, "a", StepError(**error), duration_us=1, attempt_number=2, failure_reason="execution-error"
+            "tries",
+            run_id,
+            "a",
+            StepError(**error),
+            duration_us=1,
+            attempt_number=2,
+            terminal=False,
+            failure_reason="execution-error",
         )
     with clock.use(clock.SteppingClock(clock.now_us() + 80_000_000)):
         functions.asked(events.post("/steps/claim", {"workerId": "mila", **hold}))
