@@ -37,6 +37,8 @@ from cascade_flow.errors import (
 )
 from cascade_flow.signing import Keys, StaticKeys, signed
 
+__all__ = ["Client", "Json", "Session"]
+
 _REGION_IN_HOST = re.compile(r"\.execute-api\.([a-z0-9-]+)\.")
 _PATIENCE_MS = 30_000
 _THIS_MACHINE = ("localhost", "127.0.0.1")
@@ -101,7 +103,6 @@ class Client(RunMethods, WorkflowMethods, ReportMethods, ServiceMethods, WorkerM
         Raises WorkflowNotFoundError, InputInvalidError, IdempotencyConflictError, ConflictError (the id is taken).
         """
         wish = {
-            "workflowSlug": workflow_slug,
             "input": input,
             "runId": run_id,
             "availableAtUs": available_at_us,
@@ -112,7 +113,7 @@ class Client(RunMethods, WorkflowMethods, ReportMethods, ServiceMethods, WorkerM
             "metadata": metadata,
             "tags": tags,
         }
-        return self._post("/runs", wish)
+        return self._post(f"/workflows/{_part(workflow_slug)}/runs", wish)
 
     def run(self, run_id: str, *, payloads: bool = True) -> Json:
         """A run with its steps, output and error; quicker without its input and output. Raises RunNotFoundError,
