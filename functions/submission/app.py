@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cascade_flow.api import representations
 from cascade_flow.api.answers import Answer, ok
 from cascade_flow.api.documents import rejected
-from cascade_flow.api.requests import Request
 from cascade_flow.api.resources import backend, details
 from cascade_flow.api.router import router
-from cascade_flow.api.shapes import CancelRun, RunAddress, SubmitRun
+from cascade_flow.api.routes import route
+from cascade_flow.api.shapes import CancelRun, RunAddress, Submission, SubmitRun
+from cascade_flow.errors import (
+    IdempotencyConflictError,
+    InputInvalidError,
+    RunNotCancellableError,
+    RunNotFoundError,
+    WorkflowNotFoundError,
+    WorkflowRetiredError,
+)
+
+if TYPE_CHECKING:
+    from cascade_flow.api.replies import RunAlone, Submitted
 
 
-def submit(request: Request) -> Answer:
-    """201 and the new run's id; 200 and the known one's, where the idempotency key was used before."""
-    submitted = backend().submit_run(_wish(request).submission)
+@route(
+    "POST /runs",
+    answers={201: "The new run.", 200: "The run that was submitted before with this idempotency key."},
+    errors=[WorkflowNotFoundError, WorkflowRetiredError, InputInvalidError, IdempotencyConflictError],
+)
+def submit_run(headers: Submission, body: SubmitRun) -> Answer[Submitted]:
+    """Submit a run: it starts at once, or when it says. With an idempotency key, sending it again makes no second."""
+    submitted = backend().submit_run(_keyed(body, headers.idempotency_key).submission)
     where = {"location": f"/runs/{submitted.run_id}"}
-    return Answer(201 if submitted.is_new else 200, submitted.to_wire(), headers=where)
+    return Answer(201 if submitted.is_new else 200, representations.submitted(submitted), headers=where)
 
 
-def cancel(request: Request) -> Answer:
-    """200 and the run; once it has answered, nothing of the run can be claimed."""
-    run_id = request.address(RunAddress).run_id
-    backend().cancel_run(run_id, request.document(CancelRun).reason)
-    return ok({"run": representations.run_in_brief(details().brief(run_id))})
+@route("POST /runs/{runId}/cancel", errors=[RunNotFoundError, RunNotCancellableError])
+def cancel_run(address: RunAddress, body: CancelRun) -> Answer[RunAlone]:
+    """Stop a run: once this has answered, nothing of the run can be claimed."""
+    backend().cancel_run(address.run_id, body.reason)
+    return ok({"run": representations.run_in_brief(details().brief(address.run_id))})
 
 
-def _wish(request: Request) -> SubmitRun:
-    """The body; the key may stand in the header as well."""
-    wish = request.document(SubmitRun)
-    key = request.headers.get("idempotency-key")
+def _keyed(wish: SubmitRun, key: str | None) -> SubmitRun:
+    """The wish; its key may stand in the header as well."""
     if key is None or key == wish.idempotency_key:
         return wish
     if wish.idempotency_key is not None:
         raise rejected("is not the key in the header Idempotency-Key: send one of the two", path="idempotencyKey")
-    return SubmitRun.of({**wish.model_dump(by_alias=True, exclude_unset=True), "idempotencyKey": key})
+    return wish.model_copy(update={"idempotency_key": key})
 
 
-handler = router({"POST /runs": submit, "POST /runs/{runId}/cancel": cancel})
+handler = router(submit_run, cancel_run)

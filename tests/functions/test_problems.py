@@ -13,7 +13,8 @@ from cascade_flow import errors
 from cascade_flow.api import problems
 from cascade_flow.api.answers import Answer
 from cascade_flow.api.problems import headers_of, problem, raised, status_of
-from cascade_flow.api.router import Route, router
+from cascade_flow.api.router import router
+from cascade_flow.api.routes import Act, route
 from cascade_flow.model.events import ValidationIssue
 from events.deployed import Functions
 
@@ -93,7 +94,7 @@ def test_who_should_try_again_is_told_when() -> None:
 
 
 def test_a_mistake_of_ours_is_a_500_that_tells_nothing() -> None:
-    def broken(_: object) -> Answer:
+    def broken() -> Answer[object]:
         raise RuntimeError("secret")
 
     answer = _answered(broken)
@@ -104,7 +105,7 @@ def test_a_mistake_of_ours_is_a_500_that_tells_nothing() -> None:
 
 
 def test_a_wrong_set_up_is_a_500_that_tells_nothing() -> None:
-    def broken(_: object) -> Answer:
+    def broken() -> Answer[object]:
         raise errors.ConfigurationError("CASCADE_TABLE is secret")
 
     answer = _answered(broken)
@@ -113,7 +114,7 @@ def test_a_wrong_set_up_is_a_500_that_tells_nothing() -> None:
 
 
 def test_an_answer_that_is_too_large_is_refused_in_words() -> None:
-    def large(_: object) -> Answer:
+    def large() -> Answer[object]:
         return Answer(200, {"text": '"' * 2_000_000})
 
     refused = _answered(large)
@@ -131,8 +132,8 @@ def test_a_table_that_can_not_be_reached_is_a_503(functions: Functions) -> None:
     assert _failing(functions, EndpointConnectionError(endpoint_url="x")) == (503, "backend-unavailable", "2")
 
 
-def _answered(route: Route, headers: dict[str, str] | None = None) -> dict[str, Any]:
-    handler: Any = router({"GET /runs": route})
+def _answered(act: Act, headers: dict[str, str] | None = None) -> dict[str, Any]:
+    handler: Any = router(route("GET /runs")(act))
     answer: dict[str, Any] = handler(events.get("/runs", headers=headers), events.Context())
     return answer
 

@@ -134,6 +134,12 @@ class Query(Shape):
     repeatable: ClassVar[frozenset[str]] = frozenset()
 
 
+class Headers(Shape):
+    """The headers that a request may have, by names in lower case; whatever else its way has added is not read."""
+
+    model_config = ConfigDict(extra="ignore", alias_generator=lambda name: name.replace("_", "-"))
+
+
 class WorkflowAddress(Shape):
     """/workflows/{slug}."""
 
@@ -190,6 +196,12 @@ class SubmitRun(Shape):
 
     def _due_us(self) -> int | None:
         return self.available_at_us if self.delay_us is None else clock.now_us() + self.delay_us
+
+
+class Submission(Headers):
+    """POST /runs: the key may stand here or in the body."""
+
+    idempotency_key: Name | None = None
 
 
 class CancelRun(Shape):
