@@ -13,7 +13,7 @@ from infra.written import PARAMETERS, RESOURCES, ROOT, TEMPLATE, chosen, functio
 
 FUNCTIONS = sorted(of_type("AWS::Serverless::Function"))
 ROLES = sorted(of_type("AWS::IAM::Role"))
-API_FUNCTIONS = ["ClaimFunction", "HeartbeatFunction", "QueryFunction", "SubmissionFunction"]
+API_FUNCTIONS = ["ClaimFunction", "DiagnosisFunction", "HeartbeatFunction", "QueryFunction", "SubmissionFunction"]
 NEVER = {"dynamodb:Scan", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteTable"}
 
 
@@ -30,6 +30,9 @@ class TestTheDoor:
     def test_every_route_wants_a_signature(self) -> None:
         routes = _routes_of("Api")
         assert {route["RouteKey"] for route in routes} == {
+            "GET /diagnosis",
+            "GET /runs/{runId}/diagnosis",
+            "POST /preflight",
             "POST /runs",
             "GET /runs",
             "GET /runs/{runId}",
@@ -47,7 +50,13 @@ class TestTheDoor:
         second = {name: each for name, each in RESOURCES.items() if name.startswith("Token")}
         assert {each["Condition"] for each in second.values()} == {"HasJwt"}
         routes = _routes_of("TokenApi")
-        assert {route["RouteKey"] for route in routes} == {"POST /runs", "POST /runs/{runId}/cancel", "GET /{proxy+}"}
+        assert {route["RouteKey"] for route in routes} == {
+            "POST /runs",
+            "POST /runs/{runId}/cancel",
+            "GET /{proxy+}",
+            "GET /diagnosis",
+            "GET /runs/{runId}/diagnosis",
+        }
         assert {route["AuthorizationType"] for route in routes} == {"JWT"}
         assert len(_routes_of("Api")) + len(routes) == len(of_type("AWS::ApiGatewayV2::Route"))
         checked = properties("TokenAuthorizer")["JwtConfiguration"]
@@ -64,7 +73,7 @@ class TestTheDoor:
         for permission in permissions:
             callers[permission["SourceArn"]["Fn::Sub"].rpartition(":")[2]].append(permission["FunctionName"]["Ref"])
         assert sorted(callers["${Api}/*"]) == API_FUNCTIONS
-        assert sorted(callers["${TokenApi}/*"]) == ["QueryFunction", "SubmissionFunction"]
+        assert sorted(callers["${TokenApi}/*"]) == ["DiagnosisFunction", "QueryFunction", "SubmissionFunction"]
 
     def test_it_is_throttled_and_logs_no_payload(self) -> None:
         stage = properties("Stage")

@@ -19,7 +19,12 @@ GRAPH = Graph([step("a"), step("b", "a"), step("c"), step("j", "b", "c"), step("
 STEPS = frozenset(GRAPH.steps)
 SWEEPS = Sweeps(NOW_US - 48 * S, 60 * S)
 WORLD = World(TIMING, SWEEPS, running=1, concurrency=8)
-LEASED: dict[str, Any] = {"worker": "w", "lease_us": NOW_US + 8 * S, "heartbeat_us": NOW_US - S, "started_at_us": NOW_US - 9 * S}
+LEASED: dict[str, Any] = {
+    "worker": "w",
+    "lease_us": NOW_US + 8 * S,
+    "heartbeat_us": NOW_US - S,
+    "started_at_us": NOW_US - 9 * S,
+}
 RUNNING = Branch("c", "running", "c", **LEASED)
 RETRYING = Branch("a", "scheduled", "b", attempt=4, available_at_us=NOW_US + 300 * S)
 JOIN = Branch("j", "open", "j", arrived=1, due_us=NOW_US + 600 * S)
