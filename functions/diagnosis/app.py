@@ -16,7 +16,7 @@ from cascade_flow.operations.diagnoses import Diagnoses
 from cascade_flow.operations.preflight import Preflight
 
 if TYPE_CHECKING:
-    from cascade_flow.api.replies import DiagnosisPart, PreflightPart, RunDiagnosis
+    from cascade_flow.api.diagnosis_replies import DiagnosisPart, PreflightPart, RunDiagnosis
 
 
 def diagnoses() -> Diagnoses:

@@ -10,7 +10,7 @@ from cascade_flow.operations.diagnoses import Diagnosis, DiagnosisPart
 from cascade_flow.operations.preflight import Effect
 
 if TYPE_CHECKING:
-    from cascade_flow.api import replies
+    from cascade_flow.api import diagnosis_replies as replies
 
 
 def part(found: DiagnosisPart) -> replies.DiagnosisPart:

@@ -6,12 +6,11 @@ What is a translated state of the wire contract is a `Document` of its model, an
 
 from __future__ import annotations
 
-from typing import Any, Never, NotRequired, TypedDict
+from typing import Any, Literal, Never, NotRequired, TypedDict
 
 from cascade_flow.api.names import AsWritten, Document
-from cascade_flow.engine.findings import Severity
 from cascade_flow.model.events import Event
-from cascade_flow.model.parts import StepError, WorkflowFailureReason
+from cascade_flow.model.parts import ResourceUsage, StepError, StepFailureReason, WorkflowFailureReason
 from cascade_flow.model.states import RunState, StepState, SubmittedRun
 from cascade_flow.model.workflows import StepDefinition, WorkflowMetadata, WorkflowVersion
 
@@ -121,10 +120,15 @@ class StepOfGraph(TypedDict):
     """The step that was skipped first, where this one was skipped because of it."""
     runId: NotRequired[Never]
     workflowSlug: NotRequired[Never]
+
+
+class StepInBrief(StepOfGraph):
+    """Lists leave outputs out."""
+
     output: NotRequired[Never]
 
 
-StepOfRun = Document[StepState, StepOfGraph]
+StepOfRun = Document[StepState, StepInBrief]
 """A step of a run: where it stands, and what the workflow says of it."""
 
 
@@ -249,67 +253,97 @@ class Lease(TypedDict):
     leaseUntilUs: int
 
 
-class Finding(TypedDict):
-    """One thing that is true of a run or of the engine."""
+class StepPage(TypedDict):
+    """Steps of a run, in declared order."""
 
+    steps: list[StepOfRun]
+    nextCursor: NotRequired[str]
+    """What to ask for as `cursor`, where there are more."""
+
+
+Usage = Document[ResourceUsage, Nothing]
+"""What an attempt used, from its start to its end."""
+AttemptError = Document[StepError, Nothing]
+"""What an attempt failed with."""
+
+
+class AttemptOfStep(TypedDict):
+    """One attempt of a step, from its start on."""
+
+    attemptNumber: int
+    status: Literal["running", "completed", "failed", "reclaimed"]
+    """`reclaimed`: taken from a worker that fell silent."""
+    workerId: str
+    startedAtUs: int
+    endedAtUs: NotRequired[int]
+    durationUs: NotRequired[int]
+    resourceUsage: NotRequired[Usage]
+    error: NotRequired[AttemptError]
+    failureReason: NotRequired[StepFailureReason]
+    nextRetryAtUs: NotRequired[int]
+    """When the next attempt is due, if there is one."""
+    reclaimedBy: NotRequired[str]
+
+
+class StepInput(Input, Outputs):
+    """What a step is given: the run's input, and what the steps that it depends on returned, if they are over."""
+
+    leftOut: NotRequired[list[str]]
+    """The steps whose outputs would make this answer too large: ask for these steps themselves."""
+
+
+class FilesOfStep(StepOfGraph, Output):
+    """What is known of a step beside where it stands."""
+
+    input: NotRequired[StepInput]
+    attempts: list[AttemptOfStep]
+
+
+StepFiles = Document[StepState, FilesOfStep]
+"""A step of a run: where it stands, what it was given and gave, and each of its attempts."""
+
+
+class Split(TypedDict):
+    """The steps of the workflow's current version, in declared order."""
+
+    keeps: list[str]
+    """Those that stay as they are in the new run."""
+    runsAgain: list[str]
+    """All others."""
+
+
+class RerunPlan(Split):
+    """What a new run would do."""
+
+    versionId: str
+    """The version that it would run by."""
+
+
+GoneOn = Document[SubmittedRun, Split]
+"""A new run that goes on from another one."""
+
+
+class Refused(TypedDict):
+    """A run with which it couldn't be done."""
+
+    runId: str
     code: str
-    """What it is, for programs."""
-    severity: Severity
-    """`well`; `waits`, as was asked for; `late`, but the engine mends it; `stuck` until a person does something."""
-    sentence: str
-    """What it is, for people."""
-    cure: NotRequired[str]
-    """What to do."""
-    stepId: NotRequired[str]
-    untilUs: NotRequired[int]
-    """When it will have changed by itself."""
+    """The problem's code."""
+    detail: str
 
 
-class Diagnosis(TypedDict):
-    """Why a run stands where it stands, the worst first."""
+class Piece(TypedDict):
+    """What was done with some runs."""
 
-    runId: str
-    workflowSlug: NotRequired[str]
-    """Absent where the run's item can't be read."""
-    isWell: bool
-    """Whether nothing is late, and nothing waits for a person."""
-    findings: list[Finding]
-
-
-class RunDiagnosis(Diagnosis):
-    """The same, and what is wrong with the engine."""
-
-    engine: list[Finding]
-
-
-class DiagnosisPart(TypedDict):
-    """Of some of the runs that go on those that are late or stuck."""
-
-    runs: list[Diagnosis]
-    engine: list[Finding]
-    """What keeps all runs waiting."""
-    lookedAt: int
-    """How many runs were looked at."""
+    count: int
+    """With how many it was done."""
+    refused: list[Refused]
+    """With which it wasn't, and why: most often since they had ended."""
     nextCursor: NotRequired[str]
-    """What to ask for as `cursor`, where there may be more."""
+    """What to send as `cursor` to go on, where there may be more."""
 
 
-class BrokenRun(TypedDict):
-    """A run that would fail with `step-removed`."""
+class Versions(TypedDict):
+    """All versions of a workflow, oldest first, their steps left out."""
 
-    runId: str
-    workflowSlug: str
-    stepIds: list[str]
-    """The steps that it has still to begin, and that the new code has no more."""
-
-
-class PreflightPart(TypedDict):
-    """What a deployment would do to some of the runs under way."""
-
-    unaffected: int
-    """Runs whose workflow stays as it is, or that have no step left to begin."""
-    changed: int
-    """Runs whose next steps get other code."""
-    broken: list[BrokenRun]
-    nextCursor: NotRequired[str]
-    """What to ask for as `cursor`, where there may be more."""
+    versions: list[Version]

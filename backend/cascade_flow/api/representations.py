@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from cascade_flow.api.names import AsWritten, document
+from cascade_flow.api.problems import shortened
 from cascade_flow.api.shapes import cursor_of
 from cascade_flow.idempotency import idempotency_key
 from cascade_flow.model.events import WorkflowCancelled, WorkflowCompleted, WorkflowFailed, dump_event
@@ -21,8 +23,12 @@ if TYPE_CHECKING:
     from cascade_flow.dynamodb.listing import Count
     from cascade_flow.dynamodb.registry import Entry
     from cascade_flow.model.states import RunState, SubmittedRun
-    from cascade_flow.operations.details import EventDetails, RunDetails, StepDetails, WorkflowDetails
+    from cascade_flow.model.workflows import WorkflowVersion
+    from cascade_flow.operations.attempts import Attempt
+    from cascade_flow.operations.batches import Piece, Refusal
+    from cascade_flow.operations.details import EventDetails, RunDetails, StepDetails, StepFiles, WorkflowDetails
     from cascade_flow.operations.history import StepLine
+    from cascade_flow.operations.reruns import Plan
     from cascade_flow.operations.runs import RunPart
     from cascade_flow.operations.steps import HeldAttempt
     from cascade_flow.operations.worker_protocol import Given
@@ -63,6 +69,40 @@ def run_in_brief(run: RunState) -> replies.Run:
     return document(run, {}, without=["input"])
 
 
+def step_page(steps: Sequence[StepDetails], *, after: int, limit: int) -> replies.StepPage:
+    """GET /runs/{runId}/steps: a cursor is how many steps lie before it, which are always the same."""
+    found, last = _page(((number, _step(step)) for number, step in enumerate(steps, start=1) if number > after), limit)
+    return {"steps": found, "nextCursor": str(last)} if last else {"steps": found}
+
+
+def step_files(files: StepFiles) -> replies.StepFiles:
+    """GET /runs/{runId}/steps/{stepId}: what lies in the bucket stands as `outputUrl`, `inputUrl` and `outputUrls`."""
+    given_back = _output(files.output) if files.output else {}
+    more = cast("replies.FilesOfStep", {**_of_graph(files.step), **given_back})
+    more["attempts"] = [_attempt(attempt) for attempt in files.attempts]
+    if files.input:
+        more["input"] = _given(files.input, files.given)
+    return document(files.step.state, more, without=["output", "runId", "workflowSlug"])
+
+
+def gone_on(run: SubmittedRun, plan: Plan) -> replies.GoneOn:
+    """POST /runs/{runId}/resume and /rerun."""
+    return document(run, {"keeps": plan.keeps, "runsAgain": plan.runs_again})
+
+
+def rerun_plan(plan: Plan) -> replies.RerunPlan:
+    """GET /runs/{runId}/rerun."""
+    return {"versionId": plan.version_id, "keeps": plan.keeps, "runsAgain": plan.runs_again}
+
+
+def piece(done: Piece) -> replies.Piece:
+    """POST /runs/cancel and /runs/retry: `nextCursor` is what to send as `cursor` to go on."""
+    told: replies.Piece = {"count": done.done, "refused": [_refusal(each) for each in done.refused]}
+    if done.more:
+        told["nextCursor"] = cursor_of(done.more)
+    return told
+
+
 def event_page(events: Iterable[EventDetails], *, limit: int) -> replies.EventPage:
     """GET /runs/{runId}/events: `nextUs` is what to ask for as `afterUs` where there are more."""
     found, next_us = _page(((told.event.timestamp_us, _event(told)) for told in events), limit)
@@ -86,9 +126,19 @@ def workflow_details(details: WorkflowDetails) -> replies.WorkflowDetails:
     more: replies.VersionsAndSteps = {
         **_current(details.entry),
         "steps": [document(step, {}) for step in details.steps],
-        "versions": [document(version.model_copy(update={"steps": []}), {}) for version in details.versions],
+        "versions": [_in_brief(version) for version in details.versions],
     }
     return document(details.entry.metadata, more)
+
+
+def versions(found: Iterable[WorkflowVersion]) -> replies.Versions:
+    """GET /workflows/{slug}/versions."""
+    return {"versions": [_in_brief(version) for version in found]}
+
+
+def version(found: WorkflowVersion) -> replies.Version:
+    """GET /workflows/{slug}/versions/{versionId}."""
+    return document(found, {})
 
 
 def claimed(held: HeldAttempt, given: Given) -> replies.Claimed:
@@ -114,6 +164,10 @@ def lease(held: HeldAttempt) -> replies.Lease:
     return {"leaseUntilUs": held.branch.lease_us}
 
 
+def _in_brief(version: WorkflowVersion) -> replies.Version:
+    return document(version.model_copy(update={"steps": []}), {})
+
+
 def _current(entry: Entry) -> replies.CurrentVersion:
     told: replies.CurrentVersion = {"versionId": entry.version_id}
     if entry.timeout_us is not None:
@@ -127,9 +181,9 @@ def _step(step: StepDetails) -> replies.StepOfRun:
     return document(step.state, _of_graph(step), without=["output", "runId", "workflowSlug"])
 
 
-def _of_graph(step: StepDetails) -> replies.StepOfGraph:
+def _of_graph(step: StepDetails) -> replies.StepInBrief:
     definition, skipped = step.definition, step.skipped
-    told: replies.StepOfGraph = {
+    told: replies.StepInBrief = {
         "name": definition.name,
         "dependencies": definition.dependencies,
         "exportOutput": definition.export_output,
@@ -142,6 +196,43 @@ def _of_graph(step: StepDetails) -> replies.StepOfGraph:
         if skipped.cascaded_from:
             told["cascadedFrom"] = skipped.cascaded_from
     return told
+
+
+def _attempt(attempt: Attempt) -> replies.AttemptOfStep:
+    told: replies.AttemptOfStep = {
+        "attemptNumber": attempt.number,
+        "status": attempt.status,
+        "workerId": attempt.worker_id,
+        "startedAtUs": attempt.started_us,
+    }
+    if attempt.ended_us is not None and attempt.duration_us is not None:
+        told["endedAtUs"], told["durationUs"] = attempt.ended_us, attempt.duration_us
+    if attempt.usage:
+        told["resourceUsage"] = document(attempt.usage, {})
+    if attempt.error:
+        told["error"] = document(attempt.error, {})
+    if attempt.failure_reason:
+        told["failureReason"] = attempt.failure_reason
+    if attempt.next_retry_us is not None:
+        told["nextRetryAtUs"] = attempt.next_retry_us
+    if attempt.reclaimed_by:
+        told["reclaimedBy"] = attempt.reclaimed_by
+    return told
+
+
+def _given(input: Handed, given: Mapping[str, Handed]) -> replies.StepInput:
+    """The outputs as far as they fit, the first ones first."""
+    sizes = accumulate(len(each.text or "") for each in given.values())
+    fitting = {name: given[name] for name, size in zip(given, sizes, strict=True) if size <= PAGE_CHARACTERS}
+    told = cast("replies.StepInput", {**_input(input), **_outputs(fitting)})
+    if left_out := [name for name in given if name not in fitting]:
+        told["leftOut"] = left_out
+    return told
+
+
+def _refusal(refusal: Refusal) -> replies.Refused:
+    error = refusal.error
+    return {"runId": refusal.run_id, "code": error.code, "detail": shortened(error.message)}
 
 
 def _input_of(details: RunDetails) -> replies.Input:
