@@ -32,6 +32,12 @@ RunArgument = Annotated[
         autocompletion=complete_run,
     ),
 ]
+WorkflowArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="WORKFLOW", help="The workflow's slug.", show_default=False, autocompletion=complete_workflow
+    ),
+]
 WatchOption = Annotated[bool, typer.Option("--watch", "-w", help="Watch the run until it is over.")]
 Status = StrEnum("Status", ["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"])
 _MOST_PAGES = 25
@@ -42,12 +48,7 @@ _FAILURES = ("StepFailed", "StepReclaimed")
 @targeted
 def run(
     target: Target,
-    workflow: Annotated[
-        str,
-        typer.Argument(
-            metavar="WORKFLOW", help="The workflow's slug.", show_default=False, autocompletion=complete_workflow
-        ),
-    ],
+    workflow: WorkflowArgument,
     given: Annotated[
         str | None,
         typer.Option(

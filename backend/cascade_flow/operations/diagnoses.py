@@ -16,7 +16,7 @@ from cascade_flow import clock
 from cascade_flow.dynamodb import due
 from cascade_flow.dynamodb.ledger import Snapshot
 from cascade_flow.dynamodb.pulse import get_sweeps
-from cascade_flow.dynamodb.registry import Entry
+from cascade_flow.dynamodb.registry import Entry, get_workflow
 from cascade_flow.engine.diagnosis import Case, World, diagnosed, diagnosed_engine, pool_of
 from cascade_flow.engine.findings import Finding
 from cascade_flow.engine.state import ENDED, Branch, Run
@@ -115,7 +115,7 @@ class Diagnoses:
 
     def _deployed(self, slug: str) -> frozenset[str] | None:
         if slug not in self._entries:
-            self._entries[slug] = self._runtime.registry.entry(slug)
+            self._entries[slug] = get_workflow(self._runtime.ledger.table, slug)
         entry = self._entries[slug]
         graph = None if entry is None or entry.retired_us is not None else self._graph(slug, entry.version_id)
         return None if graph is None else frozenset(graph.steps)

@@ -124,13 +124,9 @@ class Registry:
             return versions[-1] if versions else None
         return next((version for version in versions if version.version_id == entry.version_id), None)
 
-    def entry(self, slug: str) -> registry.Entry | None:
-        """What is registered now, if anything is or was."""
-        return registry.get_workflow(self._table, slug)
-
     def current(self, slug: str) -> registry.Entry:
         """What is registered now; raises WorkflowNotFoundError, naming what there is."""
-        entry = self.entry(slug)
+        entry = registry.get_workflow(self._table, slug)
         if entry is None:
             known = ", ".join(sorted(metadata.slug for metadata in self.all_metadata())) or "none"
             raise WorkflowNotFoundError(f"there is no workflow {slug!r}; registered: {known}")
