@@ -1,4 +1,4 @@
-"""What the routes of analytics and workers may be asked: a range of time, and whose."""
+"""What may be asked about no single run: reports of a range of time, workers, dead letters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cascade_flow.analytics.workers import STALE_THRESHOLD_US
 from cascade_flow.api.shapes import Name, Query, RunId, Shape, Slug, StepId
 from cascade_flow.dynamodb.listing import MOST_COUNTED
 from cascade_flow.fingerprints import GroupingStrategy
-from cascade_flow.model.wire import LARGEST_WHOLE
+from cascade_flow.model.wire import LARGEST_WHOLE, Whole
 
 MOST_GROUPS = 200
 MOST_OCCURRENCES = 1_000
@@ -98,3 +98,15 @@ class ListWorkers(Query):
     stale_after_us: Annotated[int, Field(ge=0, le=LARGEST_WHOLE)] = STALE_THRESHOLD_US
     limit: Annotated[int, Field(ge=1, le=MOST_WORKERS)] = 200
     cursor: Name | None = None
+
+
+class ListDeadLetters(Query):
+    """GET /dead-letters."""
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+
+
+class Redrive(Shape):
+    """POST /dead-letters/redrive: so many at most."""
+
+    limit: Annotated[Whole, Field(ge=1, le=1_000)] = 100

@@ -103,7 +103,6 @@ class Client(RunMethods, WorkflowMethods, ReportMethods, ServiceMethods, Diagnos
         Raises WorkflowNotFoundError, InputInvalidError, IdempotencyConflictError, ConflictError (the id is taken).
         """
         wish = {
-            "workflowSlug": workflow_slug,
             "input": input,
             "runId": run_id,
             "availableAtUs": available_at_us,
@@ -114,7 +113,7 @@ class Client(RunMethods, WorkflowMethods, ReportMethods, ServiceMethods, Diagnos
             "metadata": metadata,
             "tags": tags,
         }
-        return self._post("/runs", wish)
+        return self._post(f"/workflows/{_part(workflow_slug)}/runs", wish)
 
     def run(self, run_id: str, *, payloads: bool = True) -> Json:
         """A run with its steps, output and error; quicker without its input and output. Raises RunNotFoundError,

@@ -11,7 +11,7 @@ from functools import partial
 from typing import NamedTuple
 
 from cascade_flow import clock
-from cascade_flow.dynamodb.listing import START, Filter, Place
+from cascade_flow.dynamodb.listing import Filter, Place
 from cascade_flow.errors import (
     BackendUnavailableError,
     CascadeFlowError,
@@ -26,6 +26,14 @@ from cascade_flow.operations.runtime import Runtime
 CANCELLABLE = ("pending", "running")
 RETRYABLE = ("failed",)
 """Which runs are meant where no status is named. What somebody has cancelled is not tried again unless that is said."""
+
+
+class Bounds(NamedTuple):
+    """How many runs are looked at, behind which place, and until when."""
+
+    limit: int
+    after: Place
+    until_us: int
 
 
 class Refusal(NamedTuple):
@@ -50,37 +58,24 @@ class Batches:
         self._runs = Runs(runtime)
         self._retries = Retries(runtime)
 
-    def cancel(
-        self, slug: str | None, wanted: Filter, reason: str | None, *, limit: int, after: Place, until_us: int
-    ) -> Piece:
+    def cancel(self, slug: str | None, wanted: Filter, reason: str | None, bounds: Bounds) -> Piece:
         """Stop the next runs. Raises WorkflowNotFoundError, and what is no run's own fault."""
         meant = wanted if wanted.status else wanted._replace(status=CANCELLABLE)
         cancel = partial(self._runs.cancel, reason=reason)
-        return self._each(cancel, slug, meant, limit=limit, after=after, until_us=until_us)
+        return self._each(cancel, slug, meant, bounds)
 
-    def retry(
-        self, slug: str | None, wanted: Filter, reason: str | None, *, limit: int, after: Place, until_us: int
-    ) -> Piece:
+    def retry(self, slug: str | None, wanted: Filter, reason: str | None, bounds: Bounds) -> Piece:
         """Try the next runs again. Raises as `cancel`."""
         meant = wanted if wanted.status else wanted._replace(status=RETRYABLE)
         retry = partial(self._retries.retry, reason=reason)
-        return self._each(retry, slug, meant, limit=limit, after=after, until_us=until_us)
+        return self._each(retry, slug, meant, bounds)
 
-    def _each(
-        self,
-        act: Callable[[str], object],
-        slug: str | None,
-        wanted: Filter,
-        *,
-        limit: int,
-        after: Place = START,
-        until_us: int,
-    ) -> Piece:
+    def _each(self, act: Callable[[str], object], slug: str | None, wanted: Filter, bounds: Bounds) -> Piece:
         """One run at least, so that every piece goes on; a table that is busy ends a piece early."""
-        found = self._runs.found(slug, wanted, limit=limit, after=after)
-        refused: list[Refusal] = []
+        found = self._runs.found(slug, wanted, limit=bounds.limit, after=bounds.after)
+        refused, after = list[Refusal](), bounds.after
         for done, (run_id, behind) in enumerate(zip(found.ids, found.behind, strict=True)):
-            if done and clock.now_us() >= until_us:
+            if done and clock.now_us() >= bounds.until_us:
                 return Piece(done - len(refused), refused, after)
             try:
                 refused += _refusals(act, run_id)

@@ -11,7 +11,7 @@ from typing import Any
 
 from cascade_flow.dynamodb.listing import START, Count, Filter, Place
 from cascade_flow.dynamodb.registry import Entry
-from cascade_flow.errors import RunNotFoundError, StepNotFoundError
+from cascade_flow.errors import RunNotFoundError, StepNotFoundError, VersionNotFoundError
 from cascade_flow.model.events import (
     Event,
     RunSubmitted,
@@ -183,6 +183,13 @@ class Details:
     def workflow(self, slug: str) -> WorkflowDetails:
         """Raises WorkflowNotFoundError, naming what there is."""
         return WorkflowDetails(self._runtime.registry.current(slug), tuple(self._runtime.registry.versions(slug)))
+
+    def version(self, slug: str, version_id: str) -> WorkflowVersion:
+        """Raises WorkflowNotFoundError, VersionNotFoundError."""
+        known = {version.version_id: version for version in self.workflow(slug).versions}
+        if version_id not in known:
+            raise VersionNotFoundError(f"workflow {slug!r} has no version {version_id!r}; it has {', '.join(known)}")
+        return known[version_id]
 
     def _outline(self, run_id: str) -> RunHistory:
         story = self._histories.outline(run_id)
