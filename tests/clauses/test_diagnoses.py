@@ -119,7 +119,7 @@ def test_a_delayed_run_is_well_until_its_time_is_over(world: World) -> None:
 def test_a_run_that_is_over_or_never_was(world: World) -> None:
     begun(world, step("a"))
     world.settle(RUN)
-    assert told(world) == {"over": "the run is completed: nothing of it is under way"}
+    assert told(world) == {"over": "the run has completed"}
     assert Diagnoses(world.observer.runtime).part(limit=9).looked_at == 0
     with pytest.raises(RunNotFoundError):
         told(world, "nobody")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import ceil
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """A block for each value, as high as it is; a space for none at all."""
+    """A block for each value, as high as it is; a dot for none at all."""
     highest = max(values, default=0)
     return "".join(_block(value, highest) for value in values)
 
@@ -24,4 +25,4 @@ def buckets(times_us: Iterable[float], *, since_us: float, until_us: float, numb
 
 
 def _block(value: float, highest: float) -> str:
-    return " " if value <= 0 else _BLOCKS[min(len(_BLOCKS) - 1, int(value / highest * len(_BLOCKS)))]
+    return "·" if value <= 0 else _BLOCKS[ceil(value / highest * len(_BLOCKS)) - 1]

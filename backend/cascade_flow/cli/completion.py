@@ -16,7 +16,8 @@ from cascade_flow.errors import BackendUnavailableError, CascadeFlowError
 if TYPE_CHECKING:
     from cascade_flow.client import Client
 
-_PATIENCE_S = 1.0
+_TO_FIND_IT_S = 2.0
+_TO_ANSWER_S = 1.0
 _MOST = 50
 Candidates = list[tuple[str, str]]
 Shell = StrEnum("Shell", ["BASH", "ZSH", "FISH"])
@@ -51,7 +52,7 @@ def complete_step(ctx: typer.Context, incomplete: str) -> Candidates:
 
 
 def completion(
-    shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="Whose completion.", show_default=False)],
+    shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.", show_default=False)],
 ) -> None:
     """Print what makes a shell complete verbs, options, workflows and runs. `--install-completion` installs it.
 
@@ -72,7 +73,9 @@ def _asked(ctx: Any, incomplete: str, ask: Callable[[Client], Candidates]) -> Ca
     from cascade_flow.cli.target import Target  # noqa: PLC0415  (its options are completed by this module)
 
     try:
-        with _at_most(_PATIENCE_S), _target_of(ctx, Target).client() as client:
+        with _at_most(_TO_FIND_IT_S):
+            client = _target_of(ctx, Target).client()
+        with client, _at_most(_TO_ANSWER_S):
             return [(value, remark) for value, remark in ask(client) if value.startswith(incomplete)]
     except CascadeFlowError:
         return []

@@ -72,7 +72,7 @@ def redrive(
             filters.ask(f"Send about {formatting.count(min(there, limit or there), 'message')} again?", yes=yes)
         with target.screen.busy() as busy:
             while there and count < (limit or there):
-                busy.begin(f"{count:,} of about {min(there, limit or there):,} sent again")
+                busy.far(f"{count:,} of about {min(there, limit or there):,} sent again")
                 sent = client.redrive(limit=min(_PIECE, (limit or there) - count))
                 count, remaining = count + sent["count"], sent["remaining"]
                 if not sent["count"]:

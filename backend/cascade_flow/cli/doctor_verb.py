@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from cascade_flow.cli import exits
+from cascade_flow.cli import exits, formatting
 from cascade_flow.cli.command_verbs import OptionalRun
 from cascade_flow.cli.target import Target, targeted
 
@@ -57,12 +57,12 @@ def _of_all(target: Target, client: Client, most: int) -> bool:
     runs: list[Json] = []
     looked_at, engine, is_whole = 0, [], False
     with target.screen.busy() as busy:
-        busy.begin("looking at the runs that go on")
+        busy.far("looking at the runs that go on")
         for piece in client.diagnoses():
             runs, engine = [*runs, *piece["runs"]], piece["engine"]
             looked_at += piece["lookedAt"]
             is_whole = "nextCursor" not in piece
-            busy.change(f"looking at the runs that go on: {looked_at:,}, {len(runs):,} late or stuck")
+            busy.far(f"looking at the runs that go on: {looked_at:,}, {len(runs):,} late or stuck")
             if looked_at >= most:
                 break
         busy.forget()
@@ -79,10 +79,10 @@ def _tell(target: Target, runs: Sequence[Json], engine: Sequence[Json], looked_a
         _show(target, [each for each in run["findings"] if each["severity"] in ("late", "stuck")])
         target.screen.show(Text(""))
     _show_engine(target, engine)
-    goes = "one goes on" if looked_at == 1 else f"{looked_at:,} go on" if looked_at else "no run goes on"
-    rest = "" if is_whole else " were looked at; there are more (--limit)"
-    well = "all of them as they should" if not runs else f"{len(runs):,} of them late or stuck"
-    target.screen.show(Text(f"{goes}{rest}" + (f", {well}." if looked_at else ".")))
+    late = f"{len(runs):,} late or stuck" if runs else "all is well"
+    more = "" if is_whole else ", of more (--limit)"
+    said = f"{formatting.count(looked_at, 'run')} under way{more}: {late}." if looked_at else "No run is under way."
+    target.screen.show(Text(said))
 
 
 def _show_engine(target: Target, findings: Sequence[Json]) -> None:

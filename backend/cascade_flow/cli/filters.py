@@ -68,7 +68,7 @@ class Selection:
         for status in self.status:
             if status not in statuses:
                 known = " or ".join(statuses)
-                raise typer.BadParameter(f"{status!r} is none of these runs: give {known}", param_hint="--status")
+                raise typer.BadParameter(f"{status!r} is none of these: give {known}", param_hint="--status")
         return self if self.status else Selection(self.workflow, statuses, self.tags, self.since_us)
 
     @property
@@ -104,13 +104,13 @@ def one_or_many(run: str | None, selection: Selection | None) -> None:
 
 
 def ask(question: str, *, yes: bool) -> None:
-    """Go on where a person says so. BadParameter where nobody can be asked; Exit where the answer is no."""
+    """Go on where a person says so. BadParameter where nobody can be asked; Abort where the answer is no."""
     if yes:
         return
     if not sys.stdin.isatty():
         raise typer.BadParameter("nobody can be asked here: say yes with --yes", param_hint="--yes")
     if not typer.confirm(question, err=True):
-        raise typer.Exit(exits.WRONG_USE)
+        raise typer.Abort
 
 
 def all_of(
@@ -156,11 +156,11 @@ def _done(target: Target, pieces: Iterator[Json], number: str, said: str) -> Jso
     count, refused = 0, []
     try:
         with target.screen.busy() as busy:
-            busy.begin(f"0 of {number} {said}")
+            busy.far(f"0 of {number} {said}")
             for piece in pieces:
                 count += piece["count"]
                 refused += piece["refused"]
-                busy.change(f"{count:,} of {number} {said}")
+                busy.far(f"{count:,} of {number} {said}")
             busy.forget()
     except KeyboardInterrupt:
         target.screen.say(f"{formatting.count(count, 'run')} {said}; the same command goes on with the rest.")

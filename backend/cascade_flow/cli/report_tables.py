@@ -13,6 +13,7 @@ from cascade_flow.cli.tables import facts, id_text, plain_table
 from cascade_flow.cli.views import Document
 
 _LONGEST_ERROR = 200
+_SHORT = 4
 
 
 def ended(summary: Document, submitted: Sequence[int] | None) -> Table:
@@ -60,7 +61,7 @@ def errors(groups: Sequence[Document], now_us: int, *, most: int | None = None) 
     table = plain_table("failures", "runs", "last", "error", "fingerprint")
     table.columns[0].justify = table.columns[1].justify = "right"
     table.columns[4].no_wrap = True
-    table.columns[4].min_width = 12
+    table.columns[4].min_width = 3 * _SHORT + 2
     for group in groups[:most]:
         said = f"{group['errorName']}: {group['errorMessage']}"
         table.add_row(
@@ -74,8 +75,14 @@ def errors(groups: Sequence[Document], now_us: int, *, most: int | None = None) 
 
 
 def short_fingerprint(fingerprint: str) -> str:
-    """Enough of it to name it by."""
-    return fingerprint[:12]
+    """Enough of it to name it by: it is made of hashes, of which each may be cut."""
+    return ":".join(part[:_SHORT] for part in fingerprint.split(":"))
+
+
+def is_short_of(beginning: str, fingerprint: str) -> bool:
+    """Whether this is short for the fingerprint: the beginning of its hashes, as many as were given."""
+    given, whole = beginning.lower().split(":"), fingerprint.split(":")
+    return len(given) <= len(whole) and all(part.startswith(short) for short, part in zip(given, whole, strict=False))
 
 
 def error(detail: Document) -> Table:

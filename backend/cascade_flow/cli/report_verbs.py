@@ -33,7 +33,7 @@ GroupingOption = Annotated[
     typer.Option(
         "--grouping",
         metavar="HOW",
-        help="What makes two errors one: exact, normalized (without numbers and ids) or portable (without paths).",
+        help="What makes two errors one: exact, normalized (on whatever line) or portable (in whatever folder).",
     ),
 ]
 
@@ -86,12 +86,12 @@ def errors(
 ) -> None:
     """List what failed by its fingerprint, the most frequent first, or show one of them with its traceback.
 
-    The beginning of a fingerprint is enough.
+    The beginnings of its three hashes are enough.
 
     Examples:
 
       $ cascade errors --since 7d
-      $ cascade errors 5c0f0fa2 --since 7d
+      $ cascade errors 5c0f:85ad:d49f --since 7d
       $ cascade errors --grouping normalized --json | jq -r '.errors[].fingerprint'
     """
     wish = {**_range(since), "grouping": grouping.value}
@@ -161,11 +161,12 @@ def _more_errors(target: Target, first: Json, since: str, workflow: str | None) 
 def _whole(client: Client, beginning: str, wish: dict[str, Any]) -> str:
     """The fingerprint that begins so. BadParameter where none does, or several."""
     found = [group["fingerprint"] for group in client.errors(**wish, limit=_PAGE)["errors"]]
-    fitting = [fingerprint for fingerprint in found if fingerprint.startswith(beginning.lower())]
+    fitting = [fingerprint for fingerprint in found if report_tables.is_short_of(beginning, fingerprint)]
     if len(fitting) == 1 or beginning in fitting:
         return beginning if beginning in fitting else fitting[0]
     if not fitting:
-        told = f"no error of this range has a fingerprint that begins with {formatting.shortened(beginning, 60)!r}"
+        told = f"no error of this range has a fingerprint that begins with {formatting.shortened(beginning, 60)!r}: "
+        told += "`cascade errors` lists them, with the same --since"
         raise typer.BadParameter(told, param_hint="FINGERPRINT")
     told = f"{len(fitting)} fingerprints begin with {beginning!r}: give more of it"
     raise typer.BadParameter(told, param_hint="FINGERPRINT")

@@ -116,14 +116,17 @@ class Busy:
         else:
             self._console.print(Text(f"{line} ..."), soft_wrap=True)
 
-    def change(self, line: str) -> None:
-        """Say how far the same step is; only a person who looks sees it."""
-        self._line = line
-        if self._status is not None:
-            self._status.update(Text(f"{line} ..."))
+    def far(self, line: str) -> None:
+        """Say how far something is, in one line that changes and leaves nothing: only who looks sees it."""
+        if not self._console.is_terminal:
+            return
+        if self._status is None:
+            self._status = self._console.status("", spinner="dots")
+            self._status.start()
+        self._status.update(Text(f"{line} ..."))
 
     def forget(self) -> None:
-        """End a step of which nothing is to stay on the screen."""
+        """Leave nothing of that line."""
         if self._status is not None:
             self._status.stop()
         self._status = None

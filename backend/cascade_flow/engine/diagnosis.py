@@ -77,7 +77,7 @@ def remaining_steps(case: Case, now_us: int) -> tuple[str, ...]:
 def _of_run(case: Case, world: World, now_us: int) -> Iterator[Finding]:
     run = case.run
     if run.status in ENDED:
-        yield Finding("over", "well", f"the run is {run.status}: nothing of it is under way")
+        yield _over(run)
     elif run.driver == "caller":
         yield Finding("driven-by-caller", "waits", "the run goes on when its caller says so: the engine does nothing")
     elif case.graph is None:
@@ -128,6 +128,14 @@ def _of_branch(case: Case, graph: Graph, branch: Branch, world: World, now_us: i
     elif branch.status == "skipping":
         said = f"`{branch.step}` is to be skipped"
         yield _in_hand("skip-unfinished", said, "does so", world, branch.due_us, now_us, step=branch.step)
+
+
+def _over(run: Run) -> Finding:
+    if run.status == "completed":
+        return Finding("over", "well", "the run has completed")
+    cure = f"try it again (`cascade retry {run.run_id}`), or make a new run that keeps what is done (`cascade resume`)"
+    said = "the run was cancelled" if run.status == "cancelled" else "the run has failed"
+    return Finding("over", "well", f"{said}: nothing of it is under way", cure)
 
 
 def _pending(run: Run, world: World, now_us: int) -> Finding:

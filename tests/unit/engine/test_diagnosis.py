@@ -47,7 +47,7 @@ AGAIN = due(NOW_US + 7 * S)
 FULL = {"a": Branch("a", "ended", "b"), "c": Branch("c", "ended", "c")}
 
 EXPECTED: list[tuple[str, Case, World, str, str, int | None]] = [
-    ("over", case(status="completed"), WORLD, "well", "the run is completed", None),
+    ("over", case(status="completed"), WORLD, "well", "the run has completed", None),
     ("driven-by-caller", case(driver="caller"), WORLD, "waits", "when its caller says so", None),
     ("version-gone", case(graph=None), WORLD, "stuck", "version v1 of workflow 'flow' is no longer stored", None),
     ("delayed", case(status="pending", available_at_us=NOW_US + 90 * S), WORLD, "waits", "in 90 s", NOW_US + 90 * S),
