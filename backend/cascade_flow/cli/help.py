@@ -16,7 +16,7 @@ class Verb(TyperCommand):
         return [read_late(_as_written(param)) for param in super().get_params(ctx)]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Where a shell completes an option's value the option has none yet: the words before it are read all the same."""
+        """Read the words before an option whose value a shell is about to complete: it has none yet."""
         is_cut = ctx.resilient_parsing and args and args[-1].startswith("-")
         return super().parse_args(ctx, args[:-1] if is_cut else args)
 

@@ -107,8 +107,8 @@ def runs(documents: Sequence[Document], *, now_us: int) -> Table:
 def plan(plan: Document, kind: str) -> Table:
     """What a new run keeps of an old one, and what runs again."""
     keeps, again = (", ".join(plan[name]) or "nothing" for name in ("keeps", "runsAgain"))
-    named = [(kind, f"by version {version(plan)}"), ("keeps", Text(keeps, "green", overflow="fold"))]
-    return facts([*named, ("runs again", Text(again, "cyan", overflow="fold"))])
+    kept, anew = Text(keeps, "green", overflow="fold"), Text(again, "cyan", overflow="fold")
+    return facts([(kind, f"by version {version(plan)}"), ("keeps", kept), ("runs again", anew)])
 
 
 def refusals(documents: Iterable[Document]) -> Table:
