@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 SCAN := .tools/scan
 UV_VERSION := 0.13.9
-CODE := backend tests benchmarks functions examples
+CODE := backend tests benchmarks reference functions examples
 LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 # Suites that live in this process come first, and share the processors; then those that start servers of DynamoDB, each
@@ -72,9 +72,13 @@ mutants: $(VENV)/dev-installed ## Plant mistakes one by one, and see that the te
 	@PYTHONPATH=tests $(BIN)/python -m mutants $(ARGS)
 
 .PHONY: docs
-docs: $(VENV)/dev-installed ## Write docs/contract.md and docs/costs.md anew, from the code and from what is counted
+docs: openapi ## Write docs/contract.md, docs/costs.md, docs/openapi.json anew, from the code and from what is counted
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.contract
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.costs
+
+.PHONY: openapi
+openapi: $(VENV)/dev-installed ## Write docs/openapi.json anew, from the routes that functions declare
+	@PYTHONPATH=tests $(BIN)/python -m reference
 
 .PHONY: setup
 setup: $(VENV)/dev-installed ## Install all that working on this project needs, and stop there

@@ -26,7 +26,7 @@ def get_health() -> Answer[Health]:
 
 
 @route("GET /version")
-def get_version() -> Answer[EngineVersion]:
+def get_engine_version() -> Answer[EngineVersion]:
     """Say which version of cascade-flow is deployed."""
     return ok({"version": VERSION})
 
@@ -46,4 +46,4 @@ def redrive_dead_letters(body: Redrive) -> Answer[Redriven]:
     return ok({"count": count, "remaining": letters.count()})
 
 
-handler = router(get_health, get_version, list_dead_letters, redrive_dead_letters)
+handler = router(get_health, get_engine_version, list_dead_letters, redrive_dead_letters)

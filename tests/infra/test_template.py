@@ -87,6 +87,7 @@ class TestTheDoor:
             "GET /analytics/{proxy+}",
             "GET /workers",
             "GET /workers/{workerId+}",
+            "GET /dead-letters",
             "GET /health",
             "GET /version",
             "GET /{proxy+}",

@@ -38,7 +38,9 @@ class Range(Query):
     """From when to when, both included; by default the last 24 hours."""
 
     start_us: AtUs | None = None
+    """From then on; 24 hours ago where nothing is said."""
     end_us: AtUs | None = None
+    """Until then, included; now where nothing is said."""
 
     @field_validator("end_us")
     @classmethod
@@ -53,8 +55,11 @@ class AskReport(Range):
 
     repeatable = frozenset({"run"})
     workflow: Slug | None = None
+    """Only what happened in runs of this workflow."""
     step: StepId | None = None
+    """Only what happened to steps of this id."""
     run: Annotated[list[RunId], Field(max_length=100)] | None = None
+    """Only what happened in these runs."""
 
     @property
     def options(self) -> AnalyticsOptions:
@@ -72,32 +77,41 @@ class AskDepth(Query):
     """GET /analytics/queue-depth: of a workflow, or of all."""
 
     workflow: Slug | None = None
+    """Only what waits of this workflow."""
 
 
 class ListErrors(Range):
     """GET /analytics/errors: groups of failures that have one fingerprint, by how much of an error counts for that."""
 
     workflow: Slug | None = None
+    """Only failures in runs of this workflow."""
     grouping: GroupingStrategy = "exact"
+    """What of a traceback counts: all of it, its lines without numbers, or these without folders."""
     limit: Annotated[int, Field(ge=1, le=MOST_GROUPS)] = 50
     offset: Offset = 0
+    """How many groups to pass over."""
 
 
 class ShowError(Range):
     """GET /analytics/errors/{fingerprint}: with the grouping that the fingerprint is of."""
 
     grouping: GroupingStrategy = "exact"
+    """The grouping that the fingerprint is of."""
     limit: Annotated[int, Field(ge=1, le=MOST_OCCURRENCES)] = 100
     offset: Offset = 0
+    """How many occurrences to pass over."""
 
 
 class ListWorkers(Query):
     """GET /workers: those with a step in hand or seen lately, or all who did anything for a run that is running."""
 
     include_inactive: bool = False
+    """Also those that have no step in hand and were not seen lately."""
     stale_after_us: Annotated[int, Field(ge=0, le=LARGEST_WHOLE)] = STALE_THRESHOLD_US
+    """What lately means."""
     limit: Annotated[int, Field(ge=1, le=MOST_WORKERS)] = 200
     cursor: Name | None = None
+    """An earlier answer's `nextCursor`: only workers behind that one."""
 
 
 class ListDeadLetters(Query):
@@ -107,6 +121,7 @@ class ListDeadLetters(Query):
 
 
 class Redrive(Shape):
-    """POST /dead-letters/redrive: so many at most."""
+    """A wish to put messages back into the queue."""
 
     limit: Annotated[Whole, Field(ge=1, le=1_000)] = 100
+    """How many at most."""

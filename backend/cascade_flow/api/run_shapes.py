@@ -26,26 +26,35 @@ MOST_STEPS = 1_000
 
 
 class RetryRun(CancelRun):
-    """POST /runs/{runId}/retry."""
+    """A wish to try a run again."""
 
 
 class RerunFrom(Shape):
-    """POST /runs/{runId}/rerun: without `input` with that of the run that it goes on from."""
+    """A wish for a new run that goes on from another one."""
 
     from_step_id: StepId
+    """The step that runs again, with all that depend on it."""
     input: Any = None
+    """What the new run is given; that of the other one where nothing is said."""
 
 
 class SomeRuns(CancelRun):
-    """POST /runs/cancel and /runs/retry: so many of the runs that a filter passes, from `cursor` on."""
+    """Some of the runs that a filter passes; at least one thing must be said of them."""
 
     workflow_slug: Slug | None = None
+    """Runs of this workflow."""
     status: list[RunStatus] | None = None
+    """Runs in one of these states; where none is named, those with which it can be done."""
     tags: Tags | None = None
+    """Runs that have all of these tags."""
     created_after_us: Count | None = None
+    """Runs that were made later than this."""
     created_before_us: Count | None = None
-    cursor: Cursor = START
+    """Runs that were made earlier than this."""
+    cursor: Cursor = Field(default_factory=lambda: START)
+    """An earlier answer's `nextCursor`: only runs behind that place."""
     limit: Annotated[Whole, Field(ge=1, le=MOST_RUNS)] = 100
+    """How many runs are looked at, at the most."""
 
     @model_validator(mode="after")
     def _names_some(self) -> Self:
@@ -59,13 +68,15 @@ class SomeRuns(CancelRun):
 
 
 class ListSteps(Query):
-    """GET /runs/{runId}/steps: those behind `cursor`, which is an earlier answer's `nextCursor`."""
+    """GET /runs/{runId}/steps."""
 
     limit: Annotated[int, Field(ge=1, le=MOST_STEPS)] = MOST_STEPS
     cursor: Annotated[int, Field(ge=0, le=LARGEST_WHOLE)] = 0
+    """An earlier answer's `nextCursor`: only steps behind that place."""
 
 
 class PlanRerun(Query):
-    """GET /runs/{runId}/rerun: from a step on, or else as a resumption."""
+    """GET /runs/{runId}/rerun."""
 
     from_step_id: StepId | None = None
+    """The step that would run again; without one it is asked what a resume would do."""

@@ -26,7 +26,7 @@ class VersionAddress(WorkflowAddress):
 
 
 class NewTier(Shape):
-    """One policy of a step's retries; what is left out is as where code declares it."""
+    """One policy of a step's retries; what is left out is as where code declares a step."""
 
     max_attempts: Annotated[Ordinal, Field(le=1_000)] | None = None
     delay_us: _Delay | None = None
@@ -66,15 +66,20 @@ class NewGit(Shape):
 
 
 class RegisterWorkflow(Shape):
-    """PUT /workflows/{slug}: its steps in declared order. Without `versionId` the version is named by its content."""
+    """A workflow without its code."""
 
     name: Name
     location: _Text | None = None
+    """Where its code is, for people."""
     input_schema_json: JsonValue = Field(default=None, alias="inputSchemaJSON")
+    """A JSON Schema (2020-12) that every run's input must match."""
     steps: Annotated[list[NewStep], Field(min_length=1, max_length=MOST_STEPS)]
+    """In declared order."""
     version_id: Name | None = None
+    """The version's name; where none is given, it is named by its content."""
     git: NewGit | None = None
     timeout_us: Annotated[int, Field(ge=1_000, le=YEAR_US)] | None = None
+    """How long a run may last that doesn't say it itself."""
 
     def registration_of(self, slug: str) -> WorkflowRegistration:
         """What the registry takes."""

@@ -153,7 +153,8 @@ class Analytics:
 
     def _check_time(self, *, read: int, found: int | None = None) -> None:
         if self._until_us is not None and clock.now_us() > self._until_us:
-            raise ReportTooLargeError(runs_read=read, runs_found=found)
+            facts: dict[str, Any] = {"runs_read": read} if found is None else {"runs_read": read, "runs_found": found}
+            raise ReportTooLargeError(**facts)
 
     def _workers(self) -> list[ActiveWorker]:
         live = self._runs(_runs_among(due.live(self._table)))
