@@ -17,6 +17,7 @@ API_FUNCTIONS = [
     "AnalyticsFunction",
     "ClaimFunction",
     "ControlFunction",
+    "DiagnosisFunction",
     "HeartbeatFunction",
     "QueryFunction",
     "ServiceFunction",
@@ -38,6 +39,9 @@ class TestTheDoor:
     def test_every_route_wants_a_signature(self) -> None:
         routes = _routes_of("Api")
         assert {route["RouteKey"] for route in routes} == {
+            "GET /diagnosis",
+            "GET /runs/{runId}/diagnosis",
+            "POST /preflight",
             "POST /runs",
             "POST /workflows/{slug}/runs",
             "GET /runs",
@@ -87,6 +91,8 @@ class TestTheDoor:
             "GET /health",
             "GET /version",
             "GET /{proxy+}",
+            "GET /diagnosis",
+            "GET /runs/{runId}/diagnosis",
         }
         assert {route["AuthorizationType"] for route in routes} == {"JWT"}
         assert len(_routes_of("Api")) + len(routes) == len(of_type("AWS::ApiGatewayV2::Route"))

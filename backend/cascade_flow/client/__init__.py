@@ -26,6 +26,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from cascade_flow import clock
 from cascade_flow.client.answers import refused_by_s3, value_of
 from cascade_flow.client.asking import Json, part as _part
+from cascade_flow.client.diagnosis import DiagnosisMethods
 from cascade_flow.client.reports import ReportMethods
 from cascade_flow.client.runs import RunMethods
 from cascade_flow.client.service import ServiceMethods
@@ -56,7 +57,7 @@ class Session(Protocol):
     def get_credentials(self) -> Any: ...
 
 
-class Client(RunMethods, WorkflowMethods, ReportMethods, ServiceMethods, WorkerMethods):
+class Client(RunMethods, WorkflowMethods, ReportMethods, ServiceMethods, WorkerMethods, DiagnosisMethods):
     """A cascade-flow API. Every method raises CascadeFlowErrors only.
 
     `url` is the stack's output ApiUrl. `region` is the address's unless given; `session` is the environment's unless

@@ -178,6 +178,11 @@ def marked_pool(sk: str) -> str | None:
     return sk.removeprefix(_POOL_MARK) if sk.startswith(_POOL_MARK) else None
 
 
+def pulse() -> Key:
+    """Says when the reaper was there last."""
+    return Key("PULSE", "PULSE")
+
+
 def always() -> Shards:
     """The shards that every table has."""
     return Shards(DUE_SHARDS, RUNS_SHARDS)
