@@ -72,7 +72,7 @@ def handler(event, context):
 
 def thin_project(root: Path, *, port: int | None) -> Project:
     """The project, written into `root`; the emulator is the one that the checkout's own local stack has installed."""
-    for name in ("template.yaml", "samconfig.toml"):
+    for name in ("template.yaml", "cascade.toml"):
         shutil.copyfile(ROOT / name, root / name)
     for name in ("layers", "backend"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
