@@ -206,7 +206,7 @@ class TestTheToolsOfOthers:
 
 
 def _make(source: Path, target: Path, python: str, *installer: str) -> None:
-    recipe = [sys.executable, source / "build.py", "--python", python, "--", target / "python", *installer]
+    recipe = [sys.executable, str(source / "build.py"), "--python", python, "--", str(target / "python"), *installer]
     subprocess.run(recipe, check=True, capture_output=True)
 
 

@@ -64,7 +64,7 @@ _OPTIONAL = [
 
 def steps(views: Sequence[StepView]) -> Table:
     """Each step of a run: where it stands, how often it was tried, how long it took."""
-    table = _table("step", "status", "attempt", "took", "")
+    table = of_columns("step", "status", "attempt", "took", "")
     table.columns[3].justify = "right"
     for step in views:
         tried = step.phase not in (Phase.WAITING, Phase.NOT_RUN)
@@ -80,7 +80,7 @@ def steps(views: Sequence[StepView]) -> Table:
 
 def failed_attempts(events: Iterable[Document]) -> Table | None:
     """Each attempt that failed or was lost; None where there is none. `events` are StepFailed and StepReclaimed."""
-    table = _table("attempts that failed", "", "")
+    table = of_columns("attempts that failed", "", "")
     for event in events:
         table.add_row(_id(event["stepId"]), str(event["attemptNumber"]), Text(_failure(event), overflow="fold"))
     return table if table.rows else None
@@ -88,7 +88,7 @@ def failed_attempts(events: Iterable[Document]) -> Table | None:
 
 def runs(documents: Sequence[Document], *, now_us: int) -> Table:
     """A list of runs."""
-    table = _table("run", "workflow", "status", "submitted", "took")
+    table = of_columns("run", "workflow", "status", "submitted", "took")
     table.columns[0].no_wrap = True
     table.columns[0].min_width = max((cell_len(str(run["runId"])) for run in documents), default=0)
     table.columns[4].justify = "right"
@@ -106,7 +106,7 @@ def runs(documents: Sequence[Document], *, now_us: int) -> Table:
 
 def workflows(documents: Sequence[Document]) -> Table:
     """A list of workflows."""
-    table = _table("workflow", "name", "declared in")
+    table = of_columns("workflow", "name", "declared in")
     for workflow in documents:
         table.add_row(_id(workflow["workflowSlug"]), workflow["name"], workflow.get("location") or "")
     return table
@@ -114,7 +114,7 @@ def workflows(documents: Sequence[Document]) -> Table:
 
 def definitions(documents: Iterable[Document]) -> Table:
     """The steps that a workflow declares."""
-    table = _table("step", "waits for", "tries", "timeout", "")
+    table = of_columns("step", "waits for", "tries", "timeout", "")
     for step in documents:
         tries = sum(tier.get("maxAttempts", 1) for tier in step.get("retry") or [{}])
         timeout_us = step.get("timeoutUs")
@@ -133,7 +133,7 @@ def fields(schema: Any) -> Table | None:
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not properties:
         return None
-    table = _table("input", "type", "default", "")
+    table = of_columns("input", "type", "default", "")
     required = schema.get("required", ())
     for name, field in properties.items():
         default = "required" if name in required else formatting.compact(field.get("default"))
@@ -141,7 +141,8 @@ def fields(schema: Any) -> Table | None:
     return table
 
 
-def _table(*columns: str) -> Table:
+def of_columns(*columns: str) -> Table:
+    """A table without rows yet."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim", expand=False)
     for column in columns:
         table.add_column(column)

@@ -106,7 +106,7 @@ def workflows(project: Project, platform: Platform) -> Artifact:
     if not zipped.exists():
         with _scratch(platform) as built:
             _install_requirements(platform, project.requirements, Path(built))
-            for path in [path for source in project.deployed for path in _files(source)]:
+            for path in [path for source in project.deployed for path in files(source)]:
                 target = Path(built) / path.relative_to(project.workflows_dir)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, target)
@@ -116,7 +116,7 @@ def workflows(project: Project, platform: Platform) -> Artifact:
 
 def sources_of_workflows(project: Project) -> list[Path]:
     """All that the layer of the user's workflows is made of."""
-    return [*project.deployed, *filter(Path.is_file, [project.requirements])]
+    return [*project.deployed, *([project.requirements] if project.requirements else [])]
 
 
 def digest(*sources: Path) -> str:
@@ -127,14 +127,14 @@ def digest(*sources: Path) -> str:
 def _digest(built_for: str, *sources: Path) -> str:
     seen = hashlib.sha256(built_for.encode())
     for source in sources:
-        for path in _files(source):
+        for path in files(source):
             seen.update(f"{path.relative_to(source.parent)}\0{path.stat().st_size}\0".encode())
             seen.update(path.read_bytes())
     return seen.hexdigest()[:16]
 
 
-def _install_requirements(platform: Platform, requirements: Path, target: Path) -> None:
-    if requirements.is_file():
+def _install_requirements(platform: Platform, requirements: Path | None, target: Path) -> None:
+    if requirements:
         command = [*_installer(platform), "--target", str(target), "--requirement", str(requirements)]
         run(command, f"install what {requirements} asks for")
 
@@ -143,14 +143,15 @@ def _installer(platform: Platform) -> list[str]:
     return [uv(), "pip", "install", "--quiet", *platform.install]
 
 
-def _files(source: Path) -> Iterator[Path]:
+def files(source: Path) -> Iterator[Path]:
+    """A file, or all that a folder holds, but for what is hidden or made by a program."""
     if source.is_file():
         yield source
         return
     for path in sorted(source.iterdir()):
         if path.name.startswith(".") or path.name in _LEFT_OUT:
             continue
-        yield from _files(path) if path.is_dir() else [path]
+        yield from files(path) if path.is_dir() else [path]
 
 
 def _zip(folder: Path, target: Path, *, under: str, squeezed: bool) -> None:

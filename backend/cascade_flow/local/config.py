@@ -88,13 +88,15 @@ def _misplaced(config: Config) -> Iterator[tuple[list[str], str]]:
 def unknown_parameter(root: Path, env: str, name: str, known: list[str]) -> ConfigurationError:
     """The error that names a parameter which the template doesn't have."""
     text = (root / CONFIG).read_text(encoding="utf-8")
-    told = f"the template has no such parameter{_meant(name, known)}; docs/operations.md lists them"
+    told = f"the template has no such parameter{_meant(name, known)}"
     return _refused(text, [(["env", env, "parameters", name], told)])
 
 
 def _refused(text: str, mistakes: list[tuple[list[str], str]]) -> ConfigurationError:
-    told = [f"{CONFIG}, line {_line(text, place)}: {'.'.join(place)}: {said}" for place, said in mistakes]
-    return ConfigurationError("\n  ".join([f"{len(told)} mistakes:", *told] if told[1:] else told))
+    told = [f"line {_line(text, place)}: {'.'.join(place)}: {said}" for place, said in mistakes]
+    if not told[1:]:
+        return ConfigurationError(f"{CONFIG}, {told[0]}")
+    return ConfigurationError("\n  ".join([f"There are {len(told)} mistakes in {CONFIG}:", *told]))
 
 
 def _place(location: tuple[int | str, ...]) -> list[str]:
@@ -114,7 +116,7 @@ def _said(error: Any) -> str:
 
 def _meant(name: str, known: list[str]) -> str:
     near = get_close_matches(name, known, n=1)
-    return f"; is {near[0]} meant?" if near else f" (there are: {', '.join(sorted(known))})" if len(known) < 9 else ""
+    return f"; is {near[0]} meant?" if near else f" (there are: {', '.join(sorted(known))})" if len(known) < 40 else ""
 
 
 def _line(text: str, place: list[str]) -> int:

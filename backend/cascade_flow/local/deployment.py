@@ -6,7 +6,7 @@ The template goes as it is written, but for the places of the code: those become
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,7 @@ class Plan:
         """Leave everything as it is."""
         self.formation.withdraw(self.change_set)
 
-    def carry_out(self) -> Iterator[StackEventTypeDef]:
+    def carry_out(self) -> Generator[StackEventTypeDef]:
         """Do it; yields what happens. ConfigurationError, with the first cause, where it fails and is undone.
 
         Who stops listening stops nothing: CloudFormation goes on.
@@ -106,9 +106,8 @@ def make_deployable(place: Place) -> None:
 
 def fingerprint(project: Project) -> str:
     """A name for all that a deployment depends on: where it is unchanged, deploying again would change nothing."""
-    ours = [project.template, project.sources.functions, *project.sources.layer]
     parameters = ",".join(f"{name}={value}" for name, value in sorted(project.parameters.items()))
-    return f"{artifacts.digest(*ours, *artifacts.sources_of_workflows(project))} {parameters}"
+    return f"{artifacts.digest(*project.sources.parts, *artifacts.sources_of_workflows(project))} {parameters}"
 
 
 def client(stack: LocalStack, service: Any) -> Any:

@@ -107,9 +107,11 @@ class Project:
         return (self.root / self.parameters["WorkflowsDir"]).resolve()
 
     @property
-    def requirements(self) -> Path:
-        """The file that names the packages which the workflows need; it may be missing."""
-        return self.workflows_dir / "requirements.txt"
+    def requirements(self) -> Path | None:
+        """The file that names the packages which the workflows need. None where it is missing, or names none."""
+        written = self.workflows_dir / "requirements.txt"
+        lines = written.read_text(encoding="utf-8").splitlines() if written.is_file() else []
+        return written if any(line.split("#")[0].strip() for line in lines) else None
 
     @property
     def deployed(self) -> list[Path]:

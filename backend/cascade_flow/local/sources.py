@@ -47,6 +47,11 @@ class Sources:
         """All that the framework's layer is made of."""
         return [self.framework] if self.package.is_relative_to(self.framework) else [self.framework, self.package]
 
+    @property
+    def parts(self) -> list[Path]:
+        """All that is deployed of them."""
+        return [self.template, self.functions, *self.layer]
+
 
 def shipped() -> Sources:
     """Those that came with this cascade-flow. ConfigurationError where its installation is broken."""
