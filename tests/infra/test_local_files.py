@@ -52,7 +52,7 @@ class TestProject:
     @pytest.mark.parametrize(
         ("more", "told"),
         [
-            ("pakage = 3", "line 5: pakage: there is no such setting; is package meant?"),
+            ("pakage = 3", "cascade.toml, line 5: pakage: there is no such setting; is package meant?"),
             ("include = [3]", "line 5: include.0: Input should be a valid string"),
             ("[env.prod]\nregoin = 'x'", "line 6: env.prod.regoin: there is no such setting; is region meant?"),
             ("[env.local]\nregion = 'x'", "line 6: env.local.region: the stack on this machine has none"),
@@ -60,12 +60,12 @@ class TestProject:
             ("[env.local.parameters]\nGit = 'x'", "line 6: env.local.parameters.Git: .* git itself is asked"),
             ("[env.local.parameters]\nLeaseMs = [1]", "line 6: env.local.parameters.LeaseMs: give a text, a number"),
             ("[env.prod]\nstack = 'a_b'", "line 6: env.prod.stack: 'a_b' won't do: give letters, digits and hyphens"),
-            ("[env.prod]\nregoin = 1\nprofil = 2", "2 mistakes:\n  .*line 6.*\n  .*line 7"),
+            ("[env.prod]\nregoin = 1\nprofil = 2", "There are 2 mistakes in cascade.toml:\n  line 6: .*\n  line 7: "),
             ("[env", "can't be read: Expected"),
         ],
     )
     def test_what_makes_no_sense_is_named_with_its_place(self, project: Project, more: str, told: str) -> None:
-        with pytest.raises(ConfigurationError, match=f"cascade.toml.*{told}|{told}"):
+        with pytest.raises(ConfigurationError, match=told):
             list(up(said(project, more)))
 
     def test_says_where_it_looked_for_the_workflows(self, project: Project) -> None:

@@ -26,6 +26,7 @@ _ANSWER = """
 import json
 def handler(event, context):
     told = {"route": event["routeKey"], "parameters": event.get("pathParameters"), "function": context.function_name}
+    told["workflows"] = []
     return {"statusCode": 200, "body": json.dumps(told)}
 """
 _REGISTRATION = """
