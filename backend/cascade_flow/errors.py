@@ -11,20 +11,23 @@
     │   ├── PayloadTooLargeError
     │   ├── IdempotencyConflictError
     │   ├── EngineDrivenError
-    │   └── RunNotRetryableError
+    │   ├── RunNotRetryableError
+    │   └── ReportTooLargeError
     ├── GoneError                   it isn't there, or it is over: sending again won't help
     │   ├── RunNotFoundError
     │   ├── WorkflowNotFoundError
     │   ├── WorkflowRetiredError
     │   ├── StepNotFoundError
     │   ├── VersionNotFoundError
+    │   ├── WorkerNotFoundError
     │   ├── PayloadLostError
     │   ├── StaleAttemptError
     │   └── RunNotCancellableError
     ├── TransientError              nothing is wrong with the request: send it again, later
     │   ├── ConflictError
     │   ├── ThrottledError
-    │   └── BackendUnavailableError
+    │   ├── BackendUnavailableError
+    │   └── UnhealthyError
     └── SetupError                  mend the set-up: configuration, permissions, resources
         └── ConfigurationError
 
@@ -162,6 +165,12 @@ class RunNotRetryableError(RequestError):
     code = "run-not-retryable"
 
 
+class ReportTooLargeError(RequestError):
+    """The range holds more than can be read in time: ask for a shorter one, or for one workflow."""
+
+    code = "report-too-large"
+
+
 class RunNotFoundError(GoneError):
     """There is no such run: check the id; a run is deleted once its retention has passed."""
 
@@ -190,6 +199,12 @@ class VersionNotFoundError(GoneError):
     """The workflow has no such version: check the id, or register the workflow first."""
 
     code = "version-not-found"
+
+
+class WorkerNotFoundError(GoneError):
+    """No run that is running knows this worker: check the id."""
+
+    code = "worker-not-found"
 
 
 class PayloadLostError(GoneError):
@@ -226,6 +241,12 @@ class BackendUnavailableError(TransientError):
     """The database can't be reached: whether the request was done is unknown; send it again, later."""
 
     code = "backend-unavailable"
+
+
+class UnhealthyError(TransientError):
+    """The engine does not work as it should: the facts say which check failed, and how."""
+
+    code = "unhealthy"
 
 
 class ConfigurationError(SetupError):

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cascade_flow.api import representations
 from cascade_flow.api.answers import Answer, ok
-from cascade_flow.api.requests import Request
 from cascade_flow.api.resources import runtime
 from cascade_flow.api.router import router
+from cascade_flow.api.routes import route
 from cascade_flow.api.shapes import ClaimStep
-from cascade_flow.operations.steps import HeldAttempt
+from cascade_flow.errors import PayloadLostError, RunNotFoundError, StepNotFoundError, WorkflowNotFoundError
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 
+if TYPE_CHECKING:
+    from cascade_flow.api.replies import Claimed
+    from cascade_flow.operations.steps import HeldAttempt
 
-def claim(request: Request) -> Answer:
-    """200 and the step; 204 where nothing is due, or others were faster."""
+
+@route(
+    "POST /steps/claim",
+    answers={200: "The step, now held by this worker.", 204: "Nothing is due, or others were faster."},
+    errors=[RunNotFoundError, StepNotFoundError, WorkflowNotFoundError, PayloadLostError],
+)
+def claim_step(body: ClaimStep) -> Answer[Claimed]:
+    """Take the step that is named, or else any that is due: from then on it is this worker's, for as long as a lease
+    lasts and heartbeats prolong it.
+    """
     protocol = WorkerProtocol(runtime())
-    held = _claimed(protocol, request.document(ClaimStep))
+    held = _claimed(protocol, body)
     return Answer(204) if held is None else ok(representations.claimed(held, protocol.given(held)))
 
 
@@ -27,4 +40,4 @@ def _claimed(protocol: WorkerProtocol, wish: ClaimStep) -> HeldAttempt | None:
     return protocol.claim_next(wish.worker_id, slot=wish.slot, workflow_slug=wish.workflow_slug)
 
 
-handler = router({"POST /steps/claim": claim})
+handler = router(claim_step)

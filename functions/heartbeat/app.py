@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from cascade_flow.api import representations
 from cascade_flow.api.answers import Answer, ok
-from cascade_flow.api.requests import Request
 from cascade_flow.api.resources import runtime
 from cascade_flow.api.router import router
+from cascade_flow.api.routes import route
 from cascade_flow.api.shapes import Heartbeat, StepAddress
+from cascade_flow.errors import RunNotFoundError, StaleAttemptError, StepNotFoundError
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 
+if TYPE_CHECKING:
+    from cascade_flow.api.replies import Lease
 
-def beat(request: Request) -> Answer:
-    """200 and the lease's new end; 409 where the attempt is held no more."""
-    step, said = request.address(StepAddress), request.document(Heartbeat)
+
+@route("POST /runs/{runId}/steps/{stepId+}/heartbeat", errors=[RunNotFoundError, StepNotFoundError, StaleAttemptError])
+def heartbeat(address: StepAddress, body: Heartbeat) -> Answer[Lease]:
+    """Say that the worker lives: its lease is prolonged. Where it holds the attempt no more, it should stop."""
     protocol = WorkerProtocol(runtime())
-    held = protocol.heartbeat(step.run_id, step.step_id, said.worker_id, said.attempt_number, snapshot=said.snapshot)
-    return ok({"leaseUntilUs": held.branch.lease_us})
+    held = protocol.heartbeat(
+        address.run_id, address.step_id, body.worker_id, body.attempt_number, snapshot=body.snapshot
+    )
+    return ok(representations.lease(held))
 
 
-handler = router({"POST /runs/{runId}/steps/{stepId+}/heartbeat": beat})
+handler = router(heartbeat)

@@ -1,56 +1,58 @@
-"""Every GET: runs, their events and logs, workflows."""
+"""Questions about runs, their steps, events and logs, and about workflows."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cascade_flow.api import representations
 from cascade_flow.api.answers import Answer, ok
-from cascade_flow.api.requests import Request
 from cascade_flow.api.resources import details
 from cascade_flow.api.router import router
-from cascade_flow.api.shapes import ListEvents, ListLogs, ListRuns, Query, RunAddress, ShowRun, WorkflowAddress
+from cascade_flow.api.routes import route
+from cascade_flow.api.shapes import ListEvents, ListLogs, ListRuns, RunAddress, ShowRun
+from cascade_flow.api.step_routes import get_step, list_steps, plan_rerun
+from cascade_flow.api.workflow_routes import get_version, get_workflow, list_versions, list_workflows
+from cascade_flow.errors import (
+    ArgumentInvalidError,
+    PayloadLostError,
+    RunNotFoundError,
+    StepNotFoundError,
+    WorkflowNotFoundError,
+)
+
+if TYPE_CHECKING:
+    from cascade_flow.api.replies import EventPage, LogPage, RunDetails, RunPart
 
 
-def list_workflows(request: Request) -> Answer:
-    request.query(Query)
-    return ok({"workflows": [representations.workflow(entry) for entry in details().workflows()]})
-
-
-def get_workflow(request: Request) -> Answer:
-    request.query(Query)
-    return ok(representations.workflow_details(details().workflow(request.address(WorkflowAddress).slug)))
-
-
-def list_runs(request: Request) -> Answer:
-    asked = request.query(ListRuns)
-    part = details().runs(asked.workflow, asked.wanted, limit=asked.limit, after=asked.cursor)
-    count = details().count(asked.workflow, asked.wanted) if asked.total else None
+@route("GET /runs", errors=[WorkflowNotFoundError, ArgumentInvalidError])
+def list_runs(query: ListRuns) -> Answer[RunPart]:
+    """List runs, newest first. While runs come in, going on with `nextCursor` neither skips nor repeats one."""
+    how = {"limit": query.limit, "after": query.cursor, "offset": query.offset}
+    part = details().runs(query.workflow, query.wanted, **how)
+    count = details().count(query.workflow, query.wanted) if query.total else None
     return ok(representations.run_part(part, count))
 
 
-def get_run(request: Request) -> Answer:
-    payloads = request.query(ShowRun).payloads
-    return ok(representations.run_details(details().run(request.address(RunAddress).run_id, payloads=payloads)))
+@route("GET /runs/{runId}", errors=[RunNotFoundError, PayloadLostError])
+def get_run(address: RunAddress, query: ShowRun) -> Answer[RunDetails]:
+    """Read a run: where it stands, every step of it, its input and its output or error."""
+    return ok(representations.run_details(details().run(address.run_id, payloads=query.payloads)))
 
 
-def get_events(request: Request) -> Answer:
-    run_id, asked = request.address(RunAddress).run_id, request.query(ListEvents)
-    events = details().events(run_id, step_id=asked.step, types=asked.type, after_us=asked.after_us)
-    return ok(representations.event_page(events, limit=asked.limit))
+@route("GET /runs/{runId}/events", errors=[RunNotFoundError, StepNotFoundError, PayloadLostError])
+def get_events(address: RunAddress, query: ListEvents) -> Answer[EventPage]:
+    """Read what happened in a run, in order."""
+    events = details().events(address.run_id, step_id=query.step, types=query.type, after_us=query.after_us)
+    return ok(representations.event_page(events, limit=query.limit))
 
 
-def get_logs(request: Request) -> Answer:
-    run_id, asked = request.address(RunAddress).run_id, request.query(ListLogs)
-    lines = details().logs(run_id, step_id=asked.step, attempt=asked.attempt)
-    return ok(representations.log_page(lines, after_us=asked.after_us, limit=asked.limit))
+@route("GET /runs/{runId}/logs", errors=[RunNotFoundError, StepNotFoundError, PayloadLostError])
+def get_logs(address: RunAddress, query: ListLogs) -> Answer[LogPage]:
+    """Read what a run's steps wrote to stdout, stderr and the log."""
+    lines = details().logs(address.run_id, step_id=query.step, attempt=query.attempt)
+    return ok(representations.log_page(lines, after_us=query.after_us, limit=query.limit))
 
 
-handler = router(
-    {
-        "GET /workflows": list_workflows,
-        "GET /workflows/{slug}": get_workflow,
-        "GET /runs": list_runs,
-        "GET /runs/{runId}": get_run,
-        "GET /runs/{runId}/events": get_events,
-        "GET /runs/{runId}/logs": get_logs,
-    }
-)
+_OF_STEPS = (list_steps, get_step, plan_rerun)
+_OF_WORKFLOWS = (list_workflows, get_workflow, list_versions, get_version)
+handler = router(list_runs, get_run, get_events, get_logs, *_OF_STEPS, *_OF_WORKFLOWS)

@@ -1,39 +1,56 @@
-"""Commands of runs: POST /runs accepts a run and starts it, POST /runs/{runId}/cancel stops one."""
+"""Commands of runs that everybody gives: to submit one, which starts it, and to cancel one."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cascade_flow.api import representations
 from cascade_flow.api.answers import Answer, ok
-from cascade_flow.api.documents import rejected
-from cascade_flow.api.requests import Request
 from cascade_flow.api.resources import backend, details
 from cascade_flow.api.router import router
-from cascade_flow.api.shapes import CancelRun, RunAddress, SubmitRun
+from cascade_flow.api.routes import route
+from cascade_flow.api.shapes import CancelRun, NewRun, RunAddress, Submission, SubmitRun, WorkflowAddress
+from cascade_flow.errors import (
+    IdempotencyConflictError,
+    InputInvalidError,
+    RunNotCancellableError,
+    RunNotFoundError,
+    WorkflowNotFoundError,
+    WorkflowRetiredError,
+)
+
+if TYPE_CHECKING:
+    from cascade_flow.api.replies import RunAlone, Submitted
+    from cascade_flow.model.workflows import RunSubmission
 
 
-def submit(request: Request) -> Answer:
-    """201 and the new run's id; 200 and the known one's, where the idempotency key was used before."""
-    submitted = backend().submit_run(_wish(request).submission)
-    where = {"location": f"/runs/{submitted.run_id}"}
-    return Answer(201 if submitted.is_new else 200, submitted.to_wire(), headers=where)
+_ANSWERS = {201: "The new run.", 200: "The run that was submitted before with this idempotency key."}
+_ERRORS = (WorkflowNotFoundError, WorkflowRetiredError, InputInvalidError, IdempotencyConflictError)
 
 
-def cancel(request: Request) -> Answer:
-    """200 and the run; once it has answered, nothing of the run can be claimed."""
-    run_id = request.address(RunAddress).run_id
-    backend().cancel_run(run_id, request.document(CancelRun).reason)
-    return ok({"run": representations.run_in_brief(details().brief(run_id))})
+@route("POST /runs", answers=_ANSWERS, errors=_ERRORS)
+def submit_run(headers: Submission, body: SubmitRun) -> Answer[Submitted]:
+    """Submit a run: it starts at once, or when it says. With an idempotency key, sending it again makes no second."""
+    return _submitted(body.keyed(headers.idempotency_key).submission_of(body.workflow_slug))
 
 
-def _wish(request: Request) -> SubmitRun:
-    """The body; the key may stand in the header as well."""
-    wish = request.document(SubmitRun)
-    key = request.headers.get("idempotency-key")
-    if key is None or key == wish.idempotency_key:
-        return wish
-    if wish.idempotency_key is not None:
-        raise rejected("is not the key in the header Idempotency-Key: send one of the two", path="idempotencyKey")
-    return SubmitRun.of({**wish.model_dump(by_alias=True, exclude_unset=True), "idempotencyKey": key})
+@route("POST /workflows/{slug}/runs", answers=_ANSWERS, errors=_ERRORS)
+def submit_run_of(address: WorkflowAddress, headers: Submission, body: NewRun) -> Answer[Submitted]:
+    """Submit a run, where the address names the workflow: so that IAM can allow a single one."""
+    return _submitted(body.keyed(headers.idempotency_key).submission_of(address.slug))
 
 
-handler = router({"POST /runs": submit, "POST /runs/{runId}/cancel": cancel})
+@route("POST /runs/{runId}/cancel", errors=[RunNotFoundError, RunNotCancellableError])
+def cancel_run(address: RunAddress, body: CancelRun) -> Answer[RunAlone]:
+    """Stop a run: once this has answered, nothing of the run can be claimed."""
+    backend().cancel_run(address.run_id, body.reason)
+    return ok({"run": representations.run_in_brief(details().brief(address.run_id))})
+
+
+def _submitted(submission: RunSubmission) -> Answer[Submitted]:
+    run = backend().submit_run(submission)
+    where = {"location": f"/runs/{run.run_id}"}
+    return Answer(201 if run.is_new else 200, representations.submitted(run), headers=where)
+
+
+handler = router(submit_run, submit_run_of, cancel_run)

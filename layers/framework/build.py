@@ -13,7 +13,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ONLY_HERE = ("cli", "local", "console", "smoke", "stack", "testing", "client.py")
+ONLY_HERE = ("cli", "local", "console", "smoke", "stack", "testing", "client")
 """What people use, and no function."""
 PIP = [
     *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"),

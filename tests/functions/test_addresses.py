@@ -2,31 +2,50 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 import events
 from cascade_flow.api.answers import Answer, ok
-from cascade_flow.api.requests import Request
 from cascade_flow.api.router import router
+from cascade_flow.api.routes import route
+from cascade_flow.api.shapes import Shape
 from events.deployed import app
 
-ROUTES = {"GET /runs/{runId}": "run", "GET /runs": "runs", "POST /runs/{runId}/steps/{stepId+}/heartbeat": "beat"}
+
+class Anything(Shape):
+    """The parameters of any path."""
+
+    run_id: str | None = None
+    step_id: str | None = None
+
+
+@route("GET /runs/{runId}")
+def run(address: Anything) -> Answer[Any]:
+    return told("run", address)
+
+
+@route("GET /runs")
+def runs(address: Anything) -> Answer[Any]:
+    return told("runs", address)
+
+
+@route("POST /runs/{runId}/steps/{stepId+}/heartbeat")
+def beat(address: Anything) -> Answer[Any]:
+    return told("beat", address)
+
+
+def told(name: str, address: Anything) -> Answer[Any]:
+    return ok((name, address.model_dump(by_alias=True, exclude_none=True)))
 
 
 def seen(event: events.Event) -> tuple[int, Any]:
     """Which route takes an event, and with which parameters; or the problem's code."""
-    answer = router({route: told(name) for route, name in ROUTES.items()})(event, events.Context())  # type: ignore[arg-type]
-    said = events.json.loads(answer["body"])
-    return answer["statusCode"], (said["route"], said["parameters"]) if answer["statusCode"] == 200 else said["code"]
-
-
-def told(name: str) -> Any:
-    def route(request: Request) -> Answer:
-        return ok({"route": name, "parameters": dict(request.parameters)})
-
-    return route
+    answer = router(run, runs, beat)(event, events.Context())  # type: ignore[arg-type]
+    said = json.loads(answer["body"])
+    return answer["statusCode"], tuple(said) if answer["statusCode"] == 200 else said["code"]
 
 
 def addressed(route: str, raw_path: str, parameters: dict[str, str] | None, *, stage: str = "$default") -> events.Event:
@@ -34,7 +53,8 @@ def addressed(route: str, raw_path: str, parameters: dict[str, str] | None, *, s
     event = events.load("http_api_get")
     context = {**event["requestContext"], "stage": stage, "routeKey": route}
     context["http"] = {**context["http"], "method": route.partition(" ")[0], "path": raw_path}
-    return {**event, "routeKey": route, "rawPath": raw_path, "pathParameters": parameters, "requestContext": context}
+    named = {"routeKey": route, "rawPath": raw_path, "rawQueryString": "", "pathParameters": parameters}
+    return {**event, **named, "requestContext": context}
 
 
 @pytest.mark.parametrize(
@@ -81,7 +101,7 @@ def test_steps_keep_their_slashes(step: str) -> None:
 def test_an_id_that_is_none_is_refused_and_never_read_as_another(id: str) -> None:
     event = addressed("GET /runs/{runId}", f"/runs/{id}", {"runId": id})
     answer = app("query").handler(event, events.Context())
-    assert (answer["statusCode"], events.json.loads(answer["body"])["code"]) == (400, "request-invalid")
+    assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (400, "request-invalid")
 
 
 def test_an_event_without_a_route_is_a_request_for_nothing() -> None:

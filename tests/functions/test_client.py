@@ -40,9 +40,10 @@ class Gateway:
         self.requests.append((method, target))
         if not _is_signed(method, target, headers, body):
             return {"statusCode": 403, "headers": {}, "body": '{"message":"Forbidden"}'}
-        name = "submission" if method == "POST" else "query"
-        event = events.post(target, raw=body, headers=headers) if body else events.get(target, headers=headers)
-        answer: dict[str, Any] = app(name).handler(event, events.Context())
+        event = events.get(target, headers=headers)
+        if body:
+            event = events.post(target, raw=body, headers=headers, method=method)
+        answer: dict[str, Any] = app(events.function_of(event)).handler(event, events.Context())
         return answer
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -223,11 +223,10 @@ class Alarm:
         assert written["EvaluationPeriods"] == 1
         if not values:
             return bool(written["TreatMissingData"] == "breaching")
-        value = {"Maximum": max, "Sum": sum, "Average": fmean}[written["Statistic"]](values)
-        return {
-            "GreaterThanThreshold": value > self.threshold,
-            "LessThanThreshold": value < self.threshold,
-        }[written["ComparisonOperator"]]
+        statistics: dict[str, Callable[[Sequence[float]], float]] = {"Maximum": max, "Sum": sum, "Average": fmean}
+        value = statistics[written["Statistic"]](values)
+        rings = {"GreaterThanThreshold": value > self.threshold, "LessThanThreshold": value < self.threshold}
+        return rings[str(written["ComparisonOperator"])]
 
     def reads(self, emitted: Emitted) -> list[float]:
         """What it finds of its own metric."""

@@ -121,7 +121,7 @@ FIELDS = [
     Case(
         "a key in the header that is long",
         events.post("/runs", FINE, headers={"idempotency-key": "k" * 257}),
-        path="idempotencyKey",
+        path="idempotency-key",
     ),
     Case(
         "two keys",

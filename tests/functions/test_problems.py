@@ -13,7 +13,8 @@ from cascade_flow import errors
 from cascade_flow.api import problems
 from cascade_flow.api.answers import Answer
 from cascade_flow.api.problems import headers_of, problem, raised, status_of
-from cascade_flow.api.router import Route, router
+from cascade_flow.api.router import router
+from cascade_flow.api.routes import Act, route
 from cascade_flow.model.events import ValidationIssue
 from events.deployed import Functions
 
@@ -33,12 +34,14 @@ STATUSES = {
     "EngineDrivenError": 409,
     "MethodNotAllowedError": 405,
     "AnswerTooLargeError": 406,
+    "ReportTooLargeError": 422,
     "GoneError": 404,
     "RouteNotFoundError": 404,
     "PayloadLostError": 410,
     "RunNotFoundError": 404,
     "WorkflowNotFoundError": 404,
     "StepNotFoundError": 404,
+    "WorkerNotFoundError": 404,
     "VersionNotFoundError": 404,
     "StaleAttemptError": 409,
     "RunNotCancellableError": 409,
@@ -48,6 +51,7 @@ STATUSES = {
     "ConflictError": 409,
     "ThrottledError": 503,
     "BackendUnavailableError": 503,
+    "UnhealthyError": 503,
     "SetupError": 500,
     "ConfigurationError": 500,
     "IssuesError": 500,
@@ -93,7 +97,7 @@ def test_who_should_try_again_is_told_when() -> None:
 
 
 def test_a_mistake_of_ours_is_a_500_that_tells_nothing() -> None:
-    def broken(_: object) -> Answer:
+    def broken() -> Answer[object]:
         raise RuntimeError("secret")
 
     answer = _answered(broken)
@@ -104,7 +108,7 @@ def test_a_mistake_of_ours_is_a_500_that_tells_nothing() -> None:
 
 
 def test_a_wrong_set_up_is_a_500_that_tells_nothing() -> None:
-    def broken(_: object) -> Answer:
+    def broken() -> Answer[object]:
         raise errors.ConfigurationError("CASCADE_TABLE is secret")
 
     answer = _answered(broken)
@@ -113,7 +117,7 @@ def test_a_wrong_set_up_is_a_500_that_tells_nothing() -> None:
 
 
 def test_an_answer_that_is_too_large_is_refused_in_words() -> None:
-    def large(_: object) -> Answer:
+    def large() -> Answer[object]:
         return Answer(200, {"text": '"' * 2_000_000})
 
     refused = _answered(large)
@@ -131,8 +135,8 @@ def test_a_table_that_can_not_be_reached_is_a_503(functions: Functions) -> None:
     assert _failing(functions, EndpointConnectionError(endpoint_url="x")) == (503, "backend-unavailable", "2")
 
 
-def _answered(route: Route, headers: dict[str, str] | None = None) -> dict[str, Any]:
-    handler: Any = router({"GET /runs": route})
+def _answered(act: Act, headers: dict[str, str] | None = None) -> dict[str, Any]:
+    handler: Any = router(route("GET /runs")(act))
     answer: dict[str, Any] = handler(events.get("/runs", headers=headers), events.Context())
     return answer
 

@@ -131,6 +131,21 @@ def questions(stage: Stage) -> None:
     assert stage.http("query", "GET a lost payload", events.get(f"/runs/{run_id}")).status in (200, 410)
 
 
+def diagnoses(stage: Stage) -> None:
+    run_id = stage.submit(large(9))
+    stage.functions.lose_messages()
+    late = clock.SteppingClock(clock.now_us() + 40_000_000)
+    with clock.use(late):
+        found = stage.http("diagnosis", "GET /diagnosis", events.get("/diagnosis"))
+    assert [run["findings"][0]["code"] for run in found.json["runs"]] == ["wake-up-lost"]
+    route = "GET /runs/{runId}/diagnosis"
+    assert stage.http("diagnosis", route, events.get(f"/runs/{run_id}/diagnosis")).status == 200
+    planned = stage.http("diagnosis", "POST /preflight", events.post("/preflight", {"workflows": []}))
+    assert (planned.status, len(planned.json["broken"])) == (200, 1)
+    cancelled = events.post(f"/runs/{run_id}/cancel")
+    assert stage.http("submission", "POST /runs/{runId}/cancel", cancelled).status == 200
+
+
 def of_a_caller(stage: Stage) -> str:
     """A run that somebody else drives, with a live step."""
     run = Called.new(stage.functions.backend, run_id=f"told-{secrets.token_hex(4)}")
@@ -206,7 +221,7 @@ def deployments(stage: Stage) -> None:
             app("registration").handler({}, events.Context())
 
 
-SCENES: tuple[Callable[[Stage], None], ...] = (deployments, commands, questions, claims, work, sweeps)
+SCENES: tuple[Callable[[Stage], None], ...] = (deployments, commands, diagnoses, questions, claims, work, sweeps)
 
 
 def everything(stage: Stage) -> None:

@@ -32,7 +32,7 @@ class Daemon:
 
     def segments(self) -> list[dict[str, Any]]:
         """What has arrived; on one machine a datagram is there when it was sent."""
-        found = []
+        found: list[dict[str, Any]] = []
         while True:
             try:
                 header, document = self._socket.recv(65_536).split(b"\n", 1)

@@ -13,7 +13,16 @@ from infra.written import PARAMETERS, RESOURCES, ROOT, TEMPLATE, chosen, functio
 
 FUNCTIONS = sorted(of_type("AWS::Serverless::Function"))
 ROLES = sorted(of_type("AWS::IAM::Role"))
-API_FUNCTIONS = ["ClaimFunction", "HeartbeatFunction", "QueryFunction", "SubmissionFunction"]
+API_FUNCTIONS = [
+    "AnalyticsFunction",
+    "ClaimFunction",
+    "ControlFunction",
+    "DiagnosisFunction",
+    "HeartbeatFunction",
+    "QueryFunction",
+    "ServiceFunction",
+    "SubmissionFunction",
+]
 NEVER = {"dynamodb:Scan", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteTable"}
 
 
@@ -30,16 +39,38 @@ class TestTheDoor:
     def test_every_route_wants_a_signature(self) -> None:
         routes = _routes_of("Api")
         assert {route["RouteKey"] for route in routes} == {
+            "GET /diagnosis",
+            "GET /runs/{runId}/diagnosis",
+            "POST /preflight",
             "POST /runs",
+            "POST /workflows/{slug}/runs",
             "GET /runs",
             "GET /runs/{runId}",
+            "GET /runs/{runId}/steps",
+            "GET /runs/{runId}/steps/{stepId+}",
             "GET /runs/{runId}/events",
             "GET /runs/{runId}/logs",
             "POST /runs/{runId}/cancel",
+            "POST /runs/{runId}/retry",
+            "POST /runs/{runId}/resume",
+            "GET /runs/{runId}/rerun",
+            "POST /runs/{runId}/rerun",
+            "POST /runs/cancel",
+            "POST /runs/retry",
             "POST /runs/{runId}/steps/{proxy+}",
             "POST /steps/claim",
             "GET /workflows",
             "GET /workflows/{slug}",
+            "GET /workflows/{slug}/versions",
+            "GET /workflows/{slug}/versions/{versionId}",
+            "PUT /workflows/{slug}",
+            "GET /analytics/{proxy+}",
+            "GET /workers",
+            "GET /workers/{workerId+}",
+            "GET /dead-letters",
+            "POST /dead-letters/redrive",
+            "GET /health",
+            "GET /version",
         }
         assert {route["AuthorizationType"] for route in routes} == {"AWS_IAM"}
 
@@ -47,7 +78,21 @@ class TestTheDoor:
         second = {name: each for name, each in RESOURCES.items() if name.startswith("Token")}
         assert {each["Condition"] for each in second.values()} == {"HasJwt"}
         routes = _routes_of("TokenApi")
-        assert {route["RouteKey"] for route in routes} == {"POST /runs", "POST /runs/{runId}/cancel", "GET /{proxy+}"}
+        assert {route["RouteKey"] for route in routes} == {
+            "POST /runs",
+            "POST /workflows/{slug}/runs",
+            *(f"POST /runs/{{runId}}/{command}" for command in ("cancel", "retry", "resume", "rerun")),
+            "POST /runs/cancel",
+            "POST /runs/retry",
+            "GET /analytics/{proxy+}",
+            "GET /workers",
+            "GET /workers/{workerId+}",
+            "GET /health",
+            "GET /version",
+            "GET /{proxy+}",
+            "GET /diagnosis",
+            "GET /runs/{runId}/diagnosis",
+        }
         assert {route["AuthorizationType"] for route in routes} == {"JWT"}
         assert len(_routes_of("Api")) + len(routes) == len(of_type("AWS::ApiGatewayV2::Route"))
         checked = properties("TokenAuthorizer")["JwtConfiguration"]
@@ -64,7 +109,8 @@ class TestTheDoor:
         for permission in permissions:
             callers[permission["SourceArn"]["Fn::Sub"].rpartition(":")[2]].append(permission["FunctionName"]["Ref"])
         assert sorted(callers["${Api}/*"]) == API_FUNCTIONS
-        assert sorted(callers["${TokenApi}/*"]) == ["QueryFunction", "SubmissionFunction"]
+        for_people = set(API_FUNCTIONS) - {"ClaimFunction", "HeartbeatFunction"}
+        assert sorted(callers["${TokenApi}/*"]) == sorted(for_people)
 
     def test_it_is_throttled_and_logs_no_payload(self) -> None:
         stage = properties("Stage")

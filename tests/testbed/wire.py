@@ -151,7 +151,7 @@ def lay(client: Any, server: Send) -> Wire:
     return _wires[client]
 
 
-def wire_of(client: BaseClient) -> Wire:
+def wire_of(client: Any) -> Wire:
     """The wire of a client; any boto3 client that had none gets one over its own connection."""
     return install(client)
 

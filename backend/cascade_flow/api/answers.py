@@ -7,9 +7,14 @@ import gzip
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cascade_flow.api.problems import MEDIA_TYPE, AnswerTooLargeError
+
+if TYPE_CHECKING:
+    from cascade_flow.api.replies import Problem
+
+ValueT_co = TypeVar("ValueT_co", covariant=True)
 
 LARGEST_ANSWER_BYTES = 5_900_000
 """What Lambda hands on is 6 MB, the answer's frame included."""
@@ -19,11 +24,11 @@ _ALWAYS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(Generic[ValueT_co]):
     """A status and a JSON value; None is no body."""
 
     status: int
-    value: Any = None
+    value: ValueT_co | None = None
     media_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -40,11 +45,11 @@ class Answer:
         return _sendable({"statusCode": self.status, "headers": headers, "body": text})
 
 
-def ok(value: Mapping[str, Any]) -> Answer:
+def ok(value: ValueT_co) -> Answer[ValueT_co]:  # type: ignore[misc]
     return Answer(200, value)
 
 
-def problem_answer(document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Answer:
+def problem_answer(document: Problem, headers: Mapping[str, str] | None = None) -> Answer[Problem]:
     """The answer that a problem document is."""
     return Answer(document["status"], document, MEDIA_TYPE, headers or {})
 

@@ -8,12 +8,14 @@ they are translated here. Events are the contract's own documents and keep their
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, Generic, TypeVar, cast
 
 from cascade_flow.model.wire import WireModel
 
 Json = dict[str, Any]
+StateT = TypeVar("StateT", bound=WireModel)
+MoreT = TypeVar("MoreT")
 
 WORDS: Mapping[str, str] = {
     "availableAt": "availableAtUs",
@@ -22,8 +24,13 @@ WORDS: Mapping[str, str] = {
     "createdAt": "createdAtUs",
     "duration": "durationUs",
     "endTime": "endedAtUs",
+    "firstFailure": "firstFailureUs",
+    "firstSeen": "firstSeenUs",
     "id": "stepId",
+    "lastFailure": "lastFailureUs",
     "lastHeartbeat": "lastHeartbeatUs",
+    "lastOccurrence": "lastOccurrenceUs",
+    "lastSeen": "lastSeenUs",
     "nextRetryAt": "nextRetryAtUs",
     "scheduledAt": "scheduledAtUs",
     "slug": "workflowSlug",
@@ -33,13 +40,25 @@ WORDS: Mapping[str, str] = {
     "timestamp": "timestampUs",
 }
 MILLISECONDS: Mapping[str, str] = {"delayMs": "delayUs", "maxDelayMs": "maxDelayUs", "timeoutMs": "timeoutUs"}
-THE_USERS = frozenset({"input", "output", "metadata", "inputSchemaJSON"})
-"""Fields that hold what users wrote, in words of their own."""
+THE_USERS = frozenset({"input", "output", "metadata", "inputSchemaJSON", "stepsReclaimedByWorker"})
+"""Fields that hold what users wrote, or that are named by it."""
 
 
-def document(state: WireModel) -> Json:
-    """A state of the wire contract as a document of the API."""
-    return _translated(state.to_wire())
+class Document(dict[str, Any], Generic[StateT, MoreT]):
+    """A state of the wire contract in the words of the API, with fields beside its own, or in their place.
+
+    Both are said by types: the state's model, and a TypedDict, in which a field that may never be there is left out.
+    """
+
+
+class AsWritten(dict[str, Any], Generic[StateT, MoreT]):
+    """A document of the wire contract in its own words; where one of `MoreT` is `xUrl`, it stands in the place of x."""
+
+
+def document(state: StateT, more: MoreT, *, without: Collection[str] = ()) -> Document[StateT, MoreT]:
+    """A state as a document of the API, with more fields, and without some of its own."""
+    told = {name: value for name, value in _translated(state.to_wire()).items() if name not in without}
+    return Document({**told, **cast(Json, more)})
 
 
 def _translated(fields: Mapping[str, Any]) -> Json:

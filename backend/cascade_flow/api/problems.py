@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic.alias_generators import to_camel, to_snake
 
@@ -25,6 +25,7 @@ from cascade_flow.errors import (
     IssuesError,
     PayloadLostError,
     PayloadTooLargeError,
+    ReportTooLargeError,
     RequestError,
     RunNotCancellableError,
     RunNotRetryableError,
@@ -36,7 +37,12 @@ from cascade_flow.errors import (
 from cascade_flow.model.events import ValidationIssue
 from cascade_flow.serialization import safe_serialize
 
+if TYPE_CHECKING:
+    from cascade_flow.api.replies import Issue, Problem
+
 MEDIA_TYPE = "application/problem+json"
+INTERNAL = "internal"
+"""The code of a mistake of ours, whatever it was."""
 TYPE_PREFIX = "urn:cascade-flow:problem:"
 MOST_ISSUES = 50
 LONGEST_TEXT = 1_000
@@ -76,6 +82,7 @@ STATUSES: Mapping[type[CascadeFlowError], int] = {
     EngineDrivenError: 409,
     MethodNotAllowedError: 405,
     AnswerTooLargeError: 406,
+    ReportTooLargeError: 422,
     GoneError: 404,
     PayloadLostError: 410,
     StaleAttemptError: 409,
@@ -103,28 +110,34 @@ def headers_of(error: CascadeFlowError) -> dict[str, str]:
     return {name: str(value) for name, value in named.items() if value}
 
 
-def problem(error: CascadeFlowError, *, request_id: str) -> dict[str, Any]:
+def problem(error: CascadeFlowError, *, request_id: str) -> Problem:
     """The problem document of an error."""
     status = status_of(error)
     if status == 500:
         return internal_problem(request_id=request_id)
-    return {
-        **_head(error.code, status, _detail(error)),
-        **({"issues": list(_issues(error))} if isinstance(error, IssuesError) else {}),
-        **({"facts": _on_the_wire(error.facts)} if error.facts else {}),
-        "requestId": request_id,
-    }
+    told = _told(error.code, status, _detail(error), request_id)
+    if isinstance(error, IssuesError):
+        told["issues"] = list(_issues(error))
+    if error.facts:
+        told["facts"] = _on_the_wire(error.facts)
+    return told
 
 
-def internal_problem(*, request_id: str) -> dict[str, Any]:
+def internal_problem(*, request_id: str) -> Problem:
     """The problem document of a mistake of ours: it says where to look, and nothing of what is inside."""
     detail = f"Something is wrong on our side; the function's log says what, under the request id {request_id}."
-    return {**_head("internal", 500, detail), "requestId": request_id}
+    return _told(INTERNAL, 500, detail, request_id)
 
 
-def _head(code: str, status: int, detail: str) -> dict[str, Any]:
-    title = code.replace("-", " ").capitalize()
-    return {"type": f"{TYPE_PREFIX}{code}", "title": title, "status": status, "code": code, "detail": detail}
+def _told(code: str, status: int, detail: str, request_id: str) -> Problem:
+    return {
+        "type": f"{TYPE_PREFIX}{code}",
+        "title": code.replace("-", " ").capitalize(),
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "requestId": request_id,
+    }
 
 
 def _on_the_wire(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,7 +149,7 @@ def _detail(error: CascadeFlowError) -> str:
     return shortened(error.message.split("\n  ", 1)[0] if isinstance(error, IssuesError) else error.message)
 
 
-def _issues(error: IssuesError) -> Iterator[dict[str, str]]:
+def _issues(error: IssuesError) -> Iterator[Issue]:
     for issue in error.issues[:MOST_ISSUES]:
         yield {"path": shortened(issue.path), "message": shortened(issue.message)}
 

@@ -6,147 +6,282 @@ Absent fields are left out; fields that a reader waits for (`output`, `error`) a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from cascade_flow.api.names import document
+from cascade_flow.api.names import AsWritten, document
+from cascade_flow.api.problems import shortened
 from cascade_flow.api.shapes import cursor_of
-from cascade_flow.dynamodb.listing import Count
-from cascade_flow.dynamodb.registry import Entry
 from cascade_flow.idempotency import idempotency_key
 from cascade_flow.model.events import WorkflowCancelled, WorkflowCompleted, WorkflowFailed, dump_event
-from cascade_flow.model.states import RunState
-from cascade_flow.operations.details import EventDetails, RunDetails, StepDetails, WorkflowDetails
-from cascade_flow.operations.history import StepLine
 from cascade_flow.operations.payloads import Handed
-from cascade_flow.operations.runs import RunPart
-from cascade_flow.operations.steps import HeldAttempt
-from cascade_flow.operations.worker_protocol import Given
 from cascade_flow.retry import attempts_allowed
 
-Json = dict[str, Any]
+if TYPE_CHECKING:
+    from cascade_flow.api import replies
+    from cascade_flow.dynamodb.listing import Count
+    from cascade_flow.dynamodb.registry import Entry
+    from cascade_flow.model.states import RunState, SubmittedRun
+    from cascade_flow.model.workflows import WorkflowVersion
+    from cascade_flow.operations.attempts import Attempt
+    from cascade_flow.operations.batches import Piece, Refusal
+    from cascade_flow.operations.details import EventDetails, RunDetails, StepDetails, StepFiles, WorkflowDetails
+    from cascade_flow.operations.history import StepLine
+    from cascade_flow.operations.reruns import Plan
+    from cascade_flow.operations.runs import RunPart
+    from cascade_flow.operations.steps import HeldAttempt
+    from cascade_flow.operations.worker_protocol import Given
+
+ItemT = TypeVar("ItemT")
 PAGE_CHARACTERS = 2_000_000
 
 
-def run_details(details: RunDetails) -> Json:
+def submitted(run: SubmittedRun) -> replies.Submitted:
+    """POST /runs."""
+    return document(run, {})
+
+
+def run_details(details: RunDetails) -> replies.RunDetails:
     """GET /runs/{runId}: what lies in the bucket stands as `inputUrl`, `outputUrl`."""
-    end = details.end
     return {
-        "run": {**run_in_brief(details.run), **_input(details)},
+        "run": document(details.run, _input_of(details), without=["input"]),
         "versionId": details.version_id,
         "steps": [_step(step) for step in details.steps],
-        **_output(details),
-        "error": _failure(end) if isinstance(end, WorkflowFailed) else None,
-        **({"cancelReason": end.reason} if isinstance(end, WorkflowCancelled) else {}),
+        **_output_of(details),
+        **_cancelled(details),
+        "error": _failure(details.end) if isinstance(details.end, WorkflowFailed) else None,
     }
 
 
-def run_part(part: RunPart, count: Count | None) -> Json:
+def run_part(part: RunPart, count: Count | None) -> replies.RunPart:
     """GET /runs: `nextCursor` is what to ask for as `cursor` where there may be more."""
-    return {
-        "runs": [run_in_brief(run) for run in part.runs],
-        **({"nextCursor": cursor_of(part.more)} if part.more else {}),
-        **({"total": count.number, "totalIsExact": count.is_exact} if count else {}),
-    }
+    told: replies.RunPart = {"runs": [run_in_brief(run) for run in part.runs]}
+    if part.more:
+        told["nextCursor"] = cursor_of(part.more)
+    if count:
+        told["total"], told["totalIsExact"] = count.number, count.is_exact
+    return told
 
 
-def run_in_brief(run: RunState) -> Json:
+def run_in_brief(run: RunState) -> replies.Run:
     """A run by itself, without its input."""
-    return document(run.model_copy(update={"input": None}))
+    return document(run, {}, without=["input"])
 
 
-def event_page(events: Iterable[EventDetails], *, limit: int) -> Json:
+def step_page(steps: Sequence[StepDetails], *, after: int, limit: int) -> replies.StepPage:
+    """GET /runs/{runId}/steps: a cursor is how many steps lie before it, which are always the same."""
+    found, last = _page(((number, _step(step)) for number, step in enumerate(steps, start=1) if number > after), limit)
+    return {"steps": found, "nextCursor": str(last)} if last else {"steps": found}
+
+
+def step_files(files: StepFiles) -> replies.StepFiles:
+    """GET /runs/{runId}/steps/{stepId}: what lies in the bucket stands as `outputUrl`, `inputUrl` and `outputUrls`."""
+    given_back = _output(files.output) if files.output else {}
+    more = cast("replies.FilesOfStep", {**_of_graph(files.step), **given_back})
+    more["attempts"] = [_attempt(attempt) for attempt in files.attempts]
+    if files.input:
+        more["input"] = _given(files.input, files.given)
+    return document(files.step.state, more, without=["output", "runId", "workflowSlug"])
+
+
+def gone_on(run: SubmittedRun, plan: Plan) -> replies.GoneOn:
+    """POST /runs/{runId}/resume and /rerun."""
+    return document(run, {"keeps": plan.keeps, "runsAgain": plan.runs_again})
+
+
+def rerun_plan(plan: Plan) -> replies.RerunPlan:
+    """GET /runs/{runId}/rerun."""
+    return {"versionId": plan.version_id, "keeps": plan.keeps, "runsAgain": plan.runs_again}
+
+
+def piece(done: Piece) -> replies.Piece:
+    """POST /runs/cancel and /runs/retry: `nextCursor` is what to send as `cursor` to go on."""
+    told: replies.Piece = {"count": done.done, "refused": [_refusal(each) for each in done.refused]}
+    if done.more:
+        told["nextCursor"] = cursor_of(done.more)
+    return told
+
+
+def event_page(events: Iterable[EventDetails], *, limit: int) -> replies.EventPage:
     """GET /runs/{runId}/events: `nextUs` is what to ask for as `afterUs` where there are more."""
-    return _page("events", ((told.event.timestamp_us, _event(told)) for told in events), limit)
+    found, next_us = _page(((told.event.timestamp_us, _event(told)) for told in events), limit)
+    return {"events": found, "nextUs": next_us} if next_us else {"events": found}
 
 
-def log_page(lines: Sequence[StepLine], *, after_us: int, limit: int) -> Json:
+def log_page(lines: Sequence[StepLine], *, after_us: int, limit: int) -> replies.LogPage:
     """GET /runs/{runId}/logs: `nextUs` is what to ask for as `afterUs` where there are more."""
     later = (line for line in lines if line.timestamp_us > after_us)
-    return _page("lines", ((line.timestamp_us, _line(line)) for line in later), limit)
+    found, next_us = _page(((line.timestamp_us, _line(line)) for line in later), limit)
+    return {"lines": found, "nextUs": next_us} if next_us else {"lines": found}
 
 
-def workflow(entry: Entry) -> Json:
+def workflow(entry: Entry) -> replies.Workflow:
     """A workflow in GET /workflows."""
-    told = {"timeoutUs": entry.timeout_us, "retiredAtUs": entry.retired_us}
-    known = {name: value for name, value in told.items() if value is not None}
-    return {**document(entry.metadata), "versionId": entry.version_id, **known}
+    return document(entry.metadata, _current(entry))
 
 
-def workflow_details(details: WorkflowDetails) -> Json:
+def workflow_details(details: WorkflowDetails) -> replies.WorkflowDetails:
     """GET /workflows/{slug}: the steps are those of the current version."""
-    return {
-        **workflow(details.entry),
-        "steps": [document(step) for step in details.steps],
-        "versions": [document(version.model_copy(update={"steps": []})) for version in details.versions],
+    more: replies.VersionsAndSteps = {
+        **_current(details.entry),
+        "steps": [document(step, {}) for step in details.steps],
+        "versions": [_in_brief(version) for version in details.versions],
     }
+    return document(details.entry.metadata, more)
 
 
-def claimed(held: HeldAttempt, given: Given) -> Json:
+def versions(found: Iterable[WorkflowVersion]) -> replies.Versions:
+    """GET /workflows/{slug}/versions."""
+    return {"versions": [_in_brief(version) for version in found]}
+
+
+def version(found: WorkflowVersion) -> replies.Version:
+    """GET /workflows/{slug}/versions/{versionId}."""
+    return document(found, {})
+
+
+def claimed(held: HeldAttempt, given: Given) -> replies.Claimed:
     """POST /steps/claim: what lies in the bucket stands as `inputUrl`, and in `outputUrls`."""
     branch = held.branch
-    elsewhere = {step: output.address for step, output in given.outputs.items() if output.address}
     timeout_ms = held.facts.graph.step(branch.step).timeout_ms
     return {
         "runId": held.run.run_id,
         "workflowSlug": held.run.workflow_slug,
         "stepId": branch.step,
         "attemptNumber": branch.attempt,
-        **_named("input", given.input),
-        "outputs": {step: _value(output.text) for step, output in given.outputs.items() if not output.address},
-        **({"outputUrls": elsewhere} if elsewhere else {}),
+        **_input(given.input),
+        **_outputs(given.outputs),
         "idempotencyKey": idempotency_key(held.run.workflow_slug, held.run.first_run_id, branch.step, None),
-        "leaseUntilUs": branch.lease_us,
+        **lease(held),
         "timeoutUs": timeout_ms and timeout_ms * 1_000,
     }
 
 
-def _step(step: StepDetails) -> Json:
+def lease(held: HeldAttempt) -> replies.Lease:
+    """POST /runs/{runId}/steps/{stepId}/heartbeat."""
+    assert held.branch.lease_us is not None
+    return {"leaseUntilUs": held.branch.lease_us}
+
+
+def _in_brief(version: WorkflowVersion) -> replies.Version:
+    return document(version.model_copy(update={"steps": []}), {})
+
+
+def _current(entry: Entry) -> replies.CurrentVersion:
+    told: replies.CurrentVersion = {"versionId": entry.version_id}
+    if entry.timeout_us is not None:
+        told["timeoutUs"] = entry.timeout_us
+    if entry.retired_us is not None:
+        told["retiredAtUs"] = entry.retired_us
+    return told
+
+
+def _step(step: StepDetails) -> replies.StepOfRun:
+    return document(step.state, _of_graph(step), without=["output", "runId", "workflowSlug"])
+
+
+def _of_graph(step: StepDetails) -> replies.StepInBrief:
     definition, skipped = step.definition, step.skipped
-    state = document(step.state)
-    for known in ("output", "stepId", "runId", "workflowSlug"):
-        state.pop(known, None)
-    return {
-        "stepId": definition.id,
+    told: replies.StepInBrief = {
         "name": definition.name,
-        **state,
         "dependencies": definition.dependencies,
         "exportOutput": definition.export_output,
         "maxAttempts": attempts_allowed(definition.retry),
-        **({"timeoutUs": definition.timeout_ms * 1_000} if definition.timeout_ms else {}),
-        **({"skipReason": skipped.reason} if skipped else {}),
-        **({"cascadedFrom": skipped.cascaded_from} if skipped and skipped.cascaded_from else {}),
     }
+    if definition.timeout_ms:
+        told["timeoutUs"] = definition.timeout_ms * 1_000
+    if skipped:
+        told["skipReason"] = skipped.reason
+        if skipped.cascaded_from:
+            told["cascadedFrom"] = skipped.cascaded_from
+    return told
 
 
-def _input(details: RunDetails) -> Json:
+def _attempt(attempt: Attempt) -> replies.AttemptOfStep:
+    told: replies.AttemptOfStep = {
+        "attemptNumber": attempt.number,
+        "status": attempt.status,
+        "workerId": attempt.worker_id,
+        "startedAtUs": attempt.started_us,
+    }
+    if attempt.ended_us is not None and attempt.duration_us is not None:
+        told["endedAtUs"], told["durationUs"] = attempt.ended_us, attempt.duration_us
+    if attempt.usage:
+        told["resourceUsage"] = document(attempt.usage, {})
+    if attempt.error:
+        told["error"] = document(attempt.error, {})
+    if attempt.failure_reason:
+        told["failureReason"] = attempt.failure_reason
+    if attempt.next_retry_us is not None:
+        told["nextRetryAtUs"] = attempt.next_retry_us
+    if attempt.reclaimed_by:
+        told["reclaimedBy"] = attempt.reclaimed_by
+    return told
+
+
+def _given(input: Handed, given: Mapping[str, Handed]) -> replies.StepInput:
+    """The outputs as far as they fit, the first ones first."""
+    sizes = accumulate(len(each.text or "") for each in given.values())
+    fitting = {name: given[name] for name, size in zip(given, sizes, strict=True) if size <= PAGE_CHARACTERS}
+    told = cast("replies.StepInput", {**_input(input), **_outputs(fitting)})
+    if left_out := [name for name in given if name not in fitting]:
+        told["leftOut"] = left_out
+    return told
+
+
+def _refusal(refusal: Refusal) -> replies.Refused:
+    error = refusal.error
+    return {"runId": refusal.run_id, "code": error.code, "detail": shortened(error.message)}
+
+
+def _input_of(details: RunDetails) -> replies.Input:
     is_known = details.has_payloads and details.run.input is not None
-    return _named("input", Handed(details.run.input, details.outside.get("input"))) if is_known else {}
+    return _input(Handed(details.run.input, details.outside.get("input"))) if is_known else {}
 
 
-def _output(details: RunDetails) -> Json:
+def _cancelled(details: RunDetails) -> replies.Cancelled:
+    reason = details.end.reason if isinstance(details.end, WorkflowCancelled) else None
+    return {"cancelReason": reason} if reason is not None else {}
+
+
+def _output_of(details: RunDetails) -> replies.Output:
     if isinstance(details.end, WorkflowCompleted) and details.has_payloads:
-        return _named("output", Handed(details.end.output, details.outside.get("output")))
+        return _output(Handed(details.end.output, details.outside.get("output")))
     return {"output": None}
 
 
-def _named(name: str, handed: Handed) -> Json:
-    """The value under this name, or its address."""
-    return {f"{name}Url": handed.address} if handed.address else {name: _value(handed.text)}
+def _input(handed: Handed) -> replies.Input:
+    return {"inputUrl": handed.address} if handed.address else {"input": _value(handed.text)}
 
 
-def _event(told: EventDetails) -> Json:
+def _output(handed: Handed) -> replies.Output:
+    return {"outputUrl": handed.address} if handed.address else {"output": _value(handed.text)}
+
+
+def _outputs(handed: Mapping[str, Handed]) -> replies.Outputs:
+    told: replies.Outputs = {"outputs": {step: _value(each.text) for step, each in handed.items() if not each.address}}
+    if elsewhere := {step: each.address for step, each in handed.items() if each.address}:
+        told["outputUrls"] = elsewhere
+    return told
+
+
+def _event(told: EventDetails) -> replies.RunEvent:
     """The contract's own document, but for texts in the bucket."""
     addresses = {f"{name}Url": address for name, address in told.outside.items()}
-    return {**{n: v for n, v in dump_event(told.event).items() if n not in told.outside}, **addresses}
+    return AsWritten({**{n: v for n, v in dump_event(told.event).items() if n not in told.outside}, **addresses})
 
 
-def _failure(end: WorkflowFailed) -> Json:
-    failed = {"failureReason": end.failure_reason, "failedStep": end.failed_step}
-    return {**end.error.to_wire(), **{name: value for name, value in failed.items() if value}}
+def _failure(end: WorkflowFailed) -> replies.RunError:
+    more: replies.Failure = {}
+    if end.failure_reason:
+        more["failureReason"] = end.failure_reason
+    if end.failed_step:
+        more["failedStep"] = end.failed_step
+    return document(end.error, more)
 
 
-def _line(line: StepLine) -> Json:
+def _line(line: StepLine) -> replies.LogLine:
     return {
         "timestampUs": line.timestamp_us,
         "stepId": line.step_id,
@@ -168,14 +303,14 @@ def _refused(constant: str) -> Any:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _page(name: str, timed: Iterable[tuple[int, Json]], limit: int) -> Json:
-    """As many as are asked for and fit in an answer; at least one."""
-    found: list[Json] = []
+def _page(timed: Iterable[tuple[int, ItemT]], limit: int) -> tuple[list[ItemT], int | None]:
+    """As many as are asked for and fit in an answer, at least one; and the last one's time, where there are more."""
+    found: list[ItemT] = []
     last_us = characters = 0
     for time_us, item in timed:
         characters += len(json.dumps(item))
         if found and (len(found) == limit or characters > PAGE_CHARACTERS):
-            return {name: found, "nextUs": last_us}
+            return found, last_us
         found.append(item)
         last_us = time_us
-    return {name: found}
+    return found, None

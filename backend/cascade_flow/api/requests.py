@@ -13,11 +13,12 @@ from urllib.parse import parse_qsl, quote, unquote
 
 from cascade_flow.api.documents import read_document, rejected
 from cascade_flow.api.problems import MethodNotAllowedError, RouteNotFoundError
-from cascade_flow.api.shapes import Query, Shape
+from cascade_flow.api.shapes import Headers, Query, Shape
 
 MOST_QUERY_FIELDS = 100
 
 ShapeT = TypeVar("ShapeT", bound=Shape)
+HeadersT = TypeVar("HeadersT", bound=Headers)
 QueryT = TypeVar("QueryT", bound=Query)
 
 
@@ -53,6 +54,10 @@ class Request:
     def query(self, shape: type[QueryT]) -> QueryT:
         """What the query string asks for. Raises RequestInvalidError."""
         return shape.of(self._query_fields(shape))
+
+    def header_fields(self, shape: type[HeadersT]) -> HeadersT:
+        """What the headers say that we know. Raises RequestInvalidError."""
+        return shape.of(self.headers)
 
     def document(self, shape: type[ShapeT]) -> ShapeT:
         """What the body holds; no body is an empty object. Raises RequestInvalidError, PayloadTooLargeError."""

@@ -17,12 +17,14 @@ from cascade_flow.api.answers import Answer, problem_answer
 from cascade_flow.api.problems import headers_of, internal_problem, problem, status_of
 from cascade_flow.api.requests import Request, matched
 from cascade_flow.api.resources import measured
+from cascade_flow.api.routes import Route
 from cascade_flow.errors import CascadeFlowError
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-Route = Callable[[Request], Answer]
+    from cascade_flow.api.replies import Problem
+
 Handler = Callable[[dict[str, Any], "LambdaContext"], dict[str, Any]]
 
 log = Logger(service="cascade_flow")
@@ -30,8 +32,9 @@ _KEYS = {"runId": "run_id", "stepId": "step"}
 """What the log says of a request, by the names that the worker's lines have too."""
 
 
-def router(routes: Mapping[str, Route]) -> Handler:
-    """A function's handler: routes are written `GET /runs/{runId}`, or `{stepId+}` for what may hold slashes."""
+def router(*routes: Route) -> Handler:
+    """A function's handler, for these routes."""
+    by_name = {route.name: route for route in routes}
 
     @log.inject_lambda_context(clear_state=True)
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -39,7 +42,7 @@ def router(routes: Mapping[str, Route]) -> Handler:
         request_id = str(gateway.get("requestId") or context.aws_request_id)
         log.set_correlation_id(request_id)
         with measured():
-            return _answer(event, routes, request_id)
+            return _answer(event, by_name, request_id)
 
     return handler
 
@@ -49,9 +52,10 @@ def _answer(event: Mapping[str, Any], routes: Mapping[str, Route], request_id: s
     try:
         request = Request.of(event)
         accepts_gzip = "gzip" in request.headers.get("accept-encoding", "")
-        route, parameters = matched(request, routes)
+        name, parameters = matched(request, routes)
         log.append_keys(**{_KEYS[name]: value for name, value in parameters.items() if name in _KEYS})
-        return routes[route](replace(request, parameters=parameters)).to_event(accepts_gzip=accepts_gzip)
+        answer = routes[name].answer(replace(request, parameters=parameters))
+        return answer.to_event(accepts_gzip=accepts_gzip)
     except CascadeFlowError as error:
         return _problem(error, request_id).to_event(accepts_gzip=accepts_gzip)
     except Exception:
@@ -59,7 +63,7 @@ def _answer(event: Mapping[str, Any], routes: Mapping[str, Route], request_id: s
         return problem_answer(internal_problem(request_id=request_id)).to_event(accepts_gzip=accepts_gzip)
 
 
-def _problem(error: CascadeFlowError, request_id: str) -> Answer:
+def _problem(error: CascadeFlowError, request_id: str) -> Answer[Problem]:
     if status_of(error) >= 500:
         log.error("%s: %s", error.code, error, exc_info=error)
     return problem_answer(problem(error, request_id=request_id), headers_of(error))

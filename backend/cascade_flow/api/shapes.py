@@ -7,7 +7,7 @@ answer looks like is `representations`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
@@ -24,13 +24,14 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from cascade_flow import clock
+from cascade_flow.api.documents import rejected
 from cascade_flow.api.problems import MOST_ISSUES, RequestInvalidError
-from cascade_flow.dynamodb.listing import START, Filter, Place
+from cascade_flow.dynamodb.listing import EVERY, MOST_COUNTED, START, Filter, Place
 from cascade_flow.errors import InvalidIdError
 from cascade_flow.model import ids
 from cascade_flow.model.events import EVENT_TYPES, ResourceSnapshot, ValidationIssue
 from cascade_flow.model.states import RunStatus
-from cascade_flow.model.wire import Count, JsonObject, Ordinal, Whole
+from cascade_flow.model.wire import LARGEST_WHOLE, Count, JsonObject, Ordinal, Whole
 from cascade_flow.model.workflows import RunSubmission
 from cascade_flow.operations.steps import Slot
 
@@ -134,6 +135,12 @@ class Query(Shape):
     repeatable: ClassVar[frozenset[str]] = frozenset()
 
 
+class Headers(Shape):
+    """The headers that a request may have, by names in lower case; whatever else its way has added is not read."""
+
+    model_config = ConfigDict(extra="ignore", alias_generator=lambda name: name.replace("_", "-"))
+
+
 class WorkflowAddress(Shape):
     """/workflows/{slug}."""
 
@@ -152,10 +159,9 @@ class StepAddress(RunAddress):
     step_id: StepId
 
 
-class SubmitRun(Shape):
-    """POST /runs."""
+class NewRun(Shape):
+    """POST /workflows/{slug}/runs."""
 
-    workflow_slug: Slug
     input: Any = None
     run_id: RunId | None = None
     available_at_us: TimeUs | None = None
@@ -173,11 +179,18 @@ class SubmitRun(Shape):
             raise PydanticCustomError("two_times", "stands beside availableAtUs: give one of the two")
         return delay_us
 
-    @property
-    def submission(self) -> RunSubmission:
+    def keyed(self, key: str | None) -> Self:
+        """The same; its idempotency key may stand in the header as well. Raises RequestInvalidError."""
+        if key is None or key == self.idempotency_key:
+            return self
+        if self.idempotency_key is not None:
+            raise rejected("is not the key in the header Idempotency-Key: send one of the two", path="idempotencyKey")
+        return self.model_copy(update={"idempotency_key": key})
+
+    def submission_of(self, workflow_slug: str) -> RunSubmission:
         """What the backend takes."""
         return RunSubmission(
-            workflow_slug=self.workflow_slug,
+            workflow_slug=workflow_slug,
             input=self.input,
             run_id=self.run_id,
             available_at=self._due_us(),
@@ -190,6 +203,18 @@ class SubmitRun(Shape):
 
     def _due_us(self) -> int | None:
         return self.available_at_us if self.delay_us is None else clock.now_us() + self.delay_us
+
+
+class SubmitRun(NewRun):
+    """POST /runs."""
+
+    workflow_slug: Slug
+
+
+class Submission(Headers):
+    """POST /runs: the key may stand here or in the body."""
+
+    idempotency_key: Name | None = None
 
 
 class CancelRun(Shape):
@@ -243,19 +268,32 @@ class Heartbeat(Shape):
 
 
 class ListRuns(Query):
-    """GET /runs: those behind `cursor`, which is an earlier answer's `nextCursor`; with `total` they are counted."""
+    """GET /runs: those behind `cursor`, which is an earlier answer's `nextCursor`; with `total` they are counted.
+
+    `offset` passes over so many instead. `createdAfterUs` and `createdBeforeUs` are outside of their own range.
+    """
 
     repeatable = frozenset({"status", "tag"})
     workflow: Slug | None = None
     status: Annotated[list[RunStatus], BeforeValidator(_parts)] | None = None
     tag: Tags | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_RUNS)] = 50
+    created_after_us: Annotated[int, Field(ge=0)] | None = None
+    created_before_us: Annotated[int, Field(ge=0)] | None = None
     cursor: Cursor = START
+    offset: Annotated[int, Field(ge=0, le=MOST_COUNTED)] = 0
     total: bool = False
+
+    @field_validator("offset")
+    @classmethod
+    def _instead_of_a_cursor(cls, offset: int, info: ValidationInfo) -> int:
+        if offset and info.data.get("cursor", START) != START:
+            raise PydanticCustomError("two_places", "stands beside cursor: give one of the two")
+        return offset
 
     @property
     def wanted(self) -> Filter:
-        return Filter(tuple(self.status or ()), tuple(self.tag or ()))
+        return filter_of(self.status, self.tag, self.created_after_us, self.created_before_us)
 
 
 class ShowRun(Query):
@@ -281,6 +319,18 @@ class ListLogs(Query):
     step: StepId | None = None
     attempt: Annotated[int, Field(ge=1)] | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_LINES)] = MOST_LINES
+
+
+def filter_of(
+    status: Sequence[str] | None, tags: Sequence[str] | None, after_us: int | None, before_us: int | None
+) -> Filter:
+    """Which runs are wanted. No time lies beyond what a number of JSON holds."""
+    return Filter(
+        tuple(status or ()),
+        tuple(tags or ()),
+        EVERY.after_us if after_us is None else min(after_us, LARGEST_WHOLE),
+        EVERY.before_us if before_us is None else min(before_us, LARGEST_WHOLE),
+    )
 
 
 def _issue(shape: type[Shape], fault: ErrorDetails) -> ValidationIssue:

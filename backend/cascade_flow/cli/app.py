@@ -10,15 +10,22 @@ import typer
 from cascade_flow.cli import (
     build_verb,
     check_verb,
+    command_verbs,
     complaints,
+    completion,
+    dead_letter_verbs,
     deploy_verb,
     dev_verb,
+    doctor_verb,
     exits,
     history_verbs,
     init_verb,
+    preflight,
+    report_verbs,
     run_verbs,
     smoke_verb,
     stack_verbs,
+    step_verb,
     workflow_verbs,
 )
 from cascade_flow.cli.help import Verb, Verbs
@@ -43,15 +50,26 @@ for verb, panel in [
     (deploy_verb.deploy, "AWS"),
     (build_verb.build, "AWS"),
     (smoke_verb.smoke, "AWS"),
+    (preflight.preflight, "AWS"),
     (workflow_verbs.workflows, "Workflows and runs"),
     (run_verbs.run, "Workflows and runs"),
     (run_verbs.runs, "Workflows and runs"),
     (run_verbs.show, "Workflows and runs"),
     (history_verbs.events, "Workflows and runs"),
     (history_verbs.logs, "Workflows and runs"),
-    (run_verbs.cancel, "Workflows and runs"),
+    (step_verb.step, "Workflows and runs"),
+    (command_verbs.cancel, "Workflows and runs"),
+    (command_verbs.retry, "Workflows and runs"),
+    (command_verbs.resume, "Workflows and runs"),
+    (command_verbs.rerun, "Workflows and runs"),
+    (doctor_verb.doctor, "What is the matter"),
+    (report_verbs.stats, "What is the matter"),
+    (report_verbs.errors, "What is the matter"),
+    (report_verbs.workers, "What is the matter"),
+    (completion.completion, "This terminal"),
 ]:
     app.command(cls=Verb, rich_help_panel=panel)(verb)
+app.add_typer(dead_letter_verbs.dead_letters, rich_help_panel="What is the matter")
 
 
 def _print_version(wanted: bool) -> None:
@@ -78,11 +96,12 @@ def cascade(
     Exit status:
 
       0 done
-      1 the watched run failed or was cancelled
+      1 the watched run failed or was cancelled; of many, some were refused;
+        something is late or stuck, or would break
       2 wrong use or configuration
       3 the engine can't be reached
       4 there is no such run, step or workflow
-      5 the run is over already: there is nothing to cancel
+      5 the run is in no state for that: over already, or not yet
       130 interrupted
 
     Examples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from cascade_flow.cli import deployment_pictures, exits, outcome, tables
+from cascade_flow.cli import deployment_pictures, exits, formatting, outcome, preflight, tables
 from cascade_flow.cli.target import Target, targeted_without
-from cascade_flow.errors import ConfigurationError
+from cascade_flow.errors import CascadeFlowError, ConfigurationError
 
 if TYPE_CHECKING:
+    from cascade_flow.authoring.inspection import Declared
     from cascade_flow.local.deployment import Plan
     from cascade_flow.local.place import Place
     from cascade_flow.local.project import Project
@@ -41,20 +43,23 @@ def deploy(
       $ cascade deploy --env prod --yes
       $ cascade deploy --env prod --yes --json
     """
-    from cascade_flow.local import cloud, place as places  # noqa: PLC0415  (boto3, a second)
+    from cascade_flow.local import checking, cloud, place as places  # noqa: PLC0415  (boto3, a second)
 
     project = _project(target, env)
     place = places.in_aws(project, stack=target.stack, region=target.region)
     with target.screen.busy() as busy:
         busy.begin(f"Looking at the stack {place.stack_name} in {place.region}")
         is_there = cloud.stands(place)
+        busy.begin("Looking through the workflows")
+        workflows = checking.require_sound(project)
         busy.begin("Building the functions and layers")
         code = cloud.build(project)
         busy.begin("Asking what is to change")
         plan = cloud.plan(project, place, code)
         busy.end(done=True)
     if plan is not None:
-        _carry_out(target, plan, yes=yes, replace_data=replace_data, is_there=is_there)
+        broken = _broken(target, place, workflows) if is_there else 0
+        _carry_out(target, plan, broken, yes=yes, replace_data=replace_data)
     _report(target, place, changes=len(plan.changes) if plan else 0)
 
 
@@ -73,12 +78,26 @@ def _project(target: Target, env: str | None) -> Project:
     return Project(root, env=env or named[0])
 
 
-def _carry_out(target: Target, plan: Plan, *, yes: bool, replace_data: bool, is_there: bool) -> None:
+def _broken(target: Target, place: Place, workflows: Sequence[Declared]) -> int:
+    """How many of the runs under way would fail by this deployment; shows what becomes of them all."""
+    from cascade_flow.local import endpoints  # noqa: PLC0415  (boto3, a second)
+
+    try:
+        with endpoints.client_by(place.session, place.stack_name) as client:
+            found = preflight.effect_of(client, workflows)
+    except CascadeFlowError as error:
+        target.screen.say(f"What becomes of the runs under way can't be told: {error}", "yellow")
+        return 0
+    target.screen.show(*preflight.told(found))
+    return len(found["broken"])
+
+
+def _carry_out(target: Target, plan: Plan, broken: int, *, yes: bool, replace_data: bool) -> None:
     from cascade_flow.local.place import explained  # noqa: PLC0415  (boto3, a second)
 
     target.screen.show(deployment_pictures.changes(plan.changes))
     try:
-        _require_leave(target, plan, yes=yes, replace_data=replace_data)
+        _require_leave(target, plan, broken, yes=yes, replace_data=replace_data)
     except BaseException:
         plan.withdraw()
         raise
@@ -94,7 +113,7 @@ def _carry_out(target: Target, plan: Plan, *, yes: bool, replace_data: bool, is_
         raise typer.Exit(exits.INTERRUPTED) from None
 
 
-def _require_leave(target: Target, plan: Plan, *, yes: bool, replace_data: bool) -> None:
+def _require_leave(target: Target, plan: Plan, broken: int, *, yes: bool, replace_data: bool) -> None:
     """Raises unless the user wants it."""
     lost = [change.resource for change in plan.changes if change.parts_from_runs]
     if lost and not replace_data:
@@ -106,7 +125,7 @@ def _require_leave(target: Target, plan: Plan, *, yes: bool, replace_data: bool)
         return
     if target.as_json or not target.screen.out.is_terminal:
         raise ConfigurationError("Nobody can be asked here whether to deploy this. Say so before: cascade deploy --yes")
-    if not typer.confirm("Deploy this?"):
+    if not typer.confirm("Deploy this" + (f", and let {formatting.count(broken, 'run')} fail?" if broken else "?")):
         target.screen.say("Nothing was changed.")
         raise typer.Exit(exits.WRONG_USE)
 

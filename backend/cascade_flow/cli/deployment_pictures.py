@@ -21,7 +21,7 @@ _REPLACED = {"True": ("replaced", "yellow"), "Conditional": ("perhaps replaced",
 
 def changes(planned: Sequence[Change]) -> Table:
     """A line for each kind of resource, and what becomes of it; what holds runs and would be lost from sight is red."""
-    table = tables.of_columns("", "type", "", "resources")
+    table = tables.plain_table("", "type", "", "resources")
     for first, *others in _alike(planned):
         said, style = _LOOKS.get(first.action, (first.action.lower(), ""))
         replaced, colour = _REPLACED.get(first.replacement, ("", ""))

@@ -116,6 +116,18 @@ class Busy:
         else:
             self._console.print(Text(f"{line} ..."), soft_wrap=True)
 
+    def change(self, line: str) -> None:
+        """Say how far the same step is; only a person who looks sees it."""
+        self._line = line
+        if self._status is not None:
+            self._status.update(Text(f"{line} ..."))
+
+    def forget(self) -> None:
+        """End a step of which nothing is to stay on the screen."""
+        if self._status is not None:
+            self._status.stop()
+        self._status = None
+
     def end(self, *, done: bool = False) -> None:
         if self._status is not None:
             self._status.stop()

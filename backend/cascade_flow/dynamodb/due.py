@@ -48,6 +48,14 @@ def entries(table: Table, *, until_us: int) -> Iterator[Entry]:
     return merge(*(_shard(table, shard, _until(until_us)) for shard in due_shards(table)))
 
 
+def later(table: Table, *, than_us: int, at_once: int) -> Iterator[Entry]:
+    """Everything of the runs that the engine drives that the index has for later than this, in order; so many entries
+    of each shard are read at once.
+    """
+    times = Key(keys.DUE_TIME).gt(within_time(than_us))
+    return merge(*(_shard(table, shard, times, at_once=at_once) for shard in due_shards(table)))
+
+
 def called(table: Table, *, until_us: int) -> Iterator[Entry]:
     """The same of runs that callers drive; a step's entry is no later than its schedule or its start."""
     return merge(*(_shard(table, shard, _until(until_us)) for shard in keys.call_shards(shards.known(table))))

@@ -157,6 +157,11 @@ def shards() -> Key:
     return Key("SHARDS", "SHARDS")
 
 
+def pulse() -> Key:
+    """Says when the reaper was there last."""
+    return Key("PULSE", "PULSE")
+
+
 def always() -> Shards:
     """The shards that every table has."""
     return Shards(DUE_SHARDS, RUNS_SHARDS)

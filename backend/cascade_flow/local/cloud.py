@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cascade_flow.errors import ConfigurationError
-from cascade_flow.local import artifacts, checking, cloud_build, deployment
+from cascade_flow.local import artifacts, cloud_build, deployment
 from cascade_flow.local.artifacts import Artifact
 from cascade_flow.local.deployment import Plan
 from cascade_flow.local.formation import FAILED_FIRST, Formation
@@ -33,12 +33,10 @@ def stands(place: Place) -> bool:
 
 
 def build(project: Project) -> dict[str, Artifact]:
-    """The zips, for Lambda unless the environment says otherwise. Raises DefinitionError for mistakes in workflows."""
-    checking.require_sound(project)
-    folder = project.home / "cloud"
+    """The zips, for Lambda unless the environment says otherwise."""
     if project.environment.platform == "host":
         return deployment.build(project, artifacts.this_machine(project))
-    return {made.place: made.artifact for made in cloud_build.build(project, folder)}
+    return {made.place: made.artifact for made in cloud_build.build(project, project.home / "cloud")}
 
 
 def plan(project: Project, place: Place, code: Mapping[str, Artifact]) -> Plan | None:
