@@ -58,8 +58,8 @@ class Newcomer:
     folder: Path
     variables: Mapping[str, str] = field(default_factory=dict)
 
-    def types(self, program: str, *arguments: str, status: int = 0) -> str:
-        """What the command answers; it must end with this status."""
+    def types(self, program: str, *arguments: str, status: int = 0, of: str = "") -> str:
+        """What the command answers, or complains; it must end with this status."""
         ended = subprocess.run(
             [self.programs / program, *arguments],
             cwd=self.folder,
@@ -69,7 +69,8 @@ class Newcomer:
             check=False,
         )
         assert ended.returncode == status, f"{program} {' '.join(arguments)}\n{ended.stdout}\n{ended.stderr}"
-        return ended.stdout if status == 0 else ended.stderr
+        said: str = getattr(ended, of or ("stderr" if status else "stdout"))
+        return said
 
     def answer(self, *arguments: str) -> Any:
         return json.loads(self.types("cascade", *arguments, "--json"))

@@ -32,6 +32,13 @@ def newcomer(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield somebody
 
 
+@pytest.fixture(scope="module")
+def newcomer_with_pip(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
+    programs = environment_from_scratch(tmp_path_factory.mktemp("environment") / "venv", wheel)
+    with in_a_new_project(programs, tmp_path_factory.mktemp("home")) as somebody:
+        yield somebody
+
+
 def names_in(wheel: Path) -> set[str]:
     return set(zipfile.ZipFile(wheel).namelist())
 
@@ -80,36 +87,42 @@ def test_init_up_run_test_and_what_was_saved(newcomer: Newcomer) -> None:
 
 @pytest.mark.slow
 class TestTheWholePath:
-    @pytest.fixture(scope="class")
-    def newcomer(self, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
-        programs = environment_from_scratch(tmp_path_factory.mktemp("environment") / "venv", wheel)
-        with in_a_new_project(programs, tmp_path_factory.mktemp("home")) as somebody:
-            yield somebody
+    def test_nothing_is_there_but_what_pip_installs(self, newcomer_with_pip: Newcomer) -> None:
+        where = newcomer_with_pip.types("python", "-c", "import cascade_flow; print(cascade_flow.__file__)")
+        assert where.startswith(str(newcomer_with_pip.programs.parent))
+        test_init_up_run_test_and_what_was_saved(newcomer_with_pip)
 
-    def test_nothing_is_there_but_what_pip_installs(self, newcomer: Newcomer) -> None:
-        where = newcomer.types("python", "-c", "import cascade_flow; print(cascade_flow.__file__)")
-        assert where.startswith(str(newcomer.programs.parent))
-        test_init_up_run_test_and_what_was_saved(newcomer)
-
-    def test_dev(self, newcomer: Newcomer) -> None:
-        watching = newcomer.starts("dev")
+    def test_dev(self, newcomer_with_pip: Newcomer) -> None:
+        watching = newcomer_with_pip.starts("dev")
         assert watching.stdout is not None
         lines = iter(watching.stdout)
         until(lambda: "cascade down" in next(lines))
-        newcomer.changes("my_flows/hello.py", "Good day, ", "Hi, ")
+        newcomer_with_pip.changes("my_flows/hello.py", "Good day, ", "Hi, ")
         until(lambda: "deployed in" in next(lines))
         watching.send_signal(signal.SIGINT)
         assert watching.wait() == 130
-        assert "Hi, world!" in newcomer.types("cascade", "run", "hello", "--watch")
+        assert "Hi, world!" in newcomer_with_pip.types("cascade", "run", "hello", "--watch")
 
-    def test_the_cloud(self, newcomer: Newcomer) -> None:
+    def test_the_cloud(self, newcomer_with_pip: Newcomer) -> None:
         """What is built for Lambda can't run here, so that much is built only, and what runs here is deployed."""
-        newcomer.types("cascade", "build")
-        said = shlex.split(newcomer.types("cascade", "env").replace("export ", ""))
-        client = replace(newcomer, variables=dict(pair.split("=", 1) for pair in said))
+        newcomer_with_pip.types("cascade", "build")
+        said = shlex.split(newcomer_with_pip.types("cascade", "env").replace("export ", ""))
+        client = replace(newcomer_with_pip, variables=dict(pair.split("=", 1) for pair in said))
         client.changes("cascade.toml", "[env.prod]", '[env.prod]\nplatform = "host"')
         deployed = client.answer("deploy", "--yes")
         assert (deployed["stack"], deployed["outputs"]["RegisteredWorkflows"]) == ("my-flows-prod", "hello")
         assert "has nothing to change" in client.types("cascade", "deploy")
-        url = f"{client.variables['AWS_ENDPOINT_URL']}/_aws/execute-api/{deployed['outputs']['ApiId']}"
-        assert "Hi, world!" in client.types("cascade", "run", "hello", "--watch", "--url", url)
+        there = ("--stack", "my-flows-prod", "--region", "us-east-1")
+        assert "Hi, world!" in client.types("cascade", "run", "hello", "--watch", *there)
+
+        broken = 'raise RuntimeError("no voice")'
+        client.changes("my_flows/hello.py", '    return f"{greeting}!', f'    {broken}\n    return f"{{greeting}}!')
+        assert "✓" in client.types("cascade", "deploy", "--yes")
+        said = client.types("cascade", "run", "hello", "--watch", *there, status=1, of="stdout")
+        assert "RuntimeError: no voice" in said
+        [failed] = client.answer("runs", "--status", "failed", *there)["runs"]
+        client.changes("my_flows/hello.py", f"    {broken}\n", "")
+        client.types("cascade", "deploy", "--yes")
+        told = client.types("cascade", "rerun", failed["runId"], "--from", "message", "--yes", "--watch", *there)
+        assert "Hi, world!" in told
+        assert "Nothing" in client.types("cascade", "doctor", *there)

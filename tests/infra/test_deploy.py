@@ -137,9 +137,29 @@ class TestDeploy:
         finally:
             project.template.write_text(written)
         out, err = capsys.readouterr()
-        assert "AWS::DynamoDB::Table" in out.splitlines()[5]
+        first = next(line for line in out.splitlines() if line[:1] in ("+", "~", "-"))
+        assert first.split() == ["~", "modify", "AWS::DynamoDB::Table", "replaced", "Table"]
         assert "This would replace or remove Table" in err
         assert "cascade deploy --replace-data" in err
+        assert status(aws) in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+
+    def test_who_is_asked_hears_of_runs_that_would_fail(
+        self, aws: LocalStack, project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert deploy("--yes") == exits.OK
+        declare(project, flows("one", "five"))
+        run = {"runId": "r1", "workflowSlug": "one", "stepIds": ["gone"]}
+        effect = {"unaffected": 2, "changed": 1, "broken": [run]}
+        asked: list[str] = []
+        monkeypatch.setattr("cascade_flow.cli.preflight.effect_of", lambda *_: effect)
+        monkeypatch.setattr("rich.console.Console.is_terminal", True)
+        monkeypatch.setattr("typer.confirm", asked.append)
+        capsys.readouterr()
+        assert deploy() == exits.WRONG_USE
+        out, err = capsys.readouterr()
+        assert "they would fail with step-removed" in out
+        assert asked == ["Deploy this, and let 1 run fail?"]
+        assert "Nothing was changed." in err
         assert status(aws) in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 
     def test_who_stops_following_stops_nothing(self, aws: LocalStack, project: Project, orders: Orders) -> None:

@@ -26,7 +26,7 @@ _ANSWER = """
 import json
 def handler(event, context):
     told = {"route": event["routeKey"], "parameters": event.get("pathParameters"), "function": context.function_name}
-    told["workflows"] = []
+    told |= {"workflows": [], "unaffected": 0, "changed": 0, "broken": []}
     return {"statusCode": 200, "body": json.dumps(told)}
 """
 _REGISTRATION = """

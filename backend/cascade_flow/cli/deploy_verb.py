@@ -49,6 +49,8 @@ def deploy(
     place = places.in_aws(project, stack=target.stack, region=target.region)
     with target.screen.busy() as busy:
         busy.begin(f"Looking at the stack {place.stack_name} in {place.region}")
+        if cloud.is_under_way(place):
+            busy.begin("Waiting: a deployment of it is under way")
         is_there = cloud.stands(place)
         busy.begin("Looking through the workflows")
         workflows = checking.require_sound(project)

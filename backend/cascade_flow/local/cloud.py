@@ -13,6 +13,13 @@ from cascade_flow.local.place import Place, explained
 from cascade_flow.local.project import Project
 
 
+def is_under_way(place: Place) -> bool:
+    """Whether somebody deploys to it just now."""
+    with explained(f"look for the stack {place.stack_name}"):
+        described = Formation(place).describe()
+    return described is not None and described["StackStatus"].endswith("_IN_PROGRESS")
+
+
 def stands(place: Place) -> bool:
     """Whether there is a stack that serves. ConfigurationError where it can't be brought up to date, and why.
 
