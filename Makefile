@@ -12,7 +12,7 @@ UV := $(BIN)/uv
 SCAN := .tools/scan
 FUZZ := .tools/fuzz
 UV_VERSION := 0.13.9
-CODE := backend tests benchmarks reference functions examples
+CODE := backend tests benchmarks reference functions examples layers/framework/build.py setup.py
 LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 # Suites that live in this process come first, and share the processors; then those that start servers of DynamoDB, each
@@ -98,8 +98,8 @@ clean: ## End the local stack and remove what was built or installed, .venv too
 
 .PHONY: lock
 lock: $(VENV)/dev-installed ## Choose newer versions of everything that is installed, and write them down
-	$(LOCK) --extra functions --extra cli --extra local --group dev -o requirements/dev.txt pyproject.toml
-	$(LOCK) --extra cli --extra local -c requirements/dev.txt -o requirements/run.txt pyproject.toml
+	$(LOCK) --extra functions --group dev -o requirements/dev.txt pyproject.toml
+	$(LOCK) -c requirements/dev.txt -o requirements/run.txt pyproject.toml
 	$(LOCK) -c requirements/dev.txt -o layers/framework/requirements.txt layers/framework/requirements.in
 	$(LOCK) -o requirements/scan.txt requirements/scan.in
 	$(LOCK) -o requirements/fuzz.txt requirements/fuzz.in

@@ -11,11 +11,15 @@ from cascade_flow.cli import (
     build_verb,
     check_verb,
     command_verbs,
+    complaints,
     completion,
     dead_letter_verbs,
+    deploy_verb,
+    dev_verb,
     doctor_verb,
     exits,
     history_verbs,
+    init_verb,
     preflight,
     report_verbs,
     run_verbs,
@@ -28,7 +32,7 @@ from cascade_flow.cli import (
 from cascade_flow.cli.help import Verb, Verbs
 from cascade_flow.cli.screen import Screen
 from cascade_flow.cli.target import JsonOption, RegionOption, StackOption, Target, UrlOption
-from cascade_flow.errors import CascadeFlowError, InputInvalidError, IssuesError
+from cascade_flow.errors import CascadeFlowError
 
 app = typer.Typer(
     name="cascade",
@@ -38,10 +42,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 for verb, panel in [
+    (init_verb.init, "The stack on this machine"),
     (check_verb.check, "The stack on this machine"),
     (stack_verbs.up, "The stack on this machine"),
+    (dev_verb.dev, "The stack on this machine"),
     (stack_verbs.down, "The stack on this machine"),
     (stack_verbs.env, "The stack on this machine"),
+    (deploy_verb.deploy, "AWS"),
     (build_verb.build, "AWS"),
     (smoke_verb.smoke, "AWS"),
     (preflight.preflight, "AWS"),
@@ -101,8 +108,9 @@ def cascade(
 
     Examples:
 
+      $ cascade init my-flows
       $ cascade up
-      $ cascade run seattle-weather --watch
+      $ cascade run hello --watch
       $ cascade runs --stack production --region eu-central-1
     """
     context.obj = Target(stack, region, url, as_json)
@@ -119,7 +127,7 @@ def run(arguments: Sequence[str]) -> int:
         _complain(_usage(error))
         return error.exit_code
     except CascadeFlowError as error:
-        _complain(_told(error))
+        _complain(complaints.told(error))
         return exits.status_of(error)
     except (KeyboardInterrupt, typer.Abort):
         return exits.INTERRUPTED
@@ -133,11 +141,6 @@ def _is_unicode(text: str) -> bool:
     return text == text.encode("utf-8", "ignore").decode()
 
 
-def _typed(path: str) -> str:
-    name = path.partition(".")[0]
-    return _TYPED.get(name, f"--{name}")
-
-
 def _complain(text: str) -> None:
     if text:
         Screen(as_json=True).complain(text)
@@ -147,28 +150,3 @@ def _usage(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     message = error.format_message().replace("Value error, ", "").rstrip(".")
     return f"{message}. See: {context.command_path} --help" if message and context else message
-
-
-_TYPED = {
-    "workflowSlug": "WORKFLOW",
-    "input": "--input",
-    "idempotencyKey": "--key",
-    "tags": "--tag",
-    "delayUs": "--delay",
-    "timeoutUs": "--timeout",
-    "runId": "RUN",
-}
-"""What a person typed for a field of a request; for all others it is the option of that name."""
-
-
-def _told(error: CascadeFlowError) -> str:
-    if not isinstance(error, IssuesError) or not error.issues:
-        return error.message
-    if error.code == "request-invalid":
-        return "\n".join(f"{_typed(issue.path)}: {issue.message}" for issue in error.issues)
-    head = (
-        "the input doesn't fit the workflow"
-        if isinstance(error, InputInvalidError)
-        else error.message.split("\n")[0].rstrip(".: ")
-    )
-    return "\n".join([f"{head}:", *(f"  {issue.path or '(the whole)'}: {issue.message}" for issue in error.issues)])

@@ -26,6 +26,8 @@ def read() -> int:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     (tmp_path / "template.yaml").write_text("Resources: {}\n")
+    config = 'stack = "mine"\npackage = "workflows"\nfolder = "examples"\nsources = "."\n'
+    (tmp_path / "cascade.toml").write_text(config)
     (tmp_path / "examples/workflows").mkdir(parents=True)
     (tmp_path / "examples/workflows/__init__.py").write_text("")
     (tmp_path / "examples/workflows/orders.py").write_text(FLOW)

@@ -231,7 +231,7 @@ def test_a_list_of_runs_fits_sixty_columns() -> None:
 def test_a_traceback_is_shown_whole_with_files_as_they_lie_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "template.yaml").touch()
+    (tmp_path / "cascade.toml").write_text('stack = "mine"\npackage = "workflows"\nfolder = "examples"\n')
     (tmp_path / "examples" / "workflows").mkdir(parents=True)
     (tmp_path / "examples" / "workflows" / "shop.py").touch()
     monkeypatch.chdir(tmp_path)
