@@ -70,6 +70,12 @@ def waiting_anywhere(table: Table, *, until_us: int) -> Iterator[Entry]:
     return chain.from_iterable(waiting(table, pool, until_us=until_us) for pool in shards.pools(table))
 
 
+def waits_us(table: Table, *, now_us: int) -> dict[str, int]:
+    """How long the step has waited that each pool's workers are to claim next: one request for each pool."""
+    heads = {pool: next(waiting(table, pool, until_us=now_us, at_once=1), None) for pool in shards.pools(table)}
+    return {pool: now_us - keys.available_us_of(head.due_us) for pool, head in heads.items() if head is not None}
+
+
 def later(table: Table, *, than_us: int, at_once: int) -> Iterator[Entry]:
     """Everything of the runs that the engine drives that the index has for later than this, in order; so many entries
     of each shard are read at once.
