@@ -37,7 +37,7 @@ class RemoteLease:
         self.attempt = Attempt.of(claim, worker_id)
         self.goes_on = True
         self._client = client
-        self._until_us = clock.now_us() + claim["leaseUs"]
+        self._until_us: int = clock.now_us() + claim["leaseUs"]
         self._told_us = 0
         self._process = os.getpid()
 
