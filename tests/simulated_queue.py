@@ -55,7 +55,7 @@ def _is_true(observer: DynamoDBBackend, wake: Wake) -> bool:
     if branch is None or branch.status == "open":
         return False
     if not wake.step or branch.step == wake.step:
-        return branch.attempt >= wake.attempt
+        return branch.attempt >= wake.attempt and branch.pool is None
     return _was_scheduled(observer, wake)
 
 

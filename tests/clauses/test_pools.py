@@ -11,6 +11,7 @@ from cascade_flow import (
     DynamoDBBackend,
     InvalidIdError,
     RetryTier,
+    RunSubmission,
     StepDefinition,
     StepReclaimed,
     StepSkipped,
@@ -50,6 +51,8 @@ from testbed.wire import Answer, Floor, Request, Send, wire_of
 POOL = "gpu-box"
 OTHER = "cpu.box"
 SECOND_US = 1_000_000
+MOST_URGENT = 2**53 - 1
+"""Its rank is a time, as all others' entries are."""
 
 
 def pooled(id: str, *dependencies: str, pool: str = POOL, **options: Any) -> StepDefinition:
@@ -67,8 +70,8 @@ def got(world: World, pool: str | None = POOL, **wish: Any) -> HeldAttempt:
     return held
 
 
-def registration(*steps: StepDefinition) -> WorkflowRegistration:
-    return WorkflowRegistration(slug="flow", name="Flow", steps=list(steps))
+def registration(*steps: StepDefinition, slug: str = "flow") -> WorkflowRegistration:
+    return WorkflowRegistration(slug=slug, name="Flow", steps=list(steps))
 
 
 @dataclass
@@ -96,8 +99,9 @@ def place(world: World, branch: str) -> str:
     return str(item_of(world, keys.branch(RUN, branch)).get(keys.DUE_SHARD))
 
 
-def test_a_step_of_a_pool_is_its_workers_alone(world: World) -> None:
-    begun(world, pooled("a"))
+@pytest.mark.parametrize("priority", [0, MOST_URGENT])
+def test_a_step_of_a_pool_is_its_workers_alone(world: World, priority: int) -> None:
+    begun(world, pooled("a"), priority=priority)
     assert world.mailbox.wakes == []
     assert is_refused(world, "a")
     assert taken(world, None) is None
@@ -163,6 +167,24 @@ def test_a_worker_of_a_pool_that_falls_silent_loses_its_step_to_the_pool(world: 
     assert lost.branch.attempt == 1
 
 
+@pytest.mark.parametrize("priority", [MOST_URGENT, 0, -MOST_URGENT])
+def test_whoever_takes_a_step_of_a_pool_is_looked_at_within_a_lease(world: World, priority: int) -> None:
+    begun(world, pooled("a"), priority=priority)
+    got(world)
+    assert place(world, "a") == keys.due(RUN)
+    silent(world)
+    assert world.sweep()["steps reclaimed"] == 1
+
+
+def test_a_step_that_is_handed_over_to_lambda_is_called_out_again_after_a_grace(world: World) -> None:
+    begun(world, pooled("a"), step("b", "a"))
+    reported(world, got(world))
+    world.mailbox.wakes.clear()
+    world.clock.pause_us(TIMING.grace_us)
+    assert world.sweep()["wake-ups repeated"] == 1
+    ended(world)
+
+
 def test_a_worker_of_a_pool_that_beats_is_left_alone(world: World) -> None:
     begun(world, pooled("a"))
     held = got(world)
@@ -180,6 +202,8 @@ def test_a_retry_waits_for_the_pool_and_for_its_time(world: World) -> None:
     assert place(world, "a") == keys.pool(POOL)
     assert world.mailbox.wakes == []
     assert taken(world) is None
+    assert is_refused(world, "a", 2)
+    assert world.mailbox.wakes == [], "it was called out again, for when it is due"
     world.clock.pause_us(5 * SECOND_US)
     held = got(world)
     assert held.branch.attempt == 2
@@ -189,7 +213,7 @@ def test_a_retry_waits_for_the_pool_and_for_its_time(world: World) -> None:
 
 def test_what_comes_first_is_claimed_first(world: World) -> None:
     world.register([pooled("a")])
-    wishes = {"low": -2, "old": 0, "new": 0, "high": 5, "highest": 2**53 - 1, "lowest": 1 - 2**53}
+    wishes = {"low": -2, "old": 0, "new": 0, "high": 5, "highest": MOST_URGENT, "lowest": -MOST_URGENT}
     for name, priority in wishes.items():
         world.submit(run_id=name, priority=priority)
     listed = [ref.run_id for ref in world.backend.list_scheduled_steps()]
@@ -207,6 +231,16 @@ def test_what_is_not_due_yet_holds_nothing_up(world: World) -> None:
     assert [ref.run_id for ref in world.backend.list_scheduled_steps()] == ["now", "too"]
     assert [got(world).run.run_id for _ in range(2)] == ["now", "too"]
     assert taken(world) is None
+
+
+def test_who_looks_at_what_waits_reads_nothing_that_is_not_due(world: World) -> None:
+    world.register([pooled("a", retry=[RetryTier(max_attempts=2, delay_ms=5_000, jitter=0)])])
+    for number in range(20):
+        world.submit(run_id=f"later-{number}")
+        reported(world, got(world), AGAIN)
+    asked = counting(world)
+    assert taken(world, by=asked.backend) is None
+    assert asked.operations == ["Query", "Query"]
 
 
 def test_a_join_of_a_pool_waits_for_its_worker(world: World) -> None:
@@ -233,9 +267,13 @@ def test_a_branch_that_owes_is_paid_by_the_sweep_before_it_waits_for_its_pool(wo
     assert branch_of(world, "a").owed is not None
     assert place(world, "a") == keys.due(RUN)
     assert taken(world) is None, "it is not for a worker of the pool to pay"
+    others = [held.branch.step for _ in range(9) if (held := taken(world, None))]
+    assert others == ["p0", "p1"]
+    world.mailbox.wakes.clear()
     silent(world)
     assert world.sweep()["debts paid"] == 1
     assert place(world, "a") == keys.pool(POOL)
+    assert "b" not in {wake.step for wake in world.mailbox.wakes}
     held = got(world)
     assert held.branch.step == "b"
     reported(world, held)
@@ -342,11 +380,15 @@ def test_the_contracts_operations_know_of_steps_of_pools(world: World) -> None:
 
 
 def test_one_workflow_is_asked_for(world: World) -> None:
+    world.backend.register_workflow(registration(pooled("a"), slug="other"))
+    for _ in range(20):
+        world.backend.submit_run(RunSubmission(workflow_slug="other"))
     begun(world, pooled("a"))
     with pytest.raises(WorkflowNotFoundError):
         taken(world, workflow_slug="unknown")
     assert taken(world, OTHER, workflow_slug="flow") is None
-    assert taken(world, workflow_slug="flow") is not None
+    assert got(world, workflow_slug="flow").run.run_id == RUN
+    assert taken(world, workflow_slug="flow") is None
 
 
 def test_who_waits_gets_what_comes_meanwhile(world: World) -> None:

@@ -638,7 +638,11 @@ EXPIRY = tuple(
             '"l": _pack_json([list(line) for line in lines])}',
         ),
         ("a commit", '"e": encode(records), keys.EXPIRY: expires_s}', '"e": encode(records)}'),
-        ("a branch", "**_pack(_BRANCH, branch), **due, keys.EXPIRY: expires_s}", "**_pack(_BRANCH, branch), **due}"),
+        (
+            "a branch",
+            "**_pack(_BRANCH, branch), **place, keys.EXPIRY: expires_s}",
+            "**_pack(_BRANCH, branch), **place}",
+        ),
         ("a run", '    _Field(keys.EXPIRY, "expires_s"),\n    _TAIL,', "    _TAIL,"),
     )
 )

@@ -115,6 +115,8 @@ class StepOfGraph(TypedDict):
     maxAttempts: int
     """How often it is tried at most, all retry policies together."""
     timeoutUs: NotRequired[int]
+    executor: NotRequired[str]
+    """The pool whose workers carry it out; absent: Lambda's."""
     skipReason: NotRequired[str]
     cascadedFrom: NotRequired[str]
     """The step that was skipped first, where this one was skipped because of it."""

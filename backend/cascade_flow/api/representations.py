@@ -176,6 +176,8 @@ def _of_graph(step: StepDetails) -> replies.StepOfGraph:
     }
     if definition.timeout_ms:
         told["timeoutUs"] = definition.timeout_ms * 1_000
+    if definition.executor:
+        told["executor"] = definition.executor
     if skipped:
         told["skipReason"] = skipped.reason
         if skipped.cascaded_from:

@@ -5,7 +5,7 @@ A run's id is never broken either, since people copy it: where it doesn't fit, t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rich import box
@@ -123,9 +123,16 @@ def definitions(documents: Iterable[Document]) -> Table:
             Text(", ".join(step.get("dependencies") or ()), overflow="fold"),
             str(tries),
             formatting.duration(timeout_us) if timeout_us else "",
-            "exported" if step.get("exportOutput") else "",
+            ", ".join(_marks(step)),
         )
     return table
+
+
+def _marks(step: Document) -> Iterator[str]:
+    if step.get("executor"):
+        yield f"for pool {step['executor']}"
+    if step.get("exportOutput"):
+        yield "exported"
 
 
 def fields(schema: Any) -> Table | None:
@@ -171,6 +178,8 @@ def _remark(step: StepView) -> str:
         return styles.state(step)
     if step.phase is Phase.RETRYING:
         return f"next retry {formatting.countdown((step.due_us or 0) - step.now_us)}"
+    if step.phase is Phase.QUEUED and (pool := step.document.get("executor")):
+        return f"waits for a worker of pool {pool}"
     return "exported" if step.document.get("exportOutput") else ""
 
 

@@ -122,6 +122,8 @@ def _go_on(facts: Facts, branch: Branch, writer: EventWriter, claimant: Claimant
     if following is None:
         return replace(branch.released(last_us=writer.last_us), status="ended", pool=None)
     scheduled = schedule(facts, branch, following, writer)
+    if branch.pool is not None and scheduled.pool is None:  # a claim for a pool has moved the next look a lease ahead
+        scheduled = replace(scheduled, due_us=writer.now_us + facts.timing.grace_us)
     if claimant is None or claimant.pool != scheduled.pool:  # the next step is others' to carry out
         return scheduled
     return _start(scheduled, claimant, writer)

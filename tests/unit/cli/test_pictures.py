@@ -147,6 +147,11 @@ def test_tables_fit_and_keep_ids_whole(width: int) -> None:
         assert whole in shown
 
 
+def test_who_carries_a_step_out_is_told() -> None:
+    assert "for pool printer, exported" in printed(tables.definitions(documents.WORKFLOW["steps"]), width=BROAD)
+    assert "waits for a worker of pool printer" in printed(tables.steps(view(BUSY).steps), width=BROAD)
+
+
 def test_an_inputs_fields_are_listed() -> None:
     fields = tables.fields(documents.WORKFLOW["inputSchemaJSON"])
     assert fields is not None
