@@ -10,8 +10,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 SCAN := .tools/scan
+FUZZ := .tools/fuzz
 UV_VERSION := 0.13.9
-CODE := backend tests benchmarks functions examples
+CODE := backend tests benchmarks reference functions examples
 LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 # Suites that live in this process come first, and share the processors; then those that start servers of DynamoDB, each
@@ -41,7 +42,7 @@ scan: $(SCAN)/installed ## Look for what is unsafe in the code (bandit) and in t
 		LOG_LEVEL=ERROR $(SCAN)/bin/checkov --config-file .checkov.yaml; wait $$bandit
 
 .PHONY: test
-test: $(VENV)/dev-installed ## Check everything that has to hold, the fast things first
+test: $(VENV)/dev-installed $(FUZZ)/installed ## Check everything that has to hold, the fast things first
 	@echo "== style" && $(BIN)/ruff check $(CODE) && $(BIN)/ruff format --check --quiet $(CODE)
 	@echo "== types" && $(BIN)/mypy
 	@echo "== template" && $(BIN)/cfn-lint template.yaml
@@ -52,7 +53,7 @@ test: $(VENV)/dev-installed ## Check everything that has to hold, the fast thing
 	@echo "== tests on a whole stack" && $(BIN)/pytest $(ALONE)
 
 .PHONY: torture
-torture: $(VENV)/dev-installed ## Break it for long: all slow suites, then chaos on the stack (ARGS="--minutes 30 --only chaos"; ARGS=--help)
+torture: $(VENV)/dev-installed $(FUZZ)/installed ## Break it for long: all slow suites, then chaos on the stack (ARGS="--minutes 30 --only chaos"; ARGS=--help)
 	@PYTHONPATH=tests $(BIN)/python -m torture $(ARGS)
 
 .PHONY: build
@@ -72,12 +73,16 @@ mutants: $(VENV)/dev-installed ## Plant mistakes one by one, and see that the te
 	@PYTHONPATH=tests $(BIN)/python -m mutants $(ARGS)
 
 .PHONY: docs
-docs: $(VENV)/dev-installed ## Write docs/contract.md and docs/costs.md anew, from the code and from what is counted
+docs: openapi ## Write docs/contract.md, docs/costs.md, docs/openapi.json anew, from the code and from what is counted
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.contract
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.costs
 
+.PHONY: openapi
+openapi: $(VENV)/dev-installed ## Write docs/openapi.json anew, from the routes that functions declare
+	@PYTHONPATH=tests $(BIN)/python -m reference
+
 .PHONY: setup
-setup: $(VENV)/dev-installed ## Install all that working on this project needs, and stop there
+setup: $(VENV)/dev-installed $(FUZZ)/installed ## Install all that working on this project needs, and stop there
 
 .PHONY: clean
 clean: ## End the local stack and remove what was built or installed, .venv too
@@ -91,6 +96,7 @@ lock: $(VENV)/dev-installed ## Choose newer versions of everything that is insta
 	$(LOCK) --extra cli --extra local -c requirements/dev.txt -o requirements/run.txt pyproject.toml
 	$(LOCK) -c requirements/dev.txt -o layers/framework/requirements.txt layers/framework/requirements.in
 	$(LOCK) -o requirements/scan.txt requirements/scan.in
+	$(LOCK) -o requirements/fuzz.txt requirements/fuzz.in
 	$(LOCK) -o backend/cascade_flow/local/emulator.txt backend/cascade_flow/local/emulator.in
 
 # Installs what a lock file names, and lets uv show how far it is.
@@ -119,9 +125,10 @@ $(VENV)/dev-installed: requirements/dev.txt $(VENV)/run-installed
 	$(call packages,requirements/dev.txt)
 	@touch $@
 
-# An environment of its own: checkov pins an old boto3 and a hundred packages that nothing else here needs.
-$(SCAN)/installed: requirements/scan.txt | $(UV)
+# Environments of their own: checkov pins an old boto3 and a hundred packages that nothing else here needs, schemathesis
+# works with an older hypothesis and jsonschema-rs only.
+$(SCAN)/installed $(FUZZ)/installed: .tools/%/installed: requirements/%.txt | $(UV)
 	@echo "== Installing: $$(grep -c '==' $<) packages, of $<"
-	@$(UV) venv --quiet --clear --python $(BIN)/python $(SCAN)
-	@$(UV) pip install --quiet --python $(SCAN)/bin/python --require-hashes --requirement $<
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(@D)
+	@$(UV) pip install --quiet --python $(@D)/bin/python --require-hashes --requirement $<
 	@touch $@

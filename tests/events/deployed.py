@@ -13,6 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from reference import conformance
+
 import events
 from cascade_flow import DynamoDBBackend
 
@@ -37,13 +39,17 @@ class Functions:
     queue_url: str
 
     def http(self, name: str, event: events.Event) -> Reply:
-        """Call an HTTP function; its answer is one that API Gateway takes."""
+        """Call an HTTP function; its answer is one that API Gateway takes, and as docs/openapi.json says."""
         answer = app(name).handler(event, events.Context())
         assert json.loads(json.dumps(answer)) == answer
         body = base64.b64decode(answer["body"]) if answer.get("isBase64Encoded") else answer["body"].encode()
         if answer["headers"].get("content-encoding") == "gzip":
             body = gzip.decompress(body)
-        return Reply(answer["statusCode"], answer["headers"], json.loads(body) if body else None)
+        reply = Reply(answer["statusCode"], answer["headers"], json.loads(body) if body else None)
+        asked = event.get("requestContext", {}).get("http", {})
+        media_type = reply.headers.get("content-type", "")
+        conformance.check(asked.get("method", ""), asked.get("path", ""), reply.status, media_type, reply.json)
+        return reply
 
     def work(self) -> int:
         """Hand what is in the queue to the worker, as the event source does, until the queue is empty."""

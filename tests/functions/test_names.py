@@ -107,7 +107,7 @@ def models_in(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
 def test_every_field_that_a_state_may_have_is_translated(state: type[Any]) -> None:
     for model in models_in(state):
         wire = [field.alias or name for name, field in model.model_fields.items()]
-        told = [names.MILLISECONDS.get(name) or names.WORDS.get(name, name) for name in wire]
+        told = [names.told(name) for name in wire]
         assert [name for name in told if is_odd(name, None)] == []
         assert len(set(told)) == len(told)
 

@@ -56,14 +56,19 @@ def document(state: StateT, more: MoreT, *, without: Collection[str] = ()) -> Do
     return Document({**told, **cast(Json, more)})
 
 
+def told(name: str) -> str:
+    """What the API calls a field that the wire contract calls so."""
+    return MILLISECONDS.get(name) or WORDS.get(name, name)
+
+
 def _translated(fields: Mapping[str, Any]) -> Json:
     return dict(_field(name, value) for name, value in fields.items())
 
 
 def _field(name: str, value: Any) -> tuple[str, Any]:
     if name in MILLISECONDS:
-        return MILLISECONDS[name], value * 1_000
-    return WORDS.get(name, name), value if name in THE_USERS else _inside(value)
+        return told(name), value * 1_000
+    return told(name), value if name in THE_USERS else _inside(value)
 
 
 def _inside(value: Any) -> Any:

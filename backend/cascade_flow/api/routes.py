@@ -18,9 +18,16 @@ from types import FunctionType
 from typing import Any, cast
 
 from cascade_flow.api.answers import Answer
+from cascade_flow.api.problems import AnswerTooLargeError, RequestInvalidError
 from cascade_flow.api.requests import Request
 from cascade_flow.api.shapes import Query, Shape
-from cascade_flow.errors import CascadeFlowError
+from cascade_flow.errors import (
+    BackendUnavailableError,
+    CascadeFlowError,
+    ConflictError,
+    PayloadTooLargeError,
+    ThrottledError,
+)
 
 Act = Callable[..., Answer[Any]]
 _READERS: Mapping[str, Callable[[Request, Any], Shape]] = {
@@ -30,6 +37,8 @@ _READERS: Mapping[str, Callable[[Request, Any], Shape]] = {
     "body": Request.document,
 }
 _NONE: Mapping[str, type[Shape]] = {"query": Query, "body": Shape}
+_ANYWHERE = frozenset({RequestInvalidError, AnswerTooLargeError, ThrottledError, BackendUnavailableError})
+_WHERE_SOMETHING_IS_SAID = frozenset({PayloadTooLargeError, ConflictError})
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,11 @@ class Route:
     @property
     def path(self) -> str:
         return self.name.partition(" ")[2]
+
+    @property
+    def problems(self) -> frozenset[type[CascadeFlowError]]:
+        """All errors that it may answer with, but for a mistake of ours."""
+        return self.errors | _ANYWHERE | (frozenset() if self.method == "GET" else _WHERE_SOMETHING_IS_SAID)
 
     def shape(self, part: str) -> type[Shape] | None:
         """The shape in which the function takes a part of the request; None where it doesn't."""

@@ -7,6 +7,7 @@ answer looks like is `representations`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Self
 
@@ -18,6 +19,7 @@ from pydantic import (
     Field,
     ValidationError,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
 )
 from pydantic.alias_generators import to_camel
@@ -46,6 +48,7 @@ MOST_EVENTS = 1_000
 MOST_LINES = 10_000
 LONGEST_WAIT_MS = 20_000
 """What a claim may wait: API Gateway gives an answer 30 s."""
+CURSOR = "^[0-9]{1,16}(~[^~]*)+$"
 
 
 def _id(check: Callable[[str], str]) -> AfterValidator:
@@ -56,6 +59,11 @@ def _id(check: Callable[[str], str]) -> AfterValidator:
             raise PydanticCustomError("invalid_id", "{reason}", {"reason": str(error)}) from None
 
     return AfterValidator(checked)
+
+
+def _reads_like(pattern: str) -> Any:
+    """What the documentation says of an id, whose check is code."""
+    return Field(json_schema_extra={"pattern": f"^{pattern}$", "maxLength": ids.LONGEST_ID})
 
 
 def _at_most_in_a_year(time_us: int) -> int:
@@ -84,9 +92,9 @@ def _place(cursor: Any) -> Any:
     """A place is written as its time and its runs, between tildes, which no id holds."""
     if not isinstance(cursor, str):
         return cursor
-    time, *run_ids = cursor.split("~")
-    if not (time.isascii() and time.isdecimal() and len(time) < 17 and run_ids):
+    if not re.fullmatch(CURSOR, cursor):
         raise PydanticCustomError("cursor", "is no cursor: take nextCursor of the answer before, as it is")
+    time, *run_ids = cursor.split("~")
     return Place(int(time), tuple(run_ids))
 
 
@@ -102,18 +110,18 @@ def _event_type(name: str) -> str:
     return name
 
 
-Slug = Annotated[str, _id(ids.check_slug)]
-RunId = Annotated[str, _id(ids.check_run_id)]
-StepId = Annotated[str, _id(ids.check_step_id)]
-Pool = Annotated[str, _id(ids.check_pool)]
+Slug = Annotated[str, _id(ids.check_slug), _reads_like(ids.PART)]
+RunId = Annotated[str, _id(ids.check_run_id), _reads_like(ids.PART)]
+StepId = Annotated[str, _id(ids.check_step_id), _reads_like(f"{ids.PART}(/{ids.PART})*")]
+Pool = Annotated[str, _id(ids.check_pool), _reads_like(ids.PART)]
 Name = Annotated[str, Field(min_length=1, max_length=ids.LONGEST_ID)]
 Tag = Annotated[str, Field(min_length=1, max_length=LONGEST_TAG)]
 Tags = Annotated[list[Tag], Field(max_length=MOST_TAGS)]
 Priority = Annotated[Whole, Field(ge=-LARGEST_PRIORITY, le=LARGEST_PRIORITY)]
 Metadata = Annotated[JsonObject, AfterValidator(_small)]
 TimeUs = Annotated[Count, AfterValidator(_at_most_in_a_year)]
-Cursor = Annotated[Place, BeforeValidator(_place)]
-EventType = Annotated[str, AfterValidator(_event_type)]
+Cursor = Annotated[Place, BeforeValidator(_place), WithJsonSchema({"type": "string", "pattern": CURSOR})]
+EventType = Annotated[str, AfterValidator(_event_type), Field(json_schema_extra={"enum": [*EVENT_TYPES]})]
 
 
 class Shape(BaseModel):
@@ -165,18 +173,26 @@ class StepAddress(RunAddress):
 
 
 class SubmitRun(Shape):
-    """POST /runs."""
+    """A wish for a run."""
 
     workflow_slug: Slug
     input: Any = None
+    """What the workflow is given; it must match the workflow's input schema."""
     run_id: RunId | None = None
+    """The run's id, where it isn't to be chosen by the service."""
     available_at_us: TimeUs | None = None
+    """When the run may start, at most a year ahead; at once where neither this nor `delayUs` is given."""
     delay_us: Annotated[Whole, Field(ge=0, le=YEAR_US)] | None = None
+    """How long the run has to wait before it may start; it can't stand beside `availableAtUs`."""
     priority: Priority | None = None
     timeout_us: Annotated[Whole, Field(ge=1_000, le=YEAR_US)] | None = None
+    """How long the run may last; it fails when that is over."""
     idempotency_key: Name | None = None
+    """The same submission with the same key makes no second run; another with it is refused (409)."""
     metadata: Metadata | None = None
+    """Whatever helps you to know the run again, up to 8 KB of JSON."""
     tags: Tags | None = None
+    """What runs can be found by."""
 
     @field_validator("delay_us")
     @classmethod
@@ -205,31 +221,34 @@ class SubmitRun(Shape):
 
 
 class Submission(Headers):
-    """POST /runs: the key may stand here or in the body."""
+    """POST /runs."""
 
     idempotency_key: Name | None = None
+    """Stands for `idempotencyKey` in the body; one of the two is enough."""
 
 
 class CancelRun(Shape):
-    """POST /runs/{runId}/cancel."""
+    """Why a run is stopped."""
 
     reason: Annotated[str, Field(max_length=LONGEST_REASON)] | None = None
+    """For people; it is shown with the run."""
 
 
 class ClaimStep(Shape):
-    """POST /steps/claim: the step that is named, or else any that is due; of a pool, or else of none.
-
-    Where nothing is due, the answer waits for as long as `waitMs` says.
-    """
+    """A wish for work: for the step that is named, or else for any that is due, of a pool or of none."""
 
     worker_id: Name
+    """Who asks: a name of the worker's own, the same as long as it lives."""
     pool: Pool | None = None
+    """Only steps of this pool; without it, only those of none."""
     workflow_slug: Slug | None = None
+    """Only steps of this workflow."""
     run_id: RunId | None = None
     step_id: StepId | None = Field(default=None, validate_default=True)
     slot_index: Count | None = None
     worker_concurrency: Ordinal | None = None
     wait_ms: Annotated[Count, Field(le=LONGEST_WAIT_MS)] = 0
+    """How long the answer may wait for a step to come due (a long poll)."""
 
     @field_validator("step_id")
     @classmethod
@@ -247,7 +266,9 @@ class AttemptReport(Shape):
     """What every report names: who holds the attempt, and which one."""
 
     worker_id: Name
+    """Who claimed it."""
     attempt_number: Ordinal
+    """Which attempt of the step."""
 
 
 class Snapshot(Shape):
@@ -258,7 +279,7 @@ class Snapshot(Shape):
 
 
 class Heartbeat(AttemptReport):
-    """POST /runs/{runId}/steps/{stepId}/heartbeat."""
+    """A sign of life from the worker that holds an attempt."""
 
     resource_snapshot: Snapshot | None = None
 
@@ -275,11 +296,16 @@ class ListRuns(Query):
 
     repeatable = frozenset({"status", "tag"})
     workflow: Slug | None = None
+    """Only runs of this workflow."""
     status: Annotated[list[RunStatus], BeforeValidator(_parts)] | None = None
+    """Only runs in one of these states; `a,b` means the same as naming both."""
     tag: Tags | None = None
+    """Only runs that have all of these tags."""
     limit: Annotated[int, Field(ge=1, le=MOST_RUNS)] = 50
-    cursor: Cursor = START
+    cursor: Cursor = Field(default_factory=lambda: START)
+    """An earlier answer's `nextCursor`: only runs behind that place."""
     total: bool = False
+    """Whether to count all that the filters pass."""
 
     @property
     def wanted(self) -> Filter:
@@ -290,6 +316,7 @@ class ShowRun(Query):
     """GET /runs/{runId}: with `payloads=false` the input and the output are left out."""
 
     payloads: bool = True
+    """Whether input and output are wanted; without them a look is cheaper."""
 
 
 class ListEvents(Query):
@@ -297,6 +324,7 @@ class ListEvents(Query):
 
     repeatable = frozenset({"type"})
     after_us: Annotated[int, Field(ge=0)] = 0
+    """Only events that are later than this: an earlier answer's `nextUs`."""
     type: Annotated[list[EventType], BeforeValidator(_parts)] | None = None
     step: StepId | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_EVENTS)] = MOST_EVENTS
@@ -306,6 +334,7 @@ class ListLogs(Query):
     """GET /runs/{runId}/logs: those later than `afterUs`."""
 
     after_us: Annotated[int, Field(ge=0)] = 0
+    """Only lines that are later than this: an earlier answer's `nextUs`."""
     step: StepId | None = None
     attempt: Annotated[int, Field(ge=1)] | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_LINES)] = MOST_LINES

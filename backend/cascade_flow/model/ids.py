@@ -12,7 +12,10 @@ from cascade_flow.errors import InvalidIdError
 
 LONGEST_ID = 256
 
-_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+PART = "[A-Za-z0-9][A-Za-z0-9_.-]*"
+"""An id, or what stands between the slashes of a step's."""
+
+_PART = re.compile(PART)
 _ALLOWED = f"letters, digits, '_', '.' and '-', beginning with a letter or digit, at most {LONGEST_ID} characters"
 
 
