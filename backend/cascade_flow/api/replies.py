@@ -116,7 +116,7 @@ class StepOfGraph(TypedDict):
     """How often it is tried at most, all retry policies together."""
     timeoutUs: NotRequired[int]
     executor: NotRequired[str]
-    """The pool whose workers run it; left out where the engine's own does."""
+    """The pool whose workers carry it out; absent: Lambda's."""
     skipReason: NotRequired[str]
     cascadedFrom: NotRequired[str]
     """The step that was skipped first, where this one was skipped because of it."""

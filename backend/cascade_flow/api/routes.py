@@ -74,7 +74,8 @@ class Route:
         if named is None or isinstance(named, type):
             return named
         known = self.act.__globals__
-        return known[named] if named in known or not self.shapes else getattr(import_module(self.shapes), named)
+        shape: type[Shape] = known[named] if named in known else getattr(import_module(self.shapes or ""), named)
+        return shape
 
     def answer(self, request: Request) -> Answer[Any]:
         """Raises RequestInvalidError, PayloadTooLargeError, and whatever the function raises."""

@@ -46,9 +46,9 @@ LARGEST_PRIORITY = 1_000_000
 MOST_RUNS = 200
 MOST_EVENTS = 1_000
 MOST_LINES = 10_000
-CURSOR = "^[0-9]{1,16}(~[^~]*)+$"
 LONGEST_WAIT_MS = 20_000
 """What a claim may wait: API Gateway gives an answer 30 s."""
+CURSOR = "^[0-9]{1,16}(~[^~]*)+$"
 
 
 def _id(check: Callable[[str], str]) -> AfterValidator:
@@ -247,11 +247,12 @@ class CancelRun(Shape):
 
 
 class ClaimStep(Shape):
-    """A wish for work: for the step that is named, or else for any that is due; of a pool, or else of none."""
+    """A wish for work: for the step that is named, or else for any that is due, of a pool or of none."""
 
     worker_id: Name
     """Who asks: a name of the worker's own, the same as long as it lives."""
     pool: Pool | None = None
+    """Only steps of this pool; without it, only those of none."""
     workflow_slug: Slug | None = None
     """Only steps of this workflow."""
     run_id: RunId | None = None
@@ -259,6 +260,7 @@ class ClaimStep(Shape):
     slot_index: Count | None = None
     worker_concurrency: Ordinal | None = None
     wait_ms: Annotated[Count, Field(le=LONGEST_WAIT_MS)] = 0
+    """How long the answer may wait for a step to come due (a long poll)."""
 
     @field_validator("step_id")
     @classmethod
@@ -276,7 +278,9 @@ class AttemptReport(Shape):
     """What every report names: who holds the attempt, and which one."""
 
     worker_id: Name
+    """Who claimed it."""
     attempt_number: Ordinal
+    """Which attempt of the step."""
 
 
 class Snapshot(Shape):

@@ -41,15 +41,16 @@ Words = Annotated[str, _shortened(LONGEST_WORDS)]
 
 
 class Line(Shape):
-    """A line of an attempt's log; without a time it was written now."""
+    """A line of an attempt's log."""
 
     message: Annotated[str, Field(max_length=LONGEST_LINE)]
     stream: LogStream = "stdout"
     timestamp_us: TimeUs | None = None
+    """When it was written, later than `startedAtUs` of the claim; without it, now."""
 
 
 class WriteLogs(AttemptReport):
-    """POST /runs/{runId}/steps/{stepId}/logs."""
+    """Lines that the attempt has written."""
 
     largest_bytes: ClassVar[int] = LARGEST_WORDS_BYTES
     lines: Annotated[list[Line], Field(min_length=1, max_length=MOST_LINES_AT_ONCE)]
@@ -64,12 +65,16 @@ class WriteLogs(AttemptReport):
 
 
 class FailureTold(Shape):
-    """What went wrong, as the worker's language calls it; `code` is a further name that some have for it."""
+    """What went wrong, as the worker's language calls it."""
 
     message: Words
+    """What happened; what is longer than 4,000 characters is cut."""
     name: Words | None = None
+    """The error's kind, such as `ValueError`."""
     stack: Annotated[str, _shortened(LONGEST_STACK)] | None = None
+    """Where it came from, as people read it; 16,000 characters of it are kept."""
     code: Annotated[str, Field(max_length=200)] | None = None
+    """A further name that some languages have for it (`ECONNRESET`): it is told with the message."""
 
     @property
     def error(self) -> StepError:
@@ -84,6 +89,7 @@ class Place(Shape):
 
     name: Name
     sequence: Count
+    """Its number among those of its name, from 0."""
 
     @property
     def reference(self) -> CheckpointRef:
@@ -91,16 +97,22 @@ class Place(Shape):
 
 
 class StoreCheckpoint(AttemptReport):
-    """POST /runs/{runId}/steps/{stepId}/checkpoint: what a part of the work has given, or the error it failed with."""
+    """A part of the work that is done, or that failed."""
 
     largest_bytes: ClassVar[int] = LARGEST_VALUE_BYTES
     deepest: ClassVar[int] = DEEPEST_VALUE
     name: Name
+    """What the part does."""
     sequence: Count = 0
+    """Its number among those of its name: the second time that a step comes to the same name it is 1."""
     data: Any = None
+    """What it has given."""
     error: FailureTold | None = None
+    """That it failed, and with what; then it has no data."""
     label: Words | None = None
+    """What people see of it."""
     parent: Place | None = None
+    """The checkpoint that it is a part of."""
 
     @property
     def command(self) -> KeepCheckpoint:
@@ -126,13 +138,13 @@ class Usage(Shape):
 
 
 class EndReport(AttemptReport):
-    """An attempt is over. `durationUs` is counted from the claim where it isn't given; `lastLogUs` is the time of the
-    newest line of its log.
-    """
+    """An attempt is over."""
 
     duration_us: Count | None = None
+    """How long the work took; without it, the time since the claim."""
     resource_usage: Usage | None = None
     last_log_us: TimeUs = 0
+    """The time of the newest line of its log: the attempt's end is later, whatever the clocks say."""
 
     @property
     def usage(self) -> ResourceUsage | None:
@@ -140,12 +152,14 @@ class EndReport(AttemptReport):
 
 
 class CompleteStep(EndReport):
-    """POST /runs/{runId}/steps/{stepId}/complete. With `claimNext` the branch's next step is claimed in one."""
+    """The step returned."""
 
     largest_bytes: ClassVar[int] = LARGEST_VALUE_BYTES
     deepest: ClassVar[int] = DEEPEST_VALUE
     output: Any = None
+    """Any JSON: what the steps that depend on this one are given."""
     claim_next: bool = False
+    """Claim the step that comes next on the same branch, if it is for the same workers: a request less."""
     slot_index: Count | None = None
     worker_concurrency: Ordinal | None = None
 
@@ -160,20 +174,22 @@ class CompleteStep(EndReport):
 
 
 class FailStep(EndReport):
-    """POST /runs/{runId}/steps/{stepId}/fail. The step's policy decides on a retry, unless that is of no use."""
+    """The step failed."""
 
     largest_bytes: ClassVar[int] = LARGEST_WORDS_BYTES
     error: FailureTold
     retryable: bool = True
+    """Whether the step's retry policy may try it again."""
     reason: Literal["execution-error", "timeout", "step-removed", "worker-crash"] = "execution-error"
 
 
 class SkipStep(EndReport):
-    """POST /runs/{runId}/steps/{stepId}/skip."""
+    """There is nothing to do."""
 
     reason: Words
     metadata: JsonObject | None = None
+    """What else is worth keeping."""
 
 
 class ReleaseStep(AttemptReport):
-    """POST /runs/{runId}/steps/{stepId}/release."""
+    """The worker gives the attempt up."""

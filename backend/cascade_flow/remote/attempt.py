@@ -41,7 +41,7 @@ class RemoteAttempt:
     def give_back(self) -> None:
         """Stop the step's code, and let another worker have the attempt."""
         self._given_back.set()
-        self._interrupt.fire(Cause.LOST)
+        self._stop()
 
     def carry_out(self) -> Json:
         """Run and report, with heartbeats until that is done: what the engine answers, `{status, next?}`.
@@ -51,7 +51,7 @@ class RemoteAttempt:
         """
         started_us = clock.now_us()
         try:
-            with self._beating() as beat:
+            with self.lease.watched(self._stop), self._beating() as beat:
                 return self._reported(self._outcome(beat))
         except (StaleAttemptError, TransientError):
             raise
@@ -64,8 +64,11 @@ class RemoteAttempt:
             self.lease.beat,
             every_ms=self.lease.claim["leaseUs"] // 1_000 // BEATS_IN_A_LEASE,
             snapshot=self._meter.snapshot,
-            on_lost=lambda: self._interrupt.fire(Cause.LOST),
+            on_lost=self._stop,
         )
+
+    def _stop(self) -> None:
+        self._interrupt.fire(Cause.LOST)
 
     def _outcome(self, beat: Heartbeat) -> Command | None:
         """What is to be reported; None where the attempt is another worker's, or is to be."""
@@ -115,7 +118,8 @@ class RemoteAttempt:
         if command is None and self._given_back.is_set():
             return self.lease.release()
         if command is None:
-            raise StaleAttemptError(f"step {self.lease.attempt.step_id!r} is another worker's by now, or was stopped")
+            why = "another worker has it by now, or its run was stopped" if self.lease.left_s else "its lease is over"
+            raise StaleAttemptError(f"step {self.lease.attempt.step_id!r} was lost: {why}")
         self.failure = command.error if isinstance(command, Fail) else None
         try:
             return self.lease.report(command)

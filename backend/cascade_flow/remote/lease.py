@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from threading import Event
 from typing import Any, TypeVar
 
 from cascade_flow import clock
@@ -16,7 +19,7 @@ from cascade_flow.client import Client
 from cascade_flow.client.asking import Json
 from cascade_flow.client.workers import Attempt
 from cascade_flow.engine.commands import Command, Complete, Fail, KeepCheckpoint, SkipStep
-from cascade_flow.errors import CascadeFlowError, DefinitionError, StaleAttemptError, TransientError
+from cascade_flow.errors import CascadeFlowError, DefinitionError, TransientError
 from cascade_flow.model.events import CheckpointRef, ResourceSnapshot, ResourceUsage, StepError
 from cascade_flow.model.states import Checkpoint
 from cascade_flow.operations.checkpoints import CheckpointNumber
@@ -34,7 +37,7 @@ class RemoteLease:
         self.attempt = Attempt.of(claim, worker_id)
         self.goes_on = True
         self._client = client
-        self._until_us = clock.now_us() + claim["leaseUs"]
+        self._until_us: int = clock.now_us() + claim["leaseUs"]
         self._told_us = 0
         self._process = os.getpid()
 
@@ -49,17 +52,34 @@ class RemoteLease:
         return self.claim
 
     def beat(self, snapshot: ResourceSnapshot) -> None:
-        """Prolong the lease; where nobody answers until its end, it is over."""
+        """Prolong the lease."""
         if self._is_copy():
             return
         asked_us = clock.now_us()
-        try:
-            self._client.heartbeat(self.attempt, resource_snapshot=snapshot.to_wire())
-        except TransientError as error:
-            if clock.now_us() < self._until_us:
-                raise
-            raise StaleAttemptError(f"the lease of {self.attempt.step_id!r} ended in an outage: {error}") from error
+        self._client.heartbeat(self.attempt, resource_snapshot=snapshot.to_wire())
         self._until_us = asked_us + self.claim["leaseUs"]
+
+    @property
+    def left_s(self) -> float:
+        """How long the lease still lasts."""
+        return max(0, self._until_us - clock.now_us()) / 1_000_000
+
+    @contextmanager
+    def watched(self, on_over: Callable[[], None]) -> Iterator[None]:
+        """Call `on_over` if the lease ends within the block, whatever request waits for its answer then."""
+        ended = Event()
+
+        def watch() -> None:
+            while not ended.wait(self.left_s):
+                if not self.left_s:
+                    on_over()
+                    return
+
+        threading.Thread(target=watch, name="step-lease", daemon=True).start()
+        try:
+            yield
+        finally:
+            ended.set()
 
     def report(self, command: Command) -> Json:
         """What the engine answers; with `next`, the worker holds that attempt too. Raises what doesn't pass."""
