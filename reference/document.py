@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
+from importlib import import_module
 from importlib.metadata import version
 from typing import Any, get_args, get_type_hints
 
@@ -98,7 +99,8 @@ def operation_id(route: Route) -> str:
 
 def answered(route: Route) -> Any:
     """The type of what it answers."""
-    hints = get_type_hints(route.act, localns=NAMED)
+    shapes = vars(import_module(route.shapes)) if route.shapes else {}
+    hints = get_type_hints(route.act, localns={**shapes, **NAMED})
     [kind] = get_args(hints["return"])
     return kind
 
