@@ -54,7 +54,7 @@ def check(method: str, path: str, status: int, media_type: str, value: Any) -> N
 
 def _operation(method: str, path: str) -> Mapping[str, Any] | None:
     for pattern, told in published()["paths"].items():
-        greedy = re.escape(pattern).replace(r"\{stepId\}", ".+")
+        greedy = re.sub(r"\\\{(stepId|workerId)\\\}", ".+", re.escape(pattern))
         if method.lower() in told and re.fullmatch(re.sub(r"\\\{\w+\\\}", "[^/]+", greedy), path, re.DOTALL):
             found: Mapping[str, Any] = told[method.lower()]
             return found

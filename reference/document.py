@@ -19,6 +19,7 @@ from reference import docstrings
 from reference.declared import function_of, routes
 from reference.samples import sample
 from reference.schemas import Schema, Schemas, parameters
+from reference.types import NAMED
 
 DESCRIPTION = """Runs of durable workflows. [api.md](api.md) says how to sign a request, what errors mean, and how to go
 on with a list; this document is made of the code that checks requests and makes answers.
@@ -97,7 +98,7 @@ def operation_id(route: Route) -> str:
 
 def answered(route: Route) -> Any:
     """The type of what it answers."""
-    hints = get_type_hints(route.act, localns=vars(replies))
+    hints = get_type_hints(route.act, localns=NAMED)
     [kind] = get_args(hints["return"])
     return kind
 
@@ -192,7 +193,7 @@ def _name(status: int, kinds: Iterable[type[CascadeFlowError]]) -> str:
 
 def _problem_responses(declared: Iterable[Route]) -> dict[str, Any]:
     ours = _problem_response("A mistake of ours; the function's log says which.", [INTERNAL])
-    told = {"500-internal": ours}
+    told: dict[str, Any] = {"500-internal": ours}
     for route in declared:
         for status, kinds in _by_status(route).items():
             said = "\n".join(f"- `{kind.code}`: {docstrings.of(kind)}" for kind in kinds)

@@ -16,10 +16,14 @@ from pydantic import Field
 from pydantic.fields import FieldInfo
 from typing_extensions import TypedDict
 
-from cascade_flow.api import names, replies
+from cascade_flow.api import diagnosis_replies, names, replies, report_replies
 from cascade_flow.api.names import AsWritten, Document
 from cascade_flow.model.wire import WireModel
 from reference import docstrings
+
+REPLIES = (replies, report_replies, diagnosis_replies)
+NAMED = {name: known for module in REPLIES for name, known in vars(module).items()}
+"""What answers hold, by name."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,9 @@ def documented(kind: Any) -> Any:
 
 def _document(kind: Any, state: type[WireModel], more: type) -> Any:
     """The fields of the state in the API's words, and more, or others in their place."""
-    name = next((name for name, known in vars(replies).items() if known == kind), "")
+    name = next((name for name, known in NAMED.items() if known == kind), "")
     assert name, f"{kind} has no name: give it one in api/replies, and say what it is"
-    said = docstrings.of_names(replies).get(name, "")
+    said = next((said for module in REPLIES if (said := docstrings.of_names(module).get(name))), "")
     return _built(name, said, _of_model(state, is_translated=True) | _of_typed_dict(more))
 
 

@@ -11,20 +11,24 @@
     │   ├── PayloadTooLargeError
     │   ├── IdempotencyConflictError
     │   ├── EngineDrivenError
-    │   └── RunNotRetryableError
+    │   ├── WrongPoolError
+    │   ├── RunNotRetryableError
+    │   └── ReportTooLargeError
     ├── GoneError                   it isn't there, or it is over: sending again won't help
     │   ├── RunNotFoundError
     │   ├── WorkflowNotFoundError
     │   ├── WorkflowRetiredError
     │   ├── StepNotFoundError
     │   ├── VersionNotFoundError
+    │   ├── WorkerNotFoundError
     │   ├── PayloadLostError
     │   ├── StaleAttemptError
     │   └── RunNotCancellableError
     ├── TransientError              nothing is wrong with the request: send it again, later
     │   ├── ConflictError
     │   ├── ThrottledError
-    │   └── BackendUnavailableError
+    │   ├── BackendUnavailableError
+    │   └── UnhealthyError
     └── SetupError                  mend the set-up: configuration, permissions, resources
         └── ConfigurationError
 
@@ -156,10 +160,22 @@ class EngineDrivenError(RequestError):
     code = "engine-driven"
 
 
+class WrongPoolError(RequestError):
+    """This step is another pool's: claim it for the pool that the facts name, or without one where they name none."""
+
+    code = "wrong-pool"
+
+
 class RunNotRetryableError(RequestError):
     """Only a run that failed or was cancelled can be tried again: wait for its end, or submit a new one."""
 
     code = "run-not-retryable"
+
+
+class ReportTooLargeError(RequestError):
+    """The range holds more than can be read in time: ask for a shorter one, or for one workflow."""
+
+    code = "report-too-large"
 
 
 class RunNotFoundError(GoneError):
@@ -190,6 +206,12 @@ class VersionNotFoundError(GoneError):
     """The workflow has no such version: check the id, or register the workflow first."""
 
     code = "version-not-found"
+
+
+class WorkerNotFoundError(GoneError):
+    """No run that is running knows this worker: check the id."""
+
+    code = "worker-not-found"
 
 
 class PayloadLostError(GoneError):
@@ -226,6 +248,12 @@ class BackendUnavailableError(TransientError):
     """The database can't be reached: whether the request was done is unknown; send it again, later."""
 
     code = "backend-unavailable"
+
+
+class UnhealthyError(TransientError):
+    """The engine does not work as it should: the facts say which check failed, and how."""
+
+    code = "unhealthy"
 
 
 class ConfigurationError(SetupError):

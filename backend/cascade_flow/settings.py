@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cascade_flow.aws.opening import Transport, open_client
+from cascade_flow.dead_letters import SqsDeadLetters
 from cascade_flow.dynamodb import keys
 from cascade_flow.engine.state import Timing
 from cascade_flow.errors import ConfigurationError
@@ -39,11 +41,13 @@ class Settings(BaseModel):
 
     table: str = "cascade-flow"
     queue_url: str | None = None
+    dead_letters_url: str | None = None
     bucket: str | None = None
     workflows: str | None = None
     lease_ms: Annotated[int, Field(ge=1_000)] = 60_000
     grace_ms: Annotated[int, Field(ge=500)] = 30_000
     heartbeat_ms: Annotated[int, Field(ge=200)] = 20_000
+    worker_concurrency: Annotated[int, Field(ge=1)] | None = None
     safety_ms: Annotated[int, Field(ge=0)] = 5_000
     retention_days: Annotated[int, Field(ge=1, le=3_650)] = 90
     due_shards: Annotated[int, Field(ge=1, le=64)] = keys.DUE_SHARDS
@@ -106,7 +110,11 @@ def open_runtime(settings: Settings, *, observer: Observer | None = None) -> Run
     queue = SqsQueue(settings.queue_url, client=opened("sqs")) if settings.queue_url else NoQueue()
     bucket = Bucket(settings.bucket, client=opened("s3")) if settings.bucket else None
     table, client, timing = settings.table, opened("dynamodb"), settings.timing
-    return Runtime.open(table, client=client, bucket=bucket, queue=queue, timing=timing, observer=observer)
+    runtime = Runtime.open(table, client=client, bucket=bucket, queue=queue, timing=timing, observer=observer)
+    if not settings.dead_letters_url or not settings.queue_url:
+        return runtime
+    letters = SqsDeadLetters(settings.dead_letters_url, settings.queue_url, client=opened("sqs"))
+    return replace(runtime, dead_letters=letters)
 
 
 def _of_this_process(environment: Mapping[str, str]) -> Settings:

@@ -1,4 +1,4 @@
-"""Every GET: runs, their events and logs, workflows."""
+"""Questions about runs, their steps, events and logs, and about workflows."""
 
 from __future__ import annotations
 
@@ -9,29 +9,26 @@ from cascade_flow.api.answers import Answer, ok
 from cascade_flow.api.resources import details
 from cascade_flow.api.router import router
 from cascade_flow.api.routes import route
-from cascade_flow.api.shapes import ListEvents, ListLogs, ListRuns, RunAddress, ShowRun, WorkflowAddress
-from cascade_flow.errors import PayloadLostError, RunNotFoundError, StepNotFoundError, WorkflowNotFoundError
+from cascade_flow.api.shapes import ListEvents, ListLogs, ListRuns, RunAddress, ShowRun
+from cascade_flow.api.step_routes import get_step, list_steps, plan_rerun
+from cascade_flow.api.workflow_routes import get_version, get_workflow, list_versions, list_workflows
+from cascade_flow.errors import (
+    ArgumentInvalidError,
+    PayloadLostError,
+    RunNotFoundError,
+    StepNotFoundError,
+    WorkflowNotFoundError,
+)
 
 if TYPE_CHECKING:
-    from cascade_flow.api.replies import EventPage, LogPage, RunDetails, RunPart, WorkflowDetails, Workflows
+    from cascade_flow.api.replies import EventPage, LogPage, RunDetails, RunPart
 
 
-@route("GET /workflows")
-def list_workflows() -> Answer[Workflows]:
-    """List the workflows that are registered, those that were retired left out."""
-    return ok({"workflows": [representations.workflow(entry) for entry in details().workflows()]})
-
-
-@route("GET /workflows/{slug}", errors=[WorkflowNotFoundError])
-def get_workflow(address: WorkflowAddress) -> Answer[WorkflowDetails]:
-    """Read a workflow, with its versions and the steps of the current one."""
-    return ok(representations.workflow_details(details().workflow(address.slug)))
-
-
-@route("GET /runs", errors=[WorkflowNotFoundError])
+@route("GET /runs", errors=[WorkflowNotFoundError, ArgumentInvalidError])
 def list_runs(query: ListRuns) -> Answer[RunPart]:
     """List runs, newest first. While runs come in, going on with `nextCursor` neither skips nor repeats one."""
-    part = details().runs(query.workflow, query.wanted, limit=query.limit, after=query.cursor)
+    how = {"limit": query.limit, "after": query.cursor, "offset": query.offset}
+    part = details().runs(query.workflow, query.wanted, **how)
     count = details().count(query.workflow, query.wanted) if query.total else None
     return ok(representations.run_part(part, count))
 
@@ -56,4 +53,6 @@ def get_logs(address: RunAddress, query: ListLogs) -> Answer[LogPage]:
     return ok(representations.log_page(lines, after_us=query.after_us, limit=query.limit))
 
 
-handler = router(list_workflows, get_workflow, list_runs, get_run, get_events, get_logs)
+_OF_STEPS = (list_steps, get_step, plan_rerun)
+_OF_WORKFLOWS = (list_workflows, get_workflow, list_versions, get_version)
+handler = router(list_runs, get_run, get_events, get_logs, *_OF_STEPS, *_OF_WORKFLOWS)

@@ -1,4 +1,4 @@
-"""Commands of runs: POST /runs accepts a run and starts it, POST /runs/{runId}/cancel stops one."""
+"""Commands of runs that everybody gives: to submit one, which starts it, and to cancel one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from cascade_flow.api import representations
 from cascade_flow.api.answers import Answer, ok
-from cascade_flow.api.documents import rejected
 from cascade_flow.api.resources import backend, details
 from cascade_flow.api.router import router
 from cascade_flow.api.routes import route
-from cascade_flow.api.shapes import CancelRun, RunAddress, Submission, SubmitRun
+from cascade_flow.api.shapes import CancelRun, NewRun, RunAddress, Submission, SubmitRun, WorkflowAddress
 from cascade_flow.errors import (
     IdempotencyConflictError,
     InputInvalidError,
@@ -22,18 +21,23 @@ from cascade_flow.errors import (
 
 if TYPE_CHECKING:
     from cascade_flow.api.replies import RunAlone, Submitted
+    from cascade_flow.model.workflows import RunSubmission
 
 
-@route(
-    "POST /runs",
-    answers={201: "The new run.", 200: "The run that was submitted before with this idempotency key."},
-    errors=[WorkflowNotFoundError, WorkflowRetiredError, InputInvalidError, IdempotencyConflictError],
-)
+_ANSWERS = {201: "The new run.", 200: "The run that was submitted before with this idempotency key."}
+_ERRORS = (WorkflowNotFoundError, WorkflowRetiredError, InputInvalidError, IdempotencyConflictError)
+
+
+@route("POST /runs", answers=_ANSWERS, errors=_ERRORS)
 def submit_run(headers: Submission, body: SubmitRun) -> Answer[Submitted]:
     """Submit a run: it starts at once, or when it says. With an idempotency key, sending it again makes no second."""
-    submitted = backend().submit_run(_keyed(body, headers.idempotency_key).submission)
-    where = {"location": f"/runs/{submitted.run_id}"}
-    return Answer(201 if submitted.is_new else 200, representations.submitted(submitted), headers=where)
+    return _submitted(body.keyed(headers.idempotency_key).submission_of(body.workflow_slug))
+
+
+@route("POST /workflows/{slug}/runs", answers=_ANSWERS, errors=_ERRORS)
+def submit_run_of(address: WorkflowAddress, headers: Submission, body: NewRun) -> Answer[Submitted]:
+    """Submit a run, where the address names the workflow: so that IAM can allow a single one."""
+    return _submitted(body.keyed(headers.idempotency_key).submission_of(address.slug))
 
 
 @route("POST /runs/{runId}/cancel", errors=[RunNotFoundError, RunNotCancellableError])
@@ -43,13 +47,10 @@ def cancel_run(address: RunAddress, body: CancelRun) -> Answer[RunAlone]:
     return ok({"run": representations.run_in_brief(details().brief(address.run_id))})
 
 
-def _keyed(wish: SubmitRun, key: str | None) -> SubmitRun:
-    """The wish; its key may stand in the header as well."""
-    if key is None or key == wish.idempotency_key:
-        return wish
-    if wish.idempotency_key is not None:
-        raise rejected("is not the key in the header Idempotency-Key: send one of the two", path="idempotencyKey")
-    return wish.model_copy(update={"idempotency_key": key})
+def _submitted(submission: RunSubmission) -> Answer[Submitted]:
+    run = backend().submit_run(submission)
+    where = {"location": f"/runs/{run.run_id}"}
+    return Answer(201 if run.is_new else 200, representations.submitted(run), headers=where)
 
 
-handler = router(submit_run, cancel_run)
+handler = router(submit_run, submit_run_of, cancel_run)

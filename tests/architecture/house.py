@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = "cascade_flow"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "clock"),
+    ("errors", "clock", "release"),
     ("signing", "aws"),
     ("model",),
     ("graph", "retry", "fingerprints", "serialization", "portions", "idempotency"),
@@ -20,7 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("analytics",),
     ("engine",),
     ("dynamodb",),
-    ("offload", "wake", "call_out"),
+    ("offload", "wake", "dead_letters", "call_out"),
     ("operations",),
     ("contract", "backend"),
     ("settings",),
@@ -28,7 +28,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("worker",),
     ("api",),
     ("client",),
-    ("smoke", "local", "cli", "console"),
+    ("smoke", "local", "cli", "console", "remote", "testing"),
     ("functions",),
 )
 """From the bottom to the top; a room imports its own floor and those below it."""

@@ -11,8 +11,23 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from infra.written import of_type, properties
+
 Event = dict[str, Any]
-ROUTES = re.findall(r"RouteKey: (.+)", (Path(__file__).parents[2] / "template.yaml").read_text(encoding="utf-8"))
+
+
+def _routes() -> dict[str, str]:
+    """The template's routes, and the functions that they lead to."""
+    keys = [properties(name) for name in of_type("AWS::ApiGatewayV2::Route")]
+    mine = [route for route in keys if route["ApiId"] == {"Ref": "Api"}]
+    return {
+        str(route["RouteKey"]): re.sub(r".*\{(\w+)Integration\}", r"\1", route["Target"]["Fn::Sub"]).lower()
+        for route in sorted(mine, key=lambda route: route["RouteKey"].count("{"))
+    }
+
+
+ROUTES = _routes()
+"""By key, the more specific ones first."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +55,21 @@ def get(target: str, *, method: str = "GET", headers: Mapping[str, str] | None =
     return _addressed(load("http_api_get"), method, target, headers)
 
 
+def put(target: str, body: Any) -> Event:
+    """The same by PUT."""
+    return post(target, body, method="PUT")
+
+
 def post(
-    target: str, body: Any = None, *, raw: str | bytes | None = None, headers: Mapping[str, str] | None = None
+    target: str,
+    body: Any = None,
+    *,
+    raw: str | bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    method: str = "POST",
 ) -> Event:
     """A request with a JSON body; `raw` is sent as it is, bytes as base64."""
-    event = _addressed(load("http_api_post"), "POST", target, headers)
+    event = _addressed(load("http_api_post"), method, target, headers)
     if isinstance(raw, bytes):
         return {**event, "body": base64.b64encode(raw).decode(), "isBase64Encoded": True}
     if raw is None and body is None:
@@ -57,6 +82,11 @@ def messages(bodies: Iterable[str]) -> Event:
     """What SQS's event source hands on."""
     record = load("sqs")["Records"][0]
     return {"Records": [{**record, "messageId": f"m-{number}", "body": body} for number, body in enumerate(bodies)]}
+
+
+def function_of(event: Event) -> str:
+    """The function that API Gateway leads a request to; where none takes it, one that says so."""
+    return ROUTES.get(event["routeKey"], "query")
 
 
 def routed(method: str, path: str) -> Event:

@@ -38,6 +38,10 @@ class Functions:
     sqs: Any
     queue_url: str
 
+    def asked(self, event: events.Event) -> Reply:
+        """Call the function that API Gateway leads the request to."""
+        return self.http(events.function_of(event), event)
+
     def http(self, name: str, event: events.Event) -> Reply:
         """Call an HTTP function; its answer is one that API Gateway takes, and as docs/openapi.json says."""
         answer = app(name).handler(event, events.Context())

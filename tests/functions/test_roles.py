@@ -6,7 +6,7 @@ import random
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -15,15 +15,17 @@ from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingErro
 import events
 from cascade_flow import DynamoDBBackend, clock
 from cascade_flow.api import resources
+from cascade_flow.dead_letters import SqsDeadLetters
 from cascade_flow.errors import CascadeFlowError
 from cascade_flow.offload import Bucket
 from cascade_flow.operations.after_commit import AfterCommit
+from cascade_flow.operations.registry import Registry
+from cascade_flow.testing.memory.bucket_client import BucketClient
 from cascade_flow.wake import SqsQueue
 from contract.called import Called
 from events.deployed import Functions, Reply, app
 from functions.conftest import TIMING
 from infra.written import of_type, statements
-from testbed.memory_bucket import BucketClient
 from testbed.roles import Grant, Guard, granted
 from testbed.servers import Store
 from testbed.wire import Floor, wire_of
@@ -79,6 +81,12 @@ class Stage:
         reply = self.http("claim", f"POST /steps/claim of {step}", events.post("/steps/claim", wish))
         assert reply.status == 200, step
 
+    def say(self, run_id: str, step: str, what: str, **told: object) -> Reply:
+        body = {"workerId": "mila", "attemptNumber": 1, **told}
+        return self.http(
+            "heartbeat", f"POST {what} of {step}", events.post(f"/runs/{run_id}/steps/{step}/{what}", body)
+        )
+
     def complete(self, run_id: str, step: str, output: object) -> None:
         self.functions.backend.save_step_complete("wide", run_id, step, output, duration_us=1, attempt_number=1)
 
@@ -120,9 +128,10 @@ def commands(stage: Stage) -> None:
 def questions(stage: Stage) -> None:
     run_id = stage.submit(large(9))
     stage.work()
-    for target in ("/runs", "/runs?workflow=heavy&status=completed", "/workflows", "/workflows/heavy"):
+    lists = ("/runs", "/runs?workflow=heavy&status=completed", "/workflows", "/workflows/heavy/versions")
+    for target in (*lists, "/workflows/heavy"):
         assert stage.http("query", f"GET {target}", events.get(target)).status == 200
-    for part in ("", "/events", "/logs", "/events?step=left", "/logs?step=load&attempt=1"):
+    for part in ("", "/events", "/logs", "/events?step=left", "/logs?step=load&attempt=1", "/steps", "/steps/load"):
         route, target = f"GET /runs/{{runId}}{part}", f"/runs/{run_id}{part}"
         assert stage.http("query", route, events.get(target)).status == 200
     told = of_a_caller(stage)
@@ -131,11 +140,73 @@ def questions(stage: Stage) -> None:
     assert stage.http("query", "GET a lost payload", events.get(f"/runs/{run_id}")).status in (200, 410)
 
 
+def diagnoses(stage: Stage) -> None:
+    run_id = stage.submit(large(9))
+    stage.functions.lose_messages()
+    late = clock.SteppingClock(clock.now_us() + 40_000_000)
+    with clock.use(late):
+        found = stage.http("diagnosis", "GET /diagnosis", events.get("/diagnosis"))
+    assert [run["findings"][0]["code"] for run in found.json["runs"]] == ["wake-up-lost"]
+    route = "GET /runs/{runId}/diagnosis"
+    assert stage.http("diagnosis", route, events.get(f"/runs/{run_id}/diagnosis")).status == 200
+    planned = stage.http("diagnosis", "POST /preflight", events.post("/preflight", {"workflows": []}))
+    assert (planned.status, len(planned.json["broken"])) == (200, 1)
+    cancelled = events.post(f"/runs/{run_id}/cancel")
+    assert stage.http("submission", "POST /runs/{runId}/cancel", cancelled).status == 200
+
+
 def of_a_caller(stage: Stage) -> str:
     """A run that somebody else drives, with a live step."""
     run = Called.new(stage.functions.backend, run_id=f"told-{secrets.token_hex(4)}")
     run.schedule("a")
     return run.run_id
+
+
+def looking_after(stage: Stage) -> None:
+    """What is done by who looks after runs."""
+
+    def command(route: str, target: str, **body: object) -> Reply:
+        return stage.http("control", f"POST {route}", events.post(target, body))
+
+    failed = stage.submit(medium(5), timeoutUs=1_000_000)
+    stage.functions.lose_messages()
+    stage.reap()
+    assert command("resume", f"/runs/{failed}/resume").status == 201
+    assert command("retry", f"/runs/{failed}/retry").status == 200
+    done = stage.submit(large(9))
+    stage.work()
+    wish = {"fromStepId": "stow", "input": {"text": large(6)}}
+    assert command("rerun", f"/runs/{done}/rerun", **wish).status == 201
+    assert stage.http("query", "GET rerun", events.get(f"/runs/{done}/rerun?fromStepId=stow")).status == 200
+    assert command("cancel many", "/runs/cancel", workflowSlug="heavy").status == 200
+    assert command("retry many", "/runs/retry", status=["cancelled"]).status == 200
+    assert command("cancel many", "/runs/cancel", status=["running"]).status == 200
+    document = {"name": "Letters", "steps": [{"stepId": "write"}]}
+    for _ in range(2):
+        assert stage.http("control", "PUT", events.put("/workflows/letters", document)).status == 200
+    lost = stage.submit(large(8))
+    stage.work()
+    stage.bucket.objects.clear()
+    assert command("rerun of what is lost", f"/runs/{lost}/rerun", fromStepId="stow").status in (201, 410)
+    stage.functions.lose_messages()
+
+
+def reports(stage: Stage) -> None:
+    stage.submit("fine")
+    stage.work()
+    runtime = resources.runtime()
+    with resources.use(replace(runtime, registry=Registry(runtime.ledger.table))):  # a process that knows no graph yet
+        for target in ("/analytics/summary", "/analytics/queue-depth-by-workflow", "/workers?includeInactive=true"):
+            assert stage.http("analytics", f"GET {target}", events.get(target)).status == 200
+
+
+def service(stage: Stage) -> None:
+    stage.functions.sqs.send_message(QueueUrl=f"{stage.functions.queue_url}-dead", MessageBody="dead")
+    for target in ("/health", "/version", "/dead-letters"):
+        assert stage.http("service", f"GET {target}", events.get(target)).status == 200
+    target = "/dead-letters/redrive"
+    assert stage.http("service", f"POST {target}", events.post(target, {})).json["count"] == 1
+    stage.functions.lose_messages()
 
 
 def claims(stage: Stage) -> None:
@@ -151,7 +222,7 @@ def claims(stage: Stage) -> None:
         stage.complete(run_id, "begin", 1)
     for number in range(24):
         stage.claim(run_id, f"part_{number}")
-        stage.complete(run_id, f"part_{number}", 1)
+        assert stage.say(run_id, f"part_{number}", "complete", output=1).status == 200
     stage.claim(run_id, "count")
     stage.functions.lose_messages()
     lost = stage.submit(large(8))
@@ -163,6 +234,36 @@ def claims(stage: Stage) -> None:
         ).status
         == 200
     )
+    stage.functions.lose_messages()
+
+
+def reports_of_workers(stage: Stage) -> None:
+    run_id = stage.submit(large(9))
+    stage.claim(run_id, "load")
+    for what, told in (
+        ("logs", {"lines": [{"message": "loading"}]}),
+        ("checkpoint", {"name": "half", "data": medium(1)}),
+        ("complete", {"output": large(1), "claimNext": True}),
+    ):
+        assert [stage.say(run_id, "load", what, **told).status for _ in range(2)] == [200, 200]
+    assert stage.say(run_id, "stow", "complete", output=large(2)).status == 200
+    for step in ("left", "right"):
+        stage.claim(run_id, step)
+        assert stage.say(run_id, step, "complete", output=large(3)).status == 200
+    for what, told in (("fail", {"error": {"message": "no crane"}, "retryable": False}), ("release", {})):
+        run_id = stage.submit(medium(9))
+        stage.claim(run_id, "load")
+        assert stage.say(run_id, "load", what, **told).status == 200
+    run_id = stage.submit(medium(9), workflow="wide")
+    stage.claim(run_id, "begin")
+    assert stage.say(run_id, "begin", "skip", reason="nothing to count").status == 200
+    run_id = stage.submit(medium(9))
+    for step in ("load", "stow", "left"):
+        stage.claim(run_id, step)
+        assert stage.say(run_id, step, "complete", output=large(4)).status == 200
+    stage.claim(run_id, "right")
+    stage.bucket.objects.clear()
+    assert stage.say(run_id, "right", "complete", output=large(5)).status in (200, 410)
     stage.functions.lose_messages()
 
 
@@ -206,7 +307,19 @@ def deployments(stage: Stage) -> None:
             app("registration").handler({}, events.Context())
 
 
-SCENES: tuple[Callable[[Stage], None], ...] = (deployments, commands, questions, claims, work, sweeps)
+SCENES: tuple[Callable[[Stage], None], ...] = (
+    deployments,
+    commands,
+    diagnoses,
+    questions,
+    looking_after,
+    reports,
+    service,
+    claims,
+    reports_of_workers,
+    work,
+    sweeps,
+)
 
 
 def everything(stage: Stage) -> None:
@@ -234,16 +347,19 @@ def stage(dynamodb: Store, environment: pytest.MonkeyPatch, allowed: dict[str, s
         queue=SqsQueue(queue_url, client=sqs),
         timing=TIMING,
     )
-    guard = Guard(allowed)
+    dead_url = sqs.create_queue(QueueName=f"roles-{dynamodb.table}-dead")["QueueUrl"]
+    guard = Guard(allowed, {dead_url: "DeadLetters"})
     wire_of(dynamodb.client).add(guard, floor=Floor.FAULT)
     wire_of(bucket).add(guard, floor=Floor.FAULT)
     _notice_signing(bucket, guard)
     functions = Functions(backend, dynamodb.server.sqs(), queue_url)
     wire_of(sqs).add(guard, floor=Floor.FAULT)
-    with resources.use(backend.runtime):
+    letters = SqsDeadLetters(dead_url, queue_url, client=sqs)
+    with resources.use(replace(backend.runtime, dead_letters=letters)):
         yield Stage(functions, guard, bucket)
     wire_of(dynamodb.client).remove(guard)
-    sqs.delete_queue(QueueUrl=queue_url)
+    for url in (queue_url, dead_url):
+        sqs.delete_queue(QueueUrl=url)
 
 
 def _notice_signing(bucket: BucketClient, guard: Guard) -> None:

@@ -7,13 +7,22 @@ from typing import Any
 
 import pytest
 
-from cascade_flow.local import deployment
+from cascade_flow.local import Project, deployment, template
 from cascade_flow.settings import Settings
 from infra.written import PARAMETERS, RESOURCES, ROOT, TEMPLATE, chosen, function, of_type, properties, statements
 
 FUNCTIONS = sorted(of_type("AWS::Serverless::Function"))
 ROLES = sorted(of_type("AWS::IAM::Role"))
-API_FUNCTIONS = ["ClaimFunction", "HeartbeatFunction", "QueryFunction", "SubmissionFunction"]
+API_FUNCTIONS = [
+    "AnalyticsFunction",
+    "ClaimFunction",
+    "ControlFunction",
+    "DiagnosisFunction",
+    "HeartbeatFunction",
+    "QueryFunction",
+    "ServiceFunction",
+    "SubmissionFunction",
+]
 NEVER = {"dynamodb:Scan", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteTable"}
 
 
@@ -30,16 +39,38 @@ class TestTheDoor:
     def test_every_route_wants_a_signature(self) -> None:
         routes = _routes_of("Api")
         assert {route["RouteKey"] for route in routes} == {
+            "GET /diagnosis",
+            "GET /runs/{runId}/diagnosis",
+            "POST /preflight",
             "POST /runs",
+            "POST /workflows/{slug}/runs",
             "GET /runs",
             "GET /runs/{runId}",
+            "GET /runs/{runId}/steps",
+            "GET /runs/{runId}/steps/{stepId+}",
             "GET /runs/{runId}/events",
             "GET /runs/{runId}/logs",
             "POST /runs/{runId}/cancel",
+            "POST /runs/{runId}/retry",
+            "POST /runs/{runId}/resume",
+            "GET /runs/{runId}/rerun",
+            "POST /runs/{runId}/rerun",
+            "POST /runs/cancel",
+            "POST /runs/retry",
             "POST /runs/{runId}/steps/{proxy+}",
             "POST /steps/claim",
             "GET /workflows",
             "GET /workflows/{slug}",
+            "GET /workflows/{slug}/versions",
+            "GET /workflows/{slug}/versions/{versionId}",
+            "PUT /workflows/{slug}",
+            "GET /analytics/{proxy+}",
+            "GET /workers",
+            "GET /workers/{workerId+}",
+            "GET /dead-letters",
+            "POST /dead-letters/redrive",
+            "GET /health",
+            "GET /version",
         }
         assert {route["AuthorizationType"] for route in routes} == {"AWS_IAM"}
 
@@ -47,7 +78,22 @@ class TestTheDoor:
         second = {name: each for name, each in RESOURCES.items() if name.startswith("Token")}
         assert {each["Condition"] for each in second.values()} == {"HasJwt"}
         routes = _routes_of("TokenApi")
-        assert {route["RouteKey"] for route in routes} == {"POST /runs", "POST /runs/{runId}/cancel", "GET /{proxy+}"}
+        assert {route["RouteKey"] for route in routes} == {
+            "POST /runs",
+            "POST /workflows/{slug}/runs",
+            *(f"POST /runs/{{runId}}/{command}" for command in ("cancel", "retry", "resume", "rerun")),
+            "POST /runs/cancel",
+            "POST /runs/retry",
+            "GET /analytics/{proxy+}",
+            "GET /workers",
+            "GET /workers/{workerId+}",
+            "GET /dead-letters",
+            "GET /health",
+            "GET /version",
+            "GET /{proxy+}",
+            "GET /diagnosis",
+            "GET /runs/{runId}/diagnosis",
+        }
         assert {route["AuthorizationType"] for route in routes} == {"JWT"}
         assert len(_routes_of("Api")) + len(routes) == len(of_type("AWS::ApiGatewayV2::Route"))
         checked = properties("TokenAuthorizer")["JwtConfiguration"]
@@ -64,7 +110,8 @@ class TestTheDoor:
         for permission in permissions:
             callers[permission["SourceArn"]["Fn::Sub"].rpartition(":")[2]].append(permission["FunctionName"]["Ref"])
         assert sorted(callers["${Api}/*"]) == API_FUNCTIONS
-        assert sorted(callers["${TokenApi}/*"]) == ["QueryFunction", "SubmissionFunction"]
+        for_people = set(API_FUNCTIONS) - {"ClaimFunction", "HeartbeatFunction"}
+        assert sorted(callers["${TokenApi}/*"]) == sorted(for_people)
 
     def test_it_is_throttled_and_logs_no_payload(self) -> None:
         stage = properties("Stage")
@@ -300,18 +347,24 @@ class TestLogsAndAlarms:
 
 
 class TestParameters:
-    @pytest.mark.parametrize("section", ["default", "local"])
-    def test_samconfig_gives_what_the_template_takes(self, section: str) -> None:
-        written = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))[section]
-        for pair in written["global"]["parameters"]["parameter_overrides"]:
-            name, value = pair.split("=", 1)
+    @pytest.mark.parametrize("env", ["local", "prod"])
+    def test_a_project_gives_what_the_template_takes(self, env: str) -> None:
+        for name, value in Project(ROOT, env=env).parameters.items():
             allowed = PARAMETERS[name].get("AllowedValues")
             assert allowed is None or value in map(str, allowed)
 
-    @pytest.mark.parametrize("section", ["default", "local"])
-    def test_two_heartbeats_may_be_lost(self, section: str) -> None:
-        written = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))[section]
-        given = dict(pair.split("=", 1) for pair in written["global"]["parameters"]["parameter_overrides"])
+    def test_sam_and_cascade_deploy_the_same(self) -> None:
+        sam = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))["default"]["global"]["parameters"]
+        prod = Project(ROOT, env="prod")
+        assert sam == {"stack_name": prod.stack_name}
+        assert prod.parameters == {name: PARAMETERS[name]["Default"] for name in prod.parameters}
+
+    def test_what_the_template_takes_is_read_without_yaml(self) -> None:
+        assert template.parameters(ROOT / "template.yaml") == list(PARAMETERS)
+
+    @pytest.mark.parametrize("env", ["local", "prod"])
+    def test_two_heartbeats_may_be_lost(self, env: str) -> None:
+        given = Project(ROOT, env=env).parameters
         ms = {name: int(given.get(name, PARAMETERS[name]["Default"])) for name in ("LeaseMs", "HeartbeatMs")}
         assert 3 * ms["HeartbeatMs"] <= ms["LeaseMs"]
 

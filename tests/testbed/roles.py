@@ -30,13 +30,14 @@ _IN_A_TRANSACTION = {
 }
 
 
-def needs(request: Request) -> set[Grant]:
-    """What IAM asks of a request, as the service authorization reference has it."""
+def needs(request: Request, queues: Mapping[str, str] | None = None) -> set[Grant]:
+    """What IAM asks of a request, as the service authorization reference has it. Queues: their names, by address."""
     if request.service == "s3":
         assert str(request.body["Key"]).startswith("payloads/")
         return {Grant(f"s3:{request.operation}", "Bucket/payloads/*")}
     if request.service == "sqs":
-        return {Grant(f"sqs:{request.operation.removesuffix('Batch')}", "Queue")}
+        queue = (queues or {}).get(str(request.body["QueueUrl"]), "Queue")
+        return {Grant(f"sqs:{request.operation.removesuffix('Batch')}", queue)}
     if request.operation == "TransactWriteItems":
         kinds = {kind for item in request.body["TransactItems"] for kind in item}
         return {Grant(f"dynamodb:{_IN_A_TRANSACTION[kind]}", "Table") for kind in kinds}
@@ -65,6 +66,7 @@ class Guard:
     """Lets a function's requests pass that its role allows; a gate for every client that functions use."""
 
     allowed: Mapping[str, set[Grant]]
+    queues: Mapping[str, str] = field(default_factory=dict)
     function: str = ""
     route: str = ""
     used: dict[str, dict[Grant, set[str]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(set)))
@@ -82,7 +84,7 @@ class Guard:
     def __call__(self, request: Request, send: Send) -> Answer:
         if not self.function:
             return send(request)
-        if {grant for grant in needs(request) if not self._may(grant)}:
+        if {grant for grant in needs(request, self.queues) if not self._may(grant)}:
             return self._refusal(request)
         answered = send(request)
         is_missing = request.service == "s3" and answered.status_code == 404

@@ -24,8 +24,13 @@ WORDS: Mapping[str, str] = {
     "createdAt": "createdAtUs",
     "duration": "durationUs",
     "endTime": "endedAtUs",
+    "firstFailure": "firstFailureUs",
+    "firstSeen": "firstSeenUs",
     "id": "stepId",
+    "lastFailure": "lastFailureUs",
     "lastHeartbeat": "lastHeartbeatUs",
+    "lastOccurrence": "lastOccurrenceUs",
+    "lastSeen": "lastSeenUs",
     "nextRetryAt": "nextRetryAtUs",
     "scheduledAt": "scheduledAtUs",
     "slug": "workflowSlug",
@@ -35,8 +40,8 @@ WORDS: Mapping[str, str] = {
     "timestamp": "timestampUs",
 }
 MILLISECONDS: Mapping[str, str] = {"delayMs": "delayUs", "maxDelayMs": "maxDelayUs", "timeoutMs": "timeoutUs"}
-THE_USERS = frozenset({"input", "output", "metadata", "inputSchemaJSON"})
-"""Fields that hold what users wrote, in words of their own."""
+THE_USERS = frozenset({"input", "output", "metadata", "inputSchemaJSON", "stepsReclaimedByWorker"})
+"""Fields that hold what users wrote, or that are named by it."""
 
 
 class Document(dict[str, Any], Generic[StateT, MoreT]):

@@ -25,6 +25,7 @@ from cascade_flow.errors import (
     IssuesError,
     PayloadLostError,
     PayloadTooLargeError,
+    ReportTooLargeError,
     RequestError,
     RunNotCancellableError,
     RunNotRetryableError,
@@ -32,6 +33,7 @@ from cascade_flow.errors import (
     ThrottledError,
     TransientError,
     WorkflowRetiredError,
+    WrongPoolError,
 )
 from cascade_flow.model.events import ValidationIssue
 from cascade_flow.serialization import safe_serialize
@@ -79,8 +81,10 @@ STATUSES: Mapping[type[CascadeFlowError], int] = {
     PayloadTooLargeError: 413,
     IdempotencyConflictError: 409,
     EngineDrivenError: 409,
+    WrongPoolError: 409,
     MethodNotAllowedError: 405,
     AnswerTooLargeError: 406,
+    ReportTooLargeError: 422,
     GoneError: 404,
     PayloadLostError: 410,
     StaleAttemptError: 409,

@@ -6,12 +6,12 @@ What is a translated state of the wire contract is a `Document` of its model, an
 
 from __future__ import annotations
 
-from typing import Any, Never, NotRequired, TypedDict
+from typing import Any, Literal, Never, NotRequired, TypedDict
 
 from cascade_flow.api.names import AsWritten, Document
 from cascade_flow.model.events import Event
-from cascade_flow.model.parts import StepError, WorkflowFailureReason
-from cascade_flow.model.states import RunState, StepState, SubmittedRun
+from cascade_flow.model.parts import ResourceUsage, StepError, StepFailureReason, WorkflowFailureReason
+from cascade_flow.model.states import RunState, StepState, StepStatus, SubmittedRun
 from cascade_flow.model.workflows import StepDefinition, WorkflowMetadata, WorkflowVersion
 
 
@@ -115,15 +115,22 @@ class StepOfGraph(TypedDict):
     maxAttempts: int
     """How often it is tried at most, all retry policies together."""
     timeoutUs: NotRequired[int]
+    executor: NotRequired[str]
+    """The pool whose workers carry it out; absent: Lambda's."""
     skipReason: NotRequired[str]
     cascadedFrom: NotRequired[str]
     """The step that was skipped first, where this one was skipped because of it."""
     runId: NotRequired[Never]
     workflowSlug: NotRequired[Never]
+
+
+class StepInBrief(StepOfGraph):
+    """Lists leave outputs out."""
+
     output: NotRequired[Never]
 
 
-StepOfRun = Document[StepState, StepOfGraph]
+StepOfRun = Document[StepState, StepInBrief]
 """A step of a run: where it stands, and what the workflow says of it."""
 
 
@@ -228,21 +235,161 @@ class Outputs(TypedDict):
     """Where large ones are read; what stands here doesn't stand in `outputs`."""
 
 
-class Claimed(Input, Outputs):
-    """A step that this worker now holds, and all that it needs for it."""
+class CheckpointPlace(TypedDict):
+    """A checkpoint by its name, and its number among those of that name."""
 
-    runId: str
-    workflowSlug: str
-    stepId: str
+    name: str
+    sequence: int
+
+
+class KnownCheckpoint(CheckpointPlace):
+    """What an earlier attempt has stored, or failed at (then it has no data): go on from there."""
+
     attemptNumber: int
-    idempotencyKey: str
-    """The same in every attempt and rerun: hand it to services that take one."""
-    leaseUntilUs: int
-    """Until then nobody else gets the step; heartbeats move it on."""
-    timeoutUs: int | None
+    data: NotRequired[Any]
+    dataUrl: NotRequired[str]
+    """Where large data are read; it stands instead of `data`."""
+    parent: NotRequired[CheckpointPlace]
+    """The checkpoint that it is a part of."""
 
 
 class Lease(TypedDict):
     """How long the worker is believed to live now."""
 
     leaseUntilUs: int
+    """Until then nobody else gets the step; heartbeats move it on."""
+    leaseUs: int
+    """How long a lease is: a heartbeat in each third of it, and two may be lost."""
+
+
+class Claimed(Input, Outputs, Lease):
+    """A step that this worker now holds, and all that it needs for it."""
+
+    runId: str
+    workflowSlug: str
+    stepId: str
+    attemptNumber: int
+    versionId: str
+    """The version of the workflow that the run goes by."""
+    firstRunId: str
+    """The run that this one was resumed or rerun from, or itself."""
+    skipped: list[str]
+    """The dependencies that were skipped."""
+    checkpoints: list[KnownCheckpoint]
+    """What earlier attempts of the step have stored, oldest first."""
+    startedAtUs: int
+    """When the attempt began; its log lines are later."""
+    idempotencyKey: str
+    """The same in every attempt and rerun: hand it to services that take one."""
+    timeoutUs: int | None
+
+
+class Outcome(TypedDict):
+    """Where the step stands by what was said."""
+
+    status: StepStatus
+    """`scheduled`: it will be tried again."""
+    nextRetryAtUs: NotRequired[int]
+    """When it is tried again."""
+    next: NotRequired[Claimed]
+    """The branch's next step, which this worker holds now: only where it was asked for, and is for the same workers."""
+
+
+class Stored(TypedDict):
+    """It is stored."""
+
+
+class StepPage(TypedDict):
+    """Steps of a run, in declared order."""
+
+    steps: list[StepOfRun]
+    nextCursor: NotRequired[str]
+    """What to ask for as `cursor`, where there are more."""
+
+
+Usage = Document[ResourceUsage, Nothing]
+"""What an attempt used, from its start to its end."""
+AttemptError = Document[StepError, Nothing]
+"""What an attempt failed with."""
+
+
+class AttemptOfStep(TypedDict):
+    """One attempt of a step, from its start on."""
+
+    attemptNumber: int
+    status: Literal["running", "completed", "failed", "reclaimed"]
+    """`reclaimed`: taken from a worker that fell silent."""
+    workerId: str
+    startedAtUs: int
+    endedAtUs: NotRequired[int]
+    durationUs: NotRequired[int]
+    resourceUsage: NotRequired[Usage]
+    error: NotRequired[AttemptError]
+    failureReason: NotRequired[StepFailureReason]
+    nextRetryAtUs: NotRequired[int]
+    """When the next attempt is due, if there is one."""
+    reclaimedBy: NotRequired[str]
+
+
+class StepInput(Input, Outputs):
+    """What a step is given: the run's input, and what the steps that it depends on returned, if they are over."""
+
+    leftOut: NotRequired[list[str]]
+    """The steps whose outputs would make this answer too large: ask for these steps themselves."""
+
+
+class FilesOfStep(StepOfGraph, Output):
+    """What is known of a step beside where it stands."""
+
+    input: NotRequired[StepInput]
+    attempts: list[AttemptOfStep]
+
+
+StepFiles = Document[StepState, FilesOfStep]
+"""A step of a run: where it stands, what it was given and gave, and each of its attempts."""
+
+
+class Split(TypedDict):
+    """The steps of the workflow's current version, in declared order."""
+
+    keeps: list[str]
+    """Those that stay as they are in the new run."""
+    runsAgain: list[str]
+    """All others."""
+
+
+class RerunPlan(Split):
+    """What a new run would do."""
+
+    versionId: str
+    """The version that it would run by."""
+
+
+GoneOn = Document[SubmittedRun, Split]
+"""A new run that goes on from another one."""
+
+
+class Refused(TypedDict):
+    """A run with which it couldn't be done."""
+
+    runId: str
+    code: str
+    """The problem's code."""
+    detail: str
+
+
+class Piece(TypedDict):
+    """What was done with some runs."""
+
+    count: int
+    """With how many it was done."""
+    refused: list[Refused]
+    """With which it wasn't, and why: most often since they had ended."""
+    nextCursor: NotRequired[str]
+    """What to send as `cursor` to go on, where there may be more."""
+
+
+class Versions(TypedDict):
+    """All versions of a workflow, oldest first, their steps left out."""
+
+    versions: list[Version]

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from cascade_flow.api.names import AsWritten, document
+from cascade_flow.api.problems import shortened
 from cascade_flow.api.shapes import cursor_of
 from cascade_flow.idempotency import idempotency_key
 from cascade_flow.model.events import WorkflowCancelled, WorkflowCompleted, WorkflowFailed, dump_event
@@ -20,11 +22,18 @@ if TYPE_CHECKING:
     from cascade_flow.api import replies
     from cascade_flow.dynamodb.listing import Count
     from cascade_flow.dynamodb.registry import Entry
+    from cascade_flow.model.events import CheckpointRef
     from cascade_flow.model.states import RunState, SubmittedRun
-    from cascade_flow.operations.details import EventDetails, RunDetails, StepDetails, WorkflowDetails
+    from cascade_flow.model.workflows import WorkflowVersion
+    from cascade_flow.operations.attempts import Attempt
+    from cascade_flow.operations.batches import Piece, Refusal
+    from cascade_flow.operations.checkpoints import HandedCheckpoint
+    from cascade_flow.operations.details import EventDetails, RunDetails, StepDetails, StepFiles, WorkflowDetails
     from cascade_flow.operations.history import StepLine
+    from cascade_flow.operations.reruns import Plan
     from cascade_flow.operations.runs import RunPart
     from cascade_flow.operations.steps import HeldAttempt
+    from cascade_flow.operations.worker_outcomes import Outcome
     from cascade_flow.operations.worker_protocol import Given
 
 ItemT = TypeVar("ItemT")
@@ -63,6 +72,40 @@ def run_in_brief(run: RunState) -> replies.Run:
     return document(run, {}, without=["input"])
 
 
+def step_page(steps: Sequence[StepDetails], *, after: int, limit: int) -> replies.StepPage:
+    """GET /runs/{runId}/steps: a cursor is how many steps lie before it, which are always the same."""
+    found, last = _page(((number, _step(step)) for number, step in enumerate(steps, start=1) if number > after), limit)
+    return {"steps": found, "nextCursor": str(last)} if last else {"steps": found}
+
+
+def step_files(files: StepFiles) -> replies.StepFiles:
+    """GET /runs/{runId}/steps/{stepId}: what lies in the bucket stands as `outputUrl`, `inputUrl` and `outputUrls`."""
+    given_back = _output(files.output) if files.output else {}
+    more = cast("replies.FilesOfStep", {**_of_graph(files.step), **given_back})
+    more["attempts"] = [_attempt(attempt) for attempt in files.attempts]
+    if files.input:
+        more["input"] = _given(files.input, files.given)
+    return document(files.step.state, more, without=["output", "runId", "workflowSlug"])
+
+
+def gone_on(run: SubmittedRun, plan: Plan) -> replies.GoneOn:
+    """POST /runs/{runId}/resume and /rerun."""
+    return document(run, {"keeps": plan.keeps, "runsAgain": plan.runs_again})
+
+
+def rerun_plan(plan: Plan) -> replies.RerunPlan:
+    """GET /runs/{runId}/rerun."""
+    return {"versionId": plan.version_id, "keeps": plan.keeps, "runsAgain": plan.runs_again}
+
+
+def piece(done: Piece) -> replies.Piece:
+    """POST /runs/cancel and /runs/retry: `nextCursor` is what to send as `cursor` to go on."""
+    told: replies.Piece = {"count": done.done, "refused": [_refusal(each) for each in done.refused]}
+    if done.more:
+        told["nextCursor"] = cursor_of(done.more)
+    return told
+
+
 def event_page(events: Iterable[EventDetails], *, limit: int) -> replies.EventPage:
     """GET /runs/{runId}/events: `nextUs` is what to ask for as `afterUs` where there are more."""
     found, next_us = _page(((told.event.timestamp_us, _event(told)) for told in events), limit)
@@ -86,9 +129,19 @@ def workflow_details(details: WorkflowDetails) -> replies.WorkflowDetails:
     more: replies.VersionsAndSteps = {
         **_current(details.entry),
         "steps": [document(step, {}) for step in details.steps],
-        "versions": [document(version.model_copy(update={"steps": []}), {}) for version in details.versions],
+        "versions": [_in_brief(version) for version in details.versions],
     }
     return document(details.entry.metadata, more)
+
+
+def versions(found: Iterable[WorkflowVersion]) -> replies.Versions:
+    """GET /workflows/{slug}/versions."""
+    return {"versions": [_in_brief(version) for version in found]}
+
+
+def version(found: WorkflowVersion) -> replies.Version:
+    """GET /workflows/{slug}/versions/{versionId}."""
+    return document(found, {})
 
 
 def claimed(held: HeldAttempt, given: Given) -> replies.Claimed:
@@ -100,9 +153,14 @@ def claimed(held: HeldAttempt, given: Given) -> replies.Claimed:
         "workflowSlug": held.run.workflow_slug,
         "stepId": branch.step,
         "attemptNumber": branch.attempt,
+        "versionId": held.run.version_id,
+        "firstRunId": held.run.first_run_id,
         **_input(given.input),
         **_outputs(given.outputs),
+        "skipped": [step for step, output in given.outputs.items() if output == (None, None)],
+        "checkpoints": [_checkpoint(each) for each in given.checkpoints],
         "idempotencyKey": idempotency_key(held.run.workflow_slug, held.run.first_run_id, branch.step, None),
+        "startedAtUs": held.started_us,
         **lease(held),
         "timeoutUs": timeout_ms and timeout_ms * 1_000,
     }
@@ -111,7 +169,42 @@ def claimed(held: HeldAttempt, given: Given) -> replies.Claimed:
 def lease(held: HeldAttempt) -> replies.Lease:
     """POST /runs/{runId}/steps/{stepId}/heartbeat."""
     assert held.branch.lease_us is not None
-    return {"leaseUntilUs": held.branch.lease_us}
+    return {"leaseUntilUs": held.branch.lease_us, "leaseUs": held.facts.timing.lease_us}
+
+
+def outcome(told: Outcome, given: Given | None) -> replies.Outcome:
+    """POST /runs/{runId}/steps/{stepId}/complete, and the like; `next` is a claim."""
+    answer: replies.Outcome = {"status": told.status}
+    if told.next_retry_at_us is not None:
+        answer["nextRetryAtUs"] = told.next_retry_at_us
+    if told.next is not None and given is not None:
+        answer["next"] = claimed(told.next, given)
+    return answer
+
+
+def _checkpoint(handed: HandedCheckpoint) -> replies.KnownCheckpoint:
+    number = handed.number
+    place = number.place
+    told: replies.KnownCheckpoint = {
+        "name": place.name,
+        "sequence": place.sequence_number,
+        "attemptNumber": number.attempt,
+    }
+    if number.parent is not None:
+        told["parent"] = _place(number.parent)
+    if handed.address:
+        told["dataUrl"] = handed.address
+    elif number.stored is not None:
+        told["data"] = _value(number.stored.data)
+    return told
+
+
+def _place(place: CheckpointRef) -> replies.CheckpointPlace:
+    return {"name": place.name, "sequence": place.sequence_number}
+
+
+def _in_brief(version: WorkflowVersion) -> replies.Version:
+    return document(version.model_copy(update={"steps": []}), {})
 
 
 def _current(entry: Entry) -> replies.CurrentVersion:
@@ -127,9 +220,9 @@ def _step(step: StepDetails) -> replies.StepOfRun:
     return document(step.state, _of_graph(step), without=["output", "runId", "workflowSlug"])
 
 
-def _of_graph(step: StepDetails) -> replies.StepOfGraph:
+def _of_graph(step: StepDetails) -> replies.StepInBrief:
     definition, skipped = step.definition, step.skipped
-    told: replies.StepOfGraph = {
+    told: replies.StepInBrief = {
         "name": definition.name,
         "dependencies": definition.dependencies,
         "exportOutput": definition.export_output,
@@ -137,11 +230,50 @@ def _of_graph(step: StepDetails) -> replies.StepOfGraph:
     }
     if definition.timeout_ms:
         told["timeoutUs"] = definition.timeout_ms * 1_000
+    if definition.executor:
+        told["executor"] = definition.executor
     if skipped:
         told["skipReason"] = skipped.reason
         if skipped.cascaded_from:
             told["cascadedFrom"] = skipped.cascaded_from
     return told
+
+
+def _attempt(attempt: Attempt) -> replies.AttemptOfStep:
+    told: replies.AttemptOfStep = {
+        "attemptNumber": attempt.number,
+        "status": attempt.status,
+        "workerId": attempt.worker_id,
+        "startedAtUs": attempt.started_us,
+    }
+    if attempt.ended_us is not None and attempt.duration_us is not None:
+        told["endedAtUs"], told["durationUs"] = attempt.ended_us, attempt.duration_us
+    if attempt.usage:
+        told["resourceUsage"] = document(attempt.usage, {})
+    if attempt.error:
+        told["error"] = document(attempt.error, {})
+    if attempt.failure_reason:
+        told["failureReason"] = attempt.failure_reason
+    if attempt.next_retry_us is not None:
+        told["nextRetryAtUs"] = attempt.next_retry_us
+    if attempt.reclaimed_by:
+        told["reclaimedBy"] = attempt.reclaimed_by
+    return told
+
+
+def _given(input: Handed, given: Mapping[str, Handed]) -> replies.StepInput:
+    """The outputs as far as they fit, the first ones first."""
+    sizes = accumulate(len(each.text or "") for each in given.values())
+    fitting = {name: given[name] for name, size in zip(given, sizes, strict=True) if size <= PAGE_CHARACTERS}
+    told = cast("replies.StepInput", {**_input(input), **_outputs(fitting)})
+    if left_out := [name for name in given if name not in fitting]:
+        told["leftOut"] = left_out
+    return told
+
+
+def _refusal(refusal: Refusal) -> replies.Refused:
+    error = refusal.error
+    return {"runId": refusal.run_id, "code": error.code, "detail": shortened(error.message)}
 
 
 def _input_of(details: RunDetails) -> replies.Input:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
+from cascade_flow import clock
 from cascade_flow.api.telemetry import Telemetry
 from cascade_flow.errors import ConfigurationError
 from cascade_flow.operations.runtime import Runtime
@@ -14,8 +15,11 @@ from cascade_flow.settings import Settings, open_runtime, trace_daemon
 
 if TYPE_CHECKING:
     from cascade_flow.backend import Backend
+    from cascade_flow.operations.analytics import Analytics
     from cascade_flow.operations.details import Details
 
+_PATIENCE_US = 20_000_000
+"""API Gateway waits for 30 s."""
 _runtime: Runtime | None = None
 
 
@@ -60,6 +64,18 @@ def details() -> Details:
     from cascade_flow.operations.details import Details  # noqa: PLC0415
 
     return Details(runtime())
+
+
+def analytics() -> Analytics:
+    """The reports about what is in the table, as far as they can be made in time."""
+    from cascade_flow.operations.analytics import Analytics  # noqa: PLC0415
+
+    return Analytics(runtime(), until_us=patience_us())
+
+
+def patience_us() -> int:
+    """Until when a request may go on with work that can be ended at any place."""
+    return clock.now_us() + _PATIENCE_US
 
 
 def workflows_package() -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
@@ -26,13 +26,14 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from cascade_flow import clock
+from cascade_flow.api.documents import DEEPEST, LARGEST_BODY_BYTES, rejected
 from cascade_flow.api.problems import MOST_ISSUES, RequestInvalidError
-from cascade_flow.dynamodb.listing import START, Filter, Place
+from cascade_flow.dynamodb.listing import EVERY, MOST_COUNTED, START, Filter, Place
 from cascade_flow.errors import InvalidIdError
 from cascade_flow.model import ids
 from cascade_flow.model.events import EVENT_TYPES, ResourceSnapshot, ValidationIssue
 from cascade_flow.model.states import RunStatus
-from cascade_flow.model.wire import Count, JsonObject, Ordinal, Whole
+from cascade_flow.model.wire import LARGEST_WHOLE, Count, JsonObject, Ordinal, Whole
 from cascade_flow.model.workflows import RunSubmission
 from cascade_flow.operations.steps import Slot
 
@@ -45,6 +46,8 @@ LARGEST_PRIORITY = 1_000_000
 MOST_RUNS = 200
 MOST_EVENTS = 1_000
 MOST_LINES = 10_000
+LONGEST_WAIT_MS = 20_000
+"""What a claim may wait: API Gateway gives an answer 30 s."""
 CURSOR = "^[0-9]{1,16}(~[^~]*)+$"
 
 
@@ -110,6 +113,7 @@ def _event_type(name: str) -> str:
 Slug = Annotated[str, _id(ids.check_slug), _reads_like(ids.PART)]
 RunId = Annotated[str, _id(ids.check_run_id), _reads_like(ids.PART)]
 StepId = Annotated[str, _id(ids.check_step_id), _reads_like(f"{ids.PART}(/{ids.PART})*")]
+Pool = Annotated[str, _id(ids.check_pool), _reads_like(ids.PART)]
 Name = Annotated[str, Field(min_length=1, max_length=ids.LONGEST_ID)]
 Tag = Annotated[str, Field(min_length=1, max_length=LONGEST_TAG)]
 Tags = Annotated[list[Tag], Field(max_length=MOST_TAGS)]
@@ -121,8 +125,10 @@ EventType = Annotated[str, AfterValidator(_event_type), Field(json_schema_extra=
 
 
 class Shape(BaseModel):
-    """A request, or a part of one, under its wire names."""
+    """A request, or a part of one, under its wire names; as a body it has so many bytes at the most, and is so deep."""
 
+    largest_bytes: ClassVar[int] = LARGEST_BODY_BYTES
+    deepest: ClassVar[int] = DEEPEST
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", alias_generator=to_camel, defer_build=True)
 
     @classmethod
@@ -166,10 +172,9 @@ class StepAddress(RunAddress):
     step_id: StepId
 
 
-class SubmitRun(Shape):
+class NewRun(Shape):
     """A wish for a run."""
 
-    workflow_slug: Slug
     input: Any = None
     """What the workflow is given; it must match the workflow's input schema."""
     run_id: RunId | None = None
@@ -195,11 +200,18 @@ class SubmitRun(Shape):
             raise PydanticCustomError("two_times", "stands beside availableAtUs: give one of the two")
         return delay_us
 
-    @property
-    def submission(self) -> RunSubmission:
+    def keyed(self, key: str | None) -> Self:
+        """The same; its idempotency key may stand in the header as well. Raises RequestInvalidError."""
+        if key is None or key == self.idempotency_key:
+            return self
+        if self.idempotency_key is not None:
+            raise rejected("is not the key in the header Idempotency-Key: send one of the two", path="idempotencyKey")
+        return self.model_copy(update={"idempotency_key": key})
+
+    def submission_of(self, workflow_slug: str) -> RunSubmission:
         """What the backend takes."""
         return RunSubmission(
-            workflow_slug=self.workflow_slug,
+            workflow_slug=workflow_slug,
             input=self.input,
             run_id=self.run_id,
             available_at=self._due_us(),
@@ -212,6 +224,12 @@ class SubmitRun(Shape):
 
     def _due_us(self) -> int | None:
         return self.available_at_us if self.delay_us is None else clock.now_us() + self.delay_us
+
+
+class SubmitRun(NewRun):
+    """A wish for a run of a workflow that it names."""
+
+    workflow_slug: Slug
 
 
 class Submission(Headers):
@@ -229,16 +247,20 @@ class CancelRun(Shape):
 
 
 class ClaimStep(Shape):
-    """A wish for work: for the step that is named, or else for any that is due."""
+    """A wish for work: for the step that is named, or else for any that is due, of a pool or of none."""
 
     worker_id: Name
     """Who asks: a name of the worker's own, the same as long as it lives."""
+    pool: Pool | None = None
+    """Only steps of this pool; without it, only those of none."""
     workflow_slug: Slug | None = None
     """Only steps of this workflow."""
     run_id: RunId | None = None
     step_id: StepId | None = Field(default=None, validate_default=True)
     slot_index: Count | None = None
     worker_concurrency: Ordinal | None = None
+    wait_ms: Annotated[Count, Field(le=LONGEST_WAIT_MS)] = 0
+    """How long the answer may wait for a step to come due (a long poll)."""
 
     @field_validator("step_id")
     @classmethod
@@ -252,6 +274,15 @@ class ClaimStep(Shape):
         return Slot(self.slot_index, self.worker_concurrency)
 
 
+class AttemptReport(Shape):
+    """What every report names: who holds the attempt, and which one."""
+
+    worker_id: Name
+    """Who claimed it."""
+    attempt_number: Ordinal
+    """Which attempt of the step."""
+
+
 class Snapshot(Shape):
     """What an attempt uses at the moment."""
 
@@ -259,11 +290,9 @@ class Snapshot(Shape):
     cpu_time_us: Count | None = None
 
 
-class Heartbeat(Shape):
+class Heartbeat(AttemptReport):
     """A sign of life from the worker that holds an attempt."""
 
-    worker_id: Name
-    attempt_number: Ordinal
     resource_snapshot: Snapshot | None = None
 
     @property
@@ -275,7 +304,10 @@ class Heartbeat(Shape):
 
 
 class ListRuns(Query):
-    """GET /runs: those behind `cursor`, which is an earlier answer's `nextCursor`; with `total` they are counted."""
+    """GET /runs: those behind `cursor`, which is an earlier answer's `nextCursor`; with `total` they are counted.
+
+    `offset` passes over so many instead. `createdAfterUs` and `createdBeforeUs` are outside of their own range.
+    """
 
     repeatable = frozenset({"status", "tag"})
     workflow: Slug | None = None
@@ -285,14 +317,27 @@ class ListRuns(Query):
     tag: Tags | None = None
     """Only runs that have all of these tags."""
     limit: Annotated[int, Field(ge=1, le=MOST_RUNS)] = 50
+    created_after_us: Annotated[int, Field(ge=0)] | None = None
+    """Only runs that were made later than this."""
+    created_before_us: Annotated[int, Field(ge=0)] | None = None
+    """Only runs that were made earlier than this."""
     cursor: Cursor = Field(default_factory=lambda: START)
     """An earlier answer's `nextCursor`: only runs behind that place."""
+    offset: Annotated[int, Field(ge=0, le=MOST_COUNTED)] = 0
+    """How many runs to pass over, instead of a cursor; each is read."""
     total: bool = False
     """Whether to count all that the filters pass."""
 
+    @field_validator("offset")
+    @classmethod
+    def _instead_of_a_cursor(cls, offset: int, info: ValidationInfo) -> int:
+        if offset and info.data.get("cursor", START) != START:
+            raise PydanticCustomError("two_places", "stands beside cursor: give one of the two")
+        return offset
+
     @property
     def wanted(self) -> Filter:
-        return Filter(tuple(self.status or ()), tuple(self.tag or ()))
+        return filter_of(self.status, self.tag, self.created_after_us, self.created_before_us)
 
 
 class ShowRun(Query):
@@ -321,6 +366,18 @@ class ListLogs(Query):
     step: StepId | None = None
     attempt: Annotated[int, Field(ge=1)] | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_LINES)] = MOST_LINES
+
+
+def filter_of(
+    status: Sequence[str] | None, tags: Sequence[str] | None, after_us: int | None, before_us: int | None
+) -> Filter:
+    """Which runs are wanted. No time lies beyond what a number of JSON holds."""
+    return Filter(
+        tuple(status or ()),
+        tuple(tags or ()),
+        EVERY.after_us if after_us is None else min(after_us, LARGEST_WHOLE),
+        EVERY.before_us if before_us is None else min(before_us, LARGEST_WHOLE),
+    )
 
 
 def _issue(shape: type[Shape], fault: ErrorDetails) -> ValidationIssue:

@@ -83,6 +83,18 @@ class Sqs(_Json):
     def send_message_batch(self, **request: Any) -> dict[str, Any]:
         return self._ask("SendMessageBatch", request)
 
+    def receive_message(self, **request: Any) -> dict[str, Any]:
+        return self._ask("ReceiveMessage", request)
+
+    def delete_message_batch(self, **request: Any) -> dict[str, Any]:
+        return self._ask("DeleteMessageBatch", request)
+
+    def change_message_visibility_batch(self, **request: Any) -> dict[str, Any]:
+        return self._ask("ChangeMessageVisibilityBatch", request)
+
+    def get_queue_attributes(self, **request: Any) -> dict[str, Any]:
+        return self._ask("GetQueueAttributes", request)
+
 
 class S3(Client):
     """Whole objects. What asks for more, and a bucket that lies in another region, is boto3's matter."""

@@ -35,7 +35,7 @@ def build(
     from cascade_flow.local import Project, cloud_build, find_root  # noqa: PLC0415  (half a second to import)
 
     only_here(target, "build")
-    project = Project(find_root(Path.cwd()), section="default")
+    project = Project(find_root(Path.cwd()))
     made: list[Made] = []
     with target.screen.busy() as busy:
         busy.begin("Building the functions and layers")

@@ -15,11 +15,23 @@ from cascade_flow.dynamodb.table import Condition, Key, Table
 _ENTRIES_AT_ONCE = 1_000
 
 
+LATEST_US = 2**62
+
+
 class Filter(NamedTuple):
-    """Which runs are wanted: of any of these statuses (all, where none is named) and with all of these tags."""
+    """Which runs are wanted: of any of these statuses (all, where none is named) and with all of these tags, made
+    between these times, neither of which is one of theirs.
+    """
 
     status: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    after_us: int = -1
+    before_us: int = LATEST_US + 1
+
+    @property
+    def needs_a_look(self) -> bool:
+        """Whether an entry's time alone doesn't say if it is wanted."""
+        return bool(self.status or self.tags)
 
     def admits(self, item: Item) -> bool:
         tags = json.loads(str(item.get("tags", "[]"))) if self.tags else []
@@ -45,10 +57,15 @@ class Place(NamedTuple):
 
 
 class Part(NamedTuple):
-    """The ids of some runs, newest first, and where to go on if there may be more."""
+    """The ids of some runs, newest first, the place behind each, and where to go on if there may be more.
+
+    `to_skip`: how many runs of the offset are behind all that was looked at.
+    """
 
     ids: list[str]
+    behind: list[Place]
     more: Place | None
+    to_skip: int = 0
 
 
 class Count(NamedTuple):
@@ -62,7 +79,7 @@ EVERY = Filter()
 MOST_COUNTED = 10_000
 MOST_LOOKED_AT = 2_000
 """Entries that are looked at for one part: a filter may pass over any number of them."""
-START = Place(2**62, ())
+START = Place(LATEST_US, ())
 
 
 def shards_of(table: Table, slug: str) -> list[str]:
@@ -85,25 +102,33 @@ def page(table: Table, places: Sequence[str], wanted: Filter, *, offset: int, li
     return Page(ids, sum(table.count_index(keys.RUNS_INDEX, of_shard) for of_shard in condition))
 
 
-def part(table: Table, places: Sequence[str], wanted: Filter, *, limit: int, after: Place = START) -> Part:
-    """The next wanted runs of these shards: as many requests as that takes, however many runs are stored."""
-    found: list[str] = []
-    looked_at = 0
-    for time_us, run_id, is_wanted in _merged(table, places, wanted, until=after, at_once=_entries_for(wanted, limit)):
-        if len(found) == limit or looked_at == MOST_LOOKED_AT:
-            return Part(found, after)
+def part(
+    table: Table, places: Sequence[str], wanted: Filter, *, limit: int, after: Place = START, offset: int = 0
+) -> Part:
+    """The next wanted runs of these shards: as many requests as that takes, however many runs are stored.
+
+    An offset reads what it passes over, up to as many entries as are counted at most.
+    """
+    ids, behind, looked_at = list[str](), list[Place](), 0
+    most = MOST_COUNTED if offset else MOST_LOOKED_AT
+    at_once = _entries_for(wanted, limit + offset)
+    for time_us, run_id, is_wanted in _merged(table, places, wanted, until=after, at_once=at_once):
+        if len(ids) == limit or looked_at == most:
+            return Part(ids, behind, after, offset)
         looked_at, after = looked_at + 1, after.then(time_us, run_id)
-        if is_wanted:
-            found.append(run_id)
-    return Part(found, None)
+        if is_wanted and offset:
+            offset -= 1
+        elif is_wanted:
+            ids.append(run_id)
+            behind.append(after)
+    return Part(ids, behind, None)
 
 
 def count(table: Table, places: Sequence[str], wanted: Filter) -> Count:
     """How many wanted runs these shards hold; no more entries are read than are counted at most."""
-    if wanted == EVERY:
+    if not wanted.needs_a_look:
         number = 0
-        for shard in places:
-            condition = Key(keys.RUNS_SHARD).eq(shard)
+        for condition in filter(None, (_stretch(shard, wanted, START) for shard in places)):
             number += table.count_index(keys.RUNS_INDEX, condition, at_most=MOST_COUNTED + 1 - number)
         return Count(min(number, MOST_COUNTED), number <= MOST_COUNTED)
     entries = list(islice(_merged(table, places, wanted, at_once=_ENTRIES_AT_ONCE), MOST_COUNTED + 1))
@@ -111,7 +136,7 @@ def count(table: Table, places: Sequence[str], wanted: Filter) -> Count:
 
 
 def _entries_for(wanted: Filter, limit: int) -> int:
-    return min(limit + 1, _ENTRIES_AT_ONCE) if wanted == EVERY else _ENTRIES_AT_ONCE
+    return _ENTRIES_AT_ONCE if wanted.needs_a_look else min(limit + 1, _ENTRIES_AT_ONCE)
 
 
 def newest_first(
@@ -133,10 +158,21 @@ def _merged(
 def _entries(
     table: Table, shard: str, wanted: Filter, until: Place, at_once: int | None
 ) -> Iterator[tuple[int, str, bool]]:
-    condition: Condition = Key(keys.RUNS_SHARD).eq(shard)
-    if until is not START:
-        condition = condition & Key(keys.RUNS_TIME).lte(until.time_us)
+    condition = _stretch(shard, wanted, until)
+    if condition is None:
+        return
     for item in table.query_index(keys.RUNS_INDEX, condition, backwards=True, at_once=at_once):
         time_us, run_id = int(item[keys.RUNS_TIME]), keys.run_of(str(item[keys.PARTITION]))
         if time_us != until.time_us or run_id not in until.ids:
             yield time_us, run_id, wanted.admits(item)
+
+
+def _stretch(shard: str, wanted: Filter, until: Place) -> Condition | None:
+    """The entries of a shard that are made in time, at a place or behind it; None where no time is left."""
+    oldest_us, newest_us = wanted.after_us + 1, min(until.time_us, wanted.before_us - 1)
+    of_shard = Key(keys.RUNS_SHARD).eq(shard)
+    if newest_us < oldest_us:
+        return None
+    if newest_us == LATEST_US and oldest_us == 0:
+        return of_shard
+    return of_shard & Key(keys.RUNS_TIME).between(oldest_us, newest_us)

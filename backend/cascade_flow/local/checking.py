@@ -77,7 +77,7 @@ def _looked_at(project: Project, path: Sequence[str], patience_s: float) -> tupl
 def _requirements(project: Project) -> Iterator[list[str]]:
     """Where the packages lie that the workflows ask for, unpacked from their layer."""
     project.home.mkdir(parents=True, exist_ok=True)
-    if not (project.workflows_dir / "requirements.txt").is_file():
+    if project.requirements is None:
         yield []
         return
     if not emulator.is_installed(project.home):

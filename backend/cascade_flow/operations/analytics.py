@@ -1,7 +1,8 @@
 """Analytics of what is stored: finds the runs that a question is about, reads them, and has the reports computed.
 
 A question about the past reads the runs that go on and those that have ended since its range began, by the due index,
-never the whole table. One about now reads what is live. Payloads and logs are never read.
+never the whole table. One about now reads what is live. Payloads and logs are never read. Who has little time says
+until when: what can't be read by then is refused, since numbers about a part would be wrong.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from cascade_flow.analytics.scope import AnalyticsOptions, Scope, own_events
 from cascade_flow.analytics.workers import active_workers, compute_workers
 from cascade_flow.dynamodb import due, items, keys
 from cascade_flow.engine.state import ENDED, Run
+from cascade_flow.errors import ReportTooLargeError
 from cascade_flow.fingerprints import GroupingStrategy
 from cascade_flow.model.events import Event, StepEvent
 from cascade_flow.model.ids import check_run_id
@@ -40,15 +42,21 @@ from cascade_flow.model.reports import (
 )
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.portions import portions
 
+_AT_ONCE = 500
 _STEP_EVENTS = get_args(StepEvent)
 
 
 class Analytics:
-    """The reports of the contract, about the runs of one table."""
+    """The reports of the contract, about the runs of one table.
 
-    def __init__(self, runtime: Runtime) -> None:
+    With `until_us` each raises ReportTooLargeError where it can't be made by then.
+    """
+
+    def __init__(self, runtime: Runtime, *, until_us: int | None = None) -> None:
         self._runtime = runtime
+        self._until_us = until_us
         self._table = runtime.ledger.table
         self._histories = Histories(runtime)
 
@@ -128,15 +136,29 @@ class Analytics:
             ids: Iterable[str] = _runs_among(chain(known, due.ended(self._table, since_us=scope.start_us)))
         else:
             ids = map(check_run_id, scope.run_ids)
-        return [run for run in self._runtime.ledger.runs(ids) if _may_matter(run, scope)]
+        return [run for run in self._runs(ids) if _may_matter(run, scope)]
 
-    def _events_of(self, runs: Iterable[Run]) -> Iterator[Sequence[Event]]:
-        stories = (self._histories.outline(run.run_id) for run in runs)
-        return (story.events for story in stories if story is not None)
+    def _runs(self, ids: Iterable[str]) -> Iterator[Run]:
+        """These runs, in no order, some at a time."""
+        for number, some in enumerate(portions(ids, size_of=lambda _: 1, most_bytes=_AT_ONCE)):
+            self._check_time(read=number * _AT_ONCE)
+            yield from self._runtime.ledger.runs(some)
+
+    def _events_of(self, runs: Sequence[Run]) -> Iterator[Sequence[Event]]:
+        for number, run in enumerate(runs):
+            self._check_time(read=number, found=len(runs))
+            story = self._histories.outline(run.run_id)
+            if story is not None:
+                yield story.events
+
+    def _check_time(self, *, read: int, found: int | None = None) -> None:
+        if self._until_us is not None and clock.now_us() > self._until_us:
+            facts: dict[str, Any] = {"runs_read": read} if found is None else {"runs_read": read, "runs_found": found}
+            raise ReportTooLargeError(**facts)
 
     def _workers(self) -> list[ActiveWorker]:
-        live = self._runtime.ledger.runs(_runs_among(due.live(self._table)))
-        histories = self._events_of(run for run in live if run.status == "running")
+        live = self._runs(_runs_among(due.live(self._table)))
+        histories = self._events_of([run for run in live if run.status == "running"])
         events = [event for history in histories for event in own_events(history)]
         return compute_workers(event for event in events if isinstance(event, _STEP_EVENTS))
 
@@ -145,7 +167,7 @@ class Analytics:
         places: dict[str, list[str]] = {}
         for entry in live:
             places.setdefault(entry.run_id, []).append(entry.branch)
-        found = (run for run in self._runtime.ledger.runs(places) if run.status in ("pending", "running"))
+        found = (run for run in self._runs(places) if run.status in ("pending", "running"))
         runs = [run for run in found if workflow_slug in (None, run.workflow_slug)]
         running = [run.run_id for run in runs if run.status == "running"]
         parts = self._parts((run_id, name) for run_id in running for name in places[run_id] if name)
@@ -154,8 +176,10 @@ class Analytics:
     def _parts(self, places: Iterable[tuple[str, str]]) -> dict[str, list[items.Item]]:
         """The items of these branches and steps, by run."""
         found: dict[str, list[items.Item]] = {}
-        for item in self._table.batch_get(keys.branch(run_id, name) for run_id, name in places):
-            found.setdefault(keys.run_of(str(item[keys.PARTITION])), []).append(item)
+        for some in portions(places, size_of=lambda _: 1, most_bytes=_AT_ONCE):
+            self._check_time(read=len(found))
+            for item in self._table.batch_get(keys.branch(run_id, name) for run_id, name in some):
+                found.setdefault(keys.run_of(str(item[keys.PARTITION])), []).append(item)
         return found
 
 

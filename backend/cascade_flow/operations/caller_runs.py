@@ -85,7 +85,8 @@ class CallerRuns:
         def judge(known_run: Known) -> Sequence[Draft]:
             now = known_run.run or run
             if now.status in ENDED:
-                raise RunNotCancellableError(f"run {run.run_id!r} has {now.status} already: there is nothing to cancel")
+                over = f"run {run.run_id!r} has {now.status} already: there is nothing to cancel"
+                raise RunNotCancellableError(over, run_id=run.run_id, status=now.status)
             return [_cancelled(known_run, now, reason)]
 
         self._caller.tell(Subject(run.workflow_slug, run.run_id, live=True, whole=True), judge)

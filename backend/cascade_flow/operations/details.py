@@ -11,10 +11,11 @@ from typing import Any
 
 from cascade_flow.dynamodb.listing import START, Count, Filter, Place
 from cascade_flow.dynamodb.registry import Entry
-from cascade_flow.errors import RunNotFoundError, StepNotFoundError
+from cascade_flow.errors import RunNotFoundError, StepNotFoundError, VersionNotFoundError
 from cascade_flow.model.events import (
     Event,
     RunSubmitted,
+    StepCompleted,
     StepEvent,
     StepSkipped,
     WorkflowCancelled,
@@ -22,11 +23,13 @@ from cascade_flow.model.events import (
     WorkflowFailed,
     WorkflowRetryStarted,
 )
+from cascade_flow.model.ids import check_step_id
 from cascade_flow.model.states import RunState, StepState
 from cascade_flow.model.workflows import StepDefinition, WorkflowVersion
+from cascade_flow.operations.attempts import Attempt, attempts_in
 from cascade_flow.operations.history import Histories, RunHistory, StepLine, by_step
 from cascade_flow.operations.logs import Logs
-from cascade_flow.operations.payloads import key_in_bucket
+from cascade_flow.operations.payloads import Handed, key_in_bucket
 from cascade_flow.operations.runs import RunPart, Runs, outline_of
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.views import Views
@@ -35,6 +38,7 @@ from cascade_flow.projection import project_run_state, project_step_state
 Outside = Mapping[str, str]
 """Addresses of texts in the bucket, by the field that they belong to."""
 _AT_ONCE = 100
+_INPUT = ""
 End = WorkflowCompleted | WorkflowFailed | WorkflowCancelled
 
 
@@ -45,6 +49,21 @@ class StepDetails:
     definition: StepDefinition
     state: StepState
     skipped: StepSkipped | None
+
+
+@dataclass(frozen=True)
+class StepFiles:
+    """All that is known of a step: where it stands, what it was given and gave, and each of its attempts.
+
+    `given` are the run's input, by the name of no step, and the outputs of the steps that it depends on, as far as they
+    are over; one that was skipped has none. What wasn't asked for is None.
+    """
+
+    step: StepDetails
+    attempts: tuple[Attempt, ...]
+    input: Handed | None
+    given: Mapping[str, Handed]
+    output: Handed | None
 
 
 @dataclass(frozen=True)
@@ -99,9 +118,7 @@ class Details:
 
         Raises RunNotFoundError, InvalidIdError.
         """
-        story = self._outline(run_id)
-        if story.run.status == "reserved":
-            raise _no_run(run_id)
+        story = self._submitted(run_id)
         wanted = [event for event in story.events if isinstance(event, RunSubmitted | WorkflowCompleted)]
         told = list(self._told(story, wanted)) if payloads else []
         known = {each.event.timestamp_us: each.event for each in told}
@@ -110,12 +127,30 @@ class Details:
         state = project_run_state(events, story.run.workflow_slug)
         return RunDetails(state, story.run.version_id, _steps(story), _end(events), payloads, outside)
 
-    def runs(self, workflow_slug: str | None, wanted: Filter, *, limit: int, after: Place) -> RunPart:
-        """The next runs behind a place, newest first. Raises WorkflowNotFoundError where nobody ever had any."""
-        found = self._runs.part(workflow_slug, wanted, limit=limit, after=after)
-        if workflow_slug is not None and not found.runs and found.more is None and after == START:
-            self._runtime.registry.current(workflow_slug)
-        return found
+    def steps(self, run_id: str) -> tuple[StepDetails, ...]:
+        """A run's steps, in declared order. Raises RunNotFoundError, InvalidIdError."""
+        return _steps(self._submitted(run_id))
+
+    def step(self, run_id: str, step_id: str, *, payloads: bool = True) -> StepFiles:
+        """A step; without input and output where no `payloads` are wanted.
+
+        Raises RunNotFoundError, StepNotFoundError, InvalidIdError.
+        """
+        story = self._submitted(run_id)
+        events = by_step(story.events)
+        if step_id not in story.steps:
+            _none_of(story, check_step_id(step_id))
+        mine = events.get(step_id, [])
+        step = _step(story, story.steps[step_id], mine)
+        handed = self._handed(story, [step_id, *step.definition.dependencies]) if payloads else {}
+        given = {name: handed[name] for name in step.definition.dependencies if name in handed}
+        return StepFiles(step, tuple(attempts_in(mine)), handed.get(_INPUT), given, handed.get(step_id))
+
+    def runs(
+        self, workflow_slug: str | None, wanted: Filter, *, limit: int, after: Place = START, offset: int = 0
+    ) -> RunPart:
+        """The next runs behind a place, newest first. Raises WorkflowNotFoundError, ArgumentInvalidError."""
+        return self._runs.part(workflow_slug, wanted, limit=limit, after=after, offset=offset)
 
     def count(self, workflow_slug: str | None, wanted: Filter) -> Count:
         """How many runs there are, as far as anybody counts."""
@@ -149,11 +184,35 @@ class Details:
         """Raises WorkflowNotFoundError, naming what there is."""
         return WorkflowDetails(self._runtime.registry.current(slug), tuple(self._runtime.registry.versions(slug)))
 
+    def version(self, slug: str, version_id: str) -> WorkflowVersion:
+        """Raises WorkflowNotFoundError, VersionNotFoundError."""
+        known = {version.version_id: version for version in self.workflow(slug).versions}
+        if version_id not in known:
+            raise VersionNotFoundError(f"workflow {slug!r} has no version {version_id!r}; it has {', '.join(known)}")
+        return known[version_id]
+
     def _outline(self, run_id: str) -> RunHistory:
         story = self._histories.outline(run_id)
         if story is None:
             raise _no_run(run_id)
         return story
+
+    def _submitted(self, run_id: str) -> RunHistory:
+        story = self._outline(run_id)
+        if story.run.status == "reserved":
+            raise _no_run(run_id)
+        return story
+
+    def _handed(self, story: RunHistory, steps: Sequence[str]) -> dict[str, Handed]:
+        """The run's input, and what these steps have given, by step."""
+        wanted: dict[str, Event] = {}
+        for event in story.events:
+            if isinstance(event, RunSubmitted):
+                wanted[_INPUT] = event
+            elif isinstance(event, StepCompleted | StepSkipped) and event.step_id in steps:
+                wanted[event.step_id] = event
+        told = self._told(story, list(wanted.values()))
+        return {name: _handed(each) for name, each in zip(wanted, told, strict=True)}
 
     def _told(self, story: RunHistory, events: Sequence[Event]) -> Iterator[EventDetails]:
         for start in range(0, len(events), _AT_ONCE):
@@ -162,6 +221,13 @@ class Details:
                 keys = {name: key_in_bucket(place) for name, place in places.items()}
                 addresses = {name: self._runtime.payloads.address(key) for name, key in keys.items() if key}
                 yield EventDetails(event, addresses)
+
+
+def _handed(told: EventDetails) -> Handed:
+    event = told.event
+    text = event.input if isinstance(event, RunSubmitted) else getattr(event, "output", None)
+    address = next(iter(told.outside.values()), None)
+    return Handed(address=address) if address else Handed(text)
 
 
 def _no_run(run_id: str) -> RunNotFoundError:

@@ -43,6 +43,30 @@ class _Parent:
     graph: Graph
 
 
+@dataclass(frozen=True)
+class Plan:
+    """A new run that is still to be made: what it goes on from, which steps it keeps, and what links the two."""
+
+    parent: _Parent
+    kept: Kept
+    link: type[Link]
+    fields: Mapping[str, Any]
+
+    @property
+    def version_id(self) -> str:
+        return self.parent.entry.version_id
+
+    @property
+    def keeps(self) -> list[str]:
+        """The steps that stay as they are, in declared order."""
+        return [step for step in self.parent.graph.steps if step in self.kept]
+
+    @property
+    def runs_again(self) -> list[str]:
+        """All other steps of the current version, in declared order."""
+        return [step for step in self.parent.graph.steps if step not in self.kept]
+
+
 class Reruns:
     """Runs that go on from what another run has done."""
 
@@ -56,6 +80,17 @@ class Reruns:
 
         Raises RunNotFoundError, WorkflowRetiredError, StepNotFoundError (of the current version), InputInvalidError.
         """
+        return self.carry_out(self.plan_rerun(parent_run_id, from_step_id), input)
+
+    def resume(self, run_id: str) -> SubmittedRun:
+        """A new run that keeps what a failed or cancelled one has completed.
+
+        Raises RunNotFoundError, WorkflowRetiredError, RunNotRetryableError.
+        """
+        return self.carry_out(self.plan_resume(run_id))
+
+    def plan_rerun(self, parent_run_id: str, from_step_id: str) -> Plan:
+        """What `rerun_from` would do. Raises as it does, but for the input."""
         parent = self._parent(parent_run_id)
         again = parent.graph.step(check_step_id(from_step_id)).id
         kept = kept_steps(parent.graph, _over(parent), again=again)
@@ -66,28 +101,31 @@ class Reruns:
             "version_id": parent.entry.version_id,
             "parent_version_id": parent.run.version_id,
         }
-        return self._submit(parent, kept, WorkflowRerunFromStep, fields, input)
+        return Plan(parent, kept, WorkflowRerunFromStep, fields)
 
-    def resume(self, run_id: str) -> SubmittedRun:
-        """A new run that keeps what a failed or cancelled one has completed.
-
-        Raises RunNotFoundError, WorkflowRetiredError, RunNotRetryableError.
-        """
+    def plan_resume(self, run_id: str) -> Plan:
+        """What `resume` would do. Raises as it does."""
         parent = self._parent(run_id)
-        if parent.run.status not in ("failed", "cancelled"):
+        status = parent.run.status
+        if status not in ("failed", "cancelled"):
             raise RunNotRetryableError(
-                f"run {run_id!r} is {parent.run.status}: only a failed or cancelled one is resumed"
+                f"run {run_id!r} is {status}: only a failed or cancelled one is resumed", run_id=run_id, status=status
             )
         kept = kept_steps(parent.graph, _over(parent))
         if len(kept) == len(parent.graph.steps):
-            raise RunNotRetryableError(f"all steps of run {run_id!r} are over: retry it, or rerun it from a step")
+            over = f"all steps of run {run_id!r} are over: retry it, or rerun it from a step"
+            raise RunNotRetryableError(over, run_id=run_id, status=status)
         fields = {
             "version_id": parent.entry.version_id,
             "original_run_id": run_id,
             "resumed_steps": len(kept),
             "pending_steps": len(parent.graph.steps) - len(kept),
         }
-        return self._submit(parent, kept, WorkflowResumed, fields, None)
+        return Plan(parent, kept, WorkflowResumed, fields)
+
+    def carry_out(self, plan: Plan, input: Any = None) -> SubmittedRun:
+        """The new run. Raises InputInvalidError where the input doesn't fit the current version."""
+        return self._submit(plan.parent, plan.kept, plan.link, plan.fields, input)
 
     def _parent(self, run_id: str) -> _Parent:
         history = self._runtime.ledger.history(check_run_id(run_id))

@@ -35,10 +35,13 @@ class Retries:
         if run.driver == "caller":
             raise RunNotRetryableError(
                 f"run {run_id!r} is driven by its caller, who alone knows what is to be done again: let "
-                "save_workflow_retry_started begin its next attempt, or resume_run make a new run, the engine's"
+                "save_workflow_retry_started begin its next attempt, or resume_run make a new run, the engine's",
+                run_id=run_id,
+                status=run.status,
             )
         if run.status not in ("failed", "cancelled"):
-            raise RunNotRetryableError(f"run {run_id!r} is {run.status}: only a failed or cancelled run is tried again")
+            state = f"run {run_id!r} is {run.status}: only a failed or cancelled run is tried again"
+            raise RunNotRetryableError(state, run_id=run_id, status=run.status)
         try:
             return self.revive(self._start(run, reason))
         except RunRefused:
@@ -66,7 +69,9 @@ class Retries:
         if latest_end_us(facts, run) <= clock.now_us():
             raise RunNotRetryableError(
                 f"what is stored of run {run.run_id!r} expires too soon for another attempt: let resume_run make a new "
-                "run that keeps what it has completed"
+                "run that keeps what it has completed",
+                run_id=run.run_id,
+                status=run.status,
             )
         again = started_again(facts, run, retried, reason, now_us=clock.now_us())
         started = self._runtime.run_ledger.try_again(run, again.run, again.events)

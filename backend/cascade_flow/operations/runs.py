@@ -20,6 +20,7 @@ from cascade_flow.engine import runs
 from cascade_flow.engine.runs import Submission
 from cascade_flow.engine.state import ENDED, LATEST_US, Facts, Run, Stop
 from cascade_flow.errors import (
+    ArgumentInvalidError,
     ConflictError,
     IdempotencyConflictError,
     InputInvalidError,
@@ -88,7 +89,8 @@ class Runs:
         except KeyTaken as taken:
             return self._same_run(taken, submission, entry)
         except RunRefused:
-            raise ConflictError(f"run id {facts.run_id!r} is taken: choose another, or leave it out") from None
+            taken_id = f"run id {facts.run_id!r} is taken: choose another, or leave it out"
+            raise ConflictError(taken_id, run_id=facts.run_id) from None
         self._runtime.observer.committed(opening.events)
         self._begin(facts, run, opening)
         return SubmittedRun(run_id=run.run_id, is_new=True)
@@ -150,7 +152,8 @@ class Runs:
                 self._callers.cancel(run, reason)
                 return
             if run.status in ENDED:
-                raise RunNotCancellableError(f"run {run_id!r} is {run.status} already: there is nothing to cancel")
+                over = f"run {run_id!r} is {run.status} already: there is nothing to cancel"
+                raise RunNotCancellableError(over, run_id=run_id, status=run.status)
             if self._intend(run, Stop("cancelled", run.run_attempt, reason=reason)):
                 self._stops.carry_on(run_id)
                 return
@@ -185,10 +188,40 @@ class Runs:
         found = listing.page(self._runtime.ledger.table, shards, wanted, offset=offset, limit=limit)
         return RunPage(runs=self._states(found.ids), total=found.total)
 
-    def part(self, workflow_slug: str | None, wanted: listing.Filter, *, limit: int, after: listing.Place) -> RunPart:
-        """The next runs behind a place, newest first; what that costs does not grow with what is stored."""
-        found = listing.part(self._runtime.ledger.table, self._shards(workflow_slug), wanted, limit=limit, after=after)
+    def part(
+        self,
+        workflow_slug: str | None,
+        wanted: listing.Filter,
+        *,
+        limit: int,
+        after: listing.Place = listing.START,
+        offset: int = 0,
+    ) -> RunPart:
+        """The next runs behind a place, newest first; what that costs does not grow with what is stored.
+
+        Raises WorkflowNotFoundError where nobody ever had any, ArgumentInvalidError where the offset is too deep.
+        """
+        found = self.found(workflow_slug, wanted, limit=limit, after=after, offset=offset)
         return RunPart(self._states(found.ids), found.more)
+
+    def found(
+        self,
+        workflow_slug: str | None,
+        wanted: listing.Filter,
+        *,
+        limit: int,
+        after: listing.Place = listing.START,
+        offset: int = 0,
+    ) -> listing.Part:
+        """The ids of the next runs behind a place: from the index alone. Raises as `part`."""
+        places, table = self._shards(workflow_slug), self._runtime.ledger.table
+        found = listing.part(table, places, wanted, limit=limit, after=after, offset=offset)
+        if found.to_skip:
+            too_deep = ValidationIssue(path="offset", message="lies too deep in what this filter passes: use cursor")
+            raise ArgumentInvalidError(issues=[too_deep])
+        if workflow_slug is not None and not found.ids and found.more is None and after == listing.START:
+            self._runtime.registry.current(workflow_slug)
+        return found
 
     def count(self, workflow_slug: str | None, wanted: listing.Filter) -> listing.Count:
         """How many there are, as far as anybody counts."""

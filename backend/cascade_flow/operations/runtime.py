@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from cascade_flow.aws.opening import open_client
+from cascade_flow.dead_letters import DeadLetters, NoDeadLetters
 from cascade_flow.dynamodb import shards
 from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.dynamodb.run_ledger import RunLedger
@@ -24,7 +25,9 @@ from cascade_flow.wake import NoQueue, Queue
 
 @dataclass(frozen=True)
 class Runtime:
-    """The ledger, the registry, the payloads, the queue; how long things may take, and who hears of them."""
+    """The ledger, the registry, the payloads, the queue and what that gave up; how long things may take, and who hears
+    of them.
+    """
 
     ledger: Ledger
     registry: Registry
@@ -33,6 +36,7 @@ class Runtime:
     timing: Timing = field(default_factory=Timing)
     chance: Callable[[], float] = random.random
     observer: Observer = field(default_factory=Observer)
+    dead_letters: DeadLetters = field(default_factory=NoDeadLetters)
 
     @classmethod
     def open(

@@ -26,6 +26,8 @@ def read() -> int:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     (tmp_path / "template.yaml").write_text("Resources: {}\n")
+    config = 'stack = "mine"\npackage = "workflows"\nfolder = "examples"\nsources = "."\n'
+    (tmp_path / "cascade.toml").write_text(config)
     (tmp_path / "examples/workflows").mkdir(parents=True)
     (tmp_path / "examples/workflows/__init__.py").write_text("")
     (tmp_path / "examples/workflows/orders.py").write_text(FLOW)
@@ -45,10 +47,17 @@ def test_what_is_sound_is_listed(project: Project, capfd: pytest.CaptureFixture[
     assert "orders: 1 step" in out
     assert "hello" not in out
     assert run(["check", "--json"]) == exits.OK
-    assert json.loads(capfd.readouterr().out) == {
-        "workflows": [{"workflowSlug": "orders", "name": "orders", "location": "workflows.orders", "steps": 1}],
-        "mistakes": [],
+    found = json.loads(capfd.readouterr().out)
+    [listed] = found["workflows"]
+    assert listed.pop("versionId").startswith("sha256:")
+    known = {
+        "workflowSlug": "orders",
+        "name": "orders",
+        "location": "workflows.orders",
+        "steps": 1,
+        "stepIds": ["read"],
     }
+    assert (listed, found["mistakes"]) == (known, [])
 
 
 def test_every_mistake_is_told_with_file_and_line(project: Project, capfd: pytest.CaptureFixture[str]) -> None:

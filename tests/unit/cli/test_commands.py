@@ -114,7 +114,7 @@ def test_show_does_not_recommend_what_was_just_typed(api: Api, cascade: Cascade)
 def test_what_is_over_can_not_be_cancelled_and_has_a_status_of_its_own(api: Api, cascade: Cascade) -> None:
     api.routes[f"POST /runs/{RUN_ID}/cancel"] = problem(409, "run-not-cancellable", "the run is completed already")
     done = cascade("cancel", RUN_ID)
-    assert (done.status, done.err) == (exits.OVER_ALREADY, "error: the run is completed already\n")
+    assert (done.status, done.err) == (exits.NOT_IN_THIS_STATE, "error: the run is completed already\n")
 
 
 def test_a_refused_field_is_called_as_it_was_typed(api: Api, cascade: Cascade) -> None:

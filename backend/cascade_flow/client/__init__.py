@@ -24,17 +24,21 @@ import urllib3
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from cascade_flow import clock
+from cascade_flow.client.answers import refused_by_s3, value_of
+from cascade_flow.client.asking import Json, part as _part
+from cascade_flow.client.diagnosis import DiagnosisMethods
+from cascade_flow.client.reports import ReportMethods
+from cascade_flow.client.runs import RunMethods
+from cascade_flow.client.service import ServiceMethods
+from cascade_flow.client.workers import WorkerMethods
+from cascade_flow.client.workflows import WorkflowMethods
 from cascade_flow.errors import (
     BackendUnavailableError,
-    CascadeFlowError,
     ConfigurationError,
-    InvalidIdError,
-    PayloadLostError,
-    ThrottledError,
 )
 from cascade_flow.signing import Keys, StaticKeys, signed
 
-Json = dict[str, Any]
+__all__ = ["Client", "Json", "Session"]
 
 _REGION_IN_HOST = re.compile(r"\.execute-api\.([a-z0-9-]+)\.")
 _PATIENCE_MS = 30_000
@@ -53,7 +57,7 @@ class Session(Protocol):
     def get_credentials(self) -> Any: ...
 
 
-class Client:
+class Client(RunMethods, WorkflowMethods, ReportMethods, ServiceMethods, WorkerMethods, DiagnosisMethods):
     """A cascade-flow API. Every method raises CascadeFlowErrors only.
 
     `url` is the stack's output ApiUrl. `region` is the address's unless given; `session` is the environment's unless
@@ -81,15 +85,6 @@ class Client:
         """Let go of connections."""
         self._http.clear()
 
-    def workflows(self) -> list[Json]:
-        """The registered workflows, by slug."""
-        found: list[Json] = self._get("/workflows")["workflows"]
-        return found
-
-    def workflow(self, slug: str) -> Json:
-        """A workflow with its steps and versions. Raises WorkflowNotFoundError."""
-        return self._get(f"/workflows/{_part(slug)}")
-
     def submit(
         self,
         workflow_slug: str,
@@ -109,7 +104,6 @@ class Client:
         Raises WorkflowNotFoundError, InputInvalidError, IdempotencyConflictError, ConflictError (the id is taken).
         """
         wish = {
-            "workflowSlug": workflow_slug,
             "input": input,
             "runId": run_id,
             "availableAtUs": available_at_us,
@@ -120,7 +114,7 @@ class Client:
             "metadata": metadata,
             "tags": tags,
         }
-        return self._post("/runs", wish)
+        return self._post(f"/workflows/{_part(workflow_slug)}/runs", wish)
 
     def run(self, run_id: str, *, payloads: bool = True) -> Json:
         """A run with its steps, output and error; quicker without its input and output. Raises RunNotFoundError,
@@ -136,8 +130,11 @@ class Client:
         workflow_slug: str | None = None,
         status: Sequence[str] = (),
         tags: Sequence[str] = (),
+        created_after_us: int | None = None,
+        created_before_us: int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        offset: int | None = None,
         total: bool = False,
     ) -> Json:
         """Runs, newest first: `{runs, nextCursor?}`. Status matches any of those named, tags all of them.
@@ -145,8 +142,18 @@ class Client:
         Where there is a `nextCursor` there may be more: it is the `cursor` of the next request. With `total` the answer
         holds also `{total, totalIsExact}`: nobody counts beyond 10,000.
         """
-        asked = {"workflow": workflow_slug, "status": status, "tag": tags, "limit": limit, "cursor": cursor}
-        return self._get("/runs", {**asked, "total": "true" if total else None})
+        wish = {
+            "workflow": workflow_slug,
+            "status": status,
+            "tag": tags,
+            "createdAfterUs": created_after_us,
+            "createdBeforeUs": created_before_us,
+            "limit": limit,
+            "cursor": cursor,
+            "offset": offset,
+            "total": "true" if total else None,
+        }
+        return self._get("/runs", wish)
 
     def events(
         self,
@@ -191,7 +198,7 @@ class Client:
 
         answer = self._sent("GET", url, {"host": _address(url).netloc}, decode_content=False)
         if answer.status != 200:
-            raise _refused_by_s3(answer)
+            raise refused_by_s3(answer)
         return inflate(answer.data)
 
     def _all(self, path: str, name: str, wish: Mapping[str, Any]) -> Iterator[Json]:
@@ -205,10 +212,12 @@ class Client:
         asked = {name: value for name, value in (wish or {}).items() if value not in (None, ())}
         return self._send("GET", f"{path}?{urlencode(asked, doseq=True, quote_via=quote)}".rstrip("?"))
 
-    def _post(self, path: str, wish: Mapping[str, Any]) -> Json:
+    def _post(self, path: str, wish: Mapping[str, Any], *, again: bool = False) -> Json:
         asked = {name: value for name, value in wish.items() if value is not None}
-        body = json.dumps(asked, ensure_ascii=False, allow_nan=False).encode()
-        return self._send("POST", path, body, again="idempotencyKey" in asked)
+        return self._send("POST", path, _body(asked), again=again or "idempotencyKey" in asked)
+
+    def _put(self, path: str, document: Mapping[str, Any]) -> Json:
+        return self._send("PUT", path, _body(document))
 
     def _send(self, method: str, path: str, body: bytes = b"", *, again: bool = True) -> Json:
         """What is answered in the end. `again`: a request that may have been done already may be sent again."""
@@ -221,7 +230,7 @@ class Client:
                 break
             clock.pause_us(pause_us)
             answer, attempt = self.ask(method, path, body), attempt + 1
-        return _value(answer, self.url)
+        return value_of(answer, self.url)
 
     def ask(self, method: str, path: str, body: bytes = b"", *, is_signed: bool = True) -> urllib3.BaseHTTPResponse:
         """The answer to a request as it comes, whatever its status. Raises BackendUnavailableError."""
@@ -283,15 +292,12 @@ def _frozen(session: Session) -> Keys:
     return frozen
 
 
+def _body(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+
+
 def _us(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds * 1_000_000)
-
-
-def _part(id: str) -> str:
-    """An id as a part of a path. What HTTP reads as no part is refused: it would be sent otherwise than signed."""
-    if id in ("", ".", ".."):
-        raise InvalidIdError
-    return quote(id, safe="")
 
 
 def _address(url: str) -> SplitResult:
@@ -333,46 +339,3 @@ def _region(host: str, is_local: bool) -> str:
     if not region:
         raise ConfigurationError(f"{host} doesn't tell its AWS region: give region=, or set AWS_REGION")
     return str(region)
-
-
-def _value(answer: urllib3.BaseHTTPResponse, url: str) -> Json:
-    value = _json(answer)
-    if value is None or not 200 <= answer.status < 300:
-        raise _problem(answer, value, url)
-    return value
-
-
-def _problem(answer: urllib3.BaseHTTPResponse, value: Json | None, url: str) -> CascadeFlowError:
-    """The error that an answer tells of."""
-    from cascade_flow.api.problems import MEDIA_TYPE, raised  # noqa: PLC0415  (most answers are none)
-
-    if value is not None and answer.headers.get("content-type", "").startswith(MEDIA_TYPE):
-        return raised(value)
-    text = answer.data.decode("utf-8", "replace")
-    said = f"{url} answered {answer.status} ({text[:200].strip() or 'nothing'})"
-    if answer.status == 403:
-        return ConfigurationError(f"{said}: your AWS credentials may not call it; they need execute-api:Invoke")
-    if answer.status == 429:
-        return ThrottledError(f"{said}: too many requests; send it again, later")
-    if answer.status >= 500:
-        return BackendUnavailableError(f"{said}: send it again, later")
-    return ConfigurationError(f"{said}: this is no cascade-flow API, or one of another version; check the address")
-
-
-def _refused_by_s3(answer: urllib3.BaseHTTPResponse) -> CascadeFlowError:
-    """The error that S3 tells of; to who may not list the bucket it tells that a missing object is denied."""
-    said = answer.data.decode("utf-8", "replace")
-    if answer.status == 404 or "s3:ListBucket" in said:
-        return PayloadLostError()
-    if answer.status >= 500:
-        return BackendUnavailableError(f"S3 answered {answer.status}: send it again, later")
-    cure = "ask for a new address, or grant the function's role s3:GetObject"
-    return ConfigurationError(f"S3 answered {answer.status} ({said[:200]}): {cure}")
-
-
-def _json(answer: urllib3.BaseHTTPResponse) -> Json | None:
-    try:
-        value = json.loads(answer.data)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None

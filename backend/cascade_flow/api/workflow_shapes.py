@@ -1,0 +1,107 @@
+"""What a workflow is registered with over HTTP: the words are those in which it is shown."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, JsonValue
+
+from cascade_flow.api.shapes import YEAR_US, Name, Shape, StepId, WorkflowAddress
+from cascade_flow.model.wire import Ordinal
+from cascade_flow.model.workflows import GitInfo, RetryTier, StepDefinition, WorkflowRegistration
+
+MOST_STEPS = 1_000
+MOST_TIERS = 10
+MOST_ERRORS = 50
+_Text = Annotated[str, Field(max_length=1_000)]
+_Delay = Annotated[int, Field(ge=0, le=YEAR_US, multiple_of=1_000)]
+_Timeout = Annotated[int, Field(ge=1_000, le=YEAR_US, multiple_of=1_000)]
+_Errors = Annotated[list[Name], Field(max_length=MOST_ERRORS)]
+
+
+class VersionAddress(WorkflowAddress):
+    """/workflows/{slug}/versions/{versionId}."""
+
+    version_id: Name
+
+
+class NewTier(Shape):
+    """One policy of a step's retries; what is left out is as where code declares a step."""
+
+    max_attempts: Annotated[Ordinal, Field(le=1_000)] | None = None
+    delay_us: _Delay | None = None
+    backoff: Annotated[float, Field(ge=1, le=1_000)] | None = None
+    max_delay_us: _Delay | None = None
+    jitter: Annotated[float, Field(ge=0, le=1)] | None = None
+    retry_on: _Errors | None = None
+    give_up_on: _Errors | None = None
+
+
+class NewStep(Shape):
+    """A step without its code."""
+
+    step_id: StepId
+    name: Name | None = None
+    dependencies: Annotated[list[StepId], Field(max_length=MOST_STEPS)] | None = None
+    export_output: bool | None = None
+    timeout_us: _Timeout | None = None
+    retry: Annotated[list[NewTier], Field(min_length=1, max_length=MOST_TIERS)] | None = None
+    skip_cascades: bool | None = None
+
+    @property
+    def definition(self) -> StepDefinition:
+        """The step as the engine knows it."""
+        told = {"name": self.step_id, **_declared(self)}
+        if self.retry:
+            told["retry"] = [RetryTier(**_declared(tier)) for tier in self.retry]
+        return StepDefinition(**told)
+
+
+class NewGit(Shape):
+    """The commit that a version was made from."""
+
+    commit: Name
+    dirty: bool
+    branch: Name
+
+
+class RegisterWorkflow(Shape):
+    """A workflow without its code."""
+
+    name: Name
+    location: _Text | None = None
+    """Where its code is, for people."""
+    input_schema_json: JsonValue = Field(default=None, alias="inputSchemaJSON")
+    """A JSON Schema (2020-12) that every run's input must match."""
+    steps: Annotated[list[NewStep], Field(min_length=1, max_length=MOST_STEPS)]
+    """In declared order."""
+    version_id: Name | None = None
+    """The version's name; where none is given, it is named by its content."""
+    git: NewGit | None = None
+    timeout_us: Annotated[int, Field(ge=1_000, le=YEAR_US)] | None = None
+    """How long a run may last that doesn't say it itself."""
+
+    def registration_of(self, slug: str) -> WorkflowRegistration:
+        """What the registry takes."""
+        return WorkflowRegistration(
+            slug=slug,
+            name=self.name,
+            location=self.location,
+            input_schema_json=self.input_schema_json,
+            steps=[step.definition for step in self.steps],
+            version_id=self.version_id,
+            git=GitInfo(**_declared(self.git)) if self.git else None,
+            timeout_us=self.timeout_us,
+        )
+
+
+def _declared(shape: Shape) -> dict[str, Any]:
+    """What was said, in the words of a declaration, whose times are milliseconds."""
+    said = {name: getattr(shape, name) for name in type(shape).model_fields}
+    return dict(_field(name, value) for name, value in said.items() if value is not None)
+
+
+def _field(name: str, value: Any) -> tuple[str, Any]:
+    if name.endswith("_us"):
+        return f"{name.removesuffix('_us')}_ms", value // 1_000
+    return "id" if name == "step_id" else name, value
