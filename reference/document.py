@@ -6,8 +6,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
-from importlib import import_module
 from importlib.metadata import version
+from types import SimpleNamespace
 from typing import Any, get_args, get_type_hints
 
 from pydantic.alias_generators import to_camel
@@ -20,7 +20,7 @@ from reference import docstrings
 from reference.declared import function_of, routes
 from reference.samples import sample
 from reference.schemas import Schema, Schemas, parameters
-from reference.types import NAMED
+from reference.types import NAMED, REPLIES
 
 DESCRIPTION = """Runs of durable workflows. [api.md](api.md) says how to sign a request, what errors mean, and how to go
 on with a list; this document is made of the code that checks requests and makes answers.
@@ -99,9 +99,9 @@ def operation_id(route: Route) -> str:
 
 def answered(route: Route) -> Any:
     """The type of what it answers."""
-    shapes = vars(import_module(route.shapes)) if route.shapes else {}
-    hints = get_type_hints(route.act, localns={**shapes, **NAMED})
-    [kind] = get_args(hints["return"])
+    told = SimpleNamespace(__annotations__={"return": route.act.__annotations__["return"]})
+    known = NAMED | {module.__name__.rpartition(".")[2]: module for module in REPLIES}
+    [kind] = get_args(get_type_hints(told, route.act.__globals__, known)["return"])
     return kind
 
 
