@@ -76,7 +76,7 @@ def _looked_at(project: Project, path: Sequence[str], patience_s: float) -> tupl
 @contextmanager
 def _requirements(project: Project) -> Iterator[list[str]]:
     """Where the packages lie that the workflows ask for, unpacked from their layer."""
-    project.home.mkdir(parents=True, exist_ok=True)
+    project.make_home()
     if project.requirements is None:
         yield []
         return
@@ -91,7 +91,7 @@ def _requirements(project: Project) -> Iterator[list[str]]:
 @contextmanager
 def _as_deployed(project: Project) -> Iterator[str]:
     """A folder with links to what is deployed, and to nothing that merely lies beside it."""
-    project.home.mkdir(parents=True, exist_ok=True)
+    project.make_home()
     with tempfile.TemporaryDirectory(dir=project.home, prefix="check-") as folder:
         for path in project.deployed:
             link = Path(folder) / path.relative_to(project.workflows_dir)
