@@ -295,6 +295,11 @@ def test_where_nothing_runs_the_cure_is_named(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(["runs"]) == exits.WRONG_USE
+    said = capsys.readouterr().err
+    assert "cascade init NAME" in said
+    assert said.endswith("; or name a stack in AWS: --stack\n")
+    (tmp_path / "cascade.toml").touch()
+    assert run(["runs"]) == exits.WRONG_USE
     expected = "error: no local engine is running: start it with `cascade up`, or name a stack with --stack\n"
     assert capsys.readouterr().err == expected
 
