@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 
 from cascade_flow.authoring import Workflow
 from cascade_flow.authoring.steps import Reference
@@ -21,6 +21,17 @@ from cascade_flow.testing.stage import Plan
 from cascade_flow.worker.interrupt import Cause
 
 _US = 1_000_000
+
+
+class Options(TypedDict, total=False):
+    """What else a submission says."""
+
+    delay: Span
+    timeout: Span | None
+    priority: int | None
+    idempotency_key: str | None
+    metadata: Mapping[str, Any] | None
+    tags: Sequence[str] | None
 
 
 class Engine:
@@ -58,7 +69,7 @@ class Engine:
         *,
         fake: Fakes | None = None,
         expect: RunStatus | None = None,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> Result:
         """Submit a run and let it go to its end; `options` are those of `submit`.
 
@@ -170,7 +181,7 @@ class Engine:
     def cancel(self, result: Result, reason: str | None = None) -> Result:
         """Stop a run that was submitted."""
         self._place.cancel(result.run_id, reason)
-        self._settle([result.run_id])
+        self._place.settle([result.run_id])
         return result
 
     def _plan(self, workflow: Workflow, before: Mapping[str, Any], fake: Fakes | None) -> Plan:

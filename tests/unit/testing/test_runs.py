@@ -12,6 +12,7 @@ from unittest.mock import Mock
 import pytest
 
 from cascade_flow import (
+    ArgumentInvalidError,
     DefinitionError,
     InputInvalidError,
     Retry,
@@ -247,6 +248,13 @@ def test_several_runs_and_time_between(engine: Engine, orders: Workflow) -> None
     assert (now.status, later.status) == ("completed", "pending")
     engine.advance(HOUR)
     assert later.status == "completed"
+
+
+def test_an_option_that_there_is_not_is_told(engine: Engine, orders: Workflow) -> None:
+    with pytest.raises(TypeError, match="dealy"):
+        engine.run(orders, TEA, dealy=1)  # type: ignore[call-arg]
+    with pytest.raises(ArgumentInvalidError, match="delay is 'soon'"):
+        engine.run(orders, TEA, delay="soon")
 
 
 def test_run_until_idle_leaves_nothing(engine: Engine, orders: Workflow) -> None:
