@@ -1,4 +1,4 @@
-"""What `cascade worker` shows on a terminal: a line of each step that is over, and of what somebody may have to mend."""
+"""What `cascade worker` shows on a terminal: a line of each step that is over, and of what may have to be mended."""
 
 from __future__ import annotations
 
