@@ -77,9 +77,9 @@ def _teller(target: Target) -> Callable[[Told], None]:
     def told(event: Told) -> None:
         if target.as_json:
             target.screen.record({"timestampUs": clock.now_us(), **event})
-        else:
+        elif lines := _lines(event):
             now = (formatting.time_of_day(clock.now_us()), "dim")
-            target.screen.show(*(Text.assemble(now, "  ", line) for line in _lines(event)))
+            target.screen.show(*(Text.assemble(now, "  ", line) for line in lines))
 
     return told
 
