@@ -10,14 +10,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 SCAN := .tools/scan
+FUZZ := .tools/fuzz
 UV_VERSION := 0.13.9
-CODE := backend tests benchmarks reference functions examples
+CODE := backend tests benchmarks reference functions examples layers/framework/build.py setup.py
 LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 # Suites that live in this process come first, and share the processors; then those that start servers of DynamoDB, each
 # of which stays with one processor; then those of which each file starts stacks of its own; then what has a stack for
 # all of it, one by one, e2e last. One that is not named here is among the latter.
-TOGETHER := $(wildcard $(addprefix tests/,architecture unit properties budgets peer functions clauses faults histories))
+TOGETHER := $(wildcard $(addprefix tests/,architecture unit properties budgets peer functions clauses faults histories)) examples/tests
 SERVED := $(wildcard $(addprefix tests/,contract races))
 STARTING := $(wildcard tests/infra)
 LAST := $(wildcard tests/e2e)
@@ -36,23 +37,29 @@ demo: $(VENV)/run-installed ## Start the stack on this machine and watch two wor
 
 .PHONY: scan
 scan: $(SCAN)/installed ## Look for what is unsafe in the code (bandit) and in the template (checkov)
-	@echo "== safety"
 	@$(SCAN)/bin/bandit --quiet --configfile pyproject.toml --recursive backend functions & bandit=$$!; \
 		LOG_LEVEL=ERROR $(SCAN)/bin/checkov --config-file .checkov.yaml; wait $$bandit
 
 .PHONY: test
-test: $(VENV)/dev-installed ## Check everything that has to hold, the fast things first
+test: $(VENV)/dev-installed $(FUZZ)/installed ## Check everything that has to hold, the fast things first
 	@echo "== style" && $(BIN)/ruff check $(CODE) && $(BIN)/ruff format --check --quiet $(CODE)
-	@echo "== types" && $(BIN)/mypy
-	@echo "== template" && $(BIN)/cfn-lint template.yaml
-	@$(MAKE) --no-print-directory scan
-	@echo "== tests in this process" && $(BIN)/pytest --numprocesses 2 --quiet $(TOGETHER)
+	@echo "== types, template, safety: at the same time, each with one processor" && \
+		$(MAKE) --no-print-directory --jobs 2 types template scan
+	@echo "== tests in this process" && $(BIN)/pytest --numprocesses 2 --dist loadgroup --quiet $(TOGETHER)
 	@echo "== tests on every server" && $(BIN)/pytest --numprocesses 2 --dist loadgroup --quiet $(SERVED)
 	@echo "== tests that start stacks" && $(BIN)/pytest --numprocesses 2 --dist loadfile --quiet $(STARTING)
 	@echo "== tests on a whole stack" && $(BIN)/pytest $(ALONE)
 
+.PHONY: types
+types: $(VENV)/dev-installed
+	@$(BIN)/mypy
+
+.PHONY: template
+template: $(VENV)/dev-installed
+	@$(BIN)/cfn-lint template.yaml
+
 .PHONY: torture
-torture: $(VENV)/dev-installed ## Break it for long: all slow suites, then chaos on the stack (ARGS="--minutes 30 --only chaos"; ARGS=--help)
+torture: $(VENV)/dev-installed $(FUZZ)/installed ## Break it for long: all slow suites, then chaos on the stack (ARGS="--minutes 30 --only chaos"; ARGS=--help)
 	@PYTHONPATH=tests $(BIN)/python -m torture $(ARGS)
 
 .PHONY: build
@@ -81,7 +88,7 @@ openapi: $(VENV)/dev-installed ## Write docs/openapi.json anew, from the routes 
 	@PYTHONPATH=tests $(BIN)/python -m reference
 
 .PHONY: setup
-setup: $(VENV)/dev-installed ## Install all that working on this project needs, and stop there
+setup: $(VENV)/dev-installed $(FUZZ)/installed ## Install all that working on this project needs, and stop there
 
 .PHONY: clean
 clean: ## End the local stack and remove what was built or installed, .venv too
@@ -91,10 +98,11 @@ clean: ## End the local stack and remove what was built or installed, .venv too
 
 .PHONY: lock
 lock: $(VENV)/dev-installed ## Choose newer versions of everything that is installed, and write them down
-	$(LOCK) --extra functions --extra cli --extra local --group dev -o requirements/dev.txt pyproject.toml
-	$(LOCK) --extra cli --extra local -c requirements/dev.txt -o requirements/run.txt pyproject.toml
+	$(LOCK) --extra functions --group dev -o requirements/dev.txt pyproject.toml
+	$(LOCK) -c requirements/dev.txt -o requirements/run.txt pyproject.toml
 	$(LOCK) -c requirements/dev.txt -o layers/framework/requirements.txt layers/framework/requirements.in
 	$(LOCK) -o requirements/scan.txt requirements/scan.in
+	$(LOCK) -o requirements/fuzz.txt requirements/fuzz.in
 	$(LOCK) -o backend/cascade_flow/local/emulator.txt backend/cascade_flow/local/emulator.in
 
 # Installs what a lock file names, and lets uv show how far it is.
@@ -123,9 +131,10 @@ $(VENV)/dev-installed: requirements/dev.txt $(VENV)/run-installed
 	$(call packages,requirements/dev.txt)
 	@touch $@
 
-# An environment of its own: checkov pins an old boto3 and a hundred packages that nothing else here needs.
-$(SCAN)/installed: requirements/scan.txt | $(UV)
+# Environments of their own: checkov pins an old boto3 and a hundred packages that nothing else here needs, schemathesis
+# works with an older hypothesis and jsonschema-rs only.
+$(SCAN)/installed $(FUZZ)/installed: .tools/%/installed: requirements/%.txt | $(UV)
 	@echo "== Installing: $$(grep -c '==' $<) packages, of $<"
-	@$(UV) venv --quiet --clear --python $(BIN)/python $(SCAN)
-	@$(UV) pip install --quiet --python $(SCAN)/bin/python --require-hashes --requirement $<
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(@D)
+	@$(UV) pip install --quiet --python $(@D)/bin/python --require-hashes --requirement $<
 	@touch $@

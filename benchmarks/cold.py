@@ -106,6 +106,8 @@ class Stage:
             return events.messages([wake.to_message()])
         if function == "query":
             return events.get(f"/runs/{wake.run_id}")
+        if function == "diagnosis":
+            return events.get(f"/runs/{wake.run_id}/diagnosis")
         if function == "claim":
             return events.post("/steps/claim", {"workerId": "w", "runId": wake.run_id, "stepId": wake.step})
         Steps(self.backend.runtime).claim(wake, "w")
@@ -154,7 +156,7 @@ def _environment(store: Store, folder: str) -> dict[str, str]:
 def cold_starts(times: int = TIMES) -> list[Cold]:
     """Every function's import and first call."""
     budgets = dict.fromkeys(("worker", "claim", "heartbeat"), HOT)
-    budgets |= dict.fromkeys(("submission", "query", "reaper", "registration"), OTHERS)
+    budgets |= dict.fromkeys(("submission", "query", "diagnosis", "reaper", "registration"), OTHERS)
     spent: dict[str, list[float]] = {name: [] for name in ("", *budgets)}
     with stage() as made:
         for _ in range(times + 1):  # the first one compiles

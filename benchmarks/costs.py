@@ -14,8 +14,8 @@ from benchmarks.prices import IN_A_LAMBDA, NOTHING, THROUGH_THE_QUEUE, Around, t
 from budgets import measures
 from budgets.figures import Figure
 from cascade_flow.dynamodb import schema
+from cascade_flow.testing.memory.sizes import item_size
 from shapes import chain
-from testbed.capacity import item_size
 from testbed.servers import MiniStack, Store, fresh_table
 
 PATH = Path(__file__).parents[1] / "docs" / "costs.md"
@@ -99,8 +99,7 @@ point in time, until `RetentionDays` after the run's deadline; in the bucket $0.
 
 def _happening(server: MiniStack) -> Iterator[tuple[str, ...]]:
     for measure, around in _HAPPENINGS:
-        with fresh_table(server, schema.create_table) as store:
-            figure = measure(store)
+        figure = measures.measured(server, measure)
         spent, table = figure.spent, table_dollars(figure.spent)
         units = (f"{spent.write_units:.2f}", f"{spent.read_units:.2f}", f"{around.queue_requests:g}")
         yield (figure.budget.what, *units, f"{table:.2f}", f"{table + around.dollars:.2f}")

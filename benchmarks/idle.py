@@ -16,9 +16,11 @@ from benchmarks.prices import (
     QUEUE_REQUEST,
     READ_UNIT,
     SCHEDULED_CALL,
+    WRITE_UNIT,
 )
 from budgets.figures import Spent
 from cascade_flow import DynamoDBBackend, clock
+from cascade_flow.operations.pulse import Pulse
 from cascade_flow.operations.sweep import Sweep
 from infra.written import function, of_type
 from testbed.meter import meter
@@ -55,6 +57,7 @@ def posts(store: Store) -> list[Post]:
         Post("the reaper's invocations", MINUTES, INVOCATION),
         Post(f"GB-seconds of the reaper, {SWEEP_S:g} s each", MINUTES * SWEEP_S * gigabytes, GIGABYTE_SECOND),
         Post("read units of its sweeps", MINUTES * idle_sweep(store).read_units, READ_UNIT),
+        Post("write units of its signs of life", MINUTES * sign_of_life(store).write_units, WRITE_UNIT),
         Post("bytes of its log", MINUTES * LOGGED_BYTES, LOG_GIGABYTE / 1_000),
         Post("alarms", len(of_type("AWS::CloudWatch::Alarm")), ALARM * 1_000_000),
         Post("dashboards", len(of_type("AWS::CloudWatch::Dashboard")), DASHBOARD * 1_000_000),
@@ -66,4 +69,12 @@ def idle_sweep(store: Store) -> Spent:
     backend = DynamoDBBackend(store.table, client=store.client)
     with meter(store.client, store.table) as counting:
         Sweep(backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 60_000_000)
+    return Spent.on(counting.lines)
+
+
+def sign_of_life(store: Store) -> Spent:
+    """The request by which the reaper notes that it was there."""
+    backend = DynamoDBBackend(store.table, client=store.client)
+    with meter(store.client, store.table) as counting:
+        Pulse().beat(backend.runtime, clock.now_us())
     return Spent.on(counting.lines)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
 from importlib.metadata import version
+from types import SimpleNamespace
 from typing import Any, get_args, get_type_hints
 
 from pydantic.alias_generators import to_camel
@@ -18,7 +20,7 @@ from reference import docstrings
 from reference.declared import function_of, routes
 from reference.samples import sample
 from reference.schemas import Schema, Schemas, parameters
-from reference.types import NAMED
+from reference.types import NAMED, REPLIES
 
 DESCRIPTION = """Runs of durable workflows. [api.md](api.md) says how to sign a request, what errors mean, and how to go
 on with a list; this document is made of the code that checks requests and makes answers.
@@ -97,8 +99,9 @@ def operation_id(route: Route) -> str:
 
 def answered(route: Route) -> Any:
     """The type of what it answers."""
-    hints = get_type_hints(route.act, localns=NAMED)
-    [kind] = get_args(hints["return"])
+    told = SimpleNamespace(__annotations__={"return": route.act.__annotations__["return"]})
+    known = NAMED | {module.__name__.rpartition(".")[2]: module for module in REPLIES}
+    [kind] = get_args(get_type_hints(told, route.act.__globals__, known)["return"])
     return kind
 
 
@@ -191,13 +194,14 @@ def _name(status: int, kinds: Iterable[type[CascadeFlowError]]) -> str:
 
 
 def _problem_responses(declared: Iterable[Route]) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "500-internal": _problem_response("A mistake of ours; the function's log says which.", [INTERNAL])
-    }
+    ours = _problem_response("A mistake of ours; the function's log says which.", [INTERNAL])
+    told: dict[str, Any] = {"500-internal": ours}
     for route in declared:
         for status, kinds in _by_status(route).items():
             said = "\n".join(f"- `{kind.code}`: {docstrings.of(kind)}" for kind in kinds)
             told[_name(status, kinds)] = _problem_response(said, [kind.code for kind in kinds])
+            if status == 404:  # an id that no path can hold
+                told[_name(status, kinds)]["content"] |= _gateway_content("Not Found")
     return dict(sorted(told.items()))
 
 
@@ -215,6 +219,12 @@ def _problem_examples(declared: Iterable[Route]) -> dict[str, Any]:
 
 
 def _gateway_responses() -> dict[str, Any]:
+    return {
+        f"gateway-{status}": {"description": said, "content": _gateway_content(HTTPStatus(int(status)).phrase)}
+        for status, said in _GATEWAY.items()
+    }
+
+
+def _gateway_content(message: str) -> dict[str, Any]:
     schema = {"type": "object", "properties": {"message": {"type": "string"}}}
-    content = {_JSON: {"schema": schema, "example": {"message": "Forbidden"}}}
-    return {f"gateway-{status}": {"description": said, "content": content} for status, said in _GATEWAY.items()}
+    return {_JSON: {"schema": schema, "example": {"message": message}}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from reference.schemas import Schema
@@ -64,9 +65,14 @@ def sample(schema: Schema, components: dict[str, Schema], name: str = "") -> Any
         return BY_NAME[name] if BY_NAME.get(name) in schema["enum"] else schema["enum"][0]
     if choices := schema.get("anyOf") or schema.get("oneOf"):
         return sample(choices[0], components, name)
-    if name in BY_NAME and "properties" not in schema and isinstance(BY_NAME[name], _TYPES[schema.get("type")]):
+    if name in BY_NAME and _fits(BY_NAME[name], schema):
         return BY_NAME[name]
     return _of_type(schema, components, name)
+
+
+def _fits(value: Any, schema: Schema) -> bool:
+    is_of_type = "properties" not in schema and isinstance(value, _TYPES[schema.get("type")])
+    return is_of_type and re.search(schema.get("pattern", ""), str(value)) is not None
 
 
 def _of_type(schema: Schema, components: dict[str, Schema], name: str) -> Any:
@@ -75,6 +81,8 @@ def _of_type(schema: Schema, components: dict[str, Schema], name: str) -> Any:
         return _object(schema, components)
     if kind == "array":
         return [sample(schema["items"], components, name.removesuffix("s"))]
+    if name == "cursor":
+        return str(NOW_US)
     if name.endswith("Us") and kind in ("integer", "number"):
         return NOW_US
     if name.endswith("Url"):

@@ -271,6 +271,17 @@ def _fold_of_attempt(branch: Branch, state: Any) -> None:
         assert isinstance(state.error.message, str)
 
 
+def _placed_for_whom_it_waits(checked: Checked, branch: Branch, item: Item) -> None:
+    """What waits for a pool's worker lies with the pool, all else where the sweep looks."""
+    run_id = checked.story.run.run_id
+    assert keys.DUE_SHARD in item, f"live, and not in the due index: {branch}"
+    if branch.status in ("scheduled", "running"):
+        assert branch.pool == checked.facts.graph.step(branch.step).executor, f"for whom is {branch}?"
+    waits = branch.status == "scheduled" and branch.pool is not None and branch.owed is None
+    shards = [keys.pool(str(branch.pool))] if waits else [keys.due(run_id)]
+    assert item[keys.DUE_SHARD] in shards, f"in {item[keys.DUE_SHARD]!r}: {branch}"
+
+
 def _placed(backend: Backend, checked: Checked, left: Mapping[str, Item]) -> None:
     """What is live is in the due index, what has ended is not for long."""
     story, timing, run = checked.story, backend.runtime.timing, left[keys.RUN]
@@ -280,7 +291,7 @@ def _placed(backend: Backend, checked: Checked, left: Mapping[str, Item]) -> Non
     for name, branch in story.branches.items():
         item = left[keys.branch(story.run.run_id, name).sk]
         if (branch.live or branch.status == "open") and not ended:
-            assert keys.DUE_SHARD in item, f"live, and not in the due index: {branch}"
+            _placed_for_whom_it_waits(checked, branch, item)
         if ended:
             assert not branch.live, f"live after the run's end: {branch}"
             end_us, pause_us = int(story.run.completed_at_us or 0), max(timing.lease_us, timing.grace_us)

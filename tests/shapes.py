@@ -73,6 +73,19 @@ IN_BUCKET = Shape(
     in_bucket=True,
 )
 QUEUED = Shape("every step queued", NESTED, chained=False)
+GPU, CPU = "gpu-box", "cpu-box"
+POOLS = Shape(
+    "steps of pools",
+    [
+        step("a", executor=GPU),
+        step("b", "a"),
+        step("c", "a", executor=GPU, retry=[RetryTier(max_attempts=9)]),
+        step("d", "b", "c", executor=CPU),
+        step("e", "d", executor=CPU),
+        step("f", "e", export_output=True),
+    ],
+    script={"c": ["fail", "ok"]},
+)
 WIDE = Shape("wide", wide(30))
 MANY_ROOTS = Shape("many roots", [*(step(f"r{n}") for n in range(30)), step("end", *(f"r{n}" for n in range(30)))])
 POISON = Shape("poison", chain(2), status="failed", script={"s1": ["die"]})

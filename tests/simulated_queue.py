@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from cascade_flow import DynamoDBBackend, StepScheduled, clock
 from cascade_flow.operations.history import Histories
+from cascade_flow.testing.memory.queue_client import QueueClient
 from cascade_flow.wake import SqsQueue, Wake
-from testbed.memory_queue import QueueClient
 from testbed.servers import Store
 
 
@@ -55,7 +55,7 @@ def _is_true(observer: DynamoDBBackend, wake: Wake) -> bool:
     if branch is None or branch.status == "open":
         return False
     if not wake.step or branch.step == wake.step:
-        return branch.attempt >= wake.attempt
+        return branch.attempt >= wake.attempt and branch.pool is None
     return _was_scheduled(observer, wake)
 
 

@@ -28,24 +28,27 @@ from cascade_flow import (
     WorkflowRegistration,
     clock as time,
 )
-from cascade_flow.dynamodb import due
+from cascade_flow.dynamodb import due, keys
 from cascade_flow.engine.commands import Command, Complete, Fail, SkipStep
-from cascade_flow.engine.state import ENDED, Claimant, Timing
+from cascade_flow.engine.state import ENDED, LATEST_US, Claimant, Timing
 from cascade_flow.errors import CascadeFlowError
 from cascade_flow.offload import Bucket
-from cascade_flow.operations.steps import HeldAttempt, Steps
+from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.sweep import Sweep
+from cascade_flow.operations.worker_protocol import WorkerProtocol
+from cascade_flow.testing.memory.bucket_client import BucketClient
 from cascade_flow.wake import Wake
 from checker import Checked, check_run
 from oracle import Mark, Oracle, Said
 from simulated_queue import Mailbox
 from testbed.faults import Crash
-from testbed.memory_bucket import BucketClient
 from testbed.servers import Store
 
 TIMING = Timing(lease_us=10_000_000, grace_us=3_000_000, timeout_us=3_600_000_000)
 BEGIN_US = 1_800_000_000_000_000
 SKEW_US = 3_000_000
+LOOK_US = 1_000_000
+"""How soon a worker of a pool that got nothing looks again."""
 USAGE = ResourceUsage(
     peak_memory_bytes=84_123_648,
     cpu_time_user_us=123_456,
@@ -105,6 +108,8 @@ class World:
     mailbox: Mailbox = field(default_factory=Mailbox)
     clock: TickingClock = field(default_factory=TickingClock)
     ran: list[tuple[str, int]] = field(default_factory=list)
+    pools: set[str] = field(default_factory=set)
+    """Those for which steps were registered."""
     swept: Counter[str] = field(default_factory=Counter)
     """What all sweeps together have done."""
     reborn: Callable[[], None] = lambda: None
@@ -140,6 +145,7 @@ class World:
 
     def register(self, steps: Sequence[StepDefinition], **options: Any) -> None:
         self.backend.register_workflow(WorkflowRegistration(slug="flow", name="Flow", steps=list(steps), **options))
+        self.pools |= {each.executor for each in steps if each.executor is not None}
 
     def submit(self, **options: Any) -> str:
         return self.backend.submit_run(RunSubmission(workflow_slug="flow", **options)).run_id
@@ -151,8 +157,17 @@ class World:
             Sweep(backend.runtime, name=worker).attend(wake.run_id, wake.branch)
             return
         steps = Steps(backend.runtime)
-        held = steps.claim(wake, worker)
+        self._carry_out(steps, steps.claim(wake, worker), worker, pool=None)
+
+    def serve(self, pool: str, backend: DynamoDBBackend | None = None, *, worker: str = "machine-1") -> None:
+        """What a worker of a pool does when it looks."""
+        runtime = (backend or self.backend).runtime
+        held = WorkerProtocol(runtime).claim_next(worker, slot=Slot(), pool=pool)
+        self._carry_out(Steps(runtime), held, worker, pool=pool)
+
+    def _carry_out(self, steps: Steps, held: HeldAttempt | None, worker: str, *, pool: str | None) -> None:
         while held is not None and held.running:
+            assert held.facts.graph.step(held.branch.step).executor == pool, f"{held.branch} is not for {pool}"
             self.oracle.holds(mark_of(held), worker, steps.inputs(held).outputs)
             held = self.busy(steps, held)
             held = self.report(steps, held, self.act(held, worker))
@@ -173,7 +188,8 @@ class World:
         name, attempt = held.branch.step, held.branch.attempt
         self.ran.append((name, attempt))
         acts = self.script.get(name, ["ok"])
-        claimant = Claimant(worker, time.now_us() + TIMING.lease_us) if self.chained else None
+        lease_us = time.now_us() + TIMING.lease_us
+        claimant = Claimant(worker, lease_us, pool=held.branch.pool) if self.chained else None
         signed = {"by": [name, attempt, worker]}
         match acts[min(attempt, len(acts)) - 1]:
             case "ok":
@@ -203,7 +219,7 @@ class World:
             self.mailbox.must_have_been_true()
             if all(self._ended(run_id) for run_id in run_ids):
                 return
-            if not self._deliver_due() and self._wait():
+            if not self._deliver_due() and not self._serve_due() and self._wait():
                 self.outlive(self.sweep)
         raise AssertionError(f"not ended after {rounds} rounds: {run_ids}; {self.mailbox.wakes}")
 
@@ -214,11 +230,26 @@ class World:
             self.outlive(partial(self.deliver, wake))
         return bool(ready)
 
+    def _serve_due(self) -> bool:
+        """Let a worker look for whom something waits; answers whether it did anything, or died."""
+        waiting = [pool for pool in sorted(self.pools) if self._available_us(pool, before_us=time.now_us())]
+        ran, died = len(self.ran), False
+        for pool in waiting:
+            died = died or self.outlive(partial(self.serve, pool)) is not None
+        return died or len(self.ran) > ran
+
+    def _available_us(self, pool: str, *, before_us: int) -> list[int]:
+        """From when on each step may be claimed that waits for a pool, of those that may be by then."""
+        found = due.waiting(self.observer.runtime.ledger.table, pool, until_us=before_us)
+        return [keys.available_us_of(entry.due_us) for entry in found]
+
     def _wait(self) -> bool:
-        """Let time pass until something is due, in the queue or for a sweep; answers whether it is the sweep's turn."""
+        """Let time pass until something is due: in the queue, for a pool or a sweep; whether it is the sweep's turn."""
         table = self.observer.runtime.ledger.table
         swept_us = [self._next_sweep_us(entry.due_us) for entry in islice(due.entries(table, until_us=2**62), 1)]
-        next_us = min([wake.available_at_us for wake in self.mailbox.wakes] + swept_us, default=0)
+        available_us = [at_us for pool in self.pools for at_us in self._available_us(pool, before_us=LATEST_US)]
+        served_us = [max(at_us, time.now_us() + LOOK_US) for at_us in available_us]
+        next_us = min([wake.available_at_us for wake in self.mailbox.wakes] + swept_us + served_us, default=0)
         self.clock.pause_us(max(1_000, next_us - time.now_us()))
         return next_us in (0, *swept_us)
 

@@ -17,7 +17,7 @@ _HOMES = {
         "EventInvalidError GraphInvalidError IdempotencyConflictError InputInvalidError InvalidIdError "
         "PayloadLostError PayloadTooLargeError RunNotCancellableError RunNotFoundError RunNotRetryableError "
         "StaleAttemptError StepNotFoundError ThrottledError VersionNotFoundError WorkflowNotFoundError "
-        "WorkflowRetiredError"
+        "WorkflowRetiredError WrongPoolError"
     ),
     "fingerprints": "compose_fingerprint compute_error_fingerprints",
     "model.events": (

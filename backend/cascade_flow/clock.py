@@ -66,7 +66,7 @@ def now_us() -> int:
 
 
 def pause_us(us: int) -> None:
-    """Let this many microseconds pass: only for the back-off between two tries of a request."""
+    """Let this many microseconds pass: only between two tries of a request, or two looks of one that waits."""
     _clock.pause_us(us)
 
 

@@ -11,6 +11,7 @@
     │   ├── PayloadTooLargeError
     │   ├── IdempotencyConflictError
     │   ├── EngineDrivenError
+    │   ├── WrongPoolError
     │   ├── RunNotRetryableError
     │   └── ReportTooLargeError
     ├── GoneError                   it isn't there, or it is over: sending again won't help
@@ -157,6 +158,12 @@ class EngineDrivenError(RequestError):
     """This run is driven by the engine, which does this step of the way itself: report the step's result instead."""
 
     code = "engine-driven"
+
+
+class WrongPoolError(RequestError):
+    """This step is another pool's: claim it for the pool that the facts name, or without one where they name none."""
+
+    code = "wrong-pool"
 
 
 class RunNotRetryableError(RequestError):

@@ -47,6 +47,7 @@ class Settings(BaseModel):
     lease_ms: Annotated[int, Field(ge=1_000)] = 60_000
     grace_ms: Annotated[int, Field(ge=500)] = 30_000
     heartbeat_ms: Annotated[int, Field(ge=200)] = 20_000
+    worker_concurrency: Annotated[int, Field(ge=1)] | None = None
     safety_ms: Annotated[int, Field(ge=0)] = 5_000
     retention_days: Annotated[int, Field(ge=1, le=3_650)] = 90
     due_shards: Annotated[int, Field(ge=1, le=64)] = keys.DUE_SHARDS

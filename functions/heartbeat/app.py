@@ -1,4 +1,4 @@
-"""POST /runs/{runId}/steps/{stepId}/heartbeat: a worker still holds its attempt, and goes on holding it."""
+"""POST /runs/{runId}/steps/{stepId}/...: what a worker says of the attempt that it holds; most often, that it lives."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ from cascade_flow.api.resources import runtime
 from cascade_flow.api.router import router
 from cascade_flow.api.routes import route
 from cascade_flow.api.shapes import Heartbeat, StepAddress
+from cascade_flow.api.worker_routes import (
+    complete_step,
+    fail_step,
+    release_step,
+    skip_step,
+    store_checkpoint,
+    write_logs,
+)
 from cascade_flow.errors import RunNotFoundError, StaleAttemptError, StepNotFoundError
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 
@@ -27,4 +35,4 @@ def heartbeat(address: StepAddress, body: Heartbeat) -> Answer[Lease]:
     return ok(representations.lease(held))
 
 
-handler = router(heartbeat)
+handler = router(heartbeat, write_logs, store_checkpoint, complete_step, fail_step, skip_step, release_step)

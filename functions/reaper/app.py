@@ -17,6 +17,7 @@ from cascade_flow import clock
 from cascade_flow.api.resources import measured, runtime, telemetry
 from cascade_flow.call_out import CallOut, Errand
 from cascade_flow.operations.lanes import Threads
+from cascade_flow.operations.pulse import Pulse
 from cascade_flow.operations.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ log = Logger(service="cascade_flow")
 _LAST_WORDS_MS = 5_000
 _MB_A_LANE = 128
 """Memory is processor time: a lane for each of these shares keeps it busy while DynamoDB answers."""
+_pulse = Pulse()
 
 
 @cache
@@ -54,5 +56,5 @@ def _swept(context: LambdaContext, errand: Errand | None, until_us: int) -> Swep
     lanes, call_out = _lanes(int(context.memory_limit_in_mb)), CallOut(context.function_name)
     sweep = Sweep(runtime(), name="reaper", lanes=lanes, call_out=call_out)
     if errand is None:
-        return sweep.sweep(until_us=until_us)
+        return _pulse.noted(runtime(), lambda: sweep.sweep(until_us=until_us))
     return sweep.sweep(until_us=min(until_us, errand.until_us), shards=[errand.shard])

@@ -28,6 +28,7 @@ BROAD = (
     "worker/runner.py",
     "worker/step_logging.py",
     "worker/tracebacks.py",
+    "remote/attempt.py",
     "operations/sweep.py",
     "operations/unreadable.py",
     "api/router.py",

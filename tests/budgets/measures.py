@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from budgets.figures import (
@@ -26,6 +27,7 @@ from budgets.figures import (
     Spent,
 )
 from cascade_flow import DynamoDBBackend, ResourceSnapshot, ResourceUsage, StepDefinition, StepError, clock
+from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.engine.commands import Command, Complete, Fail
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.wake import Wake
@@ -34,7 +36,7 @@ from contract.called import Called
 from shapes import chain, wide
 from simulation import OUTPUT, TIMING, USAGE, TickingClock, World
 from testbed.meter import Line, Meter, meter
-from testbed.servers import Store
+from testbed.servers import Server, Store, fresh_table
 
 WORKER = "orders-worker-8f14e45fceea467f"
 SLOT = Slot(3, 8)
@@ -273,6 +275,13 @@ MEASURES: Sequence[Callable[[Store], Figure]] = (
     told,
 )
 """Every figure that has a budget."""
+
+
+@cache
+def measured(server: Server, measure: Callable[[Store], Figure]) -> Figure:
+    """What was counted on a table of its own; once for all who ask in this process."""
+    with fresh_table(server, create_table) as store:
+        return measure(store)
 
 
 def _dearest(spent: Sequence[Spent]) -> Spent:

@@ -8,16 +8,16 @@ import pytest
 
 from budgets.figures import Figure
 from budgets.growth import cost_of_looking, trends
-from budgets.measures import MEASURES, fan_in
+from budgets.measures import MEASURES, fan_in, measured
 from testbed.servers import CreateTable, Server, Store, fresh_table
 
 
 @pytest.mark.servers("ministack")
 @pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.__name__)
 def test_a_thing_costs_no_more_than_its_budget(
-    dynamodb: Store, measure: Callable[[Store], Figure], figures: list[Figure]
+    server: Server, measure: Callable[[Store], Figure], figures: list[Figure]
 ) -> None:
-    figure = measure(dynamodb)
+    figure = measured(server, measure)
     figures.append(figure)
     assert not figure.exceeded
 

@@ -56,7 +56,7 @@ class Kit:
 
 TRIALS = Kit(Path(__file__).parent / "workflows")
 
-_SOURCES = ("template.yaml", "samconfig.toml", "backend", "functions", "layers")
+_SOURCES = ("template.yaml", "cascade.toml", "backend", "functions", "layers")
 _VARIABLES = "      Variables:\n"
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.egg-info")
 

@@ -17,6 +17,7 @@ import events
 from cascade_flow import clock
 from cascade_flow.api import resources
 from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.pulse import get_sweeps
 from cascade_flow.errors import ConfigurationError
 from cascade_flow.wake import Wake
 from checker import check_run
@@ -64,6 +65,22 @@ def test_a_wake_up_that_the_worker_could_not_take_is_tried_again(
     assert app("worker").handler(event, events.Context()) == {"batchItemFailures": [{"itemIdentifier": "m-1"}]}
     with pytest.raises(ConfigurationError, match="nowhere"):
         app("worker").handler(events.load("sqs"), events.Context())
+
+
+def test_the_reaper_notes_each_sweep_that_the_schedule_calls_for(functions: Functions) -> None:
+    table = functions.backend.runtime.ledger.table
+    before_us = clock.now_us()
+    reap()
+    first = get_sweeps(table)
+    assert first is not None
+    assert before_us <= first.last_us <= clock.now_us()
+    reap()
+    second = get_sweeps(table)
+    assert second is not None
+    assert second.every_us == second.last_us - first.last_us > 0
+    errand = {"shard": "due#0", "untilUs": clock.now_us() + 1_000_000}
+    app("reaper").handler(errand, events.Context())
+    assert get_sweeps(table) == second, "who was called out for a shard is not the schedule"
 
 
 def test_the_reaper_finds_what_was_lost(functions: Functions) -> None:

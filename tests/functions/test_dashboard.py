@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 import events
-from cascade_flow import clock
+from cascade_flow import StepDefinition, WorkflowRegistration, clock
 from cascade_flow.engine.commands import Complete
 from cascade_flow.errors import StaleAttemptError
 from cascade_flow.model.events import StepError
-from cascade_flow.operations.steps import Steps
+from cascade_flow.operations.steps import Slot, Steps
+from cascade_flow.operations.worker_protocol import WorkerProtocol
 from events.deployed import Functions, app
 from events.emitted import Emitted
 from infra.written import PARAMETERS, ROOT, chosen, of_type, properties
@@ -45,7 +46,7 @@ OF_AWS: Mapping[str, tuple[str, frozenset[str]]] = {
 }
 """What AWS measures by itself, and where it says so."""
 OURS = "cascade-flow"
-SEARCHED = re.compile(r"SEARCH\('\{cascade-flow,service,workflow\} .*MetricName=\"(\w+)\"")
+SEARCHED = re.compile(r"SEARCH\('\{cascade-flow,service,(?:workflow|pool)\} .*MetricName=\"(\w+)\"")
 ALARMS = sorted(of_type("AWS::CloudWatch::Alarm"))
 
 
@@ -127,6 +128,12 @@ class World:
         with pytest.raises(StaleAttemptError):
             steps.report(held, Complete("1.0", 1))
 
+    def wait_for_a_pool(self) -> None:
+        """A run whose step nobody may take but a worker of a pool."""
+        steps = [StepDefinition(id="engrave", name="engrave", executor="laser")]
+        self.functions.backend.register_workflow(WorkflowRegistration(slug="engraved", name="Engraved", steps=steps))
+        self.functions.submit(workflowSlug="engraved", input="ada")
+
     def break_one(self) -> None:
         """A run whose version is gone: no sweep can deal with it."""
         table = self.functions.backend.runtime.ledger.table
@@ -153,6 +160,8 @@ def everything(world: World) -> None:
     world.lose(runs=2)
     world.reap(after_us=31_000_000, remaining_ms=0)
     world.break_one()
+    world.wait_for_a_pool()
+    world.reap(after_us=61_000_000)
 
 
 class TestTheDashboard:
@@ -245,6 +254,7 @@ OF_AWS_CASES: list[tuple[str, list[float], list[list[float]]]] = [
     ("ApiFailingAlarm", [1], [[0, 0], []]),
 ]
 """What AWS would report when it is bad, and when it is not."""
+OF_OURS = {"LateAlarm", "PoolLateAlarm", "FailureRateAlarm", "ReaperBehindAlarm"}
 
 
 class TestTheAlarms:
@@ -265,6 +275,21 @@ class TestTheAlarms:
         assert not alarm.rings(alarm.reads(world.said())), "it is late, and was called out again"
         world.reap(after_us=1_000_000_000)
         assert alarm.rings(alarm.reads(world.said()))
+
+    def test_a_step_that_no_worker_of_its_pool_takes(self, world: World) -> None:
+        alarm, late = Alarm("PoolLateAlarm"), Alarm("LateAlarm")
+        world.wait_for_a_pool()
+        world.reap(after_us=3_000_000_000)
+        said = world.said()
+        assert said.of("PoolWaitSeconds", pool="laser") == alarm.reads(said) == pytest.approx([3_000], abs=5)
+        assert not alarm.rings(alarm.reads(said))
+        world.reap(after_us=3_610_000_000)
+        said = world.said()
+        assert alarm.rings(alarm.reads(said))
+        assert not late.rings(late.reads(said)), "it is no worker of Lambda's that is missing"
+        assert WorkerProtocol(world.functions.backend.runtime).claim_next("mila", slot=Slot(), pool="laser")
+        world.reap(after_us=1_000_000)
+        assert not alarm.reads(world.said())
 
     def test_runs_that_fail(self, world: World) -> None:
         alarm = Alarm("FailureRateAlarm")
@@ -287,9 +312,7 @@ class TestTheAlarms:
         assert alarm.rings([*thrice, *alarm.reads(world.said())])
 
     def test_each_is_tried_here(self) -> None:
-        assert {name for name, _, _ in OF_AWS_CASES} | {"LateAlarm", "FailureRateAlarm", "ReaperBehindAlarm"} == set(
-            ALARMS
-        )
+        assert {name for name, _, _ in OF_AWS_CASES} | OF_OURS == set(ALARMS)
 
     @pytest.mark.parametrize("name", ALARMS)
     def test_it_looks_at_what_it_speaks_of(self, name: str) -> None:

@@ -32,6 +32,7 @@ STATUSES = {
     "PayloadTooLargeError": 413,
     "IdempotencyConflictError": 409,
     "EngineDrivenError": 409,
+    "WrongPoolError": 409,
     "MethodNotAllowedError": 405,
     "AnswerTooLargeError": 406,
     "ReportTooLargeError": 422,

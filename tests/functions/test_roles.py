@@ -20,12 +20,12 @@ from cascade_flow.errors import CascadeFlowError
 from cascade_flow.offload import Bucket
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.registry import Registry
+from cascade_flow.testing.memory.bucket_client import BucketClient
 from cascade_flow.wake import SqsQueue
 from contract.called import Called
 from events.deployed import Functions, Reply, app
 from functions.conftest import TIMING
 from infra.written import of_type, statements
-from testbed.memory_bucket import BucketClient
 from testbed.roles import Grant, Guard, granted
 from testbed.servers import Store
 from testbed.wire import Floor, wire_of
@@ -81,6 +81,12 @@ class Stage:
         reply = self.http("claim", f"POST /steps/claim of {step}", events.post("/steps/claim", wish))
         assert reply.status == 200, step
 
+    def say(self, run_id: str, step: str, what: str, **told: object) -> Reply:
+        body = {"workerId": "mila", "attemptNumber": 1, **told}
+        return self.http(
+            "heartbeat", f"POST {what} of {step}", events.post(f"/runs/{run_id}/steps/{step}/{what}", body)
+        )
+
     def complete(self, run_id: str, step: str, output: object) -> None:
         self.functions.backend.save_step_complete("wide", run_id, step, output, duration_us=1, attempt_number=1)
 
@@ -132,6 +138,21 @@ def questions(stage: Stage) -> None:
     assert stage.http("query", "GET a caller's run", events.get(f"/runs/{told}")).status == 200
     stage.bucket.objects.clear()
     assert stage.http("query", "GET a lost payload", events.get(f"/runs/{run_id}")).status in (200, 410)
+
+
+def diagnoses(stage: Stage) -> None:
+    run_id = stage.submit(large(9))
+    stage.functions.lose_messages()
+    late = clock.SteppingClock(clock.now_us() + 40_000_000)
+    with clock.use(late):
+        found = stage.http("diagnosis", "GET /diagnosis", events.get("/diagnosis"))
+    assert [run["findings"][0]["code"] for run in found.json["runs"]] == ["wake-up-lost"]
+    route = "GET /runs/{runId}/diagnosis"
+    assert stage.http("diagnosis", route, events.get(f"/runs/{run_id}/diagnosis")).status == 200
+    planned = stage.http("diagnosis", "POST /preflight", events.post("/preflight", {"workflows": []}))
+    assert (planned.status, len(planned.json["broken"])) == (200, 1)
+    cancelled = events.post(f"/runs/{run_id}/cancel")
+    assert stage.http("submission", "POST /runs/{runId}/cancel", cancelled).status == 200
 
 
 def of_a_caller(stage: Stage) -> str:
@@ -201,7 +222,7 @@ def claims(stage: Stage) -> None:
         stage.complete(run_id, "begin", 1)
     for number in range(24):
         stage.claim(run_id, f"part_{number}")
-        stage.complete(run_id, f"part_{number}", 1)
+        assert stage.say(run_id, f"part_{number}", "complete", output=1).status == 200
     stage.claim(run_id, "count")
     stage.functions.lose_messages()
     lost = stage.submit(large(8))
@@ -213,6 +234,36 @@ def claims(stage: Stage) -> None:
         ).status
         == 200
     )
+    stage.functions.lose_messages()
+
+
+def reports_of_workers(stage: Stage) -> None:
+    run_id = stage.submit(large(9))
+    stage.claim(run_id, "load")
+    for what, told in (
+        ("logs", {"lines": [{"message": "loading"}]}),
+        ("checkpoint", {"name": "half", "data": medium(1)}),
+        ("complete", {"output": large(1), "claimNext": True}),
+    ):
+        assert [stage.say(run_id, "load", what, **told).status for _ in range(2)] == [200, 200]
+    assert stage.say(run_id, "stow", "complete", output=large(2)).status == 200
+    for step in ("left", "right"):
+        stage.claim(run_id, step)
+        assert stage.say(run_id, step, "complete", output=large(3)).status == 200
+    for what, told in (("fail", {"error": {"message": "no crane"}, "retryable": False}), ("release", {})):
+        run_id = stage.submit(medium(9))
+        stage.claim(run_id, "load")
+        assert stage.say(run_id, "load", what, **told).status == 200
+    run_id = stage.submit(medium(9), workflow="wide")
+    stage.claim(run_id, "begin")
+    assert stage.say(run_id, "begin", "skip", reason="nothing to count").status == 200
+    run_id = stage.submit(medium(9))
+    for step in ("load", "stow", "left"):
+        stage.claim(run_id, step)
+        assert stage.say(run_id, step, "complete", output=large(4)).status == 200
+    stage.claim(run_id, "right")
+    stage.bucket.objects.clear()
+    assert stage.say(run_id, "right", "complete", output=large(5)).status in (200, 410)
     stage.functions.lose_messages()
 
 
@@ -259,11 +310,13 @@ def deployments(stage: Stage) -> None:
 SCENES: tuple[Callable[[Stage], None], ...] = (
     deployments,
     commands,
+    diagnoses,
     questions,
     looking_after,
     reports,
     service,
     claims,
+    reports_of_workers,
     work,
     sweeps,
 )

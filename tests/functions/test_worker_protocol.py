@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 import events
-from cascade_flow import clock
+from cascade_flow import StepDefinition, WorkflowRegistration, clock
 from cascade_flow.idempotency import idempotency_key
 from checker import check_run
 from events.deployed import Functions, Reply
@@ -36,16 +37,22 @@ def weighed(functions: Functions) -> str:
 
 def test_a_claim_gives_all_that_the_step_needs(functions: Functions, weighed: str) -> None:
     reply = claim(functions, runId=weighed, stepId="price/post", slotIndex=1, workerConcurrency=4)
-    lease_us = reply.json.pop("leaseUntilUs")
+    lease_us, started_us = reply.json.pop("leaseUntilUs"), reply.json.pop("startedAtUs")
     assert 55_000_000 < lease_us - clock.now_us() <= 60_000_000
+    assert clock.now_us() - 5_000_000 < started_us <= clock.now_us()
     assert reply.json == {
         "runId": weighed,
         "workflowSlug": "parcels",
         "stepId": "price/post",
         "attemptNumber": 1,
+        "versionId": functions.backend.runtime.run(weighed).version_id,
+        "firstRunId": weighed,
         "input": {"weights": [1.5, 2.0]},
         "outputs": {"weigh": 3.5},
+        "skipped": [],
+        "checkpoints": [],
         "idempotencyKey": idempotency_key("parcels", weighed, "price/post", None),
+        "leaseUs": 60_000_000,
         "timeoutUs": 30_000_000,
     }
     check_run(functions.backend, weighed)
@@ -108,6 +115,98 @@ def test_a_heartbeat_of_what_is_not_held_is_told_so(functions: Functions, weighe
     check_run(functions.backend, weighed)
 
 
+# -- pools ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def engraved(functions: Functions) -> str:
+    """A run whose next step waits for a worker of pool laser."""
+    steps = [
+        StepDefinition(id="draw", name="draw"),
+        StepDefinition(id="engrave", name="engrave", dependencies=["draw"], executor="laser", timeout_ms=7_200_000),
+    ]
+    functions.backend.register_workflow(WorkflowRegistration(slug="engraved", name="Engraved", steps=steps))
+    run_id = functions.submit(workflowSlug="engraved", input="ada")
+    drawn(functions, run_id)
+    return run_id
+
+
+def drawn(functions: Functions, run_id: str) -> None:
+    assert claim(functions, runId=run_id, stepId="draw").status == 200
+    functions.backend.save_step_complete("engraved", run_id, "draw", "ADA", duration_us=1, attempt_number=1)
+    functions.lose_messages()
+
+
+def test_a_step_of_a_pool_is_for_a_worker_that_asks_for_it(functions: Functions, engraved: str) -> None:
+    assert claim(functions).status == 204
+    assert claim(functions, pool="printer").status == 204
+    reply = claim(functions, pool="laser")
+    assert (reply.status, reply.json["runId"], reply.json["outputs"]) == (200, engraved, {"draw": "ADA"})
+    assert reply.json["timeoutUs"] == 7_200_000_000
+    assert claim(functions, pool="laser").status == 204
+    check_run(functions.backend, engraved)
+
+
+@pytest.mark.parametrize("pool", [None, "printer"])
+def test_a_claim_by_name_for_another_pool_is_told_whose_the_step_is(
+    functions: Functions, engraved: str, pool: str | None
+) -> None:
+    wish = {"runId": engraved, "stepId": "engrave", **({"pool": pool} if pool else {})}
+    refused = claim(functions, **wish)
+    assert (refused.status, refused.json["code"]) == (409, "wrong-pool")
+    assert refused.json["facts"] == {"stepId": "engrave", "pool": "laser"}
+    assert claim(functions, **{**wish, "pool": "laser"}).status == 200
+
+
+def test_a_step_says_whose_it_is(functions: Functions, engraved: str) -> None:
+    steps = functions.http("query", events.get(f"/runs/{engraved}")).json["steps"]
+    assert [step.get("executor") for step in steps] == [None, "laser"]
+    steps = functions.http("query", events.get("/workflows/engraved")).json["steps"]
+    assert [step.get("executor") for step in steps] == [None, "laser"]
+
+
+def test_who_waits_gets_what_comes_meanwhile(functions: Functions, engraved: str) -> None:
+    assert claim(functions, pool="laser").status == 200
+    run_id = functions.submit(workflowSlug="engraved", input="eve")
+    with clock.use(Meanwhile(lambda: drawn(functions, run_id))) as late:
+        reply = claim(functions, pool="laser", waitMs=20_000)
+    assert (reply.status, reply.json["runId"], reply.json["stepId"]) == (200, run_id, "engrave")
+    assert late.paused_us == [500_000]
+
+
+def test_who_waits_in_vain_is_told_so_in_time(functions: Functions) -> None:
+    with clock.use(Meanwhile(lambda: None)) as late:
+        assert claim(functions, pool="laser", waitMs=20_000).status == 204
+    assert sum(late.paused_us) == 20_000_000
+    assert len(late.paused_us) == 13
+
+
+@pytest.mark.parametrize("wait", [20_001, -1, 0.5, "1"])
+def test_nobody_waits_for_longer_than_a_function_lives(functions: Functions, wait: object) -> None:
+    refused = claim(functions, pool="laser", waitMs=wait)
+    assert (refused.status, refused.json["issues"][0]["path"]) == (400, "waitMs")
+
+
+def test_a_pool_is_an_id(functions: Functions) -> None:
+    refused = claim(functions, pool="gpu box")
+    assert (refused.status, refused.json["issues"][0]["path"]) == (400, "pool")
+
+
+class Meanwhile(clock.SteppingClock):
+    """A time that passes only while somebody pauses; others act in the first of the pauses."""
+
+    def __init__(self, others: Callable[[], object]) -> None:
+        super().__init__(clock.now_us())
+        self._others = others
+        self.paused_us: list[int] = []
+
+    def pause_us(self, us: int) -> int:
+        if not self.paused_us:
+            self._others()
+        self.paused_us.append(us)
+        return self.advance(us)
+
+
 def test_a_skipped_dependency_gives_null(functions: Functions, weighed: str) -> None:
     backend = functions.backend
     attempt: dict[str, Any] = {"duration_us": 1, "attempt_number": 1}
@@ -119,4 +218,5 @@ def test_a_skipped_dependency_gives_null(functions: Functions, weighed: str) -> 
     )
     reply = claim(functions, runId=weighed, stepId="bill")
     assert reply.json["outputs"] == {"price/post": 8.75, "price/insurance": None}
+    assert reply.json["skipped"] == ["price/insurance"]
     check_run(backend, weighed)

@@ -53,6 +53,7 @@ class Actors:
         self.by_role: Mapping[str, Act] = {
             "works": self._work,
             "works by name": self._work_by_name,
+            "serves": self._serve,
             "sweeps": self._sweep,
             "cancels": self._cancel,
             "retries": self._retry,
@@ -72,6 +73,11 @@ class Actors:
             if self._dice.random() < 0.8:
                 wakes.remove(wake)
             self._world.deliver(wake, backend, worker=name)
+
+    def _serve(self, name: str, backend: DynamoDBBackend) -> None:
+        """Ask for what waits for a pool."""
+        self._gate.pause("look what waits for a pool")
+        self._world.serve(self._dice.choice(sorted(self._world.pools)), backend, worker=name)
 
     def _busy(self, steps: Steps, held: HeldAttempt) -> HeldAttempt:
         """Beat, store a checkpoint, or fall silent for longer than a lease: then another has the attempt."""

@@ -58,6 +58,8 @@ CASTS = (
         meddles=True,
     ),
 )
+SERVING = ("pam: serves", "pia: serves")
+"""Where there are steps of pools."""
 ALWAYS = ("alice: works", "bob: works", "reaper: sweeps", "broom: sweeps")
 
 
@@ -107,7 +109,8 @@ class Stage:
         self._queue_faults = Faults(by_rate(seed, QUEUE_RATES))
         self._queue_faults.attach(self.world.mailbox.client)
         self.actors = Actors(self, RUN)
-        acting = dict(actor.split(": ") for actor in (*ALWAYS, *self.cast.others))
+        serving = SERVING if self.world.pools else ()
+        acting = dict(actor.split(": ") for actor in (*ALWAYS, *serving, *self.cast.others))
         return {name: partial(self._episodes, name, self.actors.by_role[role]) for name, role in acting.items()}
 
     def _set_up(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from histories.stage import CASTS, Cast, Stage
-from shapes import SHAPES, WIDE, Shape
+from shapes import POOLS, SHAPES, WIDE, Shape
 from tally import TALLY
 from testbed.servers import MemoryServer
 from testbed.turnstile import explore
@@ -22,6 +22,11 @@ def test_random_histories_keep_every_promise(server: MemoryServer, shape: Shape,
     TALLY["random histories"] += SEEDS
 
 
+def test_random_histories_of_steps_of_pools_keep_every_promise(server: MemoryServer) -> None:
+    stage = Stage(server, POOLS, CASTS[-1])
+    assert explore(range(12), stage, stage.check) == 12
+
+
 @pytest.mark.parametrize("cast", CASTS[1:], ids=str)
 def test_random_histories_of_many_branches_keep_every_promise(server: MemoryServer, cast: Cast) -> None:
     stage = Stage(server, WIDE, cast)
@@ -30,7 +35,7 @@ def test_random_histories_of_many_branches_keep_every_promise(server: MemoryServ
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cast", CASTS, ids=str)
-@pytest.mark.parametrize("shape", [*SHAPES, WIDE], ids=str)
+@pytest.mark.parametrize("shape", [*SHAPES, POOLS, WIDE], ids=str)
 def test_many_random_histories_keep_every_promise(server: MemoryServer, shape: Shape, cast: Cast) -> None:
     stage = Stage(server, shape, cast)
     TALLY["random histories"] += explore(range(SEEDS, MANY), stage, stage.check)

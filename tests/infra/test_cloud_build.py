@@ -17,10 +17,12 @@ import pytest
 from cascade_flow.errors import ConfigurationError
 from cascade_flow.local import Project, artifacts, cloud_build, layer_checks
 from cascade_flow.local.cloud_build import Made
-from cascade_flow.local.tools import make, uv
+from cascade_flow.local.sources import FRAMEWORK
+from cascade_flow.local.tools import uv
 from infra.written import ROOT, TEMPLATE, read_template
 
 CODE = ("CodeUri", "ContentUri")
+_MAKE = ("make", "--dry-run", "build-FrameworkLayer")
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Build:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Build:
     folder = tmp_path_factory.mktemp("dist")
-    project = Project(ROOT, section="default")
+    project = Project(ROOT)
     return Build(project, folder, {made.place: made for made in cloud_build.build(project, folder)})
 
 
@@ -57,14 +59,14 @@ class TestWhatIsMade:
                     assert archive.read("app.py") == (ROOT / place / "app.py").read_bytes()
 
     def test_the_framework_holds_what_runs_on_lambda_and_nothing_else(self, built: Build) -> None:
-        ours = {name for name in built.names_in(artifacts.FRAMEWORK) if name.startswith("python/cascade_flow/")}
+        ours = {name for name in built.names_in(FRAMEWORK) if name.startswith("python/cascade_flow/")}
         assert {"python/cascade_flow/backend.py", "python/cascade_flow/worker/loop.py"} <= ours
         assert not [name for name in ours if name.split("/")[2] in ("cli", "local", "console", "client", "tests")]
-        others = {name.split("/")[1] for name in built.names_in(artifacts.FRAMEWORK)}
+        others = {name.split("/")[1] for name in built.names_in(FRAMEWORK)}
         assert not {"boto3", "botocore", "moto", "ministack", "pytest", "typer", "rich", "bin", ".lock"} & others
 
     def test_its_size_is_told_and_small(self, built: Build) -> None:
-        assert 1_000_000 < built.made[artifacts.FRAMEWORK].size <= layer_checks.LARGEST_FRAMEWORK
+        assert 1_000_000 < built.made[FRAMEWORK].size <= layer_checks.LARGEST_FRAMEWORK
 
     def test_what_is_there_is_not_made_again(self, built: Build) -> None:
         before = {path.name: path.stat().st_mtime_ns for path in built.folder.glob("*.zip")}
@@ -78,7 +80,7 @@ class TestWhatIsMade:
 
     def test_the_same_files_make_the_same_zip(self, built: Build, tmp_path: Path) -> None:
         again = artifacts.framework(built.project, artifacts.aws_lambda(tmp_path))
-        assert again.path.read_bytes() == built.made[artifacts.FRAMEWORK].artifact.path.read_bytes()
+        assert again.path.read_bytes() == built.made[FRAMEWORK].artifact.path.read_bytes()
 
 
 class TestHowItIsMade:
@@ -86,14 +88,19 @@ class TestHowItIsMade:
 
     @pytest.fixture
     def mounted(self, tmp_path: Path) -> Path:
-        return Path(shutil.copytree(ROOT / artifacts.FRAMEWORK, tmp_path / "source"))
+        return Path(shutil.copytree(ROOT / FRAMEWORK, tmp_path / "source"))
 
     def test_the_folder_alone_is_enough(self, mounted: Path, tmp_path: Path, built: Build) -> None:
         platform = artifacts.aws_lambda(tmp_path)
-        install = " ".join([uv(), "pip", "install", "--quiet", *platform.install])
-        _make(mounted, tmp_path / "layer", f"INSTALL={install}", f"PYTHON={platform.python}")
+        install = [uv(), "pip", "install", "--quiet", *platform.install]
+        _make(mounted, tmp_path / "layer", platform.python, *install)
         files = {str(path.relative_to(tmp_path / "layer")) for path in (tmp_path / "layer").rglob("*.py")}
-        assert files == {name for name in built.names_in(artifacts.FRAMEWORK) if name.endswith(".py")}
+        assert files == {name for name in built.names_in(FRAMEWORK) if name.endswith(".py")}
+
+    def test_sam_makes_it_by_the_same_program(self, mounted: Path, tmp_path: Path) -> None:
+        build = [*_MAKE, f"ARTIFACTS_DIR={tmp_path / 'layer'}"]
+        ran = subprocess.run(build, cwd=mounted, check=True, capture_output=True, text=True)
+        assert ran.stdout.strip() == f'python3 build.py "{tmp_path / "layer"}/python"'
 
     def test_links_are_mounted_in_a_container(self) -> None:
         assert "\n[default.build.parameters]\nmount_symlinks = true\n" in (ROOT / "samconfig.toml").read_text()
@@ -102,12 +109,12 @@ class TestHowItIsMade:
         shim = tmp_path / "python3.13"
         shim.write_text("#!/bin/sh\necho 'python3.13: command not found' >&2\nexit 127\n")
         shim.chmod(0o755)
-        _make(mounted, tmp_path / "layer", "INSTALL=true", f"PYTHON={shim}")
+        _make(mounted, tmp_path / "layer", str(shim), "true")
         assert (tmp_path / "layer/python/cascade_flow/backend.py").is_file()
         assert not list((tmp_path / "layer").rglob("*.pyc"))
 
     def test_a_python_that_runs_compiles_it_all(self, mounted: Path, tmp_path: Path) -> None:
-        _make(mounted, tmp_path / "layer", "INSTALL=true", f"PYTHON={sys.executable}")
+        _make(mounted, tmp_path / "layer", sys.executable, "true")
         layer = tmp_path / "layer/python"
         assert len(list(layer.rglob("*.pyc"))) == len(list(layer.rglob("*.py")))
 
@@ -117,7 +124,7 @@ class TestChecks:
 
     @pytest.fixture
     def root(self, tmp_path: Path, built: Build) -> Path:
-        with zipfile.ZipFile(built.made[artifacts.FRAMEWORK].artifact.path) as archive:
+        with zipfile.ZipFile(built.made[FRAMEWORK].artifact.path) as archive:
             archive.extractall(tmp_path / "layer")
         return tmp_path / "layer/python"
 
@@ -174,7 +181,7 @@ class TestTheToolsOfOthers:
         sam = _environment(tmp_path / "sam", "aws-sam-cli==1.170.0") / "sam"
         subprocess.run([sam, "build", "--build-dir", tmp_path / "built"], cwd=ROOT, check=True, capture_output=True)
         layer = tmp_path / "built/FrameworkLayer"
-        ours = {name for name in built.names_in(artifacts.FRAMEWORK) if name.endswith(".py")}
+        ours = {name for name in built.names_in(FRAMEWORK) if name.endswith(".py")}
         assert {str(path.relative_to(layer)) for path in layer.rglob("*.py")} == ours
 
     def test_the_contract_holds_with_the_oldest_sdk_that_lambda_may_have(self, tmp_path: Path) -> None:
@@ -198,10 +205,9 @@ class TestTheToolsOfOthers:
         assert ended.returncode == 0, ended.stdout[-3_000:]
 
 
-def _make(source: Path, target: Path, *settings: str) -> None:
-    recipe = [make(), "--silent", "build-FrameworkLayer", f"ARTIFACTS_DIR={target}", *settings]
-    (target / "python").mkdir(parents=True)
-    subprocess.run(recipe, cwd=source, check=True, capture_output=True)
+def _make(source: Path, target: Path, python: str, *installer: str) -> None:
+    recipe = [sys.executable, str(source / "build.py"), "--python", python, "--", str(target / "python"), *installer]
+    subprocess.run(recipe, check=True, capture_output=True)
 
 
 def _places(template: dict[str, Any]) -> list[Any]:

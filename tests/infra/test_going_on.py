@@ -15,6 +15,8 @@ import pytest
 from cascade_flow.errors import BackendUnavailableError, ConfigurationError
 from cascade_flow.local import LocalStack, Project, deployment, down, emulator, running, state, up
 from cascade_flow.local.deployment import client
+from cascade_flow.local.formation import Formation
+from cascade_flow.local.place import Place, here
 from infra.test_local_stack import until
 from infra.thin import WORKFLOWS, Orders, declare, flows
 
@@ -149,7 +151,7 @@ class TestInterruptions:
         assert running(project).outputs["RegisteredWorkflows"] == "one"
 
 
-class Formation:
+class CloudFormation:
     """CloudFormation with one stack, whose next states are known."""
 
     def __init__(self, *states: str) -> None:
@@ -186,9 +188,9 @@ class Formation:
     ids=lambda value: value[-1] if value and isinstance(value[0], str) else None,
 )
 def test_whatever_a_deployment_has_left(states: list[str], asked: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    formation = Formation(*states)
-    monkeypatch.setattr(deployment, "client", lambda *_: formation)
-    monkeypatch.setattr(deployment, "_settled", lambda _: formation.states[0] or None)
-    monkeypatch.setattr(deployment, "_failed", lambda *_, since: ["Stuck"])
-    deployment.make_deployable(LocalStack(1, 2, "mine"))
-    assert formation.asked == asked
+    aws = CloudFormation(*states)
+    monkeypatch.setattr(Place, "client", lambda *_: aws)
+    monkeypatch.setattr(Formation, "settled", lambda _: aws.states[0] or None)
+    monkeypatch.setattr(Formation, "failed", lambda *_, since: ["Stuck"])
+    deployment.make_deployable(here(LocalStack(1, 2, "mine", "LOCALKEY", "s3cret")))
+    assert aws.asked == asked

@@ -11,13 +11,21 @@ import pytest
 from cascade_flow.errors import BackendUnavailableError, ConfigurationError
 from cascade_flow.local import LocalStack, Project, artifacts, down, emulator, find_root, running, state, up
 
+CONFIG = 'stack = "mine"\npackage = "workflows"\nfolder = "examples"\nsources = "."\n'
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    (tmp_path / "template.yaml").write_text("Resources: {}\n")
+    (tmp_path / "cascade.toml").write_text(CONFIG)
+    (tmp_path / "template.yaml").write_text("Parameters:\n  LeaseMs: {Type: Number}\n\n  GraceMs:\nResources: {}\n")
     (tmp_path / "examples/workflows").mkdir(parents=True)
     (tmp_path / "examples/workflows/__init__.py").write_text("x = 1\n")
     return Project(tmp_path)
+
+
+def said(project: Project, more: str) -> Project:
+    (project.root / "cascade.toml").write_text(CONFIG + more)
+    return Project(project.root)
 
 
 class TestProject:
@@ -25,35 +33,59 @@ class TestProject:
         assert find_root(project.root / "examples/workflows") == project.root
 
     def test_elsewhere_there_is_none(self, tmp_path: Path) -> None:
-        with pytest.raises(ConfigurationError, match="inside a cascade-flow project"):
+        with pytest.raises(ConfigurationError, match=r"no cascade\.toml in .*cascade init NAME"):
             find_root(tmp_path)
 
-    def test_takes_its_parameters_from_samconfig_and_overrides_win(self, project: Project) -> None:
-        text = '[local.global.parameters]\nstack_name = "mine"\nparameter_overrides = ["LeaseMs=1", "GraceMs=2"]\n'
-        (project.root / "samconfig.toml").write_text(text)
-        other = Project(project.root, overrides={"GraceMs": "3"})
-        assert other.parameters == {"LeaseMs": "1", "GraceMs": "3"}
-        assert other.stack_name == "mine"
+    def test_parameters_are_of_the_environment_and_overrides_win(self, project: Project) -> None:
+        said(project, "[env.local.parameters]\nLeaseMs = 1\nGraceMs = 2\n[env.prod]\nparameters = {LeaseMs = 9}\n")
+        local = Project(project.root, overrides={"GraceMs": "3"})
+        assert (local.parameters["LeaseMs"], local.parameters["GraceMs"]) == ("1", "3")
+        assert (local.stack_name, local.parameters["RequireTls"]) == ("mine", "false")
+        prod = Project(project.root, env="prod")
+        assert prod.parameters == {"WorkflowsPackage": "workflows", "WorkflowsDir": "examples", "LeaseMs": "9"}
+        assert prod.stack_name == "mine-prod"
 
-    @pytest.mark.parametrize("text", ["[local", "local = 3", "[local.global.parameters]\nparameter_overrides = [3]"])
-    def test_a_samconfig_that_makes_no_sense_is_named(self, project: Project, text: str) -> None:
-        (project.root / "samconfig.toml").write_text(text)
-        with pytest.raises(ConfigurationError, match=r"samconfig\.toml"):
-            list(up(project))
+    def test_an_environment_that_is_not_there_is_told(self, project: Project) -> None:
+        with pytest.raises(ConfigurationError, match=r"no environment 'prd' \(there is: prod\)"):
+            _ = Project(said(project, "[env.prod]\n").root, env="prd").parameters
+
+    @pytest.mark.parametrize(
+        ("more", "told"),
+        [
+            ("pakage = 3", "cascade.toml, line 5: pakage: there is no such setting; is package meant?"),
+            ("include = [3]", "line 5: include.0: Input should be a valid string"),
+            ("[env.prod]\nregoin = 'x'", "line 6: env.prod.regoin: there is no such setting; is region meant?"),
+            ("[env.local]\nregion = 'x'", "line 6: env.local.region: the stack on this machine has none"),
+            ("[env.local.parameters]\nLeesMs = 1", "line 6: env.local.parameters.LeesMs: .*is LeaseMs meant"),
+            ("[env.local.parameters]\nGit = 'x'", "line 6: env.local.parameters.Git: .* git itself is asked"),
+            ("[env.local.parameters]\nLeaseMs = [1]", "line 6: env.local.parameters.LeaseMs: give a text, a number"),
+            ("[env.prod]\nstack = 'a_b'", "line 6: env.prod.stack: 'a_b' won't do: give letters, digits and hyphens"),
+            ("[env.prod]\nregoin = 1\nprofil = 2", "There are 2 mistakes in cascade.toml:\n  line 6: .*\n  line 7: "),
+            ("[env", "can't be read: Expected"),
+        ],
+    )
+    def test_what_makes_no_sense_is_named_with_its_place(self, project: Project, more: str, told: str) -> None:
+        with pytest.raises(ConfigurationError, match=told):
+            list(up(said(project, more)))
 
     def test_says_where_it_looked_for_the_workflows(self, project: Project) -> None:
         lost = Project(project.root, overrides={"WorkflowsPackage": "elsewhere.flows"})
-        with pytest.raises(ConfigurationError, match=r"no package 'elsewhere' in .*examples"):
+        with pytest.raises(ConfigurationError, match=r"no 'elsewhere' in .*examples.*`package` that names"):
             list(up(lost))
+        with pytest.raises(ConfigurationError, match=r"no 'shared' in .*examples.*`include` that names"):
+            list(up(said(project, "include = ['shared']")))
 
 
 class TestArtifacts:
     def test_workflows_lie_where_a_layer_is_read(self, project: Project) -> None:
         (project.workflows_dir / "data.csv").write_text("1\n")
+        (project.workflows_dir / "tests").mkdir()
+        (project.workflows_dir / "tests/test_it.py").write_text("")
         (project.workflows_dir / ".hidden").write_text("")
         (project.workflows_dir / "workflows/__pycache__").mkdir()
         (project.workflows_dir / "workflows/__pycache__/x.pyc").write_bytes(b"")
-        zipped = artifacts.workflows(project, artifacts.this_machine(project))
+        including = said(project, "include = ['data.csv']")
+        zipped = artifacts.workflows(including, artifacts.this_machine(including))
         names = zipfile.ZipFile(zipped.path).namelist()
         assert names == ["python/data.csv", "python/workflows/__init__.py"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cascade_flow.local import deployment
+from cascade_flow.local import Project, deployment, template
 from cascade_flow.settings import Settings
 from infra.written import PARAMETERS, RESOURCES, ROOT, TEMPLATE, chosen, function, of_type, properties, statements
 
@@ -17,6 +17,7 @@ API_FUNCTIONS = [
     "AnalyticsFunction",
     "ClaimFunction",
     "ControlFunction",
+    "DiagnosisFunction",
     "HeartbeatFunction",
     "QueryFunction",
     "ServiceFunction",
@@ -38,6 +39,9 @@ class TestTheDoor:
     def test_every_route_wants_a_signature(self) -> None:
         routes = _routes_of("Api")
         assert {route["RouteKey"] for route in routes} == {
+            "GET /diagnosis",
+            "GET /runs/{runId}/diagnosis",
+            "POST /preflight",
             "POST /runs",
             "POST /workflows/{slug}/runs",
             "GET /runs",
@@ -87,6 +91,8 @@ class TestTheDoor:
             "GET /health",
             "GET /version",
             "GET /{proxy+}",
+            "GET /diagnosis",
+            "GET /runs/{runId}/diagnosis",
         }
         assert {route["AuthorizationType"] for route in routes} == {"JWT"}
         assert len(_routes_of("Api")) + len(routes) == len(of_type("AWS::ApiGatewayV2::Route"))
@@ -341,18 +347,24 @@ class TestLogsAndAlarms:
 
 
 class TestParameters:
-    @pytest.mark.parametrize("section", ["default", "local"])
-    def test_samconfig_gives_what_the_template_takes(self, section: str) -> None:
-        written = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))[section]
-        for pair in written["global"]["parameters"]["parameter_overrides"]:
-            name, value = pair.split("=", 1)
+    @pytest.mark.parametrize("env", ["local", "prod"])
+    def test_a_project_gives_what_the_template_takes(self, env: str) -> None:
+        for name, value in Project(ROOT, env=env).parameters.items():
             allowed = PARAMETERS[name].get("AllowedValues")
             assert allowed is None or value in map(str, allowed)
 
-    @pytest.mark.parametrize("section", ["default", "local"])
-    def test_two_heartbeats_may_be_lost(self, section: str) -> None:
-        written = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))[section]
-        given = dict(pair.split("=", 1) for pair in written["global"]["parameters"]["parameter_overrides"])
+    def test_sam_and_cascade_deploy_the_same(self) -> None:
+        sam = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))["default"]["global"]["parameters"]
+        prod = Project(ROOT, env="prod")
+        assert sam == {"stack_name": prod.stack_name}
+        assert prod.parameters == {name: PARAMETERS[name]["Default"] for name in prod.parameters}
+
+    def test_what_the_template_takes_is_read_without_yaml(self) -> None:
+        assert template.parameters(ROOT / "template.yaml") == list(PARAMETERS)
+
+    @pytest.mark.parametrize("env", ["local", "prod"])
+    def test_two_heartbeats_may_be_lost(self, env: str) -> None:
+        given = Project(ROOT, env=env).parameters
         ms = {name: int(given.get(name, PARAMETERS[name]["Default"])) for name in ("LeaseMs", "HeartbeatMs")}
         assert 3 * ms["HeartbeatMs"] <= ms["LeaseMs"]
 

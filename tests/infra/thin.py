@@ -26,6 +26,7 @@ _ANSWER = """
 import json
 def handler(event, context):
     told = {"route": event["routeKey"], "parameters": event.get("pathParameters"), "function": context.function_name}
+    told |= {"workflows": [], "unaffected": 0, "changed": 0, "broken": []}
     return {"statusCode": 200, "body": json.dumps(told)}
 """
 _REGISTRATION = """
@@ -72,7 +73,7 @@ def handler(event, context):
 
 def thin_project(root: Path, *, port: int | None) -> Project:
     """The project, written into `root`; the emulator is the one that the checkout's own local stack has installed."""
-    for name in ("template.yaml", "samconfig.toml"):
+    for name in ("template.yaml", "cascade.toml"):
         shutil.copyfile(ROOT / name, root / name)
     for name in ("layers", "backend"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))

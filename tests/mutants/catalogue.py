@@ -4,5 +4,6 @@ from mutants.clauses import CLAUSES
 from mutants.conditions import CONDITIONS
 from mutants.conditions_of_callers import CONDITIONS_OF_CALLERS
 from mutants.people import PEOPLE
+from mutants.pools import POOLS
 
-CATALOGUE = (*CLAUSES, *CONDITIONS, *CONDITIONS_OF_CALLERS, *PEOPLE)
+CATALOGUE = (*CLAUSES, *CONDITIONS, *CONDITIONS_OF_CALLERS, *POOLS, *PEOPLE)

@@ -638,7 +638,11 @@ EXPIRY = tuple(
             '"l": _pack_json([list(line) for line in lines])}',
         ),
         ("a commit", '"e": encode(records), keys.EXPIRY: expires_s}', '"e": encode(records)}'),
-        ("a branch", "**_pack(_BRANCH, branch), **due, keys.EXPIRY: expires_s}", "**_pack(_BRANCH, branch), **due}"),
+        (
+            "a branch",
+            "**_pack(_BRANCH, branch), **place, keys.EXPIRY: expires_s}",
+            "**_pack(_BRANCH, branch), **place}",
+        ),
         ("a run", '    _Field(keys.EXPIRY, "expires_s"),\n    _TAIL,', "    _TAIL,"),
     )
 )
@@ -954,8 +958,8 @@ SWEEPS = (
         "who reads asks only the shards that it writes to",
         "architecture.md: who reads asks all shards that were ever written to",
         "dynamodb/shards.py",
-        "_remembered(table).at_least(keys.written())",
-        "keys.written()",
+        "number.at_least(keys.always()).at_least(keys.written()),",
+        "keys.written(),",
         ("clauses/test_shards.py::test_who_comes_after_a_change_finds_all_that_is_due",),
     ),
     Mutant(
@@ -1201,16 +1205,16 @@ HELD = (
         "what may finish is reclaimed on demand",
         "§7 on failure a running step may finish",
         "operations/queue.py",
-        "if run.status not in ENDED and run.stop is None:",
-        "if run.status not in ENDED:",
+        "return run.status not in ENDED and run.stop is None",
+        "return run.status not in ENDED",
         (f"{HOLDERS}test_nothing_is_reclaimed_on_demand_while_its_run_stops[memory-False]",),
     ),
     Mutant(
         "what is halted is reclaimed on demand",
         "§7 on failure a running step may finish",
         "operations/queue.py",
-        "if branch.live and branch.halt is None and wanted(branch):",
-        "if branch.live and wanted(branch):",
+        "return branch.live and branch.halt is None and wanted(branch)",
+        "return branch.live and wanted(branch)",
         equivalent="a halt leaves a branch live only while its run stops, and then nothing of the run is listed",
     ),
     Mutant(
@@ -1233,8 +1237,8 @@ HELD = (
         "what has ended is cancelled",
         "§7 one terminal event",
         "operations/runs.py",
-        "            if run.status in ENDED:\n                over",
-        "            if run.status in ():\n                over",
+        "            if run.status in ENDED:\n                over =",
+        "            if run.status in ():\n                over =",
         (f"{HOLDERS}test_what_has_ended_is_neither_cancelled_nor_stopped",),
     ),
     Mutant(

@@ -60,8 +60,8 @@ CLAIM = (
         "a claim moves no entry of the due index",
         "§8 a worker that dies is found within a lease",
         LEDGER,
-        "keys.DUE_TIME: look_us if moves else None",
-        "keys.DUE_TIME: None",
+        "keys.DUE_TIME: look_us} if moves else {}",
+        "keys.DUE_TIME: look_us} if branch.pool else {}",
         ("clauses/test_claims.py::test_a_worker_that_has_claimed_late_is_looked_at_within_a_lease",),
     ),
     Mutant(

@@ -285,8 +285,8 @@ PEOPLE = (
         "lease that is over at once (ledger.py)",
         MISTAKE,
         "dynamodb/ledger.py",
-        '"le": claimant.lease_us, **_present(given)}',
-        '"le": now_us, **_present(given)}',
+        '"le": claimant.lease_us, **slot, **place}',
+        '"le": now_us, **slot, **place}',
         ("clauses/test_sweeps.py::test_a_worker_that_lives_is_left_alone",),
     ),
     Mutant(
@@ -373,8 +373,8 @@ PEOPLE = (
         "a time in the index is asked for, not a place (items.py)",
         MISTAKE,
         "dynamodb/items.py",
-        'return {"due_us": item[keys.DUE_TIME]} if keys.DUE_SHARD in item else {}',
-        'return {"due_us": item[keys.DUE_TIME]} if keys.DUE_TIME in item else {}',
+        "if keys.DUE_SHARD not in item:",
+        "if keys.DUE_TIME not in item:",
         equivalent="time and place are written and taken away together",
     ),
     Mutant(

@@ -23,7 +23,7 @@ from tally import TALLY
 from testbed.plugin import Servers
 from testbed.servers import CreateTable, fresh_table
 
-SEQUENCES = 40
+SEQUENCES = 25
 MANY = 1_000
 
 

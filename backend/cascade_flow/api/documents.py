@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -32,17 +32,19 @@ class _Repeated(dict[str, Any]):
     name: str
 
 
-def read_document(body: bytes, *, called: str = "the body") -> Any:
+def read_document(
+    body: bytes, *, called: str = "the body", largest: int = LARGEST_BODY_BYTES, deepest: int = DEEPEST
+) -> Any:
     """The value that the body holds. Raises PayloadTooLargeError, RequestInvalidError (with the path of each fault)."""
-    if len(body) > LARGEST_BODY_BYTES:
+    if len(body) > largest:
         raise PayloadTooLargeError(
-            f"{called} has {len(body)} bytes, and at most {LARGEST_BODY_BYTES} are taken: "
+            f"{called} has {len(body)} bytes, and at most {largest} are taken: "
             "store what is large elsewhere, and send its address",
             bytes=len(body),
-            limit=LARGEST_BODY_BYTES,
+            limit=largest,
         )
-    value = _parsed(_text(body, called), called)
-    if issues := list(islice(_faults(value), MOST_ISSUES)):
+    value = _parsed(_text(body, called), called, deepest)
+    if not _is_sound(value, deepest) and (issues := list(islice(_faults(value, deepest), MOST_ISSUES))):
         raise RequestInvalidError(issues=issues)
     return value
 
@@ -59,7 +61,7 @@ def _text(body: bytes, called: str) -> str:
         raise rejected(f"{called} is no UTF-8: see its byte {error.start}") from None
 
 
-def _parsed(text: str, called: str) -> Any:
+def _parsed(text: str, called: str, deepest: int) -> Any:
     try:
         return json.loads(
             text, object_pairs_hook=_object, parse_int=_whole, parse_float=float, parse_constant=lambda _: math.nan
@@ -67,7 +69,7 @@ def _parsed(text: str, called: str) -> Any:
     except json.JSONDecodeError as error:
         raise rejected(f"{called} is no JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
     except RecursionError:
-        raise rejected(f"{called} is nested more than {DEEPEST} deep") from None
+        raise rejected(f"{called} is nested more than {deepest} deep") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -83,26 +85,53 @@ def _whole(digits: str) -> int | float:
     return int(digits) if len(digits) <= LONGEST_NUMBER else math.inf
 
 
-def _faults(value: Any) -> Iterator[ValidationIssue]:
-    stack: list[tuple[Any, Path, int]] = [(value, None, 1)]
+def _is_sound(value: Any, deepest: int) -> bool:
+    """Whether nothing is wrong with it, told in a tenth of the time that it takes to say what is."""
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        return False
+    level = [value]
+    for _ in range(deepest):
+        if any(type(item) is _Repeated for item in level):
+            return False
+        level = [inner for item in level for inner in _inside(item) if isinstance(inner, dict | list)]
+    return not level
+
+
+def _inside(item: Any) -> Iterable[Any]:
+    if isinstance(item, dict):
+        return item.values()
+    return item if isinstance(item, list) else ()
+
+
+def _faults(value: Any, deepest: int) -> Iterator[ValidationIssue]:
+    """One walk that holds no more than a place on each level: a body may have millions of values."""
+    stack: list[Iterator[tuple[Any, Path]]] = [iter([(value, None)])]
     while stack:
-        item, path, depth = stack.pop()
-        fault = _fault(item, depth)
+        if (found := next(stack[-1], None)) is None:
+            stack.pop()
+            continue
+        item, path = found
+        fault = _fault(item, len(stack), deepest)
         if fault:
             yield ValidationIssue(path=_dotted(path), message=fault)
-        elif isinstance(item, dict):
-            stack.extend((inner, (path, name), depth + 1) for name, inner in item.items())
-        elif isinstance(item, list):
-            stack.extend((inner, (path, index), depth + 1) for index, inner in enumerate(item))
+        elif isinstance(item, dict | list):
+            stack.append(_within(item, path))
 
 
-def _fault(item: Any, depth: int) -> str | None:
+def _within(item: dict[str, Any] | list[Any], path: Path) -> Iterator[tuple[Any, Path]]:
+    places = item.items() if isinstance(item, dict) else enumerate(item)
+    return ((inner, (path, place)) for place, inner in places)
+
+
+def _fault(item: Any, depth: int, deepest: int) -> str | None:
     if isinstance(item, str):
         return None if _is_unicode(item) else "holds half of a character (a lone surrogate)"
     if isinstance(item, float) and not math.isfinite(item):
         return f"is no finite number of at most {LONGEST_NUMBER} digits"
-    if isinstance(item, dict | list) and depth > DEEPEST:
-        return f"is nested more than {DEEPEST} deep"
+    if isinstance(item, dict | list) and depth > deepest:
+        return f"is nested more than {deepest} deep"
     return _fault_of_names(item) if isinstance(item, dict) else None
 
 

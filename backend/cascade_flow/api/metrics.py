@@ -1,6 +1,7 @@
 """What a function measures: one line a workflow and invocation, in CloudWatch's embedded metric format, no requests.
 
-CloudWatch reads the lines out of the log. Each metric is kept by service, which is the stack, and by workflow.
+CloudWatch reads the lines out of the log. Each metric is kept by service, which is the stack, and by workflow; how long
+steps wait for a pool's workers by pool.
 """
 
 from __future__ import annotations
@@ -16,18 +17,21 @@ from cascade_flow.operations.observer import Observer
 
 NAMESPACE = "cascade-flow"
 MOST_WORKFLOWS = 99
-"""Every value of a dimension is paid for as a metric; what is beyond these counts for the service only."""
+"""Every value of a dimension (pools are among them) is paid for as a metric; what is beyond these counts for the
+service only.
+"""
 
 Unit = Literal["Count", "Milliseconds", "Seconds", "Percent"]
 
 
 class Measured(NamedTuple):
-    """One value. Without a workflow it counts for the service only."""
+    """One value. Without a workflow or a pool it counts for the service only."""
 
     name: str
     value: float
     unit: Unit = "Count"
     workflow: str = ""
+    pool: str = ""
 
 
 def _run_failed(event: WorkflowFailed) -> list[Measured]:
@@ -61,7 +65,7 @@ class Metrics(Observer):
 
     def __init__(self, *, by_workflow: bool = True) -> None:
         self._by_workflow = by_workflow
-        self._known: set[str] = set()
+        self._known: set[tuple[str, str]] = set()
         self._noted: list[Measured] = []
 
     def committed(self, events: Sequence[Event]) -> None:
@@ -86,30 +90,36 @@ class Metrics(Observer):
             "OldestDueSeconds": (swept["oldest_due_s"], "Seconds"),
         }
         self._noted += [Measured(name, value, unit) for name, (value, unit) in found.items() if value]
+        waits = [(pool, seconds) for pool, seconds in swept["pools"].items() if seconds]
+        self._noted += [Measured("PoolWaitSeconds", seconds, "Seconds", pool=pool) for pool, seconds in waits]
         if found["SweepEntries"][0]:
             self._noted.append(Measured("SweepDuration", swept["took_ms"], "Milliseconds"))
 
     def write(self) -> None:
         """Write what was measured since the last time."""
         noted, self._noted = self._noted, []
-        lines: dict[str, list[Measured]] = {}
+        lines: dict[tuple[str, str], list[Measured]] = {}
         for each in noted:
-            lines.setdefault(self._dimension(each.workflow), []).append(each)
-        for workflow, measured in lines.items():
-            _write(workflow, measured)
+            lines.setdefault(self._dimension(each), []).append(each)
+        for dimension, measured in lines.items():
+            _write(dimension, measured)
 
-    def _dimension(self, workflow: str) -> str:
-        if not self._by_workflow or (workflow not in self._known and len(self._known) >= MOST_WORKFLOWS):
-            return ""
-        self._known |= {workflow} - {""}
-        return workflow
+    def _dimension(self, measured: Measured) -> tuple[str, str]:
+        """The name and value of the dimension beside the service, or twice nothing."""
+        dimension = ("pool", measured.pool) if measured.pool else ("workflow", measured.workflow)
+        known = dimension in self._known or len(self._known) < MOST_WORKFLOWS
+        if not self._by_workflow or not dimension[1] or not known:
+            return "", ""
+        self._known.add(dimension)
+        return dimension
 
 
-def _write(workflow: str, measured: Sequence[Measured]) -> None:
+def _write(dimension: tuple[str, str], measured: Sequence[Measured]) -> None:
     line = EphemeralMetrics(namespace=NAMESPACE)
     line.service = line.service or NAMESPACE
-    if workflow:
-        line.add_dimensions(service=line.service, workflow=workflow)
+    name, value = dimension
+    if value:
+        line.add_dimensions(service=line.service, **{name: value})
     for each in measured:
         line.add_metric(name=each.name, unit=each.unit, value=each.value)
     if line.metric_set:  # it writes by itself what is a hundred

@@ -33,6 +33,7 @@ from cascade_flow.errors import (
     ThrottledError,
     TransientError,
     WorkflowRetiredError,
+    WrongPoolError,
 )
 from cascade_flow.model.events import ValidationIssue
 from cascade_flow.serialization import safe_serialize
@@ -80,6 +81,7 @@ STATUSES: Mapping[type[CascadeFlowError], int] = {
     PayloadTooLargeError: 413,
     IdempotencyConflictError: 409,
     EngineDrivenError: 409,
+    WrongPoolError: 409,
     MethodNotAllowedError: 405,
     AnswerTooLargeError: 406,
     ReportTooLargeError: 422,

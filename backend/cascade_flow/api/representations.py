@@ -22,15 +22,18 @@ if TYPE_CHECKING:
     from cascade_flow.api import replies
     from cascade_flow.dynamodb.listing import Count
     from cascade_flow.dynamodb.registry import Entry
+    from cascade_flow.model.events import CheckpointRef
     from cascade_flow.model.states import RunState, SubmittedRun
     from cascade_flow.model.workflows import WorkflowVersion
     from cascade_flow.operations.attempts import Attempt
     from cascade_flow.operations.batches import Piece, Refusal
+    from cascade_flow.operations.checkpoints import HandedCheckpoint
     from cascade_flow.operations.details import EventDetails, RunDetails, StepDetails, StepFiles, WorkflowDetails
     from cascade_flow.operations.history import StepLine
     from cascade_flow.operations.reruns import Plan
     from cascade_flow.operations.runs import RunPart
     from cascade_flow.operations.steps import HeldAttempt
+    from cascade_flow.operations.worker_outcomes import Outcome
     from cascade_flow.operations.worker_protocol import Given
 
 ItemT = TypeVar("ItemT")
@@ -150,9 +153,14 @@ def claimed(held: HeldAttempt, given: Given) -> replies.Claimed:
         "workflowSlug": held.run.workflow_slug,
         "stepId": branch.step,
         "attemptNumber": branch.attempt,
+        "versionId": held.run.version_id,
+        "firstRunId": held.run.first_run_id,
         **_input(given.input),
         **_outputs(given.outputs),
+        "skipped": [step for step, output in given.outputs.items() if output == (None, None)],
+        "checkpoints": [_checkpoint(each) for each in given.checkpoints],
         "idempotencyKey": idempotency_key(held.run.workflow_slug, held.run.first_run_id, branch.step, None),
+        "startedAtUs": held.started_us,
         **lease(held),
         "timeoutUs": timeout_ms and timeout_ms * 1_000,
     }
@@ -161,7 +169,38 @@ def claimed(held: HeldAttempt, given: Given) -> replies.Claimed:
 def lease(held: HeldAttempt) -> replies.Lease:
     """POST /runs/{runId}/steps/{stepId}/heartbeat."""
     assert held.branch.lease_us is not None
-    return {"leaseUntilUs": held.branch.lease_us}
+    return {"leaseUntilUs": held.branch.lease_us, "leaseUs": held.facts.timing.lease_us}
+
+
+def outcome(told: Outcome, given: Given | None) -> replies.StepOutcome:
+    """POST /runs/{runId}/steps/{stepId}/complete, and the like; `next` is a claim."""
+    answer: replies.StepOutcome = {"status": told.status}
+    if told.next_retry_at_us is not None:
+        answer["nextRetryAtUs"] = told.next_retry_at_us
+    if told.next is not None and given is not None:
+        answer["next"] = claimed(told.next, given)
+    return answer
+
+
+def _checkpoint(handed: HandedCheckpoint) -> replies.KnownCheckpoint:
+    number = handed.number
+    place = number.place
+    told: replies.KnownCheckpoint = {
+        "name": place.name,
+        "sequence": place.sequence_number,
+        "attemptNumber": number.attempt,
+    }
+    if number.parent is not None:
+        told["parent"] = _place(number.parent)
+    if handed.address:
+        told["dataUrl"] = handed.address
+    elif number.stored is not None:
+        told["data"] = _value(number.stored.data)
+    return told
+
+
+def _place(place: CheckpointRef) -> replies.CheckpointPlace:
+    return {"name": place.name, "sequence": place.sequence_number}
 
 
 def _in_brief(version: WorkflowVersion) -> replies.Version:
@@ -191,6 +230,8 @@ def _of_graph(step: StepDetails) -> replies.StepInBrief:
     }
     if definition.timeout_ms:
         told["timeoutUs"] = definition.timeout_ms * 1_000
+    if definition.executor:
+        told["executor"] = definition.executor
     if skipped:
         told["skipReason"] = skipped.reason
         if skipped.cascaded_from:

@@ -62,7 +62,7 @@ class Request:
     def document(self, shape: type[ShapeT]) -> ShapeT:
         """What the body holds; no body is an empty object. Raises RequestInvalidError, PayloadTooLargeError."""
         body = self._body()
-        return shape.of(read_document(body) if body else {})
+        return shape.of(read_document(body, largest=shape.largest_bytes, deepest=shape.deepest) if body else {})
 
     def _query_fields(self, shape: type[Query]) -> dict[str, str | list[str]]:
         try:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from types import FunctionType
 from typing import Any, cast
 
@@ -45,13 +46,14 @@ class Route:
     """What a function does for one method and path: `GET /runs/{runId}`, or `{stepId+}` for what may hold slashes.
 
     `answers` are its statuses where all is well, and when each is given; `errors` are those that are its own, beside
-    those that every route may give.
+    those that every route may give. `shapes` is a module that has those of the signature which its own module hasn't.
     """
 
     name: str
     act: FunctionType
     answers: Mapping[int, str]
     errors: frozenset[type[CascadeFlowError]]
+    shapes: str | None = None
 
     @property
     def method(self) -> str:
@@ -69,7 +71,11 @@ class Route:
     def shape(self, part: str) -> type[Shape] | None:
         """The shape in which the function takes a part of the request; None where it doesn't."""
         named = self.act.__annotations__.get(part)
-        return named if named is None or isinstance(named, type) else self.act.__globals__[named]
+        if named is None or isinstance(named, type):
+            return named
+        known = self.act.__globals__
+        shape: type[Shape] = known[named] if named in known else getattr(import_module(self.shapes or ""), named)
+        return shape
 
     def answer(self, request: Request) -> Answer[Any]:
         """Raises RequestInvalidError, PayloadTooLargeError, and whatever the function raises."""
@@ -84,11 +90,15 @@ class Route:
 
 
 def route(
-    name: str, *, answers: Mapping[int, str] | None = None, errors: Collection[type[CascadeFlowError]] = ()
+    name: str,
+    *,
+    answers: Mapping[int, str] | None = None,
+    errors: Collection[type[CascadeFlowError]] = (),
+    shapes: str | None = None,
 ) -> Callable[[Act], Route]:
     """Declare what a function answers to: 200 where nothing else is said."""
 
     def declared(act: Act) -> Route:
-        return Route(name, cast(FunctionType, act), answers or {200: ""}, frozenset(errors))
+        return Route(name, cast(FunctionType, act), answers or {200: ""}, frozenset(errors), shapes)
 
     return declared

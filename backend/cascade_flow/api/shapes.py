@@ -26,7 +26,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from cascade_flow import clock
-from cascade_flow.api.documents import rejected
+from cascade_flow.api.documents import DEEPEST, LARGEST_BODY_BYTES, rejected
 from cascade_flow.api.problems import MOST_ISSUES, RequestInvalidError
 from cascade_flow.dynamodb.listing import EVERY, MOST_COUNTED, START, Filter, Place
 from cascade_flow.errors import InvalidIdError
@@ -46,6 +46,8 @@ LARGEST_PRIORITY = 1_000_000
 MOST_RUNS = 200
 MOST_EVENTS = 1_000
 MOST_LINES = 10_000
+LONGEST_WAIT_MS = 20_000
+"""What a claim may wait: API Gateway gives an answer 30 s."""
 CURSOR = "^[0-9]{1,16}(~[^~]*)+$"
 
 
@@ -111,6 +113,7 @@ def _event_type(name: str) -> str:
 Slug = Annotated[str, _id(ids.check_slug), _reads_like(ids.PART)]
 RunId = Annotated[str, _id(ids.check_run_id), _reads_like(ids.PART)]
 StepId = Annotated[str, _id(ids.check_step_id), _reads_like(f"{ids.PART}(/{ids.PART})*")]
+Pool = Annotated[str, _id(ids.check_pool), _reads_like(ids.PART)]
 Name = Annotated[str, Field(min_length=1, max_length=ids.LONGEST_ID)]
 Tag = Annotated[str, Field(min_length=1, max_length=LONGEST_TAG)]
 Tags = Annotated[list[Tag], Field(max_length=MOST_TAGS)]
@@ -122,8 +125,10 @@ EventType = Annotated[str, AfterValidator(_event_type), Field(json_schema_extra=
 
 
 class Shape(BaseModel):
-    """A request, or a part of one, under its wire names."""
+    """A request, or a part of one, under its wire names; as a body it has so many bytes at the most, and is so deep."""
 
+    largest_bytes: ClassVar[int] = LARGEST_BODY_BYTES
+    deepest: ClassVar[int] = DEEPEST
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", alias_generator=to_camel, defer_build=True)
 
     @classmethod
@@ -242,16 +247,20 @@ class CancelRun(Shape):
 
 
 class ClaimStep(Shape):
-    """A wish for work: for the step that is named, or else for any that is due."""
+    """A wish for work: for the step that is named, or else for any that is due, of a pool or of none."""
 
     worker_id: Name
     """Who asks: a name of the worker's own, the same as long as it lives."""
+    pool: Pool | None = None
+    """Only steps of this pool; without it, only those of none."""
     workflow_slug: Slug | None = None
     """Only steps of this workflow."""
     run_id: RunId | None = None
     step_id: StepId | None = Field(default=None, validate_default=True)
     slot_index: Count | None = None
     worker_concurrency: Ordinal | None = None
+    wait_ms: Annotated[Count, Field(le=LONGEST_WAIT_MS)] = 0
+    """How long the answer may wait for a step to come due (a long poll)."""
 
     @field_validator("step_id")
     @classmethod
@@ -265,6 +274,15 @@ class ClaimStep(Shape):
         return Slot(self.slot_index, self.worker_concurrency)
 
 
+class AttemptReport(Shape):
+    """What every report names: who holds the attempt, and which one."""
+
+    worker_id: Name
+    """Who claimed it."""
+    attempt_number: Ordinal
+    """Which attempt of the step."""
+
+
 class Snapshot(Shape):
     """What an attempt uses at the moment."""
 
@@ -272,11 +290,9 @@ class Snapshot(Shape):
     cpu_time_us: Count | None = None
 
 
-class Heartbeat(Shape):
+class Heartbeat(AttemptReport):
     """A sign of life from the worker that holds an attempt."""
 
-    worker_id: Name
-    attempt_number: Ordinal
     resource_snapshot: Snapshot | None = None
 
     @property

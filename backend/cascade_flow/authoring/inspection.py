@@ -17,18 +17,27 @@ from cascade_flow.model.wire import Count, Ordinal, Text, WireModel
 
 
 class Declared(WireModel):
-    """A workflow, as far as a person wants to see it listed."""
+    """A workflow, as far as a person wants to see it listed, and what of it runs under way depend on."""
 
     workflow_slug: Text
     name: Text
     location: Text
     steps: Count
+    version_id: Text
+    step_ids: list[Text]
 
     @classmethod
     def of(cls, workflow: Workflow) -> Declared:
         registered = workflow.registration()
-        location, steps = registered.location or "", len(registered.steps)
-        return cls(workflow_slug=registered.slug, name=registered.name, location=location, steps=steps)
+        step_ids = [step.id for step in registered.steps]
+        return cls(
+            workflow_slug=registered.slug,
+            name=registered.name,
+            location=registered.location or "",
+            steps=len(step_ids),
+            version_id=workflow.definition().version_id,
+            step_ids=step_ids,
+        )
 
 
 class Wrong(WireModel):

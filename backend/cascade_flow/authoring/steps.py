@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from cascade_flow.authoring.durations import Duration, milliseconds
@@ -18,7 +18,7 @@ from cascade_flow.authoring.parameters import INPUT, Names, Parameter, Source, b
 from cascade_flow.authoring.payloads import ANYTHING, Payload, output_of
 from cascade_flow.authoring.retry import Retry, policies, retryable
 from cascade_flow.errors import DefinitionError, InvalidIdError
-from cascade_flow.model.ids import check_step_id
+from cascade_flow.model.ids import check_pool, check_step_id
 from cascade_flow.model.workflows import StepDefinition
 
 Function = Callable[..., Any]
@@ -38,6 +38,7 @@ class Declaration:
     timeout_ms: int | None
     retry: tuple[Retry, ...]
     run_if_skipped: bool
+    executor: str | None = None
     place: Place | None = None
 
 
@@ -69,6 +70,7 @@ class Step:
             timeout_ms=self.declared.timeout_ms,
             retry=[policy.tier() for policy in self.declared.retry],
             skip_cascades=not self.declared.run_if_skipped,
+            executor=self.declared.executor,
         )
 
     def dump_output(self, value: object) -> str:
@@ -90,18 +92,16 @@ def declare(
     timeout: Duration | None,
     retry: Retry | Sequence[Retry] | None,
     run_if_skipped: bool,
+    executor: str | None = None,
 ) -> Declaration:
     """The declaration, checked as far as it can be by itself. DefinitionError, with every mistake, for no step."""
     if not inspect.isfunction(function):
         raise DefinitionError(f"{shown(function)} is no function: declare a function written with def")
     mistakes = Mistakes()
-    for what, value, kind in (("name", name, str), ("export", export, bool), ("run_if_skipped", run_if_skipped, bool)):
-        with mistakes.noted():
-            _check_option(what, value, kind)
     step_id, timeout_ms = function.__name__ if id is None else id, None
     tiers: tuple[Retry, ...] = ()
     with mistakes.noted():
-        _check_id(step_id)
+        _check_options(step_id, name, executor, export=export, run_if_skipped=run_if_skipped)
     with mistakes.noted():
         timeout_ms = None if timeout is None else milliseconds(timeout, "timeout")
     with mistakes.noted():
@@ -118,6 +118,7 @@ def declare(
         timeout_ms=timeout_ms,
         retry=tiers,
         run_if_skipped=run_if_skipped,
+        executor=executor,
         place=Place.of_caller(),
     )
 
@@ -159,6 +160,28 @@ def _check_id(step_id: str) -> None:
         raise DefinitionError(f"{error} Give another with id=") from error
     if bare_name(step_id) == INPUT:
         raise DefinitionError("a step can't be called 'input', which is the workflow's input: rename it")
+
+
+def _check_executor(executor: str | None) -> None:
+    if executor is None:
+        return
+    try:
+        check_pool(executor)
+    except InvalidIdError as error:
+        raise DefinitionError(
+            f"executor is {shown(executor)}: name the pool whose workers carry the step out, as in "
+            f"executor='gpu-box', or leave it out for Lambda. {error}"
+        ) from error
+
+
+def _check_options(step_id: str, name: str | None, executor: str | None, **flags: bool) -> None:
+    mistakes = Mistakes()
+    of_flags = [partial(_check_option, what, value, bool) for what, value in flags.items()]
+    of_names = [partial(_check_id, step_id), partial(_check_executor, executor)]
+    for check in (partial(_check_option, "name", name, str), *of_flags, *of_names):
+        with mistakes.noted():
+            check()
+    mistakes.check()
 
 
 def _check_option(what: str, value: object, kind: type) -> None:

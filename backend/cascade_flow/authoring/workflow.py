@@ -85,6 +85,7 @@ class Workflow:
         timeout: Duration | None = None,
         retry: Retry | Sequence[Retry] | None = None,
         run_if_skipped: bool = False,
+        executor: str | None = None,
     ) -> Callable[[F], F]: ...
 
     def step(
@@ -99,6 +100,7 @@ class Workflow:
         timeout: Duration | None = None,
         retry: Retry | Sequence[Retry] | None = None,
         run_if_skipped: bool = False,
+        executor: str | None = None,
     ) -> Any:
         """Declare the function below as a step; the function itself stays what it is.
 
@@ -107,7 +109,8 @@ class Workflow:
         functions) to wait for without receiving anything. `export` makes the output part of the run's output.
         `timeout` is how long one attempt may take (seconds or a timedelta; none unless given). `retry` is a policy,
         or several that are used up in turn; three attempts unless given. `run_if_skipped` runs the step even if
-        what it depends on was skipped: its parameters then get their defaults, or None.
+        what it depends on was skipped: its parameters then get their defaults, or None. `executor` names a pool: the
+        step waits for a worker that asks for that pool (`cascade worker --pool NAME`), and Lambda never gets it.
 
         What is wrong with a step is told by `definition`, all of it at once. Raises DefinitionError only where the
         workflow is complete already.
@@ -122,6 +125,7 @@ class Workflow:
             timeout=timeout,
             retry=retry,
             run_if_skipped=run_if_skipped,
+            executor=executor,
         )
         return add if function is None else add(function)
 

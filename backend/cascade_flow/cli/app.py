@@ -10,17 +10,29 @@ import typer
 from cascade_flow.cli import (
     build_verb,
     check_verb,
+    command_verbs,
+    complaints,
+    completion,
+    dead_letter_verbs,
+    deploy_verb,
+    dev_verb,
+    doctor_verb,
     exits,
     history_verbs,
+    init_verb,
+    preflight,
+    report_verbs,
     run_verbs,
     smoke_verb,
     stack_verbs,
+    step_verb,
+    worker_verb,
     workflow_verbs,
 )
 from cascade_flow.cli.help import Verb, Verbs
 from cascade_flow.cli.screen import Screen
 from cascade_flow.cli.target import JsonOption, RegionOption, StackOption, Target, UrlOption
-from cascade_flow.errors import CascadeFlowError, InputInvalidError, IssuesError
+from cascade_flow.errors import CascadeFlowError
 
 app = typer.Typer(
     name="cascade",
@@ -30,21 +42,36 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 for verb, panel in [
+    (init_verb.init, "The stack on this machine"),
     (check_verb.check, "The stack on this machine"),
     (stack_verbs.up, "The stack on this machine"),
+    (dev_verb.dev, "The stack on this machine"),
     (stack_verbs.down, "The stack on this machine"),
     (stack_verbs.env, "The stack on this machine"),
+    (deploy_verb.deploy, "AWS"),
     (build_verb.build, "AWS"),
     (smoke_verb.smoke, "AWS"),
+    (preflight.preflight, "AWS"),
+    (worker_verb.worker, "Machines of your own"),
     (workflow_verbs.workflows, "Workflows and runs"),
     (run_verbs.run, "Workflows and runs"),
     (run_verbs.runs, "Workflows and runs"),
     (run_verbs.show, "Workflows and runs"),
     (history_verbs.events, "Workflows and runs"),
     (history_verbs.logs, "Workflows and runs"),
-    (run_verbs.cancel, "Workflows and runs"),
+    (step_verb.step, "Workflows and runs"),
+    (command_verbs.cancel, "Workflows and runs"),
+    (command_verbs.retry, "Workflows and runs"),
+    (command_verbs.resume, "Workflows and runs"),
+    (command_verbs.rerun, "Workflows and runs"),
+    (doctor_verb.doctor, "What is the matter"),
+    (report_verbs.stats, "What is the matter"),
+    (report_verbs.errors, "What is the matter"),
+    (report_verbs.workers, "What is the matter"),
+    (completion.completion, "This terminal"),
 ]:
     app.command(cls=Verb, rich_help_panel=panel)(verb)
+app.add_typer(dead_letter_verbs.dead_letters, rich_help_panel="What is the matter")
 
 
 def _print_version(wanted: bool) -> None:
@@ -71,17 +98,19 @@ def cascade(
     Exit status:
 
       0 done
-      1 the watched run failed or was cancelled
+      1 the watched run failed or was cancelled; of many, some were refused;
+        something is late or stuck, or would break
       2 wrong use or configuration
       3 the engine can't be reached
       4 there is no such run, step or workflow
-      5 the run is over already: there is nothing to cancel
+      5 the run is in no state for that: over already, or not yet
       130 interrupted
 
     Examples:
 
+      $ cascade init my-flows
       $ cascade up
-      $ cascade run seattle-weather --watch
+      $ cascade run hello --watch
       $ cascade runs --stack production --region eu-central-1
     """
     context.obj = Target(stack, region, url, as_json)
@@ -98,7 +127,7 @@ def run(arguments: Sequence[str]) -> int:
         _complain(_usage(error))
         return error.exit_code
     except CascadeFlowError as error:
-        _complain(_told(error))
+        _complain(complaints.told(error))
         return exits.status_of(error)
     except (KeyboardInterrupt, typer.Abort):
         return exits.INTERRUPTED
@@ -112,11 +141,6 @@ def _is_unicode(text: str) -> bool:
     return text == text.encode("utf-8", "ignore").decode()
 
 
-def _typed(path: str) -> str:
-    name = path.partition(".")[0]
-    return _TYPED.get(name, f"--{name}")
-
-
 def _complain(text: str) -> None:
     if text:
         Screen(as_json=True).complain(text)
@@ -126,28 +150,3 @@ def _usage(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     message = error.format_message().replace("Value error, ", "").rstrip(".")
     return f"{message}. See: {context.command_path} --help" if message and context else message
-
-
-_TYPED = {
-    "workflowSlug": "WORKFLOW",
-    "input": "--input",
-    "idempotencyKey": "--key",
-    "tags": "--tag",
-    "delayUs": "--delay",
-    "timeoutUs": "--timeout",
-    "runId": "RUN",
-}
-"""What a person typed for a field of a request; for all others it is the option of that name."""
-
-
-def _told(error: CascadeFlowError) -> str:
-    if not isinstance(error, IssuesError) or not error.issues:
-        return error.message
-    if error.code == "request-invalid":
-        return "\n".join(f"{_typed(issue.path)}: {issue.message}" for issue in error.issues)
-    head = (
-        "the input doesn't fit the workflow"
-        if isinstance(error, InputInvalidError)
-        else error.message.split("\n")[0].rstrip(".: ")
-    )
-    return "\n".join([f"{head}:", *(f"  {issue.path or '(the whole)'}: {issue.message}" for issue in error.issues)])

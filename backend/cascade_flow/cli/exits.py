@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cascade_flow.errors import CascadeFlowError, GoneError, RequestError, RunNotCancellableError, SetupError
+from cascade_flow.errors import (
+    CascadeFlowError,
+    GoneError,
+    RequestError,
+    RunNotCancellableError,
+    RunNotRetryableError,
+    SetupError,
+)
 
 OK = 0
 RUN_NOT_COMPLETED = NOT_AS_PROMISED = 1
 WRONG_USE = 2
 UNAVAILABLE = 3
 NOT_THERE = 4
-OVER_ALREADY = 5
+NOT_IN_THIS_STATE = 5
 INTERRUPTED = 130
 
 _STATUSES: Mapping[type[CascadeFlowError], int] = {
     RequestError: WRONG_USE,
     SetupError: WRONG_USE,
     GoneError: NOT_THERE,
-    RunNotCancellableError: OVER_ALREADY,
+    RunNotCancellableError: NOT_IN_THIS_STATE,
+    RunNotRetryableError: NOT_IN_THIS_STATE,
     CascadeFlowError: UNAVAILABLE,
 }
 

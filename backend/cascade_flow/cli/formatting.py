@@ -62,6 +62,12 @@ def bytes_of(count: int) -> str:
     return f"{count / 1_000:.1f} kB" if count < 1_000_000 else f"{count / 1_000_000:.1f} MB"
 
 
+def number(value: float) -> str:
+    """A number to three digits: `0.04`, `5.3`, `1,204`."""
+    digits = 0 if value >= 100 or value == int(value) else 1 if value >= 1 else 2
+    return f"{value:,.{digits}f}"
+
+
 def count(number: int, noun: str) -> str:
     """`1 step`, `2 steps`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -15,6 +15,11 @@ class Verb(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         return [read_late(_as_written(param)) for param in super().get_params(ctx)]
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words before an option whose value a shell is about to complete: it has none yet."""
+        is_cut = ctx.resilient_parsing and args and args[-1].startswith("-")
+        return super().parse_args(ctx, args[:-1] if is_cut else args)
+
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 

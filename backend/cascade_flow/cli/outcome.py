@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from rich.cells import cell_len
@@ -13,7 +12,7 @@ from rich.text import Text
 
 from cascade_flow.cli import event_texts, formatting
 from cascade_flow.cli.target import Target
-from cascade_flow.cli.tracebacks import as_it_lies_here
+from cascade_flow.cli.tracebacks import here
 from cascade_flow.cli.views import Phase, RunView
 
 _MOST_LINES = 14
@@ -56,7 +55,7 @@ def _completed(view: RunView, target: Target) -> Iterator[RenderableType]:
         return
     yield Text("output", "bold")
     if not view.outputs:
-        yield _indented(_shown(view.output))
+        yield indented(_shown(view.output))
         return
     table = Table.grid(padding=(0, 2))
     for step, value in view.outputs.items():
@@ -71,11 +70,11 @@ def _failed(view: RunView, _: Target) -> Iterator[RenderableType]:
         f"The run failed{f' in step {step}' if step else ''} ({error.get('failureReason', 'no reason given')}).", "red"
     )
     said = event_texts.error_text(error)
-    stack = as_it_lies_here(str(error.get("stack") or ""), Path.cwd()).rstrip()
+    stack = here(str(error.get("stack") or "")).rstrip()
     frames = stack[: _start_of(said, stack)].rstrip()
     if frames:
-        yield _indented(Text(frames, "dim"))
-    yield _indented(Text(stack[_start_of(said, stack) :] or said))
+        yield indented(Text(frames, "dim"))
+    yield indented(Text(stack[_start_of(said, stack) :] or said))
 
 
 def _start_of(said: str, stack: str) -> int:
@@ -104,8 +103,8 @@ def _hints(view: RunView, target: Target, *, shown: bool) -> Iterator[tuple[str,
         yield target.command(f"show {view.id} --output {completed[-1]}"), "what a step returned"
 
 
-def _indented(text: Text) -> Text:
-    """The lines of a text, each as long as it is."""
+def indented(text: Text) -> Text:
+    """The lines of a text a little to the right, each as long as it is."""
     lines = Text("\n").join(Text("  ").append_text(line) for line in text.split("\n", allow_blank=True))
     lines.no_wrap, lines.overflow = True, "ignore"
     return lines

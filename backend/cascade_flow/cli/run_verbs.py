@@ -1,4 +1,4 @@
-"""`run`, `runs`, `show`, `cancel`: runs, from their submission to their end."""
+"""`run`, `runs`, `show`: runs, from their submission to their end."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.text import Text
 
 from cascade_flow import clock
 from cascade_flow.cli import exits, formatting, inputs, outcome, tables
+from cascade_flow.cli.completion import complete_run, complete_workflow
 from cascade_flow.cli.target import Target, targeted
 from cascade_flow.cli.views import RunView
 from cascade_flow.cli.watching import watched
@@ -22,7 +23,20 @@ if TYPE_CHECKING:
     from cascade_flow.client import Client, Json
 
 RunArgument = Annotated[
-    str, typer.Argument(metavar="RUN", help="The run's id.", show_default=False, callback=inputs.read_run_id)
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="The run's id.",
+        show_default=False,
+        callback=inputs.read_run_id,
+        autocompletion=complete_run,
+    ),
+]
+WorkflowArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="WORKFLOW", help="The workflow's slug.", show_default=False, autocompletion=complete_workflow
+    ),
 ]
 WatchOption = Annotated[bool, typer.Option("--watch", "-w", help="Watch the run until it is over.")]
 Status = StrEnum("Status", ["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"])
@@ -34,7 +48,7 @@ _FAILURES = ("StepFailed", "StepReclaimed")
 @targeted
 def run(
     target: Target,
-    workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="The workflow's slug.", show_default=False)],
+    workflow: WorkflowArgument,
     given: Annotated[
         str | None,
         typer.Option(
@@ -76,7 +90,7 @@ def run(
     with target.client() as client:
         submitted = _submitted(client, workflow, wish)
         if watch:
-            _watch(target, client, submitted["runId"])
+            watch_run(target, client, submitted["runId"])
             return
     if target.as_json:
         target.screen.data(submitted)
@@ -88,7 +102,10 @@ def run(
 def runs(
     target: Target,
     workflow: Annotated[
-        str | None, typer.Option("--workflow", metavar="SLUG", help="Only runs of this workflow.")
+        str | None,
+        typer.Option(
+            "--workflow", metavar="SLUG", help="Only runs of this workflow.", autocompletion=complete_workflow
+        ),
     ] = None,
     status: Annotated[
         list[Status] | None,
@@ -145,7 +162,7 @@ def show(
     """
     with target.client() as client:
         if watch:
-            _watch(target, client, run)
+            watch_run(target, client, run)
             return
         view = RunView(client.run(run), clock.now_us())
         if output is not None:
@@ -154,28 +171,6 @@ def show(
             target.screen.data(view.document)
         else:
             _show(target, client, view)
-
-
-@targeted
-def cancel(
-    target: Target,
-    run: RunArgument,
-    reason: Annotated[
-        str | None, typer.Option("--reason", metavar="TEXT", help="Why; it is kept with the run.")
-    ] = None,
-) -> None:
-    """Stop a run. What is under way is told to stop, and nothing of the run starts any more.
-
-    Example:
-
-      $ cascade cancel 3f2a91c07b1d4e55 --reason 'wrong input'
-    """
-    with target.client() as client:
-        state = client.cancel(run, reason)
-    if target.as_json:
-        target.screen.data(state)
-        return
-    target.screen.show(Text.assemble(("■ ", "yellow"), f"run {run} of {state['workflowSlug']} is {state['status']}"))
 
 
 def _listed(client: Client, wanted: dict[str, Any], limit: int, cursor: str | None, *, total: bool) -> Json:
@@ -215,7 +210,8 @@ def _announce(target: Target, workflow: str, submitted: Json) -> None:
     )
 
 
-def _watch(target: Target, client: Client, id: str) -> None:
+def watch_run(target: Target, client: Client, id: str) -> None:
+    """Watch a run until it is over; Exit where it has not completed."""
     try:
         view = watched(client, id, target.screen.stage)
     except KeyboardInterrupt:

@@ -116,6 +116,21 @@ class Busy:
         else:
             self._console.print(Text(f"{line} ..."), soft_wrap=True)
 
+    def far(self, line: str) -> None:
+        """Say how far something is, in one line that changes and leaves nothing: only who looks sees it."""
+        if not self._console.is_terminal:
+            return
+        if self._status is None:
+            self._status = self._console.status("", spinner="dots")
+            self._status.start()
+        self._status.update(Text(f"{line} ..."))
+
+    def forget(self) -> None:
+        """Leave nothing of that line."""
+        if self._status is not None:
+            self._status.stop()
+        self._status = None
+
     def end(self, *, done: bool = False) -> None:
         if self._status is not None:
             self._status.stop()

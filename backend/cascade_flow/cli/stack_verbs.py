@@ -39,7 +39,13 @@ def up(
     from cascade_flow import local  # noqa: PLC0415  (it takes half a second to import)
 
     only_here(target, "up")
-    root = local.find_root(Path.cwd())
+    bring_up(target, local.find_root(Path.cwd()), port)
+
+
+def bring_up(target: Target, root: Path, port: int | None) -> None:
+    """Start or update the project's stack, and say how it is reached."""
+    from cascade_flow import local  # noqa: PLC0415  (as above)
+
     project = local.Project(root, port=port)
     with target.screen.busy() as busy, closing(local.up(project)) as steps:
         for line in steps:
@@ -113,6 +119,5 @@ def only_here(target: Target, verb: str) -> None:
     """Refuse what names a stack elsewhere."""
     if not target.is_local:
         raise ConfigurationError(
-            f"`cascade {verb}` is about the stack on this machine. A stack in AWS is deployed with sam deploy "
-            "and removed with sam delete"
+            f"`cascade {verb}` is about the stack on this machine. A stack in AWS is deployed with cascade deploy"
         )

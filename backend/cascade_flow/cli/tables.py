@@ -5,7 +5,7 @@ A run's id is never broken either, since people copy it: where it doesn't fit, t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rich import box
@@ -64,12 +64,12 @@ _OPTIONAL = [
 
 def steps(views: Sequence[StepView]) -> Table:
     """Each step of a run: where it stands, how often it was tried, how long it took."""
-    table = _table("step", "status", "attempt", "took", "")
+    table = plain_table("step", "status", "attempt", "took", "")
     table.columns[3].justify = "right"
     for step in views:
         tried = step.phase not in (Phase.WAITING, Phase.NOT_RUN)
         table.add_row(
-            _id(step.id),
+            id_text(step.id),
             Text(f"{styles.sign(step.phase)} {step.phase.value}", styles.style(step.phase), no_wrap=True),
             f"{step.attempt} of {step.max_attempts}" if tried and step.phase is not Phase.SKIPPED else "",
             "" if step.took_us is None else formatting.duration(step.took_us),
@@ -80,23 +80,23 @@ def steps(views: Sequence[StepView]) -> Table:
 
 def failed_attempts(events: Iterable[Document]) -> Table | None:
     """Each attempt that failed or was lost; None where there is none. `events` are StepFailed and StepReclaimed."""
-    table = _table("attempts that failed", "", "")
+    table = plain_table("attempts that failed", "", "")
     for event in events:
-        table.add_row(_id(event["stepId"]), str(event["attemptNumber"]), Text(_failure(event), overflow="fold"))
+        table.add_row(id_text(event["stepId"]), str(event["attemptNumber"]), Text(_failure(event), overflow="fold"))
     return table if table.rows else None
 
 
 def runs(documents: Sequence[Document], *, now_us: int) -> Table:
     """A list of runs."""
-    table = _table("run", "workflow", "status", "submitted", "took")
+    table = plain_table("run", "workflow", "status", "submitted", "took")
     table.columns[0].no_wrap = True
     table.columns[0].min_width = max((cell_len(str(run["runId"])) for run in documents), default=0)
     table.columns[4].justify = "right"
     for run in documents:
         view = RunView({"run": run}, now_us)
         table.add_row(
-            _id(view.id),
-            _id(view.workflow),
+            id_text(view.id),
+            id_text(view.workflow),
             Text(f"{styles.run_sign(view.status)} {view.status}", styles.run_style(view.status), no_wrap=True),
             formatting.ago(run["createdAtUs"], now_us=now_us),
             "" if view.took_us is None else formatting.duration(view.took_us),
@@ -104,28 +104,61 @@ def runs(documents: Sequence[Document], *, now_us: int) -> Table:
     return table
 
 
+def plan(plan: Document, kind: str) -> Table:
+    """What a new run keeps of an old one, and what runs again."""
+    keeps, again = (", ".join(plan[name]) or "nothing" for name in ("keeps", "runsAgain"))
+    kept, anew = Text(keeps, "green", overflow="fold"), Text(again, "cyan", overflow="fold")
+    return facts([(kind, f"by version {version(plan)}"), ("keeps", kept), ("runs again", anew)])
+
+
+def refusals(documents: Iterable[Document]) -> Table:
+    """Runs with which something could not be done."""
+    table = plain_table("run", "")
+    table.columns[0].no_wrap = True
+    for refused in documents:
+        table.add_row(id_text(refused["runId"]), Text(refused["detail"], overflow="fold"))
+    return table
+
+
+def broken(documents: Iterable[Document]) -> Table:
+    """Runs that wait for steps that are gone."""
+    table = plain_table("run", "workflow", "steps that are gone")
+    table.columns[0].no_wrap = True
+    for run in documents:
+        steps = Text(", ".join(run["stepIds"]), overflow="fold")
+        table.add_row(id_text(run["runId"]), id_text(run["workflowSlug"]), steps)
+    return table
+
+
 def workflows(documents: Sequence[Document]) -> Table:
     """A list of workflows."""
-    table = _table("workflow", "name", "declared in")
+    table = plain_table("workflow", "name", "declared in")
     for workflow in documents:
-        table.add_row(_id(workflow["workflowSlug"]), workflow["name"], workflow.get("location") or "")
+        table.add_row(id_text(workflow["workflowSlug"]), workflow["name"], workflow.get("location") or "")
     return table
 
 
 def definitions(documents: Iterable[Document]) -> Table:
     """The steps that a workflow declares."""
-    table = _table("step", "waits for", "tries", "timeout", "")
+    table = plain_table("step", "waits for", "tries", "timeout", "")
     for step in documents:
         tries = sum(tier.get("maxAttempts", 1) for tier in step.get("retry") or [{}])
         timeout_us = step.get("timeoutUs")
         table.add_row(
-            _id(step["stepId"]),
+            id_text(step["stepId"]),
             Text(", ".join(step.get("dependencies") or ()), overflow="fold"),
             str(tries),
             formatting.duration(timeout_us) if timeout_us else "",
-            "exported" if step.get("exportOutput") else "",
+            ", ".join(_marks(step)),
         )
     return table
+
+
+def _marks(step: Document) -> Iterator[str]:
+    if step.get("executor"):
+        yield f"for pool {step['executor']}"
+    if step.get("exportOutput"):
+        yield "exported"
 
 
 def fields(schema: Any) -> Table | None:
@@ -133,15 +166,16 @@ def fields(schema: Any) -> Table | None:
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not properties:
         return None
-    table = _table("input", "type", "default", "")
+    table = plain_table("input", "type", "default", "")
     required = schema.get("required", ())
     for name, field in properties.items():
         default = "required" if name in required else formatting.compact(field.get("default"))
-        table.add_row(_id(name), _type(field), default, Text(field.get("description", ""), overflow="fold"))
+        table.add_row(id_text(name), _type(field), default, Text(field.get("description", ""), overflow="fold"))
     return table
 
 
-def _table(*columns: str) -> Table:
+def plain_table(*columns: str) -> Table:
+    """A table with these heads, as all of them look."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim", expand=False)
     for column in columns:
         table.add_column(column)
@@ -153,7 +187,8 @@ def version(document: Document) -> str:
     return str(document.get("versionId", "")).removeprefix("sha256:")
 
 
-def _id(text: str) -> Text:
+def id_text(text: str) -> Text:
+    """An id, which is never cut."""
     return Text(text, overflow="fold")
 
 
@@ -171,6 +206,8 @@ def _remark(step: StepView) -> str:
         return styles.state(step)
     if step.phase is Phase.RETRYING:
         return f"next retry {formatting.countdown((step.due_us or 0) - step.now_us)}"
+    if step.phase is Phase.QUEUED and (pool := step.document.get("executor")):
+        return f"waits for a worker of pool {pool}"
     return "exported" if step.document.get("exportOutput") else ""
 
 

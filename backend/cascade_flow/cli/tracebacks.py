@@ -23,6 +23,11 @@ def as_it_lies_here(stack: str, start: Path) -> str:
     return _FILE.sub(reached, stack)
 
 
+def here(stack: str) -> str:
+    """The traceback, as one reaches its files from where the command was typed."""
+    return as_it_lies_here(stack, Path.cwd())
+
+
 def _workflows_dir(start: Path) -> Path | None:
     from cascade_flow.local.project import Project, find_root  # noqa: PLC0415  (only a run that failed needs it)
 

@@ -26,9 +26,11 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from cascade_flow import clock
 from cascade_flow.client.answers import refused_by_s3, value_of
 from cascade_flow.client.asking import Json, part as _part
+from cascade_flow.client.diagnosis import DiagnosisMethods
 from cascade_flow.client.reports import ReportMethods
 from cascade_flow.client.runs import RunMethods
 from cascade_flow.client.service import ServiceMethods
+from cascade_flow.client.workers import WorkerMethods
 from cascade_flow.client.workflows import WorkflowMethods
 from cascade_flow.errors import (
     BackendUnavailableError,
@@ -55,7 +57,7 @@ class Session(Protocol):
     def get_credentials(self) -> Any: ...
 
 
-class Client(RunMethods, WorkflowMethods, ReportMethods, ServiceMethods):
+class Client(RunMethods, WorkflowMethods, ReportMethods, ServiceMethods, WorkerMethods, DiagnosisMethods):
     """A cascade-flow API. Every method raises CascadeFlowErrors only.
 
     `url` is the stack's output ApiUrl. `region` is the address's unless given; `session` is the environment's unless
@@ -210,9 +212,9 @@ class Client(RunMethods, WorkflowMethods, ReportMethods, ServiceMethods):
         asked = {name: value for name, value in (wish or {}).items() if value not in (None, ())}
         return self._send("GET", f"{path}?{urlencode(asked, doseq=True, quote_via=quote)}".rstrip("?"))
 
-    def _post(self, path: str, wish: Mapping[str, Any]) -> Json:
+    def _post(self, path: str, wish: Mapping[str, Any], *, again: bool = False) -> Json:
         asked = {name: value for name, value in wish.items() if value is not None}
-        return self._send("POST", path, _body(asked), again="idempotencyKey" in asked)
+        return self._send("POST", path, _body(asked), again=again or "idempotencyKey" in asked)
 
     def _put(self, path: str, document: Mapping[str, Any]) -> Json:
         return self._send("PUT", path, _body(document))

@@ -18,7 +18,7 @@ from cascade_flow.errors import (
 
 def value_of(answer: urllib3.BaseHTTPResponse, url: str) -> Json:
     """The object that is answered. Raises what a problem tells of, or the status."""
-    value = _json(answer)
+    value = {} if answer.status == 204 else _json(answer)
     if value is None or not 200 <= answer.status < 300:
         raise _problem(answer, value, url)
     return value

@@ -18,8 +18,8 @@ class Asks:
         """What a question is answered with."""
         raise NotImplementedError
 
-    def _post(self, path: str, wish: Mapping[str, Any]) -> Json:
-        """What a command is answered with."""
+    def _post(self, path: str, wish: Mapping[str, Any], *, again: bool = False) -> Json:
+        """What a command is answered with; nothing is an empty object. `again`: saying it twice does no harm."""
         raise NotImplementedError
 
     def _put(self, path: str, document: Mapping[str, Any]) -> Json:

@@ -48,7 +48,7 @@ class RunMethods(Asks):
         return self._post(f"/runs/{part(run_id)}/rerun", {"fromStepId": from_step_id, "input": input})
 
     def rerun_preview(self, run_id: str, from_step_id: str | None = None) -> Json:
-        """What a rerun from the step would do, or else a resume: `{versionId, keeps, runsAgain}`. Raises as they."""
+        """What a rerun or a resumption would do: `{versionId, keeps, runsAgain}`. Raises as they."""
         return self._get(f"/runs/{part(run_id)}/rerun", {"fromStepId": from_step_id})
 
     def cancel_many(self, **filters: Any) -> Iterator[Json]:

@@ -17,6 +17,7 @@ from cascade_flow.operations import reports
 from cascade_flow.operations.reports import Reports
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import Slot
+from cascade_flow.serialization import safe_serialize
 
 
 @checked
@@ -115,7 +116,7 @@ class WorkerReports:
             reports.completion(
                 step_id,
                 attempt_number,
-                output,
+                safe_serialize(output),
                 duration_us=duration_us,
                 export_output=export_output,
                 usage=resource_usage,

@@ -50,6 +50,11 @@ def fence(known: Branch) -> Condition:
     return Attr("sq").eq(known.seq) & _as_known("hb", known.heartbeat_us) & _as_known("h", known.halt)
 
 
+def of_pool(known: Branch) -> Condition:
+    """What a claim asks of a step: that it waits for this pool, or, where none is known, for no pool."""
+    return _as_known("po", known.pool)
+
+
 def stoppable(known: Branch, stop: Stop) -> Condition:
     """The fence of a halt: the branch as known, in the run's attempt that is to stop (protocol.md §7)."""
     return fence(known) & Attr("ra").lte(stop.run_attempt)

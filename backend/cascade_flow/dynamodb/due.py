@@ -48,6 +48,42 @@ def entries(table: Table, *, until_us: int) -> Iterator[Entry]:
     return merge(*(_shard(table, shard, _until(until_us)) for shard in due_shards(table)))
 
 
+def waiting(table: Table, pool: str, *, until_us: int, at_once: int | None = None) -> Iterator[Entry]:
+    """What waits for a worker of a pool and may be claimed by then, in the order in which it is to be claimed.
+
+    An entry's time is its rank. What is due later than that is passed over by priority: one more request for each that
+    has such.
+    """
+    begin: int | None = 0
+    while begin is not None:
+        entries = _shard(table, keys.pool(pool), Key(keys.DUE_TIME).gte(begin), at_once=at_once)
+        begin = None
+        for entry in entries:
+            if keys.available_us_of(entry.due_us) > until_us:
+                begin = keys.rank_below(entry.due_us)
+                break
+            yield entry
+
+
+def waiting_anywhere(table: Table, *, until_us: int) -> Iterator[Entry]:
+    """The same for all pools."""
+    return chain.from_iterable(waiting(table, pool, until_us=until_us) for pool in shards.pools(table))
+
+
+def waits_us(table: Table, *, now_us: int) -> dict[str, int]:
+    """How long the step has waited that each pool's workers are to claim next: one request for each pool."""
+    heads = {pool: next(waiting(table, pool, until_us=now_us, at_once=1), None) for pool in shards.pools(table)}
+    return {pool: now_us - keys.available_us_of(head.due_us) for pool, head in heads.items() if head is not None}
+
+
+def later(table: Table, *, than_us: int, at_once: int) -> Iterator[Entry]:
+    """Everything of the runs that the engine drives that the index has for later than this, in order; so many entries
+    of each shard are read at once.
+    """
+    times = Key(keys.DUE_TIME).gt(within_time(than_us))
+    return merge(*(_shard(table, shard, times, at_once=at_once) for shard in due_shards(table)))
+
+
 def called(table: Table, *, until_us: int) -> Iterator[Entry]:
     """The same of runs that callers drive; a step's entry is no later than its schedule or its start."""
     return merge(*(_shard(table, shard, _until(until_us)) for shard in keys.call_shards(shards.known(table))))
@@ -55,8 +91,9 @@ def called(table: Table, *, until_us: int) -> Iterator[Entry]:
 
 def live(table: Table) -> Iterator[Entry]:
     """Every run that goes on, whoever drives it, and every branch or step of it that somebody may work on."""
-    among = shards.known(table)
-    return chain.from_iterable(_shard(table, shard) for shard in (*keys.due_shards(among), *keys.call_shards(among)))
+    among, pools = shards.known(table), map(keys.pool, shards.pools(table))
+    places = (*keys.due_shards(among), *pools, *keys.call_shards(among))
+    return chain.from_iterable(_shard(table, shard) for shard in places)
 
 
 def ended(table: Table, *, since_us: int) -> Iterator[Entry]:

@@ -69,6 +69,7 @@ _BRANCH = (
     _Field("sl", "slot_index"),
     _Field("wc", "worker_concurrency"),
     _Field("pr", "priority"),
+    _Field("po", "pool"),
     _Field("h", "halt"),
     _Field("ow", "owed", lambda o: json.dumps([o.made, *o.steps]), lambda t: _owed(json.loads(t))),
     _Field("n", "arrived"),
@@ -106,8 +107,8 @@ _RUN = (
 
 def branch_item(run_id: str, branch: Branch, *, expires_s: int) -> Item:
     """A branch as it lies in the table; in the due index for as long as it has a time there."""
-    due: Item = {} if branch.due_us is None else {keys.DUE_SHARD: keys.due(run_id), keys.DUE_TIME: branch.due_us}
-    return {**_key(keys.branch(run_id, branch.name)), **_pack(_BRANCH, branch), **due, keys.EXPIRY: expires_s}
+    place = _place(run_id, branch)
+    return {**_key(keys.branch(run_id, branch.name)), **_pack(_BRANCH, branch), **place, keys.EXPIRY: expires_s}
 
 
 def to_branch(item: Item) -> Branch:
@@ -209,8 +210,20 @@ def _due_of(step: CallerStep) -> int:
     return within_time(ceil(min((time for time in times if time is not None), default=step.last_us)))
 
 
+def _place(run_id: str, branch: Branch) -> Item:
+    """Where the due index has a branch: by its time, or with the pool that it waits for, by its rank."""
+    if branch.due_us is None:
+        return {}
+    if (pool := branch.awaited_pool) is not None:
+        return {keys.DUE_SHARD: keys.pool(pool), keys.DUE_TIME: keys.rank(branch.priority, branch.available_at_us or 0)}
+    return {keys.DUE_SHARD: keys.due(run_id), keys.DUE_TIME: branch.due_us}
+
+
 def _due(item: Item) -> dict[str, Any]:
-    return {"due_us": item[keys.DUE_TIME]} if keys.DUE_SHARD in item else {}
+    """What has a rank has no time: if anything but a claim takes it out of its pool, it is looked at soon."""
+    if keys.DUE_SHARD not in item:
+        return {}
+    return {"due_us": item["av"] if keys.is_pool(str(item[keys.DUE_SHARD])) else item[keys.DUE_TIME]}
 
 
 def _owed(packed: list[Any]) -> Owed:

@@ -8,6 +8,9 @@ from __future__ import annotations
 import hashlib
 from typing import NamedTuple
 
+from cascade_flow.engine.state import LATEST_US
+from cascade_flow.model.wire import LARGEST_WHOLE
+
 PARTITION = "pk"
 SORT = "sk"
 EXPIRY = "exp"
@@ -22,6 +25,9 @@ DUE_SHARDS = 8
 RUNS_SHARDS = 4
 """How many shards every table has, of the due index and of each workflow's runs: they are always read."""
 RUN = "B#"
+_POOL = "pool#"
+_POOL_MARK = "POOL#"
+_TIMES = LATEST_US + 1
 REGISTRY = "WF"
 _chosen: Shards | None = None
 _CALLED = "CALLED"
@@ -157,6 +163,26 @@ def shards() -> Key:
     return Key("SHARDS", "SHARDS")
 
 
+def pool_mark(name: str) -> Key:
+    """Remembers that there may be steps for this pool."""
+    return Key("SHARDS", f"{_POOL_MARK}{name}")
+
+
+def index_marks() -> Span:
+    """All that is remembered of where in the indexes something may lie."""
+    return Span("SHARDS", "A", "~")
+
+
+def marked_pool(sk: str) -> str | None:
+    """The pool of which this mark tells."""
+    return sk.removeprefix(_POOL_MARK) if sk.startswith(_POOL_MARK) else None
+
+
+def pulse() -> Key:
+    """Says when the reaper was there last."""
+    return Key("PULSE", "PULSE")
+
+
 def always() -> Shards:
     """The shards that every table has."""
     return Shards(DUE_SHARDS, RUNS_SHARDS)
@@ -184,6 +210,30 @@ def done(run_id: str) -> str:
 def call(run_id: str) -> str:
     """Where the live items of a run lie that a caller drives: listed, never swept."""
     return f"call#{_shard(run_id, written().due)}"
+
+
+def pool(name: str) -> str:
+    """Where the steps lie that wait for a worker of a pool, under their ranks: listed and claimed, never swept."""
+    return f"{_POOL}{name}"
+
+
+def is_pool(shard: str) -> bool:
+    return shard.startswith(_POOL)
+
+
+def rank(priority: int | None, available_us: int) -> int:
+    """A step's place among those that wait for a pool: higher priority first, then the longest waiting."""
+    return (LARGEST_WHOLE - (-LARGEST_WHOLE if priority is None else priority)) * _TIMES + available_us
+
+
+def available_us_of(rank: int) -> int:
+    """From when on a step of this rank may be claimed."""
+    return rank % _TIMES
+
+
+def rank_below(rank: int) -> int:
+    """The first rank of the next lower priority."""
+    return rank - available_us_of(rank) + _TIMES
 
 
 def call_shards(among: Shards) -> list[str]:

@@ -24,6 +24,7 @@ from cascade_flow.dynamodb.changes import (
     difference,
     fence,
     halting,
+    of_pool,
     stoppable,
 )
 from cascade_flow.dynamodb.codec import Record, to_record
@@ -129,17 +130,15 @@ class Ledger:
         """Take a scheduled attempt (its step and number in `branch`); raises BranchRefused for all but one taker.
 
         By `look_us` somebody must look whether the taker lives: a branch that the due index has later is refused,
-        unless the claim `moves` it there.
+        unless the claim `moves` it there. What waits for a pool lies elsewhere, and is always moved.
         """
+        moves = moves or branch.pool is not None
         when = Attr("st").eq("scheduled") & Attr("s").eq(branch.step) & Attr("a").eq(branch.attempt)
-        when = when & Attr("av").lte(now_us) & Attr("h").not_exists()
+        when = when & Attr("av").lte(now_us) & Attr("h").not_exists() & of_pool(branch)
         when = when if moves else when & Attr(keys.DUE_TIME).lte(look_us)
-        given = {
-            "sl": claimant.slot_index,
-            "wc": claimant.worker_concurrency,
-            keys.DUE_TIME: look_us if moves else None,
-        }
-        held: Item = {"st": "running", "w": claimant.worker, "ts": now_us, "le": claimant.lease_us, **_present(given)}
+        slot = _present({"sl": claimant.slot_index, "wc": claimant.worker_concurrency})
+        place: Item = {keys.DUE_SHARD: keys.due(run_id), keys.DUE_TIME: look_us} if moves else {}
+        held: Item = {"st": "running", "w": claimant.worker, "ts": now_us, "le": claimant.lease_us, **slot, **place}
         return self._move(run_id, branch.name, when, set=held, add={"sq": 1})
 
     def beat(

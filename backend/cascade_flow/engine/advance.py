@@ -70,7 +70,8 @@ def birth(facts: Facts, head: str, *, origin: str | None, now_us: int, after_us:
 
 def schedule(facts: Facts, branch: Branch, step: str, writer: EventWriter) -> Branch:
     """The branch with this step scheduled for now, its first attempt."""
-    initial = not facts.graph.step(step).dependencies
+    definition = facts.graph.step(step)
+    initial = not definition.dependencies
     event = writer.write(
         StepScheduled,
         step_id=step,
@@ -86,6 +87,7 @@ def schedule(facts: Facts, branch: Branch, step: str, writer: EventWriter) -> Br
         attempt=1,
         attempts_before=None,
         available_at_us=event.available_at_us,
+        pool=definition.executor,
     )
 
 
@@ -118,9 +120,13 @@ def _skip_along(graph: Graph, step: str, skipped: dict[str, str], writer: EventW
 def _go_on(facts: Facts, branch: Branch, writer: EventWriter, claimant: Claimant | None) -> Branch:
     following = facts.graph.next_in_branch(branch.step)
     if following is None:
-        return replace(branch.released(last_us=writer.last_us), status="ended")
+        return replace(branch.released(last_us=writer.last_us), status="ended", pool=None)
     scheduled = schedule(facts, branch, following, writer)
-    return scheduled if claimant is None else _start(scheduled, claimant, writer)
+    if branch.pool is not None and scheduled.pool is None:  # a claim for a pool has moved the next look a lease ahead
+        scheduled = replace(scheduled, due_us=writer.now_us + facts.timing.grace_us)
+    if claimant is None or claimant.pool != scheduled.pool:  # the next step is others' to carry out
+        return scheduled
+    return _start(scheduled, claimant, writer)
 
 
 def _start(branch: Branch, claimant: Claimant, writer: EventWriter) -> Branch:

@@ -14,7 +14,7 @@ FailureReason = Literal["execution-error", "timeout", "worker-crash", "cancelled
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """The step returned. With a carrier the same worker starts the branch's next step in the same commit."""
+    """The step returned. With a claimant the same worker starts the branch's next step in the same commit."""
 
     output: str
     duration_us: int

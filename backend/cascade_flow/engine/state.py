@@ -68,7 +68,8 @@ class Branch:
 
     `attempts_before` were spent in earlier attempts of the run: the retry policy counts from there. `seq` and
     `heartbeat_us` are the fence: they say which state a writer has seen. `origin_us` names the commit that holds the
-    completion of the step's dependency where that is not in the tail.
+    completion of the step's dependency where that is not in the tail. `pool` is that of the step, where only its
+    workers take it.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Branch:
     slot_index: int | None = None
     worker_concurrency: int | None = None
     priority: int | None = None
+    pool: str | None = None
     halt: Halt | None = None
     owed: Owed | None = None
     arrived: int = 0
@@ -100,6 +102,11 @@ class Branch:
     def live(self) -> bool:
         """Whether somebody works on it, or should."""
         return not self.stopped and (self.status in LIVE or self.owed is not None)
+
+    @property
+    def awaited_pool(self) -> str | None:
+        """The pool whose workers alone can move it on, and find it there: nobody else need look at it."""
+        return self.pool if self.status == "scheduled" and self.owed is None else None
 
     @property
     def stopped(self) -> bool:
@@ -195,12 +202,13 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """The worker that goes on along the branch, and where its lease ends."""
+    """The worker that goes on along the branch, and where its lease ends; `pool` is the one that it works for."""
 
     worker: str
     lease_us: int
     slot_index: int | None = None
     worker_concurrency: int | None = None
+    pool: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What is deployed beside the template: the functions' code and the two layers, each one zip named by its content.
 
-A zip that is there is not built again. The framework's layer is built by the same make recipe that SAM runs.
+A zip that is there is not built again. The framework's layer is built by the same program that SAM runs.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pathlib import Path
 from cascade_flow.errors import ConfigurationError
 from cascade_flow.local import emulator
 from cascade_flow.local.project import Project
-from cascade_flow.local.tools import make, run, uv
+from cascade_flow.local.sources import FRAMEWORK
+from cascade_flow.local.tools import run, uv
 
-FRAMEWORK, WORKFLOWS = "layers/framework", "!Ref WorkflowsDir"
-"""Where the template says that the layers' code lies."""
-_FRAMEWORK_TARGET = "build-FrameworkLayer"
+WORKFLOWS = "!Ref WorkflowsDir"
+"""Where the template says that the workflows' layer lies."""
 _LEFT_OUT = {"__pycache__", "node_modules"}
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _LAMBDA_PLATFORM = "aarch64-manylinux_2_28"
@@ -77,7 +77,7 @@ def artifact(project: Project, place: str, platform: Platform) -> Artifact:
 
 def function(project: Project, code_uri: str, platform: Platform) -> Artifact:
     """A function's folder, as it is. ConfigurationError where it has no app.py."""
-    source = project.root / code_uri
+    source = project.sources.folder / code_uri
     if not (source / "app.py").is_file():
         raise ConfigurationError(f"{code_uri}/app.py is missing, and {project.template.name} names it. Restore it.")
     zipped = _zip_path(platform, code_uri.rsplit("/", 1)[-1], source)
@@ -88,35 +88,35 @@ def function(project: Project, code_uri: str, platform: Platform) -> Artifact:
 
 def framework(project: Project, platform: Platform) -> Artifact:
     """The layer with cascade_flow and what it depends on."""
-    zipped = _zip_path(platform, "framework", project.root / FRAMEWORK)
+    sources = project.sources
+    zipped = _zip_path(platform, "framework", *sources.layer)
     if not zipped.exists():
         with _scratch(platform) as built:
-            settings = {
-                "ARTIFACTS_DIR": built,
-                "INSTALL": " ".join([uv(), "pip", "install", "--quiet", *platform.install]),
-                "PYTHON": platform.python,
-            }
-            given = [f"{name}={value}" for name, value in settings.items()]
-            recipe = [make(), "--silent", _FRAMEWORK_TARGET, *given]
-            run(recipe, "build the framework's layer", folder=project.root / FRAMEWORK)
+            program = [sys.executable, "-B", str(sources.framework / "build.py")]
+            given = ["--package", str(sources.package), "--python", platform.python]
+            recipe = [*program, *given, "--", str(Path(built) / "python"), *_installer(platform)]
+            run(recipe, "build the framework's layer")
             _zip(Path(built), zipped, under="", squeezed=platform.squeezed)
     return Artifact(zipped)
 
 
 def workflows(project: Project, platform: Platform) -> Artifact:
-    """The layer with the user's package, everything that lies beside it, and what its requirements.txt asks for."""
-    project.require_workflows()
-    source = project.workflows_dir
-    zipped = _zip_path(platform, "workflows", source)
+    """The layer with the user's package, what is deployed beside it, and what its requirements.txt asks for."""
+    zipped = _zip_path(platform, "workflows", *sources_of_workflows(project))
     if not zipped.exists():
         with _scratch(platform) as built:
-            _install_requirements(platform, source / "requirements.txt", Path(built))
-            for path in _files(source):
-                target = Path(built) / path.relative_to(source)
+            _install_requirements(platform, project.requirements, Path(built))
+            for path in [path for source in project.deployed for path in files(source)]:
+                target = Path(built) / path.relative_to(project.workflows_dir)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, target)
             _zip(Path(built), zipped, under="python/", squeezed=platform.squeezed)
     return Artifact(zipped)
+
+
+def sources_of_workflows(project: Project) -> list[Path]:
+    """All that the layer of the user's workflows is made of."""
+    return [*project.deployed, *([project.requirements] if project.requirements else [])]
 
 
 def digest(*sources: Path) -> str:
@@ -127,26 +127,31 @@ def digest(*sources: Path) -> str:
 def _digest(built_for: str, *sources: Path) -> str:
     seen = hashlib.sha256(built_for.encode())
     for source in sources:
-        for path in _files(source):
-            seen.update(f"{path.relative_to(source)}\0{path.stat().st_size}\0".encode())
+        for path in files(source):
+            seen.update(f"{path.relative_to(source.parent)}\0{path.stat().st_size}\0".encode())
             seen.update(path.read_bytes())
     return seen.hexdigest()[:16]
 
 
-def _install_requirements(platform: Platform, requirements: Path, target: Path) -> None:
-    if requirements.is_file():
-        command = [uv(), "pip", "install", "--quiet", *platform.install, "--target", str(target)]
-        run([*command, "--requirement", str(requirements)], f"install what {requirements} asks for")
+def _install_requirements(platform: Platform, requirements: Path | None, target: Path) -> None:
+    if requirements:
+        command = [*_installer(platform), "--target", str(target), "--requirement", str(requirements)]
+        run(command, f"install what {requirements} asks for")
 
 
-def _files(source: Path) -> Iterator[Path]:
+def _installer(platform: Platform) -> list[str]:
+    return [uv(), "pip", "install", "--quiet", *platform.install]
+
+
+def files(source: Path) -> Iterator[Path]:
+    """A file, or all that a folder holds, but for what is hidden or made by a program."""
     if source.is_file():
         yield source
         return
     for path in sorted(source.iterdir()):
         if path.name.startswith(".") or path.name in _LEFT_OUT:
             continue
-        yield from _files(path) if path.is_dir() else [path]
+        yield from files(path) if path.is_dir() else [path]
 
 
 def _zip(folder: Path, target: Path, *, under: str, squeezed: bool) -> None:
@@ -163,8 +168,8 @@ def _zip(folder: Path, target: Path, *, under: str, squeezed: bool) -> None:
     fresh.replace(target)
 
 
-def _zip_path(platform: Platform, name: str, source: Path) -> Path:
-    return platform.folder / f"{name}-{_digest(platform.name, source)}.zip"
+def _zip_path(platform: Platform, name: str, *sources: Path) -> Path:
+    return platform.folder / f"{name}-{_digest(platform.name, *sources)}.zip"
 
 
 def _scratch(platform: Platform) -> tempfile.TemporaryDirectory[str]:

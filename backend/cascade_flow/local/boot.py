@@ -1,6 +1,7 @@
 """Runs the emulator, and makes up for what it does otherwise: it answers whoever asks, so a guard stands before it;
 its schedules know only minutes, so the reaper is called from here every few seconds; it wants a permission that AWS has
-no word for; it unpacks layers for each process anew; it waits for a custom resource whose function has long ended.
+no word for, and its API says too much of one that is missing; it unpacks layers for each process anew; it waits for a
+custom resource whose function has long ended.
 
 A script of its own, run by the emulator's interpreter: of this project it can import the guard beside it, and no more.
 It prints the pid that it goes on with, detached from whoever started it. The emulator and the calls end together.
@@ -157,6 +158,18 @@ def grant_batches() -> None:
     permissions.extract_iam_action = granted
 
 
+def refuse_in_an_apis_words() -> None:
+    """Let the API refuse whom no policy allows a request as HTTP APIs do: the emulator would say which it wants."""
+    app: Any = importlib.import_module("ministack.app")
+    enforce = app._enforce_execute_api
+    refusal = 403, {"Content-Type": "application/json"}, b'{"message":"Forbidden"}'
+
+    def enforced(*args: Any, **kwargs: Any) -> Any:
+        return refusal if enforce(*args, **kwargs) else None
+
+    app._enforce_execute_api = enforced
+
+
 def unpack_layers_once() -> None:
     """Unpack a layer when first it is asked for, and link to that from then on: most of a cold start would be this."""
     unpack = zipfile.ZipFile.extractall
@@ -183,6 +196,7 @@ def main(log: str, port: str, stack: str, every_ms: str) -> None:
     arguments = (f"http://127.0.0.1:{port}", stack, int(every_ms))
     threading.Thread(target=call_reaper, args=arguments, name="reaper", daemon=True).start()
     grant_batches()
+    refuse_in_an_apis_words()
     unpack_layers_once()
     issue_secret_credentials()
     find_dead_resources()

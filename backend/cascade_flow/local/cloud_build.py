@@ -12,7 +12,8 @@ from pathlib import Path
 from cascade_flow.errors import ConfigurationError
 from cascade_flow.local import artifacts, layer_checks, template
 from cascade_flow.local.artifacts import Artifact
-from cascade_flow.local.project import TEMPLATE, Project
+from cascade_flow.local.project import Project
+from cascade_flow.local.sources import FRAMEWORK, TEMPLATE
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,12 @@ def build(project: Project, folder: Path) -> Iterator[Made]:
     _require(folder)
     platform = artifacts.aws_lambda(folder.resolve())
     address: dict[str, str] = {}
-    for place in template.places_of_code(project):
+    for place in template.places_of_code(project.template):
         made = Made(place, artifacts.artifact(project, place, platform))
         _check(made)
         address[place] = made.artifact.key
         yield made
-    (folder / TEMPLATE).write_text(template.with_code_at(project, address), encoding="utf-8")
+    (folder / TEMPLATE).write_text(template.with_code_at(project.template, address), encoding="utf-8")
 
 
 def _require(folder: Path) -> None:
@@ -54,7 +55,7 @@ def _require(folder: Path) -> None:
 
 
 def _check(made: Made) -> None:
-    checks = {artifacts.FRAMEWORK: layer_checks.of_framework, artifacts.WORKFLOWS: layer_checks.of_workflows}
+    checks = {FRAMEWORK: layer_checks.of_framework, artifacts.WORKFLOWS: layer_checks.of_workflows}
     if made.place in checks and (complaints := checks[made.place](made.artifact.path)):
         made.artifact.path.unlink()
         raise ConfigurationError(f"{made.place} would not work on Lambda: {'; '.join(complaints)}")

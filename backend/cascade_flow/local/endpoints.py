@@ -55,8 +55,13 @@ def stack_client(name: str, *, region: str | None) -> Client:
     Raises ConfigurationError where there is no such stack or it can't be asked for, BackendUnavailableError where AWS
     doesn't answer.
     """
-    session = _session(region_name=region)
-    return Client(_outputs(_described(session, name))[_OUTPUT], region=session.region_name, session=session)
+    return client_by(_session(region_name=region), name)
+
+
+def client_by(session: boto3.Session, name: str) -> Client:
+    """The same with the credentials and the region of a session. Raises as `stack_client`."""
+    url = _address(_outputs(_described(session, name)), session.client("cloudformation").meta.endpoint_url)
+    return Client(url, region=session.region_name, session=session)
 
 
 def address_client(url: str, *, region: str | None) -> Client:
@@ -102,7 +107,7 @@ def _running(start: Path) -> LocalStack:
     try:
         project = Project(find_root(start))
     except ConfigurationError as error:
-        raise ConfigurationError(_NOTHING_RUNS) from error
+        raise ConfigurationError(f"{error}; or name a stack in AWS: --stack") from error
     if state.read(project.home) is None:
         raise ConfigurationError(_NOTHING_RUNS)
     return running(project)
@@ -141,6 +146,13 @@ def _described(session: boto3.Session, name: str, endpoint_url: str | None = Non
     if _OUTPUT not in _outputs(described):
         raise ConfigurationError(f"the stack {name!r} has no output {_OUTPUT}: it is no stack of cascade-flow")
     return described
+
+
+def _address(outputs: dict[str, str], endpoint_url: str) -> str:
+    """Where the API answers. An emulator puts a name before its own, which not every machine can look up."""
+    scheme, _, host = endpoint_url.partition("://")
+    unknown = f"{scheme}://{outputs.get('ApiId')}.execute-api.{host}"
+    return f"{endpoint_url}/_aws/execute-api/{outputs['ApiId']}" if outputs[_OUTPUT] == unknown else outputs[_OUTPUT]
 
 
 def _outputs(described: StackTypeDef) -> dict[str, str]:

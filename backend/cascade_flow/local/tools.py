@@ -1,4 +1,4 @@
-"""The outside programs that the local stack is built with: uv and make. What they complain of becomes one line."""
+"""The outside programs that the local stack is built with. What they complain of becomes one line."""
 
 from __future__ import annotations
 
@@ -17,14 +17,6 @@ def uv() -> str:
     found = shutil.which("uv", path=scripts) or shutil.which("uv")
     if not found:
         raise ConfigurationError("The local stack is built with uv, and there is none. Install it: pip install uv")
-    return found
-
-
-def make() -> str:
-    """The path of make. ConfigurationError where there is none."""
-    found = shutil.which("make")
-    if not found:
-        raise ConfigurationError("The layer is built with make, and there is none. Install make, then try again.")
     return found
 
 

@@ -35,6 +35,11 @@ def check_step_id(step_id: str) -> str:
     return _checked("step id", step_id, parts, f"parts between '/', each of {_ALLOWED} in all")
 
 
+def check_pool(name: str) -> str:
+    """The pool's name as given. InvalidIdError where it isn't one."""
+    return _checked("pool", name, [name], _ALLOWED)
+
+
 def check_name(field: str, name: str) -> str:
     """The name that somebody else chose (a worker's, a key, a version's) as given. InvalidIdError where it is none."""
     if isinstance(name, str) and 1 <= len(name) <= LONGEST_ID:

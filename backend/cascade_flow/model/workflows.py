@@ -29,7 +29,10 @@ class RetryTier(WireModel):
 
 
 class StepDefinition(WireModel):
-    """A step without its code: what it is called, what it waits for, how it is tried."""
+    """A step without its code: what it is called, what it waits for, how it is tried, and who carries it out.
+
+    `executor` names a pool: only a worker that asks for that pool gets the step. None: Lambda's workers.
+    """
 
     id: Text
     name: Text
@@ -38,6 +41,7 @@ class StepDefinition(WireModel):
     timeout_ms: Ordinal | None = None
     retry: list[RetryTier] = Field(default_factory=lambda: [RetryTier()], min_length=1)
     skip_cascades: bool = True
+    executor: Text | None = None
 
 
 class GitInfo(WireModel):

@@ -116,9 +116,14 @@ class AfterCommit:
         return self._runtime.payloads.put_run_output(facts.run_id, commit.end, expires_s=facts.expires_s)
 
     def _wake(self, facts: Facts, branches: Iterable[Branch]) -> None:
-        wakes = [wake_for(facts.run_id, branch) for branch in branches if branch.status in ("scheduled", "skipping")]
+        wakes = [wake_for(facts.run_id, branch) for branch in branches if is_woken(branch)]
         if wakes:
             self._runtime.queue.send(wakes)
+
+
+def is_woken(branch: Branch) -> bool:
+    """Whether a worker of Lambda's is to look at a branch; what waits for a pool is found by that pool's workers."""
+    return branch.status == "skipping" or (branch.status == "scheduled" and branch.pool is None)
 
 
 def wake_for(run_id: str, branch: Branch) -> Wake:

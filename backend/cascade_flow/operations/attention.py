@@ -180,6 +180,8 @@ class Attention:
 
     def _wake(self, facts: Facts, run: Run, branch: Branch, entry: due.Entry) -> None:
         available_us = branch.available_at_us or 0
+        if branch.pool is not None:  # it lies with its pool, whose workers look for themselves
+            return
         if available_us > clock.now_us():
             self._look_later(entry, available_us, branch)
         else:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from cascade_flow.engine.state import Facts
 from cascade_flow.model.events import CheckpointRef, StepCheckpoint, StepCheckpointFailed
 from cascade_flow.model.states import Checkpoint
-from cascade_flow.operations.history import Histories
+from cascade_flow.operations.history import Histories, RunHistory
+from cascade_flow.operations.payloads import key_in_bucket
 from cascade_flow.operations.runtime import Runtime
 
 _KINDS = (StepCheckpoint, StepCheckpointFailed)
@@ -34,8 +35,36 @@ def recorded(runtime: Runtime, facts: Facts, step_id: str) -> Iterator[Checkpoin
     """What all attempts of a step have stored, or failed at, so far; in order."""
     histories = Histories(runtime)
     if (story := histories.outline(facts.run_id)) is not None:
-        mine = [event for event in story.events if isinstance(event, _KINDS) and event.step_id == step_id]
-        yield from (_taken(event) for event in histories.whole(story, mine) if isinstance(event, _KINDS))
+        events = histories.whole(story, _told_in(story, step_id))
+        yield from (_taken(event) for event in events if isinstance(event, _KINDS))
+
+
+@dataclass(frozen=True)
+class HandedCheckpoint:
+    """A checkpoint for a worker elsewhere; with an address where its data lie in the bucket."""
+
+    number: CheckpointNumber
+    address: str | None = None
+
+
+def handed_on(runtime: Runtime, facts: Facts, step_id: str) -> tuple[HandedCheckpoint, ...]:
+    """The same, with nothing read from the bucket."""
+    histories = Histories(runtime)
+    if (story := histories.outline(facts.run_id)) is None:
+        return ()
+    events = histories.whole(story, _told_in(story, step_id), bucket=False)
+    found = [event for event in events if isinstance(event, _KINDS)]
+    return tuple(HandedCheckpoint(_taken(event), _address(runtime, story, event)) for event in found)
+
+
+def _told_in(story: RunHistory, step_id: str) -> list[StepCheckpoint | StepCheckpointFailed]:
+    return [event for event in story.events if isinstance(event, _KINDS) and event.step_id == step_id]
+
+
+def _address(runtime: Runtime, story: RunHistory, event: StepCheckpoint | StepCheckpointFailed) -> str | None:
+    place = story.aside.get(event.timestamp_us, {}).get("data", "")
+    key = key_in_bucket(place)
+    return key and runtime.payloads.address(key)
 
 
 def _taken(event: StepCheckpoint | StepCheckpointFailed) -> CheckpointNumber:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from cascade_flow import clock
@@ -21,13 +22,26 @@ from cascade_flow.operations.unreadable import readable
 if TYPE_CHECKING:
     from cascade_flow.operations.caller_steps import CallerSteps
 
+_AT_ONCE = 8
+"""Steps of a pool that are read together: whoever claims takes the first of them, unless others are faster."""
 
-class _Live(NamedTuple):
+
+class Live(NamedTuple):
     """A branch on which somebody works or may work; `ref` is what is told of it."""
 
     run: Run
     branch: Branch
-    ref: StepRef
+
+    @property
+    def ref(self) -> StepRef:
+        return StepRef(
+            workflow_slug=self.run.workflow_slug,
+            run_id=self.run.run_id,
+            step_id=self.branch.step,
+            attempt_number=self.branch.attempt,
+            available_at_us=self.branch.available_at_us,
+            priority=self.branch.priority,
+        )
 
 
 class Queue:
@@ -44,43 +58,83 @@ class Queue:
     def scheduled(
         self, *, available_before_us: int | None, workflow_slug: str | None, limit: int | None
     ) -> list[StepRef]:
-        """The scheduled steps that are due: higher priority first, then the longest waiting."""
+        """The scheduled steps that are due, of all pools and none: higher priority first, then the longest waiting."""
         until_us = clock.now_us() if available_before_us is None else available_before_us
-        found = [live.ref for live in self._live(until_us, partial(_is_due, until_us=until_us))]
+        waiting = due.waiting_anywhere(self._runtime.ledger.table, until_us=until_us)
+        entries = chain(self._entries(until_us), waiting)
+        found = [live.ref for live in self._live(entries, partial(_is_due, until_us=until_us))]
         found += self._callers.due(until_us) if self._callers else []
         mine = [ref for ref in found if workflow_slug in (None, ref.workflow_slug)]
         return sorted(mine, key=_rank)[:limit]
 
+    def claimable(self, pool: str | None, *, workflow_slug: str | None) -> Iterable[Live]:
+        """What a worker may claim now, in the order in which it should: of a pool, or what waits for none."""
+        until_us = clock.now_us()
+        found = self._of_no_pool(until_us) if pool is None else self._of_pool(pool, until_us)
+        return (live for live in found if workflow_slug in (None, live.run.workflow_slug))
+
     def reclaim(self, stale_threshold_us: int, reclaimed_by: str) -> list[StepRef]:
         """Take running steps away from workers that were silent for longer; each once, however many reapers run."""
         now_us = clock.now_us()
-        silent = list(self._live(now_us, partial(_is_silent, since_us=now_us - stale_threshold_us)))
+        wanted = partial(_is_silent, since_us=now_us - stale_threshold_us)
+        silent = list(self._live(self._entries(now_us), wanted))
         command = Reclaim(reclaimed_by, stale_threshold_us)
         taken = [ref for live in silent for ref in readable(partial(self._taken, command), [live], what="reclaiming")]
         return taken + (self._callers.reclaim(stale_threshold_us, reclaimed_by) if self._callers else [])
 
-    def _taken(self, command: Reclaim, silent: Iterable[_Live]) -> Iterator[StepRef]:
-        for run, branch, ref in silent:
+    def _taken(self, command: Reclaim, silent: Iterable[Live]) -> Iterator[StepRef]:
+        for live in silent:
             with suppress(StaleAttemptError):
-                self._steps.report(HeldAttempt(self._runtime.facts(run), run, branch), command)
-                yield ref
+                held = HeldAttempt(self._runtime.facts(live.run), live.run, live.branch)
+                self._steps.report(held, command)
+                yield live.ref
 
-    def _live(self, until_us: int, wanted: Callable[[Branch], bool]) -> Iterator[_Live]:
-        """Those live branches, of runs that go on, that are wanted: the index says where, the items say what."""
+    def _of_no_pool(self, until_us: int) -> list[Live]:
+        found = self._live(self._entries(until_us), partial(_is_due, until_us=until_us))
+        return sorted((live for live in found if live.branch.pool is None), key=lambda live: _rank(live.ref))
+
+    def _of_pool(self, pool: str, until_us: int) -> Iterator[Live]:
+        """Read a few at a time, as far as anybody asks: the index has them in their order."""
+        entries = due.waiting(self._runtime.ledger.table, pool, until_us=until_us, at_once=2 * _AT_ONCE)
+        read = partial(self._waiting_among, partial(_is_due, until_us=until_us))
+        while group := list(islice(entries, _AT_ONCE)):
+            yield from readable(read, group, what="entry")
+
+    def _waiting_among(self, wanted: Callable[[Branch], bool], group: Sequence[due.Entry]) -> Iterator[Live]:
+        known = self._runtime.ledger.snapshot((entry.run_id, entry.branch) for entry in group)
+        for entry in group:
+            run, branch = known.run(entry.run_id), known.branch(entry.run_id, entry.branch)
+            if run is not None and branch is not None and _goes_on(run) and _may_be_worked_on(branch, wanted):
+                yield Live(run, branch)
+
+    def _entries(self, until_us: int) -> Iterator[due.Entry]:
+        """Where somebody works, or should by then, on what waits for no pool."""
         horizon_us = max(until_us, clock.now_us()) + self._runtime.timing.horizon_us
+        return due.entries(self._runtime.ledger.table, until_us=horizon_us)
+
+    def _live(self, entries: Iterable[due.Entry], wanted: Callable[[Branch], bool]) -> Iterator[Live]:
+        """Those live branches, of runs that go on, that are wanted: the index says where, the items say what."""
         places: dict[str, list[str]] = {}
-        for entry in due.entries(self._runtime.ledger.table, until_us=horizon_us):
+        for entry in entries:
             if entry.branch:
                 places.setdefault(entry.run_id, []).append(entry.branch)
         for run in readable(self._runtime.ledger.runs, list(places)):
-            if run.status not in ENDED and run.stop is None:
+            if _goes_on(run):
                 read = partial(self._live_among, run, wanted)
                 yield from readable(read, places[run.run_id], what=f"run {run.run_id}, branch")
 
-    def _live_among(self, run: Run, wanted: Callable[[Branch], bool], names: Iterable[str]) -> Iterator[_Live]:
+    def _live_among(self, run: Run, wanted: Callable[[Branch], bool], names: Iterable[str]) -> Iterator[Live]:
         for branch in self._runtime.ledger.some_branches(run.run_id, names).values():
-            if branch.live and branch.halt is None and wanted(branch):
-                yield _Live(run, branch, _reference(run, branch))
+            if _may_be_worked_on(branch, wanted):
+                yield Live(run, branch)
+
+
+def _goes_on(run: Run) -> bool:
+    return run.status not in ENDED and run.stop is None
+
+
+def _may_be_worked_on(branch: Branch, wanted: Callable[[Branch], bool]) -> bool:
+    return branch.live and branch.halt is None and wanted(branch)
 
 
 def _is_due(branch: Branch, *, until_us: int) -> bool:
@@ -89,17 +143,6 @@ def _is_due(branch: Branch, *, until_us: int) -> bool:
 
 def _is_silent(branch: Branch, *, since_us: int) -> bool:
     return branch.status == "running" and last_seen_us(branch) < since_us
-
-
-def _reference(run: Run, branch: Branch) -> StepRef:
-    return StepRef(
-        workflow_slug=run.workflow_slug,
-        run_id=run.run_id,
-        step_id=branch.step,
-        attempt_number=branch.attempt,
-        available_at_us=branch.available_at_us,
-        priority=branch.priority,
-    )
 
 
 def _rank(ref: StepRef) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from threading import Lock
 
 from cascade_flow import clock
-from cascade_flow.dynamodb import registry
+from cascade_flow.dynamodb import registry, shards
 from cascade_flow.dynamodb.table import Table
 from cascade_flow.errors import (
     ArgumentInvalidError,
@@ -20,7 +20,7 @@ from cascade_flow.errors import (
     WorkflowRetiredError,
 )
 from cascade_flow.graph import Graph
-from cascade_flow.model.ids import check_slug, check_step_id
+from cascade_flow.model.ids import check_pool, check_slug, check_step_id
 from cascade_flow.model.workflows import StepDefinition, WorkflowMetadata, WorkflowRegistration, WorkflowVersion
 from cascade_flow.operations.validation import defect_of
 
@@ -72,13 +72,20 @@ class Registry:
             check_step_id(step.id)
         Graph(registration.steps)
         version = _version_of(registration)
+        self._remember_pools(version.steps)
         self._put_version(version)
         registry.put_workflow(self._table, registration, version.version_id, deployed=deployed)
 
     def create_version(self, version: WorkflowVersion) -> None:
         """Store a version where its id is new; one that is known stays as it is. Raises InvalidIdError."""
         check_slug(version.workflow_slug)
+        self._remember_pools(version.steps)
         registry.put_version(self._table, version)
+
+    def _remember_pools(self, steps: Sequence[StepDefinition]) -> None:
+        """Before a version is stored: who lists what is due must know where its steps may lie."""
+        names = {check_pool(step.executor) for step in steps if step.executor is not None}
+        shards.remember_pools(self._table, sorted(names))
 
     def _put_version(self, version: WorkflowVersion) -> None:
         """Somebody else may have created the version before, without its steps: then they are added."""
@@ -138,7 +145,7 @@ class Registry:
         if entry.retired_us is not None:
             raise WorkflowRetiredError(
                 f"workflow {slug!r} is retired, since the deployment no longer has it: deploy code that declares it, "
-                "or run another; its history stays, and its runs under way go on",
+                "or run another; its history stays",
                 workflow_slug=slug,
                 retired_at_us=entry.retired_us,
             )

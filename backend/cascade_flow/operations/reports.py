@@ -37,7 +37,6 @@ from cascade_flow.operations.history import Histories
 from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import Slot, Steps
-from cascade_flow.serialization import safe_serialize
 
 
 @dataclass(frozen=True)
@@ -138,13 +137,12 @@ def beat(step_id: str, worker_id: str, attempt: int, *, slot: Slot, **told: Any)
 
 
 def completion(
-    step_id: str, attempt: int, output: Any, *, duration_us: int, export_output: bool, usage: ResourceUsage | None
+    step_id: str, attempt: int, output: str, *, duration_us: int, export_output: bool, usage: ResourceUsage | None
 ) -> Report:
-    """The attempt succeeded."""
-    text = safe_serialize(output)
-    told = {"step_id": step_id, "attempt_number": attempt, "output": text, "duration_us": duration_us}
+    """The attempt succeeded; `output` is JSON text."""
+    told = {"step_id": step_id, "attempt_number": attempt, "output": output, "duration_us": duration_us}
     event = draft(StepCompleted, **told, export_output=export_output, resource_usage=usage)
-    return Report(Complete(text, duration_us, usage), event)
+    return Report(Complete(output, duration_us, usage), event)
 
 
 def failure(

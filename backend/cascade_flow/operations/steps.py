@@ -77,7 +77,8 @@ class Steps:
     def claim(self, wake: Wake, worker_id: str, *, slot: Slot | None = None) -> HeldAttempt | None:
         """Take the attempt that a wake-up names; None where another has it, it is over, or not due yet.
 
-        A wake-up that came too early (by this machine's clock) is sent again, for when the step is due.
+        A wake-up that came too early (by this machine's clock) is sent again, for when the step is due. What waits for
+        a pool is left to its workers.
         """
         return self.held_by(wake.run_id, self.take(wake, worker_id, slot))
 
@@ -94,7 +95,13 @@ class Steps:
         branch = self._runtime.ledger.branch(run.run_id, self._runtime.facts(run).graph.branch_of(step_id))
         if branch is None or branch.status != "scheduled" or branch.step != step_id:
             return None
-        return self.held_by(run.run_id, self._claim(run.run_id, branch, worker_id, slot or Slot()))
+        return self.claim_branch(run.run_id, branch, worker_id, slot=slot)
+
+    def claim_branch(
+        self, run_id: str, seen: Branch, worker_id: str, *, slot: Slot | None = None
+    ) -> HeldAttempt | None:
+        """Take the attempt that a branch was seen to wait with, for its pool where it has one."""
+        return self.held_by(run_id, self._claim(run_id, seen, worker_id, slot or Slot()))
 
     def inputs(self, held: HeldAttempt) -> Inputs:
         """What the held step is given; what the worker knows already is not read."""
@@ -198,7 +205,7 @@ class Steps:
             try:
                 return self._runtime.ledger.claim(run_id, wanted, claimant, now_us=now_us, look_us=look_us, moves=moves)
             except BranchRefused as refused:
-                if refused.now is None or not _waits(wanted, refused.now):
+                if refused.now is None or not _waits(wanted, refused.now) or refused.now.pool != wanted.pool:
                     return None
                 if (refused.now.available_at_us or 0) > now_us:
                     return refused.now

@@ -63,7 +63,9 @@ class Sweep:
         while group := self._next(found, until_us):
             self._gather(group, found, until_us)
             self._send(until_us)
-        return self._tally.swept(took_us=clock.now_us() - begun_us, called_out=len(lines) - len(mine))
+        pools_us = {} if shards else due.waits_us(table, now_us=begun_us)
+        took_us = clock.now_us() - begun_us
+        return self._tally.swept(took_us=took_us, called_out=len(lines) - len(mine), pools_us=pools_us)
 
     def attend(self, run_id: str, branch: str) -> None:
         """Look at one branch, or at a run (no branch), whatever the index says."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 
 _log = logging.getLogger(__name__)
@@ -26,7 +26,8 @@ class Swept:
     """How often what was done; and the first of those items at which the sweep has failed.
 
     `oldest_due_s` is how long the oldest of what waits has waited for somebody; 0 where nothing did. `left`: its time
-    was over before all was looked at. `called_out`: how many further reapers were asked to take a shard.
+    was over before all was looked at. `called_out`: how many further reapers were asked to take a shard. `pools`: how
+    many seconds the step has waited that each pool's workers are to claim next, where one waits.
     """
 
     done: Mapping[str, int]
@@ -35,6 +36,7 @@ class Swept:
     left: bool = False
     took_ms: int = 0
     called_out: int = 0
+    pools: Mapping[str, int] = field(default_factory=dict)
 
 
 class Tally:
@@ -72,6 +74,7 @@ class Tally:
         """Note that something was there, and no time."""
         self._left = True
 
-    def swept(self, *, took_us: int, called_out: int) -> Swept:
+    def swept(self, *, took_us: int, called_out: int, pools_us: Mapping[str, int]) -> Swept:
         oldest_s, took_ms = self._oldest_us // 1_000_000, took_us // 1_000
-        return Swept(dict(self._done), list(self._failures), oldest_s, self._left, took_ms, called_out)
+        pools = {pool: us // 1_000_000 for pool, us in pools_us.items()}
+        return Swept(dict(self._done), list(self._failures), oldest_s, self._left, took_ms, called_out, pools)

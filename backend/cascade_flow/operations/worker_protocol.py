@@ -4,25 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
 
-from cascade_flow.errors import GoneError, RunNotFoundError
+from cascade_flow import clock
+from cascade_flow.errors import GoneError, RunNotFoundError, WrongPoolError
 from cascade_flow.model.events import ResourceSnapshot
-from cascade_flow.model.ids import check_run_id, check_step_id
+from cascade_flow.model.ids import check_pool, check_run_id, check_step_id
+from cascade_flow.model.workflows import StepDefinition
 from cascade_flow.operations.outputs import ends_of_dependencies
 from cascade_flow.operations.payloads import Handed
 from cascade_flow.operations.queue import Queue
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 
+if TYPE_CHECKING:
+    from cascade_flow.operations.checkpoints import HandedCheckpoint
+
 _TRIES = 16
+_FIRST_PAUSE_US = 500_000
+_LONGEST_PAUSE_US = 2_000_000
+"""Between two looks of one that waits: who has waited for long waits a little longer, for a quarter of the requests."""
 
 
 class Given(NamedTuple):
-    """The run's input and the outputs of a step's dependencies; a skipped one's is neither text nor address."""
+    """The run's input and the outputs of a step's dependencies (a skipped one's is neither text nor address), and the
+    checkpoints of its attempts so far.
+    """
 
     input: Handed
     outputs: Mapping[str, Handed]
+    checkpoints: tuple[HandedCheckpoint, ...] = ()
 
 
 class WorkerProtocol:
@@ -34,28 +46,56 @@ class WorkerProtocol:
         self._steps = Steps(runtime)
 
     def claim(
-        self, run_id: str, step_id: str, worker_id: str, *, slot: Slot, workflow_slug: str | None = None
+        self,
+        run_id: str,
+        step_id: str,
+        worker_id: str,
+        *,
+        slot: Slot,
+        workflow_slug: str | None = None,
+        pool: str | None = None,
     ) -> HeldAttempt | None:
         """Take the scheduled attempt of a step; None where there is none, it is not due yet, or another has it.
 
-        Raises RunNotFoundError (also where the run is another workflow's), StepNotFoundError, InvalidIdError.
+        Raises RunNotFoundError (also where the run is another workflow's), StepNotFoundError, WrongPoolError,
+        InvalidIdError.
         """
         run = self._runtime.run(check_run_id(run_id))
         if workflow_slug not in (None, run.workflow_slug):
             raise RunNotFoundError(f"run {run_id!r} is one of workflow {run.workflow_slug!r}, not of {workflow_slug!r}")
-        return self._steps.claim_step(run, check_step_id(step_id), worker_id, slot=slot)
+        _check_executor(self._runtime.facts(run).graph.step(check_step_id(step_id)), pool)
+        return self._steps.claim_step(run, step_id, worker_id, slot=slot)
 
-    def claim_next(self, worker_id: str, *, slot: Slot, workflow_slug: str | None = None) -> HeldAttempt | None:
-        """Take the first due step that can be won; None where there is none, or where others won every one tried.
+    def claim_next(
+        self,
+        worker_id: str,
+        *,
+        slot: Slot,
+        workflow_slug: str | None = None,
+        pool: str | None = None,
+        wait_us: int = 0,
+    ) -> HeldAttempt | None:
+        """Take the first step that can be won of those that wait for a pool, or for none; None where there is none
+        before so much time has passed, or where others won every one tried.
 
-        Raises WorkflowNotFoundError.
+        Raises WorkflowNotFoundError, InvalidIdError.
         """
-        due = self._queue.scheduled(available_before_us=None, workflow_slug=workflow_slug, limit=_TRIES)
-        if workflow_slug is not None and not due:
-            self._runtime.registry.current(workflow_slug)
-        for ref in due:
+        until_us, looks = clock.now_us() + wait_us, 0
+        while (held := self._claim_any(worker_id, slot, workflow_slug, pool)) is None:
+            if looks == 0 and workflow_slug is not None:
+                self._runtime.registry.current(workflow_slug)
+            left_us = until_us - clock.now_us()
+            if left_us <= 0:
+                return None
+            clock.pause_us(min(_pause_us(looks), left_us))
+            looks += 1
+        return held
+
+    def _claim_any(self, worker_id: str, slot: Slot, workflow_slug: str | None, pool: str | None) -> HeldAttempt | None:
+        found = self._queue.claimable(None if pool is None else check_pool(pool), workflow_slug=workflow_slug)
+        for live in islice(found, _TRIES):
             with suppress(GoneError):  # a run that can't be carried on must not keep the others waiting
-                if held := self.claim(ref.run_id, ref.step_id, worker_id, slot=slot):
+                if held := self._steps.claim_branch(live.run.run_id, live.branch, worker_id, slot=slot):
                     return held
         return None
 
@@ -64,7 +104,16 @@ class WorkerProtocol:
         ends = ends_of_dependencies(self._runtime, held.facts, held.branch, [*held.records])
         payloads, run_id = self._runtime.payloads, held.facts.run_id
         [input] = payloads.handed_on(run_id, {"": held.run.tail[0]}, "input").values()
-        return Given(input, payloads.handed_on(run_id, ends, "output"))
+        outputs = payloads.handed_on(run_id, ends, "output")
+        return Given(input, outputs, self._checkpoints(held))
+
+    def _checkpoints(self, held: HeldAttempt) -> tuple[HandedCheckpoint, ...]:
+        """What earlier attempts have stored."""
+        if held.branch.attempt == 1:
+            return ()
+        from cascade_flow.operations.checkpoints import handed_on  # noqa: PLC0415  (most attempts are the first)
+
+        return handed_on(self._runtime, held.facts, held.branch.step)
 
     def heartbeat(
         self,
@@ -79,3 +128,19 @@ class WorkerProtocol:
         run = self._runtime.run(check_run_id(run_id))
         held = self._steps.holding(run, check_step_id(step_id), worker_id, attempt_number)
         return self._steps.heartbeat(held, snapshot=snapshot)
+
+
+def _check_executor(step: StepDefinition, pool: str | None) -> None:
+    """Raises WrongPoolError where the step is not this pool's."""
+    if step.executor == pool:
+        return
+    whose = "no pool's" if step.executor is None else f"pool {step.executor!r}'s"
+    cure = "claim it without a pool" if step.executor is None else f"claim it with pool {step.executor!r}"
+    asked = "without a pool" if pool is None else f"for pool {pool!r}"
+    raise WrongPoolError(
+        f"step {step.id!r} is {whose}, and was claimed {asked}: {cure}", step_id=step.id, pool=step.executor
+    )
+
+
+def _pause_us(looks: int) -> int:
+    return min(_LONGEST_PAUSE_US, _FIRST_PAUSE_US + looks * _FIRST_PAUSE_US // 2)

@@ -13,29 +13,22 @@ from typing import Any
 
 from cascade_flow import clock
 from cascade_flow.authoring import Step, StepInputs, Workflow
-from cascade_flow.engine.commands import Command, Complete, Fail, SkipStep
+from cascade_flow.engine.commands import Command, SkipStep
 from cascade_flow.engine.state import Claimant
-from cascade_flow.errors import (
-    CascadeFlowError,
-    GoneError,
-    PayloadTooLargeError,
-    RequestError,
-    StaleAttemptError,
-    TransientError,
-)
+from cascade_flow.errors import CascadeFlowError, PayloadTooLargeError, StaleAttemptError, TransientError
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.wake import Wake
-from cascade_flow.worker.capture import Capture
 from cascade_flow.worker.context import AttemptContext
 from cascade_flow.worker.heartbeat import Heartbeat
 from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted
 from cascade_flow.worker.lease import Lease
+from cascade_flow.worker.means import Means
 from cascade_flow.worker.patience import Patience
 from cascade_flow.worker.resources import Meter
-from cascade_flow.worker.runner import Completed, Failed, Lost, Outcome, Skipped, run_attempt
-from cascade_flow.worker.tracebacks import step_error
+from cascade_flow.worker.runner import run_attempt
+from cascade_flow.worker.verdicts import command_of, removed, unforeseen
 
 _PATIENCE_TO_CLAIM_MS = 10_000
 """For how long a claim is tried: others may take the step meanwhile, and the sweep calls it out again."""
@@ -56,12 +49,19 @@ class Worker:
     """Works on what wake-ups name. `workflows` are those whose code this process has, by slug."""
 
     def __init__(
-        self, runtime: Runtime, workflows: Mapping[str, Workflow], *, worker_id: str, pace: Pace | None = None
+        self,
+        runtime: Runtime,
+        workflows: Mapping[str, Workflow],
+        *,
+        worker_id: str,
+        pace: Pace | None = None,
+        means: Means | None = None,
     ) -> None:
         self._runtime = runtime
         self._workflows = workflows
         self._worker_id = worker_id
         self._pace = pace or Pace()
+        self._means = means or Means()
         self._steps = Steps(runtime)
         self._sweep = Sweep(runtime, name=worker_id)
 
@@ -101,8 +101,9 @@ class Worker:
         try:
             step = self._step(lease.held)
             if step is None:
-                return self._report(lease, _removed(lease.held))
-            interrupt, meter = Interrupt(), Meter()
+                return self._report(lease, removed(lease.held.branch.step, lease.held.facts.workflow_slug))
+            step = self._means.step(step, lease.held)
+            interrupt, meter = self._means.interrupt(), self._means.meter()
             with self._beating(lease, shift, interrupt, meter) as beat:
                 command = self._run(step, lease, shift, interrupt, meter, beat)
                 return None if command is None else self._report(lease, command)
@@ -110,14 +111,14 @@ class Worker:
             raise
         except (Exception, Interrupted) as error:  # noqa: BLE001  the last net: logged, and told
             _log.exception("step %r could not be carried out", lease.held.branch.step, extra=_place(lease.held))
-            return lease.report(_unforeseen(error, clock.now_us() - started_us)) if lease.is_held else lease.held
+            return lease.report(unforeseen(error, clock.now_us() - started_us)) if lease.is_held else lease.held
 
     def _step(self, held: HeldAttempt) -> Step | None:
         workflow = self._workflows.get(held.facts.workflow_slug)
         return None if workflow is None else workflow.definition().steps.get(held.branch.step)
 
     def _beating(self, lease: Lease, shift: _Shift, interrupt: Interrupt, meter: Meter) -> Heartbeat:
-        return Heartbeat(
+        return self._means.heartbeat(
             lease.beat,
             every_ms=self._pace.heartbeat_ms,
             snapshot=meter.snapshot,
@@ -130,33 +131,15 @@ class Worker:
     ) -> Command | None:
         inputs = shift.patience.ask(lambda: self._steps.inputs(lease.held))
         limit_ms = shift.limit_ms(step.definition.timeout_ms)
-        capture = Capture(lease.log, after_us=lease.held.started_us, on_exit=lease.exited)
+        capture = self._means.capture(lease.log, after_us=lease.held.started_us, on_exit=lease.exited)
         context = _context(lease, interrupt, beat, limit_ms)
         given = StepInputs(input_json=inputs.input, outputs=inputs.outputs, context=context)
         lease.patience = Patience.of_ms(limit_ms)
         outcome = run_attempt(step, given, timeout_ms=limit_ms, interrupt=interrupt, capture=capture, meter=meter)
         lease.patience = shift.patience
         _tell_errors(lease.held, capture.error, beat.error)
-        return self._command(lease.held, outcome, shift)
-
-    def _command(self, held: HeldAttempt, outcome: Outcome, shift: _Shift) -> Command | None:
-        match outcome:
-            case Completed():
-                claimant = self._next_claimant(held, shift)
-                return Complete(outcome.output, outcome.duration_us, outcome.resource_usage, claimant)
-            case Skipped():
-                return SkipStep(outcome.reason, outcome.duration_us, outcome.metadata, self._next_claimant(held, shift))
-            case Failed():
-                return Fail(
-                    outcome.error,
-                    outcome.failure_reason,
-                    outcome.duration_us,
-                    outcome.retryable,
-                    self._runtime.chance(),
-                    outcome.resource_usage,
-                )
-            case Lost():
-                return None
+        claimant = self._next_claimant(lease.held, shift)
+        return command_of(outcome, chance=self._runtime.chance(), claimant=claimant)
 
     def _next_claimant(self, held: HeldAttempt, shift: _Shift) -> Claimant | None:
         """This worker, if it has the time for the branch's next step."""
@@ -171,7 +154,7 @@ class Worker:
         except PayloadTooLargeError as error:
             if isinstance(command, SkipStep) and command.metadata:
                 return lease.report(replace(command, metadata={"left out": str(error)}))
-            return lease.report(_unforeseen(error, getattr(command, "duration_us", 0)))
+            return lease.report(unforeseen(error, getattr(command, "duration_us", 0)))
 
 
 @dataclass(frozen=True)
@@ -211,20 +194,6 @@ def _context(lease: Lease, interrupt: Interrupt, beat: Heartbeat, limit_ms: int)
         store=lease,
         deadline_us=clock.now_us() + limit_ms * 1_000,
     )
-
-
-def _removed(held: HeldAttempt) -> Fail:
-    error = CascadeFlowError(
-        f"this worker's code has no step {held.branch.step!r} of workflow {held.facts.workflow_slug!r}: it was removed "
-        "or renamed since the run began; deploy code that has it, or run the workflow anew"
-    )
-    return Fail(step_error(error), "step-removed", 0, retryable=False)
-
-
-def _unforeseen(error: BaseException, duration_us: int) -> Fail:
-    """A failure outside of the step's own code, which no policy speaks of: what can be over in a while is retried."""
-    retryable = not issubclass(type(error), RequestError | GoneError)
-    return Fail(step_error(error), "execution-error", max(0, duration_us), retryable)
 
 
 def _place(held: HeldAttempt) -> dict[str, Any]:

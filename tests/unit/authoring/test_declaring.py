@@ -28,7 +28,7 @@ def orders() -> Workflow:
     def total(read: list[str], ctx: StepContext) -> int:
         return len(read)
 
-    @flow.step(name="Audit", run_if_skipped=True)
+    @flow.step(name="Audit", run_if_skipped=True, executor="vault")
     def audit(read: list[str] | None) -> None: ...
 
     return flow
@@ -70,7 +70,7 @@ def test_the_registration_holds_everything_the_author_said() -> None:
             timeout_ms=30_000,
             retry=[RetryTier(max_attempts=5, delay_ms=500)],
         ),
-        StepDefinition(id="audit", name="Audit", dependencies=["read"], skip_cascades=False),
+        StepDefinition(id="audit", name="Audit", dependencies=["read"], skip_cascades=False, executor="vault"),
     ]
 
 

@@ -353,6 +353,15 @@ def test_an_option_of_another_type_is_named(option: dict[str, Any]) -> None:
     assert f"{next(iter(option))} is " in refused(lambda flow: flow.step(**option)(total))
 
 
+@pytest.mark.parametrize("executor", ["", "gpu box", "-x", "a/b", 3, "x" * 257])
+def test_a_pool_that_has_no_name_is_answered_with_what_one_looks_like(executor: Any) -> None:
+    def total() -> None: ...
+
+    message = refused(lambda flow: flow.step(executor=executor)(total))
+    assert "step 'total': executor is " in message
+    assert "name the pool whose workers carry the step out, as in executor='gpu-box'" in message
+
+
 def test_what_can_not_be_shown_is_named_by_its_type() -> None:
     class Shy:
         def __repr__(self) -> str:

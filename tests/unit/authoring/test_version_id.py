@@ -86,6 +86,17 @@ def test_the_input_schema_counts() -> None:
     assert len({version(None), version(A), version(B)}) == 3
 
 
+def test_a_changed_pool_is_another_version() -> None:
+    def work() -> None: ...
+
+    def version(executor: str | None) -> str:
+        flow = Workflow("w")
+        flow.step(executor=executor)(work)
+        return flow.definition().version_id
+
+    assert len({version(None), version("gpu-box"), version("cpu-box")}) == 3
+
+
 @given(st.permutations(["one", "two", "three"]))
 def test_declared_order_counts_and_nothing_else_does(order: list[str]) -> None:
     def work() -> None: ...

@@ -54,7 +54,7 @@ BUSY = document(
     step("discount", "voucher", status="skipped", skipReason="skipped", cascadedFrom="voucher"),
     step("long_haul", status="running", attemptNumber=2, startedAtUs=NOW_US - 3_400_000, wasReclaimed=True),
     step("quick", status="completed", attemptNumber=2, durationUs=3_400_000),
-    step("next", status="scheduled", availableAtUs=NOW_US - 5),
+    step("next", status="scheduled", availableAtUs=NOW_US - 5, executor="printer"),
     step("report", "unreliable", "slow", "discount", "long_haul", "quick", "next"),
     run_id=BUSY_ID,
 )
@@ -162,7 +162,14 @@ WORKFLOW = {
     },
     "steps": [
         {"stepId": "slow", "name": "slow", "dependencies": [], "timeoutUs": 2_000_000, "retry": [{"maxAttempts": 2}]},
-        {"stepId": "report", "name": "report", "dependencies": ["slow"], "exportOutput": True, "retry": [{}, {}]},
+        {
+            "stepId": "report",
+            "name": "report",
+            "dependencies": ["slow"],
+            "exportOutput": True,
+            "retry": [{}, {}],
+            "executor": "printer",
+        },
     ],
     "versions": [{"versionId": VERSION}],
 }

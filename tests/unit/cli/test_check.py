@@ -26,6 +26,8 @@ def read() -> int:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     (tmp_path / "template.yaml").write_text("Resources: {}\n")
+    config = 'stack = "mine"\npackage = "workflows"\nfolder = "examples"\nsources = "."\n'
+    (tmp_path / "cascade.toml").write_text(config)
     (tmp_path / "examples/workflows").mkdir(parents=True)
     (tmp_path / "examples/workflows/__init__.py").write_text("")
     (tmp_path / "examples/workflows/orders.py").write_text(FLOW)
@@ -45,10 +47,17 @@ def test_what_is_sound_is_listed(project: Project, capfd: pytest.CaptureFixture[
     assert "orders: 1 step" in out
     assert "hello" not in out
     assert run(["check", "--json"]) == exits.OK
-    assert json.loads(capfd.readouterr().out) == {
-        "workflows": [{"workflowSlug": "orders", "name": "orders", "location": "workflows.orders", "steps": 1}],
-        "mistakes": [],
+    found = json.loads(capfd.readouterr().out)
+    [listed] = found["workflows"]
+    assert listed.pop("versionId").startswith("sha256:")
+    known = {
+        "workflowSlug": "orders",
+        "name": "orders",
+        "location": "workflows.orders",
+        "steps": 1,
+        "stepIds": ["read"],
     }
+    assert (listed, found["mistakes"]) == (known, [])
 
 
 def test_every_mistake_is_told_with_file_and_line(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
@@ -139,3 +148,14 @@ def test_up_checks_before_it_starts_anything(project: Project, monkeypatch: pyte
 def test_the_project_can_be_checked_from_a_folder_below(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project.workflows_dir)
     assert run(["check"]) == exits.OK
+
+
+def test_what_merely_lies_beside_the_package_is_not_there_where_it_runs(project: Project) -> None:
+    (project.workflows_dir / "cards.py").write_text("LIMIT = 500")
+    write(project, "paying", "import cards")
+    [mistake] = checking.inspect(project)[1]
+    assert mistake.path == "examples/workflows/paying.py:1"
+    assert "have 'cards.py', which lies beside the package, deployed too: `include` in cascade.toml" in mistake.message
+    with (project.root / "cascade.toml").open("a") as config:
+        config.write('include = ["cards.py"]\n')
+    assert checking.require_sound(Project(project.root))

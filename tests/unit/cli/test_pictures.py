@@ -147,6 +147,11 @@ def test_tables_fit_and_keep_ids_whole(width: int) -> None:
         assert whole in shown
 
 
+def test_who_carries_a_step_out_is_told() -> None:
+    assert "for pool printer, exported" in printed(tables.definitions(documents.WORKFLOW["steps"]), width=BROAD)
+    assert "waits for a worker of pool printer" in printed(tables.steps(view(BUSY).steps), width=BROAD)
+
+
 def test_an_inputs_fields_are_listed() -> None:
     fields = tables.fields(documents.WORKFLOW["inputSchemaJSON"])
     assert fields is not None
@@ -226,7 +231,7 @@ def test_a_list_of_runs_fits_sixty_columns() -> None:
 def test_a_traceback_is_shown_whole_with_files_as_they_lie_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "template.yaml").touch()
+    (tmp_path / "cascade.toml").write_text('stack = "mine"\npackage = "workflows"\nfolder = "examples"\n')
     (tmp_path / "examples" / "workflows").mkdir(parents=True)
     (tmp_path / "examples" / "workflows" / "shop.py").touch()
     monkeypatch.chdir(tmp_path)

@@ -13,10 +13,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
+from itertools import islice
+from operator import itemgetter
 from typing import Any
 
-from testbed import capacity
-from testbed.expressions import Bound, comparable, condition, update
+from cascade_flow.testing.memory.expressions import Bound, comparable, condition, update
+from cascade_flow.testing.memory.sizes import item_size
 
 Body = Mapping[str, Any]
 Item = Mapping[str, Any]
@@ -234,13 +236,13 @@ class Memory:
         if index is not None and table.arrives is not None:
             table.catch_up(table.arrives)
         held = table.entries[body["IndexName"], hash_value] if index else table.items.get(hash_value, {})
-        order = _order(table, index)
-        found = sorted((item for item in held.values() if meets(item, bound)), key=order)
-        return _page(table, index, found, body, order, backwards=not body.get("ScanIndexForward", True))
+        order, backwards = _order(table, index), not body.get("ScanIndexForward", True)
+        found = (item for item in _behind(held.values(), body, order, backwards) if meets(item, bound))
+        return _page(table, index, found, body)
 
     def _scan(self, body: Body) -> dict[str, Any]:
         table = self._table(body["TableName"])
-        return _page(table, None, list(table.everything()), body, table.place)
+        return _page(table, None, _behind(table.everything(), body, table.place), body)
 
     def _write_one(self, body: Body) -> dict[str, Any]:
         planned = self._planned("Put" if "Item" in body else "Update" if "UpdateExpression" in body else "Delete", body)
@@ -324,37 +326,32 @@ def _order(table: Table, index: Index | None) -> Callable[[Item], Any]:
     return lambda item: (comparable(item[index.range]), table.place(item))
 
 
-def _page(
-    table: Table,
-    index: Index | None,
-    found: list[Item],
-    body: Body,
-    order: Callable[[Item], Any],
-    *,
-    backwards: bool = False,
-) -> dict[str, Any]:
-    """One page of what was found, in order, from where the last one ended."""
-    found = found[::-1] if backwards else found
-    if "ExclusiveStartKey" in body:
-        start = order(body["ExclusiveStartKey"])
-        found = [item for item in found if (order(item) < start if backwards else order(item) > start)]
-    read = list(_first([index.entry(item) if index else item for item in found], body.get("Limit", len(found) + 1)))
-    last = {"LastEvaluatedKey": _key_of(read[-1], table, index)} if _ends_early(read, found, body) else {}
+def _behind(items: Iterable[Item], body: Body, order: Callable[[Item], Any], backwards: bool = False) -> Iterator[Item]:
+    """The items in order, from where the last page ended."""
+    placed = sorted(((order(item), item) for item in items), key=itemgetter(0), reverse=backwards)
+    if "ExclusiveStartKey" not in body:
+        return (item for _, item in placed)
+    start = order(body["ExclusiveStartKey"])
+    return (item for place, item in placed if (place < start if backwards else place > start))
+
+
+def _page(table: Table, index: Index | None, found: Iterator[Item], body: Body) -> dict[str, Any]:
+    """One page of what was found; one that is full says where it ends, also where nothing more comes."""
+    read = list(_first((index.entry(item) if index else item for item in found), body.get("Limit")))
+    is_full = len(read) == body.get("Limit") or next(found, None) is not None
+    last = {"LastEvaluatedKey": _key_of(read[-1], table, index)} if read and is_full else {}
     return {**_told(read, body), "ScannedCount": len(read), **last}
 
 
-def _ends_early(read: Sequence[Item], found: Sequence[Item], body: Body) -> bool:
-    """A page that is full says where it ends, also where nothing more comes."""
-    return bool(read) and (len(read) < len(found) or len(read) == body.get("Limit"))
-
-
-def _first(items: Iterable[Item], limit: int) -> Iterator[Item]:
+def _first(items: Iterator[Item], limit: int | None) -> Iterator[Item]:
+    """As many as fit in a page. Nobody weighs what can't be too heavy."""
     weight = 0
-    for item in items:
-        if limit == 0 or weight > PAGE_BYTES:
-            return
-        limit, weight = limit - 1, weight + _weight(item)
+    is_light = limit is not None and limit * ITEM_BYTES <= PAGE_BYTES
+    for item in islice(items, limit):
         yield item
+        weight += 0 if is_light else _weight(item)
+        if weight > PAGE_BYTES:
+            return
 
 
 def _told(read: Sequence[Item], body: Body) -> dict[str, Any]:
@@ -394,6 +391,6 @@ def _weight(item: Item) -> int:
 
 
 def _weighed(item: Item) -> Item:
-    if _weight(item) > LIGHT_BYTES and capacity.item_size(item) > ITEM_BYTES:
+    if _weight(item) > LIGHT_BYTES and item_size(item) > ITEM_BYTES:
         raise Refusal("ValidationException", "Item size has exceeded the maximum allowed size")
     return item

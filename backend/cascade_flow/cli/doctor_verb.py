@@ -1,0 +1,109 @@
+"""`doctor`: which runs are late or stuck, why, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from cascade_flow.cli import exits, formatting
+from cascade_flow.cli.command_verbs import OptionalRun
+from cascade_flow.cli.target import Target, targeted
+
+if TYPE_CHECKING:
+    from cascade_flow.client import Client, Json
+
+_LOOKS = {"well": ("✓", "green"), "waits": ("○", "cyan"), "late": ("!", "yellow"), "stuck": ("✗", "red")}
+
+
+@targeted
+def doctor(
+    target: Target,
+    run: OptionalRun = None,
+    most: Annotated[
+        int, typer.Option("--limit", "-n", metavar="N", min=1, help="Look at so many runs at the most.")
+    ] = 10_000,
+) -> None:
+    """Say which runs are late or stuck, why, and what to do; or why a run stands where it stands.
+
+    ✓ is as it should be, ○ waits as it was asked to, ! is late and mended by the engine, ✗ waits for you.
+    Ends with 1 where something is late or stuck.
+
+    Examples:
+
+      $ cascade doctor
+      $ cascade doctor 3f2a91c07b1d4e55
+      $ cascade doctor --json | jq -r '.runs[].findings[0].sentence'
+    """
+    with target.client() as client:
+        told = _of_one(target, client.diagnosis(run)) if run else _of_all(target, client, most)
+    if not told:
+        raise typer.Exit(exits.NOT_AS_PROMISED)
+
+
+def _of_one(target: Target, found: Json) -> bool:
+    if target.as_json:
+        target.screen.data(found)
+    else:
+        target.screen.show(Text.assemble((found["runId"], "bold"), f"  {found.get('workflowSlug', '')}"))
+        _show(target, found["findings"])
+        _show_engine(target, found["engine"])
+    return bool(found["isWell"]) and _is_well(found["engine"])
+
+
+def _of_all(target: Target, client: Client, most: int) -> bool:
+    runs: list[Json] = []
+    looked_at, engine, is_whole = 0, [], False
+    with target.screen.busy() as busy:
+        busy.far("looking at the runs that go on")
+        for piece in client.diagnoses():
+            runs, engine = [*runs, *piece["runs"]], piece["engine"]
+            looked_at += piece["lookedAt"]
+            is_whole = "nextCursor" not in piece
+            busy.far(f"looking at the runs that go on: {looked_at:,}, {len(runs):,} late or stuck")
+            if looked_at >= most:
+                break
+        busy.forget()
+    if target.as_json:
+        target.screen.data({"runs": runs, "engine": engine, "lookedAt": looked_at, "isWhole": is_whole})
+    else:
+        _tell(target, runs, engine, looked_at, is_whole=is_whole)
+    return not runs and _is_well(engine)
+
+
+def _tell(target: Target, runs: Sequence[Json], engine: Sequence[Json], looked_at: int, *, is_whole: bool) -> None:
+    for run in runs:
+        target.screen.show(Text.assemble((run["runId"], "bold"), f"  {run.get('workflowSlug', '')}"))
+        _show(target, [each for each in run["findings"] if each["severity"] in ("late", "stuck")])
+        target.screen.show(Text(""))
+    _show_engine(target, engine)
+    late = f"{len(runs):,} late or stuck" if runs else "all is well"
+    more = "" if is_whole else ", of more (--limit)"
+    said = f"{formatting.count(looked_at, 'run')} under way{more}: {late}." if looked_at else "No run is under way."
+    target.screen.show(Text(said))
+
+
+def _show_engine(target: Target, findings: Sequence[Json]) -> None:
+    if findings:
+        target.screen.show(Text("the engine", "bold"))
+        _show(target, findings)
+        target.screen.show(Text(""))
+
+
+def _show(target: Target, findings: Sequence[Json]) -> None:
+    for finding in findings:
+        for line in _lines(finding):
+            target.screen.show(line)
+
+
+def _lines(finding: Json) -> Iterator[Text]:
+    sign, style = _LOOKS.get(finding["severity"], ("○", ""))
+    yield Text.assemble((f"  {sign} ", style), finding["sentence"])
+    if finding.get("cure"):
+        yield Text(f"    → {finding['cure']}", "dim")
+
+
+def _is_well(engine: Sequence[Json]) -> bool:
+    return all(finding["severity"] in ("well", "waits") for finding in engine)

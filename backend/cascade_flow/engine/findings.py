@@ -1,0 +1,72 @@
+"""What a diagnosis says: a code, a sentence, what to do, and how bad it is. Words only; `diagnosis` judges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+Severity = Literal["well", "waits", "late", "stuck"]
+"""How it is: as it should be; waiting as was asked for; late, but the engine mends it; waiting for a person."""
+ORDER: tuple[Severity, ...] = ("stuck", "late", "waits", "well")
+_SECOND_US = 1_000_000
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is true of a run or of the engine; `until_us` is when it will have changed by itself."""
+
+    code: str
+    severity: Severity
+    sentence: str
+    cure: str = ""
+    step_id: str | None = None
+    until_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeps:
+    """When the reaper has swept last, and how often it does."""
+
+    last_us: int
+    every_us: int
+
+    def silent_us(self, now_us: int) -> int:
+        """For how long the reaper has been silent; 0 where it comes as it should."""
+        silent_us = now_us - self.last_us
+        return silent_us if silent_us > 2 * self.every_us + _PATIENCE_US else 0
+
+    def first_after(self, due_us: int, now_us: int) -> int:
+        """When the first sweep comes that finds what is due then."""
+        least_us = max(due_us, now_us)
+        missed = max(0, least_us - self.last_us - 1) // self.every_us
+        return max(now_us, self.last_us + (missed + 1) * self.every_us)
+
+
+_PATIENCE_US = 30 * _SECOND_US
+"""How much later than it should a sweep may come before anybody is told."""
+
+
+def span(us: int) -> str:
+    """A length of time as people say it: `20 s`, `6 min`, `3 h`, `2 d`; nothing is rounded away below ten units."""
+    seconds = max(0, -(-us // _SECOND_US))
+    unit, size = next(((unit, size) for unit, size in _UNITS if seconds >= 2 * size), ("s", 1))
+    return f"{seconds // size} {unit}"
+
+
+def instant(us: int, now_us: int) -> str:
+    """An instant in UTC, with its day where that isn't today."""
+    there, here = (datetime.fromtimestamp(time / _SECOND_US, UTC) for time in (us, now_us))
+    if abs(us - now_us) < 120 * _SECOND_US:
+        return f"{there:%H:%M:%S} UTC"
+    return f"{there:%H:%M} UTC" if there.date() == here.date() else f"{there:%Y-%m-%d %H:%M} UTC"
+
+
+def listed(steps: list[str]) -> str:
+    """Steps in a sentence, three of them at the most by name."""
+    named = [f"`{step}`" for step in steps[:3]]
+    if len(steps) > 3:
+        named.append(f"{len(steps) - 3} more")
+    *first, last = named
+    return f"{', '.join(first)} and {last}" if first else last

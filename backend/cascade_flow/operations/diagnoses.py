@@ -1,0 +1,167 @@
+"""Reads what a diagnosis judges upon: a run with its branches, or a piece of all that go on, and what is around them.
+
+A bounded number of requests: for each run one query, and for what runs at this moment a few batch reads, where somebody
+waits for a worker.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+
+from cascade_flow import clock
+from cascade_flow.dynamodb import due
+from cascade_flow.dynamodb.ledger import Snapshot
+from cascade_flow.dynamodb.pulse import get_sweeps
+from cascade_flow.dynamodb.registry import Entry, get_workflow
+from cascade_flow.engine.diagnosis import Case, World, diagnosed, diagnosed_engine, pool_of
+from cascade_flow.engine.findings import Finding
+from cascade_flow.engine.state import ENDED, Branch, Run
+from cascade_flow.errors import VersionNotFoundError
+from cascade_flow.graph import Graph
+from cascade_flow.operations.live_pieces import START_US, piece
+from cascade_flow.operations.runtime import Runtime
+from cascade_flow.operations.unreadable import readable
+
+_MOST_AT_WORK = 1_000
+_UNREADABLE = Finding(
+    "unreadable",
+    "stuck",
+    "an item of the run can't be read, so no sweep can deal with it",
+    "the reaper's log names the item and what is wrong with it; a newer release may be able to read it",
+)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is to be said of a run; without `run` nobody could read it."""
+
+    run_id: str
+    run: Run | None
+    findings: Sequence[Finding]
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing is late, and nothing waits for a person."""
+        return all(finding.severity in ("well", "waits") for finding in self.findings)
+
+
+@dataclass(frozen=True)
+class DiagnosisPart:
+    """Of so many runs those that are late or stuck; what is wrong with the engine; behind which time there are more."""
+
+    diagnoses: Sequence[Diagnosis]
+    engine: Sequence[Finding]
+    looked_at: int
+    more_us: int | None
+
+
+class Diagnoses:
+    """Why runs of one table stand where they stand. `concurrency` is how many steps the worker function may run."""
+
+    def __init__(self, runtime: Runtime, *, concurrency: int | None = None) -> None:
+        self._runtime = runtime
+        self._concurrency = concurrency
+        self._entries: dict[str, Entry | None] = {}
+
+    def run(self, run_id: str) -> tuple[Diagnosis, Sequence[Finding]]:
+        """What is to be said of a run, and of the engine. Raises RunNotFoundError, InvalidIdError."""
+        run = self._runtime.submitted(run_id)
+        case = next(iter(readable(self._cases, [run])), None)
+        world, now_us = self._world([case] if case else []), clock.now_us()
+        engine = () if run.status in ENDED else diagnosed_engine(world, now_us)
+        return _diagnosis(run_id, case, world, now_us), engine
+
+    def part(self, *, limit: int, after_us: int = START_US) -> DiagnosisPart:
+        """The next runs behind a time of the index, those first that are late."""
+        found = piece(self._runtime.ledger.table, after_us=after_us, most_runs=limit)
+        first: dict[str, int] = {}
+        for entry in found.entries:
+            first.setdefault(entry.run_id, entry.due_us)
+        known = {run_id: self._read(run_id) for run_id in first}
+        mine = {id: case for id, case in known.items() if case is None or _first_due_us(case) == first[id]}
+        world, now_us = self._world(case for case in mine.values() if case), clock.now_us()
+        told = [_diagnosis(run_id, case, world, now_us) for run_id, case in mine.items()]
+        late = [diagnosis for diagnosis in told if not diagnosis.is_well]
+        return DiagnosisPart(late, diagnosed_engine(world, now_us), len(told), found.more_us)
+
+    def _read(self, run_id: str) -> Case | None:
+        """None where somebody must mend it first; a run that is gone or over meanwhile has nothing due."""
+        return next(iter(readable(self._read_all, [run_id])), None)
+
+    def _read_all(self, run_ids: Iterable[str]) -> Iterator[Case]:
+        for run_id in run_ids:
+            run = self._runtime.ledger.run(run_id)
+            yield _GONE if run is None else self._case(run)
+
+    def _cases(self, runs: Iterable[Run]) -> Iterator[Case]:
+        return map(self._case, runs)
+
+    def _case(self, run: Run) -> Case:
+        if run.driver == "caller":
+            return Case(run, {}, None, None)
+        branches = self._runtime.ledger.branches(run.run_id) if run.status == "running" else {}
+        graph = self._graph(run.workflow_slug, run.version_id)
+        return Case(run, branches, graph, self._deployed(run.workflow_slug))
+
+    def _graph(self, slug: str, version_id: str) -> Graph | None:
+        try:
+            return self._runtime.registry.graph(slug, version_id)
+        except VersionNotFoundError:
+            return None
+
+    def _deployed(self, slug: str) -> frozenset[str] | None:
+        if slug not in self._entries:
+            self._entries[slug] = get_workflow(self._runtime.ledger.table, slug)
+        entry = self._entries[slug]
+        graph = None if entry is None or entry.retired_us is not None else self._graph(slug, entry.version_id)
+        return None if graph is None else frozenset(graph.steps)
+
+    def _world(self, cases: Iterable[Case]) -> World:
+        timing, table = self._runtime.timing, self._runtime.ledger.table
+        world = World(timing, get_sweeps(table), concurrency=self._concurrency)
+        now_us = clock.now_us()
+        if not any(_waits(branch, now_us) for case in cases for branch in case.branches.values()):
+            return world
+        at_work = Counter(self._at_work(now_us))
+        return replace(world, running=at_work.pop(None, 0), pools={pool: n for pool, n in at_work.items() if pool})
+
+    def _at_work(self, now_us: int) -> Iterator[str | None]:
+        """For each step that runs, its pool: all that run are in the index for the next lease's length."""
+        until_us = now_us + self._runtime.timing.silence_us
+        entries = islice(due.entries(self._runtime.ledger.table, until_us=until_us), _MOST_AT_WORK)
+        places = [(entry.run_id, entry.branch) for entry in entries if entry.branch]
+        found = self._runtime.ledger.snapshot(places)
+        for run, branch in readable(partial(_those_in, found), places):
+            if branch.status == "running" and (branch.lease_us or 0) > now_us:
+                graph = self._graph(run.workflow_slug, run.version_id)
+                yield None if graph is None else pool_of(graph, branch.step)
+
+
+_GONE = Case(Run("", "", "", "completed", 0, 0, 0, 0), {}, None, None)
+
+
+def _those_in(found: Snapshot, places: Iterable[tuple[str, str]]) -> Iterator[tuple[Run, Branch]]:
+    for run_id, name in places:
+        run, branch = found.run(run_id), found.branch(run_id, name)
+        if run is not None and branch is not None:
+            yield run, branch
+
+
+def _diagnosis(run_id: str, case: Case | None, world: World, now_us: int) -> Diagnosis:
+    if case is None:
+        return Diagnosis(run_id, None, [_UNREADABLE])
+    return Diagnosis(run_id, case.run, diagnosed(case, world, now_us))
+
+
+def _first_due_us(case: Case) -> int | None:
+    """The earliest time at which the index has something of the run: there it is told, once."""
+    known = [case.run.due_us, *(branch.due_us for branch in case.branches.values())]
+    return None if case.run.status in ENDED else min((due_us for due_us in known if due_us is not None), default=None)
+
+
+def _waits(branch: Branch, now_us: int) -> bool:
+    return branch.status == "scheduled" and (branch.available_at_us or 0) <= now_us

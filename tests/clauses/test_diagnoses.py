@@ -1,0 +1,246 @@
+"""What a diagnosis reads: runs as they come to stand, each told once, by requests whose number is bounded."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from cascade_flow import RetryTier, RunNotFoundError, WorkflowRegistration, clock
+from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.table import Update
+from cascade_flow.operations.diagnoses import Diagnoses, DiagnosisPart
+from cascade_flow.operations.live_pieces import START_US
+from cascade_flow.operations.preflight import Effect, Planned, Preflight
+from cascade_flow.operations.pulse import Pulse
+from cascade_flow.operations.runtime import Runtime
+from clauses.stage import AGAIN, FATAL, RUN, begun, claimed, dies, done, dying, reported, silent
+from simulation import TIMING, World, step
+from testbed.wire import Answer, Floor, Request, Send, wire_of
+
+DIAMOND = (step("a"), step("b", "a"), step("c", "a"), step("j", "b", "c"))
+SWEEP_US = 60_000_000
+OTHER = {"flow": Planned("sha256:other", frozenset("abc"))}
+
+
+def told(world: World, run_id: str = RUN) -> dict[str, str]:
+    """What is said of a run, by code."""
+    diagnosis, _ = Diagnoses(world.observer.runtime).run(run_id)
+    return {finding.code: finding.sentence for finding in diagnosis.findings}
+
+
+def late(world: World) -> dict[str, list[str]]:
+    """The codes of all runs that are late or stuck."""
+    found = Diagnoses(world.observer.runtime).part(limit=100).diagnoses
+    return {diagnosis.run_id: [finding.code for finding in diagnosis.findings] for diagnosis in found}
+
+
+def test_a_run_that_was_just_submitted_is_well(world: World) -> None:
+    begun(world, *DIAMOND)
+    assert [*told(world)] == ["queued"]
+    assert late(world) == {}
+
+
+def test_a_lost_wake_up_is_told_with_the_sweep_that_mends_it(world: World) -> None:
+    begun(world, *DIAMOND)
+    world.clock.pause_us(2 * TIMING.grace_us)
+    Pulse().beat(world.backend.runtime, clock.now_us() - SWEEP_US // 2)
+    assert "the sweep in 30 s sends another" in told(world)["wake-up-lost"]
+    world.clock.pause_us(6 * SWEEP_US)
+    assert "silent for 6 min" in told(world)["wake-up-lost"]
+    diagnosis, [reaper] = Diagnoses(world.observer.runtime).run(RUN)
+    assert (reaper.code, diagnosis.is_well) == ("reaper-silent", False)
+
+
+def test_a_second_beat_tells_how_often_the_reaper_comes(world: World) -> None:
+    begun(world, *DIAMOND)
+    pulse = Pulse()
+    for _ in range(2):
+        pulse.beat(world.backend.runtime, clock.now_us())
+        world.clock.pause_us(2_000_000)
+    world.clock.pause_us(TIMING.grace_us)
+    assert "the sweep in 1 s" in told(world)["wake-up-lost"] or "the sweep in 2 s" in told(world)["wake-up-lost"]
+
+
+def test_what_was_called_out_again_in_vain_is_stuck(world: World) -> None:
+    begun(world, *DIAMOND)
+    for _ in range(2):
+        world.clock.pause_us(2 * TIMING.grace_us)
+        world.sweep()
+    assert [*told(world)] == ["nobody-takes-it"]
+    assert late(world) == {RUN: ["nobody-takes-it"]}
+
+
+def test_a_dead_worker_is_told_of_before_and_after_its_lease(world: World) -> None:
+    begun(world, *DIAMOND)
+    claimed(world, "a")
+    assert [*told(world)] == ["running"]
+    world.clock.pause_us(TIMING.lease_us * 3 // 4)
+    assert "worker worker-1 of `a` has been silent for 8 s" in told(world)["worker-silent"]
+    silent(world)
+    assert [*told(world)] == ["lease-over"]
+
+
+def test_a_join_says_what_it_waits_for(world: World) -> None:
+    steps = [each.model_copy(update={"retry": [RetryTier(max_attempts=5, delay_ms=60_000)]}) for each in DIAMOND]
+    begun(world, *steps)
+    done(world, "a", "c")
+    reported(world, claimed(world, "b", branch="a"), AGAIN)
+    said = told(world)
+    assert [*said] == ["retrying", "waits-for"]
+    assert "`j` waits for `b`, which is in retry 1 until" in said["waits-for"]
+    assert late(world) == {}
+
+
+def test_who_dies_over_a_fork_is_told_of(world: World) -> None:
+    begun(world, step("a"), *(step(f"p{n}", "a") for n in range(6)))
+    held = claimed(world, "a")
+    steps = dying(world, "TransactWriteItems", at=2)
+    dies(lambda: reported(world, held, by=steps))
+    world.clock.pause_us(TIMING.lease_us + TIMING.grace_us)
+    assert "branches-owed" in told(world)
+
+
+def test_a_failing_run_waits_for_what_runs(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    claimed(world, "a")
+    reported(world, claimed(world, "b"), FATAL)
+    assert told(world)["stopping"] == "the run is failing, since `b` failed, and ends when `a` is done"
+
+
+def test_a_delayed_run_is_well_until_its_time_is_over(world: World) -> None:
+    begun(world, *DIAMOND, available_at=clock.now_us() + 100_000_000)
+    assert [*told(world)] == ["delayed"]
+    assert late(world) == {}
+    world.clock.pause_us(101_000_000)
+    assert late(world) == {RUN: ["start-overdue"]}
+
+
+def test_a_run_that_is_over_or_never_was(world: World) -> None:
+    begun(world, step("a"))
+    world.settle(RUN)
+    assert told(world) == {"over": "the run has completed"}
+    assert Diagnoses(world.observer.runtime).part(limit=9).looked_at == 0
+    with pytest.raises(RunNotFoundError):
+        told(world, "nobody")
+
+
+def test_an_undeployed_workflow_and_a_removed_step_are_told(world: World) -> None:
+    old = WorkflowRegistration(slug="flow", name="Flow", steps=list(DIAMOND))
+    new = WorkflowRegistration(slug="flow", name="Flow", steps=[step("a"), step("b", "a"), step("c", "a")])
+    registry = world.backend.runtime.registry
+    registry.deploy([old])
+    world.submit(run_id=RUN)
+    registry.deploy([new])
+    assert "no `j` any more" in told(world)["step-gone"]
+    registry.deploy([])
+    assert "workflow 'flow' is no longer deployed" in told(world)["workflow-gone"]
+    assert late(world) == {RUN: ["workflow-gone", "queued"]}
+
+
+def test_an_item_that_nobody_can_read_keeps_no_other_from_being_told(world: World) -> None:
+    begun(world, *DIAMOND)
+    world.submit(run_id="other")
+    broken = Update(keys.branch(RUN, "a"), None, set={"sk2": 1, "e": b"\x00"})
+    world.backend.runtime.ledger.table.write([broken])
+    world.clock.pause_us(2 * TIMING.grace_us)
+    assert late(world) == {RUN: ["unreadable"], "other": ["wake-up-lost"]}
+    assert [*told(world)] == ["unreadable"]
+
+
+def parts(world: World, limit: int) -> list[DiagnosisPart]:
+    found, after_us = [], START_US
+    while True:
+        part = Diagnoses(world.observer.runtime).part(limit=limit, after_us=after_us)
+        found.append(part)
+        if part.more_us is None:
+            return found
+        after_us = part.more_us
+
+
+def test_piece_by_piece_each_run_is_told_once(world: World) -> None:
+    begun(world, step("a"), step("b"), step("c"))
+    runs = [RUN, *(world.submit() for _ in range(6))]
+    done(world, "a")
+    world.clock.pause_us(2 * TIMING.grace_us)
+    runs += [world.submit() for _ in range(3)]
+    found = parts(world, 2)
+    told = Counter(diagnosis.run_id for part in found for diagnosis in part.diagnoses)
+    assert told == Counter(runs[:7])
+    assert sum(part.looked_at for part in found) == len(runs)
+    assert len(found) > 3
+
+
+def counting(world: World) -> tuple[Runtime, list[str]]:
+    """A process of its own, and the requests that it sends."""
+    client, sent = world.store.another_client(), list[str]()
+
+    def count(request: Request, send: Send) -> Answer:
+        sent.append(request.operation)
+        return send(request)
+
+    wire_of(client).add(count, floor=Floor.SCHEDULE)
+    return world.another(client).runtime, sent
+
+
+def test_a_piece_asks_no_more_where_more_is_stored(world: World) -> None:
+    begun(world, *DIAMOND)
+    asked = []
+    for _ in range(2):
+        for _ in range(8):
+            world.submit()
+        world.clock.pause_us(2 * TIMING.grace_us)
+        runtime, requests = counting(world)
+        assert Diagnoses(runtime).part(limit=4).looked_at == 4
+        asked.append(len(requests))
+    assert asked[0] == asked[1] < 30
+
+
+def effects(world: World, planned: dict[str, Planned], limit: int = 100) -> list[Effect]:
+    found, after_us = [], START_US
+    while True:
+        part = Preflight(world.observer.runtime).part(planned, limit=limit, after_us=after_us)
+        found.append(part)
+        if part.more_us is None:
+            return found
+        after_us = part.more_us
+
+
+def test_a_deployment_of_the_same_version_changes_nothing(world: World) -> None:
+    begun(world, *DIAMOND)
+    version = world.backend.runtime.run(RUN).version_id
+    [effect] = effects(world, {"flow": Planned(version, frozenset("abcj"))})
+    assert (effect.unaffected, effect.changed, effect.broken) == (1, 0, [])
+
+
+def test_other_code_and_steps_that_are_gone_are_told_by_run(world: World) -> None:
+    begun(world, *DIAMOND)
+    assert [effect.changed for effect in effects(world, {"flow": Planned("new", frozenset("abcj"))})] == [1]
+    [effect] = effects(world, OTHER)
+    assert [(each.run_id, each.workflow_slug, each.steps) for each in effect.broken] == [(RUN, "flow", ["j"])]
+    [effect] = effects(world, {})
+    assert [each.steps for each in effect.broken] == [["a", "b", "c", "j"]]
+
+
+def test_what_a_run_has_behind_it_or_in_hand_breaks_nothing(world: World) -> None:
+    begun(world, step("a"), step("b", "a"))
+    world.submit(run_id="over")
+    done(world, "a")
+    held = claimed(world, "b", branch="a")
+    world.backend.cancel_run("over")
+    [effect] = effects(world, {"flow": Planned("new", frozenset())})
+    assert (effect.unaffected, effect.changed, effect.broken) == (1, 0, [])
+    reported(world, held, AGAIN)
+    [effect] = effects(world, {"flow": Planned("new", frozenset("a"))})
+    assert [each.steps for each in effect.broken] == [["b"]]
+
+
+def test_a_preflight_counts_each_run_once_in_pieces(world: World) -> None:
+    begun(world, *DIAMOND)
+    for _ in range(6):
+        world.submit()
+    done(world, "a")
+    found = effects(world, OTHER, limit=2)
+    assert len(found) > 3
+    assert len({each.run_id for effect in found for each in effect.broken}) == 7
+    assert sum(len(effect.broken) for effect in found) == 7

@@ -1,0 +1,31 @@
+"""What schemathesis loads, in its own environment (requirements/fuzz.in): each of its requests is signed."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import schemathesis
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+_SIGNATURE = ("Authorization", "X-Amz-Date")
+
+
+class Signed:
+    """Signs what is sent, as it is sent."""
+
+    def __init__(self) -> None:
+        credentials = Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
+        self._signer = SigV4Auth(credentials, "execute-api", os.environ["AWS_REGION"])
+
+    def __call__(self, request: Any) -> Any:
+        body = request.body if isinstance(request.body, bytes) else (request.body or "").encode()
+        signed = AWSRequest(request.method, request.url, data=body)
+        self._signer.add_auth(signed)
+        request.headers.update({name: signed.headers[name] for name in _SIGNATURE})
+        return request
+
+
+schemathesis.auth.set_from_requests(Signed())

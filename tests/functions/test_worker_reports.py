@@ -1,0 +1,191 @@
+"""What a worker that is no Lambda says of its attempts: it counts under its fence, and may be said again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import events
+from cascade_flow import clock
+from cascade_flow.api.worker_shapes import LARGEST_VALUE_BYTES
+from checker import check_run
+from events.deployed import Functions, Reply
+from functions.test_worker_protocol import claim
+
+pytestmark = pytest.mark.servers("ministack")
+
+
+def say(functions: Functions, run_id: str, step: str, what: str, attempt: int = 1, **told: Any) -> Reply:
+    body = {"workerId": "mila", "attemptNumber": attempt, **told}
+    return functions.http("heartbeat", events.post(f"/runs/{run_id}/steps/{step}/{what}", body))
+
+
+def happened(functions: Functions, run_id: str, *kinds: str) -> list[dict[str, Any]]:
+    found = functions.http("query", events.get(f"/runs/{run_id}/events?type={','.join(kinds)}")).json["events"]
+    return list(found)
+
+
+@pytest.fixture
+def weighing(functions: Functions) -> str:
+    """A run whose first step is held by mila."""
+    run_id = functions.submit()
+    assert claim(functions, runId=run_id, stepId="weigh").status == 200
+    return run_id
+
+
+def test_a_run_is_worked_through_over_http_alone(functions: Functions, weighing: str) -> None:
+    assert say(functions, weighing, "weigh", "complete", output=3.5).json == {"status": "completed"}
+    for step, output in (("price/post", 8.75), ("price/insurance", 0.5), ("bill", {"total": 9.25})):
+        assert claim(functions, runId=weighing, stepId=step).status == 200
+        assert say(functions, weighing, step, "complete", output=output).status == 200
+    check_run(functions.backend, weighing)
+    run = functions.http("query", events.get(f"/runs/{weighing}")).json
+    assert (run["run"]["status"], run["output"]) == ("completed", {"bill": {"total": 9.25}})
+
+
+@pytest.mark.parametrize(
+    ("what", "told", "answer"),
+    [
+        ("complete", {"output": {"weights": [1, None, "✓"]}}, {"status": "completed"}),
+        ("fail", {"error": {"message": "no scales"}, "retryable": False}, {"status": "failed"}),
+        ("skip", {"reason": "nothing to weigh", "metadata": {"why": [1]}}, {"status": "skipped"}),
+    ],
+)
+def test_an_end_said_again_is_answered_the_same_and_stored_once(
+    functions: Functions, weighing: str, what: str, told: dict[str, Any], answer: dict[str, Any]
+) -> None:
+    replies = [say(functions, weighing, "weigh", what, **told) for _ in range(2)]
+    assert [(reply.status, reply.json) for reply in replies] == [(200, answer)] * 2
+    ends = happened(functions, weighing, "StepCompleted", "StepFailed", "StepSkipped")
+    assert len([end for end in ends if end["stepId"] == "weigh"]) == 1
+    check_run(functions.backend, weighing)
+
+
+def test_another_end_than_the_one_that_is_stored_is_refused(functions: Functions, weighing: str) -> None:
+    assert say(functions, weighing, "weigh", "complete", output=1).status == 200
+    for reply in (
+        say(functions, weighing, "weigh", "complete", output=2),
+        say(functions, weighing, "weigh", "fail", error={"message": "no"}),
+        say(functions, weighing, "weigh", "complete", output=1, workerId="otto"),
+        say(functions, weighing, "weigh", "complete", output=1, attempt=2),
+        say(functions, weighing, "weigh", "release"),
+        say(functions, weighing, "weigh", "logs", lines=[{"message": "late"}]),
+        say(functions, weighing, "weigh", "checkpoint", name="late"),
+    ):
+        assert (reply.status, reply.json["code"]) == (409, "stale-attempt")
+        assert "now" in reply.json["facts"]
+    check_run(functions.backend, weighing)
+
+
+def test_a_failure_is_tried_again_as_the_policy_says(functions: Functions, weighing: str) -> None:
+    say(functions, weighing, "weigh", "complete", output=1)
+    claim(functions, runId=weighing, stepId="price/post")
+    error = {"name": "Error", "message": "connection lost", "stack": "at line 1", "code": "ECONNRESET"}
+    before_us = clock.now_us()
+    replies = [say(functions, weighing, "price/post", "fail", error=error) for _ in range(2)]
+    assert replies[0].json == replies[1].json
+    assert (replies[0].json["status"], replies[0].json["nextRetryAtUs"] >= before_us) == ("scheduled", True)
+    [failed] = happened(functions, weighing, "StepFailed")
+    assert failed["error"] == {"name": "Error", "message": "connection lost (ECONNRESET)", "stack": "at line 1"}
+    check_run(functions.backend, weighing)
+
+
+def test_a_checkpoint_is_given_to_the_next_attempt(functions: Functions, weighing: str) -> None:
+    say(functions, weighing, "weigh", "complete", output=1)
+    claim(functions, runId=weighing, stepId="price/post")
+    kept: dict[str, Any] = {
+        "name": "stamp",
+        "sequence": 1,
+        "data": {"stamp": "x" * 600},
+        "parent": {"name": "letter", "sequence": 0},
+    }
+    assert [say(functions, weighing, "price/post", "checkpoint", **kept).json for _ in range(2)] == [{}, {}]
+    assert say(functions, weighing, "price/post", "checkpoint", name="seal", error={"message": "no wax"}).status == 200
+    assert say(functions, weighing, "price/post", "release").json == {"status": "scheduled"} | {
+        "nextRetryAtUs": happened(functions, weighing, "StepScheduled")[-1]["availableAtUs"]
+    }
+    given = claim(functions, runId=weighing, stepId="price/post").json
+    assert given["attemptNumber"] == 2
+    stamps = [each for each in given["checkpoints"] if each["name"] == "stamp"]
+    assert {**stamps[0]} == {**kept, "attemptNumber": 1}
+    assert given["checkpoints"][-1] == {"name": "seal", "sequence": 0, "attemptNumber": 1}
+    check_run(functions.backend, weighing)
+
+
+def test_a_checkpoint_said_again_at_once_is_stored_once(functions: Functions, weighing: str) -> None:
+    for _ in range(2):
+        assert say(functions, weighing, "weigh", "checkpoint", name="half", data=1).status == 200
+    assert len(happened(functions, weighing, "StepCheckpoint")) == 1
+
+
+def test_log_lines_are_stored_once_however_often_they_are_said(functions: Functions, weighing: str) -> None:
+    now_us = clock.now_us()
+    lines = [{"message": f"line {n}", "timestampUs": now_us + n, "stream": "stderr"} for n in range(3)]
+    for _ in range(2):
+        assert say(functions, weighing, "weigh", "logs", lines=lines).status == 200
+    assert say(functions, weighing, "weigh", "complete", output=1, lastLogUs=now_us + 2).status == 200
+    found = functions.http("query", events.get(f"/runs/{weighing}/logs?step=weigh")).json["lines"]
+    assert [(line["message"], line["stream"]) for line in found] == [(f"line {n}", "stderr") for n in range(3)]
+    check_run(functions.backend, weighing)
+
+
+def test_a_line_without_a_time_was_written_now(functions: Functions, weighing: str) -> None:
+    before_us = clock.now_us()
+    say(functions, weighing, "weigh", "logs", lines=[{"message": "a"}, {"message": "b"}])
+    found = functions.http("query", events.get(f"/runs/{weighing}/logs?step=weigh")).json["lines"]
+    assert [line["message"] for line in found] == ["a", "b"]
+    assert all(before_us <= line["timestampUs"] for line in found)
+
+
+def test_the_next_step_of_the_branch_is_claimed_in_one(functions: Functions, weighing: str) -> None:
+    replies = [say(functions, weighing, "weigh", "complete", output=3.5, claimNext=True) for _ in range(2)]
+    following = replies[0].json["next"]
+    assert (following["stepId"], following["outputs"], following["attemptNumber"]) == ("price/post", {"weigh": 3.5}, 1)
+    assert replies[1].json["next"] == following
+    assert claim(functions, runId=weighing, stepId="price/post").status == 204
+    assert say(functions, weighing, "price/post", "complete", output=1, claimNext=True).json == {"status": "completed"}
+    check_run(functions.backend, weighing)
+
+
+def test_what_is_given_up_is_anothers_at_once(functions: Functions, weighing: str) -> None:
+    say(functions, weighing, "weigh", "complete", output=1)
+    claim(functions, runId=weighing, stepId="price/insurance")
+    replies = [say(functions, weighing, "price/insurance", "release") for _ in range(2)]
+    assert [reply.json["status"] for reply in replies] == ["scheduled"] * 2
+    given = claim(functions, workerId="otto", runId=weighing, stepId="price/insurance")
+    assert (given.status, given.json["attemptNumber"]) == (200, 2)
+    assert say(functions, weighing, "price/insurance", "heartbeat").status == 409
+    check_run(functions.backend, weighing)
+
+
+def test_what_may_be_tried_once_only_fails_where_it_is_given_up(functions: Functions, weighing: str) -> None:
+    replies = [say(functions, weighing, "weigh", "release") for _ in range(2)]
+    assert [reply.json for reply in replies] == [{"status": "failed"}] * 2
+    check_run(functions.backend, weighing)
+
+
+def test_an_output_may_be_larger_than_a_submission(functions: Functions, weighing: str) -> None:
+    output = ["x" * 1_000] * 4_000
+    assert say(functions, weighing, "weigh", "complete", output=output).status == 200
+    assert claim(functions, runId=weighing, stepId="price/post").json["outputs"]["weigh"] == output
+    check_run(functions.backend, weighing)
+
+
+def test_what_is_too_large_or_too_deep_is_told(functions: Functions, weighing: str) -> None:
+    reply = say(functions, weighing, "weigh", "complete", output="x" * LARGEST_VALUE_BYTES)
+    assert (reply.status, reply.json["facts"]["limit"]) == (413, LARGEST_VALUE_BYTES)
+    deep: list[Any] = []
+    for _ in range(120):
+        deep = [deep]
+    reply = say(functions, weighing, "weigh", "complete", output=deep)
+    assert (reply.status, reply.json["issues"][0]["message"]) == (400, "is nested more than 100 deep")
+    reply = say(functions, weighing, "weigh", "complete", result=1)
+    assert (reply.status, reply.json["issues"][0]["path"]) == (400, "result")
+    assert say(functions, weighing, "weigh", "complete", output=[[0]] * 50_000).status == 200
+
+
+def test_a_run_or_step_that_is_not_there_is_told(functions: Functions, weighing: str) -> None:
+    assert say(functions, "none", "weigh", "complete").json["code"] == "run-not-found"
+    assert say(functions, weighing, "weight", "complete").json["code"] == "step-not-found"
+    assert say(functions, weighing, "weigh", "finish").status == 404

@@ -1,0 +1,324 @@
+"""Why a run stands where it stands: a test for each finding; and every run that goes on gets one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, strategies as st
+
+from cascade_flow.engine.diagnosis import Case, World, diagnosed, diagnosed_engine, remaining_steps
+from cascade_flow.engine.findings import ORDER, Finding, Sweeps, span
+from cascade_flow.engine.state import Branch, BranchStatus, Owed, Run, Stop, StopKind
+from cascade_flow.graph import Graph
+from unit.engine.facts import NOW_US, TIMING, run_of, step
+
+S = 1_000_000
+GRAPH = Graph([step("a"), step("b", "a"), step("c"), step("j", "b", "c"), step("last", "j")])
+STEPS = frozenset(GRAPH.steps)
+SWEEPS = Sweeps(NOW_US - 48 * S, 60 * S)
+WORLD = World(TIMING, SWEEPS, running=1, concurrency=8)
+LEASED: dict[str, Any] = {
+    "worker": "w",
+    "lease_us": NOW_US + 8 * S,
+    "heartbeat_us": NOW_US - S,
+    "started_at_us": NOW_US - 9 * S,
+}
+RUNNING = Branch("c", "running", "c", **LEASED)
+RETRYING = Branch("a", "scheduled", "b", attempt=4, available_at_us=NOW_US + 300 * S)
+JOIN = Branch("j", "open", "j", arrived=1, due_us=NOW_US + 600 * S)
+
+
+def case(*branches: Branch, deployed: frozenset[str] | None = STEPS, graph: Graph | None = GRAPH, **run: Any) -> Case:
+    return Case(run_of(**run), {branch.name: branch for branch in branches}, graph, deployed)
+
+
+def finding(found: tuple[Finding, ...], code: str) -> Finding:
+    return next(each for each in found if each.code == code)
+
+
+def due(at_us: int, waited_s: int = 10, **known: Any) -> Branch:
+    return Branch("c", "scheduled", "c", available_at_us=NOW_US - waited_s * S, due_us=at_us, **known)
+
+
+LATE = due(NOW_US - 7 * S)
+AGAIN = due(NOW_US + 7 * S)
+FULL = {"a": Branch("a", "ended", "b"), "c": Branch("c", "ended", "c")}
+
+EXPECTED: list[tuple[str, Case, World, str, str, int | None]] = [
+    ("over", case(status="completed"), WORLD, "well", "the run has completed", None),
+    ("driven-by-caller", case(driver="caller"), WORLD, "waits", "when its caller says so", None),
+    ("version-gone", case(graph=None), WORLD, "stuck", "version v1 of workflow 'flow' is no longer stored", None),
+    ("delayed", case(status="pending", available_at_us=NOW_US + 90 * S), WORLD, "waits", "in 90 s", NOW_US + 90 * S),
+    (
+        "start-overdue",
+        case(status="pending", available_at_us=NOW_US - 5 * S, due_us=NOW_US - 5 * S),
+        WORLD,
+        "late",
+        "should have started 5 s ago: its wake-up is late or lost; the sweep in 12 s starts it",
+        NOW_US + 12 * S,
+    ),
+    ("past-deadline", case(deadline_us=NOW_US - S, due_us=NOW_US - S), WORLD, "late", "the sweep in 12 s ends it", 12),
+    (
+        "stopping",
+        case(RUNNING, stop=Stop("failed", 1, "a")),
+        WORLD,
+        "waits",
+        "is failing, since `a` failed, and ends when `c` is done",
+        None,
+    ),
+    (
+        "stop-unfinished",
+        case(RUNNING, stop=Stop("cancelled", 1), due_us=NOW_US - S),
+        WORLD,
+        "late",
+        "is being cancelled, and whoever was about it did not come to the end; the sweep in 12 s ends it",
+        12,
+    ),
+    ("retry-unfinished", case(reviving=True, due_us=NOW_US - S), WORLD, "late", "the sweep in 12 s goes on", 12),
+    ("roots-owed", case(owed=3, due_us=NOW_US - S), WORLD, "late", "the sweep in 12 s does so", 12),
+    ("roots-owed", case(owed=3, due_us=NOW_US + S), WORLD, "well", "somebody is about it", None),
+    ("stalled", case(), WORLD, "stuck", "nothing of the run is under way", None),
+    ("workflow-gone", case(RETRYING, deployed=None), WORLD, "stuck", "`b`, `c`, `j` and 1 more would fail", None),
+    ("step-gone", case(RETRYING, deployed=STEPS - {"j"}), WORLD, "stuck", "has no `j` any more", None),
+    (
+        "branches-owed",
+        case(Branch("a", "ended", "b", owed=Owed(("b",)), due_us=NOW_US - S)),
+        WORLD,
+        "late",
+        "what follows `b` is still to be put under way",
+        12,
+    ),
+    ("running", case(RUNNING), WORLD, "well", "`c` has been running for 9 s (attempt 1)", None),
+    (
+        "worker-silent",
+        case(replace(RUNNING, heartbeat_us=NOW_US - 6 * S, lease_us=NOW_US + 4 * S)),
+        WORLD,
+        "late",
+        "worker w of `c` has been silent for 6 s, and may be dead: its lease ends in 4 s",
+        4,
+    ),
+    (
+        "lease-over",
+        case(replace(RUNNING, heartbeat_us=None, lease_us=NOW_US - S, due_us=NOW_US - S)),
+        WORLD,
+        "late",
+        "worker w fell silent 9 s ago while it ran `c`: its lease is over; the sweep in 12 s gives the step to another",
+        12,
+    ),
+    ("retrying", case(RETRYING), WORLD, "waits", "`b` is in retry 3 until", 300),
+    ("step-delayed", case(replace(RETRYING, attempt=1)), WORLD, "waits", "`b` is delayed until", 300),
+    ("queued", case(due(NOW_US + S, 2)), WORLD, "well", "`c` is due, and waits for a worker for 2 s", None),
+    (
+        "wake-up-lost",
+        case(LATE),
+        WORLD,
+        "late",
+        "`c` has waited for a worker for 10 s: its wake-up is lost; the sweep in 12 s sends another",
+        12,
+    ),
+    ("wake-up-lost", case(LATE), replace(WORLD, sweeps=None), "late", "the next sweep sends another", None),
+    (
+        "wake-up-lost",
+        case(LATE),
+        replace(WORLD, sweeps=replace(SWEEPS, last_us=NOW_US - 360 * S)),
+        "stuck",
+        "a sweep sends another, but the reaper has been silent for 6 min",
+        None,
+    ),
+    ("nobody-takes-it", case(AGAIN), WORLD, "stuck", "was called out again, and nobody took it", 7),
+    (
+        "concurrency-used-up",
+        case(AGAIN),
+        replace(WORLD, running=8),
+        "late",
+        "`c` has waited for a worker for 10 s: all 8 that may run at once do",
+        None,
+    ),
+    ("skip-unfinished", case(Branch("c", "skipping", "c", due_us=NOW_US - S)), WORLD, "late", "the sweep in 12 s", 12),
+    (
+        "waits-for",
+        case(RETRYING, JOIN, FULL["c"]),
+        WORLD,
+        "waits",
+        "`j` waits for `b`, which is in retry 3 until",
+        300,
+    ),
+    ("waits-for", case(RUNNING, JOIN, RETRYING), WORLD, "waits", "`j` waits for `b` and `c`, of which `b` is in", 300),
+    (
+        "waits-for",
+        case(replace(RETRYING, step="a"), JOIN, FULL["c"]),
+        WORLD,
+        "waits",
+        "`j` waits for `b`, and so for `a`, which is in retry 3 until",
+        300,
+    ),
+    (
+        "join-unopened",
+        case(*FULL.values(), replace(JOIN, due_us=NOW_US - S)),
+        WORLD,
+        "late",
+        "all that `j` waits for is there, and whoever was about it did not come to the end; the sweep in 12 s",
+        12,
+    ),
+]
+
+
+@pytest.mark.parametrize(("code", "known", "world", "severity", "said", "until"), EXPECTED)
+def test_each_finding(code: str, known: Case, world: World, severity: str, said: str, until: int | None) -> None:
+    found = finding(diagnosed(known, world, NOW_US), code)
+    assert found.severity == severity
+    assert said in found.sentence
+    until_us = until if until is None or until > NOW_US else NOW_US + until * S
+    assert found.until_us == until_us
+    assert bool(found.cure) == (severity == "stuck" or code == "concurrency-used-up")
+
+
+def in_pool(pool: str) -> Graph:
+    """The graph, with `c` for workers of this pool."""
+    return Graph([s.model_copy(update={"executor": pool} if id == "c" else {}) for id, s in GRAPH.steps.items()])
+
+
+@pytest.mark.parametrize(
+    ("at_work", "severity", "said"),
+    [(0, "stuck", "of pool 'gpu-box' for 10 s, and none is at work"), (2, "late", "those there run 2 steps already")],
+)
+def test_a_step_of_a_pool_waits_for_its_workers(at_work: int, severity: str, said: str) -> None:
+    world = replace(WORLD, pools={"gpu-box": at_work} if at_work else {}, running=8)
+    [found] = diagnosed(case(LATE, graph=in_pool("gpu-box")), world, NOW_US)
+    assert found.severity == severity
+    assert said in found.sentence
+    assert "cascade worker --pool gpu-box" in found.cure
+
+
+def test_the_worst_comes_first() -> None:
+    found = diagnosed(case(RETRYING, AGAIN, JOIN), WORLD, NOW_US)
+    assert [each.code for each in found] == ["nobody-takes-it", "retrying", "waits-for"]
+
+
+@pytest.mark.parametrize(
+    ("world", "codes"),
+    [
+        (WORLD, []),
+        (replace(WORLD, sweeps=None), ["reaper-unknown"]),
+        (replace(WORLD, sweeps=Sweeps(NOW_US - 360 * S, 60 * S), running=8), ["reaper-silent", "concurrency-used-up"]),
+    ],
+)
+def test_what_keeps_all_runs_waiting(world: World, codes: list[str]) -> None:
+    assert [each.code for each in diagnosed_engine(world, NOW_US)] == codes
+
+
+def test_a_silent_reaper_is_told_with_its_silence() -> None:
+    [found] = diagnosed_engine(replace(WORLD, sweeps=Sweeps(NOW_US - 360 * S, 60 * S)), NOW_US)
+    assert "silent for 6 min" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("branches", "left"),
+    [
+        ((), "a b c j last"),
+        ((RETRYING,), "b c j last"),
+        ((RETRYING, RUNNING), "b j last"),
+        ((*FULL.values(), Branch("j", "failed", "last")), "last"),
+    ],
+)
+def test_steps_that_are_still_to_be_begun(branches: tuple[Branch, ...], left: str) -> None:
+    assert " ".join(remaining_steps(case(*branches), NOW_US)) == left
+
+
+def test_nothing_remains_of_a_run_that_stops_or_is_over() -> None:
+    assert remaining_steps(case(status="failed"), NOW_US) == ()
+    assert remaining_steps(case(stop=Stop("timeout", 1)), NOW_US) == ()
+
+
+@pytest.mark.parametrize(
+    ("due_in_s", "first_in_s"), [(0, 12), (11, 12), (12, 12), (13, 72), (72, 72), (-500, 12), (133, 192)]
+)
+def test_the_first_sweep_that_finds_it(due_in_s: int, first_in_s: int) -> None:
+    assert SWEEPS.first_after(NOW_US + due_in_s * S, NOW_US) == NOW_US + first_in_s * S
+
+
+def test_spans_are_said_as_people_say_them() -> None:
+    assert [span(s * S) for s in (0, 1, 119, 120, 360, 7_199, 7_200, 200_000)] == [
+        "0 s",
+        "1 s",
+        "119 s",
+        "2 min",
+        "6 min",
+        "119 min",
+        "2 h",
+        "2 d",
+    ]
+
+
+TIMES = st.one_of(st.none(), st.integers(-100, 100).map(lambda s: NOW_US + s * S))
+BRANCHES = st.builds(
+    Branch,
+    name=st.sampled_from(["a", "c", "j", "$"]),
+    status=st.sampled_from(get_args(BranchStatus)),
+    step=st.just("a"),
+    attempt=st.integers(1, 5),
+    halt=st.sampled_from([None, "park", "stop"]),
+    owed=st.sampled_from([None, Owed(("a",))]),
+    **dict.fromkeys(["available_at_us", "lease_us", "heartbeat_us", "started_at_us", "due_us"], TIMES),
+)
+GRAPHS = st.sampled_from([GRAPH, None, Graph([step("a"), step("c"), step("j", "a", "c"), step("end", "a")])])
+
+
+@st.composite
+def placed(draw: st.DrawFn, graph: Graph | None) -> Branch:
+    """A branch that stands at one of its own steps."""
+    branch = draw(BRANCHES)
+    known = graph or GRAPH
+    chain = ["$"] if branch.name == "$" else known.chain(branch.name) if branch.name in known.branches else ["a"]
+    return replace(
+        branch, name=known.branch_of(chain[0]) if chain[0] != "$" else "$", step=draw(st.sampled_from(chain))
+    )
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    graph = draw(GRAPHS)
+    stops = st.builds(Stop, kind=st.sampled_from(get_args(StopKind)), run_attempt=st.just(1))
+    run: Run = run_of(
+        status=draw(st.sampled_from(["pending", "running", "failed", "completed", "cancelled"])),
+        reviving=draw(st.booleans()),
+        owed=draw(st.sampled_from([None, 1])),
+        stop=draw(st.none() | stops),
+        due_us=draw(TIMES),
+        available_at_us=draw(TIMES) or NOW_US,
+        deadline_us=draw(TIMES) or NOW_US,
+    )
+    branches = {branch.name: branch for branch in draw(st.lists(placed(graph), max_size=4))}
+    return Case(run, branches, graph, draw(st.none() | st.sets(st.sampled_from(sorted(STEPS))).map(frozenset)))
+
+
+WORLDS = st.builds(
+    World,
+    timing=st.just(TIMING),
+    sweeps=st.none() | st.builds(Sweeps, st.integers(-500, 0).map(lambda s: NOW_US + s * S), st.just(60 * S)),
+    running=st.integers(0, 3),
+    concurrency=st.none() | st.integers(1, 3),
+)
+
+
+@given(cases(), WORLDS)
+def test_every_run_gets_a_finding(known: Case, world: World) -> None:
+    found = diagnosed(known, world, NOW_US)
+    assert found
+    assert [each.severity for each in found] == sorted((each.severity for each in found), key=ORDER.index)
+    for each in found:
+        assert each.until_us is None or each.until_us >= NOW_US
+        assert each.cure or each.severity != "stuck", "who is stuck is told what to do"
+        assert each.step_id is None or known.graph is None or each.step_id in known.graph.steps
+
+
+@given(cases(), WORLDS)
+def test_whatever_is_live_of_a_run_that_goes_on_is_told(known: Case, world: World) -> None:
+    run = known.run
+    if run.status != "running" or run.stop or known.graph is None or run.deadline_us <= NOW_US:
+        return
+    told = {each.step_id for each in diagnosed(known, world, NOW_US)}
+    live = {branch.step for branch in known.branches.values() if branch.live and branch.name != "$"}
+    assert live <= told
