@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, JsonValue
 
-from cascade_flow.api.shapes import YEAR_US, Name, Shape, StepId, WorkflowAddress
+from cascade_flow.api.shapes import YEAR_US, Name, Pool, Shape, StepId, WorkflowAddress
 from cascade_flow.model.wire import Ordinal
 from cascade_flow.model.workflows import GitInfo, RetryTier, StepDefinition, WorkflowRegistration
 
@@ -47,6 +47,8 @@ class NewStep(Shape):
     timeout_us: _Timeout | None = None
     retry: Annotated[list[NewTier], Field(min_length=1, max_length=MOST_TIERS)] | None = None
     skip_cascades: bool | None = None
+    executor: Pool | None = None
+    """The pool of workers that run it; Lambda's where none is named."""
 
     @property
     def definition(self) -> StepDefinition:
