@@ -133,8 +133,7 @@ def workers(
 
 
 def _range(since: str) -> dict[str, int]:
-    now_us, start_us = clock.now_us(), filters.since_us(since)
-    return {"start_us": max(0, start_us or 0), "end_us": now_us}
+    return {"start_us": filters.since_us(since) or 0, "end_us": clock.now_us()}
 
 
 def _submitted(client: Client, range_us: dict[str, int], workflow: str | None) -> list[int] | None:

@@ -245,7 +245,9 @@ def test_a_duration_without_end_is_none(cascade: Cascade, option: str) -> None:
 
 def test_issues_are_listed_with_their_paths(api: Api, cascade: Cascade) -> None:
     issues = [{"path": "input.legs", "message": "0 is less than the minimum of 1"}]
-    api.routes["POST /workflows/mishaps/runs"] = problem(422, "input-invalid", "The input doesn't match.", issues=issues)
+    api.routes["POST /workflows/mishaps/runs"] = problem(
+        422, "input-invalid", "The input doesn't match.", issues=issues
+    )
     done = cascade("run", "mishaps", "--input", "{}")
     assert done.status == exits.WRONG_USE
     assert done.err.splitlines()[1:] == ["  input.legs: 0 is less than the minimum of 1"]
