@@ -26,6 +26,10 @@ class WakeUps:
         for _ in range(times):
             self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=wake.to_message())
 
+    def bury(self, wake: Wake) -> None:
+        """Leave a wake-up where those are that were tried in vain."""
+        self._sqs.send_message(QueueUrl=self._dead_letters_url, MessageBody=wake.to_message())
+
     def waiting(self) -> int:
         """The messages that nobody has taken yet, delayed ones too."""
         return self._count(self._queue_url)

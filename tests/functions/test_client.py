@@ -20,6 +20,7 @@ from botocore.credentials import Credentials
 import events
 from cascade_flow import errors
 from cascade_flow.client import Client
+from cascade_flow.release import VERSION
 from checker import check_run
 from events.deployed import Functions, app
 
@@ -78,7 +79,7 @@ def serving(gateway: Gateway) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_POST = do_GET
+        do_POST = do_PUT = do_GET
 
         def log_message(self, *_: object) -> None:
             return
@@ -148,6 +149,71 @@ def test_a_run_is_cancelled(functions: Functions, client: Client) -> None:
     with pytest.raises(errors.RunNotCancellableError, match="cancelled already"):
         client.cancel(run_id)
     check_run(functions.backend, run_id)
+
+
+def test_a_run_is_looked_at_step_by_step_tried_again_and_gone_on_from(functions: Functions, client: Client) -> None:
+    run_id = client.submit("parcels", input={"weights": [1], "broken": True})["runId"]
+    functions.work()
+    assert [step["stepId"] for step in client.steps(run_id)] == ["weigh", "price/post", "price/insurance", "bill"]
+    step = client.step(run_id, "weigh")
+    assert (step["input"]["input"]["broken"], step["attempts"][0]["error"]["name"]) == (True, "RuntimeError")
+    assert "input" not in client.step(run_id, "price/post", payloads=False)
+    assert client.retry(run_id, "mended")["workflowAttemptNumber"] == 2
+    functions.work()
+    plan = client.rerun_preview(run_id)
+    assert client.resume(run_id)["runsAgain"] == plan["runsAgain"] == [step["stepId"] for step in client.steps(run_id)]
+    assert client.rerun_preview(run_id, "price/post")["keeps"] == []
+    again = client.rerun(run_id, "weigh", input={"weights": [2]})
+    functions.work()
+    assert client.step(again["runId"], "price/post")["output"] == 5.0
+    with pytest.raises(errors.StepNotFoundError):
+        client.step(run_id, "paint")
+    with pytest.raises(errors.RunNotRetryableError) as caught:
+        client.retry(again["runId"])
+    assert caught.value.facts == {"run_id": again["runId"], "status": "completed"}
+
+
+def test_many_runs_are_cancelled_and_tried_again(functions: Functions, client: Client) -> None:
+    runs = [client.submit("parcels", input={"weights": [1]}, tags=["many"])["runId"] for _ in range(3)]
+    pieces = list(client.cancel_many(tags=["many"], limit=2, reason=REASON))
+    assert [piece["count"] for piece in pieces] == [2, 1]
+    [piece] = client.retry_many(workflow_slug="parcels", status=["cancelled"])
+    assert piece == {"count": 3, "refused": []}
+    made_us = {run["runId"]: run["createdAtUs"] for run in client.runs()["runs"]}
+    assert [run["runId"] for run in client.runs(created_after_us=made_us[runs[1]])["runs"]] == [runs[2]]
+    assert [run["runId"] for run in client.runs(created_before_us=made_us[runs[1]], offset=0)["runs"]] == [runs[0]]
+    assert [run["runId"] for run in client.runs(offset=1)["runs"]] == [runs[1], runs[0]]
+
+
+def test_reports_and_workers_are_read(functions: Functions, client: Client) -> None:
+    run_id = client.submit("parcels", input={"weights": [1], "broken": True})["runId"]
+    functions.work()
+    assert client.report("success-rate", workflow_slug="parcels", run_ids=[run_id], start_us=1)["failedRuns"] == 1
+    [group] = client.errors(workflow_slug="parcels", grouping="exact")["errors"]
+    assert client.error(group["fingerprint"], limit=1)["occurrences"][0]["runId"] == run_id
+    held = functions.submit()
+    functions.asked(events.post("/steps/claim", {"workerId": "a/b", "runId": held, "stepId": "weigh"}))
+    found = client.workers(include_inactive=True, stale_after_us=1)
+    assert ([worker["workerId"] for worker in found["workers"]], found["totalRunningSteps"]) == (["a/b"], 1)
+    assert client.worker("a/b")["activeSteps"][0]["runId"] == held
+    with pytest.raises(errors.WorkerNotFoundError):
+        client.worker("nobody")
+
+
+def test_workflows_are_registered_and_their_versions_read(client: Client) -> None:
+    registered = client.register("letters", {"name": "Letters", "steps": [{"stepId": "a"}]})
+    [version] = client.versions("letters")
+    assert client.version("letters", version["versionId"])["steps"][0]["stepId"] == "a"
+    assert registered["versionId"] == version["versionId"]
+    with pytest.raises(errors.GraphInvalidError):
+        client.register("letters", {"name": "Letters", "steps": [{"stepId": "a", "dependencies": ["b"]}]})
+
+
+def test_the_service_is_asked(client: Client) -> None:
+    assert client.health()["status"] == "ok"
+    assert client.version_of_engine() == {"version": VERSION}
+    assert client.dead_letters(limit=5) == {"deadLetters": [], "approximateCount": 0}
+    assert client.redrive(limit=5) == {"count": 0, "remaining": 0}
 
 
 def test_problems_are_raised_as_the_errors_that_they_were(client: Client) -> None:

@@ -37,7 +37,7 @@ NEVER_WHERE_HOT = (
     "cascade_flow.operations.reports",
 )
 HOT = ("worker", "claim", "heartbeat", "reaper")
-HTTP = ("submission", "query", "diagnosis", "claim", "heartbeat")
+HTTP = ("submission", "query", "analytics", "control", "service", "diagnosis", "claim", "heartbeat")
 
 
 @pytest.mark.parametrize("name", [*HTTP, "reaper", "registration", "worker"])

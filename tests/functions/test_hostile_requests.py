@@ -39,7 +39,13 @@ def raw(name: str, body: str | bytes, path: str = "", *, status: int = 400, code
 
 
 def query(target: str, path: str | None = None, *, status: int = 400, code: str = "request-invalid") -> Case:
-    return Case(f"GET {target}"[:60], events.get(target), status, code, path, "query")
+    return of("query", target, path, status=status, code=code)
+
+
+def of(
+    function: str, target: str, path: str | None = None, *, status: int = 400, code: str = "request-invalid"
+) -> Case:
+    return Case(f"GET {target}"[:60], events.get(target), status, code, path, function)
 
 
 def to(
@@ -164,7 +170,21 @@ ADDRESSES = [
     query("/runs?limit=201", "limit"),
     query("/runs?limit=ten", "limit"),
     query("/runs?limit=1&limit=2", "limit"),
-    query("/runs?offset=1", "offset"),
+    query("/runs?offset=-1", "offset"),
+    query("/runs?offset=10001", "offset"),
+    query("/runs?offset=1&cursor=5~r", "offset"),
+    query("/runs?createdAfterUs=today", "createdAfterUs"),
+    query("/runs?createdBeforeUs=-1", "createdBeforeUs"),
+    query("/runs/nobody/steps", status=404, code="run-not-found"),
+    query("/runs/nobody/steps?limit=1001", "limit"),
+    query("/runs/nobody/steps?cursor=x", "cursor"),
+    query("/runs/nobody/steps/a?payloads=some", "payloads"),
+    query("/runs/nobody/steps/a%00b", "stepId"),
+    query("/runs/nobody/rerun", status=404, code="run-not-found"),
+    query("/runs/nobody/rerun?fromStepId=%2Fa", "fromStepId"),
+    query("/runs/nobody/rerun?from=a", "from"),
+    query("/workflows/parcels/versions?limit=1", "limit"),
+    query("/workflows/letters/versions", status=404, code="workflow-not-found"),
     query("/runs?total=many", "total"),
     *(query(f"/runs?cursor={odd}", "cursor") for odd in ("", "1", "-1~r", "~r", "x~r", "1.5~r", "%C2%B2~r")),
     query("/runs?cursor=" + "9" * 5_000 + "~r", "cursor"),
@@ -184,6 +204,42 @@ ADDRESSES = [
     Case("DELETE", events.get("/runs/a", method="DELETE"), 405, "method-not-allowed", function="query"),
     Case("no method at all", {}, 404, "route-not-found", function="query"),
     Case("POST of a GET", events.post("/workflows", {}), 405, "method-not-allowed", function="query"),
+]
+
+COMMANDS = [
+    to("control", "/runs/nobody/retry", {}, None, status=404, code="run-not-found"),
+    to("control", "/runs/nobody/retry", {"reason": "r" * 1_001}, "reason"),
+    to("control", "/runs/nobody/resume", {"reason": "r"}, "reason"),
+    to("control", "/runs/nobody/resume", {}, None, status=404, code="run-not-found"),
+    to("control", "/runs/nobody/rerun", {}, "fromStepId"),
+    to("control", "/runs/nobody/rerun", {"fromStepId": "a//b"}, "fromStepId"),
+    to("control", "/runs/a%20b/rerun", {"fromStepId": "a"}, "runId"),
+    to("control", "/runs/cancel", {}, ""),
+    to("control", "/runs/cancel", {"limit": 201, "tags": ["a"]}, "limit"),
+    to("control", "/runs/cancel", {"status": ["done"]}, "status.0"),
+    to("control", "/runs/cancel", {"status": "failed"}, "status"),
+    to("control", "/runs/cancel", {"tags": ["a"], "cursor": "5"}, "cursor"),
+    to("control", "/runs/cancel", {"tags": ["a"], "cursor": 5}, "cursor"),
+    to("control", "/runs/retry", {"createdAfterUs": "now"}, "createdAfterUs"),
+    to("control", "/runs/retry", {"workflowSlug": "letters"}, None, status=404, code="workflow-not-found"),
+    to("submission", "/workflows/letters/runs", {}, None, status=404, code="workflow-not-found"),
+    to("submission", "/workflows/a%20b/runs", {}, "slug"),
+    to("submission", "/workflows/parcels/runs", {"workflowSlug": "parcels"}, "workflowSlug"),
+    to("service", "/dead-letters/redrive", {"limit": 0}, "limit"),
+    to("service", "/dead-letters/redrive", {"all": True}, "all"),
+    of("analytics", "/analytics/everything", status=404, code="route-not-found"),
+    of("analytics", "/analytics/errors/a%2Fb", status=404, code="route-not-found"),
+    of("analytics", "/analytics/errors?grouping=loose", "grouping"),
+    of("analytics", "/analytics/errors?limit=201", "limit"),
+    of("analytics", "/analytics/throughput?startUs=9&endUs=8", "endUs"),
+    of("analytics", "/analytics/throughput?startUs=" + "9" * 400, "startUs"),
+    of("analytics", "/analytics/queue-depth?startUs=9", "startUs"),
+    of("analytics", "/workers?limit=0", "limit"),
+    of("analytics", "/workers?staleAfterUs=soon", "staleAfterUs"),
+    of("analytics", "/workers/" + "w" * 257, "workerId"),
+    of("service", "/dead-letters?limit=101", "limit"),
+    of("service", "/health?deep=true", "deep"),
+    of("service", "/version?a=1", "a"),
 ]
 
 WORKERS = [
@@ -223,7 +279,7 @@ WORKERS = [
 ]
 
 
-@pytest.mark.parametrize("case", [*BODIES, *FIELDS, *ADDRESSES, *WORKERS], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*BODIES, *FIELDS, *ADDRESSES, *COMMANDS, *WORKERS], ids=lambda case: case.name)
 def test_it_is_refused_with_a_problem_that_names_the_place(untouched: Functions, case: Case) -> None:
     reply = untouched.http(case.function, case.event)
     assert (reply.status, reply.json["code"]) == (case.status, case.code), reply.json

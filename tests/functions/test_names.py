@@ -10,7 +10,8 @@ import pytest
 from pydantic import BaseModel
 
 import events
-from cascade_flow.api import names, shapes
+from cascade_flow.api import names, report_shapes, run_shapes, shapes, workflow_shapes
+from cascade_flow.model import reports
 from cascade_flow.model.states import RunState, StepState, SubmittedRun
 from cascade_flow.model.workflows import StepDefinition, WorkflowMetadata, WorkflowVersion
 from checker import check_run
@@ -101,8 +102,11 @@ def models_in(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
                 yield from models_in(inner)
 
 
+REPORTS = [kind for kind in vars(reports).values() if isinstance(kind, type) and issubclass(kind, reports.Report)]
+
+
 @pytest.mark.parametrize(
-    "state", [RunState, StepState, StepDefinition, WorkflowVersion, WorkflowMetadata, SubmittedRun]
+    "state", [RunState, StepState, StepDefinition, WorkflowVersion, WorkflowMetadata, SubmittedRun, *REPORTS]
 )
 def test_every_field_that_a_state_may_have_is_translated(state: type[Any]) -> None:
     for model in models_in(state):
@@ -112,12 +116,15 @@ def test_every_field_that_a_state_may_have_is_translated(state: type[Any]) -> No
         assert len(set(told)) == len(told)
 
 
+SHAPES = (shapes, run_shapes, report_shapes, workflow_shapes)
 QUERY_WORDS = {"workflow", "attempt"}
 """Filters of a list, which a person types."""
 
 
 def test_every_field_of_a_request_keeps_to_the_convention() -> None:
-    asked = {kind: [str(field.alias) for field in kind.model_fields.values()] for kind in below(shapes.Shape)}
+    kinds = below(shapes.Shape)
+    assert {kind.__module__ for kind in kinds} >= {module.__name__ for module in SHAPES}
+    asked = {kind: [str(field.alias) for field in kind.model_fields.values()] for kind in kinds}
     odd_ones = {name for kind, fields in asked.items() for name in fields if is_odd(name, None)}
     assert odd_ones == {*QUERY_WORDS, "slug"}
 

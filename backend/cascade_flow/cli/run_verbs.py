@@ -40,6 +40,14 @@ WorkflowArgument = Annotated[
 ]
 WatchOption = Annotated[bool, typer.Option("--watch", "-w", help="Watch the run until it is over.")]
 Status = StrEnum("Status", ["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"])
+StatusOption = Annotated[
+    list[Status] | None,
+    typer.Option("--status", metavar="STATUS", help="Only pending, running, completed, failed or cancelled ones."),
+]
+WorkflowOption = Annotated[
+    str | None,
+    typer.Option("--workflow", metavar="SLUG", help="Only runs of this workflow.", autocompletion=complete_workflow),
+]
 _MOST_PAGES = 25
 """Pages that are asked for in one list: some 50,000 runs, of which a filter may pass none."""
 _FAILURES = ("StepFailed", "StepReclaimed")
@@ -101,16 +109,8 @@ def run(
 @targeted
 def runs(
     target: Target,
-    workflow: Annotated[
-        str | None,
-        typer.Option(
-            "--workflow", metavar="SLUG", help="Only runs of this workflow.", autocompletion=complete_workflow
-        ),
-    ] = None,
-    status: Annotated[
-        list[Status] | None,
-        typer.Option("--status", metavar="STATUS", help="Only pending, running, completed, failed or cancelled ones."),
-    ] = None,
+    workflow: WorkflowOption = None,
+    status: StatusOption = None,
     tag: Annotated[
         list[str] | None, typer.Option("--tag", metavar="TEXT", help="Only with this tag; may be repeated.")
     ] = None,

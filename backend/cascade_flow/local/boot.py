@@ -146,13 +146,13 @@ def find_dead_resources() -> None:
 
 
 def grant_batches() -> None:
-    """Let who may send a message send a batch of them: for AWS these are one action, for the emulator two."""
+    """Let who may do something with a message of SQS do it with a batch: for AWS these are one action, here two."""
     permissions: Any = importlib.import_module("ministack.core.iam_actions")
     asked = permissions.extract_iam_action
 
     def granted(*args: Any, **kwargs: Any) -> Any:
         action = asked(*args, **kwargs)
-        return "sqs:SendMessage" if action == "sqs:SendMessageBatch" else action
+        return action.removesuffix("Batch") if action and action.startswith("sqs:") else action
 
     permissions.extract_iam_action = granted
 
