@@ -90,9 +90,9 @@ class Selection:
 
 
 def since_us(since: str | None) -> int | None:
-    """The instant that `--since` means."""
+    """The instant that `--since` means, the epoch at the earliest."""
     seconds = inputs.read_seconds(since, "--since")
-    return None if seconds is None else clock.now_us() - round(seconds * 1_000_000)
+    return None if seconds is None else max(0, clock.now_us() - round(seconds * 1_000_000))
 
 
 def one_or_many(run: str | None, selection: Selection | None) -> None:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from cascade_flow import clock
 from cascade_flow.cli import charts, exits, filters, formatting, outcome, report_tables
-from cascade_flow.cli.completion import complete_workflow
+from cascade_flow.cli.run_verbs import WorkflowOption
 from cascade_flow.cli.target import Target, targeted
 from cascade_flow.cli.tracebacks import here
 
@@ -24,10 +24,6 @@ _PAGE = 200
 _MOST_ERRORS = 5
 Grouping = StrEnum("Grouping", ["EXACT", "NORMALIZED", "PORTABLE"])
 SinceOption = Annotated[str, typer.Option("--since", metavar="TIME", help="How far back: 90s, 5m, 24h, 7d.")]
-WorkflowOption = Annotated[
-    str | None,
-    typer.Option("--workflow", metavar="SLUG", help="Only this workflow.", autocompletion=complete_workflow),
-]
 GroupingOption = Annotated[
     Grouping,
     typer.Option(
@@ -133,8 +129,7 @@ def workers(
 
 
 def _range(since: str) -> dict[str, int]:
-    now_us, start_us = clock.now_us(), filters.since_us(since)
-    return {"start_us": max(0, start_us or 0), "end_us": now_us}
+    return {"start_us": filters.since_us(since) or 0, "end_us": clock.now_us()}
 
 
 def _submitted(client: Client, range_us: dict[str, int], workflow: str | None) -> list[int] | None:

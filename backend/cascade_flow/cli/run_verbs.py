@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from cascade_flow import clock
-from cascade_flow.cli import exits, formatting, inputs, outcome, tables
+from cascade_flow.cli import exits, filters, formatting, inputs, outcome, tables
 from cascade_flow.cli.completion import complete_run, complete_workflow
 from cascade_flow.cli.target import Target, targeted
 from cascade_flow.cli.views import RunView
@@ -40,6 +40,14 @@ WorkflowArgument = Annotated[
 ]
 WatchOption = Annotated[bool, typer.Option("--watch", "-w", help="Watch the run until it is over.")]
 Status = StrEnum("Status", ["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"])
+StatusOption = Annotated[
+    list[Status] | None,
+    typer.Option("--status", metavar="STATUS", help="Only pending, running, completed, failed or cancelled ones."),
+]
+WorkflowOption = Annotated[
+    str | None,
+    typer.Option("--workflow", metavar="SLUG", help="Only runs of this workflow.", autocompletion=complete_workflow),
+]
 _MOST_PAGES = 25
 """Pages that are asked for in one list: some 50,000 runs, of which a filter may pass none."""
 _FAILURES = ("StepFailed", "StepReclaimed")
@@ -101,18 +109,13 @@ def run(
 @targeted
 def runs(
     target: Target,
-    workflow: Annotated[
-        str | None,
-        typer.Option(
-            "--workflow", metavar="SLUG", help="Only runs of this workflow.", autocompletion=complete_workflow
-        ),
-    ] = None,
-    status: Annotated[
-        list[Status] | None,
-        typer.Option("--status", metavar="STATUS", help="Only pending, running, completed, failed or cancelled ones."),
-    ] = None,
+    workflow: WorkflowOption = None,
+    status: StatusOption = None,
     tag: Annotated[
         list[str] | None, typer.Option("--tag", metavar="TEXT", help="Only with this tag; may be repeated.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="Only runs submitted within 90s, 5m, 2h, 1d.")
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=200, help="At most so many.")] = 20,
     cursor: Annotated[
@@ -125,10 +128,15 @@ def runs(
     Examples:
 
       $ cascade runs
-      $ cascade runs --workflow mishaps --status failed --status cancelled
+      $ cascade runs --workflow mishaps --status failed --status cancelled --since 24h
       $ cascade runs --tag nightly --json | jq -r '.runs[].runId'
     """
-    wanted = {"workflow_slug": workflow, "status": status or (), "tags": tag or ()}
+    wanted = {
+        "workflow_slug": workflow,
+        "status": status or (),
+        "tags": tag or (),
+        "created_after_us": filters.since_us(since),
+    }
     with target.client() as client:
         page = _listed(client, wanted, limit, cursor, total=total)
     if target.as_json:

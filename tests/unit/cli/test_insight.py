@@ -279,3 +279,32 @@ def test_a_sparkline_is_as_high_as_its_values(values: list[int], line: str) -> N
 def test_buckets_hold_what_falls_into_them() -> None:
     times = [0, 9, 10, 99, 100, -1, 101]
     assert charts.buckets(times, since_us=0, until_us=100, number=10) == [2, 1, 0, 0, 0, 0, 0, 0, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["runs", "--since", "99999999d"], exits.OK),
+        (["stats", "--since", "99999999d"], exits.OK),
+        (["stats", "--since", "-5s"], exits.WRONG_USE),
+        (["stats", "--since", ""], exits.WRONG_USE),
+        (["errors", ""], exits.WRONG_USE),
+        (["errors", "a:b:c:d"], exits.WRONG_USE),
+        (["errors", "--grouping", "nix"], exits.WRONG_USE),
+        (["step", RUN_ID, ""], exits.WRONG_USE),
+        (["step", RUN_ID, "a/../b"], exits.WRONG_USE),
+        (["step", "../x", "check"], exits.WRONG_USE),
+        (["doctor", "no id!"], exits.WRONG_USE),
+        (["doctor", "--limit", "0"], exits.WRONG_USE),
+        (["dead-letters"], exits.WRONG_USE),
+        (["dead-letters", "frob"], exits.WRONG_USE),
+        (["dead-letters", "list", "--limit", "x"], exits.WRONG_USE),
+        (["workers", "more"], exits.WRONG_USE),
+        (["preflight", "more"], exits.WRONG_USE),
+    ],
+)
+def test_whatever_is_typed_ends_in_order(cascade: Cascade, arguments: list[str], status: int) -> None:
+    done = cascade(*arguments)
+    assert done.status == status
+    assert "Traceback" not in done.err
+    assert len(done.err.splitlines()) <= 1
