@@ -31,6 +31,8 @@ CHECKS = (
     "negative_data_rejection",
 )
 LATER = 10**12
+SLOW = frozenset({"waitMs"})
+"""What makes an answer wait, for up to 20 s."""
 _GENERATED = re.compile(r"(\d+) generated")
 
 
