@@ -35,6 +35,7 @@ from cascade_flow.errors import (
     VersionNotFoundError as VersionNotFoundError,
     WorkflowNotFoundError as WorkflowNotFoundError,
     WorkflowRetiredError as WorkflowRetiredError,
+    WrongPoolError as WrongPoolError,
 )
 from cascade_flow.fingerprints import (
     compose_fingerprint as compose_fingerprint,

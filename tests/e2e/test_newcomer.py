@@ -106,8 +106,8 @@ class TestTheWholePath:
     def test_the_cloud(self, newcomer_with_pip: Newcomer) -> None:
         """What is built for Lambda can't run here, so that much is built only, and what runs here is deployed."""
         newcomer_with_pip.types("cascade", "build")
-        said = shlex.split(newcomer_with_pip.types("cascade", "env").replace("export ", ""))
-        client = replace(newcomer_with_pip, variables=dict(pair.split("=", 1) for pair in said))
+        exported = shlex.split(newcomer_with_pip.types("cascade", "env").replace("export ", ""))
+        client = replace(newcomer_with_pip, variables=dict(pair.split("=", 1) for pair in exported))
         client.changes("cascade.toml", "[env.prod]", '[env.prod]\nplatform = "host"')
         deployed = client.answer("deploy", "--yes")
         assert (deployed["stack"], deployed["outputs"]["RegisteredWorkflows"]) == ("my-flows-prod", "hello")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cascade_flow import StepCompleted, StepFailed, WorkflowFailed, WorkflowRetiredError
+from cascade_flow.client import Json
 from cascade_flow.local import up
 from e2e.stack import Stack, of_kind
 from e2e.waiting import until
@@ -19,6 +20,12 @@ def deploy_renamed(stack: Stack, step: str, name: str) -> None:
     assert list(up(stack.project)), "nothing was deployed"
 
 
+def foreseen(stack: Stack, run_id: str) -> list[Json]:
+    """What a preflight says of the run, if the workflow had a step of another name."""
+    planned = {"workflowSlug": "changing", "versionId": "sha256:other", "stepIds": ["kept", "added"]}
+    return [run for piece in stack.client.preflight([planned]) for run in piece["broken"] if run["runId"] == run_id]
+
+
 def test_a_step_is_removed_while_a_run_needs_it(stack: Stack, meeting: Meeting) -> None:
     at_work = stack.submit("walk", input=meeting.model_dump(mode="json"))
     until(lambda: meeting.visits("during"), otherwise=lambda: stack.told(at_work))
@@ -28,6 +35,8 @@ def test_a_step_is_removed_while_a_run_needs_it(stack: Stack, meeting: Meeting) 
     stack.finished(left)
     with stack.wakeups.unheard():
         under_way = stack.submit("changing")
+        assert foreseen(stack, under_way) == [{"runId": under_way, "workflowSlug": "changing", "stepIds": ["removed"]}]
+        assert stack.client.diagnosis(under_way)["findings"][0]["code"] in ("queued", "wake-up-lost")
         deploy_renamed(stack, "removed", "added")
     after = stack.submit("changing")
 

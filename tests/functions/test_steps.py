@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from testbed.memory_bucket import BucketClient
 
 import events
 from cascade_flow import DynamoDBBackend, StepDefinition, StepError, WorkflowRegistration, clock
 from cascade_flow.api import representations, resources
 from cascade_flow.offload import Bucket
+from cascade_flow.testing.memory.bucket_client import BucketClient
 from checker import check_run
 from contract.called import Called
 from events.deployed import Functions, app

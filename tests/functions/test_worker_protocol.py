@@ -200,11 +200,11 @@ class Meanwhile(clock.SteppingClock):
         self._others = others
         self.paused_us: list[int] = []
 
-    def pause_us(self, us: int) -> None:
+    def pause_us(self, us: int) -> int:
         if not self.paused_us:
             self._others()
         self.paused_us.append(us)
-        self.advance(us)
+        return self.advance(us)
 
 
 def test_a_skipped_dependency_gives_null(functions: Functions, weighed: str) -> None:

@@ -284,7 +284,7 @@ class Claimed(Input, Outputs, Lease):
     timeoutUs: int | None
 
 
-class Outcome(TypedDict):
+class StepOutcome(TypedDict):
     """Where the step stands by what was said."""
 
     status: StepStatus

@@ -172,9 +172,9 @@ def lease(held: HeldAttempt) -> replies.Lease:
     return {"leaseUntilUs": held.branch.lease_us, "leaseUs": held.facts.timing.lease_us}
 
 
-def outcome(told: Outcome, given: Given | None) -> replies.Outcome:
+def outcome(told: Outcome, given: Given | None) -> replies.StepOutcome:
     """POST /runs/{runId}/steps/{stepId}/complete, and the like; `next` is a claim."""
-    answer: replies.Outcome = {"status": told.status}
+    answer: replies.StepOutcome = {"status": told.status}
     if told.next_retry_at_us is not None:
         answer["nextRetryAtUs"] = told.next_retry_at_us
     if told.next is not None and given is not None:

@@ -22,7 +22,7 @@ from cascade_flow.errors import (
 )
 
 if TYPE_CHECKING:
-    from cascade_flow.api import replies
+    from cascade_flow.api.replies import StepOutcome, Stored
     from cascade_flow.api.worker_shapes import (
         CompleteStep,
         EndReport,
@@ -41,21 +41,21 @@ _NOT_HELD: list[type[CascadeFlowError]] = [RunNotFoundError, StepNotFoundError, 
 
 
 @route(f"{_STEP}/logs", errors=_NOT_HELD, shapes=_SHAPES)
-def write_logs(address: StepAddress, body: WriteLogs) -> Answer[replies.Stored]:
+def write_logs(address: StepAddress, body: WriteLogs) -> Answer[Stored]:
     """Store lines of the attempt's log, so that it can be followed; the same lines again change nothing."""
     _outcomes().log(_attempt(address, body), body.timed)
     return ok({})
 
 
 @route(f"{_STEP}/checkpoint", errors=[*_NOT_HELD, PayloadTooLargeError], shapes=_SHAPES)
-def store_checkpoint(address: StepAddress, body: StoreCheckpoint) -> Answer[replies.Stored]:
+def store_checkpoint(address: StepAddress, body: StoreCheckpoint) -> Answer[Stored]:
     """Store what a part of the work has given: a later attempt's claim gives it back, and need not do it again."""
     _outcomes().keep_checkpoint(_attempt(address, body), body.command)
     return ok({})
 
 
 @route(f"{_STEP}/complete", errors=[*_NOT_HELD, PayloadTooLargeError, PayloadLostError], shapes=_SHAPES)
-def complete_step(address: StepAddress, body: CompleteStep) -> Answer[replies.Outcome]:
+def complete_step(address: StepAddress, body: CompleteStep) -> Answer[StepOutcome]:
     """The step returned. With `claimNext` the worker holds the branch's next step at once, if that is for the same
     workers.
     """
@@ -64,7 +64,7 @@ def complete_step(address: StepAddress, body: CompleteStep) -> Answer[replies.Ou
 
 
 @route(f"{_STEP}/fail", errors=_NOT_HELD, shapes=_SHAPES)
-def fail_step(address: StepAddress, body: FailStep) -> Answer[replies.Outcome]:
+def fail_step(address: StepAddress, body: FailStep) -> Answer[StepOutcome]:
     """The step failed. Its retry policy says whether it is tried again, and when, unless the worker knows it is of no
     use.
     """
@@ -74,13 +74,13 @@ def fail_step(address: StepAddress, body: FailStep) -> Answer[replies.Outcome]:
 
 
 @route(f"{_STEP}/skip", errors=_NOT_HELD, shapes=_SHAPES)
-def skip_step(address: StepAddress, body: SkipStep) -> Answer[replies.Outcome]:
+def skip_step(address: StepAddress, body: SkipStep) -> Answer[StepOutcome]:
     """There is nothing to do: the step is skipped, and so are those that depend on it, unless they were told not to."""
     return _told(_outcomes().skip(_attempt(address, body), body.reason, body.metadata, _measures(body)))
 
 
 @route(f"{_STEP}/release", errors=_NOT_HELD, shapes=_SHAPES)
-def release_step(address: StepAddress, body: ReleaseStep) -> Answer[replies.Outcome]:
+def release_step(address: StepAddress, body: ReleaseStep) -> Answer[StepOutcome]:
     """Give the attempt up, since the worker must end: the step is for another one at once. It counts as tried."""
     return _told(_outcomes().let_go(_attempt(address, body)))
 
@@ -103,7 +103,7 @@ def _measures(said: EndReport) -> Measures:
     return Measures(duration_us=said.duration_us, usage=said.usage, told_us=said.last_log_us)
 
 
-def _told(told: Outcome) -> Answer[replies.Outcome]:
+def _told(told: Outcome) -> Answer[StepOutcome]:
     from cascade_flow.operations.worker_protocol import WorkerProtocol  # noqa: PLC0415
 
     given = None if told.next is None else WorkerProtocol(runtime()).given(told.next)

@@ -22,7 +22,7 @@ def build(
     target: Target,
     output: Annotated[Path, typer.Option(help="The folder to write to.", file_okay=False)] = Path("dist"),
 ) -> None:
-    """Make what is deployed to AWS, without SAM, Docker or Lambda's Python: zips, and a template that names them.
+    """Make what is deployed to AWS, for whoever deploys in another way: zips, and a template that names them.
 
     Each layer is checked: complete, for arm64, small enough. What is there already, unchanged, is not made again.
 
@@ -30,7 +30,7 @@ def build(
 
       $ cascade build
       $ cascade build --output /tmp/release
-      $ sam deploy --guided --template-file dist/template.yaml
+      $ sam deploy --guided --template-file dist/template.yaml --parameter-overrides WorkflowsPackage=my_flows
     """
     from cascade_flow.local import Project, cloud_build, find_root  # noqa: PLC0415  (half a second to import)
 
@@ -41,10 +41,10 @@ def build(
         busy.begin("Building the functions and layers")
         made.extend(cloud_build.build(project, output))
         busy.end(done=True)
-    _report(target, made, output)
+    _report(target, made, output, project.workflows_package)
 
 
-def _report(target: Target, made: Iterable[Made], output: Path) -> None:
+def _report(target: Target, made: Iterable[Made], output: Path, package: str) -> None:
     sizes = {each.artifact.key: each.size for each in made}
     template = output / "template.yaml"
     if target.as_json:
@@ -54,7 +54,10 @@ def _report(target: Target, made: Iterable[Made], output: Path) -> None:
         Text.assemble(("✓ ", "green"), f"Built for AWS Lambda, into {output}."),
         tables.facts([(f"  {name}", formatting.bytes_of(size)) for name, size in sizes.items()]),
         outcome.Commands(
-            (f"sam deploy --guided --template-file {template}", "deploy it"),
-            (f"aws cloudformation package --template-file {template} …", "the same without SAM"),
+            (
+                f"sam deploy --guided --template-file {template} --parameter-overrides WorkflowsPackage={package}",
+                "deploy it with SAM",
+            ),
+            (f"aws cloudformation package --template-file {template} …", "or with the AWS CLI"),
         ),
     )

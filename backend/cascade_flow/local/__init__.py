@@ -1,4 +1,4 @@
-"""The stack on this machine: the template that is deployed to AWS, deployed to an emulator of it.
+"""Projects, and their stack: deployed to an emulator on this machine, and from this machine to AWS.
 
     project = Project(find_root(Path.cwd()))
     for line in up(project):

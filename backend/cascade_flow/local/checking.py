@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ _CHILD = (
     "from cascade_flow.authoring.inspection import main; main(sys.argv[2:])"
 )
 _PATIENCE_S = 60
+_MISSING = re.compile(r"No module named '([^.']+)")
 
 
 def require_sound(project: Project, *, patience_s: float = _PATIENCE_S) -> list[Declared]:
@@ -41,17 +43,15 @@ def require_sound(project: Project, *, patience_s: float = _PATIENCE_S) -> list[
 
 def inspect(project: Project, *, patience_s: float = _PATIENCE_S) -> tuple[list[Declared], list[Mistake]]:
     """The project's workflows, or their mistakes; files are told from the project's folder."""
-    project.require_workflows()
-    with _requirements(project) as packages:
-        path = [str(project.workflows_dir), *packages, *sys.path]
-        status, said, complained = _looked_at(project, path, patience_s)
+    with _requirements(project) as packages, _as_deployed(project) as folder:
+        status, said, complained = _looked_at(project, [folder, *packages, *sys.path], patience_s)
     if not said:
         raise ConfigurationError(f"The workflows can't be looked at: {_last_line(complained)}")
     last = _last_line(said)
     if not last.startswith("{"):
         return [], [_shown(project, _fatal(project, last, status, complained))]
     report = Report.model_validate_json(last)
-    return report.workflows, [_shown(project, wrong.mistake) for wrong in report.mistakes]
+    return report.workflows, [_shown(project, _at_home(project, folder, wrong.mistake)) for wrong in report.mistakes]
 
 
 def _looked_at(project: Project, path: Sequence[str], patience_s: float) -> tuple[int | None, str, str]:
@@ -76,7 +76,7 @@ def _looked_at(project: Project, path: Sequence[str], patience_s: float) -> tupl
 @contextmanager
 def _requirements(project: Project) -> Iterator[list[str]]:
     """Where the packages lie that the workflows ask for, unpacked from their layer."""
-    project.home.mkdir(parents=True, exist_ok=True)
+    project.make_home()
     if project.requirements is None:
         yield []
         return
@@ -86,6 +86,30 @@ def _requirements(project: Project) -> Iterator[list[str]]:
         with zipfile.ZipFile(artifacts.workflows(project, artifacts.this_machine(project)).path) as layer:
             layer.extractall(folder)
         yield [str(Path(folder) / "python")]
+
+
+@contextmanager
+def _as_deployed(project: Project) -> Iterator[str]:
+    """A folder with links to what is deployed, and to nothing that merely lies beside it."""
+    project.make_home()
+    with tempfile.TemporaryDirectory(dir=project.home, prefix="check-") as folder:
+        for path in project.deployed:
+            link = Path(folder) / path.relative_to(project.workflows_dir)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(path)
+        yield folder
+
+
+def _at_home(project: Project, folder: str, mistake: Mistake) -> Mistake:
+    """The mistake in the file that the link stands for; and how to get at what isn't deployed."""
+    place, told = mistake.place, mistake.message
+    if place and Path(place.file).is_relative_to(folder):
+        place = Place(str(project.workflows_dir / Path(place.file).relative_to(folder)), place.line)
+    missing = _MISSING.search(told)
+    for beside in (missing[1], f"{missing[1]}.py") if missing else ():
+        if (project.workflows_dir / beside).exists():
+            told = f"{told}; or have {beside!r}, which lies beside the package, deployed too: `include` in cascade.toml"
+    return Mistake(told, place)
 
 
 def _environment(folder: str) -> dict[str, str]:

@@ -107,7 +107,7 @@ def _running(start: Path) -> LocalStack:
     try:
         project = Project(find_root(start))
     except ConfigurationError as error:
-        raise ConfigurationError(_NOTHING_RUNS) from error
+        raise ConfigurationError(f"{error}; or name a stack in AWS: --stack") from error
     if state.read(project.home) is None:
         raise ConfigurationError(_NOTHING_RUNS)
     return running(project)

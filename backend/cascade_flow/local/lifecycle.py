@@ -24,7 +24,7 @@ def up(project: Project) -> Generator[str]:
     the user can mend, BackendUnavailableError where the emulator doesn't come up.
     """
     project.require_workflows()
-    with _alone(project.home):
+    with _alone(project.make_home()):
         if not emulator.is_installed(project.home):
             yield "Installing the emulator (once)"
             emulator.install(project.home)
@@ -35,7 +35,7 @@ def up(project: Project) -> Generator[str]:
 
 def down(project: Project) -> Iterator[str]:
     """End the local stack, its data too. Yields a line where there was something to end; no process is left."""
-    with _alone(project.home):
+    with _alone(project.make_home()):
         if state.read(project.home) is not None or emulator.is_left(project.home):
             yield "Stopping the emulator and what runs in it"
         _end(project.home)
@@ -101,7 +101,6 @@ def _end(home: Path) -> None:
 
 @contextmanager
 def _alone(home: Path) -> Iterator[None]:
-    home.mkdir(parents=True, exist_ok=True)
     with (home / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

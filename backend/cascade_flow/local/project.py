@@ -52,6 +52,13 @@ class Project:
     def home(self) -> Path:
         return self.root / self.home_name
 
+    def make_home(self) -> Path:
+        """The folder `home`, made where it is missing; git leaves it alone."""
+        if not self.home.is_dir():
+            self.home.mkdir(parents=True)
+            (self.home / ".gitignore").write_text("*\n", encoding="utf-8")
+        return self.home
+
     @cached_property
     def config(self) -> Config:
         """What the project says of itself. ConfigurationError where that makes no sense."""

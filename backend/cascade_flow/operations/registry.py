@@ -145,7 +145,7 @@ class Registry:
         if entry.retired_us is not None:
             raise WorkflowRetiredError(
                 f"workflow {slug!r} is retired, since the deployment no longer has it: deploy code that declares it, "
-                "or run another; its history stays, and its runs under way go on",
+                "or run another; its history stays",
                 workflow_slug=slug,
                 retired_at_us=entry.retired_us,
             )

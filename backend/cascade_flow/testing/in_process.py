@@ -16,7 +16,7 @@ from cascade_flow.authoring import Workflow
 from cascade_flow.backend import Backend
 from cascade_flow.dynamodb import due, schema
 from cascade_flow.engine.state import ENDED
-from cascade_flow.model.workflows import RunSubmission, WorkflowRegistration
+from cascade_flow.model.workflows import RunSubmission, StepDefinition, WorkflowRegistration
 from cascade_flow.offload import Bucket
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.logs import Logs
@@ -178,7 +178,14 @@ def _opened(arrive: Callable[[str, int], None]) -> Runtime:
 
 @lru_cache(maxsize=64)
 def _registration(workflow: Workflow) -> WorkflowRegistration:
-    return workflow.registration()
+    """The workflow as it is registered; steps of all pools are its one worker's."""
+    registered = workflow.registration()
+    steps = [step.model_copy(update={"executor": None}) if _is_of_a_pool(step) else step for step in registered.steps]
+    return registered.model_copy(update={"steps": steps})
+
+
+def _is_of_a_pool(step: StepDefinition) -> bool:
+    return getattr(step, "executor", None) is not None
 
 
 def _submission(wish: Wish) -> RunSubmission:

@@ -65,10 +65,10 @@ class PlayedInterrupt(Interrupt):
         self.check()
         return result
 
-    def stop(self, cause: Cause) -> None:
-        """End the code here and now; raises Interrupted."""
+    def ended_by(self, cause: Cause) -> Interrupted:
+        """What is to be raised, here and now, to end the code."""
         self._set(cause)
-        raise Interrupted
+        return Interrupted()
 
 
 class QuietHeartbeat(Heartbeat):
@@ -138,10 +138,10 @@ class Stage(Means):
         except (Exception, SystemExit) as error:
             self._note(error, place)
             if isinstance(error, self._passing):
-                self._escape(error)
+                raise self._escaped(error) from error
             raise
-        except BaseException as error:  # noqa: BLE001  it is meant for the test
-            self._escape(error)
+        except BaseException as error:  # it is meant for the test
+            raise self._escaped(error) from error
 
     def _note(self, error: BaseException, place: Place) -> None:
         """Only of code that is not ours, as that of a fake that does nothing but raise."""
@@ -151,13 +151,13 @@ class Stage(Means):
         if traceback is not None:
             self.raised[place] = Raised(error, traceback)
 
-    def _escape(self, error: BaseException) -> None:
+    def _escaped(self, error: BaseException) -> Interrupted:
         self.escaped = error
-        self._interrupt.stop(Cause.LOST)
+        return self._interrupt.ended_by(Cause.LOST)
 
     def _befall(self, mishap: Mishap) -> None:
         mishap.happened = True
-        self._interrupt.stop(mishap.cause)
+        raise self._interrupt.ended_by(mishap.cause)
 
     def _prepare(self, mishap: Mishap, arguments: Mapping[str, Any]) -> None:
         if mishap.when == "start":

@@ -62,7 +62,7 @@ def api() -> Iterator[Api]:
     for found in (documents.DONE, documents.BUSY):
         api.routes[f"GET /runs/{found['run']['runId']}"] = (200, found)
     api.routes["GET /runs"] = (200, {"runs": [documents.DONE["run"], documents.FAILED["run"]]})
-    api.routes["POST /runs"] = (201, {"runId": documents.RUN_ID, "isNew": True})
+    api.routes["POST /workflows/mishaps/runs"] = (201, {"runId": documents.RUN_ID, "isNew": True})
     api.routes["GET /workflows"] = (200, {"workflows": [documents.WORKFLOW]})
     api.routes["GET /workflows/mishaps"] = (200, documents.WORKFLOW)
     api.routes[f"GET /runs/{documents.RUN_ID}/events"] = (200, {"events": documents.EVENTS})

@@ -148,3 +148,14 @@ def test_up_checks_before_it_starts_anything(project: Project, monkeypatch: pyte
 def test_the_project_can_be_checked_from_a_folder_below(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project.workflows_dir)
     assert run(["check"]) == exits.OK
+
+
+def test_what_merely_lies_beside_the_package_is_not_there_where_it_runs(project: Project) -> None:
+    (project.workflows_dir / "cards.py").write_text("LIMIT = 500")
+    write(project, "paying", "import cards")
+    [mistake] = checking.inspect(project)[1]
+    assert mistake.path == "examples/workflows/paying.py:1"
+    assert "have 'cards.py', which lies beside the package, deployed too: `include` in cascade.toml" in mistake.message
+    with (project.root / "cascade.toml").open("a") as config:
+        config.write('include = ["cards.py"]\n')
+    assert checking.require_sound(Project(project.root))

@@ -151,8 +151,8 @@ def test_a_submission_holds_what_was_asked_for(api: Api, cascade: Cascade, tmp_p
     cascade(
         "run", "mishaps", *options, "--delay", "5m", "--timeout", "1h", "--metadata", "by=me", "--metadata", '{"n": 1}'
     )
+    assert api.asked[-1][0] == "POST /workflows/mishaps/runs"
     assert api.last_body == {
-        "workflowSlug": "mishaps",
         "input": {"legs": 3},
         "idempotencyKey": "k",
         "tags": ["a", "b"],
@@ -245,7 +245,9 @@ def test_a_duration_without_end_is_none(cascade: Cascade, option: str) -> None:
 
 def test_issues_are_listed_with_their_paths(api: Api, cascade: Cascade) -> None:
     issues = [{"path": "input.legs", "message": "0 is less than the minimum of 1"}]
-    api.routes["POST /runs"] = problem(422, "input-invalid", "The input doesn't match.", issues=issues)
+    api.routes["POST /workflows/mishaps/runs"] = problem(
+        422, "input-invalid", "The input doesn't match.", issues=issues
+    )
     done = cascade("run", "mishaps", "--input", "{}")
     assert done.status == exits.WRONG_USE
     assert done.err.splitlines()[1:] == ["  input.legs: 0 is less than the minimum of 1"]
@@ -254,13 +256,13 @@ def test_issues_are_listed_with_their_paths(api: Api, cascade: Cascade) -> None:
 def test_a_retired_workflow_says_so(api: Api, cascade: Cascade) -> None:
     api.routes["GET /workflows/mishaps"] = (200, {**WORKFLOW, "retiredAtUs": 1_800_000_000_000_000})
     assert "since 2027-01-1" in cascade("workflows", "mishaps").out
-    api.routes["POST /runs"] = problem(409, "workflow-retired", "workflow 'mishaps' is retired")
+    api.routes["POST /workflows/mishaps/runs"] = problem(409, "workflow-retired", "workflow 'mishaps' is retired")
     done = cascade("run", "mishaps")
     assert (done.status, done.err) == (exits.NOT_THERE, "error: workflow 'mishaps' is retired\n")
 
 
 def test_a_mistyped_workflow_gets_a_suggestion(api: Api, cascade: Cascade) -> None:
-    api.routes["POST /runs"] = problem(404, "workflow-not-found", "there is no such workflow")
+    api.routes["POST /workflows/mishap/runs"] = problem(404, "workflow-not-found", "there is no such workflow")
     done = cascade("run", "mishap")
     assert done.status == exits.NOT_THERE
     assert done.err == "error: there is no workflow 'mishap': did you mean 'mishaps'? there are: mishaps\n"
@@ -292,6 +294,11 @@ def test_where_nothing_runs_the_cure_is_named(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    assert run(["runs"]) == exits.WRONG_USE
+    said = capsys.readouterr().err
+    assert "cascade init NAME" in said
+    assert said.endswith("; or name a stack in AWS: --stack\n")
+    (tmp_path / "cascade.toml").touch()
     assert run(["runs"]) == exits.WRONG_USE
     expected = "error: no local engine is running: start it with `cascade up`, or name a stack with --stack\n"
     assert capsys.readouterr().err == expected

@@ -46,6 +46,7 @@ class TestNew:
         assert [each.workflow_slug for each in checking.require_sound(made)] == ["hello"]
         assert (made.stack_name, made.workflows_package) == ("my-flows", "my_flows")
         assert made.sources == shipped()
+        assert (made.home / ".gitignore").read_text() == "*\n"
         assert Project(made.root, env="prod").stack_name == "my-flows-prod"
 
     def test_what_it_offers_in_comments_is_taken_as_it_stands(self, made: Project) -> None:

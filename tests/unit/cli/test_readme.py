@@ -92,7 +92,7 @@ def commands() -> list[str]:
 
 @pytest.mark.parametrize("command", commands())
 def test_the_commands_are_commands(command: str) -> None:
-    words = shlex.split(command)[1:]
+    words = shlex.split(command, comments=True)[1:]
     group = typer.main.get_command(app)
     with group.make_context("cascade", words) as context:  # type: ignore[attr-defined]
         name, verb, rest = group.resolve_command(context, [*context._protected_args, *context.args])  # type: ignore[attr-defined]

@@ -17,6 +17,7 @@ from cascade_flow import (
     Retry,
     RunNotRetryableError,
     StepContext,
+    StepDefinition,
     StepReclaimed,
     Workflow,
 )
@@ -369,3 +370,23 @@ def test_a_step_is_found_by_its_name_or_its_function_and_else_named(engine: Engi
     assert result.output == {"load/orders": 7}
     with pytest.raises(KeyError, match="'odrers' is no step of this workflow: did you mean 'orders'"):
         _ = result.steps["odrers"]
+
+
+@pytest.mark.skipif("executor" not in StepDefinition.model_fields, reason="steps have no pools yet")
+def test_steps_of_a_pool_are_played_like_all_others(engine: Engine) -> None:
+    flow = Workflow("pools")
+    declare: Any = flow.step
+
+    @flow.step
+    def here() -> int:
+        return 1
+
+    @declare(executor="gpu-box", export=True)
+    def there(here: int) -> int:
+        return here + 1
+
+    @flow.step(export=True)
+    def back(there: int) -> int:
+        return there + 1
+
+    assert engine.run(flow).output == {"there": 2, "back": 3}
