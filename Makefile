@@ -84,7 +84,7 @@ docs: openapi ## Write docs/contract.md, docs/costs.md, docs/openapi.json anew, 
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.costs
 
 .PHONY: openapi
-openapi: $(VENV)/dev-installed ## Write docs/openapi.json anew, from the routes that functions declare
+openapi: $(VENV)/dev-installed ## Write docs/openapi.json and docs/api.html anew, from the routes that functions declare
 	@PYTHONPATH=tests $(BIN)/python -m reference
 
 .PHONY: setup

@@ -1,4 +1,4 @@
-"""Writes docs/openapi.json: `make docs`."""
+"""Writes docs/openapi.json, and docs/api.html, which shows it: `make openapi`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from pathlib import Path
 
 from infra.written import ROOT
 from reference.document import document
+from reference.page import page
 
 
 def documents() -> dict[Path, str]:
     """What is generated, by where it is kept."""
-    return {ROOT / "docs" / "openapi.json": json.dumps(document(), indent=1, ensure_ascii=False) + "\n"}
+    told = document()
+    return {
+        ROOT / "docs" / "openapi.json": json.dumps(told, indent=1, ensure_ascii=False) + "\n",
+        ROOT / "docs" / "api.html": page(told),
+    }
 
 
 if __name__ == "__main__":

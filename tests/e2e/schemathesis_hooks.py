@@ -16,14 +16,11 @@ _SIGNATURE = ("Authorization", "X-Amz-Date")
 class Signed:
     """Signs what is sent, as it is sent."""
 
-    def __init__(self) -> None:
-        credentials = Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
-        self._signer = SigV4Auth(credentials, "execute-api", os.environ["AWS_REGION"])
-
     def __call__(self, request: Any) -> Any:
+        credentials = Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
         body = request.body if isinstance(request.body, bytes) else (request.body or "").encode()
         signed = AWSRequest(request.method, request.url, data=body)
-        self._signer.add_auth(signed)
+        SigV4Auth(credentials, "execute-api", os.environ["AWS_REGION"]).add_auth(signed)
         request.headers.update({name: signed.headers[name] for name in _SIGNATURE})
         return request
 

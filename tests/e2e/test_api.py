@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,11 +12,13 @@ import pytest
 
 from cascade_flow import IdempotencyConflictError, InputInvalidError, StepHeartbeat, StepReclaimed, StepStarted
 from cascade_flow.clock import now_us
+from cascade_flow.local import REGION
 from cascade_flow.local.endpoints import local_environment
 from cascade_flow.settings import Settings
 from e2e.stack import SWEEP_US, TIMING, Stack, of_kind
 from e2e.waiting import until
 from e2e.workflows.trials.meeting import Meeting
+from infra.written import ROOT
 
 CALLERS = 4
 
@@ -24,6 +27,20 @@ CALLERS = 4
 def test_a_request_without_a_signature_is_refused(stack: Stack, method: str, path: str) -> None:
     body: dict[str, str] | None = {} if method == "POST" else None
     assert stack.call(method, path, body, signed=False).status_code == 403
+
+
+def test_the_first_request_of_the_documentation_makes_a_run(stack: Stack) -> None:
+    command = (ROOT / "docs" / "api.md").read_text(encoding="utf-8").partition("```sh\n")[2].partition("```")[0]
+    command = command.replace('"order"', '"linear"').replace('{"orderId": "4711"}', '{"number": 1}')
+    known = {"API_URL": stack.local.api_url, "AWS_DEFAULT_REGION": REGION}
+    keys = {"AWS_ACCESS_KEY_ID": stack.local.access_key, "AWS_SECRET_ACCESS_KEY": stack.local.secret_key}
+    shell = {**os.environ, **known, **keys}
+    told = [
+        json.loads(subprocess.run(command, shell=True, env=shell, capture_output=True, text=True, check=True).stdout)
+        for _ in range(2)
+    ]
+    assert [each["isNew"] for each in told] == [True, False]
+    stack.finished(told[0]["runId"])
 
 
 def test_an_input_that_does_not_fit_is_refused_with_its_place(stack: Stack) -> None:
