@@ -17,7 +17,7 @@ LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --
 # Suites that live in this process come first, and share the processors; then those that start servers of DynamoDB, each
 # of which stays with one processor; then those of which each file starts stacks of its own; then what has a stack for
 # all of it, one by one, e2e last. One that is not named here is among the latter.
-TOGETHER := $(wildcard $(addprefix tests/,architecture unit properties budgets peer functions clauses faults histories))
+TOGETHER := $(wildcard $(addprefix tests/,architecture unit properties budgets peer functions clauses faults histories)) examples/tests
 SERVED := $(wildcard $(addprefix tests/,contract races))
 STARTING := $(wildcard tests/infra)
 LAST := $(wildcard tests/e2e)

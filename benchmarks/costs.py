@@ -14,8 +14,8 @@ from benchmarks.prices import IN_A_LAMBDA, NOTHING, THROUGH_THE_QUEUE, Around, t
 from budgets import measures
 from budgets.figures import Figure
 from cascade_flow.dynamodb import schema
+from cascade_flow.testing.memory.sizes import item_size
 from shapes import chain
-from testbed.capacity import item_size
 from testbed.servers import MiniStack, Store, fresh_table
 
 PATH = Path(__file__).parents[1] / "docs" / "costs.md"

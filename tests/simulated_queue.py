@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from cascade_flow import DynamoDBBackend, StepScheduled, clock
 from cascade_flow.operations.history import Histories
+from cascade_flow.testing.memory.queue_client import QueueClient
 from cascade_flow.wake import SqsQueue, Wake
-from testbed.memory_queue import QueueClient
 from testbed.servers import Store
 
 

@@ -35,12 +35,12 @@ from cascade_flow.errors import CascadeFlowError
 from cascade_flow.offload import Bucket
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.operations.sweep import Sweep
+from cascade_flow.testing.memory.bucket_client import BucketClient
 from cascade_flow.wake import Wake
 from checker import Checked, check_run
 from oracle import Mark, Oracle, Said
 from simulated_queue import Mailbox
 from testbed.faults import Crash
-from testbed.memory_bucket import BucketClient
 from testbed.servers import Store
 
 TIMING = Timing(lease_us=10_000_000, grace_us=3_000_000, timeout_us=3_600_000_000)

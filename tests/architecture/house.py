@@ -28,7 +28,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("worker",),
     ("api",),
     ("client",),
-    ("smoke", "local", "cli", "console"),
+    ("smoke", "local", "cli", "console", "testing"),
     ("functions",),
 )
 """From the bottom to the top; a room imports its own floor and those below it."""

@@ -19,11 +19,11 @@ from cascade_flow.engine.state import Timing
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import Steps
 from cascade_flow.operations.sweep import Sweep, Swept
+from cascade_flow.testing.memory.queue_client import QueueClient
+from cascade_flow.testing.memory.tables import Item
 from cascade_flow.wake import Queue, SqsQueue, Wake
 from shapes import chain
 from simulation import BEGIN_US
-from testbed.memory import Item
-from testbed.memory_queue import QueueClient
 from testbed.servers import MemoryServer, Store, fresh_table
 from testbed.virtual_time import Lanes, Processor, VirtualTime
 from testbed.wire import Answer, Floor, Request, Send, wire_of

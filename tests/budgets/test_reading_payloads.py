@@ -15,9 +15,9 @@ from cascade_flow.offload import Bucket
 from cascade_flow.operations.details import Details
 from cascade_flow.operations.outputs import inputs_of
 from cascade_flow.operations.steps import Steps
+from cascade_flow.testing.memory.bucket_client import BucketClient
 from cascade_flow.wake import Wake
 from contract.outside import Outside, register, step, submit
-from testbed.memory_bucket import BucketClient
 from testbed.meter import Meter, meter
 from testbed.servers import Store
 

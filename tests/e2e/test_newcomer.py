@@ -118,8 +118,8 @@ class TestTheWholePath:
         broken = 'raise RuntimeError("no voice")'
         client.changes("my_flows/hello.py", '    return f"{greeting}!', f'    {broken}\n    return f"{{greeting}}!')
         assert "✓" in client.types("cascade", "deploy", "--yes")
-        said = client.types("cascade", "run", "hello", "--watch", *there, status=1, of="stdout")
-        assert "RuntimeError: no voice" in said
+        failure = client.types("cascade", "run", "hello", "--watch", *there, status=1, of="stdout")
+        assert "RuntimeError: no voice" in failure
         [failed] = client.answer("runs", "--status", "failed", *there)["runs"]
         client.changes("my_flows/hello.py", f"    {broken}\n", "")
         client.types("cascade", "deploy", "--yes")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from cascade_flow import ConflictError, clock
 from cascade_flow.dynamodb.schema import create_table
+from cascade_flow.testing.memory.bucket_client import BucketClient
 from faults.bounds import SWEEP_US, Bound
 from shapes import Shape
 from simulation import TickingClock, World
 from testbed.faults import CRASHES, Faults, Passed, Plan, faults
-from testbed.memory_bucket import BucketClient
 from testbed.servers import Server, fresh_table
 
 RUN = "run"

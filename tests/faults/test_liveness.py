@@ -4,12 +4,12 @@ import pytest
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.schema import create_table
+from cascade_flow.testing.memory.queue_client import SEND
 from faults.bounds import SWEEP_US
 from faults.breaking import run_with
 from shapes import IN_BUCKET, MANY_ROOTS, POISON, QUEUED, SHAPES, WIDE, Shape, chain
 from simulation import TIMING, TickingClock, World
 from testbed.faults import Kind, faults, nowhere, only
-from testbed.memory_queue import SEND
 from testbed.servers import Server, fresh_table
 
 DEAD_US = 600_000_000

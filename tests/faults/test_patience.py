@@ -14,6 +14,7 @@ from cascade_flow.errors import ThrottledError
 from cascade_flow.model.events import StepFailed, StepHeartbeat, StepReclaimed, StepStarted
 from cascade_flow.offload import Bucket
 from cascade_flow.operations.steps import Steps
+from cascade_flow.testing.memory.bucket_client import BucketClient
 from cascade_flow.worker import patience
 from cascade_flow.worker.lease import Lease
 from cascade_flow.worker.loop import Pace, Worker
@@ -21,7 +22,6 @@ from checker import check_run
 from simulated_queue import Mailbox
 from simulation import TIMING, TickingClock
 from testbed.faults import Kind, faults, only
-from testbed.memory_bucket import BucketClient
 from testbed.requests import READS, SINGLE_WRITES, TRANSACTIONS
 from testbed.servers import Store
 

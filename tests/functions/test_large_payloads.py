@@ -14,9 +14,9 @@ from cascade_flow import DynamoDBBackend, LogEntry, clock
 from cascade_flow.api import resources
 from cascade_flow.dynamodb.codec import inflate
 from cascade_flow.offload import ADDRESS_S, Bucket
+from cascade_flow.testing.memory.bucket_client import BucketClient
 from checker import check_run
 from events.deployed import Functions, Reply
-from testbed.memory_bucket import BucketClient
 
 pytestmark = pytest.mark.servers("ministack")
 

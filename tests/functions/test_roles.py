@@ -18,12 +18,12 @@ from cascade_flow.api import resources
 from cascade_flow.errors import CascadeFlowError
 from cascade_flow.offload import Bucket
 from cascade_flow.operations.after_commit import AfterCommit
+from cascade_flow.testing.memory.bucket_client import BucketClient
 from cascade_flow.wake import SqsQueue
 from contract.called import Called
 from events.deployed import Functions, Reply, app
 from functions.conftest import TIMING
 from infra.written import of_type, statements
-from testbed.memory_bucket import BucketClient
 from testbed.roles import Grant, Guard, granted
 from testbed.servers import Store
 from testbed.wire import Floor, wire_of

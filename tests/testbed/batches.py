@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from testbed.memory_queue import LONGEST_DELAY_S
+from cascade_flow.testing.memory.queue_client import LONGEST_DELAY_S
 from testbed.wire import Answer, Request, Send
 
 LATE_S = 60

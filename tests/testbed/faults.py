@@ -17,8 +17,8 @@ from unittest.mock import patch
 
 from botocore.exceptions import ConnectionClosedError
 
+from cascade_flow.testing.memory.queue_client import SEND
 from testbed import batches
-from testbed.memory_queue import SEND
 from testbed.requests import SINGLE_WRITES, TRANSACTIONS
 from testbed.wire import Answer, Floor, Request, Send, wire_of
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from botocore.awsrequest import AWSResponse
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from testbed.capacity import Item, item_size, read_units, write_cost, write_units
+from cascade_flow.testing.memory.sizes import Item, item_size
+from testbed.capacity import read_units, write_cost, write_units
 from testbed.reader import Reader
 from testbed.requests import READS, WRITES, Body, Touch, key_text, tables, touches
 from testbed.wire import Answer, Floor, Request, Send, wire_of

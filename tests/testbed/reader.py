@@ -10,7 +10,8 @@ from typing import Any
 
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from testbed.capacity import Item, Schema
+from cascade_flow.testing.memory.sizes import Item
+from testbed.capacity import Schema
 from testbed.requests import Body, Key, key_text
 from testbed.servers import connect
 from testbed.wire import HttpWire, install, wire_of

@@ -16,9 +16,9 @@ from botocore.config import Config
 from mypy_boto3_dynamodb import DynamoDBClient
 from mypy_boto3_sqs import SQSClient
 
+from cascade_flow.testing.memory.table_client import MemoryClient
+from cascade_flow.testing.memory.tables import Memory
 from testbed import inprocess, wire
-from testbed.memory import Memory
-from testbed.memory_client import MemoryClient
 
 REGION = "us-east-1"
 CREDENTIAL = "testbed"

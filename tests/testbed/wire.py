@@ -3,14 +3,13 @@
 botocore calls every `before-send` handler and takes the first answer, so two handlers may both execute one write.
 Hence one hook per client, which owns the real call, with gates before it: the scheduler first, then faults, then what
 rewrites a request, then the meter, which so counts only what reaches the server. No gate's rules may enter this module.
-A client that is not botocore's (`direct_client`) has a wire as well, and the same gates.
+A client that is not botocore's (`cascade_flow.testing.memory`) has a wire as well, and the same gates.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -20,8 +19,14 @@ from weakref import WeakKeyDictionary
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HTTPHeaders
 from botocore.client import BaseClient
+from botocore.exceptions import ClientError
+
+from cascade_flow.aws.failures import ServiceError
+from cascade_flow.testing.memory.direct_client import DirectClient
 
 Transport = Callable[[AWSPreparedRequest], AWSResponse]
+REFUSALS = (ClientError, ServiceError)
+"""What boto3's clients raise for a refusal, and all others."""
 
 
 class Answer(Protocol):
@@ -31,28 +36,28 @@ class Answer(Protocol):
     def status_code(self) -> int: ...
 
 
-class Request(ABC):
+class Request(Protocol):
     """One request on its way to a server (a retry is a request of its own)."""
 
-    service: str
-    operation: str
+    @property
+    def service(self) -> str: ...
 
     @property
-    @abstractmethod
+    def operation(self) -> str: ...
+
+    @property
     def body(self) -> dict[str, Any]:
         """The request's arguments; over HTTP its JSON, with binary values as base64 text."""
 
-    @abstractmethod
     def with_body(self, body: dict[str, Any]) -> Request:
         """The same request with other arguments; emulators don't check the signature."""
 
-    @abstractmethod
     def answered(self, status: int, body: dict[str, Any]) -> Answer:
         """An answer as of a server that has not seen the request; a refusal names its error by `__type`."""
 
 
 @dataclass(frozen=True)
-class HttpRequest(Request):
+class HttpRequest:
     """A request of botocore."""
 
     service: str
@@ -145,15 +150,18 @@ def install(client: BaseClient, transport: Transport | None = None) -> Wire:
         return wire
 
 
-def lay(client: Any, server: Send) -> Wire:
-    """Give a client that is not botocore's its wire."""
-    _wires[client] = Wire(server)
-    return _wires[client]
-
-
 def wire_of(client: Any) -> Wire:
-    """The wire of a client; any boto3 client that had none gets one over its own connection."""
-    return install(client)
+    """The wire of a client; one that had none gets it, in front of its own connection."""
+    return _laid(client) if isinstance(client, DirectClient) else install(client)
+
+
+def _laid(client: DirectClient) -> Wire:
+    with _wires_lock:
+        if client not in _wires:
+            serve: Any = client.carry
+            _wires[client] = Wire(serve)
+            client.carry = _wires[client].carry
+        return _wires[client]
 
 
 class _Raw(BytesIO):

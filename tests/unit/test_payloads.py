@@ -11,7 +11,7 @@ from cascade_flow.dynamodb.codec import deflate
 from cascade_flow.errors import PayloadTooLargeError
 from cascade_flow.offload import Bucket
 from cascade_flow.operations.payloads import INLINE_BYTES, LARGEST_ITEM_BYTES, OFFLOAD_BYTES, Payloads
-from testbed.memory_bucket import BucketClient
+from cascade_flow.testing.memory.bucket_client import BucketClient
 
 
 def packing_to(size: int) -> str:

@@ -26,7 +26,7 @@ OLDEST_SDK = {"boto3": "1.35.0", "botocore": "1.35.0"}
 as this one, of 2024-08-16. The contract suite runs on it (`tests/infra/test_cloud_build.py`).
 """
 _OURS = "cascade_flow"
-_ONLY_HERE = ("cli", "local", "console", "smoke", "client")
+_ONLY_HERE = ("cli", "local", "console", "smoke", "stack", "testing", "client")
 _AARCH64 = 183
 _ABI = re.compile(rf"\.(cpython-{LAMBDA_PYTHON.replace('.', '')}-aarch64-linux-gnu|abi3)\.so$")
 

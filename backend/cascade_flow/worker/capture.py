@@ -40,8 +40,9 @@ class Capture:
 
     The first chunk goes as soon as the code flushes. `echo` also passes everything on to the process's own streams.
     `on_exit` is called where the code ends the process by `os._exit` or `os.abort`, with the words for that, and when
-    all that was written has been handed on. Each line is later than `after_us`. Errors of the sink are kept in `error`;
-    the lines they concern are lost.
+    all that was written has been handed on. With `streams_only` descriptors, stdin and what user code changes in the
+    process are left alone, for a process that is not the worker's. Each line is later than `after_us`. Errors of the
+    sink are kept in `error`; the lines they concern are lost.
     """
 
     def __init__(
@@ -53,8 +54,10 @@ class Capture:
         interval_ms: int = _INTERVAL_MS,
         after_us: int = 0,
         on_exit: Callable[[str], None] | None = None,
+        streams_only: bool = False,
     ) -> None:
         self.echo = echo
+        self.streams_only = streams_only
         self.error: Exception | None = None
         self._sink = sink
         self._on_exit = on_exit
@@ -169,7 +172,7 @@ class _Switchboard:
             self.drain()
             self._captures = (*self._captures, capture)
             if len(self._captures) == 1:
-                self._replace()
+                self._replace(streams_only=capture.streams_only)
 
     def unplug(self, capture: Capture) -> None:
         with self._lock:
@@ -180,9 +183,9 @@ class _Switchboard:
             finally:
                 self._captures = tuple(other for other in self._captures if other is not capture)
 
-    def _replace(self) -> None:
-        self._restores.callback(process_state.snapshot())
-        self._replaced = Replaced.now(self.writer, self.take, self.end_process)
+    def _replace(self, *, streams_only: bool) -> None:
+        self._restores.callback(process_state.loggers() if streams_only else process_state.snapshot())
+        self._replaced = Replaced.now(self.writer, self.take, self.end_process, streams_only=streams_only)
         self._restores.callback(self._replaced.put_back)
         self._restores.callback(step_logging.show_records(self.record, unrecorded))
 

@@ -39,6 +39,13 @@ _SIGNALS = (signal.SIGALRM, signal.SIGURG)
 
 _sheltered: set[CodeType] = set()
 
+Waiver = Callable[[FrameType | None], bool]
+"""Whether code that stands at this frame is let go on, without any limit of time from then on."""
+
+
+def _never(_frame: FrameType | None) -> bool:
+    return False
+
 
 class Cause(Enum):
     """Why an attempt is stopped."""
@@ -62,6 +69,7 @@ class Interrupt:
 
     def __init__(self) -> None:
         self._cause: Cause | None = None
+        self._is_waived: Waiver = _never
         self._lock = threading.Lock()
         self._stop: Callable[[], None] | None = None
 
@@ -96,7 +104,7 @@ class Interrupt:
         return result
 
     def _run_here(self, function: Callable[[], T], timeout_ms: int | None) -> T:
-        bell = _Bell(lambda: self._set(Cause.TIMEOUT), timeout_ms)
+        bell = _Bell(lambda: self._set(Cause.TIMEOUT), timeout_ms, self._is_waived)
         with self._stoppable(bell.pull):
             try:
                 try:
@@ -140,8 +148,9 @@ class _Bell:
     A ring is at most one Interrupted, by whichever means it comes first.
     """
 
-    def __init__(self, rung: Callable[[], None], timeout_ms: int | None) -> None:
+    def __init__(self, rung: Callable[[], None], timeout_ms: int | None, is_waived: Waiver) -> None:
         self._rung = rung
+        self._is_waived = is_waived
         self._timeout_s = None if timeout_ms is None else max(1, timeout_ms) / 1000
         self._due_us: int | None = None
         self._main_thread = threading.get_ident()
@@ -187,9 +196,17 @@ class _Bell:
         with self._lock:
             if not self._on or self._raised or not self._is_due() or _in_shelter(frame):
                 return
+            if self._is_let_go(frame):
+                return
             self._raised = True
         self._rung()
         raise Interrupted
+
+    def _is_let_go(self, frame: FrameType | None = None) -> bool:
+        if self._is_waived(frame or sys._current_frames().get(self._main_thread)):
+            self._on = False
+            self._over.set()
+        return self._over.is_set()
 
     def _is_due(self) -> bool:
         """The watch says so; or the clock, where the watch hasn't had its turn. An alarm may be the user's own."""
@@ -204,7 +221,7 @@ class _Bell:
 
     def _ring(self) -> None:
         with self._lock:
-            if self._over.is_set():
+            if self._over.is_set() or self._is_let_go():
                 return
             self._due = True
             self._rung()

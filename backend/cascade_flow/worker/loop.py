@@ -27,11 +27,11 @@ from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.wake import Wake
-from cascade_flow.worker.capture import Capture
 from cascade_flow.worker.context import AttemptContext
 from cascade_flow.worker.heartbeat import Heartbeat
 from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted
 from cascade_flow.worker.lease import Lease
+from cascade_flow.worker.means import Means
 from cascade_flow.worker.patience import Patience
 from cascade_flow.worker.resources import Meter
 from cascade_flow.worker.runner import Completed, Failed, Lost, Outcome, Skipped, run_attempt
@@ -56,12 +56,19 @@ class Worker:
     """Works on what wake-ups name. `workflows` are those whose code this process has, by slug."""
 
     def __init__(
-        self, runtime: Runtime, workflows: Mapping[str, Workflow], *, worker_id: str, pace: Pace | None = None
+        self,
+        runtime: Runtime,
+        workflows: Mapping[str, Workflow],
+        *,
+        worker_id: str,
+        pace: Pace | None = None,
+        means: Means | None = None,
     ) -> None:
         self._runtime = runtime
         self._workflows = workflows
         self._worker_id = worker_id
         self._pace = pace or Pace()
+        self._means = means or Means()
         self._steps = Steps(runtime)
         self._sweep = Sweep(runtime, name=worker_id)
 
@@ -102,7 +109,8 @@ class Worker:
             step = self._step(lease.held)
             if step is None:
                 return self._report(lease, _removed(lease.held))
-            interrupt, meter = Interrupt(), Meter()
+            step = self._means.step(step, lease.held)
+            interrupt, meter = self._means.interrupt(), self._means.meter()
             with self._beating(lease, shift, interrupt, meter) as beat:
                 command = self._run(step, lease, shift, interrupt, meter, beat)
                 return None if command is None else self._report(lease, command)
@@ -117,7 +125,7 @@ class Worker:
         return None if workflow is None else workflow.definition().steps.get(held.branch.step)
 
     def _beating(self, lease: Lease, shift: _Shift, interrupt: Interrupt, meter: Meter) -> Heartbeat:
-        return Heartbeat(
+        return self._means.heartbeat(
             lease.beat,
             every_ms=self._pace.heartbeat_ms,
             snapshot=meter.snapshot,
@@ -130,7 +138,7 @@ class Worker:
     ) -> Command | None:
         inputs = shift.patience.ask(lambda: self._steps.inputs(lease.held))
         limit_ms = shift.limit_ms(step.definition.timeout_ms)
-        capture = Capture(lease.log, after_us=lease.held.started_us, on_exit=lease.exited)
+        capture = self._means.capture(lease.log, after_us=lease.held.started_us, on_exit=lease.exited)
         context = _context(lease, interrupt, beat, limit_ms)
         given = StepInputs(input_json=inputs.input, outputs=inputs.outputs, context=context)
         lease.patience = Patience.of_ms(limit_ms)

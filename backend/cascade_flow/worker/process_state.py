@@ -69,7 +69,8 @@ def _put_back(logger: logging.Logger, state: LoggerState) -> None:
         handler.setLevel(own)
 
 
-def _logging() -> Restore:
+def loggers() -> Restore:
+    """The same of logging alone."""
     root = logging.getLogger()
     known = [logger for logger in list(root.manager.loggerDict.values()) if isinstance(logger, logging.Logger)]
     before = [(logger, _state_of(logger)) for logger in (root, *known)]
@@ -170,7 +171,7 @@ def _interpreter() -> Restore:
 
 
 _PARTS: tuple[Callable[[], Restore], ...] = (
-    _logging,
+    loggers,
     _signals,
     _umask,
     _directory,

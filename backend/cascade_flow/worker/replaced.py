@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TextIO
 
 from cascade_flow.model.parts import LogStream
 from cascade_flow.worker.descriptors import EmptyInput, Outlets
-from cascade_flow.worker.interrupt import sheltered
+from cascade_flow.worker.interrupt import Interrupted, sheltered
 from cascade_flow.worker.streams import Stream, Writer
 
 _OUTPUTS: tuple[LogStream, LogStream] = ("stdout", "stderr")
@@ -37,17 +37,21 @@ class Replaced:
         writer: Callable[[], Writer | None],
         take: Callable[[LogStream, bytes], bool],
         ending: Callable[[str], None],
+        *,
+        streams_only: bool = False,
     ) -> Replaced:
         """`writer` says who writes now; `take` gets what comes out of a descriptor, and answers whether it is echoed;
-        `ending` is called before the code ends the process, with the words for that.
+        `ending` is called before the code ends the process, with the words for that. With `streams_only` the process
+        keeps its descriptors and its stdin, and isn't ended: the code is, as by an interrupt.
         """
         new = cls()
         new._before = [(holder, name, getattr(holder, name)) for holder, names in _REPLACED for name in names]
         for number, name in enumerate(_OUTPUTS, start=1):
-            new._replace_output(number, name, writer, partial(take, name))
-        new._replace_input()
-        os._exit = partial(_end_process, ending, os._exit, "os._exit({})")
-        os.abort = partial(_end_process, ending, os.abort, "os.abort()")
+            new._replace_output(None if streams_only else number, name, writer, partial(take, name))
+        if not streams_only:
+            new._replace_input()
+        os._exit = partial(_end_process, ending, _interrupted if streams_only else os._exit, "os._exit({})")
+        os.abort = partial(_end_process, ending, _interrupted if streams_only else os.abort, "os.abort()")
         return new
 
     def put_back(self) -> None:
@@ -68,12 +72,13 @@ class Replaced:
             self._nothing.close()
 
     def _replace_output(
-        self, number: int, name: LogStream, writer: Callable[[], Writer | None], take: Callable[[bytes], bool]
+        self, number: int | None, name: LogStream, writer: Callable[[], Writer | None], take: Callable[[bytes], bool]
     ) -> None:
         original, descriptor = getattr(sys, name), None
-        with suppress(OSError):
-            self.outlets.divert(number, take, [original, getattr(sys, f"__{name}__")])
-            descriptor = number
+        if number is not None:
+            with suppress(OSError):
+                self.outlets.divert(number, take, [original, getattr(sys, f"__{name}__")])
+                descriptor = number
         self.streams[name] = Stream(name, original, writer, descriptor)
         setattr(sys, name, self.streams[name])
 
@@ -82,6 +87,10 @@ class Replaced:
             self._input = EmptyInput()
         self._nothing = open(os.devnull, encoding="utf-8")  # noqa: SIM115  open as long as the attempt
         sys.stdin = self._nothing
+
+
+def _interrupted(*_: Any) -> NoReturn:
+    raise Interrupted
 
 
 @sheltered

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
+from cascade_flow.testing.memory.bucket_client import BucketClient
 from testbed import wire
 from testbed.faults import Kind, at, faults
 from testbed.inprocess import MotoTransport
-from testbed.memory_bucket import BucketClient
 from testbed.servers import connect
+from testbed.wire import REFUSALS
 
 PLACE = {"Bucket": "payloads", "Key": "payloads/a"}
 
@@ -39,7 +39,7 @@ def test_what_is_put_is_got_though_a_connection_closes(made: Any, kind: Kind | N
 
 @pytest.mark.parametrize("made", [BucketClient, of_moto])
 def test_what_is_missing_is_named(made: Any) -> None:
-    with pytest.raises(ClientError) as refused:
+    with pytest.raises(REFUSALS) as refused:
         made().get_object(**PLACE)
     assert refused.value.response["Error"]["Code"] == "NoSuchKey"
 
@@ -49,7 +49,7 @@ def test_it_is_asked_five_times(kind: Kind, code: str) -> None:
     client = BucketClient()
     with faults(at(dict.fromkeys(range(1, 5), kind)), client):
         put(client)
-    with faults(lambda *_: kind, client) as broken, pytest.raises(ClientError) as refused:
+    with faults(lambda *_: kind, client) as broken, pytest.raises(REFUSALS) as refused:
         put(client)
     assert refused.value.response["Error"]["Code"] == code
     assert len(broken.log) == 5

@@ -3,7 +3,8 @@
 import pytest
 from hypothesis import given, strategies as some
 
-from testbed.capacity import Index, Schema, item_size, number_size, read_units, value_size, write_cost, write_units
+from cascade_flow.testing.memory.sizes import item_size, number_size, value_size
+from testbed.capacity import Index, Schema, read_units, write_cost, write_units
 
 DUE = Index("due", ("q", "due"), frozenset(["pk", "sk", "q", "due"]))
 RUNS = Index("runs", ("rk",), frozenset(["pk", "sk", "rk", "state"]))

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from boto3.dynamodb.conditions import Attr, ConditionBase, ConditionExpressionBuilder, Key
-from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
 from cascade_flow.dynamodb.schema import create_table
-from testbed import expressions
+from cascade_flow.testing.memory import expressions
 from testbed.servers import MemoryServer, Server, Store, fresh_table
+from testbed.wire import REFUSALS
 
 Request = tuple[str, dict[str, Any]]
 Tables = Mapping[str, Store]
@@ -185,7 +185,7 @@ def tried(ask: Callable[[], Any]) -> Any:
     """An answer without what no two servers say alike; an error by its code, reasons and items."""
     try:
         return without_noise(ask())
-    except ClientError as error:
+    except REFUSALS as error:
         said: Any = error.response
         reasons = [(reason.get("Code"), reason.get("Item")) for reason in said.get("CancellationReasons", [])]
         return said["Error"]["Code"], reasons, said.get("Item")

@@ -4,15 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from cascade_flow import DynamoDBBackend
+from cascade_flow.testing.memory.queue_client import QueueClient
 from cascade_flow.wake import Wake
 from contract.outside import register, step, submit
 from simulated_queue import Mailbox
 from testbed.faults import Kind, at, faults
-from testbed.memory_queue import QueueClient
 from testbed.servers import Server, Store
+from testbed.wire import REFUSALS
 
 BATCH: Any = [{"Id": str(n), "MessageBody": f"m{n}", "DelaySeconds": 0} for n in range(3)]
 Seen = Callable[[], list[str]]
@@ -66,7 +66,7 @@ def test_a_batch_may_be_lost_in_part_late_or_doubled(
 @pytest.mark.parametrize("made", [in_memory, behind_sqs])
 def test_a_batch_may_be_refused_for_good(server: Server, made: Callable[[Server], Any]) -> None:
     client, url, seen = made(server)
-    with faults(at({1: Kind.REFUSED}), client) as broken, pytest.raises(ClientError, match="AccessDenied"):
+    with faults(at({1: Kind.REFUSED}), client) as broken, pytest.raises(REFUSALS, match="AccessDenied"):
         client.send_message_batch(QueueUrl=url, Entries=BATCH)
     assert len(broken.log) == 1
     assert seen() == []

@@ -15,7 +15,7 @@ from cascade_flow.model.events import StepFailed, StepSkipped
 from cascade_flow.operations import steps as steps_module
 from cascade_flow.operations.payloads import Payloads
 from cascade_flow.operations.steps import Steps
-from cascade_flow.worker import loop, runner
+from cascade_flow.worker import loop, means, runner
 from cascade_flow.worker.capture import Capture
 from cascade_flow.worker.heartbeat import Heartbeat
 from cascade_flow.worker.interrupt import Interrupt
@@ -91,9 +91,9 @@ def once(fault: BaseException, real: Callable[..., Any]) -> Callable[..., Any]:
 RUNNING = [
     (Worker, "_step", well),
     (Steps, "inputs", well),
-    (loop, "Meter", well),
-    (loop, "Capture", well),
-    (loop, "Interrupt", well),
+    (means, "Meter", well),
+    (means, "Capture", well),
+    (means, "Interrupt", well),
     (Heartbeat, "__init__", well),
     (Heartbeat, "__enter__", well),
     (loop, "AttemptContext", well),

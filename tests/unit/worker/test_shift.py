@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cascade_flow import DynamoDBBackend, RunSubmission, StepContext, Workflow, clock
-from cascade_flow.worker import loop
+from cascade_flow.worker import means
 from cascade_flow.worker.heartbeat import Heartbeat
 from cascade_flow.worker.loop import Pace, Worker
 from simulated_queue import Mailbox
@@ -97,6 +97,6 @@ def test_it_beats_at_its_pace_until_its_time_is_over(
         told.append((every_ms, stop_after_ms))
         return Heartbeat(beat, every_ms=every_ms, stop_after_ms=stop_after_ms, **options)
 
-    monkeypatch.setattr(loop, "Heartbeat", noted)
+    monkeypatch.setattr(means, "Heartbeat", noted)
     Shift(dynamodb, leaves_ms=0).work()
     assert told == [(7_000, WHOLE_MS)]

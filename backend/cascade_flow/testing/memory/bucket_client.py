@@ -5,8 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any
 
-from testbed.direct_client import DirectClient, Told
-from testbed.wire import Request
+from cascade_flow.testing.memory.direct_client import Call, DirectClient, Told
 
 Objects = dict[tuple[str, str], bytes]
 
@@ -34,7 +33,7 @@ class BucketClient(DirectClient):
         """An address, made without a request."""
         return f"memory://{Params['Bucket']}/{Params['Key']}?operation={operation}&expires={ExpiresIn}"
 
-    def _serve(self, request: Request) -> Told:
+    def _serve(self, request: Call) -> Told:
         place = request.body["Bucket"], request.body["Key"]
         if request.operation == "PutObject":
             self.objects[place] = request.body["Body"]

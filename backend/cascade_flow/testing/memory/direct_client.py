@@ -1,35 +1,32 @@
-"""Clients of services of this process: boto3's methods, arguments, answers and errors, botocore's own retries, no HTTP.
+"""Clients of services of this process: boto3's methods, arguments and answers, the SDK's own retries, no HTTP.
 
-Each has a wire (`wire`), so whatever breaks or orders the requests of a client of botocore's does so here.
+What the service refuses is told as the lean clients of `aws` tell it. `carry` is a client's only way out: whoever
+breaks, orders or counts requests puts another in its place.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
-from botocore.exceptions import ClientError, ConnectionClosedError
-
-from testbed.wire import Request, Send, lay
+from cascade_flow.aws.failures import NotReached, ServiceError, asked
 
 BUSY = frozenset({"ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"})
 
 
 @dataclass(frozen=True)
-class Call(Request):
+class Call:
     """A request: its arguments are those of the client's method."""
 
     service: str
     operation: str
-    arguments: dict[str, Any]
-
-    @property
-    def body(self) -> dict[str, Any]:
-        return self.arguments
+    body: dict[str, Any]
 
     def with_body(self, body: dict[str, Any]) -> Call:
-        return replace(self, arguments=body)
+        return replace(self, body=body)
 
     def answered(self, status: int, body: dict[str, Any]) -> Told:
         return Told(status, body)
@@ -37,41 +34,41 @@ class Call(Request):
 
 @dataclass(frozen=True)
 class Told:
-    """An answer."""
+    """An answer; a refusal names its error by `__type`."""
 
     status_code: int
     body: dict[str, Any]
 
     @property
     def is_passing(self) -> bool:
-        """Whether botocore sends the request again."""
+        """Whether the SDK sends the request again."""
         return self.status_code >= 500 or self.body.get("__type") in BUSY
 
 
 class DirectClient:
-    """A client of one service. `tries` is how often botocore sends a request of this service's."""
+    """A client of one service. `tries` is how often the SDK sends a request of this service's."""
 
     service: str
     tries: int
 
-    def __init__(self, serve: Send) -> None:
-        self._wire = lay(self, serve)
+    def __init__(self, serve: Callable[[Call], Told]) -> None:
+        self.carry: Callable[[Call], Any] = serve
         self.meta = SimpleNamespace(endpoint_url="memory")
 
     def close(self) -> None:
         """There is nothing to close."""
 
     def ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        """Send a request, again where botocore would; raises what boto3 would."""
-        call = Call(self.service, operation, arguments)
+        """Send a request, again where the SDK would; raises Failure as the lean clients do."""
+        send = partial(self.carry, Call(self.service, operation, arguments))
         for _ in range(self.tries - 1):
             try:
-                told: Any = self._wire.carry(call)
-            except ConnectionClosedError:
+                told = asked(send)
+            except NotReached:
                 continue
             if not told.is_passing:
                 return _result(told, operation)
-        return _result(self._wire.carry(call), operation)
+        return _result(asked(send), operation)
 
 
 def _result(told: Any, operation: str) -> dict[str, Any]:
@@ -80,6 +77,5 @@ def _result(told: Any, operation: str) -> dict[str, Any]:
         return body
     said = {**told.body}
     code, message = said.pop("__type"), said.pop("message", "") or said.pop("Message", "")
-    response: Any = {"Error": {"Code": code, "Message": message}, **said}
-    response["ResponseMetadata"] = {"HTTPStatusCode": told.status_code}
-    raise ClientError(response, operation)
+    response = {"Error": {"Code": code, "Message": message}, **said}
+    raise ServiceError({**response, "ResponseMetadata": {"HTTPStatusCode": told.status_code}}, operation)

@@ -6,9 +6,8 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
-from testbed.direct_client import DirectClient, Told
-from testbed.memory import Memory, Refusal
-from testbed.wire import Request
+from cascade_flow.testing.memory.direct_client import Call, DirectClient, Told
+from cascade_flow.testing.memory.tables import Memory, Refusal
 
 
 class MemoryClient(DirectClient):
@@ -38,7 +37,7 @@ class MemoryClient(DirectClient):
             page = ask(**request, ExclusiveStartKey=page["LastEvaluatedKey"])
             yield page
 
-    def _serve(self, request: Request) -> Told:
+    def _serve(self, request: Call) -> Told:
         try:
             return Told(200, self._memory.answer(request.operation, request.body))
         except Refusal as refusal:

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from testbed.direct_client import DirectClient, Told
-from testbed.wire import Request
+from cascade_flow.testing.memory.direct_client import Call, DirectClient, Told
 
 SEND = "SendMessageBatch"
 LARGEST_BATCH = 10
@@ -31,7 +30,7 @@ class QueueClient(DirectClient):
     def send_message_batch(self, *, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return self.ask(SEND, QueueUrl=QueueUrl, Entries=Entries)
 
-    def _serve(self, request: Request) -> Told:
+    def _serve(self, request: Call) -> Told:
         entries = request.body["Entries"]
         _must_be_taken(entries)
         for entry in entries:

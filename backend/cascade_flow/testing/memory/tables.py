@@ -15,8 +15,8 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
-from testbed import capacity
-from testbed.expressions import Bound, comparable, condition, update
+from cascade_flow.testing.memory.expressions import Bound, comparable, condition, update
+from cascade_flow.testing.memory.sizes import item_size
 
 Body = Mapping[str, Any]
 Item = Mapping[str, Any]
@@ -394,6 +394,6 @@ def _weight(item: Item) -> int:
 
 
 def _weighed(item: Item) -> Item:
-    if _weight(item) > LIGHT_BYTES and capacity.item_size(item) > ITEM_BYTES:
+    if _weight(item) > LIGHT_BYTES and item_size(item) > ITEM_BYTES:
         raise Refusal("ValidationException", "Item size has exceeded the maximum allowed size")
     return item

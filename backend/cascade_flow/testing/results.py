@@ -1,0 +1,262 @@
+"""What a test reads of a run: its status, its output, its steps with their attempts, its logs and events.
+
+A result is a view: it shows the run as it is when it is asked, so one that was submitted earlier shows what has become
+of it. All of it is folded from the run's events, wherever they come from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from cascade_flow.authoring import Workflow
+from cascade_flow.authoring.parameters import Names
+from cascade_flow.errors import DefinitionError
+from cascade_flow.model.events import (
+    Event,
+    StepCompleted,
+    StepEvent,
+    StepFailed,
+    StepReclaimed,
+    StepScheduled,
+    StepSkipped,
+    StepStarted,
+    WorkflowCompleted,
+    WorkflowFailed,
+    WorkflowRetryStarted,
+)
+from cascade_flow.model.parts import StepError
+from cascade_flow.model.states import RunStatus, StepStatus
+from cascade_flow.projection import project_run_state, project_step_state
+from cascade_flow.testing.places import Place, Story
+from cascade_flow.testing.stage import Raised
+
+_END_OF_AN_ATTEMPT = (StepCompleted, StepFailed, StepSkipped, StepReclaimed)
+
+
+class UnexpectedEnd(AssertionError):
+    """A run or a step has not come to what the test asks for; the message says why, with the step's traceback."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt of a step. `status` is "running", "completed", "failed", "skipped" or "died"."""
+
+    number: int
+    status: str
+    worker: str
+    error: StepError | None = None
+    retry_at_us: int | None = None
+    """When another was due after it failed."""
+    started_at_us: int = 0
+
+
+class StepResult:
+    """What has become of one step."""
+
+    def __init__(self, workflow: Workflow, story: Story, step_id: str) -> None:
+        self.step_id = step_id
+        self._workflow = workflow
+        self._story = story
+        self._events = [e for e in story.events if isinstance(e, StepEvent) and e.step_id == step_id]
+
+    @property
+    def status(self) -> StepStatus:
+        return project_step_state(self._events, self._workflow.slug).status if self._events else "pending"
+
+    @property
+    def output(self) -> Any:
+        """What the step returned, as its type; raises UnexpectedEnd where it has not completed."""
+        __tracebackhide__ = True
+        completed = self._last(StepCompleted)
+        if self.status != "completed" or completed is None:
+            raise unexpected(f"step {self.step_id!r} is {self.status}, and so has no output", [self])
+        return self._workflow.definition().steps[self.step_id].output.load(completed.output, f"step {self.step_id!r}")
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Those that were begun, in order; of a step that was kept from another run, those of that run."""
+        return tuple(map(self._attempt, [each for each in self._events if isinstance(each, StepStarted)]))
+
+    @property
+    def error(self) -> StepError | None:
+        """Why its last attempt failed: `name`, `message`, `stack`; None where it did not."""
+        return self.attempts[-1].error if self.attempts else None
+
+    @property
+    def skipped(self) -> str | None:
+        """Why it was skipped; None where it was not."""
+        skipped = self._last(StepSkipped)
+        return skipped.reason if skipped is not None and self.status == "skipped" else None
+
+    @property
+    def raised(self) -> Raised | None:
+        """What the code of its last attempt raised, itself: known in the process that ran it."""
+        known = self._story.raised or {}
+        return known.get((self.step_id, self.attempts[-1].number)) if self.attempts else None
+
+    @property
+    def stack(self) -> str | None:
+        """Where in its own code its last attempt failed; None where that is not known, or was not there."""
+        in_its_code = self._story.raised is None or self.raised is not None
+        return self.error.stack if self.error is not None and in_its_code else None
+
+    def __repr__(self) -> str:
+        tried = f", {len(self.attempts)} attempts" if len(self.attempts) > 1 else ""
+        return f"<step {self.step_id!r}: {self.status}{tried}{self._why()}>"
+
+    def _why(self) -> str:
+        if self.skipped is not None:
+            return f", {self.skipped}"
+        return f", {told(self.error)}" if self.error is not None else ""
+
+    def _attempt(self, started: StepStarted) -> Attempt:
+        number = started.attempt_number
+        ends = [e for e in self._events if isinstance(e, _END_OF_AN_ATTEMPT) and e.attempt_number == number]
+        failed = next((each for each in ends if isinstance(each, StepFailed)), None)
+        return Attempt(
+            number=number,
+            status=_status(ends),
+            worker=started.worker_id,
+            error=None if failed is None else failed.error,
+            retry_at_us=self._retry_us(number) if failed else None,
+            started_at_us=int(started.timestamp_us),
+        )
+
+    def _retry_us(self, number: int) -> int | None:
+        scheduled = [e for e in self._events if isinstance(e, StepScheduled) and e.attempt_number == number + 1]
+        return int(scheduled[0].available_at_us) if scheduled else None
+
+    def _last(self, kind: type[Any]) -> Any:
+        return next((each for each in reversed(self._events) if isinstance(each, kind)), None)
+
+
+class Steps(Mapping[str, StepResult]):
+    """The steps of a run, in declared order, by id or by their names as parameters."""
+
+    def __init__(self, workflow: Workflow, story: Story) -> None:
+        self._found = {step_id: StepResult(workflow, story, step_id) for step_id in workflow.definition().steps}
+        self._names = Names({step_id: step.function for step_id, step in workflow.definition().steps.items()})
+
+    def __getitem__(self, reference: str) -> StepResult:
+        try:
+            return self._found[self._names.meant(reference)]
+        except DefinitionError as error:
+            raise KeyError(str(error)) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __repr__(self) -> str:
+        return repr(list(self._found.values()))
+
+
+class Status(str):
+    """A run's status, which knows what to say where a test expects another."""
+
+    told_to_pytest: Callable[[], str]
+
+    def __new__(cls, status: str, told_to_pytest: Callable[[], str]) -> Self:
+        made = super().__new__(cls, status)
+        made.told_to_pytest = told_to_pytest
+        return made
+
+
+class Result:
+    """A run, as a test looks at it."""
+
+    def __init__(self, place: Place, workflow: Workflow, run_id: str) -> None:
+        self.run_id = run_id
+        self.workflow = workflow
+        self._place = place
+
+    @property
+    def status(self) -> Status:
+        """pending, running, completed, failed or cancelled."""
+        return Status(project_run_state(self.events, self.workflow.slug).status, lambda: str(self._told()))
+
+    @property
+    def output(self) -> dict[str, Any]:
+        """What the exported steps returned, each as its type, by step; raises UnexpectedEnd where the run failed."""
+        __tracebackhide__ = True
+        self.check("completed")
+        completed = next(each for each in reversed(self.events) if isinstance(each, WorkflowCompleted))
+        return {step_id: self.steps[step_id].output for step_id in json.loads(completed.output or "{}")}
+
+    @property
+    def error(self) -> StepError | None:
+        """Why the run failed: `name`, `message`, `stack`; None where it did not."""
+        failed = self._failure()
+        return None if failed is None else failed.error
+
+    @property
+    def steps(self) -> Steps:
+        return Steps(self.workflow, self._story())
+
+    @property
+    def events(self) -> list[Event]:
+        """All that happened, in order, but log lines."""
+        return list(self._story().events)
+
+    def logs(self, step: str | None = None, *, attempt: int | None = None) -> str:
+        """What was written and logged, one line each: of the run, of a step, or of an attempt of it."""
+        step_id = None if step is None else self.steps[step].step_id
+        lines = [each for each in self._story().lines if step_id in (None, each.step_id)]
+        return "\n".join(line.message for line in lines if attempt in (None, line.attempt))
+
+    def check(self, expected: RunStatus) -> None:
+        """Raises UnexpectedEnd, with the failed step's traceback, where the run has another status."""
+        __tracebackhide__ = True
+        if self.status != expected:
+            raise self._told(f" is {self.status}, not {expected}")
+
+    def __repr__(self) -> str:
+        failed = self._failure()
+        why = f": {_step_of(failed)}{told(failed.error)}" if failed is not None else ""
+        steps = ", ".join(f"{step_id} {step.status}" for step_id, step in self.steps.items())
+        return f"<run of {self.workflow.slug} {self.status}{why} | {steps}>"
+
+    def _told(self, what: str = "") -> UnexpectedEnd:
+        return unexpected(f"{self!r}{what}", [step for step in self.steps.values() if step.error is not None])
+
+    def _failure(self) -> WorkflowFailed | None:
+        """Why the run's newest attempt failed, if it did."""
+        for event in reversed(self.events):
+            if isinstance(event, WorkflowFailed | WorkflowRetryStarted | WorkflowCompleted):
+                return event if isinstance(event, WorkflowFailed) else None
+        return None
+
+    def _story(self) -> Story:
+        """What has happened until now."""
+        return self._place.story(self.run_id)
+
+
+def unexpected(what: str, failed: list[StepResult]) -> UnexpectedEnd:
+    """The error, with what is known of these steps' failures: their tracebacks, and what was raised as its cause."""
+    steps = [f"{step!r}\n{step.stack or ''}".rstrip() for step in failed if step.error is not None]
+    error = UnexpectedEnd("\n\n".join([what, *steps]))
+    for raised in [step.raised for step in failed if step.raised is not None]:
+        error.__cause__ = raised.error.with_traceback(raised.traceback)
+    return error
+
+
+def told(error: StepError | None) -> str:
+    """An error on one line."""
+    return "" if error is None else f"{error.name}: {error.message}".replace("\n", " ")
+
+
+def _step_of(failed: WorkflowFailed) -> str:
+    return f"step {failed.failed_step!r}: " if failed.failed_step else ""
+
+
+def _status(ends: list[Any]) -> str:
+    kinds = {type(each) for each in ends}
+    if StepReclaimed in kinds or any(isinstance(e, StepFailed) and e.failure_reason == "worker-crash" for e in ends):
+        return "died"
+    names = {StepCompleted: "completed", StepFailed: "failed", StepSkipped: "skipped"}
+    return next((name for kind, name in names.items() if kind in kinds), "running")

@@ -1,0 +1,199 @@
+"""Where the steps of a test's runs are played: in the test's own thread and process, with fakes and mishaps as planned.
+
+The process is left as it is but for its streams, which are listened to: pytest's captures, `-s` and debuggers work as
+they always do. What is meant for the test and not for the worker (Ctrl-C, `pytest.fail`, a debugger's `quit`) stops
+the attempt, and is raised again where the test called the engine.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from bdb import BdbQuit
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, TypeVar
+
+from cascade_flow.authoring import Step, StepContext
+from cascade_flow.authoring.steps import Function
+from cascade_flow.operations.steps import HeldAttempt
+from cascade_flow.testing import fakes
+from cascade_flow.testing.mishaps import Mishap
+from cascade_flow.worker.capture import Capture, Sink
+from cascade_flow.worker.heartbeat import Heartbeat
+from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted
+from cascade_flow.worker.means import Means
+
+T = TypeVar("T")
+Place = tuple[str, str, int]
+"""A run, a step of it, and the attempt."""
+
+_OURS = str(Path(__file__).parents[1])
+_DEBUGGERS = frozenset({"bdb", "pdb", "ipdb", "pudb", "pydevd", "_pydevd_bundle", "_pydevd_frame_eval"})
+_PYTESTS = "_pytest.debugging"
+
+
+@dataclass(frozen=True)
+class Raised:
+    """What a step's code raised, and where."""
+
+    error: BaseException
+    traceback: TracebackType
+
+
+@dataclass
+class Plan:
+    """How one run is to be played."""
+
+    fakes: Mapping[str, Any] = field(default_factory=dict)
+    mishaps: list[Mishap] = field(default_factory=list)
+
+
+class PlayedInterrupt(Interrupt):
+    """Runs a step's code where the test runs. Only a timeout that the step declares ends it, unless it is debugged."""
+
+    def __init__(self, *, is_timed: bool) -> None:
+        super().__init__()
+        self._is_timed = is_timed and not is_debugged(None)
+        self._is_waived = is_debugged
+
+    def run(self, function: Callable[[], T], *, timeout_ms: int | None) -> T:
+        is_main = threading.current_thread() is threading.main_thread()
+        result = self._run_here(function, timeout_ms) if self._is_timed and is_main else function()
+        self.check()
+        return result
+
+    def ended_by(self, cause: Cause) -> Interrupted:
+        """What is to be raised, here and now, to end the code."""
+        self._set(cause)
+        return Interrupted()
+
+
+class QuietHeartbeat(Heartbeat):
+    """Beats when the step asks for it: while a step is played nobody else could take it."""
+
+    def __enter__(self) -> Heartbeat:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+class Stage(Means):
+    """The means of the test's worker. `raised` holds what attempts have raised, `escaped` what the test is to get."""
+
+    def __init__(self, passing: Sequence[type[BaseException]] = ()) -> None:
+        self.plans: dict[str, Plan] = {}
+        self.raised: dict[Place, Raised] = {}
+        self.escaped: BaseException | None = None
+        self._passing: tuple[type[BaseException], ...] = (BdbQuit, *passing)
+        self._interrupt = PlayedInterrupt(is_timed=False)
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the worker of the last attempt has died in it."""
+        return self._interrupt.cause is Cause.LOST
+
+    def step(self, step: Step, held: HeldAttempt) -> Step:
+        self._interrupt = PlayedInterrupt(is_timed=step.declared.timeout_ms is not None)
+        plan, attempt = self.plans.get(held.run.run_id, Plan()), held.branch.attempt
+        fake = step.id in plan.fakes
+        function = fakes.function_of(step, plan.fakes[step.id], attempt) if fake else step.function
+        mishap = next((each for each in plan.mishaps if each.befalls(step.id, attempt)), None)
+        played = self._played(function, mishap, (held.run.run_id, step.id, attempt))
+        return replace(step, declared=replace(step.declared, function=played))
+
+    def interrupt(self) -> Interrupt:
+        return self._interrupt
+
+    def capture(self, sink: Sink, *, after_us: int, on_exit: Callable[[str], None]) -> Capture:
+        def die(words: str) -> None:
+            on_exit(words)
+            self._interrupt.fire(Cause.LOST)
+
+        return Capture(sink, after_us=after_us, on_exit=die, streams_only=True)
+
+    def heartbeat(self, *given: Any, **options: Any) -> Heartbeat:
+        return QuietHeartbeat(*given, **options)
+
+    def _played(self, function: Function, mishap: Mishap | None, place: Place) -> Function:
+        def played(**arguments: Any) -> Any:
+            if mishap is not None:
+                self._prepare(mishap, arguments)
+            result = self._called(function, arguments, place)
+            if mishap is not None and mishap.after_checkpoint is None:
+                self._befall(mishap)
+            return result
+
+        return played
+
+    def _called(self, function: Function, arguments: Mapping[str, Any], place: Place) -> Any:
+        try:
+            return function(**arguments)
+        except Interrupted as error:
+            self._note(error, place)
+            raise
+        except (Exception, SystemExit) as error:
+            self._note(error, place)
+            if isinstance(error, self._passing):
+                raise self._escaped(error) from error
+            raise
+        except BaseException as error:  # it is meant for the test
+            raise self._escaped(error) from error
+
+    def _note(self, error: BaseException, place: Place) -> None:
+        """Only of code that is not ours, as that of a fake that does nothing but raise."""
+        traceback = error.__traceback__
+        while traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(_OURS):
+            traceback = traceback.tb_next
+        if traceback is not None:
+            self.raised[place] = Raised(error, traceback)
+
+    def _escaped(self, error: BaseException) -> Interrupted:
+        self.escaped = error
+        return self._interrupt.ended_by(Cause.LOST)
+
+    def _befall(self, mishap: Mishap) -> None:
+        mishap.happened = True
+        raise self._interrupt.ended_by(mishap.cause)
+
+    def _prepare(self, mishap: Mishap, arguments: Mapping[str, Any]) -> None:
+        if mishap.when == "start":
+            self._befall(mishap)
+        for context in arguments.values():
+            if isinstance(context, StepContext) and mishap.after_checkpoint is not None:
+                context.checkpoint = self._dying(mishap, context)  # type: ignore[method-assign]
+
+    def _dying(self, mishap: Mishap, context: StepContext) -> Callable[..., Any]:
+        """The context's own `checkpoint`, and the end where it is the one that was planned."""
+        store = context.checkpoint
+
+        def checkpoint(name: str, function: Callable[[], Any], **options: Any) -> Any:
+            result = store(name, function, **options)
+            if name == mishap.after_checkpoint and not mishap.happened:
+                self._befall(mishap)
+            return result
+
+        return checkpoint
+
+
+def is_debugged(frame: FrameType | None) -> bool:
+    """Whether somebody looks at this code with a debugger: one traces it, or it stands at a prompt."""
+    monitoring: Any = getattr(sys, "monitoring", None)
+    if _is_debugger(sys.gettrace()) or (monitoring and monitoring.get_tool(monitoring.DEBUGGER_ID)):
+        return True
+    while frame is not None:
+        if _is_debuggers(frame.f_globals.get("__name__", "")) or _is_debugger(frame.f_trace):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _is_debugger(trace: Any) -> bool:
+    return trace is not None and _is_debuggers(getattr(trace, "__module__", None) or type(trace).__module__)
+
+
+def _is_debuggers(module: str) -> bool:
+    return module == _PYTESTS or module.partition(".")[0] in _DEBUGGERS
