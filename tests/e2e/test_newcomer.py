@@ -93,14 +93,14 @@ class TestTheWholePath:
         test_init_up_run_test_and_what_was_saved(newcomer_with_pip)
 
     def test_dev(self, newcomer_with_pip: Newcomer) -> None:
-        watching = newcomer_with_pip.starts("dev")
-        assert watching.stdout is not None
-        lines = iter(watching.stdout)
-        until(lambda: "cascade down" in next(lines))
-        newcomer_with_pip.changes("my_flows/hello.py", "Good day, ", "Hi, ")
-        until(lambda: "deployed in" in next(lines))
-        watching.send_signal(signal.SIGINT)
-        assert watching.wait() == 130
+        with newcomer_with_pip.starts("dev") as watching:
+            assert watching.stdout is not None
+            lines = iter(watching.stdout)
+            until(lambda: "cascade down" in next(lines))
+            newcomer_with_pip.changes("my_flows/hello.py", "Good day, ", "Hi, ")
+            until(lambda: "deployed in" in next(lines))
+            watching.send_signal(signal.SIGINT)
+            assert watching.wait() == 130
         assert "Hi, world!" in newcomer_with_pip.types("cascade", "run", "hello", "--watch")
 
     def test_the_cloud(self, newcomer_with_pip: Newcomer) -> None:
