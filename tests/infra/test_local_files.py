@@ -44,6 +44,8 @@ class TestProject:
         prod = Project(project.root, env="prod")
         assert prod.parameters == {"WorkflowsPackage": "workflows", "WorkflowsDir": "examples", "LeaseMs": "9"}
         assert prod.stack_name == "mine-prod"
+        said(project, "[env.ci]\nplatform = 'host'\n")
+        assert Project(project.root, env="ci").parameters["RequireTls"] == "false", "emulators speak plain HTTP"
 
     def test_an_environment_that_is_not_there_is_told(self, project: Project) -> None:
         with pytest.raises(ConfigurationError, match=r"no environment 'prd' \(there is: prod\)"):

@@ -75,8 +75,9 @@ class Screen:
         sys.stdout.flush()
 
     def raw(self, text: str) -> None:
-        """Text exactly as it is."""
+        """Text exactly as it is, seen at once."""
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        sys.stdout.flush()
 
     def say(self, text: str, style: str = "") -> None:
         """A remark, on stderr."""

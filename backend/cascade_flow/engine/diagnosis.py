@@ -200,8 +200,7 @@ def _scheduled(graph: Graph, branch: Branch, world: World, now_us: int) -> Findi
 
 def pool_of(graph: Graph, step: str) -> str | None:
     """The pool whose workers alone may take a step; None where the worker function does."""
-    pool: str | None = getattr(graph.steps[step], "executor", None)
-    return pool
+    return graph.step(step).executor
 
 
 def _in_pool(step: str, pool: str, world: World, waited_us: int) -> Finding:

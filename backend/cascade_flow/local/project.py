@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 
 CONFIG = "cascade.toml"
 DEFAULT_PORT = 4566
+PLAIN: Mapping[str, str] = {"RequireTls": "false"}
+"""What the template gets on any emulator, unless `cascade.toml` says otherwise: they speak plain HTTP."""
 ON_THIS_MACHINE: Mapping[str, str] = {
+    **PLAIN,
     "WorkerTimeout": "60",
     "LeaseMs": "6000",
     "HeartbeatMs": "2000",
     "GraceMs": "5000",
-    "RequireTls": "false",
 }
-"""What the template gets here unless `cascade.toml` says otherwise: who watches notices a crash in seconds, and the
-emulator speaks plain HTTP."""
+"""What the template gets here unless `cascade.toml` says otherwise: who watches notices a crash in seconds."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Project:
     @cached_property
     def parameters(self) -> dict[str, str]:
         """What the template is given. ConfigurationError where `cascade.toml` names a parameter that it hasn't."""
-        here = ON_THIS_MACHINE if self.is_local else {}
+        here = ON_THIS_MACHINE if self.is_local else PLAIN if self.environment.platform == "host" else {}
         of_ours = {"WorkflowsPackage": self.config.package, "WorkflowsDir": self.config.folder}
         return {**of_ours, **here, **self._own_parameters(), **self.overrides}
 
