@@ -64,7 +64,9 @@ def completion(
     """
     from typer._completion_shared import get_completion_script  # noqa: PLC0415  (for this verb only)
 
-    script = get_completion_script(prog_name="cascade", complete_var="_CASCADE_COMPLETE", shell=shell.value)
+    script = get_completion_script(  # nosec B604  (a shell's name: nothing is run)
+        prog_name="cascade", complete_var="_CASCADE_COMPLETE", shell=shell.value
+    )
     sys.stdout.write(script + "\n")
 
 
