@@ -21,7 +21,7 @@ REQUESTS = sorted(
     for method in conformance.METHODS & set(methods)
 )
 SUBMITS = re.compile(r"POST (/workflows/[^/]+)?/runs")
-WORKS = re.compile(r"POST (/steps/claim|/runs/[^/]+/steps/.+)")
+WORKS = re.compile(r"POST /steps/claim|(GET|POST) /runs/[^/]+/steps/.+")
 MAY: Mapping[str, Callable[[str], object]] = {
     "ReadPolicyArn": lambda asked: asked.startswith("GET "),
     "SubmitPolicyArn": SUBMITS.fullmatch,

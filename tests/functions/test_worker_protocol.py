@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,6 +10,9 @@ import pytest
 
 import events
 from cascade_flow import StepDefinition, WorkflowRegistration, clock
+from cascade_flow.api import representations
+from cascade_flow.client.asking import Json
+from cascade_flow.client.workers import WorkerMethods
 from cascade_flow.idempotency import idempotency_key
 from checker import check_run
 from events.deployed import Functions, Reply
@@ -35,6 +38,20 @@ def weighed(functions: Functions) -> str:
     return run_id
 
 
+class Asking(WorkerMethods):
+    """A client whose requests go to the functions themselves."""
+
+    def __init__(self, functions: Functions) -> None:
+        self._functions = functions
+
+    def _get(self, path: str, wish: Mapping[str, Any] | None = None) -> Json:
+        reply: Json = self._functions.http("query", events.get(path)).json
+        return reply
+
+    def _filled(self, document: Json, names: Sequence[str], read: Callable[[str], Any]) -> Json:
+        return document
+
+
 def test_a_claim_gives_all_that_the_step_needs(functions: Functions, weighed: str) -> None:
     reply = claim(functions, runId=weighed, stepId="price/post", slotIndex=1, workerConcurrency=4)
     lease_us, started_us = reply.json.pop("leaseUntilUs"), reply.json.pop("startedAtUs")
@@ -56,6 +73,16 @@ def test_a_claim_gives_all_that_the_step_needs(functions: Functions, weighed: st
         "timeoutUs": 30_000_000,
     }
     check_run(functions.backend, weighed)
+
+
+def test_what_would_make_a_claim_too_large_is_left_out_and_asked_for(
+    functions: Functions, weighed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that is too large would leave the step claimed, and nobody at work on it."""
+    monkeypatch.setattr(representations, "PAGE_CHARACTERS", 2)
+    claimed = claim(functions, runId=weighed, stepId="price/post").json
+    assert (claimed["outputs"], claimed["leftOut"]) == ({}, ["weigh"])
+    assert Asking(functions).given(claimed)["outputs"] == {"weigh": 3.5}
 
 
 def test_a_step_is_claimed_once(functions: Functions, weighed: str) -> None:

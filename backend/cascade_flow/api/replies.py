@@ -233,6 +233,8 @@ class Outputs(TypedDict):
     """By step; null of one that was skipped."""
     outputUrls: NotRequired[dict[str, str]]
     """Where large ones are read; what stands here doesn't stand in `outputs`."""
+    leftOut: NotRequired[list[str]]
+    """The steps whose outputs would make this answer too large: ask for these steps themselves."""
 
 
 class CheckpointPlace(TypedDict):
@@ -333,9 +335,6 @@ class AttemptOfStep(TypedDict):
 
 class StepInput(Input, Outputs):
     """What a step is given: the run's input, and what the steps that it depends on returned, if they are over."""
-
-    leftOut: NotRequired[list[str]]
-    """The steps whose outputs would make this answer too large: ask for these steps themselves."""
 
 
 class FilesOfStep(StepOfGraph, Output):

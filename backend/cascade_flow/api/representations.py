@@ -145,7 +145,10 @@ def version(found: WorkflowVersion) -> replies.Version:
 
 
 def claimed(held: HeldAttempt, given: Given) -> replies.Claimed:
-    """POST /steps/claim: what lies in the bucket stands as `inputUrl`, and in `outputUrls`."""
+    """POST /steps/claim: what lies in the bucket stands as `inputUrl`, and in `outputUrls`.
+
+    It must not be too large: the step is claimed already.
+    """
     branch = held.branch
     timeout_ms = held.facts.graph.step(branch.step).timeout_ms
     return {
@@ -262,13 +265,7 @@ def _attempt(attempt: Attempt) -> replies.AttemptOfStep:
 
 
 def _given(input: Handed, given: Mapping[str, Handed]) -> replies.StepInput:
-    """The outputs as far as they fit, the first ones first."""
-    sizes = accumulate(len(each.text or "") for each in given.values())
-    fitting = {name: given[name] for name, size in zip(given, sizes, strict=True) if size <= PAGE_CHARACTERS}
-    told = cast("replies.StepInput", {**_input(input), **_outputs(fitting)})
-    if left_out := [name for name in given if name not in fitting]:
-        told["leftOut"] = left_out
-    return told
+    return cast("replies.StepInput", {**_input(input), **_outputs(given)})
 
 
 def _refusal(refusal: Refusal) -> replies.Refused:
@@ -301,9 +298,14 @@ def _output(handed: Handed) -> replies.Output:
 
 
 def _outputs(handed: Mapping[str, Handed]) -> replies.Outputs:
-    told: replies.Outputs = {"outputs": {step: _value(each.text) for step, each in handed.items() if not each.address}}
-    if elsewhere := {step: each.address for step, each in handed.items() if each.address}:
+    """The outputs as far as they fit, the first ones first."""
+    sizes = accumulate(len(each.text or "") for each in handed.values())
+    fitting = {name: handed[name] for name, size in zip(handed, sizes, strict=True) if size <= PAGE_CHARACTERS}
+    told: replies.Outputs = {"outputs": {step: _value(each.text) for step, each in fitting.items() if not each.address}}
+    if elsewhere := {step: each.address for step, each in fitting.items() if each.address}:
         told["outputUrls"] = elsewhere
+    if left_out := [name for name in handed if name not in fitting]:
+        told["leftOut"] = left_out
     return told
 
 
