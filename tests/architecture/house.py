@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
+
+ThingT = TypeVar("ThingT")
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "cascade_flow"
@@ -124,3 +127,25 @@ def floor_of(room: str) -> int:
         if room in floor:
             return height
     raise ValueError(f"the house has no room {room!r}: give it a floor in FLOORS, or put the module into another room")
+
+
+def each(things: Iterable[ThingT]) -> Callable[[Callable[[ThingT], None]], Callable[[], None]]:
+    """One test of a rule that holds for each of these: thousands of tests of their own would take a minute."""
+
+    def decorated(rule: Callable[[ThingT], None]) -> Callable[[], None]:
+        def test() -> None:
+            broken = {getattr(thing, "name", thing): found for thing in things if (found := _broken(rule, thing))}
+            assert not broken, "\n".join(f"{thing}: {found}" for thing, found in broken.items())
+
+        test.__name__, test.__doc__ = rule.__name__, rule.__doc__
+        return test
+
+    return decorated
+
+
+def _broken(rule: Callable[[ThingT], None], thing: ThingT) -> str:
+    try:
+        rule(thing)
+    except AssertionError as error:
+        return str(error)
+    return ""

@@ -6,17 +6,17 @@ from graphlib import CycleError, TopologicalSorter
 
 import pytest
 
-from architecture.house import INSIDE, PACKAGE, Module, floor_of, modules_imported
+from architecture.house import INSIDE, PACKAGE, Module, each, floor_of, modules_imported
 
 
-@pytest.mark.parametrize("module", INSIDE, ids=str)
+@each(INSIDE)
 def test_imports_point_down(module: Module) -> None:
     height = floor_of(module.room)
     upward = [str(other) for other in modules_imported(module) if other in INSIDE and floor_of(other.room) > height]
     assert not upward, f"{module} imports from above: {', '.join(upward)}"
 
 
-@pytest.mark.parametrize("module", INSIDE, ids=str)
+@each(INSIDE)
 def test_no_room_takes_names_from_the_roof(module: Module) -> None:
     """`from cascade_flow import X` is for users: it reaches through all floors at once."""
     roof = [other for other in modules_imported(module) if other.name == PACKAGE]

@@ -6,9 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-import pytest
-
-from architecture.house import MODULES, Module
+from architecture.house import MODULES, Module, each
 
 AWS = ("aws/boto.py", "client/", "local/", "smoke/")
 TIME = ("clock.py",)
@@ -55,35 +53,35 @@ def imports_of(module: Module, *packages: str) -> list[str]:
     return sorted(name for name in module.imports if name.split(".")[0] in packages)
 
 
-@pytest.mark.parametrize("module", outside(*AWS), ids=str)
+@each(outside(*AWS))
 def test_requests_to_aws(module: Module) -> None:
     assert not imports_of(module, *DRIVERS)
 
 
-@pytest.mark.parametrize("module", outside(*POWERTOOLS), ids=str)
+@each(outside(*POWERTOOLS))
 def test_powertools(module: Module) -> None:
     assert not imports_of(module, "aws_lambda_powertools")
 
 
-@pytest.mark.parametrize("module", outside(*TIME), ids=str)
+@each(outside(*TIME))
 def test_time(module: Module) -> None:
     assert not imports_of(module, "time"), "ask cascade_flow.clock"
     assert not [name for name in _attributes(module, "datetime", "date", "asyncio") if name in READS_TIME]
 
 
-@pytest.mark.parametrize("module", outside(*ENVIRONMENT, *ENVIRONMENT_OF_CHILDREN), ids=str)
+@each(outside(*ENVIRONMENT, *ENVIRONMENT_OF_CHILDREN))
 def test_environment(module: Module) -> None:
     assert not {"os.environ", "os.getenv", "os.environb"} & module.imports
     assert not {"environ", "environb", "getenv", "putenv"} & set(_attributes(module, "os"))
 
 
-@pytest.mark.parametrize("module", outside(*KEYS), ids=str)
+@each(outside(*KEYS))
 def test_key_text(module: Module) -> None:
     found = [text for text in _texts(module) if KEY_TEXT.match(text)]
     assert not found, f"{module} spells keys: {found}; dynamodb/keys.py has them"
 
 
-@pytest.mark.parametrize("module", outside(*BROAD), ids=str)
+@each(outside(*BROAD))
 def test_errors_are_caught_by_name(module: Module) -> None:
     """A handler that catches everything swallows nothing: it ends by raising, the same or with words of its own."""
     handlers = [node for node in ast.walk(module.tree) if isinstance(node, ast.ExceptHandler)]
@@ -91,7 +89,7 @@ def test_errors_are_caught_by_name(module: Module) -> None:
     assert not broad, f"{module} swallows everything in lines {broad}"
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if module.room == "worker"], ids=str)
+@each([module for module in MODULES if module.room == "worker"])
 def test_what_the_worker_catches_is_kept_or_told(module: Module) -> None:
     """A handler that catches everything uses what it caught, or has a logger tell it."""
     broad = [node for node in ast.walk(module.tree) if isinstance(node, ast.ExceptHandler) and _is_broad(node)]

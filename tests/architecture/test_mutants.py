@@ -14,6 +14,7 @@ from collections import Counter
 
 import pytest
 
+from architecture.house import each
 from mutants.catalogue import CATALOGUE
 from mutants.clauses import MARKED
 from mutants.equivalent import EQUIVALENT
@@ -26,14 +27,14 @@ PROTOCOL = ROOT.parent / "shared" / "protocol.md"
 CLAUSES_OF = re.compile(r"^## (?:6|7)\..*?(?=^## )", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("mutant", CATALOGUE, ids=lambda mutant: mutant.name)
+@each(CATALOGUE)
 def test_a_mutant_is_one_mistake(mutant: Mutant) -> None:
     """Its text is there once, and what stands there instead is Python, and another program."""
     planted = ast.dump(ast.parse(mutant.planted()))
     assert planted != ast.dump(ast.parse(mutant.path.read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("mutant", CATALOGUE, ids=lambda mutant: mutant.name)
+@each(CATALOGUE)
 def test_a_mutant_has_tests_that_must_fail_with_it(mutant: Mutant) -> None:
     assert bool(mutant.tests) != bool(mutant.equivalent), "either a test fails with it, or nothing can"
     for test in mutant.tests:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import ast
 from statistics import median
 
-import pytest
-
-from architecture.house import MODULES, Function, Module
+from architecture.house import MODULES, Function, Module, each
 
 MODULE_LINES = 400
 HANDLER_LINES = 60
@@ -34,30 +32,30 @@ def public_methods(owner: ast.ClassDef) -> list[Function]:
     return [node for node in owner.body if isinstance(node, Function) and not node.name.startswith("_")]
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
+@each(MODULES)
 def test_a_module_fits_on_a_few_pages(module: Module) -> None:
     limit = HANDLER_LINES if module.is_handler else MODULE_LINES
     assert len(module.text.splitlines()) <= limit
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
+@each(MODULES)
 def test_a_module_says_why_it_exists(module: Module) -> None:
     assert ast.get_docstring(module.tree), f"{module} has no docstring"
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
+@each(MODULES)
 def test_a_function_fits_on_a_screen(module: Module) -> None:
     big = {function.name: lines_of(function) for function in module.functions}
     assert not {name: lines for name, lines in big.items() if lines > FUNCTION_LINES}
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if module.name != CONTRACT], ids=str)
+@each([module for module in MODULES if module.name != CONTRACT])
 def test_a_class_has_one_subject(module: Module) -> None:
     counts = {owner.name: len(public_methods(owner)) for owner in module.classes}
     assert not {name: count for name, count in counts.items() if count > PUBLIC_METHODS}
 
 
-@pytest.mark.parametrize("module", [m for m in MODULES if m.name == CONTRACT or m.room == "contract"], ids=str)
+@each([m for m in MODULES if m.name == CONTRACT or m.room == "contract"])
 def test_the_contract_only_delegates(module: Module) -> None:
     busy = [
         f"{owner.name}.{method.name}"
@@ -72,7 +70,7 @@ def test_most_functions_are_short() -> None:
     assert median(lines_of(function) for module in MODULES for function in module.functions) <= MEDIAN_FUNCTION_LINES
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
+@each(MODULES)
 def test_everything_has_a_telling_name(module: Module) -> None:
     names = [module.name.split(".")[-1], *(owner.name for owner in module.classes)]
     assert not [name for name in names if any(drawer in name.lower() for drawer in DRAWERS)]

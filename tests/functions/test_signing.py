@@ -108,7 +108,7 @@ def test_whatever_is_asked_for_is_signed_as_it_is_sent(
     client.runs(workflow_slug=text, tags=tags, cursor=text, limit=3)
     client.run(id)
     client.events(id, step_id=text, types=tags)
-    client.submit(text, input={"text": tags}, idempotency_key=text or None)
+    client.submit(id, input={"text": tags}, idempotency_key=text or None)
     assert gateway.faults == []
 
 

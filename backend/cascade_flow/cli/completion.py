@@ -64,7 +64,8 @@ def completion(
     """
     from typer._completion_shared import get_completion_script  # noqa: PLC0415  (for this verb only)
 
-    script = get_completion_script(  # nosec B604  (a shell's name: nothing is run)
+    # bandit takes the shell's name for an order to start one
+    script = get_completion_script(  # nosec B604
         prog_name="cascade", complete_var="_CASCADE_COMPLETE", shell=shell.value
     )
     sys.stdout.write(script + "\n")

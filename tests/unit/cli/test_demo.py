@@ -35,7 +35,7 @@ def test_make_hands_the_port_on(given: list[str], handed_on: str) -> None:
 def test_installing_says_what_it_does() -> None:
     command = ["make", "--dry-run", "--always-make", "--no-print-directory", "setup"]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert len(re.findall(r"^echo \"== Installing", said, re.MULTILINE)) == 4
+    assert len(re.findall(r"^echo \"== Installing", said, re.MULTILINE)) == 5
     assert not re.search(r"uv pip install [^\n]*--quiet[^\n]*--requirement", said)
 
 

@@ -240,4 +240,4 @@ def test_no_stack_here_is_told(project: pytest.Pytester) -> None:
     project.makepyfile(test_it=PASSES)
     result = project.runpytest_inprocess("--cascade-local")
     result.assert_outcomes(errors=1)
-    assert "cascade up" in result.stdout.str()
+    assert "no cascade.toml" in result.stdout.str()

@@ -50,6 +50,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     (package / "shop.py").write_text(CODE, encoding="utf-8")
     monkeypatch.syspath_prepend(package.parent)
     monkeypatch.syspath_prepend(tmp_path / "layers")
+    monkeypatch.delitem(sys.modules, "workflows", raising=False)
     yield importlib.import_module("workflows.shop")
     for name in ("workflows.shop", "workflows"):
         sys.modules.pop(name, None)
