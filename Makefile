@@ -136,5 +136,5 @@ $(VENV)/dev-installed: requirements/dev.txt $(VENV)/run-installed
 $(SCAN)/installed $(FUZZ)/installed: .tools/%/installed: requirements/%.txt | $(UV)
 	@echo "== Installing: $$(grep -c '==' $<) packages, of $<"
 	@$(UV) venv --quiet --clear --python $(BIN)/python $(@D)
-	@$(UV) pip install --quiet --python $(@D)/bin/python --require-hashes --requirement $<
+	@$(UV) pip install --python $(@D)/bin/python --require-hashes --requirement $<
 	@touch $@
