@@ -15,9 +15,9 @@ UV_VERSION := 0.13.9
 CODE := backend tests benchmarks reference functions examples layers/framework/build.py setup.py
 LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-# Suites that live in this process come first, and share the processors; then those that start servers of DynamoDB, each
-# of which stays with one processor; then those of which each file starts stacks of its own; then what has a stack for
-# all of it, one by one, e2e last. One that is not named here is among the latter.
+# Suites that live in this process come first, and share the processors; then, at the same time, those that start servers
+# of DynamoDB, those of which each file starts stacks of its own, and what has a stack for all of it, e2e last. One that is
+# not named here is among the latter.
 TOGETHER := $(wildcard $(addprefix tests/,architecture unit properties budgets peer functions clauses faults histories)) examples/tests
 SERVED := $(wildcard $(addprefix tests/,contract races))
 STARTING := $(wildcard tests/infra)
@@ -46,9 +46,20 @@ test: $(VENV)/dev-installed $(FUZZ)/installed ## Check everything that has to ho
 	@echo "== types, template, safety: at the same time, each with one processor" && \
 		$(MAKE) --no-print-directory --jobs 2 types template scan
 	@echo "== tests in this process" && $(BIN)/pytest --numprocesses 2 --dist loadgroup --quiet $(TOGETHER)
-	@echo "== tests on every server" && $(BIN)/pytest --numprocesses 2 --dist loadgroup --quiet $(SERVED)
-	@echo "== tests that start stacks" && $(BIN)/pytest --numprocesses 2 --dist loadfile --quiet $(STARTING)
-	@echo "== tests on a whole stack" && $(BIN)/pytest $(ALONE)
+	@echo "== tests on every server, tests that start stacks, tests on a whole one: at the same time, since these two mostly wait" && \
+		$(MAKE) --no-print-directory --jobs 3 served stacks whole
+
+.PHONY: served
+served: $(VENV)/dev-installed
+	@$(BIN)/pytest --quiet $(SERVED)
+
+.PHONY: stacks
+stacks: $(VENV)/dev-installed
+	@$(BIN)/pytest --quiet $(STARTING)
+
+.PHONY: whole
+whole: $(VENV)/dev-installed $(FUZZ)/installed
+	@$(BIN)/pytest $(ALONE)
 
 .PHONY: types
 types: $(VENV)/dev-installed

@@ -22,7 +22,7 @@ from peer.reports import assert_reports_agree, split
 from strategies import WORKFLOW_SLUG, hostile_run_histories, hostile_step_histories, run_histories, step_histories
 from tally import TALLY
 
-DRAWN = 250
+DRAWN = 150
 FORMS = 8
 
 History = Sequence[Event]

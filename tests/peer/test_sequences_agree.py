@@ -23,7 +23,7 @@ from tally import TALLY
 from testbed.plugin import Servers
 from testbed.servers import CreateTable, fresh_table
 
-SEQUENCES = 25
+SEQUENCES = 16
 MANY = 1_000
 
 
