@@ -45,7 +45,7 @@ test: $(VENV)/dev-installed $(FUZZ)/installed ## Check everything that has to ho
 	@echo "== style" && $(BIN)/ruff check $(CODE) && $(BIN)/ruff format --check --quiet $(CODE)
 	@echo "== types, template, safety: at the same time, each with one processor" && \
 		$(MAKE) --no-print-directory --jobs 2 types template scan
-	@echo "== tests in this process" && $(BIN)/pytest --numprocesses 2 --dist loadgroup --quiet $(TOGETHER)
+	@echo "== tests in this process" && $(BIN)/pytest --numprocesses 2 --dist worksteal --quiet $(TOGETHER)
 	@echo "== tests on every server, tests that start stacks, tests on a whole one: at the same time, since these two mostly wait" && \
 		$(MAKE) --no-print-directory --jobs 3 served stacks whole
 

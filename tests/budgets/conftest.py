@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from budgets.figures import Figure, table_of
@@ -13,13 +11,6 @@ FIGURES = pytest.StashKey[list[Figure]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[FIGURES] = []
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process counts, since several ask for the same."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group("budgets"))
 
 
 @pytest.fixture
