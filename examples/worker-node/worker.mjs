@@ -103,10 +103,10 @@ class Held {
 
   /** The run's input, and by step the outputs of the dependencies; large ones lie in S3. */
   async given() {
-    const { input, inputUrl, outputs, outputUrls = {} } = this.claim
-    const large = {}
-    for (const [step, url] of Object.entries(outputUrls)) large[step] = await read(url)
-    return { input: inputUrl ? await read(inputUrl) : input, outputs: { ...outputs, ...large } }
+    const { input, inputUrl, outputs, outputUrls = {}, leftOut } = this.claim
+    if (leftOut) throw Object.assign(new Error(`too large for a claim: ${leftOut}`), { retryable: false })
+    const large = await Promise.all(Object.entries(outputUrls).map(async ([step, url]) => [step, await read(url)]))
+    return { input: inputUrl ? await read(inputUrl) : input, outputs: { ...outputs, ...Object.fromEntries(large) } }
   }
 
   /** Say it until it is heard, for as long as the lease lasts: said twice, it is answered the same. */

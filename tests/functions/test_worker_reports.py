@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 import events
-from cascade_flow import clock
+from cascade_flow import StepDefinition, WorkflowRegistration, clock
 from cascade_flow.api.worker_shapes import LARGEST_VALUE_BYTES
 from checker import check_run
 from events.deployed import Functions, Reply
-from functions.test_worker_protocol import claim
+from functions.test_worker_protocol import Asking, claim
 
 pytestmark = pytest.mark.servers("ministack")
 
@@ -130,6 +130,23 @@ def test_log_lines_are_stored_once_however_often_they_are_said(functions: Functi
     check_run(functions.backend, weighing)
 
 
+def test_steps_of_one_pool_stay_with_their_worker(functions: Functions) -> None:
+    steps = [
+        StepDefinition(id="cut", name="cut", executor="laser"),
+        StepDefinition(id="engrave", name="engrave", dependencies=["cut"], executor="laser"),
+        StepDefinition(id="pack", name="pack", dependencies=["engrave"]),
+    ]
+    functions.backend.register_workflow(WorkflowRegistration(slug="signs", name="Signs", steps=steps))
+    run_id = functions.submit(workflowSlug="signs", input=None)
+    assert claim(functions, pool="laser").json["stepId"] == "cut"
+    said = say(functions, run_id, "cut", "complete", output=1, claimNext=True).json
+    assert (said["next"]["stepId"], said["next"]["outputs"]) == ("engrave", {"cut": 1})
+    assert claim(functions, pool="laser").status == 204
+    assert say(functions, run_id, "engrave", "complete", output=2, claimNext=True).json == {"status": "completed"}
+    assert claim(functions, runId=run_id, stepId="pack").status == 200
+    check_run(functions.backend, run_id)
+
+
 def test_a_line_without_a_time_was_written_now(functions: Functions, weighing: str) -> None:
     before_us = clock.now_us()
     say(functions, weighing, "weigh", "logs", lines=[{"message": "a"}, {"message": "b"}])
@@ -168,7 +185,8 @@ def test_what_may_be_tried_once_only_fails_where_it_is_given_up(functions: Funct
 def test_an_output_may_be_larger_than_a_submission(functions: Functions, weighing: str) -> None:
     output = ["x" * 1_000] * 4_000
     assert say(functions, weighing, "weigh", "complete", output=output).status == 200
-    assert claim(functions, runId=weighing, stepId="price/post").json["outputs"]["weigh"] == output
+    claimed = claim(functions, runId=weighing, stepId="price/post").json
+    assert Asking(functions).given(claimed)["outputs"] == {"weigh": output}
     check_run(functions.backend, weighing)
 
 

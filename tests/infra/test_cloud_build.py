@@ -162,6 +162,22 @@ class TestChecks:
         library.rename(other := library.with_name(library.name.replace("313", "311")))
         assert _complaints(root) == [f"pydantic_core/{other.name} is no code for arm64"]
 
+    def test_what_is_only_named_like_machine_code_is_none(self, root: Path) -> None:
+        (root / "contracts").mkdir()
+        (root / "contracts/token.sol").write_text("contract Token {}")
+        (root / "contracts/index.sorted.json").write_text("{}")
+        (root / "contracts/linker.so").write_text("INPUT(libother.so.1)")
+        (root / "some.source").mkdir()
+        assert _complaints(root) == []
+
+    def test_packages_may_bring_an_sdk_of_their_own_and_old_words(self, root: Path) -> None:
+        needs = "Requires-Dist: botocore (<1.44.0,>=1.43.0)\nRequires-Dist: a (>b)"
+        for name, words in (("botocore", ""), ("boto3", needs)):
+            (root / f"{name}-1.43.5.dist-info").mkdir()
+            told = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.43.5\n{words}\n"
+            (root / f"{name}-1.43.5.dist-info/METADATA").write_text(told)
+        assert _complaints(root) == []
+
     def test_what_is_for_people_is_in_it(self, root: Path) -> None:
         (root / "cascade_flow/cli").mkdir()
         assert _complaints(root) == ["cascade_flow/cli is in it"]

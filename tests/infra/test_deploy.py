@@ -153,6 +153,7 @@ class TestDeploy:
         asked: list[str] = []
         monkeypatch.setattr("cascade_flow.cli.preflight.effect_of", lambda *_: effect)
         monkeypatch.setattr("rich.console.Console.is_terminal", True)
+        monkeypatch.setattr("sys.stdin.isatty", lambda: True)
         monkeypatch.setattr("typer.confirm", asked.append)
         capsys.readouterr()
         assert deploy() == exits.WRONG_USE

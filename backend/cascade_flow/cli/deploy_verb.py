@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -125,7 +126,7 @@ def _require_leave(target: Target, plan: Plan, broken: int, *, yes: bool, replac
         )
     if yes:
         return
-    if target.as_json or not target.screen.out.is_terminal:
+    if target.as_json or not sys.stdin.isatty():
         raise ConfigurationError("Nobody can be asked here whether to deploy this. Say so before: cascade deploy --yes")
     if not typer.confirm("Deploy this" + (f", and let {formatting.count(broken, 'run')} fail?" if broken else "?")):
         target.screen.say("Nothing was changed.")
@@ -143,14 +144,15 @@ def _report(target: Target, place: Place, *, changes: int) -> None:
         return
     told = "is up to date." if changes else "has nothing to change."
     there = f"--stack {place.stack_name} --region {place.region}"
-    removal = f"aws cloudformation delete-stack --stack-name {place.stack_name} --region {place.region}"
+    who = f"AWS_PROFILE={place.profile} " if place.profile else ""
+    removal = f"{who}aws cloudformation delete-stack --stack-name {place.stack_name} --region {place.region}"
     slug = outputs.get("RegisteredWorkflows", "").split(",")[0] or "WORKFLOW"
     target.screen.show(
         Text.assemble(("✓ ", "green"), f"The stack {place.stack_name} {told}"),
         tables.facts([(f"  {name}", value) for name, value in sorted(outputs.items())]),
         outcome.Commands(
-            (f"cascade run {slug} --watch {there}", "run a workflow there"),
-            (f"cascade smoke {there}", "look at the stack, point by point"),
+            (f"{who}cascade run {slug} --watch {there}", "run a workflow there"),
+            (f"{who}cascade smoke {there}", "look at the stack, point by point"),
             (removal, "remove it; its table and bucket stay"),
         ),
     )

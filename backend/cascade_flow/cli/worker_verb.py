@@ -131,6 +131,7 @@ _SHOWN: Mapping[str, Callable[[Told], list[Text]]] = {
     "untold": _lost,
     "away": _said("the API can't be reached, and is asked again: {reason}", "yellow"),
     "back": _said("the API answers again", "green"),
+    "unable": _said("{reason}; what runs is finished first", "red"),
     "draining": _said("ends when what runs is done ({steps} running); once more, and it is given back"),
     "giving back": _said("gives back what runs ({steps})", "yellow"),
 }

@@ -279,13 +279,13 @@ def _aws_session() -> Any:
 def _frozen(session: Session) -> Keys:
     if isinstance(session, StaticKeys):
         return session
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415  (half a second that known keys don't take)
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  (half a second that known keys don't take)
 
     cure = "log in to AWS (aws configure, aws sso login), or set AWS_PROFILE"
     try:
         found = session.get_credentials()
         frozen: Keys | None = found and found.get_frozen_credentials()
-    except BotoCoreError as error:
+    except (BotoCoreError, ClientError) as error:
         raise ConfigurationError(f"your AWS credentials can't be used ({error}): {cure}") from error
     if not frozen:
         raise ConfigurationError(f"there are no AWS credentials to sign requests with: {cure}")

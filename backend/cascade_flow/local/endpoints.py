@@ -116,8 +116,12 @@ def _running(start: Path) -> LocalStack:
 def _session(key: str | None = None, secret: str | None = None, *, region_name: str | None) -> boto3.Session:
     """A session of boto3, which takes a second to import: what speaks to the stack on this machine needs none."""
     import boto3  # noqa: PLC0415
+    from botocore.exceptions import ProfileNotFound  # noqa: PLC0415
 
-    return boto3.Session(key, secret, region_name=region_name)
+    try:
+        return boto3.Session(key, secret, region_name=region_name)
+    except ProfileNotFound as error:
+        raise ConfigurationError(f"{error}: set AWS_PROFILE to one that is there, or unset it") from error
 
 
 def _described(session: boto3.Session, name: str, endpoint_url: str | None = None) -> StackTypeDef:

@@ -8,11 +8,12 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
 from packaging.markers import default_environment
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from cascade_flow.local.artifacts import LAMBDA_PYTHON
@@ -28,6 +29,7 @@ as this one, of 2024-08-16. The contract suite runs on it (`tests/infra/test_clo
 _OURS = "cascade_flow"
 _ONLY_HERE = ("cli", "client", "console", "local", "remote", "smoke", "stack", "testing")
 _AARCH64 = 183
+_LIBRARY = re.compile(r"\.so(\.\d+)*$")
 _ABI = re.compile(rf"\.(cpython-{LAMBDA_PYTHON.replace('.', '')}-aarch64-linux-gnu|abi3)\.so$")
 
 
@@ -59,7 +61,7 @@ def in_framework(root: Path) -> Iterator[str]:
 
 def _wrong_in_layer(root: Path) -> Iterator[str]:
     yield from _missing_packages(root)
-    yield from (f"{path.relative_to(root)} is no code for arm64" for path in root.rglob("*.so*") if not _is_arm(path))
+    yield from (f"{path.relative_to(root)} is no code for arm64" for path in _libraries(root) if not _is_arm(path))
     size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
     if size > LARGEST_UNPACKED:
         yield f"it has {size:,} bytes unpacked, and Lambda takes {LARGEST_UNPACKED:,} of a function and its layers"
@@ -68,12 +70,19 @@ def _wrong_in_layer(root: Path) -> Iterator[str]:
 def _missing_packages(root: Path) -> Iterator[str]:
     """What a package that is there requires and that isn't."""
     found = list(metadata.distributions(path=[str(root)]))
-    there = {canonicalize_name(each.name): each.version for each in found} | OLDEST_SDK
+    there = OLDEST_SDK | {canonicalize_name(each.name): each.version for each in found}
     for each in found:
-        for needed in filter(_is_needed, map(Requirement, each.requires or [])):
+        for needed in filter(_is_needed, _requirements(each)):
             version = there.get(canonicalize_name(needed.name))
             if version is None or not needed.specifier.contains(version, prereleases=True):
                 yield f"{each.name} needs {needed}, and there is {version or 'none'}"
+
+
+def _requirements(package: metadata.Distribution) -> Iterator[Requirement]:
+    """What can be read of what a package requires: old ones write it in their own way."""
+    for written in package.requires or []:
+        with suppress(InvalidRequirement):
+            yield Requirement(written)
 
 
 def _is_needed(requirement: Requirement) -> bool:
@@ -101,6 +110,12 @@ def _imported(tree: ast.AST) -> Iterator[str]:
             yield node.module
         else:
             yield from _imported(node)
+
+
+def _libraries(root: Path) -> Iterator[Path]:
+    """Machine code, whatever else has a name like it."""
+    named = (path for path in root.rglob("*.so*") if path.is_file() and _LIBRARY.search(path.name))
+    return (path for path in named if path.read_bytes()[:4] == b"\x7fELF")
 
 
 def _is_arm(library: Path) -> bool:

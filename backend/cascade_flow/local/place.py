@@ -27,6 +27,12 @@ class Place:
     def region(self) -> str:
         return str(self.session.region_name)
 
+    @property
+    def profile(self) -> str | None:
+        """The profile whose credentials are used, if not the default one."""
+        named = str(self.session.profile_name)
+        return None if named == "default" else named
+
     def client(self, service: Any) -> Any:
         return self.session.client(service, endpoint_url=self.endpoint_url)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def until_saved(root: Path, before: Seen) -> list[str]:
     while now == before or now != last:
         pause_us(_GLANCE_US)
         last, now = now, seen(root, before)
-    return sorted({str(path.relative_to(root)) for path, _ in now.items() ^ before.items()})
+    return sorted({os.path.relpath(path, root) for path, _ in now.items() ^ before.items()})
 
 
 def _watched(project: Project) -> Iterator[Path]:

@@ -9,6 +9,7 @@ reaper is called out for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from heapq import merge
 from itertools import islice
@@ -63,9 +64,15 @@ class Sweep:
         while group := self._next(found, until_us):
             self._gather(group, found, until_us)
             self._send(until_us)
-        pools_us = {} if shards else due.waits_us(table, now_us=begun_us)
+        pools_us = {} if shards else self._waits_us(begun_us)
         took_us = clock.now_us() - begun_us
         return self._tally.swept(took_us=took_us, called_out=len(lines) - len(mine), pools_us=pools_us)
+
+    def _waits_us(self, now_us: int) -> dict[str, int]:
+        """How long pools' steps have waited; a table too busy to say so does not undo the sweep."""
+        with suppress(TransientError):
+            return due.waits_us(self._runtime.ledger.table, now_us=now_us)
+        return {}
 
     def attend(self, run_id: str, branch: str) -> None:
         """Look at one branch, or at a run (no branch), whatever the index says."""

@@ -7,6 +7,7 @@ same again, since the answer was lost, is answered the same.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,6 +37,7 @@ from cascade_flow.operations.reports import Report
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 
+_ROUNDS = 3
 _MEASURED = frozenset({"duration_us", "resource_usage"})
 """What need not be the same when it is said again."""
 
@@ -122,7 +124,16 @@ class WorkerOutcomes:
         return self._end(attempt, report, measures)
 
     def let_go(self, attempt: Attempt) -> Outcome:
-        """The worker must end: its step is for another at once, as if the lease were over."""
+        """The worker must end: its step is for another at once, as if the lease were over.
+
+        The worker's own heartbeats may come between: then it is said again.
+        """
+        for _ in range(_ROUNDS - 1):
+            with suppress(StaleAttemptError):
+                return self._let_go(attempt)
+        return self._let_go(attempt)
+
+    def _let_go(self, attempt: Attempt) -> Outcome:
         try:
             return _tried_again(self._steps.report(self._holding(attempt), Reclaim(attempt.worker_id, 0)).branch)
         except StaleAttemptError:
@@ -161,7 +172,8 @@ class WorkerOutcomes:
             or graph.step(following).executor != graph.step(held.branch.step).executor
         ):
             return None
-        return Claimant(worker, clock.now_us() + self._runtime.timing.lease_us, slot.index, slot.concurrency)
+        lease_us, pool = clock.now_us() + self._runtime.timing.lease_us, graph.step(following).executor
+        return Claimant(worker, lease_us, slot.index, slot.concurrency, pool=pool)
 
     def _next(self, attempt: Attempt, branch: Branch | None) -> HeldAttempt | None:
         """What the worker holds on the same branch by now; that it does was said by its own report."""

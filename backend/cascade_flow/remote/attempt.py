@@ -24,6 +24,8 @@ from cascade_flow.worker.runner import run_attempt
 from cascade_flow.worker.verdicts import command_of, removed, unforeseen
 
 BEATS_IN_A_LEASE = 3
+_TO_REPORT_MS = 30_000
+"""For how long after its timeout an attempt is still believed to come to its report."""
 _log = logging.getLogger(__name__)
 
 
@@ -60,11 +62,14 @@ class RemoteAttempt:
             return self.lease.report(unforeseen(error, clock.now_us() - started_us))
 
     def _beating(self) -> Heartbeat:
+        """Code that no timeout stops loses its lease, and another worker has the step."""
+        timeout_us = self.lease.claim["timeoutUs"]
         return Heartbeat(
             self.lease.beat,
             every_ms=self.lease.claim["leaseUs"] // 1_000 // BEATS_IN_A_LEASE,
             snapshot=self._meter.snapshot,
             on_lost=self._stop,
+            stop_after_ms=None if timeout_us is None else timeout_us // 1_000 + _TO_REPORT_MS,
         )
 
     def _stop(self) -> None:

@@ -118,7 +118,7 @@ class Dispatcher:
                 slot.is_ready, slot.is_free = True, slot.holds is None
                 self._ready(said)
             case "unable":
-                raise ConfigurationError(said["reason"])
+                self._unable(said["reason"])
             case "idle":
                 slot.is_free, slot.holds = True, None
             case "began":
@@ -135,11 +135,19 @@ class Dispatcher:
             self._tell({"event": "crashed", **_named(attempt), "slot": slot.seat.index, "reason": words})
             self._lost(attempt, words)
         if not slot.is_ready:
-            raise ConfigurationError(f"a process for steps could not be started: it {slot.end()}")
+            self._unable(f"a process for steps could not be started: it {slot.end()}")
         if self._drains:
             self._slots.pop(slot.seat.index, None)
         else:
             self._open(slot.seat.index)
+
+    def _unable(self, reason: str) -> None:
+        """No process can be started for steps. Those that run finish, and then somebody has to mend that."""
+        if not self._busy:
+            raise ConfigurationError(reason)
+        if not self._drains:
+            self._tell({"event": "unable", "reason": reason})
+            self._told_to_end()
 
     def _claimed(self, seat: Seat, claim: Json | None) -> None:
         self._is_asking = False

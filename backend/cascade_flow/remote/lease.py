@@ -88,7 +88,8 @@ class RemoteLease:
                 f"step {self.attempt.step_id!r}: a forked child can't store anything, such as a checkpoint, of its "
                 "parent's attempt: hand the result to the parent, and store it there"
             )
-        return self._asked(lambda: self._say(command))
+        goes_on = self.goes_on  # what is said again is the same
+        return self._asked(lambda: self._say(command, claim_next=goes_on))
 
     def release(self) -> Json:
         """Let another worker have it at once."""
@@ -122,12 +123,12 @@ class RemoteLease:
     def failed(self, place: CheckpointRef, parent: CheckpointRef | None, error: StepError) -> None:
         self.report(KeepCheckpoint(place.name, place.sequence_number, error=error, parent=parent))
 
-    def _say(self, command: Command) -> Json:
+    def _say(self, command: Command, *, claim_next: bool) -> Json:
         match command:
             case Complete():
                 output, usage = json.loads(command.output), command.resource_usage
                 measures = self._measures(command.duration_us, usage)
-                return self._client.complete(self.attempt, output, claim_next=self.goes_on, **measures)
+                return self._client.complete(self.attempt, output, claim_next=claim_next, **measures)
             case Fail():
                 measures = self._measures(command.duration_us, command.resource_usage)
                 return self._client.fail(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from cascade_flow.client.asking import Json
@@ -61,7 +63,10 @@ class SlotProcess:
         self._say({"do": "give back"})
 
     def kill(self) -> None:
-        self._process.kill()
+        """With all that its step has started: the session is the slot's own."""
+        if self._process.returncode is None:  # else its number may be another's by now
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def end(self) -> str:
         """How the process has ended, in words."""

@@ -158,6 +158,7 @@ class _Bell:
         self._on = self._due = self._raised = False
         self._lock = threading.RLock()
         self._before: dict[signal.Signals, Any] = {}
+        self._timer_before = (0.0, 0.0)
 
     def hang_up(self) -> None:
         """From here on it may ring, in the thread that calls this."""
@@ -166,7 +167,7 @@ class _Bell:
             self._due_us = now_us() + round(self._timeout_s * 1_000_000)
         self._on = True
         threading.Thread(target=self._watch, name="step-watch", daemon=True).start()
-        signal.setitimer(signal.ITIMER_REAL, self._timeout_s or 0)
+        self._timer_before = signal.setitimer(signal.ITIMER_REAL, self._timeout_s or 0)
 
     def pull(self) -> None:
         """Ring from another thread."""
@@ -191,6 +192,7 @@ class _Bell:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         for each, handler in self._before.items():
             signal.signal(each, signal.SIG_DFL if handler is None else handler)
+        signal.setitimer(signal.ITIMER_REAL, *self._timer_before)  # a test's own limit, say
 
     def _heard(self, _signal: int, frame: FrameType | None) -> None:
         with self._lock:

@@ -83,6 +83,14 @@ def test_what_is_no_stack_of_ours_is_told(
     assert err.count("\n") == 1
 
 
+def test_a_profile_that_is_not_there_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "typo")
+    assert run(RUNS) == exits.WRONG_USE
+    assert "typo" in capsys.readouterr().err
+
+
 def test_an_aws_that_is_away_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     assert run(RUNS) == exits.UNAVAILABLE

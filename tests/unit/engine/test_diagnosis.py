@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from cascade_flow.engine.diagnosis import Case, World, diagnosed, diagnosed_engine, remaining_steps
 from cascade_flow.engine.findings import ORDER, Finding, Sweeps, span
 from cascade_flow.engine.state import Branch, BranchStatus, Owed, Run, Stop, StopKind
-from cascade_flow.graph import Graph
+from cascade_flow.graph import END, Graph
 from unit.engine.facts import NOW_US, TIMING, run_of, step
 
 S = 1_000_000
@@ -255,7 +255,7 @@ def test_spans_are_said_as_people_say_them() -> None:
 TIMES = st.one_of(st.none(), st.integers(-100, 100).map(lambda s: NOW_US + s * S))
 BRANCHES = st.builds(
     Branch,
-    name=st.sampled_from(["a", "c", "j", "$"]),
+    name=st.sampled_from(["a", "c", "j", END]),
     status=st.sampled_from(get_args(BranchStatus)),
     step=st.just("a"),
     attempt=st.integers(1, 5),
@@ -268,13 +268,13 @@ GRAPHS = st.sampled_from([GRAPH, None, Graph([step("a"), step("c"), step("j", "a
 
 @st.composite
 def placed(draw: st.DrawFn, graph: Graph | None) -> Branch:
-    """A branch that stands at one of its own steps."""
+    """A branch that stands at one of its own steps; the one that is the run's end waits, or is over."""
     branch = draw(BRANCHES)
+    if branch.name == END:
+        return replace(branch, step=END, status=draw(st.sampled_from(["open", "ended"])), owed=None)
     known = graph or GRAPH
-    chain = ["$"] if branch.name == "$" else known.chain(branch.name) if branch.name in known.branches else ["a"]
-    return replace(
-        branch, name=known.branch_of(chain[0]) if chain[0] != "$" else "$", step=draw(st.sampled_from(chain))
-    )
+    chain = known.chain(branch.name) if branch.name in known.branches else ["a"]
+    return replace(branch, name=known.branch_of(chain[0]), step=draw(st.sampled_from(chain)))
 
 
 @st.composite

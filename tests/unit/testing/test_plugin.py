@@ -241,3 +241,23 @@ def test_no_stack_here_is_told(project: pytest.Pytester) -> None:
     result = project.runpytest_inprocess("--cascade-local")
     result.assert_outcomes(errors=1)
     assert "no cascade.toml" in result.stdout.str()
+
+
+def test_other_peoples_assertions_are_told_as_ever(project: pytest.Pytester) -> None:
+    """A mock answers to every name: what it is asked for proves nothing."""
+    project.makepyfile(
+        test_it="""
+        from unittest.mock import Mock, call
+
+        def test_a_call(engine):
+            mock = Mock()
+            mock(1)
+            assert mock.call_args == call(2)
+
+        def test_an_attribute():
+            assert Mock().number == 3
+        """
+    )
+    result = project.runpytest_inprocess()
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["*assert call(1) == call(2)*", "*assert <Mock name=*number* == 3*"])
