@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 from rich.text import Text
@@ -21,10 +21,7 @@ if TYPE_CHECKING:
 @targeted_without("stack", "region", "url")
 def dev(
     target: Target,
-    port: Annotated[
-        int | None,
-        typer.Option(help="The port to answer on, if not where it is or was last; first 4566.", min=1, max=65_535),
-    ] = None,
+    port: stack_verbs.PortOption = None,
 ) -> None:
     """Start the stack on this machine, and deploy what you save, as soon as you save it.
 

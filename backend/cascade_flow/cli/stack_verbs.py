@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from cascade_flow.local import LocalStack
 
 
+PortOption = Annotated[
+    int | None,
+    typer.Option(help="The port to answer on, if not where it is or was last; first 4566.", min=1, max=65_535),
+]
+
+
 @targeted_without("stack", "region", "url")
 def up(
     target: Target,
-    port: Annotated[
-        int | None,
-        typer.Option(help="The port to answer on, if not where it is or was last; first 4566.", min=1, max=65_535),
-    ] = None,
+    port: PortOption = None,
 ) -> None:
     """Start the stack on this machine, or bring it up to date with your files.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -33,6 +34,12 @@ class Asks:
     def _fetched(self, url: str) -> str:
         """A text in S3."""
         raise NotImplementedError
+
+    def _given(self, given: Mapping[str, Any]) -> Json:
+        """What a step is given, with what of it lies in S3."""
+        outside = {step: json.loads(self._fetched(url)) for step, url in given.get("outputUrls", {}).items()}
+        inside = {name: value for name, value in given.items() if name != "outputUrls"}
+        return {**self._filled(inside, ("input",), json.loads), "outputs": {**given["outputs"], **outside}}
 
     def _pages(self, path: str, wish: Mapping[str, Any]) -> Iterator[Json]:
         """A list's pages, one after the other."""

@@ -90,9 +90,3 @@ class RunMethods(Asks):
         while "nextCursor" in piece:
             piece = self._post(path, {**wish, "cursor": piece["nextCursor"]})
             yield piece
-
-    def _given(self, given: Json) -> Json:
-        """What a step was given, with the texts in S3."""
-        whole = self._filled(given, ("input",), json.loads)
-        outside = {step: json.loads(self._fetched(url)) for step, url in whole.pop("outputUrls", {}).items()}
-        return {**whole, "outputs": {**whole["outputs"], **outside}}

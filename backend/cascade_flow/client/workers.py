@@ -103,11 +103,10 @@ class WorkerMethods(Asks):
 
     def given(self, claim: Mapping[str, Any]) -> Json:
         """A claim with its texts in S3, and with the outputs that it left out. Raises PayloadLostError."""
-        outside = {step: json.loads(self._fetched(url)) for step, url in claim.get("outputUrls", {}).items()}
-        outside |= {step: self._output(claim["runId"], step) for step in claim.get("leftOut", ())}
-        whole = self._filled(dict(claim), ("input",), json.loads)
+        whole = self._given(claim)
+        left_out = {step: self._output(claim["runId"], step) for step in claim.get("leftOut", ())}
         kept = [self._filled(each, ("data",), json.loads) for each in claim.get("checkpoints", ())]
-        return {**whole, "outputs": {**claim["outputs"], **outside}, "checkpoints": kept}
+        return {**whole, "outputs": {**whole["outputs"], **left_out}, "checkpoints": kept}
 
     def _output(self, run_id: str, step_id: str) -> Any:
         found = self._get(f"/runs/{part(run_id)}/steps/{place(step_id)}")

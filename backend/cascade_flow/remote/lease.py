@@ -1,13 +1,12 @@
 """An attempt in the hands of a worker elsewhere: its words go over HTTP, again and again while the lease lasts.
 
 How long that is, the worker reckons by itself, from when it asked: an outage of the API costs it the attempt only
-where it outlasts the lease. A child that was forked off tells nothing, as in `worker/lease`.
+where it outlasts the lease.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,27 +18,28 @@ from cascade_flow.client import Client
 from cascade_flow.client.asking import Json
 from cascade_flow.client.workers import Attempt
 from cascade_flow.engine.commands import Command, Complete, Fail, KeepCheckpoint, SkipStep
-from cascade_flow.errors import CascadeFlowError, DefinitionError, TransientError
+from cascade_flow.errors import CascadeFlowError, TransientError
 from cascade_flow.model.events import CheckpointRef, ResourceSnapshot, ResourceUsage, StepError
 from cascade_flow.model.states import Checkpoint
 from cascade_flow.operations.checkpoints import CheckpointNumber
 from cascade_flow.worker.log_buffer import LogLine
 from cascade_flow.worker.patience import Patience
+from cascade_flow.worker.telling import Telling
 
 _T = TypeVar("_T")
 
 
-class RemoteLease:
+class RemoteLease(Telling):
     """The held attempt, and what its worker tells of it. StaleAttemptError: it is held no more."""
 
     def __init__(self, client: Client, claim: Json, worker_id: str) -> None:
+        super().__init__()
         self.claim = claim
         self.attempt = Attempt.of(claim, worker_id)
         self.goes_on = True
         self._client = client
         self._until_us: int = clock.now_us() + claim["leaseUs"]
         self._told_us = 0
-        self._process = os.getpid()
 
     @property
     def started_us(self) -> int:
@@ -83,11 +83,7 @@ class RemoteLease:
 
     def report(self, command: Command) -> Json:
         """What the engine answers; with `next`, the worker holds that attempt too. Raises what doesn't pass."""
-        if self._is_copy():
-            raise DefinitionError(
-                f"step {self.attempt.step_id!r}: a forked child can't store anything, such as a checkpoint, of its "
-                "parent's attempt: hand the result to the parent, and store it there"
-            )
+        self._require_original(self.attempt.step_id)
         goes_on = self.goes_on  # what is said again is the same
         return self._asked(lambda: self._say(command, claim_next=goes_on))
 
@@ -108,20 +104,6 @@ class RemoteLease:
 
     def recorded(self) -> Iterable[CheckpointNumber]:
         return map(_checkpoint_number, self.claim["checkpoints"])
-
-    def save(self, checkpoint: Checkpoint) -> None:
-        self.report(
-            KeepCheckpoint(
-                checkpoint.name,
-                checkpoint.sequence_number,
-                checkpoint.data,
-                label=checkpoint.label,
-                parent=checkpoint.parent_checkpoint,
-            )
-        )
-
-    def failed(self, place: CheckpointRef, parent: CheckpointRef | None, error: StepError) -> None:
-        self.report(KeepCheckpoint(place.name, place.sequence_number, error=error, parent=parent))
 
     def _say(self, command: Command, *, claim_next: bool) -> Json:
         match command:
@@ -174,9 +156,6 @@ class RemoteLease:
             except TransientError:
                 if self._until_us == until_us:
                     raise
-
-    def _is_copy(self) -> bool:
-        return os.getpid() != self._process
 
 
 def _place(checkpoint: CheckpointRef) -> Json:

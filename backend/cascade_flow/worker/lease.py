@@ -1,34 +1,32 @@
 """An attempt in the hands of this process: its fence, shared by the heartbeat's thread and the step's own.
 
 Every write needs the fence as the last one left it, so they take turns. What is refused for a while is said again
-while there is time, and heartbeats go out between the tries. A child that was forked off has a copy of the
-fence, and would take the attempt from its parent: it tells nothing.
+while there is time, and heartbeats go out between the tries.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cascade_flow import clock
-from cascade_flow.engine.commands import Command, Fail, KeepCheckpoint
-from cascade_flow.errors import DefinitionError
-from cascade_flow.model.events import CheckpointRef, ResourceSnapshot, StepError
-from cascade_flow.model.states import Checkpoint
+from cascade_flow.engine.commands import Command, Fail
+from cascade_flow.model.events import ResourceSnapshot, StepError
 from cascade_flow.operations.checkpoints import CheckpointNumber, recorded
 from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.worker.log_buffer import LogLine
 from cascade_flow.worker.patience import Patience
+from cascade_flow.worker.telling import Telling
 
 
-class Lease:
+class Lease(Telling):
     """The held attempt, and what its worker tells of it while it runs. StaleAttemptError: it is held no more."""
 
     def __init__(self, runtime: Runtime, steps: Steps, held: HeldAttempt, patience: Patience) -> None:
+        super().__init__()
         self.held = held
         self.patience = patience
         self._begun = held.branch
@@ -36,7 +34,6 @@ class Lease:
         self._steps = steps
         self._logs = Logs(runtime)
         self._turn = threading.Lock()
-        self._process = os.getpid()
 
     def beat(self, snapshot: ResourceSnapshot | None = None) -> None:
         if self._is_copy():
@@ -46,11 +43,7 @@ class Lease:
                 self.held = self._steps.heartbeat(self.held, snapshot=snapshot)
 
     def report(self, command: Command) -> HeldAttempt:
-        if self._is_copy():
-            raise DefinitionError(
-                f"step {self.held.branch.step!r}: a forked child can't store anything, such as a checkpoint, of its "
-                "parent's attempt: hand the result to the parent, and store it there"
-            )
+        self._require_original(self.held.branch.step)
         references = self.patience.ask(lambda: self._steps.put_aside(self.held, command))
         return self.patience.ask(lambda: self._told(command, references))
 
@@ -82,20 +75,3 @@ class Lease:
 
     def recorded(self) -> Iterable[CheckpointNumber]:
         return self.patience.ask(lambda: [*recorded(self._runtime, self.held.facts, self.held.branch.step)])
-
-    def save(self, checkpoint: Checkpoint) -> None:
-        self.report(
-            KeepCheckpoint(
-                checkpoint.name,
-                checkpoint.sequence_number,
-                checkpoint.data,
-                label=checkpoint.label,
-                parent=checkpoint.parent_checkpoint,
-            )
-        )
-
-    def failed(self, place: CheckpointRef, parent: CheckpointRef | None, error: StepError) -> None:
-        self.report(KeepCheckpoint(place.name, place.sequence_number, error=error, parent=parent))
-
-    def _is_copy(self) -> bool:
-        return os.getpid() != self._process
