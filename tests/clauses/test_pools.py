@@ -391,6 +391,18 @@ def test_one_workflow_is_asked_for(world: World) -> None:
     assert taken(world, workflow_slug="flow") is None
 
 
+def test_who_asks_for_one_workflow_is_answered_however_many_of_others_wait(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cascade_flow.operations.queue._MOST_LOOKED_AT", 10)
+    world.backend.register_workflow(registration(pooled("a"), slug="other"))
+    for _ in range(11):
+        world.backend.submit_run(RunSubmission(workflow_slug="other"))
+    begun(world, pooled("a"))
+    assert taken(world, workflow_slug="flow") is None
+    assert got(world).run.workflow_slug == "other"
+
+
 def test_who_waits_gets_what_comes_meanwhile(world: World) -> None:
     world.register([pooled("a")])
     waits = pausing(world, "Query", lambda: world.submit(run_id=RUN), at=3)

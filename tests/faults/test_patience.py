@@ -13,9 +13,9 @@ from cascade_flow import DynamoDBBackend, RunSubmission, StepContext, Workflow, 
 from cascade_flow.errors import ThrottledError
 from cascade_flow.model.events import StepFailed, StepHeartbeat, StepReclaimed, StepStarted
 from cascade_flow.offload import Bucket
+from cascade_flow.operations import patience
 from cascade_flow.operations.steps import Steps
 from cascade_flow.testing.memory.bucket_client import BucketClient
-from cascade_flow.worker import patience
 from cascade_flow.worker.lease import Lease
 from cascade_flow.worker.loop import Pace, Worker
 from checker import check_run

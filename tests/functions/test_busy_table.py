@@ -44,6 +44,23 @@ def test_a_throttled_table_is_a_503_soon(functions: Functions, name: str, event:
     assert took_us < 3_000_000
 
 
+def test_a_claim_that_was_written_is_answered(functions: Functions) -> None:
+    """The step is this worker's by then: without an answer it would wait for its lease, and an attempt be spent."""
+    functions.submit()
+    client, written = functions.backend.runtime.ledger.table.client, list[int]()
+
+    def after_the_claim(number: int, operation: str) -> Kind | None:
+        if operation == "UpdateItem" and not written:
+            written.append(number)
+            return None
+        return Kind.THROTTLE if written and number <= written[0] + 2 * LIMITS["dynamodb"].tries else None
+
+    with clock.use(TickingClock(clock.now_us())), faults(after_the_claim, client) as broken:
+        reply = functions.http("claim", events.post("/steps/claim", {"workerId": "mila"}))
+    assert len(broken.happened) == 2 * LIMITS["dynamodb"].tries
+    assert (reply.status, reply.json["stepId"]) == (200, "weigh")
+
+
 def test_a_table_that_hangs_is_given_up_before_the_gateway_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
     limits, backoff_s = LIMITS["dynamodb"], 1 + 2
     assert limits.tries * (limits.connect_s + limits.read_s) + backoff_s < GATEWAY_US // 1_000_000

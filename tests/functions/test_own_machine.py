@@ -72,6 +72,12 @@ def bench(dynamodb: Store, environment: pytest.MonkeyPatch, tmp_path: Path) -> I
         yield Bench(functions, door, tmp_path)
 
 
+def is_alive(pid: int) -> bool:
+    """Whether a process of this number does anything: one that nobody has waited for doesn't."""
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()
+
+
 def soon(answer: Callable[[], Any], worker: Started) -> Any:
     return until(answer, otherwise=lambda: worker.told, within_us=60_000_000)
 
@@ -108,6 +114,7 @@ def test_what_does_not_finish_is_given_back(bench: Bench, options: Sequence[str]
 
 
 def test_a_step_that_kills_its_process_is_told_at_once_and_tried_again(bench: Bench) -> None:
+    """Also where a child of it lives on: that is ended."""
     run_id = bench.submit("die")
     with bench.worker("--concurrency", "2") as worker:
         soon(lambda: bench.ended(run_id), worker)
@@ -116,6 +123,7 @@ def test_a_step_that_kills_its_process_is_told_at_once_and_tried_again(bench: Be
     assert (failed.failure_reason, failed.terminal) == ("worker-crash", False)
     assert failed.error.message == "the step's process was killed by signal 9"
     assert [event.output for event in bench.happened(run_id, "StepCompleted")] == ["2", "2"]
+    until(lambda: not is_alive(int((bench.folder / "child").read_text())))
     check_run(bench.functions.backend, run_id)
 
 

@@ -32,7 +32,7 @@ class Limits:
 LIMITS: Mapping[Name, Limits] = MappingProxyType(
     {"dynamodb": Limits(2, 5, 3), "sqs": Limits(3, 10, 4), "s3": Limits(3, 30, 6)}
 )
-"""DynamoDB's are few: a caller who waits is told soon, and who has the time asks again (`worker/patience`)."""
+"""DynamoDB's are few: a caller who waits is told soon, and who has the time asks again (`operations/patience`)."""
 _KINDS: Mapping[Name, tuple[type[Client], Refusal]] = MappingProxyType(
     {"dynamodb": (DynamoDB, json_refusal), "sqs": (Sqs, json_refusal), "s3": (S3, xml_refusal)}
 )

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 8
 """Steps of a pool that are read together: whoever claims takes the first of them, unless others are faster."""
+_MOST_LOOKED_AT = 1_000
+"""Steps of a pool in one look: who wants those of one workflow only might read all that wait, and not be answered."""
 
 
 class Live(NamedTuple):
@@ -95,7 +97,8 @@ class Queue:
 
     def _of_pool(self, pool: str, until_us: int) -> Iterator[Live]:
         """Read a few at a time, as far as anybody asks: the index has them in their order."""
-        entries = due.waiting(self._runtime.ledger.table, pool, until_us=until_us, at_once=2 * _AT_ONCE)
+        waiting = due.waiting(self._runtime.ledger.table, pool, until_us=until_us, at_once=2 * _AT_ONCE)
+        entries = islice(waiting, _MOST_LOOKED_AT)
         read = partial(self._waiting_among, partial(_is_due, until_us=until_us))
         while group := list(islice(entries, _AT_ONCE)):
             yield from readable(read, group, what="entry")

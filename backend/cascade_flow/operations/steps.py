@@ -85,23 +85,21 @@ class Steps:
     def take(self, wake: Wake, worker_id: str, slot: Slot | None = None) -> Branch | None:
         """The first half of a claim: the branch as it is then."""
         wanted = Branch(wake.branch, "scheduled", wake.step, attempt=wake.attempt)
-        branch = self._claim(wake.run_id, wanted, worker_id, slot or Slot())
+        branch = self.take_branch(wake.run_id, wanted, worker_id, slot or Slot())
         if branch is not None and branch.status == "scheduled":
             self._runtime.queue.send([wake_for(wake.run_id, branch)])
         return branch
 
     def claim_step(self, run: Run, step_id: str, worker_id: str, *, slot: Slot | None = None) -> HeldAttempt | None:
         """Take whatever attempt of a step is scheduled; raises StepNotFoundError."""
+        return self.held_by(run.run_id, self.take_step(run, step_id, worker_id, slot or Slot()))
+
+    def take_step(self, run: Run, step_id: str, worker_id: str, slot: Slot) -> Branch | None:
+        """The first half of that claim."""
         branch = self._runtime.ledger.branch(run.run_id, self._runtime.facts(run).graph.branch_of(step_id))
         if branch is None or branch.status != "scheduled" or branch.step != step_id:
             return None
-        return self.claim_branch(run.run_id, branch, worker_id, slot=slot)
-
-    def claim_branch(
-        self, run_id: str, seen: Branch, worker_id: str, *, slot: Slot | None = None
-    ) -> HeldAttempt | None:
-        """Take the attempt that a branch was seen to wait with, for its pool where it has one."""
-        return self.held_by(run_id, self._claim(run_id, seen, worker_id, slot or Slot()))
+        return self.take_branch(run.run_id, branch, worker_id, slot)
 
     def inputs(self, held: HeldAttempt) -> Inputs:
         """What the held step is given; what the worker knows already is not read."""
@@ -196,8 +194,8 @@ class Steps:
     def _branch(self, facts: Facts, step_id: str) -> Branch | None:
         return self._runtime.ledger.branch(facts.run_id, facts.graph.branch_of(step_id))
 
-    def _claim(self, run_id: str, wanted: Branch, worker_id: str, slot: Slot) -> Branch | None:
-        """The branch, claimed; or as it is where it is too early for that. None where the attempt is gone."""
+    def take_branch(self, run_id: str, wanted: Branch, worker_id: str, slot: Slot) -> Branch | None:
+        """The branch, claimed; or as it is where that is too early. None where the attempt is gone."""
         now_us = clock.now_us()
         claimant = Claimant(worker_id, now_us + self._runtime.timing.lease_us, slot.index, slot.concurrency)
         look_us = now_us + self._runtime.timing.silence_us

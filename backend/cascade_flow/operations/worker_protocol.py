@@ -8,11 +8,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from cascade_flow import clock
+from cascade_flow.engine.state import Branch
 from cascade_flow.errors import GoneError, RunNotFoundError, WrongPoolError
 from cascade_flow.model.events import ResourceSnapshot
 from cascade_flow.model.ids import check_pool, check_run_id, check_step_id
 from cascade_flow.model.workflows import StepDefinition
 from cascade_flow.operations.outputs import ends_of_dependencies
+from cascade_flow.operations.patience import Patience
 from cascade_flow.operations.payloads import Handed
 from cascade_flow.operations.queue import Queue
 from cascade_flow.operations.runtime import Runtime
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from cascade_flow.operations.checkpoints import HandedCheckpoint
 
 _TRIES = 16
+_PATIENCE_MS = 5_000
+"""For how long what belongs to a claimed step is asked for: the claim's function lives for 29 s, and may wait 20."""
 _FIRST_PAUSE_US = 500_000
 _LONGEST_PAUSE_US = 2_000_000
 """Between two looks of one that waits: who has waited for long waits a little longer, for a quarter of the requests."""
@@ -64,7 +68,7 @@ class WorkerProtocol:
         if workflow_slug not in (None, run.workflow_slug):
             raise RunNotFoundError(f"run {run_id!r} is one of workflow {run.workflow_slug!r}, not of {workflow_slug!r}")
         _check_executor(self._runtime.facts(run).graph.step(check_step_id(step_id)), pool)
-        return self._steps.claim_step(run, step_id, worker_id, slot=slot)
+        return self._held(run.run_id, self._steps.take_step(run, step_id, worker_id, slot))
 
     def claim_next(
         self,
@@ -95,12 +99,20 @@ class WorkerProtocol:
         found = self._queue.claimable(None if pool is None else check_pool(pool), workflow_slug=workflow_slug)
         for live in islice(found, _TRIES):
             with suppress(GoneError):  # a run that can't be carried on must not keep the others waiting
-                if held := self._steps.claim_branch(live.run.run_id, live.branch, worker_id, slot=slot):
+                taken = self._steps.take_branch(live.run.run_id, live.branch, worker_id, slot)
+                if held := self._held(live.run.run_id, taken):
                     return held
         return None
 
+    def _held(self, run_id: str, branch: Branch | None) -> HeldAttempt | None:
+        """What is taken is this worker's already: a table that is busy meanwhile must not cost it the attempt."""
+        return Patience.of_ms(_PATIENCE_MS).ask(lambda: self._steps.held_by(run_id, branch))
+
     def given(self, held: HeldAttempt) -> Given:
         """What a step that was just claimed is given, for a worker elsewhere."""
+        return Patience.of_ms(_PATIENCE_MS).ask(lambda: self._given(held))
+
+    def _given(self, held: HeldAttempt) -> Given:
         ends = ends_of_dependencies(self._runtime, held.facts, held.branch, [*held.records])
         payloads, run_id = self._runtime.payloads, held.facts.run_id
         [input] = payloads.handed_on(run_id, {"": held.run.tail[0]}, "input").values()

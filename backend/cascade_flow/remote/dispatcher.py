@@ -57,11 +57,16 @@ class _Failed:
 
 
 @dataclass(frozen=True)
+class _Ended:
+    error: Exception
+
+
+@dataclass(frozen=True)
 class _Signalled:
     number: int
 
 
-_Event = _Heard | _Claimed | _Failed | _Signalled
+_Event = _Heard | _Claimed | _Failed | _Ended | _Signalled
 
 
 class Dispatcher:
@@ -73,7 +78,9 @@ class Dispatcher:
         self._tell = tell
         self._events: SimpleQueue[_Event] = SimpleQueue()
         self._slots: dict[int, SlotProcess] = {}
-        self._poller = Poller(client, wishes.pool, wishes.concurrency, take=self._note_claim, fail=self._note_failure)
+        self._poller = Poller(
+            client, wishes.pool, wishes.concurrency, take=self._note_claim, fail=self._note_failure, end=self._note_end
+        )
         self._is_asking = self._was_there = self._is_away = False
         self._drains = self._gives_back = False
         self._until_us: int | None = None
@@ -109,6 +116,9 @@ class Dispatcher:
                 self._claimed(seat, claim)
             case _Failed(error):
                 self._failed(error)
+            case _Ended(error):
+                self._is_asking = False
+                self._unable(f"steps can't be claimed any more: {error}")
             case _Signalled():
                 self._told_to_end()
 
@@ -250,6 +260,9 @@ class Dispatcher:
 
     def _note_failure(self, error: CascadeFlowError) -> None:
         self._events.put(_Failed(error))
+
+    def _note_end(self, error: Exception) -> None:
+        self._events.put(_Ended(error))
 
     def _left_s(self) -> float | None:
         return None if self._until_us is None else max(0, self._until_us - clock.now_us()) / 1_000_000

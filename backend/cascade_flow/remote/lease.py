@@ -22,8 +22,8 @@ from cascade_flow.errors import CascadeFlowError, TransientError
 from cascade_flow.model.events import CheckpointRef, ResourceSnapshot, ResourceUsage, StepError
 from cascade_flow.model.states import Checkpoint
 from cascade_flow.operations.checkpoints import CheckpointNumber
+from cascade_flow.operations.patience import Patience
 from cascade_flow.worker.log_buffer import LogLine
-from cascade_flow.worker.patience import Patience
 from cascade_flow.worker.telling import Telling
 
 _T = TypeVar("_T")

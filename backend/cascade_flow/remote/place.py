@@ -16,6 +16,8 @@ from cascade_flow.client.asking import Json
 from cascade_flow.client.workers import Attempt
 from cascade_flow.remote.poller import Seat
 
+_LAST_WORDS_S = 5
+"""For how long its words are waited for when a process is gone: a child in a session of its own may hold the pipe."""
 Hear = Callable[["SlotProcess", Json | None], None]
 
 
@@ -40,7 +42,9 @@ class SlotProcess:
         )
         os.close(outbox)
         self._say({**spec, "workerId": seat.worker_id, "outbox": outbox})
-        threading.Thread(target=self._listen, name=f"slot-{seat.index}", daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, name=f"slot-{seat.index}", daemon=True)
+        self._listener.start()
+        threading.Thread(target=self._watch, name=f"slot-{seat.index}-end", daemon=True).start()
 
     @property
     def pid(self) -> int:
@@ -63,10 +67,14 @@ class SlotProcess:
         self._say({"do": "give back"})
 
     def kill(self) -> None:
-        """With all that its step has started: the session is the slot's own."""
+        """With all that its step has started."""
         if self._process.returncode is None:  # else its number may be another's by now
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            self._kill_session()
+
+    def _kill_session(self) -> None:
+        """The session is the slot's own."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def end(self) -> str:
         """How the process has ended, in words."""
@@ -86,4 +94,10 @@ class SlotProcess:
         with os.fdopen(self._outcome, encoding="utf-8") as outbox:
             for line in outbox:
                 self._hear(self, json.loads(line))
+
+    def _watch(self) -> None:
+        """Tell of the end when the process ends, and end what its step has left, which may hold the pipe."""
+        self._process.wait()
+        self._kill_session()
+        self._listener.join(_LAST_WORDS_S)
         self._hear(self, None)

@@ -31,7 +31,9 @@ class Seat:
 
 
 class Poller:
-    """`take` hears of each answer: the seat, and a claim or none; `fail` of each failure."""
+    """`take` hears of each answer: the seat, and a claim or none; `fail` of each failure that may pass; `end` of what
+    ends it.
+    """
 
     def __init__(
         self,
@@ -41,12 +43,14 @@ class Poller:
         *,
         take: Callable[[Seat, Json | None], None],
         fail: Callable[[CascadeFlowError], None],
+        end: Callable[[Exception], None],
     ) -> None:
         self._client = client
         self._pool = pool
         self._concurrency = concurrency
         self._take = take
         self._fail = fail
+        self._end = end
         self._wanted: SimpleQueue[Seat] = SimpleQueue()
 
     def start(self) -> None:
@@ -59,7 +63,11 @@ class Poller:
     def _ask(self) -> None:
         while True:
             seat = self._wanted.get()
-            self._take(seat, self._answer(seat))
+            try:
+                self._take(seat, self._answer(seat))
+            except Exception as error:
+                self._end(error)
+                raise
 
     def _answer(self, seat: Seat) -> Json | None:
         failures = 0

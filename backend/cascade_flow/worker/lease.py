@@ -15,10 +15,10 @@ from cascade_flow.engine.commands import Command, Fail
 from cascade_flow.model.events import ResourceSnapshot, StepError
 from cascade_flow.operations.checkpoints import CheckpointNumber, recorded
 from cascade_flow.operations.logs import Logs
+from cascade_flow.operations.patience import Patience
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.worker.log_buffer import LogLine
-from cascade_flow.worker.patience import Patience
 from cascade_flow.worker.telling import Telling
 
 

@@ -16,6 +16,7 @@ from cascade_flow.authoring import Step, StepInputs, Workflow
 from cascade_flow.engine.commands import Command, SkipStep
 from cascade_flow.engine.state import Claimant
 from cascade_flow.errors import CascadeFlowError, PayloadTooLargeError, StaleAttemptError, TransientError
+from cascade_flow.operations.patience import Patience
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.operations.sweep import Sweep
@@ -25,7 +26,6 @@ from cascade_flow.worker.heartbeat import Heartbeat
 from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted
 from cascade_flow.worker.lease import Lease
 from cascade_flow.worker.means import Means
-from cascade_flow.worker.patience import Patience
 from cascade_flow.worker.resources import Meter
 from cascade_flow.worker.runner import run_attempt
 from cascade_flow.worker.verdicts import command_of, removed, unforeseen
