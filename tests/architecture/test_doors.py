@@ -27,6 +27,7 @@ BROAD = (
     "worker/step_logging.py",
     "worker/tracebacks.py",
     "remote/attempt.py",
+    "remote/poller.py",
     "operations/sweep.py",
     "operations/unreadable.py",
     "api/router.py",

@@ -5,6 +5,7 @@ Each waits for a step to come (a long poll). Where the API can't be asked, it is
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 from collections.abc import Callable
@@ -20,6 +21,7 @@ WAIT_MS = 5_000
 """How long a question waits for a step: as long, at the most, an idle worker takes to end."""
 _FIRST_PAUSE_US = 500_000
 _LONGEST_PAUSE_US = 30_000_000
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,10 @@ class Poller:
             seat = self._wanted.get()
             try:
                 self._take(seat, self._answer(seat))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  the thread's last net: logged, and told
+                _log.exception("nobody asks for steps any more")
                 self._end(error)
-                raise
+                return
 
     def _answer(self, seat: Seat) -> Json | None:
         failures = 0

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, cast
 
-import pytest
-
 from cascade_flow import clock
 from cascade_flow.client import Client
 from cascade_flow.errors import BackendUnavailableError
@@ -50,7 +48,6 @@ def test_an_api_that_is_away_is_asked_again() -> None:
     assert told_by(away, away, CLAIM, number=3) == [("failed", away), ("failed", away), ("taken", CLAIM)]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_what_nobody_foresaw_is_told_as_the_end() -> None:
     broken = RuntimeError("no such thing")
     assert told_by(broken, number=1) == [("ended", broken)]
