@@ -52,6 +52,22 @@ def test_what_is_deployed_is_watched_and_nothing_else(root: Path) -> None:
     assert found == ["requirements.txt"]
 
 
+def test_lists_of_packages_are_watched_that_a_list_names(root: Path) -> None:
+    (root / "requirements.txt").write_text("-r lists/base.txt\nboto3\n")
+    (root / "lists").mkdir()
+    (root / "lists/base.txt").write_text("--constraint=pins.txt\n-r ../requirements.txt\n")
+    (root / "lists/pins.txt").write_text("httpx==0.27")
+    assert saved(root, write(root / "lists/pins.txt", "httpx==0.28.1")) == ["lists/pins.txt"]
+
+
+def test_what_lies_outside_of_the_project_is_named_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "src/flows").mkdir(parents=True)
+    (tmp_path / "src/flows/a.py").write_text("a = 1")
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/cascade.toml").write_text(f'{CONFIG}folder = "../src"\n')
+    assert saved(tmp_path / "project", write(tmp_path / "src/flows/a.py", "a = 22")) == ["../src/flows/a.py"]
+
+
 def test_files_that_are_saved_one_after_another_are_one_save(root: Path) -> None:
     new, old = root / "flows/b.py", root / "flows/a.py"
     assert saved(root, write(old, "a = 22"), write(new, "b = 1"), old.unlink) == ["flows/a.py", "flows/b.py"]

@@ -61,8 +61,11 @@ def deploy(
         plan = cloud.plan(project, place, code)
         busy.end(done=True)
     if plan is not None:
-        broken = _broken(target, place, workflows) if is_there else 0
-        _carry_out(target, plan, broken, yes=yes, replace_data=replace_data)
+        with plan.withdrawing():
+            broken = _broken(target, place, workflows) if is_there else 0
+            target.screen.show(deployment_pictures.changes(plan.changes))
+            _require_leave(target, plan, broken, yes=yes, replace_data=replace_data)
+        _carry_out(target, plan)
     _report(target, place, changes=len(plan.changes) if plan else 0)
 
 
@@ -95,15 +98,9 @@ def _broken(target: Target, place: Place, workflows: Sequence[Declared]) -> int:
     return len(found["broken"])
 
 
-def _carry_out(target: Target, plan: Plan, broken: int, *, yes: bool, replace_data: bool) -> None:
+def _carry_out(target: Target, plan: Plan) -> None:
     from cascade_flow.local.place import explained  # noqa: PLC0415  (boto3, a second)
 
-    target.screen.show(deployment_pictures.changes(plan.changes))
-    try:
-        _require_leave(target, plan, broken, yes=yes, replace_data=replace_data)
-    except BaseException:
-        plan.withdraw()
-        raise
     following = deployment_pictures.Following(target.screen, plan.changes)
     try:
         with explained("deploy"), following, closing(plan.carry_out()) as events:

@@ -6,6 +6,7 @@ A zip that is there is not built again. The framework's layer is built by the sa
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from cascade_flow.local.tools import run, uv
 
 WORKFLOWS = "!Ref WorkflowsDir"
 """Where the template says that the workflows' layer lies."""
+_FURTHER_LIST = re.compile(r"^(?:-r|-c|--requirement|--constraint)[ =]\s*(\S+)", re.MULTILINE)
 _LEFT_OUT = {"__pycache__", "node_modules"}
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _LAMBDA_PLATFORM = "aarch64-manylinux_2_28"
@@ -116,7 +118,17 @@ def workflows(project: Project, platform: Platform) -> Artifact:
 
 def sources_of_workflows(project: Project) -> list[Path]:
     """All that the layer of the user's workflows is made of."""
-    return [*project.deployed, *([project.requirements] if project.requirements else [])]
+    return [*project.deployed, *(_named_with(project.requirements) if project.requirements else [])]
+
+
+def _named_with(requirements: Path) -> list[Path]:
+    """A list of packages, and the lists that it names in turn."""
+    found, unread = list[Path](), [requirements]
+    while unread:
+        found.append(read := unread.pop())
+        named = {(read.parent / name).resolve() for name in _FURTHER_LIST.findall(read.read_text(encoding="utf-8"))}
+        unread += sorted(path for path in named - {*found, *unread} if path.is_file())
+    return found
 
 
 def digest(*sources: Path) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -35,9 +36,9 @@ class Plan:
     change_set: str
     changes: list[Change]
 
-    def withdraw(self) -> None:
-        """Leave everything as it is."""
-        self.formation.withdraw(self.change_set)
+    def withdrawing(self) -> AbstractContextManager[None]:
+        """Leave everything as it is where the block is broken off."""
+        return self.formation.withdrawing(self.change_set)
 
     def carry_out(self) -> Generator[StackEventTypeDef]:
         """Do it; yields what happens. ConfigurationError, with the first cause, where it fails and is undone.
@@ -80,7 +81,10 @@ def plan(project: Project, place: Place, code: Mapping[str, Artifact]) -> Plan |
     address = store.keep_template(f"template-{hashlib.sha256(body.encode()).hexdigest()[:16]}.yaml", body)
     formation = Formation(place)
     change_set = formation.propose(address, _parameters(project))
-    return Plan(formation, change_set, formation.changes(change_set)) if change_set else None
+    if change_set is None:
+        return None
+    with formation.withdrawing(change_set):
+        return Plan(formation, change_set, formation.changes(change_set))
 
 
 def make_deployable(place: Place) -> None:

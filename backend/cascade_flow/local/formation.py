@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from cascade_flow.clock import now_us, pause_us
 from cascade_flow.errors import BackendUnavailableError, ConfigurationError
@@ -87,7 +88,21 @@ class Formation:
             change_set: str = self.client.create_change_set(**request)["Id"]
         except ClientError as error:
             raise ConfigurationError(f"The template was refused: {error.response['Error'].get('Message')}") from error
-        return change_set if self._is_made(change_set) else None
+        with self.withdrawing(change_set):
+            if self._is_made(change_set):
+                return change_set
+        self.withdraw(change_set)
+        return None
+
+    @contextmanager
+    def withdrawing(self, change_set: str) -> Iterator[None]:
+        """Forget a change set where the block is broken off; what that was counts, and not whether this fails too."""
+        try:
+            yield
+        except BaseException:
+            with suppress(ClientError, BotoCoreError):
+                self.withdraw(change_set)
+            raise
 
     def changes(self, change_set: str) -> list[Change]:
         pages = self.client.get_paginator("describe_change_set").paginate(ChangeSetName=change_set, StackName=self.name)
@@ -129,7 +144,6 @@ class Formation:
             waiting.a_moment()
         if described["Status"] == "CREATE_COMPLETE":
             return True
-        self.withdraw(change_set)
         reason = described.get("StatusReason", "no reason given")
         if any(words in reason for words in _NOTHING):
             return False
