@@ -51,7 +51,7 @@ test: $(VENV)/dev-installed $(FUZZ)/installed ## Check everything that has to ho
 
 .PHONY: served
 served: $(VENV)/dev-installed
-	@$(BIN)/pytest --quiet $(SERVED)
+	@$(BIN)/pytest --numprocesses 2 --dist loadgroup --quiet $(SERVED)
 
 .PHONY: stacks
 stacks: $(VENV)/dev-installed
