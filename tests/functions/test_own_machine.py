@@ -95,6 +95,18 @@ def test_a_worker_that_is_told_to_end_finishes_what_it_runs_and_takes_no_more(be
     check_run(bench.functions.backend, run_id)
 
 
+def test_a_step_that_comes_while_an_idle_worker_is_told_to_end_costs_no_try(bench: Bench) -> None:
+    with bench.worker() as worker:
+        soon(lambda: worker.has_told("ready"), worker)
+        worker.process.terminate()
+        soon(lambda: worker.has_told("draining"), worker)
+        run_id = bench.submit("finish")
+        assert worker.process.wait(timeout=60) == 0
+    assert len(bench.happened(run_id, "StepStarted")) == len(bench.happened(run_id, "StepCompleted"))
+    assert bench.happened(run_id, "StepReclaimed") == []
+    check_run(bench.functions.backend, run_id)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--drain", "0.2")], ids=["told twice", "out of time"])
 def test_what_does_not_finish_is_given_back(bench: Bench, options: Sequence[str]) -> None:

@@ -1,7 +1,8 @@
 """A worker: hands due steps to its slots, tells of what happens, replaces slots that die, and ends when it is told to.
 
-First it drains: it takes no further step, and lets those that run finish. Told again, or after `drain_s`, it gives back
-what still runs, so that another worker has it at once.
+First it drains: it asks for no further step, and lets those that run finish, and what it had asked for: to give that
+back would cost the step a try. Told again, or after `drain_s`, it gives back what still runs, so that another worker
+has it at once.
 """
 
 from __future__ import annotations
@@ -166,10 +167,11 @@ class Dispatcher:
         self._was_there, self._is_away = True, False
         if claim is None:
             return
-        if self._drains:
+        slot = self._slots.get(seat.index)
+        if self._gives_back or slot is None:
             self._let_go(Attempt.of(claim, seat.worker_id))
         else:
-            self._slots[seat.index].begin(claim)
+            slot.begin(claim)
 
     def _failed(self, error: CascadeFlowError) -> None:
         """The API can't be asked. Where it never could, somebody has to mend that."""
@@ -204,8 +206,8 @@ class Dispatcher:
         return [slot for slot in self._slots.values() if slot.holds is not None]
 
     def _has_work(self) -> bool:
-        """A question that is under way may still be answered with a step."""
-        awaits = self._is_asking and not self._is_away and not self._gives_back
+        """A question that is under way may still be answered with a step, which is this worker's then."""
+        awaits = self._is_asking and not self._is_away
         return not self._drains or awaits or bool(self._busy)
 
     def _ask(self) -> None:
