@@ -201,7 +201,8 @@ _STYLE = """
 @media(prefers-color-scheme:dark){:root{--link:#8ab4ff}}
 *{box-sizing:border-box}body{margin:0;font:15px/1.5 system-ui,sans-serif;display:grid;grid-template-columns:22em 1fr}
 nav{position:sticky;top:0;height:100vh;overflow:auto;padding:1em;border-right:1px solid var(--line);font-size:13px}
-nav ul{list-style:none;margin:0;padding:0}nav li{display:flex;gap:.4em;align-items:baseline}nav h3{margin:1em 0 .2em}nav input{width:100%;padding:.4em;font:inherit}
+nav ul{list-style:none;margin:0;padding:0}nav li{display:flex;gap:.4em;align-items:baseline}
+nav h3{margin:1em 0 .2em}nav input{width:100%;padding:.4em;font:inherit}
 main{padding:1em 2em 20vh;max-width:68em;min-width:0}article{border-top:1px solid var(--line);padding:.6em 0}
 a{color:var(--link);text-decoration:none}a:hover{text-decoration:underline}h4{margin:1em 0 .3em}
 code,pre{font:13px/1.45 ui-monospace,monospace}code{background:var(--soft);padding:.1em .3em;border-radius:3px}
