@@ -15,9 +15,8 @@ UV_VERSION := 0.13.9
 CODE := backend tests benchmarks reference functions examples layers/framework/build.py setup.py
 LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-# Suites that live in this process come first, and share the processors; then, at the same time, those that start servers
-# of DynamoDB, those of which each file starts stacks of its own, and what has a stack for all of it, e2e last. One that is
-# not named here is among the latter.
+# Two lanes at the same time. One computes: suites that live in this process, then those on every server of DynamoDB. The
+# other mostly waits: tests that start stacks, then those on a whole one, e2e last. A suite that is not named is in the latter.
 TOGETHER := $(wildcard $(addprefix tests/,architecture unit properties budgets peer functions clauses faults histories)) examples/tests
 SERVED := $(wildcard $(addprefix tests/,contract races))
 STARTING := $(wildcard tests/infra)
@@ -45,20 +44,17 @@ test: $(VENV)/dev-installed $(FUZZ)/installed ## Check everything that has to ho
 	@echo "== style" && $(BIN)/ruff check $(CODE) && $(BIN)/ruff format --check --quiet $(CODE)
 	@echo "== types, template, safety: at the same time, each with one processor" && \
 		$(MAKE) --no-print-directory --jobs 2 types template scan
-	@echo "== tests in this process" && $(BIN)/pytest --numprocesses 2 --dist worksteal --quiet $(TOGETHER)
-	@echo "== tests on every server, tests that start stacks, tests on a whole one: at the same time, since these two mostly wait" && \
-		$(MAKE) --no-print-directory --jobs 3 served stacks whole
+	@echo "== tests: at the same time those that compute, on every server, and those that wait, for stacks" && \
+		$(MAKE) --no-print-directory --jobs 2 computing waiting
 
-.PHONY: served
-served: $(VENV)/dev-installed
+.PHONY: computing
+computing: $(VENV)/dev-installed
+	@$(BIN)/pytest --numprocesses 2 --dist worksteal --quiet $(TOGETHER)
 	@$(BIN)/pytest --numprocesses 2 --dist loadgroup --quiet $(SERVED)
 
-.PHONY: stacks
-stacks: $(VENV)/dev-installed
+.PHONY: waiting
+waiting: $(VENV)/dev-installed $(FUZZ)/installed
 	@$(BIN)/pytest --quiet $(STARTING)
-
-.PHONY: whole
-whole: $(VENV)/dev-installed $(FUZZ)/installed
 	@$(BIN)/pytest $(ALONE)
 
 .PHONY: types

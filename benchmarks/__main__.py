@@ -1,4 +1,4 @@
-"""Counts every figure that has a budget, on MiniStack in this process, and prints it beside its budget and prices.
+"""Counts every figure that has a budget, on the tables of this process, and prints it beside its budget and prices.
 
 Ends with 1 where a budget is exceeded, and says which. Nothing that has a budget is measured in seconds; what is
 processor time is told beside that of boto3 in the same run.
@@ -23,7 +23,7 @@ from budgets.figures import Figure, Spent
 from budgets.growth import Trend, cost_of_looking, trends
 from budgets.recovery import recovery as recovered
 from cascade_flow.dynamodb import schema
-from testbed.servers import MiniStack, Store, fresh_table
+from testbed.servers import MemoryServer, Store, fresh_table
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ OUTAGE, OUTAGE_IN_FULL = 10_000, 100_000
 def main(arguments: Sequence[str] | None = None) -> int:
     """Answers the exit code."""
     wanted = _wanted(arguments)
-    server = MiniStack()
+    server = MemoryServer()
     server.start()
     promises = _promises(server)
     print(tables.of_promises(promises))
@@ -91,7 +91,7 @@ def _wanted(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _promises(server: MiniStack) -> list[Figure]:
+def _promises(server: MemoryServer) -> list[Figure]:
     figures = []
     for promise in PROMISES:
         with fresh_table(server, schema.create_table) as store:
@@ -99,11 +99,11 @@ def _promises(server: MiniStack) -> list[Figure]:
     return figures
 
 
-def _growth(server: MiniStack, stored: Sequence[int]) -> list[Trend]:
+def _growth(server: MemoryServer, stored: Sequence[int]) -> list[Trend]:
     return trends({number: _cost(server, number) for number in stored})
 
 
-def _cost(server: MiniStack, number: int) -> dict[str, Spent]:
+def _cost(server: MemoryServer, number: int) -> dict[str, Spent]:
     def tell(stored: int) -> None:
         print(f"\rstoring finished runs: {stored:,} of {number:,}", end="", file=sys.stderr, flush=True)
 

@@ -17,7 +17,7 @@ from budgets.figures import Figure, Spent
 from budgets.operations import Case
 from cascade_flow import Backend, DynamoDBBackend
 from specification import Operation, operations
-from testbed.servers import MiniStack
+from testbed.servers import MemoryServer
 
 PATH = Path(__file__).parents[1] / "docs" / "contract.md"
 SHOWN = 2
@@ -41,7 +41,7 @@ its signature names, with all that is wrong. It may also raise BackendUnavailabl
 """
 
 
-def page(server: MiniStack) -> str:
+def page(server: MemoryServer) -> str:
     """The whole page."""
     figures = counted(server)
     tests = contract_tests(frozenset(operation.name for operation in operations()))
@@ -104,9 +104,9 @@ def _line(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def write(path: Path, page: Callable[[MiniStack], str]) -> None:
+def write(path: Path, page: Callable[[MemoryServer], str]) -> None:
     """Write a page of what is counted on a server of its own."""
-    server = MiniStack()
+    server = MemoryServer()
     server.start()
     path.write_text(page(server), encoding="utf-8")
 

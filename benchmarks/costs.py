@@ -16,7 +16,7 @@ from budgets.figures import Figure
 from cascade_flow.dynamodb import schema
 from cascade_flow.testing.memory.sizes import item_size
 from shapes import chain
-from testbed.servers import MiniStack, Store, fresh_table
+from testbed.servers import MemoryServer, Store, fresh_table
 
 PATH = Path(__file__).parents[1] / "docs" / "costs.md"
 STEPS = 10
@@ -63,7 +63,7 @@ above 32 KB a request to S3 ($5 per million stored, $0.40 per million read) inst
 """
 
 
-def page(server: MiniStack) -> str:
+def page(server: MemoryServer) -> str:
     """The whole page."""
     parts = [HEAD.strip(), _table(_HAPPENS, _happening(server))]
     with fresh_table(server, schema.create_table) as store:
@@ -97,7 +97,7 @@ point in time, until `RetentionDays` after the run's deadline; in the bucket $0.
 """
 
 
-def _happening(server: MiniStack) -> Iterator[tuple[str, ...]]:
+def _happening(server: MemoryServer) -> Iterator[tuple[str, ...]]:
     for measure, around in _HAPPENINGS:
         figure = measures.measured(server, measure)
         spent, table = figure.spent, table_dollars(figure.spent)
@@ -111,7 +111,7 @@ def _idle_rows(found: Sequence[idle.Post]) -> Iterator[tuple[str, ...]]:
     yield ("**together**", "", f"**{sum(post.dollars for post in found):.2f}**")
 
 
-def _stored(server: MiniStack) -> dict[str, str]:
+def _stored(server: MemoryServer) -> dict[str, str]:
     with fresh_table(server, schema.create_table) as store:
         return {"steps": str(STEPS), "bytes": f"{_bytes_of_a_run(store):,}"}
 
@@ -128,7 +128,7 @@ def _table(head: Sequence[str], rows: Iterator[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
 
 
-def outdated(server: MiniStack) -> list[str]:
+def outdated(server: MemoryServer) -> list[str]:
     """What is true and isn't written."""
     written = PATH.read_text(encoding="utf-8").splitlines()
     return [line for line in page(server).splitlines() if line not in written]

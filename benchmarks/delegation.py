@@ -10,6 +10,8 @@ from textwrap import dedent
 from types import ModuleType
 from typing import Any
 
+from cascade_flow.testing.memory.direct_client import DirectClient
+
 PACKAGE = "cascade_flow."
 
 
@@ -36,11 +38,12 @@ def _is_use_case(call: ast.expr) -> bool:
 
 
 def _home(call: ast.expr, backend: Any, module: ModuleType) -> str:
+    """A client is whoever's the table was given; that of a test is no part of the product."""
     first, *rest = _path(call)
     found: Any = backend if first == "self" else vars(module)[first]
     module_name, path = "", [first]
     for name in rest:
-        if type(found).__module__.startswith(PACKAGE):
+        if type(found).__module__.startswith(PACKAGE) and not isinstance(found, DirectClient):
             module_name, path = type(found).__module__, [type(found).__name__]
         found = getattr(found, name)
         path.append(name)

@@ -18,18 +18,18 @@ from budgets.moments import Hand
 from budgets.operations import Case, Moment, cases
 from cascade_flow import Backend, DynamoDBBackend, clock
 from cascade_flow.dynamodb import schema, shards
+from cascade_flow.testing.memory.tables import Contents
 from checker import check_run
 from simulation import TIMING, TickingClock
-from testbed.inprocess import Contents
 from testbed.meter import meter
-from testbed.servers import MiniStack, Store, fresh_table
+from testbed.servers import MemoryServer, Store, fresh_table
 
 
 @dataclass(frozen=True)
 class Stage:
     """A moment that was reached, with the table and the time that belong to it."""
 
-    server: MiniStack
+    server: MemoryServer
     store: Store
     clock: TickingClock
     hand: Hand
@@ -62,7 +62,7 @@ class Stage:
 class Stages:
     """The moments that have been reached."""
 
-    server: MiniStack
+    server: MemoryServer
     held: ExitStack
     reached: dict[Moment, Stage] = field(default_factory=dict)
 
@@ -81,7 +81,7 @@ class Stages:
 
 
 @cache
-def counted(server: MiniStack) -> tuple[tuple[Case, Figure], ...]:
+def counted(server: MemoryServer) -> tuple[tuple[Case, Figure], ...]:
     """Every operation at every moment of the table; once for all who ask in this process."""
     with ExitStack() as held:
         stages = Stages(server, held)

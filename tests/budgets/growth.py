@@ -15,12 +15,12 @@ from budgets.figures import GROWTH, Spent, grown
 from budgets.measures import SUBMISSION, Metered, metered
 from cascade_flow import clock
 from cascade_flow.dynamodb import keys
+from cascade_flow.testing.memory.tables import Contents
 from checker import check_run
 from shapes import diamond
 from simulation import TIMING
-from testbed.inprocess import Contents
 from testbed.meter import Line, Meter
-from testbed.servers import MiniStack, Store
+from testbed.servers import MemoryServer, Store
 
 LIVE = 20
 PAGE = 50
@@ -124,7 +124,7 @@ def samples_of(world: Metered) -> list[str]:
 
 def fill(store: Store, samples: list[str], number: int, progress: Progress) -> None:
     """Store copies of these runs, each a millisecond older than the last, until there are so many finished ones."""
-    assert isinstance(store.server, MiniStack), "elsewhere nothing is stored without requests"
+    assert isinstance(store.server, MemoryServer), "elsewhere nothing is stored without requests"
     shelf = store.server.shelf
     contents: Contents = defaultdict(dict, shelf.contents(store.table))
     originals = [deepcopy(contents[keys.run(run_id).pk]) for run_id in samples]

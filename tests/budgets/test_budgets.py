@@ -12,7 +12,6 @@ from budgets.measures import MEASURES, fan_in, measured
 from testbed.servers import CreateTable, Server, Store, fresh_table
 
 
-@pytest.mark.servers("ministack")
 @pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.__name__)
 def test_a_thing_costs_no_more_than_its_budget(
     server: Server, measure: Callable[[Store], Figure], figures: list[Figure]
@@ -29,7 +28,6 @@ def test_a_thousand_parallel_steps_meet_without_a_storm(dynamodb: Store, figures
     assert not figure.exceeded
 
 
-@pytest.mark.servers("ministack")
 def test_what_is_finished_costs_nothing_to_those_who_look(server: Server, table_creator: CreateTable) -> None:
     with fresh_table(server, table_creator) as little, fresh_table(server, table_creator) as much:
         costs = {100: cost_of_looking(little, stored=100), 2_000: cost_of_looking(much, stored=2_000)}

@@ -15,8 +15,6 @@ from shapes import chain, wide
 from testbed.meter import Line
 from testbed.servers import Store
 
-pytestmark = pytest.mark.servers("ministack")
-
 PAGE = (Path(__file__).parents[2] / "docs" / "ceilings.md").read_text(encoding="utf-8")
 PARTITION = 1_000
 """Write units a second that one partition of a table or of an index takes."""

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
 from benchmarks.contract import PATH, page
 from benchmarks.coverage import calling, contract_tests
 
 from specification import operations
-from testbed.servers import MiniStack, Server
-
-pytestmark = pytest.mark.servers("ministack")
+from testbed.servers import MemoryServer, Server
 
 
 def test_the_page_is_what_the_code_says(server: Server) -> None:
-    assert isinstance(server, MiniStack), "elsewhere nobody can take back what was written"
+    assert isinstance(server, MemoryServer), "elsewhere nobody can take back what was written"
     written, true = PATH.read_text(encoding="utf-8").splitlines(), page(server).splitlines()
     assert [line for line in true if line not in written] == [], "docs/contract.md is out of date: run make docs"
     assert written == true, "docs/contract.md is out of date: run make docs"

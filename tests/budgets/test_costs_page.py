@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
 from benchmarks.costs import outdated
 from benchmarks.idle import posts
 
 from cascade_flow.dynamodb import schema
-from testbed.servers import MiniStack, Server, fresh_table
-
-pytestmark = pytest.mark.servers("ministack")
+from testbed.servers import MemoryServer, Server, fresh_table
 
 
 def test_the_page_is_what_is_counted(server: Server) -> None:
-    assert isinstance(server, MiniStack)
+    assert isinstance(server, MemoryServer)
     assert outdated(server) == [], "docs/costs.md is out of date: run make docs"
 
 

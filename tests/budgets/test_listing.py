@@ -14,9 +14,7 @@ from cascade_flow.dynamodb.listing import EVERY, START, Count, Filter, Place
 from cascade_flow.operations.runs import Runs
 from shapes import diamond
 from testbed.meter import Meter
-from testbed.servers import CreateTable, MiniStack, Server, Store, fresh_table
-
-pytestmark = pytest.mark.servers("ministack")
+from testbed.servers import CreateTable, MemoryServer, Server, Store, fresh_table
 
 ONE_KIND = Filter(("cancelled",), ())
 
@@ -78,11 +76,11 @@ def test_times_that_several_runs_share_are_told_apart_by_the_runs(dynamodb: Stor
 
 
 def _make_all_at_once(store: Store) -> None:
-    assert isinstance(store.server, MiniStack)
+    assert isinstance(store.server, MemoryServer)
+    same = {keys.RUNS_TIME: {"N": "1800000000000000"}}
     contents = store.server.shelf.contents(store.table)
-    for item in (item for items in contents.values() for item in items.values()):
-        if keys.RUNS_TIME in item:
-            item[keys.RUNS_TIME] = {"N": "1800000000000000"}
+    for items in contents.values():
+        items.update({sort: {**item, **same} for sort, item in items.items() if keys.RUNS_TIME in item})
     store.server.shelf.put_contents(store.table, contents)
 
 

@@ -8,9 +8,7 @@ from budgets.counting import counted
 from budgets.figures import Figure
 from budgets.operations import cases
 from specification import Operation, operations
-from testbed.servers import MiniStack, Server
-
-pytestmark = pytest.mark.servers("ministack")
+from testbed.servers import MemoryServer, Server
 
 
 def test_the_table_has_every_operation_in_the_order_of_the_specification() -> None:
@@ -27,6 +25,6 @@ def test_each_driver_that_an_operation_is_for_has_a_price(operation: Operation) 
 
 
 def test_no_operation_costs_more_than_its_budget(server: Server, figures: list[Figure]) -> None:
-    assert isinstance(server, MiniStack), "elsewhere nobody can take back what was written"
+    assert isinstance(server, MemoryServer), "elsewhere nobody can take back what was written"
     above = {str(case): figure.exceeded for case, figure in counted(server) if figure.exceeded}
     assert not above

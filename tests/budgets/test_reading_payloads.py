@@ -21,8 +21,6 @@ from contract.outside import Outside, register, step, submit
 from testbed.meter import Meter, meter
 from testbed.servers import Store
 
-pytestmark = pytest.mark.servers("ministack")
-
 LARGE = random.Random(5).randbytes(40_000).hex()
 """More than 32 KB when it is packed."""
 MIDDLING = random.Random(6).randbytes(2_000).hex()

@@ -6,9 +6,12 @@ the process; tests are kept apart by the names of their tables and queues. Nothi
 
 import asyncio
 import atexit
+import json
 import threading
+from base64 import b64encode
 from collections.abc import Coroutine
 from copy import deepcopy
+from datetime import datetime
 from importlib import import_module
 from typing import Any
 from unittest.mock import patch
@@ -72,6 +75,7 @@ class MotoTransport:
     """moto's handlers, without switching its patches of boto3 on."""
 
     def __init__(self) -> None:
+        import_module("moto.dynamodb.responses").DynamoResult.execute_result = _plainly
         self._stubber: Any = import_module("moto.core.models").botocore_stubber
         self._lock = threading.Lock()
 
@@ -81,6 +85,16 @@ class MotoTransport:
         if reply is None:
             raise LookupError(f"moto does not know {request.url}: make the client with Server.client().")
         return answer(request, *reply)
+
+
+def _plainly(result: Any, context: object) -> Reply:
+    """Items are JSON already: moto's own way looks for each attribute under ten names, a third of all its time."""
+    body = json.dumps(result.result, default=_spelled)
+    return 200, {"Content-Type": "application/x-amz-json-1.0"}, body
+
+
+def _spelled(value: bytes | datetime) -> str | float:
+    return value.timestamp() if isinstance(value, datetime) else b64encode(value).decode()
 
 
 def _without_threads(module: str) -> Any:

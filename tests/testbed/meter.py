@@ -5,7 +5,6 @@ included; a request that a fault swallowed never arrived and is not counted. Old
 own requests nobody counts. The arithmetic is `capacity`'s; no budget is asserted here.
 """
 
-import json
 import re
 import threading
 from collections import Counter
@@ -13,14 +12,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from botocore.awsrequest import AWSResponse
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from cascade_flow.testing.memory.sizes import Item, item_size
 from testbed.capacity import read_units, write_cost, write_units
 from testbed.reader import Reader
 from testbed.requests import READS, WRITES, Body, Touch, key_text, tables, touches
-from testbed.wire import Answer, Floor, Request, Send, wire_of
+from testbed.wire import Answer, Floor, Request, Send, said_by, wire_of
 
 BILLED_FAILURES = {"ConditionalCheckFailed", "TransactionConflict"}
 FILTERS = {"FilterExpression", "ProjectionExpression", "Select", "ReturnConsumedCapacity"}
@@ -179,10 +177,9 @@ class _Failure:
 
 def _failure(response: Answer) -> _Failure | None:
     """Why a request was refused; false conditions and cancelled transactions are billed, the rest is not."""
-    assert isinstance(response, AWSResponse), "units are counted where requests go over a wire"
     if response.status_code == 200:
         return None
-    said = json.loads(response.content or b"{}")
+    said = said_by(response)
     code = said.get("__type", str(response.status_code)).split("#")[-1]
     reasons = [reason.get("Code") for reason in said.get("CancellationReasons", [])] or [code.removesuffix("Exception")]
     return _Failure(code, not BILLED_FAILURES.isdisjoint(reasons))

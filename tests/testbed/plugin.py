@@ -3,6 +3,7 @@
 Loaded by tests/conftest.py. It knows pytest and servers, and nothing of the product but the table's creator, a fixture.
 """
 
+import gc
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -92,6 +93,14 @@ def dynamodb(server: Server, table_creator: CreateTable) -> Iterator[Store]:
     """A fresh table on this test's server."""
     with fresh_table(server, table_creator) as store:
         yield store
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """What is imported stays, and tests are short: Python's own search for garbage takes a seventh of their time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -6,11 +6,12 @@ through the observed client would be observed. It only reads.
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from cascade_flow.testing.memory.sizes import Item
+from cascade_flow.testing.memory.table_client import MemoryClient
 from testbed.capacity import Schema
 from testbed.requests import Body, Key, key_text
 from testbed.servers import connect
@@ -55,6 +56,8 @@ class Reader:
 
 def twin(observed: DynamoDBClient) -> DynamoDBClient:
     """A client like the observed one, to the same server, without its gates."""
+    if isinstance(observed, MemoryClient):
+        return cast(DynamoDBClient, observed.twin())
     client: DynamoDBClient = connect("dynamodb", observed.meta.endpoint_url)
     wire = wire_of(observed)
     assert isinstance(wire, HttpWire)

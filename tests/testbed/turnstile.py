@@ -74,7 +74,7 @@ class Turnstile:
         moves: list[tuple[str, str]] = []
         playing = self._begun(actors, outcomes)
         while self._parked:
-            name = dice.choice(self._ready())
+            name = self._next(dice)
             moves.append((name, self._parked.pop(name)[0]))
             playing[name].switch()
         return History(seed, tuple(moves), outcomes)
@@ -94,9 +94,13 @@ class Turnstile:
         except BaseException as raised:  # noqa: BLE001 - a death is an outcome
             outcomes[name] = Outcome(raised=raised)
 
-    def _ready(self) -> list[str]:
+    def _next(self, dice: random.Random) -> str:
+        """One of those that wait for nothing more, each as likely as any other; where there is none, one of all."""
         parked = sorted(self._parked)
-        return [name for name in parked if self._parked[name][1]()] or parked
+        for name in dice.sample(parked, len(parked)):
+            if self._parked[name][1]():
+                return name
+        return dice.choice(parked)
 
 
 def explore(

@@ -22,7 +22,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
 from cascade_flow.aws.failures import ServiceError
-from cascade_flow.testing.memory.direct_client import DirectClient
+from cascade_flow.testing.memory.direct_client import DirectClient, Told
 
 Transport = Callable[[AWSPreparedRequest], AWSResponse]
 REFUSALS = (ClientError, ServiceError)
@@ -179,3 +179,12 @@ def answer(request: AWSPreparedRequest, status: int, headers: Mapping[str, str],
     """An answer as if it had come from a server."""
     raw = body.encode() if isinstance(body, str) else body
     return AWSResponse(request.url, status, HTTPHeaders.from_dict(dict(headers)), _Raw(raw))
+
+
+def said_by(told: Answer) -> dict[str, Any]:
+    """What an answer says, whoever's it is."""
+    if isinstance(told, Told):
+        return told.body
+    assert isinstance(told, AWSResponse)
+    said: dict[str, Any] = json.loads(told.content or b"{}")
+    return said

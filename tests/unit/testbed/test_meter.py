@@ -147,6 +147,7 @@ def test_a_check_that_holds_costs_two_a_kilobyte(dynamodb: Store) -> None:
         assert transact(dynamodb, check, {"Put": {"Item": key(1)}}) == counted.write_units == 2 * 2 + 2 * 1
 
 
+@pytest.mark.servers("memory", "ministack")
 def test_a_replayed_transaction_is_billed_as_a_read(dynamodb: Store) -> None:
     entries: Any = [{"Put": {"TableName": dynamodb.table, "Item": KEY}}]
     with meter(dynamodb.client, dynamodb.table) as counted:
@@ -155,6 +156,7 @@ def test_a_replayed_transaction_is_billed_as_a_read(dynamodb: Store) -> None:
     assert (counted.write_requests, counted.write_units, counted.read_units) == (2, 2, 2)
 
 
+@pytest.mark.servers("memory", "ministack")
 def test_a_batch_is_the_sum_of_its_writes(dynamodb: Store) -> None:
     batch: Any = [{"PutRequest": {"Item": key(n) | QUEUED}} for n in range(3)] + [{"DeleteRequest": {"Key": KEY}}]
     with meter(dynamodb.client, dynamodb.table) as counted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +21,10 @@ class MemoryClient(DirectClient):
         self._memory = memory
         for operation in memory.operations:
             setattr(self, _method(operation), partial(self.ask, operation))
+
+    def twin(self) -> MemoryClient:
+        """Another client of the same tables."""
+        return MemoryClient(self._memory)
 
     def get_waiter(self, name: str) -> Any:
         """What waits for a table, which is there at once."""
@@ -44,5 +48,6 @@ class MemoryClient(DirectClient):
             return Told(400, refusal.body)
 
 
+@cache
 def _method(operation: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in operation).lstrip("_")
