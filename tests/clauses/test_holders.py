@@ -196,14 +196,14 @@ def test_what_has_ended_is_neither_cancelled_nor_stopped(world: World) -> None:
     assert run_of(world).status == "completed"
 
 
-def test_a_run_whose_stop_waits_is_looked_at_soon(world: World) -> None:
+def test_a_run_whose_stop_waits_is_looked_at_after_a_lease(world: World) -> None:
     begun(world, step("x"), step("a"))
     claimed(world, "a")
     reported(world, claimed(world, "x"), FATAL)
     world.clock.pause_us(TIMING.grace_us)
     world.sweep()
     assert run_of(world).status == "running"
-    assert int(run_of(world).due_us or 0) <= clock.now_us() + TIMING.grace_us
+    assert int(run_of(world).due_us or 0) == pytest.approx(clock.now_us() + TIMING.lease_us, abs=10_000)
 
 
 def test_a_run_that_waits_for_its_time_is_looked_at_then(world: World) -> None:

@@ -43,7 +43,7 @@ class Bound:
         kinds = [passed.kind for passed in happened]
         deaths, unwoken = sum(kind in CRASHES for kind in kinds), sum(kind in UNWOKEN for kind in kinds)
         attempts = sum(len(list(_acts(shape, step))) for step in shape.steps) + deaths
-        looks = _looks(shape) + deaths * (2 * _width(shape) + 1) + unwoken * (_width(shape) + 1)
+        looks = _looks(shape) + deaths * (2 * _width(shape) + _run_looks(shape)) + unwoken * (_width(shape) + 1)
         asked = attempts * REQUESTS_OF_AN_ATTEMPT + looks * REQUESTS_OF_A_LOOK + len(kinds) * REQUESTS_OF_A_FAULT
         return cls(_waits_us(shape) + deaths * LOST_WORKER_US + unwoken * LOST_MESSAGE_US, attempts, looks, asked)
 
@@ -80,6 +80,11 @@ def _looks(shape: Shape) -> int:
     """Once at a run that waits to be started; at an attempt that was retried; twice at a worker that is lost."""
     acts = [act for step in shape.steps for act in _acts(shape, step)]
     return acts.count("fail") + 2 * acts.count("die") + ("available_at" in shape.submission)
+
+
+def _run_looks(shape: Shape) -> int:
+    """How often the run itself is looked at for a death: once more where it stops, and waits for what the dead had."""
+    return 1 if shape.status == "completed" else 2
 
 
 def _width(shape: Shape) -> int:

@@ -139,8 +139,14 @@ class Attention:
         return self._runs.make_owed_roots(run) if run.owed is not None else run
 
     def _next_look_us(self, run: Run) -> int:
-        soon_us = clock.now_us() + self._runtime.timing.grace_us
-        if run.stop is not None or run.owed is not None or run.reviving:
+        """A stop that was just carried on only waits for steps that run: who ends one goes on with it, and the index has
+        the lease of each.
+        """
+        now_us, timing = clock.now_us(), self._runtime.timing
+        soon_us = now_us + timing.grace_us
+        if run.stop is not None:
+            return now_us + timing.lease_us
+        if run.owed is not None or run.reviving:
             return soon_us
         return max(run.available_at_us, soon_us) if run.status == "pending" else max(run.deadline_us, soon_us)
 
