@@ -33,16 +33,11 @@ from cascade_flow.model.events import (
     StepStarted,
     WorkflowCompleted,
     WorkflowRetryStarted,
-    make_event,
 )
-from unit.engine.facts import NOW_US
+from unit.engine.facts import NOW_US, told
 
 ERROR = StepError(message="no")
 RUN = reserved("flow", "run", now_us=NOW_US, longest_us=10, retention_us=20_000_000)
-
-
-def told(kind: Any, us: int, **fields: Any) -> Any:
-    return make_event(kind, timestamp_us=us, workflow_slug="flow", run_id="run", **fields)
 
 
 def of_step(kind: Any, us: int, attempt: int = 1, **fields: Any) -> Any:
