@@ -246,18 +246,21 @@ def told_of(run: Run, changes: dict[str, Any], kind: Any, us: int, **said: Any) 
 
 
 def test_a_reserved_id_is_nothing_else() -> None:
-    assert Run(
-        run_id="run",
-        workflow_slug="flow",
-        version_id="unknown",
-        status="reserved",
-        created_us=NOW_US,
-        available_at_us=NOW_US,
-        deadline_us=NOW_US + 10_000_000,
-        expires_s=NOW_US // 1_000_000 + 30,
-        driver="caller",
-        seq=1,
-    ) == RESERVED
+    assert (
+        Run(
+            run_id="run",
+            workflow_slug="flow",
+            version_id="unknown",
+            status="reserved",
+            created_us=NOW_US,
+            available_at_us=NOW_US,
+            deadline_us=NOW_US + 10_000_000,
+            expires_s=NOW_US // 1_000_000 + 30,
+            driver="caller",
+            seq=1,
+        )
+        == RESERVED
+    )
     assert spoken_of(RESERVED) == replace(RESERVED, seq=2)
     assert spoken_of(RUN) == replace(RUN, seq=2)
     assert spoken_of(replace(RUN, seq=5)).seq == 5
