@@ -9,12 +9,17 @@ import pytest
 
 from cascade_flow.engine.caller import (
     CallerStep,
+    Draft,
     Known,
     advance_run,
     advance_step,
+    draft,
+    fold_run,
     must_go_on,
     must_hold,
     must_hold_or_await,
+    placed,
+    redraft,
     reserved,
     spoken_of,
 )
@@ -218,31 +223,79 @@ def test_what_is_told_before_the_submission_moves_only_the_fence() -> None:
     assert advance_run(RESERVED, begun) == replace(RESERVED, last_us=70, seq=2)
 
 
+STORY: list[tuple[Any, int, dict[str, Any], dict[str, Any]]] = [
+    (
+        WorkflowStarted,
+        70,
+        {"version_id": "v2", "has_input_schema": False, "has_input": False, "workflow_attempt_number": 1},
+        {"status": "running", "started_at_us": 70},
+    ),
+    (
+        WorkflowCancelled,
+        80,
+        {"workflow_attempt_number": 1, "duration_us": 1, "completed_steps": 0},
+        {"status": "cancelled", "completed_at_us": 80, "due_us": 80},
+    ),
+    (
+        WorkflowRetryStarted,
+        90,
+        {"workflow_attempt_number": 2, "previous_attempt_number": 1, "retried_steps": []},
+        {"status": "pending", "run_attempt": 2, "due_us": 50, "reviving": True},
+    ),
+    (
+        WorkflowStarted,
+        95,
+        {"version_id": "v2", "has_input_schema": False, "has_input": False, "workflow_attempt_number": 2},
+        {"status": "running", "started_at_us": 95},
+    ),
+    (
+        WorkflowResumed,
+        97,
+        {"version_id": "v2", "original_run_id": "q", "resumed_steps": 1, "pending_steps": 1},
+        {},
+    ),
+    (
+        WorkflowCompleted,
+        99,
+        {"workflow_attempt_number": 2, "output": "{}", "duration_us": 1, "total_steps": 1},
+        {"status": "completed", "completed_at_us": 99, "due_us": 99, "reviving": False},
+    ),
+]
+"""What is told of a run one after the other, and what each of it changes."""
+
+
 def test_a_run_is_begun_ended_and_tried_again() -> None:
-    """Its place is among the live by its birth, and among the done by its end."""
-    run = advance_run(RESERVED, SUBMITTED)
-    starts = {"version_id": "v2", "has_input_schema": False, "has_input": False, "workflow_attempt_number": 1}
-    run = told_of(run, {"status": "running", "started_at_us": 70}, WorkflowStarted, 70, **starts)
-    cancelled = {"workflow_attempt_number": 1, "duration_us": 1, "completed_steps": 0}
-    done = {"status": "cancelled", "completed_at_us": 80, "due_us": 80}
-    run = told_of(run, done, WorkflowCancelled, 80, **cancelled)
-    again = {"workflow_attempt_number": 2, "previous_attempt_number": 1, "retried_steps": []}
-    revived = {"status": "pending", "run_attempt": 2, "due_us": 50, "reviving": True}
-    run = told_of(run, revived, WorkflowRetryStarted, 90, **again)
-    starts["workflow_attempt_number"] = 2
-    run = told_of(run, {"status": "running", "started_at_us": 95}, WorkflowStarted, 95, **starts)
-    link = {"version_id": "v2", "original_run_id": "q", "resumed_steps": 1, "pending_steps": 1}
-    run = told_of(run, {}, WorkflowResumed, 97, **link)
-    over = {"status": "completed", "completed_at_us": 99, "due_us": 99, "reviving": False}
-    completed = {"workflow_attempt_number": 2, "output": "{}", "duration_us": 1, "total_steps": 1}
-    told_of(run, over, WorkflowCompleted, 99, **completed)
+    """Its place is among the live by its birth, and among the done by its end; folded anew it is what it became."""
+    run, events = advance_run(RESERVED, SUBMITTED), [SUBMITTED]
+    for kind, us, said, changes in STORY:
+        events.append(told(kind, us, **said))
+        after = advance_run(run, events[-1])
+        assert after == replace(run, **{"last_us": us, "seq": run.seq + 1, **changes})
+        assert fold_run(run, events) == after
+        run = after
 
 
-def told_of(run: Run, changes: dict[str, Any], kind: Any, us: int, **said: Any) -> Run:
-    """The run after this event, which changes this and no more."""
-    after = advance_run(run, told(kind, us, **said))
-    assert after == replace(run, **{"last_us": us, "seq": run.seq + 1, **changes})
-    return after
+def test_a_run_without_a_submission_is_what_it_was() -> None:
+    begun = told(WorkflowCancelled, 70, workflow_attempt_number=1, duration_us=1, completed_steps=0)
+    assert fold_run(RESERVED, [begun]) == replace(RESERVED, last_us=70, seq=2)
+    assert fold_run(RESERVED, []) == replace(RESERVED, last_us=0, seq=2)
+
+
+def test_an_event_is_told_again_with_all_that_it_says_at_its_own_time() -> None:
+    beat = told(StepHeartbeat, 7.5, step_id="s", attempt_number=2, worker_id="w", slot_index=1)
+    said = {"step_id": "s", "attempt_number": 2, "worker_id": "w", "slot_index": 1}
+    unsaid = {"worker_concurrency": None, "resource_snapshot": None}
+    again = redraft(beat)
+    assert again == Draft(StepHeartbeat, {**said, **unsaid}, 8)
+    assert placed(KNOWN, [again], now_us=99, taken=frozenset()) == (told(StepHeartbeat, 8, **said),)
+
+
+def test_what_is_told_now_is_later_than_all_that_is_known() -> None:
+    beat = draft(StepHeartbeat, step_id="s", attempt_number=2, worker_id="w")
+    for now_us, times in ((5, [31, 32]), (30, [31, 32]), (40, [40, 41])):
+        events = placed(KNOWN, [beat, beat], now_us=now_us, taken=frozenset())
+        assert [event.timestamp_us for event in events] == times
+        assert {(event.workflow_slug, event.run_id) for event in events} == {("flow", "run")}
 
 
 def test_a_reserved_id_is_nothing_else() -> None:

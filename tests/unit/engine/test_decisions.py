@@ -382,3 +382,7 @@ def test_what_ends_belongs_to_no_pool() -> None:
     held = replace(HELD, pool="gpu")
     after = decided(Complete('"out"', 8), held, facts_of(step("a", executor="gpu"))).after
     assert after == replace(held, **NOBODY | {"status": "ended", "pool": None, "last_us": AT, "due_us": None})
+
+
+def test_a_failure_may_be_tried_again_and_waits_in_the_middle_where_nobody_says() -> None:
+    assert Fail(ERROR, "timeout", 1) == Fail(ERROR, "timeout", 1, retryable=True, chance=0.5, resource_usage=None)
