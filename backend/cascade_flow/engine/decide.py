@@ -161,7 +161,7 @@ def _reclaim(facts: Facts, branch: Branch, command: Reclaim, writer: EventWriter
 
 def last_seen_us(branch: Branch) -> int:
     """When a running branch's worker was last heard of."""
-    return max(branch.heartbeat_us or 0, branch.started_at_us or 0, branch.last_us)
+    return max(us for us in (branch.heartbeat_us, branch.started_at_us, branch.last_us) if us is not None)
 
 
 def _crash(branch: Branch, duration_us: int) -> Fail:

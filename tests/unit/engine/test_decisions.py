@@ -208,12 +208,17 @@ def test_a_step_fails_for_good(tried: int, retryable: bool, said: Any, reason: A
     assert decided(command, held) == Commit(held, after, (*BEGUN, failed), logged=True, stop=stop)
 
 
-def test_the_only_try_of_a_run_that_is_tried_again_exhausts_nothing() -> None:
-    """The attempts of the run's earlier attempt are not among those that its policy counts."""
-    facts = facts_of(step("a", retry=[RetryTier(max_attempts=1)]))
-    [*_, failed] = decided(FAIL, replace(HELD, attempts_before=6), facts).events
+@pytest.mark.parametrize(
+    ("allowed", "reason"), [(1, "execution-error"), (2, "exhausted-retries"), (3, "exhausted-retries")]
+)
+def test_one_try_exhausts_nothing(allowed: int, reason: str) -> None:
+    """The attempts of the run's earlier attempts are not among those that its policy counts."""
+    facts = facts_of(step("a", retry=[RetryTier(max_attempts=allowed)]), run_attempt=3)
+    commit = decided(FAIL, replace(HELD, attempts_before=7 - allowed), facts)
+    failed = commit.events[-1]
     assert isinstance(failed, StepFailed)
-    assert (failed.terminal, failed.failure_reason) == (True, "execution-error")
+    assert (failed.terminal, failed.failure_reason) == (True, reason)
+    assert commit.stop == Stop("failed", 3, "a", ERROR, reason)
 
 
 @pytest.mark.parametrize(
@@ -260,6 +265,7 @@ def test_nobody_was_silent_for_less_than_no_time() -> None:
 @pytest.mark.parametrize("newest", ["heartbeat_us", "started_at_us", "last_us"])
 def test_a_worker_was_last_heard_of_with_the_newest_that_it_said(newest: str) -> None:
     assert last_seen_us(replace(HELD, **{newest: NOW_US + 5})) == NOW_US + 5
+    assert last_seen_us(replace(HELD, started_at_us=None, heartbeat_us=None)) == HELD.last_us
 
 
 NOTE: dict[str, Any] = {"name": "half", "sequence_number": 2}
