@@ -227,7 +227,11 @@ def test_one_try_exhausts_nothing(allowed: int, reason: str) -> None:
 def test_what_may_not_go_on_is_not_tried_again(halt: Any, stopping: bool) -> None:
     held, facts = replace(HELD, halt=halt), replace(FACTS, stopping=stopping)
     assert decided(FAIL, held, facts).after.status == "failed"
-    assert decided(Reclaim("sweep", 1), held, facts).after.status == "failed"
+    lost = decided(Reclaim("sweep", 1), held, facts)
+    assert lost.after.status == "failed"
+    assert lost.stop is not None
+    assert lost.stop.error is not None
+    assert lost.stop.error.message == "worker w fell silent in attempt 7, and its run is being stopped"
 
 
 def reclaimed(seen_us: int, silent_us: int) -> Event:
@@ -367,7 +371,20 @@ def test_a_fork_that_is_wide_owes_what_one_transaction_cannot_put() -> None:
     commit = decided(Complete('"out"', 8), HELD, WIDE)
     assert [birth.branch.name for birth in commit.births] == [f"s{number:02d}" for number in range(1, 23)]
     assert (commit.after.owed, commit.after.step) == (Owed(("a",), 22), "s00")
+    assert (commit.raises, commit.logged) == ((), True)
     assert commit.after.due_us == HELD.due_us
+
+
+def test_only_what_forks_owes() -> None:
+    commit = decided(SkipStep("rain", 8), HELD, WIDE)
+    assert (commit.after.step, commit.after.owed) == ("s00", Owed(("a",), 22))
+
+
+def test_who_arrives_at_a_join_says_so_in_a_commit_of_its_own() -> None:
+    facts = facts_of(step("a"), step("b"), step("j", "a", "b"))
+    commit = decided(Complete('"out"', 8), HELD, facts)
+    assert (commit.raises, commit.logged, commit.births) == (("j",), True, ())
+    assert (commit.after.status, commit.after.due_us) == ("ended", None)
 
 
 @pytest.mark.parametrize(("pool", "due_us"), [("gpu", NOW_US + 20), (None, NOW_US + TIMING.grace_us)])

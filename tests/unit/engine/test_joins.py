@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cascade_flow.engine.joins import beyond, completed_steps, is_full, open_join, reached
+from cascade_flow.engine.joins import awaited_branches, beyond, completed_steps, is_full, open_join, reached
 from cascade_flow.engine.state import Branch, BranchStatus, Commit
 from unit.engine.facts import NOW_US, facts_of, step
 from unit.engine.openings import scheduled
@@ -41,6 +41,11 @@ def test_a_branch_is_beyond_a_step_that_is_over(
 ) -> None:
     branch = Branch("a", status, at)
     assert (beyond(GRAPH, branch, "b"), reached(GRAPH, branch, "b")) == (is_beyond, is_reached)
+
+
+def test_a_branch_is_awaited_once_however_many_of_its_steps_are() -> None:
+    graph = facts_of(step("a"), step("b", "a"), step("c"), step("j", "c", "a", "b")).graph
+    assert awaited_branches(graph, "j") == ("c", "a")
 
 
 def test_nothing_is_beyond_that_is_not_there() -> None:
