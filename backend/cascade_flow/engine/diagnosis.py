@@ -263,9 +263,7 @@ def _doing(branch: Branch, now_us: int) -> str:
         return f"is {_retry_of(branch)} until {_until(available_us, now_us)}"
     if branch.status == "scheduled":
         return f"is due, and waits for a worker for {span(now_us - available_us)}"
-    return {"open": "waits itself", "skipping": "is to be skipped", "ended": "is over"}.get(
-        branch.status, f"stands {branch.status}"
-    )
+    return {"open": "waits itself", "skipping": "is to be skipped"}.get(branch.status, f"stands {branch.status}")
 
 
 def _retry_of(branch: Branch) -> str:

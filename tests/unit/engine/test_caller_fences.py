@@ -298,21 +298,25 @@ def test_what_is_told_now_is_later_than_all_that_is_known() -> None:
         assert {(event.workflow_slug, event.run_id) for event in events} == {("flow", "run")}
 
 
+def test_what_is_told_now_is_later_than_what_is_told_with_it() -> None:
+    beat = draft(StepHeartbeat, step_id="s", attempt_number=2, worker_id="w")
+    events = placed(KNOWN, [replace(beat, at_us=50), beat, replace(beat, at_us=40)], now_us=5, taken=frozenset({51}))
+    assert [event.timestamp_us for event in events] == [50, 52, 40]
+
+
 def test_a_reserved_id_is_nothing_else() -> None:
-    assert (
-        Run(
-            run_id="run",
-            workflow_slug="flow",
-            version_id="unknown",
-            status="reserved",
-            created_us=NOW_US,
-            available_at_us=NOW_US,
-            deadline_us=NOW_US + 10_000_000,
-            expires_s=NOW_US // 1_000_000 + 30,
-            driver="caller",
-            seq=1,
-        )
-        == RESERVED
+    taken = reserved("flow", "run", now_us=NOW_US, longest_us=10_000_000, retention_us=20_000_000)
+    assert taken == Run(
+        run_id="run",
+        workflow_slug="flow",
+        version_id="unknown",
+        status="reserved",
+        created_us=NOW_US,
+        available_at_us=NOW_US,
+        deadline_us=NOW_US + 10_000_000,
+        expires_s=NOW_US // 1_000_000 + 30,
+        driver="caller",
+        seq=1,
     )
     assert spoken_of(RESERVED) == replace(RESERVED, seq=2)
     assert spoken_of(RUN) == replace(RUN, seq=2)

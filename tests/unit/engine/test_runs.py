@@ -137,7 +137,7 @@ def test_a_run_that_was_tried_again_and_stopped_before_it_started_has_its_time()
 @pytest.mark.parametrize(("started_us", "took_us"), [(NOW_US - 90, 90), (NOW_US + 90, 0)])
 def test_a_run_completes(started_us: int, took_us: int) -> None:
     """The clock of who ends it may be behind that of who started it."""
-    facts = replace(FACTS, run_attempt=2, started_at_us=started_us)
+    facts = facts_of(step("a"), step("b", "a"), step("c", "b"), run_attempt=2, started_at_us=started_us)
     at_us = max(NOW_US, started_us + 3)
-    said = {"workflow_attempt_number": 2, "output": '{"a":[1]}', "duration_us": took_us, "total_steps": 1}
+    said = {"workflow_attempt_number": 2, "output": '{"a":[1]}', "duration_us": took_us, "total_steps": 3}
     assert completed(facts, {"a": [1]}, now_us=NOW_US, after_us=0) == told(WorkflowCompleted, at_us, **said)
