@@ -136,6 +136,10 @@ def test_only_what_is_whole_is_over_for_what_follows() -> None:
     assert kept("a:due a:done b:gives-way j:gives-way") == "b"
 
 
+def test_what_is_not_over_is_no_cause() -> None:
+    assert kept("a:due a:begun b:gives-way j:gives-way", by_caller=False) == "a b"
+
+
 def test_what_never_moved_is_not_kept() -> None:
     assert kept("a:line", by_caller=False) == ""
 

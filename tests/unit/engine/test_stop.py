@@ -106,6 +106,12 @@ def test_a_run_is_stopped(stop: Stop, end: Event) -> None:
     assert terminal_event(FACTS, run, stop, [Branch("a", "ended", "a")], now_us=NOW_US) == end
 
 
+def test_a_run_ends_after_what_its_workers_will_be_told_to_have_done() -> None:
+    held = Branch("a", "running", "a", worker="w", started_at_us=NOW_US + 70, heartbeat_us=NOW_US + 80, last_us=NOW_US)
+    end = terminal_event(FACTS, run_of(), Stop("cancelled", 1), [held], now_us=NOW_US)
+    assert end.timestamp_us == NOW_US + 84
+
+
 def test_a_run_that_is_stopped_by_who_is_behind_took_no_time() -> None:
     run = run_of(started_at_us=NOW_US + 50, last_us=NOW_US + 60)
     end = terminal_event(FACTS, run, Stop("cancelled", 1), [], now_us=NOW_US)
