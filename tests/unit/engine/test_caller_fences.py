@@ -143,6 +143,7 @@ def test_what_is_known_of_a_step() -> None:
     other = replace(HELD, starts=9)
     known = replace(KNOWN, steps={"s": other, "t": other})
     assert (known.known("s"), known.known("t"), known.known("u")) == (HELD, other, None)
+    assert replace(known, step=None).known("s") == other
 
 
 @pytest.mark.parametrize(
