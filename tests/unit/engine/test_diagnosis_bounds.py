@@ -256,7 +256,13 @@ def test_what_waits_for_a_pool_is_told_with_its_step() -> None:
 
 
 @pytest.mark.parametrize(
-    ("due_us", "sweep_us"), [(None, NOW_US + 12 * S), (NOW_US + 13 * S, NOW_US + 72 * S), (0, NOW_US + 12 * S)]
+    ("due_us", "sweep_us"),
+    [
+        (None, NOW_US + 12 * S),
+        (0, NOW_US + 12 * S),
+        (NOW_US + 12 * S, NOW_US + 12 * S),
+        (NOW_US + 12 * S + 1, NOW_US + 72 * S),
+    ],
 )
 def test_the_sweep_that_mends_it_is_the_first_after_its_time(due_us: int | None, sweep_us: int) -> None:
     assert alone(replace(SKIPPING, due_us=due_us)).until_us == sweep_us

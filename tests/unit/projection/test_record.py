@@ -96,6 +96,10 @@ def test_a_record_knows_zombies_by_their_starts_only() -> None:
     assert (zombied.status, zombied.output, len(zombied.state_changes)) == ("running", None, 3)
 
 
+def test_what_was_never_begun_is_its_first_attempts() -> None:
+    assert project_step_record([of(StepCompleted, 3, 1, **DONE)]).status == "completed"
+
+
 def test_nothing_and_foreign_events_have_no_record() -> None:
     said = {"version_id": "v", "available_at_us": 1, "priority": 0, "has_input_schema": False}
     for events in ([], [run_event(RunSubmitted, **said)]):
