@@ -77,8 +77,9 @@ class Graph:
 
     def joins(self, step_id: str) -> Sequence[str]:
         """The joins that this step arrives at; the run's end is one where the graph has more than one sink."""
-        joins = tuple(s for s in self._successors[step_id] if not self._lone(s))
-        return (*joins, END) if self._is_sink(step_id) and len(self.sinks) > 1 else joins
+        if self._is_sink(step_id):
+            return (END,) if len(self.sinks) > 1 else ()
+        return tuple(s for s in self._successors[step_id] if not self._lone(s))
 
     def awaited(self, join: str) -> Sequence[str]:
         """The steps that a join (or the run's end) waits for."""

@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from importlib import import_module
 
 import pytest
 
@@ -20,6 +21,7 @@ from mutants.clauses import MARKED
 from mutants.equivalent import EQUIVALENT
 from mutants.mutant import PACKAGE, ROOT, TESTS, Mutant
 from mutants.rules import by_rule
+from mutants.trial import BROKEN, trials
 from mutants.written import conditions_in, places
 
 PROTOCOL = ROOT.parent / "shared" / "protocol.md"
@@ -73,6 +75,14 @@ def test_each_condition_of_a_write_is_taken_away(place: str) -> None:
     taken = [written - conditions_in(mutant.planted()) for mutant in mutants]
     kept = [part for part in written if not any(gone[part] for gone in taken)]
     assert not kept, f"no mutant of {place} takes these away: {kept}"
+
+
+def test_a_mutant_that_could_not_be_planted_is_not_taken_for_noticed() -> None:
+    """As here, where the product is imported already."""
+    mutant = CATALOGUE[0]
+    import_module(mutant.module)
+    [verdict] = trials([mutant], jobs=1, limit_s=60)
+    assert verdict.outcome == BROKEN
 
 
 def test_a_mutant_is_planted_and_noticed_and_the_checkout_stays_as_it_is() -> None:

@@ -1189,8 +1189,8 @@ HELD = (
         "whoever beats is silent",
         "§4 the latest heartbeat",
         DECIDE,
-        "return max(branch.heartbeat_us or 0, branch.started_at_us or 0, branch.last_us)",
-        "return max(branch.started_at_us or 0, branch.last_us)",
+        "(branch.heartbeat_us, branch.started_at_us, branch.last_us)",
+        "(branch.started_at_us, branch.last_us)",
         (f"{HOLDERS}test_who_beats_is_not_silent",),
     ),
     Mutant(

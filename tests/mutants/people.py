@@ -88,14 +88,6 @@ PEOPLE = (
         ("clauses/test_retries_of_runs.py::test_a_retry_of_the_run_gives_the_step_its_tries_again",),
     ),
     Mutant(
-        "last seen ignores heartbeat (decide.py)",
-        MISTAKE,
-        "engine/decide.py",
-        "return max(branch.heartbeat_us or 0, branch.started_at_us or 0, branch.last_us)",
-        "return max(branch.started_at_us or 0, branch.last_us)",
-        ("clauses/test_holders.py::test_who_beats_is_not_silent",),
-    ),
-    Mutant(
         "next attempt (decide.py)",
         MISTAKE,
         "engine/decide.py",

@@ -14,8 +14,11 @@ import signal
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import ceil
+from multiprocessing import Pipe, get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from time import monotonic, process_time
 
@@ -110,9 +113,26 @@ class Sieve:
 
 
 def sifted(mutants: Sequence[ByRule], suites: Sequence[str], *, limit_s: float, told: Told) -> None:
-    """Hold these mutants against these suites, and tell of each as it comes."""
+    """Hold these mutants against these suites, and tell of each as it comes.
+
+    In a process of its own, since whoever tries other mutants later must not have imported the product.
+    """
+    heard, says = Pipe(duplex=False)
+    process = get_context("fork").Process(target=_sift, args=(mutants, suites, limit_s, says))
+    process.start()
+    says.close()
+    with suppress(EOFError):
+        while True:
+            number, outcome, seconds, test = heard.recv()
+            told(Verdict(mutants[number], outcome, seconds, test))
+    process.join()
+    assert process.exitcode == 0
+
+
+def _sift(mutants: Sequence[ByRule], suites: Sequence[str], limit_s: float, says: Connection) -> None:
     os.chdir(ROOT)
-    sieve = Sieve(mutants, limit_s, told)
+    numbers = {id(mutant): number for number, mutant in enumerate(mutants)}
+    sieve = Sieve(mutants, limit_s, lambda it: says.send((numbers[id(it.mutant)], it.outcome, it.seconds, it.told)))
     pytest.main([*_OPTIONS, *(str(TESTS / suite) for suite in suites)], plugins=[sieve])
 
 

@@ -29,9 +29,10 @@ _SHARED = ("boto3", "pydantic", "jsonschema_rs")
 _PLAINLY = ("-q", "-x", "--no-header", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
 _QUICKLY = ("--server", "memory")
 """Nothing that only costs time: a trial tells whether its tests fail, and their own words are enough."""
-_FAILED = 1
-"""pytest's exit code where tests have failed, and nothing else went wrong."""
+_RAN = 100
+"""What a trial's process adds to pytest's exit code: one that ends otherwise has not come to run its tests."""
 KILLED, KILLED_BY_TIME, SURVIVED, BROKEN = "killed", "killed by time", "SURVIVED", "BROKEN"
+_OUTCOMES = {_RAN: SURVIVED, _RAN + 1: KILLED}
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def fails_unplanted(tests: Iterable[str]) -> str | None:
         output = Path(folder) / "output"
         process = _begun(None, list(dict.fromkeys(tests)), output)
         process.join()
-        return output.read_text(encoding="utf-8") if process.exitcode else None
+        return None if process.exitcode == _RAN else output.read_text(encoding="utf-8")
 
 
 def trials(mutants: Sequence[Mutant], *, jobs: int, limit_s: float) -> Iterator[Verdict]:
@@ -106,8 +107,7 @@ def _judged(trial: _Trial) -> Verdict:
         trial.process.kill()
         trial.process.join()
         return trial.verdict(KILLED_BY_TIME)
-    outcomes = {0: SURVIVED, _FAILED: KILLED}
-    return trial.verdict(outcomes.get(trial.process.exitcode or 0, BROKEN))
+    return trial.verdict(_OUTCOMES.get(trial.process.exitcode or 0, BROKEN))
 
 
 def _begun(mutant: Mutant | None, tests: Sequence[str], output: Path) -> BaseProcess:
@@ -124,4 +124,4 @@ def _tried(mutant: Mutant | None, tests: Sequence[str], output: Path) -> None:
         plant(mutant)
     os.chdir(ROOT)
     nodes = [str(TESTS / test) for test in tests]
-    sys.exit(pytest.main([*_PLAINLY, *_QUICKLY, *nodes]))
+    sys.exit(_RAN + pytest.main([*_PLAINLY, *_QUICKLY, *nodes]))

@@ -73,6 +73,7 @@ def test_a_step_that_is_not_there_is_named_beside_those_that_are() -> None:
         ([step("a"), step("b", "z")], "steps.1.dependencies", "depends on 'z', which is no step"),
         ([step("a"), step("b", "a", "a")], "steps.1.dependencies", "its dependency 'a' 2 times"),
         ([step("a", "b"), step("b", "a")], "steps", "in a circle: "),
+        ([step("a", "c"), step("b", "a"), step("c", "b")], "steps", "in a circle: a → c → b → a; remove one"),
     ],
 )
 def test_what_is_no_graph_is_told_with_its_place(steps: list[StepDefinition], path: str, words: str) -> None:

@@ -259,8 +259,7 @@ def must_hold(known_run: Known, attempt: int, *, worker: str | None = None) -> S
 def must_hold_or_await(known_run: Known, attempt: int) -> None:
     """Also an attempt that nobody has begun can be skipped or fail for good; else StaleAttemptError."""
     state = None if known_run.step is None else known_run.step.state
-    nothing_yet = state is None or state.status == "pending"
-    if nothing_yet or (state is not None and (state.status, state.attempt_number) == ("scheduled", attempt)):
+    if state is None or state.status == "pending" or (state.status, state.attempt_number) == ("scheduled", attempt):
         must_go_on(known_run)
     else:
         must_hold(known_run, attempt)

@@ -63,8 +63,7 @@ def _branch(facts: Facts, name: str, kept: Kept, now_us: int, after_us: int) -> 
     if not over:
         return _beginning(facts, name, kept, now_us, after_us)
     skipped = {step: origin for step in over if (origin := kept[step]) is not None}
-    branch = _new(facts, name, over[-1], now_us, after_us)
-    branch = replace(branch, status="ended", skipped=skipped)
+    branch = replace(_new(facts, name, over[-1], now_us, after_us), skipped=skipped)
     if len(over) == len(chain):
         return Birth(replace(branch, due_us=None))
     return _going_on(facts, branch, chain[len(over)], skipped.get(over[-1]), now_us)

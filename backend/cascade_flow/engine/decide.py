@@ -156,18 +156,18 @@ def _reclaim(facts: Facts, branch: Branch, command: Reclaim, writer: EventWriter
     )
     if _goes_on(facts, branch) and may_retry(facts.graph.step(branch.step).retry, branch.tried):
         return _schedule_again(facts, branch, writer, available_at_us=writer.now_us, retry_delay_ms=0, logged=False)
-    return _give_up(facts, branch, _crash(branch, writer.now_us - seen_us), writer)
+    return _give_up(facts, branch, _crash(facts, branch, writer.now_us - seen_us), writer)
 
 
 def last_seen_us(branch: Branch) -> int:
     """When a running branch's worker was last heard of."""
-    return max(branch.heartbeat_us or 0, branch.started_at_us or 0, branch.last_us)
+    return max(us for us in (branch.heartbeat_us, branch.started_at_us, branch.last_us) if us is not None)
 
 
-def _crash(branch: Branch, duration_us: int) -> Fail:
-    message = (
-        f"worker {branch.worker} fell silent in attempt {branch.attempt}, the last that the step's retry policy allows"
-    )
+def _crash(facts: Facts, branch: Branch, duration_us: int) -> Fail:
+    more = may_retry(facts.graph.step(branch.step).retry, branch.tried)
+    last = "and its run is being stopped" if more else "the last that the step's retry policy allows"
+    message = f"worker {branch.worker} fell silent in attempt {branch.attempt}, {last}"
     return Fail(StepError(name="WorkerCrash", message=message), "worker-crash", max(0, duration_us))
 
 

@@ -246,12 +246,9 @@ def _join(case: Case, graph: Graph, join: Branch, world: World, now_us: int) -> 
 
 def _blocker(case: Case, graph: Graph, step: str) -> Branch | None:
     """The branch on which somebody works, or should, before this step can be over; None where nobody has begun it."""
-    branch = case.branches.get(graph.branch_of(step))
-    if branch is not None and branch.status != "open":
-        return branch
     head = graph.branch_of(step)
     before = [s for s in graph.awaited(head) if not beyond(graph, case.branches.get(graph.branch_of(s)), s)]
-    return _blocker(case, graph, before[0]) if before else branch
+    return _blocker(case, graph, before[0]) if before else case.branches.get(head)
 
 
 def _doing(branch: Branch, now_us: int) -> str:
@@ -263,9 +260,7 @@ def _doing(branch: Branch, now_us: int) -> str:
         return f"is {_retry_of(branch)} until {_until(available_us, now_us)}"
     if branch.status == "scheduled":
         return f"is due, and waits for a worker for {span(now_us - available_us)}"
-    return {"open": "waits itself", "skipping": "is to be skipped", "ended": "is over"}.get(
-        branch.status, f"stands {branch.status}"
-    )
+    return {"open": "waits itself", "skipping": "is to be skipped"}.get(branch.status, f"stands {branch.status}")
 
 
 def _retry_of(branch: Branch) -> str:

@@ -70,7 +70,7 @@ class EventWriter:
 
 def rendered(facts: Facts, branch: Branch) -> list[Event]:
     """The events that a branch holds as plain attributes, as they will be written by its next commit."""
-    writer = EventWriter.of(facts, branch, now_us=0)
+    writer = EventWriter.of(facts, branch, now_us=branch.last_us)
     writer.take_in(branch)
     return writer.events
 

@@ -84,7 +84,7 @@ def start(facts: Facts, run: Run, *, now_us: int, has_schema: bool, has_input: b
     """The run under way: its input was checked at the door, so the validation it records has succeeded."""
     writer = EventWriter.of_run(facts, now_us=now_us, after_us=run.last_us)
     started = write_start(writer, run, has_schema=has_schema, has_input=has_input)
-    running = replace(run, status="running", started_at_us=started.timestamp_us, last_us=writer.last_us, owed=0)
+    running = replace(run, status="running", started_at_us=started.timestamp_us, last_us=writer.last_us)
     births = tuple(islice(roots(facts, running, now_us=now_us), ROOTS_AT_ONCE))
     running = replace(running, owed=roots_left(facts, len(births)), due_us=_due_us(facts, running, len(births), now_us))
     return Opening(running, tuple(writer.events), births)

@@ -33,6 +33,14 @@ def test_what_is_owed_is_made_once(made: int, left: str) -> None:
     assert [birth.branch.name for birth in births_owed(FAN, parent, now_us=NOW_US)] == list(left)
 
 
+@pytest.mark.parametrize(("skipped", "status"), [({}, "scheduled"), ({"a": "z"}, "skipping")])
+def test_what_is_owed_gives_way_where_its_dependency_was_skipped(skipped: dict[str, str], status: str) -> None:
+    """Wherever the branch stands that owes it."""
+    parent = replace(HELD, step="b", owed=Owed(("a",)), skipped=skipped)
+    [born, *_] = births_owed(FAN, parent, now_us=NOW_US)
+    assert (born.branch.status, born.branch.skipped) == (status, {"c": "z"} if skipped else {})
+
+
 @pytest.mark.parametrize(("made", "owed", "due_us"), [(1, Owed(("a",), 2), 5), (2, None, None)])
 def test_who_has_ended_is_at_rest_when_all_is_made(made: int, owed: Owed | None, due_us: int | None) -> None:
     parent = Branch("a", "ended", "b", owed=Owed(("a",), 1), due_us=5)

@@ -33,16 +33,11 @@ from cascade_flow.model.events import (
     StepStarted,
     WorkflowCompleted,
     WorkflowRetryStarted,
-    make_event,
 )
-from unit.engine.facts import NOW_US
+from unit.engine.facts import NOW_US, told
 
 ERROR = StepError(message="no")
 RUN = reserved("flow", "run", now_us=NOW_US, longest_us=10, retention_us=20_000_000)
-
-
-def told(kind: Any, us: int, **fields: Any) -> Any:
-    return make_event(kind, timestamp_us=us, workflow_slug="flow", run_id="run", **fields)
 
 
 def of_step(kind: Any, us: int, attempt: int = 1, **fields: Any) -> Any:
@@ -89,6 +84,8 @@ def test_what_is_given_up_stays_so_until_it_is_scheduled_begun_or_over() -> None
     beat = of_step(StepHeartbeat, 4, worker_id="w")
     assert advance_step(step, beat).given_up
     assert not advance_step(step, scheduled(4, 2)).given_up
+    again = advance_step(advance_step(step, scheduled(4, 2)), failed(5, 2))
+    assert advance_step(again, failed(6, 1)).given_up, "what an earlier attempt says changes nothing"
     assert not advance_step(step, started(4)).given_up
 
 

@@ -164,6 +164,17 @@ EXPECTED: list[tuple[str, Case, World, str, str, int | None]] = [
     ),
 ]
 
+OF_C = (
+    *("stopping", "running", "worker-silent", "lease-over", "queued", "wake-up-lost", "nobody-takes-it"),
+    *("concurrency-used-up", "skip-unfinished"),
+)
+STEP_OF = {
+    **dict.fromkeys(OF_C, "c"),
+    **dict.fromkeys(("branches-owed", "retrying", "step-delayed"), "b"),
+    **dict.fromkeys(("step-gone", "waits-for", "join-unopened"), "j"),
+}
+"""The step that a finding is about; none, where it is about the run."""
+
 
 @pytest.mark.parametrize(("code", "known", "world", "severity", "said", "until"), EXPECTED)
 def test_each_finding(code: str, known: Case, world: World, severity: str, said: str, until: int | None) -> None:
@@ -173,6 +184,7 @@ def test_each_finding(code: str, known: Case, world: World, severity: str, said:
     until_us = until if until is None or until > NOW_US else NOW_US + until * S
     assert found.until_us == until_us
     assert bool(found.cure) == (severity == "stuck" or code == "concurrency-used-up")
+    assert found.step_id == STEP_OF.get(code)
 
 
 def in_pool(pool: str) -> Graph:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from cascade_flow.engine.joins import beyond, completed_steps, is_full, open_join, reached
-from cascade_flow.engine.state import Branch, BranchStatus
+from cascade_flow.engine.joins import awaited_branches, beyond, completed_steps, is_full, open_join, reached
+from cascade_flow.engine.state import Branch, BranchStatus, Commit
 from unit.engine.facts import NOW_US, facts_of, step
+from unit.engine.openings import scheduled
 
 FACTS = facts_of(step("a"), step("b", "a"), step("c"), step("j", "b", "c"), run_attempt=2, started_at_us=NOW_US + 500)
 GRAPH = FACTS.graph
@@ -41,6 +43,11 @@ def test_a_branch_is_beyond_a_step_that_is_over(
     assert (beyond(GRAPH, branch, "b"), reached(GRAPH, branch, "b")) == (is_beyond, is_reached)
 
 
+def test_a_branch_is_awaited_once_however_many_of_its_steps_are() -> None:
+    graph = facts_of(step("a"), step("b", "a"), step("c"), step("j", "c", "a", "b")).graph
+    assert awaited_branches(graph, "j") == ("c", "a")
+
+
 def test_nothing_is_beyond_that_is_not_there() -> None:
     assert not beyond(GRAPH, None, "a")
     assert not reached(GRAPH, None, "a")
@@ -69,3 +76,28 @@ def test_a_join_is_skipped_for_the_first_that_it_names() -> None:
     assert commit is not None
     assert (commit.after.status, commit.after.skipped, commit.events) == ("skipping", {"j": "a"}, ())
     assert commit.after.last_us == max(FACTS.started_at_us, C.last_us)
+
+
+JOINING = facts_of(step("a"), step("b"), step("j", "b", "a"), run_attempt=2, priority=6, started_at_us=NOW_US - 90)
+FIRST, SECOND = (Branch(name, "ended", name, last_us=NOW_US + us) for name, us in (("a", 40), ("b", 20)))
+WAITING = Branch("j", "open", "j", arrived=2, seq=3, due_us=NOW_US + 9)
+
+
+def test_a_join_opens() -> None:
+    at_us = NOW_US + 43
+    ready = {"status": "scheduled", "run_attempt": 2, "priority": 6, "available_at_us": NOW_US, "last_us": at_us}
+    commit = open_join(JOINING, WAITING, {"a": FIRST, "b": SECOND}, now_us=NOW_US)
+    assert at_us % JOINING.graph.modulus == JOINING.graph.residue("j")
+    events = (scheduled(at_us, "j", "dependency-satisfied"),)
+    assert commit == Commit(WAITING, replace(WAITING, **ready), events, checks_run=True)
+
+
+def test_a_join_gives_way_to_any_skip_unless_it_does_not() -> None:
+    known = {"a": replace(FIRST, skipped={"a": "z"}), "b": SECOND}
+    ready: dict[str, Any] = {"run_attempt": 2, "priority": 6, "last_us": NOW_US + 40}
+    skipping = replace(WAITING, status="skipping", skipped={"j": "z"}, **ready)
+    assert open_join(JOINING, WAITING, known, now_us=NOW_US) == Commit(WAITING, skipping, checks_run=True)
+    stays = facts_of(step("a"), step("b"), step("j", "b", "a", skip_cascades=False))
+    commit = open_join(stays, WAITING, known, now_us=NOW_US)
+    assert commit is not None
+    assert (commit.after.status, commit.after.skipped) == ("scheduled", {})

@@ -1,12 +1,18 @@
-"""Who is halted and who is waited for, to the microsecond."""
+"""Who is halted and who is waited for, to the microsecond; and the event that ends a run, whole."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from cascade_flow.engine.state import Branch, Stop
+from cascade_flow import StepError
+from cascade_flow.engine.state import Branch, Owed, Stop, StopKind
 from cascade_flow.engine.stop import Halting, halting, terminal_event
-from unit.engine.facts import NOW_US, facts_of, run_of, step
+from cascade_flow.model.events import Event, WorkflowCancelled, WorkflowFailed
+from unit.engine.facts import NOW_US, facts_of, run_of, step, told
+from unit.engine.openings import FACTS
 
 FAILED = Stop("failed", 1)
 BUSY = Branch("a", "running", "a", worker="w", lease_us=NOW_US + 1)
@@ -29,7 +35,85 @@ def test_who_may_finish_is_told_so_once() -> None:
     assert halting(run_of(), FAILED, [parked], now_us=NOW_US) == Halting((), (parked,))
 
 
+@pytest.mark.parametrize(
+    ("known", "failed", "cancelled"),
+    [
+        ({}, "park", "stop"),
+        ({"owed": Owed(("a",))}, "stop", "stop"),
+        ({"halt": "park"}, None, "stop"),
+        ({"halt": "park", "lease_us": NOW_US}, "stop", "stop"),
+        ({"run_attempt": 2}, "park", "stop"),
+        ({"run_attempt": 3}, None, None),
+        ({"status": "scheduled", "lease_us": None}, "stop", "stop"),
+        ({"status": "skipping", "lease_us": None}, "stop", "stop"),
+        ({"status": "ended", "lease_us": None, "owed": Owed(("a",))}, "stop", "stop"),
+        ({"status": "ended", "lease_us": None}, None, None),
+        ({"status": "open", "lease_us": None}, None, None),
+        ({"status": "parked", "lease_us": None}, None, None),
+        ({"status": "failed", "lease_us": None}, None, None),
+        ({"halt": "stop"}, None, None),
+    ],
+)
+def test_what_a_stop_of_the_second_attempt_does_to_a_branch(
+    known: dict[str, Any], failed: str | None, cancelled: str | None
+) -> None:
+    branch = replace(BUSY, **known)
+    kinds: dict[StopKind, str | None] = {"failed": failed, "cancelled": cancelled, "timeout": cancelled}
+    for kind, halt in kinds.items():
+        found = halting(run_of(), Stop(kind, 2), [branch], now_us=NOW_US)
+        assert found.halts == (((branch, halt),) if halt else ())
+        waits = kind == "failed" and (halt == "park" or (branch.halt == "park" and halt is None))
+        assert found.awaited == ((branch,) if waits else ())
+
+
+def test_each_branch_is_halted_by_itself() -> None:
+    waiting, other = replace(BUSY, status="scheduled", lease_us=None), replace(BUSY, name="b")
+    found = halting(run_of(), FAILED, [BUSY, waiting, other], now_us=NOW_US)
+    assert found == Halting(((BUSY, "park"), (waiting, "stop"), (other, "park")), (BUSY, other))
+
+
 def test_a_run_that_never_started_took_no_time() -> None:
     run = run_of(status="pending", started_at_us=None)
     told = terminal_event(facts_of(step("a")), run, Stop("cancelled", 1), [], now_us=NOW_US)
     assert told.duration_us == 0
+
+
+ERROR = StepError(name="ValueError", message="no")
+TIMED_OUT = StepError(name="RunTimeout", message="the run did not end before its deadline")
+COUNTED = {"workflow_attempt_number": 2, "duration_us": 100, "completed_steps": 1}
+CANCELLED = told(WorkflowCancelled, NOW_US, reason="enough", **COUNTED)
+
+
+def failed(reason: str, error: StepError = ERROR, failed_step: str | None = "a") -> Event:
+    said = {"error": error, "failed_step": failed_step, "failure_reason": reason}
+    event: Event = told(WorkflowFailed, NOW_US, **said, **COUNTED)
+    return event
+
+
+@pytest.mark.parametrize(
+    ("stop", "end"),
+    [
+        (Stop("cancelled", 2, reason="enough"), CANCELLED),
+        (Stop("failed", 2, "a", ERROR, "exhausted-retries"), failed("step-failed")),
+        (Stop("failed", 2, "a", ERROR, "timeout"), failed("step-failed")),
+        (Stop("failed", 2, "a", ERROR, "worker-crash"), failed("worker-crash")),
+        (Stop("timeout", 2), failed("timeout", TIMED_OUT, None)),
+    ],
+    ids=["cancelled", "a step has failed", "a step has timed out", "a worker has died", "the time is over"],
+)
+def test_a_run_is_stopped(stop: Stop, end: Event) -> None:
+    run = run_of(run_attempt=2, stop=stop)
+    assert terminal_event(FACTS, run, stop, [Branch("a", "ended", "a")], now_us=NOW_US) == end
+
+
+def test_a_run_ends_after_what_its_workers_will_be_told_to_have_done() -> None:
+    held = Branch("a", "running", "a", worker="w", started_at_us=NOW_US + 70, heartbeat_us=NOW_US + 80, last_us=NOW_US)
+    end = terminal_event(FACTS, run_of(), Stop("cancelled", 1), [held], now_us=NOW_US)
+    assert end.timestamp_us == NOW_US + 84
+
+
+def test_a_run_that_is_stopped_by_who_is_behind_took_no_time() -> None:
+    run = run_of(started_at_us=NOW_US + 50, last_us=NOW_US + 60)
+    end = terminal_event(FACTS, run, Stop("cancelled", 1), [], now_us=NOW_US)
+    assert isinstance(end, WorkflowCancelled)
+    assert (end.timestamp_us, end.duration_us) == (NOW_US + 63, 0)

@@ -2,58 +2,69 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from cascade_flow.model.events import LogEntry, StepCompleted, StepEvent, StepScheduled, StepStarted
+from cascade_flow.model.events import Event, LogEntry, StepCompleted, StepFailed, StepScheduled, StepStarted
 from cascade_flow.projection import current_attempt_number, extract_attempt_metadata, extract_logs
+from unit.projection.told import BEGUN, BROKEN, DONE, of, usage
 
-IDS: dict[str, Any] = {"workflow_slug": "w", "run_id": "r", "step_id": "s"}
-
-
-def started(us: int, attempt: int) -> StepStarted:
-    return StepStarted(timestamp_us=us, **IDS, worker_id="ann", dependencies=[], attempt_number=attempt)
-
-
-def completed(us: int, attempt: int) -> StepCompleted:
-    return StepCompleted(timestamp_us=us, **IDS, output="1", duration_us=1, attempt_number=attempt, export_output=False)
-
-
-def logged(us: int, attempt: int, message: str = "m") -> LogEntry:
-    return LogEntry(timestamp_us=us, **IDS, stream="stderr", message=message, attempt_number=attempt)
-
-
-HISTORY: list[StepEvent] = [
-    StepScheduled(timestamp_us=1, **IDS, available_at_us=1, reason="initial", attempt_number=1),
-    started(20, 2),
-    logged(21, 2, "late"),
-    started(10, 1),
-    logged(11, 1, "early"),
-    logged(12, 1),
-    completed(15, 1),
-    logged(30, 3, "of no known attempt"),
-    completed(31, 3),
+HISTORY: list[Event] = [
+    of(StepScheduled, 1, attempt=1, available_at_us=1, reason="initial"),
+    of(LogEntry, 5, attempt=2, stream="stdout", message="before its start"),
+    of(StepStarted, 10, attempt=2, **BEGUN),
+    of(LogEntry, 11, attempt=2, stream="stdout", message="m"),
+    of(StepStarted, 12, attempt=2, **BEGUN),
+    of(LogEntry, 13, attempt=2, stream="stderr", message="m"),
+    of(StepStarted, 14, attempt=1, **BEGUN),
+    of(StepFailed, 20, attempt=2, terminal=False, **BROKEN),
+    of(StepCompleted, 25, attempt=1, **DONE),
+    of(StepFailed, 30, attempt=3, terminal=True, **BROKEN),
+    of(StepStarted, 0, attempt=4, **BEGUN),
+    of(StepCompleted, 8, attempt=4, **DONE),
 ]
 
 
 def test_attempts_are_known_from_their_start_on_and_ascend() -> None:
+    used = usage(9).to_wire()
     assert [attempt.to_wire() for attempt in extract_attempt_metadata(HISTORY)] == [
         {
             "attemptNumber": 1,
             "status": "completed",
-            "startTime": 10,
-            "endTime": 15,
-            "duration": 5,
+            "startTime": 14,
+            "endTime": 25,
+            "duration": 11,
+            "hasLogs": False,
+            "logCount": 0,
+            "resourceUsage": used,
+        },
+        {
+            "attemptNumber": 2,
+            "status": "failed",
+            "startTime": 12,
+            "endTime": 20,
+            "duration": 8,
             "hasLogs": True,
             "logCount": 2,
+            "resourceUsage": used,
         },
-        {"attemptNumber": 2, "status": "running", "startTime": 20, "hasLogs": True, "logCount": 1},
+        {
+            "attemptNumber": 4,
+            "status": "completed",
+            "startTime": 0,
+            "endTime": 8,
+            "hasLogs": False,
+            "logCount": 0,
+            "resourceUsage": used,
+        },
     ]
 
 
 def test_logs_come_in_the_order_of_the_events() -> None:
-    assert [log.message for log in extract_logs(HISTORY)] == ["late", "early", "m", "of no known attempt"]
+    assert [(log.timestamp_us, log.message) for log in extract_logs(HISTORY)] == [
+        (5, "before its start"),
+        (11, "m"),
+        (13, "m"),
+    ]
 
 
 def test_the_current_attempt_is_the_number_of_starts() -> None:
-    assert current_attempt_number(HISTORY) == 2
+    assert current_attempt_number(HISTORY) == 4
     assert current_attempt_number([]) == 0

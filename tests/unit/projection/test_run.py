@@ -1,4 +1,4 @@
-"""The replay rules of a run's state, one by one."""
+"""The replay rules of a run's state: what each event changes of one that is full, and what several do together."""
 
 from __future__ import annotations
 
@@ -8,92 +8,110 @@ import pytest
 
 from cascade_flow.errors import EventInvalidError
 from cascade_flow.model.events import (
+    Event,
     RunSubmitted,
-    StepError,
     WorkflowCancelled,
     WorkflowCompleted,
-    WorkflowEvent,
     WorkflowFailed,
     WorkflowResumed,
     WorkflowRetryStarted,
     WorkflowStarted,
 )
-from cascade_flow.projection import evolve_run, project_run_state, version_id_of
+from cascade_flow.model.states import RunState
+from cascade_flow.projection import changes_state, evolve_run, project_run_state, version_id_of
+from unit.projection.told import ERROR, changes, named, run_event
 
-IDS: dict[str, Any] = {"workflow_slug": "w", "run_id": "r"}
-SUBMITTED = RunSubmitted(
-    timestamp_us=1,
-    **IDS,
-    version_id="sha256:0",
-    available_at_us=2,
-    priority=3,
-    input='{"a":1}',
-    has_input_schema=True,
-    timeout_us=9,
+RUN = RunState(
+    run_id="r",
+    workflow_slug="w",
+    status="failed",
+    available_at=11,
+    priority=2,
+    workflow_attempt_number=1,
+    created_at=12,
+    started_at=13,
+    completed_at=14,
+    timeout=15,
     idempotency_key="k",
     metadata={"m": 1},
     tags=["t"],
+    input="[1]",
 )
-STARTED = WorkflowStarted(
-    timestamp_us=5, **IDS, version_id="sha256:1", workflow_attempt_number=1, has_input_schema=True, has_input=True
-)
-COMPLETED = WorkflowCompleted(
-    timestamp_us=7, **IDS, workflow_attempt_number=1, output="{}", duration_us=2, total_steps=1
-)
-FAILED = WorkflowFailed(
-    timestamp_us=7,
-    **IDS,
-    workflow_attempt_number=1,
-    error=StepError(message="no"),
-    duration_us=2,
-    completed_steps=0,
-    failure_reason="step-failed",
-)
-CANCELLED = WorkflowCancelled(timestamp_us=7, **IDS, workflow_attempt_number=1, duration_us=2, completed_steps=0)
-RETRIED = WorkflowRetryStarted(
-    timestamp_us=8, **IDS, workflow_attempt_number=2, previous_attempt_number=1, retried_steps=["s"]
-)
-RESUMED = WorkflowResumed(timestamp_us=6, **IDS, version_id="v", original_run_id="q", resumed_steps=1, pending_steps=1)
+SUBMITTED = run_event(
+    RunSubmitted, version_id="v0", available_at_us=91, priority=3, has_input_schema=False, input="[2]", timeout_us=92,
+    idempotency_key="l", metadata={"n": 2}, tags=["u"],
+)  # fmt: skip
+STARTED = run_event(WorkflowStarted, version_id="v1", has_input_schema=False, has_input=True)
+RUN_CHANGES: list[tuple[Event, dict[str, Any]]] = [
+    (STARTED, {"status": "running", "started_at": 90}),
+    (
+        run_event(WorkflowCompleted, output="{}", duration_us=1, total_steps=1),
+        {"status": "completed", "completed_at": 90},
+    ),
+    (
+        run_event(WorkflowFailed, error=ERROR, duration_us=1, completed_steps=0, failure_reason="timeout"),
+        {"completed_at": 90},
+    ),
+    (
+        run_event(WorkflowCancelled, duration_us=1, completed_steps=0),
+        {"status": "cancelled", "completed_at": 90},
+    ),
+    (
+        run_event(WorkflowRetryStarted, previous_attempt_number=1, retried_steps=[]),
+        {"status": "pending", "workflow_attempt_number": 2},
+    ),
+    (run_event(WorkflowResumed, version_id="v", original_run_id="q", resumed_steps=1, pending_steps=1), {}),
+]
 
 
-def test_a_submitted_run_is_pending_with_all_that_was_said() -> None:
-    assert project_run_state([SUBMITTED], "w").to_wire() == {
-        "runId": "r",
-        "workflowSlug": "w",
-        "status": "pending",
-        "availableAt": 2,
-        "priority": 3,
-        "workflowAttemptNumber": 1,
-        "createdAt": 1,
-        "timeout": 9,
-        "idempotencyKey": "k",
-        "metadata": {"m": 1},
-        "tags": ["t"],
-        "input": '{"a":1}',
-    }
+@pytest.mark.parametrize(("event", "expected"), RUN_CHANGES, ids=named)
+def test_what_an_event_changes_of_a_run(event: Any, expected: dict[str, Any]) -> None:
+    assert changes(RUN, evolve_run(RUN, event)) == expected
+    assert changes_state(event) == bool(expected)
 
 
-@pytest.mark.parametrize(("end", "status"), [(COMPLETED, "completed"), (FAILED, "failed"), (CANCELLED, "cancelled")])
-def test_runs_start_and_end(end: WorkflowEvent, status: str) -> None:
-    running = project_run_state([SUBMITTED, STARTED], "w")
-    assert (running.status, running.started_at, running.completed_at) == ("running", 5, None)
-    ended = evolve_run(running, end)
-    assert (ended.status, ended.completed_at) == (status, 7)
+def test_a_run_fails() -> None:
+    running = RUN.model_copy(update={"status": "running"})
+    [failed] = [event for event, _ in RUN_CHANGES if event.type == "WorkflowFailed"]
+    assert changes(running, evolve_run(running, failed)) == {"status": "failed", "completed_at": 90}
+
+
+def test_a_submission_makes_a_run() -> None:
+    assert changes_state(SUBMITTED)
+    assert evolve_run(RUN, SUBMITTED) == RUN
+    assert evolve_run(None, SUBMITTED) == RunState(
+        run_id="r",
+        workflow_slug="w",
+        status="pending",
+        available_at=91,
+        priority=3,
+        workflow_attempt_number=1,
+        created_at=90,
+        timeout=92,
+        idempotency_key="l",
+        metadata={"n": 2},
+        tags=["u"],
+        input="[2]",
+    )
+
+
+def test_the_first_submission_counts_wherever_it_stands_and_the_slug_that_is_asked_for() -> None:
+    second = SUBMITTED.model_copy(update={"priority": 99, "timestamp_us": 95})
+    state = project_run_state([STARTED, SUBMITTED, second], "other")
+    assert (state.status, state.started_at, state.priority, state.created_at) == ("running", 90, 3, 90)
+    assert state.workflow_slug == "other"
+
+
+def test_the_first_start_says_the_version() -> None:
+    again = STARTED.model_copy(update={"version_id": "v2"})
+    assert version_id_of([SUBMITTED, STARTED, again]) == "v1"
+    assert version_id_of([SUBMITTED]) == "unknown"
 
 
 def test_a_run_that_is_retried_is_pending_again() -> None:
-    state = project_run_state([SUBMITTED, STARTED, FAILED, RETRIED], "w")
-    assert (state.status, state.workflow_attempt_number, state.completed_at) == ("pending", 2, 7)
-
-
-def test_other_events_and_a_second_submission_change_nothing() -> None:
-    again = SUBMITTED.model_copy(update={"priority": 99})
-    before = project_run_state([SUBMITTED, STARTED], "w")
-    assert project_run_state([SUBMITTED, STARTED, again, RESUMED], "w") == before
-
-
-def test_the_submission_may_stand_anywhere_in_a_history() -> None:
-    assert project_run_state([STARTED, SUBMITTED], "w").status == "running"
+    failed, retried = (event for event, _ in RUN_CHANGES if event.type in ("WorkflowFailed", "WorkflowRetryStarted"))
+    state = project_run_state([SUBMITTED, STARTED, failed, retried], "w")
+    assert (state.status, state.workflow_attempt_number, state.completed_at) == ("pending", 2, 90)
 
 
 def test_no_run_without_its_submission() -> None:
@@ -101,8 +119,3 @@ def test_no_run_without_its_submission() -> None:
         project_run_state([STARTED], "w")
     with pytest.raises(EventInvalidError, match="WorkflowStarted came first"):
         evolve_run(None, STARTED)
-
-
-def test_the_version_is_the_one_that_was_started() -> None:
-    assert version_id_of([SUBMITTED, STARTED]) == "sha256:1"
-    assert version_id_of([SUBMITTED]) == "unknown"

@@ -1,4 +1,4 @@
-"""The replay rules of a step's state, one by one, as the wire contract words them."""
+"""The replay rules of a step's state: what each event changes of one that is full, and what several do together."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ import pytest
 
 from cascade_flow.errors import EventInvalidError
 from cascade_flow.model.events import (
-    ErrorFingerprints,
+    Event,
     LogEntry,
-    ResourceUsage,
     RunSubmitted,
     StepCheckpoint,
     StepCompleted,
     StepError,
-    StepEvent,
     StepFailed,
     StepHeartbeat,
     StepReclaimed,
@@ -24,193 +22,209 @@ from cascade_flow.model.events import (
     StepSkipped,
     StepStarted,
 )
-from cascade_flow.model.states import StepState
-from cascade_flow.projection import evolve_step, project_step_record, project_step_state
-
-IDS: dict[str, Any] = {"workflow_slug": "w", "run_id": "r", "step_id": "s"}
-ERROR = StepError(message="no")
-FINGERPRINTS = ErrorFingerprints(
-    name_hash="n", message_hash="m", stack_exact_hash="e", stack_normalized_hash="o", stack_portable_hash="p"
+from cascade_flow.model.states import StateChange, StepState
+from cascade_flow.projection import changes_state, evolve_step, project_step_state
+from unit.projection.told import (
+    BEGUN,
+    BROKEN,
+    BY_ITSELF,
+    DONE,
+    ERROR,
+    TAKEN,
+    WITH_ANOTHER,
+    changes,
+    named,
+    of,
+    run_event,
+    usage,
 )
-USAGE = ResourceUsage(
-    peak_memory_bytes=1,
-    cpu_time_user_us=1,
-    cpu_time_system_us=1,
-    cpu_time_total_us=2,
-    voluntary_context_switches=0,
-    involuntary_context_switches=0,
+
+FULL = StepState(
+    step_id="s",
+    run_id="r",
+    workflow_slug="w",
+    status="running",
+    available_at=11,
+    schedule_reason="initial",
+    priority=2,
+    attempt_number=3,
+    claimed_by="bob",
+    last_heartbeat=12,
+    scheduled_at=13,
+    start_time=14,
+    end_time=15,
+    duration=16,
+    dependencies=["a"],
+    output='"old"',
+    export_output=False,
+    error=StepError(message="never"),
+    terminal=True,
+    next_retry_at=17,
+    was_reclaimed=False,
+    reclaimed_from="eve",
+    reclaimed_by="her",
+    resource_usage=usage(1),
+    state_changes=[StateChange(status="running", timestamp=14, message="before")],
 )
+NO_ERROR = {"error": None, "terminal": None, "next_retry_at": None}
 
 
-def scheduled(us: int, attempt: int = 1, **given: Any) -> StepScheduled:
-    known = {"reason": "initial", "available_at_us": us, "attempt_number": attempt}
-    return StepScheduled(timestamp_us=us, **{**IDS, **known, **given})
+STEP_CHANGES: list[tuple[Event, dict[str, Any]]] = [
+    (
+        of(StepScheduled, attempt=4, available_at_us=99, reason="retry", priority=5),
+        {
+            "status": "scheduled",
+            "available_at": 99,
+            "schedule_reason": "retry",
+            "priority": 5,
+            "attempt_number": 4,
+            "scheduled_at": 90,
+            "claimed_by": None,
+            "last_heartbeat": None,
+            "start_time": None,
+            "resource_usage": None,
+            "noted": [("scheduled", 90, "attempt 4 scheduled: retry")],
+        },
+    ),
+    (
+        of(StepStarted, attempt=4, **BEGUN),
+        {
+            "start_time": 90,
+            "dependencies": ["b"],
+            "attempt_number": 4,
+            "claimed_by": "ann",
+            "resource_usage": None,
+            "noted": [("running", 90, "attempt 4 begun by ann")],
+        },
+    ),
+    (of(StepHeartbeat, worker_id="ann"), {"claimed_by": "ann", "last_heartbeat": 90}),
+    *(
+        (
+            of(StepCompleted, attempt=attempt, **DONE),
+            {
+                "status": "completed",
+                "end_time": 90,
+                "duration": 7,
+                "output": '"out"',
+                "export_output": True,
+                "resource_usage": usage(9),
+                **NO_ERROR,
+                "noted": [("completed", 90, f"attempt {attempt} completed")],
+            },
+        )
+        for attempt in (3, 4)
+    ),
+    *(
+        (
+            of(StepFailed, attempt=attempt, terminal=True, **BROKEN),
+            {
+                "status": "failed",
+                "end_time": 90,
+                "duration": 7,
+                "error": ERROR,
+                "resource_usage": usage(9),
+                "noted": [("failed", 90, f"attempt {attempt} failed for good (timeout): no")],
+            },
+        )
+        for attempt in (3, 4)
+    ),
+    (
+        of(StepFailed, terminal=False, next_retry_at_us=99, **BROKEN),
+        {
+            "error": ERROR,
+            "terminal": False,
+            "next_retry_at": 99,
+            "resource_usage": usage(9),
+            "noted": [("running", 90, "attempt 3 failed, another follows: no")],
+        },
+    ),
+    *(
+        (
+            of(StepSkipped, **said),
+            {"status": "skipped", "end_time": 90, "duration": 7, **NO_ERROR, "noted": [("skipped", 90, message)]},
+        )
+        for said, message in (
+            (BY_ITSELF, "skipped: rain"),
+            (WITH_ANOTHER, "skipped in cascade from z: rain"),
+        )
+    ),
+    (
+        of(StepReclaimed, **TAKEN),
+        {
+            "was_reclaimed": True,
+            "reclaimed_from": "bob",
+            "reclaimed_by": "sweep",
+            "noted": [("scheduled", 90, "attempt 3 taken from bob by sweep")],
+        },
+    ),
+    (
+        of(StepCompleted, attempt=2, **DONE),
+        {"noted": [("running", 90, "StepCompleted of attempt 2 ignored: the current one is 3")]},
+    ),
+    *(
+        (
+            of(StepFailed, attempt=2, terminal=terminal, **BROKEN),
+            {"noted": [("running", 90, "StepFailed of attempt 2 ignored: the current one is 3")]},
+        )
+        for terminal in (True, False)
+    ),
+    (of(StepRetrying, next_attempt=4, error=ERROR), {}),
+    (of(StepCheckpoint, name="n", sequence_number=0, data="1"), {}),
+    (of(LogEntry, stream="stdout", message="m"), {}),
+]
 
 
-def started(us: int, attempt: int = 1, worker: str = "ann") -> StepStarted:
-    return StepStarted(timestamp_us=us, **IDS, worker_id=worker, dependencies=["a"], attempt_number=attempt)
+@pytest.mark.parametrize(("event", "expected"), STEP_CHANGES, ids=named)
+def test_what_an_event_changes_of_a_step(event: Any, expected: dict[str, Any]) -> None:
+    assert changes(FULL, evolve_step(FULL, event)) == expected
+    assert changes_state(event) == bool(expected)
 
 
-def completed(us: int, attempt: int = 1) -> StepCompleted:
-    ended: dict[str, Any] = {"duration_us": 7, "attempt_number": attempt, "resource_usage": USAGE}
-    return StepCompleted(timestamp_us=us, **IDS, **ended, output='"out"', export_output=True)
+def test_a_zombie_is_noted_under_the_status_that_it_does_not_change() -> None:
+    over = FULL.model_copy(update={"status": "completed"})
+    assert [each[0] for each in changes(over, evolve_step(over, of(StepCompleted, attempt=2, **DONE)))["noted"]] == [
+        "completed"
+    ]
 
 
-def failed(us: int, attempt: int = 1, *, terminal: bool) -> StepFailed:
-    return StepFailed(
-        timestamp_us=us,
-        **IDS,
-        error=ERROR,
-        error_fingerprints=FINGERPRINTS,
-        duration_us=7,
-        attempt_number=attempt,
-        terminal=terminal,
-        next_retry_at_us=None if terminal else us + 10,
-        failure_reason="exhausted-retries" if terminal else "execution-error",
-        resource_usage=USAGE,
-    )
-
-
-def skipped(us: int) -> StepSkipped:
-    return StepSkipped(timestamp_us=us, **IDS, skip_type="primary", reason="rain", duration_us=7, attempt_number=1)
-
-
-def reclaimed(us: int) -> StepReclaimed:
-    stale: dict[str, Any] = {"last_heartbeat_us": 2, "stale_threshold_us": 1, "stale_duration_us": us - 2}
-    return StepReclaimed(
-        timestamp_us=us, **IDS, **stale, original_worker_id="ann", reclaimed_by="sweep", attempt_number=1
-    )
-
-
-def beat(us: int) -> StepHeartbeat:
-    return StepHeartbeat(timestamp_us=us, **IDS, worker_id="bob", attempt_number=1)
-
-
-def state_after(*events: StepEvent) -> StepState:
-    return project_step_state(events, "w")
-
-
-def diary(state: StepState) -> list[tuple[str, int]]:
-    return [(change.status, change.timestamp) for change in state.state_changes]
-
-
-def test_a_scheduled_step_knows_when_and_why() -> None:
-    state = state_after(scheduled(1, priority=3))
-    assert (state.status, state.available_at, state.schedule_reason) == ("scheduled", 1, "initial")
-    assert (state.attempt_number, state.scheduled_at, state.priority) == (1, 1, 3)
+SCHEDULED = of(StepScheduled, 1, 1, available_at_us=1, reason="initial")
+STORY = [SCHEDULED, of(StepStarted, 2, 1, **BEGUN), of(StepHeartbeat, 3, 1, worker_id="ann")]
 
 
 def test_scheduling_clears_what_the_last_attempt_left() -> None:
-    state = state_after(scheduled(1), started(2), beat(3), failed(4, terminal=False), scheduled(5, 2, reason="retry"))
+    failed = of(StepFailed, 4, 1, terminal=False, next_retry_at_us=14, **BROKEN)
+    again = of(StepScheduled, 5, 2, available_at_us=14, reason="retry")
+    state = project_step_state([*STORY, failed, again], "w")
     assert (state.claimed_by, state.last_heartbeat, state.start_time, state.resource_usage) == (None,) * 4
     assert (state.error, state.terminal, state.next_retry_at) == (ERROR, False, 14)
 
 
-def test_a_started_step_runs() -> None:
-    state = state_after(scheduled(1), started(2))
-    assert (state.status, state.start_time, state.claimed_by) == ("running", 2, "ann")
-    assert state.dependencies == ["a"]
-
-
-def test_a_heartbeat_changes_no_status() -> None:
-    state = state_after(scheduled(1), started(2), beat(3))
-    assert (state.status, state.claimed_by, state.last_heartbeat) == ("running", "bob", 3)
-    assert diary(state) == [("scheduled", 1), ("running", 2)]
-
-
-def test_completion_clears_the_error() -> None:
-    state = state_after(scheduled(1), started(2), failed(3, terminal=False), completed(4))
-    assert (state.status, state.end_time, state.duration, state.output) == ("completed", 4, 7, '"out"')
-    assert (state.export_output, state.resource_usage) == (True, USAGE)
-    assert (state.error, state.terminal, state.next_retry_at) == (None, None, None)
-
-
-def test_a_terminal_failure_fails_the_step() -> None:
-    state = state_after(scheduled(1), started(2), failed(3, terminal=True))
-    assert (state.status, state.end_time, state.duration, state.error) == ("failed", 3, 7, ERROR)
-    assert (state.terminal, state.resource_usage) == (True, USAGE)
-
-
-def test_another_failure_leaves_the_status() -> None:
-    state = state_after(scheduled(1), started(2), failed(3, terminal=False))
-    assert (state.status, state.terminal, state.next_retry_at, state.end_time) == ("running", False, 13, None)
-    assert diary(state)[-1] == ("running", 3)
-
-
-def test_a_skip_clears_the_error() -> None:
-    state = state_after(scheduled(1), started(2), failed(3, terminal=False), skipped(4))
-    assert (state.status, state.end_time, state.duration) == ("skipped", 4, 7)
-    assert (state.error, state.terminal, state.next_retry_at) == (None, None, None)
-
-
 def test_a_reclaimed_step_runs_until_it_is_scheduled() -> None:
-    state = state_after(scheduled(1), started(2), reclaimed(9))
+    state = project_step_state([*STORY, of(StepReclaimed, 9, 1, **TAKEN)], "w")
     assert (state.status, state.was_reclaimed) == ("running", True)
-    assert (state.reclaimed_from, state.reclaimed_by) == ("ann", "sweep")
-    assert diary(state)[-1] == ("scheduled", 9)
-
-
-@pytest.mark.parametrize("zombie", [completed(5, 1), failed(5, 1, terminal=True), failed(5, 1, terminal=False)])
-def test_a_zombie_leaves_a_note_and_nothing_else(zombie: StepEvent) -> None:
-    before = state_after(scheduled(1), started(2), scheduled(3, 2), started(4, 2, "bob"))
-    after = evolve_step(before, zombie)
-    assert diary(after) == [*diary(before), ("running", 5)]
-    assert after.model_copy(update={"state_changes": before.state_changes}) == before
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        StepRetrying(timestamp_us=5, **IDS, attempt_number=1, next_attempt=2, error=ERROR),
-        StepCheckpoint(timestamp_us=5, **IDS, name="n", sequence_number=0, attempt_number=1, data="1"),
-        LogEntry(timestamp_us=5, **IDS, stream="stdout", message="m", attempt_number=1),
-    ],
-)
-def test_other_events_change_nothing(event: StepEvent) -> None:
-    before = state_after(scheduled(1))
-    assert evolve_step(before, event) == before
 
 
 def test_a_step_begins_as_pending() -> None:
-    state = evolve_step(None, LogEntry(timestamp_us=5, **IDS, stream="stdout", message="m", attempt_number=1))
-    assert (state.status, state.attempt_number, state.dependencies, state.state_changes) == ("pending", 1, [], [])
+    state = evolve_step(None, of(LogEntry, 5, stream="stdout", message="m"))
+    assert state == StepState(
+        step_id="s",
+        run_id="r",
+        workflow_slug="w",
+        status="pending",
+        attempt_number=1,
+        dependencies=[],
+        state_changes=[],
+    )
 
 
 def test_the_state_belongs_to_the_workflow_that_is_named() -> None:
-    assert project_step_state([scheduled(1)], "other").workflow_slug == "other"
-    assert evolve_step(None, scheduled(1)).workflow_slug == "w"
+    assert project_step_state([SCHEDULED], "other").workflow_slug == "other"
+    assert evolve_step(None, SCHEDULED).workflow_slug == "w"
 
 
 def test_nothing_and_foreign_events_have_no_state() -> None:
-    submitted = RunSubmitted(
-        timestamp_us=1,
-        workflow_slug="w",
-        run_id="r",
-        version_id="v",
-        available_at_us=1,
-        priority=0,
-        has_input_schema=False,
-    )
+    said = {"version_id": "v", "available_at_us": 1, "priority": 0, "has_input_schema": False}
     with pytest.raises(EventInvalidError, match="at least one event"):
         project_step_state([], "w")
     with pytest.raises(EventInvalidError, match="RunSubmitted"):
-        project_step_state([submitted], "w")  # type: ignore[list-item]
-    with pytest.raises(EventInvalidError):
-        project_step_record([])
-
-
-def test_a_record_fails_with_every_failure_and_keeps_the_error_at_a_start() -> None:
-    record = project_step_record([scheduled(1), started(2), failed(3, terminal=False), started(5, 2)])
-    assert (record.status, record.error, record.end_time) == ("running", ERROR, 3)
-    assert [change.status for change in record.state_changes] == ["running", "failed", "running"]
-
-
-def test_a_record_knows_zombies_by_their_starts_only() -> None:
-    assert project_step_record([started(1), scheduled(2, 2), completed(3, 1)]).status == "completed"
-    zombied = project_step_record([started(1), started(2, 2), completed(3, 1)])
-    assert (zombied.status, zombied.output, len(zombied.state_changes)) == ("running", None, 3)
-
-
-def test_a_record_forgets_its_error_when_it_ends_well() -> None:
-    assert project_step_record([started(1), failed(2, terminal=True), skipped(3)]).error is None
-    assert project_step_record([started(1), failed(2, terminal=True), completed(3)]).output == '"out"'
+        project_step_state([run_event(RunSubmitted, **said)], "w")

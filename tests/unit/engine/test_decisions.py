@@ -1,0 +1,411 @@
+"""What each command makes of a branch, whole: every field of every event, and of the branch after them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cascade_flow import RetryTier, StepError
+from cascade_flow.engine.commands import Cascade, Command, Complete, Fail, KeepCheckpoint, Reclaim, Revive, SkipStep
+from cascade_flow.engine.decide import decide, last_seen_us
+from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Owed, Stop
+from cascade_flow.fingerprints import compute_error_fingerprints
+from cascade_flow.model.events import (
+    CheckpointRef,
+    Event,
+    ResourceSnapshot,
+    ResourceUsage,
+    StepCheckpoint,
+    StepCheckpointFailed,
+    StepCompleted,
+    StepFailed,
+    StepHeartbeat,
+    StepReclaimed,
+    StepRetrying,
+    StepScheduled,
+    StepSkipped,
+    StepStarted,
+)
+from unit.engine.facts import NOW_US, TIMING, facts_of, step, told
+
+AT = NOW_US + 1
+"""The first time of the only branch at or after now: its times are 1 modulo 3."""
+TIERS = [
+    RetryTier(max_attempts=2, delay_ms=100, backoff=3.0, jitter=0.5),
+    RetryTier(max_attempts=2, delay_ms=7_000, jitter=0.5),
+]
+ALONG = (step("a", retry=TIERS, export_output=True), step("b", "a", skip_cascades=False))
+FACTS = facts_of(*ALONG, run_attempt=3, priority=6)
+ERROR = StepError(name="ValueError", message="no", stack="here")
+USAGE = ResourceUsage(
+    peak_memory_bytes=1,
+    cpu_time_user_us=2,
+    cpu_time_system_us=3,
+    cpu_time_total_us=5,
+    voluntary_context_switches=6,
+    involuntary_context_switches=7,
+)
+BEAT = ResourceSnapshot(memory_bytes=11, cpu_time_us=12)
+CLAIMANT = Claimant("heir", NOW_US + 77, slot_index=4, worker_concurrency=5)
+NOBODY: dict[str, Any] = {
+    "available_at_us": None,
+    "started_at_us": None,
+    "worker": None,
+    "lease_us": None,
+    "heartbeat_us": None,
+    "snapshot": None,
+    "slot_index": None,
+    "worker_concurrency": None,
+}
+HELD = Branch(
+    "a",
+    "running",
+    "a",
+    attempt=7,
+    attempts_before=5,
+    run_attempt=2,
+    seq=9,
+    available_at_us=AT - 66,
+    started_at_us=AT - 30,
+    worker="w",
+    lease_us=NOW_US + 10,
+    heartbeat_us=AT - 9,
+    snapshot=BEAT,
+    slot_index=2,
+    worker_concurrency=3,
+    priority=4,
+    last_us=AT - 66,
+    origin_us=AT - 90,
+    due_us=NOW_US + 20,
+)
+"""The second try since the run was tried again; what a claim and a heartbeat have left is no event yet."""
+WAITING = replace(HELD, **NOBODY | {"status": "scheduled", "available_at_us": NOW_US + 500})
+
+
+def of(kind: Any, us: int, step_id: str = "a", attempt: int = 7, **fields: Any) -> Event:
+    event: Event = told(kind, us, step_id=step_id, attempt_number=attempt, **fields)
+    return event
+
+
+HOLDER = {"worker_id": "w", "slot_index": 2, "worker_concurrency": 3}
+BEGUN = (
+    of(StepStarted, AT - 30, dependencies=[], **HOLDER),
+    of(StepHeartbeat, AT - 9, resource_snapshot=BEAT, **HOLDER),
+)
+B_IS_DUE = {"available_at_us": NOW_US, "reason": "dependency-satisfied", "priority": 4}
+AT_B: dict[str, Any] = {**NOBODY, "step": "b", "attempt": 1, "attempts_before": None, "available_at_us": NOW_US}
+HEIRS: dict[str, Any] = {
+    "status": "running",
+    "worker": "heir",
+    "lease_us": NOW_US + 77,
+    "slot_index": 4,
+    "worker_concurrency": 5,
+}
+
+
+def decided(command: Command, branch: Branch = HELD, facts: Facts = FACTS) -> Commit:
+    return decide(facts, branch, command, now_us=NOW_US)
+
+
+def completed(us: int, **fields: Any) -> Event:
+    return of(StepCompleted, us, **{"output": '"out"', "duration_us": 8, "export_output": True, **fields})
+
+
+def test_a_step_completes_and_its_worker_goes_on() -> None:
+    assert decided(Complete('"out"', 8, USAGE, CLAIMANT)) == Commit(
+        HELD,
+        replace(HELD, **AT_B | HEIRS | {"started_at_us": AT + 4, "last_us": AT + 3}),
+        (*BEGUN, completed(AT, resource_usage=USAGE), of(StepScheduled, AT + 3, "b", 1, **B_IS_DUE)),
+    )
+
+
+def test_a_step_completes_and_the_next_one_waits() -> None:
+    assert decided(Complete('"out"', 8)) == Commit(
+        HELD,
+        replace(HELD, **AT_B | {"status": "scheduled", "last_us": AT + 3}),
+        (*BEGUN, completed(AT), of(StepScheduled, AT + 3, "b", 1, **B_IS_DUE)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("branch", "facts"),
+    [(replace(HELD, halt="park"), FACTS), (HELD, replace(FACTS, stopping=True))],
+    ids=["it was told to park", "the run stops"],
+)
+def test_a_step_completes_and_nothing_follows(branch: Branch, facts: Facts) -> None:
+    after = replace(branch, **NOBODY | {"status": "parked", "last_us": AT, "due_us": None})
+    assert decided(Complete('"out"', 8, None, CLAIMANT), branch, facts) == Commit(
+        branch, after, (*BEGUN, completed(AT)), logged=True
+    )
+
+
+SKIP = SkipStep("rain", 8, {"by": "her"}, CLAIMANT)
+RAIN = {"skip_type": "primary", "reason": "rain", "metadata": {"by": "her"}, "duration_us": 8}
+
+
+def test_a_step_skips_itself_and_its_worker_goes_on() -> None:
+    after = AT_B | HEIRS | {"skipped": {"a": "a"}, "started_at_us": AT + 4, "last_us": AT + 3}
+    events = (*BEGUN, of(StepSkipped, AT, **RAIN), of(StepScheduled, AT + 3, "b", 1, **B_IS_DUE))
+    assert decided(SKIP) == Commit(HELD, replace(HELD, **after), events)
+
+
+def test_a_step_is_skipped_that_nobody_has_begun() -> None:
+    after = AT_B | {"skipped": {"a": "a"}, "last_us": AT + 3, "due_us": NOW_US + TIMING.grace_us}
+    events = (of(StepSkipped, AT, **RAIN), of(StepScheduled, AT + 3, "b", 1, **B_IS_DUE))
+    assert decided(replace(SKIP, claimant=None), WAITING) == Commit(WAITING, replace(WAITING, **after), events)
+
+
+def test_a_branch_begins_with_a_skip_in_cascade() -> None:
+    branch = Branch("a", "skipping", "a", skipped={"a": "z"}, priority=4, last_us=AT - 66)
+    skip = {"skip_type": "cascade", "reason": "skipped because z was skipped", "duration_us": 0, "cascaded_from": "z"}
+    after = replace(branch, step="b", status="scheduled", available_at_us=NOW_US, last_us=AT + 3)
+    events = (of(StepSkipped, AT, "a", 1, **skip), of(StepScheduled, AT + 3, "b", 1, **B_IS_DUE))
+    assert decided(Cascade(), branch) == Commit(branch, after, events)
+
+
+FAIL = Fail(ERROR, "execution-error", 8, chance=1.0, resource_usage=USAGE)
+FAILED = {
+    "error": ERROR,
+    "error_fingerprints": compute_error_fingerprints(ERROR),
+    "duration_us": 8,
+    "resource_usage": USAGE,
+}
+SECOND, THIRD, LAST = ({"policy_index": policy, "attempt_in_policy": nth} for policy, nth in ((0, 2), (1, 1), (1, 2)))
+
+
+def test_a_step_fails_and_is_tried_again() -> None:
+    """It is the last try of the first policy: the delay is that policy's, the next try the other's."""
+    due_us = NOW_US + 450_000
+    failed = {"terminal": False, "failure_reason": "execution-error", "next_retry_at_us": due_us, **FAILED, **SECOND}
+    again = {"next_attempt": 8, "error": ERROR, "max_retries": 3, "total_policies": 2, "policy_index": 0}
+    plan = {"available_at_us": due_us, "reason": "retry", "retry_delay_ms": 450, "priority": 4, **THIRD}
+    after = NOBODY | {"status": "scheduled", "attempt": 8, "available_at_us": due_us, "last_us": AT + 6}
+    events = (
+        of(StepFailed, AT, **failed),
+        of(StepRetrying, AT + 3, **again),
+        of(StepScheduled, AT + 6, attempt=8, **plan),
+    )
+    assert decided(FAIL) == Commit(HELD, replace(HELD, **after), (*BEGUN, *events), logged=True)
+
+
+@pytest.mark.parametrize(
+    ("tried", "retryable", "said", "reason", "place"),
+    [
+        (4, True, "execution-error", "exhausted-retries", LAST),
+        (4, True, "timeout", "timeout", LAST),
+        (4, False, "execution-error", "execution-error", LAST),
+        (2, False, "step-removed", "step-removed", SECOND),
+    ],
+)
+def test_a_step_fails_for_good(tried: int, retryable: bool, said: Any, reason: Any, place: dict[str, int]) -> None:
+    held = replace(HELD, attempts_before=7 - tried)
+    failed = of(StepFailed, AT, terminal=True, failure_reason=reason, **FAILED, **place)
+    after = replace(held, **NOBODY | {"status": "failed", "last_us": AT, "due_us": None})
+    stop = Stop("failed", 3, "a", ERROR, reason)
+    command = replace(FAIL, reason=said, retryable=retryable)
+    assert decided(command, held) == Commit(held, after, (*BEGUN, failed), logged=True, stop=stop)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "reason"), [(1, "execution-error"), (2, "exhausted-retries"), (3, "exhausted-retries")]
+)
+def test_one_try_exhausts_nothing(allowed: int, reason: str) -> None:
+    """The attempts of the run's earlier attempts are not among those that its policy counts."""
+    facts = facts_of(step("a", retry=[RetryTier(max_attempts=allowed)]), run_attempt=3)
+    commit = decided(FAIL, replace(HELD, attempts_before=7 - allowed), facts)
+    failed = commit.events[-1]
+    assert isinstance(failed, StepFailed)
+    assert (failed.terminal, failed.failure_reason) == (True, reason)
+    assert commit.stop == Stop("failed", 3, "a", ERROR, reason)
+
+
+@pytest.mark.parametrize(
+    ("halt", "stopping"), [("park", False), (None, True)], ids=["it was told to park", "the run stops"]
+)
+def test_what_may_not_go_on_is_not_tried_again(halt: Any, stopping: bool) -> None:
+    held, facts = replace(HELD, halt=halt), replace(FACTS, stopping=stopping)
+    assert decided(FAIL, held, facts).after.status == "failed"
+    lost = decided(Reclaim("sweep", 1), held, facts)
+    assert lost.after.status == "failed"
+    assert lost.stop is not None
+    assert lost.stop.error is not None
+    assert lost.stop.error.message == "worker w fell silent in attempt 7, and its run is being stopped"
+
+
+def reclaimed(seen_us: int, silent_us: int) -> Event:
+    known = {"original_worker_id": "w", "reclaimed_by": "sweep", "stale_threshold_us": 66}
+    return of(StepReclaimed, AT, last_heartbeat_us=seen_us, stale_duration_us=silent_us, **known)
+
+
+def test_a_step_is_taken_from_who_fell_silent() -> None:
+    plan = {"available_at_us": NOW_US, "reason": "retry", "retry_delay_ms": 0, "priority": 4, **THIRD}
+    after = NOBODY | {"status": "scheduled", "attempt": 8, "available_at_us": NOW_US, "last_us": AT + 3}
+    events = (*BEGUN, reclaimed(AT - 9, 8), of(StepScheduled, AT + 3, attempt=8, **plan))
+    assert decided(Reclaim("sweep", 66)) == Commit(HELD, replace(HELD, **after), events)
+
+
+def test_the_last_try_fails_with_its_worker() -> None:
+    held = replace(HELD, attempts_before=3)
+    message = "worker w fell silent in attempt 7, the last that the step's retry policy allows"
+    crash = StepError(name="WorkerCrash", message=message)
+    failed = {"error": crash, "error_fingerprints": compute_error_fingerprints(crash), "duration_us": 8, **LAST}
+    events = (reclaimed(AT - 9, 8), of(StepFailed, AT + 3, terminal=True, failure_reason="worker-crash", **failed))
+    after = replace(held, **NOBODY | {"status": "failed", "last_us": AT + 3, "due_us": None})
+    stop = Stop("failed", 3, "a", crash, "worker-crash")
+    assert decided(Reclaim("sweep", 66), held) == Commit(held, after, (*BEGUN, *events), logged=True, stop=stop)
+
+
+def test_nobody_was_silent_for_less_than_no_time() -> None:
+    """The clock of who takes the step is behind the clock of who had it."""
+    held = replace(HELD, attempts_before=3, heartbeat_us=AT + 90)
+    [*_, taken, failed] = decided(Reclaim("sweep", 66), held).events
+    assert isinstance(taken, StepReclaimed)
+    assert isinstance(failed, StepFailed)
+    assert (taken.last_heartbeat_us, taken.stale_duration_us, failed.duration_us) == (AT + 90, 0, 0)
+
+
+@pytest.mark.parametrize("newest", ["heartbeat_us", "started_at_us", "last_us"])
+def test_a_worker_was_last_heard_of_with_the_newest_that_it_said(newest: str) -> None:
+    assert last_seen_us(replace(HELD, **{newest: NOW_US + 5})) == NOW_US + 5
+    assert last_seen_us(replace(HELD, started_at_us=None, heartbeat_us=None)) == HELD.last_us
+
+
+NOTE: dict[str, Any] = {"name": "half", "sequence_number": 2}
+PARENT = CheckpointRef(name="whole", sequence_number=1)
+
+
+def test_a_checkpoint_is_kept() -> None:
+    kept = of(StepCheckpoint, AT, data="[1]", label="l", parent_checkpoint=PARENT, **NOTE)
+    after = replace(HELD, started_at_us=None, heartbeat_us=None, snapshot=None, last_us=AT)
+    command = KeepCheckpoint("half", 2, data="[1]", label="l", parent=PARENT)
+    assert decided(command) == Commit(HELD, after, (*BEGUN, kept))
+
+
+def test_a_checkpoint_fails() -> None:
+    failed = of(StepCheckpointFailed, AT, error=ERROR, parent_checkpoint=PARENT, **NOTE)
+    after = replace(HELD, started_at_us=None, heartbeat_us=None, snapshot=None, last_us=AT)
+    assert decided(KeepCheckpoint("half", 2, error=ERROR, parent=PARENT)) == Commit(HELD, after, (*BEGUN, failed))
+
+
+AGAIN: dict[str, Any] = {"halt": None, "run_attempt": 3, "due_us": NOW_US + TIMING.grace_us}
+FIRST = {"policy_index": 0, "attempt_in_policy": 1}
+PLAN = {"available_at_us": NOW_US, "reason": "retry", "retry_delay_ms": 0, "priority": 4, **FIRST}
+
+
+def test_what_lost_its_worker_with_the_run_is_scheduled_again() -> None:
+    halted = replace(HELD, halt="stop")
+    again = NOBODY | AGAIN | {"status": "scheduled", "attempt": 8, "attempts_before": 7}
+    after = replace(halted, **again | {"available_at_us": NOW_US, "last_us": AT})
+    events = (*BEGUN, of(StepScheduled, AT, attempt=8, **PLAN))
+    assert decided(Revive(), halted) == Commit(halted, after, events, checks_run=True)
+
+
+def test_what_failed_is_scheduled_again() -> None:
+    failed = replace(HELD, **NOBODY | {"status": "failed", "due_us": None})
+    again = AGAIN | {"status": "scheduled", "attempt": 8, "attempts_before": 7}
+    after = replace(failed, **again | {"available_at_us": NOW_US, "last_us": AT})
+    events = (of(StepScheduled, AT, attempt=8, **PLAN),)
+    assert decided(Revive(), failed) == Commit(failed, after, events, checks_run=True)
+
+
+def test_what_was_parked_goes_on() -> None:
+    parked = replace(HELD, **NOBODY | {"status": "parked", "halt": "park", "due_us": None})
+    after = replace(parked, **AT_B | AGAIN | {"status": "scheduled", "last_us": AT})
+    events = (of(StepScheduled, AT, "b", 1, **B_IS_DUE),)
+    assert decided(Revive(), parked) == Commit(parked, after, events, checks_run=True)
+
+
+def test_what_was_halted_while_it_waited_is_let_go() -> None:
+    """It waits as it did, but nothing of it comes before the run's new attempt."""
+    halted, facts = replace(WAITING, halt="stop"), replace(FACTS, started_at_us=NOW_US + 300)
+    after = replace(halted, **AGAIN | {"last_us": NOW_US + 300})
+    assert decided(Revive(), halted, facts) == Commit(halted, after, checks_run=True)
+
+
+GIVING_WAY = facts_of(
+    step("a"),
+    step("b", "a"),
+    step("f", "a"),
+    step("g", "b"),
+    step("h", "b", skip_cascades=False),
+    step("j", "a", "b"),
+    run_attempt=3,
+    priority=6,
+)
+"""`b` goes on `a`'s branch and `g` after it; `f` and `h` are forked; `j` joins two steps of one branch."""
+
+
+def test_a_skip_runs_along_its_branch_and_out_of_it() -> None:
+    """All that gives way is over in one commit, which makes the forks and counts once for each step that arrives."""
+    held = replace(HELD, attempt=1, attempts_before=None)
+    commit = decided(SkipStep("rain", 8), held, GIVING_WAY)
+    skips = [(event.step_id, event.timestamp_us) for event in commit.events if isinstance(event, StepSkipped)]
+    modulus = GIVING_WAY.graph.modulus
+    assert [step_id for step_id, _ in skips] == ["a", "b", "g"]
+    last_us = skips[-1][1]
+    assert commit.after == replace(
+        held,
+        **NOBODY | {"status": "ended", "step": "g", "skipped": dict.fromkeys("abg", "a")},
+        last_us=last_us,
+        due_us=None,
+    )
+    assert (commit.raises, commit.logged) == (("j", "j", "$"), True)
+    born: dict[str, Any] = {"run_attempt": 3, "priority": 6, "due_us": NOW_US + TIMING.grace_us}
+    fork, scheduled = commit.births
+    assert fork == Birth(Branch("f", "skipping", "f", skipped={"f": "a"}, last_us=last_us, **born))
+    at_us = scheduled.branch.last_us
+    assert last_us < at_us <= last_us + modulus
+    assert at_us % modulus == GIVING_WAY.graph.residue("h")
+    assert scheduled == Birth(
+        Branch("h", "scheduled", "h", available_at_us=NOW_US, last_us=at_us, **born),
+        (of(StepScheduled, at_us, "h", 1, available_at_us=NOW_US, reason="dependency-satisfied", priority=6),),
+    )
+
+
+WIDE = facts_of(step("a"), *(step(f"s{number:02d}", "a") for number in range(40)))
+
+
+def test_a_fork_that_is_wide_owes_what_one_transaction_cannot_put() -> None:
+    commit = decided(Complete('"out"', 8), HELD, WIDE)
+    assert [birth.branch.name for birth in commit.births] == [f"s{number:02d}" for number in range(1, 23)]
+    assert (commit.after.owed, commit.after.step) == (Owed(("a",), 22), "s00")
+    assert (commit.raises, commit.logged) == ((), True)
+    assert commit.after.due_us == HELD.due_us
+
+
+def test_only_what_forks_owes() -> None:
+    commit = decided(SkipStep("rain", 8), HELD, WIDE)
+    assert (commit.after.step, commit.after.owed) == ("s00", Owed(("a",), 22))
+
+
+def test_who_arrives_at_a_join_says_so_in_a_commit_of_its_own() -> None:
+    facts = facts_of(step("a"), step("b"), step("j", "a", "b"))
+    commit = decided(Complete('"out"', 8), HELD, facts)
+    assert (commit.raises, commit.logged, commit.births) == (("j",), True, ())
+    assert (commit.after.status, commit.after.due_us) == ("ended", None)
+
+
+@pytest.mark.parametrize(("pool", "due_us"), [("gpu", NOW_US + 20), (None, NOW_US + TIMING.grace_us)])
+def test_who_leaves_a_pool_for_lambda_is_looked_at_after_a_grace(pool: str | None, due_us: int) -> None:
+    facts, held = facts_of(step("a", executor="gpu"), step("b", "a", executor=pool)), replace(HELD, pool="gpu")
+    after = decided(Complete('"out"', 8), held, facts).after
+    assert (after.pool, after.due_us, after.status) == (pool, due_us, "scheduled")
+
+
+@pytest.mark.parametrize(("works_for", "status"), [("gpu", "running"), ("tpu", "scheduled"), (None, "scheduled")])
+def test_a_worker_goes_on_with_what_is_its_pools(works_for: str | None, status: str) -> None:
+    facts = facts_of(step("a", executor="gpu"), step("b", "a", executor="gpu"))
+    command = Complete('"out"', 8, claimant=replace(CLAIMANT, pool=works_for))
+    assert decided(command, replace(HELD, pool="gpu"), facts).after.status == status
+
+
+def test_what_ends_belongs_to_no_pool() -> None:
+    held = replace(HELD, pool="gpu")
+    after = decided(Complete('"out"', 8), held, facts_of(step("a", executor="gpu"))).after
+    assert after == replace(held, **NOBODY | {"status": "ended", "pool": None, "last_us": AT, "due_us": None})
+
+
+def test_a_failure_may_be_tried_again_and_waits_in_the_middle_where_nobody_says() -> None:
+    assert Fail(ERROR, "timeout", 1) == Fail(ERROR, "timeout", 1, retryable=True, chance=0.5, resource_usage=None)
