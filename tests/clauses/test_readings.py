@@ -19,6 +19,7 @@ from cascade_flow.wake import Wake
 from clauses.stage import (
     AGAIN,
     DONE,
+    FATAL,
     RUN,
     begun,
     branch_of,
@@ -230,3 +231,14 @@ def test_what_rides_leaves_room_for_a_claim_and_its_heartbeats_in_a_write_unit(w
         held = worker.heartbeat(held, snapshot=ResourceSnapshot(memory_bytes=123_456_789, cpu_time_us=987_654_321))
         assert items.size_of(item_of(world, keys.branch(RUN, steps[0]))) <= items.ITEM_UNIT
         worker.report(held, Complete(f'"{sha256(name.encode()).hexdigest()[: number % 32]}"', 1))
+
+
+def test_what_a_parked_step_gave_is_found_by_all_that_follow_when_its_run_is_tried_again(world: World) -> None:
+    begun(world, step("x"), step("a"), step("b", "a"), step("c", "a"))
+    held = claimed(world, "a")
+    reported(world, claimed(world, "x"), FATAL)
+    reported(world, held)
+    assert branch_of(world, "a").status == "parked"
+    world.backend.retry_run(RUN)
+    assert output_of_a(world, claimed(world, "b", branch="a")) == "done"
+    assert output_of_a(world, claimed(world, "c")) == "done"

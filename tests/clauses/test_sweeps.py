@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from cascade_flow import RetryTier, StepFailed, StepReclaimed, clock
+from cascade_flow import RetryTier, StaleAttemptError, StepFailed, StepReclaimed, ThrottledError, clock
 from cascade_flow.dynamodb import due, keys
+from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.commands import SkipStep
+from cascade_flow.operations.attention import Attention
 from cascade_flow.operations.lanes import Threads
 from cascade_flow.operations.steps import Steps
-from cascade_flow.operations.sweep import Sweep
+from cascade_flow.operations.sweep import Failure, Sweep, Swept
 from cascade_flow.wake import Wake
 from clauses.stage import (
     AGAIN,
@@ -33,6 +36,8 @@ from clauses.stage import (
 )
 from faults.moments import pausing
 from simulation import TIMING, World, step
+from testbed.faults import Kind, faults, refusal
+from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 ONCE = [RetryTier(max_attempts=1)]
 
@@ -381,3 +386,76 @@ def test_a_run_is_not_stopped_before_its_deadline(world: World) -> None:
     world.clock.pause_us(1_000_000)
     Sweep(world.backend.runtime, name="reaper").attend(RUN, "")
     assert run_of(world).status == "failed"
+
+
+@pytest.mark.parametrize(
+    "error", [ThrottledError(), StaleAttemptError("another has it"), BranchRefused(None), RunRefused(None)], ids=repr
+)
+def test_what_others_were_quicker_at_is_left_where_it_is(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    swept, moved = swept_with(world, monkeypatch, error)
+    assert (swept.done, swept.failures) == ({"looked at": 2, "left for later": 1, "wake-ups repeated": 1}, [])
+    assert not moved
+
+
+def test_what_nobody_foresaw_is_a_failure_and_put_off(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    swept, moved = swept_with(world, monkeypatch, ZeroDivisionError("oh"))
+    assert swept.done == {"looked at": 2, "failed": 1, "wake-ups repeated": 1}
+    assert swept.failures == [Failure(RUN, "a", "ZeroDivisionError: oh")]
+    assert moved
+
+
+def swept_with(world: World, monkeypatch: pytest.MonkeyPatch, error: Exception) -> tuple[Swept, bool]:
+    """What a sweep comes to at which the first of two branches raises this; and whether its entry was moved."""
+    begun(world, step("a"), step("b"))
+    silent(world)
+    attend = Attention.attend
+
+    def attended(attention: Attention, entry: due.Entry, reads: Any) -> None:
+        if entry.branch == "a":
+            raise error
+        attend(attention, entry, reads)
+
+    monkeypatch.setattr(Attention, "attend", attended)
+    before = branch_of(world, "a")
+    swept = Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 10**12)
+    return swept, branch_of(world, "a").due_us != before.due_us
+
+
+def test_a_table_that_is_busy_when_entries_are_moved_leaves_them_for_later(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    silent(world)
+    world.mailbox.wakes.clear()
+    with faults(lambda _, operation: Kind.THROTTLE if operation == "UpdateItem" else None, world.store.client):
+        swept = Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 10**12)
+    assert swept.done == {"looked at": 2, "wake-ups repeated": 1, "left for later": 1}
+    assert {wake.branch for wake in world.mailbox.wakes} == {"a", "b"}
+
+
+def test_entries_are_woken_oldest_first_in_tens(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.register([step("a")])
+    runs = [world.submit(run_id=f"run-{number}") for number in range(25)]
+    silent(world)
+    tens: list[list[str]] = []
+    send = world.mailbox.send
+    monkeypatch.setattr(
+        world.mailbox, "send", lambda wakes: (tens.append([wake.run_id for wake in wakes]), send(wakes))
+    )
+    world.sweep()
+    assert tens == [runs[:10], runs[10:20], runs[20:]]
+
+
+def test_what_is_swept_by_shard_says_nothing_of_pools_and_a_busy_table_undoes_nothing(world: World) -> None:
+    begun(world, step("a", executor="gpu"))
+    world.clock.pause_us(60_000_000)
+    sweep, until_us = Sweep(world.backend.runtime, name="reaper"), clock.now_us() + 10**12
+    assert sweep.sweep(until_us=until_us).pools == {"gpu": 60}
+    assert sweep.sweep(until_us=until_us, shards=[keys.due(RUN)]).pools == {}
+    wire_of(world.store.client).add(busy_for_pools, floor=Floor.FAULT)
+    assert sweep.sweep(until_us=until_us).pools == {}
+
+
+def busy_for_pools(request: Request, send: Send) -> Answer:
+    asks = request.operation == "Query" and "pool#gpu" in str(request.body)
+    return refusal(Kind.THROTTLE, request) if asks else send(request)
