@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from cascade_flow import StepCompleted, StepDefinition, StepScheduled, WorkflowStarted
+from cascade_flow import StepCompleted, StepDefinition, StepScheduled, StepStarted, WorkflowStarted
 from clauses.stage import DONE, FATAL, RUN, begun, claimed, done, ended, reported, run_of
 from faults.moments import pausing
 from shapes import chain
@@ -133,3 +133,17 @@ def test_what_was_only_to_be_opened_is_later_than_the_next_attempts_start(
 
 def dies() -> None:
     raise Crash("before it looks at the join")
+
+
+def test_who_holds_an_attempt_knows_from_when_on_it_has_begun(world: World) -> None:
+    """Its lines are later than that, and that is no earlier than its start in the log, whichever clock was behind."""
+    begun(world, *(step(f"s{number}") for number in range(5)))
+    began: dict[str, int] = {}
+    for number in range(5):
+        world.clock.pause_us(1 if number % 2 else -40)
+        held = claimed(world, f"s{number}")
+        began[held.branch.step] = held.started_us
+        assert held.started_us <= max(held.branch.started_at_us or 0, held.branch.last_us) + held.facts.graph.modulus
+        reported(world, held)
+    started = {event.step_id: event.timestamp_us for event in ended(world).events if isinstance(event, StepStarted)}
+    assert all(started[name] <= began[name] for name in started)
