@@ -242,3 +242,15 @@ def test_what_a_parked_step_gave_is_found_by_all_that_follow_when_its_run_is_tri
     world.backend.retry_run(RUN)
     assert output_of_a(world, claimed(world, "b", branch="a")) == "done"
     assert output_of_a(world, claimed(world, "c")) == "done"
+
+
+def test_a_run_that_goes_on_from_another_finds_what_was_kept(world: World) -> None:
+    begun(world, step("a"), step("b", "a"), step("c", "a"), step("d", "a", "b"))
+    done(world, "a")
+    reported(world, claimed(world, "b", branch="a"), Complete('"of b"', 1))
+    world.backend.cancel_run(RUN)
+    other = world.backend.resume_run(RUN).run_id
+    for branch, outputs in {"c": {"a": '"done"'}, "d": {"a": '"done"', "b": '"of b"'}}.items():
+        held = Steps(world.backend.runtime).claim(Wake(other, branch, branch, 1), "worker-1")
+        assert held is not None
+        assert Steps(world.backend.runtime).inputs(held).outputs == outputs
