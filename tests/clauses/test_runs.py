@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from cascade_flow import ConflictError, LogEntry, RunSubmission, WorkflowStarted, clock
+from cascade_flow import ConflictError, LogEntry, RunSubmission, WorkflowFailed, WorkflowResumed, WorkflowStarted, clock
 from cascade_flow.dynamodb import keys
+from cascade_flow.engine.commands import Complete
 from cascade_flow.engine.state import Run, RunStatus
 from cascade_flow.wake import Wake
 from clauses.stage import (
@@ -265,3 +267,71 @@ def test_a_retry_changes_of_a_run_what_it_says_and_nothing_else(world: World) ->
     again = replace(before, status="running", run_attempt=2, started_at_us=begun_us, deadline_us=deadline_us)
     assert after == replace(again, due_us=deadline_us, last_us=begun_us, seq=after.seq)
     assert after.seq > before.seq
+
+
+SAID = {"tags": ["t"], "priority": 3, "metadata": {"who": "me"}, "input": {"order": 1}}
+
+
+@pytest.mark.parametrize("own_us", [None, 50_000_000])
+@pytest.mark.parametrize("usual_us", [None, 70_000_000])
+@pytest.mark.parametrize("again", ["resumed", "rerun"])
+def test_a_run_that_goes_on_from_another_is_stored_whole(
+    world: World, again: str, usual_us: int | None, own_us: int | None
+) -> None:
+    world.register([step("a"), step("b", "a")], timeout_us=usual_us)
+    world.submit(run_id=RUN, timeout=own_us, **SAID)
+    done(world, "a")
+    world.backend.cancel_run(RUN)
+    mother = run_of(world)
+    world.clock.pause_us(10_000_000)
+    backend = world.backend
+    made = backend.resume_run(RUN) if again == "resumed" else backend.rerun_from(parent_run_id=RUN, from_step_id="b")
+    run = world.observer.runtime.run(made.run_id)
+    given_us = own_us or usual_us or TIMING.timeout_us
+    assert run.deadline_us == pytest.approx(run.created_us + given_us, abs=1_000)
+    assert run.expires_s == (run.available_at_us + given_us + TIMING.retention_us) // 1_000_000
+    assert run.available_at_us >= mother.created_us + 10_000_000
+    times = {name: getattr(run, name) for name in ("created_us", "available_at_us", "deadline_us", "started_at_us")}
+    assert replace(run, tail=()) == Run(
+        run_id=made.run_id,
+        workflow_slug="flow",
+        version_id=mother.version_id,
+        status="running",
+        **{"tags": ("t",), "priority": 3, "parent": RUN, "origin_run_id": RUN, "due_us": run.deadline_us, **times},
+        expires_s=run.expires_s,
+        last_us=run.tail[-1]["timestampUs"],
+        seq=run.seq,
+    )
+    state = world.observer.get_run(made.run_id)
+    assert state is not None
+    assert (state.metadata, state.timeout, json.loads(state.input or "")) == ({"who": "me"}, own_us, {"order": 1})
+
+
+@pytest.mark.parametrize("input", [0, "", [], {}, False])
+def test_an_input_that_is_nothing_much_replaces_the_parents_too(world: World, input: Any) -> None:
+    begun(world, step("a"), input={"order": 1})
+    made = world.backend.rerun_from(parent_run_id=RUN, from_step_id="a", input=input)
+    state = world.observer.get_run(made.run_id)
+    assert state is not None
+    assert json.loads(state.input or "") == input
+
+
+def test_what_a_resumed_run_keeps_is_counted(world: World) -> None:
+    begun(world, step("a"), step("b", "a"), step("c", "b"))
+    done(world, "a")
+    world.backend.cancel_run(RUN)
+    made = world.backend.resume_run(RUN)
+    [event] = [e for e in world.observer.load_events("flow", made.run_id) if isinstance(e, WorkflowResumed)]
+    assert (event.original_run_id, event.resumed_steps, event.pending_steps) == (RUN, 1, 2)
+
+
+def test_what_a_run_gives_may_be_more_than_can_be_stored(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then it fails, and says why."""
+    monkeypatch.setattr("cascade_flow.operations.payloads.LARGEST_ITEM_BYTES", 2_000)
+    world.register([step(name, export_output=True) for name in ("a", "b", "c")])
+    world.submit(run_id=RUN)
+    for name in ("a", "b", "c"):
+        reported(world, claimed(world, name), Complete(json.dumps(secrets.token_hex(700)), 1))
+    [failed] = [event for event in ended(world, "failed").events if isinstance(event, WorkflowFailed)]
+    assert failed.error is not None
+    assert failed.error.name == "PayloadTooLargeError"
