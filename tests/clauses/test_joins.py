@@ -9,6 +9,7 @@ import pytest
 
 from cascade_flow import StepScheduled, WorkflowCancelled, WorkflowCompleted, WorkflowFailed, clock
 from cascade_flow.dynamodb import due, keys
+from cascade_flow.engine.state import Branch
 from cascade_flow.graph import END
 from cascade_flow.operations.steps import HeldAttempt
 from clauses.stage import (
@@ -274,3 +275,30 @@ def test_who_brings_a_look_forward_leaves_alone_what_has_moved(world: World) -> 
     late.runtime.ledger.raise_join(held.facts, "j", arrivals=1, now_us=clock.now_us())
     assert keys.DUE_TIME not in item_of(world, keys.branch(RUN, "j"))
     ended(world)
+
+
+@pytest.mark.parametrize("run_attempt", [1, 2])
+def test_a_join_is_made_whole_by_its_first_arrival(world: World, run_attempt: int) -> None:
+    begun(world, step("a"), step("b"), step("j", "a", "b"))
+    if run_attempt == 2:
+        world.backend.cancel_run(RUN)
+        world.backend.retry_run(RUN)
+    before_us = clock.now_us()
+    done(world, "a")
+    join = branch_of(world, "j")
+    assert join == Branch("j", "open", "j", run_attempt=run_attempt, arrived=1, due_us=join.due_us)
+    assert before_us < int(join.due_us or 0) - TIMING.grace_us < clock.now_us()
+    assert item_of(world, keys.branch(RUN, "j"))[keys.EXPIRY] == run_of(world).expires_s
+
+
+def test_a_run_of_many_ends_is_over_after_the_last_of_them(world: World) -> None:
+    """Also where who was last to end has a clock that is behind."""
+    begun(world, step("a"), step("b"))
+    late = claimed(world, "b")
+    world.clock.pause_us(60_000_000)
+    done(world, "a")
+    world.clock.pause_us(-60_000_000)
+    reported(world, late)
+    checked = world.check(RUN)
+    assert checked.status == "completed"
+    assert checked.events[-1].type == "WorkflowCompleted"
