@@ -137,6 +137,31 @@ def test_what_another_sweep_has_dealt_with_is_passed_over(world: World) -> None:
     assert len(world.mailbox.wakes) == 2, "the submission's, and one"
 
 
+def test_a_run_that_another_sweep_has_dealt_with_is_passed_over_too(world: World) -> None:
+    begun(world, step("a"), available_at=clock.now_us() + 60_000_000)
+    world.clock.pause_us(60_000_000)
+    late, written = pausing(world, "BatchGetItem", world.sweep), list[str]()
+
+    def noting(request: Request, send: Send) -> Answer:
+        written.extend([request.operation] if "Update" in request.operation or "Write" in request.operation else [])
+        return send(request)
+
+    wire_of(late.runtime.ledger.table.client).add(noting, floor=Floor.FAULT)
+    assert dict(world.sweep(late)) == {"looked at": 1}
+    assert written == []
+    assert run_of(world).status == "running"
+
+
+def test_a_join_of_a_run_that_has_ended_leaves_the_index(world: World) -> None:
+    begun(world, step("a"), step("b"), step("j", "a", "b"))
+    done(world, "a")
+    world.backend.cancel_run(RUN)
+    assert branch_of(world, "j").status == "open"
+    silent(world)
+    reaped(world)
+    assert not {keys.DUE_SHARD, keys.DUE_TIME} & item_of(world, keys.branch(RUN, "j")).keys()
+
+
 def test_a_reclaim_does_not_wait_behind_wake_ups(world: World) -> None:
     world.register([step("a")])
     for number in range(30):
