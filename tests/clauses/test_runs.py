@@ -12,7 +12,7 @@ import pytest
 
 from cascade_flow import ConflictError, LogEntry, RunSubmission, WorkflowFailed, WorkflowResumed, WorkflowStarted, clock
 from cascade_flow.dynamodb import keys
-from cascade_flow.engine.commands import Complete
+from cascade_flow.engine.commands import Complete, SkipStep
 from cascade_flow.engine.state import Run, RunStatus
 from cascade_flow.wake import Wake
 from clauses.stage import (
@@ -332,6 +332,21 @@ def test_what_a_run_gives_may_be_more_than_can_be_stored(world: World, monkeypat
     world.submit(run_id=RUN)
     for name in ("a", "b", "c"):
         reported(world, claimed(world, name), Complete(json.dumps(secrets.token_hex(700)), 1))
+    [failed] = [event for event in ended(world, "failed").events if isinstance(event, WorkflowFailed)]
+    assert failed.error is not None
+    assert failed.error.name == "PayloadTooLargeError"
+
+
+def test_a_skip_that_is_carried_on_may_end_in_more_than_can_be_stored(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cascade_flow.operations.payloads.LARGEST_ITEM_BYTES", 2_000)
+    exported = [step(name, export_output=True) for name in ("p", "q")]
+    begun(world, *exported, step("a", "p", "q"), step("b", "a"), step("c", "a"), step("j", "b", "c"))
+    for name in ("p", "q"):
+        reported(world, claimed(world, name), Complete(json.dumps(secrets.token_hex(1_100)), 1))
+    reported(world, claimed(world, "a"), SkipStep("no need", 1))
+    assert run_of(world).status == "running"
     [failed] = [event for event in ended(world, "failed").events if isinstance(event, WorkflowFailed)]
     assert failed.error is not None
     assert failed.error.name == "PayloadTooLargeError"

@@ -16,6 +16,7 @@ from cascade_flow.operations.attention import Attention
 from cascade_flow.operations.lanes import Threads
 from cascade_flow.operations.steps import Steps
 from cascade_flow.operations.sweep import Failure, Sweep, Swept
+from cascade_flow.operations.tally import Tally
 from cascade_flow.wake import Wake
 from clauses.stage import (
     AGAIN,
@@ -150,6 +151,15 @@ def test_a_run_that_another_sweep_has_dealt_with_is_passed_over_too(world: World
     assert dict(world.sweep(late)) == {"looked at": 1}
     assert written == []
     assert run_of(world).status == "running"
+
+
+def test_a_delayed_run_that_is_looked_at_early_is_looked_at_when_it_is_due(world: World) -> None:
+    """By a sweep whose clock has gone back: it would begin at its deadline else."""
+    begun(world, step("a"), available_at=clock.now_us() + 60_000_000)
+    runtime, run = world.backend.runtime, run_of(world)
+    entry = due.Entry(int(run.due_us or 0), keys.run(RUN))
+    Attention(runtime, Tally(), name="reaper").attend(entry, runtime.ledger)
+    assert run_of(world).due_us == run.available_at_us
 
 
 def test_a_join_of_a_run_that_has_ended_leaves_the_index(world: World) -> None:
