@@ -168,6 +168,18 @@ def test_who_has_lost_its_claim_makes_nothing_and_has_nothing_to_do(world: World
     assert (parent.status, parent.attempt, parent.owed) == ("scheduled", 2, None)
 
 
+def test_a_sweep_leaves_the_debt_to_a_worker_that_has_just_claimed(world: World) -> None:
+    """It pays for itself before it begins; paid by another, it would lose what it holds."""
+    owing(world)
+    silent(world)
+    late = pausing(world, "TransactWriteItems", lambda: world.sweep(world.observer))
+    held = Steps(late.runtime).claim(Wake(RUN, "a", "a2", 1), "late")
+    assert held is not None
+    assert made(world) == WIDTH
+    reported(world, held)
+    ended(world)
+
+
 def test_who_has_reported_and_lost_what_follows_has_nothing_more_to_do(world: World) -> None:
     """Its report stands, and its worker was to go on; but another has taken the next step from it meanwhile."""
     begun(world, *FORK)

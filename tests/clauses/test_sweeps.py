@@ -12,6 +12,7 @@ from cascade_flow.dynamodb import due, keys
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.commands import SkipStep
+from cascade_flow.engine.decide import last_seen_us
 from cascade_flow.operations.attention import Attention
 from cascade_flow.operations.lanes import Threads
 from cascade_flow.operations.steps import Steps
@@ -290,6 +291,33 @@ def test_a_sweep_says_how_late_it_is_and_whether_it_is_through(world: World) -> 
     world.clock.pause_us(TIMING.horizon_us)
     assert Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 1).left
     assert Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 10**12).oldest_due_s >= 160
+
+
+def test_a_dead_workers_step_is_late_by_what_its_lease_is_over(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a")
+    world.clock.pause_us(TIMING.lease_us + 60_000_000)
+    swept = Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 10**12)
+    assert (swept.done, swept.oldest_due_s) == ({"looked at": 1, "steps reclaimed": 1}, 60)
+
+
+def test_a_reclaim_says_who_was_silent_since_when_and_who_took_the_step(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a", worker="silent")
+    seen_us = last_seen_us(branch_of(world, "a"))
+    silent(world)
+    world.sweep()
+    [event] = [event for event in world.check(RUN).events if isinstance(event, StepReclaimed)]
+    assert (event.original_worker_id, event.reclaimed_by, event.attempt_number) == ("silent", "reaper", 1)
+    assert (event.stale_threshold_us, event.last_heartbeat_us) == (TIMING.lease_us, seen_us)
+    assert event.stale_duration_us == pytest.approx(TIMING.lease_us + TIMING.grace_us, abs=10_000)
+
+
+def test_a_delayed_run_is_late_by_what_its_time_is_over(world: World) -> None:
+    begun(world, step("a"), available_at=clock.now_us() + 10_000_000)
+    world.clock.pause_us(70_000_000)
+    swept = Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 10**12)
+    assert (swept.done, swept.oldest_due_s) == ({"looked at": 1, "runs started": 1}, 60)
 
 
 def test_what_is_only_moved_on_is_not_late(world: World) -> None:
