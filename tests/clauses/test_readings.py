@@ -233,14 +233,19 @@ def test_what_rides_leaves_room_for_a_claim_and_its_heartbeats_in_a_write_unit(w
         worker.report(held, Complete(f'"{sha256(name.encode()).hexdigest()[: number % 32]}"', 1))
 
 
-def test_what_a_parked_step_gave_is_found_by_all_that_follow_when_its_run_is_tried_again(world: World) -> None:
-    begun(world, step("x"), step("a"), step("b", "a"), step("c", "a"))
-    held = claimed(world, "a")
+@pytest.mark.parametrize("before", [[], ["r"]], ids=["its branch's first", "after a fork"])
+def test_what_a_parked_step_gave_is_found_by_all_that_follow_when_its_run_is_tried_again(
+    world: World, before: list[str]
+) -> None:
+    begun(world, step("x"), *map(step, before), step("a", *before), step("z", *before), step("b", "a"), step("c", "a"))
+    done(world, *before)
+    branch = (*before, "a")[0]
+    held = claimed(world, "a", branch=branch)
     reported(world, claimed(world, "x"), FATAL)
     reported(world, held)
-    assert branch_of(world, "a").status == "parked"
+    assert branch_of(world, branch).status == "parked"
     world.backend.retry_run(RUN)
-    assert output_of_a(world, claimed(world, "b", branch="a")) == "done"
+    assert output_of_a(world, claimed(world, "b", branch=branch)) == "done"
     assert output_of_a(world, claimed(world, "c")) == "done"
 
 

@@ -15,6 +15,7 @@ from cascade_flow.engine.commands import SkipStep
 from cascade_flow.engine.decide import last_seen_us
 from cascade_flow.operations.attention import Attention
 from cascade_flow.operations.lanes import Threads
+from cascade_flow.operations.retries import Retries
 from cascade_flow.operations.steps import Steps
 from cascade_flow.operations.sweep import Failure, Sweep, Swept
 from cascade_flow.operations.tally import Tally
@@ -161,6 +162,16 @@ def test_a_delayed_run_that_is_looked_at_early_is_looked_at_when_it_is_due(world
     entry = due.Entry(int(run.due_us or 0), keys.run(RUN))
     Attention(runtime, Tally(), name="reaper").attend(entry, runtime.ledger)
     assert run_of(world).due_us == run.available_at_us
+
+
+def test_a_retry_at_which_others_were_quicker_is_looked_at_soon(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun(world, step("a"))
+    world.backend.cancel_run(RUN)
+    dies(lambda: dying(world, "TransactWriteItems", at=2).retry_run(RUN))
+    silent(world)
+    monkeypatch.setattr(Retries, "revive", lambda _, run: run)
+    assert world.sweep()["retries resumed"] == 1
+    assert int(run_of(world).due_us or 0) == pytest.approx(clock.now_us() + TIMING.grace_us, abs=10_000)
 
 
 def test_a_join_of_a_run_that_has_ended_leaves_the_index(world: World) -> None:
@@ -467,6 +478,12 @@ def test_what_nobody_foresaw_is_a_failure_and_put_off(world: World, monkeypatch:
     assert swept.done == {"looked at": 2, "failed": 1, "wake-ups repeated": 1}
     assert swept.failures == [Failure(RUN, "a", "ZeroDivisionError: oh")]
     assert moved
+
+
+def test_what_cannot_even_be_put_off_ends_no_sweep(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with faults(lambda _, operation: Kind.THROTTLE if operation == "UpdateItem" else None, world.store.client):
+        swept, moved = swept_with(world, monkeypatch, ZeroDivisionError("oh"))
+    assert (swept.done["looked at"], swept.done["failed"], moved) == (2, 1, False)
 
 
 def swept_with(world: World, monkeypatch: pytest.MonkeyPatch, error: Exception) -> tuple[Swept, bool]:
