@@ -269,3 +269,14 @@ def test_a_zombie_keeps_no_checkpoint(world: World) -> None:
     checked = ended(world)
     data = [event.data for event in checked.events if isinstance(event, StepCheckpoint)]
     assert (data, checked.count(StepStarted)) == (['"by the heir"', "1"], 2)
+
+
+def test_nobody_waits_for_a_step_of_a_run_that_has_ended(world: World) -> None:
+    """Whoever speaks of it is told what is true, and not to come again."""
+    begun(world, *chain(2))
+    with pytest.raises(StaleAttemptError, match="not scheduled yet"):
+        outside(world).complete("s1", 1, 1)
+    world.backend.cancel_run(RUN)
+    with pytest.raises(StaleAttemptError, match="no longer held") as refused:
+        outside(world).complete("s1", 1, 1)
+    assert "not scheduled yet" not in str(refused.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
@@ -302,3 +303,14 @@ def test_a_run_of_many_ends_is_over_after_the_last_of_them(world: World) -> None
     checked = world.check(RUN)
     assert checked.status == "completed"
     assert checked.events[-1].type == "WorkflowCompleted"
+
+
+def test_who_arrives_at_what_stays_open_brings_no_look_forward(world: World) -> None:
+    begun(world, *map(step, "abc"), step("j", "a", "b", "c"), timeout=30 * DAY_US)
+    done(world, "a")
+    for _ in range(4):
+        world.clock.pause_us(max(0, look_us(world, "j")))
+        world.sweep()
+    before = branch_of(world, "j")
+    done(world, "b")
+    assert branch_of(world, "j") == replace(before, arrived=2)
