@@ -348,3 +348,15 @@ def test_a_run_that_is_given_up_says_what_could_not_be_stored(world: World) -> N
     assert failed.error is not None
     assert failed.error.name == "PayloadTooLargeError"
     assert failed.error.message == str(PayloadTooLargeError(bytes=2, limit=1))
+
+
+def test_who_forks_before_it_is_halted_leaves_nothing_that_can_be_claimed(world: World) -> None:
+    """Also where a step may still finish, so that the stop does not come to its end."""
+    begun(world, step("a"), step("b", "a"), step("p", "a"), step("w"), step("x"))
+    held = claimed(world, "a")
+    claimed(world, "w")
+    late = pausing(world, "UpdateItem", lambda: reported(world, held, by=world.observer))
+    reported(world, claimed(world, "x"), FATAL, by=late)
+    assert (branch_of(world, "a").step, run_of(world).status) == ("b", "running")
+    assert [branch_of(world, name).halt for name in ("a", "p", "w")] == ["stop", "stop", "park"]
+    assert is_refused(world, "p")

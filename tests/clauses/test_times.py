@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from cascade_flow import StepCompleted, StepDefinition, StepScheduled, StepStarted, WorkflowStarted
-from clauses.stage import DONE, FATAL, RUN, begun, claimed, done, ended, reported, run_of
+from clauses.stage import DONE, FATAL, RUN, begun, branch_of, claimed, done, ended, reported, run_of
 from faults.moments import pausing
 from shapes import chain
 from simulation import World, step, survive
@@ -129,6 +129,7 @@ def test_what_was_only_to_be_opened_is_later_than_the_next_attempts_start(
     world.clock.pause_us(MINUTE_US)
     pausing(world, "Query", partial(goes_back, world), at=2).retry_run(RUN)
     world.check(RUN)
+    assert branch_of(world, "j").status == "scheduled" if join else run_of(world).status == "completed", "at once"
 
 
 def dies() -> None:
