@@ -524,10 +524,7 @@ def test_entries_are_woken_oldest_first_in_tens(world: World, monkeypatch: pytes
     runs = [world.submit(run_id=f"run-{number}") for number in range(25)]
     silent(world)
     tens: list[list[str]] = []
-    send = world.mailbox.send
-    monkeypatch.setattr(
-        world.mailbox, "send", lambda wakes: (tens.append([wake.run_id for wake in wakes]), send(wakes))
-    )
+    monkeypatch.setattr(world.mailbox, "send", lambda wakes: tens.append([wake.run_id for wake in wakes]))
     world.sweep()
     assert tens == [runs[:10], runs[10:20], runs[20:]]
 

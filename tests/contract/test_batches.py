@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cascade_flow import BackendUnavailableError, DynamoDBBackend, clock
-from cascade_flow.dynamodb.listing import START, Filter
+from cascade_flow.dynamodb.listing import START, Filter, Place
 from cascade_flow.errors import (
     CascadeFlowError,
     ConfigurationError,
@@ -16,7 +16,7 @@ from cascade_flow.errors import (
     RunNotCancellableError,
     ThrottledError,
 )
-from cascade_flow.operations.batches import Batches, Bounds, Piece
+from cascade_flow.operations.batches import Batches, Bounds, Piece, Refusal
 from contract.outside import FLOW, register, submit
 
 RUNS = [f"run-{number}" for number in range(5)]
@@ -99,7 +99,7 @@ def test_a_run_that_refuses_stops_nothing_and_says_why(
 ) -> None:
     over, moved = RunNotCancellableError("it is over"), ConflictError()
     acts = cancelling(monkeypatch, errors={RUNS[3]: over, RUNS[1]: moved})
-    assert cancelled(submitted) == Piece(3, [(RUNS[3], over), (RUNS[1], moved)], None)
+    assert cancelled(submitted) == Piece(3, [Refusal(RUNS[3], over), Refusal(RUNS[1], moved)], None)
     assert acts.asked == NEWEST_FIRST
 
 
@@ -110,7 +110,7 @@ def test_a_table_that_is_busy_ends_a_piece_before_the_run_that_met_it(
     over = RunNotCancellableError("it is over")
     cancelling(monkeypatch, errors={RUNS[4]: over, RUNS[2]: error})
     piece = cancelled(submitted)
-    assert (piece.done, piece.refused) == (1, [(RUNS[4], over)])
+    assert (piece.done, piece.refused) == (1, [Refusal(RUNS[4], over)])
     again = cancelling(monkeypatch, errors={})
     assert cancelled(submitted, piece.more).more is None
     assert again.asked == NEWEST_FIRST[2:]
@@ -137,7 +137,8 @@ def test_a_piece_whose_time_is_over_has_one_run_at_least(
     submitted: DynamoDBBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acts = cancelling(monkeypatch, errors={})
-    after, done = START, 0
+    after: Place | None = START
+    done = 0
     while after is not None:
         piece = cancelled(submitted, after, for_us=-1)
         assert piece.done == 1

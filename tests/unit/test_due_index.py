@@ -13,6 +13,7 @@ from cascade_flow.dynamodb.items import Item, branch_item
 from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.dynamodb.table import Put, Table
 from cascade_flow.engine.state import LATEST_US, Branch
+from cascade_flow.model.wire import LARGEST_WHOLE
 from simulation import BEGIN_US, TickingClock
 from testbed.servers import MemoryServer, fresh_table
 
@@ -129,6 +130,12 @@ def test_what_waits_for_a_pool_comes_by_priority_and_then_by_time(table: Table) 
     assert list(due.waiting_anywhere(table, until_us=NOW_US)) == found
     assert list(due.waiting(table, "other", until_us=NOW_US)) == []
     assert due.waits_us(table, now_us=NOW_US) == {"gpu": 1}
+
+
+def test_nothing_ranks_before_the_first_that_is_looked_at(table: Table) -> None:
+    first = waiting(table, LARGEST_WHOLE, 0, "more urgent than all")
+    assert first.due_us == 0
+    assert list(due.waiting(table, "gpu", until_us=NOW_US)) == [first]
 
 
 def test_a_pool_that_nothing_waits_for_has_not_waited(table: Table) -> None:
