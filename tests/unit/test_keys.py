@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -16,63 +17,71 @@ TIME_US = 1_800_000_000_000_000
 IDEMPOTENCY = f"IDEM#{hashlib.sha256(b'order').hexdigest()}"
 FEWER = Shards(2, 1)
 
-STORED = {
-    "run": (keys.run("r"), Key("R#r", "B#")),
-    "branch": (keys.branch("r", "a"), Key("R#r", "B#a")),
-    "commit": (keys.commit("r", 17), Key("R#r", "E#0000000000000017")),
-    "the last commit that there can be": (keys.commit("r", LATEST_US), Key("R#r", "E#9999999999999999")),
-    "log chunk": (keys.log_chunk("r", "a", 2, TIME_US, "ab"), Key("R#r", "L#a#0002#1800000000000000#ab")),
-    "payload": (keys.payload("r", "a", 2, "ab"), Key("R#r", "P#a#2#ab")),
-    "payload that an event names": (keys.payload_at("r", "P#a#2#ab"), Key("R#r", "P#a#2#ab")),
-    "payload of the run": (keys.run_payload("r", "input#ab"), Key("R#r", "P#$input#ab")),
-    "idempotency": (keys.idempotency("order"), Key(IDEMPOTENCY, "IDEM")),
-    "workflow": (keys.workflow("flow"), Key("WF", "flow")),
-    "version": (keys.version("flow", "sha256:1"), Key("WF#flow", "V#sha256:1")),
-    "called": (keys.called("flow"), Key("CALLED", "flow")),
-    "shards": (keys.shards(), Key("SHARDS", "SHARDS")),
-    "pool": (keys.pool_mark("gpu"), Key("SHARDS", "POOL#gpu")),
-    "pulse": (keys.pulse(), Key("PULSE", "PULSE")),
-    "due": (keys.due("run"), "due#4"),
-    "done": (keys.done("run-1"), "done#6"),
-    "call": (keys.call("run-2"), "call#1"),
-    "runs": (keys.runs("flow", "run-1"), "flow#2"),
-    "place of a pool": (keys.pool("gpu"), "pool#gpu"),
-    "all shards of due": (keys.due_shards(FEWER), ["due#0", "due#1"]),
-    "all shards of done": (keys.done_shards(FEWER), ["done#0", "done#1"]),
-    "all shards of calls": (keys.call_shards(FEWER), ["call#0", "call#1"]),
-    "all shards of runs": (keys.runs_shards("flow", FEWER), ["flow#0"]),
-    "what every table has": (keys.always(), Shards(8, 4)),
-}
-SPANS = {
-    "branches": (keys.branches("r"), [keys.run("r"), keys.branch("r", "a"), keys.branch("r", "zz")]),
-    "history": (
-        keys.history("r"),
-        [keys.run("r"), keys.branch("r", "a"), keys.commit("r", 0), keys.commit("r", TIME_US)],
-    ),
-    "commits": (keys.commits("r"), [keys.commit("r", 0), keys.commit("r", LATEST_US)]),
-    "logs": (keys.logs("r"), [keys.log_chunk("r", step, 1, TIME_US, "ab") for step in ("a", "ab", "zz")]),
-    "logs of a step": (
-        keys.logs("r", "a"),
-        [keys.log_chunk("r", "a", attempt, TIME_US, "ff") for attempt in (1, 9999)],
-    ),
-    "logs of an attempt": (
-        keys.logs("r", "a", 1),
-        [keys.log_chunk("r", "a", 1, time_us, "ff") for time_us in (0, LATEST_US)],
-    ),
-    "versions": (keys.versions("flow"), [keys.version("flow", "0"), keys.version("flow", "sha256:ff")]),
-    "registry": (keys.registry(), [keys.workflow("0"), keys.workflow("flow")]),
-    "called": (keys.all_called(), [keys.called("0"), keys.called("flow")]),
-    "marks": (keys.index_marks(), [keys.shards(), keys.pool_mark("a"), keys.pool_mark("zz")]),
-}
-OF_A_RUN = (
-    keys.run("r"),
-    keys.branch("r", "a"),
-    keys.commit("r", TIME_US),
-    *(keys.log_chunk("r", step, attempt, TIME_US, "ab") for step in ("a", "ab", "b") for attempt in (1, 2, 11)),
-    keys.payload("r", "a", 1, "ab"),
-    keys.run_payload("r", "input#ab"),
-)
-"""One of each kind that lies in a run's partition, with siblings whose names begin alike."""
+
+def stored() -> dict[str, tuple[object, object]]:
+    return {
+        "run": (keys.run("r"), Key("R#r", "B#")),
+        "branch": (keys.branch("r", "a"), Key("R#r", "B#a")),
+        "commit": (keys.commit("r", 17), Key("R#r", "E#0000000000000017")),
+        "the last commit that there can be": (keys.commit("r", LATEST_US), Key("R#r", "E#9999999999999999")),
+        "log chunk": (keys.log_chunk("r", "a", 2, TIME_US, "ab"), Key("R#r", "L#a#0002#1800000000000000#ab")),
+        "payload": (keys.payload("r", "a", 2, "ab"), Key("R#r", "P#a#2#ab")),
+        "payload that an event names": (keys.payload_at("r", "P#a#2#ab"), Key("R#r", "P#a#2#ab")),
+        "payload of the run": (keys.run_payload("r", "input#ab"), Key("R#r", "P#$input#ab")),
+        "idempotency": (keys.idempotency("order"), Key(IDEMPOTENCY, "IDEM")),
+        "workflow": (keys.workflow("flow"), Key("WF", "flow")),
+        "version": (keys.version("flow", "sha256:1"), Key("WF#flow", "V#sha256:1")),
+        "called": (keys.called("flow"), Key("CALLED", "flow")),
+        "shards": (keys.shards(), Key("SHARDS", "SHARDS")),
+        "pool": (keys.pool_mark("gpu"), Key("SHARDS", "POOL#gpu")),
+        "pulse": (keys.pulse(), Key("PULSE", "PULSE")),
+        "due": (keys.due("run"), "due#4"),
+        "done": (keys.done("run-1"), "done#6"),
+        "call": (keys.call("run-2"), "call#1"),
+        "runs": (keys.runs("flow", "run-1"), "flow#2"),
+        "place of a pool": (keys.pool("gpu"), "pool#gpu"),
+        "all shards of due": (keys.due_shards(FEWER), ["due#0", "due#1"]),
+        "all shards of done": (keys.done_shards(FEWER), ["done#0", "done#1"]),
+        "all shards of calls": (keys.call_shards(FEWER), ["call#0", "call#1"]),
+        "all shards of runs": (keys.runs_shards("flow", FEWER), ["flow#0"]),
+        "what every table has": (keys.always(), Shards(8, 4)),
+    }
+
+
+def spans() -> dict[str, tuple[Span, list[Key]]]:
+    return {
+        "branches": (keys.branches("r"), [keys.run("r"), keys.branch("r", "a"), keys.branch("r", "zz")]),
+        "history": (
+            keys.history("r"),
+            [keys.run("r"), keys.branch("r", "a"), keys.commit("r", 0), keys.commit("r", TIME_US)],
+        ),
+        "commits": (keys.commits("r"), [keys.commit("r", 0), keys.commit("r", LATEST_US)]),
+        "logs": (keys.logs("r"), [keys.log_chunk("r", step, 1, TIME_US, "ab") for step in ("a", "ab", "zz")]),
+        "logs of a step": (
+            keys.logs("r", "a"),
+            [keys.log_chunk("r", "a", attempt, TIME_US, "ff") for attempt in (1, 9999)],
+        ),
+        "logs of an attempt": (
+            keys.logs("r", "a", 1),
+            [keys.log_chunk("r", "a", 1, time_us, "ff") for time_us in (0, LATEST_US)],
+        ),
+        "versions": (keys.versions("flow"), [keys.version("flow", "0"), keys.version("flow", "sha256:ff")]),
+        "registry": (keys.registry(), [keys.workflow("0"), keys.workflow("flow")]),
+        "called": (keys.all_called(), [keys.called("0"), keys.called("flow")]),
+        "marks": (keys.index_marks(), [keys.shards(), keys.pool_mark("a"), keys.pool_mark("zz")]),
+    }
+
+
+def of_a_run() -> tuple[Key, ...]:
+    """One of each kind that lies in a run's partition, with siblings whose names begin alike."""
+    return (
+        keys.run("r"),
+        keys.branch("r", "a"),
+        keys.commit("r", TIME_US),
+        *(keys.log_chunk("r", step, attempt, TIME_US, "ab") for step in ("a", "ab", "b") for attempt in (1, 2, 11)),
+        keys.payload("r", "a", 1, "ab"),
+        keys.run_payload("r", "input#ab"),
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -83,34 +92,57 @@ def _as_every_table() -> Iterator[None]:
     keys.choose_shards(before)
 
 
-@pytest.mark.parametrize("name", STORED)
+@pytest.mark.parametrize("name", stored())
 def test_a_key_is_what_it_always_was(name: str) -> None:
-    made, stored = STORED[name]
-    assert made == stored
+    made, known = stored()[name]
+    assert made == known
 
 
-@pytest.mark.parametrize("name", SPANS)
+@pytest.mark.parametrize("name", spans())
 def test_a_span_reaches_from_its_first_to_its_last(name: str) -> None:
-    span, within = SPANS[name]
+    span, within = spans()[name]
     assert [key for key in within if not lies_in(span, key)] == []
 
 
 @pytest.mark.parametrize(
-    ("span", "kinds"),
+    ("made", "given", "kinds"),
     [
-        (keys.branches("r"), ["B#"]),
-        (keys.history("r"), ["B#", "E#"]),
-        (keys.commits("r"), ["E#"]),
-        (keys.logs("r"), ["L#"]),
-        (keys.logs("r", "a"), ["L#a#"]),
-        (keys.logs("r", "a", 1), ["L#a#0001#"]),
-        (keys.logs("r", "ab", 11), ["L#ab#0011#"]),
+        (keys.branches, ("r",), ["B#"]),
+        (keys.history, ("r",), ["B#", "E#"]),
+        (keys.commits, ("r",), ["E#"]),
+        (keys.logs, ("r",), ["L#"]),
+        (
+            keys.logs,
+            (
+                "r",
+                "a",
+            ),
+            ["L#a#"],
+        ),
+        (
+            keys.logs,
+            (
+                "r",
+                "a",
+                1,
+            ),
+            ["L#a#0001#"],
+        ),
+        (
+            keys.logs,
+            (
+                "r",
+                "ab",
+                11,
+            ),
+            ["L#ab#0011#"],
+        ),
     ],
 )
-def test_a_span_holds_nothing_else_of_the_run(span: Span, kinds: list[str]) -> None:
-    wanted = [key for key in OF_A_RUN if key.sk.startswith(tuple(kinds))]
+def test_a_span_holds_nothing_else_of_the_run(made: Callable[..., Span], given: Any, kinds: list[str]) -> None:
+    wanted = [key for key in of_a_run() if key.sk.startswith(tuple(kinds))]
     assert wanted
-    assert [key for key in OF_A_RUN if lies_in(span, key)] == wanted
+    assert [key for key in of_a_run() if lies_in(made(*given), key)] == wanted
 
 
 def test_a_key_tells_what_it_is_of() -> None:
