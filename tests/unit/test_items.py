@@ -21,6 +21,8 @@ from cascade_flow.dynamodb.items import (
     to_branch,
     to_caller_step,
     to_log_lines,
+    to_payload,
+    to_records,
     to_run,
 )
 from cascade_flow.engine.caller import CallerStep, reserved
@@ -234,6 +236,7 @@ def test_whatever_is_put_beside_a_run_expires_with_it() -> None:
     assert told(stored[0]) == {"pk": "R#run", "sk": "E#0000000000000007", "e": TAIL, "exp": 99}
     assert told(stored[1]) == {**key_of(chunk), "l": [[7, "stdout", "ü"], [8, "stderr", ""]], "exp": 99}
     assert to_log_lines(stored[1]) == ("s", 2, [(7, "stdout", "ü"), (8, "stderr", "")])
+    assert (to_records(stored[0]), to_records({}), to_payload(stored[2])) == (TAIL, (), "üüü")
     assert stored[2].pop("p") == deflate("üüü")
     assert stored[2] == {"pk": "R#run", "sk": "P#s#2#ab", "exp": 99}
 
