@@ -82,4 +82,4 @@ class NoQueue:
 
 def _entry(number: int, wake: Wake, now_us: int) -> dict[str, Any]:
     delay_s = max(0, -(-(wake.available_at_us - now_us) // 1_000_000))
-    return {"Id": str(number), "MessageBody": wake.to_message(), "DelaySeconds": min(delay_s, 900)}
+    return {"Id": str(number), "MessageBody": wake.to_message(), "DelaySeconds": delay_s}

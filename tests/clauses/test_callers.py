@@ -241,6 +241,22 @@ def test_an_interrupted_copy_is_repeated(world: World) -> None:
     assert checked(world, copy(world.backend, source)) == checked(world, source)
 
 
+def test_a_copy_is_seen_by_nobody_until_it_is_whole(world: World) -> None:
+    source = under_way(world)
+    dies(lambda: copy(dying(world, "TransactWriteItems"), source))
+    ledger = world.observer.runtime.ledger
+    assert ledger.table.get(keys.run("copy")) is not None
+    assert (ledger.run("copy"), ledger.history("copy")) == (None, None)
+    assert [run.run_id for run in ledger.runs(["copy", source.run_id])] == [source.run_id]
+    assert ledger.snapshot([("copy", "a")]).run("copy") is None
+    assert world.observer.get_run("copy") is None
+    assert world.observer.load_events(FLOW, "copy") == []
+    assert world.observer.list_run_ids(FLOW) == [source.run_id]
+    assert "copy" not in {entry.run_id for entry in due.live(ledger.table)}
+    copied = copy(world.backend, source)
+    assert sorted(world.observer.list_run_ids(FLOW)) == sorted([copied.run_id, source.run_id])
+
+
 def test_a_copy_takes_no_id_of_which_something_was_said(world: World) -> None:
     source = under_way(world)
     said = Called(world.backend, "copy")

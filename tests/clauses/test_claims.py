@@ -1,9 +1,15 @@
 """A claim: scheduled, this step, this attempt, due, no halt; one taker (protocol.md §4)."""
 
+from dataclasses import replace
+
+import pytest
+
 from cascade_flow import RetryTier, StepSkipped, StepStarted, clock
 from cascade_flow.dynamodb import due, keys
+from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.engine.commands import SkipStep
-from cascade_flow.operations.steps import Steps
+from cascade_flow.engine.state import Claimant
+from cascade_flow.operations.steps import Slot, Steps
 from cascade_flow.wake import Wake
 from clauses.stage import (
     AGAIN,
@@ -101,3 +107,35 @@ def test_a_claim_whose_answer_was_lost_is_known_as_ones_own(world: World) -> Non
         lost.plan = plan
         claimed(world, "a")
     assert len(lost.happened) == 1
+
+
+def test_an_attempt_is_claimed_from_the_microsecond_on_at_which_it_is_due(world: World) -> None:
+    begun(world, step("a"))
+    branch, ledger = branch_of(world, "a"), world.backend.runtime.ledger
+    due_us, look_us = int(branch.available_at_us or 0), int(branch.due_us or 0)
+    claimant = Claimant("worker-1", due_us + 9)
+    with pytest.raises(BranchRefused):
+        ledger.claim(RUN, branch, claimant, now_us=due_us - 1, look_us=look_us)
+    with pytest.raises(BranchRefused):
+        ledger.claim(RUN, branch, claimant, now_us=due_us, look_us=look_us - 1)
+    assert ledger.claim(RUN, branch, claimant, now_us=due_us, look_us=look_us).started_at_us == due_us
+
+
+@pytest.mark.parametrize("slot", [Slot(0, 1), Slot(3, 8), Slot(0), Slot()])
+def test_a_claim_says_who_holds_the_attempt_where_and_until_when(world: World, slot: Slot) -> None:
+    begun(world, step("a"))
+    before = branch_of(world, "a")
+    held = Steps(world.backend.runtime).claim(Wake(RUN, "a", "a", 1), "worker-1", slot=slot)
+    assert held is not None
+    begun_us = int(held.branch.started_at_us or 0)
+    taken = replace(before, status="running", worker="worker-1", seq=before.seq + 1, started_at_us=begun_us)
+    taken = replace(taken, slot_index=slot.index, worker_concurrency=slot.concurrency)
+    assert replace(held.branch, lease_us=None) == taken
+    assert int(held.branch.lease_us or 0) == pytest.approx(begun_us + TIMING.lease_us, abs=1_000)
+    assert branch_of(world, "a") == held.branch
+    [started] = [event for event in world.check(RUN).events if isinstance(event, StepStarted)]
+    assert (started.worker_id, started.slot_index, started.worker_concurrency) == (
+        "worker-1",
+        slot.index,
+        slot.concurrency,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -23,12 +24,50 @@ from clauses.stage import (
     going_on,
     item_of,
     reported,
+    run_of,
     silent,
     told_before,
 )
 from faults.moments import pausing
-from shapes import chain
+from shapes import SHAPES, Shape, chain
 from simulation import World, step
+from testbed.wire import Answer, Floor, Request, Send, wire_of
+
+SOFT = {"q", "due", "x", "pb", "pt", "n", "hb", "le", "hr", "h"}
+"""Attributes that change under the fence that they are a part of, or that no decision is made on."""
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_whatever_is_written_of_a_run_or_a_branch_raises_its_fence(world: World, shape: Shape) -> None:
+    """Who has read it before then knows that it has moved: no decision is carried out on what is no longer true."""
+    table, wrong = world.observer.runtime.ledger.table, list[str]()
+
+    def watched(request: Request, send: Send) -> Answer:
+        touched = [keys.Key(key["pk"]["S"], key["sk"]["S"]) for key in written_by(request)]
+        before = [table.get(key) for key in touched]
+        answer = send(request)
+        for key, old, new in zip(touched, before, map(table.get, touched), strict=True):
+            if key.sk.startswith(keys.RUN) and old is not None and new is not None:
+                changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)} - SOFT
+                wrong.extend([f"{key}: {changed}"] if changed and not int(new["sq"]) > int(old["sq"]) else [])
+        return answer
+
+    wire_of(world.store.client).add(watched, floor=Floor.SCHEDULE)
+    world.script, world.chained = shape.script, shape.chained
+    world.register(shape.steps)
+    world.submit(run_id=RUN, **shape.submission)
+    world.settle(RUN)
+    if run_of(world).status != "completed":
+        world.backend.retry_run(RUN)
+        world.backend.cancel_run(RUN)
+    assert wrong == []
+
+
+def written_by(request: Request) -> list[Any]:
+    """The keys that a request writes to."""
+    writes = request.body.get("TransactItems", [{"Any": request.body}])
+    told = [write for each in writes for kind, write in each.items() if kind != "ConditionCheck"]
+    return [write.get("Item") or write["Key"] for write in told if "Item" in write or "UpdateExpression" in write]
 
 
 def said_by(worker: str) -> Complete:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 
 from cascade_flow import StepDefinition, clock
@@ -30,6 +32,8 @@ from clauses.stage import (
 )
 from faults.moments import pausing
 from simulation import World, step
+from testbed.faults import Kind, refusal
+from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 WIDTH = AT_ONCE + 2
 HEADS = [f"p{number:02d}" for number in range(WIDTH)]
@@ -162,6 +166,50 @@ def test_who_has_lost_its_claim_makes_nothing_and_has_nothing_to_do(world: World
     assert Steps(late.runtime).claim(Wake(RUN, "a", "a2", 1), "late") is None
     parent = branch_of(world, "a")
     assert (parent.status, parent.attempt, parent.owed) == ("scheduled", 2, None)
+
+
+def test_a_sweep_leaves_the_debt_to_a_worker_that_has_just_claimed(world: World) -> None:
+    """It pays for itself before it begins; paid by another, it would lose what it holds."""
+    owing(world)
+    silent(world)
+    late = pausing(world, "TransactWriteItems", lambda: world.sweep(world.observer))
+    held = Steps(late.runtime).claim(Wake(RUN, "a", "a2", 1), "late")
+    assert held is not None
+    assert made(world) == WIDTH
+    reported(world, held)
+    ended(world)
+
+
+def test_who_has_reported_and_lost_what_follows_has_nothing_more_to_do(world: World) -> None:
+    """Its report stands, and its worker was to go on; but another has taken the next step from it meanwhile."""
+    begun(world, *FORK)
+    held = claimed(world, "a")
+
+    def others() -> None:
+        silent(world)
+        world.sweep(world.observer)
+
+    after = reported(world, held, going_on(), by=pausing(world, "TransactWriteItems", others, at=2))
+    assert (after.branch.step, after.branch.status) == ("a2", "running")
+    assert (after.lost, after.running) == (True, False)
+    assert (branch_of(world, "a").step, branch_of(world, "a").attempt, made(world)) == ("a2", 2, WIDTH)
+    ended(world)
+
+
+def test_a_report_stands_where_the_table_is_too_busy_for_what_follows(world: World) -> None:
+    begun(world, *FORK)
+    held = claimed(world, "a")
+    client, numbers = world.store.another_client(), count(1)
+
+    def busy_after_the_first(request: Request, send: Send) -> Answer:
+        later = request.operation == "TransactWriteItems" and next(numbers) > 1
+        return refusal(Kind.THROTTLE, request) if later else send(request)
+
+    wire_of(client).add(busy_after_the_first, floor=Floor.FAULT)
+    after = reported(world, held, going_on(), by=world.another(client))
+    assert (after.branch.step, after.lost, after.running) == ("a2", False, True)
+    assert made(world) < WIDTH
+    ended(world)
 
 
 def test_each_part_of_a_fork_moves_its_parent(world: World) -> None:

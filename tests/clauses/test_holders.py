@@ -143,6 +143,36 @@ def test_who_beats_is_not_silent(world: World) -> None:
     assert world.backend.reclaim_stale_steps(TIMING.lease_us // 2, "reaper") == []
 
 
+def test_who_beats_before_it_is_taken_away_is_not_told_of_as_taken(world: World) -> None:
+    begun(world, step("a"))
+    held = claimed(world, "a")
+    world.clock.pause_us(TIMING.lease_us)
+    late = pausing(world, "UpdateItem", lambda: Steps(world.observer.runtime).heartbeat(held))
+    assert late.reclaim_stale_steps(TIMING.lease_us // 2, "reaper") == []
+    assert branch_of(world, "a").attempt == 1
+
+
+def test_what_is_told_to_park_while_it_is_looked_at_is_not_taken_away(world: World) -> None:
+    begun(world, step("x"), step("a"))
+    claimed(world, "a")
+    failing = claimed(world, "x")
+    world.clock.pause_us(TIMING.lease_us // 2 + 1)
+    Steps(world.backend.runtime).heartbeat(failing)
+    late = pausing(world, "BatchGetItem", lambda: reported(world, failing, FATAL), at=2)
+    assert late.reclaim_stale_steps(TIMING.lease_us // 2, "reaper") == []
+    assert branch_of(world, "a").halt == "park"
+
+
+def test_what_has_waited_for_long_is_listed_for_when_it_became_due(world: World) -> None:
+    begun(world, step("a"))
+    due_us = int(branch_of(world, "a").available_at_us or 0)
+    for _ in range(2):
+        world.clock.pause_us(TIMING.horizon_us)
+        world.sweep()
+    assert int(branch_of(world, "a").due_us or 0) > due_us + TIMING.horizon_us
+    assert [ref.step_id for ref in world.backend.list_scheduled_steps(available_before_us=due_us)] == ["a"]
+
+
 @pytest.mark.parametrize("halted", [True, False])
 def test_nothing_is_reclaimed_on_demand_while_its_run_stops(world: World, halted: bool) -> None:
     begun(world, step("x"), step("a"))
@@ -239,3 +269,14 @@ def test_a_zombie_keeps_no_checkpoint(world: World) -> None:
     checked = ended(world)
     data = [event.data for event in checked.events if isinstance(event, StepCheckpoint)]
     assert (data, checked.count(StepStarted)) == (['"by the heir"', "1"], 2)
+
+
+def test_nobody_waits_for_a_step_of_a_run_that_has_ended(world: World) -> None:
+    """Whoever speaks of it is told what is true, and not to come again."""
+    begun(world, *chain(2))
+    with pytest.raises(StaleAttemptError, match="not scheduled yet"):
+        outside(world).complete("s1", 1, 1)
+    world.backend.cancel_run(RUN)
+    with pytest.raises(StaleAttemptError, match="no longer held") as refused:
+        outside(world).complete("s1", 1, 1)
+    assert "not scheduled yet" not in str(refused.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
@@ -9,6 +10,7 @@ import pytest
 
 from cascade_flow import StepScheduled, WorkflowCancelled, WorkflowCompleted, WorkflowFailed, clock
 from cascade_flow.dynamodb import due, keys
+from cascade_flow.engine.state import Branch
 from cascade_flow.graph import END
 from cascade_flow.operations.steps import HeldAttempt
 from clauses.stage import (
@@ -274,3 +276,41 @@ def test_who_brings_a_look_forward_leaves_alone_what_has_moved(world: World) -> 
     late.runtime.ledger.raise_join(held.facts, "j", arrivals=1, now_us=clock.now_us())
     assert keys.DUE_TIME not in item_of(world, keys.branch(RUN, "j"))
     ended(world)
+
+
+@pytest.mark.parametrize("run_attempt", [1, 2])
+def test_a_join_is_made_whole_by_its_first_arrival(world: World, run_attempt: int) -> None:
+    begun(world, step("a"), step("b"), step("j", "a", "b"))
+    if run_attempt == 2:
+        world.backend.cancel_run(RUN)
+        world.backend.retry_run(RUN)
+    before_us = clock.now_us()
+    done(world, "a")
+    join = branch_of(world, "j")
+    assert join == Branch("j", "open", "j", run_attempt=run_attempt, arrived=1, due_us=join.due_us)
+    assert before_us < int(join.due_us or 0) - TIMING.grace_us < clock.now_us()
+    assert item_of(world, keys.branch(RUN, "j"))[keys.EXPIRY] == run_of(world).expires_s
+
+
+def test_a_run_of_many_ends_is_over_after_the_last_of_them(world: World) -> None:
+    """Also where who was last to end has a clock that is behind."""
+    begun(world, step("a"), step("b"))
+    late = claimed(world, "b")
+    world.clock.pause_us(60_000_000)
+    done(world, "a")
+    world.clock.pause_us(-60_000_000)
+    reported(world, late)
+    checked = world.check(RUN)
+    assert checked.status == "completed"
+    assert checked.events[-1].type == "WorkflowCompleted"
+
+
+def test_who_arrives_at_what_stays_open_brings_no_look_forward(world: World) -> None:
+    begun(world, *map(step, "abc"), step("j", "a", "b", "c"), timeout=30 * DAY_US)
+    done(world, "a")
+    for _ in range(4):
+        world.clock.pause_us(max(0, look_us(world, "j")))
+        world.sweep()
+    before = branch_of(world, "j")
+    done(world, "b")
+    assert branch_of(world, "j") == replace(before, arrived=2)

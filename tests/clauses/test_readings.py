@@ -9,9 +9,18 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import ResourceSnapshot, RetryTier, StepCompleted, StepScheduled, clock
+from cascade_flow import (
+    EventInvalidError,
+    ResourceSnapshot,
+    RetryTier,
+    StepCompleted,
+    StepReclaimed,
+    StepScheduled,
+    clock,
+)
 from cascade_flow.dynamodb import due, items, keys
 from cascade_flow.engine.commands import Complete
+from cascade_flow.engine.state import LATEST_US
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
@@ -19,6 +28,7 @@ from cascade_flow.wake import Wake
 from clauses.stage import (
     AGAIN,
     DONE,
+    FATAL,
     RUN,
     begun,
     branch_of,
@@ -230,3 +240,75 @@ def test_what_rides_leaves_room_for_a_claim_and_its_heartbeats_in_a_write_unit(w
         held = worker.heartbeat(held, snapshot=ResourceSnapshot(memory_bytes=123_456_789, cpu_time_us=987_654_321))
         assert items.size_of(item_of(world, keys.branch(RUN, steps[0]))) <= items.ITEM_UNIT
         worker.report(held, Complete(f'"{sha256(name.encode()).hexdigest()[: number % 32]}"', 1))
+
+
+@pytest.mark.parametrize("before", [[], ["r"]], ids=["its branch's first", "after a fork"])
+def test_what_a_parked_step_gave_is_found_by_all_that_follow_when_its_run_is_tried_again(
+    world: World, before: list[str]
+) -> None:
+    begun(world, step("x"), *map(step, before), step("a", *before), step("z", *before), step("b", "a"), step("c", "a"))
+    done(world, *before)
+    branch = (*before, "a")[0]
+    held = claimed(world, "a", branch=branch)
+    reported(world, claimed(world, "x"), FATAL)
+    reported(world, held)
+    assert branch_of(world, branch).status == "parked"
+    world.backend.retry_run(RUN)
+    assert output_of_a(world, claimed(world, "b", branch=branch)) == "done"
+    assert output_of_a(world, claimed(world, "c")) == "done"
+
+
+def test_a_run_that_goes_on_from_another_finds_what_was_kept(world: World) -> None:
+    begun(world, step("a"), step("b", "a"), step("c", "a"), step("d", "a", "b"))
+    done(world, "a")
+    reported(world, claimed(world, "b", branch="a"), Complete('"of b"', 1))
+    world.backend.cancel_run(RUN)
+    other = world.backend.resume_run(RUN).run_id
+    for branch, outputs in {"c": {"a": '"done"'}, "d": {"a": '"done"', "b": '"of b"'}}.items():
+        held = Steps(world.backend.runtime).claim(Wake(other, branch, branch, 1), "worker-1")
+        assert held is not None
+        assert Steps(world.backend.runtime).inputs(held).outputs == outputs
+
+
+def lines_at(world: World, *times_us: int) -> list[int]:
+    """The times at which lines of these times of a's first attempt are read; each says when it was written."""
+    Logs(world.backend.runtime).store(run_of(world), "a", 1, [(us, "stdout", str(us)) for us in times_us])
+    found = Logs(world.backend.runtime).lines(RUN, "a", 1)
+    assert [line.message for line in found] == sorted((line.message for line in found), key=int)
+    return [int(line.timestamp_us) for line in found]
+
+
+def test_a_line_of_the_moment_at_which_an_attempt_is_taken_away_is_a_zombies(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a")
+    silent(world)
+    world.sweep()
+    [end_us] = [int(event.timestamp_us) for event in world.check(RUN).events if isinstance(event, StepReclaimed)]
+    assert lines_at(world, end_us - 1, end_us, end_us + 1) == [end_us - 1]
+
+
+@pytest.mark.parametrize("said", [DONE, AGAIN, FATAL], ids=["done", "failed", "failed for good"])
+def test_what_a_holder_has_written_is_its_own_whatever_its_clock_did(world: World, said: Any) -> None:
+    begun(world, step("a", retry=AT_ONCE))
+    reported(world, claimed(world, "a"), said)
+    later_us = clock.now_us() + 60_000_000
+    assert lines_at(world, later_us) == [later_us]
+
+
+def test_a_line_at_the_time_of_an_event_is_moved_on(world: World) -> None:
+    begun(world, step("a"))
+    reported(world, claimed(world, "a"))
+    [end_us] = [int(event.timestamp_us) for event in world.check(RUN).events if isinstance(event, StepCompleted)]
+    taken = {event.timestamp_us for event in world.check(RUN).events}
+    assert end_us + 1 not in taken or end_us + 2 not in taken
+    free = [us for us in range(end_us, end_us + 9) if us not in taken]
+    assert lines_at(world, end_us, end_us) == free[:2]
+
+
+def test_a_line_may_have_any_time_that_a_key_can_hold(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a")
+    assert lines_at(world, 0, LATEST_US) == [0, LATEST_US]
+    for us in (-1, LATEST_US + 1):
+        with pytest.raises(EventInvalidError):
+            lines_at(world, us)

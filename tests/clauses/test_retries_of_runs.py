@@ -241,3 +241,28 @@ def test_a_run_that_ends_while_it_is_revived_keeps_no_note(world: World) -> None
     assert run_of(world).reviving
     world.backend.cancel_run(RUN)
     assert (run_of(world).status, run_of(world).reviving, run_of(world).stop) == ("cancelled", False, None)
+
+
+def test_a_retry_says_which_steps_it_lets_go(world: World) -> None:
+    """What failed and what was stopped; not what is done, nor what nobody had scheduled."""
+    begun(world, step("done"), step("failed"), step("waits"), step("later", "waits"))
+    done(world, "done")
+    reported(world, claimed(world, "failed"), FATAL)
+    world.backend.retry_run(RUN, "now")
+    [event] = [event for event in world.check(RUN).events if isinstance(event, WorkflowRetryStarted)]
+    assert sorted(event.retried_steps) == ["failed", "waits"]
+    assert (event.workflow_attempt_number, event.previous_attempt_number, event.reason) == (2, 1, "now")
+
+
+def test_where_others_are_quicker_each_time_the_note_stays_for_the_sweep(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(world, step("a"))
+    world.backend.cancel_run(RUN)
+    with monkeypatch.context() as patch:
+        patch.setattr(Retries, "_revive", lambda *_: None)
+        world.backend.retry_run(RUN)
+    assert run_of(world).reviving
+    silent(world)
+    assert world.sweep()["retries resumed"] == 1
+    ended(world)

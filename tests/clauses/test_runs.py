@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 import json
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from cascade_flow import ConflictError, LogEntry, RunSubmission, WorkflowStarted, clock
+from cascade_flow import ConflictError, LogEntry, RunSubmission, WorkflowFailed, WorkflowResumed, WorkflowStarted, clock
 from cascade_flow.dynamodb import keys
+from cascade_flow.engine.commands import Complete, SkipStep
+from cascade_flow.engine.state import Run, RunStatus
 from cascade_flow.wake import Wake
-from clauses.stage import AT_ONCE, RUN, begun, branch_of, claimed, dies, dying, ended, found, run_of, silent
+from clauses.stage import (
+    AT_ONCE,
+    FATAL,
+    RUN,
+    begun,
+    branch_of,
+    claimed,
+    dies,
+    done,
+    dying,
+    ended,
+    found,
+    reported,
+    run_of,
+    silent,
+)
 from faults.moments import pausing
-from simulation import TIMING, World, step
+from simulation import BEGIN_US, TIMING, World, step
 
 ROOTS = [f"r{number:02d}" for number in range(AT_ONCE + 2)]
 DELAY_US = 60_000_000
@@ -178,3 +199,154 @@ def test_a_delayed_run_expires_as_long_after_its_time_as_any_other(world: World)
     begun(world, step("a"), available_at=due_us, timeout=3_000_000)
     assert run_of(world).deadline_us == due_us + 3_000_000
     assert run_of(world).expires_s == (due_us + 3_000_000 + TIMING.retention_us) // 1_000_000
+
+
+LATER = {"available_at": BEGIN_US + 60_000_000}
+
+
+@pytest.mark.parametrize("options", [{}, LATER, {"timeout": 60_000_000, "tags": ["t"], "priority": 3}])
+def test_a_run_is_stored_whole_when_it_is_submitted(world: World, options: dict[str, Any]) -> None:
+    begun(world, step("a"), **options)
+    run = run_of(world)
+    due_us = max(run.created_us, run.available_at_us)
+    deadline_us = due_us + options.get("timeout", TIMING.timeout_us)
+    waits, available_us = options == LATER, int(options.get("available_at", run.available_at_us))
+    tags, priority = tuple(options.get("tags", ())), options.get("priority", 0)
+    assert replace(run, tail=()) == Run(
+        run_id=RUN,
+        workflow_slug="flow",
+        version_id=run.version_id,
+        created_us=run.created_us,
+        status="pending" if waits else "running",
+        available_at_us=available_us,
+        deadline_us=deadline_us,
+        started_at_us=None if waits else run.started_at_us,
+        due_us=due_us if waits else deadline_us,
+        tags=tags,
+        priority=priority,
+        last_us=run.tail[-1]["timestampUs"],
+        expires_s=run.expires_s,
+    )
+    kinds = ["RunSubmitted", "WorkflowInputValidation", "WorkflowStarted"]
+    assert [record["type"] for record in run.tail] == kinds[: 1 if waits else 3]
+    assert run.expires_s == pytest.approx((deadline_us + TIMING.retention_us) // 1_000_000, abs=1)
+
+
+ENDS: dict[str, Callable[[World], object]] = {
+    "completed": lambda world: done(world, "a", "b"),
+    "failed": lambda world: reported(world, claimed(world, "a"), FATAL),
+    "cancelled": lambda world: world.backend.cancel_run(RUN),
+}
+
+
+@pytest.mark.parametrize("status", ENDS)
+def test_an_end_changes_of_a_run_what_it_says_and_nothing_else(world: World, status: RunStatus) -> None:
+    begun(world, step("a"), step("b"))
+    before = run_of(world)
+    ENDS[status](world)
+    after = run_of(world)
+    ended_us = int(ended(world, status).events[-1].timestamp_us)
+    over = replace(before, status=status, completed_at_us=ended_us, due_us=ended_us, last_us=ended_us, seq=after.seq)
+    assert after == over
+    assert after.seq > before.seq
+
+
+def test_a_retry_changes_of_a_run_what_it_says_and_nothing_else(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    world.clock.pause_us(1_000_000)
+    world.backend.cancel_run(RUN)
+    before = run_of(world)
+    world.backend.retry_run(RUN)
+    after = run_of(world)
+    [begun_us] = [
+        int(event.timestamp_us)
+        for event in world.check(RUN).events
+        if isinstance(event, WorkflowStarted) and event.workflow_attempt_number == 2
+    ]
+    deadline_us = begun_us + before.deadline_us - before.created_us
+    again = replace(before, status="running", run_attempt=2, started_at_us=begun_us, deadline_us=deadline_us)
+    assert after == replace(again, due_us=deadline_us, last_us=begun_us, seq=after.seq)
+    assert after.seq > before.seq
+
+
+SAID = {"tags": ["t"], "priority": 3, "metadata": {"who": "me"}, "input": {"order": 1}}
+
+
+@pytest.mark.parametrize("own_us", [None, 50_000_000])
+@pytest.mark.parametrize("usual_us", [None, 70_000_000])
+@pytest.mark.parametrize("again", ["resumed", "rerun"])
+def test_a_run_that_goes_on_from_another_is_stored_whole(
+    world: World, again: str, usual_us: int | None, own_us: int | None
+) -> None:
+    world.register([step("a"), step("b", "a")], timeout_us=usual_us)
+    world.submit(run_id=RUN, timeout=own_us, **SAID)
+    done(world, "a")
+    world.backend.cancel_run(RUN)
+    mother = run_of(world)
+    world.clock.pause_us(10_000_000)
+    backend = world.backend
+    made = backend.resume_run(RUN) if again == "resumed" else backend.rerun_from(parent_run_id=RUN, from_step_id="b")
+    run = world.observer.runtime.run(made.run_id)
+    given_us = own_us or usual_us or TIMING.timeout_us
+    assert run.deadline_us == pytest.approx(run.created_us + given_us, abs=1_000)
+    assert run.expires_s == (run.available_at_us + given_us + TIMING.retention_us) // 1_000_000
+    assert run.available_at_us >= mother.created_us + 10_000_000
+    times = {name: getattr(run, name) for name in ("created_us", "available_at_us", "deadline_us", "started_at_us")}
+    assert replace(run, tail=()) == Run(
+        run_id=made.run_id,
+        workflow_slug="flow",
+        version_id=mother.version_id,
+        status="running",
+        **{"tags": ("t",), "priority": 3, "parent": RUN, "origin_run_id": RUN, "due_us": run.deadline_us, **times},
+        expires_s=run.expires_s,
+        last_us=run.tail[-1]["timestampUs"],
+        seq=run.seq,
+    )
+    state = world.observer.get_run(made.run_id)
+    assert state is not None
+    assert (state.metadata, state.timeout, json.loads(state.input or "")) == ({"who": "me"}, own_us, {"order": 1})
+
+
+@pytest.mark.parametrize("input", [0, "", [], {}, False])
+def test_an_input_that_is_nothing_much_replaces_the_parents_too(world: World, input: Any) -> None:
+    begun(world, step("a"), input={"order": 1})
+    made = world.backend.rerun_from(parent_run_id=RUN, from_step_id="a", input=input)
+    state = world.observer.get_run(made.run_id)
+    assert state is not None
+    assert json.loads(state.input or "") == input
+
+
+def test_what_a_resumed_run_keeps_is_counted(world: World) -> None:
+    begun(world, step("a"), step("b", "a"), step("c", "b"))
+    done(world, "a")
+    world.backend.cancel_run(RUN)
+    made = world.backend.resume_run(RUN)
+    [event] = [e for e in world.observer.load_events("flow", made.run_id) if isinstance(e, WorkflowResumed)]
+    assert (event.original_run_id, event.resumed_steps, event.pending_steps) == (RUN, 1, 2)
+
+
+def test_what_a_run_gives_may_be_more_than_can_be_stored(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then it fails, and says why."""
+    monkeypatch.setattr("cascade_flow.operations.payloads.LARGEST_ITEM_BYTES", 2_000)
+    world.register([step(name, export_output=True) for name in ("a", "b", "c")])
+    world.submit(run_id=RUN)
+    for name in ("a", "b", "c"):
+        reported(world, claimed(world, name), Complete(json.dumps(secrets.token_hex(700)), 1))
+    [failed] = [event for event in ended(world, "failed").events if isinstance(event, WorkflowFailed)]
+    assert failed.error is not None
+    assert failed.error.name == "PayloadTooLargeError"
+
+
+def test_a_skip_that_is_carried_on_may_end_in_more_than_can_be_stored(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cascade_flow.operations.payloads.LARGEST_ITEM_BYTES", 2_000)
+    exported = [step(name, export_output=True) for name in ("p", "q")]
+    begun(world, *exported, step("a", "p", "q"), step("b", "a"), step("c", "a"), step("j", "b", "c"))
+    for name in ("p", "q"):
+        reported(world, claimed(world, name), Complete(json.dumps(secrets.token_hex(1_100)), 1))
+    reported(world, claimed(world, "a"), SkipStep("no need", 1))
+    assert run_of(world).status == "running"
+    [failed] = [event for event in ended(world, "failed").events if isinstance(event, WorkflowFailed)]
+    assert failed.error is not None
+    assert failed.error.name == "PayloadTooLargeError"

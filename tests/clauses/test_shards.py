@@ -122,3 +122,13 @@ def test_who_has_looked_before_sees_more_shards_soon(world: World) -> None:
     assert shards.known(table) == USUAL
     world.clock.pause_us(600_000_000)
     assert shards.known(table) == MORE
+
+
+def test_who_has_looked_before_it_writes_to_more_shards_sees_its_own_at_once(world: World) -> None:
+    world.register([step("a")])
+    with told(MORE):
+        backend = world.another()
+        assert backend.list_scheduled_steps() == []
+        runs = [backend.submit_run(RunSubmission(workflow_slug="flow", run_id=f"run-{n}")).run_id for n in range(RUNS)]
+        assert {ref.run_id for ref in backend.list_scheduled_steps()} == set(runs)
+        assert set(backend.list_run_ids("flow")) == set(runs)

@@ -319,3 +319,44 @@ def test_a_run_that_has_ended_is_not_given_up(world: World) -> None:
     Stops(runtime).give_up(runtime.facts(run_of(world)), PayloadTooLargeError(bytes=2, limit=1))
     assert (run_of(world).status, run_of(world).stop) == ("cancelled", None)
     ended(world, "cancelled")
+
+
+def test_a_run_that_another_stops_meanwhile_is_not_given_up(world: World) -> None:
+    begun(world, step("a"))
+    late = pausing(world, "UpdateItem", lambda: world.observer.cancel_run(RUN)).runtime
+    Stops(late).give_up(late.facts(run_of(world)), PayloadTooLargeError(bytes=2, limit=1))
+    ended(world, "cancelled")
+
+
+def test_a_run_that_is_failing_fails_for_its_first_reason(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    claimed(world, "b")
+    reported(world, claimed(world, "a"), FATAL)
+    stop, runtime = run_of(world).stop, world.backend.runtime
+    assert stop is not None
+    Stops(runtime).give_up(runtime.facts(run_of(world)), PayloadTooLargeError(bytes=2, limit=1))
+    assert run_of(world).stop == stop
+    silent(world)
+    ended(world, "failed")
+
+
+def test_a_run_that_is_given_up_says_what_could_not_be_stored(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    runtime = world.backend.runtime
+    Stops(runtime).give_up(runtime.facts(run_of(world)), PayloadTooLargeError(bytes=2, limit=1))
+    [failed] = [event for event in ended(world, "failed").events if isinstance(event, WorkflowFailed)]
+    assert failed.error is not None
+    assert failed.error.name == "PayloadTooLargeError"
+    assert failed.error.message == str(PayloadTooLargeError(bytes=2, limit=1))
+
+
+def test_who_forks_before_it_is_halted_leaves_nothing_that_can_be_claimed(world: World) -> None:
+    """Also where a step may still finish, so that the stop does not come to its end."""
+    begun(world, step("a"), step("b", "a"), step("p", "a"), step("w"), step("x"))
+    held = claimed(world, "a")
+    claimed(world, "w")
+    late = pausing(world, "UpdateItem", lambda: reported(world, held, by=world.observer))
+    reported(world, claimed(world, "x"), FATAL, by=late)
+    assert (branch_of(world, "a").step, run_of(world).status) == ("b", "running")
+    assert [branch_of(world, name).halt for name in ("a", "p", "w")] == ["stop", "stop", "park"]
+    assert is_refused(world, "p")

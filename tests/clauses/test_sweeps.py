@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from cascade_flow import RetryTier, StepFailed, StepReclaimed, clock
+from cascade_flow import RetryTier, StaleAttemptError, StepFailed, StepReclaimed, ThrottledError, clock
 from cascade_flow.dynamodb import due, keys
+from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.commands import SkipStep
+from cascade_flow.engine.decide import last_seen_us
+from cascade_flow.operations.attention import Attention
 from cascade_flow.operations.lanes import Threads
+from cascade_flow.operations.retries import Retries
 from cascade_flow.operations.steps import Steps
-from cascade_flow.operations.sweep import Sweep
+from cascade_flow.operations.sweep import Failure, Sweep, Swept
+from cascade_flow.operations.tally import Tally
 from cascade_flow.wake import Wake
 from clauses.stage import (
     AGAIN,
@@ -33,6 +39,8 @@ from clauses.stage import (
 )
 from faults.moments import pausing
 from simulation import TIMING, World, step
+from testbed.faults import Kind, faults, refusal
+from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 ONCE = [RetryTier(max_attempts=1)]
 
@@ -130,6 +138,50 @@ def test_what_another_sweep_has_dealt_with_is_passed_over(world: World) -> None:
     late = pausing(world, "BatchGetItem", world.sweep)
     assert dict(world.sweep(late)) == {"looked at": 1}
     assert len(world.mailbox.wakes) == 2, "the submission's, and one"
+
+
+def test_a_run_that_another_sweep_has_dealt_with_is_passed_over_too(world: World) -> None:
+    begun(world, step("a"), available_at=clock.now_us() + 60_000_000)
+    world.clock.pause_us(60_000_000)
+    late, written = pausing(world, "BatchGetItem", world.sweep), list[str]()
+
+    def noting(request: Request, send: Send) -> Answer:
+        written.extend([request.operation] if "Update" in request.operation or "Write" in request.operation else [])
+        return send(request)
+
+    wire_of(late.runtime.ledger.table.client).add(noting, floor=Floor.FAULT)
+    assert dict(world.sweep(late)) == {"looked at": 1}
+    assert written == []
+    assert run_of(world).status == "running"
+
+
+def test_a_delayed_run_that_is_looked_at_early_is_looked_at_when_it_is_due(world: World) -> None:
+    """By a sweep whose clock has gone back: it would begin at its deadline else."""
+    begun(world, step("a"), available_at=clock.now_us() + 60_000_000)
+    runtime, run = world.backend.runtime, run_of(world)
+    entry = due.Entry(int(run.due_us or 0), keys.run(RUN))
+    Attention(runtime, Tally(), name="reaper").attend(entry, runtime.ledger)
+    assert run_of(world).due_us == run.available_at_us
+
+
+def test_a_retry_at_which_others_were_quicker_is_looked_at_soon(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun(world, step("a"))
+    world.backend.cancel_run(RUN)
+    dies(lambda: dying(world, "TransactWriteItems", at=2).retry_run(RUN))
+    silent(world)
+    monkeypatch.setattr(Retries, "revive", lambda _, run: run)
+    assert world.sweep()["retries resumed"] == 1
+    assert int(run_of(world).due_us or 0) == pytest.approx(clock.now_us() + TIMING.grace_us, abs=10_000)
+
+
+def test_a_join_of_a_run_that_has_ended_leaves_the_index(world: World) -> None:
+    begun(world, step("a"), step("b"), step("j", "a", "b"))
+    done(world, "a")
+    world.backend.cancel_run(RUN)
+    assert branch_of(world, "j").status == "open"
+    silent(world)
+    reaped(world)
+    assert not {keys.DUE_SHARD, keys.DUE_TIME} & item_of(world, keys.branch(RUN, "j")).keys()
 
 
 def test_a_reclaim_does_not_wait_behind_wake_ups(world: World) -> None:
@@ -250,6 +302,33 @@ def test_a_sweep_says_how_late_it_is_and_whether_it_is_through(world: World) -> 
     world.clock.pause_us(TIMING.horizon_us)
     assert Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 1).left
     assert Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 10**12).oldest_due_s >= 160
+
+
+def test_a_dead_workers_step_is_late_by_what_its_lease_is_over(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a")
+    world.clock.pause_us(TIMING.lease_us + 60_000_000)
+    swept = Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 10**12)
+    assert (swept.done, swept.oldest_due_s) == ({"looked at": 1, "steps reclaimed": 1}, 60)
+
+
+def test_a_reclaim_says_who_was_silent_since_when_and_who_took_the_step(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a", worker="silent")
+    seen_us = last_seen_us(branch_of(world, "a"))
+    silent(world)
+    world.sweep()
+    [event] = [event for event in world.check(RUN).events if isinstance(event, StepReclaimed)]
+    assert (event.original_worker_id, event.reclaimed_by, event.attempt_number) == ("silent", "reaper", 1)
+    assert (event.stale_threshold_us, event.last_heartbeat_us) == (TIMING.lease_us, seen_us)
+    assert event.stale_duration_us == pytest.approx(TIMING.lease_us + TIMING.grace_us, abs=10_000)
+
+
+def test_a_delayed_run_is_late_by_what_its_time_is_over(world: World) -> None:
+    begun(world, step("a"), available_at=clock.now_us() + 10_000_000)
+    world.clock.pause_us(70_000_000)
+    swept = Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 10**12)
+    assert (swept.done, swept.oldest_due_s) == ({"looked at": 1, "runs started": 1}, 60)
 
 
 def test_what_is_only_moved_on_is_not_late(world: World) -> None:
@@ -381,3 +460,85 @@ def test_a_run_is_not_stopped_before_its_deadline(world: World) -> None:
     world.clock.pause_us(1_000_000)
     Sweep(world.backend.runtime, name="reaper").attend(RUN, "")
     assert run_of(world).status == "failed"
+
+
+@pytest.mark.parametrize(
+    "error", [ThrottledError(), StaleAttemptError("another has it"), BranchRefused(None), RunRefused(None)], ids=repr
+)
+def test_what_others_were_quicker_at_is_left_where_it_is(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    swept, moved = swept_with(world, monkeypatch, error)
+    assert (swept.done, swept.failures) == ({"looked at": 2, "left for later": 1, "wake-ups repeated": 1}, [])
+    assert not moved
+
+
+def test_what_nobody_foresaw_is_a_failure_and_put_off(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    swept, moved = swept_with(world, monkeypatch, ZeroDivisionError("oh"))
+    assert swept.done == {"looked at": 2, "failed": 1, "wake-ups repeated": 1}
+    assert swept.failures == [Failure(RUN, "a", "ZeroDivisionError: oh")]
+    assert moved
+
+
+def test_what_cannot_even_be_put_off_ends_no_sweep(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    wire_of(world.store.client).add(busy_for_a, floor=Floor.FAULT)
+    swept, moved = swept_with(world, monkeypatch, ZeroDivisionError("oh"))
+    assert swept.done == {"looked at": 2, "failed": 1, "wake-ups repeated": 1}
+    assert not moved
+
+
+def busy_for_a(request: Request, send: Send) -> Answer:
+    asks = request.operation == "UpdateItem" and request.body["Key"]["sk"] == {"S": "B#a"}
+    return refusal(Kind.THROTTLE, request) if asks else send(request)
+
+
+def swept_with(world: World, monkeypatch: pytest.MonkeyPatch, error: Exception) -> tuple[Swept, bool]:
+    """What a sweep comes to at which the first of two branches raises this; and whether its entry was moved."""
+    begun(world, step("a"), step("b"))
+    silent(world)
+    attend = Attention.attend
+
+    def attended(attention: Attention, entry: due.Entry, reads: Any) -> None:
+        if entry.branch == "a":
+            raise error
+        attend(attention, entry, reads)
+
+    monkeypatch.setattr(Attention, "attend", attended)
+    before = branch_of(world, "a")
+    swept = Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 10**12)
+    return swept, branch_of(world, "a").due_us != before.due_us
+
+
+def test_a_table_that_is_busy_when_entries_are_moved_leaves_them_for_later(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    silent(world)
+    world.mailbox.wakes.clear()
+    with faults(lambda _, operation: Kind.THROTTLE if operation == "UpdateItem" else None, world.store.client):
+        swept = Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 10**12)
+    assert swept.done == {"looked at": 2, "wake-ups repeated": 1, "left for later": 1}
+    assert {wake.branch for wake in world.mailbox.wakes} == {"a", "b"}
+
+
+def test_entries_are_woken_oldest_first_in_tens(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.register([step("a")])
+    runs = [world.submit(run_id=f"run-{number}") for number in range(25)]
+    silent(world)
+    tens: list[list[str]] = []
+    monkeypatch.setattr(world.mailbox, "send", lambda wakes: tens.append([wake.run_id for wake in wakes]))
+    world.sweep()
+    assert tens == [runs[:10], runs[10:20], runs[20:]]
+
+
+def test_what_is_swept_by_shard_says_nothing_of_pools_and_a_busy_table_undoes_nothing(world: World) -> None:
+    begun(world, step("a", executor="gpu"))
+    world.clock.pause_us(60_000_000)
+    sweep, until_us = Sweep(world.backend.runtime, name="reaper"), clock.now_us() + 10**12
+    assert sweep.sweep(until_us=until_us).pools == {"gpu": 60}
+    assert sweep.sweep(until_us=until_us, shards=[keys.due(RUN)]).pools == {}
+    wire_of(world.store.client).add(busy_for_pools, floor=Floor.FAULT)
+    assert sweep.sweep(until_us=until_us).pools == {}
+
+
+def busy_for_pools(request: Request, send: Send) -> Answer:
+    asks = request.operation == "Query" and "pool#gpu" in str(request.body)
+    return refusal(Kind.THROTTLE, request) if asks else send(request)

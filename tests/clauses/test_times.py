@@ -7,8 +7,8 @@ from functools import partial
 
 import pytest
 
-from cascade_flow import StepCompleted, StepDefinition, StepScheduled, WorkflowStarted
-from clauses.stage import DONE, FATAL, RUN, begun, claimed, done, ended, reported, run_of
+from cascade_flow import StepCompleted, StepDefinition, StepScheduled, StepStarted, WorkflowStarted
+from clauses.stage import DONE, FATAL, RUN, begun, branch_of, claimed, done, ended, reported, run_of
 from faults.moments import pausing
 from shapes import chain
 from simulation import World, step, survive
@@ -129,7 +129,22 @@ def test_what_was_only_to_be_opened_is_later_than_the_next_attempts_start(
     world.clock.pause_us(MINUTE_US)
     pausing(world, "Query", partial(goes_back, world), at=2).retry_run(RUN)
     world.check(RUN)
+    assert branch_of(world, "j").status == "scheduled" if join else run_of(world).status == "completed", "at once"
 
 
 def dies() -> None:
     raise Crash("before it looks at the join")
+
+
+def test_who_holds_an_attempt_knows_from_when_on_it_has_begun(world: World) -> None:
+    """Its lines are later than that, and that is no earlier than its start in the log, whichever clock was behind."""
+    begun(world, *(step(f"s{number}") for number in range(5)))
+    began: dict[str, int] = {}
+    for number in range(5):
+        world.clock.pause_us(1 if number % 2 else -40)
+        held = claimed(world, f"s{number}")
+        began[held.branch.step] = held.started_us
+        assert held.started_us <= max(held.branch.started_at_us or 0, held.branch.last_us) + held.facts.graph.modulus
+        reported(world, held)
+    started = {event.step_id: event.timestamp_us for event in ended(world).events if isinstance(event, StepStarted)}
+    assert all(started[name] <= began[name] for name in started)

@@ -178,6 +178,8 @@ def test_appended_log_lines_are_logs(backend: DynamoDBBackend) -> None:
     assert logs is not None
     assert [entry.message for entry in logs] == ["hello"]
     assert backend.load_step_logs(FLOW, "run-1", "b") == []
+    assert backend.load_step_logs(FLOW, "run-1", "a", 1) == logs
+    assert backend.load_step_logs(FLOW, "run-1", "a", 2) == []
 
 
 def test_a_batch_is_stored_one_by_one(backend: DynamoDBBackend) -> None:

@@ -50,6 +50,14 @@ def test_what_is_due_is_listed_by_rank(backend: DynamoDBBackend, time: TickingCl
     assert backend.is_step_claimable(FLOW, run.run_id, "late")
 
 
+def test_whoever_names_no_priority_comes_last(backend: DynamoDBBackend) -> None:
+    run = Called.new(backend)
+    run.schedule("none")
+    run.schedule("low", priority=-5)
+    run.schedule("usual", priority=0)
+    assert [step_id for _, step_id in run.due()] == ["usual", "low", "none"]
+
+
 def test_what_is_taken_is_listed_no_more(backend: DynamoDBBackend) -> None:
     run = Called.with_step(backend)
     run.take("a")

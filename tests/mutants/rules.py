@@ -37,14 +37,28 @@ _SUITES = {
         "unit/worker/test_heartbeat.py",
         "unit/worker/test_lines_of_an_attempt.py",
     ),
+    "operations/history": (
+        "clauses",
+        "unit/test_log_lines.py",
+        "faults/test_reruns.py",
+        *_contract("history", "again"),
+    ),
     "operations/": (
         "clauses",
         "contract",
         "faults/test_late_stops.py",
+        "faults/test_put_off.py",
+        "faults/test_reports_without_work.py",
         "faults/test_reruns.py",
         "unit/test_payloads.py",
+        "unit/test_tally.py",
     ),
-    "": ("clauses", "contract", "unit/test_items.py", "unit/test_payloads.py"),
+    "dynamodb/conditions.py": ("unit/aws/test_conditions.py", "clauses"),
+    "dynamodb/due.py": ("unit/test_due_index.py", "clauses", "faults/test_put_off.py"),
+    "dynamodb/listing.py": ("properties/test_pages_of_runs.py", *_contract("listing", "runs", "batches")),
+    "wake.py": ("unit/test_wake.py", "clauses/test_wakes.py"),
+    "portions.py": ("unit/test_portions.py",),
+    "": ("clauses", "contract", "unit/test_keys.py", "unit/test_items.py", "unit/test_payloads.py"),
 }
 """Which tests see a module, the first that fits."""
 _COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {

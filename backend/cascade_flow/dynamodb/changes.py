@@ -77,15 +77,11 @@ def birth_put(facts: Facts, birth: Birth, origin_us: int | None) -> Put:
     return Put(branch_item(facts.run_id, branch, expires_s=facts.expires_s), NEW)
 
 
-def difference(run_id: str, before: Branch, after: Branch, *, only: tuple[str, ...] | None = None) -> dict[str, Any]:
-    """An update's `set` and `remove` that make the one branch the other; `only` these attributes, where given."""
+def difference(run_id: str, before: Branch, after: Branch) -> dict[str, Any]:
+    """An update's `set` and `remove` that make the one branch the other."""
     if before.tail == after.tail:  # packing is the dearest part
         before, after = replace(before, tail=()), replace(after, tail=())
-    changed = changes(branch_item(run_id, before, expires_s=0), branch_item(run_id, after, expires_s=0))
-    if only is None:
-        return changed
-    kept = {name: value for name, value in changed["set"].items() if name in only}
-    return {"set": kept, "remove": changed["remove"] & set(only)}
+    return changes(branch_item(run_id, before, expires_s=0), branch_item(run_id, after, expires_s=0))
 
 
 def changes(before: Item, after: Item) -> dict[str, Any]:

@@ -148,8 +148,7 @@ class Ledger:
         when = Attr("w").eq(branch.worker) & Attr("s").eq(branch.step) & Attr("a").eq(branch.attempt)
         when = when & (Attr("h").not_exists() | Attr("h").eq("park"))  # a worker is named only while it runs
         beating = replace(branch, heartbeat_us=now_us, lease_us=lease_us, snapshot=snapshot)
-        changed = difference(run_id, branch, beating, only=("hb", "le", "hr"))
-        return self._move(run_id, branch.name, when, **changed)
+        return self._move(run_id, branch.name, when, **difference(run_id, branch, beating))
 
     def halt(self, run_id: str, branch: Branch, halt: Halt, stop: Stop) -> Branch:
         """Forbid a branch to go on; raises BranchRefused where it has moved since it was read, or where it goes on in

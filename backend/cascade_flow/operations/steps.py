@@ -118,7 +118,7 @@ class Steps:
             beaten = self._runtime.ledger.beat(run_id, held.branch, now_us=now_us, lease_us=lease_us, snapshot=snapshot)
         except BranchRefused as refused:
             raise stale(held.branch, refused.now) from None
-        return replace(held, branch=replace(beaten, tail=held.branch.tail))
+        return replace(held, branch=beaten)
 
     def report(self, held: HeldAttempt, command: Command, references: Mapping[str, str] | None = None) -> HeldAttempt:
         """Commit what came of an attempt, with everything that follows from it; raises StaleAttemptError.
