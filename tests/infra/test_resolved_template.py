@@ -33,6 +33,23 @@ OPTIONS = {
 ON = {"TlsOnly": "RequireTls", "HasDashboard": "WithDashboard"}
 
 
+POLICIES = (
+    "AWS::IAM::Role",
+    "AWS::IAM::Policy",
+    "AWS::IAM::ManagedPolicy",
+    "AWS::S3::BucketPolicy",
+    "AWS::SQS::QueuePolicy",
+)
+
+
+def walked(written: Any) -> Iterator[tuple[str, Any]]:
+    """All that is in it, by its name."""
+    for each in written if isinstance(written, list) else written.items() if isinstance(written, dict) else ():
+        if isinstance(each, tuple):
+            yield each
+        yield from walked(each[1] if isinstance(each, tuple) else each)
+
+
 def granted(policy: str) -> dict[str, list[str]]:
     """The actions of a policy of the API's, and where they go."""
     [statement] = properties(policy)["PolicyDocument"]["Statement"]
@@ -246,6 +263,12 @@ class TestTheDoors:
         assert granted("WorkPolicy") == {
             "execute-api:Invoke": ["$default/POST/steps/claim", f"$default/POST/{steps}", f"$default/GET/{steps}"]
         }
+
+
+@pytest.mark.parametrize("name", sorted(name for kind in POLICIES for name in of_type(kind)))
+def test_a_policy_is_of_the_language_of_today(name: str) -> None:
+    documents = [value for key, value in walked(properties(name)) if key.endswith("PolicyDocument")]
+    assert {document["Version"] for document in documents} == {"2012-10-17"}
 
 
 class TestWhatIsKept:

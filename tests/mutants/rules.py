@@ -18,6 +18,10 @@ def _contract(*subjects: str) -> tuple[str, ...]:
     return tuple(f"contract/test_{subject}.py" for subject in subjects)
 
 
+def _units(*subjects: str) -> tuple[str, ...]:
+    return tuple(f"unit/worker/test_{subject}.py" for subject in subjects)
+
+
 _SUITES = {
     "engine/caller.py": (
         "unit/engine",
@@ -32,7 +36,19 @@ _SUITES = {
     "retry.py": ("unit/test_retry.py",),
     "projection/": ("unit/projection", "properties/test_projections.py"),
     "analytics/": ("unit/analytics",),
-    "worker/": ("unit/worker",),
+    "worker/": _units(
+        "attempt",
+        "context",
+        "heartbeat",
+        "idempotency_key",
+        "last_net",
+        "lines_of_an_attempt",
+        "log_buffer",
+        "resources",
+        "runner",
+        "shift",
+        "tracebacks",
+    ),
     "remote/": ("unit/remote", "functions/test_own_machine.py"),
     "aws/": ("unit/aws",),
     "authoring/": ("unit/authoring", "unit/worker/test_runner.py", "unit/worker/test_context.py"),
