@@ -269,6 +269,8 @@ class TestTheDoors:
 def test_a_policy_is_of_the_language_of_today(name: str) -> None:
     documents = [value for key, value in walked(properties(name)) if key.endswith("PolicyDocument")]
     assert {document["Version"] for document in documents} == {"2012-10-17"}
+    effects = {value for document in documents for key, value in walked(document) if key == "Effect"}
+    assert effects == {"Deny" if name in ("BucketPolicy", "QueuePolicy") else "Allow"}
 
 
 class TestWhatIsKept:

@@ -49,7 +49,7 @@ _SUITES = {
         "shift",
         "tracebacks",
     ),
-    "remote/": ("unit/remote", "functions/test_own_machine.py"),
+    "remote/": ("unit/remote",),
     "aws/": ("unit/aws",),
     "authoring/": ("unit/authoring", "unit/worker/test_runner.py", "unit/worker/test_context.py"),
     "api/diagnosis": ("functions/test_diagnosis.py", "functions/test_names.py"),
