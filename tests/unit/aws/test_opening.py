@@ -50,6 +50,15 @@ def test_an_address_that_is_named_counts(environment: pytest.MonkeyPatch) -> Non
     assert open_client("sqs").service.place.url == "http://queue.invalid:2"
 
 
+@pytest.mark.parametrize("transport", ["lean", "boto3"])
+def test_where_two_regions_are_named_the_default_counts(transport: Any, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("AWS_REGION", "eu-west-1")
+    environment.setenv("AWS_DEFAULT_REGION", "eu-west-3")
+    client = open_client("sqs", transport=transport)
+    url = client.meta.endpoint_url if transport == "boto3" else client.service.place.url
+    assert url == "https://sqs.eu-west-3.amazonaws.com"
+
+
 def test_a_profile_is_asked_of_boto3(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     environment.delenv("AWS_ACCESS_KEY_ID")
     environment.setenv("AWS_PROFILE", "mine")
