@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from cascade_flow.api import metrics as metrics_module
+from cascade_flow.api import metrics as metrics_module, resources
 from cascade_flow.api.metrics import MOST_WORKFLOWS, OF_EVENTS, Measured, Metrics
 from cascade_flow.api.telemetry import Telemetry
 from cascade_flow.api.traces import Traces, segment, trace_id
@@ -181,3 +182,24 @@ def test_who_listens_is_a_setting(metrics: Any, by_workflow: bool) -> None:
     assert counting._by_workflow is by_workflow
     assert isinstance(traces, Traces)
     assert Telemetry.of(metrics="none", daemon=None)._listeners == ()
+
+
+def test_what_was_measured_is_written_however_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was committed before a failure stays committed; where nobody listened, nobody is made to."""
+    counting, opened = Listener(), SimpleNamespace(currsize=1)
+
+    class Opening:
+        def __call__(self) -> Any:
+            return counting
+
+        def cache_info(self) -> Any:
+            return opened
+
+    monkeypatch.setattr(resources, "telemetry", Opening())
+    with pytest.raises(RuntimeError), resources.measured():
+        raise RuntimeError
+    assert counting.heard == ["write"]
+    opened.currsize = 0
+    with resources.measured():
+        """Nothing was asked for."""
+    assert counting.heard == ["write"]

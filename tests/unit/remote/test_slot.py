@@ -184,39 +184,38 @@ def b() -> int:
 """
 
 
-class TestItsBeginning:
-    """`main`, which a worker starts, without the process."""
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, timers: list[Any]) -> Callable[..., Json]:
+    """What `main` says first when it is given this; its worker says nothing, and is gone."""
 
-    @pytest.fixture
-    def begun(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, timers: list[Any]) -> Callable[..., Json]:
-        """What it says first when it is given this; its worker says nothing, and is gone."""
+    def begin(**spec: Any) -> Json:
+        read, write = os.pipe()
+        given = {"outbox": write, "path": [str(tmp_path)], "workerId": "w", "url": "http://localhost:1", **spec}
+        monkeypatch.setattr(slot_module, "_begin", lambda: (io.StringIO(), {"region": None, **given}))
+        with os.fdopen(write, "w", encoding="utf-8") as outbox:
+            monkeypatch.setattr(slot_module.os, "fdopen", lambda *_, **__: outbox)
+            slot_module.main()
+        with open(read, encoding="utf-8") as said:
+            return json.loads(said.readline())
 
-        def begin(**spec: Any) -> Json:
-            read, write = os.pipe()
-            given = {"outbox": write, "path": [str(tmp_path)], "workerId": "w", "url": "http://localhost:1", **spec}
-            monkeypatch.setattr(slot_module, "_begin", lambda: (io.StringIO(), {"region": None, **given}))
-            with os.fdopen(write, "w", encoding="utf-8") as outbox:
-                monkeypatch.setattr(slot_module.os, "fdopen", lambda *_, **__: outbox)
-                slot_module.main()
-            with open(read, encoding="utf-8") as said:
-                return json.loads(said.readline())
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    return begin
 
-        monkeypatch.setattr(sys, "path", [*sys.path])
-        return begin
 
-    def test_it_says_what_it_has_from_the_path_that_it_was_given(
-        self, begun: Callable[..., Json], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
-        behind = tmp_path / "behind"
-        behind.mkdir()
-        for folder, pool in ((tmp_path, "gpu"), (behind, "cpu")):
-            (folder / "flows_of_a_slot.py").write_text(FLOWS.format(name="flow", pool=pool))
-        monkeypatch.syspath_prepend(behind)
-        assert begun(workflows="flows_of_a_slot") == {"event": "ready", "workflows": 1, "pools": ["gpu"]}
-        assert sys.path[0] == str(tmp_path)
-        assert sys.modules.pop("flows_of_a_slot")
+def test_it_says_what_it_has_from_the_path_that_it_was_given(
+    begun: Callable[..., Json], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    behind = tmp_path / "behind"
+    behind.mkdir()
+    for folder, pool in ((tmp_path, "gpu"), (behind, "cpu")):
+        (folder / "flows_of_a_slot.py").write_text(FLOWS.format(name="flow", pool=pool))
+    monkeypatch.syspath_prepend(behind)
+    assert begun(workflows="flows_of_a_slot") == {"event": "ready", "workflows": 1, "pools": ["gpu"]}
+    assert sys.path[0] == str(tmp_path)
+    assert sys.modules.pop("flows_of_a_slot")
 
-    def test_what_keeps_it_from_beginning_is_said(self, begun: Callable[..., Json]) -> None:
-        said = begun(workflows="nowhere_at_all")
-        assert (said["event"], said["code"]) == ("unable", "configuration")
-        assert "nowhere_at_all" in said["reason"]
+
+def test_what_keeps_it_from_beginning_is_said(begun: Callable[..., Json]) -> None:
+    said = begun(workflows="nowhere_at_all")
+    assert (said["event"], said["code"]) == ("unable", "configuration")
+    assert "nowhere_at_all" in said["reason"]
