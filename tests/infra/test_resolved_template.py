@@ -58,6 +58,12 @@ def granted(policy: str) -> dict[str, list[str]]:
     return dict.fromkeys(statement["Action"], where)
 
 
+def called_by(integration: dict[str, Any]) -> str:
+    name, attribute = integration["IntegrationUri"]["Fn::GetAtt"]
+    assert attribute == "Arn"
+    return str(name)
+
+
 def lead(api: str) -> Iterator[tuple[str, str]]:
     """Each route of a door, and the function that it leads to."""
     for written in of_type("AWS::ApiGatewayV2::Route").values():
@@ -65,7 +71,7 @@ def lead(api: str) -> Iterator[tuple[str, str]]:
         if route["ApiId"] == {"Ref": api}:
             integration = properties(route["Target"]["Fn::Sub"].removeprefix("integrations/${").removesuffix("}"))
             assert integration["ApiId"] == {"Ref": api}, "an integration of another door"
-            yield route["RouteKey"], integration["IntegrationUri"]["Fn::GetAtt"][0]
+            yield route["RouteKey"], called_by(integration)
 
 
 class TestChoices:
@@ -149,6 +155,18 @@ class TestTheEnvironment:
         assert {name: value["Ref"] for name, value in settings.items()} == {name: _camel(name) for name in settings}
         assert {name: self.GIVEN[name] for name in self.NAMED} == self.NAMED
 
+    def test_every_setting_that_can_be_chosen_is_given(self) -> None:
+        chosen = {f"CASCADE_{name.upper()}" for name in Settings.model_fields if _camel(name) in PARAMETERS}
+        elsewhere = {"CASCADE_LOG_LEVEL", "CASCADE_WORKER_CONCURRENCY"}
+        assert chosen - elsewhere == set(self.GIVEN) - set(self.NAMED)
+
+    @pytest.mark.parametrize("name", sorted(set(GIVEN) - set(NAMED)))
+    def test_what_may_be_chosen_is_what_a_setting_takes(self, name: str) -> None:
+        written = PARAMETERS[_camel(name)]
+        taken = Settings.model_json_schema()["properties"][name.removeprefix("CASCADE_").lower()]
+        ours = [written.get(key) for key in ("MinValue", "MaxValue", "AllowedValues")]
+        assert ours == [taken.get(key) for key in ("minimum", "maximum", "enum")]
+
     def test_functions_are_told_what_only_they_need(self) -> None:
         own = {
             name: properties(name)["Environment"]["Variables"]
@@ -231,13 +249,14 @@ class TestTheDoors:
     def test_each_permission_is_for_the_function_that_its_integration_calls(self) -> None:
         for name, permission in of_type("AWS::Lambda::Permission").items():
             integration = properties(name.replace("Permission", "Integration"))
-            called = integration["IntegrationUri"]["Fn::GetAtt"][0]
-            assert permission["Properties"]["FunctionName"] == {"Ref": called}
+            assert permission["Properties"]["FunctionName"] == {"Ref": called_by(integration)}
+            assert permission["Properties"]["Action"] == "lambda:InvokeFunction"
             assert permission["Properties"]["Principal"] == "apigateway.amazonaws.com"
 
-    @pytest.mark.parametrize("stage", ["Stage", "TokenStage"])
-    def test_each_is_throttled_and_logs_who_asked_for_what(self, stage: str) -> None:
+    @pytest.mark.parametrize(("stage", "api"), [("Stage", "Api"), ("TokenStage", "TokenApi")])
+    def test_each_is_throttled_and_logs_who_asked_for_what(self, stage: str, api: str) -> None:
         written = properties(stage)
+        assert written["ApiId"] == {"Ref": api}
         assert written["StageName"] == "$default"
         assert written["AutoDeploy"] is True
         rate = {"Ref": "RequestsPerSecond"}

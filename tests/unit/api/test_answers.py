@@ -118,6 +118,15 @@ class TestTheLog:
             assert str(error) in line["exception"]
             assert line["correlation_id"] == json.loads(answered["body"])["requestId"]
 
+    def test_what_one_request_names_is_not_said_of_the_next(self, log: io.StringIO) -> None:
+        def fail() -> Answer[object]:
+            raise RuntimeError("no idea")
+
+        handler: Any = router.router(route("GET /runs/{runId}")(fail), route("GET /runs")(fail))
+        for target in ("/runs/r-1", "/runs"):
+            handler(events.get(target), events.Context())
+        assert [json.loads(line).get("run_id") for line in log.getvalue().splitlines()] == ["r-1", None]
+
     def test_who_is_called_without_a_gateway_has_the_invocations_id(self, log: io.StringIO) -> None:
         event = {**events.get("/runs"), "requestContext": {"http": {"method": "GET"}}}
         body = json.loads(_answered(event, errors.RunNotFoundError("no run"))["body"])

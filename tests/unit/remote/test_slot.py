@@ -190,11 +190,13 @@ def begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, timers: list[Any]) ->
 
     def begin(**spec: Any) -> Json:
         read, write = os.pipe()
+        os.set_inheritable(write, True)  # as what was passed to a process is
         given = {"outbox": write, "path": [str(tmp_path)], "workerId": "w", "url": "http://localhost:1", **spec}
         monkeypatch.setattr(slot_module, "_begin", lambda: (io.StringIO(), {"region": None, **given}))
         with os.fdopen(write, "w", encoding="utf-8") as outbox:
             monkeypatch.setattr(slot_module.os, "fdopen", lambda *_, **__: outbox)
             slot_module.main()
+            assert not os.get_inheritable(write), "what a step starts would hold the pipe"
         with open(read, encoding="utf-8") as said:
             return json.loads(said.readline())
 
