@@ -41,8 +41,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
         except ValueError as error:
             log.warning("dropped: %s", error, extra={"message_id": record["messageId"]})
             return
-        log.append_keys(run_id=wake.run_id)
-        worker().work(wake, remaining_ms=lambda: (end_us - clock.now_us()) // 1_000)
+        with log.append_context_keys(run_id=wake.run_id):
+            worker().work(wake, remaining_ms=lambda: (end_us - clock.now_us()) // 1_000)
 
     with measured():
         return _answer(event, context, work)

@@ -26,6 +26,7 @@ from events.deployed import Functions, app
 pytestmark = pytest.mark.servers("ministack")
 
 LATER_US = 31_000_000
+ADDRESS = "/arn?X-Amz-Signature=example"
 FLOW = """
 from cascade_flow import Workflow
 letters = Workflow("letters")
@@ -175,12 +176,19 @@ def test_what_a_deployment_has_no_more_is_retired(
     assert functions.http("query", events.get(f"/runs/{run_id}")).json["run"]["status"] == "running"
 
 
-def test_the_deployed_commit_is_recorded(bare: Functions, environment: pytest.MonkeyPatch) -> None:
-    environment.setenv("CASCADE_GIT", "3f1c2ab feature/x dirty")
+@pytest.mark.parametrize("state", ["dirty", "clean"])
+def test_the_deployed_commit_is_recorded(bare: Functions, environment: pytest.MonkeyPatch, state: str) -> None:
+    environment.setenv("CASCADE_GIT", f"3f1c2ab feature/x {state}")
     app("registration").handler({}, events.Context())
     (version,) = bare.backend.list_workflow_versions("parcels")
     assert version.git
-    assert version.git.to_wire() == {"commit": "3f1c2ab", "branch": "feature/x", "dirty": True}
+    assert version.git.to_wire() == {"commit": "3f1c2ab", "branch": "feature/x", "dirty": state == "dirty"}
+
+
+def test_where_nobody_knows_the_commit_none_is_recorded(bare: Functions) -> None:
+    app("registration").handler({}, events.Context())
+    (version,) = bare.backend.list_workflow_versions("parcels")
+    assert version.git is None
 
 
 def test_a_missing_package_is_told(bare: Functions, environment: pytest.MonkeyPatch) -> None:
@@ -190,11 +198,13 @@ def test_a_missing_package_is_told(bare: Functions, environment: pytest.MonkeyPa
 
 
 def test_cloudformation_is_told_what_is_registered(bare: Functions) -> None:
+    asked = events.load("custom_resource")
     with _cloudformation() as (url, told):
-        app("registration").handler({**events.load("custom_resource"), "ResponseURL": url}, events.Context())
+        app("registration").handler({**asked, "ResponseURL": url}, events.Context())
     (answer,) = told
     assert (answer["Status"], answer["Data"]) == ("SUCCESS", {"Workflows": "parcels"})
     assert (answer["LogicalResourceId"], answer["PhysicalResourceId"]) == ("Registration", "workflows")
+    assert [answer[name] for name in ("StackId", "RequestId")] == [asked[name] for name in ("StackId", "RequestId")]
     assert bare.backend.get_current_workflow_version("parcels")
 
 
@@ -204,6 +214,21 @@ def test_cloudformation_is_told_why_not(bare: Functions, environment: pytest.Mon
         app("registration").handler({**events.load("custom_resource"), "ResponseURL": url}, events.Context())
     assert told[0]["Status"] == "FAILED"
     assert "nowhere" in told[0]["Reason"]
+
+
+def test_what_cloudformation_is_told_fits_what_it_takes(bare: Functions, environment: pytest.MonkeyPatch) -> None:
+    """An answer of more than 4 KB is none, and the deployment would hang."""
+
+    def fail() -> None:
+        raise RuntimeError("no such luck " * 1_000)
+
+    many = {f"workflow-{number}": "v" for number in range(1_000)}
+    with _cloudformation() as (url, told):
+        for register in (fail, lambda: many):
+            environment.setattr(app("registration"), "register", register)
+            app("registration").handler({**events.load("custom_resource"), "ResponseURL": url}, events.Context())
+    assert [answer["Status"] for answer in told] == ["FAILED", "SUCCESS"]
+    assert all(len(json.dumps(answer)) < 4_096 for answer in told)
 
 
 @pytest.mark.parametrize("code", ["import sys\nsys.exit()", "raise KeyboardInterrupt", "def f(:"])
@@ -235,6 +260,8 @@ def _cloudformation() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
     class Bucket(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:
+            assert self.path == ADDRESS, "another address is signed otherwise"
+            assert not self.headers["content-type"], "and so is one with a type"
             told.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
             self.send_response(200)
             self.end_headers()
@@ -246,7 +273,7 @@ def _cloudformation() -> Iterator[tuple[str, list[dict[str, Any]]]]:
         thread = Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}/arn?X-Amz-Signature=example", told
+            yield f"http://127.0.0.1:{server.server_port}{ADDRESS}", told
         finally:
             server.shutdown()
             thread.join()

@@ -18,7 +18,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 import events
-from cascade_flow import errors
+from cascade_flow import clock, errors
 from cascade_flow.client import Client
 from cascade_flow.release import VERSION
 from checker import check_run
@@ -289,8 +289,12 @@ def test_an_answer_that_is_not_ours_is_an_error_of_ours(
         def answer(self, *_: object) -> dict[str, Any]:
             return {"statusCode": status, "headers": {"content-type": content_type}, "body": body}
 
-    raised = pytest.raises(error or errors.CascadeFlowError)
-    with serving(Other()) as url, Client(url, session=boto3.Session(KEY, SECRET)) as client, raised as caught:
+    with (
+        clock.use(clock.SteppingClock(clock.now_us())),
+        serving(Other()) as url,
+        Client(url, session=boto3.Session(KEY, SECRET)) as client,
+        pytest.raises(error or errors.CascadeFlowError) as caught,
+    ):
         client.workflows()
     assert error or type(caught.value) is errors.CascadeFlowError
 

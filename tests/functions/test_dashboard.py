@@ -250,12 +250,12 @@ class Alarm:
 MINUTELY = [1.0] * 5
 OF_AWS_CASES: list[tuple[str, list[float], list[list[float]]]] = [
     ("DeadLettersAlarm", [0, 1], [[0], []]),
-    ("WorkerErrorsAlarm", MINUTELY, [[1], []]),
-    ("RecursiveLoopAlarm", [1], [[]]),
+    ("WorkerErrorsAlarm", MINUTELY, [[1, 1, 1, 1], []]),
+    ("RecursiveLoopAlarm", [1], [[0], []]),
     ("ReaperSilentAlarm", [], [MINUTELY, [1]]),
-    ("ReaperFailingAlarm", [1, 1, 1], [[1], []]),
+    ("ReaperFailingAlarm", [1, 1, 1], [[1, 1], []]),
     ("ReaperThrottledAlarm", [1], [[0], []]),
-    ("TableThrottledAlarm", [60, 60], [[3], []]),
+    ("TableThrottledAlarm", [60, 41], [[60, 40], []]),
     ("ApiFailingAlarm", [1], [[0, 0], []]),
 ]
 """What AWS would report when it is bad, and when it is not."""

@@ -18,6 +18,10 @@ def _contract(*subjects: str) -> tuple[str, ...]:
     return tuple(f"contract/test_{subject}.py" for subject in subjects)
 
 
+def _units(*subjects: str) -> tuple[str, ...]:
+    return tuple(f"unit/worker/test_{subject}.py" for subject in subjects)
+
+
 _SUITES = {
     "engine/caller.py": (
         "unit/engine",
@@ -32,10 +36,35 @@ _SUITES = {
     "retry.py": ("unit/test_retry.py",),
     "projection/": ("unit/projection", "properties/test_projections.py"),
     "analytics/": ("unit/analytics",),
-    "worker/": (
-        "unit/worker/test_shift.py",
-        "unit/worker/test_heartbeat.py",
-        "unit/worker/test_lines_of_an_attempt.py",
+    "worker/": _units(
+        "attempt",
+        "context",
+        "heartbeat",
+        "idempotency_key",
+        "last_net",
+        "lines_of_an_attempt",
+        "log_buffer",
+        "resources",
+        "runner",
+        "shift",
+        "tracebacks",
+    ),
+    "remote/": ("unit/remote",),
+    "aws/": ("unit/aws",),
+    "authoring/": ("unit/authoring", "unit/worker/test_runner.py", "unit/worker/test_context.py"),
+    "api/diagnosis": ("functions/test_diagnosis.py", "functions/test_names.py"),
+    "api/report": ("functions/test_reports.py", "functions/test_service.py", "functions/test_names.py"),
+    "api/metrics": ("functions/test_metrics.py", "functions/test_dashboard.py"),
+    "api/t": ("functions/test_metrics.py", "functions/test_traces.py"),
+    "api/worker": ("functions/test_worker_protocol.py", "functions/test_worker_reports.py"),
+    "api/": (
+        "functions/test_problems.py",
+        "functions/test_hostile_requests.py",
+        "functions/test_runs.py",
+        "functions/test_commands.py",
+        "functions/test_steps.py",
+        "functions/test_names.py",
+        "functions/test_logs.py",
     ),
     "operations/history": (
         "clauses",

@@ -28,11 +28,11 @@ from mutants.mutant import ROOT, TESTS
 from mutants.reach import Reach, reach_of
 from mutants.rules import ByRule
 from mutants.swapping import Functions, NotSwappable, functions, swap
-from mutants.trial import KILLED, KILLED_BY_TIME, SURVIVED, Verdict
+from mutants.trial import KILLED, KILLED_BY_TIME, SURVIVED, Verdict, server_of
 
 UNSEEN, AT_IMPORT = "UNSEEN", "at import"
 """What no test executes; what is no part of a function, and needs a process that imports it anew."""
-_OPTIONS = ("-q", "--no-header", "--assert=plain", "-p", "no:cacheprovider", "--timeout=0", "--server", "memory")
+_OPTIONS = ("-q", "--no-header", "--assert=plain", "-p", "no:cacheprovider", "--timeout=0")
 _SURVIVES, _IS_KILLED, _ACTS_AT_IMPORT = 0, 1, 3
 _OUTCOMES = {_SURVIVES: SURVIVED, _IS_KILLED: KILLED, _ACTS_AT_IMPORT: AT_IMPORT}
 """What the process of a mutant says with its exit code; one that was ended says nothing."""
@@ -133,7 +133,7 @@ def _sift(mutants: Sequence[ByRule], suites: Sequence[str], limit_s: float, says
     os.chdir(ROOT)
     numbers = {id(mutant): number for number, mutant in enumerate(mutants)}
     sieve = Sieve(mutants, limit_s, lambda it: says.send((numbers[id(it.mutant)], it.outcome, it.seconds, it.told)))
-    pytest.main([*_OPTIONS, *(str(TESTS / suite) for suite in suites)], plugins=[sieve])
+    pytest.main([*_OPTIONS, *server_of(suites), *(str(TESTS / suite) for suite in suites)], plugins=[sieve])
 
 
 def _in_order(reach: Reach, mutant: ByRule, killers: Counter[int]) -> list[int]:

@@ -27,7 +27,6 @@ from mutants.planting import plant
 
 _SHARED = ("boto3", "pydantic", "jsonschema_rs")
 _PLAINLY = ("-q", "-x", "--no-header", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
-_QUICKLY = ("--server", "memory")
 """Nothing that only costs time: a trial tells whether its tests fail, and their own words are enough."""
 _RAN = 100
 """What a trial's process adds to pytest's exit code: one that ends otherwise has not come to run its tests."""
@@ -65,6 +64,11 @@ def share() -> None:
     with patch.object(threading.Thread, "start"):
         for name in _SHARED:
             import_module(name)
+
+
+def server_of(tests: Iterable[str]) -> tuple[str, ...]:
+    """What says so to pytest: the tables of this process, but for functions, whose tests need queues too."""
+    return () if any(test.startswith("functions") for test in tests) else ("--server", "memory")
 
 
 def fails_unplanted(tests: Iterable[str]) -> str | None:
@@ -124,4 +128,4 @@ def _tried(mutant: Mutant | None, tests: Sequence[str], output: Path) -> None:
         plant(mutant)
     os.chdir(ROOT)
     nodes = [str(TESTS / test) for test in tests]
-    sys.exit(_RAN + pytest.main([*_PLAINLY, *_QUICKLY, *nodes]))
+    sys.exit(_RAN + pytest.main([*_PLAINLY, *server_of(tests), *nodes]))

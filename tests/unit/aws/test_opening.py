@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from cascade_flow.aws.opening import Limits, Name, lean, open_client
+from cascade_flow.aws.opening import LIMITS, Limits, Name, lean, open_client
 from cascade_flow.aws.service import Place
 from cascade_flow.errors import ConfigurationError
 from cascade_flow.signing import StaticKeys, digest
@@ -48,6 +48,35 @@ def test_an_address_that_is_named_counts(environment: pytest.MonkeyPatch) -> Non
     environment.setenv("AWS_ENDPOINT_URL_SQS", "http://queue.invalid:2")
     assert open_client("dynamodb").service.place.url == "http://all.invalid:1"
     assert open_client("sqs").service.place.url == "http://queue.invalid:2"
+
+
+@pytest.mark.parametrize("transport", ["lean", "boto3"])
+def test_where_two_regions_are_named_the_default_counts(transport: Any, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("AWS_REGION", "eu-west-1")
+    environment.setenv("AWS_DEFAULT_REGION", "eu-west-3")
+    client = open_client("sqs", transport=transport)
+    url = client.meta.endpoint_url if transport == "boto3" else client.service.place.url
+    assert url == "https://sqs.eu-west-3.amazonaws.com"
+
+
+@pytest.mark.parametrize(("service", "limits"), [("dynamodb", (2, 5, 3)), ("sqs", (3, 10, 4)), ("s3", (3, 30, 6))])
+def test_each_service_is_waited_for_as_long_and_asked_as_often(
+    service: Name, limits: tuple[float, float, int], environment: pytest.MonkeyPatch
+) -> None:
+    """The worker leaves time for that many tries of the table, and whoever is called over HTTP answers in time."""
+    environment.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    assert LIMITS[service] == Limits(*limits)
+    config = open_client(service, transport="boto3").meta.config
+    assert (config.connect_timeout, config.read_timeout, config.retries["total_max_attempts"]) == limits
+
+
+@pytest.mark.parametrize("name", ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"])
+def test_an_unusual_address_is_the_one_that_boto3_has(name: str, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    usual = open_client("dynamodb").service.place.url
+    environment.setenv(name, "true")
+    theirs = open_client("dynamodb", transport="boto3").meta.endpoint_url
+    assert open_client("dynamodb").service.place.url == theirs != usual
 
 
 def test_a_profile_is_asked_of_boto3(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from email.utils import formatdate
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -102,6 +103,22 @@ def test_a_clock_that_is_wrong_is_put_right_once(code: str) -> None:
         assert [get(client), get(client)] == [ITEM, ITEM]
         hours = [headers["x-amz-date"][9:11] for _, headers, _ in heard.requests]
         assert [int(hour) - int(hours[0]) for hour in hours] == [0, 1, 1]
+
+
+def test_addresses_are_signed_by_the_clock_that_was_put_right() -> None:
+    ahead = formatdate(clock.now_us() / 1_000_000 + 86_400, usegmt=True)
+    with misbehaving([answer(b"<Error><Code>RequestTimeTooSkewed</Code></Error>", 403, Date=ahead), answer(b"")]) as (
+        url,
+        _,
+    ):
+        client = lean(Place("s3", url, "eu-west-1", lambda: KEYS), Limits(5, 5, 2))
+        wish = {"Params": {"Bucket": "b", "Key": "a"}, "ExpiresIn": 900}
+        before = client.generate_presigned_url("get_object", **wish)
+        client.put_object(Bucket="b", Key="a", Body=b"")
+        after = client.generate_presigned_url("get_object", **wish)
+        client.close()
+    dates = [parse_qs(urlsplit(each).query)["X-Amz-Date"][0][:8] for each in (before, after)]
+    assert int(dates[0]) < int(dates[1])
 
 
 def test_a_signature_that_is_refused_at_the_right_time_is_not_sent_again() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from cascade_flow import DynamoDBBackend, Retry, RunSubmission, Skip, StepContext, Workflow, clock
 from cascade_flow.authoring import Step
-from cascade_flow.errors import BackendUnavailableError, PayloadLostError
+from cascade_flow.errors import BackendUnavailableError, PayloadLostError, StaleAttemptError
 from cascade_flow.model.events import StepFailed, StepSkipped
 from cascade_flow.operations import steps as steps_module
 from cascade_flow.operations.payloads import Payloads
@@ -164,20 +165,43 @@ def test_what_is_gone_for_good_is_not_tried_again(
     assert at.backend.get_run(at.run_id).status == "failed"
 
 
+@pytest.mark.parametrize("timeout", [None, 2.0])
 @pytest.mark.parametrize("part", ["inputs", "report"])
 def test_a_backend_that_is_away_says_nothing_of_the_step(
-    world: Callable[[Workflow], World], monkeypatch: pytest.MonkeyPatch, part: str
+    world: Callable[[Workflow], World], monkeypatch: pytest.MonkeyPatch, part: str, timeout: float | None
 ) -> None:
+    """It is tried while there is time to report, which is more than the step's own."""
+
     def away(*_: Any) -> None:
         raise BackendUnavailableError
 
-    at = world(flow_of(failing))
+    at = world(flow_of(failing, timeout=timeout))
     began_us = clock.now_us()
     monkeypatch.setattr(Steps, part, away)
     with pytest.raises(BackendUnavailableError):
         at.work()
     assert at.told(StepFailed) == []
     assert 0.9 * LONGEST_MS < (clock.now_us() - began_us) / 1_000 < LONGEST_MS, "it was tried while there was time"
+
+
+@pytest.mark.parametrize(
+    ("error", "told", "traced"),
+    [
+        (None, [], False),
+        (StaleAttemptError("another has it"), [], False),
+        (BackendUnavailableError("away"), ["while the step ran: away"], False),
+        (Fault("broke"), ["while the step ran: broke"], True),
+    ],
+)
+def test_what_went_wrong_beside_a_step_is_told_with_its_place_unless_it_is_lost(
+    caplog: pytest.LogCaptureFixture, error: Exception | None, told: list[str], traced: bool
+) -> None:
+    held: Any = SimpleNamespace(facts=SimpleNamespace(run_id="r"), branch=SimpleNamespace(step="work", attempt=2))
+    loop._tell_errors(held, error)
+    assert [record.getMessage() for record in caplog.records] == told
+    for record in caplog.records:
+        assert (bool(record.exc_info), record.levelno) == (traced, logging.WARNING)
+        assert record.__dict__.items() >= {"run_id": "r", "step": "work", "attempt": 2}.items()
 
 
 def test_a_heartbeat_that_does_not_end_takes_nothing_back(

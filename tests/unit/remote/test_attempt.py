@@ -1,0 +1,162 @@
+"""A claimed step where only HTTP leads to the engine: what it is given, what is reported, when it is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+
+from cascade_flow import Skip, StepContext, Workflow, clock
+from cascade_flow.client import Client
+from cascade_flow.errors import BackendUnavailableError, PayloadLostError, PayloadTooLargeError, StaleAttemptError
+from cascade_flow.idempotency import idempotency_key
+from cascade_flow.remote import attempt as attempt_module
+from cascade_flow.remote.attempt import RemoteAttempt
+from cascade_flow.remote.lease import RemoteLease
+from cascade_flow.worker.heartbeat import Heartbeat
+from unit.remote.conftest import LEASE_US, START_US, Api, claim_of
+
+
+def attempt_of(
+    api: Api, function: Callable[..., Any] | None, *, timeout: float | None = None, **claim: Any
+) -> RemoteAttempt:
+    flow = Workflow("flow")
+    if function is not None:
+        for name in ("left", "right"):
+            flow.step(id=name)(lambda: 1)
+        flow.step(id="train", timeout=timeout)(function)
+    return RemoteAttempt(RemoteLease(cast(Client, api), claim_of(**claim), "box-1"), {"flow": flow})
+
+
+def test_a_step_is_given_what_it_depends_on(api: Api) -> None:
+    def train(input: dict[str, int], left: int, right: int | None, ctx: StepContext) -> list[Any]:
+        return [input, left, right, ctx.run_id, ctx.attempt, ctx.idempotency_key, ctx.remaining_ms]
+
+    given = {"outputs": {"left": 3, "right": 4}, "skipped": ["right"], "input": {"ä": 1}}
+    attempt = attempt_of(api, train, attemptNumber=2, firstRunId="r-0")
+    api.answers["given"] = [given]
+    assert attempt.carry_out() == {"status": "completed"}
+    [(_, words, told)] = [each for each in api.asked if each[0] == "complete"]
+    assert words[1] == [{"ä": 1}, 3, None, "r", 2, idempotency_key("flow", "r-0", "train", None), None]
+    assert (told["claim_next"], told["durationUs"] >= 0) == (True, True)
+    assert attempt.failure is None
+
+
+def test_a_step_with_a_timeout_is_told_what_is_left(api: Api, time: clock.SteppingClock) -> None:
+    def train(ctx: StepContext) -> int | None:
+        return ctx.remaining_ms
+
+    attempt_of(api, train, timeout=7, timeoutUs=7_000_000).carry_out()
+    assert next(words[1] for name, words, _ in api.asked if name == "complete") == 7_000
+
+
+def test_what_is_printed_goes_to_the_api_and_nowhere_else(api: Api, capfd: pytest.CaptureFixture[str]) -> None:
+    attempt_of(api, lambda: print("at work")).carry_out()
+    [lines] = [words[1] for name, words, _ in api.asked if name == "write_logs"]
+    assert [(line["stream"], line["message"]) for line in lines] == [("stdout", "at work")]
+    assert all(line["timestampUs"] > START_US for line in lines)
+    assert "at work" not in capfd.readouterr().out
+
+
+def test_lines_that_are_lost_cost_nothing_else(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    api.answers["write_logs"] = [PayloadLostError("gone")]
+    attempt_of(api, lambda: print("at work")).carry_out()
+    assert api.told("complete")
+    assert "lines of step 'train' are lost: gone" in caplog.text
+
+
+def test_a_failure_is_told_and_known(api: Api) -> None:
+    def train() -> None:
+        raise ValueError("no gpu")
+
+    attempt = attempt_of(api, train)
+    attempt.carry_out()
+    [told] = api.told("fail")
+    assert (told["retryable"], told["reason"]) == (True, "execution-error")
+    assert attempt.failure is not None
+    assert attempt.failure.message == "no gpu"
+
+
+def test_a_step_that_the_code_has_no_more_is_told(api: Api) -> None:
+    for claim in ({"stepId": "gone"}, {"workflowSlug": "gone"}):
+        attempt_of(api, lambda: 1, **claim).carry_out()
+    assert [told["reason"] for told in api.told("fail")] == ["step-removed"] * 2
+    assert {told["retryable"] for told in api.told("fail")} == {False}
+
+
+def test_what_is_too_large_fails_the_step_and_a_skip_goes_without_its_metadata(api: Api) -> None:
+    def skip() -> None:
+        raise Skip("nothing to do", {"much": "x"})
+
+    api.answers["complete"] = [PayloadTooLargeError("too large")]
+    api.answers["skip"] = [PayloadTooLargeError("too large")]
+    attempt_of(api, lambda: 1).carry_out()
+    attempt_of(api, skip).carry_out()
+    [failed] = api.told("fail")
+    assert (failed["retryable"], failed["reason"]) == (False, "execution-error")
+    assert failed["durationUs"] >= 0
+    first, second = api.told("skip")
+    assert (first["metadata"], second["metadata"]) == ({"much": "x"}, {"left out": "too large"})
+
+
+def test_a_fault_of_ours_is_told_as_the_steps_failure_and_logged(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    attempt = attempt_of(api, lambda: 1)
+    attempt.lease.given = lambda: {}["input"]  # type: ignore[method-assign]
+    attempt.carry_out()
+    [told] = api.told("fail")
+    assert (told["reason"], told["retryable"]) == ("execution-error", True)
+    assert "step 'train' could not be carried out" in caplog.text
+
+
+@pytest.mark.parametrize("error", [StaleAttemptError(), BackendUnavailableError()])
+def test_what_is_no_fault_of_the_step_is_none_of_its_failures(
+    api: Api, time: clock.SteppingClock, error: Exception
+) -> None:
+    api.answers["complete"] = [error] * 1_000
+    with pytest.raises(type(error)):
+        attempt_of(api, lambda: 1).carry_out()
+    assert not api.told("fail")
+
+
+def test_what_is_given_back_is_released(api: Api) -> None:
+    attempt = attempt_of(api, lambda: attempt.give_back())
+    assert attempt.carry_out() == {"status": "completed"}
+    assert [name for name, *_ in api.asked if name != "heartbeat"] == ["release"]
+
+
+def test_what_another_has_is_told_so_and_not_released(api: Api) -> None:
+    def train(ctx: StepContext) -> None:
+        ctx.heartbeat()
+
+    attempt = attempt_of(api, train)
+    api.answers["heartbeat"] = [StaleAttemptError()]
+    with pytest.raises(StaleAttemptError, match="another worker has it by now"):
+        attempt.carry_out()
+    assert [name for name, *_ in api.asked] == ["heartbeat"]
+
+
+def test_what_outlasts_its_lease_is_stopped(api: Api) -> None:
+    def train() -> None:
+        while True:
+            pass
+
+    api.answers["heartbeat"] = [BackendUnavailableError()] * 1_000
+    attempt = attempt_of(api, train, leaseUs=50_000)
+    with pytest.raises(StaleAttemptError, match="its lease is over"):
+        attempt.carry_out()
+
+
+@pytest.mark.parametrize(("timeout_us", "stop_after_ms"), [(None, None), (7_000_000, 37_000)])
+def test_it_beats_three_times_in_a_lease_and_no_longer_than_a_report_takes_after_its_timeout(
+    api: Api, monkeypatch: pytest.MonkeyPatch, timeout_us: int | None, stop_after_ms: int | None
+) -> None:
+    told: list[Any] = []
+
+    def noted(beat: Any, **options: Any) -> Heartbeat:
+        told.append((options["every_ms"], options["stop_after_ms"]))
+        return Heartbeat(beat, **options)
+
+    monkeypatch.setattr(attempt_module, "Heartbeat", noted)
+    attempt_of(api, lambda: 1, timeoutUs=timeout_us).carry_out()
+    assert told == [(LEASE_US / 3_000, stop_after_ms)]

@@ -1,0 +1,223 @@
+"""A slot: carries out claims one after the other, goes on along a branch, and gives back what it must not finish."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from cascade_flow import Workflow
+from cascade_flow.client import Client
+from cascade_flow.client.asking import Json
+from cascade_flow.errors import StaleAttemptError
+from cascade_flow.remote import slot as slot_module
+from cascade_flow.remote.slot import SECONDS_TO_GIVE_BACK, Channel, Slot
+from unit.remote.conftest import Api, claim_of
+
+CLAIM = claim_of()
+NAMED = {"runId": "r", "workflowSlug": "flow", "stepId": "train", "attemptNumber": 1}
+
+
+class Told:
+    """What the worker hears of its slot."""
+
+    def __init__(self) -> None:
+        self.words: list[Json] = []
+
+    def say(self, **told: Any) -> None:
+        self.words.append(told)
+
+    @property
+    def events(self) -> list[str]:
+        return [each["event"] for each in self.words]
+
+
+@pytest.fixture
+def timers(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """The timers that would end this process."""
+    made: list[tuple[Any, ...]] = []
+
+    class Timer:
+        def __init__(self, *given: Any) -> None:
+            self._given = given
+
+        def start(self) -> None:
+            made.append(self._given)
+
+    monkeypatch.setattr(slot_module.threading, "Timer", Timer)
+    return made
+
+
+def slot_of(api: Api, told: Told, train: Callable[..., Any]) -> Slot:
+    flow = Workflow("flow")
+    flow.step(id="train")(train)
+    return Slot(cast(Client, api), {"flow": flow}, "box-1", cast(Channel, told))
+
+
+def carried_out(slot: Slot, lines: Iterable[str]) -> None:
+    """All that its worker has said, and then the worker is gone."""
+    slot.listen(lines)
+    slot.work()
+
+
+def words(*said: Json) -> Iterator[str]:
+    yield from map(json.dumps, said)
+
+
+def test_a_step_is_carried_out_and_told(api: Api, timers: list[Any]) -> None:
+    told = Told()
+    slot = slot_of(api, told, lambda: 1)
+    api.answers["complete"] = [{"status": "completed", "nextRetryAtUs": 7, "more": 1}]
+    assert slot._carry_out(CLAIM) is None
+    began, ended = told.words
+    assert began == {"event": "began", **NAMED}
+    assert ended.pop("durationUs") >= 0
+    assert ended == {"event": "ended", **NAMED, "status": "completed", "nextRetryAtUs": 7}
+    assert api.told("complete")[0]["claim_next"] is True
+
+
+def test_a_failure_is_told_with_its_error(api: Api) -> None:
+    def train() -> None:
+        raise ValueError("no gpu")
+
+    told = Told()
+    api.answers["fail"] = [{"status": "failed"}]
+    slot_of(api, told, train)._carry_out(CLAIM)
+    assert told.words[1]["error"].items() >= {"name": "ValueError", "message": "no gpu"}.items()
+
+
+def test_what_is_lost_is_told_and_nothing_follows(api: Api) -> None:
+    told = Told()
+    api.answers["complete"] = [StaleAttemptError("somebody else has it")]
+    assert slot_of(api, told, lambda: 1)._carry_out(CLAIM) is None
+    assert told.words[1] == {"event": "lost", **NAMED, "reason": "somebody else has it"}
+
+
+def test_it_goes_on_along_the_branch_and_is_idle_when_that_ends(api: Api, timers: list[Any]) -> None:
+    told = Told()
+    slot = slot_of(api, told, lambda: 1)
+    following = {**CLAIM, "attemptNumber": 2}
+
+    def complete() -> Json:
+        if len(api.told("complete")) == 1:
+            return {"status": "completed", "next": following}
+        slot.listen(words())
+        return {"status": "completed"}
+
+    api.answers["complete"] = [complete, complete]
+    slot._claims.put(CLAIM)
+    slot.work()
+    assert told.events == ["began", "ended", "began", "ended", "idle"]
+    assert [each["attemptNumber"] for each in told.words[:-1]] == [1, 1, 2, 2]
+
+
+def test_who_drains_takes_no_further_step(api: Api) -> None:
+    told = Told()
+    slot = slot_of(api, told, lambda: slot._drain(gives_back=False))
+    slot._carry_out(CLAIM)
+    slot._carry_out(CLAIM)
+    assert [each["claim_next"] for each in api.told("complete")] == [False, False]
+    assert not api.told("release")
+
+
+def test_what_is_to_be_given_back_is_released_now_and_later(api: Api) -> None:
+    told = Told()
+    slot = slot_of(api, told, lambda: slot._drain(gives_back=True))
+    api.answers["release"] = [{"status": "scheduled"}] * 2
+    slot._carry_out(CLAIM)
+    slot._drain(gives_back=False)
+    slot._carry_out(CLAIM)
+    assert [name for name, *_ in api.asked] == ["release", "release"]
+    assert told.events == ["began", "ended"] * 2
+
+
+@pytest.mark.parametrize(("said", "gives_back"), [("drain", False), ("give back", True)])
+def test_it_does_what_its_worker_says(
+    api: Api, monkeypatch: pytest.MonkeyPatch, timers: list[Any], said: str, gives_back: bool
+) -> None:
+    told: list[bool] = []
+    slot = slot_of(api, Told(), lambda: 1)
+    monkeypatch.setattr(slot, "_drain", lambda *, gives_back: told.append(gives_back))
+    slot.listen(words({"do": said}))
+    assert told == [gives_back, True], "whose worker is dead gives back what it has"
+
+
+def test_whose_worker_is_dead_ends_by_itself_and_else_is_ended(api: Api, timers: list[Any]) -> None:
+    told = Told()
+    carried_out(slot_of(api, told, lambda: 1), words({"claim": CLAIM}))
+    assert timers == [(SECONDS_TO_GIVE_BACK, os.kill, (os.getpid(), signal.SIGKILL))]
+    assert told.events == []
+
+
+def test_a_worker_that_hears_no_more_is_told_nothing() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    stream = os.fdopen(write, "w")
+    Channel(stream).say(event="idle")
+    with pytest.raises(BrokenPipeError):
+        stream.close()
+
+
+def test_what_is_told_is_a_line_of_json() -> None:
+    read, write = os.pipe()
+    with os.fdopen(read, encoding="utf-8") as inbox, os.fdopen(write, "w", encoding="utf-8") as outbox:
+        Channel(outbox).say(event="idle", reason="ä\n")
+        assert json.loads(inbox.readline()) == {"event": "idle", "reason": "ä\n"}
+
+
+FLOWS = """
+from cascade_flow import Workflow
+flow = Workflow({name!r})
+@flow.step(executor={pool!r})
+def a() -> int:
+    return 1
+@flow.step
+def b() -> int:
+    return 1
+"""
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, timers: list[Any]) -> Callable[..., Json]:
+    """What `main` says first when it is given this; its worker says nothing, and is gone."""
+
+    def begin(**spec: Any) -> Json:
+        read, write = os.pipe()
+        os.set_inheritable(write, True)  # as what was passed to a process is
+        given = {"outbox": write, "path": [str(tmp_path)], "workerId": "w", "url": "http://localhost:1", **spec}
+        monkeypatch.setattr(slot_module, "_begin", lambda: (io.StringIO(), {"region": None, **given}))
+        with os.fdopen(write, "w", encoding="utf-8") as outbox:
+            monkeypatch.setattr(slot_module.os, "fdopen", lambda *_, **__: outbox)
+            slot_module.main()
+            assert not os.get_inheritable(write), "what a step starts would hold the pipe"
+        with open(read, encoding="utf-8") as said:
+            return json.loads(said.readline())
+
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    return begin
+
+
+def test_it_says_what_it_has_from_the_path_that_it_was_given(
+    begun: Callable[..., Json], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    behind = tmp_path / "behind"
+    behind.mkdir()
+    for folder, pool in ((tmp_path, "gpu"), (behind, "cpu")):
+        (folder / "flows_of_a_slot.py").write_text(FLOWS.format(name="flow", pool=pool))
+    monkeypatch.syspath_prepend(behind)
+    assert begun(workflows="flows_of_a_slot") == {"event": "ready", "workflows": 1, "pools": ["gpu"]}
+    assert sys.path[0] == str(tmp_path)
+    assert sys.modules.pop("flows_of_a_slot")
+
+
+def test_what_keeps_it_from_beginning_is_said(begun: Callable[..., Json]) -> None:
+    said = begun(workflows="nowhere_at_all")
+    assert (said["event"], said["code"]) == ("unable", "configuration")
+    assert "nowhere_at_all" in said["reason"]
