@@ -344,6 +344,15 @@ class TestTheAlarms:
         assert {each[-1]["Value"] for each in throttled if len(each) > 1} == indexes
         assert [each for each in throttled if len(each) == 1]
 
+    def test_a_function_that_fails_is_noticed(self) -> None:
+        """Behind an API by that, called by AWS by its own alarm, called by a deployment by whoever deploys."""
+        integrated = of_type("AWS::ApiGatewayV2::Integration")
+        behind = {properties(name)["IntegrationUri"]["Fn::GetAtt"][0] for name in integrated}
+        failing = [properties(name)["Dimensions"] for name in ALARMS if properties(name)["MetricName"] == "Errors"]
+        called = {each["Value"]["Ref"] for [each] in failing}
+        deploying = {properties("Registration")["ServiceToken"]["Fn::GetAtt"][0]}
+        assert behind | called | deploying == set(of_type("AWS::Serverless::Function"))
+
     def test_every_api_is_watched(self) -> None:
         failing = [properties(name)["Dimensions"] for name in ALARMS if properties(name)["MetricName"] == "5xx"]
         assert {each["Value"]["Ref"] for [each] in failing} == set(of_type("AWS::ApiGatewayV2::Api"))
