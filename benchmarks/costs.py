@@ -69,7 +69,8 @@ def page(server: MemoryServer) -> str:
     with fresh_table(server, schema.create_table) as store:
         found = idle.posts(store)
     parts += [_IDLE.strip(), _table(("what", "a month", "dollars"), _idle_rows(found))]
-    parts.append(_REST.format(**_stored(server)).strip())
+    first = sum(post.dollars_of_the_first for post in found)
+    parts.append(_REST.format(**_stored(server), first=f"{first:.2f}").strip())
     return "\n\n".join(parts) + "\n"
 
 
@@ -80,8 +81,8 @@ Nothing waits and nothing runs, and these go on:
 """
 _REST = """
 The first ten alarms, three dashboards and a million requests to the queue of an account are free, so the first stack
-costs a few cents. What is only charged when work is done: metrics of the engine's own ($0.30 a month for each that was
-sent in it, by the hour), its log ($0.50 per GB), traces where `Tracing` is on ($5 per million).
+costs ${first} a month. What is only charged when work is done: metrics of the engine's own ($0.30 a month for each that
+was sent in it, by the hour), its log ($0.50 per GB), traces where `Tracing` is on ($5 per million).
 
 ## What is stored
 

@@ -42,29 +42,32 @@ class Post:
     what: str
     number: float
     per_million: float
+    free: int = 0
+    """How many are free in an account that uses no others."""
 
     @property
     def dollars(self) -> float:
         return self.number * self.per_million / 1_000_000
+
+    @property
+    def dollars_of_the_first(self) -> float:
+        """Of an account's first stack."""
+        return max(0, self.number - self.free) * self.per_million / 1_000_000
 
 
 def posts(store: Store) -> list[Post]:
     """All that is charged; `store` is a table with nothing in it."""
     gigabytes = int(function("ReaperFunction")["MemorySize"]) / 1_024
     return [
-        Post("questions to the idle queue", POLLERS * POLLS_A_MINUTE * MINUTES, QUEUE_REQUEST),
+        Post("questions to the idle queue", POLLERS * POLLS_A_MINUTE * MINUTES, QUEUE_REQUEST, free=1_000_000),
         Post("calls of the reaper by its schedule", MINUTES, SCHEDULED_CALL),
         Post("the reaper's invocations", MINUTES, INVOCATION),
         Post(f"GB-seconds of the reaper, {SWEEP_S:g} s each", MINUTES * SWEEP_S * gigabytes, GIGABYTE_SECOND),
         Post("read units of its sweeps", MINUTES * idle_sweep(store).read_units, READ_UNIT),
         Post("write units of its signs of life", MINUTES * sign_of_life(store).write_units, WRITE_UNIT),
         Post("bytes of its log", MINUTES * LOGGED_BYTES, LOG_GIGABYTE / 1_000),
-        Post(
-            "alarms",
-            _always_there("AWS::CloudWatch::Alarm"),
-            ALARM * 1_000_000,
-        ),
-        Post("dashboards", len(of_type("AWS::CloudWatch::Dashboard")), DASHBOARD * 1_000_000),
+        Post("alarms", _always_there("AWS::CloudWatch::Alarm"), ALARM * 1_000_000, free=10),
+        Post("dashboards", len(of_type("AWS::CloudWatch::Dashboard")), DASHBOARD * 1_000_000, free=3),
     ]
 
 

@@ -32,13 +32,10 @@ def time() -> Iterator[TickingClock]:
 @pytest.fixture
 def backend(dynamodb: Store, time: TickingClock) -> Iterator[DynamoDBBackend]:
     """A backend on a fresh table of the test's server; at the end every run that it stored is checked."""
-    client = dynamodb.product_client()
-    backend = DynamoDBBackend(dynamodb.table, client=client, timing=TIMING)
+    backend = DynamoDBBackend(dynamodb.table, client=dynamodb.product, timing=TIMING)
     yield backend
     for run_id in stored_runs(dynamodb):
         check_run(backend, run_id)
-    if client is not dynamodb.client:
-        client.close()
 
 
 def stored_runs(store: Store) -> list[str]:

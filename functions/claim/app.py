@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from cascade_flow.api import representations
 from cascade_flow.api.answers import Answer, ok
+from cascade_flow.api.claim_shapes import ClaimStep
 from cascade_flow.api.resources import runtime
 from cascade_flow.api.router import router
 from cascade_flow.api.routes import route
-from cascade_flow.api.shapes import ClaimStep
 from cascade_flow.errors import (
     PayloadLostError,
     RunNotFoundError,

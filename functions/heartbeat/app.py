@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from cascade_flow.api import representations
 from cascade_flow.api.answers import Answer, ok
+from cascade_flow.api.heartbeat_shapes import Heartbeat
 from cascade_flow.api.resources import runtime
 from cascade_flow.api.router import router
 from cascade_flow.api.routes import route
-from cascade_flow.api.shapes import Heartbeat, StepAddress
+from cascade_flow.api.shapes import StepAddress
 from cascade_flow.api.worker_routes import (
     complete_step,
     fail_step,

@@ -9,7 +9,8 @@ from cascade_flow.api.answers import Answer, ok
 from cascade_flow.api.resources import backend, details
 from cascade_flow.api.router import router
 from cascade_flow.api.routes import route
-from cascade_flow.api.shapes import CancelRun, NewRun, RunAddress, Submission, SubmitRun, WorkflowAddress
+from cascade_flow.api.shapes import RunAddress, WorkflowAddress
+from cascade_flow.api.submission_shapes import CancelRun, NewRun, Submission, SubmitRun
 from cascade_flow.errors import (
     IdempotencyConflictError,
     InputInvalidError,

@@ -28,7 +28,7 @@ def test_a_list_of_runs_with_large_inputs_reads_no_payload(backend: DynamoDBBack
     register(backend, step("a"))
     for _ in range(3):
         submit(backend, input={"rows": [secrets.token_hex(16) for _ in range(2_000)]})
-    with meter(dynamodb.client, dynamodb.table) as counted:
+    with meter(dynamodb.product, dynamodb.table) as counted:
         page = backend.list_runs(workflow_slug=FLOW)
     assert [run.input for run in page.runs] == [None] * 3
     assert counted.read_units < 20

@@ -37,7 +37,7 @@ def test_pages_of_any_size_make_the_whole(backend: DynamoDBBackend, ids: list[st
 
 @pytest.mark.servers("all")
 def test_what_has_expired_is_not_listed(dynamodb: Store, time: TickingClock) -> None:
-    backend = DynamoDBBackend(dynamodb.table, client=dynamodb.client, timing=TIMING)
+    backend = DynamoDBBackend(dynamodb.table, client=dynamodb.product, timing=TIMING)
     register(backend)
     submit(backend, run_id="old")
     time.pause_us(TIMING.timeout_us + TIMING.retention_us)
@@ -51,7 +51,7 @@ def test_what_has_expired_is_not_listed(dynamodb: Store, time: TickingClock) -> 
 def test_a_page_is_one_request_for_each_shard_and_one_for_its_runs(
     backend: DynamoDBBackend, dynamodb: Store, ids: list[str]
 ) -> None:
-    with meter(dynamodb.client, dynamodb.table) as counted:
+    with meter(dynamodb.product, dynamodb.table) as counted:
         page = backend.list_runs(workflow_slug=FLOW, limit=5)
     assert [run.run_id for run in page.runs] == ids[:5]
     reads = [line for line in counted.lines if not line.counts]
@@ -61,6 +61,6 @@ def test_a_page_is_one_request_for_each_shard_and_one_for_its_runs(
 
 @pytest.mark.servers("ministack")
 def test_a_filter_reads_the_index_once(backend: DynamoDBBackend, dynamodb: Store, ids: list[str]) -> None:
-    with meter(dynamodb.client, dynamodb.table) as counted:
+    with meter(dynamodb.product, dynamodb.table) as counted:
         backend.list_runs(workflow_slug=FLOW, tags=["t1"], limit=5)
     assert [line.operation for line in counted.lines] == ["Query"] * keys.RUNS_SHARDS + ["BatchGetItem"]

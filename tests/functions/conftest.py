@@ -54,7 +54,7 @@ def deployed(store: Store) -> Iterator[Functions]:
     queue = SqsQueue(queue_url, client=sqs)
     observer = resources.telemetry()
     resources.settings.cache_clear()  # a test may set more
-    backend = DynamoDBBackend(store.table, client=store.client, queue=queue, timing=TIMING, observer=observer)
+    backend = DynamoDBBackend(store.table, client=store.product, queue=queue, timing=TIMING, observer=observer)
     with resources.use(backend.runtime):
         yield Functions(backend, sqs, queue_url)
     sqs.delete_queue(QueueUrl=queue_url)

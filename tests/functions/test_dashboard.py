@@ -256,7 +256,10 @@ OF_AWS_CASES: list[tuple[str, list[float], list[list[float]]]] = [
     ("ReaperFailingAlarm", [1, 1, 1], [[1, 1], []]),
     ("ReaperThrottledAlarm", [1], [[0], []]),
     ("TableThrottledAlarm", [60, 41], [[60, 40], []]),
+    ("DueThrottledAlarm", [60, 41], [[60, 40], []]),
+    ("RunsThrottledAlarm", [60, 41], [[60, 40], []]),
     ("ApiFailingAlarm", [1], [[0, 0], []]),
+    ("TokenApiFailingAlarm", [1], [[0, 0], []]),
 ]
 """What AWS would report when it is bad, and when it is not."""
 OF_OURS = {"LateAlarm", "PoolLateAlarm", "FailureRateAlarm", "ReaperBehindAlarm"}
@@ -322,14 +325,37 @@ class TestTheAlarms:
     @pytest.mark.parametrize("name", ALARMS)
     def test_it_looks_at_what_it_speaks_of(self, name: str) -> None:
         """Dimensions are those that the metric has: an alarm on any other never gets a value."""
-        of = {"AWS/SQS": ["QueueName"], "AWS/Lambda": ["FunctionName"], "AWS/DynamoDB": ["TableName"]}
-        of |= {"AWS/ApiGateway": ["ApiId"], OURS: ["service"]}
+        of = {
+            "AWS/SQS": [["QueueName"]],
+            "AWS/Lambda": [["FunctionName"]],
+            "AWS/DynamoDB": [["TableName"], ["TableName", "GlobalSecondaryIndexName"]],
+            "AWS/ApiGateway": [["ApiId"]],
+            OURS: [["service"], ["service", "workflow"]],
+        }
         written = properties(name)
         for dimensions in chosen(written["Dimensions"]):
-            names = [each["Name"] for each in dimensions]
-            assert names == of[written["Namespace"]] or (
-                written["Namespace"] == OURS and names == ["service", "workflow"]
-            )
+            assert [each["Name"] for each in dimensions] in of[written["Namespace"]]
+
+    def test_what_throttles_is_watched_each_by_itself(self) -> None:
+        """A table's number leaves its indexes out, which hold it back."""
+        indexes = {each["IndexName"] for each in properties("Table")["GlobalSecondaryIndexes"]}
+        alarms = [properties(name) for name in ALARMS]
+        throttled = [each["Dimensions"] for each in alarms if each["MetricName"] == "WriteThrottleEvents"]
+        assert {each[-1]["Value"] for each in throttled if len(each) > 1} == indexes
+        assert [each for each in throttled if len(each) == 1]
+
+    def test_a_function_that_fails_is_noticed(self) -> None:
+        """Behind an API by that, called by AWS by its own alarm, called by a deployment by whoever deploys."""
+        integrated = of_type("AWS::ApiGatewayV2::Integration")
+        behind = {properties(name)["IntegrationUri"]["Fn::GetAtt"][0] for name in integrated}
+        failing = [properties(name)["Dimensions"] for name in ALARMS if properties(name)["MetricName"] == "Errors"]
+        called = {each["Value"]["Ref"] for [each] in failing}
+        deploying = {properties("Registration")["ServiceToken"]["Fn::GetAtt"][0]}
+        assert behind | called | deploying == set(of_type("AWS::Serverless::Function"))
+
+    def test_every_api_is_watched(self) -> None:
+        failing = [properties(name)["Dimensions"] for name in ALARMS if properties(name)["MetricName"] == "5xx"]
+        assert {each["Value"]["Ref"] for [each] in failing} == set(of_type("AWS::ApiGatewayV2::Api"))
 
     @pytest.mark.parametrize("name", ALARMS)
     def test_the_runbook_has_it(self, name: str) -> None:

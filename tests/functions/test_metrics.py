@@ -94,6 +94,27 @@ def test_a_run_that_runs_out_of_time(functions: Functions, seen: Captured) -> No
     assert (found.of("RunsTimedOut"), found.of("RunFailure"), found.of("RunsFailed")) == ([1], [100], [])
 
 
+def test_what_a_worker_elsewhere_says(functions: Functions, seen: Captured) -> None:
+    run_id = functions.submit()
+    claim(functions, run_id, "weigh")
+    assert read(seen).of("SchedulingLatency", workflow="parcels")
+    told = {"workerId": "mila", "attemptNumber": 1, "output": 1.0, "durationUs": 70_000}
+    assert functions.http("heartbeat", events.post(f"/runs/{run_id}/steps/weigh/complete", told)).status == 200
+    found = read(seen)
+    assert (found.of("StepsCompleted", workflow="parcels"), found.of("StepDuration")) == ([1], [70])
+
+
+def test_what_is_commanded_by_who_looks_after_runs(functions: Functions, seen: Captured) -> None:
+    run_id = functions.submit(input={"weights": [1], "broken": True})
+    functions.work()
+    read(seen)
+    for command, status in (("resume", 201), ("retry", 200)):
+        assert functions.http("control", events.post(f"/runs/{run_id}/{command}")).status == status
+    assert read(seen).of("RunsSubmitted", workflow="parcels") == [1], "a retried run is the same"
+    assert functions.http("control", events.post("/runs/cancel", {"workflowSlug": "parcels"})).status == 200
+    assert read(seen).of("RunsCancelled", workflow="parcels") == [1, 1]
+
+
 def test_a_step_that_is_skipped(functions: Functions, seen: Captured) -> None:
     functions.submit(input={"weights": [1], "insured": False})
     functions.work()

@@ -6,10 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
 
 import events
-from cascade_flow import errors
+from cascade_flow import clock, errors
 from cascade_flow.api import problems
 from cascade_flow.api.answers import Answer
 from cascade_flow.api.problems import headers_of, problem, raised, status_of
@@ -17,6 +16,8 @@ from cascade_flow.api.router import router
 from cascade_flow.api.routes import Act, route
 from cascade_flow.model.events import ValidationIssue
 from events.deployed import Functions
+from simulation import TickingClock
+from testbed.faults import Kind, faults
 
 pytestmark = pytest.mark.servers("ministack")
 
@@ -128,12 +129,11 @@ def test_an_answer_that_is_too_large_is_refused_in_words() -> None:
 
 
 def test_a_table_that_asks_for_a_slower_pace_is_a_503(functions: Functions) -> None:
-    limit = ClientError({"Error": {"Code": "ProvisionedThroughputExceededException", "Message": "slow"}}, "GetItem")
-    assert _failing(functions, limit) == (503, "throttled", "1")
+    assert _failing(functions, Kind.THROTTLE) == (503, "throttled", "1")
 
 
 def test_a_table_that_can_not_be_reached_is_a_503(functions: Functions) -> None:
-    assert _failing(functions, EndpointConnectionError(endpoint_url="x")) == (503, "backend-unavailable", "2")
+    assert _failing(functions, Kind.DROP_BEFORE) == (503, "backend-unavailable", "2")
 
 
 def _answered(act: Act, headers: dict[str, str] | None = None) -> dict[str, Any]:
@@ -142,18 +142,11 @@ def _answered(act: Act, headers: dict[str, str] | None = None) -> dict[str, Any]
     return answer
 
 
-def _failing(functions: Functions, error: Exception) -> tuple[int, str, str]:
+def _failing(functions: Functions, kind: Kind) -> tuple[int, str, str]:
     """What GET /workflows says while every request to the table ends like this."""
-
-    def fail(**_: object) -> None:
-        raise error
-
-    handlers = functions.backend.runtime.ledger.table.client.meta.events
-    handlers.register_first("before-call.dynamodb", fail)
-    try:
+    client = functions.backend.runtime.ledger.table.client
+    with clock.use(TickingClock(clock.now_us())), faults(lambda *_: kind, client):
         reply = functions.http("query", events.get("/workflows"))
-    finally:
-        handlers.unregister("before-call.dynamodb", fail)
     return reply.status, reply.json["code"], reply.headers["retry-after"]
 
 

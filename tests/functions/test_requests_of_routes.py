@@ -67,7 +67,7 @@ def told(servers: Servers, table_creator: CreateTable) -> Iterator[tuple[Told, M
         held = functions.submit()
         functions.asked(events.post("/steps/claim", {"workerId": "mila", "runId": held, "stepId": "weigh"}))
         functions.asked(events.get("/runs"))
-        with meter(store.client, store.table) as counting:
+        with meter(store.product, store.table) as counting:
             yield Told(functions, failed, held), counting
 
 

@@ -342,14 +342,14 @@ def stage(dynamodb: Store, environment: pytest.MonkeyPatch, allowed: dict[str, s
     queue_url = sqs.create_queue(QueueName=f"roles-{dynamodb.table}")["QueueUrl"]
     backend = DynamoDBBackend(
         dynamodb.table,
-        client=dynamodb.client,
+        client=dynamodb.product,
         bucket=Bucket("bucket", client=bucket),
         queue=SqsQueue(queue_url, client=sqs),
         timing=TIMING,
     )
     dead_url = sqs.create_queue(QueueName=f"roles-{dynamodb.table}-dead")["QueueUrl"]
     guard = Guard(allowed, {dead_url: "DeadLetters"})
-    wire_of(dynamodb.client).add(guard, floor=Floor.FAULT)
+    wire_of(dynamodb.product).add(guard, floor=Floor.FAULT)
     wire_of(bucket).add(guard, floor=Floor.FAULT)
     _notice_signing(bucket, guard)
     functions = Functions(backend, dynamodb.server.sqs(), queue_url)
@@ -357,7 +357,7 @@ def stage(dynamodb: Store, environment: pytest.MonkeyPatch, allowed: dict[str, s
     letters = SqsDeadLetters(dead_url, queue_url, client=sqs)
     with resources.use(replace(backend.runtime, dead_letters=letters)):
         yield Stage(functions, guard, bucket)
-    wire_of(dynamodb.client).remove(guard)
+    wire_of(dynamodb.product).remove(guard)
     for url in (queue_url, dead_url):
         sqs.delete_queue(QueueUrl=url)
 

@@ -217,7 +217,11 @@ class TestTheToolsOfOthers:
             "ministack",
         ]
         ended = subprocess.run(
-            suite, cwd=ROOT, env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True
+            suite,
+            cwd=ROOT,
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(tmp_path), "CASCADE_TRANSPORT": "boto3"},
+            capture_output=True,
+            text=True,
         )
         assert ended.returncode == 0, ended.stdout[-3_000:]
 

@@ -338,6 +338,11 @@ class TestLogsAndAlarms:
         assert TEMPLATE["Globals"]["Function"]["LoggingConfig"] == {"LogGroup": {"Ref": "Logs"}}
         assert all(group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"} for group in groups.values())
 
+    def test_an_api_may_write_its_log_where_the_policy_for_such_logs_is_full(self) -> None:
+        """https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html"""
+        name = of_type("AWS::Logs::LogGroup")["ApiLogs"]["Properties"]["LogGroupName"]["Fn::Sub"]
+        assert name.startswith("/aws/vendedlogs/")
+
     def test_alarms_reach_somebody_and_say_what_to_do(self) -> None:
         alarms = of_type("AWS::CloudWatch::Alarm")
         assert {"DeadLettersAlarm", "ReaperSilentAlarm"} <= set(alarms)

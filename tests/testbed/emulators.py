@@ -14,16 +14,13 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import IO, ClassVar
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cascade_flow.aws.opening import LIMITS, lean
-from cascade_flow.aws.service import Place
-from cascade_flow.signing import StaticKeys
 from testbed import lifeline, wire
-from testbed.servers import CREDENTIAL, REGION, Server, connect
+from testbed.servers import Server, connect
 
 CACHE = Path(__file__).parents[2] / ".cache"
 DYNAMODB_LOCAL_VERSION = "2.6.1"
@@ -71,10 +68,6 @@ class Emulator(Server):
 
     def transport(self) -> wire.Transport | None:
         return None
-
-    def product_client(self) -> Any:
-        place = Place("dynamodb", str(self.endpoint_url), REGION, lambda: StaticKeys(CREDENTIAL, CREDENTIAL))
-        return lean(place, LIMITS["dynamodb"], rare=self.dynamodb)
 
     def _wait_until_it_answers(self, process: "subprocess.Popen[bytes]", log: IO[bytes]) -> None:
         quick = Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 1})

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
-from testbed.wire import answer
+from testbed.wire import answer, text_of
 
 Reply = tuple[int, dict[str, str], bytes | str]
 Work = Coroutine[Any, Any, Reply]
@@ -36,7 +36,7 @@ class MiniStackTransport:
         self._loop = _Loop()
 
     def __call__(self, request: AWSPreparedRequest) -> AWSResponse:
-        if "sqs" in _text(request.headers["X-Amz-Target"]).lower():
+        if "sqs" in text_of(request.headers["X-Amz-Target"]).lower():
             status, headers, body = self._loop.run(self._handle(self._sqs, request))
         else:
             with self._lock:
@@ -63,7 +63,7 @@ class MiniStackTransport:
 
     @staticmethod
     def _handle(service: Any, request: AWSPreparedRequest) -> Work:
-        headers = {name.lower(): _text(value) for name, value in request.headers.items()}
+        headers = {name.lower(): text_of(value) for name, value in request.headers.items()}
         body = request.body or b""
         url = urlsplit(request.url)
         raw = body.encode() if isinstance(body, str) else body
@@ -137,7 +137,3 @@ def _run_at_once(work: Work) -> Reply:
         reply: Reply = end.value
         return reply
     raise RuntimeError("MiniStack's DynamoDB handler waited for something: run it on a loop, like SQS.")
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value

@@ -3,12 +3,13 @@
 Which server a test runs on is pytest's matter (conftest); how an emulator's process lives and dies is `emulators`.
 """
 
+import os
 import threading
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, cached_property, partial
 from typing import Any, ClassVar, cast
 
 import boto3
@@ -16,6 +17,9 @@ from botocore.config import Config
 from mypy_boto3_dynamodb import DynamoDBClient
 from mypy_boto3_sqs import SQSClient
 
+from cascade_flow.aws.opening import LIMITS, Name, lean
+from cascade_flow.aws.service import Place
+from cascade_flow.signing import StaticKeys
 from cascade_flow.testing.memory.table_client import MemoryClient
 from cascade_flow.testing.memory.tables import Memory
 from testbed import inprocess, wire
@@ -51,9 +55,14 @@ class Server(ABC):
         client: DynamoDBClient = self._client("dynamodb", config)
         return client
 
-    def product_client(self) -> Any:
-        """A client as the product has it: the lean one where there is a socket."""
-        return self.dynamodb()
+    def product_client(self, service: Name = "dynamodb") -> Any:
+        """A client as the product has it: the lean one, or boto3's where the environment says so."""
+        if os.environ.get("CASCADE_TRANSPORT") == "boto3":
+            return self._botocores(service)
+        place = Place(service, self.endpoint_url or f"https://{service}.{REGION}.amazonaws.com", REGION, _keys)
+        client = lean(place, LIMITS[service], rare=partial(self._client, service, None))
+        wire.install_lean(client, self.transport())
+        return client
 
     def sqs(self, config: Config | None = None) -> SQSClient:
         """A new SQS client, where the server has SQS."""
@@ -61,6 +70,10 @@ class Server(ABC):
             raise NotImplementedError(f"{self.name} has no SQS: use ministack.")
         client: SQSClient = self._client("sqs", config)
         return client
+
+    def _botocores(self, service: Name) -> Any:
+        tries: Any = {"mode": "standard", "total_max_attempts": LIMITS[service].tries}
+        return self._client(service, Config(retries=tries))
 
     @abstractmethod
     def transport(self) -> wire.Transport | None:
@@ -76,6 +89,10 @@ def connect(service: str, endpoint_url: str | None, config: Config | None = None
     """A boto3 client with the testbed's region and credentials, whatever the environment says."""
     with _session_lock:
         return _session().client(service, endpoint_url=endpoint_url, config=config)
+
+
+def _keys() -> StaticKeys:
+    return StaticKeys(CREDENTIAL, CREDENTIAL)
 
 
 @cache
@@ -129,6 +146,9 @@ class MemoryServer(Server):
     def dynamodb(self, config: Config | None = None) -> DynamoDBClient:
         return cast(DynamoDBClient, MemoryClient(self.shelf))
 
+    def product_client(self, service: Name = "dynamodb") -> Any:
+        return self.dynamodb()
+
 
 class MiniStack(InProcess):
     """MiniStack's handlers in this process: linearizable, fast, thread-safe; write units right."""
@@ -145,10 +165,16 @@ class MiniStack(InProcess):
 
 
 class Moto(InProcess):
-    """moto in this process: the shape of requests and answers; no judge of capacity, tokens or concurrency."""
+    """moto in this process: the shape of requests and answers; no judge of capacity, tokens or concurrency.
+
+    The product asks it by boto3, which holds every request against AWS's own model of the service.
+    """
 
     name = "moto"
     make_transport = inprocess.MotoTransport
+
+    def product_client(self, service: Name = "dynamodb") -> Any:
+        return self._botocores(service)
 
 
 def create_table(client: DynamoDBClient, name: str) -> None:
@@ -191,9 +217,12 @@ class Store:
         self.table = table
         self.client = server.dynamodb()
 
-    def product_client(self) -> Any:
-        """The client that the product is given: this table's own, or a lean one over a socket."""
-        return self.server.product_client() if self.server.serves_processes else self.client
+    @cached_property
+    def product(self) -> Any:
+        """The client that the product is given, which faults and meters are told of: the lean one, or this table's own
+        where there is no HTTP.
+        """
+        return self.client if isinstance(self.client, MemoryClient) else self.server.product_client()
 
     def another_client(self, config: Config | None = None) -> DynamoDBClient:
         """A client of its own, with its own wire: another process, as far as faults are concerned."""
@@ -210,4 +239,5 @@ def fresh_table(server: Server, create: CreateTable = create_table) -> Iterator[
     try:
         yield store
     finally:
+        store.product.close()
         keeper.delete_table(TableName=store.table)

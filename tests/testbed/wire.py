@@ -1,9 +1,10 @@
-"""The one botocore hook of the testbed: everything a client sends passes through its wire.
+"""The one hook of the testbed in a client: everything that it sends passes through its wire.
 
 botocore calls every `before-send` handler and takes the first answer, so two handlers may both execute one write.
 Hence one hook per client, which owns the real call, with gates before it: the scheduler first, then faults, then what
 rewrites a request, then the meter, which so counts only what reaches the server. No gate's rules may enter this module.
-A client that is not botocore's (`cascade_flow.testing.memory`) has a wire as well, and the same gates.
+Clients that are not botocore's have a wire as well, and the same gates: the lean ones of `cascade_flow.aws`, between
+their tries and their connections, and those of `cascade_flow.testing.memory`.
 """
 
 from __future__ import annotations
@@ -13,14 +14,19 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import partial
 from io import BytesIO
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HTTPHeaders
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
+from cascade_flow.aws import failures
+from cascade_flow.aws.clients import Client
+from cascade_flow.aws.connections import Answered, Asked, Exchange
 from cascade_flow.aws.failures import ServiceError
 from cascade_flow.testing.memory.direct_client import DirectClient, Told
 
@@ -58,7 +64,7 @@ class Request(Protocol):
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """A request of botocore."""
+    """A request over HTTP, of whichever client, as botocore has it."""
 
     service: str
     operation: str
@@ -124,11 +130,15 @@ def _through(gate: Gate, onward: Send) -> Send:
 
 
 class HttpWire(Wire):
-    """The wire of a client of botocore; `transport` is what sends a request, or answers it in this process."""
+    """A wire whose requests are HTTP's; `transport` is what sends one, or answers it in this process."""
 
     def __init__(self, transport: Transport) -> None:
         super().__init__(lambda request: transport(request.prepared))  # type: ignore[attr-defined]
         self.transport = transport
+
+
+class BotocoreWire(HttpWire):
+    """The wire of a client of botocore."""
 
     def __call__(self, request: AWSPreparedRequest, event_name: str, **_ignored: object) -> AWSResponse:
         """botocore's `before-send` hook."""
@@ -136,6 +146,53 @@ class HttpWire(Wire):
         carried = self.carry(HttpRequest(service, operation, request))
         assert isinstance(carried, AWSResponse)
         return carried
+
+
+class LeanWire(HttpWire):
+    """The wire of a lean client."""
+
+    def __init__(self, service: str, transport: Transport) -> None:
+        super().__init__(transport)
+        self._service = service
+
+    def exchange(self, asked: Asked) -> Answered:
+        """What the client takes for its connections; whoever breaks them here breaks them for it."""
+        request = HttpRequest(self._service, _operation(asked), _prepared(asked))
+        carried: Any = failures.asked(partial(self.carry, request))
+        headers = {name.lower(): value for name, value in carried.headers.items()}
+        return Answered(carried.status_code, headers, carried.content)
+
+
+def _operation(asked: Asked) -> str:
+    of_objects = {"PUT": "PutObject", "GET": "GetObject"}
+    target = asked.headers.get("x-amz-target")
+    return target.rpartition(".")[2] if target else of_objects[asked.method]
+
+
+def _prepared(asked: Asked) -> AWSPreparedRequest:
+    return AWSPreparedRequest(asked.method, asked.url, HTTPHeaders.from_dict(dict(asked.headers)), asked.body, False)
+
+
+def _sending(exchange: Exchange) -> Transport:
+    """A lean client's own connections, as botocore would call them."""
+
+    def send(prepared: AWSPreparedRequest) -> AWSResponse:
+        named = {name.lower(): text_of(value) for name, value in prepared.headers.items()}
+        headers = {"host": urlsplit(prepared.url).netloc, **named}
+        headers.pop("content-length", None)
+        answered = exchange(Asked(prepared.method, prepared.url, headers, _bytes(prepared.body)))
+        return answer(prepared, answered.status, answered.headers, answered.body)
+
+    return send
+
+
+def text_of(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _bytes(body: Any) -> bytes:
+    raw: bytes = body.encode() if isinstance(body, str) else body or b""
+    return raw
 
 
 _wires: WeakKeyDictionary[Any, Wire] = WeakKeyDictionary()
@@ -148,14 +205,26 @@ def install(client: BaseClient, transport: Transport | None = None) -> Wire:
         if client in _wires:
             return _wires[client]
         anything: Any = client
-        wire = HttpWire(transport or anything._endpoint.http_session.send)
+        wire = BotocoreWire(transport or anything._endpoint.http_session.send)
         anything.meta.events.register_first(f"before-send.{client.meta.service_model.service_name}", wire)
         _wires[client] = wire
         return wire
 
 
+def install_lean(client: Client, transport: Transport | None = None) -> Wire:
+    """The same for a lean client."""
+    with _wires_lock:
+        if client not in _wires:
+            service = client.service
+            wire = LeanWire(service.place.name, transport or _sending(service.exchange))
+            service.exchange, _wires[client] = wire.exchange, wire
+        return _wires[client]
+
+
 def wire_of(client: Any) -> Wire:
     """The wire of a client; one that had none gets it, in front of its own connection."""
+    if isinstance(client, Client):
+        return install_lean(client)
     return _laid(client) if isinstance(client, DirectClient) else install(client)
 
 

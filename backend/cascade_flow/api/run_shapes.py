@@ -7,17 +7,9 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from cascade_flow.api.shapes import (
-    MOST_RUNS,
-    CancelRun,
-    Cursor,
-    Query,
-    Shape,
-    Slug,
-    StepId,
-    Tags,
-    filter_of,
-)
+from cascade_flow.api.query_shapes import MOST_RUNS, filter_of
+from cascade_flow.api.shapes import Cursor, Query, Shape, Slug, StepId, Tags
+from cascade_flow.api.submission_shapes import CancelRun
 from cascade_flow.dynamodb.listing import EVERY, START, Filter
 from cascade_flow.model.states import RunStatus
 from cascade_flow.model.wire import LARGEST_WHOLE, Count, Whole

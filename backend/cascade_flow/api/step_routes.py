@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from cascade_flow.api import representations
 from cascade_flow.api.answers import Answer, ok
+from cascade_flow.api.query_shapes import ShowRun
 from cascade_flow.api.resources import details, runtime
 from cascade_flow.api.routes import route
 from cascade_flow.api.run_shapes import ListSteps, PlanRerun
-from cascade_flow.api.shapes import RunAddress, ShowRun, StepAddress
+from cascade_flow.api.shapes import RunAddress, StepAddress
 from cascade_flow.errors import (
     PayloadLostError,
     RunNotFoundError,

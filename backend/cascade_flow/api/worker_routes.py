@@ -11,7 +11,7 @@ from cascade_flow.api import representations
 from cascade_flow.api.answers import Answer, ok
 from cascade_flow.api.resources import runtime
 from cascade_flow.api.routes import route
-from cascade_flow.api.shapes import AttemptReport, StepAddress
+from cascade_flow.api.shapes import StepAddress
 from cascade_flow.errors import (
     CascadeFlowError,
     PayloadLostError,
@@ -22,6 +22,7 @@ from cascade_flow.errors import (
 )
 
 if TYPE_CHECKING:
+    from cascade_flow.api.heartbeat_shapes import AttemptReport
     from cascade_flow.api.replies import StepOutcome, Stored
     from cascade_flow.api.worker_shapes import (
         CompleteStep,

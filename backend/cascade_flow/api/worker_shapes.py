@@ -10,7 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from cascade_flow import clock
-from cascade_flow.api.shapes import AttemptReport, Name, Shape, TimeUs
+from cascade_flow.api.heartbeat_shapes import AttemptReport
+from cascade_flow.api.shapes import Name, Shape, TimeUs
 from cascade_flow.engine.commands import KeepCheckpoint
 from cascade_flow.model.events import CheckpointRef, ResourceUsage
 from cascade_flow.model.parts import LogStream, StepError

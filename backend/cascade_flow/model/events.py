@@ -3,8 +3,6 @@
 The models themselves live in `step_events` and `workflow_events`; this module is where everybody imports them from.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from functools import cache

@@ -4,8 +4,6 @@ The alphabet keeps ids apart from the separators of keys (`#`, `$`, `/` between 
 id can reach another's items. Nothing about keys themselves belongs here.
 """
 
-from __future__ import annotations
-
 import re
 
 from cascade_flow.errors import InvalidIdError

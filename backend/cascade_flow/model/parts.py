@@ -1,7 +1,5 @@
 """What events and states are made of: the head of every event, errors, fingerprints, resources, issues."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

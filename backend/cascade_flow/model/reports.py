@@ -4,8 +4,6 @@ Times are integers in microseconds since the Unix epoch; averages and rates may 
 100. A report about nothing holds zeros and leaves out what has no value.
 """
 
-from __future__ import annotations
-
 from pydantic import ConfigDict
 
 from cascade_flow.model.parts import StepFailureReason

@@ -4,8 +4,6 @@ Times are integers in microseconds since the Unix epoch, durations in microsecon
 How events change a state is said in `projection`, not here.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 from cascade_flow.model.parts import CheckpointRef, ResourceUsage, ScheduleReason, StepError

@@ -1,7 +1,5 @@
 """The events of a step, exactly as the wire contract has them. No rule of what follows from an event belongs here."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import ValidationError, ValidatorFunctionWrapHandler, WrapValidator

@@ -5,8 +5,6 @@ no Unicode (lone surrogates) can't be stored, so each such half is replaced by U
 belongs here.
 """
 
-from __future__ import annotations
-
 import math
 import sys
 from collections.abc import Mapping

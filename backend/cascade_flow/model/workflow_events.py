@@ -1,7 +1,5 @@
 """The events of a run as a whole, exactly as the wire contract has them. No rule of what follows belongs here."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from cascade_flow.model.parts import BaseEvent, StepError, ValidationIssue, WorkflowFailureReason

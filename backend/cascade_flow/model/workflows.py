@@ -3,8 +3,6 @@
 The ids are checked where a registration or submission comes in (`model.ids`); the graph is checked in `graph`.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import Field, JsonValue

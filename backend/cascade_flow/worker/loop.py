@@ -19,7 +19,6 @@ from cascade_flow.errors import CascadeFlowError, PayloadTooLargeError, StaleAtt
 from cascade_flow.operations.patience import Patience
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Steps
-from cascade_flow.operations.sweep import Sweep
 from cascade_flow.wake import Wake
 from cascade_flow.worker.context import AttemptContext
 from cascade_flow.worker.heartbeat import Heartbeat
@@ -63,12 +62,11 @@ class Worker:
         self._pace = pace or Pace()
         self._means = means or Means()
         self._steps = Steps(runtime)
-        self._sweep = Sweep(runtime, name=worker_id)
 
     def work(self, wake: Wake, *, remaining_ms: Callable[[], int]) -> int:
         """Do what a wake-up asks for; answers how many attempts were run. `remaining_ms` is the time that is left."""
         if not wake.step:
-            self._sweep.attend(wake.run_id, wake.branch)
+            self._attend(wake)
             return 0
         shift = _Shift(remaining_ms, remaining_ms(), self._pace.safety_ms)
         held = self._claimed(wake)
@@ -77,6 +75,11 @@ class Worker:
             held = self._attempt(held, shift)
             attempts += 1
         return attempts
+
+    def _attend(self, wake: Wake) -> None:
+        from cascade_flow.operations.sweep import Sweep  # noqa: PLC0415  (most wake-ups name a step)
+
+        Sweep(self._runtime, name=self._worker_id).attend(wake.run_id, wake.branch)
 
     def _claimed(self, wake: Wake) -> HeldAttempt | None:
         """What is claimed is held already: the lease is the time to read what belongs to it."""

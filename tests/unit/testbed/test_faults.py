@@ -1,20 +1,33 @@
-"""Each fault does to the server and tells the caller exactly what it would outside."""
+"""Each fault does to the server and tells the caller exactly what it would outside, through whichever client."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
+from cascade_flow import clock
 from testbed.faults import Crash, Kind, at, by_rate, cases, faults, nowhere, only
 from testbed.meter import meter
 from testbed.servers import Store
+from testbed.wire import REFUSALS
 
 pytestmark = pytest.mark.servers("ministack")
 
 KEY = {"pk": {"S": "R#1"}, "sk": {"S": "B#"}}
 ONCE = Config(retries={"total_max_attempts": 1})
 THRICE = Config(retries={"total_max_attempts": 3, "mode": "standard"})
+MAKERS: dict[str, Callable[[Store], Any]] = {
+    "botocore's": lambda store: store.another_client(THRICE),
+    "lean": lambda store: store.product,
+}
+
+
+@pytest.fixture(params=MAKERS)
+def client(dynamodb: Store, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A client that sends a request three times; the pauses between take no time."""
+    with clock.use(clock.SteppingClock(1_795_370_280_000_000)):
+        yield MAKERS[request.param](dynamodb)
 
 
 def add(client: Any, store: Store) -> None:
@@ -31,15 +44,17 @@ def added(store: Store) -> int:
     return int(item.get("n", {"N": "0"})["N"])
 
 
-def code_of(refused: pytest.ExceptionInfo[ClientError]) -> str:
-    return refused.value.response["Error"]["Code"]
+def code_of(refused: pytest.ExceptionInfo[Any]) -> str:
+    return str(refused.value.response["Error"]["Code"])
 
 
 @pytest.mark.servers("ministack", "ministack-http", "moto")
 @pytest.mark.parametrize(("kind", "times"), [(Kind.CRASH_BEFORE, 0), (Kind.CRASH_AFTER, 1)])
-def test_a_crash_ends_the_process_before_or_after_the_write(dynamodb: Store, kind: Kind, times: int) -> None:
-    with faults(at({1: kind}), dynamodb.client), pytest.raises(Crash):
-        add(dynamodb.client, dynamodb)
+def test_a_crash_ends_the_process_before_or_after_the_write(
+    client: Any, dynamodb: Store, kind: Kind, times: int
+) -> None:
+    with faults(at({1: kind}), client), pytest.raises(Crash):
+        add(client, dynamodb)
     assert added(dynamodb) == times
 
 
@@ -59,8 +74,7 @@ def test_the_dead_send_nothing_until_restarted(dynamodb: Store) -> None:
 @pytest.mark.parametrize(
     ("kind", "times"), [(Kind.DROP_BEFORE, 1), (Kind.DROP_AFTER, 2), (Kind.THROTTLE, 1), (Kind.ERROR_500, 1)]
 )
-def test_botocore_tries_again_what_it_thinks_was_not_done(dynamodb: Store, kind: Kind, times: int) -> None:
-    client = dynamodb.another_client(THRICE)
+def test_a_client_tries_again_what_it_thinks_was_not_done(client: Any, dynamodb: Store, kind: Kind, times: int) -> None:
     with meter(client, dynamodb.table) as counted, faults(at({1: kind}), client) as broken:
         add(client, dynamodb)
     assert [passed.kind for passed in broken.log] == [kind, None]
@@ -76,21 +90,19 @@ def test_botocore_tries_again_what_it_thinks_was_not_done(dynamodb: Store, kind:
         (Kind.CONFLICT, "TransactionConflictException"),
     ],
 )
-def test_refusals_have_aws_names_and_change_nothing(dynamodb: Store, kind: Kind, code: str) -> None:
-    client = dynamodb.another_client(ONCE)
-    with faults(at({1: kind}), client), pytest.raises(ClientError) as refused:
+def test_refusals_have_aws_names_and_change_nothing(client: Any, dynamodb: Store, kind: Kind, code: str) -> None:
+    with faults(lambda number, operation: kind, client), pytest.raises(REFUSALS) as refused:
         add(client, dynamodb)
     assert code_of(refused) == code
     assert added(dynamodb) == 0
 
 
 @pytest.mark.parametrize(("kind", "code"), [(Kind.CONFLICT, "TransactionConflict"), (Kind.THROTTLE, "ThrottlingError")])
-def test_a_transaction_is_cancelled_and_no_sdk_tries_again(dynamodb: Store, kind: Kind, code: str) -> None:
+def test_a_transaction_is_cancelled_and_no_sdk_tries_again(client: Any, dynamodb: Store, kind: Kind, code: str) -> None:
     puts: list[Any] = [
         {"Put": {"TableName": dynamodb.table, "Item": {"pk": {"S": "a"}, "sk": {"S": str(n)}}}} for n in range(2)
     ]
-    client = dynamodb.another_client(THRICE)
-    with faults(at({1: kind}), client) as broken, pytest.raises(ClientError) as refused:
+    with faults(at({1: kind}), client) as broken, pytest.raises(REFUSALS) as refused:
         client.transact_write_items(TransactItems=puts)
     assert code_of(refused) == "TransactionCanceledException"
     reasons: Any = refused.value.response
@@ -101,7 +113,7 @@ def test_a_transaction_is_cancelled_and_no_sdk_tries_again(dynamodb: Store, kind
 @pytest.mark.servers("ministack")
 def test_queues_fail_too(dynamodb: Store) -> None:
     sqs = dynamodb.server.sqs(ONCE)
-    with faults(at({1: Kind.THROTTLE}), sqs), pytest.raises(ClientError) as refused:
+    with faults(at({1: Kind.THROTTLE}), sqs), pytest.raises(REFUSALS) as refused:
         sqs.create_queue(QueueName="hints")
     assert code_of(refused) == "ThrottlingException"
 

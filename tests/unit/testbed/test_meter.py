@@ -4,14 +4,16 @@ MiniStack is right about writes; dynoxide about reads too, but takes minutes to 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings, strategies as some
 
-from testbed.meter import Meter, meter
+from testbed.meter import Line, Meter, meter
 from testbed.servers import Store
+from testbed.wire import REFUSALS
 
 pytestmark = pytest.mark.servers("ministack")
 
@@ -263,6 +265,41 @@ def test_other_tables_and_times_are_not_counted(dynamodb: Store) -> None:
         dynamodb.another_client().get_item(TableName=dynamodb.table, Key=KEY)
     put(dynamodb, KEY)
     assert counted.lines == []
+
+
+def test_whichever_client_asks_pays_the_same(dynamodb: Store) -> None:
+    """Also for what is refused, and for binary values, which the two hold differently."""
+    botocores, lean = (
+        [replace(line, keys=()) for line in everything(client, dynamodb.table, partition)]
+        for client, partition in ((dynamodb.client, "R#1"), (dynamodb.product, "R#2"))
+    )
+    assert botocores == lean
+    assert len(lean) == 7
+
+
+def everything(client: Any, table: str, partition: str) -> list[Line]:
+    """One request of each kind that the product sends, a refusal among them."""
+    here = {"pk": {"S": partition}, "sk": {"S": "B#"}}
+    item = here | QUEUED | {"tail": {"B": b"x" * 1500}}
+    with meter(client, table) as counted:
+        client.put_item(TableName=table, Item=item)
+        with pytest.raises(REFUSALS):
+            client.put_item(TableName=table, Item=here, ConditionExpression="attribute_not_exists(pk)")
+        written: Any = {":tail": {"B": b"y" * 2500}}
+        client.update_item(
+            TableName=table, Key=here, UpdateExpression="SET tail = :tail", ExpressionAttributeValues=written
+        )
+        client.transact_write_items(TransactItems=[{"Put": {"TableName": table, "Item": item}}])
+        client.get_item(TableName=table, Key=here, ConsistentRead=True)
+        client.batch_get_item(RequestItems={table: {"Keys": [here]}})
+        values = {":p": here["pk"], ":t": {"B": b"z"}}
+        client.query(
+            TableName=table,
+            KeyConditionExpression="pk = :p",
+            FilterExpression="tail = :t",
+            ExpressionAttributeValues=values,
+        )
+    return counted.lines
 
 
 def test_meters_nest_and_take_several_clients(dynamodb: Store) -> None:
