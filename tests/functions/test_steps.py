@@ -153,7 +153,7 @@ class TestLargePayloads:
     def test_what_would_make_an_answer_too_large_is_named_instead(
         self, functions: Functions, done: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(representations, "PAGE_CHARACTERS", 2)
+        monkeypatch.setattr(representations, "GIVEN_BYTES", 0)
         given = get(functions, f"/runs/{done}/steps/bill")["input"]
         assert (given["outputs"], given["leftOut"]) == ({}, ["price/post", "price/insurance"])
         assert get(functions, f"/runs/{done}/steps/price/post")["output"] == 5.0

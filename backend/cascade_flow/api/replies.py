@@ -255,6 +255,14 @@ class KnownCheckpoint(CheckpointPlace):
     """The checkpoint that it is a part of."""
 
 
+class Checkpoints(TypedDict):
+    """What earlier attempts of a step have stored, oldest first."""
+
+    checkpoints: list[KnownCheckpoint]
+    checkpointsUrl: NotRequired[str]
+    """Where a list that is too long for an answer is read, as an input is; then `checkpoints` is empty."""
+
+
 class Lease(TypedDict):
     """How long the worker is believed to live now."""
 
@@ -264,7 +272,7 @@ class Lease(TypedDict):
     """How long a lease is: a heartbeat in each third of it, and two may be lost."""
 
 
-class Claimed(Input, Outputs, Lease):
+class Claimed(Input, Outputs, Checkpoints, Lease):
     """A step that this worker now holds, and all that it needs for it."""
 
     runId: str
@@ -277,8 +285,6 @@ class Claimed(Input, Outputs, Lease):
     """The run that this one was resumed or rerun from, or itself."""
     skipped: list[str]
     """The dependencies that were skipped."""
-    checkpoints: list[KnownCheckpoint]
-    """What earlier attempts of the step have stored, oldest first."""
     startedAtUs: int
     """When the attempt began; its log lines are later."""
     idempotencyKey: str

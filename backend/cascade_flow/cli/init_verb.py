@@ -11,11 +11,11 @@ from rich.text import Text
 
 from cascade_flow.cli import outcome
 from cascade_flow.cli.stack_verbs import only_here
-from cascade_flow.cli.target import Target, targeted_without
+from cascade_flow.cli.target import ELSEWHERE, Target, targeted_without
 from cascade_flow.errors import ConfigurationError
 
 
-@targeted_without("stack", "region", "url")
+@targeted_without(*ELSEWHERE)
 def init(
     target: Target,
     name: Annotated[str | None, typer.Argument(help="The folder to make.", metavar="NAME")] = None,

@@ -52,9 +52,8 @@ def worker(
 
     with target.client() as client:
         address = None if target.is_local else client.url
-        wishes = _wishes(
-            workflows, pool=pool, concurrency=concurrency, drain_s=drain, url=address, region=client.region
-        )
+        place = {"url": address, "region": client.region, "profile": target.elsewhere and target.elsewhere.profile}
+        wishes = _wishes(workflows, pool=pool, concurrency=concurrency, drain_s=drain, **place)
         Dispatcher(client, wishes, _teller(target)).run()
 
 

@@ -278,7 +278,11 @@ def test_a_mistyped_workflow_gets_a_suggestion(api: Api, cascade: Cascade) -> No
         (["run", "mishaps", "--delay", "soon"], "give a duration such as"),
         (["run", "mishaps", "--metadata", "x"], "give name=value"),
         (["runs", "--stack", "a", "--url", "b"], "both say where the engine is"),
+        (["runs", "--env", "a", "--url", "b"], "both say where the engine is"),
+        (["runs", "--region", "eu-west-3"], "name the stack too"),
         (["up", "--stack", "a"], "about the stack on this machine"),
+        (["up", "--env", "prod"], "about the stack on this machine"),
+        (["up", "--region", "eu-west-3"], "about the stack on this machine"),
         (["--url", "a", "down"], "about the stack on this machine"),
     ],
 )
@@ -300,7 +304,7 @@ def test_where_nothing_runs_the_cure_is_named(
     assert said.endswith("; or name a stack in AWS: --stack\n")
     (tmp_path / "cascade.toml").touch()
     assert run(["runs"]) == exits.WRONG_USE
-    expected = "error: no local engine is running: start it with `cascade up`, or name a stack with --stack\n"
+    expected = "error: no local engine is running: start it with `cascade up`, or name a stack with --stack or --env\n"
     assert capsys.readouterr().err == expected
 
 
