@@ -134,23 +134,23 @@ StepOfRun = Document[StepState, StepInBrief]
 """A step of a run: where it stands, and what the workflow says of it."""
 
 
-class Cancelled(TypedDict, total=False):
-    """Why a run was stopped, if it was."""
+class MoreOfRun(TypedDict, total=False):
+    """What there isn't of every run, or not wherever it is told of."""
 
     cancelReason: str
     """What was said when it was cancelled."""
+    steps: list[StepOfRun]
+    """Every step of its graph, in declared order, where they were asked for."""
 
 
-class RunDetails(Output, Cancelled):
-    """A run with every step of its graph, in declared order."""
+class RunDetails(Output, MoreOfRun):
+    """A run, with its steps."""
 
     error: RunError | None
     """Why it failed, if it did."""
-
     run: RunWithInput
     versionId: str
     """The version of the workflow that it runs by."""
-    steps: list[StepOfRun]
 
 
 class Outside(TypedDict, total=False):

@@ -56,9 +56,8 @@ def run_details(details: RunDetails) -> replies.RunDetails:
     return {
         "run": document(details.run, _input_of(details), without=["input"]),
         "versionId": details.version_id,
-        "steps": [_step(step) for step in details.steps],
         **_output_of(details),
-        **_cancelled(details),
+        **_more_of(details),
         "error": _failure(details.end) if isinstance(details.end, WorkflowFailed) else None,
     }
 
@@ -293,9 +292,13 @@ def _input_of(details: RunDetails) -> replies.Input:
     return _input(Handed(details.run.input, details.outside.get("input"))) if is_known else {}
 
 
-def _cancelled(details: RunDetails) -> replies.Cancelled:
-    reason = details.end.reason if isinstance(details.end, WorkflowCancelled) else None
-    return {"cancelReason": reason} if reason is not None else {}
+def _more_of(details: RunDetails) -> replies.MoreOfRun:
+    told: replies.MoreOfRun = {}
+    if details.steps is not None:
+        told["steps"] = [_step(step) for step in details.steps]
+    if isinstance(details.end, WorkflowCancelled) and details.end.reason is not None:
+        told["cancelReason"] = details.end.reason
+    return told
 
 
 def _output_of(details: RunDetails) -> replies.Output:

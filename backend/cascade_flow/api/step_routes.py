@@ -9,7 +9,7 @@ from cascade_flow.api.answers import Answer, ok
 from cascade_flow.api.resources import details, runtime
 from cascade_flow.api.routes import route
 from cascade_flow.api.run_shapes import ListSteps, PlanRerun
-from cascade_flow.api.shapes import RunAddress, ShowRun, StepAddress
+from cascade_flow.api.shapes import RunAddress, ShowStep, StepAddress
 from cascade_flow.errors import (
     PayloadLostError,
     RunNotFoundError,
@@ -30,7 +30,7 @@ def list_steps(address: RunAddress, query: ListSteps) -> Answer[StepPage]:
 
 
 @route("GET /runs/{runId}/steps/{stepId+}", errors=[RunNotFoundError, StepNotFoundError, PayloadLostError])
-def get_step(address: StepAddress, query: ShowRun) -> Answer[StepFiles]:
+def get_step(address: StepAddress, query: ShowStep) -> Answer[StepFiles]:
     """Read a step: where it stands, what it was given and gave, and each of its attempts."""
     return ok(representations.step_files(details().step(address.run_id, address.step_id, payloads=query.payloads)))
 

@@ -150,4 +150,5 @@ def _complain(text: str) -> None:
 def _usage(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     message = error.format_message().replace("Value error, ", "").rstrip(".")
-    return f"{message}. See: {context.command_path} --help" if message and context else message
+    stop = "" if message.endswith("?") else "."
+    return f"{message}{stop} See: {context.command_path} --help" if message and context else message

@@ -59,7 +59,7 @@ def completion(
     Examples:
 
       $ cascade completion bash >> ~/.bashrc
-      $ cascade completion zsh > "${fpath[1]}/_cascade"
+      $ cascade completion zsh > ~/.zfunc/_cascade
       $ cascade completion fish > ~/.config/fish/completions/cascade.fish
     """
     from typer._completion_shared import get_completion_script  # noqa: PLC0415  (for this verb only)

@@ -106,7 +106,8 @@ def _carry_out(target: Target, plan: Plan) -> None:
                 following.tell(event)
     except KeyboardInterrupt:
         target.screen.say(
-            "The deployment goes on without you. To see where it stands, and follow it to its end: cascade deploy"
+            "The deployment goes on without you. To see where it stands, and follow it to its end: "
+            + target.command("deploy")
         )
         raise typer.Exit(exits.INTERRUPTED) from None
 

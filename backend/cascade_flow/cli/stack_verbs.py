@@ -42,7 +42,11 @@ def up(
     from cascade_flow import local  # noqa: PLC0415  (it takes half a second to import)
 
     only_here(target, "up")
-    bring_up(target, local.find_root(Path.cwd()), port)
+    try:
+        bring_up(target, local.find_root(Path.cwd()), port)
+    except KeyboardInterrupt:
+        target.screen.say("Interrupted. `cascade up` goes on from here, `cascade down` ends what is left.")
+        raise
 
 
 def bring_up(target: Target, root: Path, port: int | None) -> None:
