@@ -103,8 +103,9 @@ class Held {
 
   /** The run's input, and by step the outputs of the dependencies; large ones lie in S3. */
   async given() {
-    const { input, inputUrl, outputs, outputUrls = {}, leftOut } = this.claim
+    const { input, inputUrl, outputs, outputUrls = {}, leftOut, checkpointsUrl } = this.claim
     if (leftOut) throw Object.assign(new Error(`too large for a claim: ${leftOut}`), { retryable: false })
+    if (checkpointsUrl) this.claim.checkpoints = await read(checkpointsUrl)
     const large = await Promise.all(Object.entries(outputUrls).map(async ([step, url]) => [step, await read(url)]))
     return { input: inputUrl ? await read(inputUrl) : input, outputs: { ...outputs, ...Object.fromEntries(large) } }
   }

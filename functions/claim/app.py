@@ -35,7 +35,7 @@ def claim_step(body: ClaimStep) -> Answer[Claimed]:
     """
     protocol = WorkerProtocol(runtime())
     held = _claimed(protocol, body)
-    return Answer(204) if held is None else ok(representations.claimed(held, protocol.given(held)))
+    return Answer(204) if held is None else ok(representations.claimed(held, protocol.given(held), protocol.lend))
 
 
 def _claimed(protocol: WorkerProtocol, wish: ClaimStep) -> HeldAttempt | None:

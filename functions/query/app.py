@@ -37,7 +37,7 @@ def list_runs(query: ListRuns) -> Answer[RunPart]:
 @route("GET /runs/{runId}", errors=[RunNotFoundError, PayloadLostError])
 def get_run(address: RunAddress, query: ShowRun) -> Answer[RunDetails]:
     """Read a run: where it stands, every step of it, its input and its output or error."""
-    return ok(representations.run_details(details().run(address.run_id, payloads=query.payloads)))
+    return ok(representations.run_details(details().run(address.run_id, payloads=query.payloads, steps=query.steps)))
 
 
 @route("GET /runs/{runId}/events", errors=[RunNotFoundError, StepNotFoundError, PayloadLostError])

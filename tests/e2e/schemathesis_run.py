@@ -33,6 +33,8 @@ CHECKS = (
 LATER = 10**12
 SLOW = frozenset({"waitMs"})
 """What makes an answer wait, for up to 20 s."""
+PATIENCE_S = 30
+"""What API Gateway gives an answer: who waits for less takes a busy machine for a fault."""
 CONFIGURATION = """
 [checks]
 negative_data_rejection.expected-statuses = [400, 403, 404, 405, 409, 413, 422]
@@ -62,6 +64,7 @@ def tried(stack: Stack, folder: Path, *, phases: Sequence[str], examples: int, s
         "--max-examples": str(examples),
         "--seed": str(seed),
         "--workers": "2",
+        "--request-timeout": str(PATIENCE_S),
         "--generation-database": "none",
         "--warnings": "off",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +12,7 @@ from botocore.exceptions import ClientError
 
 import events
 from cascade_flow import DynamoDBBackend, LogEntry, clock
-from cascade_flow.api import resources
+from cascade_flow.api import representations, resources
 from cascade_flow.dynamodb.codec import inflate
 from cascade_flow.offload import ADDRESS_S, Bucket
 from cascade_flow.testing.memory.bucket_client import BucketClient
@@ -84,6 +85,26 @@ def complete(large: Functions, run_id: str, step_id: str, output: Any) -> None:
     backend.save_step_complete(
         "parcels", run_id, step_id, output, duration_us=1, attempt_number=1, export_output=step_id == "bill"
     )
+
+
+def test_checkpoints_without_end_stand_as_an_address(
+    large: Functions, bucket: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim that were refused for its size would leave the step claimed, and nobody at work on it."""
+    monkeypatch.setattr(representations, "CHECKPOINTS_BYTES", 100)
+    run_id = large.submit()
+    complete(large, run_id, "weigh", 3.5)
+    claim = events.post("/steps/claim", {"workerId": "mila", "runId": run_id, "stepId": "price/post"})
+    assert large.http("claim", claim).json["checkpoints"] == []
+    parts = [{"name": "scale", "sequence": number, "data": data} for number, data in enumerate([[1], NOISE])]
+    for what, told in [*(("checkpoint", part) for part in parts), ("release", {})]:
+        said = {"workerId": "mila", "attemptNumber": 1, **told}
+        assert large.http("heartbeat", events.post(f"/runs/{run_id}/steps/price/post/{what}", said)).status == 200
+    given = large.http("claim", claim).json
+    assert given["checkpoints"] == []
+    first, second = json.loads(bucket.behind(given["checkpointsUrl"]))
+    assert first == {"name": "scale", "sequence": 0, "attemptNumber": 1, "data": [1]}
+    assert json.loads(bucket.behind(second["dataUrl"])) == NOISE
 
 
 def test_every_route_answers_though_its_function_may_not_touch_the_bucket(

@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingErro
 
 import events
 from cascade_flow import DynamoDBBackend, clock
-from cascade_flow.api import resources
+from cascade_flow.api import representations, resources
 from cascade_flow.dead_letters import SqsDeadLetters
 from cascade_flow.errors import CascadeFlowError
 from cascade_flow.offload import Bucket
@@ -119,6 +119,13 @@ def commands(stage: Stage) -> None:
     assert stage.http("submission", route, events.post(f"/runs/{aside}/cancel")).status == 200
     told = of_a_caller(stage)
     assert stage.http("submission", f"{route} of a caller's", events.post(f"/runs/{told}/cancel")).status == 200
+    run_id = stage.submit(medium(7))
+    stage.claim(run_id, "load")
+    assert stage.say(run_id, "load", "checkpoint", name="half", data=1).status == 200
+    assert stage.say(run_id, "load", "release").status == 200
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(representations, "CHECKPOINTS_BYTES", 0)
+        stage.claim(run_id, "load")
     lost = stage.submit(large(8))
     stage.bucket.objects.clear()
     assert stage.http("submission", route, events.post(f"/runs/{lost}/cancel")).status in (200, 410)

@@ -77,6 +77,14 @@ def test_without_payloads_none_is_read(functions: Functions, done: str) -> None:
     assert len(step["attempts"]) == 1
 
 
+def test_a_run_is_told_without_its_steps_where_these_are_read_in_pages(functions: Functions, done: str) -> None:
+    """Those of an enormous graph may be more than an answer holds."""
+    run = get(functions, f"/runs/{done}")
+    assert get(functions, f"/runs/{done}?steps=false") == {name: run[name] for name in run if name != "steps"}
+    pages = [get(functions, f"/runs/{done}/steps?limit=3{more}") for more in ("", "&cursor=3")]
+    assert [step for page in pages for step in page["steps"]] == run["steps"]
+
+
 def test_each_attempt_says_how_it_ended(functions: Functions) -> None:
     """A worker that falls silent, one that fails, one that is at it."""
     flow = [StepDefinition(id="a", name="a")]
@@ -153,7 +161,7 @@ class TestLargePayloads:
     def test_what_would_make_an_answer_too_large_is_named_instead(
         self, functions: Functions, done: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(representations, "PAGE_CHARACTERS", 2)
+        monkeypatch.setattr(representations, "GIVEN_BYTES", 0)
         given = get(functions, f"/runs/{done}/steps/bill")["input"]
         assert (given["outputs"], given["leftOut"]) == ({}, ["price/post", "price/insurance"])
         assert get(functions, f"/runs/{done}/steps/price/post")["output"] == 5.0

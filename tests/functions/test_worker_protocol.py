@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import events
-from cascade_flow import StepDefinition, WorkflowRegistration, clock
+from cascade_flow import RunSubmission, StepDefinition, WorkflowRegistration, clock
 from cascade_flow.api import representations
 from cascade_flow.client.asking import Json
 from cascade_flow.client.workers import WorkerMethods
@@ -45,7 +45,7 @@ class Asking(WorkerMethods):
         self._functions = functions
 
     def _get(self, path: str, wish: Mapping[str, Any] | None = None) -> Json:
-        reply: Json = self._functions.http("query", events.get(path)).json
+        reply: Json = self._functions.http("query", events.get(path, headers={"accept-encoding": "gzip"})).json
         return reply
 
     def _filled(self, document: Json, names: Sequence[str], read: Callable[[str], Any]) -> Json:
@@ -79,10 +79,22 @@ def test_what_would_make_a_claim_too_large_is_left_out_and_asked_for(
     functions: Functions, weighed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An answer that is too large would leave the step claimed, and nobody at work on it."""
-    monkeypatch.setattr(representations, "PAGE_CHARACTERS", 2)
+    monkeypatch.setattr(representations, "GIVEN_BYTES", 0)
     claimed = claim(functions, runId=weighed, stepId="price/post").json
     assert (claimed["outputs"], claimed["leftOut"]) == ({}, ["weigh"])
     assert Asking(functions).given(claimed)["outputs"] == {"weigh": 3.5}
+
+
+def test_a_claim_passes_whatever_it_gives_and_however_it_is_sent(functions: Functions) -> None:
+    """Three million bytes of input, and as many of an output, that pack to nothing: too much for one answer."""
+    owls, backend = "🦉" * 750_000, functions.backend
+    run_id = backend.submit_run(RunSubmission(workflow_slug="parcels", input={"weights": [1], "note": owls})).run_id
+    assert claim(functions, runId=run_id, stepId="weigh").status == 200
+    backend.save_step_complete("parcels", run_id, "weigh", owls, duration_us=1, attempt_number=1)
+    reply = claim(functions, runId=run_id, stepId="price/post")
+    assert (reply.status, len(reply.json["input"]["note"])) == (200, len(owls))
+    assert (reply.json["outputs"], reply.json["leftOut"]) == ({}, ["weigh"])
+    assert Asking(functions).given(reply.json)["outputs"] == {"weigh": owls}
 
 
 def test_a_step_is_claimed_once(functions: Functions, weighed: str) -> None:

@@ -68,7 +68,9 @@ class MethodNotAllowedError(RequestError):
 
 
 class AnswerTooLargeError(RequestError):
-    """The answer is too large to be sent as it is: accept gzip (Accept-Encoding), or ask for less."""
+    """The answer is too large to be sent as it is: accept gzip (Accept-Encoding), or ask for less (`payloads=false`,
+    `steps=false`, `limit`).
+    """
 
     code = "answer-too-large"
 

@@ -71,11 +71,18 @@ class ListRuns(Query):
         return filter_of(self.status, self.tag, self.created_after_us, self.created_before_us)
 
 
-class ShowRun(Query):
-    """GET /runs/{runId}: with `payloads=false` the input and the output are left out."""
+class ShowStep(Query):
+    """GET /runs/{runId}/steps/{stepId}: with `payloads=false` what it was given and gave is left out."""
 
     payloads: bool = True
     """Whether input and output are wanted; without them a look is cheaper."""
+
+
+class ShowRun(ShowStep):
+    """GET /runs/{runId}: the same of the run, and with `steps=false` its steps."""
+
+    steps: bool = True
+    """Whether the steps are wanted; those of an enormous graph are better read in pages, at /runs/{runId}/steps."""
 
 
 class ListEvents(Query):

@@ -134,23 +134,23 @@ StepOfRun = Document[StepState, StepInBrief]
 """A step of a run: where it stands, and what the workflow says of it."""
 
 
-class Cancelled(TypedDict, total=False):
-    """Why a run was stopped, if it was."""
+class MoreOfRun(TypedDict, total=False):
+    """What there isn't of every run, or not wherever it is told of."""
 
     cancelReason: str
     """What was said when it was cancelled."""
+    steps: list[StepOfRun]
+    """Every step of its graph, in declared order, where they were asked for."""
 
 
-class RunDetails(Output, Cancelled):
-    """A run with every step of its graph, in declared order."""
+class RunDetails(Output, MoreOfRun):
+    """A run, with its steps."""
 
     error: RunError | None
     """Why it failed, if it did."""
-
     run: RunWithInput
     versionId: str
     """The version of the workflow that it runs by."""
-    steps: list[StepOfRun]
 
 
 class Outside(TypedDict, total=False):
@@ -255,6 +255,14 @@ class KnownCheckpoint(CheckpointPlace):
     """The checkpoint that it is a part of."""
 
 
+class Checkpoints(TypedDict):
+    """What earlier attempts of a step have stored, oldest first."""
+
+    checkpoints: list[KnownCheckpoint]
+    checkpointsUrl: NotRequired[str]
+    """Where a list that is too long for an answer is read, as an input is; then `checkpoints` is empty."""
+
+
 class Lease(TypedDict):
     """How long the worker is believed to live now."""
 
@@ -264,7 +272,7 @@ class Lease(TypedDict):
     """How long a lease is: a heartbeat in each third of it, and two may be lost."""
 
 
-class Claimed(Input, Outputs, Lease):
+class Claimed(Input, Outputs, Checkpoints, Lease):
     """A step that this worker now holds, and all that it needs for it."""
 
     runId: str
@@ -277,8 +285,6 @@ class Claimed(Input, Outputs, Lease):
     """The run that this one was resumed or rerun from, or itself."""
     skipped: list[str]
     """The dependencies that were skipped."""
-    checkpoints: list[KnownCheckpoint]
-    """What earlier attempts of the step have stored, oldest first."""
     startedAtUs: int
     """When the attempt began; its log lines are later."""
     idempotencyKey: str

@@ -6,7 +6,7 @@ Absent fields are left out; fields that a reader waits for (`output`, `error`) a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -37,7 +37,13 @@ if TYPE_CHECKING:
     from cascade_flow.operations.worker_protocol import Given
 
 ItemT = TypeVar("ItemT")
+Lend = Callable[[str], str]
+"""Puts a text where anybody may read it for a while; answers its address."""
 PAGE_CHARACTERS = 2_000_000
+GIVEN_BYTES = 5_500_000
+"""What a step is given in one answer, as it is sent: of a claim it must pass, since the step is claimed already."""
+CHECKPOINTS_BYTES = 1_000_000
+"""What of it may be checkpoints, of which there is no end: longer lists are lent."""
 
 
 def submitted(run: SubmittedRun) -> replies.Submitted:
@@ -50,9 +56,8 @@ def run_details(details: RunDetails) -> replies.RunDetails:
     return {
         "run": document(details.run, _input_of(details), without=["input"]),
         "versionId": details.version_id,
-        "steps": [_step(step) for step in details.steps],
         **_output_of(details),
-        **_cancelled(details),
+        **_more_of(details),
         "error": _failure(details.end) if isinstance(details.end, WorkflowFailed) else None,
     }
 
@@ -144,11 +149,8 @@ def version(found: WorkflowVersion) -> replies.Version:
     return document(found, {})
 
 
-def claimed(held: HeldAttempt, given: Given) -> replies.Claimed:
-    """POST /steps/claim: what lies in the bucket stands as `inputUrl`, and in `outputUrls`.
-
-    It must not be too large: the step is claimed already.
-    """
+def claimed(held: HeldAttempt, given: Given, lend: Lend) -> replies.Claimed:
+    """POST /steps/claim: what lies in the bucket stands as `inputUrl`, and in `outputUrls`."""
     branch = held.branch
     timeout_ms = held.facts.graph.step(branch.step).timeout_ms
     return {
@@ -158,10 +160,9 @@ def claimed(held: HeldAttempt, given: Given) -> replies.Claimed:
         "attemptNumber": branch.attempt,
         "versionId": held.run.version_id,
         "firstRunId": held.run.first_run_id,
-        **_input(given.input),
-        **_outputs(given.outputs),
+        **_given(given.input, given.outputs),
         "skipped": [step for step, output in given.outputs.items() if output == (None, None)],
-        "checkpoints": [_checkpoint(each) for each in given.checkpoints],
+        **_checkpoints(given.checkpoints, lend),
         "idempotencyKey": idempotency_key(held.run.workflow_slug, held.run.first_run_id, branch.step, None),
         "startedAtUs": held.started_us,
         **lease(held),
@@ -175,14 +176,24 @@ def lease(held: HeldAttempt) -> replies.Lease:
     return {"leaseUntilUs": held.branch.lease_us, "leaseUs": held.facts.timing.lease_us}
 
 
-def outcome(told: Outcome, given: Given | None) -> replies.StepOutcome:
+def outcome(told: Outcome, given: Given | None, lend: Lend) -> replies.StepOutcome:
     """POST /runs/{runId}/steps/{stepId}/complete, and the like; `next` is a claim."""
     answer: replies.StepOutcome = {"status": told.status}
     if told.next_retry_at_us is not None:
         answer["nextRetryAtUs"] = told.next_retry_at_us
     if told.next is not None and given is not None:
-        answer["next"] = claimed(told.next, given)
+        answer["next"] = claimed(told.next, given, lend)
     return answer
+
+
+def _checkpoints(handed: Sequence[HandedCheckpoint], lend: Lend) -> replies.Checkpoints:
+    told = [_checkpoint(each) for each in handed]
+    text = json.dumps(told, ensure_ascii=False)
+    return (
+        {"checkpoints": told}
+        if _weight(text) <= CHECKPOINTS_BYTES
+        else {"checkpoints": [], "checkpointsUrl": lend(text)}
+    )
 
 
 def _checkpoint(handed: HandedCheckpoint) -> replies.KnownCheckpoint:
@@ -265,7 +276,10 @@ def _attempt(attempt: Attempt) -> replies.AttemptOfStep:
 
 
 def _given(input: Handed, given: Mapping[str, Handed]) -> replies.StepInput:
-    return cast("replies.StepInput", {**_input(input), **_outputs(given)})
+    """The input, and the outputs as far as they fit beside it."""
+    names = sum(3 * _weight(name) for name in given)
+    room = GIVEN_BYTES - CHECKPOINTS_BYTES - names - _weight(_sent(input))
+    return cast("replies.StepInput", {**_input(input), **_outputs(given, room)})
 
 
 def _refusal(refusal: Refusal) -> replies.Refused:
@@ -278,9 +292,13 @@ def _input_of(details: RunDetails) -> replies.Input:
     return _input(Handed(details.run.input, details.outside.get("input"))) if is_known else {}
 
 
-def _cancelled(details: RunDetails) -> replies.Cancelled:
-    reason = details.end.reason if isinstance(details.end, WorkflowCancelled) else None
-    return {"cancelReason": reason} if reason is not None else {}
+def _more_of(details: RunDetails) -> replies.MoreOfRun:
+    told: replies.MoreOfRun = {}
+    if details.steps is not None:
+        told["steps"] = [_step(step) for step in details.steps]
+    if isinstance(details.end, WorkflowCancelled) and details.end.reason is not None:
+        told["cancelReason"] = details.end.reason
+    return told
 
 
 def _output_of(details: RunDetails) -> replies.Output:
@@ -297,16 +315,25 @@ def _output(handed: Handed) -> replies.Output:
     return {"outputUrl": handed.address} if handed.address else {"output": _value(handed.text)}
 
 
-def _outputs(handed: Mapping[str, Handed]) -> replies.Outputs:
+def _outputs(handed: Mapping[str, Handed], room: int) -> replies.Outputs:
     """The outputs as far as they fit, the first ones first."""
-    sizes = accumulate(len(each.text or "") for each in handed.values())
-    fitting = {name: handed[name] for name, size in zip(handed, sizes, strict=True) if size <= PAGE_CHARACTERS}
+    sizes = accumulate(_weight(_sent(each)) for each in handed.values())
+    fitting = {name: handed[name] for name, size in zip(handed, sizes, strict=True) if size <= room}
     told: replies.Outputs = {"outputs": {step: _value(each.text) for step, each in fitting.items() if not each.address}}
     if elsewhere := {step: each.address for step, each in fitting.items() if each.address}:
         told["outputUrls"] = elsewhere
     if left_out := [name for name in handed if name not in fitting]:
         told["leftOut"] = left_out
     return told
+
+
+def _sent(handed: Handed) -> str:
+    return handed.address or handed.text or ""
+
+
+def _weight(text: str) -> int:
+    """What a text takes up in an answer, which is quoted once more on its way."""
+    return len(json.dumps(text, ensure_ascii=False).encode())
 
 
 def _event(told: EventDetails) -> replies.RunEvent:

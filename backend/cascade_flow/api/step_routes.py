@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cascade_flow.api import representations
 from cascade_flow.api.answers import Answer, ok
-from cascade_flow.api.query_shapes import ShowRun
+from cascade_flow.api.query_shapes import ShowStep
 from cascade_flow.api.resources import details, runtime
 from cascade_flow.api.routes import route
 from cascade_flow.api.run_shapes import ListSteps, PlanRerun
@@ -31,7 +31,7 @@ def list_steps(address: RunAddress, query: ListSteps) -> Answer[StepPage]:
 
 
 @route("GET /runs/{runId}/steps/{stepId+}", errors=[RunNotFoundError, StepNotFoundError, PayloadLostError])
-def get_step(address: StepAddress, query: ShowRun) -> Answer[StepFiles]:
+def get_step(address: StepAddress, query: ShowStep) -> Answer[StepFiles]:
     """Read a step: where it stands, what it was given and gave, and each of its attempts."""
     return ok(representations.step_files(details().step(address.run_id, address.step_id, payloads=query.payloads)))
 

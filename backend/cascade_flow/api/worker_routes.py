@@ -107,5 +107,6 @@ def _measures(said: EndReport) -> Measures:
 def _told(told: Outcome) -> Answer[StepOutcome]:
     from cascade_flow.operations.worker_protocol import WorkerProtocol  # noqa: PLC0415
 
-    given = None if told.next is None else WorkerProtocol(runtime()).given(told.next)
-    return ok(representations.outcome(told, given))
+    protocol = WorkerProtocol(runtime())
+    given = None if told.next is None else protocol.given(told.next)
+    return ok(representations.outcome(told, given, protocol.lend))

@@ -31,7 +31,7 @@ from cascade_flow.cli import (
 )
 from cascade_flow.cli.help import Verb, Verbs
 from cascade_flow.cli.screen import Screen
-from cascade_flow.cli.target import JsonOption, RegionOption, StackOption, Target, UrlOption
+from cascade_flow.cli.target import EnvOption, JsonOption, RegionOption, StackOption, Target, UrlOption
 from cascade_flow.errors import CascadeFlowError
 
 app = typer.Typer(
@@ -86,6 +86,7 @@ def _print_version(wanted: bool) -> None:
 def cascade(
     context: typer.Context,
     stack: StackOption = None,
+    env: EnvOption = None,
     region: RegionOption = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
@@ -111,9 +112,9 @@ def cascade(
       $ cascade init my-flows
       $ cascade up
       $ cascade run hello --watch
-      $ cascade runs --stack production --region eu-central-1
+      $ cascade runs --env prod
     """
-    context.obj = Target(stack, region, url, as_json)
+    context.obj = Target(stack, env, region, url, as_json)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -149,4 +150,5 @@ def _complain(text: str) -> None:
 def _usage(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     message = error.format_message().replace("Value error, ", "").rstrip(".")
-    return f"{message}. See: {context.command_path} --help" if message and context else message
+    stop = "" if message.endswith("?") else "."
+    return f"{message}{stop} See: {context.command_path} --help" if message and context else message

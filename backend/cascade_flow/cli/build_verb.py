@@ -11,13 +11,13 @@ from rich.text import Text
 
 from cascade_flow.cli import formatting, outcome, tables
 from cascade_flow.cli.stack_verbs import only_here
-from cascade_flow.cli.target import Target, targeted_without
+from cascade_flow.cli.target import ELSEWHERE, Target, targeted_without
 
 if TYPE_CHECKING:
     from cascade_flow.local.cloud_build import Made
 
 
-@targeted_without("stack", "region", "url")
+@targeted_without(*ELSEWHERE)
 def build(
     target: Target,
     output: Annotated[Path, typer.Option(help="The folder to write to.", file_okay=False)] = Path("dist"),

@@ -11,14 +11,14 @@ from rich.text import Text
 
 from cascade_flow.cli import exits, formatting, outcome
 from cascade_flow.cli.stack_verbs import only_here
-from cascade_flow.cli.target import Target, targeted_without
+from cascade_flow.cli.target import ELSEWHERE, Target, targeted_without
 
 if TYPE_CHECKING:
     from cascade_flow.authoring.inspection import Declared
     from cascade_flow.authoring.mistakes import Mistake
 
 
-@targeted_without("stack", "region", "url")
+@targeted_without(*ELSEWHERE)
 def check(target: Target) -> None:
     """Look for mistakes in your workflows, without deploying or running anything.
 

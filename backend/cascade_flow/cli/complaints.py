@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
+
+from cascade_flow.cli import formatting
 from cascade_flow.errors import CascadeFlowError, InputInvalidError, IssuesError
+
+if TYPE_CHECKING:
+    from cascade_flow.errors import Issue
 
 _TYPED = {
     "workflowSlug": "WORKFLOW",
@@ -21,13 +28,20 @@ def told(error: CascadeFlowError) -> str:
     if not isinstance(error, IssuesError) or not error.issues:
         return error.message
     if error.code == "request-invalid":
-        return "\n".join(f"{_typed(issue.path)}: {issue.message}" for issue in error.issues)
+        return "\n".join(f"{_typed(issue.path)}: {_read(issue)}" for issue in error.issues)
     head = (
         "the input doesn't fit the workflow"
         if isinstance(error, InputInvalidError)
         else error.message.split("\n")[0].rstrip(".: ")
     )
     return "\n".join([f"{head}:", *(f"  {issue.path or '(the whole)'}: {issue.message}" for issue in error.issues)])
+
+
+def _read(issue: Issue) -> str:
+    """What is wrong with a field; nobody types a length of time in microseconds."""
+    if not issue.path.endswith("Us"):
+        return issue.message
+    return re.sub(r"\d+", lambda us: formatting.duration(int(us[0])), issue.message)
 
 
 def _typed(path: str) -> str:

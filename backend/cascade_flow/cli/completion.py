@@ -59,7 +59,7 @@ def completion(
     Examples:
 
       $ cascade completion bash >> ~/.bashrc
-      $ cascade completion zsh > "${fpath[1]}/_cascade"
+      $ cascade completion zsh > ~/.zfunc/_cascade
       $ cascade completion fish > ~/.config/fish/completions/cascade.fish
     """
     from typer._completion_shared import get_completion_script  # noqa: PLC0415  (for this verb only)
@@ -87,7 +87,7 @@ def _asked(ctx: Any, incomplete: str, ask: Callable[[Client], Candidates]) -> Ca
 def _target_of(ctx: Any, kind: Any) -> Any:
     """The engine that the words so far mean."""
     before, own = (ctx.parent.params if ctx.parent else {}), ctx.params
-    named = {name: own.get(name) or before.get(name) for name in ("stack", "region", "url")}
+    named = {name: own.get(name) or before.get(name) for name in ("stack", "env", "region", "url")}
     return kind(**named)
 
 

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 @targeted_without("url")
 def deploy(
     target: Target,
-    env: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Which environment of cascade.toml, if there are several.")
-    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
     replace_data: Annotated[
         bool, typer.Option("--replace-data", help="Go on where the table or the bucket is replaced by an empty one.")
@@ -36,7 +33,8 @@ def deploy(
     """Deploy the project to AWS: show what changes, ask, and follow it to its end.
 
     Layers are built here, for Lambda; nothing else is needed: no Docker, no SAM. Ctrl-C stops the following, not the
-    deployment. What is named with --stack or --region wins over `cascade.toml`.
+    deployment. --env may be left out where `cascade.toml` has one environment only; what is named with --stack or
+    --region wins over it.
 
     Examples:
 
@@ -46,7 +44,7 @@ def deploy(
     """
     from cascade_flow.local import checking, cloud, place as places  # noqa: PLC0415  (boto3, a second)
 
-    project = _project(target, env)
+    project = _project(target)
     place = places.in_aws(project, stack=target.stack, region=target.region)
     with target.screen.busy() as busy:
         busy.begin(f"Looking at the stack {place.stack_name} in {place.region}")
@@ -69,12 +67,12 @@ def deploy(
     _report(target, place, changes=len(plan.changes) if plan else 0)
 
 
-def _project(target: Target, env: str | None) -> Project:
+def _project(target: Target) -> Project:
     from cascade_flow.local import Project, find_root  # noqa: PLC0415  (half a second to import)
 
     if target.url:
         raise ConfigurationError("an address is no stack: name the stack with --stack, or its environment with --env")
-    root = find_root(Path.cwd())
+    root, env = find_root(Path.cwd()), target.env
     named = sorted(Project(root).config.env.keys() - {"local"})
     if env == "local":
         raise ConfigurationError("The environment `local` is the stack on this machine: cascade up")
@@ -108,7 +106,8 @@ def _carry_out(target: Target, plan: Plan) -> None:
                 following.tell(event)
     except KeyboardInterrupt:
         target.screen.say(
-            "The deployment goes on without you. To see where it stands, and follow it to its end: cascade deploy"
+            "The deployment goes on without you. To see where it stands, and follow it to its end: "
+            + target.command("deploy")
         )
         raise typer.Exit(exits.INTERRUPTED) from None
 

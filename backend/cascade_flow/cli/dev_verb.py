@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from cascade_flow.cli import complaints, exits, formatting, stack_verbs
-from cascade_flow.cli.target import Target, targeted_without
+from cascade_flow.cli.target import ELSEWHERE, Target, targeted_without
 from cascade_flow.clock import now_us
 from cascade_flow.errors import CascadeFlowError, DefinitionError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cascade_flow.local.watch import Seen
 
 
-@targeted_without("stack", "region", "url")
+@targeted_without(*ELSEWHERE)
 def dev(
     target: Target,
     port: stack_verbs.PortOption = None,

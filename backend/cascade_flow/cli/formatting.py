@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 _SECOND_US = 1_000_000
+_SHORT = 40
 _UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
 _PAIRS = [("d", 86_400, "h", 3_600), ("h", 3_600, "min", 60), ("min", 60, "s", 1), ("s", 1, "s", 1)]
 _WRITTEN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?")
@@ -86,8 +87,9 @@ def compact(value: Any) -> str:
 
 
 def pretty(value: Any) -> str:
-    """A JSON value as people read it."""
-    return json.dumps(value, ensure_ascii=False, indent=2)
+    """A JSON value as people read it: on one line where that is short."""
+    line = compact(value)
+    return line if len(line) <= _SHORT else json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def first_line(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
@@ -11,6 +12,9 @@ from cascade_flow.cli.late_reading import read_late
 
 class Verb(TyperCommand):
     """A verb of the command `cascade`."""
+
+    def __init__(self, *args: Any, help: str | None = None, **given: Any) -> None:
+        super().__init__(*args, help=_flowing(help or ""), **given)
 
     def get_params(self, ctx: Any) -> list[Any]:
         return [read_late(_as_written(param)) for param in super().get_params(ctx)]
@@ -38,6 +42,11 @@ def _as_written(param: Any) -> Any:
     if isinstance(default := getattr(param, "show_default", None), str):
         param.help, param.show_default = f"{param.help} By default {default}.", False
     return param
+
+
+def _flowing(text: str) -> str:
+    """The text with each paragraph on one line, which the terminal breaks; what is indented stands as it is."""
+    return re.sub(r"(?<=\S)\n(?=\S)", " ", text)
 
 
 def _nothing(ctx: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -11,11 +12,11 @@ from rich.text import Text
 
 from cascade_flow.cli import outcome
 from cascade_flow.cli.stack_verbs import only_here
-from cascade_flow.cli.target import Target, targeted_without
+from cascade_flow.cli.target import ELSEWHERE, Target, targeted_without
 from cascade_flow.errors import ConfigurationError
 
 
-@targeted_without("stack", "region", "url")
+@targeted_without(*ELSEWHERE)
 def init(
     target: Target,
     name: Annotated[str | None, typer.Argument(help="The folder to make.", metavar="NAME")] = None,
@@ -57,7 +58,7 @@ def _report(target: Target, written: list[Path], folder: str | None) -> None:
         Text.assemble(("✓ ", "green"), told if folder else "cascade.toml is made."),
         *(Text(f"  {os.path.relpath(path)}", "dim") for path in written),
         outcome.Commands(
-            *([(f"cd {folder}", "go there")] if folder else []),
+            *([(f"cd {shlex.quote(folder)}", "go there")] if folder else []),
             ("cascade up", "start the stack on this machine"),
             (f"cascade run {run} --watch", "run a workflow, and watch it"),
             ("cascade dev", "deploy here what you save, as soon as you save it"),

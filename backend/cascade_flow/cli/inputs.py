@@ -12,7 +12,7 @@ import typer
 
 from cascade_flow.cli import formatting
 from cascade_flow.errors import InvalidIdError
-from cascade_flow.model.ids import check_run_id
+from cascade_flow.model.ids import check_pool, check_run_id, check_slug
 
 _JSON = re.compile(r'\s*([\[{"-]|\d|(true|false|null|NaN|Infinity)\s*$)')
 """How a JSON value begins."""
@@ -26,7 +26,7 @@ def read_input(given: str) -> Any:
         return _parsed(content, given, "--input")
     if not _JSON.match(given):
         said = "it is neither a file that exists nor JSON"
-        raise typer.BadParameter(f"{formatting.shortened(given, 60)}: {said}", param_hint="--input")
+        raise typer.BadParameter(f"{formatting.shortened(given, 60)!r}: {said}", param_hint="--input")
     return _parsed(given.encode(), formatting.shortened(given, 60), "--input")
 
 
@@ -38,6 +38,24 @@ def read_run_id(given: str) -> str:
         raise typer.BadParameter(
             f"{formatting.shortened(given, 60)!r} is no run's id; `cascade runs` lists them"
         ) from None
+
+
+def read_slug(given: str | None) -> str | None:
+    """A workflow's slug as it stands, where it can be one."""
+    try:
+        return given and check_slug(given)
+    except InvalidIdError:
+        raise typer.BadParameter(
+            f"{formatting.shortened(given or '', 60)!r} is no workflow's slug; `cascade workflows` lists them"
+        ) from None
+
+
+def read_pool(given: str | None) -> str | None:
+    """A pool's name as it stands, where it can be one."""
+    try:
+        return None if given is None else check_pool(given)
+    except InvalidIdError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def read_metadata(given: Sequence[str]) -> dict[str, Any] | None:

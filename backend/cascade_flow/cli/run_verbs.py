@@ -35,7 +35,11 @@ RunArgument = Annotated[
 WorkflowArgument = Annotated[
     str,
     typer.Argument(
-        metavar="WORKFLOW", help="The workflow's slug.", show_default=False, autocompletion=complete_workflow
+        metavar="WORKFLOW",
+        help="The workflow's slug.",
+        show_default=False,
+        callback=inputs.read_slug,
+        autocompletion=complete_workflow,
     ),
 ]
 WatchOption = Annotated[bool, typer.Option("--watch", "-w", help="Watch the run until it is over.")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -51,9 +50,9 @@ def _stack(target: Target) -> Stack:
 
     if target.url:
         raise ConfigurationError("an address tells nothing of the stack behind it: name the stack with --stack")
-    if target.stack:
-        return endpoints.deployed_stack(target.stack, region=target.region)
-    return endpoints.local_stack(Path.cwd())
+    if target.elsewhere:
+        return endpoints.deployed_stack(target.elsewhere)
+    return endpoints.local_stack(target.here)
 
 
 def _tell(target: Target, finding: Finding) -> None:

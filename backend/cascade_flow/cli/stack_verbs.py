@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from cascade_flow.cli import outcome, tables
-from cascade_flow.cli.target import Target, targeted_without
+from cascade_flow.cli.target import ELSEWHERE, Target, targeted_without
 from cascade_flow.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ PortOption = Annotated[
 ]
 
 
-@targeted_without("stack", "region", "url")
+@targeted_without(*ELSEWHERE)
 def up(
     target: Target,
     port: PortOption = None,
@@ -42,7 +42,11 @@ def up(
     from cascade_flow import local  # noqa: PLC0415  (it takes half a second to import)
 
     only_here(target, "up")
-    bring_up(target, local.find_root(Path.cwd()), port)
+    try:
+        bring_up(target, local.find_root(Path.cwd()), port)
+    except KeyboardInterrupt:
+        target.screen.say("Interrupted. `cascade up` goes on from here, `cascade down` ends what is left.")
+        raise
 
 
 def bring_up(target: Target, root: Path, port: int | None) -> None:
@@ -57,7 +61,7 @@ def bring_up(target: Target, root: Path, port: int | None) -> None:
     _report(target, local.running(project))
 
 
-@targeted_without("stack", "region", "url")
+@targeted_without(*ELSEWHERE)
 def down(target: Target) -> None:
     """Stop the stack on this machine and forget its data. Nothing is left running.
 
@@ -120,7 +124,7 @@ def _report(target: Target, stack: LocalStack) -> None:
 
 def only_here(target: Target, verb: str) -> None:
     """Refuse what names a stack elsewhere."""
-    if not target.is_local:
+    if not target.is_local or target.region:
         raise ConfigurationError(
             f"`cascade {verb}` is about the stack on this machine. A stack in AWS is deployed with cascade deploy"
         )

@@ -20,12 +20,19 @@ from cascade_flow.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from cascade_flow.client import Client
+    from cascade_flow.local.elsewhere import Elsewhere
 
 _PANEL = "Where, and how to answer"
 
 StackOption = Annotated[
     str | None,
     typer.Option("--stack", metavar="NAME", help="A stack in AWS, by its CloudFormation name.", rich_help_panel=_PANEL),
+]
+EnvOption = Annotated[
+    str | None,
+    typer.Option(
+        "--env", metavar="NAME", help="A stack in AWS, by its environment in cascade.toml.", rich_help_panel=_PANEL
+    ),
 ]
 RegionOption = Annotated[
     str | None,
@@ -45,6 +52,7 @@ class Target:
     """Where the engine is, and how the answer is wanted."""
 
     stack: str | None = None
+    env: str | None = None
     region: str | None = None
     url: str | None = None
     as_json: bool = False
@@ -55,7 +63,23 @@ class Target:
 
     @property
     def is_local(self) -> bool:
-        return not (self.stack or self.url)
+        return not (self.stack or self.env or self.url)
+
+    @cached_property
+    def elsewhere(self) -> Elsewhere | None:
+        """The stack in AWS that is named, if one is. Raises ConfigurationError."""
+        if not (self.stack or self.env):
+            return None
+        from cascade_flow.local import elsewhere  # noqa: PLC0415  (what --help and the stack here don't need)
+
+        return elsewhere.meant(Path.cwd(), env=self.env, stack=self.stack, region=self.region)
+
+    @property
+    def here(self) -> Path:
+        """Where the project is whose stack runs on this machine. Raises ConfigurationError."""
+        if self.region:
+            raise ConfigurationError("--region is that of a stack in AWS: name the stack too, with --stack or --env")
+        return Path.cwd()
 
     def client(self) -> Client:
         """Raises ConfigurationError where there is no engine, or it can't be told which is meant."""
@@ -67,15 +91,16 @@ class Target:
 
     def command(self, text: str) -> str:
         """A command that a person may type next, for the same engine."""
-        named = {"--stack": self.stack, "--url": self.url, "--region": self.region}
+        named = {"--stack": self.stack, "--env": self.env, "--url": self.url, "--region": self.region}
         flags = "".join(f" {option} {value}" for option, value in named.items() if value)
         return f"cascade {text}{flags}"
 
     def under(self, other: Target) -> Target:
         """This place, with what it doesn't say taken from what stood before the verb."""
-        elsewhere = self.stack or self.url
+        elsewhere = not self.is_local
         return Target(
             stack=self.stack if elsewhere else other.stack,
+            env=self.env if elsewhere else other.env,
             region=self.region or other.region,
             url=self.url if elsewhere else other.url,
             as_json=self.as_json or other.as_json,
@@ -88,9 +113,9 @@ def open_client(target: Target) -> Client:
 
     if target.url:
         return endpoints.address_client(target.url, region=target.region)
-    if target.stack:
-        return endpoints.stack_client(target.stack, region=target.region)
-    return endpoints.local_client(Path.cwd())
+    if target.elsewhere:
+        return endpoints.stack_client(target.elsewhere)
+    return endpoints.local_client(target.here)
 
 
 def environment_of(target: Target) -> dict[str, str]:
@@ -99,9 +124,9 @@ def environment_of(target: Target) -> dict[str, str]:
 
     if target.url:
         raise ConfigurationError("an address tells nothing of the table behind it: name the stack with --stack")
-    if target.stack:
-        return endpoints.stack_environment(target.stack, region=target.region)
-    return endpoints.local_environment(Path.cwd())
+    if target.elsewhere:
+        return endpoints.stack_environment(target.elsewhere)
+    return endpoints.local_environment(target.here)
 
 
 def targeted(verb: Callable[..., None]) -> Callable[..., None]:
@@ -118,7 +143,15 @@ def targeted_without(*refused: str) -> Callable[[Callable[..., None]], Callable[
     return decorated
 
 
-_OPTIONS: dict[str, Any] = {"stack": StackOption, "region": RegionOption, "url": UrlOption, "as_json": JsonOption}
+_OPTIONS: dict[str, Any] = {
+    "stack": StackOption,
+    "env": EnvOption,
+    "region": RegionOption,
+    "url": UrlOption,
+    "as_json": JsonOption,
+}
+ELSEWHERE = ("stack", "env", "region", "url")
+"""What names an engine that is not on this machine."""
 
 
 def _hidden(name: str) -> Any:
@@ -133,15 +166,17 @@ def _with_options(verb: Callable[..., None], options: Mapping[str, Any]) -> Call
         context: typer.Context,
         *,
         stack: str | None,
+        env: str | None,
         region: str | None,
         url: str | None,
         as_json: bool,
         **given: Any,
     ) -> None:
         before = context.obj if isinstance(context.obj, Target) else Target()
-        target = Target(stack, region, url, as_json).under(before)
-        if target.stack and target.url:
-            raise ConfigurationError("--stack and --url both say where the engine is: give one of them")
+        target = Target(stack, env, region, url, as_json).under(before)
+        if target.url and (target.stack or target.env):
+            other = "--stack" if target.stack else "--env"
+            raise ConfigurationError(f"{other} and --url both say where the engine is: give one of them")
         verb(target, **given)
 
     kind = inspect.Parameter.KEYWORD_ONLY

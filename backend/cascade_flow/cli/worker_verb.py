@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from cascade_flow import clock
-from cascade_flow.cli import formatting
+from cascade_flow.cli import formatting, inputs
 from cascade_flow.cli.target import Target, targeted
 from cascade_flow.errors import ConfigurationError
 
@@ -25,7 +25,10 @@ Told = Mapping[str, Any]
 def worker(
     target: Target,
     pool: Annotated[
-        str | None, typer.Option(metavar="POOL", help="The pool whose steps it runs. By default those of no pool.")
+        str | None,
+        typer.Option(
+            metavar="POOL", help="The pool whose steps it runs. By default those of no pool.", callback=inputs.read_pool
+        ),
     ] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Steps at a time, a process each.")] = 1,
     workflows: Annotated[
@@ -45,16 +48,15 @@ def worker(
 
       $ cascade worker --pool gpu-box
       $ cascade worker --pool gpu-box --concurrency 4 --stack production
-      $ cascade worker --pool gpu-box --workflows my_flows --url https://abc.execute-api.eu-central-1.amazonaws.com
+      $ cascade worker --pool gpu-box --workflows my_flows --url https://api.example.com
       $ cascade worker --pool gpu-box --drain 300 --json | jq 'select(.event == "ended")'
     """
     from cascade_flow.remote.dispatcher import Dispatcher  # noqa: PLC0415  (half a second that --help needn't take)
 
     with target.client() as client:
         address = None if target.is_local else client.url
-        wishes = _wishes(
-            workflows, pool=pool, concurrency=concurrency, drain_s=drain, url=address, region=client.region
-        )
+        place = {"url": address, "region": client.region, "profile": target.elsewhere and target.elsewhere.profile}
+        wishes = _wishes(workflows, pool=pool, concurrency=concurrency, drain_s=drain, **place)
         Dispatcher(client, wishes, _teller(target)).run()
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.text import Text
 
-from cascade_flow.cli import formatting, outcome, tables
+from cascade_flow.cli import formatting, inputs, outcome, tables
+from cascade_flow.cli.completion import complete_workflow
 from cascade_flow.cli.target import Target, targeted
 from cascade_flow.errors import WorkflowNotFoundError
 
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
 def workflows(
     target: Target,
     workflow: Annotated[
-        str | None, typer.Argument(metavar="WORKFLOW", help="Show this one: its input, its steps.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="WORKFLOW",
+            help="Show this one: its input, its steps.",
+            show_default=False,
+            callback=inputs.read_slug,
+            autocompletion=complete_workflow,
+        ),
     ] = None,
 ) -> None:
     """List the workflows that can be run, or show one of them.
@@ -82,20 +90,16 @@ def _show(target: Target, workflow: Document) -> None:
         return
     timeout_us, retired_us = workflow.get("timeoutUs"), workflow.get("retiredAtUs")
     retired = f"since {formatting.instant(retired_us)}: the deployment no longer has it" if retired_us else ""
-    target.screen.show(
-        tables.facts(
-            [
-                ("workflow", Text(str(workflow["workflowSlug"]), "bold")),
-                ("name", str(workflow["name"])),
-                ("retired", retired),
-                ("declared in", str(workflow.get("location") or "")),
-                ("may take", formatting.duration(timeout_us) if timeout_us else ""),
-                ("version", tables.version(workflow)),
-                ("versions", str(len(workflow.get("versions", ())))),
-            ]
-        ),
-        Text(""),
-    )
+    about: list[tuple[str, str | Text]] = [
+        ("workflow", Text(str(workflow["workflowSlug"]), "bold")),
+        ("name", str(workflow["name"])),
+        ("retired", retired),
+        ("declared in", str(workflow.get("location") or "")),
+        ("may take", formatting.duration(timeout_us) if timeout_us else ""),
+        ("version", tables.version(workflow)),
+        ("versions", str(len(workflow.get("versions", ())))),
+    ]
+    target.screen.show(tables.facts([(name, value) for name, value in about if value]), Text(""))
     if (fields := tables.fields(workflow.get("inputSchemaJSON"))) is not None:
         target.screen.show(fields, Text(""))
     target.screen.show(tables.definitions(workflow.get("steps", ())))

@@ -43,6 +43,8 @@ __all__ = ["Client", "Json", "Session"]
 _REGION_IN_HOST = re.compile(r"\.execute-api\.([a-z0-9-]+)\.")
 _PATIENCE_MS = 30_000
 _THIS_MACHINE = ("localhost", "127.0.0.1")
+_LOG_IN = "log in to AWS (aws configure, aws sso login), or set AWS_PROFILE"
+_LOG_IN_HERE = 'the stack on this machine tells its own in its project\'s folder: eval "$(cascade env)"'
 _TOO_MANY = 429
 _PASSING = frozenset({502, 503, 504})
 _FIRST_PAUSE_US = 200_000
@@ -259,7 +261,7 @@ class Client(RunMethods, WorkflowMethods, ReportMethods, ServiceMethods, WorkerM
     def _keys(self) -> Keys:
         if self._session is None:
             self._session = _aws_session()
-        return _frozen(self._session)
+        return _frozen(self._session, _LOG_IN_HERE if _is_local(_address(self.url)) else _LOG_IN)
 
 
 def _pool(address: SplitResult, is_local: bool, timeout_s: float) -> urllib3.PoolManager:
@@ -276,12 +278,11 @@ def _aws_session() -> Any:
     return Session()
 
 
-def _frozen(session: Session) -> Keys:
+def _frozen(session: Session, cure: str) -> Keys:
     if isinstance(session, StaticKeys):
         return session
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  (half a second that known keys don't take)
 
-    cure = "log in to AWS (aws configure, aws sso login), or set AWS_PROFILE"
     try:
         found = session.get_credentials()
         frozen: Keys | None = found and found.get_frozen_credentials()

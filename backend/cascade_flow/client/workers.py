@@ -103,9 +103,9 @@ class WorkerMethods(Asks):
 
     def given(self, claim: Mapping[str, Any]) -> Json:
         """A claim with its texts in S3, and with the outputs that it left out. Raises PayloadLostError."""
-        whole = self._given(claim)
+        whole = self._filled(self._given(claim), ("checkpoints",), json.loads)
         left_out = {step: self._output(claim["runId"], step) for step in claim.get("leftOut", ())}
-        kept = [self._filled(each, ("data",), json.loads) for each in claim.get("checkpoints", ())]
+        kept = [self._filled(each, ("data",), json.loads) for each in whole.get("checkpoints", ())]
         return {**whole, "outputs": {**whole["outputs"], **left_out}, "checkpoints": kept}
 
     def _output(self, run_id: str, step_id: str) -> Any:

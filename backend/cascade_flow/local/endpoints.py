@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import boto3
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
+    from cascade_flow.local.elsewhere import Elsewhere
     from cascade_flow.smoke.stack import Stack
 
 _OUTPUT = "ApiUrl"
@@ -37,7 +38,7 @@ _SETTINGS = {
     "CASCADE_RUNS_SHARDS": "RunsShards",
 }
 """Of `Settings`, and which output or parameter of the stack each is."""
-_NOTHING_RUNS = "no local engine is running: start it with `cascade up`, or name a stack with --stack"
+_NOTHING_RUNS = "no local engine is running: start it with `cascade up`, or name a stack with --stack or --env"
 
 
 def local_client(start: Path) -> Client:
@@ -49,13 +50,13 @@ def local_client(start: Path) -> Client:
     return Client(stack.api_url, region=REGION, session=StaticKeys(stack.access_key, stack.secret_key))
 
 
-def stack_client(name: str, *, region: str | None) -> Client:
+def stack_client(place: Elsewhere) -> Client:
     """A client of a deployed stack, with the caller's AWS credentials.
 
     Raises ConfigurationError where there is no such stack or it can't be asked for, BackendUnavailableError where AWS
     doesn't answer.
     """
-    return client_by(_session(region_name=region), name)
+    return client_by(_session_for(place), place.stack)
 
 
 def client_by(session: boto3.Session, name: str) -> Client:
@@ -64,9 +65,10 @@ def client_by(session: boto3.Session, name: str) -> Client:
     return Client(url, region=session.region_name, session=session)
 
 
-def address_client(url: str, *, region: str | None) -> Client:
+def address_client(url: str, *, region: str | None, profile: str | None = None) -> Client:
     """A client of the API at an address, with the caller's AWS credentials. Raises ConfigurationError."""
-    return Client(url, region=region)
+    session = None if profile is None else _session(region_name=region, profile_name=profile)
+    return Client(url, region=region, session=session)
 
 
 def local_environment(start: Path) -> dict[str, str]:
@@ -81,10 +83,11 @@ def local_environment(start: Path) -> dict[str, str]:
     return _environment(_described(session, stack.stack_name, stack.endpoint_url), REGION) | aws
 
 
-def stack_environment(name: str, *, region: str | None) -> dict[str, str]:
+def stack_environment(place: Elsewhere) -> dict[str, str]:
     """What a process needs to know of a deployed stack; the credentials stay the caller's. Raises as `stack_client`."""
-    session = _session(region_name=region)
-    return _environment(_described(session, name), session.region_name)
+    session = _session_for(place)
+    who = {"AWS_PROFILE": place.profile} if place.profile else {}
+    return _environment(_described(session, place.stack), session.region_name) | who
 
 
 def local_stack(start: Path) -> Stack:
@@ -96,11 +99,11 @@ def local_stack(start: Path) -> Stack:
     return Stack(stack.stack_name, local_client(start), session, stack.endpoint_url)
 
 
-def deployed_stack(name: str, *, region: str | None) -> Stack:
+def deployed_stack(place: Elsewhere) -> Stack:
     """A stack in AWS, to be looked at. Raises as `stack_client`."""
     from cascade_flow.smoke.stack import Stack  # noqa: PLC0415  (boto3, a second)
 
-    return Stack(name, stack_client(name, region=region), _session(region_name=region))
+    return Stack(place.stack, stack_client(place), _session_for(place))
 
 
 def _running(start: Path) -> LocalStack:
@@ -113,15 +116,23 @@ def _running(start: Path) -> LocalStack:
     return running(project)
 
 
-def _session(key: str | None = None, secret: str | None = None, *, region_name: str | None) -> boto3.Session:
+def _session_for(place: Elsewhere) -> boto3.Session:
+    return _session(region_name=place.region, profile_name=place.profile)
+
+
+def _session(
+    key: str | None = None, secret: str | None = None, *, region_name: str | None, profile_name: str | None = None
+) -> boto3.Session:
     """A session of boto3, which takes a second to import: what speaks to the stack on this machine needs none."""
     import boto3  # noqa: PLC0415
     from botocore.exceptions import ProfileNotFound  # noqa: PLC0415
 
     try:
-        return boto3.Session(key, secret, region_name=region_name)
+        return boto3.Session(key, secret, region_name=region_name, profile_name=profile_name)
     except ProfileNotFound as error:
-        raise ConfigurationError(f"{error}: set AWS_PROFILE to one that is there, or unset it") from error
+        cure = "set AWS_PROFILE to one that is there, or unset it"
+        mended = "name one that is there in cascade.toml" if profile_name else cure
+        raise ConfigurationError(f"{error}: {mended}") from error
 
 
 def _described(session: boto3.Session, name: str, endpoint_url: str | None = None) -> StackTypeDef:

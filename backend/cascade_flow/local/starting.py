@@ -35,7 +35,8 @@ def new(folder: Path) -> list[Path]:
     package = name.replace("-", "_").lower()
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name) or keyword.iskeyword(package):
         raise ConfigurationError(
-            f"{name!r} can't be a project's name: begin with a letter, go on with letters, digits, -"
+            f"{name!r} can't be a project's name: begin with a letter, go on with letters, digits, -; "
+            "no word of Python's own"
         )
     if package in _TAKEN:
         raise ConfigurationError(

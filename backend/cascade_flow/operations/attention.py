@@ -139,8 +139,8 @@ class Attention:
         return self._runs.make_owed_roots(run) if run.owed is not None else run
 
     def _next_look_us(self, run: Run) -> int:
-        """A stop that was just carried on only waits for steps that run: who ends one goes on with it, and the index has
-        the lease of each.
+        """A stop that was just carried on only waits for steps that run: who ends one goes on with it, and the index
+        has the lease of each.
         """
         now_us, timing = clock.now_us(), self._runtime.timing
         soon_us = now_us + timing.grace_us

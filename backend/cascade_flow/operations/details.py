@@ -70,13 +70,13 @@ class StepFiles:
 class RunDetails:
     """A run, its steps in declared order, and the event that ended it if it is over.
 
-    Without `has_payloads` its input and output were not asked for. `outside` says where they lie in the bucket, if they
-    do: what is there is not read.
+    Without `has_payloads` its input and output were not asked for, and its steps where they are None. `outside` says
+    where they lie in the bucket, if they do: what is there is not read.
     """
 
     run: RunState
     version_id: str
-    steps: tuple[StepDetails, ...]
+    steps: tuple[StepDetails, ...] | None
     end: End | None
     has_payloads: bool
     outside: Outside
@@ -113,8 +113,8 @@ class Details:
         self._logs = Logs(runtime)
         self._runs = Runs(runtime)
 
-    def run(self, run_id: str, *, payloads: bool = True) -> RunDetails:
-        """A run, without its input and output where no `payloads` are wanted.
+    def run(self, run_id: str, *, payloads: bool = True, steps: bool = True) -> RunDetails:
+        """A run, without its input and output where no `payloads` are wanted, and without its steps likewise.
 
         Raises RunNotFoundError, InvalidIdError.
         """
@@ -125,7 +125,8 @@ class Details:
         events = [known.get(event.timestamp_us, event) for event in story.events]
         outside = {name: address for each in told for name, address in each.outside.items()}
         state = project_run_state(events, story.run.workflow_slug)
-        return RunDetails(state, story.run.version_id, _steps(story), _end(events), payloads, outside)
+        told_of = _steps(story) if steps else None
+        return RunDetails(state, story.run.version_id, told_of, _end(events), payloads, outside)
 
     def steps(self, run_id: str) -> tuple[StepDetails, ...]:
         """A run's steps, in declared order. Raises RunNotFoundError, InvalidIdError."""

@@ -129,6 +129,11 @@ class Payloads:
         """Where anybody may read an object of the bucket for a while."""
         return self._opened().address(key)
 
+    def lend(self, text: str) -> str:
+        """Put a text in the bucket for a reader elsewhere; answers its address. Raises ConfigurationError."""
+        bucket = self._opened()
+        return bucket.address(bucket.put(zipped(text)))
+
     def copy(self, source_run_id: str, target_run_id: str, place: str, *, expires_s: int) -> None:
         """Let another run have a payload under the same name."""
         if place.startswith(_IN_BUCKET):

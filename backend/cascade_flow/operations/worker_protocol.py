@@ -119,6 +119,10 @@ class WorkerProtocol:
         outputs = payloads.handed_on(run_id, ends, "output")
         return Given(input, outputs, self._checkpoints(held))
 
+    def lend(self, text: str) -> str:
+        """Put a text that belongs to a claimed step where anybody may read it for a while; answers its address."""
+        return Patience.of_ms(_PATIENCE_MS).ask(lambda: self._runtime.payloads.lend(text))
+
     def _checkpoints(self, held: HeldAttempt) -> tuple[HandedCheckpoint, ...]:
         """What earlier attempts have stored."""
         if held.branch.attempt == 1:

@@ -38,6 +38,7 @@ class Wishes:
     drain_s: float | None = None
     url: str | None = None
     region: str | None = None
+    profile: str | None = None
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,7 @@ class Dispatcher:
     def _open(self, index: int) -> None:
         seat = Seat(index, f"{socket.gethostname()[:100]}-{os.getpid()}-{index}")
         wishes = self._wishes
-        spec = {"workflows": wishes.workflows, "path": wishes.path, "url": wishes.url, "region": wishes.region}
+        spec = {name: getattr(wishes, name) for name in ("workflows", "path", "url", "region", "profile")}
         self._slots[index] = SlotProcess(seat, spec, self._note_words)
 
     def _ready(self, said: Json) -> None:

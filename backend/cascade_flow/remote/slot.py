@@ -134,7 +134,7 @@ def _begin() -> tuple[TextIO, Json]:
 def _client(spec: Json) -> Client:
     if spec["url"] is None:
         return endpoints.local_client(Path.cwd())
-    return endpoints.address_client(spec["url"], region=spec["region"])
+    return endpoints.address_client(spec["url"], region=spec["region"], profile=spec["profile"])
 
 
 def _declared(workflows: Mapping[str, Workflow]) -> Json:

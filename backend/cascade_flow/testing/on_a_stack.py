@@ -112,9 +112,11 @@ class OnAStack:
 
 def opened(stack: str | None, *, region: str | None, refuse: Callable[[str], object]) -> OnAStack:
     """A stack in AWS by its name; without one, the stack on this machine. Raises as `local.endpoints`."""
-    from cascade_flow.local import endpoints  # noqa: PLC0415  (boto3, where AWS is asked)
+    from cascade_flow.local import elsewhere, endpoints  # noqa: PLC0415  (boto3, where AWS is asked)
 
-    client = endpoints.stack_client(stack, region=region) if stack else endpoints.local_client(Path.cwd())
+    here = Path.cwd()
+    place = elsewhere.meant(here, env=None, stack=stack, region=region) if stack else None
+    client = endpoints.stack_client(place) if place else endpoints.local_client(here)
     return OnAStack(client, refuse=refuse)
 
 

@@ -278,7 +278,16 @@ def test_a_mistyped_workflow_gets_a_suggestion(api: Api, cascade: Cascade) -> No
         (["run", "mishaps", "--delay", "soon"], "give a duration such as"),
         (["run", "mishaps", "--metadata", "x"], "give name=value"),
         (["runs", "--stack", "a", "--url", "b"], "both say where the engine is"),
+        (["runs", "--env", "a", "--url", "b"], "both say where the engine is"),
+        (["runs", "--region", "eu-west-3"], "name the stack too"),
         (["up", "--stack", "a"], "about the stack on this machine"),
+        (["rnu"], "Did you mean 'run'? See"),
+        (["run", "a/b"], "'a/b' is no workflow's slug"),
+        (["workflows", "../x"], "'../x' is no workflow's slug"),
+        (["run", "hello", "--input", ""], "--input: '': it is neither"),
+        (["worker", "--pool", "a b"], "'a b' is no pool"),
+        (["up", "--env", "prod"], "about the stack on this machine"),
+        (["up", "--region", "eu-west-3"], "about the stack on this machine"),
         (["--url", "a", "down"], "about the stack on this machine"),
     ],
 )
@@ -288,6 +297,13 @@ def test_wrong_use_is_one_line(capsys: pytest.CaptureFixture[str], arguments: li
     assert out == ""
     assert said in err
     assert err.count("\n") == 1
+
+
+def test_a_length_of_time_is_told_as_people_write_it(api: Api, cascade: Cascade) -> None:
+    issue = {"path": "delayUs", "message": "Input should be less than or equal to 31536000000000"}
+    api.routes["POST /workflows/mishaps/runs"] = problem(400, "request-invalid", "mend it", issues=[issue])
+    done = cascade("run", "mishaps", "--delay", "1000d")
+    assert (done.status, done.err) == (exits.WRONG_USE, "error: --delay: Input should be less than or equal to 365 d\n")
 
 
 def test_where_nothing_runs_the_cure_is_named(
@@ -300,7 +316,7 @@ def test_where_nothing_runs_the_cure_is_named(
     assert said.endswith("; or name a stack in AWS: --stack\n")
     (tmp_path / "cascade.toml").touch()
     assert run(["runs"]) == exits.WRONG_USE
-    expected = "error: no local engine is running: start it with `cascade up`, or name a stack with --stack\n"
+    expected = "error: no local engine is running: start it with `cascade up`, or name a stack with --stack or --env\n"
     assert capsys.readouterr().err == expected
 
 

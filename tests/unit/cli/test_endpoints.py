@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,40 @@ def test_a_program_is_told_where_the_table_is(api: Api, capsys: pytest.CaptureFi
     assert variables == {"CASCADE_TABLE": "it's", "CASCADE_LEASE_MS": "9000", "AWS_DEFAULT_REGION": "eu-central-1"}
     assert run(["env", "--stack", "prod", "--json"]) == exits.OK
     assert json.loads(capsys.readouterr().out) == variables
+
+
+@pytest.mark.parametrize("named", [["--env", "live"], ["--stack", "prod"]])
+def test_what_the_project_says_of_a_stack_is_known_to_every_verb(
+    api: Api, capsys: pytest.CaptureFixture[str], declared: Path, named: list[str]
+) -> None:
+    """Its name, its region, and whose it is."""
+    api.routes["POST /"] = (200, FOUND.format(outputs=OUTPUT.format(url=api.url)))
+    assert run(["env", *named, "--json"]) == exits.OK
+    assert json.loads(capsys.readouterr().out) == {"AWS_DEFAULT_REGION": "eu-west-3", "AWS_PROFILE": "work"}
+    assert run(["runs", *named, "--region", "eu-west-1"]) == exits.OK
+    assert "StackName=prod" in api.asked[1][1]
+    (declared / "credentials").unlink()
+    assert run(["runs", *named]) == exits.WRONG_USE
+    assert "(work) could not be found: name one that is there in cascade.toml" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("declared")
+@pytest.mark.parametrize(("env", "said"), [("local", "leave --env out"), ("nope", "has no environment 'nope'")])
+def test_an_environment_that_is_none_in_aws_is_refused(capsys: pytest.CaptureFixture[str], env: str, said: str) -> None:
+    assert run(["runs", "--env", env]) == exits.WRONG_USE
+    assert said in capsys.readouterr().err
+
+
+@pytest.fixture
+def declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project that says of one of its stacks where it is, and whose."""
+    text = 'stack = "flows"\npackage = "flows"\n[env.live]\nstack = "prod"\nregion = "eu-west-3"\nprofile = "work"\n'
+    (tmp_path / "cascade.toml").write_text(text, encoding="utf-8")
+    keys = "[work]\naws_access_key_id = AKIAWORK\naws_secret_access_key = secret\n"
+    (tmp_path / "credentials").write_text(keys, encoding="utf-8")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def test_an_address_says_nothing_of_a_table(capsys: pytest.CaptureFixture[str]) -> None:
