@@ -250,13 +250,18 @@ def test_a_wrong_key_is_refused_with_a_cure(functions: Functions, gateway: Gatew
         client.workflows()
 
 
-def test_no_credentials_are_told_with_a_cure(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+@pytest.mark.parametrize(
+    ("url", "cure"), [(f"http://{HOST}:1", "cascade env"), ("https://api.example.org/v1", "aws configure")]
+)
+def test_no_credentials_are_told_with_a_cure(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any, url: str, cure: str
+) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    with Client(f"http://{HOST}:1") as client, pytest.raises(errors.ConfigurationError, match="aws configure"):
+    with Client(url) as client, pytest.raises(errors.ConfigurationError, match=cure):
         client.workflows()
 
 

@@ -29,6 +29,27 @@ def test_a_tally_says_what_was_done_how_late_and_what_failed() -> None:
     assert swept == Swept(done, [Failure("run", "a", "ValueError: no")], 7, False, 12, 3, {"gpu": 5})
 
 
+def test_a_tally_counts_whole_seconds() -> None:
+    tally = Tally()
+    tally.waited(7_000_000)
+    swept = tally.swept(took_us=12_000, called_out=0, pools_us={"gpu": 5_000_000})
+    assert (swept.oldest_due_s, swept.took_ms, swept.pools) == (7, 12, {"gpu": 5})
+
+
+def test_a_tally_tells_the_log_what_it_notes_and_why_it_failed(caplog: pytest.LogCaptureFixture) -> None:
+    tally, error = Tally(), ValueError("no")
+    with caplog.at_level(logging.INFO):
+        tally.note("left for later", "run", "a", error)
+        tally.note("wake-ups repeated", "run")
+        tally.fail("run", "b", error)
+    assert [record.getMessage() for record in caplog.records] == [
+        "left for later: run run a no",
+        "wake-ups repeated: run run  ",
+        "failed: run run, branch 'b': ValueError('no')",
+    ]
+    assert [record.levelno for record in caplog.records] == [logging.INFO, logging.INFO, logging.ERROR]
+
+
 def test_a_tally_of_nothing_is_on_time() -> None:
     assert Tally().swept(took_us=0, called_out=0, pools_us={}) == Swept({}, [])
 

@@ -15,7 +15,7 @@ from cascade_flow.api.traces import Traces, segment, trace_id
 from cascade_flow.engine.state import Branch
 from cascade_flow.model.events import StepCompleted, StepFailed, StepSkipped, WorkflowFailed
 from unit.engine.facts import facts_of, step
-from unit.projection.test_step import ERROR, FINGERPRINTS
+from unit.projection.told import ERROR, PRINTS
 
 US = 1_700_000_000_000_000
 IDS: dict[str, Any] = {"workflow_slug": "flow", "run_id": "run", "step_id": "a", "attempt_number": 2}
@@ -23,7 +23,7 @@ COMPLETED = StepCompleted(**IDS, timestamp_us=US, duration_us=2_600_400, output=
 
 
 def failed(**more: Any) -> StepFailed:
-    known = {"error": ERROR, "error_fingerprints": FINGERPRINTS, "failure_reason": "execution-error", "terminal": True}
+    known = {"error": ERROR, "error_fingerprints": PRINTS, "failure_reason": "execution-error", "terminal": True}
     return StepFailed(**{**IDS, **known, "timestamp_us": US, "duration_us": 1_400, **more})
 
 

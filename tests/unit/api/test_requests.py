@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from cascade_flow.api.problems import MethodNotAllowedError, RequestInvalidError, RouteNotFoundError
+from cascade_flow.api.query_shapes import ListRuns
 from cascade_flow.api.requests import MOST_QUERY_FIELDS, Request, matched
-from cascade_flow.api.shapes import ListRuns, Shape
+from cascade_flow.api.shapes import Shape
 
 ROUTES = ("GET /runs", "POST /runs", "GET /runs/{runId}", "POST /runs/{runId}/steps/{stepId+}/heartbeat")
 
