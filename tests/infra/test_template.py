@@ -375,6 +375,8 @@ class TestParameters:
 
     def test_a_default_can_be_deployed_as_it_is(self) -> None:
         assert not [name for name, parameter in PARAMETERS.items() if "Default" not in parameter]
+        limited = [each for each in PARAMETERS.values() if "AllowedValues" in each]
+        assert all(each["Default"] in each["AllowedValues"] for each in limited)
 
     @pytest.mark.parametrize("output", ["ApiUrl", "ApiId", "TableName", "QueueUrl", "WorkerFunctionName"])
     def test_what_callers_need_is_an_output(self, output: str) -> None:

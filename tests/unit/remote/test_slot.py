@@ -119,8 +119,7 @@ def test_it_goes_on_along_the_branch_and_is_idle_when_that_ends(api: Api, timers
 
 
 def test_who_drains_takes_no_further_step(api: Api) -> None:
-    told = Told()
-    slot = slot_of(api, told, lambda: slot._drain(gives_back=False))
+    slot = slot_of(api, Told(), lambda: None if api.asked else slot._drain(gives_back=False))
     slot._carry_out(CLAIM)
     slot._carry_out(CLAIM)
     assert [each["claim_next"] for each in api.told("complete")] == [False, False]
@@ -129,7 +128,7 @@ def test_who_drains_takes_no_further_step(api: Api) -> None:
 
 def test_what_is_to_be_given_back_is_released_now_and_later(api: Api) -> None:
     told = Told()
-    slot = slot_of(api, told, lambda: slot._drain(gives_back=True))
+    slot = slot_of(api, told, lambda: None if api.asked else slot._drain(gives_back=True))
     api.answers["release"] = [{"status": "scheduled"}] * 2
     slot._carry_out(CLAIM)
     slot._drain(gives_back=False)
@@ -221,3 +220,12 @@ def test_what_keeps_it_from_beginning_is_said(begun: Callable[..., Json]) -> Non
     said = begun(workflows="nowhere_at_all")
     assert (said["event"], said["code"]) == ("unable", "configuration")
     assert "nowhere_at_all" in said["reason"]
+
+
+def test_it_asks_the_api_that_it_was_given_or_that_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoints = slot_module.endpoints
+    monkeypatch.setattr(endpoints, "local_client", lambda folder: ("here", folder))
+    monkeypatch.setattr(endpoints, "address_client", lambda url, *, region: (url, region))
+    assert slot_module._client({"url": None}) == ("here", Path.cwd())  # type: ignore[comparison-overlap]
+    asked = {"url": "https://x", "region": "eu-west-1"}
+    assert slot_module._client(asked) == ("https://x", "eu-west-1")  # type: ignore[comparison-overlap]
