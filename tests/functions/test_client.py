@@ -251,7 +251,8 @@ def test_a_wrong_key_is_refused_with_a_cure(functions: Functions, gateway: Gatew
 
 
 @pytest.mark.parametrize(
-    ("url", "cure"), [(f"http://{HOST}:1", "cascade env"), ("https://api.example.org/v1", "aws configure")]
+    ("url", "cure"),
+    [(f"http://{HOST}:1", "cascade env"), ("https://abc.execute-api.eu-central-1.amazonaws.com", "aws configure")],
 )
 def test_no_credentials_are_told_with_a_cure(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any, url: str, cure: str

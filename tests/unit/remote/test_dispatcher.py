@@ -183,7 +183,7 @@ def test_a_slot_is_known_by_machine_process_and_number(desk: Callable[..., Desk]
     assert at.polls == ("gpu", 2)
     ids = [slot.seat.worker_id for slot in at.slots]
     assert ids == [f"{socket.gethostname()[:100]}-{os.getpid()}-{index}" for index in (0, 1)]
-    spec = {"workflows": "flows", "path": ("here",), "url": "https://x", "region": "eu-west-1"}
+    spec = {"workflows": "flows", "path": ("here",), "url": "https://x", "region": "eu-west-1", "profile": None}
     assert [slot.spec for slot in at.slots] == [spec, spec]
     assert [each["slots"] for each in at.told if each["event"] == "ready"] == [[1_000, 1_001]], "when all are"
 

@@ -191,7 +191,7 @@ def begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, timers: list[Any]) ->
         read, write = os.pipe()
         os.set_inheritable(write, True)  # as what was passed to a process is
         given = {"outbox": write, "path": [str(tmp_path)], "workerId": "w", "url": "http://localhost:1", **spec}
-        monkeypatch.setattr(slot_module, "_begin", lambda: (io.StringIO(), {"region": None, **given}))
+        monkeypatch.setattr(slot_module, "_begin", lambda: (io.StringIO(), {"region": None, "profile": None, **given}))
         with os.fdopen(write, "w", encoding="utf-8") as outbox:
             monkeypatch.setattr(slot_module.os, "fdopen", lambda *_, **__: outbox)
             slot_module.main()
@@ -225,7 +225,7 @@ def test_what_keeps_it_from_beginning_is_said(begun: Callable[..., Json]) -> Non
 def test_it_asks_the_api_that_it_was_given_or_that_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     endpoints = slot_module.endpoints
     monkeypatch.setattr(endpoints, "local_client", lambda folder: ("here", folder))
-    monkeypatch.setattr(endpoints, "address_client", lambda url, *, region: (url, region))
+    monkeypatch.setattr(endpoints, "address_client", lambda url, **known: (url, known))
     assert slot_module._client({"url": None}) == ("here", Path.cwd())  # type: ignore[comparison-overlap]
-    asked = {"url": "https://x", "region": "eu-west-1"}
-    assert slot_module._client(asked) == ("https://x", "eu-west-1")  # type: ignore[comparison-overlap]
+    known = {"region": "eu-west-1", "profile": "ops"}
+    assert slot_module._client({"url": "https://x", **known}) == ("https://x", known)  # type: ignore[comparison-overlap]
