@@ -154,6 +154,10 @@ def test_when_a_worker_was_last_heard_of(said: dict[str, Any], seen_us: int) -> 
     assert replace(HELD, state=STATE.model_copy(update=said)).last_seen_us == seen_us
 
 
+def test_a_step_begins_with_nothing() -> None:
+    assert CallerStep(STATE) == CallerStep(STATE, starts=0, given_up=False, last_us=0, seq=0)
+
+
 @pytest.mark.parametrize(
     ("status", "is_live"),
     [("pending", False), ("scheduled", True), ("running", True), ("completed", False), ("failed", False)],
