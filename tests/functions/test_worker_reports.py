@@ -169,7 +169,8 @@ def test_what_is_given_up_is_anothers_at_once(functions: Functions, weighing: st
     say(functions, weighing, "weigh", "complete", output=1)
     claim(functions, runId=weighing, stepId="price/insurance")
     replies = [say(functions, weighing, "price/insurance", "release") for _ in range(2)]
-    assert [reply.json["status"] for reply in replies] == ["scheduled"] * 2
+    due_us = happened(functions, weighing, "StepScheduled")[-1]["availableAtUs"]
+    assert [reply.json for reply in replies] == [{"status": "scheduled", "nextRetryAtUs": due_us}] * 2
     given = claim(functions, workerId="otto", runId=weighing, stepId="price/insurance")
     assert (given.status, given.json["attemptNumber"]) == (200, 2)
     assert say(functions, weighing, "price/insurance", "heartbeat").status == 409

@@ -20,6 +20,9 @@ from cascade_flow.errors import StepNotFoundError
 if TYPE_CHECKING:
     from cascade_flow.client import Client
 
+_LATE_US = 60_000_000
+"""How much later than it was written a line may be stored."""
+
 
 @targeted
 def events(
@@ -96,16 +99,38 @@ def _lines(
     client: Client, run: str, step: str | None, attempt: int | None, *, follow: bool
 ) -> Iterator[Sequence[Document]]:
     """The lines there are, and with `follow` those that come until the run is over; never none at a time."""
-    began_us, after_us, is_over = clock.now_us(), 0, not follow
+    began_us, seen, is_over = clock.now_us(), _Seen(), not follow
     while True:
-        if lines := client.logs(run, step_id=step, attempt=attempt, after_us=after_us):
+        if lines := seen.new(client.logs(run, step_id=step, attempt=attempt, after_us=seen.after_us)):
             yield lines
-            after_us = lines[-1]["timestampUs"]
         if is_over:
             return
         is_over = client.run(run, payloads=False)["run"]["status"] in OVER
         if not is_over:
             clock.pause_us(pace_us(clock.now_us() - began_us))
+
+
+class _Seen:
+    """How far each attempt's lines are known. Attempts at the same time store theirs once a second, each when it likes:
+    a line may come later than many that were written after it.
+    """
+
+    def __init__(self) -> None:
+        self._until_us: dict[tuple[str, int], int] = {}
+
+    @property
+    def after_us(self) -> int:
+        return max(0, max(self._until_us.values(), default=0) - _LATE_US)
+
+    def new(self, lines: Sequence[Document]) -> Sequence[Document]:
+        """Those that were not known."""
+        found = [line for line in lines if line["timestampUs"] > self._until_us.get(_attempt_of(line), -1)]
+        self._until_us |= {_attempt_of(line): line["timestampUs"] for line in found}
+        return found
+
+
+def _attempt_of(line: Document) -> tuple[str, int]:
+    return line["stepId"], line["attemptNumber"]
 
 
 def _story(events: Sequence[Document]) -> Table:

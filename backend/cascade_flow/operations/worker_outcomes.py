@@ -24,6 +24,7 @@ from cascade_flow.model.events import (
     StepCompleted,
     StepFailed,
     StepReclaimed,
+    StepScheduled,
     StepSkipped,
     StepStarted,
 )
@@ -31,7 +32,7 @@ from cascade_flow.model.ids import check_run_id, check_step_id
 from cascade_flow.model.parts import StepError
 from cascade_flow.model.states import StepStatus
 from cascade_flow.operations import reports
-from cascade_flow.operations.history import Histories
+from cascade_flow.operations.history import Histories, RunHistory
 from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.reports import Report
 from cascade_flow.operations.runtime import Runtime
@@ -140,7 +141,13 @@ class WorkerOutcomes:
             own = self._own_events(attempt)
             if not any(isinstance(event, StepReclaimed) for event in own):
                 raise
-            return Outcome("failed" if any(isinstance(event, StepFailed) for event in own) else "scheduled")
+            return self._after_release(attempt)
+
+    def _after_release(self, attempt: Attempt) -> Outcome:
+        """What was answered first to a release that is stored."""
+        _, following = self._told_of(replace(attempt, number=attempt.number + 1))
+        due_us = next((event.available_at_us for event in following if isinstance(event, StepScheduled)), None)
+        return Outcome("failed") if due_us is None else Outcome("scheduled", due_us)
 
     def _end(self, attempt: Attempt, report: Report, measures: Measures, claims_next: Slot | None = None) -> Outcome:
         try:
@@ -196,11 +203,14 @@ class WorkerOutcomes:
 
     def _own_events(self, attempt: Attempt) -> Sequence[Event]:
         """What happened in the attempt, if it was this worker's."""
+        story, told = self._told_of(attempt)
+        is_own = any(isinstance(event, StepStarted) and event.worker_id == attempt.worker_id for event in told)
+        return self._histories.whole(story, told) if story and is_own else []
+
+    def _told_of(self, attempt: Attempt) -> tuple[RunHistory | None, Sequence[Event]]:
+        """What happened in the attempt, whosever it was."""
         story = self._histories.outline(attempt.run_id)
-        mine = [event for event in story.events if _is_in(attempt, event)] if story else []
-        if not any(isinstance(event, StepStarted) and event.worker_id == attempt.worker_id for event in mine):
-            return []
-        return self._histories.whole(story, mine) if story else []
+        return story, [event for event in story.events if _is_in(attempt, event)] if story else []
 
     def _holding(self, attempt: Attempt) -> HeldAttempt:
         run = self._runtime.run(check_run_id(attempt.run_id))

@@ -375,7 +375,17 @@ def test_following_logs_ends_with_the_run(api: Api, cascade: Cascade) -> None:
     ]
     done = cascade("logs", BUSY_ID, "--follow")
     assert [line.partition("│ ")[2] for line in done.out.splitlines()] == ["one [red]row[/red]", "two: ünïcode"]
-    assert f"afterUs={LINES[0]['timestampUs']}" in [request for request, _ in api.asked if "/logs" in request][1]
+    assert f"afterUs={LINES[0]['timestampUs'] - 60_000_000}" in [each for each, _ in api.asked if "/logs" in each][1]
+
+
+def test_following_logs_shows_what_is_stored_late_and_nothing_twice(api: Api, cascade: Cascade) -> None:
+    """Steps that run at the same time store their lines once a second, each when it likes."""
+    early, late = ({**LINES[0], "stepId": step, "message": step} for step in ("early", "late"))
+    late["timestampUs"] += 900_000
+    api.routes[f"GET /runs/{BUSY_ID}"] = [(200, BUSY), (200, {**DONE})]
+    api.routes[f"GET /runs/{BUSY_ID}/logs"] = [(200, {"lines": [late]}), (200, {"lines": [early, late]})]
+    done = cascade("logs", BUSY_ID, "--follow")
+    assert [line.partition("│ ")[2] for line in done.out.splitlines()] == ["late", "early"]
 
 
 def test_nobody_looks_more_often_than_needed() -> None:
