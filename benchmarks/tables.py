@@ -66,7 +66,7 @@ def of_processor_time(measured: Sequence[Cold]) -> str:
     rows = [(each.name, f"{each.ratio:.2f}", f"{each.budget:.2f}") for each in measured]
     return _titled(
         "Processor time beside boto3",
-        "Import and first call of each function beside boto3.client('dynamodb') alone: medians, in fresh processes.",
+        "Import and first call of each function beside boto3.client('dynamodb') alone: the least of several processes.",
         aligned([("", "times boto3's", "allowed"), *rows]),
     )
 

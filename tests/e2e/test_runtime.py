@@ -34,7 +34,7 @@ pytestmark = pytest.mark.slow
 
 CLIENT = "awslambdaric==4.2.2"
 EMULATOR = "github.com/aws/aws-lambda-runtime-interface-emulator/cmd/aws-lambda-rie@v0.0.0-20261030222936-bef5c4ba774d"
-TIMEOUT_S = 10
+TIMEOUT_S = 30
 FLOWS = """
 import os, signal, time
 from cascade_flow import Retry, Workflow
