@@ -174,7 +174,8 @@ class TestDeploy:
             _, said = following.communicate()
             assert following.returncode == exits.INTERRUPTED
             assert said == (
-                "The deployment goes on without you. To see where it stands, and follow it to its end: cascade deploy\n"
+                "The deployment goes on without you. To see where it stands, and follow it to its end: "
+                "cascade deploy --env cloud\n"
             )
             assert status(aws) == "UPDATE_IN_PROGRESS"
         until(lambda: status(aws) == "UPDATE_COMPLETE")

@@ -39,7 +39,7 @@ from cascade_flow.local import (
 from cascade_flow.local.deployment import client
 from infra.thin import WORKFLOWS, declare, flows, reaper_calls
 
-PATIENCE_US = 30_000_000
+PATIENCE_US = 90_000_000
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -332,6 +332,9 @@ class TestWhatIsKept:
             assert (RESOURCES[name]["DeletionPolicy"], RESOURCES[name]["UpdateReplacePolicy"]) == ("Delete", "Delete")
 
 
+WITH_ALL_ALARMS = {"PoolLateSeconds": "60", "JwtIssuer": "https://issuer.example.org"}
+
+
 class TestTheAlarms:
     @pytest.mark.parametrize("name", ALARMS)
     def test_each_looks_at_five_minutes_or_at_the_hour_that_it_speaks_of(self, name: str) -> None:
@@ -344,9 +347,8 @@ class TestTheAlarms:
 
     @pytest.mark.parametrize("name", ALARMS)
     def test_it_tells_whom_it_was_given(self, name: str) -> None:
-        given = Resolved(AlarmTopic=TOPIC, PoolLateSeconds="60")
-        assert given.properties(name)["AlarmActions"] == [TOPIC]
-        assert Resolved(PoolLateSeconds="60").properties(name)["AlarmActions"] == []
+        assert Resolved(AlarmTopic=TOPIC, **WITH_ALL_ALARMS).properties(name)["AlarmActions"] == [TOPIC]
+        assert Resolved(**WITH_ALL_ALARMS).properties(name)["AlarmActions"] == []
 
     @pytest.mark.parametrize("name", ALARMS)
     def test_it_watches_what_its_name_says(self, name: str) -> None:
@@ -354,11 +356,12 @@ class TestTheAlarms:
             "AWS/SQS": {"Fn::GetAtt": ["DeadLetters", "QueueName"]},
             "AWS/Lambda": {"Ref": "ReaperFunction" if name.startswith("Reaper") else "WorkerFunction"},
             "AWS/DynamoDB": {"Ref": "Table"},
-            "AWS/ApiGateway": {"Ref": "Api"},
+            "AWS/ApiGateway": {"Ref": "TokenApi" if name.startswith("Token") else "Api"},
             "cascade-flow": STACK,
         }
-        alarm = Resolved(PoolLateSeconds="60").properties(name)
-        assert [each["Value"] for each in alarm["Dimensions"]] == [watched[alarm["Namespace"]]]
+        indexes = {"DueThrottledAlarm": ["due"], "RunsThrottledAlarm": ["runs"]}
+        alarm = Resolved(**WITH_ALL_ALARMS).properties(name)
+        assert [each["Value"] for each in alarm["Dimensions"]] == [watched[alarm["Namespace"]], *indexes.get(name, [])]
 
     def test_the_rate_of_one_workflow_is_its_own(self) -> None:
         alarm = Resolved(FailureRateWorkflow="letters").properties("FailureRateAlarm")
