@@ -71,7 +71,8 @@ def tried(stack: Stack, folder: Path, *, phases: Sequence[str], examples: int, s
     command = [str(PROGRAM), "run", str(path), "--no-color", *(word for pair in options.items() for word in pair)]
     done = subprocess.run(command, cwd=folder, env=_environment(stack), capture_output=True, text=True, check=False)
     cases = _GENERATED.search(done.stdout)
-    return Outcome(int(cases[1]) if cases else 0, done.returncode == 0, done.stdout + done.stderr)
+    told = f"{done.stdout}{done.stderr}\nit ended with status {done.returncode}"
+    return Outcome(int(cases[1]) if cases else 0, done.returncode == 0, told)
 
 
 def real(stack: Stack) -> dict[str, list[Any]]:
