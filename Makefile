@@ -15,8 +15,8 @@ UV_VERSION := 0.13.9
 CODE := backend tests benchmarks reference functions examples layers/framework/build.py setup.py
 LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-# Two lanes at the same time. One computes: suites that live in this process, then those on every server of DynamoDB. The
-# other mostly waits: tests that start stacks, then those on a whole one, e2e last. A suite that is not named is in the latter.
+# Three lanes at the same time. One computes: suites that live in this process, then those on every server of DynamoDB. Two
+# mostly wait: tests that start stacks, and those on a whole one, e2e last. A suite that is not named is in the last.
 TOGETHER := $(wildcard $(addprefix tests/,architecture unit properties budgets peer functions clauses faults histories)) examples/tests
 SERVED := $(wildcard $(addprefix tests/,contract races))
 STARTING := $(wildcard tests/infra)
@@ -45,16 +45,19 @@ test: $(VENV)/dev-installed $(FUZZ)/installed ## Check everything that has to ho
 	@echo "== types, template, safety: at the same time, each with one processor" && \
 		$(MAKE) --no-print-directory --jobs 2 types template scan
 	@echo "== tests: at the same time those that compute, on every server, and those that wait, for stacks" && \
-		$(MAKE) --no-print-directory --jobs 2 computing waiting
+		$(MAKE) --no-print-directory --jobs 3 computing starting whole
 
 .PHONY: computing
 computing: $(VENV)/dev-installed
 	@$(BIN)/pytest --numprocesses 2 --dist worksteal --quiet $(TOGETHER)
 	@$(BIN)/pytest --numprocesses 2 --dist loadgroup --quiet $(SERVED)
 
-.PHONY: waiting
-waiting: $(VENV)/dev-installed $(FUZZ)/installed
+.PHONY: starting
+starting: $(VENV)/dev-installed
 	@$(BIN)/pytest --quiet $(STARTING)
+
+.PHONY: whole
+whole: $(VENV)/dev-installed $(FUZZ)/installed
 	@$(BIN)/pytest $(ALONE)
 
 .PHONY: types
