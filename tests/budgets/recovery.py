@@ -69,8 +69,10 @@ class Recovery:
 
     @property
     def requests_an_entry(self) -> float:
-        """Those for the entries that were only woken: a reclaim has a write and a message of its own."""
-        return (sum(self.requests.values()) - 2 * self.dead) / (self.entries - self.dead)
+        """Those for a wake-up. A reclaim has a write and a message of its own; its step is woken like any other where
+        nobody takes it for a grace time.
+        """
+        return (sum(self.requests.values()) - 2 * self.dead) / self.done["wake-ups repeated"]
 
 
 def recovery(entries: int, *, dead: int | None = None, memory_mb: int = MEMORY_MB) -> Recovery:

@@ -46,3 +46,4 @@ def test_an_outage_with_a_hundred_thousand_live_branches_is_made_up_for_within_t
     found = recovery(ALL)
     must_have_recovered(found)
     assert found.minutes <= SWEEPS
+    assert found.requests_an_entry <= 1.2
