@@ -69,6 +69,7 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     yield Scene(slot, process, said, killed)
     if process.returncode is None:
         process.end(0)
+        list(iter(lambda: said.get(timeout=30), None))  # its threads use what the next test replaces
 
 
 def test_it_is_a_process_in_a_session_of_its_own_that_prints_where_the_worker_does_not_speak(scene: Scene) -> None:
