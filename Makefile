@@ -15,8 +15,9 @@ UV_VERSION := 0.13.9
 CODE := backend tests benchmarks reference functions examples layers/framework/build.py setup.py
 LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-# Three lanes at the same time. One computes: suites that live in this process, then those on every server of DynamoDB. Two
-# mostly wait: tests that start stacks, and those on a whole one, e2e last. A suite that is not named is in the last.
+# Suites that live in this process come first, and share the processors; then, at the same time, those that start servers
+# of DynamoDB, those of which each file starts stacks of its own, and what has a stack for all of it, e2e last. One that is
+# not named here is among the latter.
 TOGETHER := $(wildcard $(addprefix tests/,architecture unit properties budgets peer functions clauses faults histories)) examples/tests
 SERVED := $(wildcard $(addprefix tests/,contract races))
 STARTING := $(wildcard tests/infra)
@@ -44,16 +45,16 @@ test: $(VENV)/dev-installed $(FUZZ)/installed ## Check everything that has to ho
 	@echo "== style" && $(BIN)/ruff check $(CODE) && $(BIN)/ruff format --check --quiet $(CODE)
 	@echo "== types, template, safety: at the same time, each with one processor" && \
 		$(MAKE) --no-print-directory --jobs 2 types template scan
-	@echo "== tests: at the same time those that compute, on every server, and those that wait, for stacks" && \
-		$(MAKE) --no-print-directory --jobs 3 computing starting whole
+	@echo "== tests in this process" && $(BIN)/pytest --numprocesses 2 --dist worksteal --quiet $(TOGETHER)
+	@echo "== tests on every server, tests that start stacks, tests on a whole one: at the same time, since these two mostly wait" && \
+		$(MAKE) --no-print-directory --jobs 3 served stacks whole
 
-.PHONY: computing
-computing: $(VENV)/dev-installed
-	@$(BIN)/pytest --numprocesses 2 --dist worksteal --quiet $(TOGETHER)
+.PHONY: served
+served: $(VENV)/dev-installed
 	@$(BIN)/pytest --numprocesses 2 --dist loadgroup --quiet $(SERVED)
 
-.PHONY: starting
-starting: $(VENV)/dev-installed
+.PHONY: stacks
+stacks: $(VENV)/dev-installed
 	@$(BIN)/pytest --quiet $(STARTING)
 
 .PHONY: whole
