@@ -10,7 +10,6 @@ import json
 import threading
 from base64 import b64encode
 from collections.abc import Coroutine
-from copy import deepcopy
 from datetime import datetime
 from importlib import import_module
 from typing import Any
@@ -23,7 +22,6 @@ from testbed.wire import answer, text_of
 
 Reply = tuple[int, dict[str, str], bytes | str]
 Work = Coroutine[Any, Any, Reply]
-Contents = dict[str, dict[str, dict[str, Any]]]
 
 
 class MiniStackTransport:
@@ -42,24 +40,6 @@ class MiniStackTransport:
             with self._lock:
                 status, headers, body = _run_at_once(self._handle(self._dynamodb, request))
         return answer(request, status, headers, body)
-
-    def contents(self, table: str) -> Contents:
-        """A copy of all items of a table, by partition and sort key, as they go over the wire."""
-        with self._lock:
-            return deepcopy(self._dynamodb._tables[table]["items"])
-
-    def item(self, table: str, partition: str, sort: str) -> dict[str, Any] | None:
-        """One item as it goes over the wire, without a request."""
-        with self._lock:
-            contents: Contents = self._dynamodb._tables[table]["items"]
-            return deepcopy(contents.get(partition, {}).get(sort))
-
-    def put_contents(self, table: str, contents: Contents) -> None:
-        """Let a table hold exactly these items, without a request for each: they are believed to be well-formed."""
-        with self._lock:
-            stored = self._dynamodb._tables[table]
-            stored["items"] = contents
-            self._dynamodb._items_replaced(stored)
 
     @staticmethod
     def _handle(service: Any, request: AWSPreparedRequest) -> Work:

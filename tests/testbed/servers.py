@@ -157,12 +157,6 @@ class MiniStack(InProcess):
     endpoint_url = "http://testbed.invalid"
     make_transport = inprocess.MiniStackTransport
 
-    @property
-    def shelf(self) -> inprocess.MiniStackTransport:
-        """Where whole tables can be taken from and put to."""
-        assert isinstance(self._transport, inprocess.MiniStackTransport), "it has not been started"
-        return self._transport
-
 
 class Moto(InProcess):
     """moto in this process: the shape of requests and answers; no judge of capacity, tokens or concurrency.
