@@ -6,6 +6,7 @@ That each of them is noticed is shown by `make mutants`.
 from __future__ import annotations
 
 import ast
+import gc
 import os
 import re
 import subprocess
@@ -21,6 +22,7 @@ from mutants.clauses import MARKED
 from mutants.equivalent import EQUIVALENT
 from mutants.mutant import PACKAGE, ROOT, TESTS, Mutant
 from mutants.rules import by_rule
+from mutants.swapping import functions
 from mutants.trial import BROKEN, trials
 from mutants.written import conditions_in, places
 
@@ -92,3 +94,10 @@ def test_a_mutant_is_planted_and_noticed_and_the_checkout_stays_as_it_is() -> No
     found = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert (found.returncode, found.stdout.splitlines()[-1]) == (0, "== 1 killed"), found.stdout + found.stderr
     assert before == {path: path.read_bytes() for path in before}
+
+
+def test_frozen_functions_are_swapped_too() -> None:
+    gc.collect()
+    gc.freeze()
+    assert str(PACKAGE / "graph.py") in functions(), "no mutant would be planted, and each would survive"
+    gc.freeze()
