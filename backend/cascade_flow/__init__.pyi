@@ -117,6 +117,7 @@ from cascade_flow.model.workflows import (
     RetryTier as RetryTier,
     RunSubmission as RunSubmission,
     StepDefinition as StepDefinition,
+    StepLimit as StepLimit,
     WorkflowMetadata as WorkflowMetadata,
     WorkflowRegistration as WorkflowRegistration,
     WorkflowVersion as WorkflowVersion,

@@ -23,24 +23,30 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """Says where to look: at a run that is to be started (no branch), or at a branch and what is scheduled there."""
+    """Says where to look: at a run that is to be started (no branch), or at a branch and what is scheduled there.
+
+    `limit` is what the step must get first (as its branch has it), so that who is woken need not ask.
+    """
 
     run_id: str
     branch: str = ""
     step: str = ""
     attempt: int = 0
     available_at_us: int = 0
+    limit: str = ""
 
     def to_message(self) -> str:
-        return json.dumps({"runId": self.run_id, "branch": self.branch, "step": self.step, "attempt": self.attempt})
+        said = {"runId": self.run_id, "branch": self.branch, "step": self.step, "attempt": self.attempt}
+        return json.dumps({**said, **({"limit": self.limit} if self.limit else {})})
 
     @classmethod
     def from_message(cls, body: str) -> Wake:
         """Raises ValueError for what is no wake-up."""
         try:
             data = json.loads(body)
-            return cls(str(data["runId"]), str(data["branch"]), str(data["step"]), int(data["attempt"]))
-        except (KeyError, TypeError, ValueError) as error:
+            limit = str(data.get("limit", ""))
+            return cls(str(data["runId"]), str(data["branch"]), str(data["step"]), int(data["attempt"]), limit=limit)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"this message is no wake-up: {error}") from error
 
 

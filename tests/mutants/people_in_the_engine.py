@@ -149,8 +149,8 @@ PEOPLE_IN_THE_ENGINE = (
     _mistake(
         "what has ended belongs to a pool",
         _ADVANCE,
-        'status="ended", pool=None)',
-        'status="ended")',
+        'status="ended", pool=None, limit=None)',
+        'status="ended", limit=None)',
         f"{_DECISIONS}test_what_ends_belongs_to_no_pool",
     ),
     _mistake(

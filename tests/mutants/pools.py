@@ -51,8 +51,8 @@ POOLS = (
         "who completes a step starts the next one, whosever it is",
         HANDED,
         ADVANCE,
-        "if claimant is None or claimant.pool != scheduled.pool:",
-        "if claimant is None:",
+        "return claimant.pool == scheduled.pool and (",
+        "return (",
         "test_a_step_is_handed_over_to_whom_it_belongs",
     ),
     _mutant(
@@ -75,9 +75,9 @@ POOLS = (
     _mutant(
         "a message that comes early is sent again for a step of a pool",
         HANDED,
-        "operations/steps.py",
-        "not _waits(wanted, refused.now) or refused.now.pool != wanted.pool:",
-        "not _waits(wanted, refused.now):",
+        "operations/claims.py",
+        "not waits(wanted, refused.now) or refused.now.pool != wanted.pool:",
+        "not waits(wanted, refused.now):",
         "test_a_retry_waits_for_the_pool_and_for_its_time",
     ),
     _mutant(

@@ -70,6 +70,9 @@ class DynamoDB(_Json):
     def put_item(self, **request: Any) -> dict[str, Any]:
         return self._ask("PutItem", request)
 
+    def delete_item(self, **request: Any) -> dict[str, Any]:
+        return self._ask("DeleteItem", request)
+
     def update_item(self, **request: Any) -> dict[str, Any]:
         return self._ask("UpdateItem", request)
 

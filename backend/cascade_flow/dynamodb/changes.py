@@ -12,6 +12,7 @@ from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.codec import to_record
 from cascade_flow.dynamodb.items import Item, branch_item, to_branch, to_run
 from cascade_flow.dynamodb.table import Attr, Condition, Put
+from cascade_flow.engine.limits import pack_limit
 from cascade_flow.engine.state import Birth, Branch, Facts, Halt, Run, Stop
 
 NEW = Attr(keys.PARTITION).not_exists()
@@ -53,6 +54,11 @@ def fence(known: Branch) -> Condition:
 def of_pool(known: Branch) -> Condition:
     """What a claim asks of a step: that it waits for this pool, or, where none is known, for no pool."""
     return _as_known("po", known.pool)
+
+
+def of_limit(known: Branch) -> Condition:
+    """What a claim asks of a step: that it needs what the claimer has got for it, or nothing."""
+    return _as_known("li", None if known.limit is None else pack_limit(known.limit))
 
 
 def stoppable(known: Branch, stop: Stop) -> Condition:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.codec import Record, decode, deflate, encode, inflate
 from cascade_flow.engine.caller import CallerStep
+from cascade_flow.engine.limits import pack_limit, unpack_limit
 from cascade_flow.engine.state import ENDED, Branch, Owed, Run, Stop, within_time
 from cascade_flow.model.events import ResourceSnapshot, StepError
 from cascade_flow.model.states import StepState
@@ -70,6 +71,8 @@ _BRANCH = (
     _Field("wc", "worker_concurrency"),
     _Field("pr", "priority"),
     _Field("po", "pool"),
+    _Field("li", "limit", pack_limit, unpack_limit),
+    _Field("lp", "place"),
     _Field("h", "halt"),
     _Field("ow", "owed", lambda o: json.dumps([o.made, *o.steps]), lambda t: _owed(json.loads(t))),
     _Field("n", "arrived"),
@@ -99,6 +102,7 @@ _RUN = (
     _Field("pa", "parent"),
     _Field("or", "origin_run_id"),
     _Field("ow", "owed"),
+    _Field("lk", "limit_keys", lambda values: _pack_json(dict(values)), _unpack_json),
     _Field("la", "last_us"),
     _Field(keys.EXPIRY, "expires_s"),
     _TAIL,

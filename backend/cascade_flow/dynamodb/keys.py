@@ -29,6 +29,7 @@ _POOL = "pool#"
 _POOL_MARK = "POOL#"
 _TIMES = LATEST_US + 1
 REGISTRY = "WF"
+_LIMIT, _PLACE, _WAITER, _LINE_END = "LIM#", "P#", "W#", "W$"
 _chosen: Shards | None = None
 _CALLED = "CALLED"
 _BRANCHES_END = "B$"
@@ -140,6 +141,31 @@ def called(slug: str) -> Key:
 
 def all_called() -> Span:
     return Span(_CALLED, "0", "~")
+
+
+def limit(id: str) -> Span:
+    """The places of a limit, then those who wait for one in their order."""
+    return Span(f"{_LIMIT}{id}", _PLACE, _LINE_END)
+
+
+def place(id: str, number: int) -> Key:
+    """One place of a limit."""
+    return Key(f"{_LIMIT}{id}", f"{_PLACE}{number:06d}")
+
+
+def waiter(id: str, rank: int, run_id: str, branch: str, attempt: int) -> Key:
+    """An attempt that waits for a place, in the order of ranks."""
+    return Key(f"{_LIMIT}{id}", f"{_WAITER}{rank:038d}#{run_id}#{branch}#{attempt}")
+
+
+def place_number(sk: str) -> int | None:
+    """Which place's key this is; None where it is a waiter's."""
+    return int(sk.removeprefix(_PLACE)) if sk.startswith(_PLACE) else None
+
+
+def waiter_rank(sk: str) -> int:
+    """The rank in a waiter's key."""
+    return int(sk.split("#")[1])
 
 
 def run_of(pk: str) -> str:

@@ -24,6 +24,7 @@ from cascade_flow.dynamodb.changes import (
     difference,
     fence,
     halting,
+    of_limit,
     of_pool,
     stoppable,
 )
@@ -134,9 +135,9 @@ class Ledger:
         """
         moves = moves or branch.pool is not None
         when = Attr("st").eq("scheduled") & Attr("s").eq(branch.step) & Attr("a").eq(branch.attempt)
-        when = when & Attr("av").lte(now_us) & Attr("h").not_exists() & of_pool(branch)
+        when = when & Attr("av").lte(now_us) & Attr("h").not_exists() & of_pool(branch) & of_limit(branch)
         when = when if moves else when & Attr(keys.DUE_TIME).lte(look_us)
-        slot = _present({"sl": claimant.slot_index, "wc": claimant.worker_concurrency})
+        slot = _present({"sl": claimant.slot_index, "wc": claimant.worker_concurrency, "lp": claimant.place})
         place: Item = {keys.DUE_SHARD: keys.due(run_id), keys.DUE_TIME: look_us} if moves else {}
         held: Item = {"st": "running", "w": claimant.worker, "ts": now_us, "le": claimant.lease_us, **slot, **place}
         return self._move(run_id, branch.name, when, set=held, add={"sq": 1})

@@ -138,10 +138,11 @@ class Table:
         request = {self.name: {"Keys": wanted, "ConsistentRead": True}}
         return translated(lambda: self.client.batch_get_item(RequestItems=request))
 
-    def query(self, span: keys.Span) -> Iterator[Item]:
-        """The items of a span in the order of their sort keys, read consistently, page by page."""
+    def query(self, span: keys.Span, *, at_once: int | None = None) -> Iterator[Item]:
+        """The items of a span in the order of their sort keys, read consistently, page by page (of `at_once` items)."""
         condition = Key(keys.PARTITION).eq(span.pk) & Key(keys.SORT).between(span.first, span.last)
-        return self._pages(_where(KeyConditionExpression=condition), ConsistentRead=True)
+        size = {} if at_once is None else {"Limit": at_once}
+        return self._pages(_where(KeyConditionExpression=condition), ConsistentRead=True, **size)
 
     def query_index(
         self, index: str, condition: Condition, *, backwards: bool = False, at_once: int | None = None
@@ -166,6 +167,10 @@ class Table:
             if at_most is not None and number >= at_most:
                 break
         return number
+
+    def delete(self, key: keys.Key) -> None:
+        """Take one item away, if it is there: half of what a transaction costs."""
+        _persistently(lambda: self.client.delete_item(TableName=self.name, Key=_raw_key(key)))
 
     def write(self, writes: Sequence[Write]) -> Item:
         """Do all of these writes or none; raises Refused. Answers the item after a single update."""

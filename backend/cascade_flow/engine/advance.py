@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import islice
 
 from cascade_flow.engine.event_writer import EventWriter
+from cascade_flow.engine.limits import limit_of
 from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Owed
 from cascade_flow.graph import Graph
 from cascade_flow.model.events import StepScheduled, StepSkipped
@@ -88,6 +89,7 @@ def schedule(facts: Facts, branch: Branch, step: str, writer: EventWriter) -> Br
         attempts_before=None,
         available_at_us=event.available_at_us,
         pool=definition.executor,
+        limit=limit_of(definition, facts.limit_keys),
     )
 
 
@@ -120,13 +122,18 @@ def _skip_along(graph: Graph, step: str, skipped: dict[str, str], writer: EventW
 def _go_on(facts: Facts, branch: Branch, writer: EventWriter, claimant: Claimant | None) -> Branch:
     following = facts.graph.next_in_branch(branch.step)
     if following is None:
-        return replace(branch.released(last_us=writer.last_us), status="ended", pool=None)
+        return replace(branch.released(last_us=writer.last_us), status="ended", pool=None, limit=None)
     scheduled = schedule(facts, branch, following, writer)
     if branch.pool is not None and scheduled.pool is None:  # a claim for a pool has moved the next look a lease ahead
         scheduled = replace(scheduled, due_us=writer.now_us + facts.timing.grace_us)
-    if claimant is None or claimant.pool != scheduled.pool:  # the next step is others' to carry out
+    if claimant is None or not _may_start(claimant, scheduled):  # the next step is others' to carry out
         return scheduled
     return _start(scheduled, claimant, writer)
+
+
+def _may_start(claimant: Claimant, scheduled: Branch) -> bool:
+    """Whether who has ended a step may begin the branch's next one: it is for such workers, and has its place."""
+    return claimant.pool == scheduled.pool and (scheduled.limit is None or claimant.place is not None)
 
 
 def _start(branch: Branch, claimant: Claimant, writer: EventWriter) -> Branch:
@@ -138,6 +145,7 @@ def _start(branch: Branch, claimant: Claimant, writer: EventWriter) -> Branch:
         lease_us=claimant.lease_us,
         slot_index=claimant.slot_index,
         worker_concurrency=claimant.worker_concurrency,
+        place=None if branch.limit is None else claimant.place,
     )
 
 

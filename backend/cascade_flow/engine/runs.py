@@ -75,6 +75,7 @@ def new_run(facts: Facts, submission: Submission, writer: EventWriter) -> Run:
         expires_s=facts.expires_s,
         priority=submission.priority,
         tags=submission.tags or (),
+        limit_keys=facts.limit_keys,
         last_us=writer.last_us,
         due_us=due_us,
     )

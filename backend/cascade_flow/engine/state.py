@@ -63,13 +63,25 @@ class Owed:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """What a step needs before it may start: one of so many places or, with `per_us`, of so many turns in that time.
+
+    `id` tells it from all others: its name and, where it is kept by key, the key's value.
+    """
+
+    id: str
+    at_most: int
+    per_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Branch:
     """One branch as stored. `tail` is its newest events, as records that only the storage reads.
 
     `attempts_before` were spent in earlier attempts of the run: the retry policy counts from there. `seq` and
     `heartbeat_us` are the fence: they say which state a writer has seen. `origin_us` names the commit that holds the
     completion of the step's dependency where that is not in the tail. `pool` is that of the step, where only its
-    workers take it.
+    workers take it; `limit` what it must get first, `place` the place that its holder has got.
     """
 
     name: str
@@ -89,6 +101,8 @@ class Branch:
     worker_concurrency: int | None = None
     priority: int | None = None
     pool: str | None = None
+    limit: Limit | None = None
+    place: int | None = None
     halt: Halt | None = None
     owed: Owed | None = None
     arrived: int = 0
@@ -130,6 +144,7 @@ class Branch:
             snapshot=None,
             slot_index=None,
             worker_concurrency=None,
+            place=None,
             last_us=last_us,
         )
 
@@ -172,6 +187,7 @@ class Run:
     parent: str | None = None
     origin_run_id: str | None = None
     owed: int | None = None
+    limit_keys: Mapping[str, str] = field(default_factory=dict)
     last_us: int = 0
     due_us: int | None = None
     tail: tuple[Mapping[str, Any], ...] = ()
@@ -186,7 +202,8 @@ class Run:
 class Facts:
     """What does not change while a run's attempt lasts: all that a decision about one of its branches may ask.
 
-    `stopping`: the run is known to be stopping, so nothing goes on.
+    `stopping`: the run is known to be stopping, so nothing goes on. `limit_keys` are the values of those fields of the
+    input by which limits are kept.
     """
 
     run_id: str
@@ -198,17 +215,21 @@ class Facts:
     run_attempt: int = 1
     started_at_us: int = 0
     stopping: bool = False
+    limit_keys: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """The worker that goes on along the branch, and where its lease ends; `pool` is the one that it works for."""
+    """The worker that goes on along the branch, and where its lease ends; `pool` is the one that it works for, `place`
+    what it has got for the next step, where that is limited.
+    """
 
     worker: str
     lease_us: int
     slot_index: int | None = None
     worker_concurrency: int | None = None
     pool: str | None = None
+    place: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

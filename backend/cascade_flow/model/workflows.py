@@ -26,10 +26,24 @@ class RetryTier(WireModel):
     give_up_on: list[Text] = Field(default_factory=list)
 
 
+class StepLimit(WireModel):
+    """What a step must get before it starts, shared by all runs of all workflows that name the limit.
+
+    A place: `at_most` attempts run at once. With `per_ms` a turn: so many start within any such time. `key` names a
+    field of the run's input (with dots between the parts); then each of its values has a limit of its own.
+    """
+
+    name: Text
+    at_most: Ordinal
+    per_ms: Ordinal | None = None
+    key: Text | None = None
+
+
 class StepDefinition(WireModel):
     """A step without its code: what it is called, what it waits for, how it is tried, and who carries it out.
 
-    `executor` names a pool: only a worker that asks for that pool gets the step. None: Lambda's workers.
+    `executor` names a pool: only a worker that asks for that pool gets the step. None: Lambda's workers. `limit` is
+    what it shares with others.
     """
 
     id: Text
@@ -40,6 +54,7 @@ class StepDefinition(WireModel):
     retry: list[RetryTier] = Field(default_factory=lambda: [RetryTier()], min_length=1)
     skip_cascades: bool = True
     executor: Text | None = None
+    limit: StepLimit | None = None
 
 
 class GitInfo(WireModel):

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine import joins, runs
 from cascade_flow.engine.advance import BIRTHS_AT_ONCE, births_owed, owed_after
+from cascade_flow.engine.limits import pack_limit
 from cascade_flow.engine.state import Birth, Branch, Commit, Facts, Run
 from cascade_flow.errors import PayloadTooLargeError
 from cascade_flow.graph import END
@@ -23,6 +26,9 @@ from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.stops import Stops
 from cascade_flow.wake import Wake
 
+if TYPE_CHECKING:
+    from cascade_flow.operations.limits import Limits
+
 
 class AfterCommit:
     """Does what a commit leaves to be done."""
@@ -31,8 +37,17 @@ class AfterCommit:
         self._runtime = runtime
         self._stops = Stops(runtime)
 
+    @cached_property
+    def limits(self) -> Limits:
+        """Where limited steps get their places: most workflows have none."""
+        from cascade_flow.operations.limits import Limits  # noqa: PLC0415
+
+        return Limits(self._runtime)
+
     def after(self, facts: Facts, commit: Commit, branch: Branch) -> Branch:
         """Follow a commit up; answers the branch as it is then."""
+        if leaves_place(commit):
+            self.limits.give_back(facts.run_id, commit.before, commit.before.place or 0)
         self._wake(facts, [birth.branch for birth in commit.births])
         branch = self.make_owed(facts, branch)
         for join in dict.fromkeys(commit.raises):
@@ -116,9 +131,24 @@ class AfterCommit:
         return self._runtime.payloads.put_run_output(facts.run_id, commit.end, expires_s=facts.expires_s)
 
     def _wake(self, facts: Facts, branches: Iterable[Branch]) -> None:
-        wakes = [wake_for(facts.run_id, branch) for branch in branches if is_woken(branch)]
-        if wakes:
-            self._runtime.queue.send(wakes)
+        woken = [branch for branch in branches if is_woken(branch) and self._may_start(facts, branch)]
+        if woken:
+            self._runtime.queue.send([wake_for(facts.run_id, branch) for branch in woken])
+
+    def _may_start(self, facts: Facts, branch: Branch) -> bool:
+        """Whether somebody is to be woken, now or later; what waits for a place is called out when it has one."""
+        if branch.limit is None or branch.status != "scheduled" or (branch.available_at_us or 0) > clock.now_us():
+            return True
+        return self.limits.admit(facts.run_id, branch)
+
+
+def leaves_place(commit: Commit) -> bool:
+    """Whether a commit ends what a place was taken for. What was stopped may still be at work: its worker gives the
+    place back, or its time is over.
+    """
+    before, after = commit.before, commit.after
+    at_work = (after.status, after.step, after.attempt) == ("running", before.step, before.attempt)
+    return before.place is not None and not at_work and not before.stopped
 
 
 def is_woken(branch: Branch) -> bool:
@@ -130,4 +160,5 @@ def wake_for(run_id: str, branch: Branch) -> Wake:
     """The wake-up for what is scheduled on a branch, or for a skip that is to run along it."""
     if branch.status != "scheduled":
         return Wake(run_id, branch.name)
-    return Wake(run_id, branch.name, branch.step, branch.attempt, branch.available_at_us or 0)
+    limit = "" if branch.limit is None else pack_limit(branch.limit)
+    return Wake(run_id, branch.name, branch.step, branch.attempt, branch.available_at_us or 0, limit)

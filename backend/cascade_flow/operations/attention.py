@@ -104,10 +104,14 @@ class Attention:
         self._runtime.queue.send([call.wake for call in calls])
         for call in calls:
             self._tally.note("wake-ups repeated", call.entry.run_id, call.entry.branch)
-            now_us, timing = clock.now_us(), self._runtime.timing
+            now_us = clock.now_us()
             self._tally.waited(now_us - call.since_us)
-            pause_us = min(max(timing.grace_us, now_us - call.since_us), timing.horizon_us)
-            self._look_later(call.entry, now_us + pause_us, call.branch)
+            self._look_later(call.entry, now_us + self._pause_of_us(call.branch), call.branch)
+
+    def _pause_of_us(self, branch: Branch) -> int:
+        """How long a step that waits is left alone."""
+        timing, waited_us = self._runtime.timing, clock.now_us() - (branch.available_at_us or 0)
+        return min(max(timing.grace_us, waited_us), timing.horizon_us)
 
     def _attend_run(self, entry: due.Entry, reads: Reads) -> None:
         run = reads.run(entry.run_id)
@@ -190,6 +194,8 @@ class Attention:
             return
         if available_us > clock.now_us():
             self._look_later(entry, available_us, branch)
+        elif branch.limit is not None and not self._after_commit.limits.admit(run.run_id, branch):
+            self._look_later(entry, clock.now_us() + self._pause_of_us(branch), branch)
         else:
             self.calls.append(Call(entry, wake_for(run.run_id, branch), replace(branch, tail=())))
 

@@ -18,6 +18,7 @@ from cascade_flow.dynamodb.changes import RunRefused
 from cascade_flow.dynamodb.codec import Record
 from cascade_flow.dynamodb.registry import Entry
 from cascade_flow.engine.copies import Kept, Link, kept_steps, open_copy
+from cascade_flow.engine.limits import key_values
 from cascade_flow.engine.reuse import reusable_steps
 from cascade_flow.engine.runs import Submission
 from cascade_flow.engine.state import Facts, Run
@@ -177,6 +178,7 @@ class Reruns:
             expires_s=expires_us // 1_000_000,
             timing=timing,
             priority=order.priority,
+            limit_keys=key_values(parent.graph.steps.values(), order.input),
         )
 
 

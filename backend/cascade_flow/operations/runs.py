@@ -17,6 +17,7 @@ from cascade_flow.dynamodb.codec import Record, to_wire, without_payload
 from cascade_flow.dynamodb.registry import Entry, list_called as called_slugs
 from cascade_flow.dynamodb.run_ledger import KeyTaken
 from cascade_flow.engine import runs
+from cascade_flow.engine.limits import key_values
 from cascade_flow.engine.runs import Submission
 from cascade_flow.engine.state import ENDED, LATEST_US, Facts, Run, Stop
 from cascade_flow.errors import (
@@ -267,13 +268,15 @@ class Runs:
         timing = replace(self._runtime.timing, timeout_us=self._timeout_us(entry))
         starts_us = max(clock.now_us(), order.available_at_us)
         expires_us = starts_us + (order.timeout_us or timing.timeout_us) + timing.retention_us
+        graph = self._runtime.registry.graph(submission.workflow_slug, entry.version_id)
         return Facts(
             run_id=secrets.token_hex(8) if submission.run_id is None else check_run_id(submission.run_id),
             workflow_slug=submission.workflow_slug,
-            graph=self._runtime.registry.graph(submission.workflow_slug, entry.version_id),
+            graph=graph,
             expires_s=expires_us // 1_000_000,
             timing=timing,
             priority=order.priority,
+            limit_keys=key_values(graph.steps.values(), order.input),
         )
 
 

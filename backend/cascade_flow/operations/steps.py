@@ -18,10 +18,13 @@ from cascade_flow.engine import runs
 from cascade_flow.engine.commands import Cascade, Command, Complete, Fail, KeepCheckpoint, Reclaim, Revive, SkipStep
 from cascade_flow.engine.decide import decide
 from cascade_flow.engine.joins import reached
+from cascade_flow.engine.limits import unpack_limit
 from cascade_flow.engine.state import ENDED, Branch, Claimant, Commit, Facts, Run
 from cascade_flow.errors import ConflictError, PayloadTooLargeError, StaleAttemptError, TransientError
 from cascade_flow.model.events import ResourceSnapshot
+from cascade_flow.model.workflows import StepDefinition
 from cascade_flow.operations.after_commit import AfterCommit, wake_for
+from cascade_flow.operations.claims import Claims, waits
 from cascade_flow.operations.outputs import Inputs, exported, inputs_of
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.stops import Stops
@@ -71,6 +74,7 @@ class Steps:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._claims = Claims(runtime)
         self._after_commit = AfterCommit(runtime)
         self._stops = Stops(runtime)
 
@@ -84,7 +88,8 @@ class Steps:
 
     def take(self, wake: Wake, worker_id: str, slot: Slot | None = None) -> Branch | None:
         """The first half of a claim: the branch as it is then."""
-        wanted = Branch(wake.branch, "scheduled", wake.step, attempt=wake.attempt)
+        limit = unpack_limit(wake.limit) if wake.limit else None
+        wanted = Branch(wake.branch, "scheduled", wake.step, attempt=wake.attempt, limit=limit)
         branch = self.take_branch(wake.run_id, wanted, worker_id, slot or Slot())
         if branch is not None and branch.status == "scheduled":
             self._runtime.queue.send([wake_for(wake.run_id, branch)])
@@ -114,6 +119,8 @@ class Steps:
         now_us = clock.now_us()
         lease_us = now_us + self._runtime.timing.lease_us
         run_id = held.facts.run_id
+        if held.branch.place is not None:
+            self._after_commit.limits.prolong(run_id, held.branch, lease_us=lease_us)
         try:
             beaten = self._runtime.ledger.beat(run_id, held.branch, now_us=now_us, lease_us=lease_us, snapshot=snapshot)
         except BranchRefused as refused:
@@ -133,6 +140,28 @@ class Steps:
             raise
 
     def _commit(self, held: HeldAttempt, command: Command, references: Mapping[str, str] | None) -> HeldAttempt:
+        """Where the branch's next step is limited, its worker goes on with it if it gets a place before the commit."""
+        following = _next_limited(held.facts, held.branch.step)
+        if following is None or not isinstance(command, Complete) or command.claimant is None:
+            return self._committed(held, command, references)
+        limits = self._after_commit.limits
+        ahead = limits.place_ahead(held.facts, held.branch, following)
+        going_on = replace(command, claimant=replace(command.claimant, place=ahead.number))
+        try:
+            after = self._committed(held, going_on, references)
+        except StaleAttemptError:
+            limits.went_on(ahead, None)
+            raise
+        limits.went_on(ahead, after.branch)
+        return after
+
+    def let_place_go(self, held: HeldAttempt) -> None:
+        """Let others have the place of an attempt that was lost, now that its code is no longer at work."""
+        if held.branch.place is not None:
+            with suppress(TransientError):
+                self._after_commit.limits.give_back(held.facts.run_id, held.branch, held.branch.place)
+
+    def _committed(self, held: HeldAttempt, command: Command, references: Mapping[str, str] | None) -> HeldAttempt:
         held = self._in_its_attempt(held)
         facts, branch = held.facts, self._ready(held, command)
         references = self.put_aside(held, command) if references is None else references
@@ -184,7 +213,7 @@ class Steps:
         facts = self._runtime.facts(run)
         branch = self._branch(facts, step_id)
         asked = Branch(facts.graph.branch_of(step_id), "scheduled", step_id, attempt=attempt_number)
-        if branch is not None and _waits(asked, branch):
+        if branch is not None and waits(asked, branch):
             with suppress(StaleAttemptError):
                 self.report(HeldAttempt(facts, run, branch), command)
                 return
@@ -194,20 +223,15 @@ class Steps:
     def _branch(self, facts: Facts, step_id: str) -> Branch | None:
         return self._runtime.ledger.branch(facts.run_id, facts.graph.branch_of(step_id))
 
-    def take_branch(self, run_id: str, wanted: Branch, worker_id: str, slot: Slot) -> Branch | None:
-        """The branch, claimed; or as it is where that is too early. None where the attempt is gone."""
-        now_us = clock.now_us()
-        claimant = Claimant(worker_id, now_us + self._runtime.timing.lease_us, slot.index, slot.concurrency)
-        look_us = now_us + self._runtime.timing.silence_us
-        for moves in (False, True):
-            try:
-                return self._runtime.ledger.claim(run_id, wanted, claimant, now_us=now_us, look_us=look_us, moves=moves)
-            except BranchRefused as refused:
-                if refused.now is None or not _waits(wanted, refused.now) or refused.now.pool != wanted.pool:
-                    return None
-                if (refused.now.available_at_us or 0) > now_us:
-                    return refused.now
-        return None
+    def take_branch(
+        self, run_id: str, wanted: Branch, worker_id: str, slot: Slot, *, lines_up: bool = True
+    ) -> Branch | None:
+        """The branch, claimed; or as it is where that is too early. None where the attempt is gone, or its limit has no
+        place for it: then it waits in line, where the claimer wants that.
+        """
+        lease_us = clock.now_us() + self._runtime.timing.lease_us
+        claimant = Claimant(worker_id, lease_us, slot.index, slot.concurrency)
+        return self._claims.take(run_id, wanted, claimant, lines_up=lines_up)
 
     def held_by(self, run_id: str, branch: Branch | None) -> HeldAttempt | None:
         """The second half of a claim: what is to be known of a branch that was taken. Nothing changes by it."""
@@ -314,6 +338,13 @@ def _held(
     return HeldAttempt(facts, run, branch)
 
 
+def _next_limited(facts: Facts, step: str) -> StepDefinition | None:
+    """The step after this one in its branch, if it has a limit."""
+    following = facts.graph.next_in_branch(step)
+    definition = None if following is None else facts.graph.step(following)
+    return None if definition is None or definition.limit is None else definition
+
+
 def _is_held(branch: Branch, asked: Branch) -> bool:
     """Whether a branch is what a worker says that it holds; one that doesn't name itself is believed."""
     same = (branch.status, branch.step, branch.attempt) == ("running", asked.step, asked.attempt)
@@ -325,12 +356,6 @@ def _still_held(known: Branch, now: Branch | None) -> Branch:
     if now is None or now.seq != known.seq or now.stopped:
         raise stale(known, now)
     return now
-
-
-def _waits(wanted: Branch, now: Branch) -> bool:
-    """Whether an attempt is still there to be taken: it is early, or the due index looked too far ahead."""
-    scheduled = (now.status, now.step, now.attempt) == ("scheduled", wanted.step, wanted.attempt)
-    return scheduled and now.halt is None
 
 
 def _known(held: HeldAttempt, command: Command, commit: Commit) -> Mapping[str, str | None]:

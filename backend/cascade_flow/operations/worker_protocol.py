@@ -99,7 +99,7 @@ class WorkerProtocol:
         found = self._queue.claimable(None if pool is None else check_pool(pool), workflow_slug=workflow_slug)
         for live in islice(found, _TRIES):
             with suppress(GoneError):  # a run that can't be carried on must not keep the others waiting
-                taken = self._steps.take_branch(live.run.run_id, live.branch, worker_id, slot)
+                taken = self._steps.take_branch(live.run.run_id, live.branch, worker_id, slot, lines_up=False)
                 if held := self._held(live.run.run_id, taken):
                     return held
         return None

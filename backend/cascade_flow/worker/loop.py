@@ -88,12 +88,14 @@ class Worker:
         return patience.ask(lambda: self._steps.held_by(wake.run_id, branch))
 
     def _attempt(self, held: HeldAttempt, shift: _Shift) -> HeldAttempt | None:
-        lease = Lease(self._runtime, self._steps, held, shift.patience)
+        lease, after = Lease(self._runtime, self._steps, held, shift.patience), None
         try:
-            return self._carry_out(lease, shift)
+            after = self._carry_out(lease, shift)
         except StaleAttemptError as error:
             _log.warning("%s", error, extra=_place(held))
-            return None
+        if after is None:
+            self._steps.let_place_go(lease.held)
+        return after
 
     def _carry_out(self, lease: Lease, shift: _Shift) -> HeldAttempt | None:
         """Run and report, with heartbeats until that is done. Whatever of ours fails meanwhile is told as the step's

@@ -1,0 +1,439 @@
+"""Limits that runs share: no more at work than there are places, and whoever waits gets its turn (architecture.md)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cascade_flow import RetryTier, StaleAttemptError, StepDefinition, StepLimit, StepStarted, clock
+from cascade_flow.dynamodb.places import Places
+from cascade_flow.engine.commands import Complete, SkipStep
+from cascade_flow.engine.limits import Holder, Standing, pack_limit
+from cascade_flow.engine.state import Claimant
+from cascade_flow.operations.limits import Limits
+from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
+from cascade_flow.operations.sweep import Sweep
+from cascade_flow.operations.worker_protocol import WorkerProtocol
+from cascade_flow.wake import Wake
+from checker import check_run
+from clauses.stage import AGAIN, DONE, FATAL, dies, dying, reported, silent
+from faults.moments import pausing
+from simulation import BEGIN_US, TIMING, World, step
+
+STRIPE = StepLimit(name="stripe", at_most=1)
+TWO = StepLimit(name="stripe", at_most=2)
+
+
+def limited(id: str, *dependencies: str, limit: StepLimit = STRIPE, **options: Any) -> StepDefinition:
+    return step(id, *dependencies, limit=limit, **options)
+
+
+def started(world: World, *run_ids: str, **submission: Any) -> None:
+    for run_id in run_ids:
+        world.submit(run_id=run_id, **submission)
+
+
+def called(world: World) -> list[str]:
+    """The runs whose steps were called out, and are by now nobody's."""
+    names = [wake.run_id for wake in world.mailbox.wakes]
+    world.mailbox.wakes.clear()
+    return names
+
+
+def taken(world: World, run_id: str, id: str = "a", attempt: int = 1, *, by: Any = None, **more: Any) -> Any:
+    """What a worker gets that is woken for this attempt; the message tells the limit, unless it is an old one."""
+    branch = more.get("branch", id)
+    there = world.observer.runtime.ledger.branch(run_id, branch)
+    limit = pack_limit(there.limit) if there is not None and there.limit is not None else ""
+    wake = Wake(run_id, branch, id, attempt, limit=more.get("limit", limit))
+    return Steps((by or world.backend).runtime).claim(wake, "worker-1")
+
+
+def got(world: World, run_id: str, id: str = "a", attempt: int = 1, **more: Any) -> HeldAttempt:
+    held = taken(world, run_id, id, attempt, **more)
+    assert held is not None, f"{run_id} gets nothing"
+    assert isinstance(held, HeldAttempt)
+    return held
+
+
+def standing(world: World, limit: str = "stripe") -> Standing:
+    return Places(world.observer.runtime.ledger.table).standing(limit, at_most=9)
+
+
+def holders(world: World, limit: str = "stripe") -> list[str]:
+    places, now_us = standing(world, limit).places, clock.now_us()
+    return [f"{place.holder.run_id}" for place in places.values() if place.holder and not place.is_free(now_us)]
+
+
+def line(world: World, limit: str = "stripe") -> list[str]:
+    return [waiter.holder.run_id for waiter in standing(world, limit).line]
+
+
+def ended(world: World, *run_ids: str, status: str = "completed") -> None:
+    world.settle(*run_ids, rounds=300)
+    for run_id in run_ids:
+        assert world.check(run_id).status == status
+    assert line(world) == []
+    assert holders(world) == []
+
+
+def test_no_more_than_there_are_places_are_at_work(world: World) -> None:
+    world.register([limited("a", limit=TWO)])
+    started(world, "r1", "r2", "r3", "r4")
+    assert called(world) == ["r1", "r2"]
+    assert line(world) == ["r3", "r4"]
+    held = got(world, "r1")
+    got(world, "r2")
+    assert taken(world, "r3") is None
+    reported(world, held)
+    assert called(world) == ["r3"]
+    assert line(world) == ["r4"]
+    assert got(world, "r3").branch.place == held.branch.place
+    ended(world, "r1", "r2", "r3", "r4")
+
+
+def test_who_waits_takes_no_message_however_long(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    held = got(world, "r1")
+    called(world)
+    for _ in range(20):
+        world.clock.pause_us(TIMING.grace_us)
+        held = Steps(world.backend.runtime).heartbeat(held)
+        world.sweep()
+    assert called(world) == []
+    assert holders(world) == ["r1"]
+    reported(world, held)
+    assert called(world) == ["r2"]
+
+
+def test_the_line_is_in_order_of_priority_and_then_of_age(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1")
+    held = got(world, "r1")
+    started(world, "r2", "r3")
+    started(world, "r4", priority=5)
+    assert line(world) == ["r4", "r2", "r3"]
+    called(world)
+    reported(world, held)
+    assert called(world) == ["r4"]
+
+
+def test_nobody_overtakes_those_who_wait(world: World) -> None:
+    """A place that is free stands for the first in line, whoever comes first to ask."""
+    world.register([limited("a")])
+    started(world, "r1", "r2", "r3")
+    held = got(world, "r1")
+    dies(lambda: reported(world, held, by=dying(world, "UpdateItem")))
+    world.clock.pause_us(TIMING.lease_us + TIMING.grace_us)
+    called(world)
+    assert taken(world, "r3") is None
+    assert called(world) == ["r2"]
+    assert got(world, "r2").branch.place is not None
+
+
+@pytest.mark.parametrize("command", [DONE, FATAL, AGAIN, SkipStep("no need", 1)])
+def test_whatever_ends_an_attempt_gives_its_place_back(world: World, command: Any) -> None:
+    world.register([limited("a", retry=[RetryTier(max_attempts=2)])])
+    started(world, "r1", "r2")
+    held = got(world, "r1")
+    called(world)
+    reported(world, held, command)
+    assert called(world)[-1:] == ["r2"] or command is AGAIN
+    assert "r1" not in holders(world)
+
+
+def test_a_heartbeat_keeps_the_place(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    held = got(world, "r1")
+    for _ in range(4):
+        world.clock.pause_us(TIMING.lease_us // 2)
+        held = Steps(world.backend.runtime).heartbeat(held)
+    assert holders(world) == ["r1"]
+    assert taken(world, "r2") is None
+
+
+def test_a_worker_that_falls_silent_frees_its_place(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    got(world, "r1")
+    called(world)
+    silent(world)
+    world.sweep()
+    assert set(called(world)) == {"r2"}
+    assert line(world) == ["r1"]
+    ended(world, "r1", "r2")
+
+
+def test_a_place_outlives_the_lease_that_was_claimed_with_it(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    held = got(world, "r1")
+    world.clock.pause_us((held.branch.lease_us or 0) - clock.now_us())
+    assert holders(world) == ["r1"]
+
+
+def test_who_dies_between_commit_and_giving_back_frees_the_place_when_its_time_is_over(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    held = got(world, "r1")
+    called(world)
+    dies(lambda: reported(world, held, by=dying(world, "UpdateItem")))
+    assert holders(world) == ["r1"]
+    ended(world, "r1", "r2")
+
+
+def test_a_place_that_was_given_and_never_claimed_is_given_anew(world: World) -> None:
+    """The message is lost: the sweep finds the step past due, and calls it out again."""
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    reported(world, got(world, "r1"))
+    called(world)
+    assert holders(world) == ["r2"]
+    silent(world)
+    world.sweep()
+    assert called(world) == ["r2"]
+    ended(world, "r2")
+
+
+def test_a_step_of_a_run_that_was_stopped_is_passed_over(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1", "r2", "r3")
+    held = got(world, "r1")
+    world.backend.cancel_run("r2", None)
+    called(world)
+    reported(world, held)
+    assert called(world) == ["r3"]
+    assert line(world) == []
+
+
+def test_a_cancelled_step_keeps_its_place_until_its_code_is_over(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    held = got(world, "r1")
+    called(world)
+    world.backend.cancel_run("r1", None)
+    assert holders(world) == ["r1"]
+    Steps(world.backend.runtime).let_place_go(held)
+    assert called(world) == ["r2"]
+
+
+def test_a_retry_of_the_run_leaves_the_place_with_code_that_may_be_at_work(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    got(world, "r1")
+    world.backend.cancel_run("r1", None)
+    world.backend.retry_run("r1")
+    assert holders(world) == ["r1"]
+    assert line(world) == ["r2", "r1"] or line(world) == ["r1", "r2"]
+    ended(world, "r1", "r2")
+
+
+def test_a_message_that_comes_twice_takes_no_second_place(world: World) -> None:
+    world.register([limited("a", limit=TWO)])
+    started(world, "r1")
+    held = got(world, "r1")
+    assert taken(world, "r1") is None
+    assert holders(world) == ["r1"]
+    reported(world, held)
+    assert taken(world, "r1") is None
+    assert holders(world) == []
+
+
+def test_who_does_not_know_of_the_limit_is_told(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    got(world, "r1", limit="")
+    assert taken(world, "r2", limit="") is None
+    assert holders(world) == ["r1"]
+
+
+def test_who_loses_the_claim_gives_its_place_back_if_the_attempt_is_over(world: World) -> None:
+    world.register([limited("a", limit=TWO)])
+    started(world, "r1")
+    called(world)
+
+    def another_takes_it() -> None:
+        reported(world, got(world, "r1"))
+
+    slow = pausing(world, "UpdateItem", another_takes_it, at=1)
+    assert taken(world, "r1", by=slow) is None
+    assert holders(world) == []
+
+
+def test_who_loses_the_claim_leaves_the_place_that_the_winner_runs_in(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    won: list[HeldAttempt] = []
+    slow = pausing(world, "UpdateItem", lambda: won.append(got(world, "r1")), at=1)
+    assert taken(world, "r1", by=slow) is None
+    assert holders(world) == ["r1"]
+    assert taken(world, "r2") is None
+    reported(world, won[0])
+    ended(world, "r1", "r2")
+
+
+def test_two_who_hand_out_at_once_give_one_place(world: World) -> None:
+    """Both give the first in line a place; what it has too much comes back with its own."""
+    world.register([limited("a", limit=TWO)])
+    started(world, "r1", "r2", "r3")
+    one, two = got(world, "r1"), got(world, "r2")
+    called(world)
+    slow = pausing(world, "GetItem", lambda: reported(world, two), at=1)
+    reported(world, one, by=slow)
+    held = got(world, "r3")
+    reported(world, held)
+    assert holders(world) == []
+
+
+def test_a_place_that_comes_back_while_one_lines_up_is_found(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1")
+    held = got(world, "r1")
+    world.submit(run_id="r2")
+    [waiter] = standing(world).line
+    Places(world.observer.runtime.ledger.table).leave("stripe", waiter)
+    slow = pausing(world, "PutItem", lambda: reported(world, held))
+    there = world.observer.runtime.ledger.branch("r2", "a")
+    assert there is not None
+    assert Limits(slow.runtime).admit("r2", there)
+    assert (holders(world), line(world)) == (["r2"], [])
+
+
+def test_a_worker_goes_on_with_a_limited_step_if_it_gets_a_place(world: World) -> None:
+    world.register([step("a"), limited("b", "a")])
+    started(world, "r1", "r2")
+    claimant = Claimant("worker-1", clock.now_us() + TIMING.lease_us)
+    first = reported(world, got(world, "r1"), Complete('"x"', 1, claimant=claimant))
+    assert (first.branch.step, first.branch.status, first.branch.place) == ("b", "running", 0)
+    called(world)
+    second = reported(world, got(world, "r2"), Complete('"x"', 1, claimant=claimant))
+    assert (second.branch.step, second.branch.status, second.branch.place) == ("b", "scheduled", None)
+    assert called(world) == []
+    assert line(world) == ["r2"]
+    reported(world, first)
+    assert called(world) == ["r2"]
+    ended(world, "r1", "r2")
+
+
+def test_a_place_that_was_got_ahead_comes_back_where_nothing_is_begun(world: World) -> None:
+    """The attempt was another's meanwhile, or the run is stopped."""
+    world.register([step("a"), limited("b", "a")])
+    started(world, "r1")
+    held = got(world, "r1")
+    claimant = Claimant("worker-1", clock.now_us() + TIMING.lease_us)
+    world.backend.cancel_run("r1", None)
+    with pytest.raises(Exception, match="no longer held"):
+        reported(world, held, Complete('"x"', 1, claimant=claimant))
+    assert holders(world) == []
+
+
+def test_two_versions_may_disagree_on_the_number(world: World) -> None:
+    """Each goes by its own: the smaller waits until fewer than so many are at work at all."""
+    world.register([limited("a", limit=TWO)])
+    started(world, "r1", "r2")
+    one = got(world, "r1")
+    got(world, "r2")
+    world.register([limited("a")])
+    started(world, "r3")
+    called(world)
+    reported(world, one)
+    assert called(world) == []
+    assert line(world) == ["r3"]
+    ended(world, "r1", "r2", "r3")
+
+
+def test_a_limit_by_key_is_one_for_each_value(world: World) -> None:
+    by_customer = StepLimit(name="erp", at_most=1, key="customer.id")
+    world.register([limited("a", limit=by_customer)])
+    started(world, "r1", "r2", input={"customer": {"id": "C-1"}})
+    started(world, "r3", input={"customer": {"id": "C-2"}})
+    started(world, "r4", input=7)
+    assert called(world) == ["r1", "r3", "r4"]
+    assert line(world, "erp#C-1") == ["r2"]
+    ended(world, "r1", "r2", "r3", "r4")
+
+
+def test_a_claim_of_whatever_is_due_passes_over_what_has_no_place(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    protocol = WorkerProtocol(world.backend.runtime)
+    held = protocol.claim_next("machine", slot=Slot())
+    assert held is not None
+    assert held.run.run_id == "r1"
+    assert protocol.claim_next("machine", slot=Slot()) is None
+    reported(world, held)
+    after = protocol.claim_next("machine", slot=Slot())
+    assert after is not None
+    assert after.run.run_id == "r2"
+
+
+def test_a_failed_attempt_waits_for_its_time_and_then_in_line(world: World) -> None:
+    world.register([limited("a", retry=[RetryTier(max_attempts=2)])])
+    started(world, "r1", "r2")
+    reported(world, got(world, "r1"), AGAIN)
+    assert line(world) == []
+    ended(world, "r1", "r2")
+    assert check_run(world.observer, "r1").count(StepStarted) == 2
+
+
+def test_a_place_that_was_given_long_ago_is_prolonged_by_who_comes_for_it(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    world.clock.pause_us(TIMING.lease_us)
+    got(world, "r1")
+    world.clock.pause_us(TIMING.lease_us - 1_000_000)
+    assert holders(world) == ["r1"]
+
+
+def test_of_two_who_want_the_last_place_one_gets_it(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1", "r2", available_at=BEGIN_US + 1_000_000)
+    world.clock.pause_us(2_000_000)
+    for run_id in ("r1", "r2"):
+        Sweep(world.backend.runtime, name="reaper").attend(run_id, "")
+    for waiter in standing(world).line:
+        Places(world.observer.runtime.ledger.table).leave("stripe", waiter)
+    Places(world.observer.runtime.ledger.table).give_back("stripe", 0, Holder("r1", "a", "a", 1))
+    slow = pausing(world, "UpdateItem", lambda: got(world, "r2"))
+    assert taken(world, "r1", by=slow) is None
+    assert holders(world) == ["r2"]
+    ended(world, "r1", "r2")
+
+
+def test_who_comes_late_gives_nobody_elses_place_back(world: World) -> None:
+    """A worker that was silent for long: another run's step has its place by now, or the next attempt of its own."""
+    world.register([limited("a", retry=[RetryTier(max_attempts=9)])])
+    started(world, "r1", "r2")
+    lost = got(world, "r1")
+    silent(world)
+    world.sweep()
+    second = got(world, "r2")
+    Steps(world.backend.runtime).let_place_go(lost)
+    assert holders(world) == ["r2"]
+    reported(world, second)
+    got(world, "r1", attempt=2)
+    Steps(world.backend.runtime).let_place_go(lost)
+    assert holders(world) == ["r1"]
+
+
+def test_a_step_that_comes_late_leaves_the_place_of_the_next_one(world: World) -> None:
+    world.register([limited("a"), limited("b", "a")])
+    started(world, "r1")
+    first = got(world, "r1")
+    reported(world, first)
+    got(world, "r1", "b", branch="a")
+    Steps(world.backend.runtime).let_place_go(first)
+    assert holders(world) == ["r1"]
+
+
+def test_a_heartbeat_that_comes_late_takes_no_place_back(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1")
+    held = got(world, "r1")
+    reported(world, held)
+    with pytest.raises(StaleAttemptError):
+        Steps(world.backend.runtime).heartbeat(held)
+    assert holders(world) == []
