@@ -7,6 +7,7 @@ said and what it was answered; readers note what they have seen.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -43,6 +44,7 @@ class Oracle:
     refused: list[Said] = field(default_factory=list)
     checkpoints: list[tuple[Mark, str, str]] = field(default_factory=list)
     beats_us: dict[Mark, int] = field(default_factory=dict)
+    signs_us: dict[Mark, list[int]] = field(default_factory=lambda: defaultdict(list))
     seen: dict[str, set[str]] = field(default_factory=dict)
 
     def holds(self, mark: Mark, worker: str, given: Mapping[str, str | None]) -> None:
@@ -50,6 +52,11 @@ class Oracle:
         holder = self.holders.setdefault(mark, worker)
         assert holder == worker, f"{mark} is held by {holder}, and by {worker}"
         self.given[mark] = given
+
+    def beats(self, mark: Mark, now_us: int) -> None:
+        """A worker was told that it holds an attempt still."""
+        self.beats_us[mark] = now_us
+        self.signs_us[mark].append(now_us)
 
     def saw(self, run_id: str, events: Iterable[Event]) -> None:
         """A reader was shown these events."""

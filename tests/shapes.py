@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cascade_flow import RetryTier, StepDefinition
+from cascade_flow import RetryTier, StepDefinition, StepLimit
 from simulation import Script, step
 
 
@@ -83,6 +83,18 @@ POOLS = Shape(
         step("d", "b", "c", executor=CPU),
         step("e", "d", executor=CPU),
         step("f", "e", export_output=True),
+    ],
+    script={"c": ["fail", "ok"]},
+)
+STRIPE = StepLimit(name="stripe", at_most=1)
+LIMITS = Shape(
+    "limited steps",
+    [
+        step("a", limit=STRIPE),
+        step("b", "a", limit=STRIPE),
+        step("c", "a", limit=STRIPE, retry=[RetryTier(max_attempts=9)]),
+        step("d", "b", "c"),
+        step("e", "d", limit=STRIPE, export_output=True),
     ],
     script={"c": ["fail", "ok"]},
 )

@@ -26,6 +26,12 @@ REQUESTS_OF_AN_ATTEMPT = 8
 REQUESTS_OF_A_LOOK = 14
 """A sweep asks eight shards."""
 REQUESTS_OF_A_FAULT = 5
+REQUESTS_OF_A_PLACE = 7
+"""To look for it, take it, give it back, look who is next; for who waits to line up, look again, leave."""
+LOOKS_OF_WHO_WAITS = 3
+"""While a place is lost: after a grace, after as long again, and when it is free."""
+LOST_PLACE_US = LOST_WORKER_US + TIMING.grace_us
+"""A place outlives the lease by a grace."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +49,18 @@ class Bound:
         kinds = [passed.kind for passed in happened]
         deaths, unwoken = sum(kind in CRASHES for kind in kinds), sum(kind in UNWOKEN for kind in kinds)
         attempts = sum(len(list(_acts(shape, step))) for step in shape.steps) + deaths
+        places = _places(shape)
         looks = _looks(shape) + deaths * (2 * _width(shape) + _run_looks(shape)) + unwoken * (_width(shape) + 1)
-        asked = attempts * REQUESTS_OF_AN_ATTEMPT + looks * REQUESTS_OF_A_LOOK + len(kinds) * REQUESTS_OF_A_FAULT
-        return cls(_waits_us(shape) + deaths * LOST_WORKER_US + unwoken * LOST_MESSAGE_US, attempts, looks, asked)
+        looks += (deaths + unwoken) * _width(shape) * LOOKS_OF_WHO_WAITS if places else 0
+        lost_us = LOST_PLACE_US if places else LOST_WORKER_US
+        asked = (places + deaths if places else 0) * REQUESTS_OF_A_PLACE
+        asked += attempts * REQUESTS_OF_AN_ATTEMPT + looks * REQUESTS_OF_A_LOOK + len(kinds) * REQUESTS_OF_A_FAULT
+        return cls(_waits_us(shape) + deaths * lost_us + unwoken * LOST_MESSAGE_US, attempts, looks, asked)
+
+
+def _places(shape: Shape) -> int:
+    """How many attempts need a place of a limit."""
+    return sum(len(list(_acts(shape, step))) for step in shape.steps if step.limit is not None)
 
 
 def _acts(shape: Shape, step: StepDefinition) -> Iterator[str]:

@@ -86,7 +86,7 @@ class Actors:
                 case 0 | 1:
                     now_us = clock.now_us()
                     held = steps.heartbeat(held)
-                    self._world.oracle.beats_us[mark_of(held)] = now_us
+                    self._world.oracle.beats(mark_of(held), now_us)
                 case 2:
                     held = self._checkpoint(steps, held)
                 case 3:
@@ -120,7 +120,7 @@ class Actors:
     def _beat_and_keep(self, mark: Mark, name: str, backend: DynamoDBBackend) -> None:
         now_us, data = clock.now_us(), json.dumps([*mark, name])
         backend.save_step_heartbeat(SLUG, mark.run_id, mark.step, name, mark.attempt)
-        self._world.oracle.beats_us[mark] = now_us
+        self._world.oracle.beats(mark, now_us)
         kept = Checkpoint(name="part", sequence_number=0, attempt_number=mark.attempt, data=data)
         backend.save_step_checkpoint(SLUG, mark.run_id, mark.step, kept)
         self._world.oracle.checkpoints.append((mark, "part", data))

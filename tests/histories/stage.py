@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 from mypy_boto3_dynamodb import DynamoDBClient
 
+from at_work import must_keep_limits
 from cascade_flow import WorkflowFailed, clock
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.schema import create_table
@@ -26,7 +27,7 @@ from testbed.servers import MemoryServer, fresh_table
 from testbed.turnstile import History, Turnstile
 from testbed.wire import Answer, Floor, Request, Send, wire_of
 
-RUN = "run"
+RUN, OTHER = "run", "other"
 RATES = {Kind.CRASH_BEFORE: 0.01, Kind.CRASH_AFTER: 0.01, Kind.DROP_AFTER: 0.03, Kind.CONFLICT: 0.05}
 QUEUE_RATES = {Kind.REFUSED: 0.05, Kind.HALF: 0.05, Kind.LOST: 0.05, Kind.LATE: 0.05, Kind.DOUBLED: 0.1}
 EPISODES = 6
@@ -109,6 +110,7 @@ class Stage:
         self._queue_faults = Faults(by_rate(seed, QUEUE_RATES))
         self._queue_faults.attach(self.world.mailbox.client)
         self.actors = Actors(self, RUN)
+        self._let_others_wait()
         serving = SERVING if self.world.pools else ()
         acting = dict(actor.split(": ") for actor in (*ALWAYS, *serving, *self.cast.others))
         return {name: partial(self._episodes, name, self.actors.by_role[role]) for name, role in acting.items()}
@@ -138,6 +140,12 @@ class Stage:
         world.submit(**shape.submission, **self._submission(), run_id=RUN, input={"order": 7})
         return world
 
+    def _let_others_wait(self) -> None:
+        """Another run that wants the same places."""
+        if any(step.limit is not None for step in self.steps):
+            self.world.submit(run_id=OTHER, input={"order": 8})
+            self.actors.runs.append(OTHER)
+
     def _submission(self) -> dict[str, object]:
         return {"timeout": DEADLINE_US} if self.has_deadline else {}
 
@@ -150,8 +158,11 @@ class Stage:
             assert not self.actors.halted_for_nothing, "nobody stopped or revived the run, and a branch was halted"
             self.world.mailbox.must_have_been_true()
             self.world.settle(*self.actors.runs, rounds=600)
-            for run_id in self.actors.runs:
-                self._must_have_ended(self.world.check(run_id))
+            checked = [self.world.check(run_id) for run_id in self.actors.runs]
+            for each in checked:
+                self._must_have_ended(each)
+            if not isinstance(self.world.clock, SkewedClock):
+                must_keep_limits(checked, self.world.oracle.signs_us)
 
     def _leave(self) -> None:
         self.gate.detach()

@@ -778,7 +778,7 @@ SWEEPS = (
         "the sweep wakes at every look",
         "architecture.md: the pause doubles with the waiting time",
         "operations/attention.py",
-        "self._look_later(call.entry, now_us + self._pause_of_us(call.branch), call.branch)",
+        "self._look_later(call.entry, now_us + self._pause_of_us(call), call.branch)",
         "self._look_later(call.entry, now_us, call.branch)",
         ("clauses/test_sweeps.py::test_who_waits_is_woken_again_after_a_grace_and_then_ever_more_rarely",),
     ),

@@ -43,7 +43,9 @@ class Places:
     def take(self, limit: str, number: int, holder: Holder, *, now_us: int, until_us: int) -> bool:
         """Take a free place; whether that was won."""
         free = Attr(keys.PARTITION).not_exists() | Attr("u").lte(now_us)
-        return self._change(limit, number, free, {**_packed(holder), "u": until_us, keys.EXPIRY: _expiry_s()})
+        return self._change(
+            limit, number, free, {**_packed(holder), "t": now_us, "u": until_us, keys.EXPIRY: _expiry_s()}
+        )
 
     def prolong(self, limit: str, number: int, holder: Holder, *, until_us: int) -> bool:
         """Keep a place for longer; False where it is somebody else's by now."""
@@ -91,7 +93,7 @@ def _to_holder(item: Item) -> Holder:
 
 def _to_place(item: Item) -> Place:
     until_us = int(item["u"])
-    return Place(_to_holder(item) if until_us else None, until_us)
+    return Place(_to_holder(item) if until_us else None, until_us, int(item["t"]))
 
 
 def _to_waiter(item: Item) -> Waiter:

@@ -47,6 +47,7 @@ class Place:
 
     holder: Holder | None
     until_us: int
+    since_us: int = 0
 
     def is_free(self, now_us: int) -> bool:
         return self.holder is None or self.until_us <= now_us
@@ -76,6 +77,10 @@ class Standing:
         taken = {number for number, place in self.places.items() if not place.is_free(now_us)}
         free = (number for number in range(at_most) if number not in taken)
         return next(free, None) if len(taken) < at_most else None
+
+    def next_free_us(self, now_us: int) -> int:
+        """When a place is free at the latest, if its holder says nothing more."""
+        return min((place.until_us for place in self.places.values() if not place.is_free(now_us)), default=now_us)
 
     def is_next(self, holder: Holder) -> bool:
         """Whether nobody waits before one that has just come, or is in line."""

@@ -58,10 +58,12 @@ class Call(NamedTuple):
     entry: due.Entry
     wake: Wake
     branch: Branch
+    placed_us: int = 0
 
     @property
     def since_us(self) -> int:
-        return self.branch.available_at_us or 0
+        """Of a limited step, that which it has waited for its place counts for nothing."""
+        return max(self.branch.available_at_us or 0, self.placed_us)
 
 
 class Attention:
@@ -106,11 +108,11 @@ class Attention:
             self._tally.note("wake-ups repeated", call.entry.run_id, call.entry.branch)
             now_us = clock.now_us()
             self._tally.waited(now_us - call.since_us)
-            self._look_later(call.entry, now_us + self._pause_of_us(call.branch), call.branch)
+            self._look_later(call.entry, now_us + self._pause_of_us(call), call.branch)
 
-    def _pause_of_us(self, branch: Branch) -> int:
+    def _pause_of_us(self, call: Call) -> int:
         """How long a step that waits is left alone."""
-        timing, waited_us = self._runtime.timing, clock.now_us() - (branch.available_at_us or 0)
+        timing, waited_us = self._runtime.timing, clock.now_us() - call.since_us
         return min(max(timing.grace_us, waited_us), timing.horizon_us)
 
     def _attend_run(self, entry: due.Entry, reads: Reads) -> None:
@@ -194,10 +196,22 @@ class Attention:
             return
         if available_us > clock.now_us():
             self._look_later(entry, available_us, branch)
-        elif branch.limit is not None and not self._after_commit.limits.admit(run.run_id, branch):
-            self._look_later(entry, clock.now_us() + self._pause_of_us(branch), branch)
+            return
+        call = Call(entry, wake_for(run.run_id, branch), replace(branch, tail=()))
+        if branch.limit is not None:
+            self._wake_for_place(call)
         else:
-            self.calls.append(Call(entry, wake_for(run.run_id, branch), replace(branch, tail=())))
+            self.calls.append(call)
+
+    def _wake_for_place(self, call: Call) -> None:
+        """Call a limited step out if it has a place; another waits on, and is called out by whoever gives it one."""
+        limits, run_id = self._after_commit.limits, call.entry.run_id
+        if limits.admit(run_id, call.branch):
+            self.calls.append(call._replace(placed_us=limits.placed_us(run_id, call.branch)))
+            return
+        usual_us = clock.now_us() + self._pause_of_us(call)
+        due_us = limits.next_look_us(run_id, call.branch, usual_us=usual_us)
+        self._look_later(call.entry, due_us, call.branch)
 
     def _reclaim(self, facts: Facts, run: Run, branch: Branch, entry: due.Entry) -> None:
         silent_us = clock.now_us() - (branch.lease_us or 0)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.engine.state import Branch, Claimant
 from cascade_flow.operations.runtime import Runtime
+
+
+class Taker(NamedTuple):
+    """The worker that wants an attempt, and for which of its slots."""
+
+    worker: str
+    slot_index: int | None
+    concurrency: int | None
 
 
 class Claims:
@@ -17,26 +25,27 @@ class Claims:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    def take(self, run_id: str, wanted: Branch, claimant: Claimant, *, lines_up: bool) -> Branch | None:
+    def take(self, run_id: str, wanted: Branch, taker: Taker, *, lines_up: bool) -> Branch | None:
         """The branch, claimed; or as it is where that is too early. None where the attempt is gone, or its limit has no
         place for it: then it waits in line, if it `lines_up`.
         """
         if wanted.limit is None:
-            now = self._taken(run_id, wanted, claimant, None)
+            now = self._taken(run_id, wanted, taker, None)
             if now is None or now.limit is None or now.status != "scheduled":
                 return now
             wanted = now
         from cascade_flow.operations.limits import Limits  # noqa: PLC0415  (most steps have no limit)
 
-        return Limits(self._runtime).claim(
-            run_id, wanted, partial(self._taken, run_id, wanted, claimant), lines_up=lines_up
-        )
+        take = partial(self._taken, run_id, wanted, taker)
+        return Limits(self._runtime).claim(run_id, wanted, take, lines_up=lines_up)
 
-    def _taken(self, run_id: str, wanted: Branch, claimant: Claimant, place: int | None) -> Branch | None:
+    def _taken(self, run_id: str, wanted: Branch, taker: Taker, place: int | None) -> Branch | None:
         """The branch, claimed; or as it is where that is too early, or where the step has a limit that the claimer did
         not know of.
         """
-        now_us, claimant = clock.now_us(), replace(claimant, place=place)
+        now_us = clock.now_us()
+        lease_us = now_us + self._runtime.timing.lease_us
+        claimant = Claimant(taker.worker, lease_us, taker.slot_index, taker.concurrency, place=place)
         look_us = now_us + self._runtime.timing.silence_us
         for moves in (False, True):
             try:

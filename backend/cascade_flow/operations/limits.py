@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from cascade_flow import clock
-from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb import due, keys
 from cascade_flow.dynamodb.places import FIRST, Places
 from cascade_flow.engine.limits import HandOut, Holder, Standing, Waiter, limit_of, pack_limit
 from cascade_flow.engine.state import Branch, Facts, Limit
@@ -82,6 +82,20 @@ class Limits:
         self._places.line_up(limit.id, Waiter(rank, holder, limit.at_most))
         return self.hand_out(limit, holder)
 
+    def placed_us(self, run_id: str, branch: Branch) -> int:
+        """Since when an attempt has its place; 0 where it has none any more."""
+        standing, holder = self._standing(_limit_of(branch)), Holder.of(run_id, branch)
+        return max(
+            (standing.places[number].since_us for number in standing.places_of(holder, clock.now_us())), default=0
+        )
+
+    def next_look_us(self, run_id: str, branch: Branch, *, usual_us: int) -> int:
+        """When to look again at who waits: who is next in line, when the first place is free at the latest."""
+        standing, now_us = self._standing(_limit_of(branch)), clock.now_us()
+        if not standing.is_next(Holder.of(run_id, branch)):
+            return usual_us
+        return min(usual_us, max(standing.next_free_us(now_us), now_us + self._runtime.timing.grace_us))
+
     def place_ahead(self, facts: Facts, branch: Branch, following: StepDefinition) -> Ahead:
         """A place for the branch's next step, if there is one: it is got before the commit that begins the step."""
         limit = limit_of(following, facts.limit_keys)
@@ -107,13 +121,18 @@ class Limits:
         """Let the next in line have the place of an attempt that is over; any other that it has, too."""
         limit, holder = _limit_of(branch), Holder.of(run_id, branch)
         self._places.give_back(limit.id, number, holder)
-        self._give_back(limit, self._standing(limit).places_of(holder, clock.now_us()), holder)
-        self.hand_out(limit)
+        self.hand_out(limit, gone=holder)
 
-    def hand_out(self, limit: Limit, me: Holder | None = None) -> int | None:
-        """Give what is free to the first in line, and wake them; answers the place that `me` has then, who is awake."""
+    def hand_out(self, limit: Limit, me: Holder | None = None, gone: Holder | None = None) -> int | None:
+        """Give what is free to the first in line, and wake them; answers the place that `me` has then, who is awake.
+
+        Who is `gone` needs none any more.
+        """
         for _ in range(_ROUNDS):
             standing, now_us = self._standing(limit), clock.now_us()
+            if gone is not None and (left := standing.places_of(gone, now_us)):
+                self._give_back(limit, left, gone)
+                continue
             self._leave(limit, standing.needless(now_us))
             given = [(each, self._is_given(limit, each, me)) for each in standing.hand_outs(now_us)]
             mine = [each.number for each, won in given if won and each.waiter.holder == me]
@@ -149,15 +168,24 @@ class Limits:
 
     def _is_given(self, limit: Limit, given: HandOut, me: Holder | None) -> bool:
         holder = given.waiter.holder
-        if holder != me and not _waits(holder, self._runtime.ledger.branch(holder.run_id, holder.branch)):
+        branch = None if holder == me else self._runtime.ledger.branch(holder.run_id, holder.branch)
+        if holder != me and (branch is None or not _waits(holder, branch)):
             self._places.leave(limit.id, given.waiter)
             return False
         if not self._take(limit, given.number, holder, clock.now_us()):
             return False
         self._places.leave(limit.id, given.waiter)
-        if holder != me:
-            self._runtime.queue.send([Wake(*holder, limit=pack_limit(limit))])
+        if branch is not None:
+            self._wake(limit, holder, branch)
         return True
+
+    def _wake(self, limit: Limit, holder: Holder, branch: Branch) -> None:
+        """Call out who was given a place; if the message is lost, the sweep looks as soon as at any other step."""
+        soon_us, due_us = clock.now_us() + self._runtime.timing.grace_us, branch.due_us or 0
+        if due_us > soon_us:
+            entry = due.Entry(due_us, keys.branch(holder.run_id, branch.name))
+            due.look_later(self._runtime.ledger.table, entry, soon_us, branch)
+        self._runtime.queue.send([Wake(*holder, limit=pack_limit(limit))])
 
     def _give_back(self, limit: Limit, numbers: Sequence[int], holder: Holder) -> None:
         for number in numbers:

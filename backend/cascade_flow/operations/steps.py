@@ -19,12 +19,12 @@ from cascade_flow.engine.commands import Cascade, Command, Complete, Fail, KeepC
 from cascade_flow.engine.decide import decide
 from cascade_flow.engine.joins import reached
 from cascade_flow.engine.limits import unpack_limit
-from cascade_flow.engine.state import ENDED, Branch, Claimant, Commit, Facts, Run
+from cascade_flow.engine.state import ENDED, Branch, Commit, Facts, Run
 from cascade_flow.errors import ConflictError, PayloadTooLargeError, StaleAttemptError, TransientError
 from cascade_flow.model.events import ResourceSnapshot
 from cascade_flow.model.workflows import StepDefinition
 from cascade_flow.operations.after_commit import AfterCommit, wake_for
-from cascade_flow.operations.claims import Claims, waits
+from cascade_flow.operations.claims import Claims, Taker, waits
 from cascade_flow.operations.outputs import Inputs, exported, inputs_of
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.stops import Stops
@@ -141,8 +141,10 @@ class Steps:
 
     def _commit(self, held: HeldAttempt, command: Command, references: Mapping[str, str] | None) -> HeldAttempt:
         """Where the branch's next step is limited, its worker goes on with it if it gets a place before the commit."""
+        if not isinstance(command, Complete) or command.claimant is None:
+            return self._committed(held, command, references)
         following = _next_limited(held.facts, held.branch.step)
-        if following is None or not isinstance(command, Complete) or command.claimant is None:
+        if following is None:
             return self._committed(held, command, references)
         limits = self._after_commit.limits
         ahead = limits.place_ahead(held.facts, held.branch, following)
@@ -229,9 +231,8 @@ class Steps:
         """The branch, claimed; or as it is where that is too early. None where the attempt is gone, or its limit has no
         place for it: then it waits in line, where the claimer wants that.
         """
-        lease_us = clock.now_us() + self._runtime.timing.lease_us
-        claimant = Claimant(worker_id, lease_us, slot.index, slot.concurrency)
-        return self._claims.take(run_id, wanted, claimant, lines_up=lines_up)
+        taker = Taker(worker_id, slot.index, slot.concurrency)
+        return self._claims.take(run_id, wanted, taker, lines_up=lines_up)
 
     def held_by(self, run_id: str, branch: Branch | None) -> HeldAttempt | None:
         """The second half of a claim: what is to be known of a branch that was taken. Nothing changes by it."""
