@@ -10,6 +10,7 @@ from typing import Any
 
 _HOMES = {
     "authoring": "From Retry Skip StepContext Workflow",
+    "authoring.limits": "Concurrency Rate",
     "backend": "Backend DynamoDBBackend",
     "errors": (
         "ArgumentInvalidError BackendUnavailableError CascadeFlowError ConfigurationError ConflictError "

@@ -7,6 +7,10 @@ from cascade_flow.authoring import (
     StepContext as StepContext,
     Workflow as Workflow,
 )
+from cascade_flow.authoring.limits import (
+    Concurrency as Concurrency,
+    Rate as Rate,
+)
 from cascade_flow.backend import (
     Backend as Backend,
     DynamoDBBackend as DynamoDBBackend,

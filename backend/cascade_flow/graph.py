@@ -130,6 +130,8 @@ def graph_issues(steps: Sequence[StepDefinition]) -> list[ValidationIssue]:
 
 def _dependency_issues(index: int, step: StepDefinition, ids: Mapping[str, int]) -> Iterable[ValidationIssue]:
     path = f"steps.{index}.dependencies"
+    if step.limit is not None and step.executor is not None:
+        yield _issue(f"steps.{index}.limit", f"step {step.id!r} has a limit and an executor: leave one of them out")
     if step.id == END:
         yield _issue(f"steps.{index}.id", f"step id {END!r} is the engine's own: rename the step")
     for dependency, count in Counter(step.dependencies).items():

@@ -238,7 +238,7 @@ def test_a_message_that_comes_twice_takes_no_second_place(world: World) -> None:
     assert taken(world, "r1") is None
     assert holders(world) == ["r1"]
     reported(world, held)
-    assert taken(world, "r1") is None
+    assert taken(world, "r1", limit="2:stripe") is None
     assert holders(world) == []
 
 
@@ -251,14 +251,11 @@ def test_who_does_not_know_of_the_limit_is_told(world: World) -> None:
 
 
 def test_who_loses_the_claim_gives_its_place_back_if_the_attempt_is_over(world: World) -> None:
-    world.register([limited("a", limit=TWO)])
+    """The other has gone on to the next step while this one looked for a place."""
+    world.register([limited("a", limit=TWO), step("b", "a")])
     started(world, "r1")
     called(world)
-
-    def another_takes_it() -> None:
-        reported(world, got(world, "r1"))
-
-    slow = pausing(world, "UpdateItem", another_takes_it, at=1)
+    slow = pausing(world, "Query", lambda: reported(world, got(world, "r1")))
     assert taken(world, "r1", by=slow) is None
     assert holders(world) == []
 
@@ -275,15 +272,20 @@ def test_who_loses_the_claim_leaves_the_place_that_the_winner_runs_in(world: Wor
     ended(world, "r1", "r2")
 
 
-def test_two_who_hand_out_at_once_give_one_place(world: World) -> None:
-    """Both give the first in line a place; what it has too much comes back with its own."""
+def test_who_was_given_two_places_keeps_one(world: World) -> None:
+    """Two who hand out at the same time may both find the first in line without one."""
     world.register([limited("a", limit=TWO)])
-    started(world, "r1", "r2", "r3")
-    one, two = got(world, "r1"), got(world, "r2")
-    called(world)
-    slow = pausing(world, "GetItem", lambda: reported(world, two), at=1)
-    reported(world, one, by=slow)
-    held = got(world, "r3")
+    started(world, "r1")
+    places, holder = Places(world.observer.runtime.ledger.table), Holder("r1", "a", "a", 1)
+
+    def given_another() -> None:
+        now_us = clock.now_us()
+        assert places.take("stripe", 1, holder, now_us=now_us, until_us=now_us + TIMING.lease_us)
+
+    given_another()
+    held = got(world, "r1")
+    assert (held.branch.place, holders(world)) == (0, ["r1"])
+    given_another()
     reported(world, held)
     assert holders(world) == []
 
@@ -437,3 +439,14 @@ def test_a_heartbeat_that_comes_late_takes_no_place_back(world: World) -> None:
     with pytest.raises(StaleAttemptError):
         Steps(world.backend.runtime).heartbeat(held)
     assert holders(world) == []
+
+
+def test_who_only_looks_is_not_in_line(world: World) -> None:
+    """A worker that asks for whatever is due comes again; the step has lined up when it was scheduled."""
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    got(world, "r1")
+    [waiter] = standing(world).line
+    Places(world.observer.runtime.ledger.table).leave("stripe", waiter)
+    assert WorkerProtocol(world.backend.runtime).claim_next("machine", slot=Slot()) is None
+    assert line(world) == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Never, NotRequired, TypedDict
 
+from cascade_flow.api.limit_replies import LimitOfStep
 from cascade_flow.api.names import AsWritten, Document
 from cascade_flow.model.events import Event
 from cascade_flow.model.parts import ResourceUsage, StepError, StepFailureReason, WorkflowFailureReason
@@ -117,6 +118,8 @@ class StepOfGraph(TypedDict):
     timeoutUs: NotRequired[int]
     executor: NotRequired[str]
     """The pool whose workers carry it out; absent: Lambda's."""
+    limit: NotRequired[LimitOfStep]
+    """What it must get before it starts."""
     skipReason: NotRequired[str]
     cascadedFrom: NotRequired[str]
     """The step that was skipped first, where this one was skipped because of it."""

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, JsonValue
 
-from cascade_flow.api.shapes import YEAR_US, Name, Pool, Shape, StepId, WorkflowAddress
+from cascade_flow.api.shapes import YEAR_US, LimitName, Name, Pool, Shape, StepId, WorkflowAddress
 from cascade_flow.model.wire import Ordinal
-from cascade_flow.model.workflows import GitInfo, RetryTier, StepDefinition, WorkflowRegistration
+from cascade_flow.model.workflows import GitInfo, RetryTier, StepDefinition, StepLimit, WorkflowRegistration
 
 MOST_STEPS = 1_000
 MOST_TIERS = 10
@@ -37,6 +37,22 @@ class NewTier(Shape):
     give_up_on: _Errors | None = None
 
 
+class NewLimit(Shape):
+    """What a step shares with all that name the same limit: so many places, or so many starts in a time."""
+
+    name: LimitName
+    at_most: Annotated[int, Field(ge=1, le=1_000_000)]
+    per_us: _Timeout | None = None
+    """The time in which so many may start; without it, so many run at once."""
+    key: Name | None = None
+    """A field of the input, with dots between the parts: each of its values has a limit of its own."""
+
+    @property
+    def definition(self) -> StepLimit:
+        """The limit as the engine knows it."""
+        return StepLimit(**{"name": self.name, **_declared(self)})
+
+
 class NewStep(Shape):
     """A step without its code."""
 
@@ -49,6 +65,8 @@ class NewStep(Shape):
     skip_cascades: bool | None = None
     executor: Pool | None = None
     """The pool of workers that run it; Lambda's where none is named."""
+    limit: NewLimit | None = None
+    """What it must get before it starts."""
 
     @property
     def definition(self) -> StepDefinition:
@@ -56,6 +74,8 @@ class NewStep(Shape):
         told = {"name": self.step_id, **_declared(self)}
         if self.retry:
             told["retry"] = [RetryTier(**_declared(tier)) for tier in self.retry]
+        if self.limit:
+            told["limit"] = self.limit.definition
         return StepDefinition(**told)
 
 

@@ -106,6 +106,7 @@ def define(head: Head, declarations: Sequence[Declaration], flawed: Flawed) -> D
     for declared in declarations:
         with mistakes.noted(f"{whole}, step {declared.id!r}", declared.place):
             steps[declared.id] = resolve(declared, names=names, input_type=head.input_type)
+            _check_key(declared, payload)
     for step in steps.values():
         with mistakes.noted(f"{whole}, step {step.id!r}", step.declared.place):
             _check_types(step, steps)
@@ -142,6 +143,14 @@ def _input(input_type: Any) -> Payload | None:
     if defect := defect_of(payload.schema()):
         raise DefinitionError(f"its JSON Schema can't be checked: {defect.path}: {defect.message}", issues=[defect])
     return payload
+
+
+def _check_key(declared: Declaration, payload: Payload | None) -> None:
+    """The field by which a step's limit is kept must be one of the input's, where that says what it has."""
+    if declared.limit is not None and declared.limit.key is not None and payload is not None:
+        from cascade_flow.authoring.limits import check_key  # noqa: PLC0415  (most workflows have none)
+
+        check_key(declared.limit.key, payload.schema())
 
 
 def _check_types(step: Step, steps: Mapping[str, Step]) -> None:

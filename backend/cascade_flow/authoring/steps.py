@@ -19,7 +19,7 @@ from cascade_flow.authoring.payloads import ANYTHING, Payload, output_of
 from cascade_flow.authoring.retry import Retry, policies, retryable
 from cascade_flow.errors import DefinitionError, InvalidIdError
 from cascade_flow.model.ids import check_pool, check_step_id
-from cascade_flow.model.workflows import StepDefinition
+from cascade_flow.model.workflows import StepDefinition, StepLimit
 
 Function = Callable[..., Any]
 Reference = str | Function
@@ -39,6 +39,7 @@ class Declaration:
     retry: tuple[Retry, ...]
     run_if_skipped: bool
     executor: str | None = None
+    limit: StepLimit | None = None
     place: Place | None = None
 
 
@@ -71,6 +72,7 @@ class Step:
             retry=[policy.tier() for policy in self.declared.retry],
             skip_cascades=not self.declared.run_if_skipped,
             executor=self.declared.executor,
+            limit=self.declared.limit,
         )
 
     def dump_output(self, value: object) -> str:

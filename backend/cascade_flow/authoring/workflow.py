@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from cascade_flow.authoring.definition import DEFAULT_TIMEOUT, Definition, Flawed, Head, define
 from cascade_flow.authoring.durations import Duration
@@ -13,7 +14,10 @@ from cascade_flow.authoring.mistakes import Place, placed, shown
 from cascade_flow.authoring.retry import Retry
 from cascade_flow.authoring.steps import Declaration, References, declare
 from cascade_flow.errors import DefinitionError
-from cascade_flow.model.workflows import GitInfo, WorkflowRegistration
+from cascade_flow.model.workflows import GitInfo, StepLimit, WorkflowRegistration
+
+if TYPE_CHECKING:
+    from cascade_flow.authoring.limits import Limit
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -86,6 +90,7 @@ class Workflow:
         retry: Retry | Sequence[Retry] | None = None,
         run_if_skipped: bool = False,
         executor: str | None = None,
+        limit: Limit | None = None,
     ) -> Callable[[F], F]: ...
 
     def step(
@@ -101,6 +106,7 @@ class Workflow:
         retry: Retry | Sequence[Retry] | None = None,
         run_if_skipped: bool = False,
         executor: str | None = None,
+        limit: Limit | None = None,
     ) -> Any:
         """Declare the function below as a step; the function itself stays what it is.
 
@@ -111,6 +117,7 @@ class Workflow:
         or several that are used up in turn; three attempts unless given. `run_if_skipped` runs the step even if
         what it depends on was skipped: its parameters then get their defaults, or None. `executor` names a pool: the
         step waits for a worker that asks for that pool (`cascade worker --pool NAME`), and Lambda never gets it.
+        `limit` is what the step shares with all that name it: `Concurrency("stripe", 10)`, or a `Rate`.
 
         What is wrong with a step is told by `definition`, all of it at once. Raises DefinitionError only where the
         workflow is complete already.
@@ -126,6 +133,7 @@ class Workflow:
             retry=retry,
             run_if_skipped=run_if_skipped,
             executor=executor,
+            limit=limit,
         )
         return add if function is None else add(function)
 
@@ -142,7 +150,7 @@ class Workflow:
         """The workflow as it is registered; `git` says which commit its code is from. Raises DefinitionError."""
         return self.definition().registration(git=git)
 
-    def _add(self, function: F, *, id: str | None, **options: Any) -> F:
+    def _add(self, function: F, *, id: str | None, limit: Limit | None, **options: Any) -> F:
         called = id or getattr(function, "__name__", None) or shown(function)
         whole = f"workflow {self.slug!r}, step {called!r}"
         if self._definition is not None:
@@ -150,8 +158,11 @@ class Workflow:
                 f"{whole}: the workflow was already complete: declare all steps where the workflow is declared"
             )
         self._flawed.steps[str(called)] = function
+        shared: StepLimit | None = None
         with self._flawed.mistakes.noted(whole, Place.of_caller()):
-            declared = declare(function, id=id, **options)
+            shared = _shared(limit, options["executor"])
+        with self._flawed.mistakes.noted(whole, Place.of_caller()):
+            declared = replace(declare(function, id=id, **options), limit=shared)
             self._check_new(declared)
             self._declarations[declared.id] = declared
         return function
@@ -159,3 +170,12 @@ class Workflow:
     def _check_new(self, declared: Declaration) -> None:
         if declared.id in self._declarations:
             raise DefinitionError("a step with this id exists already: rename one, or give it another id=")
+
+
+def _shared(limit: Limit | None, executor: str | None) -> StepLimit | None:
+    """What a step's limit is registered as."""
+    if limit is None:
+        return None
+    from cascade_flow.authoring.limits import declared  # noqa: PLC0415  (most workflows have none)
+
+    return declared(limit, executor)

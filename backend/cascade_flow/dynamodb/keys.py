@@ -158,6 +158,11 @@ def waiter(id: str, rank: int, run_id: str, branch: str, attempt: int) -> Key:
     return Key(f"{_LIMIT}{id}", f"{_WAITER}{rank:038d}#{run_id}#{branch}#{attempt}")
 
 
+def turns(id: str) -> Key:
+    """When the next turn of a limit is free."""
+    return Key(f"{_LIMIT}{id}", "T#")
+
+
 def place_number(sk: str) -> int | None:
     """Which place's key this is; None where it is a waiter's."""
     return int(sk.removeprefix(_PLACE)) if sk.startswith(_PLACE) else None

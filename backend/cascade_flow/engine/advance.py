@@ -145,7 +145,7 @@ def _start(branch: Branch, claimant: Claimant, writer: EventWriter) -> Branch:
         lease_us=claimant.lease_us,
         slot_index=claimant.slot_index,
         worker_concurrency=claimant.worker_concurrency,
-        place=None if branch.limit is None else claimant.place,
+        place=None if branch.limit is None or branch.limit.per_us is not None else claimant.place,
     )
 
 

@@ -101,6 +101,19 @@ class Standing:
         return [waiter for waiter in self.line if self.places_of(waiter.holder, now_us)]
 
 
+class Turn(NamedTuple):
+    """When an attempt may start, and when the turn after it is free."""
+
+    start_us: int
+    next_us: int
+
+    @classmethod
+    def after(cls, limit: Limit, free_us: int, now_us: int) -> Turn:
+        """The first turn that is free. Turns are evenly spaced, so any such time holds no more of them than allowed."""
+        start_us = max(free_us, now_us)
+        return cls(start_us, start_us - (-(limit.per_us or 0) // limit.at_most))
+
+
 def limit_of(step: StepDefinition, keys: Mapping[str, str]) -> Limit | None:
     """What a step of a run needs; `keys` are the values of the run's input by which limits are kept."""
     if step.limit is None:

@@ -81,7 +81,7 @@ class Branch:
     `attempts_before` were spent in earlier attempts of the run: the retry policy counts from there. `seq` and
     `heartbeat_us` are the fence: they say which state a writer has seen. `origin_us` names the commit that holds the
     completion of the step's dependency where that is not in the tail. `pool` is that of the step, where only its
-    workers take it; `limit` what it must get first, `place` the place that its holder has got.
+    workers take it; `limit` what it must get first, `place` what its holder has got, `turn_us` when it is its turn.
     """
 
     name: str
@@ -103,6 +103,7 @@ class Branch:
     pool: str | None = None
     limit: Limit | None = None
     place: int | None = None
+    turn_us: int | None = None
     halt: Halt | None = None
     owed: Owed | None = None
     arrived: int = 0
@@ -121,6 +122,11 @@ class Branch:
     def awaited_pool(self) -> str | None:
         """The pool whose workers alone can move it on, and find it there: nobody else need look at it."""
         return self.pool if self.status == "scheduled" and self.owed is None else None
+
+    @property
+    def ready_us(self) -> int:
+        """From when on what is scheduled may be claimed: it is available, and it is its turn."""
+        return max(self.available_at_us or 0, self.turn_us or 0)
 
     @property
     def stopped(self) -> bool:
@@ -145,6 +151,7 @@ class Branch:
             slot_index=None,
             worker_concurrency=None,
             place=None,
+            turn_us=None,
             last_us=last_us,
         )
 

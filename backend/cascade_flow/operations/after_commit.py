@@ -137,7 +137,8 @@ class AfterCommit:
 
     def _may_start(self, facts: Facts, branch: Branch) -> bool:
         """Whether somebody is to be woken, now or later; what waits for a place is called out when it has one."""
-        if branch.limit is None or branch.status != "scheduled" or (branch.available_at_us or 0) > clock.now_us():
+        needs_place = branch.limit is not None and branch.limit.per_us is None
+        if not needs_place or branch.status != "scheduled" or branch.ready_us > clock.now_us():
             return True
         return self.limits.admit(facts.run_id, branch)
 
@@ -161,4 +162,4 @@ def wake_for(run_id: str, branch: Branch) -> Wake:
     if branch.status != "scheduled":
         return Wake(run_id, branch.name)
     limit = "" if branch.limit is None else pack_limit(branch.limit)
-    return Wake(run_id, branch.name, branch.step, branch.attempt, branch.available_at_us or 0, limit)
+    return Wake(run_id, branch.name, branch.step, branch.attempt, branch.ready_us, limit)

@@ -63,7 +63,7 @@ class Call(NamedTuple):
     @property
     def since_us(self) -> int:
         """Of a limited step, that which it has waited for its place counts for nothing."""
-        return max(self.branch.available_at_us or 0, self.placed_us)
+        return max(self.branch.ready_us, self.placed_us)
 
 
 class Attention:
@@ -191,14 +191,13 @@ class Attention:
         return min(max(self._runtime.timing.grace_us, age_us), _RARELY_US)
 
     def _wake(self, facts: Facts, run: Run, branch: Branch, entry: due.Entry) -> None:
-        available_us = branch.available_at_us or 0
         if branch.pool is not None:  # it lies with its pool, whose workers look for themselves
             return
-        if available_us > clock.now_us():
-            self._look_later(entry, available_us, branch)
+        if branch.ready_us > clock.now_us():
+            self._look_later(entry, branch.ready_us, branch)
             return
         call = Call(entry, wake_for(run.run_id, branch), replace(branch, tail=()))
-        if branch.limit is not None:
+        if branch.limit is not None and branch.limit.per_us is None:
             self._wake_for_place(call)
         else:
             self.calls.append(call)

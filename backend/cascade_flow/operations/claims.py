@@ -30,16 +30,20 @@ class Claims:
         place for it: then it waits in line, if it `lines_up`.
         """
         if wanted.limit is None:
-            now = self._taken(run_id, wanted, taker, None)
+            now = self._taken(run_id, wanted, taker)
             if now is None or now.limit is None or now.status != "scheduled":
                 return now
             wanted = now
-        from cascade_flow.operations.limits import Limits  # noqa: PLC0415  (most steps have no limit)
-
         take = partial(self._taken, run_id, wanted, taker)
+        if wanted.limit is not None and wanted.limit.per_us is not None:
+            from cascade_flow.operations.turns import Turns  # noqa: PLC0415  (most steps have no limit)
+
+            return Turns(self._runtime).claim(run_id, wanted, take)
+        from cascade_flow.operations.limits import Limits  # noqa: PLC0415
+
         return Limits(self._runtime).claim(run_id, wanted, take, lines_up=lines_up)
 
-    def _taken(self, run_id: str, wanted: Branch, taker: Taker, place: int | None) -> Branch | None:
+    def _taken(self, run_id: str, wanted: Branch, taker: Taker, place: int | None = None) -> Branch | None:
         """The branch, claimed; or as it is where that is too early, or where the step has a limit that the claimer did
         not know of.
         """
@@ -53,7 +57,7 @@ class Claims:
             except BranchRefused as refused:
                 if refused.now is None or not waits(wanted, refused.now) or refused.now.pool != wanted.pool:
                     return None
-                if (refused.now.available_at_us or 0) > now_us or refused.now.limit != wanted.limit:
+                if refused.now.ready_us > now_us or refused.now.limit != wanted.limit:
                     return refused.now
         return None
 

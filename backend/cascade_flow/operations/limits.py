@@ -18,6 +18,7 @@ from cascade_flow.engine.limits import HandOut, Holder, Standing, Waiter, limit_
 from cascade_flow.engine.state import Branch, Facts, Limit
 from cascade_flow.model.workflows import StepDefinition
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.operations.turns import Turns
 from cascade_flow.wake import Wake
 
 _ROUNDS = 8
@@ -52,7 +53,7 @@ class Limits:
             now = self._runtime.ledger.branch(run_id, wanted.name)
             if now is None or not _waits(holder, now):
                 return None
-            if (now.available_at_us or 0) > clock.now_us():
+            if now.ready_us > clock.now_us():
                 return now
             number = self.wait_in_line(run_id, now)
         return None if number is None else self._claimed(_limit_of(wanted), holder, number, claim(number))
@@ -101,12 +102,14 @@ class Limits:
         limit = limit_of(following, facts.limit_keys)
         assert limit is not None, "only what is limited has places"
         holder = Holder(facts.run_id, branch.name, following.id, 1)
+        if limit.per_us is not None:
+            return Ahead(limit, holder, 0 if Turns(self._runtime).is_now(limit) else None)
         return Ahead(limit, holder, self.free_place(limit, holder))
 
     def went_on(self, ahead: Ahead, after: Branch | None) -> None:
         """Give a place back that the commit has begun nothing with."""
         begun = after is not None and Holder.of(ahead.holder.run_id, after) == ahead.holder and after.place is not None
-        if ahead.number is not None and not begun:
+        if ahead.number is not None and not begun and ahead.limit.per_us is None:
             self._places.give_back(ahead.limit.id, ahead.number, ahead.holder)
             self.hand_out(ahead.limit)
 

@@ -20,7 +20,7 @@ from cascade_flow.errors import (
     WorkflowRetiredError,
 )
 from cascade_flow.graph import Graph
-from cascade_flow.model.ids import check_pool, check_slug, check_step_id
+from cascade_flow.model.ids import check_limit, check_pool, check_slug, check_step_id
 from cascade_flow.model.workflows import StepDefinition, WorkflowMetadata, WorkflowRegistration, WorkflowVersion
 from cascade_flow.operations.validation import defect_of
 
@@ -70,6 +70,8 @@ class Registry:
             raise ArgumentInvalidError(f"workflow {registration.slug!r} has no usable input schema", issues=[defect])
         for step in registration.steps:
             check_step_id(step.id)
+            if step.limit is not None:
+                check_limit(step.limit.name)
         Graph(registration.steps)
         version = _version_of(registration)
         self._remember_pools(version.steps)

@@ -1,0 +1,222 @@
+"""Limits by rate: each attempt has a turn of its own, evenly spaced, and nobody polls for it (architecture.md)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from cascade_flow import RetryTier, StepDefinition, StepLimit, StepStarted, clock
+from cascade_flow.dynamodb.changes import BranchRefused
+from cascade_flow.dynamodb.turns import next_turn
+from cascade_flow.engine.commands import Complete
+from cascade_flow.engine.limits import Turn
+from cascade_flow.engine.state import Branch, Claimant, Limit
+from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
+from cascade_flow.operations.worker_protocol import WorkerProtocol
+from cascade_flow.wake import LONGEST_DELAY_US, Wake
+from clauses.stage import AGAIN, DONE, reported, silent
+from faults.moments import pausing
+from simulation import TIMING, World, step
+
+SPACING_US = 2_000_000
+OPENAI = StepLimit(name="openai", at_most=3, per_ms=6_000)
+SLOW = StepLimit(name="slow", at_most=1, per_ms=1_800_000)
+
+
+def limited(id: str, *dependencies: str, limit: StepLimit = OPENAI, **options: Any) -> StepDefinition:
+    return step(id, *dependencies, limit=limit, **options)
+
+
+def branch_of(world: World, run_id: str, name: str = "a") -> Branch:
+    branch = world.observer.runtime.ledger.branch(run_id, name)
+    assert branch is not None
+    return branch
+
+
+def claim(world: World, run_id: str, id: str = "a", attempt: int = 1, *, by: Any = None) -> HeldAttempt | None:
+    return Steps((by or world.backend).runtime).claim(Wake(run_id, id, id, attempt), "worker-1")
+
+
+def starts(world: World, *run_ids: str) -> list[int]:
+    """When the attempts of these runs have begun."""
+    checked = [world.check(run_id) for run_id in run_ids]
+    return sorted(event.timestamp_us for each in checked for event in each.events if isinstance(event, StepStarted))
+
+
+def must_be_spaced(times: list[int]) -> None:
+    """Turns are counted from the first that lay behind, and a start is no sooner than its turn."""
+    gaps = [after - before for before, after in pairwise(times)]
+    assert min(gaps) >= SPACING_US - 10_000, gaps
+
+
+def test_starts_are_evenly_spaced_and_nobody_looks_meanwhile(world: World) -> None:
+    world.register([limited("a")])
+    names = [f"r{number}" for number in range(6)]
+    for name in names:
+        world.submit(run_id=name)
+    world.settle(*names)
+    must_be_spaced(starts(world, *names))
+    assert world.swept["wake-ups repeated"] == 0
+
+
+@pytest.mark.parametrize(("at_most", "per_us", "spacing_us"), [(3, 6, 2), (3, 7, 3), (60, 60_000_000, 1_000_000)])
+def test_no_time_of_that_length_holds_more_starts(at_most: int, per_us: int, spacing_us: int) -> None:
+    limit = Limit("openai", at_most, per_us)
+    first = Turn.after(limit, free_us=0, now_us=100)
+    assert first == Turn(100, 100 + spacing_us)
+    assert Turn.after(limit, first.next_us, 100) == Turn(100 + spacing_us, 100 + 2 * spacing_us)
+    assert spacing_us * at_most >= per_us
+
+
+def test_who_must_wait_has_a_turn_and_a_message_for_it(world: World) -> None:
+    world.register([limited("a")])
+    world.submit(run_id="r1")
+    world.submit(run_id="r2")
+    assert claim(world, "r1") is not None
+    world.mailbox.wakes.clear()
+    assert claim(world, "r2") is None
+    turn_us = branch_of(world, "r2").turn_us or 0
+    [wake] = world.mailbox.wakes
+    assert 0 <= wake.available_at_us - turn_us < 1_000_000
+    assert branch_of(world, "r2").available_at_us != turn_us
+    world.mailbox.wakes.clear()
+    assert claim(world, "r2") is None
+    assert branch_of(world, "r2").turn_us == turn_us
+    world.clock.pause_us(SPACING_US)
+    assert claim(world, "r2") is not None
+
+
+def test_a_message_that_comes_twice_leaves_the_turn_that_is_noted(world: World) -> None:
+    """Both have taken one, and the second is lost: the branch keeps what was noted first."""
+    world.register([limited("a")])
+    world.submit(run_id="r1")
+    world.submit(run_id="r2")
+    assert claim(world, "r1") is not None
+    noted: list[int] = []
+
+    def another() -> None:
+        assert claim(world, "r2") is None
+        noted.append(branch_of(world, "r2").turn_us or 0)
+
+    assert claim(world, "r2", by=pausing(world, "UpdateItem", another, at=2)) is None
+    assert [branch_of(world, "r2").turn_us] == noted
+    world.settle("r2")
+
+
+def test_a_turn_far_ahead_is_the_due_indexes(world: World) -> None:
+    world.register([limited("a", limit=SLOW)])
+    world.submit(run_id="r1")
+    world.submit(run_id="r2")
+    first = claim(world, "r1")
+    assert first is not None
+    reported(world, first)
+    world.mailbox.wakes.clear()
+    assert claim(world, "r2") is None
+    assert world.mailbox.wakes == []
+    branch = branch_of(world, "r2")
+    assert branch.ready_us - clock.now_us() > LONGEST_DELAY_US
+    assert branch.due_us == branch.ready_us + TIMING.grace_us
+    silent(world)
+    world.sweep()
+    assert world.mailbox.wakes == []
+    world.settle("r2")
+    assert starts(world, "r2")[0] >= branch.ready_us
+
+
+def test_a_lost_message_is_sent_again_when_the_turn_has_come(world: World) -> None:
+    world.register([limited("a")])
+    world.submit(run_id="r1")
+    world.submit(run_id="r2")
+    assert claim(world, "r1") is not None
+    assert claim(world, "r2") is None
+    world.mailbox.wakes.clear()
+    world.clock.pause_us(SPACING_US + TIMING.grace_us)
+    world.sweep()
+    assert [wake.run_id for wake in world.mailbox.wakes] == ["r2"]
+    assert claim(world, "r2") is not None
+
+
+def test_a_turn_is_noted_only_where_it_is_needed_still(world: World) -> None:
+    """Of this step, of this attempt, scheduled, going on, and without one."""
+    world.register([limited("a", retry=[RetryTier(max_attempts=9)]), limited("b", "a")])
+    world.submit(run_id="r1")
+    ledger, seen = world.backend.runtime.ledger, branch_of(world, "r1")
+
+    def refused() -> None:
+        with pytest.raises(BranchRefused):
+            ledger.note_turn("r1", seen, clock.now_us(), look_us=clock.now_us())
+
+    held = claim(world, "r1")
+    assert held is not None
+    refused()
+    reported(world, held, AGAIN)
+    refused()
+    seen = branch_of(world, "r1")
+    ledger.note_turn("r1", seen, clock.now_us(), look_us=clock.now_us())
+    refused()
+    world.backend.cancel_run("r1", None)
+    world.submit(run_id="r2")
+    stopped = branch_of(world, "r2")
+    world.backend.cancel_run("r2", None)
+    with pytest.raises(BranchRefused):
+        ledger.note_turn("r2", stopped, clock.now_us(), look_us=clock.now_us())
+
+
+def test_a_turn_of_a_step_that_is_over_is_not_noted_on_the_next(world: World) -> None:
+    world.register([limited("a"), limited("b", "a")])
+    world.submit(run_id="r1")
+    seen = branch_of(world, "r1")
+    held = claim(world, "r1")
+    assert held is not None
+    reported(world, held)
+    with pytest.raises(BranchRefused):
+        world.backend.runtime.ledger.note_turn("r1", seen, clock.now_us(), look_us=clock.now_us())
+
+
+def test_of_two_who_want_the_same_turn_each_gets_one(world: World) -> None:
+    world.register([limited("a")])
+    limit, turns = Limit("openai", 3, 6_000_000), list[Turn | None]()
+
+    def take(by: Any) -> None:
+        turns.append(next_turn(by.runtime.ledger.table, limit))
+
+    take(pausing(world, "UpdateItem", lambda: take(world.backend)))
+    take(pausing(world, "UpdateItem", lambda: take(world.backend)))
+    starts_us = sorted(turn.start_us for turn in turns if turn is not None)
+    assert [after - before for before, after in pairwise(starts_us)] == [SPACING_US] * 3
+
+
+def test_a_worker_goes_on_with_the_next_step_if_its_turn_is_now(world: World) -> None:
+    world.register([step("a"), limited("b", "a")])
+    world.submit(run_id="r1")
+    world.submit(run_id="r2")
+    claimant = Claimant("worker-1", clock.now_us() + TIMING.lease_us)
+    first, second = claim(world, "r1"), claim(world, "r2")
+    assert first is not None
+    assert second is not None
+    going_on = Complete(DONE.output, 1, claimant=claimant)
+    assert reported(world, first, going_on).running
+    assert not reported(world, second, going_on).running
+    world.settle("r1", "r2")
+    assert world.check("r2").count(StepStarted) == 2
+
+
+def test_a_claim_of_whatever_is_due_takes_only_whose_turn_it_is(world: World) -> None:
+    world.register([limited("a")])
+    world.submit(run_id="r1")
+    world.submit(run_id="r2")
+    protocol = WorkerProtocol(world.backend.runtime)
+    assert protocol.claim_next("machine", slot=Slot()) is not None
+    assert protocol.claim_next("machine", slot=Slot()) is None
+    world.clock.pause_us(SPACING_US)
+    assert protocol.claim_next("machine", slot=Slot()) is not None
+
+
+def test_a_retry_takes_a_turn_of_its_own(world: World) -> None:
+    world.script = {"a": ["fail", "ok"]}
+    world.register([limited("a", retry=[RetryTier(max_attempts=2, delay_ms=10, jitter=0)])])
+    world.submit(run_id="r1")
+    world.settle("r1")
+    must_be_spaced(starts(world, "r1"))
