@@ -27,6 +27,9 @@ _HAPPENINGS: Sequence[tuple[Callable[[Store], Figure], Around]] = (
     (measures.retry, THROUGH_THE_QUEUE),
     (measures.one_branch, THROUGH_THE_QUEUE),
     (measures.heartbeat, NOTHING),
+    (measures.limited, THROUGH_THE_QUEUE),
+    (measures.limited_waiting, THROUGH_THE_QUEUE),
+    (measures.limited_heartbeat, NOTHING),
 )
 _PRICES = {
     "write": f"{prices.WRITE_UNIT:g}",

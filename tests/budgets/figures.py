@@ -63,6 +63,11 @@ FAN_IN = Budget("fan-in: a step beyond its own completion", None, 1.3)
 RETRY = Budget("a retry", 7, 1)
 ONE_BRANCH = Budget("a run of one branch, without its steps", 24, 3)
 HEARTBEAT = Budget("a heartbeat", 1, 1)
+LIMITED = Budget("a step with a place of a limit, through the queue", 5, 4)
+LIMITED_CHAINED = Budget("a step with a place of a limit, chained", 3.5, 3)
+LIMITED_WAITING = Budget("a step that waits for a place, through the queue", 7, 6)
+LIMITED_HEARTBEAT = Budget("a heartbeat of a step with a place of a limit", 2, 2)
+"""What a place costs: taken and given back, prolonged by each heartbeat; and into the line and out of it."""
 GET_RUN = Budget("get_run after 50 steps", None, None, 1)
 TOLD = Budget("a step of a caller-driven run", 20, 3)
 """Schedule, claim and completion: some 18 units by protocol.md, without the index that they enter and leave."""

@@ -18,6 +18,10 @@ from budgets.figures import (
     FAN_IN,
     GET_RUN,
     HEARTBEAT,
+    LIMITED,
+    LIMITED_CHAINED,
+    LIMITED_HEARTBEAT,
+    LIMITED_WAITING,
     ONE_BRANCH,
     PARALLEL,
     QUEUED,
@@ -26,7 +30,15 @@ from budgets.figures import (
     Figure,
     Spent,
 )
-from cascade_flow import DynamoDBBackend, ResourceSnapshot, ResourceUsage, StepDefinition, StepError, clock
+from cascade_flow import (
+    DynamoDBBackend,
+    ResourceSnapshot,
+    ResourceUsage,
+    StepDefinition,
+    StepError,
+    StepLimit,
+    clock,
+)
 from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.engine.commands import Command, Complete, Fail
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
@@ -235,6 +247,43 @@ def heartbeat(store: Store, *, length: int = 50) -> Figure:
     return Figure(HEARTBEAT, _dearest(beaten))
 
 
+def _limited(length: int, at_most: int) -> list[StepDefinition]:
+    limit = StepLimit(name="stripe", at_most=at_most)
+    return [step.model_copy(update={"limit": limit}) for step in chain(length)]
+
+
+def limited(store: Store, *, length: int = 50) -> Figure:
+    """A step of a line whose every step needs a place, and finds one."""
+    with metered(store, _limited(length, 10), chained=False) as (world, _):
+        finished(world)
+        return Figure(LIMITED, world.between("s0", f"s{length - 1}").per(length - 1))
+
+
+def limited_chained(store: Store, *, length: int = 50) -> Figure:
+    """The same, carried on by one worker, which takes each place before the commit that needs it."""
+    with metered(store, _limited(length, 10)) as (world, _):
+        finished(world)
+        return Figure(LIMITED_CHAINED, world.between("s0", f"s{length - 1}").per(length - 1))
+
+
+def limited_waiting(store: Store, *, length: int = 25) -> Figure:
+    """A step of two such lines that share a single place: each waits in line, and is called out when it is its turn."""
+    with metered(store, _limited(length, 1), chained=False) as (world, counting):
+        for name in ("one", "other"):
+            world.submit(**SUBMISSION | {"idempotency_key": name})
+        counting.reset()
+        world.carry()
+        spent = [line for line in counting.lines if line.operation != "TransactWriteItems"]
+        return Figure(LIMITED_WAITING, Spent.on(spent).per(2 * length))
+
+
+def limited_heartbeat(store: Store, *, length: int = 20) -> Figure:
+    """The dearest heartbeat along a line of limited steps."""
+    with metered(store, _limited(length, 10), beats=True) as (world, _):
+        finished(world, idempotency_key=None)
+        return Figure(LIMITED_HEARTBEAT, _dearest(world.beaten))
+
+
 def one_branch(store: Store) -> Figure:
     """A run of a single step, from its submission to its end: the step's claim and report are in it."""
     with metered(store, chain(1)) as (world, _):
@@ -271,6 +320,10 @@ MEASURES: Sequence[Callable[[Store], Figure]] = (
     retry,
     one_branch,
     heartbeat,
+    limited,
+    limited_chained,
+    limited_waiting,
+    limited_heartbeat,
     get_run,
     told,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -309,6 +309,35 @@ def sweeps(stage: Stage) -> None:
     stage.reap()
 
 
+def limits(stage: Stage) -> None:
+    """Whoever comes when a place is free lets those have it that wait, and takes them out of the line."""
+    expired_us = 2 * (TIMING.lease_us + TIMING.grace_us)
+
+    def later(rounds: int) -> AbstractContextManager[None]:
+        return clock.use(clock.SteppingClock(clock.now_us() + rounds * expired_us))
+
+    runs = [stage.submit("fine", workflow="crane") for _ in range(6)]
+    stage.functions.lose_messages()
+    with later(1):
+        stage.submit("fine", workflow="crane")
+        stage.functions.lose_messages()
+        stage.claim(runs[1], "lift")
+        assert stage.say(runs[1], "lift", "complete", output="lifted").status == 200
+    with later(2):
+        wish = {"workerId": "mila", "runId": runs[2], "stepId": "lift"}
+        stage.http("claim", "POST /steps/claim of a limited step", events.post("/steps/claim", wish))
+        assert stage.http("submission", "cancel", events.post(f"/runs/{runs[5]}/cancel")).status == 200
+    with later(3):
+        assert (
+            stage.http("control", "POST retry of a limited step", events.post(f"/runs/{runs[5]}/retry")).status == 200
+        )
+        stage.functions.lose_messages()
+    with later(4):
+        stage.reap(after_us=4 * expired_us)
+        stage.work()
+    stage.functions.lose_messages()
+
+
 def deployments(stage: Stage) -> None:
     with stage.guard.acting("registration", "deployment"):
         for _ in range(2):
@@ -327,6 +356,7 @@ SCENES: tuple[Callable[[Stage], None], ...] = (
     reports_of_workers,
     work,
     sweeps,
+    limits,
 )
 
 

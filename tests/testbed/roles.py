@@ -22,6 +22,8 @@ class Grant(NamedTuple):
     resource: str
 
 
+LIMITS = "Table of limits"
+"""Those items of the table that belong to limits."""
 _IN_A_TRANSACTION = {
     "Put": "PutItem",
     "Update": "UpdateItem",
@@ -41,6 +43,8 @@ def needs(request: Request, queues: Mapping[str, str] | None = None) -> set[Gran
     if request.operation == "TransactWriteItems":
         kinds = {kind for item in request.body["TransactItems"] for kind in item}
         return {Grant(f"dynamodb:{_IN_A_TRANSACTION[kind]}", "Table") for kind in kinds}
+    if request.operation == "DeleteItem" and str(request.body["Key"]["pk"]["S"]).startswith("LIM#"):
+        return {Grant("dynamodb:DeleteItem", LIMITS)}
     index = request.body.get("IndexName")
     return {Grant(f"dynamodb:{request.operation}", f"Table/index/{index}" if index else "Table")}
 
@@ -48,7 +52,7 @@ def needs(request: Request, queues: Mapping[str, str] | None = None) -> set[Gran
 def granted(statements: Iterator[Mapping[str, Any]]) -> set[Grant]:
     """What a role's statements allow."""
     return {
-        Grant(action, _named(resource))
+        Grant(action, LIMITS if "LIM#*" in str(statement.get("Condition")) else _named(resource))
         for statement in statements
         for action in statement["Action"]
         for resource in statement["Resource"]

@@ -1,5 +1,5 @@
-"""Two workflows: one's input and outputs are too large for the table, and two exported steps share its end; the other's
-fork is so wide that it is made in several writes, and meets in a join.
+"""Three workflows: one's input and outputs are too large for the table, and two exported steps share its end; another's
+fork is so wide that it is made in several writes, and meets in a join; of the third, one lifts at a time.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import random
 
 from pydantic import BaseModel
 
-from cascade_flow import Retry, StepContext, Workflow
+from cascade_flow import Concurrency, Retry, StepContext, Workflow
 
 
 class Freight(BaseModel):
@@ -70,3 +70,11 @@ for _name in PARTS:
 @wide.step(after=PARTS)
 def count() -> int:
     return len(PARTS)
+
+
+crane = Workflow("crane", input=Freight)
+
+
+@crane.step(limit=Concurrency("crane", 1))
+def lift(input: Freight) -> str:
+    return input.text
