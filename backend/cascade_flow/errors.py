@@ -21,6 +21,7 @@
     │   ├── StepNotFoundError
     │   ├── VersionNotFoundError
     │   ├── WorkerNotFoundError
+    │   ├── LimitNotFoundError
     │   ├── PayloadLostError
     │   ├── StaleAttemptError
     │   └── RunNotCancellableError
@@ -212,6 +213,12 @@ class WorkerNotFoundError(GoneError):
     """No run that is running knows this worker: check the id."""
 
     code = "worker-not-found"
+
+
+class LimitNotFoundError(GoneError):
+    """No workflow that can be run names this limit: check the name."""
+
+    code = "limit-not-found"
 
 
 class PayloadLostError(GoneError):

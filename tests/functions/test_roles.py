@@ -313,7 +313,7 @@ def limits(stage: Stage) -> None:
     """Whoever comes when a place is free lets those have it that wait, and takes them out of the line."""
     expired_us = 2 * (TIMING.lease_us + TIMING.grace_us)
 
-    def later(rounds: int) -> AbstractContextManager[None]:
+    def later(rounds: int) -> AbstractContextManager[object]:
         return clock.use(clock.SteppingClock(clock.now_us() + rounds * expired_us))
 
     runs = [stage.submit("fine", workflow="crane") for _ in range(6)]

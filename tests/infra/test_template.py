@@ -61,6 +61,8 @@ class TestTheDoor:
             "POST /runs/retry",
             "POST /runs/{runId}/steps/{proxy+}",
             "POST /steps/claim",
+            "GET /limits",
+            "GET /limits/{name}",
             "GET /workflows",
             "GET /workflows/{slug}",
             "GET /workflows/{slug}/versions",

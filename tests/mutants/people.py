@@ -437,8 +437,8 @@ PEOPLE = (
         "wake-up without its delay (after_commit.py)",
         MISTAKE,
         "operations/after_commit.py",
-        "branch.ready_us, limit)",
-        "0, limit)",
+        "branch.attempt, due_us, limit)",
+        "branch.attempt, 0, limit)",
         ("clauses/test_claims.py::test_an_attempt_is_not_claimed_before_it_is_due",),
     ),
     Mutant(

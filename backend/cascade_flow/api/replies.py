@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Never, NotRequired, TypedDict
 
-from cascade_flow.api.limit_replies import LimitOfStep
+from cascade_flow.api.limit_replies import LimitOfStep, WaitsFor
 from cascade_flow.api.names import AsWritten, Document
 from cascade_flow.model.events import Event
 from cascade_flow.model.parts import ResourceUsage, StepError, StepFailureReason, WorkflowFailureReason
@@ -120,6 +120,8 @@ class StepOfGraph(TypedDict):
     """The pool whose workers carry it out; absent: Lambda's."""
     limit: NotRequired[LimitOfStep]
     """What it must get before it starts."""
+    waitsFor: NotRequired[WaitsFor]
+    """What it waits for, while that is a limit's."""
     skipReason: NotRequired[str]
     cascadedFrom: NotRequired[str]
     """The step that was skipped first, where this one was skipped because of it."""

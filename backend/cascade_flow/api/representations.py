@@ -19,12 +19,12 @@ from cascade_flow.operations.payloads import Handed
 from cascade_flow.retry import attempts_allowed
 
 if TYPE_CHECKING:
-    from cascade_flow.api import limit_replies, replies
+    from cascade_flow.api import replies
     from cascade_flow.dynamodb.listing import Count
     from cascade_flow.dynamodb.registry import Entry
     from cascade_flow.model.events import CheckpointRef
     from cascade_flow.model.states import RunState, SubmittedRun
-    from cascade_flow.model.workflows import StepLimit, WorkflowVersion
+    from cascade_flow.model.workflows import WorkflowVersion
     from cascade_flow.operations.attempts import Attempt
     from cascade_flow.operations.batches import Piece, Refusal
     from cascade_flow.operations.checkpoints import HandedCheckpoint
@@ -234,15 +234,6 @@ def _step(step: StepDetails) -> replies.StepOfRun:
     return document(step.state, _of_graph(step), without=["output", "runId", "workflowSlug"])
 
 
-def _limit(limit: StepLimit) -> limit_replies.LimitOfStep:
-    told: limit_replies.LimitOfStep = {"name": limit.name, "atMost": limit.at_most}
-    if limit.per_ms:
-        told["perUs"] = limit.per_ms * 1_000
-    if limit.key:
-        told["key"] = limit.key
-    return told
-
-
 def _of_graph(step: StepDetails) -> replies.StepInBrief:
     definition, skipped = step.definition, step.skipped
     told: replies.StepInBrief = {
@@ -256,7 +247,11 @@ def _of_graph(step: StepDetails) -> replies.StepInBrief:
     if definition.executor:
         told["executor"] = definition.executor
     if definition.limit:
-        told["limit"] = _limit(definition.limit)
+        from cascade_flow.api import limit_representations  # noqa: PLC0415  (most workflows have none)
+
+        told["limit"] = limit_representations.of_step(definition.limit)
+        if step.waiting:
+            told["waitsFor"] = limit_representations.waits_for(step.waiting)
     if skipped:
         told["skipReason"] = skipped.reason
         if skipped.cascaded_from:

@@ -97,10 +97,23 @@ def state(step: StepView) -> str:
         return f"starts {formatting.countdown((step.due_us or 0) - step.now_us)}"
     if step.phase in (Phase.WAITING, Phase.NOT_RUN):
         return ""
+    if step.phase is Phase.QUEUED and (waits := waits_for(step)):
+        return waits
     word = step.phase.value if step.phase in (Phase.QUEUED, Phase.STOPPED) else ""
     again = attempts(step) if step.attempt > 1 or step.phase is Phase.FAILED else ""
     lost = "the worker before it was lost" if step.was_reclaimed and not step.error and again else ""
     return ", ".join(part for part in (word, again, lost) if part)
+
+
+def waits_for(step: StepView) -> str:
+    """What a limited step waits for, while that is what keeps it."""
+    waits = step.document.get("waitsFor")
+    if waits is None:
+        return ""
+    if (turn_us := waits.get("turnAtUs")) is not None:
+        return f"waits for its turn at {waits['limit']}, {formatting.countdown(turn_us - step.now_us)}"
+    before = f"{waits['before']} before it" if "before" in waits else "many before it"
+    return f"waits for a place of {waits['limit']} ({waits.get('taken', 0)} of {waits['atMost']} taken, {before})"
 
 
 def trouble(step: StepView) -> str:

@@ -157,6 +157,8 @@ def definitions(documents: Iterable[Document]) -> Table:
 def _marks(step: Document) -> Iterator[str]:
     if step.get("executor"):
         yield f"for pool {step['executor']}"
+    if step.get("limit"):
+        yield f"limit {step['limit']['name']}"
     if step.get("exportOutput"):
         yield "exported"
 
@@ -206,6 +208,8 @@ def _remark(step: StepView) -> str:
         return styles.state(step)
     if step.phase is Phase.RETRYING:
         return f"next retry {formatting.countdown((step.due_us or 0) - step.now_us)}"
+    if step.phase is Phase.QUEUED and (waits := styles.waits_for(step)):
+        return waits
     if step.phase is Phase.QUEUED and (pool := step.document.get("executor")):
         return f"waits for a worker of pool {pool}"
     return "exported" if step.document.get("exportOutput") else ""

@@ -126,4 +126,5 @@ def _told(step: StepView) -> str:
         if step.phase is not Phase.RUNNING and step.took_us is not None
         else ""
     )
-    return f"{step.phase.value}{took}" + (f" ({said})" if said and step.phase is not Phase.QUEUED else "")
+    is_said = step.phase is not Phase.QUEUED or styles.waits_for(step)
+    return f"{step.phase.value}{took}" + (f" ({said})" if said and is_said else "")

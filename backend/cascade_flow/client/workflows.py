@@ -29,6 +29,17 @@ class WorkflowMethods(Asks):
         """A version with its steps. Raises WorkflowNotFoundError, VersionNotFoundError."""
         return self._get(f"/workflows/{part(slug)}/versions/{part(version_id)}")
 
+    def limits(self) -> list[Json]:
+        """The limits that steps of the workflows name, by name."""
+        found: list[Json] = self._get("/limits")["limits"]
+        return found
+
+    def limit(self, name: str, *, key: str | None = None) -> Json:
+        """A limit: who has its places, who waits; of one that is kept by key, that of a value. Raises
+        LimitNotFoundError.
+        """
+        return self._get(f"/limits/{part(name)}", {"key": key} if key is not None else {})
+
     def register(self, slug: str, document: Mapping[str, Any]) -> Json:
         """Make a workflow known: `{name, steps: [{stepId, dependencies...}], ...}`; doing it again changes nothing.
 

@@ -27,16 +27,16 @@ class Places:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def standing(self, limit: str, *, at_most: int) -> Standing:
+    def standing(self, limit: str, *, at_most: int, first: int = FIRST) -> Standing:
         """The places that were ever taken, and the first who wait: one request, unless others know of more places."""
         places: dict[int, Place] = {}
         line: list[Waiter] = []
-        for item in self._table.query(keys.limit(limit), at_once=at_most + FIRST):
+        for item in self._table.query(keys.limit(limit), at_once=at_most + first):
             if (number := keys.place_number(str(item[keys.SORT]))) is not None:
                 places[number] = _to_place(item)
             else:
                 line.append(_to_waiter(item))
-            if len(line) == FIRST:
+            if len(line) == first:
                 break
         return Standing(places, tuple(line))
 

@@ -33,6 +33,12 @@ def next_turn(table: Table, limit: Limit, *, at_once: bool = False) -> Turn | No
     raise ConflictError
 
 
+def next_free_us(table: Table, id: str) -> int | None:
+    """When the next turn of a limit is free; None where nobody has ever taken one."""
+    found = table.get(keys.turns(id))
+    return None if found is None else int(found["t"])
+
+
 def _take(table: Table, limit: Limit, free_us: int, turn: Turn) -> int | None:
     """Move the next free turn on; None where that was won, otherwise where it stands."""
     as_seen = Attr("t").eq(free_us) if free_us else Attr("t").not_exists()

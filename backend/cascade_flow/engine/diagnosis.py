@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from cascade_flow.engine.decide import last_seen_us
 from cascade_flow.engine.findings import ORDER, Finding, Sweeps, instant, listed, span
 from cascade_flow.engine.joins import all_arrived, beyond, steps_over
+from cascade_flow.engine.limits import Waiting
 from cascade_flow.engine.state import ENDED, Branch, Run, Timing
 from cascade_flow.graph import END, Graph
 
@@ -21,7 +22,8 @@ _REAPER_LOG = "see whether the schedule calls the reaper function, and its log"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A run and its branches as stored; the steps that the deployed code has of its workflow.
+    """A run and its branches as stored; the steps that the deployed code has of its workflow; what limited steps wait
+    for, by branch.
 
     `graph` is None where the run's version is gone, `deployed` where no deployment has the workflow any more.
     """
@@ -30,6 +32,7 @@ class Case:
     branches: Mapping[str, Branch]
     graph: Graph | None
     deployed: frozenset[str] | None
+    waits: Mapping[str, Waiting] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,8 @@ def _of_branch(case: Case, graph: Graph, branch: Branch, world: World, now_us: i
     elif branch.status == "running":
         yield _running(branch, world, now_us)
     elif branch.status == "scheduled":
-        yield _scheduled(graph, branch, world, now_us)
+        waiting = case.waits.get(branch.name)
+        yield _limited(branch, waiting, now_us) if waiting else _scheduled(graph, branch, world, now_us)
     elif branch.status == "skipping":
         said = f"`{branch.step}` is to be skipped"
         yield _in_hand("skip-unfinished", said, "does so", world, branch.due_us, now_us, step=branch.step)
@@ -198,6 +202,23 @@ def _scheduled(graph: Graph, branch: Branch, world: World, now_us: int) -> Findi
     return _untaken(branch, world, waited_us, now_us) if pool is None else _in_pool(step, pool, world, waited_us)
 
 
+def _limited(branch: Branch, waiting: Waiting, now_us: int) -> Finding:
+    """A step that waits as its limit asks for: nobody is to do anything."""
+    code = "waits-for-place" if waiting.limit.per_us is None else "waits-for-turn"
+    said = f"`{branch.step}` waits for {waited_for(waiting, now_us)}"
+    return Finding(code, "waits", said, step_id=branch.step, until_us=waiting.turn_us)
+
+
+def waited_for(waiting: Waiting, now_us: int) -> str:
+    """What a limited step waits for."""
+    limit = waiting.limit
+    if limit.per_us is not None:
+        turn_us = waiting.turn_us or now_us
+        return f"its turn at {limit.id} ({limit.at_most} in {span(limit.per_us)}), {_until(turn_us, now_us)}"
+    before = "many before it" if waiting.before is None else f"{waiting.before} before it"
+    return f"a place of {limit.id} ({waiting.taken} of {limit.at_most} taken, {before})"
+
+
 def pool_of(graph: Graph, step: str) -> str | None:
     """The pool whose workers alone may take a step; None where the worker function does."""
     return graph.step(step).executor
@@ -240,8 +261,10 @@ def _join(case: Case, graph: Graph, join: Branch, world: World, now_us: int) -> 
     which = "which" if [blocker.step] == missing else f"of which `{blocker.step}`"
     if blocker.step not in missing:
         which = f"and so for `{blocker.step}`, which"
-    until_us = blocker.available_at_us if (blocker.available_at_us or 0) > now_us else None
-    return Finding("waits-for", "waits", f"{said}, {which} {_doing(blocker, now_us)}", step_id=step, until_us=until_us)
+    until_us = blocker.ready_us if blocker.ready_us > now_us else None
+    waiting = case.waits.get(blocker.name)
+    doing = f"waits for {waited_for(waiting, now_us)}" if waiting else _doing(blocker, now_us)
+    return Finding("waits-for", "waits", f"{said}, {which} {doing}", step_id=step, until_us=until_us)
 
 
 def _blocker(case: Case, graph: Graph, step: str) -> Branch | None:

@@ -101,6 +101,27 @@ class Standing:
         return [waiter for waiter in self.line if self.places_of(waiter.holder, now_us)]
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a limited step waits for: a place, of which so many are taken, with so many `before` it (None: nobody has
+    counted so far); or its turn, at a time.
+    """
+
+    limit: Limit
+    taken: int = 0
+    before: int | None = 0
+    turn_us: int | None = None
+
+    @classmethod
+    def for_place(cls, limit: Limit, standing: Standing, holder: Holder, now_us: int) -> Waiting | None:
+        """None where it has a place, and only its message is on the way."""
+        if standing.places_of(holder, now_us):
+            return None
+        ahead = [waiter.holder for waiter in standing.line]
+        before = ahead.index(holder) if holder in ahead else None
+        return cls(limit, sum(not place.is_free(now_us) for place in standing.places.values()), before)
+
+
 class Turn(NamedTuple):
     """When an attempt may start, and when the turn after it is free."""
 

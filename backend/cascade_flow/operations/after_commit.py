@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from cascade_flow.operations.limits import Limits
 
 
+EARLY_US = 999_999
+"""How much earlier than its turn a step is called out: the queue counts in whole seconds, who comes waits the rest."""
+
+
 class AfterCommit:
     """Does what a commit leaves to be done."""
 
@@ -162,4 +166,5 @@ def wake_for(run_id: str, branch: Branch) -> Wake:
     if branch.status != "scheduled":
         return Wake(run_id, branch.name)
     limit = "" if branch.limit is None else pack_limit(branch.limit)
-    return Wake(run_id, branch.name, branch.step, branch.attempt, branch.ready_us, limit)
+    due_us = branch.ready_us if branch.turn_us is None else branch.ready_us - EARLY_US
+    return Wake(run_id, branch.name, branch.step, branch.attempt, due_us, limit)

@@ -6,11 +6,13 @@ All that is said of a run is folded from one reading of its events, so that its 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cascade_flow.dynamodb.listing import START, Count, Filter, Place
 from cascade_flow.dynamodb.registry import Entry
+from cascade_flow.engine.limits import Waiting
+from cascade_flow.engine.state import ENDED
 from cascade_flow.errors import RunNotFoundError, StepNotFoundError, VersionNotFoundError
 from cascade_flow.model.events import (
     Event,
@@ -44,11 +46,14 @@ End = WorkflowCompleted | WorkflowFailed | WorkflowCancelled
 
 @dataclass(frozen=True)
 class StepDetails:
-    """A step of the run's graph, where it stands, and the event that skipped it if one did."""
+    """A step of the run's graph, where it stands, the event that skipped it if one did, and what it waits for if that
+    is a limit's.
+    """
 
     definition: StepDefinition
     state: StepState
     skipped: StepSkipped | None
+    waiting: Waiting | None = None
 
 
 @dataclass(frozen=True)
@@ -125,12 +130,12 @@ class Details:
         events = [known.get(event.timestamp_us, event) for event in story.events]
         outside = {name: address for each in told for name, address in each.outside.items()}
         state = project_run_state(events, story.run.workflow_slug)
-        told_of = _steps(story) if steps else None
+        told_of = self._steps(story) if steps else None
         return RunDetails(state, story.run.version_id, told_of, _end(events), payloads, outside)
 
     def steps(self, run_id: str) -> tuple[StepDetails, ...]:
         """A run's steps, in declared order. Raises RunNotFoundError, InvalidIdError."""
-        return _steps(self._submitted(run_id))
+        return self._steps(self._submitted(run_id))
 
     def step(self, run_id: str, step_id: str, *, payloads: bool = True) -> StepFiles:
         """A step; without input and output where no `payloads` are wanted.
@@ -191,6 +196,18 @@ class Details:
         if version_id not in known:
             raise VersionNotFoundError(f"workflow {slug!r} has no version {version_id!r}; it has {', '.join(known)}")
         return known[version_id]
+
+    def _steps(self, story: RunHistory) -> tuple[StepDetails, ...]:
+        """With what limited steps wait for: that is read for these alone."""
+        steps = _steps(story)
+        waiting = [each for each in story.branches.values() if each.status == "scheduled" and each.limit is not None]
+        if not waiting or story.run.status in ENDED:
+            return steps
+        from cascade_flow.operations.limit_views import LimitViews  # noqa: PLC0415  (most workflows have no limit)
+
+        told = LimitViews(self._runtime).waits(story.run.run_id, waiting)
+        by_step = {branch.step: told.get(branch.name) for branch in waiting}
+        return tuple(replace(step, waiting=by_step.get(step.definition.id)) for step in steps)
 
     def _outline(self, run_id: str) -> RunHistory:
         story = self._histories.outline(run_id)

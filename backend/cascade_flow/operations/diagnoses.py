@@ -7,7 +7,7 @@ waits for a worker.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -19,6 +19,7 @@ from cascade_flow.dynamodb.pulse import get_sweeps
 from cascade_flow.dynamodb.registry import Entry, get_workflow
 from cascade_flow.engine.diagnosis import Case, World, diagnosed, diagnosed_engine, pool_of
 from cascade_flow.engine.findings import Finding
+from cascade_flow.engine.limits import Waiting
 from cascade_flow.engine.state import ENDED, Branch, Run
 from cascade_flow.errors import VersionNotFoundError
 from cascade_flow.graph import Graph
@@ -105,7 +106,16 @@ class Diagnoses:
             return Case(run, {}, None, None)
         branches = self._runtime.ledger.branches(run.run_id) if run.status == "running" else {}
         graph = self._graph(run.workflow_slug, run.version_id)
-        return Case(run, branches, graph, self._deployed(run.workflow_slug))
+        return Case(run, branches, graph, self._deployed(run.workflow_slug), self._waits(run, branches.values()))
+
+    def _waits(self, run: Run, branches: Iterable[Branch]) -> Mapping[str, Waiting]:
+        """What limited steps wait for: a request for each of them."""
+        limited = [branch for branch in branches if branch.limit is not None]
+        if not limited:
+            return {}
+        from cascade_flow.operations.limit_views import LimitViews  # noqa: PLC0415  (most workflows have no limit)
+
+        return LimitViews(self._runtime).waits(run.run_id, limited)
 
     def _graph(self, slug: str, version_id: str) -> Graph | None:
         try:

@@ -16,6 +16,9 @@ from cascade_flow.engine.limits import Turn
 from cascade_flow.engine.state import Branch, Limit
 from cascade_flow.operations.runtime import Runtime
 
+_AT_HAND_US = 1_000_000
+"""What is waited for on the spot: the queue's delays are whole seconds, and turns may be closer."""
+
 
 class Turns:
     """Turns for attempts."""
@@ -30,7 +33,14 @@ class Turns:
             return None
         if now.turn_us is None and now.ready_us <= clock.now_us():
             now = self._with_turn(run_id, now)
-        return claim() if now is not None and now.ready_us <= clock.now_us() else now
+        if now is None:
+            return None
+        left_us = now.ready_us - clock.now_us()
+        if left_us > (_AT_HAND_US if now.turn_us is not None else 0):
+            return now
+        if left_us > 0:
+            clock.pause_us(left_us)
+        return claim()
 
     def is_now(self, limit: Limit) -> bool:
         """Take a turn, if there is one now."""
