@@ -31,6 +31,7 @@ here may be ignored; what a request holds beyond it is refused. Step ids may hol
 TAGS: Mapping[str, str] = {
     "runs": "Submit runs, look at them, stop them and set them going again.",
     "workflows": "What can be run, in which version.",
+    "limits": "What steps share: who has it, who waits for it.",
     "worker protocol": "For workers that are no Lambda: take a step, stay alive, say how it went.",
     "analytics": "How the service does: numbers out of events.",
     "workers": "Who works.",
