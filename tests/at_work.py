@@ -40,7 +40,7 @@ def must_keep_limits(runs: Sequence[Checked], signs_us: Mapping[Mark, Sequence[i
     """
     spans: dict[Limit, list[Span]] = defaultdict(list)
     for checked in runs:
-        for mark, begin_us, end_us in _spans(checked):
+        for mark, begin_us, end_us in spans_of(checked):
             limit = limit_of(checked.facts.graph.step(mark.step), checked.facts.limit_keys)
             if limit is not None:
                 until_us = _heard_of_until(checked, begin_us, (signs_us or {}).get(mark, ()))
@@ -58,7 +58,7 @@ def _heard_of_until(checked: Checked, begin_us: int, signs_us: Sequence[int]) ->
     return until_us
 
 
-def _spans(checked: Checked) -> Iterator[tuple[Mark, int, int]]:
+def spans_of(checked: Checked) -> Iterator[tuple[Mark, int, int]]:
     """Each attempt that was begun, from when to when: to its end, or its run's."""
     events, run_id = checked.story.events, checked.story.run.run_id
     for number, event in enumerate(events):

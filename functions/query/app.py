@@ -55,7 +55,6 @@ def get_logs(address: RunAddress, query: ListLogs) -> Answer[LogPage]:
     return ok(representations.log_page(lines, after_us=query.after_us, limit=query.limit))
 
 
-_OF_STEPS = (list_steps, get_step, plan_rerun)
 _OF_WORKFLOWS = (list_workflows, get_workflow, list_versions, get_version)
-_OF_LIMITS = (list_limits, get_limit)
-handler = router(list_runs, get_run, get_events, get_logs, *_OF_STEPS, *_OF_WORKFLOWS, *_OF_LIMITS)
+_OTHERS = (list_steps, get_step, plan_rerun, *_OF_WORKFLOWS, list_limits, get_limit)
+handler = router(list_runs, get_run, get_events, get_logs, *_OTHERS)
