@@ -39,7 +39,8 @@ _HOMES = {
         "SubmittedRun"
     ),
     "model.workflows": (
-        "GitInfo RetryTier RunSubmission StepDefinition StepLimit WorkflowMetadata WorkflowRegistration WorkflowVersion"
+        "GitInfo RetryTier RunLimit RunSubmission StepDefinition StepLimit WorkflowMetadata WorkflowRegistration "
+        "WorkflowVersion"
     ),
     "projection": (
         "current_attempt_number extract_attempt_metadata extract_logs project_run_state project_step_record "

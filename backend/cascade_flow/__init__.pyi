@@ -119,6 +119,7 @@ from cascade_flow.model.states import (
 from cascade_flow.model.workflows import (
     GitInfo as GitInfo,
     RetryTier as RetryTier,
+    RunLimit as RunLimit,
     RunSubmission as RunSubmission,
     StepDefinition as StepDefinition,
     StepLimit as StepLimit,

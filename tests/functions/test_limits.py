@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import events
-from cascade_flow import RunSubmission, StepDefinition, StepLimit, WorkflowRegistration
+from cascade_flow import RunLimit, RunSubmission, StepDefinition, StepLimit, WorkflowRegistration
 from cascade_flow.operations.steps import Steps
 from cascade_flow.wake import Wake
 from events.deployed import Functions
@@ -21,7 +20,7 @@ OPENAI = StepLimit(name="openai", at_most=1, per_ms=60_000)
 
 
 @pytest.fixture
-def shop(functions: Functions) -> Iterator[Functions]:
+def shop(functions: Functions) -> Functions:
     steps = [
         StepDefinition(id=name, name=name, limit=limit)
         for name, limit in (("pay", STRIPE), ("book", ERP), ("ask", OPENAI))
@@ -95,3 +94,14 @@ def test_a_diagnosis_says_so_too(shop: Functions) -> None:
     told = {finding["code"]: finding for finding in found}
     assert told["waits-for-place"]["sentence"] == "`pay` waits for a place of stripe (1 of 1 taken, 0 before it)"
     assert told["waits-for-place"]["severity"] == "waits"
+
+
+def test_a_diagnosis_says_that_a_run_waits_for_others(functions: Functions) -> None:
+    steps, limit = [StepDefinition(id="a", name="a")], RunLimit(at_most=1)
+    registration = WorkflowRegistration(slug="single", name="Single", steps=steps, run_limit=limit)
+    functions.backend.register_workflow(registration)
+    for name in ("s1", "s2", "s3"):
+        functions.backend.submit_run(RunSubmission(workflow_slug="single", run_id=name))
+    [finding] = asked(functions, "/runs/s3/diagnosis", function="diagnosis")["findings"]
+    said = "the run waits for another run of 'single' to end (1 of 1 go on, 1 before it)"
+    assert (finding["code"], finding["severity"], finding["sentence"]) == ("waits-for-runs", "waits", said)

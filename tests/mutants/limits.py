@@ -17,6 +17,7 @@ def _mutant(name: str, clause: str, place: str, text: str, instead: str, *tests:
 TAKEN = "a place is taken by one, and given back by whom it names"
 LINE = "whoever waits gets its turn, and takes no message until then"
 RATE = "each attempt has a turn of its own"
+RUNS = "only so many runs of a workflow go on at once"
 HOLDER = 'mine = Attr("r").eq(holder.run_id) & Attr("s").eq(holder.step) & Attr("a").eq(holder.attempt)'
 
 LIMITS = (
@@ -280,5 +281,80 @@ LIMITS = (
         "start_us + (limit.per_us or 0) // limit.at_most",
         "test_no_time_of_that_length_holds_more_starts",
         rates=True,
+    ),
+    *(
+        Mutant(name, f"architecture.md: {RUNS}", place, text, instead, (f"clauses/test_run_limits.py::{test}",))
+        for name, place, text, instead, test in (
+            (
+                "a run starts without a place",
+                "engine/runs.py",
+                "or (facts.limit is not None and facts.place is None):",
+                "or False:",
+                "test_no_more_runs_go_on_than_the_workflow_says",
+            ),
+            (
+                "a run that has completed keeps its place",
+                AFTER,
+                "        if commit.end is not None:\n            self._leave_run(facts)\n        if leaves",
+                "        if leaves",
+                "test_no_more_runs_go_on_than_the_workflow_says",
+            ),
+            (
+                "a run that was stopped keeps its place",
+                "operations/stops.py",
+                "if facts.place is not None:",
+                "if False:",
+                "test_whatever_ends_a_run_lets_the_next_one_start",
+            ),
+            (
+                "a run that was cancelled holds up the line",
+                "operations/run_places.py",
+                'if run is None or run.status != "pending" or run.stop is not None:',
+                "if run is None:",
+                "test_a_run_that_waits_and_is_cancelled_is_passed_over",
+            ),
+            (
+                "nobody looks whether holders have ended",
+                "operations/run_places.py",
+                "return run.status in ENDED or run.run_attempt != holder.attempt",
+                "return run.run_attempt != holder.attempt",
+                "test_who_dies_between_a_runs_end_and_giving_its_place_back_holds_nobody_up_for_long",
+            ),
+            (
+                "a run that was never made holds its place",
+                "operations/run_places.py",
+                "(_is_over(run, place.holder) if run else made)",
+                "(_is_over(run, place.holder) if run else False)",
+                "test_whoever_dies_before_the_run_is_made_holds_nobody_up_for_long",
+            ),
+            (
+                "a submission makes a run whatever goes on",
+                "operations/runs.py",
+                "if entry.run_limit is not None and entry.run_limit.skips:",
+                "if False:",
+                "test_a_submission_while_one_goes_on_is_that_one",
+            ),
+            (
+                "a run that was not made keeps its place",
+                "operations/runs.py",
+                "            self._not_made(facts)\n            return self._same_run",
+                "            return self._same_run",
+                "test_a_submission_with_a_known_key_is_the_run_that_it_made",
+            ),
+            (
+                "a retry of a run is never counted",
+                "operations/retries.py",
+                "        facts = self._with_place(facts)\n",
+                "        facts = replace(facts, place=None)\n",
+                "test_who_tries_a_run_again_does_not_wait_and_is_counted_if_there_is_room",
+            ),
+            (
+                "a run that waits is looked at by every sweep",
+                "operations/attention.py",
+                "if run.limit is not None and run.status",
+                "if False and run.status",
+                "test_a_run_that_waits_takes_no_message_and_is_looked_at_ever_more_rarely",
+            ),
+        )
     ),
 )

@@ -21,7 +21,7 @@ from cascade_flow.authoring.steps import Declaration, Step, resolve
 from cascade_flow.authoring.version import version_id
 from cascade_flow.errors import DefinitionError, InvalidIdError
 from cascade_flow.model.ids import check_slug
-from cascade_flow.model.workflows import GitInfo, WorkflowRegistration
+from cascade_flow.model.workflows import GitInfo, RunLimit, StepLimit, WorkflowRegistration
 from cascade_flow.operations.validation import defect_of
 
 DEFAULT_TIMEOUT = timedelta(days=7)
@@ -36,6 +36,7 @@ class Head:
     location: str
     input_type: Any
     timeout_us: int
+    run_limit: RunLimit | None = None
     place: Place | None = None
 
     @classmethod
@@ -75,7 +76,13 @@ class Definition:
     @cached_property
     def version_id(self) -> str:
         head = self.head
-        return version_id(head.slug, self.steps.values(), input_schema=self.input_schema, timeout_us=head.timeout_us)
+        return version_id(
+            head.slug,
+            self.steps.values(),
+            input_schema=self.input_schema,
+            timeout_us=head.timeout_us,
+            run_limit=head.run_limit,
+        )
 
     def registration(self, *, git: GitInfo | None = None) -> WorkflowRegistration:
         """The workflow as it is registered; `git` says where its code comes from (see `git_info`)."""
@@ -88,6 +95,7 @@ class Definition:
             version_id=self.version_id,
             git=git,
             timeout_us=self.head.timeout_us,
+            run_limit=self.head.run_limit,
         )
 
 
@@ -100,13 +108,14 @@ def define(head: Head, declarations: Sequence[Declaration], flawed: Flawed) -> D
     mistakes, payload = Mistakes(), None
     with mistakes.noted(f"{whole}, input", head.place):
         payload = _input(head.input_type)
+        _check_key(head.run_limit, payload)
     mistakes.found += flawed.mistakes.found
     steps: dict[str, Step] = {}
     names = Names({**flawed.steps, **{declared.id: declared.function for declared in declarations}})
     for declared in declarations:
         with mistakes.noted(f"{whole}, step {declared.id!r}", declared.place):
             steps[declared.id] = resolve(declared, names=names, input_type=head.input_type)
-            _check_key(declared, payload)
+            _check_key(declared.limit, payload)
     for step in steps.values():
         with mistakes.noted(f"{whole}, step {step.id!r}", step.declared.place):
             _check_types(step, steps)
@@ -145,12 +154,12 @@ def _input(input_type: Any) -> Payload | None:
     return payload
 
 
-def _check_key(declared: Declaration, payload: Payload | None) -> None:
-    """The field by which a step's limit is kept must be one of the input's, where that says what it has."""
-    if declared.limit is not None and declared.limit.key is not None and payload is not None:
+def _check_key(limit: StepLimit | RunLimit | None, payload: Payload | None) -> None:
+    """The field by which a limit is kept must be one of the input's, where that says what it has."""
+    if limit is not None and limit.key is not None and payload is not None:
         from cascade_flow.authoring.limits import check_key  # noqa: PLC0415  (most workflows have none)
 
-        check_key(declared.limit.key, payload.schema())
+        check_key(limit.key, payload.schema())
 
 
 def _check_types(step: Step, steps: Mapping[str, Step]) -> None:

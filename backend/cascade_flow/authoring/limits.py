@@ -13,7 +13,7 @@ from cascade_flow.authoring.durations import Duration, milliseconds
 from cascade_flow.authoring.mistakes import Mistakes, shown
 from cascade_flow.errors import DefinitionError, InvalidIdError
 from cascade_flow.model.ids import check_limit
-from cascade_flow.model.workflows import StepLimit
+from cascade_flow.model.workflows import RunLimit, StepLimit
 
 MOST_PLACES = 1_000
 MOST_STARTS = 1_000_000
@@ -80,6 +80,26 @@ def declared(limit: Limit, executor: str | None) -> StepLimit:
     return limit.declared()
 
 
+def run_limit(max_running: int | None, singleton: str | None, key: str | None) -> RunLimit | None:
+    """How many runs of a workflow go on at once. Raises DefinitionError."""
+    mistakes = Mistakes()
+    with mistakes.noted():
+        if singleton not in (None, "skip", "queue"):
+            raise DefinitionError(f"singleton is {shown(singleton)}: give 'skip' or 'queue'")
+    with mistakes.noted():
+        if max_running is not None and singleton is not None:
+            raise DefinitionError("it has max_running and singleton: a singleton is one at a time, give one of the two")
+    with mistakes.noted():
+        if key is not None and max_running is None and singleton is None:
+            raise DefinitionError("key says by what runs are counted: give it with max_running or singleton")
+    with mistakes.noted():
+        _check_numbers(1 if max_running is None else max_running, MOST_PLACES, key, "max_running")
+    mistakes.check()
+    if max_running is None and singleton is None:
+        return None
+    return RunLimit(at_most=max_running or 1, key=key, skips=singleton == "skip")
+
+
 def check_key(key: str, schema: Mapping[str, Any]) -> None:
     """Raises DefinitionError where the workflow's input can't have the field that a limit is kept by."""
     at: Any = schema
@@ -109,8 +129,15 @@ def _check(name: object, key: object, at_most: object, most: int, example: str) 
     with mistakes.noted():
         _check_name(name, example)
     with mistakes.noted():
+        _check_numbers(at_most, most, key, "limit: at_most")
+    mistakes.check()
+
+
+def _check_numbers(at_most: object, most: int, key: object, what: str) -> None:
+    mistakes = Mistakes()
+    with mistakes.noted():
         if type(at_most) is not int or not 1 <= at_most <= most:
-            raise DefinitionError(f"limit: at_most is {shown(at_most)}: give a whole number from 1 to {most:,}")
+            raise DefinitionError(f"{what} is {shown(at_most)}: give a whole number from 1 to {most:,}")
     with mistakes.noted():
         if key is not None and not (isinstance(key, str) and all(key.split("."))):
             raise DefinitionError(f"limit: key is {shown(key)}: name a field of the input, as in key='customer.id'")

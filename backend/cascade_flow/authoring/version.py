@@ -15,16 +15,21 @@ from textwrap import dedent
 from typing import Any
 
 from cascade_flow.authoring.steps import Step
+from cascade_flow.model.workflows import RunLimit
 
 
-def version_id(slug: str, steps: Iterable[Step], *, input_schema: Any, timeout_us: int) -> str:
+def version_id(
+    slug: str, steps: Iterable[Step], *, input_schema: Any, timeout_us: int, run_limit: RunLimit | None = None
+) -> str:
     """`sha256:` and the hash, in hex. Steps count in declared order, since that order decides on the branches."""
-    content = {
+    content: dict[str, Any] = {
         "slug": slug,
         "input": input_schema,
         "timeoutUs": timeout_us,
         "steps": [{**step.definition.to_wire(), "source": source_text(step.function)} for step in steps],
     }
+    if run_limit is not None:  # versions that have none keep their ids
+        content["runLimit"] = run_limit.to_wire()
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 

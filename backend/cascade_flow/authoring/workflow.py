@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from cascade_flow.authoring.definition import DEFAULT_TIMEOUT, Definition, Flawed, Head, define
 from cascade_flow.authoring.durations import Duration
@@ -14,7 +14,7 @@ from cascade_flow.authoring.mistakes import Place, placed, shown
 from cascade_flow.authoring.retry import Retry
 from cascade_flow.authoring.steps import Declaration, References, declare
 from cascade_flow.errors import DefinitionError
-from cascade_flow.model.workflows import GitInfo, StepLimit, WorkflowRegistration
+from cascade_flow.model.workflows import GitInfo, RunLimit, StepLimit, WorkflowRegistration
 
 if TYPE_CHECKING:
     from cascade_flow.authoring.limits import Limit
@@ -37,7 +37,10 @@ class Workflow:
     the run's input; a parameter annotated `StepContext` the context. Steps may be declared in any order.
 
     `input` is the type of the input, usually a pydantic model; without it anything is taken. `timeout` is how long a
-    run may last (seconds or a timedelta, 7 days by default). Raises DefinitionError for a slug that is none.
+    run may last (seconds or a timedelta, 7 days by default). `max_running` is how many of its runs go on at once;
+    further ones wait, higher priority first. `singleton="queue"` is one after the other; with `"skip"` who submits
+    while one goes on is answered with that one. `key` names a field of the input: each value is counted by itself.
+    Raises DefinitionError for a slug that is none.
     """
 
     def __init__(
@@ -47,10 +50,14 @@ class Workflow:
         name: str | None = None,
         input: Any = None,
         timeout: Duration = DEFAULT_TIMEOUT,
+        max_running: int | None = None,
+        singleton: Literal["skip", "queue"] | None = None,
+        key: str | None = None,
     ) -> None:
         location = sys._getframe(1).f_globals.get("__name__", "")
         try:
-            self._head = Head.of(slug, name=name, location=location, input_type=input, timeout=timeout)
+            head = Head.of(slug, name=name, location=location, input_type=input, timeout=timeout)
+            self._head = replace(head, run_limit=_run_limit(max_running, singleton, key))
         except DefinitionError as error:
             raise placed(f"workflow {shown(slug)}", error, Place.of_caller()) from error
         self._declarations: dict[str, Declaration] = {}
@@ -179,3 +186,12 @@ def _shared(limit: Limit | None, executor: str | None) -> StepLimit | None:
     from cascade_flow.authoring.limits import declared  # noqa: PLC0415  (most workflows have none)
 
     return declared(limit, executor)
+
+
+def _run_limit(max_running: int | None, singleton: str | None, key: str | None) -> RunLimit | None:
+    """How many runs go on at once, as it is registered."""
+    if max_running is None and singleton is None and key is None:
+        return None
+    from cascade_flow.authoring.limits import run_limit  # noqa: PLC0415  (few workflows have one)
+
+    return run_limit(max_running, singleton, key)

@@ -103,6 +103,8 @@ _RUN = (
     _Field("pa", "parent"),
     _Field("or", "origin_run_id"),
     _Field("ow", "owed"),
+    _Field("li", "limit", pack_limit, unpack_limit),
+    _Field("lp", "place"),
     _Field("lk", "limit_keys", lambda values: _pack_json(dict(values)), _unpack_json),
     _Field("la", "last_us"),
     _Field(keys.EXPIRY, "expires_s"),

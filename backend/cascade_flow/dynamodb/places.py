@@ -44,12 +44,12 @@ class Places:
         """Take a free place; whether that was won."""
         free = Attr(keys.PARTITION).not_exists() | Attr("u").lte(now_us)
         return self._change(
-            limit, number, free, {**_packed(holder), "t": now_us, "u": until_us, keys.EXPIRY: _expiry_s()}
+            limit, number, free, {**_packed(holder), "t": now_us, "u": until_us, keys.EXPIRY: _expiry_s(until_us)}
         )
 
     def prolong(self, limit: str, number: int, holder: Holder, *, until_us: int) -> bool:
         """Keep a place for longer; False where it is somebody else's by now."""
-        return self._change(limit, number, _held_by(holder), {"u": until_us, keys.EXPIRY: _expiry_s()})
+        return self._change(limit, number, _held_by(holder), {"u": until_us, keys.EXPIRY: _expiry_s(until_us)})
 
     def give_back(self, limit: str, number: int, holder: Holder) -> bool:
         """Let others have a place, if it is this holder's still."""
@@ -59,7 +59,7 @@ class Places:
         """Wait in the line, at one's rank; once more changes nothing."""
         key = _key(limit, waiter)
         item: Item = {keys.PARTITION: key.pk, keys.SORT: key.sk, **_packed(waiter.holder), "m": waiter.at_most}
-        self._table.write([Put({**item, keys.EXPIRY: _expiry_s()})])
+        self._table.write([Put({**item, keys.EXPIRY: _expiry_s(clock.now_us())})])
 
     def leave(self, limit: str, waiter: Waiter) -> None:
         """Wait no longer."""
@@ -100,5 +100,5 @@ def _to_waiter(item: Item) -> Waiter:
     return Waiter(keys.waiter_rank(str(item[keys.SORT])), _to_holder(item), int(item["m"]))
 
 
-def _expiry_s() -> int:
-    return clock.now_us() // 1_000_000 + _KEPT_S
+def _expiry_s(until_us: int) -> int:
+    return until_us // 1_000_000 + _KEPT_S

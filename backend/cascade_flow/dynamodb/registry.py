@@ -10,13 +10,14 @@ from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.codec import deflate, inflate
 from cascade_flow.dynamodb.items import Item
 from cascade_flow.dynamodb.table import Attr, Put, Refused, Table, Update
-from cascade_flow.model.workflows import WorkflowMetadata, WorkflowRegistration, WorkflowVersion
+from cascade_flow.model.workflows import RunLimit, WorkflowMetadata, WorkflowRegistration, WorkflowVersion
 
 
 class Entry(NamedTuple):
     """A registered workflow: what it is called, its current version, its runs' timeout (µs, where it has one).
 
-    `deployed`: a deployment has registered it. `retired_us` is when a later one no longer had it.
+    `deployed`: a deployment has registered it. `retired_us` is when a later one no longer had it. `run_limit` says how
+    many of its runs may go on at once.
     """
 
     metadata: WorkflowMetadata
@@ -24,6 +25,7 @@ class Entry(NamedTuple):
     timeout_us: int | None
     deployed: bool = False
     retired_us: int | None = None
+    run_limit: RunLimit | None = None
 
 
 def put_workflow(table: Table, registration: WorkflowRegistration, version_id: str, *, deployed: bool) -> None:
@@ -31,8 +33,10 @@ def put_workflow(table: Table, registration: WorkflowRegistration, version_id: s
     metadata = WorkflowMetadata.model_validate(registration.model_dump(include=set(WorkflowMetadata.model_fields)))
     timeout: Item = {} if registration.timeout_us is None else {"to": registration.timeout_us}
     mark: Item = {"dp": 1} if deployed else {}
+    if registration.run_limit is not None:
+        mark |= {"rl": _pack(registration.run_limit.to_wire())}
     values: Item = {"m": _pack(metadata.to_wire()), "v": version_id, **timeout, **mark}
-    gone = frozenset({"to", "dp", "rt"} - values.keys())
+    gone = frozenset({"to", "dp", "rt", "rl"} - values.keys())
     key = keys.workflow(registration.slug)
     table.write([Update(key, None, set=values, remove=gone)])
 
@@ -96,7 +100,8 @@ def _age(version: WorkflowVersion) -> tuple[int, str]:
 
 def _entry(item: Item) -> Entry:
     metadata = WorkflowMetadata.model_validate(_unpack(item))
-    return Entry(metadata, str(item["v"]), _whole(item, "to"), "dp" in item, _whole(item, "rt"))
+    limit = RunLimit.model_validate(_unpack(item, "rl")) if "rl" in item else None
+    return Entry(metadata, str(item["v"]), _whole(item, "to"), "dp" in item, _whole(item, "rt"), limit)
 
 
 def _whole(item: Item, name: str) -> int | None:
@@ -116,6 +121,6 @@ def _pack(value: Any) -> bytes:
     return deflate(json.dumps(value, separators=(",", ":")))
 
 
-def _unpack(item: Item) -> Any:
-    data = item["m"]
+def _unpack(item: Item, name: str = "m") -> Any:
+    data = item[name]
     return json.loads(inflate(data if isinstance(data, bytes) else str(data).encode()))

@@ -91,7 +91,8 @@ def _of_run(case: Case, world: World, now_us: int) -> Iterator[Finding]:
     elif run.deadline_us <= now_us:
         yield _swept("past-deadline", "the run's time is over", "ends it", world, run.due_us, now_us)
     elif run.status == "pending":
-        yield _pending(run, world, now_us)
+        waiting = case.waits.get("")
+        yield _run_waits(run, waiting) if waiting else _pending(run, world, now_us)
         yield from _gone(case, now_us)
     else:
         yield from _going_on(case, case.graph, world, now_us)
@@ -148,6 +149,14 @@ def _pending(run: Run, world: World, now_us: int) -> Finding:
         return Finding("delayed", "waits", said, until_us=run.available_at_us)
     said = f"the run should have started {span(now_us - run.available_at_us)} ago: its wake-up is late or lost"
     return _swept("start-overdue", said, "starts it", world, run.due_us, now_us)
+
+
+def _run_waits(run: Run, waiting: Waiting) -> Finding:
+    """A run of a workflow of which only so many go on at once."""
+    others = f"another run of {run.workflow_slug!r} to end"
+    before = "many before it" if waiting.before is None else f"{waiting.before} before it"
+    said = f"the run waits for {others} ({waiting.taken} of {waiting.limit.at_most} go on, {before})"
+    return Finding("waits-for-runs", "waits", said)
 
 
 def _stopping(case: Case, world: World, now_us: int) -> Finding:

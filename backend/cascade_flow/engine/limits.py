@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from cascade_flow.engine.state import Branch, Limit
-from cascade_flow.model.workflows import StepDefinition
+from cascade_flow.model.workflows import RunLimit, StepDefinition
 
 _LONGEST_KEY = 128
 """Longer values of an input's field are told apart by their hash."""
 
 
 class Holder(NamedTuple):
-    """The attempt that has a place, or waits for one."""
+    """The attempt of a step, or of a run, that has a place or waits for one."""
 
     run_id: str
     branch: str
@@ -31,6 +31,11 @@ class Holder(NamedTuple):
     @classmethod
     def of(cls, run_id: str, branch: Branch) -> Holder:
         return cls(run_id, branch.name, branch.step, branch.attempt)
+
+    @classmethod
+    def of_run(cls, run_id: str, run_attempt: int) -> Holder:
+        """A run as a whole, where its workflow has a limit."""
+        return cls(run_id, "", "", run_attempt)
 
 
 class Waiter(NamedTuple):
@@ -144,11 +149,22 @@ def limit_of(step: StepDefinition, keys: Mapping[str, str]) -> Limit | None:
     return Limit(step.limit.name + key, step.limit.at_most, per_us)
 
 
+def limit_of_runs(slug: str, limit: RunLimit | None, input: str | None) -> Limit | None:
+    """What a run of a workflow needs before it starts; no step's limit has such a name."""
+    if limit is None:
+        return None
+    value = "" if limit.key is None else f"#{_key_value(limit.key, input)}"
+    return Limit(f"@{slug}{value}", limit.at_most)
+
+
 def key_values(steps: Iterable[StepDefinition], input: str | None) -> Mapping[str, str]:
     """What a run's input (JSON text) has in the fields by which its steps' limits are kept; null where it has none."""
     paths = dict.fromkeys(step.limit.key for step in steps if step.limit is not None and step.limit.key is not None)
-    given = json.loads(input) if paths and input is not None else None
-    return {path: _text_of(_found(given, path.split("."))) for path in paths}
+    return {path: _key_value(path, input) for path in paths}
+
+
+def _key_value(path: str, input: str | None) -> str:
+    return _text_of(_found(None if input is None else json.loads(input), path.split(".")))
 
 
 def _found(given: Any, path: Sequence[str]) -> Any:

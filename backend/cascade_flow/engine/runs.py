@@ -49,10 +49,10 @@ class Opening:
 
 
 def submit(facts: Facts, submission: Submission, *, now_us: int) -> Opening:
-    """A new run; one that is due at once is started in the same breath."""
+    """A new run; one that is due at once is started in the same breath, if it needs no place or has one."""
     writer = EventWriter.of_run(facts, now_us=now_us, after_us=0)
     run = new_run(facts, submission, writer)
-    if submission.available_at_us > now_us:
+    if submission.available_at_us > now_us or (facts.limit is not None and facts.place is None):
         return Opening(run, tuple(writer.events))
     started = start(
         facts, run, now_us=now_us, has_schema=submission.has_input_schema, has_input=submission.input is not None
@@ -76,6 +76,8 @@ def new_run(facts: Facts, submission: Submission, writer: EventWriter) -> Run:
         priority=submission.priority,
         tags=submission.tags or (),
         limit_keys=facts.limit_keys,
+        limit=facts.limit,
+        place=facts.place,
         last_us=writer.last_us,
         due_us=due_us,
     )
@@ -128,7 +130,7 @@ def started_again(facts: Facts, run: Run, retried: Sequence[str], reason: str | 
     deadline_us = min(started.timestamp_us + _time_given(run), latest_end_us(facts, run))
     again = replace(run, status="running", run_attempt=facts.run_attempt, started_at_us=started.timestamp_us)
     again = replace(again, deadline_us=deadline_us, last_us=writer.last_us)
-    again = replace(again, owed=0 if run.started_at_us is None else run.owed)
+    again = replace(again, owed=0 if run.started_at_us is None else run.owed, place=facts.place)
     return Opening(replace(again, reviving=True, due_us=now_us + facts.timing.grace_us), tuple(writer.events))
 
 

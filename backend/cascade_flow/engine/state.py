@@ -172,6 +172,7 @@ class Run:
     """One run as stored. `tail` begins with its RunSubmitted; then come the events of its start.
 
     `parent` is the run that it goes on from, `origin_run_id` the first of them all; None where it is the first itself.
+    `limit` says how many runs may go on at once, of which this is one; it has its `place` from its start to its end.
     """
 
     run_id: str
@@ -195,6 +196,8 @@ class Run:
     origin_run_id: str | None = None
     owed: int | None = None
     limit_keys: Mapping[str, str] = field(default_factory=dict)
+    limit: Limit | None = None
+    place: int | None = None
     last_us: int = 0
     due_us: int | None = None
     tail: tuple[Mapping[str, Any], ...] = ()
@@ -210,7 +213,7 @@ class Facts:
     """What does not change while a run's attempt lasts: all that a decision about one of its branches may ask.
 
     `stopping`: the run is known to be stopping, so nothing goes on. `limit_keys` are the values of those fields of the
-    input by which limits are kept.
+    input by which limits are kept. `limit` is the run's own, and `place` what it has got of it.
     """
 
     run_id: str
@@ -223,6 +226,8 @@ class Facts:
     started_at_us: int = 0
     stopping: bool = False
     limit_keys: Mapping[str, str] = field(default_factory=dict)
+    limit: Limit | None = None
+    place: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

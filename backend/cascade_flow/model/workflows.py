@@ -39,6 +39,16 @@ class StepLimit(WireModel):
     key: Text | None = None
 
 
+class RunLimit(WireModel):
+    """How many runs of a workflow go on at once; by `key`, for each value of a field of the input. Further ones wait,
+    or, with `skips`, are the run that is there.
+    """
+
+    at_most: Ordinal
+    key: Text | None = None
+    skips: bool = False
+
+
 class StepDefinition(WireModel):
     """A step without its code: what it is called, what it waits for, how it is tried, and who carries it out.
 
@@ -81,6 +91,7 @@ class WorkflowRegistration(WorkflowMetadata):
     version_id: Text | None = None
     git: GitInfo | None = None
     timeout_us: Ordinal | None = None
+    run_limit: RunLimit | None = None
 
 
 class WorkflowVersion(WireModel):

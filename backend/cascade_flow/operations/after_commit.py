@@ -50,6 +50,8 @@ class AfterCommit:
 
     def after(self, facts: Facts, commit: Commit, branch: Branch) -> Branch:
         """Follow a commit up; answers the branch as it is then."""
+        if commit.end is not None:
+            self._leave_run(facts)
         if leaves_place(commit):
             self.limits.give_back(facts.run_id, commit.before, commit.before.place or 0)
         self._wake(facts, [birth.branch for birth in commit.births])
@@ -114,11 +116,20 @@ class AfterCommit:
         try:
             self._wake(facts, [self._runtime.ledger.write(facts, commit, self._references(facts, commit))])
             self._runtime.observer.committed(commit.said)
+            if commit.end is not None:
+                self._leave_run(facts)
         except (BranchRefused, RunRefused):
             return False
         except PayloadTooLargeError as error:
             self._stops.give_up(facts, error)
         return True
+
+    def _leave_run(self, facts: Facts) -> None:
+        """Let another run of the workflow start, where only so many may go on at once."""
+        if facts.place is not None:
+            from cascade_flow.operations.run_places import RunPlaces  # noqa: PLC0415  (few workflows have such a limit)
+
+            RunPlaces(self._runtime).leave_by(facts)
 
     def _opening(self, facts: Facts, join: Branch, branches: Mapping[str, Branch]) -> Commit | None:
         if join.name != END:

@@ -139,10 +139,17 @@ class Attention:
             self._runs.time_out(run)
             return self._runtime.run(run.run_id)
         if run.status == "pending" and run.available_at_us <= now_us:
-            self._tally.note("runs started", run.run_id)
-            self._tally.waited(now_us - run.available_at_us)
-            return self._runs.start(run)
+            return self._start(run, now_us)
         return self._runs.make_owed_roots(run) if run.owed is not None else run
+
+    def _start(self, run: Run, now_us: int) -> Run:
+        """Start a run whose time has come; one that waits for others' ends waits on."""
+        now = self._runs.start(run)
+        if now.status != "pending":
+            self._tally.note("runs started", run.run_id)
+        if run.limit is None:
+            self._tally.waited(now_us - run.available_at_us)
+        return now
 
     def _next_look_us(self, run: Run) -> int:
         """A stop that was just carried on only waits for steps that run: who ends one goes on with it, and the index
@@ -154,6 +161,8 @@ class Attention:
             return now_us + timing.lease_us
         if run.owed is not None or run.reviving:
             return soon_us
+        if run.limit is not None and run.status == "pending" and run.available_at_us <= now_us:
+            return now_us + min(max(timing.grace_us, now_us - run.available_at_us), timing.horizon_us)
         return max(run.available_at_us, soon_us) if run.status == "pending" else max(run.deadline_us, soon_us)
 
     def _attend_branch(self, entry: due.Entry, reads: Reads) -> None:

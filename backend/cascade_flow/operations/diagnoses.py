@@ -109,13 +109,14 @@ class Diagnoses:
         return Case(run, branches, graph, self._deployed(run.workflow_slug), self._waits(run, branches.values()))
 
     def _waits(self, run: Run, branches: Iterable[Branch]) -> Mapping[str, Waiting]:
-        """What limited steps wait for: a request for each of them."""
+        """What limited steps wait for, or the run itself (by no branch's name): a request for each of them."""
         limited = [branch for branch in branches if branch.limit is not None]
-        if not limited:
+        if not limited and run.limit is None:
             return {}
         from cascade_flow.operations.limit_views import LimitViews  # noqa: PLC0415  (most workflows have no limit)
 
-        return LimitViews(self._runtime).waits(run.run_id, limited)
+        views = LimitViews(self._runtime)
+        return {**views.waits(run.run_id, limited), **views.run_waits(run)}
 
     def _graph(self, slug: str, version_id: str) -> Graph | None:
         try:

@@ -9,7 +9,7 @@ from cascade_flow import clock
 from cascade_flow.dynamodb.places import Places
 from cascade_flow.dynamodb.turns import next_free_us
 from cascade_flow.engine.limits import Holder, Place, Standing, Waiter, Waiting
-from cascade_flow.engine.state import Branch
+from cascade_flow.engine.state import Branch, Run
 from cascade_flow.errors import LimitNotFoundError
 from cascade_flow.model.ids import check_limit
 from cascade_flow.model.workflows import StepLimit
@@ -71,6 +71,15 @@ class LimitViews:
         limited = [each for each in branches if each.limit is not None and _is_due(each)]
         told = {branch.name: self._waiting(run_id, branch) for branch in limited}
         return {name: waiting for name, waiting in told.items() if waiting is not None}
+
+    def run_waits(self, run: Run) -> Mapping[str, Waiting]:
+        """What a run waits for that is to start, where only so many of its workflow go on at once."""
+        limit, now_us = run.limit, clock.now_us()
+        if limit is None or run.status != "pending" or run.available_at_us > now_us:
+            return {}
+        standing, holder = self._standing(limit.id, limit.at_most), Holder.of_run(run.run_id, run.run_attempt)
+        waiting = Waiting.for_place(limit, standing, holder, now_us)
+        return {} if waiting is None else {"": waiting}
 
     def _waiting(self, run_id: str, branch: Branch) -> Waiting | None:
         limit, now_us = branch.limit, clock.now_us()

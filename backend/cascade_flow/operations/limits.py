@@ -9,6 +9,7 @@ out when it is given one; the sweep looks again at every scheduled step past due
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from cascade_flow import clock
@@ -171,16 +172,23 @@ class Limits:
 
     def _is_given(self, limit: Limit, given: HandOut, me: Holder | None) -> bool:
         holder = given.waiter.holder
-        branch = None if holder == me else self._runtime.ledger.branch(holder.run_id, holder.branch)
-        if holder != me and (branch is None or not _waits(holder, branch)):
+        call = None if holder == me else self._call(limit, holder)
+        if holder != me and call is None:
             self._places.leave(limit.id, given.waiter)
             return False
         if not self._take(limit, given.number, holder, clock.now_us()):
             return False
         self._places.leave(limit.id, given.waiter)
-        if branch is not None:
-            self._wake(limit, holder, branch)
+        if call is not None:
+            call()
         return True
+
+    def _call(self, limit: Limit, holder: Holder) -> Callable[[], None] | None:
+        """How to call out who waits; None where it waits no more."""
+        branch = self._runtime.ledger.branch(holder.run_id, holder.branch)
+        if branch is None or not _waits(holder, branch):
+            return None
+        return partial(self._wake, limit, holder, branch)
 
     def _wake(self, limit: Limit, holder: Holder, branch: Branch) -> None:
         """Call out who was given a place; if the message is lost, the sweep looks as soon as at any other step."""

@@ -73,10 +73,19 @@ class Retries:
                 run_id=run.run_id,
                 status=run.status,
             )
+        facts = self._with_place(facts)
         again = started_again(facts, run, retried, reason, now_us=clock.now_us())
         started = self._runtime.run_ledger.try_again(run, again.run, again.events)
         self._runtime.observer.committed(again.events)
         return started
+
+    def _with_place(self, facts: Facts) -> Facts:
+        """Where only so many runs of the workflow go on at once, this one counts if there is room."""
+        if facts.limit is None:
+            return facts
+        from cascade_flow.operations.run_places import RunPlaces  # noqa: PLC0415  (few workflows have such a limit)
+
+        return RunPlaces(self._runtime).again(facts)
 
     def _revive(self, facts: Facts, run: Run, branch: Branch) -> None:
         with suppress(StaleAttemptError, BranchRefused, ConflictError):

@@ -7,8 +7,9 @@ import json
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from math import ceil
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import listing
@@ -17,7 +18,7 @@ from cascade_flow.dynamodb.codec import Record, to_wire, without_payload
 from cascade_flow.dynamodb.registry import Entry, list_called as called_slugs
 from cascade_flow.dynamodb.run_ledger import KeyTaken
 from cascade_flow.engine import runs
-from cascade_flow.engine.limits import key_values
+from cascade_flow.engine.limits import key_values, limit_of_runs
 from cascade_flow.engine.runs import Submission
 from cascade_flow.engine.state import ENDED, LATEST_US, Facts, Run, Stop
 from cascade_flow.errors import (
@@ -42,6 +43,9 @@ from cascade_flow.operations.validation import check_input
 from cascade_flow.serialization import safe_serialize
 from cascade_flow.wake import LONGEST_DELAY_US, Wake
 
+if TYPE_CHECKING:
+    from cascade_flow.operations.run_places import RunPlaces
+
 _ROUNDS = 20
 _LONGEST_TIMEOUT_US = 366 * 86_400_000_000
 
@@ -61,6 +65,13 @@ class Runs:
         self._after_commit = AfterCommit(runtime)
         self._stops = Stops(runtime)
         self._callers = CallerRuns(runtime, Caller(runtime))
+
+    @cached_property
+    def _places(self) -> RunPlaces:
+        """Where runs get their places: few workflows have such a limit."""
+        from cascade_flow.operations.run_places import RunPlaces  # noqa: PLC0415
+
+        return RunPlaces(self._runtime)
 
     def submit(self, submission: RunSubmission) -> SubmittedRun:
         """Make a run, or find the one that the idempotency key stands for.
@@ -82,19 +93,29 @@ class Runs:
         order = _order(submission, entry)
         check_input(entry.metadata.input_schema_json, order.input)
         facts = self._facts(submission, entry, order)
+        if entry.run_limit is not None and entry.run_limit.skips:
+            facts = self._places.alone(facts)
+            if facts.place is None:
+                return self._known_run(submission) or SubmittedRun(run_id=facts.run_id, is_new=False)
         references = self._runtime.payloads.put_input(facts.run_id, order.input, expires_s=facts.expires_s)
         opening = runs.submit(facts, order, now_us=clock.now_us())
         key, content = submission.idempotency_key, _content_of(submission)
         try:
             run = self._runtime.run_ledger.submit(facts, opening, references, key=key, content=content)
         except KeyTaken as taken:
+            self._not_made(facts)
             return self._same_run(taken, submission, entry)
         except RunRefused:
+            self._not_made(facts)
             taken_id = f"run id {facts.run_id!r} is taken: choose another, or leave it out"
             raise ConflictError(taken_id, run_id=facts.run_id) from None
         self._runtime.observer.committed(opening.events)
         self._begin(facts, run, opening)
         return SubmittedRun(run_id=run.run_id, is_new=True)
+
+    def _not_made(self, facts: Facts) -> None:
+        if facts.place is not None:
+            self._places.leave_by(facts)
 
     def _known_run(self, submission: RunSubmission) -> SubmittedRun | None:
         """The run that the submission has made already, by its key."""
@@ -119,10 +140,15 @@ class Runs:
 
     def start(self, run: Run) -> Run:
         """Start a pending run whose time has come; one that another has started or stopped is left as it is."""
+        place = run.place
+        if run.limit is not None and place is None:
+            place = self._places.place_of(run)
+            if place is None:
+                return run
         facts, submitted = self._runtime.facts(run), run.tail[0]
         opening = runs.start(
             facts,
-            run,
+            replace(run, place=place),
             now_us=clock.now_us(),
             has_schema=submitted["hasInputSchema"],
             has_input=submitted.get("input") is not None,
@@ -130,6 +156,8 @@ class Runs:
         try:
             run = self._runtime.run_ledger.start(facts, run, opening)
         except RunRefused as refused:
+            if place is not None:
+                self._places.not_started(run, place, refused.now)
             return refused.now or run
         self._runtime.observer.committed(opening.events)
         self._after_commit.wake_roots(facts, opening)
@@ -249,6 +277,8 @@ class Runs:
         self._after_commit.wake_roots(facts, opening)
         if run.status == "running":
             self.make_owed_roots(run)
+        elif run.limit is not None and run.available_at_us <= clock.now_us():
+            self.start(run)
         elif run.available_at_us - clock.now_us() <= LONGEST_DELAY_US:
             self._runtime.queue.send([Wake(run.run_id, available_at_us=run.available_at_us)])
 
@@ -277,6 +307,7 @@ class Runs:
             timing=timing,
             priority=order.priority,
             limit_keys=key_values(graph.steps.values(), order.input),
+            limit=limit_of_runs(submission.workflow_slug, entry.run_limit, order.input),
         )
 
 

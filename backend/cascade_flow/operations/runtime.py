@@ -99,4 +99,6 @@ class Runtime:
             run_attempt=run.run_attempt,
             started_at_us=run.started_at_us or run.created_us,
             limit_keys=run.limit_keys,
+            limit=run.limit,
+            place=run.place,
         )

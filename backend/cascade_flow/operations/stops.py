@@ -60,6 +60,10 @@ class Stops:
         status = "cancelled" if stop.kind == "cancelled" else "failed"
         ended = self._runtime.run_ledger.finish(run, event, status, step.halts)
         self._runtime.observer.committed((event,))
+        if facts.place is not None:
+            from cascade_flow.operations.run_places import RunPlaces  # noqa: PLC0415  (few workflows have such a limit)
+
+            RunPlaces(self._runtime).leave_by(facts)
         return ended
 
     def _halt(self, run: Run, stop: Stop, branch: Branch, halt: Halt) -> bool:
