@@ -202,8 +202,8 @@ LIMITS = (
         "who is stopped holds up the line",
         LINE,
         OPERATIONS,
-        "if holder != me and (branch is None or not _waits(holder, branch)):",
-        "if False:",
+        "if branch is None or not _waits(holder, branch):",
+        "if branch is None:",
         "test_a_step_of_a_run_that_was_stopped_is_passed_over",
     ),
     _mutant(

@@ -203,8 +203,8 @@ PEOPLE = (
         ">= (runs.py)",
         MISTAKE,
         "engine/runs.py",
-        "if submission.available_at_us > now_us:",
-        "if submission.available_at_us >= now_us:",
+        "if submission.available_at_us > now_us or (",
+        "if submission.available_at_us >= now_us or (",
         ("unit/engine/test_runs.py::test_what_is_due_now_starts_now",),
     ),
     Mutant(
