@@ -129,7 +129,8 @@ def started_again(facts: Facts, run: Run, retried: Sequence[str], reason: str | 
     )
     deadline_us = min(started.timestamp_us + _time_given(run), latest_end_us(facts, run))
     again = replace(run, status="running", run_attempt=facts.run_attempt, started_at_us=started.timestamp_us)
-    again = replace(again, deadline_us=deadline_us, last_us=writer.last_us, place=facts.place)
+    again = replace(again, deadline_us=deadline_us, last_us=writer.last_us)
+    again = replace(again, place=facts.place)
     again = replace(again, owed=0 if run.started_at_us is None else run.owed)
     return Opening(
         replace(again, reviving=True, due_us=now_us + facts.timing.grace_us), tuple(writer.events)
