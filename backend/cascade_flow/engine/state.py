@@ -25,6 +25,11 @@ LIVE: frozenset[BranchStatus] = frozenset({"scheduled", "running", "skipping"})
 ENDED: frozenset[RunStatus] = frozenset({"completed", "failed", "cancelled"})
 
 
+def is_urgent(priority: int | None) -> bool:
+    """Whether workers of Lambda's are kept for runs of this priority; a pool's order is by the number itself."""
+    return priority is not None and priority > 0
+
+
 def within_time(time_us: int) -> int:
     """The nearest time that an index can hold, whose numbers have 38 digits at most."""
     return max(-LATEST_US, min(time_us, LATEST_US))
