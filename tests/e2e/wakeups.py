@@ -60,5 +60,6 @@ class WakeUps:
         return sum(int(given[name]) for name in _COUNTS)
 
     def _hear(self, enabled: bool) -> None:
-        [source] = self._lambda.list_event_source_mappings(FunctionName=self._listener)["EventSourceMappings"]
-        self._lambda.update_event_source_mapping(UUID=source["UUID"], Enabled=enabled)
+        sources = self._lambda.list_event_source_mappings(FunctionName=self._listener)["EventSourceMappings"]
+        for source in sources:
+            self._lambda.update_event_source_mapping(UUID=source["UUID"], Enabled=enabled)

@@ -21,7 +21,7 @@ from cascade_flow.offload import Bucket
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.registry import Registry
 from cascade_flow.testing.memory.bucket_client import BucketClient
-from cascade_flow.wake import SqsQueue
+from cascade_flow.wake import SqsQueue, Wake
 from contract.called import Called
 from events.deployed import Functions, Reply, app
 from functions.conftest import TIMING
@@ -33,7 +33,8 @@ from testbed.wire import Floor, wire_of
 pytestmark = pytest.mark.servers("ministack")
 
 BY_LAMBDA = {
-    Grant(f"sqs:{action}", "Queue")
+    Grant(f"sqs:{action}", queue)
+    for queue in ("Queue", "UrgentQueue")
     for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "ChangeMessageVisibility")
 }
 """What Lambda does in the worker's name, before and after it is called:
@@ -309,6 +310,29 @@ def sweeps(stage: Stage) -> None:
     stage.reap()
 
 
+def urgent(stage: Stage) -> None:
+    """What is asked besides where a run is urgent: each that wakes somebody does it by another queue."""
+    run_id = stage.submit("fine", priority=1)
+    wake = Wake(run_id, "load", "load", attempt=1, urgent=True).to_message()
+    with stage.guard.acting("worker", "urgent wake-up"):
+        app("worker").handler(events.messages([wake]), events.Context())
+    stage.reap()
+    cancelled = stage.http("submission", "POST /runs/{runId}/cancel", events.post(f"/runs/{run_id}/cancel"))
+    resumed = stage.http("control", "POST resume of an urgent run", events.post(f"/runs/{run_id}/resume"))
+    assert (cancelled.status, resumed.status) == (200, 201)
+    run_id = stage.submit("fine", priority=1)
+    stage.claim(run_id, "load")
+    assert stage.say(run_id, "load", "release").status == 200
+    run_id = stage.submit("fine", workflow="wide", priority=1)
+    stage.claim(run_id, "begin")
+    with dying("make_owed"):
+        stage.complete(run_id, "begin", 1)
+    stage.claim(run_id, "part_0")
+    stage.functions.sqs.send_message(QueueUrl=f"{stage.functions.queue_url}-dead", MessageBody=wake)
+    again = stage.http("service", "POST redrive of what is urgent", events.post("/dead-letters/redrive", {}))
+    assert again.json["count"] == 1
+
+
 def deployments(stage: Stage) -> None:
     with stage.guard.acting("registration", "deployment"):
         for _ in range(2):
@@ -327,6 +351,7 @@ SCENES: tuple[Callable[[Stage], None], ...] = (
     reports_of_workers,
     work,
     sweeps,
+    urgent,
 )
 
 
@@ -347,26 +372,26 @@ def allowed() -> dict[str, set[Grant]]:
 def stage(dynamodb: Store, environment: pytest.MonkeyPatch, allowed: dict[str, set[Grant]]) -> Iterator[Stage]:
     environment.setenv("CASCADE_WORKFLOWS", "heavy")
     sqs, bucket = dynamodb.server.sqs(), BucketClient()
-    queue_url = sqs.create_queue(QueueName=f"roles-{dynamodb.table}")["QueueUrl"]
+    names = [f"roles-{dynamodb.table}{which}" for which in ("", "-urgent", "-dead")]
+    queue_url, urgent_url, dead_url = (sqs.create_queue(QueueName=name)["QueueUrl"] for name in names)
     backend = DynamoDBBackend(
         dynamodb.table,
         client=dynamodb.product,
         bucket=Bucket("bucket", client=bucket),
-        queue=SqsQueue(queue_url, client=sqs),
+        queue=SqsQueue(queue_url, urgent_url=urgent_url, client=sqs),
         timing=TIMING,
     )
-    dead_url = sqs.create_queue(QueueName=f"roles-{dynamodb.table}-dead")["QueueUrl"]
-    guard = Guard(allowed, {dead_url: "DeadLetters"})
+    guard = Guard(allowed, {dead_url: "DeadLetters", urgent_url: "UrgentQueue"})
     wire_of(dynamodb.product).add(guard, floor=Floor.FAULT)
     wire_of(bucket).add(guard, floor=Floor.FAULT)
     _notice_signing(bucket, guard)
     functions = Functions(backend, dynamodb.server.sqs(), queue_url)
     wire_of(sqs).add(guard, floor=Floor.FAULT)
-    letters = SqsDeadLetters(dead_url, queue_url, client=sqs)
+    letters = SqsDeadLetters(dead_url, queue_url, urgent_url=urgent_url, client=sqs)
     with resources.use(replace(backend.runtime, dead_letters=letters)):
         yield Stage(functions, guard, bucket)
     wire_of(dynamodb.product).remove(guard)
-    for url in (queue_url, dead_url):
+    for url in (queue_url, urgent_url, dead_url):
         sqs.delete_queue(QueueUrl=url)
 
 

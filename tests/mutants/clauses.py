@@ -757,8 +757,8 @@ WAKES = (
         "of many wake-ups ten are sent",
         "§8 SQS is only a hint",
         "wake.py",
-        "for start in range(0, len(near), _BATCH):",
-        "for start in range(0, min(len(near), _BATCH), _BATCH):",
+        "for start in range(0, len(mine), _BATCH):",
+        "for start in range(0, min(len(mine), _BATCH), _BATCH):",
         ("clauses/test_wakes.py::test_many_wake_ups_are_sent_in_batches_that_sqs_takes",),
     ),
     Mutant(

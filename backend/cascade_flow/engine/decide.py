@@ -154,8 +154,10 @@ def _reclaim(facts: Facts, branch: Branch, command: Reclaim, writer: EventWriter
         stale_duration_us=max(0, writer.now_us - seen_us),
         attempt_number=branch.attempt,
     )
-    if _goes_on(facts, branch) and may_retry(facts.graph.step(branch.step).retry, branch.tried):
-        return _schedule_again(facts, branch, writer, available_at_us=writer.now_us, retry_delay_ms=0, logged=False)
+    left = branch.untried if command.released else branch
+    if _goes_on(facts, branch) and may_retry(facts.graph.step(branch.step).retry, left.tried):
+        again = _schedule_again(facts, left, writer, available_at_us=writer.now_us, retry_delay_ms=0, logged=False)
+        return replace(again, before=branch)
     return _give_up(facts, branch, _crash(facts, branch, writer.now_us - seen_us), writer)
 
 

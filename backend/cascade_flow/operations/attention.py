@@ -63,6 +63,11 @@ class Call(NamedTuple):
     def since_us(self) -> int:
         return self.branch.available_at_us or 0
 
+    @property
+    def rank(self) -> tuple[int, due.Entry]:
+        """Its place among those that are sent together: higher priority first, then the longest due."""
+        return -(self.branch.priority or 0), self.entry
+
 
 class Attention:
     """Looks at what is past due; `calls` are the wake-ups that are still to be sent."""
