@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from cascade_flow import clock
 from cascade_flow.aws.failures import Failure, asked
 from cascade_flow.aws.opening import open_client
+from cascade_flow.engine.state import LONGEST_DELAY_US
 
-LONGEST_DELAY_US = 900_000_000
 _BATCH = 10
 _log = logging.getLogger(__name__)
 

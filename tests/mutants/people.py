@@ -69,7 +69,7 @@ PEOPLE = (
         "engine/decide.py",
         "due_us = writer.now_us + delay * 1000",
         "due_us = writer.now_us + delay",
-        ("clauses/test_sweeps.py::test_what_is_scheduled_for_later_is_looked_at_then",),
+        ("clauses/test_sweeps.py::test_what_is_scheduled_for_later_is_looked_at_when_its_message_must_have_come",),
     ),
     Mutant(
         "policy place off by one (decide.py)",

@@ -23,6 +23,7 @@ from cascade_flow.engine.commands import (
 )
 from cascade_flow.engine.event_writer import EventWriter
 from cascade_flow.engine.state import Branch, Commit, Facts, Stop
+from cascade_flow.engine.waits import look_us
 from cascade_flow.fingerprints import compute_error_fingerprints
 from cascade_flow.model.events import (
     StepCheckpoint,
@@ -225,8 +226,15 @@ def _revive(facts: Facts, branch: Branch, command: Revive, writer: EventWriter) 
         again = replace(free, attempts_before=branch.attempt)
         commit = _schedule_again(facts, again, writer, available_at_us=writer.now_us, retry_delay_ms=0, logged=False)
     else:
-        commit = Commit(branch, replace(free, last_us=writer.last_us))
+        commit = Commit(branch, _let_go(facts, replace(free, last_us=writer.last_us)))
     return replace(commit, before=branch, checks_run=True)
+
+
+def _let_go(facts: Facts, branch: Branch) -> Branch:
+    """A branch that was halted; one that waits for its time needs no look before, unless it owes something."""
+    if branch.status != "scheduled" or branch.owed is not None:
+        return branch
+    return replace(branch, due_us=max(branch.due_us or 0, look_us(branch, facts.timing)))
 
 
 _DECISIONS: dict[type[Command], Callable[[Facts, Branch, Any, EventWriter], Commit]] = {

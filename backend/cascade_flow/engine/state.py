@@ -21,6 +21,8 @@ Driver = Literal["engine", "caller"]
 
 LATEST_US = 10**16 - 1
 """The last time that a sort key can hold, in the year 2286."""
+LONGEST_DELAY_US = 900_000_000
+"""How long a message can wait in the queue by itself: SQS's quarter of an hour."""
 LIVE: frozenset[BranchStatus] = frozenset({"scheduled", "running", "skipping"})
 ENDED: frozenset[RunStatus] = frozenset({"completed", "failed", "cancelled"})
 
