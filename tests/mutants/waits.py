@@ -100,4 +100,101 @@ DELAYS = (
         (f"{_UNIT}::test_what_is_let_go_waits_on_and_is_looked_at_when_it_must",),
     ),
 )
-WAITING = DELAYS
+_LATER = "unit/engine/test_later.py"
+LATERS = (
+    Mutant(
+        "who is not ready has used an attempt of its policy",
+        LATER,
+        DECIDE,
+        "attempts_before=(branch.attempts_before or 0) + 1,",
+        "attempts_before=branch.attempts_before,",
+        (
+            f"{_LATER}::test_it_comes_again_as_its_next_attempt_which_no_policy_counts",
+            f"{_CLAUSE}::test_the_policy_counts_what_failed_and_no_attempt_that_was_not_ready",
+        ),
+    ),
+    Mutant(
+        "who is not ready does not say why",
+        LATER,
+        DECIDE,
+        'writer.write(LogEntry, step_id=branch.step, stream="stdout", message=said, attempt_number=branch.attempt)',
+        "pass",
+        (
+            f"{_LATER}::test_it_comes_again_as_its_next_attempt_which_no_policy_counts",
+            f"{_CLAUSE}::test_who_is_not_ready_comes_again_by_one_request_that_leaves_the_index_alone",
+        ),
+    ),
+    Mutant(
+        "patience counts from the last question",
+        LATER,
+        WAITS,
+        "return branch.later_since_us or branch.available_at_us or 0",
+        "return branch.available_at_us or 0",
+        (f"{_LATER}::test_its_patience_has_an_end", f"{_CLAUSE}::test_patience_has_an_end"),
+    ),
+    Mutant(
+        "patience has no end",
+        LATER,
+        WAITS,
+        "return None if now_us >= until_us else min(wanted_us, until_us)",
+        "return min(wanted_us, max(until_us, now_us + _LEAST_US))",
+        (f"{_LATER}::test_its_patience_has_an_end",),
+    ),
+    Mutant(
+        "who wants to come after its patience's end is not asked once more",
+        LATER,
+        WAITS,
+        "else min(wanted_us, until_us)",
+        "else wanted_us",
+        (f"{_LATER}::test_when_it_comes_again",),
+    ),
+    Mutant(
+        "a step asks without a pause",
+        LATER,
+        WAITS,
+        "within_time(max(wanted_us, now_us + _LEAST_US))",
+        "within_time(wanted_us)",
+        (f"{_LATER}::test_when_it_comes_again",),
+    ),
+    Mutant(
+        "who is not ready while its run fails leaves the stop to the sweep",
+        LATER,
+        "operations/after_commit.py",
+        'return branch.status == "parked" or (branch.status == "scheduled" and branch.halt is not None)',
+        'return branch.status == "parked"',
+        (f"{_CLAUSE}::test_the_run_that_fails_does_not_wait_for_who_is_not_ready",),
+    ),
+    Mutant(
+        "who may not be claimed is called out",
+        LATER,
+        "operations/after_commit.py",
+        "    if branch.halt is not None:\n        return False\n",
+        "",
+        (f"{_CLAUSE}::test_the_run_that_fails_does_not_wait_for_who_is_not_ready",),
+    ),
+    Mutant(
+        "a sweep calls out who may not be claimed, and leaves the stop",
+        LATER,
+        ATTENTION,
+        "            self._stops.carry_on(run.run_id)\n            return\n",
+        "            return\n",
+        (f"{_CLAUSE}::test_who_dies_before_it_goes_on_with_the_stop_leaves_that_to_the_sweep",),
+    ),
+    Mutant(
+        "a retry of the run has what is left of the patience",
+        LATER,
+        DECIDE,
+        "branch = replace(branch, laters=None, later_since_us=None)",
+        "pass",
+        (f"{_LATER}::test_a_retry_of_the_run_is_as_patient_as_the_first",),
+    ),
+    Mutant(
+        "the next step has what is left of the patience",
+        LATER,
+        ADVANCE,
+        "        laters=None,\n        later_since_us=None,\n",
+        "",
+        (f"{_LATER}::test_the_next_step_begins_its_own_count",),
+    ),
+)
+WAITING = (*DELAYS, *LATERS)

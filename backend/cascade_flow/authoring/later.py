@@ -71,7 +71,7 @@ def _instant_us(at: datetime) -> int:
         raise DefinitionError(f"Later: at is {shown(at)}: give a datetime with a time zone")
     if at.utcoffset() is None:
         raise DefinitionError(
-            f"Later: at is {shown(at)}, which has no time zone, so it is many instants: give it one, as in "
+            f"Later: at is {shown(at)}, which has no time zone, so it names no instant: give it one, as in "
             "datetime(2027, 1, 4, 9, tzinfo=ZoneInfo('Europe/Berlin')) or datetime.now(UTC) + timedelta(hours=1)"
         )
     return (at - _EPOCH) // timedelta(microseconds=1)

@@ -94,6 +94,8 @@ def schedule(facts: Facts, branch: Branch, step: str, writer: EventWriter) -> Br
         step=step,
         attempt=1,
         attempts_before=None,
+        laters=None,
+        later_since_us=None,
         available_at_us=event.available_at_us,
         pool=definition.executor,
     )

@@ -68,10 +68,11 @@ class Owed:
 class Branch:
     """One branch as stored. `tail` is its newest events, as records that only the storage reads.
 
-    `attempts_before` were spent in earlier attempts of the run: the retry policy counts from there. `seq` and
-    `heartbeat_us` are the fence: they say which state a writer has seen. `origin_us` names the commit that holds the
-    completion of the step's dependency where that is not in the tail. `pool` is that of the step, where only its
-    workers take it.
+    `attempts_before` were spent in earlier attempts of the run, or were postponed: the retry policy doesn't count them.
+    `laters` is how often the step said that it isn't ready, `later_since_us` when it was due that said so first. `seq`
+    and `heartbeat_us` are the fence: they say which state a writer has seen. `origin_us` names the commit
+    that holds the completion of the step's dependency where that is not in the tail. `pool` is that of the step, where
+    only its workers take it.
     """
 
     name: str
@@ -79,6 +80,8 @@ class Branch:
     step: str
     attempt: int = 1
     attempts_before: int | None = None
+    laters: int | None = None
+    later_since_us: int | None = None
     run_attempt: int = 1
     seq: int = 1
     available_at_us: int | None = None

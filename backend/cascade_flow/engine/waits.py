@@ -2,11 +2,47 @@
 
 Within a quarter of an hour the message that wakes a worker carries the whole wait. Beyond that the due index holds it,
 until a message can carry the rest.
+
+A step that isn't ready says when it wants to come again, within what its declaration allows; the events tell it as the
+last line of the attempt's log.
 """
 
 from __future__ import annotations
 
-from cascade_flow.engine.state import LONGEST_DELAY_US, Branch, Timing
+from cascade_flow.engine.commands import Postpone
+from cascade_flow.engine.state import LONGEST_DELAY_US, Branch, Timing, within_time
+from cascade_flow.model.workflows import StepDefinition
+
+_LEAST_US = 1_000_000
+"""Between two questions: who asks ever again costs a request each time."""
+_LATER = "later"
+
+
+def again_us(step: StepDefinition, branch: Branch, command: Postpone, now_us: int) -> int | None:
+    """When a postponed step comes again: once more when its patience ends, and then no more (None)."""
+    delay_us = command.delay_us or (step.poll_every_ms or 0) * 1_000
+    wanted_us = now_us + delay_us if command.at_us is None else command.at_us
+    wanted_us = within_time(max(wanted_us, now_us + _LEAST_US))
+    if step.give_up_after_ms is None:
+        return wanted_us
+    until_us = asking_since_us(branch) + step.give_up_after_ms * 1_000
+    return None if now_us >= until_us else min(wanted_us, until_us)
+
+
+def asking_since_us(branch: Branch) -> int:
+    """When the attempt was due that said first that it isn't ready."""
+    return branch.later_since_us or branch.available_at_us or 0
+
+
+def line_of(reason: str) -> str:
+    """What the log of a postponed attempt ends with."""
+    return f"{_LATER}: {reason}" if reason else _LATER
+
+
+def reason_in(line: str) -> str | None:
+    """Why an attempt was postponed whose log ends so; None where that is no such line."""
+    word, colon, reason = line.partition(": ")
+    return reason if word == _LATER and (colon or not reason) else None
 
 
 def is_carried(branch: Branch) -> bool:

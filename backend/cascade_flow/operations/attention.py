@@ -188,6 +188,9 @@ class Attention:
 
     def _wake(self, facts: Facts, run: Run, branch: Branch, entry: due.Entry) -> None:
         available_us = branch.available_at_us or 0
+        if branch.halt is not None:
+            self._stops.carry_on(run.run_id)
+            return
         if branch.pool is not None:  # it lies with its pool, whose workers look for themselves
             return
         if available_us > clock.now_us() and (waits.is_carried(branch) or waits.is_far(branch, clock.now_us())):
