@@ -39,7 +39,7 @@ class StepContext:
         self.workflow_slug = workflow_slug
         self.step_id = step_id
         self.attempt = attempt
-        """1 at first; one more with every retry, and after every worker that died."""
+        """1 at first; one more with every retry, after every worker that died, and every `Later`."""
         self._first_run_id = first_run_id or run_id
         self._counts: Counter[str] = Counter()
 

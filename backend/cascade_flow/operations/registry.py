@@ -15,11 +15,13 @@ from cascade_flow.dynamodb.table import Table
 from cascade_flow.errors import (
     ArgumentInvalidError,
     CascadeFlowError,
+    GraphInvalidError,
     VersionNotFoundError,
     WorkflowNotFoundError,
     WorkflowRetiredError,
 )
-from cascade_flow.graph import Graph
+from cascade_flow.graph import Graph, too_late
+from cascade_flow.model.events import ValidationIssue
 from cascade_flow.model.ids import check_pool, check_slug, check_step_id
 from cascade_flow.model.workflows import StepDefinition, WorkflowMetadata, WorkflowRegistration, WorkflowVersion
 from cascade_flow.operations.validation import defect_of
@@ -71,6 +73,7 @@ class Registry:
         for step in registration.steps:
             check_step_id(step.id)
         Graph(registration.steps)
+        _check_delays(registration)
         version = _version_of(registration)
         self._remember_pools(version.steps)
         self._put_version(version)
@@ -167,6 +170,14 @@ class Registry:
         if version is None:
             raise VersionNotFoundError(f"workflow {slug!r} has no version {version_id}: register it again")
         return Graph(version.steps)
+
+
+def _check_delays(registration: WorkflowRegistration) -> None:
+    """Raises GraphInvalidError where steps can't start in the time that a run has by its registration."""
+    late = {} if registration.timeout_us is None else too_late(registration.steps, registration.timeout_us)
+    issues = [ValidationIssue(path="steps", message=f"step {step!r}: {said}") for step, said in late.items()]
+    if issues:
+        raise GraphInvalidError("; ".join(issue.message for issue in issues), issues=issues)
 
 
 def _version_of(registration: WorkflowRegistration) -> WorkflowVersion:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
-from cascade_flow.authoring import Skip, StepContext
+from cascade_flow.authoring import Later, Skip, StepContext
 from cascade_flow.authoring.context import inside
 from cascade_flow.authoring.payloads import Payload, returned
 from cascade_flow.clock import now_us
@@ -100,7 +100,7 @@ class AttemptContext(StepContext):
         token = inside.set(place)
         try:
             data = payload.dump(function(), f"what checkpoint {place.name!r} returned")
-        except Skip:
+        except (Skip, Later):
             raise
         except Exception as error:
             self._record_failure(place, parent, error)
