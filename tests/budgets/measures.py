@@ -268,7 +268,7 @@ def tick(store: Store) -> Figure:
     with metered(store, chain(1)) as (world, counting):
         nightly = ScheduleDefinition(name="nightly", cron="0 3 * * 1-5", timezone="Europe/Berlin", **_INPUT)
         world.register(chain(1), schedules=[nightly])
-        next_us = world.backend.schedules.get("flow", "nightly").next_times[0]
+        next_us = world.backend.schedules.get("flow", "nightly").next_times_us[0]
         world.clock.pause_us(next_us - 30_000_000 - clock.now_us())
         counting.reset()
         assert world.sweep()["runs of schedules submitted"] == 1

@@ -132,7 +132,7 @@ def test_a_time_is_the_same_in_every_zone(world: World) -> None:
     deployed(world, {"name": "s", "cron": "30 * * * *", "timezone": "Europe/Berlin"})
     at(world, begin_us + 2 * HOUR)
     piece = world.backend.schedules.backfill("flow", "s", from_us=begin_us, until_us=begin_us + HOUR)
-    assert [(run.time - begin_us, run.is_new) for run in piece.runs] == [(0, True), (HOUR, True)]
+    assert [(run.time_us - begin_us, run.is_new) for run in piece.runs] == [(0, True), (HOUR, True)]
     assert times(world) == ["2027-10-31T02:30:00+01:00", "2027-10-31T02:30:00+02:00"]
 
 
@@ -351,13 +351,13 @@ def test_a_time_that_can_have_no_run_is_noted_and_passed_over(world: World) -> N
     dies(lambda: deployed(world, {**NIGHTLY, "input": []}, by=dying(world, "Query"), **other))
     assert swept(world, FIRST_US) == 0
     found = world.backend.schedules.get("flow", "s")
-    assert (found.failed_time, found.last_time) == (FIRST_US, None)
+    assert (found.failed_time_us, found.last_time_us) == (FIRST_US, None)
     assert str(found.error).startswith("InputInvalidError: ")
     assert world.swept["failed"] == 1, "nobody is told"
     deployed(world, {**NIGHTLY, "input": []}, **other)
     assert swept(world, FIRST_US + DAY) == 1
     found = world.backend.schedules.get("flow", "s")
-    assert (found.error, found.failed_time, found.last_time) == (None, None, FIRST_US + DAY)
+    assert (found.error, found.failed_time_us, found.last_time_us) == (None, None, FIRST_US + DAY)
 
 
 def test_a_table_that_is_busy_is_no_reason_to_pass_a_time_over(world: World) -> None:
@@ -381,8 +381,8 @@ def test_what_comes_next_is_told(world: World) -> None:
         "Europe/Berlin",
         "latest",
     ]
-    assert nightly.next_times == [FIRST_US - HOUR + day * DAY for day in range(3)]
-    assert [often.every_us, often.next_times[0] % HOUR, len(often.next_times)] == [HOUR, 0, 3]
+    assert nightly.next_times_us == [FIRST_US - HOUR + day * DAY for day in range(3)]
+    assert [often.every_us, often.next_times_us[0] % HOUR, len(often.next_times_us)] == [HOUR, 0, 3]
     assert world.backend.schedules.get("flow", "often") == often
     assert world.backend.schedules.list("other") == []
 
@@ -391,9 +391,9 @@ def test_pausing_and_resuming_again_change_nothing(world: World) -> None:
     deployed(world, NIGHTLY)
     paused = world.backend.schedules.pause("flow", "s")
     world.clock.pause_us(HOUR)
-    assert world.backend.schedules.pause("flow", "s").paused_at == paused.paused_at
-    assert world.backend.schedules.resume("flow", "s").paused_at is None
-    assert world.backend.schedules.resume("flow", "s").paused_at is None
+    assert world.backend.schedules.pause("flow", "s").paused_at_us == paused.paused_at_us
+    assert world.backend.schedules.resume("flow", "s").paused_at_us is None
+    assert world.backend.schedules.resume("flow", "s").paused_at_us is None
     assert swept(world, FIRST_US) == 1
 
 
@@ -416,11 +416,11 @@ def test_a_range_is_filled_in_pieces_and_a_time_has_one_run_all_the_same(world: 
     swept(world, FIRST_US)
     begin_us, end_us = FIRST_US - 3 * DAY, FIRST_US
     piece = world.backend.schedules.backfill("flow", "s", from_us=begin_us, until_us=end_us, limit=3)
-    assert [(run.time, run.is_new) for run in piece.runs] == [(begin_us + day * DAY, True) for day in range(3)]
-    assert piece.more_from == FIRST_US
+    assert [(run.time_us, run.is_new) for run in piece.runs] == [(begin_us + day * DAY, True) for day in range(3)]
+    assert piece.more_from_us == FIRST_US
     last = world.backend.schedules.backfill("flow", "s", from_us=FIRST_US, until_us=end_us)
-    assert [(run.time, run.is_new) for run in last.runs] == [(FIRST_US, False)]
-    assert last.more_from is None
+    assert [(run.time_us, run.is_new) for run in last.runs] == [(FIRST_US, False)]
+    assert last.more_from_us is None
     again = world.backend.schedules.backfill("flow", "s", from_us=begin_us, until_us=end_us)
     assert [run.is_new for run in again.runs] == [False] * 4
     assert times(world) == [told(begin_us + day * DAY) for day in range(4)]

@@ -9,8 +9,8 @@ from cascade_flow.model.workflows import MissedTimes
 class ScheduleState(WireModel):
     """Where a schedule stands.
 
-    `next_times` are the times that come next; of a paused one those that would. `last_time` is the newest for which
-    there is a run; `failed_time` one after it for which there could be none, and `error` says why.
+    `next_times_us` are the times that come next; of a paused one those that would. `last_time_us` is the newest for
+    which there is a run; `failed_time_us` one after it for which there could be none, and `error` says why.
     """
 
     workflow_slug: Text
@@ -20,24 +20,24 @@ class ScheduleState(WireModel):
     every_us: Ordinal | None = None
     missed: MissedTimes
     input: JsonValue = None
-    next_times: list[Number]
-    paused_at: Number | None = None
-    last_time: Number | None = None
+    next_times_us: list[Number]
+    paused_at_us: Number | None = None
+    last_time_us: Number | None = None
     last_run_id: Text | None = None
-    failed_time: Number | None = None
+    failed_time_us: Number | None = None
     error: Text | None = None
 
 
 class ScheduledRun(WireModel):
     """The run of one of a schedule's times; `is_new`: it was not there before."""
 
-    time: Number
+    time_us: Number
     run_id: Text
     is_new: bool
 
 
 class Backfill(WireModel):
-    """The runs of a piece of a range, oldest first; `more_from` is where to go on, if there may be more."""
+    """The runs of a piece of a range, oldest first; `more_from_us` is where to go on, if there may be more."""
 
     runs: list[ScheduledRun]
-    more_from: Number | None = None
+    more_from_us: Number | None = None

@@ -83,9 +83,9 @@ class Schedules:
             if tick_us > until_us:
                 break
             if len(found) == min(limit, MOST_AT_ONCE):
-                return Backfill(runs=found, more_from=tick_us)
+                return Backfill(runs=found, more_from_us=tick_us)
             run = submit_tick(self._runs, schedule, tick_us)
-            found.append(ScheduledRun(time=tick_us, run_id=run.run_id, is_new=run.is_new))
+            found.append(ScheduledRun(time_us=tick_us, run_id=run.run_id, is_new=run.is_new))
         return Backfill(runs=found)
 
     def _known(self, workflow_slug: str, name: str) -> Schedule:
@@ -124,10 +124,10 @@ def _state(schedule: Schedule) -> ScheduleState:
     return ScheduleState(
         workflow_slug=schedule.slug,
         **definition.model_dump(),
-        next_times=list(islice(calendar_of(definition).after(begin_us), _SHOWN)),
-        paused_at=schedule.paused_us,
-        last_time=schedule.last_us,
+        next_times_us=list(islice(calendar_of(definition).after(begin_us), _SHOWN)),
+        paused_at_us=schedule.paused_us,
+        last_time_us=schedule.last_us,
         last_run_id=schedule.last_run_id,
-        failed_time=schedule.failed_us,
+        failed_time_us=schedule.failed_us,
         error=schedule.error,
     )
