@@ -1,4 +1,4 @@
-"""Schedules as they are declared: what is registered, what is refused, what a worker is spared, and versions that stay."""
+"""Schedules as they are declared: what is registered, what is refused, and what a worker is spared."""
 
 from __future__ import annotations
 
@@ -113,13 +113,8 @@ def test_all_mistakes_are_told_at_once() -> None:
     with pytest.raises(DefinitionError) as refused:
         reports.registration()
     messages = [issue.message for issue in refused.value.issues]
-    assert [
-        part in message for part, message in zip(("its input", "'25'", "exists already"), messages, strict=True)
-    ] == [
-        True,
-        True,
-        True,
-    ]
+    for part, message in zip(("its input", "'25'", "exists already"), messages, strict=True):
+        assert part in message
 
 
 MODULE = """
@@ -150,4 +145,4 @@ def test_a_worker_needs_no_calendar(tmp_path: Path) -> None:
     told = subprocess.run(
         command, cwd=tmp_path, env={"PYTHONPATH": f"{tmp_path}:{backend}"}, capture_output=True, check=True
     )
-    assert not {b"cronsim", b"zoneinfo", b"cascade_flow.calendars"} & set(told.stdout.split())
+    assert not {b"cronsim", b"cascade_flow.calendars"} & set(told.stdout.split())
