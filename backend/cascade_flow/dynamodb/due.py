@@ -23,10 +23,14 @@ _PUT_OFF_BY, _PUT_OFF_TO = "pb", "pt"
 
 
 class Entry(NamedTuple):
-    """An item of a run and the time at which the index has it."""
+    """An item of a run (or a schedule) and the time at which the index has it."""
 
     due_us: int
     key: keys.Key
+
+    @property
+    def is_schedule(self) -> bool:
+        return keys.is_schedule(self.key)
 
     @property
     def run_id(self) -> str:
@@ -121,7 +125,7 @@ class Line:
 
 def line(table: Table, shard: str, *, until_us: int) -> Line:
     """Everything of a shard that is due by then, read page by page."""
-    rest = _shard(table, shard, _until(until_us), at_once=PAGE)
+    rest = _everything(table, shard, _until(until_us), at_once=PAGE)
     return Line(shard, list(islice(rest, PAGE)), rest)
 
 
@@ -165,6 +169,13 @@ def _until(time_us: int) -> Condition:
 
 
 def _shard(table: Table, shard: str, times: Condition | None = None, *, at_once: int | None = None) -> Iterator[Entry]:
+    """What lies in a shard but for schedules, which only a sweep has business with."""
+    return (entry for entry in _everything(table, shard, times, at_once=at_once) if not entry.is_schedule)
+
+
+def _everything(
+    table: Table, shard: str, times: Condition | None = None, *, at_once: int | None = None
+) -> Iterator[Entry]:
     condition = Key(keys.DUE_SHARD).eq(shard)
     wanted = condition if times is None else condition & times
     for item in table.query_index(keys.DUE_INDEX, wanted, at_once=at_once):

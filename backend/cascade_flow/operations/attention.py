@@ -86,7 +86,9 @@ class Attention:
 
     def attend(self, entry: due.Entry, reads: Reads) -> None:
         """Do what an item calls for. Raises whatever the engine raises."""
-        if entry.branch:
+        if entry.is_schedule:
+            self._attend_schedule(entry)
+        elif entry.branch:
             self._attend_branch(entry, reads)
         else:
             self._attend_run(entry, reads)
@@ -115,6 +117,11 @@ class Attention:
             self._tally.waited(now_us - call.since_us)
             pause_us = min(max(timing.grace_us, now_us - call.since_us), timing.horizon_us)
             self._look_later(call.entry, max(now_us, call.since_us) + pause_us, call.branch)
+
+    def _attend_schedule(self, entry: due.Entry) -> None:
+        from cascade_flow.operations.ticks import Ticks  # noqa: PLC0415  (who wakes a run needs no calendar)
+
+        Ticks(self._runs, self._tally).attend(self._runtime.ledger.table, entry)
 
     def _attend_run(self, entry: due.Entry, reads: Reads) -> None:
         run = reads.run(entry.run_id)
