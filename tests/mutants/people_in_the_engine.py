@@ -184,8 +184,8 @@ PEOPLE_IN_THE_ENGINE = (
     _mistake(
         "a release asks for a branch that never was",
         _DECIDE,
-        "return replace(again, before=branch)",
-        "return again",
+        "        return replace(again, before=branch)",
+        "        return again",
         f"{_DECISIONS}test_what_a_worker_gives_back_was_no_try",
     ),
     _mistake(

@@ -154,8 +154,7 @@ def _postpone(facts: Facts, branch: Branch, command: Postpone, writer: EventWrit
     said = line_of(command.reason)
     writer.write(LogEntry, step_id=branch.step, stream="stdout", message=said, attempt_number=branch.attempt)
     uncounted = replace(
-        branch,
-        attempts_before=(branch.attempts_before or 0) + 1,
+        branch.untried,
         laters=(branch.laters or 0) + 1,
         later_since_us=asking_since_us(branch),
     )
