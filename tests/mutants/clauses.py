@@ -634,8 +634,8 @@ EXPIRY = tuple(
         ("a payload", '"p": packed, keys.EXPIRY: expires_s}', '"p": packed}'),
         (
             "a chunk of log lines",
-            '"l": _pack_json([list(line) for line in lines]), keys.EXPIRY: expires_s}',
-            '"l": _pack_json([list(line) for line in lines])}',
+            '"l": pack_json([list(line) for line in lines]), keys.EXPIRY: expires_s}',
+            '"l": pack_json([list(line) for line in lines])}',
         ),
         ("a commit", '"e": encode(records), keys.EXPIRY: expires_s}', '"e": encode(records)}'),
         (

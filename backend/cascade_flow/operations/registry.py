@@ -30,7 +30,6 @@ from cascade_flow.model.workflows import (
     WorkflowRegistration,
     WorkflowVersion,
 )
-from cascade_flow.operations.validation import defect_of
 
 _GRAPHS_KEPT = 64
 _log = logging.getLogger(__name__)
@@ -80,6 +79,8 @@ class Registry:
         registry.retire_workflow(self._table, entry.metadata.slug, now_us=clock.now_us())
 
     def _register(self, registration: WorkflowRegistration, *, deployed: bool) -> None:
+        from cascade_flow.operations.validation import defect_of  # noqa: PLC0415  (whoever reads registers nothing)
+
         check_slug(registration.slug)
         if defect := defect_of(registration.input_schema_json):
             raise ArgumentInvalidError(f"workflow {registration.slug!r} has no usable input schema", issues=[defect])

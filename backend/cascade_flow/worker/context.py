@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from cascade_flow.authoring import Later, Skip, StepContext
 from cascade_flow.authoring.context import inside
@@ -18,11 +18,13 @@ from cascade_flow.authoring.payloads import Payload, returned
 from cascade_flow.clock import now_us
 from cascade_flow.errors import CascadeFlowError, DefinitionError, InputInvalidError, StaleAttemptError
 from cascade_flow.model.events import CheckpointRef, StepError
-from cascade_flow.model.states import Checkpoint
-from cascade_flow.operations.checkpoints import CheckpointNumber
 from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted, sheltered
 from cascade_flow.worker.step_logging import step_logger
 from cascade_flow.worker.tracebacks import step_error
+
+if TYPE_CHECKING:
+    from cascade_flow.model.states import Checkpoint
+    from cascade_flow.operations.checkpoints import CheckpointNumber
 
 T = TypeVar("T")
 
@@ -96,6 +98,8 @@ class AttemptContext(StepContext):
     def _run(
         self, place: CheckpointRef, function: Callable[[], Any], payload: Payload, label: str | None
     ) -> Checkpoint:
+        from cascade_flow.model.states import Checkpoint  # noqa: PLC0415  (most steps make none)
+
         parent = inside.get()
         token = inside.set(place)
         try:

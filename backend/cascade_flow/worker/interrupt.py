@@ -186,8 +186,8 @@ class _Bell:
         with self._lock:
             self._over.set()
             self._pulled.set()
-        # What was injected and not raised yet is raised by one of these calls. It isn't taken back with a NULL: Python
-        # 3.11 and 3.12 would look for it for ever, at each call, and under a tracer 3.11 never gets past the first.
+        # What was injected and not raised yet is raised by one of these calls. It is not taken back with a NULL: Python
+        # 3.11 and 3.12 would look for it at each call from then on, and under a tracer 3.11 would never get past one.
         signal.setitimer(signal.ITIMER_REAL, 0)
         # What was sent, and perhaps held back by a mask, must come before the handlers are those that were before.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
