@@ -974,8 +974,8 @@ SWEEPS = (
         "the sweep goes shard by shard",
         "§8 works oldest first",
         "dynamodb/due.py",
-        "return merge(*(_shard(table, shard, _until(until_us)) for shard in due_shards(table)))",
-        "return chain(*(_shard(table, shard, _until(until_us)) for shard in due_shards(table)))",
+        "return merge(*(read(table, shard, times) for shard in due_shards(table)), reverse=backwards)",
+        "return chain(*(read(table, shard, times) for shard in due_shards(table)))",
         ("clauses/test_sweeps.py::test_the_oldest_is_met_first_whatever_shard_it_lies_in",),
     ),
     Mutant(

@@ -442,6 +442,14 @@ PEOPLE = (
         ("clauses/test_claims.py::test_an_attempt_is_not_claimed_before_it_is_due",),
     ),
     Mutant(
+        "a run that waits for a pool only is told of nowhere (diagnoses.py)",
+        MISTAKE,
+        "operations/diagnoses.py",
+        "timed = (branch for branch in case.branches.values() if branch.awaited_pool is None)",
+        "timed = case.branches.values()",
+        ("clauses/test_diagnoses.py::test_a_step_that_waits_for_a_pool_is_told_of_once",),
+    ),
+    Mutant(
         "nothing is urgent (state.py)",
         MISTAKE,
         "engine/state.py",

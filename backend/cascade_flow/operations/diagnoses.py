@@ -168,8 +168,11 @@ def _diagnosis(run_id: str, case: Case | None, world: World, now_us: int) -> Dia
 
 
 def _first_due_us(case: Case) -> int | None:
-    """The earliest time at which the index has something of the run: there it is told, once."""
-    known = [case.run.due_us, *(branch.due_us for branch in case.branches.values())]
+    """The earliest time at which the index has something of the run: there it is told, once. What waits for a pool lies
+    elsewhere.
+    """
+    timed = (branch for branch in case.branches.values() if branch.awaited_pool is None)
+    known = [case.run.due_us, *(branch.due_us for branch in timed)]
     return None if case.run.status in ENDED else min((due_us for due_us in known if due_us is not None), default=None)
 
 

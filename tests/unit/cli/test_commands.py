@@ -276,6 +276,7 @@ def test_a_mistyped_workflow_gets_a_suggestion(api: Api, cascade: Cascade) -> No
         (["show", "../x"], "'../x' is no run's id"),
         (["runs", "--status", "nix"], "'nix' is not one of"),
         (["run", "mishaps", "--delay", "soon"], "give a duration such as"),
+        (["worker", "--drain", "soon"], "give a duration such as"),
         (["run", "mishaps", "--metadata", "x"], "give name=value"),
         (["runs", "--stack", "a", "--url", "b"], "both say where the engine is"),
         (["runs", "--env", "a", "--url", "b"], "both say where the engine is"),
