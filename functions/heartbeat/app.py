@@ -14,6 +14,7 @@ from cascade_flow.api.shapes import StepAddress
 from cascade_flow.api.worker_routes import (
     complete_step,
     fail_step,
+    postpone_step,
     release_step,
     skip_step,
     store_checkpoint,
@@ -36,4 +37,6 @@ def heartbeat(address: StepAddress, body: Heartbeat) -> Answer[Lease]:
     return ok(representations.lease(held))
 
 
-handler = router(heartbeat, write_logs, store_checkpoint, complete_step, fail_step, skip_step, release_step)
+handler = router(
+    heartbeat, write_logs, store_checkpoint, complete_step, fail_step, skip_step, postpone_step, release_step
+)

@@ -117,6 +117,12 @@ class StepOfGraph(TypedDict):
     timeoutUs: NotRequired[int]
     executor: NotRequired[str]
     """The pool whose workers carry it out; absent: Lambda's."""
+    delayUs: NotRequired[int]
+    """How long after all that it waits for it starts."""
+    laters: NotRequired[int]
+    """How often it has said that it isn't ready, where it comes again after that."""
+    laterReason: NotRequired[str]
+    """What it said last, of that."""
     skipReason: NotRequired[str]
     cascadedFrom: NotRequired[str]
     """The step that was skipped first, where this one was skipped because of it."""
@@ -279,6 +285,10 @@ class Claimed(Input, Outputs, Checkpoints, Lease):
     workflowSlug: str
     stepId: str
     attemptNumber: int
+    countedAttempt: int
+    """The attempt's number as the retry policy counts it: without those that were not ready, and without those of the
+    run's earlier attempts.
+    """
     versionId: str
     """The version of the workflow that the run goes by."""
     firstRunId: str
@@ -325,8 +335,8 @@ class AttemptOfStep(TypedDict):
     """One attempt of a step, from its start on."""
 
     attemptNumber: int
-    status: Literal["running", "completed", "failed", "reclaimed"]
-    """`reclaimed`: taken from a worker that fell silent."""
+    status: Literal["running", "completed", "failed", "reclaimed", "postponed"]
+    """`reclaimed`: taken from a worker that fell silent; `postponed`: it wasn't ready, and another follows."""
     workerId: str
     startedAtUs: int
     endedAtUs: NotRequired[int]
@@ -336,6 +346,8 @@ class AttemptOfStep(TypedDict):
     failureReason: NotRequired[StepFailureReason]
     nextRetryAtUs: NotRequired[int]
     """When the next attempt is due, if there is one."""
+    laterReason: NotRequired[str]
+    """Why it wasn't ready, where it said so."""
     reclaimedBy: NotRequired[str]
 
 

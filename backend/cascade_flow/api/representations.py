@@ -158,6 +158,7 @@ def claimed(held: HeldAttempt, given: Given, lend: Lend) -> replies.Claimed:
         "workflowSlug": held.run.workflow_slug,
         "stepId": branch.step,
         "attemptNumber": branch.attempt,
+        "countedAttempt": branch.tried,
         "versionId": held.run.version_id,
         "firstRunId": held.run.first_run_id,
         **_given(given.input, given.outputs),
@@ -246,6 +247,10 @@ def _of_graph(step: StepDetails) -> replies.StepInBrief:
         told["timeoutUs"] = definition.timeout_ms * 1_000
     if definition.executor:
         told["executor"] = definition.executor
+    if definition.delay_ms:
+        told["delayUs"] = definition.delay_ms * 1_000
+    if step.postponed:
+        told["laters"], told["laterReason"] = step.postponed
     if skipped:
         told["skipReason"] = skipped.reason
         if skipped.cascaded_from:
@@ -270,6 +275,8 @@ def _attempt(attempt: Attempt) -> replies.AttemptOfStep:
         told["failureReason"] = attempt.failure_reason
     if attempt.next_retry_us is not None:
         told["nextRetryAtUs"] = attempt.next_retry_us
+    if attempt.reason is not None:
+        told["laterReason"] = attempt.reason
     if attempt.reclaimed_by:
         told["reclaimedBy"] = attempt.reclaimed_by
     return told
