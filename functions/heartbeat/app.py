@@ -24,7 +24,7 @@ from cascade_flow.errors import RunNotFoundError, StaleAttemptError, StepNotFoun
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 
 if TYPE_CHECKING:
-    from cascade_flow.api.replies import Lease
+    from cascade_flow.api.worker_replies import Lease
 
 
 @route("POST /runs/{runId}/steps/{stepId+}/heartbeat", errors=[RunNotFoundError, StepNotFoundError, StaleAttemptError])

@@ -24,7 +24,7 @@ from cascade_flow.errors import (
 
 if TYPE_CHECKING:
     from cascade_flow.api.heartbeat_shapes import AttemptReport
-    from cascade_flow.api.replies import StepOutcome, Stored
+    from cascade_flow.api.worker_replies import StepOutcome, Stored
     from cascade_flow.api.worker_shapes import (
         CompleteStep,
         EndReport,
