@@ -222,9 +222,7 @@ def _check_function(function: Function) -> None:
 
 
 def _check_kind(function: Function) -> None:
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise DefinitionError("async functions are not supported: write a plain def (asyncio.run inside it will do)")
-    if inspect.isgeneratorfunction(function):
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise DefinitionError("a step can't yield: return the whole result, such as a list")
 
 

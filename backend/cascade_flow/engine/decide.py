@@ -41,6 +41,9 @@ from cascade_flow.model.events import (
 )
 from cascade_flow.retry import attempts_allowed, delay_ms, may_retry, place_of
 
+GAVE_UP = "GaveUp"
+"""The error of a step that has asked for as long as it may."""
+
 
 def decide(facts: Facts, branch: Branch, command: Command, *, now_us: int, told_us: int = 0) -> Commit:
     """What this command makes of this branch, at this time, after log lines up to `told_us`."""
@@ -167,7 +170,7 @@ def _impatience(facts: Facts, branch: Branch, command: Postpone, now_us: int) ->
     waited = timedelta(seconds=(now_us - asking_since_us(branch)) // 1_000_000)
     times = "" if branch.laters is None else f", though it was asked {branch.laters + 1} times"
     message = f"step {branch.step!r} was not ready after {waited}{times}: {command.reason or 'it did not say why'}"
-    error = StepError(name="GaveUp", message=message)
+    error = StepError(name=GAVE_UP, message=message)
     return Fail(error, "timeout", command.duration_us, retryable=False)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from types import CoroutineType
 from typing import Any
 
 from cascade_flow.authoring import Later, Skip, Step, StepInputs, bind
@@ -92,17 +93,17 @@ def run_attempt(
     started_us = now_us()
     with capture or nullcontext():
         try:
-            outcome = interrupt.run(lambda: _outcome(step, given), timeout_ms=timeout_ms)
+            outcome = interrupt.run(lambda: _outcome(step, given, interrupt), timeout_ms=timeout_ms)
         except Interrupted as interrupted:
             outcome = _stopped(step, given, interrupted, cause=interrupt.cause, timeout_ms=timeout_ms)
     return replace(outcome, duration_us=max(0, now_us() - started_us), resource_usage=meter.usage())
 
 
-def _outcome(step: Step, given: StepInputs) -> Outcome:
+def _outcome(step: Step, given: StepInputs, interrupt: Interrupt) -> Outcome:
     try:
         with children_end_here():
             arguments = bind(step, input_json=given.input_json, outputs=given.outputs, context=given.context)
-            result = step.function(**arguments)
+            result = _awaited(step.function(**arguments), interrupt)
             return Completed(output=step.dump_output(result))
     except Interrupted:
         raise
@@ -112,6 +113,15 @@ def _outcome(step: Step, given: StepInputs) -> Outcome:
         return _postponed(step, given, later)
     except BaseException as error:  # noqa: BLE001  user code may raise anything, sys.exit included
         return _failed(step, given, error)
+
+
+def _awaited(result: Any, interrupt: Interrupt) -> Any:
+    """What a step has returned; where its function is async, what comes of that."""
+    if not isinstance(result, CoroutineType):
+        return result
+    from cascade_flow.worker.coroutines import run_coroutine  # noqa: PLC0415  (most steps are not async)
+
+    return run_coroutine(result, interrupt)
 
 
 def _postponed(step: Step, given: StepInputs, later: Later) -> Outcome:
