@@ -8,12 +8,15 @@ import random
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
+from typing import Any
 from unittest.mock import patch
 
 import pytest
 
 from cascade_flow import DynamoDBBackend, ScheduleDefinition, WorkflowRegistration, clock
-from cascade_flow.dynamodb import keys
+from cascade_flow.calendars import calendar_of, first_after
+from cascade_flow.dynamodb import keys, schedules
+from cascade_flow.dynamodb.schedules import LEAD_US
 from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.operations.sweep import Sweep
 from schedule_checker import must_be_times_of, scheduled_runs, times_of
@@ -23,7 +26,7 @@ from testbed.servers import MemoryServer, fresh_table
 from testbed.turnstile import History, Turnstile, explore
 from testbed.wire import wire_of
 
-SEEDS = 25
+SEEDS = 15
 MINUTE = 60_000_000
 RATES = {Kind.CRASH_BEFORE: 0.03, Kind.CRASH_AFTER: 0.03, Kind.DROP_AFTER: 0.05, Kind.CONFLICT: 0.05}
 EVERY = ScheduleDefinition(name="s", every_us=MINUTE, missed="all")
@@ -53,6 +56,7 @@ class Stage:
         self._begin_us = self.world.observer.schedules.get("flow", "s").next_times_us[0]
         self._server.shelf.delay_indexes(store.table, lambda: self._dice.random() < 0.7)
         self._faults = Faults(by_rate(seed, RATES))
+        self._said: dict[str, Any] = {}
         acts = {"sweeps": self._sweep, "deploys": self._deploys, "pauses": self._pause, "fills in": self._fill_in}
         acting = dict(actor.split(": ") for actor in ACTORS)
         return {name: partial(self._episodes, acts[role]) for name, role in acting.items()}
@@ -65,12 +69,23 @@ class Stage:
             self._server.shelf.delay_indexes(self.world.store.table, None)
             for outcome in history.outcomes.values():
                 outcome.result()
+            self._check_what_was_said()
             self.world.observer.schedules.resume("flow", "s")
             for _ in range(3):
                 self.world.sweep(self.world.observer)
                 self.clock.pause_us(MINUTE)
             assert not self.world.swept["failed"]
             self._check_runs()
+
+    def _check_what_was_said(self) -> None:
+        """What who deploys and who pauses were answered last stands, whatever sweeps wrote meanwhile."""
+        found = schedules.get(self.world.observer.runtime.ledger.table, "flow", "s")
+        assert found is not None
+        said = self._said.get("paused", found.paused_us is not None)
+        assert (found.paused_us is not None) == said, "a pause was undone, or made"
+        assert found.due_us == (found.next_us - LEAD_US if found.is_live else None)
+        assert found.definition == self._said.get("definition", found.definition), "a deployment was undone"
+        assert found.next_us == first_after(calendar_of(found.definition), found.next_us - 1), "it has no such time"
 
     def _check_runs(self) -> None:
         found = scheduled_runs(self.world.observer, "flow", "s")
@@ -97,15 +112,20 @@ class Stage:
         self.world.swept.update(done)
 
     def _deploys(self, backend: DynamoDBBackend) -> None:
-        self._deploy(backend, self._dice.choice(self._definitions))
+        wanted = self._dice.choice(self._definitions)
+        self._said.pop("definition", None)
+        self._deploy(backend, wanted)
+        self._said["definition"] = wanted
 
     def _deploy(self, backend: DynamoDBBackend, definition: ScheduleDefinition) -> None:
         told = WorkflowRegistration(slug="flow", name="Flow", steps=[step("a")], schedules=[definition])
         backend.runtime.registry.deploy([told])
 
     def _pause(self, backend: DynamoDBBackend) -> None:
-        act = backend.schedules.pause if self._dice.random() < 0.5 else backend.schedules.resume
-        act("flow", "s")
+        pauses = self._dice.random() < 0.5
+        self._said.pop("paused", None)
+        (backend.schedules.pause if pauses else backend.schedules.resume)("flow", "s")
+        self._said["paused"] = pauses
 
     def _fill_in(self, backend: DynamoDBBackend) -> None:
         until_us = clock.now_us() - 4_000_000
