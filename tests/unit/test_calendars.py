@@ -154,6 +154,7 @@ PLACES = st.sampled_from([(zone, day) for zone, days in CHANGES.items() for day 
 @given(cron=CRONS, place=PLACES, hours=st.integers(0, 60), minutes=st.integers(0, 59))
 @example(cron="30 2 * * *", place=("Europe/Berlin", "2026-03-28"), hours=0, minutes=0)
 @example(cron="30 2 * * *", place=("Europe/Berlin", "2026-10-24"), hours=25, minutes=45)
+@example(cron="30 2 * * *", place=("Europe/Berlin", "2026-10-24"), hours=27, minutes=10)
 @example(cron="*/20 2 * * *", place=("Europe/Berlin", "2026-10-24"), hours=0, minutes=0)
 @example(cron="15 */2 * * *", place=("Europe/Berlin", "2026-03-28"), hours=0, minutes=0)
 @example(cron="15 2 * * *", place=("Australia/Lord_Howe", "2026-10-03"), hours=0, minutes=0)
