@@ -155,11 +155,12 @@ def diagnoses(stage: Stage) -> None:
     late = clock.SteppingClock(clock.now_us() + 40_000_000)
     with clock.use(late):
         found = stage.http("diagnosis", "GET /diagnosis", events.get("/diagnosis"))
-    assert [run["findings"][0]["code"] for run in found.json["runs"]] == ["wake-up-lost"]
+    codes = {run["runId"]: run["findings"][0]["code"] for run in found.json["runs"]}
+    assert codes[run_id] == "wake-up-lost"
     route = "GET /runs/{runId}/diagnosis"
     assert stage.http("diagnosis", route, events.get(f"/runs/{run_id}/diagnosis")).status == 200
     planned = stage.http("diagnosis", "POST /preflight", events.post("/preflight", {"workflows": []}))
-    assert (planned.status, len(planned.json["broken"])) == (200, 1)
+    assert run_id in {run["runId"] for run in planned.json["broken"]}
     cancelled = events.post(f"/runs/{run_id}/cancel")
     assert stage.http("submission", "POST /runs/{runId}/cancel", cancelled).status == 200
 
