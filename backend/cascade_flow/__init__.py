@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "authoring": "From Retry Skip StepContext Workflow",
+    "authoring": "From Later Poll Retry Skip StepContext Workflow",
     "authoring.limits": "Concurrency Rate",
     "backend": "Backend DynamoDBBackend",
     "errors": (
@@ -17,8 +17,8 @@ _HOMES = {
         "DefinitionError EngineDrivenError "
         "EventInvalidError GraphInvalidError IdempotencyConflictError InputInvalidError InvalidIdError "
         "PayloadLostError PayloadTooLargeError RunNotCancellableError RunNotFoundError RunNotRetryableError "
-        "StaleAttemptError StepNotFoundError ThrottledError VersionNotFoundError WorkflowNotFoundError "
-        "WorkflowRetiredError WrongPoolError"
+        "ScheduleNotFoundError StaleAttemptError StepNotFoundError ThrottledError VersionNotFoundError "
+        "WorkflowNotFoundError WorkflowRetiredError WrongPoolError"
     ),
     "fingerprints": "compose_fingerprint compute_error_fingerprints",
     "model.events": (
@@ -34,13 +34,14 @@ _HOMES = {
         "SchedulingLatency StepDuration SuccessRate Throughput TimeRange UnstableWorker WorkerStability "
         "WorkflowDuration WorkflowQueueDepth"
     ),
+    "model.schedules": "Backfill ScheduleState ScheduledRun",
     "model.states": (
         "AttemptMetadata Checkpoint Claim FailedStep RunPage RunState StateChange StepRecord StepRef StepState "
         "SubmittedRun"
     ),
     "model.workflows": (
-        "GitInfo RetryTier RunLimit RunSubmission StepDefinition StepLimit WorkflowMetadata WorkflowRegistration "
-        "WorkflowVersion"
+        "GitInfo RetryTier RunLimit RunSubmission ScheduleDefinition StepDefinition StepLimit WorkflowMetadata "
+        "WorkflowRegistration WorkflowVersion"
     ),
     "projection": (
         "current_attempt_number extract_attempt_metadata extract_logs project_run_state project_step_record "

@@ -2,6 +2,8 @@
 
 from cascade_flow.authoring import (
     From as From,
+    Later as Later,
+    Poll as Poll,
     Retry as Retry,
     Skip as Skip,
     StepContext as StepContext,
@@ -33,6 +35,7 @@ from cascade_flow.errors import (
     RunNotCancellableError as RunNotCancellableError,
     RunNotFoundError as RunNotFoundError,
     RunNotRetryableError as RunNotRetryableError,
+    ScheduleNotFoundError as ScheduleNotFoundError,
     StaleAttemptError as StaleAttemptError,
     StepNotFoundError as StepNotFoundError,
     ThrottledError as ThrottledError,
@@ -103,6 +106,11 @@ from cascade_flow.model.reports import (
     WorkflowDuration as WorkflowDuration,
     WorkflowQueueDepth as WorkflowQueueDepth,
 )
+from cascade_flow.model.schedules import (
+    Backfill as Backfill,
+    ScheduledRun as ScheduledRun,
+    ScheduleState as ScheduleState,
+)
 from cascade_flow.model.states import (
     AttemptMetadata as AttemptMetadata,
     Checkpoint as Checkpoint,
@@ -121,6 +129,7 @@ from cascade_flow.model.workflows import (
     RetryTier as RetryTier,
     RunLimit as RunLimit,
     RunSubmission as RunSubmission,
+    ScheduleDefinition as ScheduleDefinition,
     StepDefinition as StepDefinition,
     StepLimit as StepLimit,
     WorkflowMetadata as WorkflowMetadata,

@@ -22,6 +22,7 @@
     │   ├── VersionNotFoundError
     │   ├── WorkerNotFoundError
     │   ├── LimitNotFoundError
+    │   ├── ScheduleNotFoundError
     │   ├── PayloadLostError
     │   ├── StaleAttemptError
     │   └── RunNotCancellableError
@@ -219,6 +220,12 @@ class LimitNotFoundError(GoneError):
     """No workflow that can be run names this limit: check the name."""
 
     code = "limit-not-found"
+
+
+class ScheduleNotFoundError(GoneError):
+    """The workflow has no such schedule: check the name; one that its code no longer declares is taken out."""
+
+    code = "schedule-not-found"
 
 
 class PayloadLostError(GoneError):

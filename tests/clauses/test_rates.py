@@ -12,10 +12,10 @@ from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.turns import next_turn
 from cascade_flow.engine.commands import Complete
 from cascade_flow.engine.limits import Turn
-from cascade_flow.engine.state import Branch, Claimant, Limit
+from cascade_flow.engine.state import LONGEST_DELAY_US, Branch, Claimant, Limit
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.worker_protocol import WorkerProtocol
-from cascade_flow.wake import LONGEST_DELAY_US, Wake
+from cascade_flow.wake import Wake
 from clauses.stage import AGAIN, DONE, reported, silent
 from faults.moments import pausing
 from simulation import TIMING, World, step

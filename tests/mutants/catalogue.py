@@ -7,5 +7,17 @@ from mutants.limits import LIMITS
 from mutants.people import PEOPLE
 from mutants.people_in_the_engine import PEOPLE_IN_THE_ENGINE
 from mutants.pools import POOLS
+from mutants.schedules import SCHEDULES
+from mutants.waits import WAITING
 
-CATALOGUE = (*CLAUSES, *CONDITIONS, *CONDITIONS_OF_CALLERS, *POOLS, *LIMITS, *PEOPLE, *PEOPLE_IN_THE_ENGINE)
+CATALOGUE = (
+    *CLAUSES,
+    *CONDITIONS,
+    *CONDITIONS_OF_CALLERS,
+    *POOLS,
+    *LIMITS,
+    *SCHEDULES,
+    *WAITING,
+    *PEOPLE,
+    *PEOPLE_IN_THE_ENGINE,
+)

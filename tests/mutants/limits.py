@@ -194,8 +194,8 @@ LIMITS = (
         "the sweep calls out who has no place",
         LINE,
         "operations/attention.py",
-        "if branch.limit is not None and branch.limit.per_us is None:",
-        "if False:",
+        "elif branch.limit is not None and branch.limit.per_us is None and available_us <= clock.now_us():",
+        "elif False:",
         "test_who_waits_takes_no_message_however_long",
     ),
     _mutant(

@@ -40,10 +40,8 @@ WORDS: Mapping[str, str] = {
     "timestamp": "timestampUs",
 }
 MILLISECONDS: Mapping[str, str] = {
-    "delayMs": "delayUs",
-    "maxDelayMs": "maxDelayUs",
-    "perMs": "perUs",
-    "timeoutMs": "timeoutUs",
+    name: name.removesuffix("Ms") + "Us"
+    for name in ("delayMs", "giveUpAfterMs", "maxDelayMs", "perMs", "pollEveryMs", "timeoutMs")
 }
 THE_USERS = frozenset({"input", "output", "metadata", "inputSchemaJSON", "stepsReclaimedByWorker"})
 """Fields that hold what users wrote, or that are named by it."""

@@ -32,6 +32,7 @@ REGISTRY = "WF"
 _LIMIT, _PLACE, _WAITER, _LINE_END = "LIM#", "P#", "W#", "W$"
 _chosen: Shards | None = None
 _CALLED = "CALLED"
+_SCHEDULES = "SCHEDULES"
 _BRANCHES_END = "B$"
 _HISTORY_END = "F"
 
@@ -173,6 +174,25 @@ def waiter_rank(sk: str) -> int:
     return int(sk.split("#")[1])
 
 
+def schedule(slug: str, name: str) -> Key:
+    return Key(_SCHEDULES, f"{slug}#{name}")
+
+
+def schedules(slug: str | None = None) -> Span:
+    """The schedules of a workflow, or of all of them."""
+    return Span(_SCHEDULES, "0", "~") if slug is None else Span(_SCHEDULES, f"{slug}#", f"{slug}#~")
+
+
+def is_schedule(key: Key) -> bool:
+    return key.pk == _SCHEDULES
+
+
+def schedule_of(key: Key) -> tuple[str, str]:
+    """The workflow and the name of the schedule whose item this is."""
+    slug, _, name = key.sk.partition("#")
+    return slug, name
+
+
 def run_of(pk: str) -> str:
     """The run whose partition this is."""
     return pk.removeprefix("R#")
@@ -232,6 +252,11 @@ def written() -> Shards:
 
 def due(run_id: str) -> str:
     return f"due#{_shard(run_id, written().due)}"
+
+
+def due_of_schedule(slug: str, name: str) -> str:
+    """Schedules lie among the runs: who sweeps these asks nothing more."""
+    return due(schedule(slug, name).sk)
 
 
 def done(run_id: str) -> str:

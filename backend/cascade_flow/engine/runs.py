@@ -132,9 +132,7 @@ def started_again(facts: Facts, run: Run, retried: Sequence[str], reason: str | 
     again = replace(again, deadline_us=deadline_us, last_us=writer.last_us)
     again = replace(again, place=facts.place)
     again = replace(again, owed=0 if run.started_at_us is None else run.owed)
-    return Opening(
-        replace(again, reviving=True, due_us=now_us + facts.timing.grace_us), tuple(writer.events)
-    )
+    return Opening(replace(again, reviving=True, due_us=now_us + facts.timing.grace_us), tuple(writer.events))
 
 
 def latest_end_us(facts: Facts, run: Run) -> int:

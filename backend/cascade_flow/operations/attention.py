@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import due, keys
+from cascade_flow.engine import waits
 from cascade_flow.engine.commands import Reclaim
 from cascade_flow.engine.joins import is_full
 from cascade_flow.engine.state import ENDED, Branch, Facts, Run
@@ -65,6 +66,11 @@ class Call(NamedTuple):
         """Of a limited step, that which it has waited for its place counts for nothing."""
         return max(self.branch.ready_us, self.placed_us)
 
+    @property
+    def rank(self) -> tuple[int, due.Entry]:
+        """Its place among those that are sent together: higher priority first, then the longest due."""
+        return -(self.branch.priority or 0), self.entry
+
 
 class Attention:
     """Looks at what is past due; `calls` are the wake-ups that are still to be sent."""
@@ -82,7 +88,9 @@ class Attention:
 
     def attend(self, entry: due.Entry, reads: Reads) -> None:
         """Do what an item calls for. Raises whatever the engine raises."""
-        if entry.branch:
+        if entry.is_schedule:
+            self._attend_schedule(entry)
+        elif entry.branch:
             self._attend_branch(entry, reads)
         else:
             self._attend_run(entry, reads)
@@ -105,15 +113,22 @@ class Attention:
         """
         self._runtime.queue.send([call.wake for call in calls])
         for call in calls:
-            self._tally.note("wake-ups repeated", call.entry.run_id, call.entry.branch)
             now_us = clock.now_us()
+            what = "wake-ups repeated" if call.since_us <= now_us else "waits handed over"
+            self._tally.note(what, call.entry.run_id, call.entry.branch)
             self._tally.waited(now_us - call.since_us)
-            self._look_later(call.entry, now_us + self._pause_of_us(call), call.branch)
+            pause_us = self._pause_of_us(call)
+            self._look_later(call.entry, max(now_us, call.since_us) + pause_us, call.branch)
 
     def _pause_of_us(self, call: Call) -> int:
         """How long a step that waits is left alone."""
         timing, waited_us = self._runtime.timing, clock.now_us() - call.since_us
         return min(max(timing.grace_us, waited_us), timing.horizon_us)
+
+    def _attend_schedule(self, entry: due.Entry) -> None:
+        from cascade_flow.operations.ticks import Ticks  # noqa: PLC0415  (who wakes a run needs no calendar)
+
+        Ticks(self._runs, self._tally).attend(self._runtime.ledger.table, entry)
 
     def _attend_run(self, entry: due.Entry, reads: Reads) -> None:
         run = reads.run(entry.run_id)
@@ -200,16 +215,20 @@ class Attention:
         return min(max(self._runtime.timing.grace_us, age_us), _RARELY_US)
 
     def _wake(self, facts: Facts, run: Run, branch: Branch, entry: due.Entry) -> None:
+        available_us = branch.available_at_us or 0
+        if branch.halt is not None:
+            self._stops.carry_on(run.run_id)
+            return
         if branch.pool is not None:  # it lies with its pool, whose workers look for themselves
             return
-        if branch.ready_us > clock.now_us():
+        if available_us > clock.now_us() and (waits.is_carried(branch) or waits.is_far(branch, clock.now_us())):
+            self._look_later(entry, waits.look_us(branch, self._runtime.timing), branch)
+        elif branch.ready_us > max(available_us, clock.now_us()):
             self._look_later(entry, branch.ready_us, branch)
-            return
-        call = Call(entry, wake_for(run.run_id, branch), replace(branch, tail=()))
-        if branch.limit is not None and branch.limit.per_us is None:
-            self._wake_for_place(call)
+        elif branch.limit is not None and branch.limit.per_us is None and available_us <= clock.now_us():
+            self._wake_for_place(Call(entry, wake_for(run.run_id, branch), replace(branch, tail=())))
         else:
-            self.calls.append(call)
+            self.calls.append(Call(entry, wake_for(run.run_id, branch), replace(branch, tail=())))
 
     def _wake_for_place(self, call: Call) -> None:
         """Call a limited step out if it has a place; another waits on, and is called out by whoever gives it one."""

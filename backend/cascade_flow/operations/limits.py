@@ -16,7 +16,7 @@ from cascade_flow import clock
 from cascade_flow.dynamodb import due, keys
 from cascade_flow.dynamodb.places import FIRST, Places
 from cascade_flow.engine.limits import HandOut, Holder, Standing, Waiter, limit_of, pack_limit
-from cascade_flow.engine.state import Branch, Facts, Limit
+from cascade_flow.engine.state import Branch, Facts, Limit, is_urgent
 from cascade_flow.model.workflows import StepDefinition
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.turns import Turns
@@ -196,7 +196,7 @@ class Limits:
         if due_us > soon_us:
             entry = due.Entry(due_us, keys.branch(holder.run_id, branch.name))
             due.look_later(self._runtime.ledger.table, entry, soon_us, branch)
-        self._runtime.queue.send([Wake(*holder, limit=pack_limit(limit))])
+        self._runtime.queue.send([Wake(*holder, urgent=is_urgent(branch.priority), limit=pack_limit(limit))])
 
     def _give_back(self, limit: Limit, numbers: Sequence[int], holder: Holder) -> None:
         for number in numbers:

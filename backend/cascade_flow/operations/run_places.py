@@ -13,7 +13,7 @@ from functools import partial
 from cascade_flow import clock
 from cascade_flow.dynamodb import due, keys
 from cascade_flow.engine.limits import Holder, Waiter
-from cascade_flow.engine.state import ENDED, Facts, Limit, Run
+from cascade_flow.engine.state import ENDED, Facts, Limit, Run, is_urgent
 from cascade_flow.errors import ConflictError
 from cascade_flow.operations.limits import Limits
 from cascade_flow.wake import Wake
@@ -104,7 +104,7 @@ class RunPlaces(Limits):
         soon_us, due_us = clock.now_us() + self._runtime.timing.grace_us, run.due_us or 0
         if due_us > soon_us:
             due.look_later(self._runtime.ledger.table, due.Entry(due_us, keys.run(run.run_id)), soon_us)
-        self._runtime.queue.send([Wake(run.run_id)])
+        self._runtime.queue.send([Wake(run.run_id, urgent=is_urgent(run.priority))])
 
     def _until_us(self, now_us: int) -> int:
         return now_us + _LONGEST_US

@@ -20,7 +20,7 @@ from cascade_flow.dynamodb.run_ledger import KeyTaken
 from cascade_flow.engine import runs
 from cascade_flow.engine.limits import key_values, limit_of_runs
 from cascade_flow.engine.runs import Submission
-from cascade_flow.engine.state import ENDED, LATEST_US, Facts, Run, Stop
+from cascade_flow.engine.state import ENDED, LATEST_US, LONGEST_DELAY_US, Facts, Run, Stop, is_urgent
 from cascade_flow.errors import (
     ArgumentInvalidError,
     ConflictError,
@@ -41,7 +41,7 @@ from cascade_flow.operations.stops import Stops
 from cascade_flow.operations.unreadable import readable
 from cascade_flow.operations.validation import check_input
 from cascade_flow.serialization import safe_serialize
-from cascade_flow.wake import LONGEST_DELAY_US, Wake
+from cascade_flow.wake import Wake
 
 if TYPE_CHECKING:
     from cascade_flow.operations.run_places import RunPlaces
@@ -280,7 +280,8 @@ class Runs:
         elif run.limit is not None and run.available_at_us <= clock.now_us():
             self.start(run)
         elif run.available_at_us - clock.now_us() <= LONGEST_DELAY_US:
-            self._runtime.queue.send([Wake(run.run_id, available_at_us=run.available_at_us)])
+            urgent = is_urgent(run.priority)
+            self._runtime.queue.send([Wake(run.run_id, available_at_us=run.available_at_us, urgent=urgent)])
 
     def _intend(self, run: Run, stop: Stop) -> bool:
         if run.stop is not None and (run.stop.kind == stop.kind or stop.kind != "cancelled"):
