@@ -1,4 +1,4 @@
-"""Questions about runs, their steps, events and logs, about workflows and their schedules."""
+"""Questions about runs, their steps, events and logs, about workflows, their schedules and limits."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 @route("GET /runs", errors=[WorkflowNotFoundError, ArgumentInvalidError])
 def list_runs(query: ListRuns) -> Answer[RunPart]:
     """List runs, newest first. While runs come in, going on with `nextCursor` neither skips nor repeats one."""
-    how = {"limit": query.limit, "after": query.cursor, "offset": query.offset}
-    part = details().runs(query.workflow, query.wanted, **how)
+    part = details().runs(query.workflow, query.wanted, limit=query.limit, after=query.cursor, offset=query.offset)
     count = details().count(query.workflow, query.wanted) if query.total else None
     return ok(representations.run_part(part, count))
 
@@ -57,5 +56,5 @@ def get_logs(address: RunAddress, query: ListLogs) -> Answer[LogPage]:
 
 
 _OF_WORKFLOWS = (list_workflows, get_workflow, list_versions, get_version, list_schedules, get_schedule)
-_OTHERS = (list_steps, get_step, plan_rerun, *_OF_WORKFLOWS, list_limits, get_limit)
-handler = router(list_runs, get_run, get_events, get_logs, *_OTHERS)
+_REST = (list_steps, get_step, plan_rerun, *_OF_WORKFLOWS, list_limits, get_limit)
+handler = router(list_runs, get_run, get_events, get_logs, *_REST)

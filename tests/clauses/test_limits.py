@@ -8,7 +8,7 @@ import pytest
 
 from cascade_flow import RetryTier, StaleAttemptError, StepDefinition, StepLimit, StepStarted, clock
 from cascade_flow.dynamodb.places import Places
-from cascade_flow.engine.commands import Complete, SkipStep
+from cascade_flow.engine.commands import Complete, Postpone, SkipStep
 from cascade_flow.engine.limits import Holder, Standing, pack_limit
 from cascade_flow.engine.state import Claimant
 from cascade_flow.operations.limits import Limits
@@ -450,3 +450,24 @@ def test_who_only_looks_is_not_in_line(world: World) -> None:
     Places(world.observer.runtime.ledger.table).leave("stripe", waiter)
     assert WorkerProtocol(world.backend.runtime).claim_next("machine", slot=Slot()) is None
     assert line(world) == []
+
+
+def test_a_step_that_is_not_ready_gives_its_place_back(world: World) -> None:
+    """And waits for a place again when it comes again."""
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    held = got(world, "r1")
+    called(world)
+    reported(world, held, Postpone("not yet", 1, delay_us=60_000_000))
+    assert called(world)[-1:] == ["r2"]
+    assert holders(world) == ["r2"]
+    ended(world, "r1", "r2")
+
+
+def test_a_limited_step_that_starts_later_takes_no_place_before(world: World) -> None:
+    world.register([step("a"), limited("b", "a", delay_ms=60_000)])
+    started(world, "r1")
+    claimant = Claimant("worker-1", clock.now_us() + TIMING.lease_us)
+    reported(world, got(world, "r1"), Complete('"x"', 1, claimant=claimant))
+    assert standing(world).places == {}
+    ended(world, "r1")

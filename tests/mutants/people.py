@@ -1089,7 +1089,7 @@ PEOPLE = (
         "a start is never late (attention.py)",
         MISTAKE,
         "operations/attention.py",
-        "            self._tally.waited(now_us - run.available_at_us)\n",
+        "        self._tally.waited(now_us - run.available_at_us if run.limit is None else 0)\n",
         "",
         ("clauses/test_sweeps.py::test_a_delayed_run_is_late_by_what_its_time_is_over",),
     ),

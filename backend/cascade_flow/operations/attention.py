@@ -162,8 +162,7 @@ class Attention:
         now = self._runs.start(run)
         if now.status != "pending":
             self._tally.note("runs started", run.run_id)
-        if run.limit is None:
-            self._tally.waited(now_us - run.available_at_us)
+        self._tally.waited(now_us - run.available_at_us if run.limit is None else 0)
         return now
 
     def _next_look_us(self, run: Run) -> int:

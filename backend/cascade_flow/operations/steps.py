@@ -350,10 +350,10 @@ def _held(
 
 
 def _next_limited(facts: Facts, step: str) -> StepDefinition | None:
-    """The step after this one in its branch, if it has a limit."""
+    """The step after this one in its branch, if it has a limit and may start at once."""
     following = facts.graph.next_in_branch(step)
     definition = None if following is None else facts.graph.step(following)
-    return None if definition is None or definition.limit is None else definition
+    return None if definition is None or definition.limit is None or definition.delay_ms else definition
 
 
 def _is_held(branch: Branch, asked: Branch) -> bool:
