@@ -459,7 +459,7 @@ def test_a_step_that_is_not_ready_gives_its_place_back(world: World) -> None:
     held = got(world, "r1")
     called(world)
     reported(world, held, Postpone("not yet", 1, delay_us=60_000_000))
-    assert called(world)[-1:] == ["r2"]
+    assert "r2" in called(world)
     assert holders(world) == ["r2"]
     ended(world, "r1", "r2")
 
