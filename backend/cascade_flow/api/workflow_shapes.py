@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue
 from cascade_flow.api.schedule_shapes import NewSchedule
 from cascade_flow.api.shapes import YEAR_US, LimitName, Name, Pool, Shape, StepId, WorkflowAddress
 from cascade_flow.model.wire import Ordinal
-from cascade_flow.model.workflows import GitInfo, RetryTier, StepDefinition, StepLimit, WorkflowRegistration
+from cascade_flow.model.workflows import GitInfo, RetryTier, RunLimit, StepDefinition, StepLimit, WorkflowRegistration
 
 MOST_STEPS = 1_000
 MOST_TIERS = 10
@@ -53,6 +53,16 @@ class NewLimit(Shape):
     def definition(self) -> StepLimit:
         """The limit as the engine knows it."""
         return StepLimit(**{"name": self.name, **_declared(self)})
+
+
+class NewRunLimit(Shape):
+    """How many runs of the workflow go on at once."""
+
+    at_most: Annotated[int, Field(ge=1, le=1_000)]
+    key: Name | None = None
+    """A field of the input, with dots between the parts: the runs of each of its values are counted by themselves."""
+    skips: bool = False
+    """Whether a submission while so many go on is answered with one of them, instead of waiting."""
 
 
 class NewStep(Shape):
@@ -110,6 +120,8 @@ class RegisterWorkflow(Shape):
     git: NewGit | None = None
     timeout_us: Annotated[int, Field(ge=1_000, le=YEAR_US)] | None = None
     """How long a run may last that doesn't say it itself."""
+    run_limit: NewRunLimit | None = None
+    """How many runs go on at once; without it, as many as there are."""
     schedules: Annotated[list[NewSchedule], Field(max_length=MOST_SCHEDULES)] | None = None
     """When runs begin by themselves; a registration without any takes out those that there were."""
 
@@ -124,6 +136,7 @@ class RegisterWorkflow(Shape):
             version_id=self.version_id,
             git=GitInfo(**_declared(self.git)) if self.git else None,
             timeout_us=self.timeout_us,
+            run_limit=RunLimit(**_declared(self.run_limit)) if self.run_limit else None,
             schedules=None if self.schedules is None else [each.definition for each in self.schedules],
         )
 

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from cascade_flow import Concurrency, DefinitionError, GraphInvalidError, Rate, StepDefinition, StepLimit, Workflow
+from cascade_flow import (
+    Concurrency,
+    DefinitionError,
+    GraphInvalidError,
+    Rate,
+    RunLimit,
+    StepDefinition,
+    StepLimit,
+    Workflow,
+)
 from cascade_flow.engine.limits import key_values, limit_of, pack_limit, unpack_limit
 from cascade_flow.engine.state import Limit
 from cascade_flow.graph import Graph
@@ -118,3 +127,55 @@ def test_a_long_value_is_told_by_its_hash() -> None:
 @pytest.mark.parametrize("limit", [Limit("stripe", 10), Limit("erp#C:1/2#3", 1), Limit("openai#a:b", 60, 60_000_000)])
 def test_a_limit_fits_into_a_line_of_text(limit: Limit) -> None:
     assert unpack_limit(pack_limit(limit)) == limit
+
+
+@pytest.mark.parametrize(
+    ("options", "registered"),
+    [
+        ({"max_running": 5}, RunLimit(at_most=5)),
+        ({"max_running": 5, "key": "number"}, RunLimit(at_most=5, key="number")),
+        ({"singleton": "queue"}, RunLimit(at_most=1)),
+        ({"singleton": "skip", "key": "customer.id"}, RunLimit(at_most=1, key="customer.id", skips=True)),
+        ({}, None),
+    ],
+)
+def test_how_many_runs_go_on_at_once(options: dict[str, Any], registered: RunLimit | None) -> None:
+    orders = Workflow("orders", input=Order, **options)
+    orders.step(a_step())
+    assert orders.registration().run_limit == registered
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"max_running": 0}, "max_running is 0"),
+        ({"singleton": "maybe"}, "singleton is 'maybe': give 'skip' or 'queue'"),
+        ({"max_running": 2, "singleton": "skip"}, "give one of the two"),
+        ({"key": "number"}, "give it with max_running or singleton"),
+    ],
+)
+def test_what_makes_no_sense_of_runs_is_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(DefinitionError, match=words):
+        Workflow("orders", input=Order, **options)
+
+
+def test_runs_are_counted_by_a_field_of_the_input() -> None:
+    orders = Workflow("orders", input=Order, max_running=1, key="shop")
+    orders.step(a_step())
+    with pytest.raises(DefinitionError, match="no field 'shop'"):
+        orders.definition()
+
+
+def test_a_workflow_keeps_its_version_unless_it_says_how_many() -> None:
+    plain, limited = Workflow("orders"), Workflow("orders", max_running=3)
+    for each in (plain, limited):
+        each.step(a_step())
+    assert "runLimit" not in plain.registration().to_wire()
+    assert plain.definition().version_id != limited.definition().version_id
+
+
+def a_step() -> Any:
+    def pay() -> int:
+        return 1
+
+    return pay
