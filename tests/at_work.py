@@ -13,7 +13,9 @@ from cascade_flow import (
     StepSkipped,
     StepStarted,
     WorkflowCancelled,
+    WorkflowCompleted,
     WorkflowFailed,
+    WorkflowStarted,
 )
 from cascade_flow.engine.limits import limit_of
 from cascade_flow.engine.state import Limit
@@ -21,6 +23,7 @@ from checker import Checked
 from oracle import Mark
 
 _ENDS = (StepCompleted, StepFailed, StepSkipped, StepReclaimed)
+_RUN_ENDS = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled)
 Span = tuple[int, int]
 
 
@@ -74,3 +77,16 @@ def _ends(event: Event, started: StepStarted) -> bool:
         started.step_id,
         started.attempt_number,
     )
+
+
+def must_be_one_by_one(runs: Sequence[Checked], at_most: int) -> None:
+    """Assert that no more runs went on at once than their workflow allows; what a person asks for (a retry, a run that
+    goes on from another) does not wait.
+    """
+    spans: list[Span] = []
+    for checked in runs:
+        begun = [event.timestamp_us for event in checked.story.events if isinstance(event, WorkflowStarted)]
+        ends = [event.timestamp_us for event in checked.story.events if isinstance(event, _RUN_ENDS)]
+        if begun and checked.story.run.parent is None:
+            spans.append((begun[0], ends[0] if ends else begun[0]))
+    assert most_at_once(spans) <= at_most, f"more than {at_most} runs at once: {spans}"

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cascade_flow import RetryTier, StepDefinition, StepLimit
+from cascade_flow import RetryTier, RunLimit, StepDefinition, StepLimit
 from simulation import Script, step
 
 
@@ -23,6 +23,7 @@ class Shape:
     submission: Mapping[str, object] = field(default_factory=dict)
     in_bucket: bool = False
     chained: bool = True
+    run_limit: RunLimit | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -109,6 +110,7 @@ WAITS = Shape(
     script={"c": ["later", "fail", "later", "ok"]},
 )
 """One for as long as a message carries, one for longer, and one that says twice that it isn't ready."""
+ONE_RUN = Shape("one run at a time", diamond(), run_limit=RunLimit(at_most=1))
 WIDE = Shape("wide", wide(30))
 MANY_ROOTS = Shape("many roots", [*(step(f"r{n}") for n in range(30)), step("end", *(f"r{n}" for n in range(30)))])
 POISON = Shape("poison", chain(2), status="failed", script={"s1": ["die"]})

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from at_work import must_keep_limits
+from at_work import must_be_one_by_one, must_keep_limits
 from cascade_flow import WorkflowFailed, clock
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.schema import create_table
@@ -134,15 +134,15 @@ class Stage:
         self.steps = shape.steps
         world = World(store, shape.script, clock=time, chained=self.dice.random() < 0.7)
         world.answers_lost = lambda: self._faults.answers_lost
-        world.register(shape.steps)
+        world.register(shape.steps, run_limit=shape.run_limit)
         self._server.shelf.delay_indexes(store.table, lambda: self.dice.random() < 0.7)
         self.has_deadline = self.cast.stops and self.dice.random() < 0.2
         world.submit(**shape.submission, **self._submission(), run_id=RUN, input={"order": 7})
         return world
 
     def _let_others_wait(self) -> None:
-        """Another run that wants the same places."""
-        if any(step.limit is not None for step in self.steps):
+        """Another run that wants the same places, or the place of the first."""
+        if self._shape.run_limit is not None or any(step.limit is not None for step in self.steps):
             self.world.submit(run_id=OTHER, input={"order": 8})
             self.actors.runs.append(OTHER)
 
@@ -163,6 +163,8 @@ class Stage:
                 self._must_have_ended(each)
             if not isinstance(self.world.clock, SkewedClock):
                 must_keep_limits(checked, self.world.oracle.signs_us)
+                if self._shape.run_limit is not None and not self.cast.stops:
+                    must_be_one_by_one(checked, self._shape.run_limit.at_most)
 
     def _leave(self) -> None:
         self.gate.detach()

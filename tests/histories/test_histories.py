@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from histories.stage import CASTS, Cast, Stage
-from shapes import LIMITS, POOLS, SHAPES, WAITS, WIDE, Shape
+from shapes import LIMITS, ONE_RUN, POOLS, SHAPES, WAITS, WIDE, Shape
 from tally import TALLY
 from testbed.servers import MemoryServer
 from testbed.turnstile import explore
@@ -39,6 +39,12 @@ def test_random_histories_of_steps_that_wait_keep_every_promise(server: MemorySe
     assert explore(range(12), stage, stage.check) == 12
 
 
+@pytest.mark.parametrize("cast", CASTS, ids=str)
+def test_random_histories_of_runs_that_wait_for_runs_keep_every_promise(server: MemoryServer, cast: Cast) -> None:
+    stage = Stage(server, ONE_RUN, cast)
+    assert explore(range(8), stage, stage.check) == 8
+
+
 @pytest.mark.parametrize("cast", CASTS[1:], ids=str)
 def test_random_histories_of_many_branches_keep_every_promise(server: MemoryServer, cast: Cast) -> None:
     stage = Stage(server, WIDE, cast)
@@ -47,7 +53,7 @@ def test_random_histories_of_many_branches_keep_every_promise(server: MemoryServ
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cast", CASTS, ids=str)
-@pytest.mark.parametrize("shape", [*SHAPES, POOLS, LIMITS, WAITS, WIDE], ids=str)
+@pytest.mark.parametrize("shape", [*SHAPES, POOLS, LIMITS, ONE_RUN, WAITS, WIDE], ids=str)
 def test_many_random_histories_keep_every_promise(server: MemoryServer, shape: Shape, cast: Cast) -> None:
     stage = Stage(server, shape, cast)
     TALLY["random histories"] += explore(range(SEEDS, MANY), stage, stage.check)
