@@ -57,8 +57,8 @@ class Server(ABC):
 
     @cached_property
     def keeper(self) -> DynamoDBClient:
-        """The client that makes tables, looks into them and takes them away, and that no fault meets: one for all, since
-        to make one takes longer than many a test.
+        """The client that makes tables, looks into them and takes them away; no fault meets it. One for all: to make one
+        takes longer than many a test.
         """
         return self.dynamodb()
 
