@@ -57,8 +57,9 @@ class Server(ABC):
 
     @cached_property
     def keeper(self) -> DynamoDBClient:
-        """The client that makes tables, looks into them and takes them away; no fault meets it. One for all: to make one
-        takes longer than many a test.
+        """The client that makes tables, looks into them and takes them away, and that no fault meets.
+
+        One for all: to make one takes longer than many a test.
         """
         return self.dynamodb()
 
