@@ -27,6 +27,7 @@ _HAPPENINGS: Sequence[tuple[Callable[[Store], Figure], Around]] = (
     (measures.retry, THROUGH_THE_QUEUE),
     (measures.one_branch, THROUGH_THE_QUEUE),
     (measures.heartbeat, NOTHING),
+    (measures.tick, NOTHING),
 )
 _PRICES = {
     "write": f"{prices.WRITE_UNIT:g}",

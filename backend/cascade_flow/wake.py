@@ -16,8 +16,8 @@ from typing import Any, Protocol, TypeVar
 from cascade_flow import clock
 from cascade_flow.aws.failures import Failure, asked
 from cascade_flow.aws.opening import open_client
+from cascade_flow.engine.state import LONGEST_DELAY_US
 
-LONGEST_DELAY_US = 900_000_000
 _BATCH = 10
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")

@@ -66,13 +66,14 @@ def test_who_waits_is_woken_again_after_a_grace_and_then_ever_more_rarely(world:
     assert pauses[-1] == pytest.approx(TIMING.horizon_us, abs=10_000)
 
 
-def test_what_is_scheduled_for_later_is_looked_at_then(world: World) -> None:
+def test_what_is_scheduled_for_later_is_looked_at_when_its_message_must_have_come(world: World) -> None:
     begun(world, step("a", retry=[RetryTier(max_attempts=2, delay_ms=60_000, jitter=0)]))
     reported(world, claimed(world, "a"), AGAIN)
     world.mailbox.wakes.clear()
     silent(world)
-    assert "wake-ups repeated" not in reaped(world)
-    assert branch_of(world, "a").due_us == branch_of(world, "a").available_at_us
+    assert dict(world.sweep()) == {"looked at": 1}
+    assert world.mailbox.wakes == []
+    assert branch_of(world, "a").due_us == (branch_of(world, "a").available_at_us or 0) + TIMING.grace_us
 
 
 def test_a_worker_that_lives_is_left_alone(world: World) -> None:

@@ -11,7 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cascade_flow import DynamoDBBackend, RunSubmission, clock
-from cascade_flow.wake import LONGEST_DELAY_US, SqsQueue, Wake
+from cascade_flow.engine.state import LONGEST_DELAY_US
+from cascade_flow.wake import SqsQueue, Wake
 from clauses.stage import AT_ONCE, RUN, begun, branch_of, claimed, ended, reported, run_of
 from shapes import NESTED, Shape, chain, diamond, wide
 from simulated_queue import Mailbox

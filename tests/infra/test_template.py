@@ -26,6 +26,7 @@ API_FUNCTIONS = [
 NEVER = {"dynamodb:Scan", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteTable"}
 
 
+SCHEDULE_VERBS = ("pause", "resume", "trigger", "backfill")
 PAYLOADS = {"Fn::Sub": "${Bucket.Arn}/payloads/*"}
 """The one pattern that is allowed: a payload's name is the hash of its content."""
 
@@ -64,6 +65,9 @@ class TestTheDoor:
             "GET /workflows/{slug}/versions",
             "GET /workflows/{slug}/versions/{versionId}",
             "PUT /workflows/{slug}",
+            "GET /schedules",
+            "GET /workflows/{slug}/schedules/{name}",
+            *(f"POST /workflows/{{slug}}/schedules/{{name}}/{verb}" for verb in SCHEDULE_VERBS),
             "GET /analytics/{proxy+}",
             "GET /workers",
             "GET /workers/{workerId+}",
@@ -91,6 +95,7 @@ class TestTheDoor:
             "GET /health",
             "GET /version",
             "GET /{proxy+}",
+            "POST /workflows/{slug}/schedules/{proxy+}",
             "GET /diagnosis",
             "GET /runs/{runId}/diagnosis",
         }

@@ -163,7 +163,7 @@ PEOPLE_IN_THE_ENGINE = (
     _mistake(
         "who goes on in its pool is looked at after a grace",
         _ADVANCE,
-        "if branch.pool is not None and scheduled.pool is None:",
+        "if branch.pool is not None and facts.graph.step(following).executor is None:",
         "if branch.pool is not None:",
         f"{_DECISIONS}test_who_leaves_a_pool_for_lambda_is_looked_at_after_a_grace",
     ),
@@ -184,8 +184,8 @@ PEOPLE_IN_THE_ENGINE = (
     _mistake(
         "a release asks for a branch that never was",
         _DECIDE,
-        "return replace(again, before=branch)",
-        "return again",
+        "        return replace(again, before=branch)",
+        "        return again",
         f"{_DECISIONS}test_what_a_worker_gives_back_was_no_try",
     ),
     _mistake(

@@ -10,7 +10,8 @@ import pytest
 
 from cascade_flow import clock
 from cascade_flow.aws.failures import NotReached
-from cascade_flow.wake import LONGEST_DELAY_US, NoQueue, SqsQueue, Wake
+from cascade_flow.engine.state import LONGEST_DELAY_US
+from cascade_flow.wake import NoQueue, SqsQueue, Wake
 from simulation import BEGIN_US, TickingClock
 
 WAKE = Wake("run", "a", "b", 2, available_at_us=BEGIN_US)

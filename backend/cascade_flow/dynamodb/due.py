@@ -24,10 +24,14 @@ _PUT_OFF_BY, _PUT_OFF_TO = "pb", "pt"
 
 
 class Entry(NamedTuple):
-    """An item of a run and the time at which the index has it."""
+    """An item of a run (or a schedule) and the time at which the index has it."""
 
     due_us: int
     key: keys.Key
+
+    @property
+    def is_schedule(self) -> bool:
+        return keys.is_schedule(self.key)
 
     @property
     def run_id(self) -> str:
@@ -125,7 +129,7 @@ class Line:
 
 def line(table: Table, shard: str, *, until_us: int) -> Line:
     """Everything of a shard that is due by then, read page by page."""
-    rest = _shard(table, shard, _until(until_us), at_once=PAGE)
+    rest = _everything(table, shard, _until(until_us), at_once=PAGE)
     return Line(shard, list(islice(rest, PAGE)), rest)
 
 
@@ -169,6 +173,14 @@ def _until(time_us: int) -> Condition:
 
 
 def _shard(
+    table: Table, shard: str, times: Condition | None = None, *, at_once: int | None = None, backwards: bool = False
+) -> Iterator[Entry]:
+    """What lies in a shard but for schedules, which only a sweep has business with."""
+    found = _everything(table, shard, times, at_once=at_once, backwards=backwards)
+    return (entry for entry in found if not entry.is_schedule)
+
+
+def _everything(
     table: Table, shard: str, times: Condition | None = None, *, at_once: int | None = None, backwards: bool = False
 ) -> Iterator[Entry]:
     condition = Key(keys.DUE_SHARD).eq(shard)

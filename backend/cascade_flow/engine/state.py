@@ -21,6 +21,8 @@ Driver = Literal["engine", "caller"]
 
 LATEST_US = 10**16 - 1
 """The last time that a sort key can hold, in the year 2286."""
+LONGEST_DELAY_US = 900_000_000
+"""How long a message can wait in the queue by itself: SQS's quarter of an hour."""
 LIVE: frozenset[BranchStatus] = frozenset({"scheduled", "running", "skipping"})
 ENDED: frozenset[RunStatus] = frozenset({"completed", "failed", "cancelled"})
 
@@ -71,10 +73,11 @@ class Owed:
 class Branch:
     """One branch as stored. `tail` is its newest events, as records that only the storage reads.
 
-    `attempts_before` do not count for the retry policy: of earlier attempts of the run, or given back by their workers.
-    `seq` and `heartbeat_us` are the fence: they say which state a writer has seen. `origin_us` names the commit that
-    holds the completion of the step's dependency where that is not in the tail. `pool` is that of the step, where only
-    its workers take it.
+    `attempts_before` do not count for the retry policy: of earlier attempts of the run, postponed by their code, or
+    given back by their workers. `laters` is how often the step said that it isn't ready, `later_since_us` when it was
+    due that said so first. `seq` and `heartbeat_us` are the fence: they say which state a writer has seen. `origin_us`
+    names the commit that holds the completion of the step's dependency where that is not in the tail. `pool` is that of
+    the step, where only its workers take it.
     """
 
     name: str
@@ -82,6 +85,8 @@ class Branch:
     step: str
     attempt: int = 1
     attempts_before: int | None = None
+    laters: int | None = None
+    later_since_us: int | None = None
     run_attempt: int = 1
     seq: int = 1
     available_at_us: int | None = None

@@ -37,7 +37,7 @@ class AfterCommit:
         branch = self.make_owed(facts, branch)
         for join in dict.fromkeys(commit.raises):
             self.look_at_join(facts, join)
-        if commit.stop is not None or branch.status == "parked":
+        if commit.stop is not None or _awaits_stop(branch):
             self._stops.carry_on(facts.run_id)
         self._wake(facts, [branch])
         return branch
@@ -121,8 +121,15 @@ class AfterCommit:
             self._runtime.queue.send(wakes)
 
 
+def _awaits_stop(branch: Branch) -> bool:
+    """Whether a branch has come to rest because its run is being stopped, which has waited for it."""
+    return branch.status == "parked" or (branch.status == "scheduled" and branch.halt is not None)
+
+
 def is_woken(branch: Branch) -> bool:
     """Whether a worker of Lambda's is to look at a branch; what waits for a pool is found by that pool's workers."""
+    if branch.halt is not None:
+        return False
     return branch.status == "skipping" or (branch.status == "scheduled" and branch.pool is None)
 
 

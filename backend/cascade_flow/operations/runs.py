@@ -18,7 +18,7 @@ from cascade_flow.dynamodb.registry import Entry, list_called as called_slugs
 from cascade_flow.dynamodb.run_ledger import KeyTaken
 from cascade_flow.engine import runs
 from cascade_flow.engine.runs import Submission
-from cascade_flow.engine.state import ENDED, LATEST_US, Facts, Run, Stop, is_urgent
+from cascade_flow.engine.state import ENDED, LATEST_US, LONGEST_DELAY_US, Facts, Run, Stop, is_urgent
 from cascade_flow.errors import (
     ArgumentInvalidError,
     ConflictError,
@@ -39,7 +39,7 @@ from cascade_flow.operations.stops import Stops
 from cascade_flow.operations.unreadable import readable
 from cascade_flow.operations.validation import check_input
 from cascade_flow.serialization import safe_serialize
-from cascade_flow.wake import LONGEST_DELAY_US, Wake
+from cascade_flow.wake import Wake
 
 _ROUNDS = 20
 _LONGEST_TIMEOUT_US = 366 * 86_400_000_000

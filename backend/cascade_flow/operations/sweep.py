@@ -110,7 +110,7 @@ class Sweep:
     def _read(self, batch: Sequence[due.Entry]) -> Reads:
         """These items and their runs, by one request; by one each where one of them is such that nobody can read it."""
         try:
-            return self._runtime.ledger.snapshot((entry.run_id, entry.branch) for entry in batch)
+            return self._runtime.ledger.snapshot((each.run_id, each.branch) for each in batch if not each.is_schedule)
         except TransientError as error:
             return Unanswered(error)
         except Exception:  # noqa: BLE001  whichever it is will say so when it is read on its own

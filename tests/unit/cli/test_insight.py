@@ -139,17 +139,18 @@ def test_the_doctor_tells_what_is_late_piece_by_piece(api: Api, cascade: Cascade
     assert "running for 3 s" not in done.out, "what is well is told of a run that was named"
     assert "the engine\n  ✗ the reaper has been silent\n    → see its log" in done.out
     assert "52 runs under way: 1 late or stuck." in done.out
-    assert [asked for asked, _ in api.asked] == ["GET /diagnosis", "GET /diagnosis?cursor=7"]
+    assert [asked for asked, _ in api.asked] == ["GET /diagnosis", "GET /diagnosis?cursor=7", "GET /schedules"]
 
 
 def test_the_doctor_looks_at_no_more_than_it_is_told(api: Api, cascade: Cascade) -> None:
     done = cascade("doctor", "--limit", "10")
     assert "50 runs under way, of more (--limit): 1 late or stuck." in done.out
-    assert len(api.asked) == 1
+    assert [asked for asked, _ in api.asked] == ["GET /diagnosis", "GET /schedules"]
 
 
 def test_the_doctor_answers_json(cascade: Cascade) -> None:
-    assert cascade("doctor", "--json").json == {"runs": [SICK], "engine": [STUCK], "lookedAt": 52, "isWhole": True}
+    told = {"runs": [SICK], "engine": [STUCK], "schedules": [], "lookedAt": 52, "isWhole": True}
+    assert cascade("doctor", "--json").json == told
     assert cascade("doctor", RUN_ID, "--json").json == {**SICK, "engine": []}
 
 

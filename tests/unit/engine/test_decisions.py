@@ -330,9 +330,10 @@ def test_what_was_parked_goes_on() -> None:
 
 
 def test_what_was_halted_while_it_waited_is_let_go() -> None:
-    """It waits as it did, but nothing of it comes before the run's new attempt."""
+    """It waits as it did, and nobody need look before; but nothing of it comes before the run's new attempt."""
     halted, facts = replace(WAITING, halt="stop"), replace(FACTS, started_at_us=NOW_US + 300)
-    after = replace(halted, **AGAIN | {"last_us": NOW_US + 300})
+    due_us = (WAITING.available_at_us or 0) + TIMING.grace_us
+    after = replace(halted, **AGAIN | {"last_us": NOW_US + 300, "due_us": due_us})
     assert decided(Revive(), halted, facts) == Commit(halted, after, checks_run=True)
 
 
