@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "authoring": "From Retry Skip StepContext Workflow",
+    "authoring": "From Later Poll Retry Skip StepContext Workflow",
     "backend": "Backend DynamoDBBackend",
     "errors": (
         "ArgumentInvalidError BackendUnavailableError CascadeFlowError ConfigurationError ConflictError "

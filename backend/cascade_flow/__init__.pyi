@@ -2,6 +2,8 @@
 
 from cascade_flow.authoring import (
     From as From,
+    Later as Later,
+    Poll as Poll,
     Retry as Retry,
     Skip as Skip,
     StepContext as StepContext,

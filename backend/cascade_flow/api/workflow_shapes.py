@@ -51,6 +51,12 @@ class NewStep(Shape):
     skip_cascades: bool | None = None
     executor: Pool | None = None
     """The pool of workers that run it; Lambda's where none is named."""
+    delay_us: _Delay | None = None
+    """How long after all that it waits for it starts."""
+    poll_every_us: Annotated[int, Field(ge=1_000_000, le=YEAR_US, multiple_of=1_000)] | None = None
+    """After how long it comes again that isn't ready, unless it says so itself."""
+    give_up_after_us: _Timeout | None = None
+    """After how long of not being ready it fails for good; none: the run's time bounds it."""
 
     @property
     def definition(self) -> StepDefinition:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from cascade_flow.authoring.definition import DEFAULT_TIMEOUT, Definition, Flawed, Head, define
 from cascade_flow.authoring.durations import Duration
+from cascade_flow.authoring.later import Poll
 from cascade_flow.authoring.mistakes import Place, placed, shown
 from cascade_flow.authoring.retry import Retry
 from cascade_flow.authoring.steps import Declaration, References, declare
@@ -90,6 +91,8 @@ class Workflow:
         retry: Retry | Sequence[Retry] | None = None,
         run_if_skipped: bool = False,
         executor: str | None = None,
+        delay: Duration | None = None,
+        poll: Poll | None = None,
     ) -> Callable[[F], F]: ...
 
     def step(
@@ -105,6 +108,8 @@ class Workflow:
         retry: Retry | Sequence[Retry] | None = None,
         run_if_skipped: bool = False,
         executor: str | None = None,
+        delay: Duration | None = None,
+        poll: Poll | None = None,
     ) -> Any:
         """Declare the function below as a step; the function itself stays what it is.
 
@@ -115,6 +120,8 @@ class Workflow:
         or several that are used up in turn; three attempts unless given. `run_if_skipped` runs the step even if
         what it depends on was skipped: its parameters then get their defaults, or None. `executor` names a pool: the
         step waits for a worker that asks for that pool (`cascade worker --pool NAME`), and Lambda never gets it.
+        `delay` is how long after all that it waits for the step starts. A step that raises `Later` is called again, as
+        its `poll` says where it doesn't itself.
 
         What is wrong with a step is told by `definition`, all of it at once. Raises DefinitionError only where the
         workflow is complete already.
@@ -130,6 +137,8 @@ class Workflow:
             retry=retry,
             run_if_skipped=run_if_skipped,
             executor=executor,
+            delay=delay,
+            poll=poll,
         )
         return add if function is None else add(function)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from heapq import merge
 from itertools import chain, islice
 from typing import Any, NamedTuple
@@ -47,9 +48,12 @@ def due_shards(table: Table) -> list[str]:
     return keys.due_shards(shards.known(table))
 
 
-def entries(table: Table, *, until_us: int) -> Iterator[Entry]:
-    """Everything of the runs that the engine drives that is due by then, of all shards, oldest first."""
-    return merge(*(_shard(table, shard, _until(until_us)) for shard in due_shards(table)))
+def entries(table: Table, *, until_us: int, at_once: int | None = None, backwards: bool = False) -> Iterator[Entry]:
+    """Everything of the runs that the engine drives that is due by then, of all shards, oldest first, or last; so many
+    entries of each shard are read at once.
+    """
+    times, read = _until(until_us), partial(_shard, at_once=at_once, backwards=backwards)
+    return merge(*(read(table, shard, times) for shard in due_shards(table)), reverse=backwards)
 
 
 def waiting(table: Table, pool: str, *, until_us: int, at_once: int | None = None) -> Iterator[Entry]:
@@ -168,15 +172,18 @@ def _until(time_us: int) -> Condition:
     return Key(keys.DUE_TIME).lte(within_time(time_us))
 
 
-def _shard(table: Table, shard: str, times: Condition | None = None, *, at_once: int | None = None) -> Iterator[Entry]:
+def _shard(
+    table: Table, shard: str, times: Condition | None = None, *, at_once: int | None = None, backwards: bool = False
+) -> Iterator[Entry]:
     """What lies in a shard but for schedules, which only a sweep has business with."""
-    return (entry for entry in _everything(table, shard, times, at_once=at_once) if not entry.is_schedule)
+    found = _everything(table, shard, times, at_once=at_once, backwards=backwards)
+    return (entry for entry in found if not entry.is_schedule)
 
 
 def _everything(
-    table: Table, shard: str, times: Condition | None = None, *, at_once: int | None = None
+    table: Table, shard: str, times: Condition | None = None, *, at_once: int | None = None, backwards: bool = False
 ) -> Iterator[Entry]:
     condition = Key(keys.DUE_SHARD).eq(shard)
     wanted = condition if times is None else condition & times
-    for item in table.query_index(keys.DUE_INDEX, wanted, at_once=at_once):
+    for item in table.query_index(keys.DUE_INDEX, wanted, at_once=at_once, backwards=backwards):
         yield Entry(int(item[keys.DUE_TIME]), keys.Key(str(item[keys.PARTITION]), str(item[keys.SORT])))

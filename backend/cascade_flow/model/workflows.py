@@ -29,7 +29,9 @@ class RetryTier(WireModel):
 class StepDefinition(WireModel):
     """A step without its code: what it is called, what it waits for, how it is tried, and who carries it out.
 
-    `executor` names a pool: only a worker that asks for that pool gets the step. None: Lambda's workers.
+    `executor` names a pool: only a worker that asks for that pool gets the step. None: Lambda's workers. `delay_ms` is
+    how long after all that it waits for it starts. A step that says that it isn't ready is asked again after
+    `poll_every_ms`, unless it says when, and fails for good `give_up_after_ms` after its first attempt began.
     """
 
     id: Text
@@ -40,6 +42,9 @@ class StepDefinition(WireModel):
     retry: list[RetryTier] = Field(default_factory=lambda: [RetryTier()], min_length=1)
     skip_cascades: bool = True
     executor: Text | None = None
+    delay_ms: Ordinal | None = None
+    poll_every_ms: Ordinal | None = None
+    give_up_after_ms: Ordinal | None = None
 
 
 class GitInfo(WireModel):

@@ -15,11 +15,13 @@ from cascade_flow.dynamodb.table import Table
 from cascade_flow.errors import (
     ArgumentInvalidError,
     CascadeFlowError,
+    GraphInvalidError,
     VersionNotFoundError,
     WorkflowNotFoundError,
     WorkflowRetiredError,
 )
-from cascade_flow.graph import Graph
+from cascade_flow.graph import Graph, too_late
+from cascade_flow.model.events import ValidationIssue
 from cascade_flow.model.ids import check_pool, check_slug, check_step_id
 from cascade_flow.model.workflows import (
     ScheduleDefinition,
@@ -28,7 +30,6 @@ from cascade_flow.model.workflows import (
     WorkflowRegistration,
     WorkflowVersion,
 )
-from cascade_flow.operations.validation import defect_of
 
 _GRAPHS_KEPT = 64
 _log = logging.getLogger(__name__)
@@ -78,12 +79,15 @@ class Registry:
         registry.retire_workflow(self._table, entry.metadata.slug, now_us=clock.now_us())
 
     def _register(self, registration: WorkflowRegistration, *, deployed: bool) -> None:
+        from cascade_flow.operations.validation import defect_of  # noqa: PLC0415  (whoever reads registers nothing)
+
         check_slug(registration.slug)
         if defect := defect_of(registration.input_schema_json):
             raise ArgumentInvalidError(f"workflow {registration.slug!r} has no usable input schema", issues=[defect])
         for step in registration.steps:
             check_step_id(step.id)
         Graph(registration.steps)
+        _check_delays(registration)
         if registration.schedules:
             from cascade_flow.operations.declared_schedules import check  # noqa: PLC0415  (few workflows have some)
 
@@ -191,6 +195,14 @@ class Registry:
         if version is None:
             raise VersionNotFoundError(f"workflow {slug!r} has no version {version_id}: register it again")
         return Graph(version.steps)
+
+
+def _check_delays(registration: WorkflowRegistration) -> None:
+    """Raises GraphInvalidError where steps can't start in the time that a run has by its registration."""
+    late = {} if registration.timeout_us is None else too_late(registration.steps, registration.timeout_us)
+    issues = [ValidationIssue(path="steps", message=f"step {step!r}: {said}") for step, said in late.items()]
+    if issues:
+        raise GraphInvalidError("; ".join(issue.message for issue in issues), issues=issues)
 
 
 def _version_of(registration: WorkflowRegistration) -> WorkflowVersion:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from cascade_flow import clock
@@ -161,7 +161,7 @@ class InProcess:
 
     def _next(self) -> tuple[int, Callable[[], object]]:
         """A wake-up, or a sweep where something is due before all of them."""
-        wake = min(self._wakes, key=lambda wake: wake.available_at_us, default=None)
+        wake = min(self._wakes, key=partial(_turn, now_us=clock.now_us()), default=None)
         entry = next(iter(due.entries(self._runtime.ledger.table, until_us=_FOREVER_US)), None)
         if wake is not None and (entry is None or wake.available_at_us <= max(entry.due_us, clock.now_us())):
             return wake.available_at_us, lambda: self._deliver(wake)
@@ -180,6 +180,11 @@ class InProcess:
     def _sweep(self) -> None:
         failures = Sweep(self._runtime, name="reaper").sweep(until_us=clock.now_us() + _SWEEP_US).failures
         assert not failures, f"the reaper can't deal with {failures}"
+
+
+def _turn(wake: Wake, *, now_us: int) -> tuple[int, bool, int]:
+    """When a wake-up is delivered: of those that are due the urgent first, then who has waited longest."""
+    return max(wake.available_at_us, now_us), not wake.urgent, wake.available_at_us
 
 
 def _opened(arrive: Callable[[str, int], None]) -> Runtime:

@@ -270,6 +270,13 @@ def test_a_step_is_shown_with_each_attempt(cascade: Cascade) -> None:
     assert cascade("step", RUN_ID, "nothing").status == exits.NOT_THERE
 
 
+def test_an_attempt_that_its_worker_gave_back_is_told_as_such(api: Api, cascade: Cascade) -> None:
+    lost = next(attempt for attempt in STEP["attempts"] if "reclaimedBy" in attempt)
+    own = {**STEP, "attempts": [{**lost, "reclaimedBy": lost["workerId"]}]}
+    api.routes[f"GET /runs/{RUN_ID}/steps/check"] = (200, own)
+    assert "its worker gave it back, which is no try" in cascade("step", RUN_ID, "check").out
+
+
 @pytest.mark.parametrize(
     ("values", "line"), [([], ""), ([0, 0], "··"), ([1], "█"), ([1, 4, 8], "▁▄█"), ([0, 7, 8], "·▇█")]
 )
