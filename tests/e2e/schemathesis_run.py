@@ -82,11 +82,12 @@ def real(stack: Stack) -> dict[str, list[Any]]:
     """What is there, by the names of the fields that ask for it: one run is over, and one waits for long."""
     over, waiting = (stack.submit("linear", input={"number": 1}, available_at_us=at) for at in (None, now_us() + LATER))
     stack.finished(over)
-    runs, slugs, steps = [over, waiting], ["linear", "diamond"], ["first", "third", "sides/left"]
+    runs, slugs, steps = [over, waiting], ["linear", "diamond", "scheduled"], ["first", "third", "sides/left"]
     return {
         **dict.fromkeys(("runId",), runs),
         **dict.fromkeys(("slug", "workflow", "workflowSlug"), slugs),
         **dict.fromkeys(("step", "stepId", "fromStepId"), steps),
+        "name": ["nightly"],
         "input": [{"number": 1}],
         "workerId": ["w-1"],
         "attemptNumber": [1],
