@@ -27,6 +27,7 @@ _ATTEMPTS = {
     "completed": ("✓", "green"),
     "failed": ("✗", "red"),
     "reclaimed": ("↯", "yellow"),
+    "postponed": ("◔", "cyan"),
 }
 
 
@@ -105,6 +106,8 @@ def _of_attempt(attempt: Mapping[str, Any]) -> Iterator[tuple[str, str | Text]]:
         yield "  used", _usage(usage)
     if "reclaimedBy" in attempt:
         yield "  given up", f"its worker fell silent; {attempt['reclaimedBy']} took the step from it"
+    if "laterReason" in attempt:
+        yield "  not ready", attempt["laterReason"]
     if "nextRetryAtUs" in attempt:
         yield "  next attempt", formatting.instant(attempt["nextRetryAtUs"])
 
