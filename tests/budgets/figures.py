@@ -30,6 +30,11 @@ class Spent:
         units = sum(line.write_units for line in known)
         return cls(units, writes, len(known) - writes, sum(line.read_units for line in known))
 
+    def beyond(self, other: Spent) -> Spent:
+        """What this came to more than the other."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Spent(*(round(mine - its, 9) for mine, its in pairs))
+
     def per(self, number: int) -> Spent:
         """The share of each of so many."""
         return Spent(
@@ -61,6 +66,8 @@ CHAINED = Budget("a step chained in the same worker", 1.5, 1, 0)
 PARALLEL = Budget("a parallel step of a wide fan-out, to its join", 11, 3.2)
 FAN_IN = Budget("fan-in: a step beyond its own completion", None, 1.3)
 RETRY = Budget("a retry", 7, 1)
+DELAYED = Budget("a delayed step, beyond a queued one", 2, 0, 0)
+LATER = Budget("an attempt that was not ready", 2, 1, 0)
 ONE_BRANCH = Budget("a run of one branch, without its steps", 24, 3)
 HEARTBEAT = Budget("a heartbeat", 1, 1)
 GET_RUN = Budget("get_run after 50 steps", None, None, 1)
