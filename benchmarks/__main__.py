@@ -44,6 +44,7 @@ PROMISES = (
     Promise(measures.delayed),
     Promise(measures.later),
     Promise(measures.heartbeat, "heartbeat"),
+    Promise(measures.tick),
     Promise(measures.one_branch, "run", THROUGH_THE_QUEUE),
     Promise(measures.get_run),
     Promise(measures.told),

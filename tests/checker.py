@@ -20,6 +20,7 @@ from cascade_flow import (
     StepCompleted,
     StepEvent,
     StepFailed,
+    StepReclaimed,
     StepScheduled,
     StepSkipped,
     StepStarted,
@@ -230,7 +231,7 @@ def _exported(checked: Checked) -> None:
 
 def _tried(checked: Checked) -> None:
     """In no attempt of the run a step is begun more often than its policy allows; what was postponed doesn't count, and
-    comes again.
+    comes again, and what its worker gave back doesn't count either.
     """
     begun, postponed = Counter[str](), set[tuple[str, int]]()
     for event in checked.story.events:
@@ -243,6 +244,8 @@ def _tried(checked: Checked) -> None:
         elif isinstance(event, LogEntry) and not is_foreign(checked, event) and reason_in(event.message) is not None:
             begun[event.step_id] -= 1
             postponed.add((event.step_id, event.attempt_number + 1))
+        elif isinstance(event, StepReclaimed):
+            begun[event.step_id] -= event.reclaimed_by == event.original_worker_id
         elif isinstance(event, StepScheduled):
             postponed.discard((event.step_id, event.attempt_number))
     assert not postponed, f"postponed, and never scheduled again: {postponed}"

@@ -30,8 +30,8 @@ class Spent:
         units = sum(line.write_units for line in known)
         return cls(units, writes, len(known) - writes, sum(line.read_units for line in known))
 
-    def beyond(self, other: Spent) -> Spent:
-        """What this came to more than the other."""
+    def less(self, other: Spent) -> Spent:
+        """What this was beyond the other."""
         pairs = zip(vars(self).values(), vars(other).values(), strict=True)
         return Spent(*(round(mine - its, 9) for mine, its in pairs))
 
@@ -71,6 +71,7 @@ LATER = Budget("an attempt that was not ready", 2, 1, 0)
 ONE_BRANCH = Budget("a run of one branch, without its steps", 24, 3)
 HEARTBEAT = Budget("a heartbeat", 1, 1)
 GET_RUN = Budget("get_run after 50 steps", None, None, 1)
+TICK = Budget("a schedule's time, beyond the run that it submits", 3, 1, 1, 1)
 TOLD = Budget("a step of a caller-driven run", 20, 3)
 """Schedule, claim and completion: some 18 units by protocol.md, without the index that they enter and leave."""
 

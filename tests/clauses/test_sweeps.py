@@ -530,6 +530,18 @@ def test_entries_are_woken_oldest_first_in_tens(world: World, monkeypatch: pytes
     assert tens == [runs[:10], runs[10:20], runs[20:]]
 
 
+def test_who_is_of_a_higher_priority_is_woken_first(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among equals the oldest; and the others with them: nobody is left for later."""
+    world.register([step("a")])
+    priorities = [0, -1, 2, 0, 1, 2]
+    runs = [world.submit(run_id=f"run-{number}", priority=each) for number, each in enumerate(priorities)]
+    silent(world)
+    woken: list[str] = []
+    monkeypatch.setattr(world.mailbox, "send", lambda wakes: woken.extend(wake.run_id for wake in wakes))
+    world.sweep()
+    assert woken == [runs[number] for number in (2, 5, 4, 0, 3, 1)]
+
+
 def test_what_is_swept_by_shard_says_nothing_of_pools_and_a_busy_table_undoes_nothing(world: World) -> None:
     begun(world, step("a", executor="gpu"))
     world.clock.pause_us(60_000_000)

@@ -75,6 +75,35 @@ def test_who_waits_for_a_worker_is_told_without_a_sweep(world: World, shape: Sha
     assert world.check(RUN).status == "completed"
 
 
+class Noting(Mailbox):
+    """Knows all that was ever sent."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.store)
+        self.sent: list[Wake] = []
+
+    def send(self, wakes: Sequence[Wake]) -> None:
+        self.sent += wakes
+        super().send(wakes)
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["delivered", "lost"])
+@pytest.mark.parametrize(("priority", "urgent"), [(1, True), (0, False), (-1, False)])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_who_is_woken_for_an_urgent_run_is_told_so(
+    world: World, shape: Shape, priority: int, urgent: bool, lost: bool
+) -> None:
+    """By whomever: the mailbox holds each against its run."""
+    mailbox = Noting(world)
+    noting = World(world.store, shape.script, chained=False, clock=world.clock, mailbox=mailbox)
+    noting.register(shape.steps)
+    noting.submit(run_id=RUN, priority=priority, **shape.submission)
+    if lost:
+        mailbox.wakes.clear()
+    noting.settle(RUN)
+    assert {wake.urgent for wake in mailbox.sent} == {urgent}
+
+
 @dataclass
 class Refusing:
     """SQS that takes no message, or not all."""

@@ -177,8 +177,26 @@ def test_what_is_given_up_is_anothers_at_once(functions: Functions, weighing: st
     check_run(functions.backend, weighing)
 
 
-def test_what_may_be_tried_once_only_fails_where_it_is_given_up(functions: Functions, weighing: str) -> None:
-    replies = [say(functions, weighing, "weigh", "release") for _ in range(2)]
+def test_who_gives_up_has_tried_nothing(functions: Functions, weighing: str) -> None:
+    """However often workers of this step must end, its policy's only try is left."""
+    for attempt in range(1, 4):
+        replies = [say(functions, weighing, "weigh", "release", attempt=attempt) for _ in range(2)]
+        assert [reply.json["status"] for reply in replies] == ["scheduled"] * 2
+        assert claim(functions, runId=weighing, stepId="weigh").json["attemptNumber"] == attempt + 1
+    assert say(functions, weighing, "weigh", "fail", error={"message": "no"}, attempt=4).json == {"status": "failed"}
+    planned = [
+        (each["policyIndex"], each["attemptInPolicy"]) for each in happened(functions, weighing, "StepScheduled")[1:]
+    ]
+    assert planned == [(0, 1)] * 3
+    check_run(functions.backend, weighing)
+
+
+def test_what_is_given_up_while_its_run_fails_is_not_tried_again(functions: Functions, weighing: str) -> None:
+    say(functions, weighing, "weigh", "complete", output=1)
+    for step in ("price/post", "price/insurance"):
+        claim(functions, runId=weighing, stepId=step)
+    say(functions, weighing, "price/post", "fail", error={"message": "no"}, retryable=False)
+    replies = [say(functions, weighing, "price/insurance", "release") for _ in range(2)]
     assert [reply.json for reply in replies] == [{"status": "failed"}] * 2
     check_run(functions.backend, weighing)
 

@@ -634,8 +634,8 @@ EXPIRY = tuple(
         ("a payload", '"p": packed, keys.EXPIRY: expires_s}', '"p": packed}'),
         (
             "a chunk of log lines",
-            '"l": _pack_json([list(line) for line in lines]), keys.EXPIRY: expires_s}',
-            '"l": _pack_json([list(line) for line in lines])}',
+            '"l": pack_json([list(line) for line in lines]), keys.EXPIRY: expires_s}',
+            '"l": pack_json([list(line) for line in lines])}',
         ),
         ("a commit", '"e": encode(records), keys.EXPIRY: expires_s}', '"e": encode(records)}'),
         (
@@ -757,8 +757,8 @@ WAKES = (
         "of many wake-ups ten are sent",
         "§8 SQS is only a hint",
         "wake.py",
-        "for start in range(0, len(near), _BATCH):",
-        "for start in range(0, min(len(near), _BATCH), _BATCH):",
+        "for start in range(0, len(mine), _BATCH):",
+        "for start in range(0, min(len(mine), _BATCH), _BATCH):",
         ("clauses/test_wakes.py::test_many_wake_ups_are_sent_in_batches_that_sqs_takes",),
     ),
     Mutant(
@@ -974,8 +974,8 @@ SWEEPS = (
         "the sweep goes shard by shard",
         "§8 works oldest first",
         "dynamodb/due.py",
-        "return merge(*(_shard(table, shard, _until(until_us)) for shard in due_shards(table)))",
-        "return chain(*(_shard(table, shard, _until(until_us)) for shard in due_shards(table)))",
+        "return merge(*(read(table, shard, times) for shard in due_shards(table)), reverse=backwards)",
+        "return chain(*(read(table, shard, times) for shard in due_shards(table)))",
         ("clauses/test_sweeps.py::test_the_oldest_is_met_first_whatever_shard_it_lies_in",),
     ),
     Mutant(

@@ -95,7 +95,8 @@ def postpone_step(address: StepAddress, body: PostponeStep) -> Answer[StepOutcom
 
 @route(f"{_STEP}/release", errors=_NOT_HELD, shapes=_SHAPES)
 def release_step(address: StepAddress, body: ReleaseStep) -> Answer[StepOutcome]:
-    """Give the attempt up, since the worker must end: the step is for another one at once. It counts as tried."""
+    """Give the attempt up, since the worker must end: the step is for another one at once, however often it was
+    tried: its retry policy doesn't count this attempt."""
     return _told(_outcomes().let_go(_attempt(address, body)))
 
 

@@ -23,7 +23,6 @@ from cascade_flow.errors import DefinitionError, InvalidIdError
 from cascade_flow.graph import too_late
 from cascade_flow.model.ids import check_slug
 from cascade_flow.model.workflows import GitInfo, WorkflowRegistration
-from cascade_flow.operations.validation import defect_of
 
 DEFAULT_TIMEOUT = timedelta(days=7)
 
@@ -140,6 +139,8 @@ def _check_name(name: str | None) -> None:
 def _input(input_type: Any) -> Payload | None:
     if input_type is None:
         return None
+    from cascade_flow.operations.validation import defect_of  # noqa: PLC0415  (many workflows take no input)
+
     payload = payload_of(input_type, "the input's type")
     if defect := defect_of(payload.schema()):
         raise DefinitionError(f"its JSON Schema can't be checked: {defect.path}: {defect.message}", issues=[defect])

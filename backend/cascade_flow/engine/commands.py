@@ -61,10 +61,11 @@ class Cascade:
 
 @dataclass(frozen=True, slots=True)
 class Reclaim:
-    """The step's worker fell silent: take the attempt away from it."""
+    """Take the attempt away from its worker, which fell silent; or has `released` it: that was no try of the step."""
 
     reclaimed_by: str
     threshold_us: int
+    released: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,11 +156,7 @@ def _postpone(facts: Facts, branch: Branch, command: Postpone, writer: EventWrit
         return _give_up(facts, branch, _impatience(facts, branch, command, writer.now_us), writer)
     said = line_of(command.reason)
     writer.write(LogEntry, step_id=branch.step, stream="stdout", message=said, attempt_number=branch.attempt)
-    uncounted = replace(
-        branch,
-        attempts_before=(branch.attempts_before or 0) + 1,
-        later_since_us=asking_since_us(branch),
-    )
+    uncounted = replace(branch.untried, later_since_us=asking_since_us(branch))
     delay_ms = (due_us - writer.now_us) // 1_000
     again = _schedule_again(facts, uncounted, writer, available_at_us=due_us, retry_delay_ms=delay_ms, logged=False)
     return replace(again, before=branch, after=replace(again.after, laters=(branch.laters or 0) + 1))
@@ -186,8 +182,10 @@ def _reclaim(facts: Facts, branch: Branch, command: Reclaim, writer: EventWriter
         stale_duration_us=max(0, writer.now_us - seen_us),
         attempt_number=branch.attempt,
     )
-    if _goes_on(facts, branch) and may_retry(facts.graph.step(branch.step).retry, branch.tried):
-        return _schedule_again(facts, branch, writer, available_at_us=writer.now_us, retry_delay_ms=0, logged=False)
+    left = branch.untried if command.released else branch
+    if _goes_on(facts, branch) and may_retry(facts.graph.step(branch.step).retry, left.tried):
+        again = _schedule_again(facts, left, writer, available_at_us=writer.now_us, retry_delay_ms=0, logged=False)
+        return replace(again, before=branch)
     return _give_up(facts, branch, _crash(facts, branch, writer.now_us - seen_us), writer)
 
 

@@ -3,7 +3,7 @@
 The ids are checked where a registration or submission comes in (`model.ids`); the graph is checked in `graph`.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
@@ -64,13 +64,31 @@ class WorkflowMetadata(WireModel):
     input_schema_json: JsonValue = Field(default=None, alias="inputSchemaJSON")
 
 
+MissedTimes = Literal["latest", "all", "none"]
+
+
+class ScheduleDefinition(WireModel):
+    """When runs of a workflow begin by themselves: by a cron expression and a time zone, or every so often.
+
+    `missed` says what becomes of times at which nobody could look, or during which the schedule was paused.
+    """
+
+    name: Text
+    cron: Text | None = None
+    timezone: Text | None = None
+    every_us: Ordinal | None = None
+    input: JsonValue = None
+    missed: MissedTimes = "latest"
+
+
 class WorkflowRegistration(WorkflowMetadata):
-    """A workflow as its code declares it."""
+    """A workflow as its code declares it. Its schedules are no part of any version."""
 
     steps: list[StepDefinition]
     version_id: Text | None = None
     git: GitInfo | None = None
     timeout_us: Ordinal | None = None
+    schedules: list[ScheduleDefinition] | None = None
 
 
 class WorkflowVersion(WireModel):

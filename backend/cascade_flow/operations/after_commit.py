@@ -14,7 +14,7 @@ from cascade_flow import clock
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine import joins, runs
 from cascade_flow.engine.advance import BIRTHS_AT_ONCE, births_owed, owed_after
-from cascade_flow.engine.state import Birth, Branch, Commit, Facts, Run
+from cascade_flow.engine.state import Birth, Branch, Commit, Facts, Run, is_urgent
 from cascade_flow.errors import PayloadTooLargeError
 from cascade_flow.graph import END
 from cascade_flow.operations.history_copier import HistoryCopier
@@ -135,6 +135,7 @@ def is_woken(branch: Branch) -> bool:
 
 def wake_for(run_id: str, branch: Branch) -> Wake:
     """The wake-up for what is scheduled on a branch, or for a skip that is to run along it."""
+    urgent = is_urgent(branch.priority)
     if branch.status != "scheduled":
-        return Wake(run_id, branch.name)
-    return Wake(run_id, branch.name, branch.step, branch.attempt, branch.available_at_us or 0)
+        return Wake(run_id, branch.name, urgent=urgent)
+    return Wake(run_id, branch.name, branch.step, branch.attempt, branch.available_at_us or 0, urgent=urgent)

@@ -64,6 +64,11 @@ class Call(NamedTuple):
     def since_us(self) -> int:
         return self.branch.available_at_us or 0
 
+    @property
+    def rank(self) -> tuple[int, due.Entry]:
+        """Its place among those that are sent together: higher priority first, then the longest due."""
+        return -(self.branch.priority or 0), self.entry
+
 
 class Attention:
     """Looks at what is past due; `calls` are the wake-ups that are still to be sent."""
@@ -81,7 +86,9 @@ class Attention:
 
     def attend(self, entry: due.Entry, reads: Reads) -> None:
         """Do what an item calls for. Raises whatever the engine raises."""
-        if entry.branch:
+        if entry.is_schedule:
+            self._attend_schedule(entry)
+        elif entry.branch:
             self._attend_branch(entry, reads)
         else:
             self._attend_run(entry, reads)
@@ -110,6 +117,11 @@ class Attention:
             self._tally.waited(now_us - call.since_us)
             pause_us = min(max(timing.grace_us, now_us - call.since_us), timing.horizon_us)
             self._look_later(call.entry, max(now_us, call.since_us) + pause_us, call.branch)
+
+    def _attend_schedule(self, entry: due.Entry) -> None:
+        from cascade_flow.operations.ticks import Ticks  # noqa: PLC0415  (who wakes a run needs no calendar)
+
+        Ticks(self._runs, self._tally).attend(self._runtime.ledger.table, entry)
 
     def _attend_run(self, entry: due.Entry, reads: Reads) -> None:
         run = reads.run(entry.run_id)

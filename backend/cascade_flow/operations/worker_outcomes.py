@@ -146,7 +146,7 @@ class WorkerOutcomes:
         return self._end(attempt, report, measures)
 
     def let_go(self, attempt: Attempt) -> Outcome:
-        """The worker must end: its step is for another at once, as if the lease were over.
+        """The worker must end: its step is for another at once, as if the lease were over, but that it was no try.
 
         The worker's own heartbeats may come between: then it is said again.
         """
@@ -157,7 +157,9 @@ class WorkerOutcomes:
 
     def _let_go(self, attempt: Attempt) -> Outcome:
         try:
-            return _tried_again(self._steps.report(self._holding(attempt), Reclaim(attempt.worker_id, 0)).branch)
+            return _tried_again(
+                self._steps.report(self._holding(attempt), Reclaim(attempt.worker_id, 0, released=True)).branch
+            )
         except StaleAttemptError:
             own = self._own_events(attempt)
             if not any(isinstance(event, StepReclaimed) for event in own):

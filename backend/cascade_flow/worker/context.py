@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import iscoroutinefunction
-from typing import Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from cascade_flow.authoring import Later, Skip, StepContext
 from cascade_flow.authoring.context import inside
@@ -19,11 +19,13 @@ from cascade_flow.authoring.payloads import Payload, returned
 from cascade_flow.clock import now_us
 from cascade_flow.errors import CascadeFlowError, DefinitionError, InputInvalidError, StaleAttemptError
 from cascade_flow.model.events import CheckpointRef, StepError
-from cascade_flow.model.states import Checkpoint
-from cascade_flow.operations.checkpoints import CheckpointNumber
 from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted, sheltered
 from cascade_flow.worker.step_logging import step_logger
 from cascade_flow.worker.tracebacks import step_error
+
+if TYPE_CHECKING:
+    from cascade_flow.model.states import Checkpoint
+    from cascade_flow.operations.checkpoints import CheckpointNumber
 
 T = TypeVar("T")
 
@@ -129,6 +131,8 @@ class AttemptContext(StepContext):
             inside.reset(token)
 
     def _stored(self, place: CheckpointRef, parent: CheckpointRef | None, data: str, label: str | None) -> Checkpoint:
+        from cascade_flow.model.states import Checkpoint  # noqa: PLC0415  (most steps make none)
+
         checkpoint = Checkpoint(
             name=place.name,
             sequence_number=place.sequence_number,

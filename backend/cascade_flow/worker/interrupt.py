@@ -209,7 +209,8 @@ class _Bell:
         with self._lock:
             self._over.set()
             self._pulled.set()
-        _inject(self._main_thread, None)
+        # What was injected and not raised yet is raised by one of these calls. It is not taken back with a NULL: Python
+        # 3.11 and 3.12 would look for it at each call from then on, and under a tracer 3.11 would never get past one.
         signal.setitimer(signal.ITIMER_REAL, 0)
         # What was sent, and perhaps held back by a mask, must come before the handlers are those that were before.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
@@ -262,7 +263,7 @@ class _Bell:
             frame = sys._current_frames().get(self._main_thread)
             if not (self._over.is_set() or self._raised or _in_shelter(frame)):
                 self._raised = True
-                _inject(self._main_thread, Interrupted)
+                _inject(self._main_thread)
 
 
 class _Thread:
@@ -290,7 +291,7 @@ class _Thread:
             self._thread.join(_SOON_MS / 1000)
         with self._lock:
             if not self.over:
-                _inject(self._thread.ident or 0, Interrupted)
+                _inject(self._thread.ident or 0)
         self._thread.join(AGAIN_MS / 1000)
 
     def result(self) -> Any:
@@ -316,10 +317,9 @@ class _Thread:
             self.wake.set()
 
 
-def _inject(thread: int, error: type[BaseException] | None) -> None:
-    """Let a thread raise this at its next bytecode; None takes back what it hasn't raised yet."""
-    raised = None if error is None else ctypes.py_object(error)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
+def _inject(thread: int) -> None:
+    """Let a thread raise Interrupted at its next bytecode."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Interrupted))
 
 
 def _in_shelter(frame: FrameType | None) -> bool:
