@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 from cascade_flow import clock
 from cascade_flow.dynamodb import due, keys
 from cascade_flow.engine.commands import Reclaim
-from cascade_flow.engine.joins import is_full
+from cascade_flow.engine.joins import is_full, waits_outside
 from cascade_flow.engine.state import ENDED, Branch, Facts, Run
 from cascade_flow.errors import TransientError
 from cascade_flow.operations.after_commit import AfterCommit, wake_for
@@ -172,10 +172,24 @@ class Attention:
             move(facts, run, branch, entry)
 
     def _join(self, facts: Facts, run: Run, branch: Branch, entry: due.Entry) -> None:
+        if waits_outside(facts.graph, branch):
+            self._event(facts, run, branch, entry)
+            return
         if is_full(facts.graph, branch) and self._after_commit.open_join(facts, branch):
             self._tally.note("joins opened", run.run_id, branch.name)
             return
         self._look_later(entry, clock.now_us() + self._pause_us(facts, branch), branch)
+
+    def _event(self, facts: Facts, run: Run, event: Branch, entry: due.Entry) -> None:
+        from cascade_flow.engine.outside import next_look_us  # noqa: PLC0415  (most workflows have no events)
+
+        goes_on = run.status == "running" and run.stop is None
+        if goes_on and self._after_commit.open_join(facts, event):
+            self._tally.note("events moved", run.run_id, event.name)
+            return
+        soon_us = clock.now_us() + self._runtime.timing.grace_us
+        look_us = next_look_us(run, event, is_full=is_full(facts.graph, event))
+        self._look_later(entry, max(soon_us, look_us), event)
 
     def _pause_us(self, facts: Facts, join: Branch) -> int:
         """How long a join is left alone: one that is full not long, since somebody may stand between raise and commit;

@@ -98,4 +98,5 @@ class Runtime:
             priority=run.priority,
             run_attempt=run.run_attempt,
             started_at_us=run.started_at_us or run.created_us,
+            deadline_us=run.deadline_us,
         )
