@@ -1,4 +1,4 @@
-"""Commands of who looks after runs: retry, resume, rerun, many runs at once; and the registration of workflows."""
+"""Commands of who looks after runs: retry, resume, rerun, events from outside, many at once; and registration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from cascade_flow.api.command_routes import (
     resume_run,
     retry_run,
     retry_runs,
+    send_event,
 )
 from cascade_flow.api.router import router
 
-handler = router(retry_run, resume_run, rerun_from, cancel_runs, retry_runs, register_workflow)
+handler = router(retry_run, resume_run, rerun_from, send_event, cancel_runs, retry_runs, register_workflow)

@@ -40,7 +40,7 @@ WORDS: Mapping[str, str] = {
     "timestamp": "timestampUs",
 }
 MILLISECONDS: Mapping[str, str] = {"delayMs": "delayUs", "maxDelayMs": "maxDelayUs", "timeoutMs": "timeoutUs"}
-THE_USERS = frozenset({"input", "output", "metadata", "inputSchemaJSON", "stepsReclaimedByWorker"})
+THE_USERS = frozenset({"input", "output", "metadata", "inputSchemaJSON", "payloadSchemaJSON", "stepsReclaimedByWorker"})
 """Fields that hold what users wrote, or that are named by it."""
 
 

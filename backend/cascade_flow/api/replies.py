@@ -11,7 +11,7 @@ from typing import Any, Literal, Never, NotRequired, TypedDict
 from cascade_flow.api.names import AsWritten, Document
 from cascade_flow.model.events import Event
 from cascade_flow.model.parts import ResourceUsage, StepError, StepFailureReason, WorkflowFailureReason
-from cascade_flow.model.states import RunState, StepState, StepStatus, SubmittedRun
+from cascade_flow.model.states import RunState, SentEvent, StepState, StepStatus, SubmittedRun
 from cascade_flow.model.workflows import StepDefinition, WorkflowMetadata, WorkflowVersion
 
 
@@ -106,6 +106,19 @@ RunError = Document[StepError, Failure]
 """The error that a run ended with."""
 
 
+class EventOfRun(TypedDict):
+    """An event from outside, as a run's version declares it, and how it stands."""
+
+    onTimeout: Literal["fail", "skip"]
+    timeoutUs: NotRequired[int]
+    """How long it is waited for, once all that it comes after is over; absent: as long as the run may last."""
+    waits: bool
+    """Whether the run waits for it now."""
+    waitsUntilUs: NotRequired[int]
+    sentAtUs: NotRequired[int]
+    """When it was sent; before anybody waits, it is kept."""
+
+
 class StepOfGraph(TypedDict):
     """What a run's version says of a step, and why the step was skipped if it was."""
 
@@ -117,6 +130,8 @@ class StepOfGraph(TypedDict):
     timeoutUs: NotRequired[int]
     executor: NotRequired[str]
     """The pool whose workers carry it out; absent: Lambda's."""
+    event: NotRequired[EventOfRun]
+    """Where it has no code, but waits for something from outside: how that stands."""
     skipReason: NotRequired[str]
     cascadedFrom: NotRequired[str]
     """The step that was skipped first, where this one was skipped because of it."""
@@ -370,6 +385,8 @@ class RerunPlan(Split):
     """The version that it would run by."""
 
 
+Sent = Document[SentEvent, Nothing]
+"""An event that was taken; not new where the same was sent before."""
 GoneOn = Document[SubmittedRun, Split]
 """A new run that goes on from another one."""
 

@@ -84,6 +84,11 @@ class InProcess:
             new = self._backend.rerun_from(parent_run_id=run_id, from_step_id=from_step, input=input)
         return self._planned(new.run_id, plan)
 
+    def send(self, run_id: str, event: str, data: Any, key: str | None) -> None:
+        self._stories.clear()
+        with clock.use(self._clock):
+            self._backend.send_event(run_id, event, data, key=key)
+
     def cancel(self, run_id: str, reason: str | None) -> None:
         self._stories.clear()
         with clock.use(self._clock):
