@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cascade_flow.api import representations
+from cascade_flow.api import event_answers, representations
 from cascade_flow.api.answers import Answer, ok
 from cascade_flow.api.resources import details, patience_us, runtime
 from cascade_flow.api.routes import route
@@ -31,7 +31,8 @@ from cascade_flow.operations.retries import Retries
 from cascade_flow.operations.signals import Signals
 
 if TYPE_CHECKING:
-    from cascade_flow.api.replies import GoneOn, Piece, RunAlone, Sent, Workflow
+    from cascade_flow.api.event_replies import Sent
+    from cascade_flow.api.replies import GoneOn, Piece, RunAlone, Workflow
 
 _OF_A_NEW_RUN = (
     RunNotFoundError,
@@ -71,7 +72,7 @@ def send_event(address: EventAddress, headers: Submission, body: SendEvent) -> A
     """Tell a run that something has happened that it waits for, or will: an approval, a payment. The first counts."""
     key = body.keyed(headers.idempotency_key).idempotency_key
     sent = Signals(runtime()).send(address.run_id, address.event, body.data, key=key)
-    return Answer(201 if sent.is_new else 200, representations.sent(sent))
+    return Answer(201 if sent.is_new else 200, event_answers.sent(sent))
 
 
 @route("POST /runs/cancel", errors=[WorkflowNotFoundError])

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any, Literal, Never, NotRequired, TypedDict
 
+from cascade_flow.api.event_replies import EventOfRun
 from cascade_flow.api.names import AsWritten, Document
 from cascade_flow.model.events import Event
 from cascade_flow.model.parts import ResourceUsage, StepError, StepFailureReason, WorkflowFailureReason
-from cascade_flow.model.states import RunState, SentEvent, StepState, StepStatus, SubmittedRun
+from cascade_flow.model.states import RunState, StepState, StepStatus, SubmittedRun
 from cascade_flow.model.workflows import StepDefinition, WorkflowMetadata, WorkflowVersion
 
 
@@ -104,19 +105,6 @@ class Failure(TypedDict):
 
 RunError = Document[StepError, Failure]
 """The error that a run ended with."""
-
-
-class EventOfRun(TypedDict):
-    """An event from outside, as a run's version declares it, and how it stands."""
-
-    onTimeout: Literal["fail", "skip"]
-    timeoutUs: NotRequired[int]
-    """How long it is waited for, once all that it comes after is over; absent: as long as the run may last."""
-    waits: bool
-    """Whether the run waits for it now."""
-    waitsUntilUs: NotRequired[int]
-    sentAtUs: NotRequired[int]
-    """When it was sent; before anybody waits, it is kept."""
 
 
 class StepOfGraph(TypedDict):
@@ -385,8 +373,6 @@ class RerunPlan(Split):
     """The version that it would run by."""
 
 
-Sent = Document[SentEvent, Nothing]
-"""An event that was taken; not new where the same was sent before."""
 GoneOn = Document[SubmittedRun, Split]
 """A new run that goes on from another one."""
 

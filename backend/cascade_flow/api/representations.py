@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from cascade_flow.api.event_answers import event_of_run
 from cascade_flow.api.names import AsWritten, document
 from cascade_flow.api.problems import shortened
 from cascade_flow.api.shapes import cursor_of
@@ -23,19 +24,12 @@ if TYPE_CHECKING:
     from cascade_flow.dynamodb.listing import Count
     from cascade_flow.dynamodb.registry import Entry
     from cascade_flow.model.events import CheckpointRef
-    from cascade_flow.model.states import RunState, SentEvent, SubmittedRun
+    from cascade_flow.model.states import RunState, SubmittedRun
     from cascade_flow.model.workflows import WorkflowVersion
     from cascade_flow.operations.attempts import Attempt
     from cascade_flow.operations.batches import Piece, Refusal
     from cascade_flow.operations.checkpoints import HandedCheckpoint
-    from cascade_flow.operations.details import (
-        EventDetails,
-        OutsideDetails,
-        RunDetails,
-        StepDetails,
-        StepFiles,
-        WorkflowDetails,
-    )
+    from cascade_flow.operations.details import EventDetails, RunDetails, StepDetails, StepFiles, WorkflowDetails
     from cascade_flow.operations.history import StepLine
     from cascade_flow.operations.reruns import Plan
     from cascade_flow.operations.runs import RunPart
@@ -103,11 +97,6 @@ def step_files(files: StepFiles) -> replies.StepFiles:
 def gone_on(run: SubmittedRun, plan: Plan) -> replies.GoneOn:
     """POST /runs/{runId}/resume and /rerun."""
     return document(run, {"keeps": plan.keeps, "runsAgain": plan.runs_again})
-
-
-def sent(event: SentEvent) -> replies.Sent:
-    """POST /runs/{runId}/events/{event}."""
-    return document(event, {})
 
 
 def rerun_plan(plan: Plan) -> replies.RerunPlan:
@@ -259,22 +248,11 @@ def _of_graph(step: StepDetails) -> replies.StepInBrief:
     if definition.executor:
         told["executor"] = definition.executor
     if step.event:
-        told["event"] = _outside(step.event)
+        told["event"] = event_of_run(step.event)
     if skipped:
         told["skipReason"] = skipped.reason
         if skipped.cascaded_from:
             told["cascadedFrom"] = skipped.cascaded_from
-    return told
-
-
-def _outside(event: OutsideDetails) -> replies.EventOfRun:
-    told: replies.EventOfRun = {"onTimeout": event.declared.on_timeout, "waits": event.waits}
-    if event.declared.timeout_us is not None:
-        told["timeoutUs"] = event.declared.timeout_us
-    if event.until_us is not None:
-        told["waitsUntilUs"] = event.until_us
-    if event.sent_us is not None:
-        told["sentAtUs"] = event.sent_us
     return told
 
 

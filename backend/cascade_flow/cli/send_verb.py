@@ -20,9 +20,7 @@ def send(
     event: Annotated[str, typer.Argument(metavar="EVENT", help="The event's name.", autocompletion=complete_event)],
     data: Annotated[
         str | None,
-        typer.Option(
-            "--data", "-d", metavar="JSON|@FILE|-", help="What it brings: JSON, @ and a file, or - for stdin."
-        ),
+        typer.Option("--data", "-d", metavar="JSON|@FILE|-", help="What it brings: JSON, @file, or - for stdin."),
     ] = None,
     key: Annotated[
         str | None,

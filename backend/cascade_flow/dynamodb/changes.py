@@ -5,13 +5,14 @@ Also what the two ledgers raise when a condition was false. No request is sent h
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import replace
 from typing import Any, Self
 
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.codec import to_record
 from cascade_flow.dynamodb.items import Item, branch_item, to_branch, to_run
-from cascade_flow.dynamodb.table import Attr, Condition, Put, Update
+from cascade_flow.dynamodb.table import NONCE, Attr, Condition, Put, Update
 from cascade_flow.engine.joins import waits_outside
 from cascade_flow.engine.state import Birth, Branch, Facts, Halt, Run, Signal, Stop
 from cascade_flow.graph import is_event
@@ -101,7 +102,7 @@ def telling(facts: Facts, event: str, signal: Signal) -> Update:
     """Tells an event what the outside says, once; it is to be looked at now."""
     born = Branch(event, "open", event, run_attempt=facts.run_attempt, due_us=signal.at_us, signal=signal)
     told = _birth(facts, born, sets=("st", "sg", *_PLACE), add={"sq": 1})
-    return replace(told, when=WAITS & Attr("sg").not_exists())
+    return replace(told, when=WAITS & Attr("sg").not_exists(), set={**told.set, NONCE: secrets.token_hex(3)})
 
 
 def _birth(facts: Facts, born: Branch, *, sets: tuple[str, ...], add: dict[str, int]) -> Update:

@@ -68,5 +68,5 @@ def test_what_does_not_fit_is_refused(engine: Engine) -> None:
 
 
 def test_an_event_has_no_code_to_be_faked(engine: Engine) -> None:
-    with pytest.raises(DefinitionError, match="engine.send"):
+    with pytest.raises(DefinitionError, match=r"engine\.send"):
         engine.run(flow(), fake={"approval": {"ok": True}})
