@@ -17,7 +17,7 @@ from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine import joins, runs
 from cascade_flow.engine.advance import BIRTHS_AT_ONCE, births_owed, owed_after
 from cascade_flow.engine.state import Birth, Branch, Commit, Facts, Run
-from cascade_flow.errors import PayloadTooLargeError, TransientError
+from cascade_flow.errors import CascadeFlowError, PayloadTooLargeError
 from cascade_flow.graph import END
 from cascade_flow.operations.history_copier import HistoryCopier
 from cascade_flow.operations.outputs import exported, with_end
@@ -103,7 +103,7 @@ class AfterCommit:
         """Look at an event: what led here stands whatever comes of the look, which a sweep takes too."""
         try:
             self.look_at_join(facts, event)
-        except TransientError as error:
+        except CascadeFlowError as error:
             _log.warning("run %s: a look at %s is left to the sweep: %s", facts.run_id, event, error)
 
     def look_at_join(self, facts: Facts, name: str) -> None:
