@@ -30,6 +30,11 @@ class Spent:
         units = sum(line.write_units for line in known)
         return cls(units, writes, len(known) - writes, sum(line.read_units for line in known))
 
+    def less(self, other: Spent) -> Spent:
+        """What this is beyond another."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Spent(*(mine - theirs for mine, theirs in pairs))
+
     def per(self, number: int) -> Spent:
         """The share of each of so many."""
         return Spent(
@@ -66,6 +71,11 @@ HEARTBEAT = Budget("a heartbeat", 1, 1)
 GET_RUN = Budget("get_run after 50 steps", None, None, 1)
 TOLD = Budget("a step of a caller-driven run", 20, 3)
 """Schedule, claim and completion: some 18 units by protocol.md, without the index that they enter and leave."""
+
+SIGNAL = Budget("an event, from its signal to the next step scheduled", 12)
+WAITING_EVENT = Budget("an event that waits for 30 days, in all", None, 10, 10)
+WAITING_JOIN = Budget("an open join that waits for 30 days, in all", None, 10, 10)
+"""20 requests each: as many of the one kind as of the other."""
 
 GROWTH = 0.10
 """How much dearer what is about few runs may get, however many finished ones are stored."""

@@ -25,8 +25,8 @@ from cascade_flow.operations.stops import Stops
 from cascade_flow.operations.tally import Tally
 from cascade_flow.wake import Wake
 
-_RARELY_US = 86_400_000_000
-"""The longest time for which nobody looks at a join that isn't full."""
+_TIMES_AS_LONG = 15
+"""For how many times its run's age nobody looks at a join that isn't full: five looks in a month."""
 _UNSEEN = 0
 """The time of an entry that nobody has seen in the index: such a one is not moved."""
 
@@ -193,10 +193,11 @@ class Attention:
 
     def _pause_us(self, facts: Facts, join: Branch) -> int:
         """How long a join is left alone: one that is full not long, since somebody may stand between raise and commit;
-        another ever longer while its run lasts, since whoever fills it brings the look forward.
+        another ever longer while its run lasts, up to its deadline, since whoever fills it brings the look forward.
         """
-        age_us = 0 if is_full(facts.graph, join) else clock.now_us() - facts.started_at_us
-        return min(max(self._runtime.timing.grace_us, age_us), _RARELY_US)
+        now_us, grace_us = clock.now_us(), self._runtime.timing.grace_us
+        pause_us = 0 if is_full(facts.graph, join) else _TIMES_AS_LONG * (now_us - facts.started_at_us)
+        return max(grace_us, min(pause_us, facts.deadline_us - now_us))
 
     def _wake(self, facts: Facts, run: Run, branch: Branch, entry: due.Entry) -> None:
         available_us = branch.available_at_us or 0
