@@ -250,6 +250,9 @@ def _fold_of_branch(checked: Checked, branch: Branch, by_step: dict[str, list[An
         if beyond(graph, branch, step):
             assert state is not None, f"{step} is over in {branch}, and never happened"
             assert state.status in _OVER, f"{step} is over in {branch}, not in {state}"
+        elif branch.status == "open" and branch.attempt > 1:
+            assert state is not None, f"{branch} waits again, and never failed"
+            assert state.status == "failed", f"{branch} waits again, and is {state}"
         elif step != branch.step or branch.status in ("open", "skipping"):
             assert state is None, f"{step} is ahead of {branch}, and has {state}"
         else:

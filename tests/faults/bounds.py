@@ -14,7 +14,7 @@ from cascade_flow import StepDefinition
 from cascade_flow.retry import attempts_allowed
 from shapes import Shape
 from simulation import BEGIN_US, TIMING
-from testbed.faults import CRASHES, UNWOKEN, Passed
+from testbed.faults import CRASHES, UNWOKEN, Kind, Passed
 
 SWEEP_US = 5_000_000
 """How often the sweep comes."""
@@ -23,6 +23,9 @@ BUSY_US = 1_000_000
 LOST_WORKER_US = TIMING.lease_us + SWEEP_US
 LOST_MESSAGE_US = TIMING.grace_us + SWEEP_US
 REQUESTS_OF_AN_ATTEMPT = 8
+REQUESTS_OF_A_SIGNAL = 6
+LOOKS_AT_A_FULL_EVENT = 2 + LOST_WORKER_US // SWEEP_US
+"""At every sweep, while somebody may stand between raise and commit: until a lost worker's lease is over."""
 REQUESTS_OF_A_LOOK = 14
 """A sweep asks eight shards."""
 REQUESTS_OF_A_FAULT = 5
@@ -43,8 +46,12 @@ class Bound:
         kinds = [passed.kind for passed in happened]
         deaths, unwoken = sum(kind in CRASHES for kind in kinds), sum(kind in UNWOKEN for kind in kinds)
         attempts = sum(len(list(_acts(shape, step))) for step in shape.steps) + deaths
-        looks = _looks(shape) + deaths * (2 * _width(shape) + _run_looks(shape)) + unwoken * (_width(shape) + 1)
-        asked = attempts * REQUESTS_OF_AN_ATTEMPT + looks * REQUESTS_OF_A_LOOK + len(kinds) * REQUESTS_OF_A_FAULT
+        events = sum(step.event is not None for step in shape.steps)
+        looks = _looks(shape) + deaths * events * LOOKS_AT_A_FULL_EVENT
+        looks += kinds.count(Kind.DROP_AFTER) * _timed_out_us(shape) // SWEEP_US
+        looks += deaths * (2 * _width(shape) + _run_looks(shape)) + unwoken * (_width(shape) + 1)
+        asked = attempts * REQUESTS_OF_AN_ATTEMPT + events * REQUESTS_OF_A_SIGNAL
+        asked += looks * REQUESTS_OF_A_LOOK + len(kinds) * REQUESTS_OF_A_FAULT
         return cls(_waits_us(shape) + deaths * LOST_WORKER_US + unwoken * LOST_MESSAGE_US, attempts, looks, asked)
 
 
@@ -65,6 +72,8 @@ def _waits_us(shape: Shape) -> int:
 
 
 def _waits_of_step_us(shape: Shape, step: StepDefinition) -> int:
+    if step.event is not None:
+        return 0 if step.id in shape.outside else (step.event.timeout_us or 0) + SWEEP_US
     acts = list(_acts(shape, step))
     fails = [number for number, act in enumerate(acts[:-1]) if act == "fail"]
     return acts.count("die") * LOST_WORKER_US + sum(_longest_delay_us(step, number) for number in fails)
@@ -79,7 +88,16 @@ def _longest_delay_us(step: StepDefinition, retries: int) -> int:
 def _looks(shape: Shape) -> int:
     """Once at a run that waits to be started; at an attempt that was retried; twice at a worker that is lost."""
     acts = [act for step in shape.steps for act in _acts(shape, step)]
-    return acts.count("fail") + 2 * acts.count("die") + ("available_at" in shape.submission)
+    timed_out = 2 * (_timed_out_us(shape) > 0)
+    return acts.count("fail") + 2 * acts.count("die") + ("available_at" in shape.submission) + timed_out
+
+
+def _timed_out_us(shape: Shape) -> int:
+    """For how long events are waited for that nobody sends: a join beside them that was counted twice is full as long,
+    and looked at with every sweep.
+    """
+    waits = (step.event.timeout_us or 0 for step in shape.steps if step.event and step.id not in shape.outside)
+    return sum(waits)
 
 
 def _run_looks(shape: Shape) -> int:
