@@ -204,7 +204,7 @@ def _status(view: RunView) -> Text:
 
 
 def _remark(step: StepView) -> str:
-    if step.phase in (Phase.SKIPPED, Phase.AWAITED):
+    if step.phase is Phase.SKIPPED or (step.event is not None and step.phase in (Phase.WAITING, Phase.AWAITED)):
         return styles.state(step)
     if step.phase is Phase.RETRYING:
         return f"next retry {formatting.countdown((step.due_us or 0) - step.now_us)}"
