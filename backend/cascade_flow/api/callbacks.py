@@ -59,9 +59,6 @@ def answered(event: Mapping[str, Any]) -> dict[str, Any]:
         if status >= 500:
             _log.error("a call from outside: %s", error, exc_info=error)
         return _page(status, "Sorry", said) if wants_page else _json(status, {"detail": said})
-    except Exception:  # noqa: BLE001  the last net of a function, as in `router`
-        _log.exception("a mistake of ours")
-        return _json(500, {"detail": _SAID[500]})
 
 
 def _answer(request: Request) -> dict[str, Any]:
