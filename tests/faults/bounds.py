@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from math import ceil
 
 from cascade_flow import StepDefinition
+from cascade_flow.engine.state import LONGEST_DELAY_US
 from cascade_flow.retry import attempts_allowed
 from shapes import Shape
-from simulation import BEGIN_US, TIMING
+from simulation import BEGIN_US, LATER_US, TIMING
 from testbed.faults import CRASHES, UNWOKEN, Kind, Passed
 
 SWEEP_US = 5_000_000
@@ -47,9 +49,9 @@ class Bound:
         deaths, unwoken = sum(kind in CRASHES for kind in kinds), sum(kind in UNWOKEN for kind in kinds)
         attempts = sum(len(list(_acts(shape, step))) for step in shape.steps) + deaths
         events = sum(step.event is not None for step in shape.steps)
-        looks = _looks(shape) + deaths * events * LOOKS_AT_A_FULL_EVENT
-        looks += kinds.count(Kind.DROP_AFTER) * _timed_out_us(shape) // SWEEP_US
-        looks += deaths * (2 * _width(shape) + _run_looks(shape)) + unwoken * (_width(shape) + 1)
+        looks = _looks(shape) + deaths * (2 * _width(shape) + _run_looks(shape)) + unwoken * (_width(shape) + 1)
+        looks += kinds.count(Kind.DROP_AFTER) * _looks_at_who_was_counted_twice(shape)
+        looks += deaths * events * LOOKS_AT_A_FULL_EVENT
         asked = attempts * REQUESTS_OF_AN_ATTEMPT + events * REQUESTS_OF_A_SIGNAL
         asked += looks * REQUESTS_OF_A_LOOK + len(kinds) * REQUESTS_OF_A_FAULT
         return cls(_waits_us(shape) + deaths * LOST_WORKER_US + unwoken * LOST_MESSAGE_US, attempts, looks, asked)
@@ -57,16 +59,19 @@ class Bound:
 
 def _acts(shape: Shape, step: StepDefinition) -> Iterator[str]:
     """What the step does at each of its attempts."""
-    script = shape.script.get(step.id, ["ok"])
-    for number in range(attempts_allowed(step.retry)):
+    script, tried = shape.script.get(step.id, ["ok"]), 0
+    for number in count():
         act = script[min(number, len(script) - 1)]
+        tried += act != "later"
         yield act
-        if act not in ("fail", "die"):
+        if act not in ("fail", "die", "later") or tried == attempts_allowed(step.retry):
             return
 
 
 def _waits_us(shape: Shape) -> int:
-    """The availability, the delays of retries by their policy (SQS counts in seconds), leases of lost workers."""
+    """The availability, the delays of steps, those of retries by their policy (SQS counts in seconds), the times after
+    which steps come again that are not ready, leases of lost workers.
+    """
     begin_us = int(str(shape.submission.get("available_at", BEGIN_US)))
     return begin_us - BEGIN_US + sum(_waits_of_step_us(shape, step) for step in shape.steps) + BUSY_US
 
@@ -75,8 +80,10 @@ def _waits_of_step_us(shape: Shape, step: StepDefinition) -> int:
     if step.event is not None:
         return 0 if step.id in shape.outside else (step.event.timeout_us or 0) + SWEEP_US
     acts = list(_acts(shape, step))
-    fails = [number for number, act in enumerate(acts[:-1]) if act == "fail"]
-    return acts.count("die") * LOST_WORKER_US + sum(_longest_delay_us(step, number) for number in fails)
+    tries = [act for act in acts if act != "later"]
+    fails = [number for number, act in enumerate(tries[:-1]) if act == "fail"]
+    retries_us = acts.count("die") * LOST_WORKER_US + sum(_longest_delay_us(step, number) for number in fails)
+    return retries_us + (step.delay_ms or 0) * 1_000 + acts.count("later") * (LATER_US + 1_000_000)
 
 
 def _longest_delay_us(step: StepDefinition, retries: int) -> int:
@@ -86,18 +93,26 @@ def _longest_delay_us(step: StepDefinition, retries: int) -> int:
 
 
 def _looks(shape: Shape) -> int:
-    """Once at a run that waits to be started; at an attempt that was retried; twice at a worker that is lost."""
-    acts = [act for step in shape.steps for act in _acts(shape, step)]
-    timed_out = 2 * (_timed_out_us(shape) > 0)
-    return acts.count("fail") + 2 * acts.count("die") + ("available_at" in shape.submission) + timed_out
-
-
-def _timed_out_us(shape: Shape) -> int:
-    """For how long events are waited for that nobody sends: a join beside them that was counted twice is full as long,
-    and looked at with every sweep.
+    """Once at a run that waits to be started; at an attempt that was retried, or isn't ready; at one that waits for
+    longer than a message; twice at a worker that is lost.
     """
-    waits = (step.event.timeout_us or 0 for step in shape.steps if step.event and step.id not in shape.outside)
-    return sum(waits)
+    acts = [act for step in shape.steps for act in _acts(shape, step)]
+    far = sum((step.delay_ms or 0) * 1_000 > LONGEST_DELAY_US for step in shape.steps)
+    again = acts.count("fail") + acts.count("later") + 2 * acts.count("die")
+    timed_out = 2 * any(_is_never_sent(shape, step) for step in shape.steps)
+    return again + far + ("available_at" in shape.submission) + timed_out
+
+
+def _is_never_sent(shape: Shape, step: StepDefinition) -> bool:
+    return step.event is not None and step.id not in shape.outside
+
+
+def _looks_at_who_was_counted_twice(shape: Shape) -> int:
+    """How often a join is looked at that is full by a count whose answer was lost, while others wait for their time: by
+    each sweep, since somebody may stand between raise and commit.
+    """
+    waiting = (each for each in shape.steps if each.delay_ms or each.poll_every_ms or _is_never_sent(shape, each))
+    return ceil(max((_waits_of_step_us(shape, each) for each in waiting), default=0) / SWEEP_US)
 
 
 def _run_looks(shape: Shape) -> int:

@@ -40,8 +40,10 @@ class EventDefinition(WireModel):
 class StepDefinition(WireModel):
     """A step without its code: what it is called, what it waits for, how it is tried, and who carries it out.
 
-    `executor` names a pool: only a worker that asks for that pool gets the step. None: Lambda's workers. One with an
-    `event` has no code at all, and nobody carries it out.
+    `executor` names a pool: only a worker that asks for that pool gets the step. None: Lambda's workers. `delay_ms` is
+    how long after all that it waits for it starts. A step that says that it isn't ready is asked again after
+    `poll_every_ms`, unless it says when, and fails for good `give_up_after_ms` after its first attempt began.
+    One with an `event` has no code at all, and nobody carries it out.
     """
 
     id: Text
@@ -53,6 +55,9 @@ class StepDefinition(WireModel):
     skip_cascades: bool = True
     executor: Text | None = None
     event: EventDefinition | None = None
+    delay_ms: Ordinal | None = None
+    poll_every_ms: Ordinal | None = None
+    give_up_after_ms: Ordinal | None = None
 
 
 class GitInfo(WireModel):
@@ -72,13 +77,31 @@ class WorkflowMetadata(WireModel):
     input_schema_json: JsonValue = Field(default=None, alias="inputSchemaJSON")
 
 
+MissedTimes = Literal["latest", "all", "none"]
+
+
+class ScheduleDefinition(WireModel):
+    """When runs of a workflow begin by themselves: by a cron expression and a time zone, or every so often.
+
+    `missed` says what becomes of times at which nobody could look, or during which the schedule was paused.
+    """
+
+    name: Text
+    cron: Text | None = None
+    timezone: Text | None = None
+    every_us: Ordinal | None = None
+    input: JsonValue = None
+    missed: MissedTimes = "latest"
+
+
 class WorkflowRegistration(WorkflowMetadata):
-    """A workflow as its code declares it."""
+    """A workflow as its code declares it. Its schedules are no part of any version."""
 
     steps: list[StepDefinition]
     version_id: Text | None = None
     git: GitInfo | None = None
     timeout_us: Ordinal | None = None
+    schedules: list[ScheduleDefinition] | None = None
 
 
 class WorkflowVersion(WireModel):

@@ -54,12 +54,16 @@ class OutsideDetails:
 
 @dataclass(frozen=True)
 class StepDetails:
-    """A step of the run's graph, where it stands, and the event that skipped it if one did."""
+    """A step of the run's graph, where it stands, and the event that skipped it if one did.
+
+    `postponed`: how often it said that it isn't ready, and what last, where it comes again after that.
+    """
 
     definition: StepDefinition
     state: StepState
     skipped: StepSkipped | None
     event: OutsideDetails | None = None
+    postponed: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -263,7 +267,8 @@ def _step(story: RunHistory, step: StepDefinition, mine: Sequence[StepEvent]) ->
     skips = [event for event in mine if isinstance(event, StepSkipped)]
     state = project_step_state(mine, story.run.workflow_slug) if mine else _pending(story, step)
     skipped = skips[-1] if skips and state.status == "skipped" else None
-    return StepDetails(step, state, skipped, _outside(story, step))
+    postponed = _postponed(mine) if state.status == "scheduled" else None
+    return StepDetails(step, state, skipped, _outside(story, step), postponed)
 
 
 def _outside(story: RunHistory, step: StepDefinition) -> OutsideDetails | None:
@@ -282,6 +287,13 @@ def _outside(story: RunHistory, step: StepDefinition) -> OutsideDetails | None:
 def _is_over(story: RunHistory, step_id: str) -> bool:
     """Whether a step has completed or was skipped, so far as the events that were read tell."""
     return any(isinstance(event, StepCompleted | StepSkipped) and event.step_id == step_id for event in story.events)
+
+
+def _postponed(mine: Sequence[StepEvent]) -> tuple[int, str] | None:
+    attempts = attempts_in(mine)
+    if not attempts or (reason := attempts[-1].reason) is None:
+        return None
+    return sum(attempt.status == "postponed" for attempt in attempts), reason
 
 
 def _pending(story: RunHistory, step: StepDefinition) -> StepState:
