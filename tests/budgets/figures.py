@@ -75,6 +75,11 @@ TICK = Budget("a schedule's time, beyond the run that it submits", 3, 1, 1, 1)
 TOLD = Budget("a step of a caller-driven run", 20, 3)
 """Schedule, claim and completion: some 18 units by protocol.md, without the index that they enter and leave."""
 
+SIGNAL = Budget("an event, from its signal to the next step scheduled", 12)
+WAITING_EVENT = Budget("an event that waits for 30 days, in all", None, 10, 10)
+WAITING_JOIN = Budget("an open join that waits for 30 days, in all", None, 10, 10)
+"""20 requests each: as many of the one kind as of the other."""
+
 GROWTH = 0.10
 """How much dearer what is about few runs may get, however many finished ones are stored."""
 

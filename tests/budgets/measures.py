@@ -134,25 +134,24 @@ def _filled(command: Complete, step: str) -> Complete:
     )
     return replace(
         command,
-        output=_output(dice),
+        output=json.dumps(output_of(dice)),
         duration_us=dice.randrange(10_000, 90_000_000),
         resource_usage=_usage(dice),
         claimant=claimant,
     )
 
 
-def _output(dice: random.Random) -> str:
+def output_of(dice: random.Random) -> dict[str, Any]:
     """Some 100 bytes of JSON."""
     order, total = f"A-{dice.randrange(10_000):04}", dice.randrange(100_000) / 100
     items = dice.sample(["tea", "cup", "pot", "sugar", "lemon", "spoon", "tray"], 3)
-    value = {
+    return {
         "order": order,
         "total": total,
         "items": items,
         "paid": dice.random() < 0.5,
         "token": dice.randbytes(8).hex(),
     }
-    return json.dumps(value)
 
 
 def _usage(dice: random.Random) -> ResourceUsage:

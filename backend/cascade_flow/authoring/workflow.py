@@ -17,6 +17,7 @@ from cascade_flow.errors import DefinitionError
 from cascade_flow.model.workflows import GitInfo, MissedTimes, WorkflowRegistration
 
 if TYPE_CHECKING:
+    from cascade_flow.authoring.events import EventNode, OnTimeout
     from cascade_flow.authoring.schedules import Scheduled
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -142,6 +143,47 @@ class Workflow:
         )
         return add if function is None else add(function)
 
+    def event(
+        self,
+        id: str,
+        payload: Any = None,
+        *,
+        name: str | None = None,
+        after: References = (),
+        export: bool = False,
+        timeout: Duration | None = None,
+        on_timeout: OnTimeout = "fail",
+    ) -> EventNode:
+        """Declare something that the run waits for and that comes from outside: an approval, a payment, a delivery.
+
+            approval = orders.event("approval", Approval, after=quote, timeout=timedelta(days=3), on_timeout="skip")
+
+            @orders.step
+            def ship(approval: Approval) -> str: ...
+
+        A parameter named like it receives the payload, of the type `payload` (anything, where none is given). Whoever
+        sends it (`cascade send RUN approval --data …`, `POST /runs/{runId}/events/approval`, `send_event`) may do so
+        before the run waits for it; the first counts. `timeout` is how long the run waits once what the event comes
+        `after` is over (as long as the run may last, unless given); then it fails, or is skipped with what depends on
+        it. `name` and `export` as of a step.
+
+        What is wrong with it is told by `definition`, all of it at once.
+        """
+        from cascade_flow.authoring.events import EventNode, declare_event  # noqa: PLC0415
+
+        node = EventNode(id)
+        how = partial(
+            declare_event,
+            payload=payload,
+            name=name,
+            after=after,
+            export=export,
+            timeout=timeout,
+            on_timeout=on_timeout,
+        )
+        self._note("event", id, node, how)
+        return node
+
     def schedule(
         self,
         name: str,
@@ -192,17 +234,20 @@ class Workflow:
 
     def _add(self, function: F, *, id: str | None, **options: Any) -> F:
         called = id or getattr(function, "__name__", None) or shown(function)
-        whole = f"workflow {self.slug!r}, step {called!r}"
+        self._note("step", str(called), function, partial(declare, id=id, **options))
+        return function
+
+    def _note(self, kind: str, called: str, code: F, declared_by: Callable[[F], Declaration]) -> None:
+        whole = f"workflow {self.slug!r}, {kind} {called!r}"
         if self._definition is not None:
             raise DefinitionError(
                 f"{whole}: the workflow was already complete: declare all steps where the workflow is declared"
             )
-        self._flawed.steps[str(called)] = function
+        self._flawed.steps[str(called)] = code
         with self._flawed.mistakes.noted(whole, Place.of_caller()):
-            declared = declare(function, id=id, **options)
+            declared = declared_by(code)
             self._check_new(declared)
             self._declarations[declared.id] = declared
-        return function
 
     def _check_new(self, declared: Declaration) -> None:
         if declared.id in self._declarations:

@@ -55,6 +55,15 @@ def instant(us: float) -> str:
     return _local(us).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def moment(us: float, *, now_us: int) -> str:
+    """An instant ahead, as people say it: the time of day, the weekday with it, or the date where that lies far off."""
+    there, here = _local(us), _local(now_us)
+    days = (there.date() - here.date()).days
+    if days == 0:
+        return f"{there:%H:%M}"
+    return f"{there:%A %H:%M}" if 0 < days < 7 else f"{there:%Y-%m-%d %H:%M}"
+
+
 def time_of_day(us: float) -> str:
     """An instant within a day, to the millisecond."""
     return f"{_local(us):%H:%M:%S}.{int(us) // 1000 % 1000:03}"

@@ -14,6 +14,7 @@ _MOST_NAMED = 3
 
 _LOOKS = {
     Phase.WAITING: ("○", "dim"),
+    Phase.AWAITED: ("◇", "yellow"),
     Phase.DELAYED: ("○", "cyan"),
     Phase.QUEUED: ("◌", "cyan"),
     Phase.RUNNING: ("●", "cyan"),
@@ -36,6 +37,7 @@ _URGENCY = {
     Phase.FAILED: 0,
     Phase.RETRYING: 1,
     Phase.STOPPED: 1,
+    Phase.AWAITED: 1,
     Phase.RUNNING: 2,
     Phase.QUEUED: 3,
     Phase.NOT_READY: 3,
@@ -48,6 +50,12 @@ def sign(phase: Phase, *, now_us: int | None = None) -> str:
     if phase is Phase.RUNNING and now_us is not None:
         return spinner(now_us)
     return _LOOKS[phase][0]
+
+
+def step_sign(step: StepView, *, now_us: int | None = None) -> str:
+    """The sign of a step; an event that is still to come has one of its own."""
+    is_to_come = step.event is not None and step.phase is Phase.WAITING
+    return sign(Phase.AWAITED if is_to_come else step.phase, now_us=now_us)
 
 
 def style(phase: Phase) -> str:
@@ -107,6 +115,10 @@ def state(step: StepView) -> str:
         return f"{step.later_reason}: {asking(step)}"
     if step.phase is Phase.DELAYED:
         return f"starts {formatting.when(step.due_us or 0, now_us=step.now_us)}"
+    if step.phase is Phase.AWAITED:
+        return f"waits{_until(step)}: cascade send {step.run_id} {step.id} --data …"
+    if step.phase is Phase.WAITING and step.event and "sentAtUs" in step.event:
+        return "was sent already"
     if step.phase in (Phase.WAITING, Phase.NOT_RUN):
         return ""
     word = step.phase.value if step.phase in (Phase.QUEUED, Phase.STOPPED) else ""
@@ -119,6 +131,11 @@ def asking(step: StepView) -> str:
     """When a step that isn't ready comes again, and the how manieth time that is."""
     when = formatting.when(step.due_us or 0, now_us=step.now_us)
     return f"asks again {when}, {nth(step.laters + 1)} time"
+
+
+def _until(step: StepView) -> str:
+    until_us = step.event and step.event.get("waitsUntilUs")
+    return f" until {formatting.moment(until_us, now_us=step.now_us)}" if until_us else ""
 
 
 def trouble(step: StepView) -> str:

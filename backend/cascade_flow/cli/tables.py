@@ -155,6 +155,8 @@ def definitions(documents: Iterable[Document]) -> Table:
 
 
 def _marks(step: Document) -> Iterator[str]:
+    if "event" in step:
+        yield "an event from outside"
     if step.get("executor"):
         yield f"for pool {step['executor']}"
     if step.get("delayUs"):
@@ -207,7 +209,7 @@ def _status(view: RunView) -> Text:
 
 
 def _remark(step: StepView) -> str:
-    if step.phase is Phase.SKIPPED:
+    if step.phase is Phase.SKIPPED or (step.event is not None and step.phase in (Phase.WAITING, Phase.AWAITED)):
         return styles.state(step)
     if step.phase is Phase.RETRYING:
         return f"next retry {formatting.countdown((step.due_us or 0) - step.now_us)}"

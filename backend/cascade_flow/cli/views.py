@@ -17,6 +17,8 @@ class Phase(Enum):
     """What a step is doing, in the word that people read."""
 
     WAITING = "waiting"
+    AWAITED = "awaited"
+    """It is an event from outside, and the run waits for it."""
     DELAYED = "delayed"
     QUEUED = "queued"
     RUNNING = "running"
@@ -36,6 +38,12 @@ class StepView:
     document: Document
     run_over: bool
     now_us: int
+    run_id: str = ""
+
+    @property
+    def event(self) -> Document | None:
+        """How it stands with an event from outside, where the step is one."""
+        return self.document.get("event")
 
     @property
     def id(self) -> str:
@@ -93,6 +101,8 @@ class StepView:
     @cached_property
     def phase(self) -> Phase:
         status = self.document.get("status", "pending")
+        if self.event and self.event["waits"]:
+            return Phase.AWAITED
         if status in ("completed", "failed", "skipped"):
             return Phase(status)
         if self.run_over:
@@ -186,4 +196,4 @@ class RunView:
 
     @cached_property
     def steps(self) -> list[StepView]:
-        return [StepView(each, self.is_over, self.now_us) for each in self.document.get("steps") or ()]
+        return [StepView(each, self.is_over, self.now_us, self.id) for each in self.document.get("steps") or ()]

@@ -27,6 +27,7 @@ from cascade_flow.engine.event_writer import EventWriter
 from cascade_flow.engine.state import Branch, Commit, Facts, Stop
 from cascade_flow.engine.waits import again_us, asking_since_us, line_of, look_us
 from cascade_flow.fingerprints import compute_error_fingerprints
+from cascade_flow.graph import is_event
 from cascade_flow.model.events import (
     LogEntry,
     StepCheckpoint,
@@ -47,9 +48,12 @@ GAVE_UP = "GaveUp"
 
 def decide(facts: Facts, branch: Branch, command: Command, *, now_us: int, told_us: int = 0) -> Commit:
     """What this command makes of this branch, at this time, after log lines up to `told_us`."""
-    return _DECISIONS[type(command)](
-        facts, branch, command, EventWriter.of(facts, branch, now_us=now_us, told_us=told_us)
-    )
+    return judged(facts, branch, command, EventWriter.of(facts, branch, now_us=now_us, told_us=told_us))
+
+
+def judged(facts: Facts, branch: Branch, command: Command, writer: EventWriter) -> Commit:
+    """The same, after what the writer has written already."""
+    return _DECISIONS[type(command)](facts, branch, command, writer)
 
 
 def _complete(facts: Facts, branch: Branch, command: Complete, writer: EventWriter) -> Commit:
@@ -251,6 +255,9 @@ def _revive(facts: Facts, branch: Branch, command: Revive, writer: EventWriter) 
     free = replace(branch, halt=None, run_attempt=facts.run_attempt, due_us=due_us)
     if branch.status == "parked":
         commit = advance(facts, free, writer, claimant=None)
+    elif branch.status == "failed" and is_event(facts.graph, branch.step):
+        again = replace(free, status="open", attempt=branch.attempt + 1, patience=None)
+        commit = Commit(branch, replace(again, last_us=writer.last_us))
     elif branch.status in ("failed", "running"):
         again = replace(free, attempts_before=branch.attempt, later_since_us=None)
         commit = _schedule_again(facts, again, writer, available_at_us=writer.now_us, retry_delay_ms=0, logged=False)

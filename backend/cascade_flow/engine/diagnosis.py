@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from cascade_flow.engine.decide import last_seen_us
 from cascade_flow.engine.findings import ORDER, Finding, Sweeps, instant, listed, nth, span
-from cascade_flow.engine.joins import all_arrived, beyond, steps_over
+from cascade_flow.engine.joins import all_arrived, beyond, steps_over, waits_outside
 from cascade_flow.engine.state import ENDED, Branch, Run, Timing, is_urgent
 from cascade_flow.graph import END, Graph
 
@@ -140,7 +140,9 @@ def _of_branch(case: Case, graph: Graph, branch: Branch, world: World, now_us: i
     if branch.owed is not None and not _is_held(branch, now_us):
         said = f"what follows `{branch.step}` is still to be put under way"
         yield _in_hand("branches-owed", said, "does so", world, branch.due_us, now_us, step=branch.step)
-    if branch.status == "open":
+    if waits_outside(graph, branch) and all_arrived(graph, branch.name, case.branches):
+        yield _event(case, branch, world, now_us)
+    elif branch.status == "open":
         yield _join(case, graph, branch, world, now_us)
     elif branch.status == "running":
         yield _running(branch, world, now_us)
@@ -245,6 +247,21 @@ def _untaken(branch: Branch, world: World, waited_us: int, now_us: int) -> Findi
         return Finding("nobody-takes-it", "stuck", called, _WORKER_LOG, branch.step, max(due_us, now_us))
     lost = f"{said}: its wake-up is lost"
     return _swept("wake-up-lost", lost, "sends another", world, due_us, now_us, step=branch.step)
+
+
+def _event(case: Case, event: Branch, world: World, now_us: int) -> Finding:
+    """An event from outside that nothing else is in the way of."""
+    run, patience = case.run, event.patience
+    if event.signal is not None:
+        said = f"`{event.name}` was sent"
+        return _in_hand("event-unfinished", said, "goes on with it", world, event.due_us, now_us, step=event.name)
+    noted = patience is not None and patience.run_attempt == run.run_attempt
+    until_us = patience.until_us if patience and noted else run.deadline_us
+    said = f"the run waits for `{event.name}` from outside until {_until(until_us, now_us)}"
+    if until_us <= now_us:
+        return _swept("event-timed-out", said, "ends that", world, event.due_us, now_us, step=event.name)
+    cure = f"send it: `cascade send {run.run_id} {event.name} --data …`"
+    return Finding("waits-for-event", "waits", said, cure, step_id=event.name, until_us=until_us)
 
 
 def _join(case: Case, graph: Graph, join: Branch, world: World, now_us: int) -> Finding:

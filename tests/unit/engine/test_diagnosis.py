@@ -10,8 +10,9 @@ from hypothesis import given, strategies as st
 
 from cascade_flow.engine.diagnosis import Case, Room, World, diagnosed, diagnosed_engine, remaining_steps
 from cascade_flow.engine.findings import ORDER, Finding, Sweeps, nth, span
-from cascade_flow.engine.state import Branch, BranchStatus, Owed, Run, Stop, StopKind
+from cascade_flow.engine.state import Branch, BranchStatus, Owed, Patience, Run, Signal, Stop, StopKind
 from cascade_flow.graph import END, Graph
+from cascade_flow.model.workflows import EventDefinition
 from unit.engine.facts import NOW_US, TIMING, run_of, step
 
 S = 1_000_000
@@ -43,6 +44,12 @@ def due(at_us: int, waited_s: int = 10, **known: Any) -> Branch:
     return Branch("c", "scheduled", "c", available_at_us=NOW_US - waited_s * S, due_us=at_us, **known)
 
 
+def waiting_case(event: Branch) -> Case:
+    graph = Graph([step("a"), step("e", "a", event=EventDefinition())])
+    return Case(run_of(), {"a": Branch("a", "ended", "a"), "e": event}, graph, frozenset(graph.steps))
+
+
+WAITING = Branch("e", "open", "e", arrived=1, patience=Patience(NOW_US + 300 * S, 1), due_us=NOW_US + 300 * S)
 LATE = due(NOW_US - 7 * S)
 AGAIN = due(NOW_US + 7 * S)
 FULL = {"a": Branch("a", "ended", "b"), "c": Branch("c", "ended", "c")}
@@ -153,6 +160,31 @@ EXPECTED: list[tuple[str, Case, World, str, str, int | None]] = [
         "`c` has waited for a worker for 10 s: all 8 steps that may run at once do",
         None,
     ),
+    (
+        "waits-for-event",
+        waiting_case(WAITING),
+        WORLD,
+        "waits",
+        "the run waits for `e` from outside until",
+        300,
+    ),
+    ("waits-for-event", waiting_case(replace(WAITING, patience=Patience(NOW_US, 7))), WORLD, "waits", "until", 3_600),
+    (
+        "event-timed-out",
+        waiting_case(replace(WAITING, patience=Patience(NOW_US - S, 1), due_us=NOW_US - S)),
+        WORLD,
+        "late",
+        "the sweep in 12 s ends that",
+        12,
+    ),
+    (
+        "event-unfinished",
+        waiting_case(replace(WAITING, signal=Signal("m", NOW_US, "signal", "1"), due_us=NOW_US - S)),
+        WORLD,
+        "late",
+        "`e` was sent, and whoever was about it did not come to the end",
+        12,
+    ),
     ("skip-unfinished", case(Branch("c", "skipping", "c", due_us=NOW_US - S)), WORLD, "late", "the sweep in 12 s", 12),
     (
         "waits-for",
@@ -188,6 +220,7 @@ OF_C = (
 STEP_OF = {
     **dict.fromkeys(OF_C, "c"),
     **dict.fromkeys(("branches-owed", "retrying", "step-delayed", "not-ready"), "b"),
+    **dict.fromkeys(("waits-for-event", "event-timed-out", "event-unfinished"), "e"),
     **dict.fromkeys(("step-gone", "waits-for", "join-unopened"), "j"),
 }
 """The step that a finding is about; none, where it is about the run."""
@@ -200,7 +233,7 @@ def test_each_finding(code: str, known: Case, world: World, severity: str, said:
     assert said in found.sentence
     until_us = until if until is None or until > NOW_US else NOW_US + until * S
     assert found.until_us == until_us
-    assert bool(found.cure) == (severity == "stuck" or code == "concurrency-used-up")
+    assert bool(found.cure) == (severity == "stuck" or code in ("concurrency-used-up", "waits-for-event"))
     assert found.step_id == STEP_OF.get(code)
 
 
