@@ -53,6 +53,8 @@ _BRANCH = (
     _Field("s", "step"),
     _Field("a", "attempt"),
     _Field("ab", "attempts_before"),
+    _Field("lt", "laters"),
+    _Field("ls", "later_since_us"),
     _Field("ra", "run_attempt"),
     _Field("sq", "seq"),
     _Field("av", "available_at_us"),
