@@ -47,6 +47,17 @@ def close(inspect: str) -> str:
     return inspect
 
 
+someday = Workflow("someday")
+
+
+@someday.step
+def now() -> None: ...
+
+
+@someday.step(delay=timedelta(hours=1))
+def then(now: None) -> None: ...
+
+
 hasty = Workflow("hasty")
 """Its step takes longer than it may."""
 
