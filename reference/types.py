@@ -18,6 +18,7 @@ from typing_extensions import TypedDict
 
 from cascade_flow.api import (
     diagnosis_replies,
+    event_replies,
     limit_replies,
     names,
     replies,
@@ -29,7 +30,15 @@ from cascade_flow.api.names import AsWritten, Document
 from cascade_flow.model.wire import WireModel
 from reference import docstrings
 
-REPLIES = (replies, report_replies, diagnosis_replies, schedule_replies, worker_replies, limit_replies)
+REPLIES = (
+    replies,
+    report_replies,
+    diagnosis_replies,
+    event_replies,
+    schedule_replies,
+    worker_replies,
+    limit_replies,
+)
 NAMED = {name: known for module in REPLIES for name, known in vars(module).items()}
 """What answers hold, by name."""
 

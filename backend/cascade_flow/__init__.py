@@ -14,8 +14,8 @@ _HOMES = {
     "backend": "Backend DynamoDBBackend",
     "errors": (
         "ArgumentInvalidError BackendUnavailableError CascadeFlowError ConfigurationError ConflictError "
-        "DefinitionError EngineDrivenError "
-        "EventInvalidError GraphInvalidError IdempotencyConflictError InputInvalidError InvalidIdError "
+        "DefinitionError EngineDrivenError EventClosedError EventInvalidError EventNotFoundError "
+        "GraphInvalidError IdempotencyConflictError InputInvalidError InvalidIdError "
         "PayloadLostError PayloadTooLargeError RunNotCancellableError RunNotFoundError RunNotRetryableError "
         "ScheduleNotFoundError StaleAttemptError StepNotFoundError ThrottledError VersionNotFoundError "
         "WorkflowNotFoundError WorkflowRetiredError WrongPoolError"
@@ -36,12 +36,12 @@ _HOMES = {
     ),
     "model.schedules": "Backfill ScheduleState ScheduledRun",
     "model.states": (
-        "AttemptMetadata Checkpoint Claim FailedStep RunPage RunState StateChange StepRecord StepRef StepState "
-        "SubmittedRun"
+        "AttemptMetadata Checkpoint Claim FailedStep RunPage RunState SentEvent StateChange StepRecord StepRef "
+        "StepState SubmittedRun"
     ),
     "model.workflows": (
-        "GitInfo RetryTier RunLimit RunSubmission ScheduleDefinition StepDefinition StepLimit WorkflowMetadata "
-        "WorkflowRegistration WorkflowVersion"
+        "EventDefinition GitInfo RetryTier RunLimit RunSubmission ScheduleDefinition StepDefinition StepLimit "
+        "WorkflowMetadata WorkflowRegistration WorkflowVersion"
     ),
     "projection": (
         "current_attempt_number extract_attempt_metadata extract_logs project_run_state project_step_record "

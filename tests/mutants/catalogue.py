@@ -3,6 +3,7 @@
 from mutants.clauses import CLAUSES
 from mutants.conditions import CONDITIONS
 from mutants.conditions_of_callers import CONDITIONS_OF_CALLERS
+from mutants.events import EVENTS
 from mutants.limits import LIMITS
 from mutants.people import PEOPLE
 from mutants.people_in_the_engine import PEOPLE_IN_THE_ENGINE
@@ -16,6 +17,7 @@ CATALOGUE = (
     *CONDITIONS_OF_CALLERS,
     *POOLS,
     *LIMITS,
+    *EVENTS,
     *SCHEDULES,
     *WAITING,
     *PEOPLE,

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cascade_flow.api import limit_replies as replies
+    from cascade_flow.api.replies import StepOfGraph
     from cascade_flow.engine.limits import Holder, Waiting
     from cascade_flow.model.workflows import StepLimit
+    from cascade_flow.operations.details import StepDetails
     from cascade_flow.operations.limit_views import Declared, LimitDetails
 
 
@@ -18,6 +20,13 @@ def of_step(limit: StepLimit) -> replies.LimitOfStep:
     if limit.key:
         told["key"] = limit.key
     return told
+
+
+def tell(told: StepOfGraph, step: StepDetails, limit: StepLimit) -> None:
+    """Say of a step what it must get, and what it waits for."""
+    told["limit"] = of_step(limit)
+    if step.waiting:
+        told["waitsFor"] = waits_for(step.waiting)
 
 
 def waits_for(waiting: Waiting) -> replies.WaitsFor:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
 from cascade_flow.api.schedule_shapes import NewSchedule
 from cascade_flow.api.shapes import YEAR_US, LimitName, Name, Pool, Shape, StepId, WorkflowAddress
 from cascade_flow.model.wire import Ordinal
-from cascade_flow.model.workflows import GitInfo, RetryTier, RunLimit, StepDefinition, StepLimit, WorkflowRegistration
+from cascade_flow.model.workflows import (
+    EventDefinition,
+    GitInfo,
+    RetryTier,
+    RunLimit,
+    StepDefinition,
+    StepLimit,
+    WorkflowRegistration,
+)
 
 MOST_STEPS = 1_000
 MOST_TIERS = 10
@@ -65,6 +73,22 @@ class NewRunLimit(Shape):
     """Whether a submission while so many go on is answered with one of them, instead of waiting."""
 
 
+class NewEvent(Shape):
+    """What a node without code waits for, from outside."""
+
+    payload_schema_json: JsonValue = Field(default=None, alias="payloadSchemaJSON")
+    """A JSON Schema (2020-12) that the payload must match."""
+    timeout_us: _Timeout | None = None
+    """How long it is waited for, once all that it depends on is over."""
+    on_timeout: Literal["fail", "skip"] | None = None
+
+    @property
+    def definition(self) -> EventDefinition:
+        """The event as the engine knows it."""
+        said = {name: getattr(self, name) for name in type(self).model_fields}
+        return EventDefinition(**{name: value for name, value in said.items() if value is not None})
+
+
 class NewStep(Shape):
     """A step without its code."""
 
@@ -79,6 +103,8 @@ class NewStep(Shape):
     """The pool of workers that run it; Lambda's where none is named."""
     limit: NewLimit | None = None
     """What it must get before it starts."""
+    event: NewEvent | None = None
+    """What it waits for, where it has no code."""
     delay_us: _Delay | None = None
     """How long after all that it waits for it starts."""
     poll_every_us: Annotated[int, Field(ge=1_000_000, le=YEAR_US, multiple_of=1_000)] | None = None
@@ -94,6 +120,8 @@ class NewStep(Shape):
             told["retry"] = [RetryTier(**_declared(tier)) for tier in self.retry]
         if self.limit:
             told["limit"] = self.limit.definition
+        if self.event:
+            told["event"] = self.event.definition
         return StepDefinition(**told)
 
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from cascade_flow.engine.decide import last_seen_us
-from cascade_flow.engine.findings import ORDER, Finding, Sweeps, instant, listed, span
-from cascade_flow.engine.joins import all_arrived, beyond, steps_over
+from cascade_flow.engine.findings import ORDER, Finding, Sweeps, instant, listed, nth, span
+from cascade_flow.engine.joins import all_arrived, beyond, steps_over, waits_outside
+from cascade_flow.engine.limit_findings import run_waits, step_waits, waited_for
 from cascade_flow.engine.limits import Waiting
 from cascade_flow.engine.state import ENDED, Branch, Run, Timing, is_urgent
 from cascade_flow.graph import END, Graph
@@ -113,7 +114,7 @@ def _of_run(case: Case, world: World, now_us: int) -> Iterator[Finding]:
         yield _swept("past-deadline", "the run's time is over", "ends it", world, run.due_us, now_us)
     elif run.status == "pending":
         waiting = case.waits.get("")
-        yield _run_waits(run, waiting) if waiting else _pending(run, world, now_us)
+        yield run_waits(run, waiting) if waiting else _pending(run, world, now_us)
         yield from _gone(case, now_us)
     else:
         yield from _going_on(case, case.graph, world, now_us)
@@ -144,13 +145,15 @@ def _of_branch(case: Case, graph: Graph, branch: Branch, world: World, now_us: i
     if branch.owed is not None and not _is_held(branch, now_us):
         said = f"what follows `{branch.step}` is still to be put under way"
         yield _in_hand("branches-owed", said, "does so", world, branch.due_us, now_us, step=branch.step)
-    if branch.status == "open":
+    if waits_outside(graph, branch) and all_arrived(graph, branch.name, case.branches):
+        yield _event(case, branch, world, now_us)
+    elif branch.status == "open":
         yield _join(case, graph, branch, world, now_us)
     elif branch.status == "running":
         yield _running(branch, world, now_us)
     elif branch.status == "scheduled":
         waiting = case.waits.get(branch.name)
-        yield _limited(branch, waiting, now_us) if waiting else _scheduled(graph, branch, world, now_us)
+        yield step_waits(branch, waiting, now_us) if waiting else _scheduled(graph, branch, world, now_us)
     elif branch.status == "skipping":
         said = f"`{branch.step}` is to be skipped"
         yield _in_hand("skip-unfinished", said, "does so", world, branch.due_us, now_us, step=branch.step)
@@ -170,14 +173,6 @@ def _pending(run: Run, world: World, now_us: int) -> Finding:
         return Finding("delayed", "waits", said, until_us=run.available_at_us)
     said = f"the run should have started {span(now_us - run.available_at_us)} ago: its wake-up is late or lost"
     return _swept("start-overdue", said, "starts it", world, run.due_us, now_us)
-
-
-def _run_waits(run: Run, waiting: Waiting) -> Finding:
-    """A run of a workflow of which only so many go on at once."""
-    others = f"another run of {run.workflow_slug!r} to end"
-    before = "many before it" if waiting.before is None else f"{waiting.before} before it"
-    said = f"the run waits for {others} ({waiting.taken} of {waiting.limit.at_most} go on, {before})"
-    return Finding("waits-for-runs", "waits", said)
 
 
 def _stopping(case: Case, world: World, now_us: int) -> Finding:
@@ -223,30 +218,12 @@ def _running(branch: Branch, world: World, now_us: int) -> Finding:
 def _scheduled(graph: Graph, branch: Branch, world: World, now_us: int) -> Finding:
     step, waited_us = branch.step, now_us - (branch.available_at_us or 0)
     if waited_us < 0:
-        code = "retrying" if branch.attempt > 1 else "step-delayed"
-        said = f"`{step}` {_doing(branch, now_us)}"
-        return Finding(code, "waits", said, step_id=step, until_us=branch.available_at_us)
+        said = f"`{step}` {_doing(branch, now_us)}{_delay_of(graph, branch)}"
+        return Finding(_code_of_wait(branch), "waits", said, step_id=step, until_us=branch.available_at_us)
     if waited_us <= world.timing.grace_us:
         return Finding("queued", "well", f"`{step}` {_doing(branch, now_us)}", step_id=step)
     pool = pool_of(graph, step)
     return _untaken(branch, world, waited_us, now_us) if pool is None else _in_pool(step, pool, world, waited_us)
-
-
-def _limited(branch: Branch, waiting: Waiting, now_us: int) -> Finding:
-    """A step that waits as its limit asks for: nobody is to do anything."""
-    code = "waits-for-place" if waiting.limit.per_us is None else "waits-for-turn"
-    said = f"`{branch.step}` waits for {waited_for(waiting, now_us)}"
-    return Finding(code, "waits", said, step_id=branch.step, until_us=waiting.turn_us)
-
-
-def waited_for(waiting: Waiting, now_us: int) -> str:
-    """What a limited step waits for."""
-    limit = waiting.limit
-    if limit.per_us is not None:
-        turn_us = waiting.turn_us or now_us
-        return f"its turn at {limit.id} ({limit.at_most} in {span(limit.per_us)}), {_until(turn_us, now_us)}"
-    before = "many before it" if waiting.before is None else f"{waiting.before} before it"
-    return f"a place of {limit.id} ({waiting.taken} of {limit.at_most} taken, {before})"
 
 
 def pool_of(graph: Graph, step: str) -> str | None:
@@ -276,6 +253,21 @@ def _untaken(branch: Branch, world: World, waited_us: int, now_us: int) -> Findi
         return Finding("nobody-takes-it", "stuck", called, _WORKER_LOG, branch.step, max(due_us, now_us))
     lost = f"{said}: its wake-up is lost"
     return _swept("wake-up-lost", lost, "sends another", world, due_us, now_us, step=branch.step)
+
+
+def _event(case: Case, event: Branch, world: World, now_us: int) -> Finding:
+    """An event from outside that nothing else is in the way of."""
+    run, patience = case.run, event.patience
+    if event.signal is not None:
+        said = f"`{event.name}` was sent"
+        return _in_hand("event-unfinished", said, "goes on with it", world, event.due_us, now_us, step=event.name)
+    noted = patience is not None and patience.run_attempt == run.run_attempt
+    until_us = patience.until_us if patience and noted else run.deadline_us
+    said = f"the run waits for `{event.name}` from outside until {_until(until_us, now_us)}"
+    if until_us <= now_us:
+        return _swept("event-timed-out", said, "ends that", world, event.due_us, now_us, step=event.name)
+    cure = f"send it: `cascade send {run.run_id} {event.name} --data …`"
+    return Finding("waits-for-event", "waits", said, cure, step_id=event.name, until_us=until_us)
 
 
 def _join(case: Case, graph: Graph, join: Branch, world: World, now_us: int) -> Finding:
@@ -311,14 +303,35 @@ def _doing(branch: Branch, now_us: int) -> str:
     if branch.status == "running":
         return f"has been running for {span(now_us - (branch.started_at_us or now_us))} (attempt {branch.attempt})"
     if branch.status == "scheduled" and available_us > now_us:
-        return f"is {_retry_of(branch)} until {_until(available_us, now_us)}"
+        return f"{_wait_of(branch)} {_until(available_us, now_us)}{_times_of(branch)}"
     if branch.status == "scheduled":
         return f"is due, and waits for a worker for {span(now_us - available_us)}"
     return {"open": "waits itself", "skipping": "is to be skipped"}.get(branch.status, f"stands {branch.status}")
 
 
-def _retry_of(branch: Branch) -> str:
-    return f"in retry {branch.attempt - 1}" if branch.attempt > 1 else "delayed"
+def _code_of_wait(branch: Branch) -> str:
+    if branch.laters:
+        return "not-ready"
+    return "retrying" if branch.tried > 1 else "step-delayed"
+
+
+def _wait_of(branch: Branch) -> str:
+    if branch.laters:
+        return "is not ready, and asks again at"
+    return f"is in retry {branch.tried - 1} until" if branch.tried > 1 else "starts at"
+
+
+def _times_of(branch: Branch) -> str:
+    return f", for the {nth(branch.laters + 1)} time" if branch.laters else ""
+
+
+def _delay_of(graph: Graph, branch: Branch) -> str:
+    """How long after what a delayed step starts."""
+    step = graph.step(branch.step)
+    if branch.attempt > 1 or not step.delay_ms:
+        return ""
+    causes = listed(step.dependencies) if step.dependencies else "the run's start"
+    return f", {span(step.delay_ms * 1_000)} after {causes}"
 
 
 def _until(us: int, now_us: int) -> str:

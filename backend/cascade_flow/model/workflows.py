@@ -49,13 +49,24 @@ class RunLimit(WireModel):
     skips: bool = False
 
 
+class EventDefinition(WireModel):
+    """What a node without code waits for, beside its dependencies: a payload from outside, of this JSON Schema.
+
+    `timeout_us` counts from when all that it depends on is over; then the node fails, or is skipped.
+    """
+
+    payload_schema_json: JsonValue = Field(default=None, alias="payloadSchemaJSON")
+    timeout_us: Ordinal | None = None
+    on_timeout: Literal["fail", "skip"] = "fail"
+
+
 class StepDefinition(WireModel):
     """A step without its code: what it is called, what it waits for, how it is tried, and who carries it out.
 
     `executor` names a pool: only a worker that asks for that pool gets the step. None: Lambda's workers. `limit` is
     what it shares with others. `delay_ms` is how long after all that it waits for it starts. A step that says that it
     isn't ready is asked again after `poll_every_ms`, unless it says when, and fails for good `give_up_after_ms` after
-    its first attempt began.
+    its first attempt began. One with an `event` has no code at all, and nobody carries it out.
     """
 
     id: Text
@@ -67,6 +78,7 @@ class StepDefinition(WireModel):
     skip_cascades: bool = True
     executor: Text | None = None
     limit: StepLimit | None = None
+    event: EventDefinition | None = None
     delay_ms: Ordinal | None = None
     poll_every_ms: Ordinal | None = None
     give_up_after_ms: Ordinal | None = None

@@ -26,7 +26,7 @@ from cascade_flow.wake import NoQueue, Queue
 @dataclass(frozen=True)
 class Runtime:
     """The ledger, the registry, the payloads, the queue and what that gave up; how long things may take, and who hears
-    of them.
+    of them; under which address the outside may call, if it may.
     """
 
     ledger: Ledger
@@ -37,6 +37,7 @@ class Runtime:
     chance: Callable[[], float] = random.random
     observer: Observer = field(default_factory=Observer)
     dead_letters: DeadLetters = field(default_factory=NoDeadLetters)
+    callbacks_url: str | None = None
 
     @classmethod
     def open(
@@ -101,4 +102,5 @@ class Runtime:
             limit_keys=run.limit_keys,
             limit=run.limit,
             place=run.place,
+            deadline_us=run.deadline_us,
         )
