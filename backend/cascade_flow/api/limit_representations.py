@@ -22,9 +22,10 @@ def of_step(limit: StepLimit) -> replies.LimitOfStep:
     return told
 
 
-def tell(told: StepOfGraph, step: StepDetails, limit: StepLimit) -> None:
+def tell(told: StepOfGraph, step: StepDetails) -> None:
     """Say of a step what it must get, and what it waits for."""
-    told["limit"] = of_step(limit)
+    if step.definition.limit:
+        told["limit"] = of_step(step.definition.limit)
     if step.waiting:
         told["waitsFor"] = waits_for(step.waiting)
 

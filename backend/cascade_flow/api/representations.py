@@ -249,8 +249,7 @@ def _of_graph(step: StepDetails) -> replies.StepInBrief:
         told["timeoutUs"] = definition.timeout_ms * 1_000
     if definition.executor:
         told["executor"] = definition.executor
-    if definition.limit:
-        tell_limit(told, step, definition.limit)
+    tell_limit(told, step)
     if step.event:
         told["event"] = event_of_run(step.event)
     if definition.delay_ms:
