@@ -32,12 +32,8 @@ class Spent:
 
     def less(self, other: Spent) -> Spent:
         """What this was beyond the other."""
-        return Spent(
-            self.write_units - other.write_units,
-            self.write_requests - other.write_requests,
-            self.reads - other.reads,
-            self.read_units - other.read_units,
-        )
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Spent(*(round(mine - its, 9) for mine, its in pairs))
 
     def per(self, number: int) -> Spent:
         """The share of each of so many."""
@@ -70,6 +66,8 @@ CHAINED = Budget("a step chained in the same worker", 1.5, 1, 0)
 PARALLEL = Budget("a parallel step of a wide fan-out, to its join", 11, 3.2)
 FAN_IN = Budget("fan-in: a step beyond its own completion", None, 1.3)
 RETRY = Budget("a retry", 7, 1)
+DELAYED = Budget("a delayed step, beyond a queued one", 2, 0, 0)
+LATER = Budget("an attempt that was not ready", 2, 1, 0)
 ONE_BRANCH = Budget("a run of one branch, without its steps", 24, 3)
 HEARTBEAT = Budget("a heartbeat", 1, 1)
 GET_RUN = Budget("get_run after 50 steps", None, None, 1)

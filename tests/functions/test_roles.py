@@ -138,6 +138,7 @@ def commands(stage: Stage) -> None:
         patch.setattr(representations, "CHECKPOINTS_BYTES", 0)
         stage.claim(run_id, "load")
     assert stage.say(run_id, "load", "release", attemptNumber=2).status == 200
+    assert stage.http("submission", route, events.post(f"/runs/{run_id}/cancel")).status == 200
     lost = stage.submit(large(8))
     stage.bucket.objects.clear()
     assert stage.http("submission", route, events.post(f"/runs/{lost}/cancel")).status in (200, 410)

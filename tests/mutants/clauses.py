@@ -416,7 +416,7 @@ REVIVALS = (
         "the retry policy counts over a run's retry",
         "attempts count on",
         DECIDE,
-        "again = replace(free, attempts_before=branch.attempt, laters=None, later_since_us=None)",
+        "again = replace(free, attempts_before=branch.attempt, later_since_us=None)",
         "again = free",
         ("clauses/test_retries_of_runs.py::test_a_retry_of_the_run_gives_the_step_its_tries_again",),
     ),

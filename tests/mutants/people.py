@@ -83,8 +83,8 @@ PEOPLE = (
         "tries after a retry off by one (decide.py)",
         MISTAKE,
         "engine/decide.py",
-        "again = replace(free, attempts_before=branch.attempt, laters=None, later_since_us=None)",
-        "again = replace(free, attempts_before=branch.attempt - 1, laters=None, later_since_us=None)",
+        "again = replace(free, attempts_before=branch.attempt, later_since_us=None)",
+        "again = replace(free, attempts_before=branch.attempt - 1, later_since_us=None)",
         ("clauses/test_retries_of_runs.py::test_a_retry_of_the_run_gives_the_step_its_tries_again",),
     ),
     Mutant(

@@ -123,9 +123,9 @@ class StepOfGraph(TypedDict):
     delayUs: NotRequired[int]
     """How long after all that it waits for it starts."""
     laters: NotRequired[int]
-    """How often it has said that it isn't ready, where it comes again after that."""
+    """How many of its attempts were not ready, and so don't count as tries."""
     laterReason: NotRequired[str]
-    """What it said last, of that."""
+    """Why the last one wasn't, where it comes again after that."""
     skipReason: NotRequired[str]
     cascadedFrom: NotRequired[str]
     """The step that was skipped first, where this one was skipped because of it."""

@@ -253,7 +253,9 @@ def _of_graph(step: StepDetails) -> replies.StepInBrief:
     if definition.delay_ms:
         told["delayUs"] = definition.delay_ms * 1_000
     if step.postponed:
-        told["laters"], told["laterReason"] = step.postponed
+        told["laters"], reason = step.postponed
+        if reason is not None:
+            told["laterReason"] = reason
     if skipped:
         told["skipReason"] = skipped.reason
         if skipped.cascaded_from:

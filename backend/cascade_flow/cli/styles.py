@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from cascade_flow.cli import event_texts, formatting
 from cascade_flow.cli.views import Phase, RunView, StepView
+from cascade_flow.engine.findings import nth
 
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _FRAME_US = 80_000
@@ -18,6 +19,7 @@ _LOOKS = {
     Phase.QUEUED: ("◌", "cyan"),
     Phase.RUNNING: ("●", "cyan"),
     Phase.RETRYING: ("↻", "yellow"),
+    Phase.NOT_READY: ("◔", "cyan"),
     Phase.COMPLETED: ("✓", "green"),
     Phase.FAILED: ("✗", "red"),
     Phase.SKIPPED: ("⊘", "magenta"),
@@ -38,6 +40,7 @@ _URGENCY = {
     Phase.AWAITED: 1,
     Phase.RUNNING: 2,
     Phase.QUEUED: 3,
+    Phase.NOT_READY: 3,
     Phase.DELAYED: 3,
 }
 
@@ -94,7 +97,7 @@ def _listed(steps: Sequence[StepView]) -> str:
 
 
 def attempts(step: StepView) -> str:
-    return f"attempt {step.attempt} of {step.max_attempts}"
+    return f"attempt {step.tried} of {step.max_attempts}"
 
 
 def error_line(step: StepView) -> str:
@@ -108,8 +111,10 @@ def state(step: StepView) -> str:
         return f"{attempts(step)}, next retry {formatting.countdown((step.due_us or 0) - step.now_us)}"
     if step.phase is Phase.SKIPPED:
         return f"skipped with {step.skipped_with}" if step.skipped_with else f"skipped: {step.skip_reason}"
+    if step.phase is Phase.NOT_READY:
+        return f"{step.later_reason}: {asking(step)}"
     if step.phase is Phase.DELAYED:
-        return f"starts {formatting.countdown((step.due_us or 0) - step.now_us)}"
+        return f"starts {formatting.when(step.due_us or 0, now_us=step.now_us)}"
     if step.phase is Phase.AWAITED:
         return f"waits{_until(step)}: cascade send {step.run_id} {step.id} --data …"
     if step.phase is Phase.WAITING and step.event and "sentAtUs" in step.event:
@@ -117,9 +122,15 @@ def state(step: StepView) -> str:
     if step.phase in (Phase.WAITING, Phase.NOT_RUN):
         return ""
     word = step.phase.value if step.phase in (Phase.QUEUED, Phase.STOPPED) else ""
-    again = attempts(step) if step.attempt > 1 or step.phase is Phase.FAILED else ""
+    again = attempts(step) if step.tried > 1 or step.phase is Phase.FAILED else ""
     lost = "the worker before it was lost" if step.was_reclaimed and not step.error and again else ""
     return ", ".join(part for part in (word, again, lost) if part)
+
+
+def asking(step: StepView) -> str:
+    """When a step that isn't ready comes again, and the how manieth time that is."""
+    when = formatting.when(step.due_us or 0, now_us=step.now_us)
+    return f"asks again {when}, {nth(step.laters + 1)} time"
 
 
 def _until(step: StepView) -> str:

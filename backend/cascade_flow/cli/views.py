@@ -23,6 +23,7 @@ class Phase(Enum):
     QUEUED = "queued"
     RUNNING = "running"
     RETRYING = "retrying"
+    NOT_READY = "not ready"
     COMPLETED = "completed"
     FAILED = "failed"
     SKIPPED = "skipped"
@@ -57,8 +58,23 @@ class StepView:
         return int(self.document.get("attemptNumber") or 1)
 
     @property
+    def laters(self) -> int:
+        """How many of its attempts were not ready."""
+        return int(self.document.get("laters") or 0)
+
+    @property
+    def later_reason(self) -> str | None:
+        """Why the last one wasn't; None where it was."""
+        return self.document.get("laterReason")
+
+    @property
+    def tried(self) -> int:
+        """The attempt's number without those that were not ready."""
+        return max(1, self.attempt - self.laters)
+
+    @property
     def max_attempts(self) -> int:
-        return max(int(self.document.get("maxAttempts") or 1), self.attempt)
+        return max(int(self.document.get("maxAttempts") or 1), self.tried)
 
     @property
     def error(self) -> Document | None:
@@ -105,8 +121,10 @@ class StepView:
         return took_us if self.phase in (Phase.COMPLETED, Phase.FAILED) else None
 
     def _scheduled(self) -> Phase:
-        if (self.due_us or 0) <= self.now_us and not self.error:
+        if (self.due_us or 0) <= self.now_us and (self.later_reason is not None or not self.error):
             return Phase.QUEUED
+        if self.later_reason is not None:
+            return Phase.NOT_READY
         return Phase.RETRYING if self.attempt > 1 else Phase.DELAYED
 
 

@@ -101,10 +101,11 @@ class Branch:
     """One branch as stored. `tail` is its newest events, as records that only the storage reads.
 
     `attempts_before` do not count for the retry policy: of earlier attempts of the run, postponed by their code, or
-    given back by their workers. `laters` is how often the step said that it isn't ready, `later_since_us` when it was
-    due that said so first. `seq` and `heartbeat_us` are the fence: they say which state a writer has seen. `origin_us`
-    names the commit that holds the completion of the step's dependency where that is not in the tail. `pool` is that of
-    the step, where only its workers take it. `signal` and `patience` are those of the event that it begins with.
+    given back by their workers. `laters` is how often the step has just said that it isn't ready, `later_since_us` when
+    it was due that said so first. `seq` and `heartbeat_us` are the fence: they say which state a writer has seen.
+    `origin_us` names the commit that holds the completion of the step's dependency where that is not in the tail.
+    `pool` is that of the step, where only its workers take it. `signal` and `patience` are those of the event that it
+    begins with.
     """
 
     name: str

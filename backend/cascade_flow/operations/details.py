@@ -56,14 +56,14 @@ class OutsideDetails:
 class StepDetails:
     """A step of the run's graph, where it stands, and the event that skipped it if one did.
 
-    `postponed`: how often it said that it isn't ready, and what last, where it comes again after that.
+    `postponed`: how often it said that it isn't ready; and what it said last, where it comes again after that.
     """
 
     definition: StepDefinition
     state: StepState
     skipped: StepSkipped | None
     event: OutsideDetails | None = None
-    postponed: tuple[int, str] | None = None
+    postponed: tuple[int, str | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -267,8 +267,7 @@ def _step(story: RunHistory, step: StepDefinition, mine: Sequence[StepEvent]) ->
     skips = [event for event in mine if isinstance(event, StepSkipped)]
     state = project_step_state(mine, story.run.workflow_slug) if mine else _pending(story, step)
     skipped = skips[-1] if skips and state.status == "skipped" else None
-    postponed = _postponed(mine) if state.status == "scheduled" else None
-    return StepDetails(step, state, skipped, _outside(story, step), postponed)
+    return StepDetails(step, state, skipped, _outside(story, step), _postponed(state, mine))
 
 
 def _outside(story: RunHistory, step: StepDefinition) -> OutsideDetails | None:
@@ -289,11 +288,10 @@ def _is_over(story: RunHistory, step_id: str) -> bool:
     return any(isinstance(event, StepCompleted | StepSkipped) and event.step_id == step_id for event in story.events)
 
 
-def _postponed(mine: Sequence[StepEvent]) -> tuple[int, str] | None:
+def _postponed(state: StepState, mine: Sequence[StepEvent]) -> tuple[int, str | None] | None:
     attempts = attempts_in(mine)
-    if not attempts or (reason := attempts[-1].reason) is None:
-        return None
-    return sum(attempt.status == "postponed" for attempt in attempts), reason
+    laters = sum(attempt.status == "postponed" for attempt in attempts)
+    return (laters, attempts[-1].reason if state.status == "scheduled" else None) if laters else None
 
 
 def _pending(story: RunHistory, step: StepDefinition) -> StepState:
