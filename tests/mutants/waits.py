@@ -1,4 +1,4 @@
-"""What breaks the clauses of waiting for time (protocol.md §12)."""
+"""What breaks the clauses of waiting for time (protocol.md §12), and the end of async steps."""
 
 from __future__ import annotations
 
@@ -197,4 +197,23 @@ LATERS = (
         (f"{_LATER}::test_the_next_step_begins_its_own_count",),
     ),
 )
-WAITING = (*DELAYS, *LATERS)
+_ASYNC = "unit/worker/test_async.py"
+COROUTINES = (
+    Mutant(
+        "an async step that was stopped has failed by itself",
+        "architecture.md: an async step is cancelled",
+        "worker/coroutines.py",
+        "            if interrupt.cause is None:\n",
+        "            if True:\n",
+        (f"{_ASYNC}::test_a_timeout_cancels_it_and_lets_it_clean_up",),
+    ),
+    Mutant(
+        "an async step is never asked to end",
+        "architecture.md: an async step is cancelled",
+        "worker/interrupt.py",
+        "        if ask is not None:\n            ask()\n",
+        "",
+        (f"{_ASYNC}::test_a_lost_lease_cancels_it",),
+    ),
+)
+WAITING = (*DELAYS, *LATERS, *COROUTINES)
