@@ -28,20 +28,25 @@ def submitted(stack: Stack, meeting: Meeting, number: int, **wishes: Any) -> lis
     return [stack.submit("counter", input=told, **wishes) for _ in range(number)]
 
 
+def waits(stack: Stack, run_ids: Sequence[str]) -> list[str]:
+    """Those whose step waits for a worker: its first, or another where a busy machine let the lease end."""
+    return [id for id in run_ids if stack.client.run(id)["steps"][0]["status"] == "scheduled"]
+
+
 def test_urgent_runs_overtake_those_that_wait_and_take_nothing_from_them(stack: Stack, tmp_path: Path) -> None:
     usual, urgent = meeting_in(tmp_path / "usual"), meeting_in(tmp_path / "urgent")
     waiting = submitted(stack, usual, ROOM + WAITING)
-    until(lambda: len(usual.visits("served")) == ROOM, otherwise=lambda: usual.visits("served"))
+    until(lambda: len(usual.visits("served")) >= ROOM, otherwise=lambda: usual.visits("served"))
     for run_id in [stack.submit("linear", input={"number": 1}, priority=priority) for priority in (1, 1_000_000)]:
         stack.finished(run_id)
-    assert len(usual.visits("served")) == ROOM, "who came first still waits for a place"
+    assert waits(stack, waiting), "of those that came first some still wait for a place"
 
     pressing = submitted(stack, urgent, URGENT_ROOM + 1, priority=1)
-    until(lambda: len(urgent.visits("served")) == URGENT_ROOM, otherwise=lambda: urgent.visits("served"))
+    until(lambda: len(urgent.visits("served")) >= URGENT_ROOM, otherwise=lambda: urgent.visits("served"))
     usual.let_go("served")
     for run_id in waiting:
         stack.finished(run_id)
-    assert len(urgent.visits("served")) == URGENT_ROOM, "what is urgent has its own places, and no more"
+    assert waits(stack, pressing), "what is urgent has its own places, and no more"
     urgent.let_go("served")
     for run_id in pressing:
         stack.finished(run_id)
