@@ -5,17 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from cascade_flow.authoring.definition import DEFAULT_TIMEOUT, Definition, Flawed, Head, define
 from cascade_flow.authoring.durations import Duration
 from cascade_flow.authoring.later import Poll
 from cascade_flow.authoring.mistakes import Place, placed, shown
 from cascade_flow.authoring.retry import Retry
-from cascade_flow.authoring.schedules import Scheduled, schedules_of
 from cascade_flow.authoring.steps import Declaration, References, declare
 from cascade_flow.errors import DefinitionError
 from cascade_flow.model.workflows import GitInfo, MissedTimes, WorkflowRegistration
+
+if TYPE_CHECKING:
+    from cascade_flow.authoring.schedules import Scheduled
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -163,6 +165,8 @@ class Workflow:
 
         What is wrong is told where the workflow is registered, by `cascade check` for instance.
         """
+        from cascade_flow.authoring.schedules import Scheduled  # noqa: PLC0415  (few workflows have any)
+
         times = {"cron": cron, "timezone": timezone, "every": every, "missed": missed}
         self._schedules.append(Scheduled(name, times, input, Place.of_caller()))
 
@@ -181,6 +185,8 @@ class Workflow:
         registered = definition.registration(git=git)
         if not self._schedules:
             return registered
+        from cascade_flow.authoring.schedules import schedules_of  # noqa: PLC0415
+
         schedules = schedules_of(self.slug, definition.input, self._schedules)
         return registered.model_copy(update={"schedules": schedules})
 
