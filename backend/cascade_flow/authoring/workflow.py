@@ -18,10 +18,8 @@ from cascade_flow.errors import DefinitionError
 from cascade_flow.model.workflows import GitInfo, MissedTimes, RunLimit, StepLimit, WorkflowRegistration
 
 if TYPE_CHECKING:
-    from cascade_flow.authoring.limits import Limit
-
-if TYPE_CHECKING:
     from cascade_flow.authoring.events import EventNode, OnTimeout
+    from cascade_flow.authoring.limits import Limit
     from cascade_flow.authoring.schedules import Scheduled
 
 F = TypeVar("F", bound=Callable[..., Any])
