@@ -10,10 +10,10 @@ import { blank } from "../src/workflows/schema";
 
 describe("what somebody else wrote", () => {
   it.each([
-    ["\u001b[31mred", "␛[31mred"],
+    ["\u001b[31mred", "⟨ESC⟩[31mred"],
     ["a\u202egpj.exe", "a⟨U+202E⟩gpj.exe"],
     ["zero\u200bwidth\ufeff", "zero⟨U+200B⟩width⟨U+FEFF⟩"],
-    ["\u0000\u007f\u0085", "␀␡⟨U+0085⟩"],
+    ["\u0000\u007f\u0085", "⟨U+0000⟩⟨U+007F⟩⟨U+0085⟩"],
     ["two\r\nlines\tand a tab", "two\nlines\tand a tab"],
     ["<b>Ünïcode 🎉</b>", "<b>Ünïcode 🎉</b>"],
   ])("%j is shown as what it is", (written, shown) => expect(visible(written)).toBe(shown));

@@ -40,7 +40,7 @@ class Gate:
 
     def link(self, path: str) -> str:
         """The address that lets its bearer in."""
-        return f"{self.address}{path}?{urlencode({_PARAMETER: self.token})}"
+        return f"{self.address}{path}{'&' if '?' in path else '?'}{urlencode({_PARAMETER: self.token})}"
 
     def stranger(self, request: Request) -> Answer | None:
         """The refusal of what no page of ours has asked for this machine."""

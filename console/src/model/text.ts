@@ -1,5 +1,6 @@
 /** What somebody else wrote, as it is: nothing in it moves the cursor, turns the line round or hides. */
 
+const ESCAPE = 0x1b;
 const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
 /** The text with a visible mark for each character that would show as nothing, or change how others show. */
@@ -8,8 +9,7 @@ export function visible(text: string): string {
 }
 
 function mark(code: number): string {
-  if (code < 0x20) return String.fromCharCode(0x2400 + code);
-  if (code === 0x7f) return "\u2421";
+  if (code === ESCAPE) return "⟨ESC⟩";
   return `⟨U+${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;
 }
 

@@ -5,7 +5,7 @@ import type { StepOfRun } from "../api/ask";
 import { drawn, folded, NODE, type Placed } from "../model/graph";
 import { count } from "../model/format";
 import { visible } from "../model/text";
-import { Shape, Sign, type State } from "../ui/signs";
+import { Shape, type State } from "../ui/signs";
 
 const LEAST_TO_FOLD = 9;
 const SCALES = { least: 0.08, most: 1.6, readable: 0.6 };
@@ -121,10 +121,9 @@ interface NodeProps {
 }
 
 function Node({ node, step, word, chosen, choose, tabbable, onFocus }: NodeProps & { step: StepOfRun; word: string; chosen: boolean; choose: () => void }) {
-  const tries = step.attemptNumber > 1 ? `, attempt ${step.attemptNumber}` : "";
   return (
     <button type="button" className={`node is-${step.status}`} style={placeOf(node)} data-step={node.id} aria-pressed={chosen} tabIndex={tabbable ? 0 : -1}
-      onFocus={onFocus} onClick={choose} title={visible(step.stepId)} aria-label={`${step.stepId}: ${word}${tries}`}>
+      onFocus={onFocus} onClick={choose} title={visible(step.stepId)}>
       <Shape state={step.status as State} />
       <span className="node-name">{visible(step.name || step.stepId)}</span>
       <span className="node-word">{word}{step.attemptNumber > 1 && <b> ×{step.attemptNumber}</b>}</span>
@@ -139,23 +138,25 @@ function FoldedNode({ node, steps, unfold, tabbable, onFocus }: NodeProps & { st
   const told = [...states].map(([state, number]) => `${number} ${state}`).join(", ");
   return (
     <button type="button" className={`node is-folded is-${worst}`} style={placeOf(node)} data-step={node.id} tabIndex={tabbable ? 0 : -1} onFocus={onFocus} onClick={unfold}
-      title={`${told}: unfold`} aria-label={`${count(steps.length, "step")} alike: ${told}. Unfold`}>
+      title={`${told}: unfold`}>
       <span className="node-name">{count(steps.length, "step")} alike</span>
-      <span className="node-word">{[...states].map(([state, number]) => <Sign key={state} state={state as State} word={String(number)} />)}</span>
+      <span className="node-word">{[...states].map(([state, number]) => <span key={state} className={`state is-${state}`}><Shape state={state as State} />{number}<span className="hidden">{state}</span></span>)}</span>
     </button>
   );
 }
 
+/** More than a drawing is wide. */
+const FAR = 1e6;
 const ARROWS: Record<string, [number, number]> = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
 
-/** The nearest node in a direction; what lies aside counts double. */
+/** The nearest node in a direction: up and down of the next layer, to the sides of the same. */
 function neighbour(nodes: readonly Placed[], from: string, [dx, dy]: [number, number]): Placed | undefined {
   const here = nodes.find((node) => node.id === from);
   if (!here) return nodes[0];
   const far = (node: Placed) => {
     const [x, y] = [node.x - here.x, node.y - here.y];
     const along = x * dx + y * dy;
-    return along <= 1 ? Infinity : along + 2 * Math.abs(dx ? y : x);
+    return along <= 1 ? Infinity : Math.abs(y) * FAR + Math.abs(x);
   };
   const best = nodes.reduce<Placed | undefined>((least, node) => (far(node) < (least ? far(least) : Infinity) ? node : least), undefined);
   return best ?? here;

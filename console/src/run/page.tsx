@@ -57,7 +57,8 @@ function Shown({ run, problem, again }: { run: RunWithSteps; problem: Error | nu
           <section className="panel" aria-labelledby="timeline-title">
             <h2 id="timeline-title">Timeline</h2>
             {events.error && !events.data ? <Failure what="The events can't be read." error={events.error} again={() => void events.refetch()} />
-              : <Timeline events={events.data ?? []} startUs={run.run.startedAtUs ?? run.run.createdAtUs} endUs={over ? (run.run.endedAtUs ?? nowUs()) : undefined} chosen={step?.stepId ?? null} choose={choose} />}
+              : !events.data ? <Loading what="Reading the events" />
+              : <Timeline events={events.data} startUs={run.run.startedAtUs ?? run.run.createdAtUs} endUs={over ? (run.run.endedAtUs ?? nowUs()) : undefined} chosen={step?.stepId ?? null} choose={choose} />}
           </section>
         </div>
         <Below run={run} step={step?.stepId ?? null} />

@@ -61,7 +61,7 @@ export function WorkflowPage({ slug }: { slug: string }) {
       </div>
       <section className="panel" aria-labelledby="versions-title">
         <h2 id="versions-title">Versions</h2>
-        <div className="scrolls"><table className="plain-table">
+        <div className="scrolls" tabIndex={0} role="group" aria-label="Versions"><table className="plain-table">
           <thead><tr><th scope="col">number</th><th scope="col">version</th><th scope="col">since</th><th scope="col">steps</th><th scope="col">commit</th></tr></thead>
           <tbody>{[...workflow.versions].sort((a, b) => b.versionNumber - a.versionNumber).map((each) => (
             <tr key={each.versionId}><td>{each.versionNumber}</td><td><code>{visible(each.versionId.replace(/^sha256:/, "")).slice(0, 10)}</code>{each.versionId === workflow.versionId && <span className="badge">current</span>}</td>
