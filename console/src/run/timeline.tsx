@@ -10,6 +10,7 @@ import { useNow } from "../ui/now";
 
 const LANE = 28;
 const TICK_PX = 90;
+const LABEL_PX = 30;
 
 interface TimelineProps {
   events: readonly RunEvent[];
@@ -46,7 +47,7 @@ export function Timeline({ events, startUs, endUs, chosen, choose }: TimelinePro
       <div className="timeline-box" ref={box} tabIndex={0} role="group" aria-label="Timeline of the steps">
         <div className="timeline-sheet" style={{ width: names + room + 20, height: rows.getTotalSize() + 30 }}>
           <div className="axis" style={{ left: names, width: room }} aria-hidden="true">
-            {ticks(lengthUs, room / TICK_PX).map((us) => (
+            {ticks(lengthUs, room / TICK_PX).filter((us) => (us / lengthUs) * room < room - LABEL_PX).map((us) => (
               <span key={us} className="tick" style={{ transform: `translateX(${(us / lengthUs) * room}px)` }}><i>{us ? duration(us).replace(/\.0+ s$/, " s") : "0"}</i></span>
             ))}
           </div>

@@ -30,7 +30,7 @@ function Value({ value, depth }: { value: unknown; depth: number }) {
 function Branch({ value, depth }: { value: object; depth: number }) {
   const isList = Array.isArray(value);
   const entries = Object.entries(value);
-  const [open, setOpen] = useState(depth < 2 && entries.length <= PART);
+  const [open, setOpen] = useState(depth === 0 || (depth === 1 && entries.length <= PART));
   const [most, setMost] = useState(PART);
   const [start, end] = isList ? ["[", "]"] : ["{", "}"];
   if (!entries.length) return <span className="json-empty">{start}{end}</span>;
