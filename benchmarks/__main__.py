@@ -42,6 +42,7 @@ PROMISES = (
     Promise(partial(measures.fan_in, width=1_000)),
     Promise(measures.retry, "retry", THROUGH_THE_QUEUE),
     Promise(measures.heartbeat, "heartbeat"),
+    Promise(measures.tick),
     Promise(measures.one_branch, "run", THROUGH_THE_QUEUE),
     Promise(measures.get_run),
     Promise(measures.told),

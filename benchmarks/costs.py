@@ -27,6 +27,7 @@ _HAPPENINGS: Sequence[tuple[Callable[[Store], Figure], Around]] = (
     (measures.retry, THROUGH_THE_QUEUE),
     (measures.one_branch, THROUGH_THE_QUEUE),
     (measures.heartbeat, NOTHING),
+    (measures.tick, NOTHING),
 )
 _PRICES = {
     "write": f"{prices.WRITE_UNIT:g}",
@@ -80,7 +81,7 @@ _IDLE = """## An idle month
 Nothing waits and nothing runs, and these go on:
 """
 _REST = """
-The first ten alarms, three dashboards and a million requests to the queue of an account are free, so the first stack
+The first ten alarms, three dashboards and a million requests to queues of an account are free, so the first stack
 costs ${first} a month. What is only charged when work is done: metrics of the engine's own ($0.30 a month for each that
 was sent in it, by the hour), its log ($0.50 per GB), traces where `Tracing` is on ($5 per million).
 
@@ -94,6 +95,7 @@ point in time, until `RetentionDays` after the run's deadline; in the bucket $0.
 - A chain rather than single steps: what follows in the same worker costs a third of what goes through the queue.
 - Fewer heartbeats: each is a write. A step that ends before its first heartbeat (`HeartbeatMs`) costs none.
 - Smaller outputs: above 1 KB packed, each KB is paid whenever the branch is written.
+- Where nobody uses priorities, `UrgentConcurrency` 0: a queue less to ask.
 - Alarms and the dashboard cost more than the idle engine: leave out what nobody looks at.
 """
 

@@ -30,6 +30,9 @@ MINUTES = 30 * 24 * 60
 """Of a month; the reaper is called in each."""
 POLLERS, POLLS_A_MINUTE = 5, 3
 """Lambda asks an idle queue with five long polls of 20 s at a time (its documentation on SQS and scaling)."""
+POLLS = POLLERS * POLLS_A_MINUTE * MINUTES
+FREE_POLLS = 1_000_000
+URGENT = "questions to the idle queue of urgent runs"
 SWEEP_S = 0.1
 LOGGED_BYTES = 1_500
 """Of a call of the reaper that finds nothing, Lambda's own lines included; both are estimates, and cents."""
@@ -59,7 +62,8 @@ def posts(store: Store) -> list[Post]:
     """All that is charged; `store` is a table with nothing in it."""
     gigabytes = int(function("ReaperFunction")["MemorySize"]) / 1_024
     return [
-        Post("questions to the idle queue", POLLERS * POLLS_A_MINUTE * MINUTES, QUEUE_REQUEST, free=1_000_000),
+        Post("questions to the idle queue", POLLS, QUEUE_REQUEST, free=FREE_POLLS),
+        Post(URGENT, POLLS, QUEUE_REQUEST, free=FREE_POLLS - POLLS),
         Post("calls of the reaper by its schedule", MINUTES, SCHEDULED_CALL),
         Post("the reaper's invocations", MINUTES, INVOCATION),
         Post(f"GB-seconds of the reaper, {SWEEP_S:g} s each", MINUTES * SWEEP_S * gigabytes, GIGABYTE_SECOND),

@@ -31,6 +31,7 @@ here may be ignored; what a request holds beyond it is refused. Step ids may hol
 TAGS: Mapping[str, str] = {
     "runs": "Submit runs, look at them, stop them and set them going again.",
     "workflows": "What can be run, in which version.",
+    "schedules": "When runs begin by themselves: next times, pauses, runs for times that are past.",
     "worker protocol": "For workers that are no Lambda: take a step, stay alive, say how it went.",
     "analytics": "How the service does: numbers out of events.",
     "workers": "Who works.",
@@ -139,6 +140,8 @@ def _tag(route: Route) -> str:
     head = route.path.split("/")[1]
     if route.method == "POST" and "steps" in route.path.split("/"):
         return "worker protocol"
+    if "/schedules/" in route.path:
+        return "schedules"
     return "service" if head in _OF_THE_SERVICE else head
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from cascade_flow import Event, StepReclaimed, StepStarted, project_run_state, project_step_state
 from cascade_flow.backend import Backend
-from cascade_flow.dynamodb import items, keys
+from cascade_flow.dynamodb import caller_items, keys
 from cascade_flow.engine.caller import CallerStep
 from cascade_flow.engine.state import ENDED
 from cascade_flow.operations.history import RunHistory
@@ -24,7 +24,7 @@ def check_told(backend: Backend, story: RunHistory, events: Sequence[Event]) -> 
 def stored_steps(backend: Backend, run_id: str) -> dict[str, CallerStep]:
     """The steps of a run as their items say."""
     found = [item for item in backend.runtime.ledger.table.query(keys.branches(run_id)) if item[keys.SORT] != keys.RUN]
-    return {keys.branch_of(str(item[keys.SORT])): items.to_caller_step(item) for item in found}
+    return {keys.branch_of(str(item[keys.SORT])): caller_items.to_caller_step(item) for item in found}
 
 
 def _run_is_folded(backend: Backend, story: RunHistory) -> None:

@@ -15,10 +15,12 @@ from typing import Any, get_args
 from caller_checker import check_told
 from cascade_flow import (
     Event,
+    LogEntry,
     RunSubmitted,
     StepCompleted,
     StepEvent,
     StepFailed,
+    StepReclaimed,
     StepScheduled,
     StepSkipped,
     StepStarted,
@@ -37,9 +39,11 @@ from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.items import Item
 from cascade_flow.engine.joins import beyond
 from cascade_flow.engine.state import ENDED, Branch, Facts
+from cascade_flow.engine.waits import reason_in
 from cascade_flow.graph import END
 from cascade_flow.operations.history import Histories, RunHistory
 from cascade_flow.projection import changes_state
+from cascade_flow.retry import attempts_allowed
 
 DAY_US = 86_400_000_000
 _TERMINAL = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled)
@@ -225,7 +229,40 @@ def _exported(checked: Checked) -> None:
         assert json.loads(end.output) == given, f"the run gave {end.output}, its steps have given {given}"
 
 
-_PROMISES = (_increasing, _ordered, _faithful, _caused, _ended_once, _quiet_between, _won_once, _signed, _exported)
+def _tried(checked: Checked) -> None:
+    """In no attempt of the run a step is begun more often than its policy allows; what was postponed doesn't count, and
+    comes again, and what its worker gave back doesn't count either.
+    """
+    begun, postponed = Counter[str](), set[tuple[str, int]]()
+    for event in checked.story.events:
+        if isinstance(event, WorkflowStarted):
+            begun.clear()
+        elif isinstance(event, StepStarted):
+            begun[event.step_id] += 1
+            allowed = attempts_allowed(checked.facts.graph.step(event.step_id).retry)
+            assert begun[event.step_id] <= allowed, f"more often than {allowed} times: {event}"
+        elif isinstance(event, LogEntry) and not is_foreign(checked, event) and reason_in(event.message) is not None:
+            begun[event.step_id] -= 1
+            postponed.add((event.step_id, event.attempt_number + 1))
+        elif isinstance(event, StepReclaimed):
+            begun[event.step_id] -= event.reclaimed_by == event.original_worker_id
+        elif isinstance(event, StepScheduled):
+            postponed.discard((event.step_id, event.attempt_number))
+    assert not postponed, f"postponed, and never scheduled again: {postponed}"
+
+
+_PROMISES = (
+    _increasing,
+    _ordered,
+    _faithful,
+    _caused,
+    _ended_once,
+    _quiet_between,
+    _won_once,
+    _tried,
+    _signed,
+    _exported,
+)
 
 
 def _folded(backend: Backend, checked: Checked) -> None:

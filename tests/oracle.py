@@ -11,10 +11,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from cascade_flow import Event, StepCheckpoint, StepCompleted, StepFailed, StepReclaimed, StepSkipped, StepStarted
+from cascade_flow import (
+    Event,
+    LogEntry,
+    StepCheckpoint,
+    StepCompleted,
+    StepFailed,
+    StepReclaimed,
+    StepSkipped,
+    StepStarted,
+)
 from checker import Checked
 
-End = type[StepCompleted] | type[StepFailed] | type[StepSkipped]
+End = type[StepCompleted] | type[StepFailed] | type[StepSkipped] | type[LogEntry]
+"""Of an attempt that was postponed, the line that says so is the end."""
 
 
 class Mark(NamedTuple):

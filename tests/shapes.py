@@ -86,6 +86,17 @@ POOLS = Shape(
     ],
     script={"c": ["fail", "ok"]},
 )
+WAITS = Shape(
+    "steps that wait",
+    [
+        step("a"),
+        step("b", "a", delay_ms=20_000),
+        step("c", "a", retry=[RetryTier(max_attempts=9)], poll_every_ms=20_000),
+        step("d", "b", "c", delay_ms=1_000_000, export_output=True),
+    ],
+    script={"c": ["later", "fail", "later", "ok"]},
+)
+"""One for as long as a message carries, one for longer, and one that says twice that it isn't ready."""
 WIDE = Shape("wide", wide(30))
 MANY_ROOTS = Shape("many roots", [*(step(f"r{n}") for n in range(30)), step("end", *(f"r{n}" for n in range(30)))])
 POISON = Shape("poison", chain(2), status="failed", script={"s1": ["die"]})

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cascade_flow import DynamoDBBackend, StepScheduled, clock
+from cascade_flow.engine.state import is_urgent
 from cascade_flow.operations.history import Histories
 from cascade_flow.testing.memory.queue_client import QueueClient
 from cascade_flow.wake import SqsQueue, Wake
@@ -50,9 +51,9 @@ def _is_true(observer: DynamoDBBackend, wake: Wake) -> bool:
     ledger = observer.runtime.ledger
     if not wake.branch:
         run = ledger.run(wake.run_id)
-        return run is not None and run.status not in ("reserved", "copying")
+        return run is not None and run.status not in ("reserved", "copying") and wake.urgent == is_urgent(run.priority)
     branch = ledger.branch(wake.run_id, wake.branch)
-    if branch is None or branch.status == "open":
+    if branch is None or branch.status == "open" or wake.urgent != is_urgent(branch.priority):
         return False
     if not wake.step or branch.step == wake.step:
         return branch.attempt >= wake.attempt and branch.pool is None

@@ -17,6 +17,7 @@ from typing import Any
 
 from cascade_flow import (
     DynamoDBBackend,
+    LogEntry,
     ResourceUsage,
     RunSubmission,
     StaleAttemptError,
@@ -29,7 +30,7 @@ from cascade_flow import (
     clock as time,
 )
 from cascade_flow.dynamodb import due, keys
-from cascade_flow.engine.commands import Command, Complete, Fail, SkipStep
+from cascade_flow.engine.commands import Command, Complete, Fail, Postpone, SkipStep
 from cascade_flow.engine.state import ENDED, LATEST_US, Claimant, Timing
 from cascade_flow.errors import CascadeFlowError
 from cascade_flow.offload import Bucket
@@ -47,6 +48,8 @@ from testbed.servers import Store
 TIMING = Timing(lease_us=10_000_000, grace_us=3_000_000, timeout_us=3_600_000_000)
 BEGIN_US = 1_800_000_000_000_000
 SKEW_US = 3_000_000
+LATER_US = 20_000_000
+"""After how long a step comes again that isn't ready: longer than its lease, so that a sweep meets it."""
 LOOK_US = 1_000_000
 """How soon a worker of a pool that got nothing looks again."""
 USAGE = ResourceUsage(
@@ -92,7 +95,8 @@ def step(id: str, *dependencies: str, **options: Any) -> StepDefinition:
 
 
 Script = Mapping[str, Sequence[str]]
-"""What a step does at attempts 1, 2, …: `ok`, `large`, `vast` (for a bucket), `fail`, `fatal`, `skip`, `die`.
+"""What a step does at attempts 1, 2, …: `ok`, `large`, `vast` (for a bucket), `fail`, `fatal`, `skip`, `later`,
+`die`.
 
 The last one goes on for ever.
 """
@@ -196,6 +200,8 @@ class World:
                 return Complete(json.dumps({**OUTPUT, **signed}), 123_456, USAGE, claimant)
             case "skip":
                 return SkipStep("nothing to do", 1_000, {"why": "test"}, claimant)
+            case "later":
+                return Postpone("not ready", 1_000, delay_us=LATER_US)
             case "die":
                 raise Crash(f"{name}, attempt {attempt}")
             case "large":
@@ -289,6 +295,8 @@ def said_by(held: HeldAttempt, command: Command) -> Said:
             return Said(mark_of(held), StepCompleted, output)
         case SkipStep():
             return Said(mark_of(held), StepSkipped, None)
+        case Postpone():
+            return Said(mark_of(held), LogEntry, None)
         case _:
             return Said(mark_of(held), StepFailed, None)
 

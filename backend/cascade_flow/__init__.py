@@ -9,15 +9,15 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "authoring": "From Retry Skip StepContext Workflow",
+    "authoring": "From Later Poll Retry Skip StepContext Workflow",
     "backend": "Backend DynamoDBBackend",
     "errors": (
         "ArgumentInvalidError BackendUnavailableError CascadeFlowError ConfigurationError ConflictError "
         "DefinitionError EngineDrivenError "
         "EventInvalidError GraphInvalidError IdempotencyConflictError InputInvalidError InvalidIdError "
         "PayloadLostError PayloadTooLargeError RunNotCancellableError RunNotFoundError RunNotRetryableError "
-        "StaleAttemptError StepNotFoundError ThrottledError VersionNotFoundError WorkflowNotFoundError "
-        "WorkflowRetiredError WrongPoolError"
+        "ScheduleNotFoundError StaleAttemptError StepNotFoundError ThrottledError VersionNotFoundError "
+        "WorkflowNotFoundError WorkflowRetiredError WrongPoolError"
     ),
     "fingerprints": "compose_fingerprint compute_error_fingerprints",
     "model.events": (
@@ -33,12 +33,14 @@ _HOMES = {
         "SchedulingLatency StepDuration SuccessRate Throughput TimeRange UnstableWorker WorkerStability "
         "WorkflowDuration WorkflowQueueDepth"
     ),
+    "model.schedules": "Backfill ScheduleState ScheduledRun",
     "model.states": (
         "AttemptMetadata Checkpoint Claim FailedStep RunPage RunState StateChange StepRecord StepRef StepState "
         "SubmittedRun"
     ),
     "model.workflows": (
-        "GitInfo RetryTier RunSubmission StepDefinition WorkflowMetadata WorkflowRegistration WorkflowVersion"
+        "GitInfo RetryTier RunSubmission ScheduleDefinition StepDefinition WorkflowMetadata WorkflowRegistration "
+        "WorkflowVersion"
     ),
     "projection": (
         "current_attempt_number extract_attempt_metadata extract_logs project_run_state project_step_record "

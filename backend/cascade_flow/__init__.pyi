@@ -2,6 +2,8 @@
 
 from cascade_flow.authoring import (
     From as From,
+    Later as Later,
+    Poll as Poll,
     Retry as Retry,
     Skip as Skip,
     StepContext as StepContext,
@@ -29,6 +31,7 @@ from cascade_flow.errors import (
     RunNotCancellableError as RunNotCancellableError,
     RunNotFoundError as RunNotFoundError,
     RunNotRetryableError as RunNotRetryableError,
+    ScheduleNotFoundError as ScheduleNotFoundError,
     StaleAttemptError as StaleAttemptError,
     StepNotFoundError as StepNotFoundError,
     ThrottledError as ThrottledError,
@@ -99,6 +102,11 @@ from cascade_flow.model.reports import (
     WorkflowDuration as WorkflowDuration,
     WorkflowQueueDepth as WorkflowQueueDepth,
 )
+from cascade_flow.model.schedules import (
+    Backfill as Backfill,
+    ScheduledRun as ScheduledRun,
+    ScheduleState as ScheduleState,
+)
 from cascade_flow.model.states import (
     AttemptMetadata as AttemptMetadata,
     Checkpoint as Checkpoint,
@@ -116,6 +124,7 @@ from cascade_flow.model.workflows import (
     GitInfo as GitInfo,
     RetryTier as RetryTier,
     RunSubmission as RunSubmission,
+    ScheduleDefinition as ScheduleDefinition,
     StepDefinition as StepDefinition,
     WorkflowMetadata as WorkflowMetadata,
     WorkflowRegistration as WorkflowRegistration,

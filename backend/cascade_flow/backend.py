@@ -6,13 +6,14 @@ The names and signatures are the specification's (`docs/backend.pyi`); nothing i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cascade_flow.contract.analytics import AnalyticsContract
 from cascade_flow.contract.argument_checks import checked
 from cascade_flow.contract.caller_events import EventsByCallers
 from cascade_flow.contract.caller_runs import RunsByCallers
 from cascade_flow.contract.caller_steps import StepsByCallers
+from cascade_flow.contract.schedules import schedules_of
 from cascade_flow.contract.worker_reports import WorkerReports
 from cascade_flow.dynamodb import schema
 from cascade_flow.engine.state import Timing
@@ -50,6 +51,9 @@ from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.views import Views
 from cascade_flow.wake import Queue
+
+if TYPE_CHECKING:
+    from cascade_flow.operations.schedules import Schedules
 
 
 @checked
@@ -240,6 +244,13 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
     def get_failed_steps(self, workflow_slug: str, run_id: str) -> list[FailedStep]:
         """The steps that failed for good, with their errors. Raises InvalidIdError."""
         return self._views.failed_steps(workflow_slug, run_id)
+
+    # -- schedules ------------------------------------------------------------------------------------------------
+
+    @property
+    def schedules(self) -> Schedules:
+        """What people do with the schedules that workflows declare: beside the specification's operations."""
+        return schedules_of(self.runtime)
 
     # -- the queue ------------------------------------------------------------------------------------------------
 

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from operator import attrgetter
 from typing import Any, Protocol, TypeVar
 
 from cascade_flow import clock
 from cascade_flow.aws.failures import Failure, NoCredentials, ServiceError, asked
 from cascade_flow.aws.opening import open_client
 from cascade_flow.errors import BackendUnavailableError, CascadeFlowError, ConfigurationError
-from cascade_flow.wake import Wake
+from cascade_flow.wake import Addresses, Wake
 
 _BATCH = 10
 _HIDDEN_S = 30
@@ -45,6 +46,11 @@ class DeadLetter:
             return Wake.from_message(self.body)
         except ValueError:
             return None
+
+    @property
+    def urgent(self) -> bool:
+        """Whether it came from the queue for what is urgent."""
+        return self.wake is not None and self.wake.urgent
 
 
 class DeadLetters(Protocol):
@@ -77,11 +83,11 @@ class NoDeadLetters:
 
 
 class SqsDeadLetters:
-    """A queue in SQS, and the one that its messages came from. Raises BackendUnavailableError, ConfigurationError."""
+    """A queue in SQS, and those that its messages came from. Raises BackendUnavailableError, ConfigurationError."""
 
-    def __init__(self, url: str, queue_url: str, *, client: Any = None) -> None:
+    def __init__(self, url: str, queue_url: str, *, urgent_url: str | None = None, client: Any = None) -> None:
         self._url = url
-        self._queue_url = queue_url
+        self._addresses = Addresses(queue_url, urgent_url)
         self._client: Any = client or open_client("sqs")
 
     def count(self) -> int:
@@ -119,8 +125,13 @@ class SqsDeadLetters:
             yield [_letter(message) for message in messages]
 
     def _sent(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        """Those that were sent, each to the queue that it came from."""
+        shares = self._addresses.shares(letters, attrgetter("urgent")).items()
+        return [letter for url, mine in shares if mine for letter in self._sent_to(url, mine)]
+
+    def _sent_to(self, url: str, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
         entries = [{"Id": str(n), "MessageBody": letter.body} for n, letter in enumerate(letters)]
-        answer = _told(partial(self._client.send_message_batch, QueueUrl=self._queue_url, Entries=entries))
+        answer = _told(partial(self._client.send_message_batch, QueueUrl=url, Entries=entries))
         return [letters[int(sent["Id"])] for sent in answer.get("Successful", [])]
 
     def _delete(self, letters: Sequence[DeadLetter]) -> int:

@@ -21,6 +21,7 @@
     │   ├── StepNotFoundError
     │   ├── VersionNotFoundError
     │   ├── WorkerNotFoundError
+    │   ├── ScheduleNotFoundError
     │   ├── PayloadLostError
     │   ├── StaleAttemptError
     │   └── RunNotCancellableError
@@ -212,6 +213,12 @@ class WorkerNotFoundError(GoneError):
     """No run that is running knows this worker: check the id."""
 
     code = "worker-not-found"
+
+
+class ScheduleNotFoundError(GoneError):
+    """The workflow has no such schedule: check the name; one that its code no longer declares is taken out."""
+
+    code = "schedule-not-found"
 
 
 class PayloadLostError(GoneError):

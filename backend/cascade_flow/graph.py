@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
@@ -126,6 +127,28 @@ def graph_issues(steps: Sequence[StepDefinition]) -> list[ValidationIssue]:
     ]
     issues += [issue for index, step in enumerate(steps) for issue in _dependency_issues(index, step, ids)]
     return issues or _cycle_issues(steps)
+
+
+def too_late(steps: Sequence[StepDefinition], timeout_us: int) -> dict[str, str]:
+    """The steps that can't start before a run's time is over, for the delays on the way to them, each with what to say.
+
+    Of steps that are a graph.
+    """
+    if not any(step.delay_ms for step in steps):
+        return {}
+    known, starts_ms = {step.id: step for step in steps}, dict[str, int]()
+    for id in TopologicalSorter({step.id: step.dependencies for step in steps}).static_order():
+        before_ms = max((starts_ms[dependency] for dependency in known[id].dependencies), default=0)
+        starts_ms[id] = before_ms + (known[id].delay_ms or 0)
+    return {id: _too_late(starts_ms[id], timeout_us) for id in known if starts_ms[id] * 1_000 >= timeout_us}
+
+
+def _too_late(starts_ms: int, timeout_us: int) -> str:
+    starts, may_last = timedelta(milliseconds=starts_ms), timedelta(microseconds=timeout_us)
+    return (
+        f"with its delay, and those of the steps before it, it starts {starts} after the run at the earliest, and a "
+        f"run may last {may_last}: shorten the delay, or raise the workflow's timeout"
+    )
 
 
 def _dependency_issues(index: int, step: StepDefinition, ids: Mapping[str, int]) -> Iterable[ValidationIssue]:

@@ -41,6 +41,7 @@ class Settings(BaseModel):
 
     table: str = "cascade-flow"
     queue_url: str | None = None
+    urgent_queue_url: str | None = None
     dead_letters_url: str | None = None
     bucket: str | None = None
     workflows: str | None = None
@@ -48,6 +49,7 @@ class Settings(BaseModel):
     grace_ms: Annotated[int, Field(ge=500)] = 30_000
     heartbeat_ms: Annotated[int, Field(ge=200)] = 20_000
     worker_concurrency: Annotated[int, Field(ge=1)] | None = None
+    urgent_concurrency: Annotated[int, Field(ge=0)] = 0
     safety_ms: Annotated[int, Field(ge=0)] = 5_000
     retention_days: Annotated[int, Field(ge=1, le=3_650)] = 90
     due_shards: Annotated[int, Field(ge=1, le=64)] = keys.DUE_SHARDS
@@ -107,13 +109,14 @@ def open_runtime(settings: Settings, *, observer: Observer | None = None) -> Run
     """What the use cases work with, as the settings describe it. Raises ConfigurationError."""
     keys.choose_shards(settings.shards)
     opened = partial(open_client, transport=settings.transport)
-    queue = SqsQueue(settings.queue_url, client=opened("sqs")) if settings.queue_url else NoQueue()
+    url, urgent_url = settings.queue_url, settings.urgent_queue_url
+    queue = SqsQueue(url, urgent_url=urgent_url, client=opened("sqs")) if url else NoQueue()
     bucket = Bucket(settings.bucket, client=opened("s3")) if settings.bucket else None
     table, client, timing = settings.table, opened("dynamodb"), settings.timing
     runtime = Runtime.open(table, client=client, bucket=bucket, queue=queue, timing=timing, observer=observer)
-    if not settings.dead_letters_url or not settings.queue_url:
+    if not settings.dead_letters_url or not url:
         return runtime
-    letters = SqsDeadLetters(settings.dead_letters_url, settings.queue_url, client=opened("sqs"))
+    letters = SqsDeadLetters(settings.dead_letters_url, url, urgent_url=urgent_url, client=opened("sqs"))
     return replace(runtime, dead_letters=letters)
 
 

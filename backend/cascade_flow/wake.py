@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from operator import attrgetter
+from typing import Any, Protocol, TypeVar
 
 from cascade_flow import clock
 from cascade_flow.aws.failures import Failure, asked
 from cascade_flow.aws.opening import open_client
+from cascade_flow.engine.state import LONGEST_DELAY_US
 
-LONGEST_DELAY_US = 900_000_000
 _BATCH = 10
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +32,19 @@ class Wake:
     step: str = ""
     attempt: int = 0
     available_at_us: int = 0
+    urgent: bool = False
 
     def to_message(self) -> str:
-        return json.dumps({"runId": self.run_id, "branch": self.branch, "step": self.step, "attempt": self.attempt})
+        place = {"runId": self.run_id, "branch": self.branch, "step": self.step, "attempt": self.attempt}
+        return json.dumps(place | ({"urgent": True} if self.urgent else {}))
 
     @classmethod
     def from_message(cls, body: str) -> Wake:
         """Raises ValueError for what is no wake-up."""
         try:
             data = json.loads(body)
-            return cls(str(data["runId"]), str(data["branch"]), str(data["step"]), int(data["attempt"]))
+            place = str(data["runId"]), str(data["branch"]), str(data["step"]), int(data["attempt"])
+            return cls(*place, urgent=bool(data.get("urgent")))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"this message is no wake-up: {error}") from error
 
@@ -50,22 +55,39 @@ class Queue(Protocol):
     def send(self, wakes: Sequence[Wake]) -> None: ...
 
 
-class SqsQueue:
-    """A queue in SQS. What is due beyond SQS's 15 minutes is not sent: the due index holds it."""
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Of the queue, and of the one for what is urgent, where there is one."""
 
-    def __init__(self, queue_url: str, *, client: Any = None) -> None:
-        self._url = queue_url
+    usual: str
+    urgent: str | None = None
+
+    def shares(self, messages: Sequence[_T], is_urgent: Callable[[_T], bool]) -> dict[str, list[_T]]:
+        """What goes to which, the urgent first."""
+        urgent = self.urgent or self.usual
+        shares: dict[str, list[_T]] = {urgent: [], self.usual: []}
+        for message in messages:
+            shares[urgent if is_urgent(message) else self.usual].append(message)
+        return shares
+
+
+class SqsQueue:
+    """Queues in SQS. What is due beyond SQS's 15 minutes is not sent: the due index holds it."""
+
+    def __init__(self, queue_url: str, *, urgent_url: str | None = None, client: Any = None) -> None:
+        self._addresses = Addresses(queue_url, urgent_url)
         self._client: Any = client or open_client("sqs")
 
     def send(self, wakes: Sequence[Wake]) -> None:
         now_us = clock.now_us()
         near = [wake for wake in wakes if wake.available_at_us - now_us <= LONGEST_DELAY_US]
-        for start in range(0, len(near), _BATCH):
-            self._send_batch([_entry(n, wake, now_us) for n, wake in enumerate(near[start : start + _BATCH])])
+        for url, mine in self._addresses.shares(near, attrgetter("urgent")).items():
+            for start in range(0, len(mine), _BATCH):
+                self._send_batch(url, [_entry(n, wake, now_us) for n, wake in enumerate(mine[start : start + _BATCH])])
 
-    def _send_batch(self, entries: list[dict[str, Any]]) -> None:
+    def _send_batch(self, url: str, entries: list[dict[str, Any]]) -> None:
         try:
-            answer = asked(lambda: self._client.send_message_batch(QueueUrl=self._url, Entries=entries))
+            answer = asked(lambda: self._client.send_message_batch(QueueUrl=url, Entries=entries))
             failed = answer.get("Failed", [])
         except Failure as error:
             failed = [str(error)]

@@ -20,7 +20,7 @@ from cascade_flow.errors import (
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 
 if TYPE_CHECKING:
-    from cascade_flow.api.replies import Claimed
+    from cascade_flow.api.worker_replies import Claimed
     from cascade_flow.operations.steps import HeldAttempt
 
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 def diagnoses() -> Diagnoses:
     """Reads what is judged upon; made anew for each request, since what is deployed may change."""
-    return Diagnoses(runtime(), concurrency=settings().worker_concurrency)
+    known = settings()
+    return Diagnoses(runtime(), concurrency=known.worker_concurrency, urgent_concurrency=known.urgent_concurrency)
 
 
 @route("GET /diagnosis")

@@ -14,6 +14,7 @@ from cascade_flow.api.shapes import StepAddress
 from cascade_flow.api.worker_routes import (
     complete_step,
     fail_step,
+    postpone_step,
     release_step,
     skip_step,
     store_checkpoint,
@@ -23,7 +24,7 @@ from cascade_flow.errors import RunNotFoundError, StaleAttemptError, StepNotFoun
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 
 if TYPE_CHECKING:
-    from cascade_flow.api.replies import Lease
+    from cascade_flow.api.worker_replies import Lease
 
 
 @route("POST /runs/{runId}/steps/{stepId+}/heartbeat", errors=[RunNotFoundError, StepNotFoundError, StaleAttemptError])
@@ -36,4 +37,6 @@ def heartbeat(address: StepAddress, body: Heartbeat) -> Answer[Lease]:
     return ok(representations.lease(held))
 
 
-handler = router(heartbeat, write_logs, store_checkpoint, complete_step, fail_step, skip_step, release_step)
+handler = router(
+    heartbeat, write_logs, store_checkpoint, complete_step, fail_step, skip_step, postpone_step, release_step
+)

@@ -1,4 +1,4 @@
-"""Questions about runs, their steps, events and logs, and about workflows."""
+"""Questions about runs, their steps, events and logs, about workflows and their schedules."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from cascade_flow.api.query_shapes import ListEvents, ListLogs, ListRuns, ShowRu
 from cascade_flow.api.resources import details
 from cascade_flow.api.router import router
 from cascade_flow.api.routes import route
+from cascade_flow.api.schedule_routes import get_schedule, list_schedules
 from cascade_flow.api.shapes import RunAddress
 from cascade_flow.api.step_routes import get_step, list_steps, plan_rerun
 from cascade_flow.api.workflow_routes import get_version, get_workflow, list_versions, list_workflows
@@ -55,5 +56,5 @@ def get_logs(address: RunAddress, query: ListLogs) -> Answer[LogPage]:
 
 
 _OF_STEPS = (list_steps, get_step, plan_rerun)
-_OF_WORKFLOWS = (list_workflows, get_workflow, list_versions, get_version)
+_OF_WORKFLOWS = (list_workflows, get_workflow, list_versions, get_version, list_schedules, get_schedule)
 handler = router(list_runs, get_run, get_events, get_logs, *_OF_STEPS, *_OF_WORKFLOWS)

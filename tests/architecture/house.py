@@ -18,7 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "clock", "release"),
     ("signing", "aws"),
     ("model",),
-    ("graph", "retry", "fingerprints", "serialization", "portions", "idempotency"),
+    ("graph", "retry", "fingerprints", "serialization", "portions", "idempotency", "calendars"),
     ("projection",),
     ("analytics",),
     ("engine",),

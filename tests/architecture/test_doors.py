@@ -37,7 +37,7 @@ BROAD = (
 defence."""
 
 DRIVERS = ("boto3", "botocore")
-KEY_TEXT = re.compile(r"^(R|B|E|L|P|WF|IDEM|A|V)#|^(due|done|call|runs)#|^(pk|sk)$")
+KEY_TEXT = re.compile(r"^(R|B|E|L|P|WF|IDEM|A|V)#|^SCHEDULES|^(due|done|call|runs)#|^(pk|sk)$")
 READS_TIME = {"now", "utcnow", "today", "time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "sleep"}
 
 

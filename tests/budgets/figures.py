@@ -30,6 +30,15 @@ class Spent:
         units = sum(line.write_units for line in known)
         return cls(units, writes, len(known) - writes, sum(line.read_units for line in known))
 
+    def less(self, other: Spent) -> Spent:
+        """What this was beyond the other."""
+        return Spent(
+            self.write_units - other.write_units,
+            self.write_requests - other.write_requests,
+            self.reads - other.reads,
+            self.read_units - other.read_units,
+        )
+
     def per(self, number: int) -> Spent:
         """The share of each of so many."""
         return Spent(
@@ -64,6 +73,7 @@ RETRY = Budget("a retry", 7, 1)
 ONE_BRANCH = Budget("a run of one branch, without its steps", 24, 3)
 HEARTBEAT = Budget("a heartbeat", 1, 1)
 GET_RUN = Budget("get_run after 50 steps", None, None, 1)
+TICK = Budget("a schedule's time, beyond the run that it submits", 3, 1, 1, 1)
 TOLD = Budget("a step of a caller-driven run", 20, 3)
 """Schedule, claim and completion: some 18 units by protocol.md, without the index that they enter and leave."""
 

@@ -22,11 +22,20 @@ from budgets.figures import (
     PARALLEL,
     QUEUED,
     RETRY,
+    TICK,
     TOLD,
     Figure,
     Spent,
 )
-from cascade_flow import DynamoDBBackend, ResourceSnapshot, ResourceUsage, StepDefinition, StepError, clock
+from cascade_flow import (
+    DynamoDBBackend,
+    ResourceSnapshot,
+    ResourceUsage,
+    ScheduleDefinition,
+    StepDefinition,
+    StepError,
+    clock,
+)
 from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.engine.commands import Command, Complete, Fail
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
@@ -61,6 +70,7 @@ SUBMISSION: dict[str, Any] = {
     "tags": ["paid", "express"],
     "idempotency_key": "order-A-1029",
 }
+_INPUT: dict[str, Any] = {"input": SUBMISSION["input"]}
 
 
 @dataclass
@@ -251,6 +261,25 @@ def get_run(store: Store, *, length: int = 50) -> Figure:
         return Figure(GET_RUN, Spent.on(counting.lines))
 
 
+def tick(store: Store) -> Figure:
+    """What a sweep asks for one of a schedule's times, without what a submission of the same run asks, and without its
+    look at the index, which it takes anyway.
+    """
+    with metered(store, chain(1)) as (world, counting):
+        nightly = ScheduleDefinition(name="nightly", cron="0 3 * * 1-5", timezone="Europe/Berlin", **_INPUT)
+        world.register(chain(1), schedules=[nightly])
+        next_us = world.backend.schedules.get("flow", "nightly").next_times_us[0]
+        world.clock.pause_us(next_us - 30_000_000 - clock.now_us())
+        counting.reset()
+        assert world.sweep()["runs of schedules submitted"] == 1
+        asked = Spent.on(line for line in counting.lines if line.operation != "Query")
+        told = world.observer.list_runs(workflow_slug="flow").runs[0]
+        known = {"tags": told.tags, "metadata": told.metadata, "idempotency_key": f"{told.idempotency_key}, again"}
+        counting.reset()
+        world.submit(**_INPUT, **known, available_at=told.available_at)
+        return Figure(TICK, asked.less(Spent.on(counting.lines)))
+
+
 def told(store: Store, *, steps: int = 10) -> Figure:
     """A step as its caller tells of it: scheduled, claimed, completed."""
     with clock.use(TickingClock()):
@@ -271,6 +300,7 @@ MEASURES: Sequence[Callable[[Store], Figure]] = (
     retry,
     one_branch,
     heartbeat,
+    tick,
     get_run,
     told,
 )

@@ -71,6 +71,17 @@ def test_what_was_called_out_again_in_vain_is_stuck(world: World) -> None:
     assert late(world) == {RUN: ["nobody-takes-it"]}
 
 
+@pytest.mark.parametrize("beside", [None, "cpu"])
+def test_a_step_that_waits_for_a_pool_is_told_of_once(world: World, beside: str | None) -> None:
+    begun(world, step("a", executor="gpu"), step("b", executor=beside))
+    if beside is None:
+        done(world, "b")
+    assert late(world) == {}
+    world.clock.pause_us(2 * TIMING.grace_us)
+    assert late(world) == {RUN: ["no-worker-of-pool", "no-worker-of-pool" if beside else "waits-for"]}
+    assert Diagnoses(world.observer.runtime).part(limit=100).looked_at == 1
+
+
 def test_a_dead_worker_is_told_of_before_and_after_its_lease(world: World) -> None:
     begun(world, *DIAMOND)
     claimed(world, "a")

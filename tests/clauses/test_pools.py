@@ -403,6 +403,57 @@ def test_who_asks_for_one_workflow_is_answered_however_many_of_others_wait(
     assert got(world).run.workflow_slug == "other"
 
 
+@pytest.fixture
+def six_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at what waits for no pool is at three of each end of the index."""
+    monkeypatch.setattr("cascade_flow.operations.queue._OF_EACH_END", 3)
+    monkeypatch.setattr("cascade_flow.operations.queue._MOST_LOOKED_AT", 12)
+
+
+@pytest.mark.parametrize("swept", [False, True], ids=["no sweep comes", "sweeps come"])
+@pytest.mark.usefixtures("six_at_once")
+def test_who_has_waited_longest_is_among_those_that_are_looked_at(world: World, swept: bool) -> None:
+    """Without a pool too; and of these the highest priority is first."""
+    world.register([step("a")])
+    for number in range(3):
+        world.submit(run_id=f"old-{number}", priority=number // 2)
+    world.clock.pause_us(3 * TIMING.grace_us)
+    if swept:
+        world.sweep()
+    for number in range(8):
+        world.submit(run_id=f"new-{number}")
+    assert [got(world, None).run.run_id for _ in range(3)] == ["old-2", "old-0", "old-1"]
+
+
+@pytest.mark.usefixtures("six_at_once")
+def test_a_look_without_a_pool_costs_the_same_however_many_wait(world: World) -> None:
+    world.register([step("a")])
+
+    def asked_with(more: int) -> list[str]:
+        for _ in range(more):
+            world.backend.submit_run(RunSubmission(workflow_slug="flow"))
+        asked = counting(world)
+        assert taken(world, None, by=asked.backend) is not None
+        return asked.operations
+
+    assert asked_with(30) == asked_with(60)
+
+
+@pytest.mark.usefixtures("six_at_once")
+def test_who_asks_without_a_pool_for_one_workflow_is_answered_however_many_of_others_wait(world: World) -> None:
+    world.backend.register_workflow(registration(step("a"), slug="other"))
+    for number in range(20):
+        world.backend.submit_run(RunSubmission(workflow_slug="other"))
+        if number == 9:
+            begun(world, step("a"))
+    assert taken(world, None, workflow_slug="flow") is None, "it is in the middle"
+    for _ in range(6):
+        reported(world, got(world, None))
+    assert reported(world, got(world, None, workflow_slug="flow")).run.run_id == RUN
+    assert len({reported(world, got(world, None)).run.run_id for _ in range(14)}) == 14, "each is found, and once"
+    assert taken(world, None) is None
+
+
 def test_who_waits_gets_what_comes_meanwhile(world: World) -> None:
     world.register([pooled("a")])
     waits = pausing(world, "Query", lambda: world.submit(run_id=RUN), at=3)

@@ -66,13 +66,14 @@ def test_who_waits_is_woken_again_after_a_grace_and_then_ever_more_rarely(world:
     assert pauses[-1] == pytest.approx(TIMING.horizon_us, abs=10_000)
 
 
-def test_what_is_scheduled_for_later_is_looked_at_then(world: World) -> None:
+def test_what_is_scheduled_for_later_is_looked_at_when_its_message_must_have_come(world: World) -> None:
     begun(world, step("a", retry=[RetryTier(max_attempts=2, delay_ms=60_000, jitter=0)]))
     reported(world, claimed(world, "a"), AGAIN)
     world.mailbox.wakes.clear()
     silent(world)
-    assert "wake-ups repeated" not in reaped(world)
-    assert branch_of(world, "a").due_us == branch_of(world, "a").available_at_us
+    assert dict(world.sweep()) == {"looked at": 1}
+    assert world.mailbox.wakes == []
+    assert branch_of(world, "a").due_us == (branch_of(world, "a").available_at_us or 0) + TIMING.grace_us
 
 
 def test_a_worker_that_lives_is_left_alone(world: World) -> None:
@@ -527,6 +528,18 @@ def test_entries_are_woken_oldest_first_in_tens(world: World, monkeypatch: pytes
     monkeypatch.setattr(world.mailbox, "send", lambda wakes: tens.append([wake.run_id for wake in wakes]))
     world.sweep()
     assert tens == [runs[:10], runs[10:20], runs[20:]]
+
+
+def test_who_is_of_a_higher_priority_is_woken_first(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among equals the oldest; and the others with them: nobody is left for later."""
+    world.register([step("a")])
+    priorities = [0, -1, 2, 0, 1, 2]
+    runs = [world.submit(run_id=f"run-{number}", priority=each) for number, each in enumerate(priorities)]
+    silent(world)
+    woken: list[str] = []
+    monkeypatch.setattr(world.mailbox, "send", lambda wakes: woken.extend(wake.run_id for wake in wakes))
+    world.sweep()
+    assert woken == [runs[number] for number in (2, 5, 4, 0, 3, 1)]
 
 
 def test_what_is_swept_by_shard_says_nothing_of_pools_and_a_busy_table_undoes_nothing(world: World) -> None:

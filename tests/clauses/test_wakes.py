@@ -11,7 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cascade_flow import DynamoDBBackend, RunSubmission, clock
-from cascade_flow.wake import LONGEST_DELAY_US, SqsQueue, Wake
+from cascade_flow.engine.state import LONGEST_DELAY_US
+from cascade_flow.wake import SqsQueue, Wake
 from clauses.stage import AT_ONCE, RUN, begun, branch_of, claimed, ended, reported, run_of
 from shapes import NESTED, Shape, chain, diamond, wide
 from simulated_queue import Mailbox
@@ -72,6 +73,35 @@ def test_who_waits_for_a_worker_is_told_without_a_sweep(world: World, shape: Sha
         world.clock.pause_us(max(0, wake.available_at_us - clock.now_us()))
         world.deliver(wake)
     assert world.check(RUN).status == "completed"
+
+
+class Noting(Mailbox):
+    """Knows all that was ever sent."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.store)
+        self.sent: list[Wake] = []
+
+    def send(self, wakes: Sequence[Wake]) -> None:
+        self.sent += wakes
+        super().send(wakes)
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["delivered", "lost"])
+@pytest.mark.parametrize(("priority", "urgent"), [(1, True), (0, False), (-1, False)])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_who_is_woken_for_an_urgent_run_is_told_so(
+    world: World, shape: Shape, priority: int, urgent: bool, lost: bool
+) -> None:
+    """By whomever: the mailbox holds each against its run."""
+    mailbox = Noting(world)
+    noting = World(world.store, shape.script, chained=False, clock=world.clock, mailbox=mailbox)
+    noting.register(shape.steps)
+    noting.submit(run_id=RUN, priority=priority, **shape.submission)
+    if lost:
+        mailbox.wakes.clear()
+    noting.settle(RUN)
+    assert {wake.urgent for wake in mailbox.sent} == {urgent}
 
 
 @dataclass

@@ -179,6 +179,7 @@ def _wakeups(local: LocalStack) -> WakeUps:
         emulated(local, "sqs"),
         emulated(local, "lambda"),
         queue_url=local.outputs["QueueUrl"],
+        urgent_url=local.outputs["UrgentQueueUrl"],
         dead_letters_url=local.outputs["DeadLettersUrl"],
         listener=local.outputs["WorkerFunctionName"],
     )

@@ -1,4 +1,4 @@
-"""The stack's queue in the hands of somebody who sends too much, loses everything, or lets nobody listen."""
+"""The stack's queues in the hands of somebody who sends too much, loses everything, or lets nobody listen."""
 
 from __future__ import annotations
 
@@ -13,18 +13,22 @@ _COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed")
 
 
 class WakeUps:
-    """`sqs` and `lambda_` are clients; `listener` is the function that the queue triggers."""
+    """`sqs` and `lambda_` are clients; `listener` is the function that both queues trigger."""
 
-    def __init__(self, sqs: Any, lambda_: Any, *, queue_url: str, dead_letters_url: str, listener: str) -> None:
+    def __init__(
+        self, sqs: Any, lambda_: Any, *, queue_url: str, urgent_url: str, dead_letters_url: str, listener: str
+    ) -> None:
         self._sqs = sqs
         self._lambda = lambda_
         self._queue_url = queue_url
+        self._urgent_url = urgent_url
         self._dead_letters_url = dead_letters_url
         self._listener = listener
 
     def send(self, wake: Wake, *, times: int = 1) -> None:
+        url = self._urgent_url if wake.urgent else self._queue_url
         for _ in range(times):
-            self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=wake.to_message())
+            self._sqs.send_message(QueueUrl=url, MessageBody=wake.to_message())
 
     def bury(self, wake: Wake) -> None:
         """Leave a wake-up where those are that were tried in vain."""
@@ -32,19 +36,20 @@ class WakeUps:
 
     def waiting(self) -> int:
         """The messages that nobody has taken yet, delayed ones too."""
-        return self._count(self._queue_url)
+        return self._count(self._queue_url) + self._count(self._urgent_url)
 
     def dead(self) -> int:
         """The messages that were tried in vain again and again."""
         return self._count(self._dead_letters_url)
 
     def all_taken(self) -> None:
-        """Return once nothing waits in the queue."""
-        until(lambda: self.waiting() == 0, otherwise=lambda: f"{self.waiting()} messages are in the queue")
+        """Return once nothing waits in the queues."""
+        until(lambda: self.waiting() == 0, otherwise=lambda: f"{self.waiting()} messages are in the queues")
 
     def lose(self) -> None:
-        """Lose whatever waits in the queue."""
-        self._sqs.purge_queue(QueueUrl=self._queue_url)
+        """Lose whatever waits in the queues."""
+        for url in (self._queue_url, self._urgent_url):
+            self._sqs.purge_queue(QueueUrl=url)
 
     @contextmanager
     def unheard(self) -> Iterator[None]:
@@ -60,5 +65,6 @@ class WakeUps:
         return sum(int(given[name]) for name in _COUNTS)
 
     def _hear(self, enabled: bool) -> None:
-        [source] = self._lambda.list_event_source_mappings(FunctionName=self._listener)["EventSourceMappings"]
-        self._lambda.update_event_source_mapping(UUID=source["UUID"], Enabled=enabled)
+        sources = self._lambda.list_event_source_mappings(FunctionName=self._listener)["EventSourceMappings"]
+        for source in sources:
+            self._lambda.update_event_source_mapping(UUID=source["UUID"], Enabled=enabled)

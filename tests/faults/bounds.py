@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from math import ceil
 
 from cascade_flow import StepDefinition
+from cascade_flow.engine.state import LONGEST_DELAY_US
 from cascade_flow.retry import attempts_allowed
 from shapes import Shape
-from simulation import BEGIN_US, TIMING
-from testbed.faults import CRASHES, UNWOKEN, Passed
+from simulation import BEGIN_US, LATER_US, TIMING
+from testbed.faults import CRASHES, UNWOKEN, Kind, Passed
 
 SWEEP_US = 5_000_000
 """How often the sweep comes."""
@@ -44,30 +46,36 @@ class Bound:
         deaths, unwoken = sum(kind in CRASHES for kind in kinds), sum(kind in UNWOKEN for kind in kinds)
         attempts = sum(len(list(_acts(shape, step))) for step in shape.steps) + deaths
         looks = _looks(shape) + deaths * (2 * _width(shape) + _run_looks(shape)) + unwoken * (_width(shape) + 1)
+        looks += kinds.count(Kind.DROP_AFTER) * _looks_at_who_was_counted_twice(shape)
         asked = attempts * REQUESTS_OF_AN_ATTEMPT + looks * REQUESTS_OF_A_LOOK + len(kinds) * REQUESTS_OF_A_FAULT
         return cls(_waits_us(shape) + deaths * LOST_WORKER_US + unwoken * LOST_MESSAGE_US, attempts, looks, asked)
 
 
 def _acts(shape: Shape, step: StepDefinition) -> Iterator[str]:
     """What the step does at each of its attempts."""
-    script = shape.script.get(step.id, ["ok"])
-    for number in range(attempts_allowed(step.retry)):
+    script, tried = shape.script.get(step.id, ["ok"]), 0
+    for number in count():
         act = script[min(number, len(script) - 1)]
+        tried += act != "later"
         yield act
-        if act not in ("fail", "die"):
+        if act not in ("fail", "die", "later") or tried == attempts_allowed(step.retry):
             return
 
 
 def _waits_us(shape: Shape) -> int:
-    """The availability, the delays of retries by their policy (SQS counts in seconds), leases of lost workers."""
+    """The availability, the delays of steps, those of retries by their policy (SQS counts in seconds), the times after
+    which steps come again that are not ready, leases of lost workers.
+    """
     begin_us = int(str(shape.submission.get("available_at", BEGIN_US)))
     return begin_us - BEGIN_US + sum(_waits_of_step_us(shape, step) for step in shape.steps) + BUSY_US
 
 
 def _waits_of_step_us(shape: Shape, step: StepDefinition) -> int:
     acts = list(_acts(shape, step))
-    fails = [number for number, act in enumerate(acts[:-1]) if act == "fail"]
-    return acts.count("die") * LOST_WORKER_US + sum(_longest_delay_us(step, number) for number in fails)
+    tries = [act for act in acts if act != "later"]
+    fails = [number for number, act in enumerate(tries[:-1]) if act == "fail"]
+    retries_us = acts.count("die") * LOST_WORKER_US + sum(_longest_delay_us(step, number) for number in fails)
+    return retries_us + (step.delay_ms or 0) * 1_000 + acts.count("later") * (LATER_US + 1_000_000)
 
 
 def _longest_delay_us(step: StepDefinition, retries: int) -> int:
@@ -77,9 +85,23 @@ def _longest_delay_us(step: StepDefinition, retries: int) -> int:
 
 
 def _looks(shape: Shape) -> int:
-    """Once at a run that waits to be started; at an attempt that was retried; twice at a worker that is lost."""
+    """Once at a run that waits to be started; at an attempt that was retried, or isn't ready; at one that waits for
+    longer than a message; twice at a worker that is lost.
+    """
     acts = [act for step in shape.steps for act in _acts(shape, step)]
-    return acts.count("fail") + 2 * acts.count("die") + ("available_at" in shape.submission)
+    far = sum((step.delay_ms or 0) * 1_000 > LONGEST_DELAY_US for step in shape.steps)
+    again = acts.count("fail") + acts.count("later") + 2 * acts.count("die")
+    return again + far + ("available_at" in shape.submission)
+
+
+def _looks_at_who_was_counted_twice(shape: Shape) -> int:
+    """How often a join is looked at that is full by a count whose answer was lost, while others wait for their time: by
+    each sweep, since somebody may stand between raise and commit.
+    """
+    waits_us = max(
+        (_waits_of_step_us(shape, step) for step in shape.steps if step.delay_ms or step.poll_every_ms), default=0
+    )
+    return ceil(waits_us / SWEEP_US)
 
 
 def _run_looks(shape: Shape) -> int:

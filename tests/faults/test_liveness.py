@@ -7,7 +7,7 @@ from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.testing.memory.queue_client import SEND
 from faults.bounds import SWEEP_US
 from faults.breaking import run_with
-from shapes import IN_BUCKET, MANY_ROOTS, POISON, POOLS, QUEUED, SHAPES, WIDE, Shape, chain
+from shapes import IN_BUCKET, MANY_ROOTS, POISON, POOLS, QUEUED, SHAPES, WAITS, WIDE, Shape, chain
 from simulation import TIMING, TickingClock, World
 from testbed.faults import Kind, faults, nowhere, only
 from testbed.servers import Server, fresh_table
@@ -16,7 +16,7 @@ DEAD_US = 600_000_000
 """How long the queue is dead: more than all pauses until the longest."""
 
 
-@pytest.mark.parametrize("shape", [*SHAPES, POOLS, POISON, QUEUED, IN_BUCKET, WIDE, MANY_ROOTS], ids=str)
+@pytest.mark.parametrize("shape", [*SHAPES, POOLS, WAITS, POISON, QUEUED, IN_BUCKET, WIDE, MANY_ROOTS], ids=str)
 def test_a_run_waits_for_nothing_but_what_its_script_calls_for(server: Server, shape: Shape) -> None:
     run_with(server, shape, nowhere).must_be_in_time()
 

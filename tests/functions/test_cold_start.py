@@ -36,9 +36,23 @@ NEVER_WHERE_HOT = (
     "cascade_flow.operations.copies",
     "cascade_flow.operations.reports",
 )
+_FOLDS = (
+    "cascade_flow.engine.caller",
+    "cascade_flow.model.states",
+    "cascade_flow.operations.history",
+    "cascade_flow.operations.validation",
+    "cascade_flow.projection",
+)
 _OTHERS = ("cascade_flow.api.submission_shapes", "cascade_flow.api.query_shapes")
 NEVER_AT_FIRST = {
-    "worker": ("cascade_flow.operations.sweep", "cascade_flow.operations.runs", "cascade_flow.dynamodb.caller_ledger"),
+    "worker": (
+        "cascade_flow.dynamodb.caller_ledger",
+        "cascade_flow.operations.checkpoints",
+        "cascade_flow.operations.logs",
+        "cascade_flow.operations.runs",
+        "cascade_flow.operations.sweep",
+        *_FOLDS,
+    ),
     "claim": ("cascade_flow.api.heartbeat_shapes", *_OTHERS),
     "heartbeat": ("cascade_flow.api.worker_shapes", *_OTHERS),
 }

@@ -108,7 +108,7 @@ def test_a_step_that_comes_while_an_idle_worker_is_told_to_end_costs_no_try(benc
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [(), ("--drain", "0.2")], ids=["told twice", "out of time"])
+@pytest.mark.parametrize("options", [(), ("--drain", "0.2s")], ids=["told twice", "out of time"])
 def test_what_does_not_finish_is_given_back(bench: Bench, options: Sequence[str]) -> None:
     run_id = bench.submit("stay")
     with bench.worker(*options) as worker:

@@ -44,6 +44,7 @@ STATUSES = {
     "WorkflowNotFoundError": 404,
     "StepNotFoundError": 404,
     "WorkerNotFoundError": 404,
+    "ScheduleNotFoundError": 404,
     "VersionNotFoundError": 404,
     "StaleAttemptError": 409,
     "RunNotCancellableError": 409,

@@ -21,7 +21,7 @@ from cascade_flow.offload import Bucket
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.registry import Registry
 from cascade_flow.testing.memory.bucket_client import BucketClient
-from cascade_flow.wake import SqsQueue
+from cascade_flow.wake import SqsQueue, Wake
 from contract.called import Called
 from events.deployed import Functions, Reply, app
 from functions.conftest import TIMING
@@ -33,7 +33,8 @@ from testbed.wire import Floor, wire_of
 pytestmark = pytest.mark.servers("ministack")
 
 BY_LAMBDA = {
-    Grant(f"sqs:{action}", "Queue")
+    Grant(f"sqs:{action}", queue)
+    for queue in ("Queue", "UrgentQueue")
     for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "ChangeMessageVisibility")
 }
 """What Lambda does in the worker's name, before and after it is called:
@@ -154,11 +155,12 @@ def diagnoses(stage: Stage) -> None:
     late = clock.SteppingClock(clock.now_us() + 40_000_000)
     with clock.use(late):
         found = stage.http("diagnosis", "GET /diagnosis", events.get("/diagnosis"))
-    assert [run["findings"][0]["code"] for run in found.json["runs"]] == ["wake-up-lost"]
+    codes = {run["runId"]: run["findings"][0]["code"] for run in found.json["runs"]}
+    assert codes[run_id] == "wake-up-lost"
     route = "GET /runs/{runId}/diagnosis"
     assert stage.http("diagnosis", route, events.get(f"/runs/{run_id}/diagnosis")).status == 200
     planned = stage.http("diagnosis", "POST /preflight", events.post("/preflight", {"workflows": []}))
-    assert (planned.status, len(planned.json["broken"])) == (200, 1)
+    assert run_id in {run["runId"] for run in planned.json["broken"]}
     cancelled = events.post(f"/runs/{run_id}/cancel")
     assert stage.http("submission", "POST /runs/{runId}/cancel", cancelled).status == 200
 
@@ -309,6 +311,45 @@ def sweeps(stage: Stage) -> None:
     stage.reap()
 
 
+def urgent(stage: Stage) -> None:
+    """What is asked besides where a run is urgent: each that wakes somebody does it by another queue."""
+    run_id = stage.submit("fine", priority=1)
+    wake = Wake(run_id, "load", "load", attempt=1, urgent=True).to_message()
+    with stage.guard.acting("worker", "urgent wake-up"):
+        app("worker").handler(events.messages([wake]), events.Context())
+    stage.reap()
+    cancelled = stage.http("submission", "POST /runs/{runId}/cancel", events.post(f"/runs/{run_id}/cancel"))
+    resumed = stage.http("control", "POST resume of an urgent run", events.post(f"/runs/{run_id}/resume"))
+    assert (cancelled.status, resumed.status) == (200, 201)
+    run_id = stage.submit("fine", priority=1)
+    stage.claim(run_id, "load")
+    assert stage.say(run_id, "load", "release").status == 200
+    run_id = stage.submit("fine", workflow="wide", priority=1)
+    stage.claim(run_id, "begin")
+    with dying("make_owed"):
+        stage.complete(run_id, "begin", 1)
+    stage.claim(run_id, "part_0")
+    stage.functions.sqs.send_message(QueueUrl=f"{stage.functions.queue_url}-dead", MessageBody=wake)
+    again = stage.http("service", "POST redrive of what is urgent", events.post("/dead-letters/redrive", {}))
+    assert again.json["count"] == 1
+
+
+def schedules(stage: Stage) -> None:
+    """Declared, looked at, looked after, swept: with an input that lies in the bucket."""
+    often = {"name": "often", "everyUs": 60_000_000, "input": {"text": large(5)}}
+    document = {"name": "Often", "steps": [{"stepId": "a"}], "schedules": [often]}
+    assert stage.http("control", "PUT schedules", events.put("/workflows/often", document)).status == 200
+    place = "/workflows/often/schedules/often"
+    for route in ("/schedules", place):
+        assert stage.http("query", f"GET {route}", events.get(route)).status == 200
+    past = {"fromUs": clock.now_us() - 120_000_000, "untilUs": clock.now_us()}
+    for verb, body, status in (("pause", {}, 200), ("resume", {}, 200), ("trigger", {}, 201), ("backfill", past, 200)):
+        assert stage.http("control", f"POST {verb}", events.post(f"{place}/{verb}", body)).status == status
+    stage.reap(after_us=120_000_000)
+    assert "lastRunId" in stage.http("query", f"GET {place} again", events.get(place)).json
+    stage.functions.lose_messages()
+
+
 def deployments(stage: Stage) -> None:
     with stage.guard.acting("registration", "deployment"):
         for _ in range(2):
@@ -327,6 +368,8 @@ SCENES: tuple[Callable[[Stage], None], ...] = (
     reports_of_workers,
     work,
     sweeps,
+    urgent,
+    schedules,
 )
 
 
@@ -347,26 +390,26 @@ def allowed() -> dict[str, set[Grant]]:
 def stage(dynamodb: Store, environment: pytest.MonkeyPatch, allowed: dict[str, set[Grant]]) -> Iterator[Stage]:
     environment.setenv("CASCADE_WORKFLOWS", "heavy")
     sqs, bucket = dynamodb.server.sqs(), BucketClient()
-    queue_url = sqs.create_queue(QueueName=f"roles-{dynamodb.table}")["QueueUrl"]
+    names = [f"roles-{dynamodb.table}{which}" for which in ("", "-urgent", "-dead")]
+    queue_url, urgent_url, dead_url = (sqs.create_queue(QueueName=name)["QueueUrl"] for name in names)
     backend = DynamoDBBackend(
         dynamodb.table,
         client=dynamodb.product,
         bucket=Bucket("bucket", client=bucket),
-        queue=SqsQueue(queue_url, client=sqs),
+        queue=SqsQueue(queue_url, urgent_url=urgent_url, client=sqs),
         timing=TIMING,
     )
-    dead_url = sqs.create_queue(QueueName=f"roles-{dynamodb.table}-dead")["QueueUrl"]
-    guard = Guard(allowed, {dead_url: "DeadLetters"})
+    guard = Guard(allowed, {dead_url: "DeadLetters", urgent_url: "UrgentQueue"})
     wire_of(dynamodb.product).add(guard, floor=Floor.FAULT)
     wire_of(bucket).add(guard, floor=Floor.FAULT)
     _notice_signing(bucket, guard)
     functions = Functions(backend, dynamodb.server.sqs(), queue_url)
     wire_of(sqs).add(guard, floor=Floor.FAULT)
-    letters = SqsDeadLetters(dead_url, queue_url, client=sqs)
+    letters = SqsDeadLetters(dead_url, queue_url, urgent_url=urgent_url, client=sqs)
     with resources.use(replace(backend.runtime, dead_letters=letters)):
         yield Stage(functions, guard, bucket)
     wire_of(dynamodb.product).remove(guard)
-    for url in (queue_url, dead_url):
+    for url in (queue_url, urgent_url, dead_url):
         sqs.delete_queue(QueueUrl=url)
 
 

@@ -107,6 +107,21 @@ class TestDeadLetters:
         assert shown["run"]["status"] == "completed"
         check_run(dead.functions.backend, run_id)
 
+    def test_what_was_urgent_goes_back_to_its_own_queue(self, dead: Dead) -> None:
+        queue_url, sqs = dead.functions.queue_url, dead.functions.sqs
+        urgent_url = sqs.create_queue(QueueName=f"{queue_url.rpartition('/')[2]}-urgent")["QueueUrl"]
+        letters = SqsDeadLetters(dead.url, queue_url, urgent_url=urgent_url, client=sqs)
+        urgent, usual = Wake("r-1", urgent=True).to_message(), Wake("r-2").to_message()
+        dead.put(usual, urgent, "hello")
+        with resources.use(replace(dead.functions.backend.runtime, dead_letters=letters)):
+            assert dead.redrive() == {"count": 3, "remaining": 0}
+        found = [sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10) for url in (urgent_url, queue_url)]
+        assert [sorted(message["Body"] for message in each["Messages"]) for each in found] == [
+            [urgent],
+            sorted(["hello", usual]),
+        ]
+        sqs.delete_queue(QueueUrl=urgent_url)
+
     def test_what_the_queue_does_not_take_stays(self, dead: Dead, monkeypatch: pytest.MonkeyPatch) -> None:
         dead.put("a", "b")
         taken: list[str] = []

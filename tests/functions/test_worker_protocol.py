@@ -62,6 +62,7 @@ def test_a_claim_gives_all_that_the_step_needs(functions: Functions, weighed: st
         "workflowSlug": "parcels",
         "stepId": "price/post",
         "attemptNumber": 1,
+        "countedAttempt": 1,
         "versionId": functions.backend.runtime.run(weighed).version_id,
         "firstRunId": weighed,
         "input": {"weights": [1.5, 2.0]},

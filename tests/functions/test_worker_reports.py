@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import events
-from cascade_flow import StepDefinition, WorkflowRegistration, clock
+from cascade_flow import RunSubmission, StepDefinition, WorkflowRegistration, clock
 from cascade_flow.api.worker_shapes import LARGEST_VALUE_BYTES
 from checker import check_run
 from events.deployed import Functions, Reply
@@ -177,8 +177,26 @@ def test_what_is_given_up_is_anothers_at_once(functions: Functions, weighing: st
     check_run(functions.backend, weighing)
 
 
-def test_what_may_be_tried_once_only_fails_where_it_is_given_up(functions: Functions, weighing: str) -> None:
-    replies = [say(functions, weighing, "weigh", "release") for _ in range(2)]
+def test_who_gives_up_has_tried_nothing(functions: Functions, weighing: str) -> None:
+    """However often workers of this step must end, its policy's only try is left."""
+    for attempt in range(1, 4):
+        replies = [say(functions, weighing, "weigh", "release", attempt=attempt) for _ in range(2)]
+        assert [reply.json["status"] for reply in replies] == ["scheduled"] * 2
+        assert claim(functions, runId=weighing, stepId="weigh").json["attemptNumber"] == attempt + 1
+    assert say(functions, weighing, "weigh", "fail", error={"message": "no"}, attempt=4).json == {"status": "failed"}
+    planned = [
+        (each["policyIndex"], each["attemptInPolicy"]) for each in happened(functions, weighing, "StepScheduled")[1:]
+    ]
+    assert planned == [(0, 1)] * 3
+    check_run(functions.backend, weighing)
+
+
+def test_what_is_given_up_while_its_run_fails_is_not_tried_again(functions: Functions, weighing: str) -> None:
+    say(functions, weighing, "weigh", "complete", output=1)
+    for step in ("price/post", "price/insurance"):
+        claim(functions, runId=weighing, stepId=step)
+    say(functions, weighing, "price/post", "fail", error={"message": "no"}, retryable=False)
+    replies = [say(functions, weighing, "price/insurance", "release") for _ in range(2)]
     assert [reply.json for reply in replies] == [{"status": "failed"}] * 2
     check_run(functions.backend, weighing)
 
@@ -208,3 +226,64 @@ def test_a_run_or_step_that_is_not_there_is_told(functions: Functions, weighing:
     assert say(functions, "none", "weigh", "complete").json["code"] == "run-not-found"
     assert say(functions, weighing, "weight", "complete").json["code"] == "step-not-found"
     assert say(functions, weighing, "weigh", "finish").status == 404
+
+
+@pytest.fixture
+def polling(functions: Functions) -> str:
+    """A run whose only step asks an inspector, who is not always ready; mila holds it."""
+    steps = [StepDefinition(id="ask", name="Ask", poll_every_ms=40_000, give_up_after_ms=60_000)]
+    functions.backend.register_workflow(WorkflowRegistration(slug="polls", name="Polls", steps=steps))
+    run_id = functions.backend.submit_run(RunSubmission(workflow_slug="polls")).run_id
+    assert claim(functions, runId=run_id, stepId="ask").json["countedAttempt"] == 1
+    return run_id
+
+
+@pytest.mark.parametrize(
+    ("told", "wait_us"), [({"delayUs": 5_000_000}, 5_000_000), ({}, 40_000_000)], ids=["its own time", "as declared"]
+)
+def test_what_is_not_ready_comes_again_and_is_answered_the_same_when_it_is_said_again(
+    functions: Functions, polling: str, told: dict[str, Any], wait_us: int
+) -> None:
+    before_us = clock.now_us()
+    replies = [say(functions, polling, "ask", "later", reason="no inspector", **told) for _ in range(2)]
+    assert (replies[0].json["status"], replies[0].json) == ("scheduled", replies[1].json)
+    assert 0 <= replies[0].json["nextRetryAtUs"] - before_us - wait_us < 5_000_000
+    step = functions.http("query", events.get(f"/runs/{polling}/steps/ask")).json
+    assert (step["laters"], step["laterReason"], step["status"]) == (1, "no inspector", "scheduled")
+    [attempt] = step["attempts"]
+    assert (attempt["status"], attempt["laterReason"]) == ("postponed", "no inspector")
+    assert attempt["nextRetryAtUs"] == replies[0].json["nextRetryAtUs"]
+    assert [event["message"] for event in happened(functions, polling, "LogEntry")] == ["later: no inspector"]
+    check_run(functions.backend, polling)
+
+
+def test_other_words_than_those_that_are_stored_are_refused(functions: Functions, polling: str) -> None:
+    assert say(functions, polling, "ask", "later", reason="no inspector").status == 200
+    assert say(functions, polling, "ask", "later", reason="another").status == 409
+    assert say(functions, polling, "ask", "later", reason="no inspector", workerId="otto").status == 409
+    assert say(functions, polling, "ask", "complete", output=1).status == 409
+
+
+def test_who_may_ask_no_longer_fails_and_is_told_so_again(functions: Functions, polling: str) -> None:
+    with clock.use(clock.SteppingClock(clock.now_us() + 120_000_000)):
+        assert say(functions, polling, "ask", "heartbeat").status == 200
+        replies = [say(functions, polling, "ask", "later", reason="no inspector") for _ in range(2)]
+    assert [(reply.status, reply.json) for reply in replies] == [(200, {"status": "failed"})] * 2
+    [failed] = happened(functions, polling, "StepFailed")
+    assert (failed["failureReason"], failed["error"]["name"]) == ("timeout", "GaveUp")
+    check_run(functions.backend, polling)
+
+
+def test_an_instant_may_be_named(functions: Functions, weighing: str) -> None:
+    at_us = clock.now_us() + 3_600_000_000
+    told = {"status": "scheduled", "nextRetryAtUs": at_us}
+    assert say(functions, weighing, "weigh", "later", availableAtUs=at_us).json == told
+    assert claim(functions, runId=weighing, stepId="weigh").status == 204
+
+
+def test_a_step_that_is_to_come_again_at_no_time_is_told_what_to_say(functions: Functions, weighing: str) -> None:
+    reply = say(functions, weighing, "weigh", "later")
+    assert reply.status == 400
+    assert "nothing says when: give availableAtUs or delayUs" in reply.json["detail"]
+    assert say(functions, weighing, "weigh", "later", delayUs=0).status == 400
+    assert say(functions, weighing, "weigh", "complete", output=1).status == 200, "it is held still"

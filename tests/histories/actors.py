@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cascade_flow import (
     Checkpoint,
     DynamoDBBackend,
+    LogEntry,
     StaleAttemptError,
     StepCompleted,
     StepError,
@@ -19,8 +21,9 @@ from cascade_flow import (
 from cascade_flow.dynamodb import keys
 from cascade_flow.engine.commands import KeepCheckpoint
 from cascade_flow.operations.steps import HeldAttempt, Steps
+from cascade_flow.operations.worker_outcomes import Attempt, Measures, WorkerOutcomes
 from oracle import Mark, Said
-from simulation import OUTPUT, TIMING, mark_of
+from simulation import LATER_US, OUTPUT, TIMING, mark_of
 from testbed.requests import WRITES
 from testbed.wire import Answer, Request, Send
 
@@ -140,6 +143,10 @@ class Actors:
                 said = Said(mark, StepSkipped, None)
                 skip: dict[str, Any] = {"skip_type": "primary", "reason": "nothing to do", **spent}
                 self._say(said, lambda: backend.save_step_skipped(*place, **skip))
+            case "later":
+                attempt = Attempt(mark.run_id, mark.step, name, mark.attempt)
+                postponed = partial(WorkerOutcomes(backend.runtime).postpone, attempt, "not ready", Measures())
+                self._say(Said(mark, LogEntry, None), partial(postponed, at_us=None, delay_us=LATER_US))
             case act:
                 error = StepError(name="ValueError", message=f"{mark.step} can't")
                 fail: dict[str, Any] = {"terminal": act != "fail", "failure_reason": "execution-error", **spent}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from histories.stage import CASTS, Cast, Stage
-from shapes import POOLS, SHAPES, WIDE, Shape
+from shapes import POOLS, SHAPES, WAITS, WIDE, Shape
 from tally import TALLY
 from testbed.servers import MemoryServer
 from testbed.turnstile import explore
@@ -28,6 +28,12 @@ def test_random_histories_of_steps_of_pools_keep_every_promise(server: MemorySer
 
 
 @pytest.mark.parametrize("cast", CASTS[1:], ids=str)
+def test_random_histories_of_steps_that_wait_keep_every_promise(server: MemoryServer, cast: Cast) -> None:
+    stage = Stage(server, WAITS, cast)
+    assert explore(range(12), stage, stage.check) == 12
+
+
+@pytest.mark.parametrize("cast", CASTS[1:], ids=str)
 def test_random_histories_of_many_branches_keep_every_promise(server: MemoryServer, cast: Cast) -> None:
     stage = Stage(server, WIDE, cast)
     assert explore(range(5), stage, stage.check) == 5
@@ -35,7 +41,7 @@ def test_random_histories_of_many_branches_keep_every_promise(server: MemoryServ
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cast", CASTS, ids=str)
-@pytest.mark.parametrize("shape", [*SHAPES, POOLS, WIDE], ids=str)
+@pytest.mark.parametrize("shape", [*SHAPES, POOLS, WAITS, WIDE], ids=str)
 def test_many_random_histories_keep_every_promise(server: MemoryServer, shape: Shape, cast: Cast) -> None:
     stage = Stage(server, shape, cast)
     TALLY["random histories"] += explore(range(SEEDS, MANY), stage, stage.check)

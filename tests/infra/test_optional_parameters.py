@@ -1,6 +1,7 @@
 """The template with all that is optional, deployed to the emulator: each parameter's branch of the template is taken.
 
-What the emulator keeps to itself (the reaper's reserve, warm throughput) it has at least taken.
+What the emulator keeps to itself (the reaper's reserve, warm throughput, that an event source is off from the start) it
+has at least taken.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ EVERYTHING = {
     "ReaperConcurrency": "2",
     "RunsShards": "8",
     "Tracing": "Active",
+    "UrgentConcurrency": "0",
     "WarmReads": "12000",
     "WarmWrites": "8000",
     "WithDashboard": "false",
@@ -55,5 +57,7 @@ def test_what_is_optional_can_be_had_all_at_once(stack: LocalStack) -> None:
     assert table["DeletionProtectionEnabled"] is True
     assert queue["Attributes"]["KmsMasterKeyId"] == KEY
     assert reaper["Configuration"]["Environment"]["Variables"]["CASCADE_DUE_SHARDS"] == "16"
+    assert "UrgentQueueUrl" not in stack.outputs
+    assert "CASCADE_URGENT_QUEUE_URL" not in reaper["Configuration"]["Environment"]["Variables"]
     assert {action for alarm in alarms for action in alarm["AlarmActions"]} == {TOPIC}
     assert stack.outputs["TokenApiUrl"] != stack.outputs["ApiUrl"]

@@ -30,7 +30,12 @@ OPTIONS = {
     "DeletionProtection": ("true", "IsProtected"),
 }
 """What is off by default, a value that turns it on, and the condition that this makes true."""
-ON = {"TlsOnly": "RequireTls", "HasDashboard": "WithDashboard"}
+ON = {
+    "TlsOnly": ("RequireTls", "false"),
+    "HasDashboard": ("WithDashboard", "false"),
+    "KeepsRoom": ("UrgentConcurrency", "0"),
+}
+"""What is on by default, and the parameter's value that turns it off."""
 
 
 POLICIES = (
@@ -82,9 +87,9 @@ class TestChoices:
     def test_each_option_turns_on_one_thing(self, parameter: str, value: str, condition: str) -> None:
         assert Resolved(**{parameter: value}).conditions == {*ON, condition}
 
-    @pytest.mark.parametrize(("condition", "parameter"), ON.items())
-    def test_what_is_on_can_be_turned_off(self, condition: str, parameter: str) -> None:
-        assert Resolved(**{parameter: "false"}).conditions == set(ON) - {condition}
+    @pytest.mark.parametrize(("condition", "parameter", "off"), [(name, *each) for name, each in ON.items()])
+    def test_what_is_on_can_be_turned_off(self, condition: str, parameter: str, off: str) -> None:
+        assert Resolved(**{parameter: off}).conditions == set(ON) - {condition}
 
     def test_every_condition_is_tried_here(self) -> None:
         assert set(TEMPLATE["Conditions"]) == set(ON) | {condition for _, condition in OPTIONS.values()}
@@ -144,6 +149,7 @@ class TestTheEnvironment:
     NAMED = {
         "CASCADE_TABLE": {"Ref": "Table"},
         "CASCADE_QUEUE_URL": {"Ref": "Queue"},
+        "CASCADE_URGENT_QUEUE_URL": {"Fn::If": ["KeepsRoom", {"Ref": "UrgentQueue"}, {"Ref": "AWS::NoValue"}]},
         "CASCADE_BUCKET": {"Ref": "Bucket"},
         "CASCADE_WORKFLOWS": {"Ref": "WorkflowsPackage"},
         "POWERTOOLS_SERVICE_NAME": STACK,
@@ -157,7 +163,7 @@ class TestTheEnvironment:
 
     def test_every_setting_that_can_be_chosen_is_given(self) -> None:
         chosen = {f"CASCADE_{name.upper()}" for name in Settings.model_fields if _camel(name) in PARAMETERS}
-        elsewhere = {"CASCADE_LOG_LEVEL", "CASCADE_WORKER_CONCURRENCY"}
+        elsewhere = {"CASCADE_LOG_LEVEL", "CASCADE_WORKER_CONCURRENCY", "CASCADE_URGENT_CONCURRENCY"}
         assert chosen - elsewhere == set(self.GIVEN) - set(self.NAMED)
 
     @pytest.mark.parametrize("name", sorted(set(GIVEN) - set(NAMED)))
@@ -175,7 +181,10 @@ class TestTheEnvironment:
         }
         assert own == {
             "ServiceFunction": {"CASCADE_DEAD_LETTERS_URL": {"Ref": "DeadLetters"}},
-            "DiagnosisFunction": {"CASCADE_WORKER_CONCURRENCY": {"Ref": "WorkerConcurrency"}},
+            "DiagnosisFunction": {
+                "CASCADE_WORKER_CONCURRENCY": {"Ref": "WorkerConcurrency"},
+                "CASCADE_URGENT_CONCURRENCY": {"Ref": "UrgentConcurrency"},
+            },
             "RegistrationFunction": {"CASCADE_GIT": {"Ref": "Git"}},
         }
 
@@ -200,19 +209,32 @@ class TestTheWorker:
         worker = function("WorkerFunction")
         assert (worker["Timeout"], worker["MemorySize"]) == ({"Ref": "WorkerTimeout"}, {"Ref": "WorkerMemory"})
 
-    def test_it_hears_the_queue_as_many_at_once_as_was_chosen(self) -> None:
-        [wake] = properties("WorkerFunction")["Events"].values()
+    @pytest.mark.parametrize(
+        ("name", "queue", "parameter"),
+        [("Wake", "Queue", "WorkerConcurrency"), ("WakeUrgent", "UrgentQueue", "UrgentConcurrency")],
+    )
+    def test_it_hears_each_queue_as_many_at_once_as_was_chosen(self, name: str, queue: str, parameter: str) -> None:
+        wake = PLAIN.properties("WorkerFunction")["Events"][name]
         assert wake["Type"] == "SQS"
-        assert wake["Properties"]["Queue"] == {"Fn::GetAtt": ["Queue", "Arn"]}
-        most = {"Fn::FindInMap": ["Concurrency", {"Ref": "WorkerConcurrency"}, "Executions"]}
+        assert wake["Properties"]["Queue"] == {"Fn::GetAtt": [queue, "Arn"]}
+        most = {"Fn::FindInMap": ["Concurrency", str(PARAMETERS[parameter]["Default"]), "Executions"]}
         assert wake["Properties"]["ScalingConfig"] == {"MaximumConcurrency": most}
+        assert wake["Properties"].pop("Enabled", True) is True
         assert set(wake["Properties"]) == {"Queue", "BatchSize", "FunctionResponseTypes", "ScalingConfig"}
 
+    def test_without_room_for_what_is_urgent_nobody_asks_for_it(self) -> None:
+        """An event source that is off polls no queue, and so costs nothing."""
+        events = Resolved(UrgentConcurrency="0").properties("WorkerFunction")["Events"]
+        assert [each["Properties"].get("Enabled", True) for each in events.values()] == [True, False]
+
+    def test_every_event_source_is_told_here(self) -> None:
+        assert set(properties("WorkerFunction")["Events"]) == {"Wake", "WakeUrgent"}
+
     def test_a_wake_up_is_tried_five_times_and_kept_for_days(self) -> None:
-        assert properties("Queue")["RedrivePolicy"]["maxReceiveCount"] == 5
+        assert {properties(name)["RedrivePolicy"]["maxReceiveCount"] for name in ("Queue", "UrgentQueue")} == {5}
         assert "tried five times" in properties("DeadLettersAlarm")["AlarmDescription"]
         days = {name: properties(name)["MessageRetentionPeriod"] / 86_400 for name in of_type("AWS::SQS::Queue")}
-        assert days == {"Queue": 4, "DeadLetters": 14}
+        assert days == {"Queue": 4, "UrgentQueue": 4, "DeadLetters": 14}
 
 
 class TestTheReaper:
@@ -314,7 +336,7 @@ class TestWhatIsKept:
         ("policy", "actions", "kept"),
         [
             ("BucketPolicy", "s3:*", [["Bucket", "Arn"], "${Bucket.Arn}/*"]),
-            ("QueuePolicy", "sqs:SendMessage", [["Queue", "Arn"], ["DeadLetters", "Arn"]]),
+            ("QueuePolicy", "sqs:SendMessage", [[name, "Arn"] for name in ("Queue", "UrgentQueue", "DeadLetters")]),
         ],
     )
     def test_what_is_not_encrypted_on_its_way_is_refused(self, policy: str, actions: str, kept: list[Any]) -> None:
@@ -389,6 +411,7 @@ def test_outputs_are_what_they_are_called() -> None:
         "WorkPolicyArn": "WorkPolicy",
         "TableName": "Table",
         "QueueUrl": "Queue",
+        "UrgentQueueUrl": "UrgentQueue",
         "DeadLettersUrl": "DeadLetters",
         "BucketName": "Bucket",
         "WorkerFunctionName": "WorkerFunction",

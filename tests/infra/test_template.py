@@ -26,6 +26,7 @@ API_FUNCTIONS = [
 NEVER = {"dynamodb:Scan", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteTable"}
 
 
+SCHEDULE_VERBS = ("pause", "resume", "trigger", "backfill")
 PAYLOADS = {"Fn::Sub": "${Bucket.Arn}/payloads/*"}
 """The one pattern that is allowed: a payload's name is the hash of its content."""
 
@@ -64,6 +65,9 @@ class TestTheDoor:
             "GET /workflows/{slug}/versions",
             "GET /workflows/{slug}/versions/{versionId}",
             "PUT /workflows/{slug}",
+            "GET /schedules",
+            "GET /workflows/{slug}/schedules/{name}",
+            *(f"POST /workflows/{{slug}}/schedules/{{name}}/{verb}" for verb in SCHEDULE_VERBS),
             "GET /analytics/{proxy+}",
             "GET /workers",
             "GET /workers/{workerId+}",
@@ -91,6 +95,7 @@ class TestTheDoor:
             "GET /health",
             "GET /version",
             "GET /{proxy+}",
+            "POST /workflows/{slug}/schedules/{proxy+}",
             "GET /diagnosis",
             "GET /runs/{runId}/diagnosis",
         }
@@ -149,7 +154,7 @@ class TestFunctions:
         assert properties("ReaperFunction")["Events"]["Tick"]["Properties"]["RetryPolicy"] == once
 
     def test_a_new_account_has_room_beside_the_worker(self) -> None:
-        assert PARAMETERS["WorkerConcurrency"]["Default"] < 10
+        assert PARAMETERS["WorkerConcurrency"]["Default"] + PARAMETERS["UrgentConcurrency"]["Default"] <= 8
 
     def test_every_folder_of_functions_is_deployed(self) -> None:
         folders = {f"functions/{path.parent.name}" for path in (ROOT / "functions").glob("*/app.py")}
@@ -293,31 +298,43 @@ class TestTheTable:
         assert "LocalSecondaryIndexes" not in table
 
 
-class TestTheQueue:
-    def test_what_fails_again_and_again_is_set_aside(self) -> None:
-        redrive = properties("Queue")["RedrivePolicy"]
+HEARD = ("Queue", "UrgentQueue")
+
+
+class TestTheQueues:
+    @pytest.mark.parametrize("name", HEARD)
+    def test_what_fails_again_and_again_is_set_aside(self, name: str) -> None:
+        redrive = properties(name)["RedrivePolicy"]
         assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["DeadLetters", "Arn"]}
         assert redrive["maxReceiveCount"] >= 5
-        kept = {name: properties(name)["MessageRetentionPeriod"] for name in ("Queue", "DeadLetters")}
-        assert kept["DeadLetters"] > kept["Queue"]
+        kept = {name: properties(name)["MessageRetentionPeriod"] for name in (name, "DeadLetters")}
+        assert kept["DeadLetters"] > kept[name]
 
-    def test_a_message_is_hidden_for_six_invocations(self) -> None:
-        assert properties("Queue")["VisibilityTimeout"] == {
+    def test_all_but_the_dead_letters_are_heard(self) -> None:
+        heard = [each["Properties"]["Queue"] for each in properties("WorkerFunction")["Events"].values()]
+        assert heard == [{"Fn::GetAtt": [name, "Arn"]} for name in HEARD]
+        assert {*HEARD, "DeadLetters"} == set(of_type("AWS::SQS::Queue"))
+
+    @pytest.mark.parametrize("name", HEARD)
+    def test_a_message_is_hidden_for_six_invocations(self, name: str) -> None:
+        assert properties(name)["VisibilityTimeout"] == {
             "Fn::FindInMap": ["Visibility", {"Ref": "WorkerTimeout"}, "Seconds"]
         }
         hidden = {int(timeout): each["Seconds"] for timeout, each in TEMPLATE["Mappings"]["Visibility"].items()}
         assert list(hidden) == PARAMETERS["WorkerTimeout"]["AllowedValues"]
         assert all(seconds == 6 * timeout for timeout, seconds in hidden.items())
 
-    def test_one_message_is_one_invocation(self) -> None:
-        wake = properties("WorkerFunction")["Events"]["Wake"]["Properties"]
+    @pytest.mark.parametrize("name", ["Wake", "WakeUrgent"])
+    def test_one_message_is_one_invocation(self, name: str) -> None:
+        wake = properties("WorkerFunction")["Events"][name]["Properties"]
         assert wake["BatchSize"] == 1
         assert wake["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
     def test_the_most_that_run_at_once_is_the_parameter(self) -> None:
         most = {int(name): each["Executions"] for name, each in TEMPLATE["Mappings"]["Concurrency"].items()}
-        assert list(most) == PARAMETERS["WorkerConcurrency"]["AllowedValues"]
-        assert all(name == executions for name, executions in most.items())
+        assert list(most) == PARAMETERS["UrgentConcurrency"]["AllowedValues"]
+        assert list(most)[1:] == PARAMETERS["WorkerConcurrency"]["AllowedValues"]
+        assert all(executions == (name or 2) for name, executions in most.items()), "AWS takes no less than 2"
 
     @pytest.mark.parametrize("name", sorted(of_type("AWS::SQS::Queue")))
     def test_it_is_encrypted_on_disk_and_on_its_way(self, name: str) -> None:

@@ -6,5 +6,16 @@ from mutants.conditions_of_callers import CONDITIONS_OF_CALLERS
 from mutants.people import PEOPLE
 from mutants.people_in_the_engine import PEOPLE_IN_THE_ENGINE
 from mutants.pools import POOLS
+from mutants.schedules import SCHEDULES
+from mutants.waits import WAITING
 
-CATALOGUE = (*CLAUSES, *CONDITIONS, *CONDITIONS_OF_CALLERS, *POOLS, *PEOPLE, *PEOPLE_IN_THE_ENGINE)
+CATALOGUE = (
+    *CLAUSES,
+    *CONDITIONS,
+    *CONDITIONS_OF_CALLERS,
+    *POOLS,
+    *SCHEDULES,
+    *WAITING,
+    *PEOPLE,
+    *PEOPLE_IN_THE_ENGINE,
+)

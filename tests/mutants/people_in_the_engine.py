@@ -163,9 +163,30 @@ PEOPLE_IN_THE_ENGINE = (
     _mistake(
         "who goes on in its pool is looked at after a grace",
         _ADVANCE,
-        "if branch.pool is not None and scheduled.pool is None:",
+        "if branch.pool is not None and facts.graph.step(following).executor is None:",
         "if branch.pool is not None:",
         f"{_DECISIONS}test_who_leaves_a_pool_for_lambda_is_looked_at_after_a_grace",
+    ),
+    _mistake(
+        "what a worker gives back counts as a try",
+        _DECIDE,
+        "left = branch.untried if command.released else branch",
+        "left = branch",
+        f"{_DECISIONS}test_what_a_worker_gives_back_was_no_try",
+    ),
+    _mistake(
+        "who fell silent has tried nothing",
+        _DECIDE,
+        "left = branch.untried if command.released else branch",
+        "left = branch.untried",
+        f"{_DECISIONS}test_the_last_try_fails_with_its_worker",
+    ),
+    _mistake(
+        "a release asks for a branch that never was",
+        _DECIDE,
+        "        return replace(again, before=branch)",
+        "        return again",
+        f"{_DECISIONS}test_what_a_worker_gives_back_was_no_try",
     ),
     _mistake(
         "a join has no priority",

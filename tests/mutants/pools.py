@@ -16,6 +16,38 @@ def _mutant(name: str, clause: str, place: str, text: str, instead: str, *tests:
 
 POOLS = (
     _mutant(
+        "without a pool only those are looked at that the index has first",
+        ORDER,
+        QUEUE,
+        "_OF_EACH_END if len(group) == _OF_EACH_END else 0",
+        "0",
+        "test_who_has_waited_longest_is_among_those_that_are_looked_at",
+    ),
+    _mutant(
+        "without a pool all that is due is looked at",
+        ORDER,
+        QUEUE,
+        "islice(self._from_both_ends(until_us), _MOST_LOOKED_AT // (2 * _OF_EACH_END))",
+        "self._from_both_ends(until_us)",
+        "test_who_asks_without_a_pool_for_one_workflow_is_answered_however_many_of_others_wait",
+    ),
+    _mutant(
+        "without a pool all entries are read before any step is",
+        ORDER,
+        QUEUE,
+        "while group := list(islice(first, _OF_EACH_END)):",
+        "while group := list(first):",
+        "test_a_look_without_a_pool_costs_the_same_however_many_wait",
+    ),
+    _mutant(
+        "without a pool fifty are given in the order of the index",
+        ORDER,
+        QUEUE,
+        "key=lambda live: _rank(live.ref))\n\n    def _from_both_ends",
+        "key=lambda live: 0)\n\n    def _from_both_ends",
+        "test_who_has_waited_longest_is_among_those_that_are_looked_at",
+    ),
+    _mutant(
         "a claim asks not for which pool",
         OWN,
         "dynamodb/changes.py",
@@ -51,8 +83,8 @@ POOLS = (
         "who completes a step starts the next one, whosever it is",
         HANDED,
         ADVANCE,
-        "if claimant is None or claimant.pool != scheduled.pool:",
-        "if claimant is None:",
+        "if claimant is None or is_delayed or claimant.pool != scheduled.pool:",
+        "if claimant is None or is_delayed:",
         "test_a_step_is_handed_over_to_whom_it_belongs",
     ),
     _mutant(
@@ -68,7 +100,7 @@ POOLS = (
         "what comes from a pool is called out again only after a lease",
         HANDED,
         ADVANCE,
-        "        scheduled = replace(scheduled, due_us=writer.now_us + facts.timing.grace_us)\n",
+        "        branch = replace(branch, due_us=writer.now_us + facts.timing.grace_us)\n",
         "        pass\n",
         "test_a_step_that_is_handed_over_to_lambda_is_called_out_again_after_a_grace",
     ),

@@ -10,9 +10,11 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 from cascade_flow import StepScheduled
 from cascade_flow.clock import now_us
+from cascade_flow.engine.state import is_urgent
 from cascade_flow.errors import CascadeFlowError
 from cascade_flow.local import emulator, up
 from cascade_flow.wake import Wake
@@ -137,7 +139,7 @@ class Monkey:
     def _double_messages(self) -> None:
         """Of runs under way, and of some that are over: what they were woken for, now or long ago, once more."""
         for run in self._dice.sample(self._town.promised[-30:], min(4, len(self._town.promised[-30:]))):
-            for wake in [Wake(run.run_id), *self._wakes_of(run.run_id)]:
+            for wake in self._wakes_of(run.run_id):
                 times = self._dice.choice([1, 2, 5])
                 self._stack.wakeups.send(wake, times=times)
                 self.counts["messages doubled"] += times
@@ -151,7 +153,9 @@ class Monkey:
         assert stored is not None
         graph = self._stack.backend.runtime.facts(stored).graph
         chosen = self._dice.sample(scheduled, min(3, len(scheduled)))
-        return [Wake(run_id, graph.branch_of(e.step_id), e.step_id, e.attempt_number) for e in chosen]
+        start = Wake(run_id, urgent=is_urgent(stored.priority))
+        places = [(graph.branch_of(e.step_id), e.step_id, e.attempt_number) for e in chosen]
+        return [start, *(replace(start, branch=branch, step=step, attempt=n) for branch, step, n in places)]
 
     def _deafen(self) -> None:
         """For a while nobody is woken."""

@@ -161,6 +161,7 @@ class User:
         wishes: dict[str, Any] = {
             "input": order.model_dump(mode="json"),
             "idempotency_key": f"{self._name}-{self._wishes}",
+            "priority": self._wishes % 3 - 1,
         }
         told = self._insist(lambda: self._client.submit(shape, delay_s=delay_s, **wishes))
         return self._promise(told["runId"], shape, order, set(ends), outputs_of(shape, order.number))

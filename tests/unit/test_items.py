@@ -9,17 +9,16 @@ from typing import Any
 import pytest
 
 from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.caller_items import caller_step_item, to_caller_step
 from cascade_flow.dynamodb.codec import decode, deflate, inflate
 from cascade_flow.dynamodb.items import (
     branch_item,
-    caller_step_item,
     commit_item,
     log_item,
     payload_item,
     run_item,
     size_of,
     to_branch,
-    to_caller_step,
     to_log_lines,
     to_payload,
     to_records,

@@ -10,7 +10,8 @@ import pytest
 
 from cascade_flow import clock
 from cascade_flow.aws.failures import NotReached
-from cascade_flow.wake import LONGEST_DELAY_US, NoQueue, SqsQueue, Wake
+from cascade_flow.engine.state import LONGEST_DELAY_US
+from cascade_flow.wake import NoQueue, SqsQueue, Wake
 from simulation import BEGIN_US, TickingClock
 
 WAKE = Wake("run", "a", "b", 2, available_at_us=BEGIN_US)
@@ -48,6 +49,12 @@ def test_a_message_says_where_to_look() -> None:
     assert Wake.from_message(Wake("run").to_message()) == Wake("run", "", "", 0)
 
 
+def test_a_message_says_whether_it_is_urgent() -> None:
+    urgent = Wake("run", "a", "b", 2, urgent=True)
+    assert json.loads(urgent.to_message()) == {**json.loads(WAKE.to_message()), "urgent": True}
+    assert Wake.from_message(urgent.to_message()) == urgent
+
+
 @pytest.mark.parametrize(
     "body",
     ["", "null", "[]", "{}", '{"runId": "r", "branch": "a", "step": "b"}', WAKE.to_message().replace("2", '"two"')],
@@ -68,6 +75,28 @@ def test_a_request_holds_ten_messages_each_under_its_own_number() -> None:
     ]
     bodies = [entry["MessageBody"] for request in requests for entry in request["Entries"]]
     assert bodies == [wake.to_message() for wake in wakes]
+
+
+WAKES = [Wake(f"run-{number}", urgent=number % 2 == 1) for number in range(22)]
+
+
+@pytest.mark.parametrize(
+    ("urgent_url", "addresses"),
+    [
+        ("urgent", [("urgent", 10), ("urgent", 1), ("url", 10), ("url", 1)]),
+        (None, [("url", 10), ("url", 10), ("url", 2)]),
+    ],
+)
+def test_what_is_urgent_is_sent_first_to_a_queue_of_its_own(
+    urgent_url: str | None, addresses: list[tuple[str, int]]
+) -> None:
+    """Where there is none, it is sent as all else, by no request more."""
+    client = Client()
+    SqsQueue("url", urgent_url=urgent_url, client=client).send(WAKES)
+    assert [(request["QueueUrl"], len(request["Entries"])) for request in client.sent] == addresses
+    bodies = [entry["MessageBody"] for request in client.sent for entry in request["Entries"]]
+    ordered = sorted(WAKES, key=lambda wake: not wake.urgent) if urgent_url else WAKES
+    assert bodies == [wake.to_message() for wake in ordered]
 
 
 @pytest.mark.parametrize(

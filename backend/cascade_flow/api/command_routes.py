@@ -72,7 +72,7 @@ def retry_runs(body: SomeRuns) -> Answer[Piece]:
     return ok(representations.piece(done))
 
 
-@route("PUT /workflows/{slug}", errors=[GraphInvalidError, ArgumentInvalidError])
+@route("PUT /workflows/{slug}", errors=[GraphInvalidError, ArgumentInvalidError, InputInvalidError])
 def register_workflow(address: WorkflowAddress, body: RegisterWorkflow) -> Answer[Workflow]:
     """Register a workflow that no deployment brings, or a new version of it. The same again changes nothing."""
     registry = runtime().registry

@@ -39,7 +39,10 @@ WORDS: Mapping[str, str] = {
     "timeout": "timeoutUs",
     "timestamp": "timestampUs",
 }
-MILLISECONDS: Mapping[str, str] = {"delayMs": "delayUs", "maxDelayMs": "maxDelayUs", "timeoutMs": "timeoutUs"}
+MILLISECONDS: Mapping[str, str] = {
+    name: name.removesuffix("Ms") + "Us"
+    for name in ("delayMs", "giveUpAfterMs", "maxDelayMs", "pollEveryMs", "timeoutMs")
+}
 THE_USERS = frozenset({"input", "output", "metadata", "inputSchemaJSON", "stepsReclaimedByWorker"})
 """Fields that hold what users wrote, or that are named by it."""
 

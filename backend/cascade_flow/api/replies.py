@@ -11,7 +11,7 @@ from typing import Any, Literal, Never, NotRequired, TypedDict
 from cascade_flow.api.names import AsWritten, Document
 from cascade_flow.model.events import Event
 from cascade_flow.model.parts import ResourceUsage, StepError, StepFailureReason, WorkflowFailureReason
-from cascade_flow.model.states import RunState, StepState, StepStatus, SubmittedRun
+from cascade_flow.model.states import RunState, StepState, SubmittedRun
 from cascade_flow.model.workflows import StepDefinition, WorkflowMetadata, WorkflowVersion
 
 
@@ -117,6 +117,12 @@ class StepOfGraph(TypedDict):
     timeoutUs: NotRequired[int]
     executor: NotRequired[str]
     """The pool whose workers carry it out; absent: Lambda's."""
+    delayUs: NotRequired[int]
+    """How long after all that it waits for it starts."""
+    laters: NotRequired[int]
+    """How often it has said that it isn't ready, where it comes again after that."""
+    laterReason: NotRequired[str]
+    """What it said last, of that."""
     skipReason: NotRequired[str]
     cascadedFrom: NotRequired[str]
     """The step that was skipped first, where this one was skipped because of it."""
@@ -237,76 +243,6 @@ class Outputs(TypedDict):
     """The steps whose outputs would make this answer too large: ask for these steps themselves."""
 
 
-class CheckpointPlace(TypedDict):
-    """A checkpoint by its name, and its number among those of that name."""
-
-    name: str
-    sequence: int
-
-
-class KnownCheckpoint(CheckpointPlace):
-    """What an earlier attempt has stored, or failed at (then it has no data): go on from there."""
-
-    attemptNumber: int
-    data: NotRequired[Any]
-    dataUrl: NotRequired[str]
-    """Where large data are read; it stands instead of `data`."""
-    parent: NotRequired[CheckpointPlace]
-    """The checkpoint that it is a part of."""
-
-
-class Checkpoints(TypedDict):
-    """What earlier attempts of a step have stored, oldest first."""
-
-    checkpoints: list[KnownCheckpoint]
-    checkpointsUrl: NotRequired[str]
-    """Where a list that is too long for an answer is read, as an input is; then `checkpoints` is empty."""
-
-
-class Lease(TypedDict):
-    """How long the worker is believed to live now."""
-
-    leaseUntilUs: int
-    """Until then nobody else gets the step; heartbeats move it on."""
-    leaseUs: int
-    """How long a lease is: a heartbeat in each third of it, and two may be lost."""
-
-
-class Claimed(Input, Outputs, Checkpoints, Lease):
-    """A step that this worker now holds, and all that it needs for it."""
-
-    runId: str
-    workflowSlug: str
-    stepId: str
-    attemptNumber: int
-    versionId: str
-    """The version of the workflow that the run goes by."""
-    firstRunId: str
-    """The run that this one was resumed or rerun from, or itself."""
-    skipped: list[str]
-    """The dependencies that were skipped."""
-    startedAtUs: int
-    """When the attempt began; its log lines are later."""
-    idempotencyKey: str
-    """The same in every attempt and rerun: hand it to services that take one."""
-    timeoutUs: int | None
-
-
-class StepOutcome(TypedDict):
-    """Where the step stands by what was said."""
-
-    status: StepStatus
-    """`scheduled`: it will be tried again."""
-    nextRetryAtUs: NotRequired[int]
-    """When it is tried again."""
-    next: NotRequired[Claimed]
-    """The branch's next step, which this worker holds now: only where it was asked for, and is for the same workers."""
-
-
-class Stored(TypedDict):
-    """It is stored."""
-
-
 class StepPage(TypedDict):
     """Steps of a run, in declared order."""
 
@@ -325,8 +261,8 @@ class AttemptOfStep(TypedDict):
     """One attempt of a step, from its start on."""
 
     attemptNumber: int
-    status: Literal["running", "completed", "failed", "reclaimed"]
-    """`reclaimed`: taken from a worker that fell silent."""
+    status: Literal["running", "completed", "failed", "reclaimed", "postponed"]
+    """`reclaimed`: taken from a worker that fell silent; `postponed`: it wasn't ready, and another follows."""
     workerId: str
     startedAtUs: int
     endedAtUs: NotRequired[int]
@@ -336,6 +272,8 @@ class AttemptOfStep(TypedDict):
     failureReason: NotRequired[StepFailureReason]
     nextRetryAtUs: NotRequired[int]
     """When the next attempt is due, if there is one."""
+    laterReason: NotRequired[str]
+    """Why it wasn't ready, where it said so."""
     reclaimedBy: NotRequired[str]
 
 

@@ -19,7 +19,7 @@ from cascade_flow.operations.payloads import Handed
 from cascade_flow.retry import attempts_allowed
 
 if TYPE_CHECKING:
-    from cascade_flow.api import replies
+    from cascade_flow.api import replies, worker_replies
     from cascade_flow.dynamodb.listing import Count
     from cascade_flow.dynamodb.registry import Entry
     from cascade_flow.model.events import CheckpointRef
@@ -149,7 +149,7 @@ def version(found: WorkflowVersion) -> replies.Version:
     return document(found, {})
 
 
-def claimed(held: HeldAttempt, given: Given, lend: Lend) -> replies.Claimed:
+def claimed(held: HeldAttempt, given: Given, lend: Lend) -> worker_replies.Claimed:
     """POST /steps/claim: what lies in the bucket stands as `inputUrl`, and in `outputUrls`."""
     branch = held.branch
     timeout_ms = held.facts.graph.step(branch.step).timeout_ms
@@ -158,6 +158,7 @@ def claimed(held: HeldAttempt, given: Given, lend: Lend) -> replies.Claimed:
         "workflowSlug": held.run.workflow_slug,
         "stepId": branch.step,
         "attemptNumber": branch.attempt,
+        "countedAttempt": branch.tried,
         "versionId": held.run.version_id,
         "firstRunId": held.run.first_run_id,
         **_given(given.input, given.outputs),
@@ -170,15 +171,15 @@ def claimed(held: HeldAttempt, given: Given, lend: Lend) -> replies.Claimed:
     }
 
 
-def lease(held: HeldAttempt) -> replies.Lease:
+def lease(held: HeldAttempt) -> worker_replies.Lease:
     """POST /runs/{runId}/steps/{stepId}/heartbeat."""
     assert held.branch.lease_us is not None
     return {"leaseUntilUs": held.branch.lease_us, "leaseUs": held.facts.timing.lease_us}
 
 
-def outcome(told: Outcome, given: Given | None, lend: Lend) -> replies.StepOutcome:
+def outcome(told: Outcome, given: Given | None, lend: Lend) -> worker_replies.StepOutcome:
     """POST /runs/{runId}/steps/{stepId}/complete, and the like; `next` is a claim."""
-    answer: replies.StepOutcome = {"status": told.status}
+    answer: worker_replies.StepOutcome = {"status": told.status}
     if told.next_retry_at_us is not None:
         answer["nextRetryAtUs"] = told.next_retry_at_us
     if told.next is not None and given is not None:
@@ -186,7 +187,7 @@ def outcome(told: Outcome, given: Given | None, lend: Lend) -> replies.StepOutco
     return answer
 
 
-def _checkpoints(handed: Sequence[HandedCheckpoint], lend: Lend) -> replies.Checkpoints:
+def _checkpoints(handed: Sequence[HandedCheckpoint], lend: Lend) -> worker_replies.Checkpoints:
     told = [_checkpoint(each) for each in handed]
     text = json.dumps(told, ensure_ascii=False)
     return (
@@ -196,10 +197,10 @@ def _checkpoints(handed: Sequence[HandedCheckpoint], lend: Lend) -> replies.Chec
     )
 
 
-def _checkpoint(handed: HandedCheckpoint) -> replies.KnownCheckpoint:
+def _checkpoint(handed: HandedCheckpoint) -> worker_replies.KnownCheckpoint:
     number = handed.number
     place = number.place
-    told: replies.KnownCheckpoint = {
+    told: worker_replies.KnownCheckpoint = {
         "name": place.name,
         "sequence": place.sequence_number,
         "attemptNumber": number.attempt,
@@ -213,7 +214,7 @@ def _checkpoint(handed: HandedCheckpoint) -> replies.KnownCheckpoint:
     return told
 
 
-def _place(place: CheckpointRef) -> replies.CheckpointPlace:
+def _place(place: CheckpointRef) -> worker_replies.CheckpointPlace:
     return {"name": place.name, "sequence": place.sequence_number}
 
 
@@ -246,6 +247,10 @@ def _of_graph(step: StepDetails) -> replies.StepInBrief:
         told["timeoutUs"] = definition.timeout_ms * 1_000
     if definition.executor:
         told["executor"] = definition.executor
+    if definition.delay_ms:
+        told["delayUs"] = definition.delay_ms * 1_000
+    if step.postponed:
+        told["laters"], told["laterReason"] = step.postponed
     if skipped:
         told["skipReason"] = skipped.reason
         if skipped.cascaded_from:
@@ -270,6 +275,8 @@ def _attempt(attempt: Attempt) -> replies.AttemptOfStep:
         told["failureReason"] = attempt.failure_reason
     if attempt.next_retry_us is not None:
         told["nextRetryAtUs"] = attempt.next_retry_us
+    if attempt.reason is not None:
+        told["laterReason"] = attempt.reason
     if attempt.reclaimed_by:
         told["reclaimedBy"] = attempt.reclaimed_by
     return told

@@ -87,6 +87,11 @@ def cursor_of(place: Place) -> str:
     return "~".join([str(place.time_us), *place.ids])
 
 
+def id_of(check: Callable[[str], str]) -> tuple[Any, Any]:
+    """An id of one part, which this checks."""
+    return _id(check), _reads_like(ids.PART)
+
+
 Slug = Annotated[str, _id(ids.check_slug), _reads_like(ids.PART)]
 RunId = Annotated[str, _id(ids.check_run_id), _reads_like(ids.PART)]
 StepId = Annotated[str, _id(ids.check_step_id), _reads_like(f"{ids.PART}(/{ids.PART})*")]

@@ -28,6 +28,8 @@ class NewRun(Shape):
     delay_us: Annotated[Whole, Field(ge=0, le=YEAR_US)] | None = None
     """How long the run has to wait before it may start; it can't stand beside `availableAtUs`."""
     priority: Priority | None = None
+    """Above 0 the run is urgent: Lambda keeps workers for it (`UrgentConcurrency`), so it overtakes what waits. Below 0
+    it waits as at 0. A pool's steps, and those that workers ask for here, are given in its order, higher first."""
     timeout_us: Annotated[Whole, Field(ge=1_000, le=YEAR_US)] | None = None
     """How long the run may last; it fails when that is over."""
     idempotency_key: Name | None = None

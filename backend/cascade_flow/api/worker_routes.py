@@ -13,6 +13,7 @@ from cascade_flow.api.resources import runtime
 from cascade_flow.api.routes import route
 from cascade_flow.api.shapes import StepAddress
 from cascade_flow.errors import (
+    ArgumentInvalidError,
     CascadeFlowError,
     PayloadLostError,
     PayloadTooLargeError,
@@ -23,11 +24,12 @@ from cascade_flow.errors import (
 
 if TYPE_CHECKING:
     from cascade_flow.api.heartbeat_shapes import AttemptReport
-    from cascade_flow.api.replies import StepOutcome, Stored
+    from cascade_flow.api.worker_replies import StepOutcome, Stored
     from cascade_flow.api.worker_shapes import (
         CompleteStep,
         EndReport,
         FailStep,
+        PostponeStep,
         ReleaseStep,
         SkipStep,
         StoreCheckpoint,
@@ -80,9 +82,21 @@ def skip_step(address: StepAddress, body: SkipStep) -> Answer[StepOutcome]:
     return _told(_outcomes().skip(_attempt(address, body), body.reason, body.metadata, _measures(body)))
 
 
+@route(f"{_STEP}/later", errors=[*_NOT_HELD, ArgumentInvalidError], shapes=_SHAPES)
+def postpone_step(address: StepAddress, body: PostponeStep) -> Answer[StepOutcome]:
+    """The step isn't ready: it comes again later, its checkpoints stay, and no attempt of its retry policy is used.
+
+    Where it has asked for longer than it may, it fails for good.
+    """
+    attempt, measures = _attempt(address, body), _measures(body)
+    when = {"at_us": body.available_at_us, "delay_us": body.delay_us}
+    return _told(_outcomes().postpone(attempt, body.reason, measures, **when))
+
+
 @route(f"{_STEP}/release", errors=_NOT_HELD, shapes=_SHAPES)
 def release_step(address: StepAddress, body: ReleaseStep) -> Answer[StepOutcome]:
-    """Give the attempt up, since the worker must end: the step is for another one at once. It counts as tried."""
+    """Give the attempt up, since the worker must end: the step is for another one at once, however often it was
+    tried: its retry policy doesn't count this attempt."""
     return _told(_outcomes().let_go(_attempt(address, body)))
 
 

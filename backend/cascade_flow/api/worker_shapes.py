@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 
 from cascade_flow import clock
 from cascade_flow.api.heartbeat_shapes import AttemptReport
-from cascade_flow.api.shapes import Name, Shape, TimeUs
+from cascade_flow.api.shapes import YEAR_US, Name, Shape, TimeUs
 from cascade_flow.engine.commands import KeepCheckpoint
 from cascade_flow.model.events import CheckpointRef, ResourceUsage
 from cascade_flow.model.parts import LogStream, StepError
@@ -190,6 +190,17 @@ class SkipStep(EndReport):
     reason: Words
     metadata: JsonObject | None = None
     """What else is worth keeping."""
+
+
+class PostponeStep(EndReport):
+    """The step isn't ready."""
+
+    reason: Words = "not ready"
+    """Why, for people."""
+    delay_us: Annotated[int, Field(ge=1, le=YEAR_US)] | None = None
+    """How long from now it comes again; after a second at the earliest."""
+    available_at_us: TimeUs | None = None
+    """When it comes again, instead. Without either it is as the step declares (`pollEveryUs`)."""
 
 
 class ReleaseStep(AttemptReport):

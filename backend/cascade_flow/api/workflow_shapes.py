@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, JsonValue
 
+from cascade_flow.api.schedule_shapes import NewSchedule
 from cascade_flow.api.shapes import YEAR_US, Name, Pool, Shape, StepId, WorkflowAddress
 from cascade_flow.model.wire import Ordinal
 from cascade_flow.model.workflows import GitInfo, RetryTier, StepDefinition, WorkflowRegistration
@@ -13,6 +14,7 @@ from cascade_flow.model.workflows import GitInfo, RetryTier, StepDefinition, Wor
 MOST_STEPS = 1_000
 MOST_TIERS = 10
 MOST_ERRORS = 50
+MOST_SCHEDULES = 100
 _Text = Annotated[str, Field(max_length=1_000)]
 _Delay = Annotated[int, Field(ge=0, le=YEAR_US, multiple_of=1_000)]
 _Timeout = Annotated[int, Field(ge=1_000, le=YEAR_US, multiple_of=1_000)]
@@ -49,6 +51,12 @@ class NewStep(Shape):
     skip_cascades: bool | None = None
     executor: Pool | None = None
     """The pool of workers that run it; Lambda's where none is named."""
+    delay_us: _Delay | None = None
+    """How long after all that it waits for it starts."""
+    poll_every_us: Annotated[int, Field(ge=1_000_000, le=YEAR_US, multiple_of=1_000)] | None = None
+    """After how long it comes again that isn't ready, unless it says so itself."""
+    give_up_after_us: _Timeout | None = None
+    """After how long of not being ready it fails for good; none: the run's time bounds it."""
 
     @property
     def definition(self) -> StepDefinition:
@@ -82,6 +90,8 @@ class RegisterWorkflow(Shape):
     git: NewGit | None = None
     timeout_us: Annotated[int, Field(ge=1_000, le=YEAR_US)] | None = None
     """How long a run may last that doesn't say it itself."""
+    schedules: Annotated[list[NewSchedule], Field(max_length=MOST_SCHEDULES)] | None = None
+    """When runs begin by themselves; a registration without any takes out those that there were."""
 
     def registration_of(self, slug: str) -> WorkflowRegistration:
         """What the registry takes."""
@@ -94,6 +104,7 @@ class RegisterWorkflow(Shape):
             version_id=self.version_id,
             git=GitInfo(**_declared(self.git)) if self.git else None,
             timeout_us=self.timeout_us,
+            schedules=None if self.schedules is None else [each.definition for each in self.schedules],
         )
 
 

@@ -17,11 +17,15 @@ NO_INPUT = "{}"
 
 @dataclass(frozen=True, kw_only=True)
 class StepInputs:
-    """What a step is given: JSON texts, and None in the place of a dependency that was skipped."""
+    """What a step is given: JSON texts, and None in the place of a dependency that was skipped.
+
+    `tried` is the attempt's number as the retry policy counts it; None: as the context has it.
+    """
 
     input_json: str | None
     outputs: Mapping[str, str | None]
     context: StepContext
+    tried: int | None = None
 
 
 def bind(

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from inspect import iscoroutinefunction
+from typing import Any, TypeVar, cast
 
-from cascade_flow.authoring.payloads import returned
+from cascade_flow.authoring.payloads import Payload, returned
 from cascade_flow.idempotency import idempotency_key
 from cascade_flow.model.parts import CheckpointRef
 
@@ -39,7 +41,7 @@ class StepContext:
         self.workflow_slug = workflow_slug
         self.step_id = step_id
         self.attempt = attempt
-        """1 at first; one more with every retry, and after every worker that died."""
+        """1 at first; one more with every retry, after every worker that died, and every `Later`."""
         self._first_run_id = first_run_id or run_id
         self._counts: Counter[str] = Counter()
 
@@ -79,17 +81,32 @@ class StepContext:
         A checkpoint is known by its name and, where a name is used repeatedly, by the order of the calls: keep that
         order the same. Inside a function that is itself a checkpoint, calls are nested. The result travels as JSON, in
         the type of the function's return annotation or of `returns`; the caller gets it as a retry would. A failure
-        is recorded and goes on its way.
+        is recorded and goes on its way. Where `function` is async, so is this: `await ctx.checkpoint(...)`.
         """
         payload = returned(function, returns, f"checkpoint {name!r}")
-        token = inside.set(CheckpointRef(name=name, sequence_number=self._counts[name]))
+        place = CheckpointRef(name=name, sequence_number=self._counts[name])
         self._counts[name] += 1
-        try:
+        if iscoroutinefunction(function):
+            return cast(T, _awaited(place, function, payload))
+        with _within(place):
             text = payload.dump(function(), f"what checkpoint {name!r} returned")
-        finally:
-            inside.reset(token)
         result: T = payload.load(text, f"checkpoint {name!r}")
         return result
+
+
+async def _awaited(place: CheckpointRef, function: Callable[[], Any], payload: Payload) -> Any:
+    with _within(place):
+        text = payload.dump(await function(), f"what checkpoint {place.name!r} returned")
+    return payload.load(text, f"checkpoint {place.name!r}")
+
+
+@contextmanager
+def _within(place: CheckpointRef) -> Iterator[None]:
+    token = inside.set(place)
+    try:
+        yield
+    finally:
+        inside.reset(token)
 
 
 inside: ContextVar[CheckpointRef | None] = ContextVar("cascade_flow_checkpoint", default=None)

@@ -20,9 +20,9 @@ from cascade_flow.authoring.payloads import Payload, payload_of
 from cascade_flow.authoring.steps import Declaration, Step, resolve
 from cascade_flow.authoring.version import version_id
 from cascade_flow.errors import DefinitionError, InvalidIdError
+from cascade_flow.graph import too_late
 from cascade_flow.model.ids import check_slug
 from cascade_flow.model.workflows import GitInfo, WorkflowRegistration
-from cascade_flow.operations.validation import defect_of
 
 DEFAULT_TIMEOUT = timedelta(days=7)
 
@@ -111,6 +111,7 @@ def define(head: Head, declarations: Sequence[Declaration], flawed: Flawed) -> D
             _check_types(step, steps)
     with mistakes.noted():
         _check_graph(head, steps, complete=not mistakes.found)
+        mistakes.found += [] if mistakes.found else _delayed_too_long(head, steps)
     mistakes.check()
     return Definition(head, steps, payload)
 
@@ -138,6 +139,8 @@ def _check_name(name: str | None) -> None:
 def _input(input_type: Any) -> Payload | None:
     if input_type is None:
         return None
+    from cascade_flow.operations.validation import defect_of  # noqa: PLC0415  (many workflows take no input)
+
     payload = payload_of(input_type, "the input's type")
     if defect := defect_of(payload.schema()):
         raise DefinitionError(f"its JSON Schema can't be checked: {defect.path}: {defect.message}", issues=[defect])
@@ -171,6 +174,13 @@ def _check_graph(head: Head, steps: Mapping[str, Step], *, complete: bool) -> No
             head,
             f"{whole}: these steps wait for each other: {circle} (each one comes before the next): take out one edge",
         ) from error
+
+
+def _delayed_too_long(head: Head, steps: Mapping[str, Step]) -> list[Mistake]:
+    """The steps that no run could ever start."""
+    late = too_late([step.definition for step in steps.values()], head.timeout_us)
+    whole = f"workflow {head.slug!r}, step"
+    return [Mistake(f"{whole} {id!r}: {said}", steps[id].declared.place) for id, said in late.items()]
 
 
 def _of_whole(head: Head, message: str) -> DefinitionError:

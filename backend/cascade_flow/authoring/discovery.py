@@ -46,9 +46,10 @@ def discover(package: str) -> dict[str, Workflow]:
     """The workflows of a package (or a single module) and of all its modules, by slug.
 
     Raises ConfigurationError where a module can't be imported or there is no workflow, DefinitionError where a workflow
-    is declared wrongly or two have one slug; either tells every mistake of the package.
+    is declared wrongly or two have one slug; either tells every mistake of the package. Schedules are looked at where
+    they are registered: a worker needs none of them.
     """
-    found = survey(package)
+    found = survey(package, schedules=False)
     if found.unimported:
         raise ConfigurationError("\n".join(map(str, found.mistakes)))
     if found.misdeclared:
@@ -56,7 +57,7 @@ def discover(package: str) -> dict[str, Workflow]:
     return found.workflows
 
 
-def survey(package: str, *, importing: Callable[[str], None] = lambda module: None) -> Survey:
+def survey(package: str, *, importing: Callable[[str], None] = lambda module: None, schedules: bool = True) -> Survey:
     """Look at all of a package; raises nothing that its code raises. `importing` is told of each module beforehand."""
     found, homes = Survey(), dict[str, str]()
     for module in _modules(package, found, importing):
@@ -68,7 +69,7 @@ def survey(package: str, *, importing: Callable[[str], None] = lambda module: No
                 found.misdeclared.append(Mistake(told, workflow.place))
     found.workflows = dict(sorted(found.workflows.items()))
     for workflow in found.workflows.values():
-        found.misdeclared += _misdeclared(workflow)
+        found.misdeclared += _misdeclared(workflow, schedules=schedules)
     if not found.workflows and not found.mistakes:
         told = f"the package {package!r} declares no workflow: add workflow = Workflow(...) to it"
         found.unimported.append(Mistake(told))
@@ -101,11 +102,14 @@ def _workflows(module: ModuleType) -> Iterator[Workflow]:
     yield from dict.fromkeys(seen)
 
 
-def _misdeclared(workflow: Workflow) -> list[Mistake]:
+def _misdeclared(workflow: Workflow, *, schedules: bool) -> list[Mistake]:
     mistakes = Mistakes()
     with mistakes.noted():
         try:
-            workflow.registration()
+            if schedules:
+                workflow.registration()
+            else:
+                workflow.definition().registration()
         except DefinitionError:
             raise
         except Exception as error:

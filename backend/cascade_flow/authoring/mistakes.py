@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import reprlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from cascade_flow.errors import DefinitionError
+
+T = TypeVar("T")
 
 _FRAMEWORK = str(Path(__file__).parent)
 
@@ -62,6 +65,12 @@ class Mistakes:
             yield
         except DefinitionError as error:
             self.found += [each.within(whole, place) if whole else each for each in mistakes_of(error)]
+
+    def kept(self, read: Callable[[], T], otherwise: T) -> T:
+        """What is read; where that is a mistake, it is noted, and what is given stands in for it."""
+        with self.noted():
+            return read()
+        return otherwise
 
     def check(self) -> None:
         """Raise one DefinitionError that tells all that was found."""

@@ -13,6 +13,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from cascade_flow.authoring.durations import Duration, milliseconds
+from cascade_flow.authoring.later import Poll
 from cascade_flow.authoring.mistakes import Mistakes, Place, shown
 from cascade_flow.authoring.parameters import INPUT, Names, Parameter, Source, bare_name, parameters_of, type_hints
 from cascade_flow.authoring.payloads import ANYTHING, Payload, output_of
@@ -39,6 +40,8 @@ class Declaration:
     retry: tuple[Retry, ...]
     run_if_skipped: bool
     executor: str | None = None
+    delay_ms: int | None = None
+    poll: Poll | None = None
     place: Place | None = None
 
 
@@ -71,6 +74,9 @@ class Step:
             retry=[policy.tier() for policy in self.declared.retry],
             skip_cascades=not self.declared.run_if_skipped,
             executor=self.declared.executor,
+            delay_ms=self.declared.delay_ms,
+            poll_every_ms=None if (poll := self.declared.poll) is None else poll.every_ms,
+            give_up_after_ms=None if poll is None else poll.give_up_after_ms,
         )
 
     def dump_output(self, value: object) -> str:
@@ -93,32 +99,32 @@ def declare(
     retry: Retry | Sequence[Retry] | None,
     run_if_skipped: bool,
     executor: str | None = None,
+    delay: Duration | None = None,
+    poll: Poll | None = None,
 ) -> Declaration:
     """The declaration, checked as far as it can be by itself. DefinitionError, with every mistake, for no step."""
-    if not inspect.isfunction(function):
-        raise DefinitionError(f"{shown(function)} is no function: declare a function written with def")
+    _require_function(function)
     mistakes = Mistakes()
-    step_id, timeout_ms = function.__name__ if id is None else id, None
-    tiers: tuple[Retry, ...] = ()
-    with mistakes.noted():
-        _check_options(step_id, name, executor, export=export, run_if_skipped=run_if_skipped)
-    with mistakes.noted():
-        timeout_ms = None if timeout is None else milliseconds(timeout, "timeout")
-    with mistakes.noted():
-        tiers = policies(retry)
-    with mistakes.noted():
-        _check_function(function)
+    step_id = function.__name__ if id is None else id
+    mistakes.kept(partial(_check_options, step_id, name, executor, export=export, run_if_skipped=run_if_skipped), None)
+    timeout_ms = mistakes.kept(lambda: None if timeout is None else milliseconds(timeout, "timeout"), None)
+    delay_ms = mistakes.kept(lambda: None if delay is None else milliseconds(delay, "delay", zero=True) or None, None)
+    tiers: tuple[Retry, ...] = mistakes.kept(lambda: policies(retry), ())
+    mistakes.kept(partial(_check_poll, poll), None)
+    mistakes.kept(partial(_check_function, function), None)
     mistakes.check()
     return Declaration(
         id=step_id,
         name=name or step_id.rpartition("/")[2],
         function=function,
-        after=tuple(after) if isinstance(after, Sequence) and not isinstance(after, str) else (after,),
+        after=_each(after),
         export=export,
         timeout_ms=timeout_ms,
         retry=tiers,
         run_if_skipped=run_if_skipped,
         executor=executor,
+        delay_ms=delay_ms,
+        poll=poll,
         place=Place.of_caller(),
     )
 
@@ -144,6 +150,15 @@ def resolve(declared: Declaration, *, names: Names, input_type: Any) -> Step:
         _check_dependencies(step)
     mistakes.check()
     return step
+
+
+def _each(after: References) -> tuple[Reference, ...]:
+    return tuple(after) if isinstance(after, Sequence) and not isinstance(after, str) else (after,)
+
+
+def _require_function(function: Function) -> None:
+    if not inspect.isfunction(function):
+        raise DefinitionError(f"{shown(function)} is no function: declare a function written with def")
 
 
 def _dependencies(parameters: Iterable[Parameter], after: Iterable[str]) -> tuple[str, ...]:
@@ -174,6 +189,13 @@ def _check_executor(executor: str | None) -> None:
         ) from error
 
 
+def _check_poll(poll: Poll | None) -> None:
+    if poll is not None and not isinstance(poll, Poll):
+        raise DefinitionError(f"poll is {shown(poll)}: give a Poll, as in poll=Poll(every=timedelta(seconds=30))")
+    if poll is not None:
+        poll.check()
+
+
 def _check_options(step_id: str, name: str | None, executor: str | None, **flags: bool) -> None:
     mistakes = Mistakes()
     of_flags = [partial(_check_option, what, value, bool) for what, value in flags.items()]
@@ -200,9 +222,7 @@ def _check_function(function: Function) -> None:
 
 
 def _check_kind(function: Function) -> None:
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise DefinitionError("async functions are not supported: write a plain def (asyncio.run inside it will do)")
-    if inspect.isgeneratorfunction(function):
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise DefinitionError("a step can't yield: return the whole result, such as a list")
 
 

@@ -9,11 +9,13 @@ from typing import Any, TypeVar, overload
 
 from cascade_flow.authoring.definition import DEFAULT_TIMEOUT, Definition, Flawed, Head, define
 from cascade_flow.authoring.durations import Duration
+from cascade_flow.authoring.later import Poll
 from cascade_flow.authoring.mistakes import Place, placed, shown
 from cascade_flow.authoring.retry import Retry
+from cascade_flow.authoring.schedules import Scheduled, schedules_of
 from cascade_flow.authoring.steps import Declaration, References, declare
 from cascade_flow.errors import DefinitionError
-from cascade_flow.model.workflows import GitInfo, WorkflowRegistration
+from cascade_flow.model.workflows import GitInfo, MissedTimes, WorkflowRegistration
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -50,6 +52,7 @@ class Workflow:
         except DefinitionError as error:
             raise placed(f"workflow {shown(slug)}", error, Place.of_caller()) from error
         self._declarations: dict[str, Declaration] = {}
+        self._schedules: list[Scheduled] = []
         self._flawed = Flawed()
         self._definition: Definition | None = None
 
@@ -86,6 +89,8 @@ class Workflow:
         retry: Retry | Sequence[Retry] | None = None,
         run_if_skipped: bool = False,
         executor: str | None = None,
+        delay: Duration | None = None,
+        poll: Poll | None = None,
     ) -> Callable[[F], F]: ...
 
     def step(
@@ -101,6 +106,8 @@ class Workflow:
         retry: Retry | Sequence[Retry] | None = None,
         run_if_skipped: bool = False,
         executor: str | None = None,
+        delay: Duration | None = None,
+        poll: Poll | None = None,
     ) -> Any:
         """Declare the function below as a step; the function itself stays what it is.
 
@@ -111,6 +118,8 @@ class Workflow:
         or several that are used up in turn; three attempts unless given. `run_if_skipped` runs the step even if
         what it depends on was skipped: its parameters then get their defaults, or None. `executor` names a pool: the
         step waits for a worker that asks for that pool (`cascade worker --pool NAME`), and Lambda never gets it.
+        `delay` is how long after all that it waits for the step starts. A step that raises `Later` is called again, as
+        its `poll` says where it doesn't itself.
 
         What is wrong with a step is told by `definition`, all of it at once. Raises DefinitionError only where the
         workflow is complete already.
@@ -126,8 +135,36 @@ class Workflow:
             retry=retry,
             run_if_skipped=run_if_skipped,
             executor=executor,
+            delay=delay,
+            poll=poll,
         )
         return add if function is None else add(function)
+
+    def schedule(
+        self,
+        name: str,
+        *,
+        cron: str | None = None,
+        timezone: str | None = None,
+        every: Duration | None = None,
+        input: Any = None,
+        missed: MissedTimes = "latest",
+    ) -> None:
+        """Let runs begin by themselves: at the times of a cron expression, or every so often.
+
+            orders.schedule("nightly", cron="0 3 * * 1-5", timezone="Europe/Berlin", input=Report(of="yesterday"))
+            orders.schedule("often", every=timedelta(minutes=10))
+
+        `cron` has five fields: minute, hour, day of month, month, day of week; `timezone` is an IANA name, UTC unless
+        given. A time that daylight saving leaves out is made up for as soon as it is over, one that comes twice counts
+        once. `every` is a minute at least; its times are multiples of it since 1970 (every hour: on the hour). `input`
+        is what each run gets. `missed` says what becomes of times during which the schedule was paused or the reaper
+        was down: the `latest` has a run, `all` have, or `none` has.
+
+        What is wrong is told where the workflow is registered, by `cascade check` for instance.
+        """
+        times = {"cron": cron, "timezone": timezone, "every": every, "missed": missed}
+        self._schedules.append(Scheduled(name, times, input, Place.of_caller()))
 
     def definition(self) -> Definition:
         """The workflow, complete and checked; nothing can be added to it from now on.
@@ -140,7 +177,12 @@ class Workflow:
 
     def registration(self, *, git: GitInfo | None = None) -> WorkflowRegistration:
         """The workflow as it is registered; `git` says which commit its code is from. Raises DefinitionError."""
-        return self.definition().registration(git=git)
+        definition = self.definition()
+        registered = definition.registration(git=git)
+        if not self._schedules:
+            return registered
+        schedules = schedules_of(self.slug, definition.input, self._schedules)
+        return registered.model_copy(update={"schedules": schedules})
 
     def _add(self, function: F, *, id: str | None, **options: Any) -> F:
         called = id or getattr(function, "__name__", None) or shown(function)

@@ -24,6 +24,7 @@ from cascade_flow.cli import (
     preflight,
     report_verbs,
     run_verbs,
+    schedule_verbs,
     smoke_verb,
     stack_verbs,
     step_verb,
@@ -73,6 +74,7 @@ for verb, panel in [
     (completion.completion, "This terminal"),
 ]:
     app.command(cls=Verb, rich_help_panel=panel)(verb)
+app.add_typer(schedule_verbs.schedules, rich_help_panel="Workflows and runs")
 app.add_typer(dead_letter_verbs.dead_letters, rich_help_panel="What is the matter")
 
 
@@ -105,7 +107,7 @@ def cascade(
         something is late or stuck, or would break
       2 wrong use or configuration
       3 the engine can't be reached
-      4 there is no such run, step or workflow
+      4 there is no such run, step, workflow or schedule
       5 the run is in no state for that: over already, or not yet
       130 interrupted
 

@@ -28,6 +28,18 @@ def complete_workflow(ctx: typer.Context, incomplete: str) -> Candidates:
     return _asked(ctx, incomplete, lambda client: [(w["workflowSlug"], w["name"]) for w in client.workflows()])
 
 
+def complete_schedule(ctx: typer.Context, incomplete: str) -> Candidates:
+    """The schedules of the workflow that is named already."""
+    workflow = ctx.params.get("workflow")
+    if not workflow:
+        return []
+    return _asked(
+        ctx,
+        incomplete,
+        lambda client: [(each["name"], each.get("cron", "")) for each in client.schedules(workflow)],
+    )
+
+
 def complete_run(ctx: typer.Context, incomplete: str) -> Candidates:
     """The ids of the newest runs, with their workflow and state."""
     return _asked(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from cascade_flow.cli import exits, formatting
+from cascade_flow.cli import exits, formatting, schedule_tables
 from cascade_flow.cli.command_verbs import OptionalRun
 from cascade_flow.cli.target import Target, targeted
+from cascade_flow.errors import GoneError
 
 if TYPE_CHECKING:
     from cascade_flow.client import Client, Json
@@ -26,7 +28,7 @@ def doctor(
         int, typer.Option("--limit", "-n", metavar="N", min=1, help="Look at so many runs at the most.")
     ] = 10_000,
 ) -> None:
-    """Say which runs are late or stuck, why, and what to do; or why a run stands where it stands.
+    """Say which runs are late or stuck, why, and what to do; or why a run stands where it stands. Schedules too.
 
     ✓ is as it should be, ○ waits as it was asked to, ! is late and mended by the engine, ✗ waits for you.
     Ends with 1 where something is late or stuck.
@@ -66,11 +68,43 @@ def _of_all(target: Target, client: Client, most: int) -> bool:
             if looked_at >= most:
                 break
         busy.forget()
+    schedules = _of_schedules(_schedules(client))
     if target.as_json:
-        target.screen.data({"runs": runs, "engine": engine, "lookedAt": looked_at, "isWhole": is_whole})
+        told = {"runs": runs, "engine": engine, "schedules": schedules, "lookedAt": looked_at, "isWhole": is_whole}
+        target.screen.data(told)
     else:
         _tell(target, runs, engine, looked_at, is_whole=is_whole)
-    return not runs and _is_well(engine)
+        _show_schedules(target, schedules)
+    return not runs and _is_well(engine) and _is_well(schedules)
+
+
+def _schedules(client: Client) -> list[Json]:
+    with suppress(GoneError):  # a stack of an earlier release has none
+        return client.schedules()
+    return []
+
+
+def _of_schedules(found: Sequence[Json]) -> list[Json]:
+    """What is to be said of schedules: those that fail, and those that are paused."""
+    return [finding for schedule in found for finding in _of_schedule(schedule)]
+
+
+def _of_schedule(schedule: Json) -> Iterator[Json]:
+    named = f"schedule {schedule['name']} of {schedule['workflowSlug']}"
+    place = {"workflowSlug": schedule["workflowSlug"], "schedule": schedule["name"]}
+    if "error" in schedule:
+        failed = f"{named}: its time of {schedule_tables.moment(schedule, schedule['failedTimeUs'])} has no run"
+        cure = "mend the schedule or the workflow, deploy, and make up for it: cascade schedules backfill"
+        yield {**place, "severity": "stuck", "sentence": f"{failed}: {schedule['error']}", "cure": cure}
+    if "pausedAtUs" in schedule:
+        since = f"paused since {schedule_tables.moment(schedule, schedule['pausedAtUs'])}"
+        yield {**place, "severity": "waits", "sentence": f"{named}: {since}"}
+
+
+def _show_schedules(target: Target, findings: Sequence[Json]) -> None:
+    if findings:
+        target.screen.show(Text(""), Text("schedules", "bold"))
+        _show(target, findings)
 
 
 def _tell(target: Target, runs: Sequence[Json], engine: Sequence[Json], looked_at: int, *, is_whole: bool) -> None:

@@ -76,7 +76,14 @@ def _failed(event: Document) -> str:
     return f"{_attempt(event)}, {_after(event)}{ending} ({event['failureReason']}): {error_text(event['error'])}"
 
 
+def was_given_back(lost: Document, worker: str) -> bool:
+    """Whether an attempt (or its StepReclaimed) was taken from its worker by nobody but itself."""
+    return bool(lost["reclaimedBy"] == lost[worker])
+
+
 def _reclaimed(event: Document) -> str:
+    if was_given_back(event, "originalWorkerId"):
+        return f"{_attempt(event)} given back by {event['originalWorkerId']}"
     silent = formatting.duration(event["staleDurationUs"])
     return f"{_attempt(event)} taken from {event['originalWorkerId']}, which was silent for {silent}"
 

@@ -54,6 +54,7 @@ WorkflowOption = Annotated[
 ]
 _MOST_PAGES = 25
 """Pages that are asked for in one list: some 50,000 runs, of which a filter may pass none."""
+_PRIORITY = "Above 0 it overtakes what waits; in a pool, higher goes first."
 _FAILURES = ("StepFailed", "StepReclaimed")
 
 
@@ -72,7 +73,7 @@ def run(
         str | None, typer.Option("--key", metavar="TEXT", help="Submit once: the same key again is the same run.")
     ] = None,
     tag: Annotated[list[str] | None, typer.Option("--tag", metavar="TEXT", help="A tag; may be repeated.")] = None,
-    priority: Annotated[int | None, typer.Option("--priority", metavar="N", help="Higher goes first.")] = None,
+    priority: Annotated[int | None, typer.Option("--priority", metavar="N", help=_PRIORITY)] = None,
     delay: Annotated[str | None, typer.Option("--delay", metavar="TIME", help="Start later: 90s, 5m, 2h, 1d.")] = None,
     timeout: Annotated[str | None, typer.Option("--timeout", metavar="TIME", help="How long the run may take.")] = None,
     metadata: Annotated[

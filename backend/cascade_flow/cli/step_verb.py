@@ -104,7 +104,9 @@ def _of_attempt(attempt: Mapping[str, Any]) -> Iterator[tuple[str, str | Text]]:
     if usage := attempt.get("resourceUsage"):
         yield "  used", _usage(usage)
     if "reclaimedBy" in attempt:
-        yield "  given up", f"its worker fell silent; {attempt['reclaimedBy']} took the step from it"
+        taken = f"its worker fell silent; {attempt['reclaimedBy']} took the step from it"
+        back = event_texts.was_given_back(attempt, "workerId")
+        yield "  given up", "its worker gave it back, which is no try" if back else taken
     if "nextRetryAtUs" in attempt:
         yield "  next attempt", formatting.instant(attempt["nextRetryAtUs"])
 

@@ -213,6 +213,8 @@ def _remark(step: StepView) -> str:
 
 def _failure(event: Document) -> str:
     if event["type"] == "StepReclaimed":
+        if event_texts.was_given_back(event, "originalWorkerId"):
+            return "its worker gave it back, which is no try"
         silent = formatting.duration(event.get("staleDurationUs", 0))
         return f"its worker fell silent and was given up after {silent}"
     return event_texts.error_text(event.get("error"))

@@ -35,7 +35,7 @@ def worker(
         str | None, typer.Option(metavar="PACKAGE", help="Where the steps' code is. By default the project's package.")
     ] = None,
     drain: Annotated[
-        float | None, typer.Option(metavar="SECONDS", min=0, help="How long steps may finish once it is to end.")
+        str | None, typer.Option(metavar="TIME", help="How long steps may finish once it is to end: 90s, 5m, 2h.")
     ] = None,
 ) -> None:
     """Run steps on this machine, such as those of `@workflow.step(executor="gpu-box")`, however long they take.
@@ -49,14 +49,15 @@ def worker(
       $ cascade worker --pool gpu-box
       $ cascade worker --pool gpu-box --concurrency 4 --stack production
       $ cascade worker --pool gpu-box --workflows my_flows --url https://api.example.com
-      $ cascade worker --pool gpu-box --drain 300 --json | jq 'select(.event == "ended")'
+      $ cascade worker --pool gpu-box --drain 5m --json | jq 'select(.event == "ended")'
     """
     from cascade_flow.remote.dispatcher import Dispatcher  # noqa: PLC0415  (half a second that --help needn't take)
 
+    drain_s = inputs.read_seconds(drain, "--drain")
     with target.client() as client:
         address = None if target.is_local else client.url
         place = {"url": address, "region": client.region, "profile": target.elsewhere and target.elsewhere.profile}
-        wishes = _wishes(workflows, pool=pool, concurrency=concurrency, drain_s=drain, **place)
+        wishes = _wishes(workflows, pool=pool, concurrency=concurrency, drain_s=drain_s, **place)
         Dispatcher(client, wishes, _teller(target)).run()
 
 

@@ -29,6 +29,7 @@ from cascade_flow.client.asking import Json, part as _part
 from cascade_flow.client.diagnosis import DiagnosisMethods
 from cascade_flow.client.reports import ReportMethods
 from cascade_flow.client.runs import RunMethods
+from cascade_flow.client.schedules import ScheduleMethods
 from cascade_flow.client.service import ServiceMethods
 from cascade_flow.client.workers import WorkerMethods
 from cascade_flow.client.workflows import WorkflowMethods
@@ -61,7 +62,9 @@ class Session(Protocol):
     def get_credentials(self) -> Any: ...
 
 
-class Client(RunMethods, WorkflowMethods, ReportMethods, ServiceMethods, WorkerMethods, DiagnosisMethods):
+class Client(
+    RunMethods, WorkflowMethods, ScheduleMethods, ReportMethods, ServiceMethods, WorkerMethods, DiagnosisMethods
+):
     """A cascade-flow API. Every method raises CascadeFlowErrors only.
 
     `url` is the stack's output ApiUrl. `region` is the address's unless given; `session` is the environment's unless

@@ -97,6 +97,21 @@ class WorkerMethods(Asks):
         """There is nothing to do: `{status}`."""
         return self._say(attempt, "skip", reason=reason, metadata=metadata, **measures)
 
+    def later(
+        self,
+        attempt: Attempt,
+        reason: str | None = None,
+        *,
+        delay_us: int | None = None,
+        available_at_us: int | None = None,
+        **measures: Any,
+    ) -> Json:
+        """The step isn't ready, and comes again later: `{status, nextRetryAtUs?}`. No attempt of its retry policy is
+        used; without a time it comes as its `poll` says.
+        """
+        when = {"delayUs": delay_us, "availableAtUs": available_at_us}
+        return self._say(attempt, "later", reason=reason, **when, **measures)
+
     def release(self, attempt: Attempt) -> Json:
         """Give the attempt up: the step is for another worker at once. `{status}`."""
         return self._say(attempt, "release")

@@ -13,9 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from cascade_flow.dynamodb import items, keys
+from cascade_flow.dynamodb.caller_items import caller_step_item, to_caller_step
 from cascade_flow.dynamodb.changes import NEW, changes
 from cascade_flow.dynamodb.codec import Record, to_record
-from cascade_flow.dynamodb.items import caller_step_item, commit_item, run_item, to_caller_step, to_run
+from cascade_flow.dynamodb.items import commit_item, run_item, to_run
 from cascade_flow.dynamodb.table import NONCE, Attr, Check, Condition, Delete, Put, Refused, Table, Update, Write
 from cascade_flow.engine.caller import UNSPOKEN, CallerStep, Known
 from cascade_flow.engine.state import ENDED, Run

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from heapq import merge
 from itertools import chain, islice
 from typing import Any, NamedTuple
@@ -23,10 +24,14 @@ _PUT_OFF_BY, _PUT_OFF_TO = "pb", "pt"
 
 
 class Entry(NamedTuple):
-    """An item of a run and the time at which the index has it."""
+    """An item of a run (or a schedule) and the time at which the index has it."""
 
     due_us: int
     key: keys.Key
+
+    @property
+    def is_schedule(self) -> bool:
+        return keys.is_schedule(self.key)
 
     @property
     def run_id(self) -> str:
@@ -43,9 +48,12 @@ def due_shards(table: Table) -> list[str]:
     return keys.due_shards(shards.known(table))
 
 
-def entries(table: Table, *, until_us: int) -> Iterator[Entry]:
-    """Everything of the runs that the engine drives that is due by then, of all shards, oldest first."""
-    return merge(*(_shard(table, shard, _until(until_us)) for shard in due_shards(table)))
+def entries(table: Table, *, until_us: int, at_once: int | None = None, backwards: bool = False) -> Iterator[Entry]:
+    """Everything of the runs that the engine drives that is due by then, of all shards, oldest first, or last; so many
+    entries of each shard are read at once.
+    """
+    times, read = _until(until_us), partial(_shard, at_once=at_once, backwards=backwards)
+    return merge(*(read(table, shard, times) for shard in due_shards(table)), reverse=backwards)
 
 
 def waiting(table: Table, pool: str, *, until_us: int, at_once: int | None = None) -> Iterator[Entry]:
@@ -121,7 +129,7 @@ class Line:
 
 def line(table: Table, shard: str, *, until_us: int) -> Line:
     """Everything of a shard that is due by then, read page by page."""
-    rest = _shard(table, shard, _until(until_us), at_once=PAGE)
+    rest = _everything(table, shard, _until(until_us), at_once=PAGE)
     return Line(shard, list(islice(rest, PAGE)), rest)
 
 
@@ -164,8 +172,18 @@ def _until(time_us: int) -> Condition:
     return Key(keys.DUE_TIME).lte(within_time(time_us))
 
 
-def _shard(table: Table, shard: str, times: Condition | None = None, *, at_once: int | None = None) -> Iterator[Entry]:
+def _shard(
+    table: Table, shard: str, times: Condition | None = None, *, at_once: int | None = None, backwards: bool = False
+) -> Iterator[Entry]:
+    """What lies in a shard but for schedules, which only a sweep has business with."""
+    found = _everything(table, shard, times, at_once=at_once, backwards=backwards)
+    return (entry for entry in found if not entry.is_schedule)
+
+
+def _everything(
+    table: Table, shard: str, times: Condition | None = None, *, at_once: int | None = None, backwards: bool = False
+) -> Iterator[Entry]:
     condition = Key(keys.DUE_SHARD).eq(shard)
     wanted = condition if times is None else condition & times
-    for item in table.query_index(keys.DUE_INDEX, wanted, at_once=at_once):
+    for item in table.query_index(keys.DUE_INDEX, wanted, at_once=at_once, backwards=backwards):
         yield Entry(int(item[keys.DUE_TIME]), keys.Key(str(item[keys.PARTITION]), str(item[keys.SORT])))

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from math import ceil
 from typing import Any, NamedTuple
 
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.codec import Record, decode, deflate, encode, inflate
-from cascade_flow.engine.caller import CallerStep
-from cascade_flow.engine.state import ENDED, Branch, Owed, Run, Stop, within_time
+from cascade_flow.engine.state import ENDED, Branch, Owed, Run, Stop
 from cascade_flow.model.events import ResourceSnapshot, StepError
-from cascade_flow.model.states import StepState
 
 Item = dict[str, str | int | bytes]
 LogLine = tuple[int, str, str]
@@ -32,21 +29,21 @@ class _Field(NamedTuple):
     unpack: Callable[[Any], Any] = lambda value: value
 
 
-def _pack_json(value: Any) -> bytes:
+def pack_json(value: Any) -> bytes:
     return deflate(json.dumps(value, separators=(",", ":")))
 
 
-def _unpack_json(data: bytes) -> Any:
+def unpack_json(data: bytes) -> Any:
     return json.loads(inflate(data))
 
 
 def pack_stop(stop: Stop) -> bytes:
     error = stop.error and stop.error.to_wire()
-    return _pack_json([stop.kind, stop.run_attempt, stop.step, error, stop.reason])
+    return pack_json([stop.kind, stop.run_attempt, stop.step, error, stop.reason])
 
 
 def _unpack_stop(data: bytes) -> Stop:
-    kind, run_attempt, step, error, reason = _unpack_json(data)
+    kind, run_attempt, step, error, reason = unpack_json(data)
     return Stop(kind, run_attempt, step, error and StepError.model_validate(error), reason)
 
 
@@ -56,6 +53,8 @@ _BRANCH = (
     _Field("s", "step"),
     _Field("a", "attempt"),
     _Field("ab", "attempts_before"),
+    _Field("lt", "laters"),
+    _Field("ls", "later_since_us"),
     _Field("ra", "run_attempt"),
     _Field("sq", "seq"),
     _Field("av", "available_at_us"),
@@ -64,7 +63,7 @@ _BRANCH = (
     _Field("le", "lease_us"),
     _Field("hb", "heartbeat_us"),
     _Field(
-        "hr", "snapshot", lambda s: _pack_json(s.to_wire()), lambda d: ResourceSnapshot.model_validate(_unpack_json(d))
+        "hr", "snapshot", lambda s: pack_json(s.to_wire()), lambda d: ResourceSnapshot.model_validate(unpack_json(d))
     ),
     _Field("sl", "slot_index"),
     _Field("wc", "worker_concurrency"),
@@ -73,7 +72,7 @@ _BRANCH = (
     _Field("h", "halt"),
     _Field("ow", "owed", lambda o: json.dumps([o.made, *o.steps]), lambda t: _owed(json.loads(t))),
     _Field("n", "arrived"),
-    _Field("sp", "skipped", lambda s: _pack_json(dict(s)), _unpack_json),
+    _Field("sp", "skipped", lambda s: pack_json(dict(s)), unpack_json),
     _Field("la", "last_us"),
     _Field("og", "origin_us"),
     _TAIL,
@@ -108,7 +107,7 @@ _RUN = (
 def branch_item(run_id: str, branch: Branch, *, expires_s: int) -> Item:
     """A branch as it lies in the table; in the due index for as long as it has a time there."""
     place = _place(run_id, branch)
-    return {**_key(keys.branch(run_id, branch.name)), **_pack(_BRANCH, branch), **place, keys.EXPIRY: expires_s}
+    return {**key_of(keys.branch(run_id, branch.name)), **_pack(_BRANCH, branch), **place, keys.EXPIRY: expires_s}
 
 
 def to_branch(item: Item) -> Branch:
@@ -126,58 +125,40 @@ def run_item(run: Run) -> Item:
     due: Item = {} if run.due_us is None else {keys.DUE_SHARD: shard, keys.DUE_TIME: run.due_us}
     hidden = run.status in ("reserved", "copying")
     listed: Item = {} if hidden else {keys.RUNS_SHARD: keys.runs(run.workflow_slug, run.run_id)}
-    return {**_key(keys.run(run.run_id)), **_pack(_RUN, run), **due, **listed}
+    return {**key_of(keys.run(run.run_id)), **_pack(_RUN, run), **due, **listed}
 
 
 def to_run(item: Item) -> Run:
     return Run(**{"run_id": keys.run_of(str(item[keys.PARTITION])), **_unpack(_RUN, item), **_due(item)})
 
 
-def caller_step_item(run: Run, step: CallerStep) -> Item:
-    """A step of a caller-driven run: its state as one text, and what conditions ask for; in the due index while it is
-    live and its run goes on.
-    """
-    listed = step.live and run.status not in ENDED
-    place: Item = {keys.DUE_SHARD: keys.call(run.run_id), keys.DUE_TIME: _due_of(step)} if listed else {}
-    marks: Item = {"sq": step.seq, "la": step.last_us, "n": step.starts}
-    given_up: Item = {"g": 1} if step.given_up else {}
-    state: Item = {"z": _pack_json(step.state.to_wire())}
-    key = _key(keys.branch(run.run_id, step.state.step_id))
-    return {**key, **marks, **given_up, **state, **place, keys.EXPIRY: run.expires_s}
-
-
-def to_caller_step(item: Item) -> CallerStep:
-    state = StepState.model_validate(_unpack_json(_bytes(item, "z")))
-    return CallerStep(state, int(item["n"]), "g" in item, int(item["la"]), int(item["sq"]))
-
-
 def commit_item(run_id: str, records: Sequence[Record], *, expires_s: int) -> Item:
     """Events that entered the log together, under the time of the first."""
-    return {**_key(keys.commit(run_id, records[0]["timestampUs"])), "e": encode(records), keys.EXPIRY: expires_s}
+    return {**key_of(keys.commit(run_id, records[0]["timestampUs"])), "e": encode(records), keys.EXPIRY: expires_s}
 
 
 def log_item(key: keys.Key, lines: Sequence[LogLine], *, expires_s: int) -> Item:
     """A chunk of one attempt's log lines."""
-    return {**_key(key), "l": _pack_json([list(line) for line in lines]), keys.EXPIRY: expires_s}
+    return {**key_of(key), "l": pack_json([list(line) for line in lines]), keys.EXPIRY: expires_s}
 
 
 def to_log_lines(item: Item) -> tuple[str, int, list[LogLine]]:
     """The step and attempt that a chunk belongs to, and its lines."""
     step_id, attempt = keys.attempt_of(str(item[keys.SORT]))
-    return step_id, attempt, [(time, stream, message) for time, stream, message in _unpack_json(_bytes(item, "l"))]
+    return step_id, attempt, [(time, stream, message) for time, stream, message in unpack_json(bytes_of(item, "l"))]
 
 
 def payload_item(key: keys.Key, packed: bytes, *, expires_s: int) -> Item:
-    return {**_key(key), "p": packed, keys.EXPIRY: expires_s}
+    return {**key_of(key), "p": packed, keys.EXPIRY: expires_s}
 
 
 def to_payload(item: Item) -> str:
-    return inflate(_bytes(item, "p"))
+    return inflate(bytes_of(item, "p"))
 
 
 def to_records(item: Item) -> tuple[Record, ...]:
     """The events in a run, a branch or a commit."""
-    return decode(_bytes(item, "e")) if "e" in item else ()
+    return decode(bytes_of(item, "e")) if "e" in item else ()
 
 
 def size_of(item: Mapping[str, str | int | bytes]) -> int:
@@ -204,12 +185,6 @@ def _unpack(fields: Iterable[_Field], item: Item) -> dict[str, Any]:
     return {field.name: field.unpack(item[field.attribute]) for field in fields if field.attribute in item}
 
 
-def _due_of(step: CallerStep) -> int:
-    """When a step is scheduled for; a start leaves its entry where it is, unless that would be too late."""
-    times = [step.state.available_at, step.state.start_time if step.state.status == "running" else None]
-    return within_time(ceil(min((time for time in times if time is not None), default=step.last_us)))
-
-
 def _place(run_id: str, branch: Branch) -> Item:
     """Where the due index has a branch: by its time, or with the pool that it waits for, by its rank."""
     if branch.due_us is None:
@@ -231,10 +206,10 @@ def _owed(packed: list[Any]) -> Owed:
     return Owed(tuple(steps), made)
 
 
-def _key(key: keys.Key) -> Item:
+def key_of(key: keys.Key) -> Item:
     return {keys.PARTITION: key.pk, keys.SORT: key.sk}
 
 
-def _bytes(item: Item, attribute: str) -> bytes:
+def bytes_of(item: Item, attribute: str) -> bytes:
     value = item[attribute]
     return value if isinstance(value, bytes) else str(value).encode()

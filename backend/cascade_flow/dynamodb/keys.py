@@ -31,6 +31,7 @@ _TIMES = LATEST_US + 1
 REGISTRY = "WF"
 _chosen: Shards | None = None
 _CALLED = "CALLED"
+_SCHEDULES = "SCHEDULES"
 _BRANCHES_END = "B$"
 _HISTORY_END = "F"
 
@@ -142,6 +143,25 @@ def all_called() -> Span:
     return Span(_CALLED, "0", "~")
 
 
+def schedule(slug: str, name: str) -> Key:
+    return Key(_SCHEDULES, f"{slug}#{name}")
+
+
+def schedules(slug: str | None = None) -> Span:
+    """The schedules of a workflow, or of all of them."""
+    return Span(_SCHEDULES, "0", "~") if slug is None else Span(_SCHEDULES, f"{slug}#", f"{slug}#~")
+
+
+def is_schedule(key: Key) -> bool:
+    return key.pk == _SCHEDULES
+
+
+def schedule_of(key: Key) -> tuple[str, str]:
+    """The workflow and the name of the schedule whose item this is."""
+    slug, _, name = key.sk.partition("#")
+    return slug, name
+
+
 def run_of(pk: str) -> str:
     """The run whose partition this is."""
     return pk.removeprefix("R#")
@@ -201,6 +221,11 @@ def written() -> Shards:
 
 def due(run_id: str) -> str:
     return f"due#{_shard(run_id, written().due)}"
+
+
+def due_of_schedule(slug: str, name: str) -> str:
+    """Schedules lie among the runs: who sweeps these asks nothing more."""
+    return due(schedule(slug, name).sk)
 
 
 def done(run_id: str) -> str:

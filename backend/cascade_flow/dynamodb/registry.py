@@ -16,7 +16,8 @@ from cascade_flow.model.workflows import WorkflowMetadata, WorkflowRegistration,
 class Entry(NamedTuple):
     """A registered workflow: what it is called, its current version, its runs' timeout (µs, where it has one).
 
-    `deployed`: a deployment has registered it. `retired_us` is when a later one no longer had it.
+    `deployed`: a deployment has registered it. `retired_us` is when a later one no longer had it. `scheduled`: it has
+    schedules, or once had some.
     """
 
     metadata: WorkflowMetadata
@@ -24,17 +25,19 @@ class Entry(NamedTuple):
     timeout_us: int | None
     deployed: bool = False
     retired_us: int | None = None
+    scheduled: bool = False
 
 
-def put_workflow(table: Table, registration: WorkflowRegistration, version_id: str, *, deployed: bool) -> None:
+def put_workflow(table: Table, registration: WorkflowRegistration, version_id: str, *, deployed: bool) -> Entry:
     """Write the registry's entry; the last registration wins, and takes a retired workflow back."""
     metadata = WorkflowMetadata.model_validate(registration.model_dump(include=set(WorkflowMetadata.model_fields)))
     timeout: Item = {} if registration.timeout_us is None else {"to": registration.timeout_us}
     mark: Item = {"dp": 1} if deployed else {}
-    values: Item = {"m": _pack(metadata.to_wire()), "v": version_id, **timeout, **mark}
+    scheduled: Item = {"sc": 1} if registration.schedules else {}
+    values: Item = {"m": _pack(metadata.to_wire()), "v": version_id, **timeout, **mark, **scheduled}
     gone = frozenset({"to", "dp", "rt"} - values.keys())
     key = keys.workflow(registration.slug)
-    table.write([Update(key, None, set=values, remove=gone)])
+    return _entry(table.write([Update(key, None, set=values, remove=gone)]))
 
 
 def retire_workflow(table: Table, slug: str, *, now_us: int) -> None:
@@ -96,7 +99,7 @@ def _age(version: WorkflowVersion) -> tuple[int, str]:
 
 def _entry(item: Item) -> Entry:
     metadata = WorkflowMetadata.model_validate(_unpack(item))
-    return Entry(metadata, str(item["v"]), _whole(item, "to"), "dp" in item, _whole(item, "rt"))
+    return Entry(metadata, str(item["v"]), _whole(item, "to"), "dp" in item, _whole(item, "rt"), "sc" in item)
 
 
 def _whole(item: Item, name: str) -> int | None:

@@ -11,6 +11,7 @@ from itertools import islice
 
 from cascade_flow.engine.event_writer import EventWriter
 from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Owed
+from cascade_flow.engine.waits import look_us
 from cascade_flow.graph import Graph
 from cascade_flow.model.events import StepScheduled, StepSkipped
 
@@ -33,8 +34,15 @@ def advance(facts: Facts, branch: Branch, writer: EventWriter, *, claimant: Clai
     raises = tuple(join for step in over for join in facts.graph.joins(step))
     after = _go_on(facts, after, writer, claimant)
     births = tuple(islice(births_owed(facts, after, now_us=writer.now_us), BIRTHS_AT_ONCE))
-    after = owed_after(facts.graph, after, len(births))
+    after = _soon_if_owed(facts, owed_after(facts.graph, after, len(births)), writer.now_us)
     return Commit(branch, after, tuple(writer.events), bool(raises or births), births, raises)
+
+
+def _soon_if_owed(facts: Facts, branch: Branch, now_us: int) -> Branch:
+    """However long its next step waits, what a branch owes is looked for soon."""
+    soon_us = now_us + facts.timing.grace_us
+    is_late = branch.owed is not None and (branch.due_us or 0) > soon_us and branch.status == "scheduled"
+    return replace(branch, due_us=soon_us) if is_late else branch
 
 
 def births_owed(facts: Facts, parent: Branch, *, now_us: int) -> Iterable[Birth]:
@@ -69,26 +77,29 @@ def birth(facts: Facts, head: str, *, origin: str | None, now_us: int, after_us:
 
 
 def schedule(facts: Facts, branch: Branch, step: str, writer: EventWriter) -> Branch:
-    """The branch with this step scheduled for now, its first attempt."""
+    """The branch with this step scheduled for now, or for as much later as it declares; its first attempt."""
     definition = facts.graph.step(step)
     initial = not definition.dependencies
     event = writer.write(
         StepScheduled,
         step_id=step,
-        available_at_us=writer.now_us,
+        available_at_us=writer.now_us + (definition.delay_ms or 0) * 1_000,
         reason="initial" if initial else "dependency-satisfied",
         attempt_number=1,
         priority=branch.priority,
     )
-    return replace(
+    scheduled = replace(
         branch.released(last_us=writer.last_us),
         status="scheduled",
         step=step,
         attempt=1,
         attempts_before=None,
+        laters=None,
+        later_since_us=None,
         available_at_us=event.available_at_us,
         pool=definition.executor,
     )
+    return replace(scheduled, due_us=look_us(scheduled, facts.timing)) if definition.delay_ms else scheduled
 
 
 def skip_origin(step: str, origin: str, writer: EventWriter) -> None:
@@ -121,10 +132,12 @@ def _go_on(facts: Facts, branch: Branch, writer: EventWriter, claimant: Claimant
     following = facts.graph.next_in_branch(branch.step)
     if following is None:
         return replace(branch.released(last_us=writer.last_us), status="ended", pool=None)
+    if branch.pool is not None and facts.graph.step(following).executor is None:
+        # A claim for a pool has moved the next look a lease ahead.
+        branch = replace(branch, due_us=writer.now_us + facts.timing.grace_us)
     scheduled = schedule(facts, branch, following, writer)
-    if branch.pool is not None and scheduled.pool is None:  # a claim for a pool has moved the next look a lease ahead
-        scheduled = replace(scheduled, due_us=writer.now_us + facts.timing.grace_us)
-    if claimant is None or claimant.pool != scheduled.pool:  # the next step is others' to carry out
+    is_delayed = (scheduled.available_at_us or 0) > writer.now_us
+    if claimant is None or is_delayed or claimant.pool != scheduled.pool:  # it is not for this worker, or not yet
         return scheduled
     return _start(scheduled, claimant, writer)
 

@@ -45,16 +45,27 @@ class SkipStep:
 
 
 @dataclass(frozen=True, slots=True)
+class Postpone:
+    """The step said that it isn't ready: it comes again, at a time, after a delay, or as it was declared."""
+
+    reason: str
+    duration_us: int
+    at_us: int | None = None
+    delay_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Cascade:
     """The branch's first step is to be skipped because its dependency was."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reclaim:
-    """The step's worker fell silent: take the attempt away from it."""
+    """Take the attempt away from its worker, which fell silent; or has `released` it: that was no try of the step."""
 
     reclaimed_by: str
     threshold_us: int
+    released: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,4 +85,4 @@ class Revive:
     """The run is tried again: what failed, was halted or was parked goes on."""
 
 
-Command = Complete | Fail | SkipStep | Cascade | Reclaim | KeepCheckpoint | Revive
+Command = Complete | Fail | SkipStep | Postpone | Cascade | Reclaim | KeepCheckpoint | Revive

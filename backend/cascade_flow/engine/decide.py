@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from cascade_flow.engine.advance import advance, skip_origin
@@ -17,14 +18,17 @@ from cascade_flow.engine.commands import (
     Complete,
     Fail,
     KeepCheckpoint,
+    Postpone,
     Reclaim,
     Revive,
     SkipStep,
 )
 from cascade_flow.engine.event_writer import EventWriter
 from cascade_flow.engine.state import Branch, Commit, Facts, Stop
+from cascade_flow.engine.waits import again_us, asking_since_us, line_of, look_us
 from cascade_flow.fingerprints import compute_error_fingerprints
 from cascade_flow.model.events import (
+    LogEntry,
     StepCheckpoint,
     StepCheckpointFailed,
     StepCompleted,
@@ -36,6 +40,9 @@ from cascade_flow.model.events import (
     StepSkipped,
 )
 from cascade_flow.retry import attempts_allowed, delay_ms, may_retry, place_of
+
+GAVE_UP = "GaveUp"
+"""The error of a step that has asked for as long as it may."""
 
 
 def decide(facts: Facts, branch: Branch, command: Command, *, now_us: int, told_us: int = 0) -> Commit:
@@ -141,6 +148,32 @@ def _write_failure(
     )
 
 
+def _postpone(facts: Facts, branch: Branch, command: Postpone, writer: EventWriter) -> Commit:
+    """No attempt of the retry policy, and the checkpoints stay. Where the run is being stopped it waits for that."""
+    writer.take_in(branch)
+    due_us = again_us(facts.graph.step(branch.step), branch, command, writer.now_us)
+    if due_us is None:
+        return _give_up(facts, branch, _impatience(facts, branch, command, writer.now_us), writer)
+    said = line_of(command.reason)
+    writer.write(LogEntry, step_id=branch.step, stream="stdout", message=said, attempt_number=branch.attempt)
+    uncounted = replace(
+        branch.untried,
+        laters=(branch.laters or 0) + 1,
+        later_since_us=asking_since_us(branch),
+    )
+    delay_ms = (due_us - writer.now_us) // 1_000
+    again = _schedule_again(facts, uncounted, writer, available_at_us=due_us, retry_delay_ms=delay_ms, logged=False)
+    return replace(again, before=branch)
+
+
+def _impatience(facts: Facts, branch: Branch, command: Postpone, now_us: int) -> Fail:
+    waited = timedelta(seconds=(now_us - asking_since_us(branch)) // 1_000_000)
+    times = "" if branch.laters is None else f", though it was asked {branch.laters + 1} times"
+    message = f"step {branch.step!r} was not ready after {waited}{times}: {command.reason or 'it did not say why'}"
+    error = StepError(name=GAVE_UP, message=message)
+    return Fail(error, "timeout", command.duration_us, retryable=False)
+
+
 def _reclaim(facts: Facts, branch: Branch, command: Reclaim, writer: EventWriter) -> Commit:
     writer.take_in(branch)
     seen_us = writer.last_us
@@ -154,8 +187,10 @@ def _reclaim(facts: Facts, branch: Branch, command: Reclaim, writer: EventWriter
         stale_duration_us=max(0, writer.now_us - seen_us),
         attempt_number=branch.attempt,
     )
-    if _goes_on(facts, branch) and may_retry(facts.graph.step(branch.step).retry, branch.tried):
-        return _schedule_again(facts, branch, writer, available_at_us=writer.now_us, retry_delay_ms=0, logged=False)
+    left = branch.untried if command.released else branch
+    if _goes_on(facts, branch) and may_retry(facts.graph.step(branch.step).retry, left.tried):
+        again = _schedule_again(facts, left, writer, available_at_us=writer.now_us, retry_delay_ms=0, logged=False)
+        return replace(again, before=branch)
     return _give_up(facts, branch, _crash(facts, branch, writer.now_us - seen_us), writer)
 
 
@@ -222,17 +257,29 @@ def _revive(facts: Facts, branch: Branch, command: Revive, writer: EventWriter) 
     if branch.status == "parked":
         commit = advance(facts, free, writer, claimant=None)
     elif branch.status in ("failed", "running"):
-        again = replace(free, attempts_before=branch.attempt)
+        again = replace(free, attempts_before=branch.attempt, laters=None, later_since_us=None)
         commit = _schedule_again(facts, again, writer, available_at_us=writer.now_us, retry_delay_ms=0, logged=False)
     else:
-        commit = Commit(branch, replace(free, last_us=writer.last_us))
+        commit = Commit(branch, _let_go(facts, replace(free, last_us=writer.last_us)))
     return replace(commit, before=branch, checks_run=True)
+
+
+def _let_go(facts: Facts, branch: Branch) -> Branch:
+    """A branch that was halted; one that waits for its time needs no look before, unless it owes something.
+
+    Who isn't ready is given the same patience again.
+    """
+    branch = replace(branch, laters=None, later_since_us=None)
+    if branch.status != "scheduled" or branch.owed is not None:
+        return branch
+    return replace(branch, due_us=max(branch.due_us or 0, look_us(branch, facts.timing)))
 
 
 _DECISIONS: dict[type[Command], Callable[[Facts, Branch, Any, EventWriter], Commit]] = {
     Complete: _complete,
     Fail: _fail,
     SkipStep: _skip,
+    Postpone: _postpone,
     Cascade: _cascade,
     Reclaim: _reclaim,
     KeepCheckpoint: _keep_checkpoint,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from cascade_flow.engine.decide import last_seen_us
 from cascade_flow.engine.findings import ORDER, Finding, Sweeps, instant, listed, span
 from cascade_flow.engine.joins import all_arrived, beyond, steps_over
-from cascade_flow.engine.state import ENDED, Branch, Run, Timing
+from cascade_flow.engine.state import ENDED, Branch, Run, Timing, is_urgent
 from cascade_flow.graph import END, Graph
 
 _WORKER_LOG = "see the worker function's log and the dead letters (`cascade dead-letters list`)"
@@ -33,22 +33,42 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """What is around the runs: the sweeps (None: nobody knows of one), and how many steps run where.
+class Room:
+    """How many steps the worker function runs, and may run, where that is known: of urgent runs, or of the others."""
 
-    `concurrency` is how many the worker function may run, where that is known; `pools` are those that workers of a pool
-    run.
-    """
-
-    timing: Timing
-    sweeps: Sweeps | None = None
     running: int = 0
     concurrency: int | None = None
-    pools: Mapping[str, int] = field(default_factory=dict)
+    urgent: bool = False
 
     @property
     def is_used_up(self) -> bool:
         return self.concurrency is not None and self.running >= self.concurrency
+
+    @property
+    def steps(self) -> str:
+        return "urgent steps" if self.urgent else "steps"
+
+    @property
+    def cure(self) -> str:
+        return f"wait, or raise {'UrgentConcurrency' if self.urgent else 'WorkerConcurrency'}"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What is around the runs: the sweeps (None: nobody knows of one), and how many steps run where.
+
+    `urgent` is None where urgent runs have no room of their own; `pools` are those that workers of a pool run.
+    """
+
+    timing: Timing
+    sweeps: Sweeps | None = None
+    usual: Room = Room()
+    urgent: Room | None = None
+    pools: Mapping[str, int] = field(default_factory=dict)
+
+    def room(self, branch: Branch) -> Room:
+        """Where a branch finds its worker."""
+        return self.urgent if self.urgent is not None and is_urgent(branch.priority) else self.usual
 
 
 def diagnosed(case: Case, world: World, now_us: int) -> tuple[Finding, ...]:
@@ -59,7 +79,8 @@ def diagnosed(case: Case, world: World, now_us: int) -> tuple[Finding, ...]:
 
 def diagnosed_engine(world: World, now_us: int) -> tuple[Finding, ...]:
     """What keeps all runs waiting; nothing where the engine is well."""
-    found = [_reaper(world.sweeps, now_us), _used_up(world)]
+    rooms = [room for room in (world.usual, world.urgent) if room is not None]
+    found = [_reaper(world.sweeps, now_us), *map(_used_up, rooms)]
     return tuple(finding for finding in found if finding is not None)
 
 
@@ -214,9 +235,10 @@ def _in_pool(step: str, pool: str, world: World, waited_us: int) -> Finding:
 
 def _untaken(branch: Branch, world: World, waited_us: int, now_us: int) -> Finding:
     said = f"`{branch.step}` has waited for a worker for {span(waited_us)}"
-    if world.is_used_up:
-        used = f"{said}: all {world.concurrency} that may run at once do"
-        return Finding("concurrency-used-up", "late", used, "wait, or raise WorkerConcurrency", branch.step)
+    room = world.room(branch)
+    if room.is_used_up:
+        used = f"{said}: all {room.concurrency} {room.steps} that may run at once do"
+        return Finding("concurrency-used-up", "late", used, room.cure, branch.step)
     due_us = branch.due_us or 0
     again = due_us >= (branch.available_at_us or 0) + 2 * world.timing.grace_us
     if again and not _silent_us(world, now_us):
@@ -310,11 +332,11 @@ def _reaper(sweeps: Sweeps | None, now_us: int) -> Finding | None:
     return None
 
 
-def _used_up(world: World) -> Finding | None:
-    if not world.is_used_up:
+def _used_up(room: Room) -> Finding | None:
+    if not room.is_used_up:
         return None
-    said = f"all {world.concurrency} steps that may run at once do: what is due waits for one of them"
-    return Finding("concurrency-used-up", "late", said, "wait, or raise WorkerConcurrency")
+    said = f"all {room.concurrency} {room.steps} that may run at once do: what is due waits for one of them"
+    return Finding("concurrency-used-up", "late", said, room.cure)
 
 
 def _is_held(branch: Branch, now_us: int) -> bool:

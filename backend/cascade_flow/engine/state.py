@@ -21,8 +21,15 @@ Driver = Literal["engine", "caller"]
 
 LATEST_US = 10**16 - 1
 """The last time that a sort key can hold, in the year 2286."""
+LONGEST_DELAY_US = 900_000_000
+"""How long a message can wait in the queue by itself: SQS's quarter of an hour."""
 LIVE: frozenset[BranchStatus] = frozenset({"scheduled", "running", "skipping"})
 ENDED: frozenset[RunStatus] = frozenset({"completed", "failed", "cancelled"})
+
+
+def is_urgent(priority: int | None) -> bool:
+    """Whether workers of Lambda's are kept for runs of this priority; a pool's order is by the number itself."""
+    return priority is not None and priority > 0
 
 
 def within_time(time_us: int) -> int:
@@ -66,10 +73,11 @@ class Owed:
 class Branch:
     """One branch as stored. `tail` is its newest events, as records that only the storage reads.
 
-    `attempts_before` were spent in earlier attempts of the run: the retry policy counts from there. `seq` and
-    `heartbeat_us` are the fence: they say which state a writer has seen. `origin_us` names the commit that holds the
-    completion of the step's dependency where that is not in the tail. `pool` is that of the step, where only its
-    workers take it.
+    `attempts_before` do not count for the retry policy: of earlier attempts of the run, postponed by their code, or
+    given back by their workers. `laters` is how often the step said that it isn't ready, `later_since_us` when it was
+    due that said so first. `seq` and `heartbeat_us` are the fence: they say which state a writer has seen. `origin_us`
+    names the commit that holds the completion of the step's dependency where that is not in the tail. `pool` is that of
+    the step, where only its workers take it.
     """
 
     name: str
@@ -77,6 +85,8 @@ class Branch:
     step: str
     attempt: int = 1
     attempts_before: int | None = None
+    laters: int | None = None
+    later_since_us: int | None = None
     run_attempt: int = 1
     seq: int = 1
     available_at_us: int | None = None
@@ -117,6 +127,11 @@ class Branch:
     def tried(self) -> int:
         """The attempt's number as the retry policy counts it."""
         return self.attempt - (self.attempts_before or 0)
+
+    @property
+    def untried(self) -> Branch:
+        """This branch, with an attempt that the retry policy does not count."""
+        return replace(self, attempts_before=(self.attempts_before or 0) + 1)
 
     def released(self, *, last_us: int) -> Branch:
         """This branch with no worker on it and nothing scheduled, its log grown to `last_us`."""

@@ -30,6 +30,7 @@ _SETTINGS = {
     "CASCADE_TABLE": "TableName",
     "CASCADE_BUCKET": "BucketName",
     "CASCADE_QUEUE_URL": "QueueUrl",
+    "CASCADE_URGENT_QUEUE_URL": "UrgentQueueUrl",
     "CASCADE_LEASE_MS": "LeaseMs",
     "CASCADE_HEARTBEAT_MS": "HeartbeatMs",
     "CASCADE_GRACE_MS": "GraceMs",

@@ -38,6 +38,11 @@ def check_pool(name: str) -> str:
     return _checked("pool", name, [name], _ALLOWED)
 
 
+def check_schedule(name: str) -> str:
+    """The schedule's name as given. InvalidIdError where it isn't one."""
+    return _checked("schedule name", name, [name], _ALLOWED)
+
+
 def check_name(field: str, name: str) -> str:
     """The name that somebody else chose (a worker's, a key, a version's) as given. InvalidIdError where it is none."""
     if isinstance(name, str) and 1 <= len(name) <= LONGEST_ID:

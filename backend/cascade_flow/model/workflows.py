@@ -3,7 +3,7 @@
 The ids are checked where a registration or submission comes in (`model.ids`); the graph is checked in `graph`.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
@@ -29,7 +29,9 @@ class RetryTier(WireModel):
 class StepDefinition(WireModel):
     """A step without its code: what it is called, what it waits for, how it is tried, and who carries it out.
 
-    `executor` names a pool: only a worker that asks for that pool gets the step. None: Lambda's workers.
+    `executor` names a pool: only a worker that asks for that pool gets the step. None: Lambda's workers. `delay_ms` is
+    how long after all that it waits for it starts. A step that says that it isn't ready is asked again after
+    `poll_every_ms`, unless it says when, and fails for good `give_up_after_ms` after its first attempt began.
     """
 
     id: Text
@@ -40,6 +42,9 @@ class StepDefinition(WireModel):
     retry: list[RetryTier] = Field(default_factory=lambda: [RetryTier()], min_length=1)
     skip_cascades: bool = True
     executor: Text | None = None
+    delay_ms: Ordinal | None = None
+    poll_every_ms: Ordinal | None = None
+    give_up_after_ms: Ordinal | None = None
 
 
 class GitInfo(WireModel):
@@ -59,13 +64,31 @@ class WorkflowMetadata(WireModel):
     input_schema_json: JsonValue = Field(default=None, alias="inputSchemaJSON")
 
 
+MissedTimes = Literal["latest", "all", "none"]
+
+
+class ScheduleDefinition(WireModel):
+    """When runs of a workflow begin by themselves: by a cron expression and a time zone, or every so often.
+
+    `missed` says what becomes of times at which nobody could look, or during which the schedule was paused.
+    """
+
+    name: Text
+    cron: Text | None = None
+    timezone: Text | None = None
+    every_us: Ordinal | None = None
+    input: JsonValue = None
+    missed: MissedTimes = "latest"
+
+
 class WorkflowRegistration(WorkflowMetadata):
-    """A workflow as its code declares it."""
+    """A workflow as its code declares it. Its schedules are no part of any version."""
 
     steps: list[StepDefinition]
     version_id: Text | None = None
     git: GitInfo | None = None
     timeout_us: Ordinal | None = None
+    schedules: list[ScheduleDefinition] | None = None
 
 
 class WorkflowVersion(WireModel):

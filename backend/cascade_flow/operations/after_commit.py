@@ -14,7 +14,7 @@ from cascade_flow import clock
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine import joins, runs
 from cascade_flow.engine.advance import BIRTHS_AT_ONCE, births_owed, owed_after
-from cascade_flow.engine.state import Birth, Branch, Commit, Facts, Run
+from cascade_flow.engine.state import Birth, Branch, Commit, Facts, Run, is_urgent
 from cascade_flow.errors import PayloadTooLargeError
 from cascade_flow.graph import END
 from cascade_flow.operations.history_copier import HistoryCopier
@@ -37,7 +37,7 @@ class AfterCommit:
         branch = self.make_owed(facts, branch)
         for join in dict.fromkeys(commit.raises):
             self.look_at_join(facts, join)
-        if commit.stop is not None or branch.status == "parked":
+        if commit.stop is not None or _awaits_stop(branch):
             self._stops.carry_on(facts.run_id)
         self._wake(facts, [branch])
         return branch
@@ -121,13 +121,21 @@ class AfterCommit:
             self._runtime.queue.send(wakes)
 
 
+def _awaits_stop(branch: Branch) -> bool:
+    """Whether a branch has come to rest because its run is being stopped, which has waited for it."""
+    return branch.status == "parked" or (branch.status == "scheduled" and branch.halt is not None)
+
+
 def is_woken(branch: Branch) -> bool:
     """Whether a worker of Lambda's is to look at a branch; what waits for a pool is found by that pool's workers."""
+    if branch.halt is not None:
+        return False
     return branch.status == "skipping" or (branch.status == "scheduled" and branch.pool is None)
 
 
 def wake_for(run_id: str, branch: Branch) -> Wake:
     """The wake-up for what is scheduled on a branch, or for a skip that is to run along it."""
+    urgent = is_urgent(branch.priority)
     if branch.status != "scheduled":
-        return Wake(run_id, branch.name)
-    return Wake(run_id, branch.name, branch.step, branch.attempt, branch.available_at_us or 0)
+        return Wake(run_id, branch.name, urgent=urgent)
+    return Wake(run_id, branch.name, branch.step, branch.attempt, branch.available_at_us or 0, urgent=urgent)

@@ -17,7 +17,7 @@ from cascade_flow.analytics.errors import check_fingerprint, compute_error_detai
 from cascade_flow.analytics.past import Past
 from cascade_flow.analytics.scope import AnalyticsOptions, Scope, own_events
 from cascade_flow.analytics.workers import active_workers, compute_workers
-from cascade_flow.dynamodb import due, items, keys
+from cascade_flow.dynamodb import caller_items, due, items, keys
 from cascade_flow.engine.state import ENDED, Run
 from cascade_flow.errors import ReportTooLargeError
 from cascade_flow.fingerprints import GroupingStrategy
@@ -209,7 +209,7 @@ def _live_run(run: Run, parts: Iterable[items.Item]) -> LiveRun:
 def _step_of(run: Run, item: items.Item) -> tuple[str, int | None]:
     """Where the step stands that a branch is at, or that a caller has told of; and when it may be claimed."""
     if run.driver == "caller":
-        state = items.to_caller_step(item).state
+        state = caller_items.to_caller_step(item).state
         return state.status, state.available_at
     branch = items.to_branch(item)
     return branch.status, branch.available_at_us

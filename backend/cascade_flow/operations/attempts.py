@@ -6,15 +6,26 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from cascade_flow.model.events import StepCompleted, StepEvent, StepFailed, StepReclaimed, StepStarted
+from cascade_flow.engine.waits import reason_in
+from cascade_flow.model.events import (
+    LogEntry,
+    StepCompleted,
+    StepEvent,
+    StepFailed,
+    StepReclaimed,
+    StepScheduled,
+    StepStarted,
+)
 from cascade_flow.model.parts import ResourceUsage, StepError, StepFailureReason
 
-AttemptStatus = Literal["running", "completed", "failed", "reclaimed"]
+AttemptStatus = Literal["running", "completed", "failed", "reclaimed", "postponed"]
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt, from its start on; `reclaimed` is one that was taken from a worker that fell silent."""
+    """One attempt, from its start on; `reclaimed` is one that was taken from a worker that fell silent, `postponed` one
+    that wasn't ready, for a `reason`.
+    """
 
     number: int
     status: AttemptStatus
@@ -26,6 +37,7 @@ class Attempt:
     failure_reason: StepFailureReason | None = None
     next_retry_us: int | None = None
     reclaimed_by: str | None = None
+    reason: str | None = None
 
     @property
     def duration_us(self) -> int | None:
@@ -35,16 +47,28 @@ class Attempt:
 def attempts_in(events: Iterable[StepEvent]) -> list[Attempt]:
     """The attempts of one step, ascending by number. Events in order; of ends without a start nothing is known."""
     found: dict[int, Attempt] = {}
+    before: StepEvent | None = None
     for event in events:
         if isinstance(event, StepStarted):
             found[event.attempt_number] = _started(event)
+        elif isinstance(event, StepScheduled) and isinstance(before, LogEntry):
+            _postpone(found, before, event)
         elif (end := _ENDS.get(type(event))) is not None and (known := found.get(_number(event))) is not None:
             found[known.number] = replace(known, ended_us=event.timestamp_us, **end(event))
+        before = event
     return [found[number] for number in sorted(found)]
 
 
 def _started(event: StepStarted) -> Attempt:
     return Attempt(event.attempt_number, "running", event.worker_id, event.timestamp_us)
+
+
+def _postpone(found: dict[int, Attempt], line: LogEntry, scheduled: StepScheduled) -> None:
+    """An attempt is postponed in one commit: the line that says why, then the next one's schedule."""
+    reason, known = reason_in(line.message), found.get(line.attempt_number)
+    if reason is not None and known is not None and scheduled.attempt_number == known.number + 1:
+        over = replace(known, status="postponed", ended_us=line.timestamp_us, reason=reason)
+        found[known.number] = replace(over, next_retry_us=scheduled.available_at_us)
 
 
 def _number(event: Any) -> int:

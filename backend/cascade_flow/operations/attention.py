@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import due, keys
+from cascade_flow.engine import waits
 from cascade_flow.engine.commands import Reclaim
 from cascade_flow.engine.joins import is_full
 from cascade_flow.engine.state import ENDED, Branch, Facts, Run
@@ -63,6 +64,11 @@ class Call(NamedTuple):
     def since_us(self) -> int:
         return self.branch.available_at_us or 0
 
+    @property
+    def rank(self) -> tuple[int, due.Entry]:
+        """Its place among those that are sent together: higher priority first, then the longest due."""
+        return -(self.branch.priority or 0), self.entry
+
 
 class Attention:
     """Looks at what is past due; `calls` are the wake-ups that are still to be sent."""
@@ -80,7 +86,9 @@ class Attention:
 
     def attend(self, entry: due.Entry, reads: Reads) -> None:
         """Do what an item calls for. Raises whatever the engine raises."""
-        if entry.branch:
+        if entry.is_schedule:
+            self._attend_schedule(entry)
+        elif entry.branch:
             self._attend_branch(entry, reads)
         else:
             self._attend_run(entry, reads)
@@ -103,11 +111,17 @@ class Attention:
         """
         self._runtime.queue.send([call.wake for call in calls])
         for call in calls:
-            self._tally.note("wake-ups repeated", call.entry.run_id, call.entry.branch)
             now_us, timing = clock.now_us(), self._runtime.timing
+            what = "wake-ups repeated" if call.since_us <= now_us else "waits handed over"
+            self._tally.note(what, call.entry.run_id, call.entry.branch)
             self._tally.waited(now_us - call.since_us)
             pause_us = min(max(timing.grace_us, now_us - call.since_us), timing.horizon_us)
-            self._look_later(call.entry, now_us + pause_us, call.branch)
+            self._look_later(call.entry, max(now_us, call.since_us) + pause_us, call.branch)
+
+    def _attend_schedule(self, entry: due.Entry) -> None:
+        from cascade_flow.operations.ticks import Ticks  # noqa: PLC0415  (who wakes a run needs no calendar)
+
+        Ticks(self._runs, self._tally).attend(self._runtime.ledger.table, entry)
 
     def _attend_run(self, entry: due.Entry, reads: Reads) -> None:
         run = reads.run(entry.run_id)
@@ -186,10 +200,13 @@ class Attention:
 
     def _wake(self, facts: Facts, run: Run, branch: Branch, entry: due.Entry) -> None:
         available_us = branch.available_at_us or 0
+        if branch.halt is not None:
+            self._stops.carry_on(run.run_id)
+            return
         if branch.pool is not None:  # it lies with its pool, whose workers look for themselves
             return
-        if available_us > clock.now_us():
-            self._look_later(entry, available_us, branch)
+        if available_us > clock.now_us() and (waits.is_carried(branch) or waits.is_far(branch, clock.now_us())):
+            self._look_later(entry, waits.look_us(branch, self._runtime.timing), branch)
         else:
             self.calls.append(Call(entry, wake_for(run.run_id, branch), replace(branch, tail=())))
 

@@ -11,9 +11,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
+from cascade_flow.dynamodb.caller_items import caller_step_item
 from cascade_flow.dynamodb.caller_ledger import CallerWrite, Moved, chunk_of
 from cascade_flow.dynamodb.codec import to_record
-from cascade_flow.dynamodb.items import caller_step_item, commit_item
+from cascade_flow.dynamodb.items import commit_item
 from cascade_flow.engine.caller import Draft, fold_run, fold_step, redraft
 from cascade_flow.engine.state import Run
 from cascade_flow.errors import ConflictError

@@ -44,11 +44,15 @@ End = WorkflowCompleted | WorkflowFailed | WorkflowCancelled
 
 @dataclass(frozen=True)
 class StepDetails:
-    """A step of the run's graph, where it stands, and the event that skipped it if one did."""
+    """A step of the run's graph, where it stands, and the event that skipped it if one did.
+
+    `postponed`: how often it said that it isn't ready, and what last, where it comes again after that.
+    """
 
     definition: StepDefinition
     state: StepState
     skipped: StepSkipped | None
+    postponed: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -251,7 +255,15 @@ def _steps(story: RunHistory) -> tuple[StepDetails, ...]:
 def _step(story: RunHistory, step: StepDefinition, mine: Sequence[StepEvent]) -> StepDetails:
     skips = [event for event in mine if isinstance(event, StepSkipped)]
     state = project_step_state(mine, story.run.workflow_slug) if mine else _pending(story, step)
-    return StepDetails(step, state, skips[-1] if skips and state.status == "skipped" else None)
+    skipped = skips[-1] if skips and state.status == "skipped" else None
+    return StepDetails(step, state, skipped, _postponed(mine) if state.status == "scheduled" else None)
+
+
+def _postponed(mine: Sequence[StepEvent]) -> tuple[int, str] | None:
+    attempts = attempts_in(mine)
+    if not attempts or (reason := attempts[-1].reason) is None:
+        return None
+    return sum(attempt.status == "postponed" for attempt in attempts), reason
 
 
 def _pending(story: RunHistory, step: StepDefinition) -> StepState:

@@ -17,7 +17,7 @@ from cascade_flow.dynamodb import due
 from cascade_flow.dynamodb.ledger import Snapshot
 from cascade_flow.dynamodb.pulse import get_sweeps
 from cascade_flow.dynamodb.registry import Entry, get_workflow
-from cascade_flow.engine.diagnosis import Case, World, diagnosed, diagnosed_engine, pool_of
+from cascade_flow.engine.diagnosis import Case, Room, World, diagnosed, diagnosed_engine, pool_of
 from cascade_flow.engine.findings import Finding
 from cascade_flow.engine.state import ENDED, Branch, Run
 from cascade_flow.errors import VersionNotFoundError
@@ -60,11 +60,16 @@ class DiagnosisPart:
 
 
 class Diagnoses:
-    """Why runs of one table stand where they stand. `concurrency` is how many steps the worker function may run."""
+    """Why runs of one table stand where they stand.
 
-    def __init__(self, runtime: Runtime, *, concurrency: int | None = None) -> None:
+    `concurrency` is how many steps the worker function may run, `urgent_concurrency` how many of urgent runs beside
+    them: 0 where those have no queue of their own.
+    """
+
+    def __init__(self, runtime: Runtime, *, concurrency: int | None = None, urgent_concurrency: int = 0) -> None:
         self._runtime = runtime
-        self._concurrency = concurrency
+        self._usual = Room(concurrency=concurrency)
+        self._urgent = Room(concurrency=urgent_concurrency, urgent=True) if urgent_concurrency else None
         self._entries: dict[str, Entry | None] = {}
 
     def run(self, run_id: str) -> tuple[Diagnosis, Sequence[Finding]]:
@@ -122,15 +127,20 @@ class Diagnoses:
 
     def _world(self, cases: Iterable[Case]) -> World:
         timing, table = self._runtime.timing, self._runtime.ledger.table
-        world = World(timing, get_sweeps(table), concurrency=self._concurrency)
+        world = World(timing, get_sweeps(table), self._usual, self._urgent)
         now_us = clock.now_us()
         if not any(_waits(branch, now_us) for case in cases for branch in case.branches.values()):
             return world
-        at_work = Counter(self._at_work(now_us))
-        return replace(world, running=at_work.pop(None, 0), pools={pool: n for pool, n in at_work.items() if pool})
+        at_work = Counter(self._at_work(world, now_us))
+        usual = replace(world.usual, running=at_work[world.usual])
+        urgent = world.urgent and replace(world.urgent, running=at_work[world.urgent])
+        pools = {pool: n for pool, n in at_work.items() if isinstance(pool, str)}
+        return replace(world, usual=usual, urgent=urgent, pools=pools)
 
-    def _at_work(self, now_us: int) -> Iterator[str | None]:
-        """For each step that runs, its pool: all that run are in the index for the next lease's length."""
+    def _at_work(self, world: World, now_us: int) -> Iterator[str | Room]:
+        """For each step that runs, its pool, or the room that it takes: all that run are in the index for the next
+        lease's length.
+        """
         until_us = now_us + self._runtime.timing.silence_us
         entries = islice(due.entries(self._runtime.ledger.table, until_us=until_us), _MOST_AT_WORK)
         places = [(entry.run_id, entry.branch) for entry in entries if entry.branch]
@@ -138,7 +148,7 @@ class Diagnoses:
         for run, branch in readable(partial(_those_in, found), places):
             if branch.status == "running" and (branch.lease_us or 0) > now_us:
                 graph = self._graph(run.workflow_slug, run.version_id)
-                yield None if graph is None else pool_of(graph, branch.step)
+                yield (graph and pool_of(graph, branch.step)) or world.room(branch)
 
 
 _GONE = Case(Run("", "", "", "completed", 0, 0, 0, 0), {}, None, None)
@@ -158,8 +168,11 @@ def _diagnosis(run_id: str, case: Case | None, world: World, now_us: int) -> Dia
 
 
 def _first_due_us(case: Case) -> int | None:
-    """The earliest time at which the index has something of the run: there it is told, once."""
-    known = [case.run.due_us, *(branch.due_us for branch in case.branches.values())]
+    """The earliest time at which the index has something of the run: there it is told, once. What waits for a pool lies
+    elsewhere.
+    """
+    timed = (branch for branch in case.branches.values() if branch.awaited_pool is None)
+    known = [case.run.due_us, *(branch.due_us for branch in timed)]
     return None if case.run.status in ENDED else min((due_us for due_us in known if due_us is not None), default=None)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from cascade_flow.dynamodb import items, keys
@@ -114,6 +113,8 @@ class Payloads:
     def _all_fetched(self, places: Sequence[str]) -> list[str]:
         if len(places) < 2:
             return [self._fetched(place) for place in places]
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  (few steps are given several large outputs)
+
         with ThreadPoolExecutor(min(_FETCHES, len(places)), "payload") as pool:
             return list(pool.map(self._fetched, places))
 

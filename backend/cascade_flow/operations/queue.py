@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import chain, islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from cascade_flow import clock
-from cascade_flow.dynamodb import due
+from cascade_flow.dynamodb import due, keys
 from cascade_flow.engine.commands import Reclaim
 from cascade_flow.engine.decide import last_seen_us
 from cascade_flow.engine.state import ENDED, Branch, Run
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 8
 """Steps of a pool that are read together: whoever claims takes the first of them, unless others are faster."""
+_OF_EACH_END = 25
+"""Of what waits for no pool: these are one batch, each with its run."""
 _MOST_LOOKED_AT = 1_000
-"""Steps of a pool in one look: who wants those of one workflow only might read all that wait, and not be answered."""
+"""Steps in one look: who wants those of one workflow only might read all that wait, and not be answered."""
 
 
 class Live(NamedTuple):
@@ -70,7 +73,9 @@ class Queue:
         return sorted(mine, key=_rank)[:limit]
 
     def claimable(self, pool: str | None, *, workflow_slug: str | None) -> Iterable[Live]:
-        """What a worker may claim now, in the order in which it should: of a pool, or what waits for none."""
+        """What a worker may claim now, in the order in which it should: of a pool; or of what waits for none, where
+        more than fifty do, in the order of those fifty.
+        """
         until_us = clock.now_us()
         found = self._of_no_pool(until_us) if pool is None else self._of_pool(pool, until_us)
         return (live for live in found if workflow_slug in (None, live.run.workflow_slug))
@@ -91,9 +96,25 @@ class Queue:
                 self._steps.report(held, command)
                 yield live.ref
 
-    def _of_no_pool(self, until_us: int) -> list[Live]:
-        found = self._live(self._entries(until_us), partial(_is_due, until_us=until_us))
-        return sorted((live for live in found if live.branch.pool is None), key=lambda live: _rank(live.ref))
+    def _of_no_pool(self, until_us: int) -> Iterator[Live]:
+        """Fifty at a time, as far as anybody asks, each fifty in their order."""
+        read = partial(self._waiting_among, partial(_is_due, until_us=until_us))
+        for group in islice(self._from_both_ends(until_us), _MOST_LOOKED_AT // (2 * _OF_EACH_END)):
+            found = readable(read, group, what="entry")
+            yield from sorted((live for live in found if live.branch.pool is None), key=lambda live: _rank(live.ref))
+
+    def _from_both_ends(self, until_us: int) -> Iterator[list[due.Entry]]:
+        """Those that the index has first, and last: who has waited long is among these, since each sweep looks farther
+        ahead the longer a step waits, or among those, where no sweep comes.
+        """
+        ends = (self._entries(until_us, at_once=_OF_EACH_END, backwards=backwards) for backwards in (False, True))
+        first, last = (filter(attrgetter("branch"), entries) for entries in ends)
+        seen: set[keys.Key] = set()
+        while group := list(islice(first, _OF_EACH_END)):
+            further = list(islice(last, _OF_EACH_END if len(group) == _OF_EACH_END else 0))
+            found = {entry.key: entry for entry in group + further if entry.key not in seen}
+            seen |= found.keys()
+            yield list(found.values())
 
     def _of_pool(self, pool: str, until_us: int) -> Iterator[Live]:
         """Read a few at a time, as far as anybody asks: the index has them in their order."""
@@ -110,10 +131,10 @@ class Queue:
             if run is not None and branch is not None and _goes_on(run) and _may_be_worked_on(branch, wanted):
                 yield Live(run, branch)
 
-    def _entries(self, until_us: int) -> Iterator[due.Entry]:
+    def _entries(self, until_us: int, *, at_once: int | None = None, backwards: bool = False) -> Iterator[due.Entry]:
         """Where somebody works, or should by then, on what waits for no pool."""
         horizon_us = max(until_us, clock.now_us()) + self._runtime.timing.horizon_us
-        return due.entries(self._runtime.ledger.table, until_us=horizon_us)
+        return due.entries(self._runtime.ledger.table, until_us=horizon_us, at_once=at_once, backwards=backwards)
 
     def _live(self, entries: Iterable[due.Entry], wanted: Callable[[Branch], bool]) -> Iterator[Live]:
         """Those live branches, of runs that go on, that are wanted: the index says where, the items say what."""

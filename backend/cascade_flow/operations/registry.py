@@ -15,14 +15,21 @@ from cascade_flow.dynamodb.table import Table
 from cascade_flow.errors import (
     ArgumentInvalidError,
     CascadeFlowError,
+    GraphInvalidError,
     VersionNotFoundError,
     WorkflowNotFoundError,
     WorkflowRetiredError,
 )
-from cascade_flow.graph import Graph
+from cascade_flow.graph import Graph, too_late
+from cascade_flow.model.events import ValidationIssue
 from cascade_flow.model.ids import check_pool, check_slug, check_step_id
-from cascade_flow.model.workflows import StepDefinition, WorkflowMetadata, WorkflowRegistration, WorkflowVersion
-from cascade_flow.operations.validation import defect_of
+from cascade_flow.model.workflows import (
+    ScheduleDefinition,
+    StepDefinition,
+    WorkflowMetadata,
+    WorkflowRegistration,
+    WorkflowVersion,
+)
 
 _GRAPHS_KEPT = 64
 _log = logging.getLogger(__name__)
@@ -48,7 +55,8 @@ class Registry:
     def register(self, registration: WorkflowRegistration) -> None:
         """Make a workflow known, and its version where that is new.
 
-        Raises GraphInvalidError, InvalidIdError, ArgumentInvalidError (its input schema is none).
+        Raises GraphInvalidError, InvalidIdError, ArgumentInvalidError (its input schema is none, or a schedule),
+        InputInvalidError (a schedule's doesn't fit).
         """
         self._register(registration, deployed=False)
 
@@ -62,19 +70,39 @@ class Registry:
         there = {registration.slug for registration in registrations}
         for entry in registry.list_workflows(self._table):
             if entry.deployed and entry.retired_us is None and entry.metadata.slug not in there:
-                registry.retire_workflow(self._table, entry.metadata.slug, now_us=clock.now_us())
+                self._retire(entry)
+
+    def _retire(self, entry: registry.Entry) -> None:
+        """Its schedules first: what is retired is not looked at again."""
+        if entry.scheduled:
+            self._declare_schedules(entry.metadata.slug, [])
+        registry.retire_workflow(self._table, entry.metadata.slug, now_us=clock.now_us())
 
     def _register(self, registration: WorkflowRegistration, *, deployed: bool) -> None:
+        from cascade_flow.operations.validation import defect_of  # noqa: PLC0415  (whoever reads registers nothing)
+
         check_slug(registration.slug)
         if defect := defect_of(registration.input_schema_json):
             raise ArgumentInvalidError(f"workflow {registration.slug!r} has no usable input schema", issues=[defect])
         for step in registration.steps:
             check_step_id(step.id)
         Graph(registration.steps)
+        _check_delays(registration)
+        if registration.schedules:
+            from cascade_flow.operations.declared_schedules import check  # noqa: PLC0415  (few workflows have some)
+
+            check(registration)
         version = _version_of(registration)
         self._remember_pools(version.steps)
         self._put_version(version)
-        registry.put_workflow(self._table, registration, version.version_id, deployed=deployed)
+        entry = registry.put_workflow(self._table, registration, version.version_id, deployed=deployed)
+        if entry.scheduled:
+            self._declare_schedules(registration.slug, registration.schedules or [])
+
+    def _declare_schedules(self, slug: str, schedules: Sequence[ScheduleDefinition]) -> None:
+        from cascade_flow.operations.declared_schedules import declare  # noqa: PLC0415  (few workflows have some)
+
+        declare(self._table, slug, schedules)
 
     def create_version(self, version: WorkflowVersion) -> None:
         """Store a version where its id is new; one that is known stays as it is. Raises InvalidIdError."""
@@ -167,6 +195,14 @@ class Registry:
         if version is None:
             raise VersionNotFoundError(f"workflow {slug!r} has no version {version_id}: register it again")
         return Graph(version.steps)
+
+
+def _check_delays(registration: WorkflowRegistration) -> None:
+    """Raises GraphInvalidError where steps can't start in the time that a run has by its registration."""
+    late = {} if registration.timeout_us is None else too_late(registration.steps, registration.timeout_us)
+    issues = [ValidationIssue(path="steps", message=f"step {step!r}: {said}") for step, said in late.items()]
+    if issues:
+        raise GraphInvalidError("; ".join(issue.message for issue in issues), issues=issues)
 
 
 def _version_of(registration: WorkflowRegistration) -> WorkflowVersion:

@@ -13,9 +13,10 @@ from typing import Any
 
 from cascade_flow import clock
 from cascade_flow.engine.caller import Draft, Known, draft, placed
-from cascade_flow.engine.commands import Command, Complete, Fail, FailureReason, KeepCheckpoint, SkipStep
+from cascade_flow.engine.commands import Command, Complete, Fail, FailureReason, KeepCheckpoint, Postpone, SkipStep
 from cascade_flow.engine.repeats import DECIDED, repeat_of
 from cascade_flow.engine.state import Run
+from cascade_flow.engine.waits import line_of
 from cascade_flow.errors import StaleAttemptError
 from cascade_flow.fingerprints import compute_error_fingerprints
 from cascade_flow.model.events import (
@@ -181,6 +182,12 @@ def skip(
     said = {"step_id": step_id, "attempt_number": attempt, "reason": reason, "duration_us": duration_us}
     event = draft(StepSkipped, **said, metadata=kept, **told)
     return Report(SkipStep(reason, duration_us, metadata), event, without_work=True)
+
+
+def postponement(step_id: str, attempt: int, reason: str, *, at_us: int | None, delay_us: int | None) -> Report:
+    """The step isn't ready; the line that says so is what a log holds of it."""
+    event = draft(LogEntry, step_id=step_id, attempt_number=attempt, stream="stdout", message=line_of(reason))
+    return Report(Postpone(reason, 0, at_us, delay_us), event)
 
 
 def checkpoint(step_id: str, kept: Checkpoint) -> Report:

@@ -18,7 +18,7 @@ from cascade_flow.dynamodb.registry import Entry, list_called as called_slugs
 from cascade_flow.dynamodb.run_ledger import KeyTaken
 from cascade_flow.engine import runs
 from cascade_flow.engine.runs import Submission
-from cascade_flow.engine.state import ENDED, LATEST_US, Facts, Run, Stop
+from cascade_flow.engine.state import ENDED, LATEST_US, LONGEST_DELAY_US, Facts, Run, Stop, is_urgent
 from cascade_flow.errors import (
     ArgumentInvalidError,
     ConflictError,
@@ -39,7 +39,7 @@ from cascade_flow.operations.stops import Stops
 from cascade_flow.operations.unreadable import readable
 from cascade_flow.operations.validation import check_input
 from cascade_flow.serialization import safe_serialize
-from cascade_flow.wake import LONGEST_DELAY_US, Wake
+from cascade_flow.wake import Wake
 
 _ROUNDS = 20
 _LONGEST_TIMEOUT_US = 366 * 86_400_000_000
@@ -249,7 +249,8 @@ class Runs:
         if run.status == "running":
             self.make_owed_roots(run)
         elif run.available_at_us - clock.now_us() <= LONGEST_DELAY_US:
-            self._runtime.queue.send([Wake(run.run_id, available_at_us=run.available_at_us)])
+            urgent = is_urgent(run.priority)
+            self._runtime.queue.send([Wake(run.run_id, available_at_us=run.available_at_us, urgent=urgent)])
 
     def _intend(self, run: Run, stop: Stop) -> bool:
         if run.stop is not None and (run.stop.kind == stop.kind or stop.kind != "cancelled"):

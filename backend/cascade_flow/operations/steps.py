@@ -15,7 +15,17 @@ from dataclasses import dataclass, field, replace
 from cascade_flow import clock
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine import runs
-from cascade_flow.engine.commands import Cascade, Command, Complete, Fail, KeepCheckpoint, Reclaim, Revive, SkipStep
+from cascade_flow.engine.commands import (
+    Cascade,
+    Command,
+    Complete,
+    Fail,
+    KeepCheckpoint,
+    Postpone,
+    Reclaim,
+    Revive,
+    SkipStep,
+)
 from cascade_flow.engine.decide import decide
 from cascade_flow.engine.joins import reached
 from cascade_flow.engine.state import ENDED, Branch, Claimant, Commit, Facts, Run
@@ -128,7 +138,7 @@ class Steps:
         try:
             return self._commit(held, command, references)
         except StaleAttemptError:
-            if isinstance(command, Complete | Fail | SkipStep):
+            if isinstance(command, Complete | Fail | SkipStep | Postpone):
                 self._runtime.observer.overtaken(held.facts)
             raise
 

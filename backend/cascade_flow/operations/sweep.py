@@ -2,8 +2,8 @@
 
 It is safe to run twice at once and to die at any point: what it finds is read again, and every write is conditional.
 Fifty items are read by one request, and dealt with in as many lanes as there are. Wake-ups make way for all else: they
-are gathered, for half of the time at the most, and sent ten at a time. Where a shard holds more than a page, another
-reaper is called out for it.
+are gathered, for half of the time at the most, and sent ten at a time, the most urgent first. Where a shard holds more
+than a page, another reaper is called out for it.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Sweep:
     def _read(self, batch: Sequence[due.Entry]) -> Reads:
         """These items and their runs, by one request; by one each where one of them is such that nobody can read it."""
         try:
-            return self._runtime.ledger.snapshot((entry.run_id, entry.branch) for entry in batch)
+            return self._runtime.ledger.snapshot((each.run_id, each.branch) for each in batch if not each.is_schedule)
         except TransientError as error:
             return Unanswered(error)
         except Exception:  # noqa: BLE001  whichever it is will say so when it is read on its own
@@ -131,7 +131,7 @@ class Sweep:
             self._attention.put_off(entry)
 
     def _send(self, until_us: int) -> None:
-        calls = sorted(self._attention.taken_calls(), key=attrgetter("entry"))
+        calls = sorted(self._attention.taken_calls(), key=attrgetter("rank"))
         tens = [calls[start : start + _SENT] for start in range(0, len(calls), _SENT)]
         self._lanes.each(partial(self._send_ten, until_us), tens)
 

@@ -14,7 +14,9 @@ _NAMED = 50
 
 @dataclass(frozen=True)
 class Failure:
-    """An item of a run (no branch: the run itself) that can't be dealt with until somebody mends what it fails at."""
+    """An item of a run (no branch: the run itself) that can't be dealt with until somebody mends what it fails at; or a
+    time of a schedule, of which the error alone tells.
+    """
 
     run_id: str
     branch: str
@@ -60,10 +62,18 @@ class Tally:
     def fail(self, run_id: str, branch: str, error: Exception) -> None:
         """All are counted, and the first of them named."""
         _log.error("failed: run %s, branch %r: %r", run_id, branch, error, exc_info=error)
+        self._fail(Failure(run_id, branch, f"{type(error).__name__}: {error}"))
+
+    def fail_tick(self, slug: str, schedule: str, error: Exception) -> None:
+        """A schedule's time for which there can be no run counts as any other failure."""
+        _log.error("failed: schedule %s of %s: %r", schedule, slug, error)
+        self._fail(Failure("", "", f"schedule {schedule} of {slug}: {type(error).__name__}: {error}"))
+
+    def _fail(self, failure: Failure) -> None:
         self.count("failed")
         with self._lock:
             if len(self._failures) < _NAMED:
-                self._failures.append(Failure(run_id, branch, f"{type(error).__name__}: {error}"))
+                self._failures.append(failure)
 
     def waited(self, us: int) -> None:
         """Note how long something has waited for somebody."""

@@ -14,12 +14,23 @@ from typing import Any
 from cascade_flow import clock
 from cascade_flow.dynamodb.codec import Record
 from cascade_flow.dynamodb.items import LogLine
-from cascade_flow.engine.commands import Complete, Fail, FailureReason, KeepCheckpoint, Reclaim, SkipStep
+from cascade_flow.engine.commands import (
+    Command,
+    Complete,
+    Fail,
+    FailureReason,
+    KeepCheckpoint,
+    Postpone,
+    Reclaim,
+    SkipStep,
+)
+from cascade_flow.engine.decide import GAVE_UP
 from cascade_flow.engine.repeats import DECIDED, repeat_of
 from cascade_flow.engine.state import Branch, Claimant
-from cascade_flow.errors import StaleAttemptError
+from cascade_flow.errors import ArgumentInvalidError, StaleAttemptError
 from cascade_flow.model.events import (
     Event,
+    LogEntry,
     ResourceUsage,
     StepCompleted,
     StepFailed,
@@ -124,8 +135,18 @@ class WorkerOutcomes:
         )
         return self._end(attempt, report, measures)
 
+    def postpone(
+        self, attempt: Attempt, reason: str, measures: Measures, *, at_us: int | None, delay_us: int | None
+    ) -> Outcome:
+        """The step isn't ready: it comes again, at a time, after a delay, or as it was declared; no policy counts it.
+
+        Raises ArgumentInvalidError where nothing says when.
+        """
+        report = reports.postponement(attempt.step_id, attempt.number, reason, at_us=at_us, delay_us=delay_us)
+        return self._end(attempt, report, measures)
+
     def let_go(self, attempt: Attempt) -> Outcome:
-        """The worker must end: its step is for another at once, as if the lease were over.
+        """The worker must end: its step is for another at once, as if the lease were over, but that it was no try.
 
         The worker's own heartbeats may come between: then it is said again.
         """
@@ -136,7 +157,9 @@ class WorkerOutcomes:
 
     def _let_go(self, attempt: Attempt) -> Outcome:
         try:
-            return _tried_again(self._steps.report(self._holding(attempt), Reclaim(attempt.worker_id, 0)).branch)
+            return _tried_again(
+                self._steps.report(self._holding(attempt), Reclaim(attempt.worker_id, 0, released=True)).branch
+            )
         except StaleAttemptError:
             own = self._own_events(attempt)
             if not any(isinstance(event, StepReclaimed) for event in own):
@@ -144,7 +167,7 @@ class WorkerOutcomes:
             return self._after_release(attempt)
 
     def _after_release(self, attempt: Attempt) -> Outcome:
-        """What was answered first to a release that is stored."""
+        """What was answered first to a release, or a postponement, that is stored."""
         _, following = self._told_of(replace(attempt, number=attempt.number + 1))
         due_us = next((event.available_at_us for event in following if isinstance(event, StepScheduled)), None)
         return Outcome("failed") if due_us is None else Outcome("scheduled", due_us)
@@ -152,20 +175,21 @@ class WorkerOutcomes:
     def _end(self, attempt: Attempt, report: Report, measures: Measures, claims_next: Slot | None = None) -> Outcome:
         try:
             held = replace(self._holding(attempt), told_us=measures.told_us)
+            _check_time(held, report.command)
             after = self._steps.report(held, self._command(held, report, measures, claims_next))
         except StaleAttemptError as error:
             return self._said_again(attempt, report, error, claims_next)
-        outcome = _tried_again(after.branch) if report.event.kind is StepFailed else Outcome(_STATUS[report.event.kind])
+        outcome = _tried_again(after.branch) if report.event.kind in _AGAIN else Outcome(_STATUS[report.event.kind])
         return replace(outcome, next=self._next(attempt, after.branch if after.running else None))
 
     def _command(
         self, held: HeldAttempt, report: Report, measures: Measures, claims_next: Slot | None
-    ) -> Complete | Fail | SkipStep:
+    ) -> Complete | Fail | SkipStep | Postpone:
         command = report.command
-        assert isinstance(command, Complete | Fail | SkipStep)
+        assert isinstance(command, Complete | Fail | SkipStep | Postpone)
         spent_us = max(0, clock.now_us() - held.started_us) if measures.duration_us is None else measures.duration_us
         command = replace(command, duration_us=spent_us)
-        if claims_next is None or isinstance(command, Fail):
+        if claims_next is None or isinstance(command, Fail | Postpone):
             return command
         return replace(command, claimant=self._claimant(held, claims_next))
 
@@ -193,8 +217,12 @@ class WorkerOutcomes:
     ) -> Outcome:
         """What was answered first to words that are stored; the error where others are, or none."""
         own = self._own_events(attempt)
+        if report.event.kind is LogEntry and any(isinstance(event, StepFailed) and _gave_up(event) for event in own):
+            return Outcome("failed")
         if not repeat_of(error, [report.event], own, besides=DECIDED | _MEASURED).facts.get("stored"):
             raise error
+        if report.event.kind is LogEntry:
+            return self._after_release(attempt)
         if report.event.kind is not StepFailed:
             branch = self._branch(attempt) if claims_next else None
             return Outcome(_STATUS[report.event.kind], next=self._next(attempt, branch))
@@ -221,7 +249,23 @@ class WorkerOutcomes:
         return self._runtime.ledger.branch(attempt.run_id, graph.branch_of(attempt.step_id))
 
 
+_AGAIN = (StepFailed, LogEntry)
+"""What is told of an attempt after which another may come."""
 _STATUS: Mapping[type[Event], StepStatus] = {StepCompleted: "completed", StepSkipped: "skipped"}
+
+
+def _check_time(held: HeldAttempt, command: Command) -> None:
+    if not isinstance(command, Postpone) or held.facts.graph.step(held.branch.step).poll_every_ms is not None:
+        return
+    if command.at_us is None and command.delay_us is None:
+        raise ArgumentInvalidError(
+            f"step {held.branch.step!r} is to come again, and nothing says when: give availableAtUs or delayUs, or "
+            "declare how often it asks"
+        )
+
+
+def _gave_up(event: StepFailed) -> bool:
+    return event.error.name == GAVE_UP
 
 
 def _tried_again(branch: Branch) -> Outcome:

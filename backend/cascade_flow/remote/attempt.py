@@ -103,7 +103,8 @@ class RemoteAttempt:
         skipped = set(claim["skipped"])
         outputs = {step: None if step in skipped else _text(output) for step, output in claim["outputs"].items()}
         input_json = None if claim["input"] is None else _text(claim["input"])
-        return StepInputs(input_json=input_json, outputs=outputs, context=self._context(beat, limit_ms))
+        context, tried = self._context(beat, limit_ms), claim.get("countedAttempt")
+        return StepInputs(input_json=input_json, outputs=outputs, context=context, tried=tried)
 
     def _context(self, beat: Heartbeat, limit_ms: int | None) -> AttemptContext:
         claim = self.lease.claim

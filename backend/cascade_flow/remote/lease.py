@@ -17,7 +17,7 @@ from cascade_flow import clock
 from cascade_flow.client import Client
 from cascade_flow.client.asking import Json
 from cascade_flow.client.workers import Attempt
-from cascade_flow.engine.commands import Command, Complete, Fail, KeepCheckpoint, SkipStep
+from cascade_flow.engine.commands import Command, Complete, Fail, KeepCheckpoint, Postpone, SkipStep
 from cascade_flow.errors import CascadeFlowError, TransientError
 from cascade_flow.model.events import CheckpointRef, ResourceSnapshot, ResourceUsage, StepError
 from cascade_flow.model.states import Checkpoint
@@ -124,6 +124,10 @@ class RemoteLease(Telling):
                 metadata = None if command.metadata is None else dict(command.metadata)
                 measures = self._measures(command.duration_us, None)
                 return self._client.skip(self.attempt, command.reason, metadata=metadata, **measures)
+            case Postpone():
+                when = {"delay_us": command.delay_us, "available_at_us": command.at_us}
+                measures = self._measures(command.duration_us, None)
+                return self._client.later(self.attempt, command.reason, **when, **measures)
             case KeepCheckpoint():
                 return self._store(command)
         raise CascadeFlowError(f"{type(command).__name__} is nothing that a worker reports")

@@ -19,6 +19,7 @@ from cascade_flow.smoke.stack import Stack
 _MINUTES_SEEN = 5
 _MOST_SKEW_S = 30
 _KEPT_FOR_OTHERS = 2
+_QUEUES = ("Queue", "UrgentQueue")
 
 
 def functions_run(stack: Stack) -> str:
@@ -43,7 +44,11 @@ def loops_are_allowed(stack: Stack) -> str:
 
 def queue_hides_long_enough(stack: Stack) -> str:
     """A message is hidden for six times the worker's time, and set aside after some failures."""
-    told = _queue(stack)
+    return "; ".join(f"{name} {_hidden(stack, name)}" for name in _QUEUES)
+
+
+def _hidden(stack: Stack, name: str) -> str:
+    told = _attributes(stack, name)
     hidden_s, worker_s = int(told["VisibilityTimeout"]), int(stack.function("WorkerFunction")["Timeout"])
     if hidden_s < 6 * worker_s:
         raise Wrong(f"a message is hidden for {hidden_s} s, and the worker has {worker_s} s: six times that is needed")
@@ -54,19 +59,23 @@ def queue_hides_long_enough(stack: Stack) -> str:
 
 def worker_is_woken(stack: Stack) -> str:
     """The queue is connected with the worker, and a message that failed is not taken for done."""
-    if "ReportBatchItemFailures" not in _mapping(stack).get("FunctionResponseTypes", []):
+    mappings = _mappings(stack)
+    if any("ReportBatchItemFailures" not in each.get("FunctionResponseTypes", []) for each in mappings.values()):
         raise Wrong("the worker's answers about failed messages are not read: deploy the template")
-    return f"at most {_workers(stack)} at once"
+    most = {name: _most(mapping) for name, mapping in mappings.items()}
+    return ", ".join(f"{name}: at most {number} at once" for name, number in most.items())
 
 
 def concurrency_is_left(stack: Stack) -> str:
     """Workers may not take all that the account may run at once: new accounts have 10."""
     limits = stack.client("lambda").get_account_settings()["AccountLimit"]
-    most, all_of_it = _workers(stack), limits["ConcurrentExecutions"]
+    each, all_of_it = [_most(mapping) for mapping in _mappings(stack).values()], limits["ConcurrentExecutions"]
+    most = None if None in each else sum(filter(None, each))
     if most is None or most + _KEPT_FOR_OTHERS > all_of_it:
         raise Wrong(
             f"{most} workers of the account's {all_of_it} executions leave nothing for the API and the reaper: lower "
-            "WorkerConcurrency, or ask AWS for more (Service Quotas, Lambda, concurrent executions)"
+            "WorkerConcurrency and UrgentConcurrency, or ask AWS for more (Service Quotas, Lambda, concurrent "
+            "executions)"
         )
     return f"{most} of {all_of_it}"
 
@@ -178,24 +187,25 @@ def _told(answer: BaseHTTPResponse) -> str:
     return f"{answer.status}: {answer.data[:200]!r}"
 
 
-def _mapping(stack: Stack) -> Mapping[str, Any]:
-    """How the queue wakes the worker."""
+def _mappings(stack: Stack) -> Mapping[str, Mapping[str, Any]]:
+    """How each queue wakes the worker; that for what is urgent may be off."""
     asked = {"FunctionName": stack.id_of("WorkerFunction")}
-    for found in stack.client("lambda").list_event_source_mappings(**asked)["EventSourceMappings"]:
-        if found["State"] in ("Enabled", "Enabling"):
-            mapping: Mapping[str, Any] = found
-            return mapping
-    raise Wrong("no queue wakes the worker: its event source mapping is missing or disabled")
+    found = stack.client("lambda").list_event_source_mappings(**asked)["EventSourceMappings"]
+    enabled = {_last(each["EventSourceArn"], ":"): each for each in found if each["State"] in ("Enabled", "Enabling")}
+    names = {name: _last(stack.id_of(name), "/") for name in _QUEUES}
+    if names[_QUEUES[0]] not in enabled:
+        raise Wrong("no queue wakes the worker: its event source mapping is missing or disabled")
+    return {name: enabled[queue] for name, queue in names.items() if queue in enabled}
 
 
-def _workers(stack: Stack) -> int | None:
-    """How many may run at once; None where nothing limits them."""
-    most: int | None = _mapping(stack).get("ScalingConfig", {}).get("MaximumConcurrency")
+def _last(address: str, separator: str) -> str:
+    return address.rpartition(separator)[2]
+
+
+def _most(mapping: Mapping[str, Any]) -> int | None:
+    """How many may run at once by it; None where nothing limits them."""
+    most: int | None = mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
     return most
-
-
-def _queue(stack: Stack) -> dict[str, Any]:
-    return _attributes(stack, "Queue")
 
 
 def _attributes(stack: Stack, name: str) -> dict[str, Any]:

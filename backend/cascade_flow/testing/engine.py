@@ -117,6 +117,18 @@ class Engine:
         self._place.may_plan("advance")
         self._place.advance_us(span_us(span, "the time to pass"))
 
+    def tick(
+        self, workflow: Workflow, schedule: str, *, fake: Fakes | None = None, expect: RunStatus | None = None
+    ) -> Result:
+        """Let time pass until a schedule's next time, and the run that begins then go to its end.
+
+        Raises ScheduleNotFoundError where the workflow declares none such.
+        """
+        __tracebackhide__ = True
+        self._place.may_plan("tick")
+        plan = self._plan(workflow, {}, fake)
+        return self._finished(self._begun(workflow, self._place.tick(workflow, schedule, plan), plan), expect)
+
     @property
     def now(self) -> datetime:
         """The engine's time, in UTC."""

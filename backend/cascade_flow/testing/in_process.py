@@ -8,20 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from cascade_flow import clock
 from cascade_flow.authoring import Workflow
 from cascade_flow.backend import Backend
+from cascade_flow.calendars import calendar_of, first_after
 from cascade_flow.dynamodb import due, schema
+from cascade_flow.dynamodb.schedules import Schedule
 from cascade_flow.engine.state import ENDED
-from cascade_flow.model.workflows import RunSubmission, StepDefinition, WorkflowRegistration
+from cascade_flow.errors import ScheduleNotFoundError
+from cascade_flow.model.workflows import RunSubmission, ScheduleDefinition, StepDefinition, WorkflowRegistration
 from cascade_flow.offload import Bucket
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.logs import Logs
+from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.sweep import Sweep
+from cascade_flow.operations.ticks import submit_tick
 from cascade_flow.testing.memory.bucket_client import BucketClient
 from cascade_flow.testing.memory.queue_client import QueueClient
 from cascade_flow.testing.memory.table_client import MemoryClient
@@ -89,6 +94,15 @@ class InProcess:
         with clock.use(self._clock):
             self._backend.cancel_run(run_id, reason)
 
+    def tick(self, workflow: Workflow, schedule: str, plan: Plan) -> str:
+        with clock.use(self._clock):
+            self._register(workflow)
+            declared = _schedule(workflow, schedule)
+            tick_us = first_after(calendar_of(declared), clock.now_us())
+            self.advance_us(tick_us - clock.now_us())
+            found = Schedule(workflow.slug, declared, tick_us)
+            return self._planned(submit_tick(Runs(self._runtime), found, tick_us).run_id, plan)
+
     def settle(self, run_ids: Collection[str]) -> None:
         with clock.use(self._clock):
             left = set(run_ids)
@@ -147,7 +161,7 @@ class InProcess:
 
     def _next(self) -> tuple[int, Callable[[], object]]:
         """A wake-up, or a sweep where something is due before all of them."""
-        wake = min(self._wakes, key=lambda wake: wake.available_at_us, default=None)
+        wake = min(self._wakes, key=partial(_turn, now_us=clock.now_us()), default=None)
         entry = next(iter(due.entries(self._runtime.ledger.table, until_us=_FOREVER_US)), None)
         if wake is not None and (entry is None or wake.available_at_us <= max(entry.due_us, clock.now_us())):
             return wake.available_at_us, lambda: self._deliver(wake)
@@ -168,6 +182,11 @@ class InProcess:
         assert not failures, f"the reaper can't deal with {failures}"
 
 
+def _turn(wake: Wake, *, now_us: int) -> tuple[int, bool, int]:
+    """When a wake-up is delivered: of those that are due the urgent first, then who has waited longest."""
+    return max(wake.available_at_us, now_us), not wake.urgent, wake.available_at_us
+
+
 def _opened(arrive: Callable[[str, int], None]) -> Runtime:
     client = MemoryClient(Memory())
     schema.create_table(client, _TABLE)
@@ -176,12 +195,23 @@ def _opened(arrive: Callable[[str, int], None]) -> Runtime:
     return Runtime.open(_TABLE, client=client, bucket=bucket, queue=queue)
 
 
+def _schedule(workflow: Workflow, name: str) -> ScheduleDefinition:
+    declared = workflow.registration().schedules or []
+    found = next((each for each in declared if each.name == name), None)
+    if found is None:
+        known = ", ".join(each.name for each in declared) or "none"
+        raise ScheduleNotFoundError(f"workflow {workflow.slug!r} declares no schedule {name!r}; there are: {known}")
+    return found
+
+
 @lru_cache(maxsize=64)
 def _registration(workflow: Workflow) -> WorkflowRegistration:
-    """The workflow as it is registered; steps of all pools are its one worker's."""
+    """The workflow as it is registered; steps of all pools are its one worker's. Its schedules wait to be asked for: no
+    test expects runs of its own accord.
+    """
     registered = workflow.registration()
     steps = [step.model_copy(update={"executor": None}) if _is_of_a_pool(step) else step for step in registered.steps]
-    return registered.model_copy(update={"steps": steps})
+    return registered.model_copy(update={"steps": steps, "schedules": None})
 
 
 def _is_of_a_pool(step: StepDefinition) -> bool:

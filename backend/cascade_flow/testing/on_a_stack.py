@@ -68,6 +68,10 @@ class OnAStack:
     def cancel(self, run_id: str, reason: str | None) -> None:
         self._client.cancel(run_id, reason)
 
+    def tick(self, workflow: Workflow, schedule: str, plan: Plan) -> str:
+        self.may_plan("tick")
+        raise AssertionError("a stack has its own time")
+
     def settle(self, run_ids: Collection[str]) -> None:
         until_us = clock.now_us() + _PATIENCE_US
         for run_id in run_ids:

@@ -57,6 +57,9 @@ class Place(Protocol):
 
     def cancel(self, run_id: str, reason: str | None) -> None: ...
 
+    def tick(self, workflow: Workflow, schedule: str, plan: Plan) -> str:
+        """Let time pass until a schedule's next time, and have the run of it submitted."""
+
     def settle(self, run_ids: Collection[str]) -> None:
         """Let time pass until these runs have ended."""
 

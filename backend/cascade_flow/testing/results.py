@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from cascade_flow.authoring import Workflow
 from cascade_flow.authoring.parameters import Names
+from cascade_flow.engine.waits import reason_in
 from cascade_flow.errors import DefinitionError
 from cascade_flow.model.events import (
     Event,
@@ -42,15 +43,18 @@ class UnexpectedEnd(AssertionError):
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt of a step. `status` is "running", "completed", "failed", "skipped" or "died"."""
+    """One attempt of a step. `status` is "running", "completed", "failed", "skipped", "died" or "postponed": it raised
+    `Later`, with this `reason`.
+    """
 
     number: int
     status: str
     worker: str
     error: StepError | None = None
     retry_at_us: int | None = None
-    """When another was due after it failed."""
+    """When another was due after it failed, or was not ready."""
     started_at_us: int = 0
+    reason: str | None = None
 
 
 class StepResult:
@@ -116,14 +120,21 @@ class StepResult:
         number = started.attempt_number
         ends = [e for e in self._events if isinstance(e, _END_OF_AN_ATTEMPT) and e.attempt_number == number]
         failed = next((each for each in ends if isinstance(each, StepFailed)), None)
+        reason = None if ends else self._postponed(number)
         return Attempt(
             number=number,
-            status=_status(ends),
+            status=_status(ends) if reason is None else "postponed",
             worker=started.worker_id,
             error=None if failed is None else failed.error,
-            retry_at_us=self._retry_us(number) if failed else None,
+            retry_at_us=self._retry_us(number) if failed or reason is not None else None,
             started_at_us=int(started.timestamp_us),
+            reason=reason,
         )
+
+    def _postponed(self, number: int) -> str | None:
+        """What the attempt said that was not ready; None where it said nothing of the kind."""
+        mine = [line.message for line in self._story.lines if (line.step_id, line.attempt) == (self.step_id, number)]
+        return reason_in(mine[-1]) if mine and self._retry_us(number) is not None else None
 
     def _retry_us(self, number: int) -> int | None:
         scheduled = [e for e in self._events if isinstance(e, StepScheduled) and e.attempt_number == number + 1]

@@ -10,10 +10,11 @@ from __future__ import annotations
 import sys
 import threading
 from bdb import BdbQuit
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import CoroutineType, FrameType, TracebackType
 from typing import Any, TypeVar
 
 from cascade_flow.authoring import Step, StepContext
@@ -122,17 +123,37 @@ class Stage(Means):
         def played(**arguments: Any) -> Any:
             if mishap is not None:
                 self._prepare(mishap, arguments)
-            result = self._called(function, arguments, place)
-            if mishap is not None and mishap.after_checkpoint is None:
-                self._befall(mishap)
+            with self._heard(place):
+                result = function(**arguments)
+            if isinstance(result, CoroutineType):
+                return self._awaited(result, mishap, place)
+            self._befall_after(mishap)
             return result
 
         return played
 
-    def _called(self, function: Function, arguments: Mapping[str, Any], place: Place) -> Any:
+    async def _awaited(self, coroutine: CoroutineType[Any, Any, Any], mishap: Mishap | None, place: Place) -> Any:
+        from asyncio import CancelledError  # noqa: PLC0415  (its loop is there already)
+
+        with self._heard(place, CancelledError):
+            result = await coroutine
+        self._befall_after(mishap)
+        return result
+
+    def _befall_after(self, mishap: Mishap | None) -> None:
+        """What was planned for when the step's code is through."""
+        if mishap is not None and mishap.after_checkpoint is None:
+            self._befall(mishap)
+
+    @contextmanager
+    def _heard(self, place: Place, *stops: type[BaseException]) -> Iterator[None]:
+        """Around the step's code: what it raises is noted, and what is meant for the test, and is no word by which an
+        attempt is stopped, is kept for that.
+        """
+        passed: tuple[type[BaseException], ...] = (Interrupted, *stops)
         try:
-            return function(**arguments)
-        except Interrupted as error:
+            yield
+        except passed as error:
             self._note(error, place)
             raise
         except (Exception, SystemExit) as error:
@@ -170,10 +191,20 @@ class Stage(Means):
         """The context's own `checkpoint`, and the end where it is the one that was planned."""
         store = context.checkpoint
 
-        def checkpoint(name: str, function: Callable[[], Any], **options: Any) -> Any:
-            result = store(name, function, **options)
+        def die_at(name: str) -> None:
             if name == mishap.after_checkpoint and not mishap.happened:
                 self._befall(mishap)
+
+        async def awaited(name: str, coroutine: CoroutineType[Any, Any, Any]) -> Any:
+            result = await coroutine
+            die_at(name)
+            return result
+
+        def checkpoint(name: str, function: Callable[[], Any], **options: Any) -> Any:
+            result = store(name, function, **options)
+            if isinstance(result, CoroutineType):
+                return awaited(name, result)
+            die_at(name)
             return result
 
         return checkpoint

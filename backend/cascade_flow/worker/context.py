@@ -10,19 +10,22 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from cascade_flow.authoring import Skip, StepContext
+from cascade_flow.authoring import Later, Skip, StepContext
 from cascade_flow.authoring.context import inside
 from cascade_flow.authoring.payloads import Payload, returned
 from cascade_flow.clock import now_us
 from cascade_flow.errors import CascadeFlowError, DefinitionError, InputInvalidError, StaleAttemptError
 from cascade_flow.model.events import CheckpointRef, StepError
-from cascade_flow.model.states import Checkpoint
-from cascade_flow.operations.checkpoints import CheckpointNumber
 from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted, sheltered
 from cascade_flow.worker.step_logging import step_logger
 from cascade_flow.worker.tracebacks import step_error
+
+if TYPE_CHECKING:
+    from cascade_flow.model.states import Checkpoint
+    from cascade_flow.operations.checkpoints import CheckpointNumber
 
 T = TypeVar("T")
 
@@ -88,25 +91,48 @@ class AttemptContext(StepContext):
             raise DefinitionError(f"step {self.step_id!r}: a checkpoint needs a name, such as the thing that it does")
         payload = returned(function, returns, f"step {self.step_id!r}: checkpoint {name!r}")
         place, known = self._next(name)
+        if iscoroutinefunction(function):
+            return cast(T, self._awaited(place, known, function, payload, label))
         if known is None:
-            known = self._run(place, function, payload, label)
+            with self._part(place) as parent:
+                data = payload.dump(function(), f"what checkpoint {name!r} returned")
+            known = self._stored(place, parent, data, label)
         result: T = self._load(payload, known)
         return result
 
-    def _run(
-        self, place: CheckpointRef, function: Callable[[], Any], payload: Payload, label: str | None
-    ) -> Checkpoint:
+    async def _awaited(
+        self,
+        place: CheckpointRef,
+        known: Checkpoint | None,
+        function: Callable[[], Any],
+        payload: Payload,
+        label: str | None,
+    ) -> Any:
+        """The same of an async function. Its number is that of the call, not of when it is awaited."""
+        if known is None:
+            with self._part(place) as parent:
+                data = payload.dump(await function(), f"what checkpoint {place.name!r} returned")
+            known = self._stored(place, parent, data, label)
+        return self._load(payload, known)
+
+    @contextmanager
+    def _part(self, place: CheckpointRef) -> Iterator[CheckpointRef | None]:
+        """Around the checkpoint's own code: what fails there is recorded, and goes on its way."""
         parent = inside.get()
         token = inside.set(place)
         try:
-            data = payload.dump(function(), f"what checkpoint {place.name!r} returned")
-        except Skip:
+            yield parent
+        except (Skip, Later):
             raise
         except Exception as error:
             self._record_failure(place, parent, error)
             raise
         finally:
             inside.reset(token)
+
+    def _stored(self, place: CheckpointRef, parent: CheckpointRef | None, data: str, label: str | None) -> Checkpoint:
+        from cascade_flow.model.states import Checkpoint  # noqa: PLC0415  (most steps make none)
+
         checkpoint = Checkpoint(
             name=place.name,
             sequence_number=place.sequence_number,

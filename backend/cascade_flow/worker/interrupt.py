@@ -6,7 +6,8 @@ and mask are the process's, and user code may change them. So a thread watches t
 where that isn't heard it injects `Interrupted` at the next bytecode. In any other thread the user's code runs in a
 thread of its own; `Interrupted` is injected there as well, and a thread that does not react is left behind.
 `Interrupted` is no Exception, so that `except Exception` can't swallow it; code that swallows it all the same is
-interrupted again and again.
+interrupted again and again. Code that can be asked to end by itself (`asking`: an event loop, whose task is cancelled)
+is asked first, and interrupted where that was of no use.
 
 What none of them reaches is a call into C that doesn't return and lets no signal in. In the main thread the worker
 then hangs with it until its own time is over; then its lease runs out, and the sweep gives the step to another worker.
@@ -72,6 +73,7 @@ class Interrupt:
         self._is_waived: Waiver = _never
         self._lock = threading.Lock()
         self._stop: Callable[[], None] | None = None
+        self._ask: Callable[[], None] | None = None
 
     @property
     def cause(self) -> Cause | None:
@@ -85,6 +87,24 @@ class Interrupt:
                 self._cause = cause
                 if self._stop:
                     self._stop()
+
+    @contextmanager
+    def asking(self, ask: Callable[[], None]) -> Iterator[None]:
+        """In this block the code is asked once to end by itself, by `ask`, before Interrupted is raised in it."""
+        self._ask = ask
+        try:
+            if self._cause:
+                self._asks()
+            yield
+        finally:
+            self._ask = None
+
+    def _asks(self) -> bool:
+        """Ask the code to end by itself; whether there was one to be asked that hasn't been."""
+        ask, self._ask = self._ask, None
+        if ask is not None:
+            ask()
+        return ask is not None
 
     def check(self) -> None:
         """Raises Interrupted where the attempt has been stopped."""
@@ -104,7 +124,7 @@ class Interrupt:
         return result
 
     def _run_here(self, function: Callable[[], T], timeout_ms: int | None) -> T:
-        bell = _Bell(lambda: self._set(Cause.TIMEOUT), timeout_ms, self._is_waived)
+        bell = _Bell(lambda: self._set(Cause.TIMEOUT), timeout_ms, self._is_waived, self._asks)
         with self._stoppable(bell.pull):
             try:
                 try:
@@ -124,7 +144,7 @@ class Interrupt:
                 thread.wake.wait(None if timeout_ms is None else timeout_ms / 1000)
         if not thread.over:
             self._set(Cause.TIMEOUT)
-            thread.interrupt()
+            thread.interrupt(self._asks)
         result: T = thread.result()
         return result
 
@@ -148,8 +168,11 @@ class _Bell:
     A ring is at most one Interrupted, by whichever means it comes first.
     """
 
-    def __init__(self, rung: Callable[[], None], timeout_ms: int | None, is_waived: Waiver) -> None:
+    def __init__(
+        self, rung: Callable[[], None], timeout_ms: int | None, is_waived: Waiver, asks: Callable[[], bool]
+    ) -> None:
         self._rung = rung
+        self._asks = asks
         self._is_waived = is_waived
         self._timeout_s = None if timeout_ms is None else max(1, timeout_ms) / 1000
         self._due_us: int | None = None
@@ -186,7 +209,8 @@ class _Bell:
         with self._lock:
             self._over.set()
             self._pulled.set()
-        _inject(self._main_thread, None)
+        # What was injected and not raised yet is raised by one of these calls. It is not taken back with a NULL: Python
+        # 3.11 and 3.12 would look for it at each call from then on, and under a tracer 3.11 would never get past one.
         signal.setitimer(signal.ITIMER_REAL, 0)
         # What was sent, and perhaps held back by a mask, must come before the handlers are those that were before.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
@@ -201,8 +225,10 @@ class _Bell:
             if self._is_let_go(frame):
                 return
             self._raised = True
-        self._rung()
-        raise Interrupted
+            self._rung()
+            asked = self._asks()
+        if not asked:
+            raise Interrupted
 
     def _is_let_go(self, frame: FrameType | None = None) -> bool:
         if self._is_waived(frame or sys._current_frames().get(self._main_thread)):
@@ -227,6 +253,9 @@ class _Bell:
                 return
             self._due = True
             self._rung()
+            if self._asks():
+                self._raised = True
+                return
             signal.pthread_kill(self._main_thread, signal.SIGURG)
         if self._over.wait(_SOON_MS / 1000):
             return
@@ -234,7 +263,7 @@ class _Bell:
             frame = sys._current_frames().get(self._main_thread)
             if not (self._over.is_set() or self._raised or _in_shelter(frame)):
                 self._raised = True
-                _inject(self._main_thread, Interrupted)
+                _inject(self._main_thread)
 
 
 class _Thread:
@@ -252,15 +281,17 @@ class _Thread:
     def start(self) -> None:
         self._thread.start()
 
-    def interrupt(self) -> None:
-        """Raise Interrupted in the thread, and wait a while for it to end."""
+    def interrupt(self, asks: Callable[[], bool]) -> None:
+        """Raise Interrupted in the thread, where it can't be asked to end, and wait a while for it to do so."""
+        if asks():
+            self._thread.join(AGAIN_MS / 1000)
         for _ in range(AGAIN_MS // _SOON_MS):
             if not _in_shelter(self._frame()):
                 break
             self._thread.join(_SOON_MS / 1000)
         with self._lock:
             if not self.over:
-                _inject(self._thread.ident or 0, Interrupted)
+                _inject(self._thread.ident or 0)
         self._thread.join(AGAIN_MS / 1000)
 
     def result(self) -> Any:
@@ -286,10 +317,9 @@ class _Thread:
             self.wake.set()
 
 
-def _inject(thread: int, error: type[BaseException] | None) -> None:
-    """Let a thread raise this at its next bytecode; None takes back what it hasn't raised yet."""
-    raised = None if error is None else ctypes.py_object(error)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
+def _inject(thread: int) -> None:
+    """Let a thread raise Interrupted at its next bytecode."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Interrupted))
 
 
 def _in_shelter(frame: FrameType | None) -> bool:

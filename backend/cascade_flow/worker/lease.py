@@ -9,17 +9,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from cascade_flow import clock
 from cascade_flow.engine.commands import Command, Fail
 from cascade_flow.model.events import ResourceSnapshot, StepError
-from cascade_flow.operations.checkpoints import CheckpointNumber, recorded
-from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.patience import Patience
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.worker.log_buffer import LogLine
 from cascade_flow.worker.telling import Telling
+
+if TYPE_CHECKING:
+    from cascade_flow.operations.checkpoints import CheckpointNumber
 
 
 class Lease(Telling):
@@ -32,7 +34,6 @@ class Lease(Telling):
         self._begun = held.branch
         self._runtime = runtime
         self._steps = steps
-        self._logs = Logs(runtime)
         self._turn = threading.Lock()
 
     def beat(self, snapshot: ResourceSnapshot | None = None) -> None:
@@ -59,13 +60,15 @@ class Lease(Telling):
         return self.held.running and (branch.step, branch.attempt) == (begun.step, begun.attempt)
 
     def log(self, lines: Sequence[LogLine]) -> None:
+        from cascade_flow.operations.logs import Logs  # noqa: PLC0415  (of a step that says something)
+
         if self._is_copy():
             return
         with self._turn:
             self.held = replace(self.held, told_us=lines[-1].timestamp_us)
         branch = self.held.branch
         chunk = [(line.timestamp_us, line.stream, line.message) for line in lines]
-        self._logs.store(self.held.run, branch.step, branch.attempt, chunk)
+        Logs(self._runtime).store(self.held.run, branch.step, branch.attempt, chunk)
 
     def exited(self, words: str) -> None:
         """Report that the user's code is ending this process, while there is one: a crash, but with a cause."""
@@ -74,4 +77,6 @@ class Lease(Telling):
         self.report(Fail(error, "worker-crash", duration_us, chance=self._runtime.chance()))
 
     def recorded(self) -> Iterable[CheckpointNumber]:
+        from cascade_flow.operations.checkpoints import recorded  # noqa: PLC0415  (of a second attempt alone)
+
         return self.patience.ask(lambda: [*recorded(self._runtime, self.held.facts, self.held.branch.step)])

@@ -136,7 +136,8 @@ class Worker:
         limit_ms = shift.limit_ms(step.definition.timeout_ms)
         capture = self._means.capture(lease.log, after_us=lease.held.started_us, on_exit=lease.exited)
         context = _context(lease, interrupt, beat, limit_ms)
-        given = StepInputs(input_json=inputs.input, outputs=inputs.outputs, context=context)
+        tried = lease.held.branch.tried
+        given = StepInputs(input_json=inputs.input, outputs=inputs.outputs, context=context, tried=tried)
         lease.patience = Patience.of_ms(limit_ms)
         outcome = run_attempt(step, given, timeout_ms=limit_ms, interrupt=interrupt, capture=capture, meter=meter)
         lease.patience = shift.patience

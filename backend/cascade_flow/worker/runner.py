@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from types import CoroutineType
 from typing import Any
 
-from cascade_flow.authoring import Skip, Step, StepInputs, bind
+from cascade_flow.authoring import Later, Skip, Step, StepInputs, bind
 from cascade_flow.clock import now_us
 from cascade_flow.errors import DefinitionError, InputInvalidError
 from cascade_flow.model.events import ResourceUsage, StepError
@@ -59,11 +60,20 @@ class Skipped(Measured):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Postponed(Measured):
+    """The step said that it isn't ready, and when it is to come again, if it said that too."""
+
+    reason: str
+    at_us: int | None = None
+    delay_ms: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lost(Measured):
     """The attempt was stopped because another worker has it: there is nothing to report."""
 
 
-Outcome = Completed | Failed | Skipped | Lost
+Outcome = Completed | Failed | Skipped | Postponed | Lost
 
 
 def run_attempt(
@@ -83,24 +93,42 @@ def run_attempt(
     started_us = now_us()
     with capture or nullcontext():
         try:
-            outcome = interrupt.run(lambda: _outcome(step, given), timeout_ms=timeout_ms)
+            outcome = interrupt.run(lambda: _outcome(step, given, interrupt), timeout_ms=timeout_ms)
         except Interrupted as interrupted:
             outcome = _stopped(step, given, interrupted, cause=interrupt.cause, timeout_ms=timeout_ms)
     return replace(outcome, duration_us=max(0, now_us() - started_us), resource_usage=meter.usage())
 
 
-def _outcome(step: Step, given: StepInputs) -> Outcome:
+def _outcome(step: Step, given: StepInputs, interrupt: Interrupt) -> Outcome:
     try:
         with children_end_here():
             arguments = bind(step, input_json=given.input_json, outputs=given.outputs, context=given.context)
-            result = step.function(**arguments)
+            result = _awaited(step.function(**arguments), interrupt)
             return Completed(output=step.dump_output(result))
     except Interrupted:
         raise
     except Skip as skip:
         return Skipped(reason=_reason(skip), metadata=_metadata(skip))
+    except Later as later:
+        return _postponed(step, given, later)
     except BaseException as error:  # noqa: BLE001  user code may raise anything, sys.exit included
         return _failed(step, given, error)
+
+
+def _awaited(result: Any, interrupt: Interrupt) -> Any:
+    """What a step has returned; where its function is async, what comes of that."""
+    if not isinstance(result, CoroutineType):
+        return result
+    from cascade_flow.worker.coroutines import run_coroutine  # noqa: PLC0415  (most steps are not async)
+
+    return run_coroutine(result, interrupt)
+
+
+def _postponed(step: Step, given: StepInputs, later: Later) -> Outcome:
+    if later.at_us is None and later.delay_ms is None and step.declared.poll is None:
+        cure = "say when, as in Later(timedelta(minutes=5)), or declare the step with poll=Poll(every=...)"
+        return _failed(step, given, DefinitionError(f"step {step.id!r} raised Later without a time: {cure}"))
+    return Postponed(reason=_reason(later), at_us=later.at_us, delay_ms=later.delay_ms)
 
 
 def _failed(step: Step, given: StepInputs, error: BaseException) -> Failed:
@@ -109,7 +137,7 @@ def _failed(step: Step, given: StepInputs, error: BaseException) -> Failed:
     return Failed(
         error=step_error(error),
         failure_reason="execution-error",
-        retryable=not hopeless and step.retryable(error, attempt_number=given.context.attempt),
+        retryable=not hopeless and step.retryable(error, attempt_number=given.tried or given.context.attempt),
     )
 
 
@@ -129,7 +157,7 @@ def _overtime(step: Step, timeout_ms: int | None) -> str:
     return f"step {step.id!r} was stopped because its worker's time was over: split it, or give its worker more time"
 
 
-def _reason(skip: Skip) -> str:
+def _reason(skip: Skip | Later) -> str:
     """The reason as text, whatever was given for one: an error, None, or nothing at all by a subclass."""
     given = getattr(skip, "reason", None)
     if isinstance(given, BaseException):
@@ -137,7 +165,10 @@ def _reason(skip: Skip) -> str:
         text = told.message or told.name or ""
     else:
         text = "" if given is None else _text(given)
-    return text[:LONGEST_MESSAGE] or "skipped"
+    return text[:LONGEST_MESSAGE] or _NO_REASON[isinstance(skip, Later)]
+
+
+_NO_REASON = {False: "skipped", True: "not ready"}
 
 
 def _text(value: object) -> str:

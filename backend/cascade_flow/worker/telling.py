@@ -6,12 +6,14 @@ A child that was forked off has a copy of the attempt, and would take it from it
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cascade_flow.engine.commands import Command, KeepCheckpoint
 from cascade_flow.errors import DefinitionError
 from cascade_flow.model.events import CheckpointRef, StepError
-from cascade_flow.model.states import Checkpoint
+
+if TYPE_CHECKING:
+    from cascade_flow.model.states import Checkpoint
 
 
 class Telling:

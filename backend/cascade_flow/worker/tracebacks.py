@@ -25,7 +25,7 @@ MOST_FRAMES = 60
 
 _WORKER = Path(__file__).parent
 _PACKAGE = str(_WORKER.parent) + "/"
-_FIRST = str(_WORKER / "runner.py")
+_FIRST = (str(_WORKER / "runner.py"), str(_WORKER / "coroutines.py"))
 _LAST = str(_WORKER / "interrupt.py")
 _FOLD = "<folded>"
 _FOLDED = re.compile(rf'  File "{_FOLD}", line (\d+), in {_FOLD}\n')
@@ -90,7 +90,7 @@ def _chain(told: TracebackException) -> Iterator[TracebackException]:
 
 def _theirs(frames: list[FrameSummary]) -> list[FrameSummary]:
     """The frames without those that led into the user's code, and without those that interrupted it."""
-    first = max((index + 1 for index, frame in enumerate(frames) if frame.filename == _FIRST), default=0)
+    first = max((index + 1 for index, frame in enumerate(frames) if frame.filename in _FIRST), default=0)
     theirs = frames[first:]
     while theirs and theirs[-1].filename == _LAST:
         theirs.pop()

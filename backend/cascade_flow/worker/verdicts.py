@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from cascade_flow.engine.commands import Command, Complete, Fail, SkipStep
+from cascade_flow.engine.commands import Command, Complete, Fail, Postpone, SkipStep
 from cascade_flow.engine.state import Claimant
 from cascade_flow.errors import CascadeFlowError, GoneError, RequestError
-from cascade_flow.worker.runner import Completed, Failed, Lost, Outcome, Skipped
+from cascade_flow.worker.runner import Completed, Failed, Lost, Outcome, Postponed, Skipped
 from cascade_flow.worker.tracebacks import step_error
 
 
@@ -16,6 +16,9 @@ def command_of(outcome: Outcome, *, chance: float, claimant: Claimant | None = N
             return Complete(outcome.output, outcome.duration_us, outcome.resource_usage, claimant)
         case Skipped():
             return SkipStep(outcome.reason, outcome.duration_us, outcome.metadata, claimant)
+        case Postponed():
+            delay_us = None if outcome.delay_ms is None else outcome.delay_ms * 1_000
+            return Postpone(outcome.reason, outcome.duration_us, outcome.at_us, delay_us)
         case Failed():
             return Fail(
                 outcome.error,

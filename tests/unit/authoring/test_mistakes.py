@@ -1,7 +1,7 @@
 """Every mistake of a declaration is found before anything runs; its message names workflow, step and cure."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -176,14 +176,15 @@ def test_a_retry_is_a_policy(retry: Any) -> None:
     assert "give a Retry or a list of them" in refused(lambda flow: flow.step(retry=retry)(total))
 
 
-def test_async_functions_and_generators_are_refused() -> None:
-    async def asynchronous() -> None: ...
-
+def test_generators_are_refused_async_ones_too() -> None:
     def generator() -> Iterator[int]:
         yield 1
 
-    assert "async functions are not supported" in refused(lambda flow: flow.step(asynchronous))
+    async def asynchronous() -> AsyncIterator[int]:
+        yield 1
+
     assert "a step can't yield" in refused(lambda flow: flow.step(generator))
+    assert "a step can't yield" in refused(lambda flow: flow.step(asynchronous))
 
 
 def test_only_functions_are_steps() -> None:

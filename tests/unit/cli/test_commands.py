@@ -276,6 +276,7 @@ def test_a_mistyped_workflow_gets_a_suggestion(api: Api, cascade: Cascade) -> No
         (["show", "../x"], "'../x' is no run's id"),
         (["runs", "--status", "nix"], "'nix' is not one of"),
         (["run", "mishaps", "--delay", "soon"], "give a duration such as"),
+        (["worker", "--drain", "soon"], "give a duration such as"),
         (["run", "mishaps", "--metadata", "x"], "give name=value"),
         (["runs", "--stack", "a", "--url", "b"], "both say where the engine is"),
         (["runs", "--env", "a", "--url", "b"], "both say where the engine is"),
@@ -334,6 +335,14 @@ def test_watching_ends_with_the_run(api: Api, cascade: Cascade) -> None:
     assert "unreliable: retrying (attempt 3 of 4" in done.out
     assert f"run {RUN_ID} of mishaps: completed" in done.out
     assert "4.0 kB of SVG" in done.out
+
+
+def test_what_a_worker_gave_back_is_told_as_such(api: Api, cascade: Cascade) -> None:
+    [lost] = [event for event in EVENTS if event["type"] == "StepReclaimed"]
+    api.routes[f"GET /runs/{RUN_ID}"] = (200, FAILED)
+    api.routes[f"GET /runs/{RUN_ID}/events"] = (200, {"events": [{**lost, "reclaimedBy": "worker-1"}]})
+    assert "its worker gave it back, which is no try" in cascade("show", RUN_ID).out
+    assert "attempt 2 given back by worker-1" in cascade("events", RUN_ID).out
 
 
 def test_a_failed_run_is_a_failed_watch(api: Api, cascade: Cascade) -> None:

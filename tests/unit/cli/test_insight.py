@@ -139,17 +139,18 @@ def test_the_doctor_tells_what_is_late_piece_by_piece(api: Api, cascade: Cascade
     assert "running for 3 s" not in done.out, "what is well is told of a run that was named"
     assert "the engine\n  ✗ the reaper has been silent\n    → see its log" in done.out
     assert "52 runs under way: 1 late or stuck." in done.out
-    assert [asked for asked, _ in api.asked] == ["GET /diagnosis", "GET /diagnosis?cursor=7"]
+    assert [asked for asked, _ in api.asked] == ["GET /diagnosis", "GET /diagnosis?cursor=7", "GET /schedules"]
 
 
 def test_the_doctor_looks_at_no_more_than_it_is_told(api: Api, cascade: Cascade) -> None:
     done = cascade("doctor", "--limit", "10")
     assert "50 runs under way, of more (--limit): 1 late or stuck." in done.out
-    assert len(api.asked) == 1
+    assert [asked for asked, _ in api.asked] == ["GET /diagnosis", "GET /schedules"]
 
 
 def test_the_doctor_answers_json(cascade: Cascade) -> None:
-    assert cascade("doctor", "--json").json == {"runs": [SICK], "engine": [STUCK], "lookedAt": 52, "isWhole": True}
+    told = {"runs": [SICK], "engine": [STUCK], "schedules": [], "lookedAt": 52, "isWhole": True}
+    assert cascade("doctor", "--json").json == told
     assert cascade("doctor", RUN_ID, "--json").json == {**SICK, "engine": []}
 
 
@@ -267,6 +268,13 @@ def test_a_step_is_shown_with_each_attempt(cascade: Cascade) -> None:
         assert said in done.out, said
     assert cascade("step", RUN_ID, "check", "--json").json == STEP
     assert cascade("step", RUN_ID, "nothing").status == exits.NOT_THERE
+
+
+def test_an_attempt_that_its_worker_gave_back_is_told_as_such(api: Api, cascade: Cascade) -> None:
+    lost = next(attempt for attempt in STEP["attempts"] if "reclaimedBy" in attempt)
+    own = {**STEP, "attempts": [{**lost, "reclaimedBy": lost["workerId"]}]}
+    api.routes[f"GET /runs/{RUN_ID}/steps/check"] = (200, own)
+    assert "its worker gave it back, which is no try" in cascade("step", RUN_ID, "check").out
 
 
 @pytest.mark.parametrize(

@@ -227,11 +227,12 @@ def test_one_try_exhausts_nothing(allowed: int, reason: str) -> None:
 def test_what_may_not_go_on_is_not_tried_again(halt: Any, stopping: bool) -> None:
     held, facts = replace(HELD, halt=halt), replace(FACTS, stopping=stopping)
     assert decided(FAIL, held, facts).after.status == "failed"
-    lost = decided(Reclaim("sweep", 1), held, facts)
-    assert lost.after.status == "failed"
-    assert lost.stop is not None
-    assert lost.stop.error is not None
-    assert lost.stop.error.message == "worker w fell silent in attempt 7, and its run is being stopped"
+    for released in (False, True):
+        lost = decided(Reclaim("sweep", 1, released=released), held, facts)
+        assert lost.after.status == "failed"
+        assert lost.stop is not None
+        assert lost.stop.error is not None
+        assert lost.stop.error.message == "worker w fell silent in attempt 7, and its run is being stopped"
 
 
 def reclaimed(seen_us: int, silent_us: int) -> Event:
@@ -244,6 +245,17 @@ def test_a_step_is_taken_from_who_fell_silent() -> None:
     after = NOBODY | {"status": "scheduled", "attempt": 8, "available_at_us": NOW_US, "last_us": AT + 3}
     events = (*BEGUN, reclaimed(AT - 9, 8), of(StepScheduled, AT + 3, attempt=8, **plan))
     assert decided(Reclaim("sweep", 66)) == Commit(HELD, replace(HELD, **after), events)
+
+
+@pytest.mark.parametrize(("before", "place"), [(5, SECOND), (3, LAST)], ids=["some are left", "the last"])
+def test_what_a_worker_gives_back_was_no_try(before: int, place: dict[str, int]) -> None:
+    """The next attempt stands where this one stood, also where it was the last that the policy allows."""
+    held = replace(HELD, attempts_before=before)
+    plan = {"available_at_us": NOW_US, "reason": "retry", "retry_delay_ms": 0, "priority": 4, **place}
+    after = NOBODY | {"status": "scheduled", "attempt": 8, "available_at_us": NOW_US, "last_us": AT + 3}
+    commit = decided(Reclaim("sweep", 66, released=True), held)
+    assert commit.events == (*BEGUN, reclaimed(AT - 9, 8), of(StepScheduled, AT + 3, attempt=8, **plan))
+    assert (commit.before, commit.after) == (held, replace(held, **after, attempts_before=before + 1))
 
 
 def test_the_last_try_fails_with_its_worker() -> None:
@@ -318,9 +330,10 @@ def test_what_was_parked_goes_on() -> None:
 
 
 def test_what_was_halted_while_it_waited_is_let_go() -> None:
-    """It waits as it did, but nothing of it comes before the run's new attempt."""
+    """It waits as it did, and nobody need look before; but nothing of it comes before the run's new attempt."""
     halted, facts = replace(WAITING, halt="stop"), replace(FACTS, started_at_us=NOW_US + 300)
-    after = replace(halted, **AGAIN | {"last_us": NOW_US + 300})
+    due_us = (WAITING.available_at_us or 0) + TIMING.grace_us
+    after = replace(halted, **AGAIN | {"last_us": NOW_US + 300, "due_us": due_us})
     assert decided(Revive(), halted, facts) == Commit(halted, after, checks_run=True)
 
 

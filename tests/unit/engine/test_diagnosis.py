@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given, strategies as st
 
-from cascade_flow.engine.diagnosis import Case, World, diagnosed, diagnosed_engine, remaining_steps
+from cascade_flow.engine.diagnosis import Case, Room, World, diagnosed, diagnosed_engine, remaining_steps
 from cascade_flow.engine.findings import ORDER, Finding, Sweeps, span
 from cascade_flow.engine.state import Branch, BranchStatus, Owed, Run, Stop, StopKind
 from cascade_flow.graph import END, Graph
@@ -18,7 +18,8 @@ S = 1_000_000
 GRAPH = Graph([step("a"), step("b", "a"), step("c"), step("j", "b", "c"), step("last", "j")])
 STEPS = frozenset(GRAPH.steps)
 SWEEPS = Sweeps(NOW_US - 48 * S, 60 * S)
-WORLD = World(TIMING, SWEEPS, running=1, concurrency=8)
+WORLD = World(TIMING, SWEEPS, Room(1, 8))
+FULL_ROOM = Room(8, 8)
 LEASED: dict[str, Any] = {
     "worker": "w",
     "lease_us": NOW_US + 8 * S,
@@ -131,9 +132,9 @@ EXPECTED: list[tuple[str, Case, World, str, str, int | None]] = [
     (
         "concurrency-used-up",
         case(AGAIN),
-        replace(WORLD, running=8),
+        replace(WORLD, usual=FULL_ROOM),
         "late",
-        "`c` has waited for a worker for 10 s: all 8 that may run at once do",
+        "`c` has waited for a worker for 10 s: all 8 steps that may run at once do",
         None,
     ),
     ("skip-unfinished", case(Branch("c", "skipping", "c", due_us=NOW_US - S)), WORLD, "late", "the sweep in 12 s", 12),
@@ -197,7 +198,7 @@ def in_pool(pool: str) -> Graph:
     [(0, "stuck", "of pool 'gpu-box' for 10 s, and none is at work"), (2, "late", "those there run 2 steps already")],
 )
 def test_a_step_of_a_pool_waits_for_its_workers(at_work: int, severity: str, said: str) -> None:
-    world = replace(WORLD, pools={"gpu-box": at_work} if at_work else {}, running=8)
+    world = replace(WORLD, pools={"gpu-box": at_work} if at_work else {}, usual=FULL_ROOM)
     [found] = diagnosed(case(LATE, graph=in_pool("gpu-box")), world, NOW_US)
     assert found.severity == severity
     assert said in found.sentence
@@ -214,7 +215,12 @@ def test_the_worst_comes_first() -> None:
     [
         (WORLD, []),
         (replace(WORLD, sweeps=None), ["reaper-unknown"]),
-        (replace(WORLD, sweeps=Sweeps(NOW_US - 360 * S, 60 * S), running=8), ["reaper-silent", "concurrency-used-up"]),
+        (
+            replace(WORLD, sweeps=Sweeps(NOW_US - 360 * S, 60 * S), usual=FULL_ROOM),
+            ["reaper-silent", "concurrency-used-up"],
+        ),
+        (replace(WORLD, usual=FULL_ROOM, urgent=Room(2, 2, urgent=True)), ["concurrency-used-up"] * 2),
+        (replace(WORLD, urgent=Room(1, 2, urgent=True)), []),
     ],
 )
 def test_what_keeps_all_runs_waiting(world: World, codes: list[str]) -> None:
@@ -306,12 +312,13 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(run, branches, graph, draw(st.none() | st.sets(st.sampled_from(sorted(STEPS))).map(frozenset)))
 
 
+ROOMS = st.builds(Room, st.integers(0, 3), st.none() | st.integers(1, 3), st.booleans())
 WORLDS = st.builds(
     World,
     timing=st.just(TIMING),
     sweeps=st.none() | st.builds(Sweeps, st.integers(-500, 0).map(lambda s: NOW_US + s * S), st.just(60 * S)),
-    running=st.integers(0, 3),
-    concurrency=st.none() | st.integers(1, 3),
+    usual=ROOMS,
+    urgent=st.none() | ROOMS,
 )
 
 

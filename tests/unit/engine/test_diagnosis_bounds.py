@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cascade_flow.engine.diagnosis import World, diagnosed, diagnosed_engine, remaining_steps
+from cascade_flow.engine.diagnosis import Room, World, diagnosed, diagnosed_engine, remaining_steps
 from cascade_flow.engine.findings import Finding, Sweeps, instant, listed
 from cascade_flow.engine.state import Branch, Owed, Stop
 from cascade_flow.graph import END, Graph
@@ -87,10 +87,32 @@ def test_nobody_calls_out_again_where_no_sweep_comes() -> None:
     [(7, 8, "wake-up-lost"), (8, 8, "concurrency-used-up"), (9, 8, "concurrency-used-up"), (9, None, "wake-up-lost")],
 )
 def test_what_may_run_at_once_is_used_up(running: int, concurrency: int | None, code: str) -> None:
-    world = replace(WORLD, running=running, concurrency=concurrency)
+    world = replace(WORLD, usual=Room(running, concurrency))
     assert alone(replace(LATE, due_us=NOW_US - 9 * S), world=world).code == code
     codes = [found.code for found in diagnosed_engine(world, NOW_US)]
     assert codes == (["concurrency-used-up"] if code == "concurrency-used-up" else [])
+
+
+@pytest.mark.parametrize(
+    ("priority", "usual", "urgent", "cure"),
+    [
+        (1, 8, None, "raise WorkerConcurrency"),
+        (1, 8, 1, None),
+        (1, 1, 2, "raise UrgentConcurrency"),
+        (0, 8, 1, "raise WorkerConcurrency"),
+        (0, 1, 2, None),
+        (-1, 1, 2, None),
+        (None, 1, 2, None),
+    ],
+)
+def test_an_urgent_run_has_a_room_of_its_own(
+    priority: int | None, usual: int, urgent: int | None, cure: str | None
+) -> None:
+    room = None if urgent is None else Room(urgent, 2, urgent=True)
+    world = replace(WORLD, usual=Room(usual, 8), urgent=room)
+    found = alone(replace(LATE, due_us=NOW_US - 9 * S, priority=priority), world=world)
+    assert (found.code == "concurrency-used-up") == (cure is not None)
+    assert cure is None or cure in str(found.cure)
 
 
 @pytest.mark.parametrize(("silent_s", "is_silent"), [(150, False), (151, True)])

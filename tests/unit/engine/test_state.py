@@ -143,7 +143,9 @@ def test_what_waits_for_a_pools_workers(known: dict[str, Any], pool: str | None)
 
 @pytest.mark.parametrize(("before", "tried"), [(None, 7), (0, 7), (5, 2)])
 def test_the_retry_policy_counts_from_where_the_runs_attempt_began(before: int | None, tried: int) -> None:
-    assert replace(BRANCH, attempt=7, attempts_before=before).tried == tried
+    branch = replace(BRANCH, attempt=7, attempts_before=before)
+    assert (branch.tried, branch.untried.tried) == (tried, tried - 1)
+    assert replace(branch.untried, attempts_before=before) == branch
 
 
 def test_nobody_is_left_on_a_branch_that_is_released() -> None:

@@ -10,7 +10,7 @@ import pytest
 from cascade_flow import clock
 from cascade_flow.client import Client
 from cascade_flow.client.workers import Attempt
-from cascade_flow.engine.commands import Cascade, Command, Complete, Fail, KeepCheckpoint, SkipStep
+from cascade_flow.engine.commands import Cascade, Command, Complete, Fail, KeepCheckpoint, Postpone, SkipStep
 from cascade_flow.errors import BackendUnavailableError, CascadeFlowError, DefinitionError, StaleAttemptError
 from cascade_flow.model.parts import CheckpointRef, ResourceSnapshot, ResourceUsage, StepError
 from cascade_flow.model.states import Checkpoint
@@ -168,6 +168,21 @@ def test_what_does_not_pass_is_raised_at_once(lease: RemoteLease, api: Api) -> N
     with pytest.raises(StaleAttemptError):
         lease.report(Complete("1", 1))
     assert len(api.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "when"),
+    [
+        (Postpone("why", 7, at_us=5), {"delay_us": None, "available_at_us": 5}),
+        (Postpone("why", 7, delay_us=6), {"delay_us": 6, "available_at_us": None}),
+    ],
+)
+def test_what_is_not_ready_is_told_with_its_time(
+    lease: RemoteLease, api: Api, said: Postpone, when: dict[str, int | None]
+) -> None:
+    api.answers["later"] = [{"status": "scheduled"}]
+    assert lease.report(said) == {"status": "scheduled"}
+    assert api.asked == [("later", (ATTEMPT, "why"), {**when, "durationUs": 7, "lastLogUs": 0})]
 
 
 def test_it_is_given_back_by_name(lease: RemoteLease, api: Api) -> None:

@@ -30,9 +30,11 @@ RIGHT: Mapping[str, Mapping[str, Any]] = {
             "EventSourceMappings": [
                 {
                     "State": "Enabled",
+                    "EventSourceArn": f"arn:aws:sqs:region:1:the-{queue}",
                     "FunctionResponseTypes": ["ReportBatchItemFailures"],
-                    "ScalingConfig": {"MaximumConcurrency": 8},
+                    "ScalingConfig": {"MaximumConcurrency": most},
                 }
+                for queue, most in (("UrgentQueue", 2), ("Queue", 6))
             ]
         },
         "get_account_settings": {"AccountLimit": {"ConcurrentExecutions": 10}},
@@ -121,20 +123,29 @@ def attributes(**changed: str) -> dict[str, Any]:
     return {"get_queue_attributes": {"Attributes": {name: v for name, v in {**right, **changed}.items() if v}}}
 
 
-def mapping(**changed: Any) -> dict[str, Any]:
-    [right] = RIGHT["lambda"]["list_event_source_mappings"]["EventSourceMappings"]
-    return {"list_event_source_mappings": {"EventSourceMappings": [{**right, **changed}]}}
+def mapping(queue: str, **changed: Any) -> dict[str, Any]:
+    """The mappings, of which that of this queue is not as it should be."""
+    right = RIGHT["lambda"]["list_event_source_mappings"]["EventSourceMappings"]
+    found = [{**each, **(changed if each["EventSourceArn"].endswith(f"-{queue}") else {})} for each in right]
+    return {"list_event_source_mappings": {"EventSourceMappings": found}}
+
+
+def test_urgent_runs_may_have_no_workers_of_their_own() -> None:
+    off = Described(mapping("UrgentQueue", State="Disabled"))
+    assert (points.worker_is_woken(off), points.concurrency_is_left(off)) == ("Queue: at most 6 at once", "6 of 10")
 
 
 WRONG: list[tuple[Callable[[Any], str], dict[str, Any], str]] = [
     (points.loops_are_allowed, {"get_function_recursion_config": {"RecursiveLoop": "Terminate"}}, "17th message"),
     (points.queue_hides_long_enough, attributes(VisibilityTimeout="359"), "six times"),
     (points.queue_hides_long_enough, attributes(RedrivePolicy=""), "dead letters"),
-    (points.worker_is_woken, mapping(State="Disabled"), "no queue wakes the worker"),
-    (points.worker_is_woken, mapping(FunctionResponseTypes=[]), "failed messages"),
+    (points.worker_is_woken, mapping("Queue", State="Disabled"), "no queue wakes the worker"),
+    (points.worker_is_woken, mapping("Queue", FunctionResponseTypes=[]), "failed messages"),
+    (points.worker_is_woken, mapping("UrgentQueue", FunctionResponseTypes=[]), "failed messages"),
     (points.concurrency_is_left, {"list_event_source_mappings": {"EventSourceMappings": []}}, "mapping is missing"),
-    (points.concurrency_is_left, mapping(ScalingConfig={"MaximumConcurrency": 9}), "lower WorkerConcurrency"),
-    (points.concurrency_is_left, mapping(ScalingConfig={}), "lower WorkerConcurrency"),
+    (points.concurrency_is_left, mapping("Queue", ScalingConfig={"MaximumConcurrency": 7}), "lower WorkerConcurrency"),
+    (points.concurrency_is_left, mapping("UrgentQueue", ScalingConfig={"MaximumConcurrency": 4}), "10 workers"),
+    (points.concurrency_is_left, mapping("UrgentQueue", ScalingConfig={}), "lower WorkerConcurrency"),
     (
         points.table_keeps_and_forgets,
         {"describe_time_to_live": {"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}}},

@@ -263,6 +263,18 @@ def test_run_until_idle_leaves_nothing(engine: Engine, orders: Workflow) -> None
     assert [result.status for result in results] == ["completed"] * 3
 
 
+def test_of_what_is_due_the_urgent_comes_first(engine: Engine) -> None:
+    flow, order = Workflow("flow"), []
+
+    @flow.step
+    def note(ctx: StepContext) -> None:
+        order.append(ctx.run_id)
+
+    runs = [engine.submit(flow, priority=priority) for priority in (0, -1, 1, None, 9)]
+    engine.run_until_idle()
+    assert order == [runs[number].run_id for number in (2, 4, 0, 1, 3)]
+
+
 def test_a_failed_run_goes_on(engine: Engine, orders: Workflow, till: Till) -> None:
     failed = engine.run(orders, TEA, fake={"pack": ValueError("no box")}, expect="failed")
     with pytest.raises(UnexpectedEnd, match="no box"):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from cascade_flow.authoring import Skip, StepContext
+from cascade_flow.authoring import Later, Skip, StepContext
 from cascade_flow.clock import SteppingClock, use
 from cascade_flow.errors import DefinitionError, InputInvalidError, StaleAttemptError, ThrottledError
 from cascade_flow.model.events import CheckpointRef, StepError
@@ -221,12 +221,13 @@ def test_what_was_stored_inside_a_parent_that_failed_is_kept(shelf: Shelf) -> No
     assert work.calls == 1
 
 
-def test_a_skip_is_no_failure(shelf: Shelf) -> None:
-    def skip() -> None:
-        raise Skip("nothing to do")
+@pytest.mark.parametrize("said", [Skip("nothing to do"), Later(5, "not ready")], ids=["skip", "later"])
+def test_a_skip_is_no_failure_nor_is_who_is_not_ready(shelf: Shelf, said: Exception) -> None:
+    def say() -> None:
+        raise said
 
-    with pytest.raises(Skip):
-        attempt(shelf).checkpoint("a", skip)
+    with pytest.raises(type(said)):
+        attempt(shelf).checkpoint("a", say)
     assert shelf.failures == []
 
 

@@ -334,3 +334,27 @@ def test_c_code_that_keeps_the_interpreter_to_itself_is_stopped_where_it_looks_f
     with pytest.raises(Interrupted):
         run_here(lambda: match(r"(a+)+$", "a" * 30 + "b"), timeout_ms=SOON_MS)
     assert now_us() - begun_us < 5_000_000
+
+
+WATCHED = """
+import signal, sys
+from cascade_flow.worker.interrupt import Interrupt, Interrupted
+
+def work():
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    sum(range(20_000))
+
+sys.setprofile(lambda *_: None)
+for _ in range(50):
+    try:
+        Interrupt().run(work, timeout_ms=1)
+    except Interrupted:
+        pass
+print("over")
+"""
+
+
+def test_a_process_under_a_profiler_or_a_debugger_goes_on_after_a_step() -> None:
+    """Python 3.11 stands still at the first call where it was told to look for an exception that isn't there."""
+    told = subprocess.run([sys.executable, "-c", WATCHED], capture_output=True, text=True, timeout=60, check=False)
+    assert (told.returncode, told.stdout, told.stderr) == (0, "over\n", "")

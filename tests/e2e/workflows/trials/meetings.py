@@ -31,6 +31,14 @@ def after(during: list[str], input: Meeting, ctx: StepContext) -> list[str]:
     return [*during, "after"]
 
 
+counter = Workflow("counter", input=Meeting)
+
+
+@counter.step
+def served(input: Meeting, ctx: StepContext) -> None:
+    input.attend(ctx)
+
+
 fork = Workflow("fork", input=Meeting)
 
 

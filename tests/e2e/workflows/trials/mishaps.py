@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+from pydantic import BaseModel
+
 from cascade_flow import Retry, Skip, StepContext, Workflow
 from cascade_flow.clock import pause_us
 
@@ -36,6 +38,18 @@ def draw(well: str) -> str:
 @doomed.step(export=True)
 def drink(draw: str) -> str:
     return draw
+
+
+class Errand(BaseModel):
+    ms: int
+
+
+errand = Workflow("errand", input=Errand)
+
+
+@errand.step
+def run(input: Errand) -> None:
+    pause_us(input.ms * 1_000)
 
 
 oversleeping = Workflow("oversleeping")
