@@ -26,6 +26,12 @@ describe("a step's lane", () => {
     expect(bars(...events).slice(1)).toEqual(["running 1 reclaimed 20-80", "waiting 2 waiting 81-90", "running 2 running 90-"]);
   });
 
+  it("tells an attempt that was handed back from one that failed", () => {
+    expect(bars(scheduled(10), started(20), scheduled(30, 90, 2))).toEqual([
+      "waiting 1 waiting 10-20", "running 1 postponed 20-30", "pause 2 waiting 30-90", "waiting 2 waiting 90-",
+    ]);
+  });
+
   it("has no wait where none was: a chain's next step begins at once", () => {
     expect(bars(scheduled(10), started(10), at("StepCompleted", 11))).toEqual(["running 1 completed 10-11"]);
   });

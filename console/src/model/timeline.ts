@@ -3,7 +3,7 @@
 import type { RunEvent } from "../api/ask";
 
 export type BarKind = "waiting" | "running" | "pause";
-export type Outcome = "running" | "completed" | "failed" | "reclaimed" | "cancelled" | "skipped" | "waiting";
+export type Outcome = "running" | "completed" | "failed" | "reclaimed" | "cancelled" | "skipped" | "waiting" | "postponed";
 
 export interface Bar {
   kind: BarKind;
@@ -78,7 +78,8 @@ function tell(bars: Bar[], event: RunEvent): void {
 
 function scheduled(bars: Bar[], event: Of<"StepScheduled">): void {
   const { timestampUs: at, availableAtUs: due, attemptNumber: attempt } = event;
-  close(bars, at, "waiting");
+  // What runs and is scheduled again, without having failed, has handed its attempt back: it wasn't ready, or must go.
+  close(bars, at, "postponed");
   if (due > at) bars.push({ kind: "pause", attempt, fromUs: at, toUs: due, outcome: "waiting" });
   bars.push({ kind: "waiting", attempt, fromUs: Math.max(at, due), outcome: "waiting" });
 }

@@ -73,7 +73,7 @@ function Shown({ run, problem, again }: { run: RunWithSteps; problem: Error | nu
 /** What the graph says of a step beside its shape. */
 function wordsFor(step: StepOfRun): string {
   if (step.status === "scheduled" && step.availableAtUs !== undefined && step.availableAtUs > nowUs())
-    return step.scheduleReason === "retry" ? "retry pause" : "not yet due";
+    return step.laters !== undefined ? "not ready, asked again" : step.scheduleReason === "retry" ? "retry pause" : "not yet due";
   if (step.durationUs !== undefined && step.status === "completed") return duration(step.durationUs);
   return step.status;
 }

@@ -66,6 +66,7 @@ function StateLine({ step }: { step: StepOfRun }) {
       {later && <span>attempt {step.attemptNumber} begins {ago(step.availableAtUs!, now)}</span>}
       {step.durationUs !== undefined && step.status !== "running" && <span>{duration(step.durationUs)}</span>}
       {step.executor && <span className="badge" title="Workers of this pool run it">pool {visible(step.executor)}</span>}
+      {step.laters !== undefined && <span>not ready {step.laters === 1 ? "once" : `${step.laters} times`}{step.laterReason && `: ${visible(step.laterReason)}`}</span>}
       {step.skipReason && <span>{visible(step.skipReason)}</span>}
     </p>
   );
@@ -93,6 +94,7 @@ function Attempt({ attempt, most }: { attempt: AttemptOfStep; most: number }) {
         {usage && <div><dt>memory</dt><dd>{bytes(usage.peakMemoryBytes)}</dd></div>}
         {usage && <div><dt>CPU</dt><dd>{duration(usage.cpuTimeTotalUs)}</dd></div>}
         {attempt.reclaimedBy && <div className="is-long"><dt>reclaimed by</dt><dd><code>{visible(attempt.reclaimedBy)}</code></dd></div>}
+        {attempt.laterReason && <div className="is-long"><dt>not ready</dt><dd>{visible(attempt.laterReason)}</dd></div>}
         {attempt.failureReason && <div><dt>reason</dt><dd>{attempt.failureReason.replace("-", " ")}</dd></div>}
         {attempt.nextRetryAtUs !== undefined && <div><dt>next attempt</dt><dd>{timeOfDay(attempt.nextRetryAtUs)}</dd></div>}
       </dl>

@@ -84,7 +84,7 @@ function BarOf({ bar, x, endUs }: { bar: Bar; x: (us: number) => number; nowUs: 
 function words(bar: Bar): string {
   if (bar.kind === "waiting") return `attempt ${bar.attempt} waits for a worker`;
   if (bar.kind === "pause") return `pause before attempt ${bar.attempt}`;
-  return `attempt ${bar.attempt} ${bar.outcome}`;
+  return bar.outcome === "postponed" ? `attempt ${bar.attempt} handed back: not ready, or its worker had to go` : `attempt ${bar.attempt} ${bar.outcome}`;
 }
 
 function Legend() {
