@@ -49,7 +49,9 @@ def chromium() -> Iterator[Browser]:
     """Raises pytest's skip where there is none; in CI, its failure."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
-        pytest.fail(MISSING) if os.environ.get("CI") else pytest.skip(MISSING)
+        if os.environ.get("CI"):
+            pytest.fail(MISSING)
+        pytest.skip(MISSING)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
