@@ -41,6 +41,8 @@ PROMISES = (
     Promise(measures.fan_out, "step", THROUGH_THE_QUEUE),
     Promise(partial(measures.fan_in, width=1_000)),
     Promise(measures.retry, "retry", THROUGH_THE_QUEUE),
+    Promise(measures.delayed),
+    Promise(measures.later),
     Promise(measures.heartbeat, "heartbeat"),
     Promise(measures.tick),
     Promise(measures.one_branch, "run", THROUGH_THE_QUEUE),

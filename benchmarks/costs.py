@@ -25,6 +25,8 @@ _HAPPENINGS: Sequence[tuple[Callable[[Store], Figure], Around]] = (
     (measures.queued, THROUGH_THE_QUEUE),
     (measures.fan_out, THROUGH_THE_QUEUE),
     (measures.retry, THROUGH_THE_QUEUE),
+    (measures.delayed, NOTHING),
+    (measures.later, THROUGH_THE_QUEUE),
     (measures.one_branch, THROUGH_THE_QUEUE),
     (measures.heartbeat, NOTHING),
     (measures.tick, NOTHING),

@@ -16,12 +16,20 @@ from pydantic import Field
 from pydantic.fields import FieldInfo
 from typing_extensions import TypedDict
 
-from cascade_flow.api import diagnosis_replies, names, replies, report_replies, schedule_replies, worker_replies
+from cascade_flow.api import (
+    diagnosis_replies,
+    event_replies,
+    names,
+    replies,
+    report_replies,
+    schedule_replies,
+    worker_replies,
+)
 from cascade_flow.api.names import AsWritten, Document
 from cascade_flow.model.wire import WireModel
 from reference import docstrings
 
-REPLIES = (replies, report_replies, diagnosis_replies, schedule_replies, worker_replies)
+REPLIES = (replies, report_replies, diagnosis_replies, event_replies, schedule_replies, worker_replies)
 NAMED = {name: known for module in REPLIES for name, known in vars(module).items()}
 """What answers hold, by name."""
 

@@ -40,12 +40,11 @@ from cascade_flow.dynamodb.items import Item
 from cascade_flow.engine.joins import beyond
 from cascade_flow.engine.state import ENDED, Branch, Facts
 from cascade_flow.engine.waits import reason_in
-from cascade_flow.graph import END
+from cascade_flow.graph import END, is_event
 from cascade_flow.operations.history import Histories, RunHistory
 from cascade_flow.projection import changes_state
 from cascade_flow.retry import attempts_allowed
 
-DAY_US = 86_400_000_000
 _TERMINAL = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled)
 _STATUS = {"scheduled": {"scheduled"}, "running": {"running"}, "failed": {"failed"}}
 _OVER = {"completed", "skipped"}
@@ -288,6 +287,9 @@ def _fold_of_branch(checked: Checked, branch: Branch, by_step: dict[str, list[An
         if beyond(graph, branch, step):
             assert state is not None, f"{step} is over in {branch}, and never happened"
             assert state.status in _OVER, f"{step} is over in {branch}, not in {state}"
+        elif branch.status == "open" and branch.attempt > 1:
+            assert state is not None, f"{branch} waits again, and never failed"
+            assert state.status == "failed", f"{branch} waits again, and is {state}"
         elif step != branch.step or branch.status in ("open", "skipping"):
             assert state is None, f"{step} is ahead of {branch}, and has {state}"
         else:
@@ -332,7 +334,9 @@ def _placed(backend: Backend, checked: Checked, left: Mapping[str, Item]) -> Non
         if ended:
             assert not branch.live, f"live after the run's end: {branch}"
             end_us, pause_us = int(story.run.completed_at_us or 0), max(timing.lease_us, timing.grace_us)
-            if branch.status == "open":  # left alone as long again as its run was old; who arrives late moves it
+            if branch.status == "open":  # left alone 15 times as long as its run was old; who arrives late moves it
                 end_us = max(end_us, clock.now_us())
-                pause_us += min(end_us - story.run.created_us, DAY_US)
+                pause_us += 15 * (end_us - story.run.created_us)
+                if is_event(checked.facts.graph, name):  # put off until the run's deadline, or its own
+                    end_us = max(end_us, story.run.deadline_us, branch.patience.until_us if branch.patience else 0)
             assert int(item.get(keys.DUE_TIME, 0)) <= end_us + pause_us, f"due for long: {branch}"

@@ -40,6 +40,6 @@ def backend(dynamodb: Store, time: TickingClock) -> Iterator[DynamoDBBackend]:
 
 def stored_runs(store: Store) -> list[str]:
     """The ids of all runs in a table, read without the product."""
-    pages = store.another_client().get_paginator("scan").paginate(TableName=store.table, ConsistentRead=True)
+    pages = store.server.keeper.get_paginator("scan").paginate(TableName=store.table, ConsistentRead=True)
     found = [item for page in pages for item in page["Items"]]
     return [keys.run_of(item["pk"]["S"]) for item in found if item["sk"]["S"] == keys.RUN]

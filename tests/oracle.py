@@ -43,6 +43,14 @@ class Said(NamedTuple):
     output: str | None
 
 
+class Sent(NamedTuple):
+    """An event from outside that somebody was told was taken."""
+
+    run_id: str
+    event: str
+    data: str
+
+
 @dataclass
 class Oracle:
     """What all have noted; `check` holds a run against it."""
@@ -54,6 +62,7 @@ class Oracle:
     checkpoints: list[tuple[Mark, str, str]] = field(default_factory=list)
     beats_us: dict[Mark, int] = field(default_factory=dict)
     seen: dict[str, set[str]] = field(default_factory=dict)
+    sent: list[Sent] = field(default_factory=list)
 
     def holds(self, mark: Mark, worker: str, given: Mapping[str, str | None]) -> None:
         """A worker was told that an attempt is its own, and given this."""
@@ -72,6 +81,7 @@ class Oracle:
         self._check_given(run_id, checked)
         self._check_said(run_id, events)
         self._check_checkpoints(run_id, checked)
+        self._check_sent(run_id, checked)
         if clocks_agree:
             self._check_beats(run_id, events, checked.facts.timing.lease_us)
         gone = self.seen.get(run_id, set()) - {event.event_id for event in checked.events}
@@ -109,6 +119,16 @@ class Oracle:
         }
         kept = {checkpoint for checkpoint in self.checkpoints if checkpoint[0].run_id == run_id}
         assert kept <= stored, f"checkpoints that are not there: {kept - stored}"
+
+    def _check_sent(self, run_id: str, checked: Checked) -> None:
+        """Who was told that it was first was: nothing else has come of the event, but a skip of what it depends on."""
+        for _, event, data in (sent for sent in self.sent if sent.run_id == run_id):
+            mine = [each for each in checked.events if getattr(each, "step_id", None) == event]
+            given = [_value(each.output) for each in mine if isinstance(each, StepCompleted)]
+            assert given in ([], [_value(data)]), f"{event} was sent {data}, and gave {given}"
+            assert not [e for e in mine if isinstance(e, StepSkipped) and e.skip_type == "primary"], f"{event} was sent"
+            over = given or [each for each in mine if isinstance(each, StepSkipped)]
+            assert over or checked.status != "completed", f"the run has completed without {event}"
 
     def _check_beats(self, run_id: str, events: Mapping[tuple[Mark, type], Any], lease_us: int) -> None:
         """Nobody takes an attempt from a worker that was told, less than a lease ago, that it holds it."""

@@ -6,14 +6,15 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cascade_flow import RetryTier, StepDefinition
+from cascade_flow import EventDefinition, RetryTier, StepDefinition
 from simulation import Script, step
 
 
 @dataclass(frozen=True)
 class Shape:
     """A workflow, its script and its end; `in_bucket`: its large payloads lie in a bucket;
-    `chained`: a worker goes on with the next step itself.
+    `chained`: a worker goes on with the next step itself;
+    `outside`: what is sent to each event, as soon as the run waits or, early, before it does.
     """
 
     name: str
@@ -23,6 +24,8 @@ class Shape:
     submission: Mapping[str, object] = field(default_factory=dict)
     in_bucket: bool = False
     chained: bool = True
+    outside: Mapping[str, object] = field(default_factory=dict)
+    sends_early: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -85,6 +88,29 @@ POOLS = Shape(
         step("f", "e", export_output=True),
     ],
     script={"c": ["fail", "ok"]},
+)
+APPROVAL = {"ok": True, "who": "mila"}
+WAIT_US = 20_000_000
+
+
+def event(id: str, *dependencies: str, **declared: object) -> StepDefinition:
+    """A node that waits for these, and for the outside."""
+    return step(id, *dependencies, event=EventDefinition.model_validate(declared))
+
+
+EVENTS = (
+    Shape("an event", [step("a"), event("e", "a"), step("b", "e", export_output=True)], outside={"e": APPROVAL}),
+    Shape(
+        "an event that is sent before",
+        [step("a"), step("c"), event("e", "a", "c"), step("b", "e"), step("d", "e")],
+        outside={"e": APPROVAL},
+        sends_early=True,
+    ),
+    Shape("an event that the run begins and ends with", [event("e")], outside={"e": APPROVAL}),
+    Shape(
+        "an event that nobody sends",
+        [step("a"), event("e", "a", timeout_us=WAIT_US, on_timeout="skip"), step("b", "e"), step("c", "a", "b")],
+    ),
 )
 WAITS = Shape(
     "steps that wait",

@@ -17,6 +17,7 @@ from typing import Any
 
 from cascade_flow import (
     DynamoDBBackend,
+    EventClosedError,
     LogEntry,
     ResourceUsage,
     RunSubmission,
@@ -40,7 +41,7 @@ from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.testing.memory.bucket_client import BucketClient
 from cascade_flow.wake import Wake
 from checker import Checked, check_run
-from oracle import Mark, Oracle, Said
+from oracle import Mark, Oracle, Said, Sent
 from simulated_queue import Mailbox
 from testbed.faults import Crash
 from testbed.servers import Store
@@ -125,6 +126,13 @@ class World:
     oracle: Oracle = field(default_factory=Oracle)
     sweep_every_us: int = 1
     """Sweeps come at multiples of this, of those times at which they can find something."""
+
+    outside: Mapping[str, Any] = field(default_factory=dict)
+    """What is sent to each event, in the end, where nobody has done so."""
+    sends_early: bool = False
+    """Whether that is sent before the first step is carried out."""
+    heard: set[tuple[str, str]] = field(default_factory=set)
+    """The events, by run, that need no further word."""
 
     bucket: BucketClient | None = None
     """Where large payloads lie: as `backend` asks for them; every other process has a client of its own."""
@@ -214,6 +222,16 @@ class World:
                 error = StepError(name="ValueError", message=f"{name} can't")
                 return Fail(error, "execution-error", 1_000, retryable=act == "fail")
 
+    def send(self, run_id: str, event: str, data: Any, backend: DynamoDBBackend | None = None) -> None:
+        """Send an event, and note what was answered; who is told that it is closed has nothing more to say."""
+        try:
+            (backend or self.backend).send_event(run_id, event, data)
+        except EventClosedError:
+            self.heard.add((run_id, event))
+            raise
+        self.heard.add((run_id, event))
+        self.oracle.sent.append(Sent(run_id, event, json.dumps(data)))
+
     def sweep(self, backend: DynamoDBBackend | None = None) -> Mapping[str, int]:
         done = Sweep((backend or self.backend).runtime, name="reaper").sweep(until_us=time.now_us() + 10**12).done
         self.swept.update(done)
@@ -225,7 +243,9 @@ class World:
             self.mailbox.must_have_been_true()
             if all(self._ended(run_id) for run_id in run_ids):
                 return
-            if not self._deliver_due() and not self._serve_due() and self._wait():
+            if self.sends_early and self._send_due(run_ids):
+                continue
+            if not self._deliver_due() and not self._serve_due() and not self._send_due(run_ids) and self._wait():
                 self.outlive(self.sweep)
         raise AssertionError(f"not ended after {rounds} rounds: {run_ids}; {self.mailbox.wakes}")
 
@@ -235,6 +255,14 @@ class World:
             self.mailbox.wakes.remove(wake)
             self.outlive(partial(self.deliver, wake))
         return bool(ready)
+
+    def _send_due(self, run_ids: Sequence[str]) -> bool:
+        """Send one event that nobody has sent; whether there was one."""
+        unheard = [(run_id, event) for run_id in run_ids for event in self.outside if not self._ended(run_id)]
+        for run_id, event in [each for each in unheard if each not in self.heard][:1]:
+            self.outlive(partial(self.send, run_id, event, self.outside[event]))
+            return True
+        return False
 
     def _serve_due(self) -> bool:
         """Let a worker look for whom something waits; answers whether it did anything, or died."""

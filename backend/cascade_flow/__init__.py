@@ -13,8 +13,8 @@ _HOMES = {
     "backend": "Backend DynamoDBBackend",
     "errors": (
         "ArgumentInvalidError BackendUnavailableError CascadeFlowError ConfigurationError ConflictError "
-        "DefinitionError EngineDrivenError "
-        "EventInvalidError GraphInvalidError IdempotencyConflictError InputInvalidError InvalidIdError "
+        "DefinitionError EngineDrivenError EventClosedError EventInvalidError EventNotFoundError "
+        "GraphInvalidError IdempotencyConflictError InputInvalidError InvalidIdError "
         "PayloadLostError PayloadTooLargeError RunNotCancellableError RunNotFoundError RunNotRetryableError "
         "ScheduleNotFoundError StaleAttemptError StepNotFoundError ThrottledError VersionNotFoundError "
         "WorkflowNotFoundError WorkflowRetiredError WrongPoolError"
@@ -35,11 +35,12 @@ _HOMES = {
     ),
     "model.schedules": "Backfill ScheduleState ScheduledRun",
     "model.states": (
-        "AttemptMetadata Checkpoint Claim FailedStep RunPage RunState StateChange StepRecord StepRef StepState "
-        "SubmittedRun"
+        "AttemptMetadata Checkpoint Claim FailedStep RunPage RunState SentEvent StateChange StepRecord StepRef "
+        "StepState SubmittedRun"
     ),
     "model.workflows": (
-        "GitInfo RetryTier RunSubmission ScheduleDefinition StepDefinition WorkflowMetadata WorkflowRegistration "
+        "EventDefinition GitInfo RetryTier RunSubmission ScheduleDefinition StepDefinition WorkflowMetadata "
+        "WorkflowRegistration "
         "WorkflowVersion"
     ),
     "projection": (

@@ -21,7 +21,9 @@ from cascade_flow.errors import (
     ConflictError as ConflictError,
     DefinitionError as DefinitionError,
     EngineDrivenError as EngineDrivenError,
+    EventClosedError as EventClosedError,
     EventInvalidError as EventInvalidError,
+    EventNotFoundError as EventNotFoundError,
     GraphInvalidError as GraphInvalidError,
     IdempotencyConflictError as IdempotencyConflictError,
     InputInvalidError as InputInvalidError,
@@ -114,6 +116,7 @@ from cascade_flow.model.states import (
     FailedStep as FailedStep,
     RunPage as RunPage,
     RunState as RunState,
+    SentEvent as SentEvent,
     StateChange as StateChange,
     StepRecord as StepRecord,
     StepRef as StepRef,
@@ -121,6 +124,7 @@ from cascade_flow.model.states import (
     SubmittedRun as SubmittedRun,
 )
 from cascade_flow.model.workflows import (
+    EventDefinition as EventDefinition,
     GitInfo as GitInfo,
     RetryTier as RetryTier,
     RunSubmission as RunSubmission,

@@ -22,6 +22,7 @@ from cascade_flow.model.states import (
     FailedStep,
     RunPage,
     RunState,
+    SentEvent,
     StepRecord,
     StepRef,
     SubmittedRun,
@@ -49,6 +50,7 @@ from cascade_flow.operations.reruns import Reruns
 from cascade_flow.operations.retries import Retries
 from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.operations.signals import Signals
 from cascade_flow.operations.views import Views
 from cascade_flow.wake import Queue
 
@@ -74,6 +76,7 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
         self._runs = Runs(runtime)
         self._retries = Retries(runtime)
         self._reruns = Reruns(runtime)
+        self._signals = Signals(runtime)
         caller, histories = Caller(runtime), Histories(runtime)
         self._caller_runs = CallerRuns(runtime, caller)
         self._caller_steps = CallerSteps(runtime, caller)
@@ -181,6 +184,17 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
         Raises RunNotFoundError, RunNotCancellableError (it has ended), InvalidIdError.
         """
         self._runs.cancel(run_id, reason)
+
+    def send_event(self, run_id: str, event: str, data: Any = None, *, key: str | None = None) -> SentEvent:
+        """Tell a run that something has happened that it waits for, or will; the first who says it counts.
+
+        `key` is the sender's own for this: who sends the same again, with the same key, is told that it is known.
+
+        Raises RunNotFoundError, EventNotFoundError, InputInvalidError (the data is not what the event takes),
+        EventClosedError (somebody else was first, its time is over, or the run's), InvalidIdError,
+        PayloadTooLargeError.
+        """
+        return self._signals.send(run_id, event, data, key=key)
 
     def retry_run(self, run_id: str, reason: str | None = None) -> RunState:
         """Try a failed or cancelled run again: what failed or was stopped is scheduled anew, what completed is kept.

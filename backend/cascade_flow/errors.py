@@ -19,6 +19,8 @@
     │   ├── WorkflowNotFoundError
     │   ├── WorkflowRetiredError
     │   ├── StepNotFoundError
+    │   ├── EventNotFoundError
+    │   ├── EventClosedError
     │   ├── VersionNotFoundError
     │   ├── WorkerNotFoundError
     │   ├── ScheduleNotFoundError
@@ -201,6 +203,18 @@ class StepNotFoundError(GoneError):
     """The run has no such step: check the id against the workflow's version that the run names."""
 
     code = "step-not-found"
+
+
+class EventNotFoundError(GoneError):
+    """The run waits for no such event from outside: check the name against those that its workflow declares."""
+
+    code = "event-not-found"
+
+
+class EventClosedError(GoneError):
+    """The event takes nothing any more: it was sent already, its time is over, or its run. The facts say which."""
+
+    code = "event-closed"
 
 
 class VersionNotFoundError(GoneError):

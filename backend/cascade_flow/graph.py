@@ -23,7 +23,8 @@ class Graph:
     """A checked graph: its steps in declared order, cut into branches.
 
     A step with exactly one dependency continues that dependency's branch where it is the first such successor in
-    declared order; every other step begins a branch that is named after it.
+    declared order; every other step begins a branch that is named after it. An event from outside always begins one,
+    which is a join: it waits for its dependencies, be they none or one, and for the outside.
     """
 
     def __init__(self, steps: Sequence[StepDefinition]) -> None:
@@ -103,7 +104,7 @@ class Graph:
         return tuple(id for id, step in self.steps.items() if step.export_output)
 
     def _lone(self, step_id: str) -> bool:
-        return len(self.steps[step_id].dependencies) == 1
+        return len(self.steps[step_id].dependencies) == 1 and not is_event(self, step_id)
 
     def _is_sink(self, step_id: str) -> bool:
         return not self._successors[step_id]
@@ -116,6 +117,11 @@ class Graph:
         while after := self._next[chain[-1]]:
             chain.append(after)
         return tuple(chain)
+
+
+def is_event(graph: Graph, name: str) -> bool:
+    """Whether this is a node that waits for the outside, and with it a branch that does; the run's end is none."""
+    return name != END and graph.steps[name].event is not None
 
 
 def graph_issues(steps: Sequence[StepDefinition]) -> list[ValidationIssue]:

@@ -44,6 +44,7 @@ class Settings(BaseModel):
     urgent_queue_url: str | None = None
     dead_letters_url: str | None = None
     bucket: str | None = None
+    callbacks_url: str | None = None
     workflows: str | None = None
     lease_ms: Annotated[int, Field(ge=1_000)] = 60_000
     grace_ms: Annotated[int, Field(ge=500)] = 30_000
@@ -114,6 +115,7 @@ def open_runtime(settings: Settings, *, observer: Observer | None = None) -> Run
     bucket = Bucket(settings.bucket, client=opened("s3")) if settings.bucket else None
     table, client, timing = settings.table, opened("dynamodb"), settings.timing
     runtime = Runtime.open(table, client=client, bucket=bucket, queue=queue, timing=timing, observer=observer)
+    runtime = replace(runtime, callbacks_url=settings.callbacks_url)
     if not settings.dead_letters_url or not url:
         return runtime
     letters = SqsDeadLetters(settings.dead_letters_url, url, urgent_url=urgent_url, client=opened("sqs"))

@@ -4,6 +4,12 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { AwsClient } from 'aws4fetch'
 
 export class Skip extends Error {} // thrown where there is nothing to do: the steps that depend on this one give way
+export class Later extends Error { // thrown where it isn't ready: it comes again then; without seconds, as it is declared
+  constructor(seconds, reason = 'not ready') {
+    super(reason)
+    this.delayUs = seconds === undefined ? undefined : Math.ceil(seconds * 1e6)
+  }
+}
 export class Lost extends Error {} // the attempt is another worker's: whatever is said of it is refused
 
 /** Work until `signal` aborts: then what runs is finished, and nothing more is claimed. `steps` are yours, by name. */
@@ -61,6 +67,7 @@ async function outcome(held, step, goesOn) {
   } catch (error) {
     if (error instanceof Lost) throw error
     if (error instanceof Skip) return held.end('skip', { reason: error.message })
+    if (error instanceof Later) return held.end('later', { reason: error.message, delayUs: error.delayUs })
     return fail(error, error === held.late ? { reason: 'timeout' } : {})
   }
 }

@@ -32,12 +32,8 @@ class Spent:
 
     def less(self, other: Spent) -> Spent:
         """What this was beyond the other."""
-        return Spent(
-            self.write_units - other.write_units,
-            self.write_requests - other.write_requests,
-            self.reads - other.reads,
-            self.read_units - other.read_units,
-        )
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Spent(*(round(mine - its, 9) for mine, its in pairs))
 
     def per(self, number: int) -> Spent:
         """The share of each of so many."""
@@ -70,12 +66,19 @@ CHAINED = Budget("a step chained in the same worker", 1.5, 1, 0)
 PARALLEL = Budget("a parallel step of a wide fan-out, to its join", 11, 3.2)
 FAN_IN = Budget("fan-in: a step beyond its own completion", None, 1.3)
 RETRY = Budget("a retry", 7, 1)
+DELAYED = Budget("a delayed step, beyond a queued one", 2, 0, 0)
+LATER = Budget("an attempt that was not ready", 2, 1, 0)
 ONE_BRANCH = Budget("a run of one branch, without its steps", 24, 3)
 HEARTBEAT = Budget("a heartbeat", 1, 1)
 GET_RUN = Budget("get_run after 50 steps", None, None, 1)
 TICK = Budget("a schedule's time, beyond the run that it submits", 3, 1, 1, 1)
 TOLD = Budget("a step of a caller-driven run", 20, 3)
 """Schedule, claim and completion: some 18 units by protocol.md, without the index that they enter and leave."""
+
+SIGNAL = Budget("an event, from its signal to the next step scheduled", 12)
+WAITING_EVENT = Budget("an event that waits for 30 days, in all", None, 10, 10)
+WAITING_JOIN = Budget("an open join that waits for 30 days, in all", None, 10, 10)
+"""20 requests each: as many of the one kind as of the other."""
 
 GROWTH = 0.10
 """How much dearer what is about few runs may get, however many finished ones are stored."""

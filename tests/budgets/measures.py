@@ -15,9 +15,11 @@ from typing import Any
 
 from budgets.figures import (
     CHAINED,
+    DELAYED,
     FAN_IN,
     GET_RUN,
     HEARTBEAT,
+    LATER,
     ONE_BRANCH,
     PARALLEL,
     QUEUED,
@@ -132,25 +134,24 @@ def _filled(command: Complete, step: str) -> Complete:
     )
     return replace(
         command,
-        output=_output(dice),
+        output=json.dumps(output_of(dice)),
         duration_us=dice.randrange(10_000, 90_000_000),
         resource_usage=_usage(dice),
         claimant=claimant,
     )
 
 
-def _output(dice: random.Random) -> str:
+def output_of(dice: random.Random) -> dict[str, Any]:
     """Some 100 bytes of JSON."""
     order, total = f"A-{dice.randrange(10_000):04}", dice.randrange(100_000) / 100
     items = dice.sample(["tea", "cup", "pot", "sugar", "lemon", "spoon", "tray"], 3)
-    value = {
+    return {
         "order": order,
         "total": total,
         "items": items,
         "paid": dice.random() < 0.5,
         "token": dice.randbytes(8).hex(),
     }
-    return json.dumps(value)
 
 
 def _usage(dice: random.Random) -> ResourceUsage:
@@ -203,9 +204,9 @@ def queued(store: Store, *, length: int = 50) -> Figure:
     return Figure(QUEUED, _hop(store, length, chained=False))
 
 
-def _hop(store: Store, length: int, *, chained: bool) -> Spent:
+def _hop(store: Store, length: int, *, chained: bool, **options: Any) -> Spent:
     with metered(store, chain(length), chained=chained) as (world, _):
-        finished(world)
+        finished(world, **options)
         return world.between("s0", f"s{length - 1}").per(length - 1)
 
 
@@ -233,6 +234,25 @@ def retry(store: Store) -> Figure:
     with metered(store, chain(57), script={step: ["fail", "ok"] for step in failing}) as (world, _):
         finished(world)
         return Figure(RETRY, _dearest([world.reported[step, 1] for step in failing]))
+
+
+def delayed(store: Store, *, length: int = 50) -> Figure:
+    """A step that starts a minute after the one before it, from that one's start to its own."""
+    line = chain(length)
+    waiting = [step.model_copy(update={"delay_ms": 60_000}) for step in line]
+    with metered(store, waiting, chained=False) as (world, _):
+        finished(world)
+        spent = world.between("s0", f"s{length - 1}").per(length - 1)
+    return Figure(DELAYED, spent.less(_hop(store, length, chained=False, idempotency_key=None)))
+
+
+def later(store: Store, *, times: int = 40) -> Figure:
+    """What a step says that is not ready: the mean of many, since some of them log what the others left in the tail."""
+    with metered(store, chain(2), script={"s0": [*["later"] * times, "ok"]}) as (world, _):
+        finished(world)
+        said = [world.reported["s0", attempt] for attempt in range(1, times + 1)]
+        units, requests = (sum(getattr(each, name) for each in said) for name in ("write_units", "write_requests"))
+        return Figure(LATER, Spent(units, requests, sum(each.reads for each in said)).per(times))
 
 
 def heartbeat(store: Store, *, length: int = 50) -> Figure:
@@ -298,6 +318,8 @@ MEASURES: Sequence[Callable[[Store], Figure]] = (
     fan_out,
     fan_in,
     retry,
+    delayed,
+    later,
     one_branch,
     heartbeat,
     tick,

@@ -9,11 +9,21 @@ import pytest
 from budgets.figures import Figure
 from budgets.growth import cost_of_looking, trends
 from budgets.measures import MEASURES, fan_in, measured
+from budgets.waiting import WAITS
 from testbed.servers import CreateTable, Server, Store, fresh_table
 
 
 @pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.__name__)
 def test_a_thing_costs_no_more_than_its_budget(
+    server: Server, measure: Callable[[Store], Figure], figures: list[Figure]
+) -> None:
+    figure = measured(server, measure)
+    figures.append(figure)
+    assert not figure.exceeded
+
+
+@pytest.mark.parametrize("measure", WAITS, ids=lambda measure: measure.__name__)
+def test_a_wait_costs_no_more_than_its_budget(
     server: Server, measure: Callable[[Store], Figure], figures: list[Figure]
 ) -> None:
     figure = measured(server, measure)

@@ -82,6 +82,28 @@ def test_a_step_that_waits_for_a_pool_is_told_of_once(world: World, beside: str 
     assert Diagnoses(world.observer.runtime).part(limit=100).looked_at == 1
 
 
+@pytest.mark.parametrize(
+    ("busy", "urgent_concurrency", "usual", "urgent"),
+    [
+        (0, 1, "concurrency-used-up", "wake-up-lost"),
+        (1, 1, "wake-up-lost", "concurrency-used-up"),
+        (0, 0, "concurrency-used-up", "concurrency-used-up"),
+        (1, 0, "concurrency-used-up", "concurrency-used-up"),
+    ],
+)
+def test_who_waits_for_a_place_is_told_of_the_places_that_are_its_own(
+    world: World, busy: int, urgent_concurrency: int, usual: str, urgent: str
+) -> None:
+    world.register([step("a")])
+    for run_id, priority in {"usual": 0, "urgent": 1, RUN: busy}.items():
+        world.submit(run_id=run_id, priority=priority)
+    world.clock.pause_us(2 * TIMING.grace_us)
+    claimed(world, "a")
+    diagnoses = Diagnoses(world.observer.runtime, concurrency=1, urgent_concurrency=urgent_concurrency)
+    found = {each.run_id: each.findings[0].code for each in diagnoses.part(limit=9).diagnoses}
+    assert found == {"usual": usual, "urgent": urgent}
+
+
 def test_a_dead_worker_is_told_of_before_and_after_its_lease(world: World) -> None:
     begun(world, *DIAMOND)
     claimed(world, "a")

@@ -23,6 +23,7 @@ from cascade_flow.dynamodb.schedules import LEAD_US, Schedule
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.ticks import AT_ONCE, LATE_US
 from cascade_flow.operations.attention import Attention
+from cascade_flow.operations.sweep import Sweep
 from cascade_flow.operations.tally import Tally
 from clauses.stage import dies, dying
 from faults.moments import pausing
@@ -241,12 +242,14 @@ def test_what_was_missed_is_made_up_for_in_pieces_oldest_first(world: World) -> 
     assert AT_ONCE == 100
 
 
-def test_what_was_missed_begins_at_once(world: World) -> None:
+def test_what_was_missed_begins_at_once_and_is_not_late(world: World) -> None:
     """It would count as late by a week, and call somebody."""
     deployed(world, NIGHTLY)
-    swept(world, FIRST_US + 7 * DAY + HOUR)
+    at(world, FIRST_US + 7 * DAY + HOUR)
+    swept = Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + MINUTE)
     [run] = runs(world)
     assert run.available_at >= FIRST_US + 7 * DAY + HOUR
+    assert swept.oldest_due_s == 0
 
 
 # -- deployments ------------------------------------------------------------------------------------------------------

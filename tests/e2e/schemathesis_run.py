@@ -51,8 +51,10 @@ class Outcome:
     told: str
 
 
-def tried(stack: Stack, folder: Path, *, phases: Sequence[str], examples: int, seed: int) -> Outcome:
-    """Try that many cases of each operation, and more where the phase has its own."""
+def tried(
+    stack: Stack, folder: Path, *, phases: Sequence[str], examples: int, seed: int, only: str | None = None
+) -> Outcome:
+    """Try that many cases of each operation, or of one, and more where the phase has its own."""
     assert PROGRAM.exists(), "schemathesis is not installed: run make setup"
     path = folder / "openapi.json"
     path.write_text(json.dumps(with_real_ids(conformance.strict(), real(stack))), encoding="utf-8")
@@ -67,6 +69,7 @@ def tried(stack: Stack, folder: Path, *, phases: Sequence[str], examples: int, s
         "--request-timeout": str(PATIENCE_S),
         "--generation-database": "none",
         "--warnings": "off",
+        **({"--include-operation-id": only} if only else {}),
     }
     command = [str(PROGRAM), "run", str(path), "--no-color", *(word for pair in options.items() for word in pair)]
     done = subprocess.run(command, cwd=folder, env=_environment(stack), capture_output=True, text=True, check=False)
@@ -79,11 +82,12 @@ def real(stack: Stack) -> dict[str, list[Any]]:
     """What is there, by the names of the fields that ask for it: one run is over, and one waits for long."""
     over, waiting = (stack.submit("linear", input={"number": 1}, available_at_us=at) for at in (None, now_us() + LATER))
     stack.finished(over)
-    runs, slugs, steps = [over, waiting], ["linear", "diamond"], ["first", "third", "sides/left"]
+    runs, slugs, steps = [over, waiting], ["linear", "diamond", "scheduled"], ["first", "third", "sides/left"]
     return {
         **dict.fromkeys(("runId",), runs),
         **dict.fromkeys(("slug", "workflow", "workflowSlug"), slugs),
         **dict.fromkeys(("step", "stepId", "fromStepId"), steps),
+        "name": ["nightly"],
         "input": [{"number": 1}],
         "workerId": ["w-1"],
         "attemptNumber": [1],

@@ -40,6 +40,7 @@ PARAMETERS = {
     "LeaseMs": str(TIMING.lease_us // 1_000),
     "HeartbeatMs": str(HEARTBEAT_US // 1_000),
     "GraceMs": str(TIMING.grace_us // 1_000),
+    "Callbacks": "true",
 }
 
 E = TypeVar("E", bound=Event)

@@ -66,4 +66,4 @@ def test_a_worker_in_another_language_is_killed_and_another_finishes(
     assert len(meeting.visits("order")) == 1
     [failed] = of_kind(run, StepFailed)
     assert (failed.attempt_number, failed.error.message) == (2, "no tape (ENOTAPE)")
-    assert [line["message"] for line in stack.client.logs(run_id, step_id="order")] == ["ordering"]
+    assert [line["message"] for line in stack.client.logs(run_id, step_id="order")] == ["later: no paper", "ordering"]

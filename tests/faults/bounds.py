@@ -25,6 +25,9 @@ BUSY_US = 1_000_000
 LOST_WORKER_US = TIMING.lease_us + SWEEP_US
 LOST_MESSAGE_US = TIMING.grace_us + SWEEP_US
 REQUESTS_OF_AN_ATTEMPT = 8
+REQUESTS_OF_A_SIGNAL = 6
+LOOKS_AT_A_FULL_EVENT = 2 + LOST_WORKER_US // SWEEP_US
+"""At every sweep, while somebody may stand between raise and commit: until a lost worker's lease is over."""
 REQUESTS_OF_A_LOOK = 14
 """A sweep asks eight shards."""
 REQUESTS_OF_A_FAULT = 5
@@ -45,9 +48,12 @@ class Bound:
         kinds = [passed.kind for passed in happened]
         deaths, unwoken = sum(kind in CRASHES for kind in kinds), sum(kind in UNWOKEN for kind in kinds)
         attempts = sum(len(list(_acts(shape, step))) for step in shape.steps) + deaths
+        events = sum(step.event is not None for step in shape.steps)
         looks = _looks(shape) + deaths * (2 * _width(shape) + _run_looks(shape)) + unwoken * (_width(shape) + 1)
         looks += kinds.count(Kind.DROP_AFTER) * _looks_at_who_was_counted_twice(shape)
-        asked = attempts * REQUESTS_OF_AN_ATTEMPT + looks * REQUESTS_OF_A_LOOK + len(kinds) * REQUESTS_OF_A_FAULT
+        looks += deaths * events * LOOKS_AT_A_FULL_EVENT
+        asked = attempts * REQUESTS_OF_AN_ATTEMPT + events * REQUESTS_OF_A_SIGNAL
+        asked += looks * REQUESTS_OF_A_LOOK + len(kinds) * REQUESTS_OF_A_FAULT
         return cls(_waits_us(shape) + deaths * LOST_WORKER_US + unwoken * LOST_MESSAGE_US, attempts, looks, asked)
 
 
@@ -71,6 +77,8 @@ def _waits_us(shape: Shape) -> int:
 
 
 def _waits_of_step_us(shape: Shape, step: StepDefinition) -> int:
+    if step.event is not None:
+        return 0 if step.id in shape.outside else (step.event.timeout_us or 0) + SWEEP_US
     acts = list(_acts(shape, step))
     tries = [act for act in acts if act != "later"]
     fails = [number for number, act in enumerate(tries[:-1]) if act == "fail"]
@@ -91,17 +99,20 @@ def _looks(shape: Shape) -> int:
     acts = [act for step in shape.steps for act in _acts(shape, step)]
     far = sum((step.delay_ms or 0) * 1_000 > LONGEST_DELAY_US for step in shape.steps)
     again = acts.count("fail") + acts.count("later") + 2 * acts.count("die")
-    return again + far + ("available_at" in shape.submission)
+    timed_out = 2 * any(_is_never_sent(shape, step) for step in shape.steps)
+    return again + far + ("available_at" in shape.submission) + timed_out
+
+
+def _is_never_sent(shape: Shape, step: StepDefinition) -> bool:
+    return step.event is not None and step.id not in shape.outside
 
 
 def _looks_at_who_was_counted_twice(shape: Shape) -> int:
     """How often a join is looked at that is full by a count whose answer was lost, while others wait for their time: by
     each sweep, since somebody may stand between raise and commit.
     """
-    waits_us = max(
-        (_waits_of_step_us(shape, step) for step in shape.steps if step.delay_ms or step.poll_every_ms), default=0
-    )
-    return ceil(waits_us / SWEEP_US)
+    waiting = (each for each in shape.steps if each.delay_ms or each.poll_every_ms or _is_never_sent(shape, each))
+    return ceil(max((_waits_of_step_us(shape, each) for each in waiting), default=0) / SWEEP_US)
 
 
 def _run_looks(shape: Shape) -> int:

@@ -47,6 +47,7 @@ def run_with(server: Server, shape: Shape, plan: Plan) -> Course:
     with fresh_table(server, create_table) as store, clock.use(TickingClock()) as time:
         bucket = BucketClient() if shape.in_bucket else None
         world = World(store, shape.script, shape.chained, clock=time, sweep_every_us=SWEEP_US, bucket=bucket)
+        world.outside, world.sends_early = shape.outside, shape.sends_early
         world.register(shape.steps)
         with faults(plan, *world.clients) as injected:
             world.reborn = injected.restart

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from faults.breaking import run_with
-from faults.test_single_faults import EVERY
+from faults.test_single_faults import EVERY as ALL
 from shapes import Shape
 from tally import TALLY
 from testbed.faults import UNWOKEN, Kind, Plan, can_happen, cases, nowhere
@@ -14,6 +14,8 @@ from testbed.servers import Server
 
 TRACES = (Kind.CRASH_BEFORE, Kind.CRASH_AFTER, Kind.DROP_AFTER, Kind.CONFLICT, *sorted(UNWOKEN), Kind.DOUBLED)
 """What can leave a trace. All else only makes botocore send a request again."""
+EVERY = [shape for shape in ALL if len(shape.steps) > 1]
+"""A run of a single event is over before a second fault."""
 NEAR = 12
 """How many requests may lie between the two at the most: sweeps included, most runs have some more."""
 IN_THE_GATE, IN_ALL = 2_000, 20_000

@@ -260,6 +260,7 @@ OF_AWS_CASES: list[tuple[str, list[float], list[list[float]]]] = [
     ("RunsThrottledAlarm", [60, 41], [[60, 40], []]),
     ("ApiFailingAlarm", [1], [[0, 0], []]),
     ("TokenApiFailingAlarm", [1], [[0, 0], []]),
+    ("CallbackApiFailingAlarm", [1], [[0, 0], []]),
 ]
 """What AWS would report when it is bad, and when it is not."""
 OF_OURS = {"LateAlarm", "PoolLateAlarm", "FailureRateAlarm", "ReaperBehindAlarm"}

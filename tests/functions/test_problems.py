@@ -45,6 +45,8 @@ STATUSES = {
     "StepNotFoundError": 404,
     "WorkerNotFoundError": 404,
     "ScheduleNotFoundError": 404,
+    "EventNotFoundError": 404,
+    "EventClosedError": 409,
     "VersionNotFoundError": 404,
     "StaleAttemptError": 409,
     "RunNotCancellableError": 409,

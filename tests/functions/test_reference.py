@@ -48,8 +48,10 @@ def test_the_document_is_sound() -> None:
 
 
 def test_the_template_leads_to_every_route_and_to_none_else() -> None:
+    """But for the addresses that steps give away: who calls one has it, and needs no document."""
     declared = [route for _, route in DECLARED]
-    idle = [gate for gate in gates() if not any(gate.takes(route) for route in declared)]
+    signed = [gate for gate in gates() if gate.api != "CallbackApi"]
+    idle = [gate for gate in signed if not any(gate.takes(route) for route in declared)]
     assert idle == []
     assert {path_of(route) for route in declared} == set(conformance.published()["paths"])
 

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import random
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 
 import events
-from cascade_flow import DynamoDBBackend, clock
+from cascade_flow import (
+    DynamoDBBackend,
+    EventDefinition,
+    RunSubmission,
+    StepDefinition,
+    WorkflowRegistration,
+    clock,
+)
 from cascade_flow.api import representations, resources
 from cascade_flow.dead_letters import SqsDeadLetters
 from cascade_flow.errors import CascadeFlowError
 from cascade_flow.offload import Bucket
 from cascade_flow.operations.after_commit import AfterCommit
+from cascade_flow.operations.callbacks import Callbacks
 from cascade_flow.operations.registry import Registry
 from cascade_flow.testing.memory.bucket_client import BucketClient
 from cascade_flow.wake import SqsQueue, Wake
@@ -128,6 +138,7 @@ def commands(stage: Stage) -> None:
         patch.setattr(representations, "CHECKPOINTS_BYTES", 0)
         stage.claim(run_id, "load")
     assert stage.say(run_id, "load", "release", attemptNumber=2).status == 200
+    assert stage.http("submission", route, events.post(f"/runs/{run_id}/cancel")).status == 200
     lost = stage.submit(large(8))
     stage.bucket.objects.clear()
     assert stage.http("submission", route, events.post(f"/runs/{lost}/cancel")).status in (200, 410)
@@ -311,6 +322,29 @@ def sweeps(stage: Stage) -> None:
     stage.reap()
 
 
+def calls_from_outside(stage: Stage) -> None:
+    """Answers of every size, to runs that go on and runs that end with them; and what a step gave is lost by then."""
+    runtime, backend = replace(stage.functions.backend.runtime, callbacks_url="https://x"), stage.functions.backend
+    load = StepDefinition(id="load", name="load", export_output=True)
+    asked = StepDefinition(id="asked", name="asked", dependencies=["load"], export_output=True, event=EventDefinition())
+    after = StepDefinition(id="after", name="after", dependencies=["asked"])
+    for slug, steps in (("asks", [load, asked]), ("goes-on", [load, asked, after])):
+        backend.register_workflow(WorkflowRegistration(slug=slug, name=slug, steps=steps))
+    for slug, data, lost in (("asks", large(4), False), ("goes-on", medium(4), False), ("asks", medium(5), True)):
+        run_id = backend.submit_run(RunSubmission(workflow_slug=slug)).run_id
+        assert backend.claim_scheduled_step(slug, run_id, "load", "mila") is not None
+        backend.save_step_complete(slug, run_id, "load", large(6), duration_us=1, attempt_number=1, export_output=True)
+        path = urlsplit(Callbacks(runtime).address(runtime.facts(runtime.run(run_id)), "asked")).path
+        if lost:
+            stage.bucket.objects.clear()
+        _, _, address, secret = path.split("/")
+        event = events.get(path, method="POST")
+        event |= {"routeKey": "POST /callbacks/{runId}/{secret}", "body": json.dumps(data), "isBase64Encoded": False}
+        event["pathParameters"] = {"runId": address, "secret": secret}
+        with stage.guard.acting("callbacks", f"POST of {slug}"):
+            assert app("callbacks").handler(event, events.Context())["statusCode"] == 200
+
+
 def urgent(stage: Stage) -> None:
     """What is asked besides where a run is urgent: each that wakes somebody does it by another queue."""
     run_id = stage.submit("fine", priority=1)
@@ -367,6 +401,7 @@ SCENES: tuple[Callable[[Stage], None], ...] = (
     claims,
     reports_of_workers,
     work,
+    calls_from_outside,
     sweeps,
     urgent,
     schedules,

@@ -57,6 +57,7 @@ class Actors:
             "works": self._work,
             "works by name": self._work_by_name,
             "serves": self._serve,
+            "sends": self._send,
             "sweeps": self._sweep,
             "cancels": self._cancel,
             "retries": self._retry,
@@ -160,6 +161,14 @@ class Actors:
             oracle.refused += [said] * (lost == self._world.answers_lost())
             raise
         oracle.accepted.append(said)
+
+    def _send(self, name: str, backend: DynamoDBBackend) -> None:
+        """Say one of two things to an event; sometimes the same again."""
+        for _ in range(self._dice.randrange(12)):
+            self._gate.pause("hesitate")
+        event, data = self._dice.choice(self._stage.events), {"ok": self._dice.random() < 0.5}
+        for _ in range(self._dice.choice([1, 1, 2])):
+            self._world.send(self._dice.choice(self.runs), event, data, backend)
 
     # -- those who look after runs --------------------------------------------------------------------------------
 

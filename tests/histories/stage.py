@@ -58,6 +58,8 @@ CASTS = (
         meddles=True,
     ),
 )
+SENDING = ("dora: sends", "emil: sends")
+"""Where there are events from outside."""
 SERVING = ("pam: serves", "pia: serves")
 """Where there are steps of pools."""
 ALWAYS = ("alice: works", "bob: works", "reaper: sweeps", "broom: sweeps")
@@ -71,7 +73,9 @@ def renamed(shape: Shape, dice: random.Random) -> Shape:
         step.model_copy(update={"id": other[step.id], "dependencies": [other[name] for name in step.dependencies]})
         for step in shape.steps
     ]
-    return replace(shape, steps=steps, script={other[name]: acts for name, acts in shape.script.items()})
+    outside = {other[name]: data for name, data in shape.outside.items()}
+    script = {other[name]: acts for name, acts in shape.script.items()}
+    return replace(shape, steps=steps, script=script, outside=outside)
 
 
 class Pages:
@@ -110,7 +114,8 @@ class Stage:
         self._queue_faults.attach(self.world.mailbox.client)
         self.actors = Actors(self, RUN)
         serving = SERVING if self.world.pools else ()
-        acting = dict(actor.split(": ") for actor in (*ALWAYS, *serving, *self.cast.others))
+        sending = SENDING if self.events else ()
+        acting = dict(actor.split(": ") for actor in (*ALWAYS, *serving, *sending, *self.cast.others))
         return {name: partial(self._episodes, name, self.actors.by_role[role]) for name, role in acting.items()}
 
     def _set_up(self) -> None:
@@ -130,7 +135,9 @@ class Stage:
         time = self._stack.enter_context(clock.use(SkewedClock(seed) if self.dice.random() < 0.3 else TickingClock()))
         shape = renamed(self._shape, self.dice)
         self.steps = shape.steps
+        self.events = [step.id for step in shape.steps if step.event is not None]
         world = World(store, shape.script, clock=time, chained=self.dice.random() < 0.7)
+        world.outside = shape.outside
         world.answers_lost = lambda: self._faults.answers_lost
         world.register(shape.steps)
         self._server.shelf.delay_indexes(store.table, lambda: self.dice.random() < 0.7)

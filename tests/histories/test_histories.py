@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from histories.stage import CASTS, Cast, Stage
-from shapes import POOLS, SHAPES, WAITS, WIDE, Shape
+from shapes import EVENTS, POOLS, SHAPES, WAITS, WIDE, Shape
 from tally import TALLY
 from testbed.servers import MemoryServer
 from testbed.turnstile import explore
@@ -20,6 +20,13 @@ def test_random_histories_keep_every_promise(server: MemoryServer, shape: Shape,
     stage = Stage(server, shape, cast)
     assert explore(range(SEEDS), stage, stage.check) == SEEDS
     TALLY["random histories"] += SEEDS
+
+
+@pytest.mark.parametrize("cast", CASTS[1:], ids=str)
+@pytest.mark.parametrize("shape", EVENTS, ids=str)
+def test_random_histories_with_events_keep_every_promise(server: MemoryServer, shape: Shape, cast: Cast) -> None:
+    stage = Stage(server, shape, cast)
+    assert explore(range(12), stage, stage.check) == 12
 
 
 def test_random_histories_of_steps_of_pools_keep_every_promise(server: MemoryServer) -> None:
@@ -41,7 +48,7 @@ def test_random_histories_of_many_branches_keep_every_promise(server: MemoryServ
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cast", CASTS, ids=str)
-@pytest.mark.parametrize("shape", [*SHAPES, POOLS, WAITS, WIDE], ids=str)
+@pytest.mark.parametrize("shape", [*SHAPES, *EVENTS, POOLS, WAITS, WIDE], ids=str)
 def test_many_random_histories_keep_every_promise(server: MemoryServer, shape: Shape, cast: Cast) -> None:
     stage = Stage(server, shape, cast)
     TALLY["random histories"] += explore(range(SEEDS, MANY), stage, stage.check)

@@ -42,6 +42,8 @@ class Stage:
     def __init__(self, server: MemoryServer, definitions: list[ScheduleDefinition]) -> None:
         self._server = server
         self._definitions = definitions
+        self.runs = 0
+        """How many there were in all histories."""
 
     def __call__(self, gate: Turnstile, seed: int) -> Mapping[str, Callable[[], object]]:
         self._stack, self._gate, self._dice = ExitStack(), gate, random.Random(seed)
@@ -93,7 +95,7 @@ class Stage:
         if self._definitions is OTHERS:
             due = times_of(EVERY, after_us=self._begin_us - 1, until_us=clock.now_us() - 2 * MINUTE)
             assert not set(due) - found.keys(), "a time was lost"
-        assert len(found) > 3, "nothing happened"
+        self.runs += len(found)
 
     def _episodes(self, act: Callable[[DynamoDBBackend], object]) -> None:
         """What dies comes back as another process."""
@@ -138,6 +140,7 @@ def test_random_histories_of_a_schedule_keep_its_promises(
 ) -> None:
     stage = Stage(server, definitions)
     assert explore(range(SEEDS), stage, stage.check) == SEEDS
+    assert stage.runs > 10 * SEEDS, "next to nothing happened"
 
 
 @pytest.mark.slow

@@ -24,6 +24,8 @@ OPTIONS = {
     "KmsKeyArn": (KEY, "HasKey"),
     "JwtIssuer": ("https://tokens.example.com", "HasJwt"),
     "Tracing": ("Active", "IsTraced"),
+    "Callbacks": ("true", "HasCallbacks"),
+    "CallbacksUrl": ("https://calls.example.com", "HasCallbacksUrl"),
     "FailureRateWorkflow": ("letters", "IsOneWorkflow"),
     "PoolLateSeconds": ("60", "WatchesPools"),
     "AlarmTopic": (TOPIC, "HasAlarmTopic"),
@@ -163,7 +165,8 @@ class TestTheEnvironment:
 
     def test_every_setting_that_can_be_chosen_is_given(self) -> None:
         chosen = {f"CASCADE_{name.upper()}" for name in Settings.model_fields if _camel(name) in PARAMETERS}
-        elsewhere = {"CASCADE_LOG_LEVEL", "CASCADE_WORKER_CONCURRENCY", "CASCADE_URGENT_CONCURRENCY"}
+        names = ("LOG_LEVEL", "WORKER_CONCURRENCY", "URGENT_CONCURRENCY", "CALLBACKS_URL")
+        elsewhere = {f"CASCADE_{name}" for name in names}
         assert chosen - elsewhere == set(self.GIVEN) - set(self.NAMED)
 
     @pytest.mark.parametrize("name", sorted(set(GIVEN) - set(NAMED)))
@@ -179,6 +182,7 @@ class TestTheEnvironment:
             for name in FUNCTIONS
             if "Environment" in properties(name)
         }
+        own.pop("WorkerFunction")  # said below
         assert own == {
             "ServiceFunction": {"CASCADE_DEAD_LETTERS_URL": {"Ref": "DeadLetters"}},
             "DiagnosisFunction": {
@@ -187,6 +191,24 @@ class TestTheEnvironment:
             },
             "RegistrationFunction": {"CASCADE_GIT": {"Ref": "Git"}},
         }
+
+    def test_a_worker_gives_addresses_away_only_where_somebody_answers(self) -> None:
+        def given(**parameters: str) -> Any:
+            return Resolved(**parameters).properties("WorkerFunction")["Environment"]["Variables"]
+
+        own, mine = {"Fn::GetAtt": ["CallbackApi", "ApiEndpoint"]}, "https://calls.example.com"
+        assert given(CallbacksUrl=mine) == given() == {"CASCADE_CALLBACKS_URL": ""}
+        assert given(Callbacks="true") == {"CASCADE_CALLBACKS_URL": own}
+        assert given(Callbacks="true", CallbacksUrl=mine) == {"CASCADE_CALLBACKS_URL": mine}
+
+    def test_only_calls_from_outside_need_no_credentials(self) -> None:
+        assert "CallbackApi" not in PLAIN.resources
+        stack = Resolved(Callbacks="true")
+        routes = [each["Properties"] for each in stack.resources.values() if each["Type"] == "AWS::ApiGatewayV2::Route"]
+        open_to_all = {route["RouteKey"] for route in routes if route["AuthorizationType"] == "NONE"}
+        assert open_to_all == {f"{method} /callbacks/{{runId}}/{{secret}}" for method in ("GET", "POST")}
+        limits = stack.properties("CallbackStage")["DefaultRouteSettings"]
+        assert limits["ThrottlingRateLimit"] == str(PARAMETERS["CallbacksPerSecond"]["Default"])
 
     @pytest.mark.parametrize("name", sorted(set(GIVEN) - set(NAMED)))
     def test_a_default_is_the_settings_own(self, name: str) -> None:
@@ -354,7 +376,7 @@ class TestWhatIsKept:
             assert (RESOURCES[name]["DeletionPolicy"], RESOURCES[name]["UpdateReplacePolicy"]) == ("Delete", "Delete")
 
 
-WITH_ALL_ALARMS = {"PoolLateSeconds": "60", "JwtIssuer": "https://issuer.example.org"}
+WITH_ALL_ALARMS = {"Callbacks": "true", "PoolLateSeconds": "60", "JwtIssuer": "https://issuer.example.org"}
 
 
 class TestTheAlarms:
@@ -378,7 +400,7 @@ class TestTheAlarms:
             "AWS/SQS": {"Fn::GetAtt": ["DeadLetters", "QueueName"]},
             "AWS/Lambda": {"Ref": "ReaperFunction" if name.startswith("Reaper") else "WorkerFunction"},
             "AWS/DynamoDB": {"Ref": "Table"},
-            "AWS/ApiGateway": {"Ref": "TokenApi" if name.startswith("Token") else "Api"},
+            "AWS/ApiGateway": {"Ref": name.removesuffix("FailingAlarm")},
             "cascade-flow": STACK,
         }
         indexes = {"DueThrottledAlarm": ["due"], "RunsThrottledAlarm": ["runs"]}
@@ -405,9 +427,11 @@ def test_outputs_are_what_they_are_called() -> None:
     assert {name: _target(value) for name, value in told.items()} == {
         "ApiUrl": "Api.ApiEndpoint",
         "TokenApiUrl": "TokenApi.ApiEndpoint",
+        "CallbacksUrl": "CallbackApi.ApiEndpoint",
         "ApiId": "Api",
         "ReadPolicyArn": "ReadPolicy",
         "SubmitPolicyArn": "SubmitPolicy",
+        "SendPolicyArn": "SendPolicy",
         "WorkPolicyArn": "WorkPolicy",
         "TableName": "Table",
         "QueueUrl": "Queue",

@@ -3,6 +3,7 @@
 from mutants.clauses import CLAUSES
 from mutants.conditions import CONDITIONS
 from mutants.conditions_of_callers import CONDITIONS_OF_CALLERS
+from mutants.events import EVENTS
 from mutants.people import PEOPLE
 from mutants.people_in_the_engine import PEOPLE_IN_THE_ENGINE
 from mutants.pools import POOLS
@@ -14,6 +15,7 @@ CATALOGUE = (
     *CONDITIONS,
     *CONDITIONS_OF_CALLERS,
     *POOLS,
+    *EVENTS,
     *SCHEDULES,
     *WAITING,
     *PEOPLE,

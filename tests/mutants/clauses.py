@@ -102,15 +102,13 @@ JOINS = (
         "a join is raised after the commit",
         "raising after the commit can be lost for good",
         STEPS,
-        """        for join, arrivals in Counter(commit.raises).items():
-            self._runtime.ledger.raise_join(facts, join, arrivals=arrivals, now_us=clock.now_us())
+        """        self._after_commit.raise_joins(facts, commit)
         try:
             return self._runtime.ledger.write(facts, commit, references)
 """,
         """        try:
             after = self._runtime.ledger.write(facts, commit, references)
-            for join, arrivals in Counter(commit.raises).items():
-                self._runtime.ledger.raise_join(facts, join, arrivals=arrivals, now_us=clock.now_us())
+            self._after_commit.raise_joins(facts, commit)
             return after
 """,
         ("clauses/test_joins.py::test_who_dies_around_the_commit_of_the_last_arrival_leaves_it_to_the_sweep",),
@@ -150,7 +148,7 @@ JOINS = (
     Mutant(
         "a join that is born is in no index",
         "§6 join: with its place in the due index",
-        "dynamodb/ledger.py",
+        "dynamodb/changes.py",
         'born = Branch(join, "open", join, run_attempt=facts.run_attempt, due_us=soon_us)',
         'born = Branch(join, "open", join, run_attempt=facts.run_attempt)',
         (
@@ -161,9 +159,9 @@ JOINS = (
     Mutant(
         "steps of one branch that arrive together count as one",
         "§6 join: raise",
-        STEPS,
-        "self._runtime.ledger.raise_join(facts, join, arrivals=arrivals, now_us=clock.now_us())",
-        "self._runtime.ledger.raise_join(facts, join, arrivals=1, now_us=clock.now_us())",
+        AFTER,
+        "            self._runtime.ledger.raise_join(facts, join, arrivals=arrivals, now_us=clock.now_us())",
+        "            self._runtime.ledger.raise_join(facts, join, arrivals=1, now_us=clock.now_us())",
         ("clauses/test_joins.py::test_steps_that_are_skipped_together_arrive_together",),
     ),
     Mutant(
@@ -186,7 +184,7 @@ JOINS = (
         "a join's events may be earlier than their causes",
         "§5 later than its causes'",
         "engine/joins.py",
-        "last_us=max([facts.started_at_us, *(branch.last_us for branch in branches.values())]),",
+        "last_us=max([facts.started_at_us, join.last_us, *(branch.last_us for branch in branches.values())]),",
         "last_us=join.last_us,",
         ("clauses/test_times.py::test_a_join_is_later_than_all_that_it_waited_for",),
     ),
@@ -194,7 +192,7 @@ JOINS = (
         "a join may be opened before the attempt that opens it",
         "§5 later than its causes'",
         "engine/joins.py",
-        "last_us=max([facts.started_at_us, *(branch.last_us for branch in branches.values())]),",
+        "last_us=max([facts.started_at_us, join.last_us, *(branch.last_us for branch in branches.values())]),",
         "last_us=max(branch.last_us for branch in branches.values()),",
         ("clauses/test_times.py::test_what_was_only_to_be_opened_is_later_than_the_next_attempts_start",),
     ),
@@ -418,7 +416,7 @@ REVIVALS = (
         "the retry policy counts over a run's retry",
         "attempts count on",
         DECIDE,
-        "again = replace(free, attempts_before=branch.attempt, laters=None, later_since_us=None)",
+        "again = replace(free, attempts_before=branch.attempt, later_since_us=None)",
         "again = free",
         ("clauses/test_retries_of_runs.py::test_a_retry_of_the_run_gives_the_step_its_tries_again",),
     ),
@@ -484,7 +482,7 @@ TIMES = (
     Mutant(
         "a run's end is as early as its clock says",
         "§5 later than its causes'",
-        STEPS,
+        "operations/outputs.py",
         "after_us=commit.after.last_us)",
         "after_us=0)",
         ("clauses/test_times.py::test_a_runs_end_is_later_than_its_last_step",),
@@ -671,10 +669,10 @@ WAKES = (
         "a root's workers are woken before it is put",
         "§3 a wake-up names what is there",
         AFTER,
-        "            run = self._runtime.run_ledger.make_roots(facts, run, after, births)\n"
-        "            self._begin(facts, births)\n",
-        "            self._begin(facts, births)\n"
-        "            run = self._runtime.run_ledger.make_roots(facts, run, after, births)\n",
+        "            run = self._runtime.run_ledger.make_roots(facts, run, after, put)\n"
+        "            self.begin(facts, births)\n",
+        "            self.begin(facts, births)\n"
+        "            run = self._runtime.run_ledger.make_roots(facts, run, after, put)\n",
         ("clauses/test_wakes.py::test_a_wake_up_is_sent_when_what_it_names_is_there",),
     ),
     Mutant(
@@ -699,9 +697,8 @@ WAKES = (
         "a join's workers are woken before it is opened",
         "§3 a wake-up names what is there",
         AFTER,
-        "        try:\n            self._wake(facts, [self._runtime.ledger.write(",
-        "        self._wake(facts, [commit.after])\n"
-        "        try:\n            self._wake(facts, [self._runtime.ledger.write(",
+        "        try:\n            self.raise_joins(facts, commit)\n",
+        "        self._wake(facts, [commit.after])\n        try:\n            self.raise_joins(facts, commit)\n",
         ("clauses/test_wakes.py::test_a_wake_up_is_sent_when_what_it_names_is_there",),
     ),
     Mutant(
@@ -842,24 +839,24 @@ SWEEPS = (
         "a join that waits is looked at as often however long it waits",
         "architecture.md: a join that waits is looked at ever more rarely",
         "operations/attention.py",
-        "age_us = 0 if is_full(facts.graph, join) else clock.now_us() - facts.started_at_us",
-        "age_us = 0",
+        "pause_us = 0 if is_full(facts.graph, join) else _TIMES_AS_LONG * (now_us - facts.started_at_us)",
+        "pause_us = 0",
         ("clauses/test_joins.py::test_who_waits_for_days_is_looked_at_ever_more_rarely",),
     ),
     Mutant(
         "a join that is full is looked at ever more rarely",
         "§6 somebody stands between raise and commit",
         "operations/attention.py",
-        "age_us = 0 if is_full(facts.graph, join) else clock.now_us() - facts.started_at_us",
-        "age_us = clock.now_us() - facts.started_at_us",
+        "pause_us = 0 if is_full(facts.graph, join) else _TIMES_AS_LONG * (now_us - facts.started_at_us)",
+        "pause_us = _TIMES_AS_LONG * (now_us - facts.started_at_us)",
         ("clauses/test_joins.py::test_one_of_whom_too_many_were_counted_is_looked_at_as_often_as_ever",),
     ),
     Mutant(
-        "a join that waits is looked at ever more rarely, without an end",
+        "a join that waits is not looked at beyond its run's deadline",
         "architecture.md: a join that waits is looked at ever more rarely",
         "operations/attention.py",
-        "return min(max(self._runtime.timing.grace_us, age_us), _RARELY_US)",
-        "return max(self._runtime.timing.grace_us, age_us)",
+        "return max(grace_us, min(pause_us, facts.deadline_us - now_us))",
+        "return max(grace_us, pause_us)",
         ("clauses/test_joins.py::test_who_waits_for_days_is_looked_at_ever_more_rarely",),
     ),
     Mutant(

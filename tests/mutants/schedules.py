@@ -155,7 +155,7 @@ SCHEDULES = (
         TICKS,
         "max(tick_us, clock.now_us())",
         "tick_us",
-        "test_what_was_missed_begins_at_once",
+        "test_what_was_missed_begins_at_once_and_is_not_late",
     ),
     _mutant(
         "latest is all",

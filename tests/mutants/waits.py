@@ -106,8 +106,8 @@ LATERS = (
         "who is not ready has used an attempt of its policy",
         LATER,
         DECIDE,
-        "        branch.untried,",
-        "        branch,",
+        "uncounted = replace(branch.untried,",
+        "uncounted = replace(branch,",
         (
             f"{_LATER}::test_it_comes_again_as_its_next_attempt_which_no_policy_counts",
             f"{_CLAUSE}::test_the_policy_counts_what_failed_and_no_attempt_that_was_not_ready",

@@ -20,7 +20,7 @@ from cascade_flow import (
 from checker import check_run
 from contract.outside import ERROR, FLOW, USAGE, Outside, register, step, submit
 from peer import assert_peer_accepts, assert_peer_projects_as_we_do
-from shapes import MANY_ROOTS, POISON, SHAPES, WIDE, Shape
+from shapes import MANY_ROOTS, POISON, SHAPES, WAITS, WIDE, Shape
 from simulation import TIMING, TickingClock, World
 from testbed.servers import Store
 
@@ -32,7 +32,7 @@ def assert_peer_agrees(events: Sequence[Event]) -> None:
     assert_peer_projects_as_we_do(wire, events[0].workflow_slug)
 
 
-@pytest.mark.parametrize("shape", [*SHAPES, WIDE, MANY_ROOTS, POISON], ids=str)
+@pytest.mark.parametrize("shape", [*SHAPES, WAITS, WIDE, MANY_ROOTS, POISON], ids=str)
 def test_of_a_run_of_every_shape(dynamodb: Store, shape: Shape) -> None:
     world = World(dynamodb, shape.script)
     with clock.use(world.clock):

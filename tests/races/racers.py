@@ -17,7 +17,9 @@ from cascade_flow import (
     RunNotCancellableError,
     RunSubmission,
     StaleAttemptError,
+    clock,
 )
+from cascade_flow.operations.sweep import Sweep
 from contract.outside import FLOW, Outside
 from testbed.races import Lane
 
@@ -103,3 +105,11 @@ def _cancel(lane: Lane, run_id: str) -> str:
 
 def _reclaim(lane: Lane) -> str:
     return str(len(backend_of(lane).reclaim_stale_steps(0, f"reaper-{lane.number}")))
+
+
+def sweep(lane: Lane) -> int:
+    """How many runs of schedules a sweep has submitted, or found."""
+    done = (
+        Sweep(backend_of(lane).runtime, name=f"reaper-{lane.number}").sweep(until_us=clock.now_us() + 60_000_000).done
+    )
+    return done.get("runs of schedules submitted", 0)

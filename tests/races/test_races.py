@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
-from cascade_flow import DynamoDBBackend, StepCompleted, StepReclaimed
+from cascade_flow import (
+    DynamoDBBackend,
+    ScheduleDefinition,
+    StepCompleted,
+    StepDefinition,
+    StepReclaimed,
+    WorkflowRegistration,
+)
+from cascade_flow.dynamodb import schedules
 from checker import Checked, check_run
 from contract.called import Called
 from contract.outside import FLOW, Outside, register, step, submit
 from races import racers
+from schedule_checker import scheduled_runs
 from testbed.races import race
 from testbed.servers import Store
 
@@ -102,3 +112,19 @@ def test_parallel_steps_meet(here: DynamoDBBackend, dynamodb: Store) -> None:
     run.do("j")
     checked = check_run(here, run.run_id)
     assert (checked.status, checked.count(StepCompleted)) == ("completed", len(parallel) + 2)
+
+
+def test_many_sweeps_make_one_run_for_each_time_of_a_schedule(here: DynamoDBBackend, dynamodb: Store) -> None:
+    often = ScheduleDefinition(name="often", every_us=60_000_000, missed="all")
+    steps = [StepDefinition(id="a", name="a")]
+    here.register_workflow(WorkflowRegistration(slug=FLOW, name="Flow", steps=steps, schedules=[often]))
+    table = here.runtime.ledger.table
+    found = schedules.get(table, FLOW, "often")
+    assert found is not None
+    assert schedules.move(table, found, replace(found, next_us=found.next_us - 600_000_000))
+    swept = [outcome.result() for outcome in race(racers.sweep, dynamodb)]
+    after = schedules.get(table, FLOW, "often")
+    assert after is not None
+    expected = range(found.next_us - 600_000_000, after.next_us, 60_000_000)
+    assert sorted(scheduled_runs(here, FLOW, "often")) == list(expected)
+    assert sum(swept) >= len(expected) >= 10

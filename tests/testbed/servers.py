@@ -55,6 +55,14 @@ class Server(ABC):
         client: DynamoDBClient = self._client("dynamodb", config)
         return client
 
+    @cached_property
+    def keeper(self) -> DynamoDBClient:
+        """The client that makes tables, looks into them and takes them away, and that no fault meets.
+
+        One for all: to make one takes longer than many a test.
+        """
+        return self.dynamodb()
+
     def product_client(self, service: Name = "dynamodb") -> Any:
         """A client as the product has it: the lean one, or boto3's where the environment says so."""
         if os.environ.get("CASCADE_TRANSPORT") == "boto3":
@@ -172,7 +180,7 @@ class Moto(InProcess):
 
 
 def create_table(client: DynamoDBClient, name: str) -> None:
-    """The table of `protocol.md` §1, for the testbed's own tests."""
+    """The table of `protocol.md` §1, for the testbed's own tests; it can be used when this returns."""
     client.create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
@@ -201,6 +209,7 @@ def create_table(client: DynamoDBClient, name: str) -> None:
             },
         ],
     )
+    client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
 
 
 class Store:
@@ -209,14 +218,18 @@ class Store:
     def __init__(self, server: Server, table: str) -> None:
         self.server = server
         self.table = table
-        self.client = server.dynamodb()
+
+    @cached_property
+    def client(self) -> DynamoDBClient:
+        """The test's own."""
+        return self.server.dynamodb()
 
     @cached_property
     def product(self) -> Any:
         """The client that the product is given, which faults and meters are told of: the lean one, or this table's own
         where there is no HTTP.
         """
-        return self.client if isinstance(self.client, MemoryClient) else self.server.product_client()
+        return self.client if isinstance(self.server, MemoryServer) else self.server.product_client()
 
     def another_client(self, config: Config | None = None) -> DynamoDBClient:
         """A client of its own, with its own wire: another process, as far as faults are concerned."""
@@ -227,11 +240,9 @@ class Store:
 def fresh_table(server: Server, create: CreateTable = create_table) -> Iterator[Store]:
     """A new table on a started server, deleted at the end."""
     store = Store(server, f"test-{uuid.uuid4().hex[:12]}")
-    keeper = server.dynamodb()
-    create(keeper, store.table)
-    keeper.get_waiter("table_exists").wait(TableName=store.table, WaiterConfig={"Delay": 1})
+    create(server.keeper, store.table)
     try:
         yield store
     finally:
         store.product.close()
-        keeper.delete_table(TableName=store.table)
+        server.keeper.delete_table(TableName=store.table)

@@ -96,11 +96,12 @@ class Turnstile:
 
     def _next(self, dice: random.Random) -> str:
         """One of those that wait for nothing more, each as likely as any other; where there is none, one of all."""
-        parked = sorted(self._parked)
-        for name in dice.sample(parked, len(parked)):
+        asked = sorted(self._parked)
+        while asked:
+            name = asked.pop(dice.randrange(len(asked)))
             if self._parked[name][1]():
                 return name
-        return dice.choice(parked)
+        return dice.choice(sorted(self._parked))
 
 
 def explore(

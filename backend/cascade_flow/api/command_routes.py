@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cascade_flow.api import representations
+from cascade_flow.api import event_answers, representations
 from cascade_flow.api.answers import Answer, ok
 from cascade_flow.api.resources import details, patience_us, runtime
 from cascade_flow.api.routes import route
 from cascade_flow.api.run_shapes import RerunFrom, RetryRun, SomeRuns
-from cascade_flow.api.shapes import RunAddress, WorkflowAddress
+from cascade_flow.api.shapes import EventAddress, RunAddress, WorkflowAddress
+from cascade_flow.api.submission_shapes import SendEvent, Submission
 from cascade_flow.api.workflow_shapes import RegisterWorkflow
 from cascade_flow.errors import (
     ArgumentInvalidError,
+    EventClosedError,
+    EventNotFoundError,
     GraphInvalidError,
     InputInvalidError,
     PayloadLostError,
@@ -25,8 +28,10 @@ from cascade_flow.errors import (
 from cascade_flow.operations.batches import Batches, Bounds
 from cascade_flow.operations.reruns import Plan, Reruns
 from cascade_flow.operations.retries import Retries
+from cascade_flow.operations.signals import Signals
 
 if TYPE_CHECKING:
+    from cascade_flow.api.event_replies import Sent
     from cascade_flow.api.replies import GoneOn, Piece, RunAlone, Workflow
 
 _OF_A_NEW_RUN = (
@@ -56,6 +61,18 @@ def resume_run(address: RunAddress) -> Answer[GoneOn]:
 def rerun_from(address: RunAddress, body: RerunFrom) -> Answer[GoneOn]:
     """Make a new run, on the current version, in which a step and all that depend on it run again."""
     return _gone_on(Reruns(runtime()).plan_rerun(address.run_id, body.from_step_id), body.input)
+
+
+@route(
+    "POST /runs/{runId}/events/{event+}",
+    answers={201: "It was taken.", 200: "The same was sent before."},
+    errors=[RunNotFoundError, EventNotFoundError, EventClosedError, InputInvalidError],
+)
+def send_event(address: EventAddress, headers: Submission, body: SendEvent) -> Answer[Sent]:
+    """Tell a run that something has happened that it waits for, or will: an approval, a payment. The first counts."""
+    key = body.keyed(headers.idempotency_key).idempotency_key
+    sent = Signals(runtime()).send(address.run_id, address.event, body.data, key=key)
+    return Answer(201 if sent.is_new else 200, event_answers.sent(sent))
 
 
 @route("POST /runs/cancel", errors=[WorkflowNotFoundError])

@@ -43,7 +43,7 @@ MILLISECONDS: Mapping[str, str] = {
     name: name.removesuffix("Ms") + "Us"
     for name in ("delayMs", "giveUpAfterMs", "maxDelayMs", "pollEveryMs", "timeoutMs")
 }
-THE_USERS = frozenset({"input", "output", "metadata", "inputSchemaJSON", "stepsReclaimedByWorker"})
+THE_USERS = frozenset({"input", "output", "metadata", "inputSchemaJSON", "payloadSchemaJSON", "stepsReclaimedByWorker"})
 """Fields that hold what users wrote, or that are named by it."""
 
 

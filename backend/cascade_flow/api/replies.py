@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Never, NotRequired, TypedDict
 
+from cascade_flow.api.event_replies import EventOfRun
 from cascade_flow.api.names import AsWritten, Document
 from cascade_flow.model.events import Event
 from cascade_flow.model.parts import ResourceUsage, StepError, StepFailureReason, WorkflowFailureReason
@@ -117,12 +118,14 @@ class StepOfGraph(TypedDict):
     timeoutUs: NotRequired[int]
     executor: NotRequired[str]
     """The pool whose workers carry it out; absent: Lambda's."""
+    event: NotRequired[EventOfRun]
+    """Where it has no code, but waits for something from outside: how that stands."""
     delayUs: NotRequired[int]
     """How long after all that it waits for it starts."""
     laters: NotRequired[int]
-    """How often it has said that it isn't ready, where it comes again after that."""
+    """How many of its attempts were not ready, and so don't count as tries."""
     laterReason: NotRequired[str]
-    """What it said last, of that."""
+    """Why the last one wasn't, where it comes again after that."""
     skipReason: NotRequired[str]
     cascadedFrom: NotRequired[str]
     """The step that was skipped first, where this one was skipped because of it."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from cascade_flow.api.event_answers import event_of_run
 from cascade_flow.api.names import AsWritten, document
 from cascade_flow.api.problems import shortened
 from cascade_flow.api.shapes import cursor_of
@@ -247,10 +248,14 @@ def _of_graph(step: StepDetails) -> replies.StepInBrief:
         told["timeoutUs"] = definition.timeout_ms * 1_000
     if definition.executor:
         told["executor"] = definition.executor
+    if step.event:
+        told["event"] = event_of_run(step.event)
     if definition.delay_ms:
         told["delayUs"] = definition.delay_ms * 1_000
     if step.postponed:
-        told["laters"], told["laterReason"] = step.postponed
+        told["laters"], reason = step.postponed
+        if reason is not None:
+            told["laterReason"] = reason
     if skipped:
         told["skipReason"] = skipped.reason
         if skipped.cascaded_from:

@@ -61,7 +61,7 @@ class Request:
 
     def document(self, shape: type[ShapeT]) -> ShapeT:
         """What the body holds; no body is an empty object. Raises RequestInvalidError, PayloadTooLargeError."""
-        body = self._body()
+        body = self.content()
         return shape.of(read_document(body, largest=shape.largest_bytes, deepest=shape.deepest) if body else {})
 
     def _query_fields(self, shape: type[Query]) -> dict[str, str | list[str]]:
@@ -76,7 +76,8 @@ class Request:
             name: values if name in shape.repeatable or len(values) > 1 else values[0] for name, values in found.items()
         }
 
-    def _body(self) -> bytes:
+    def content(self) -> bytes:
+        """The body as it was sent. Raises RequestInvalidError."""
         text = self.raw_body or ""
         if not self.is_base64:
             return text.encode("utf-8", "surrogatepass")

@@ -9,7 +9,6 @@ from cascade_flow.api.names import document
 from cascade_flow.api.resources import runtime
 from cascade_flow.api.routes import route
 from cascade_flow.api.schedule_shapes import FillIn, ListSchedules, ScheduleAddress
-from cascade_flow.api.submission_shapes import Submission
 from cascade_flow.contract.schedules import schedules_of
 from cascade_flow.errors import (
     ArgumentInvalidError,
@@ -23,6 +22,7 @@ from cascade_flow.errors import (
 if TYPE_CHECKING:
     from cascade_flow.api.replies import Submitted
     from cascade_flow.api.schedule_replies import FilledIn, Schedule, Schedules
+    from cascade_flow.api.submission_shapes import Submission
 
 _ANSWERS = {201: "The new run.", 200: "The run that was submitted before with this idempotency key."}
 _OF_A_RUN = (ScheduleNotFoundError, WorkflowNotFoundError, WorkflowRetiredError, InputInvalidError)
@@ -57,6 +57,7 @@ def resume_schedule(address: ScheduleAddress) -> Answer[Schedule]:
     "POST /workflows/{slug}/schedules/{name}/trigger",
     answers=_ANSWERS,
     errors=[*_OF_A_RUN, IdempotencyConflictError],
+    shapes="cascade_flow.api.submission_shapes",
 )
 def trigger_schedule(address: ScheduleAddress, headers: Submission) -> Answer[Submitted]:
     """Submit a run with a schedule's input, now; the schedule's times stay as they are."""

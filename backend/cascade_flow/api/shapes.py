@@ -153,6 +153,12 @@ class StepAddress(RunAddress):
     step_id: StepId
 
 
+class EventAddress(RunAddress):
+    """/runs/{runId}/events/{event}."""
+
+    event: StepId
+
+
 def _issue(shape: type[Shape], fault: ErrorDetails) -> ValidationIssue:
     names = {name: field.alias for name, field in shape.model_fields.items()}
     path = ".".join(str(names.get(str(part), part)) for part in fault["loc"])

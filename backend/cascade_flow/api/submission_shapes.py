@@ -16,7 +16,22 @@ from cascade_flow.model.workflows import RunSubmission
 LONGEST_REASON = 1_000
 
 
-class NewRun(Shape):
+class Keyed(Shape):
+    """A wish that is known again by a key of the sender's."""
+
+    idempotency_key: Name | None = None
+    """The same with the same key changes nothing; something else with it is refused (409)."""
+
+    def keyed(self, key: str | None) -> Self:
+        """The same; its idempotency key may stand in the header as well. Raises RequestInvalidError."""
+        if key is None or key == self.idempotency_key:
+            return self
+        if self.idempotency_key is not None:
+            raise rejected("is not the key in the header Idempotency-Key: send one of the two", path="idempotencyKey")
+        return self.model_copy(update={"idempotency_key": key})
+
+
+class NewRun(Keyed):
     """A wish for a run."""
 
     input: Any = None
@@ -46,14 +61,6 @@ class NewRun(Shape):
             raise PydanticCustomError("two_times", "stands beside availableAtUs: give one of the two")
         return delay_us
 
-    def keyed(self, key: str | None) -> Self:
-        """The same; its idempotency key may stand in the header as well. Raises RequestInvalidError."""
-        if key is None or key == self.idempotency_key:
-            return self
-        if self.idempotency_key is not None:
-            raise rejected("is not the key in the header Idempotency-Key: send one of the two", path="idempotencyKey")
-        return self.model_copy(update={"idempotency_key": key})
-
     def submission_of(self, workflow_slug: str) -> RunSubmission:
         """What the backend takes."""
         return RunSubmission(
@@ -79,7 +86,7 @@ class SubmitRun(NewRun):
 
 
 class Submission(Headers):
-    """POST /runs."""
+    """POST /runs, and whatever else is known again by a key."""
 
     idempotency_key: Name | None = None
     """Stands for `idempotencyKey` in the body; one of the two is enough."""
@@ -90,3 +97,10 @@ class CancelRun(Shape):
 
     reason: Annotated[str, Field(max_length=LONGEST_REASON)] | None = None
     """For people; it is shown with the run."""
+
+
+class SendEvent(Keyed):
+    """What has happened outside."""
+
+    data: Any = None
+    """What the event brings; it must match the event's schema."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
 from cascade_flow.api.schedule_shapes import NewSchedule
 from cascade_flow.api.shapes import YEAR_US, Name, Pool, Shape, StepId, WorkflowAddress
 from cascade_flow.model.wire import Ordinal
-from cascade_flow.model.workflows import GitInfo, RetryTier, StepDefinition, WorkflowRegistration
+from cascade_flow.model.workflows import EventDefinition, GitInfo, RetryTier, StepDefinition, WorkflowRegistration
 
 MOST_STEPS = 1_000
 MOST_TIERS = 10
@@ -39,6 +39,22 @@ class NewTier(Shape):
     give_up_on: _Errors | None = None
 
 
+class NewEvent(Shape):
+    """What a node without code waits for, from outside."""
+
+    payload_schema_json: JsonValue = Field(default=None, alias="payloadSchemaJSON")
+    """A JSON Schema (2020-12) that the payload must match."""
+    timeout_us: _Timeout | None = None
+    """How long it is waited for, once all that it depends on is over."""
+    on_timeout: Literal["fail", "skip"] | None = None
+
+    @property
+    def definition(self) -> EventDefinition:
+        """The event as the engine knows it."""
+        said = {name: getattr(self, name) for name in type(self).model_fields}
+        return EventDefinition(**{name: value for name, value in said.items() if value is not None})
+
+
 class NewStep(Shape):
     """A step without its code."""
 
@@ -51,6 +67,8 @@ class NewStep(Shape):
     skip_cascades: bool | None = None
     executor: Pool | None = None
     """The pool of workers that run it; Lambda's where none is named."""
+    event: NewEvent | None = None
+    """What it waits for, where it has no code."""
     delay_us: _Delay | None = None
     """How long after all that it waits for it starts."""
     poll_every_us: Annotated[int, Field(ge=1_000_000, le=YEAR_US, multiple_of=1_000)] | None = None
@@ -64,6 +82,8 @@ class NewStep(Shape):
         told = {"name": self.step_id, **_declared(self)}
         if self.retry:
             told["retry"] = [RetryTier(**_declared(tier)) for tier in self.retry]
+        if self.event:
+            told["event"] = self.event.definition
         return StepDefinition(**told)
 
 

@@ -69,6 +69,16 @@ class StepContext:
         """Milliseconds until this attempt is stopped; None where nothing will stop it."""
         return None
 
+    def callback_url(self, event: str) -> str:
+        """An address that an outside system may call without credentials of AWS, to send this event to the run: a
+        payment provider's webhook, or a link in a mail.
+
+        Whoever opens it is asked first; a POST sends the event, once. It goes with the run. Every call of this gives
+        another address, all of them for the same event: whichever is used first counts. Put it into a checkpoint to
+        give away the same one in another attempt. The stack must have been deployed with `Callbacks=true`.
+        """
+        return f"https://callbacks.invalid/{self.run_id}/{event}"
+
     def heartbeat(self) -> None:
         """Say now that the step is alive, and stop here if the attempt has been given to another worker.
 

@@ -104,8 +104,8 @@ def define(head: Head, declarations: Sequence[Declaration], flawed: Flawed) -> D
     steps: dict[str, Step] = {}
     names = Names({**flawed.steps, **{declared.id: declared.function for declared in declarations}})
     for declared in declarations:
-        with mistakes.noted(f"{whole}, step {declared.id!r}", declared.place):
-            steps[declared.id] = resolve(declared, names=names, input_type=head.input_type)
+        with mistakes.noted(f"{whole}, {declared.kind} {declared.id!r}", declared.place):
+            steps[declared.id] = _resolved(declared, names, head.input_type)
     for step in steps.values():
         with mistakes.noted(f"{whole}, step {step.id!r}", step.declared.place):
             _check_types(step, steps)
@@ -114,6 +114,14 @@ def define(head: Head, declarations: Sequence[Declaration], flawed: Flawed) -> D
         mistakes.found += [] if mistakes.found else _delayed_too_long(head, steps)
     mistakes.check()
     return Definition(head, steps, payload)
+
+
+def _resolved(declared: Declaration, names: Names, input_type: Any) -> Step:
+    if declared.event is None:
+        return resolve(declared, names=names, input_type=input_type)
+    from cascade_flow.authoring.events import resolve_event  # noqa: PLC0415  (most workflows have no events)
+
+    return resolve_event(declared, names=names)
 
 
 class Flawed:
@@ -155,10 +163,14 @@ def _check_types(step: Step, steps: Mapping[str, Step]) -> None:
         if source is not None and (reason := misfit(source.output, parameter.payload)):
             with mistakes.noted():
                 raise DefinitionError(
-                    f"parameter {parameter.name!r} takes {parameter.payload.type_name}, and step {source.id!r} returns "
-                    f"{source.output.type_name}: {reason}; mend one of the two types"
+                    f"parameter {parameter.name!r} takes {parameter.payload.type_name}, and {source.declared.kind} "
+                    f"{source.id!r} {_gives(source)} {source.output.type_name}: {reason}; mend one of the two types"
                 )
     mistakes.check()
+
+
+def _gives(source: Step) -> str:
+    return "returns" if source.declared.event is None else "brings"
 
 
 def _check_graph(head: Head, steps: Mapping[str, Step], *, complete: bool) -> None:

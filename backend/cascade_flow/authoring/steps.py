@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Literal
 
 from cascade_flow.authoring.durations import Duration, milliseconds
 from cascade_flow.authoring.later import Poll
@@ -20,16 +20,27 @@ from cascade_flow.authoring.payloads import ANYTHING, Payload, output_of
 from cascade_flow.authoring.retry import Retry, policies, retryable
 from cascade_flow.errors import DefinitionError, InvalidIdError
 from cascade_flow.model.ids import check_pool, check_step_id
-from cascade_flow.model.workflows import StepDefinition
+from cascade_flow.model.workflows import EventDefinition, StepDefinition
 
 Function = Callable[..., Any]
 Reference = str | Function
 References = Reference | Sequence[Reference]
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What an event waits for, beside other steps: a payload of a type (None: any), for so long."""
+
+    payload: Any
+    timeout_us: int | None
+    on_timeout: Literal["fail", "skip"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Declaration:
-    """What `@workflow.step(...)` was told. Build it with `declare`."""
+    """What `@workflow.step(...)` was told. Build it with `declare`; or an event's, which has no code, with
+    `events.declare_event`.
+    """
 
     id: str
     name: str
@@ -40,9 +51,15 @@ class Declaration:
     retry: tuple[Retry, ...]
     run_if_skipped: bool
     executor: str | None = None
+    event: Terms | None = None
     delay_ms: int | None = None
     poll: Poll | None = None
     place: Place | None = None
+
+    @property
+    def kind(self) -> str:
+        """What it is called in what is said of it."""
+        return "step" if self.event is None else "event"
 
 
 @dataclass(frozen=True)
@@ -74,10 +91,19 @@ class Step:
             retry=[policy.tier() for policy in self.declared.retry],
             skip_cascades=not self.declared.run_if_skipped,
             executor=self.declared.executor,
+            event=self._event,
             delay_ms=self.declared.delay_ms,
             poll_every_ms=None if (poll := self.declared.poll) is None else poll.every_ms,
             give_up_after_ms=None if poll is None else poll.give_up_after_ms,
         )
+
+    @property
+    def _event(self) -> EventDefinition | None:
+        terms = self.declared.event
+        if terms is None:
+            return None
+        schema = None if terms.payload is None else self.output.schema()
+        return EventDefinition(payload_schema_json=schema, timeout_us=terms.timeout_us, on_timeout=terms.on_timeout)
 
     def dump_output(self, value: object) -> str:
         """What the step returned as JSON text. DefinitionError where it isn't what the step says it returns."""
@@ -106,7 +132,7 @@ def declare(
     _require_function(function)
     mistakes = Mistakes()
     step_id = function.__name__ if id is None else id
-    mistakes.kept(partial(_check_options, step_id, name, executor, export=export, run_if_skipped=run_if_skipped), None)
+    mistakes.kept(partial(check_options, step_id, name, executor, export=export, run_if_skipped=run_if_skipped), None)
     timeout_ms = mistakes.kept(lambda: None if timeout is None else milliseconds(timeout, "timeout"), None)
     delay_ms = mistakes.kept(lambda: None if delay is None else milliseconds(delay, "delay", zero=True) or None, None)
     tiers: tuple[Retry, ...] = mistakes.kept(lambda: policies(retry), ())
@@ -134,14 +160,12 @@ def resolve(declared: Declaration, *, names: Names, input_type: Any) -> Step:
 
     Raises DefinitionError, with every mistake.
     """
-    mistakes, after = Mistakes(), list[str]()
+    mistakes = Mistakes()
     parameters: tuple[Parameter, ...] = ()
     output = ANYTHING
     with mistakes.noted():
         parameters = parameters_of(declared.function, names=names, input_type=input_type)
-    for reference in declared.after:
-        with mistakes.noted():
-            after.append(names.meant(reference))
+    after = steps_meant(declared, names, mistakes)
     with mistakes.noted():
         returned = type_hints(declared.function).get("return", Any)
         output = output_of(returned, f"its return type {returned}")
@@ -150,6 +174,15 @@ def resolve(declared: Declaration, *, names: Names, input_type: Any) -> Step:
         _check_dependencies(step)
     mistakes.check()
     return step
+
+
+def steps_meant(declared: Declaration, names: Names, mistakes: Mistakes) -> tuple[str, ...]:
+    """The steps that `after` names, each once; what names none is a mistake."""
+    after: list[str] = []
+    for reference in declared.after:
+        with mistakes.noted():
+            after.append(names.meant(reference))
+    return tuple(dict.fromkeys(after))
 
 
 def _each(after: References) -> tuple[Reference, ...]:
@@ -196,7 +229,8 @@ def _check_poll(poll: Poll | None) -> None:
         poll.check()
 
 
-def _check_options(step_id: str, name: str | None, executor: str | None, **flags: bool) -> None:
+def check_options(step_id: str, name: str | None, executor: str | None, **flags: bool) -> None:
+    """DefinitionError, with every mistake, for what is no id, name, pool or flag."""
     mistakes = Mistakes()
     of_flags = [partial(_check_option, what, value, bool) for what, value in flags.items()]
     of_names = [partial(_check_id, step_id), partial(_check_executor, executor)]

@@ -5,17 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from cascade_flow.authoring.definition import DEFAULT_TIMEOUT, Definition, Flawed, Head, define
 from cascade_flow.authoring.durations import Duration
 from cascade_flow.authoring.later import Poll
 from cascade_flow.authoring.mistakes import Place, placed, shown
 from cascade_flow.authoring.retry import Retry
-from cascade_flow.authoring.schedules import Scheduled, schedules_of
 from cascade_flow.authoring.steps import Declaration, References, declare
 from cascade_flow.errors import DefinitionError
 from cascade_flow.model.workflows import GitInfo, MissedTimes, WorkflowRegistration
+
+if TYPE_CHECKING:
+    from cascade_flow.authoring.events import EventNode, OnTimeout
+    from cascade_flow.authoring.schedules import Scheduled
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -140,6 +143,47 @@ class Workflow:
         )
         return add if function is None else add(function)
 
+    def event(
+        self,
+        id: str,
+        payload: Any = None,
+        *,
+        name: str | None = None,
+        after: References = (),
+        export: bool = False,
+        timeout: Duration | None = None,
+        on_timeout: OnTimeout = "fail",
+    ) -> EventNode:
+        """Declare something that the run waits for and that comes from outside: an approval, a payment, a delivery.
+
+            approval = orders.event("approval", Approval, after=quote, timeout=timedelta(days=3), on_timeout="skip")
+
+            @orders.step
+            def ship(approval: Approval) -> str: ...
+
+        A parameter named like it receives the payload, of the type `payload` (anything, where none is given). Whoever
+        sends it (`cascade send RUN approval --data …`, `POST /runs/{runId}/events/approval`, `send_event`) may do so
+        before the run waits for it; the first counts. `timeout` is how long the run waits once what the event comes
+        `after` is over (as long as the run may last, unless given); then it fails, or is skipped with what depends on
+        it. `name` and `export` as of a step.
+
+        What is wrong with it is told by `definition`, all of it at once.
+        """
+        from cascade_flow.authoring.events import EventNode, declare_event  # noqa: PLC0415
+
+        node = EventNode(id)
+        how = partial(
+            declare_event,
+            payload=payload,
+            name=name,
+            after=after,
+            export=export,
+            timeout=timeout,
+            on_timeout=on_timeout,
+        )
+        self._note("event", id, node, how)
+        return node
+
     def schedule(
         self,
         name: str,
@@ -163,6 +207,8 @@ class Workflow:
 
         What is wrong is told where the workflow is registered, by `cascade check` for instance.
         """
+        from cascade_flow.authoring.schedules import Scheduled  # noqa: PLC0415  (few workflows have some)
+
         times = {"cron": cron, "timezone": timezone, "every": every, "missed": missed}
         self._schedules.append(Scheduled(name, times, input, Place.of_caller()))
 
@@ -181,22 +227,27 @@ class Workflow:
         registered = definition.registration(git=git)
         if not self._schedules:
             return registered
+        from cascade_flow.authoring.schedules import schedules_of  # noqa: PLC0415
+
         schedules = schedules_of(self.slug, definition.input, self._schedules)
         return registered.model_copy(update={"schedules": schedules})
 
     def _add(self, function: F, *, id: str | None, **options: Any) -> F:
         called = id or getattr(function, "__name__", None) or shown(function)
-        whole = f"workflow {self.slug!r}, step {called!r}"
+        self._note("step", str(called), function, partial(declare, id=id, **options))
+        return function
+
+    def _note(self, kind: str, called: str, code: F, declared_by: Callable[[F], Declaration]) -> None:
+        whole = f"workflow {self.slug!r}, {kind} {called!r}"
         if self._definition is not None:
             raise DefinitionError(
                 f"{whole}: the workflow was already complete: declare all steps where the workflow is declared"
             )
-        self._flawed.steps[str(called)] = function
+        self._flawed.steps[str(called)] = code
         with self._flawed.mistakes.noted(whole, Place.of_caller()):
-            declared = declare(function, id=id, **options)
+            declared = declared_by(code)
             self._check_new(declared)
             self._declarations[declared.id] = declared
-        return function
 
     def _check_new(self, declared: Declaration) -> None:
         if declared.id in self._declarations:

@@ -63,6 +63,20 @@ def complete_step(ctx: typer.Context, incomplete: str) -> Candidates:
     )
 
 
+def complete_event(ctx: typer.Context, incomplete: str) -> Candidates:
+    """The events that the run waits for, or will."""
+    run = ctx.params.get("run")
+    if not run:
+        return []
+    return _asked(
+        ctx,
+        incomplete,
+        lambda client: [
+            (step["stepId"], step["status"]) for step in client.run(run, payloads=False)["steps"] if "event" in step
+        ],
+    )
+
+
 def completion(
     shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.", show_default=False)],
 ) -> None:

@@ -40,6 +40,11 @@ def error_text(error: Any) -> str:
     return f"{name}: {message}" if name and not message.startswith(f"{name}:") else message
 
 
+def _begun(event: Document) -> str:
+    ways = {"event:signal": "it was sent", "event:callback": "it was sent, by a call from outside"}
+    return ways.get(str(event["workerId"])) or f"{_attempt(event)} by {event['workerId']}"
+
+
 def _submitted(event: Document) -> str:
     parts = [_input(event)]
     parts += [f"tag {tag}" for tag in event.get("tags") or ()]
@@ -129,7 +134,7 @@ _SAID: dict[str, Callable[[Document], str]] = {
     "WorkflowFailed": _run_failed,
     "WorkflowCancelled": lambda event: _joined([_after(event), event.get("reason") or ""]),
     "StepScheduled": _scheduled,
-    "StepStarted": lambda event: f"{_attempt(event)} by {event['workerId']}",
+    "StepStarted": _begun,
     "StepHeartbeat": lambda event: f"{_attempt(event)} by {event['workerId']}",
     "StepCompleted": lambda event: f"{_attempt(event)}, {_after(event)}",
     "StepFailed": _failed,

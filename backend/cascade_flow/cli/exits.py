@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from cascade_flow.errors import (
     CascadeFlowError,
+    EventClosedError,
     GoneError,
     RequestError,
     RunNotCancellableError,
@@ -25,6 +26,7 @@ _STATUSES: Mapping[type[CascadeFlowError], int] = {
     RequestError: WRONG_USE,
     SetupError: WRONG_USE,
     GoneError: NOT_THERE,
+    EventClosedError: NOT_IN_THIS_STATE,
     RunNotCancellableError: NOT_IN_THIS_STATE,
     RunNotRetryableError: NOT_IN_THIS_STATE,
     CascadeFlowError: UNAVAILABLE,

@@ -34,6 +34,15 @@ def countdown(us: float) -> str:
     return "now" if seconds == 0 else f"in {duration(seconds * _SECOND_US)}".replace(".0 s", " s")
 
 
+def when(us: float, *, now_us: int) -> str:
+    """An instant to come: `in 40 s`, `at 14:05 (in 55 min)`, `at 2026-11-28 14:05 (in 1 d 20 h)`."""
+    left_us, there = us - now_us, _local(us)
+    if left_us < 120 * _SECOND_US:
+        return countdown(left_us)
+    day = "" if there.date() == _local(now_us).date() else f"{there:%Y-%m-%d} "
+    return f"at {day}{there:%H:%M} ({countdown(left_us)})"
+
+
 def ago(us: float, *, now_us: int) -> str:
     """How long since an instant, for lists."""
     seconds = max(0, now_us - us) // _SECOND_US
@@ -44,6 +53,15 @@ def ago(us: float, *, now_us: int) -> str:
 def instant(us: float) -> str:
     """An instant in the machine's own time zone, to the second."""
     return _local(us).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def moment(us: float, *, now_us: int) -> str:
+    """An instant ahead, as people say it: the time of day, the weekday with it, or the date where that lies far off."""
+    there, here = _local(us), _local(now_us)
+    days = (there.date() - here.date()).days
+    if days == 0:
+        return f"{there:%H:%M}"
+    return f"{there:%A %H:%M}" if 0 < days < 7 else f"{there:%Y-%m-%d %H:%M}"
 
 
 def time_of_day(us: float) -> str:

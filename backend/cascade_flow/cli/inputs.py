@@ -18,16 +18,25 @@ _JSON = re.compile(r'\s*([\[{"-]|\d|(true|false|null|NaN|Infinity)\s*$)')
 """How a JSON value begins."""
 
 
-def read_input(given: str) -> Any:
-    """The value of `--input`: `-` for stdin, the name of a file, or JSON itself. BadParameter where it is none."""
+def read_input(given: str, option: str = "--input") -> Any:
+    """The value of an option: `-` for stdin, the name of a file, or JSON itself. BadParameter where it is none."""
     if given == "-":
-        return _parsed(sys.stdin.buffer.read(), "what came from stdin", "--input")
-    if (content := _content(given)) is not None:
-        return _parsed(content, given, "--input")
+        return _parsed(sys.stdin.buffer.read(), "what came from stdin", option)
+    if (content := _content(given, option)) is not None:
+        return _parsed(content, given, option)
     if not _JSON.match(given):
         said = "it is neither a file that exists nor JSON"
-        raise typer.BadParameter(f"{formatting.shortened(given, 60)!r}: {said}", param_hint="--input")
-    return _parsed(given.encode(), formatting.shortened(given, 60), "--input")
+        raise typer.BadParameter(f"{formatting.shortened(given, 60)!r}: {said}", param_hint=option)
+    return _parsed(given.encode(), formatting.shortened(given, 60), option)
+
+
+def read_data(given: str) -> Any:
+    """The value of `--data`: as `read_input`, or `@` and the name of a file, as curl has it."""
+    if not given.startswith("@"):
+        return read_input(given, "--data")
+    if (content := _content(given[1:], "--data")) is None:
+        raise typer.BadParameter(f"there is no file {formatting.shortened(given[1:], 60)!r}", param_hint="--data")
+    return _parsed(content, given[1:], "--data")
 
 
 def read_run_id(given: str) -> str:
@@ -86,7 +95,7 @@ def read_seconds(given: str | None, option: str) -> float | None:
     return seconds
 
 
-def _content(given: str) -> bytes | None:
+def _content(given: str, option: str) -> bytes | None:
     """What is in the file of this name; None where there is no such file."""
     path = Path(given)
     try:
@@ -95,7 +104,7 @@ def _content(given: str) -> bytes | None:
         if _JSON.match(given):
             return None
         raise typer.BadParameter(
-            f"{formatting.shortened(given, 60)} can't be read: {error}", param_hint="--input"
+            f"{formatting.shortened(given, 60)} can't be read: {error}", param_hint=option
         ) from None
 
 

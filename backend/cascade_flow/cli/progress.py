@@ -77,7 +77,7 @@ def _rows(line: Line, steps: Mapping[str, StepView], *, width: int, column: int,
 
 def _start(line: Line, step: StepView, *, column: int, moving: bool) -> Text:
     phase, style = step.phase, styles.style(step.phase)
-    sign = styles.sign(phase, now_us=step.now_us if moving else None)
+    sign = styles.step_sign(step, now_us=step.now_us if moving else None)
     row = Text.assemble((line.indent, "dim"), (f"{sign} ", style), (step.id, style if style == "dim" else ""))
     took = "" if step.took_us is None else formatting.duration(step.took_us)
     return _with(row, took.rjust(_TIME_WIDTH - 2), "dim" if phase is Phase.COMPLETED else "", column)

@@ -27,6 +27,7 @@ _ATTEMPTS = {
     "completed": ("✓", "green"),
     "failed": ("✗", "red"),
     "reclaimed": ("↯", "yellow"),
+    "postponed": ("◔", "cyan"),
 }
 
 
@@ -107,6 +108,8 @@ def _of_attempt(attempt: Mapping[str, Any]) -> Iterator[tuple[str, str | Text]]:
         taken = f"its worker fell silent; {attempt['reclaimedBy']} took the step from it"
         back = event_texts.was_given_back(attempt, "workerId")
         yield "  given up", "its worker gave it back, which is no try" if back else taken
+    if "laterReason" in attempt:
+        yield "  not ready", attempt["laterReason"]
     if "nextRetryAtUs" in attempt:
         yield "  next attempt", formatting.instant(attempt["nextRetryAtUs"])
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from cascade_flow.cli import event_texts, formatting
 from cascade_flow.cli.views import Phase, RunView, StepView
+from cascade_flow.engine.findings import nth
 
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _FRAME_US = 80_000
@@ -13,10 +14,12 @@ _MOST_NAMED = 3
 
 _LOOKS = {
     Phase.WAITING: ("○", "dim"),
+    Phase.AWAITED: ("◇", "yellow"),
     Phase.DELAYED: ("○", "cyan"),
     Phase.QUEUED: ("◌", "cyan"),
     Phase.RUNNING: ("●", "cyan"),
     Phase.RETRYING: ("↻", "yellow"),
+    Phase.NOT_READY: ("◔", "cyan"),
     Phase.COMPLETED: ("✓", "green"),
     Phase.FAILED: ("✗", "red"),
     Phase.SKIPPED: ("⊘", "magenta"),
@@ -30,7 +33,16 @@ _RUN_LOOKS = {
     "failed": ("✗", "red"),
     "cancelled": ("■", "yellow"),
 }
-_URGENCY = {Phase.FAILED: 0, Phase.RETRYING: 1, Phase.STOPPED: 1, Phase.RUNNING: 2, Phase.QUEUED: 3, Phase.DELAYED: 3}
+_URGENCY = {
+    Phase.FAILED: 0,
+    Phase.RETRYING: 1,
+    Phase.STOPPED: 1,
+    Phase.AWAITED: 1,
+    Phase.RUNNING: 2,
+    Phase.QUEUED: 3,
+    Phase.NOT_READY: 3,
+    Phase.DELAYED: 3,
+}
 
 
 def sign(phase: Phase, *, now_us: int | None = None) -> str:
@@ -38,6 +50,12 @@ def sign(phase: Phase, *, now_us: int | None = None) -> str:
     if phase is Phase.RUNNING and now_us is not None:
         return spinner(now_us)
     return _LOOKS[phase][0]
+
+
+def step_sign(step: StepView, *, now_us: int | None = None) -> str:
+    """The sign of a step; an event that is still to come has one of its own."""
+    is_to_come = step.event is not None and step.phase is Phase.WAITING
+    return sign(Phase.AWAITED if is_to_come else step.phase, now_us=now_us)
 
 
 def style(phase: Phase) -> str:
@@ -79,7 +97,7 @@ def _listed(steps: Sequence[StepView]) -> str:
 
 
 def attempts(step: StepView) -> str:
-    return f"attempt {step.attempt} of {step.max_attempts}"
+    return f"attempt {step.tried} of {step.max_attempts}"
 
 
 def error_line(step: StepView) -> str:
@@ -93,14 +111,31 @@ def state(step: StepView) -> str:
         return f"{attempts(step)}, next retry {formatting.countdown((step.due_us or 0) - step.now_us)}"
     if step.phase is Phase.SKIPPED:
         return f"skipped with {step.skipped_with}" if step.skipped_with else f"skipped: {step.skip_reason}"
+    if step.phase is Phase.NOT_READY:
+        return f"{step.later_reason}: {asking(step)}"
     if step.phase is Phase.DELAYED:
-        return f"starts {formatting.countdown((step.due_us or 0) - step.now_us)}"
+        return f"starts {formatting.when(step.due_us or 0, now_us=step.now_us)}"
+    if step.phase is Phase.AWAITED:
+        return f"waits{_until(step)}: cascade send {step.run_id} {step.id} --data …"
+    if step.phase is Phase.WAITING and step.event and "sentAtUs" in step.event:
+        return "was sent already"
     if step.phase in (Phase.WAITING, Phase.NOT_RUN):
         return ""
     word = step.phase.value if step.phase in (Phase.QUEUED, Phase.STOPPED) else ""
-    again = attempts(step) if step.attempt > 1 or step.phase is Phase.FAILED else ""
+    again = attempts(step) if step.tried > 1 or step.phase is Phase.FAILED else ""
     lost = "the worker before it was lost" if step.was_reclaimed and not step.error and again else ""
     return ", ".join(part for part in (word, again, lost) if part)
+
+
+def asking(step: StepView) -> str:
+    """When a step that isn't ready comes again, and the how manieth time that is."""
+    when = formatting.when(step.due_us or 0, now_us=step.now_us)
+    return f"asks again {when}, {nth(step.laters + 1)} time"
+
+
+def _until(step: StepView) -> str:
+    until_us = step.event and step.event.get("waitsUntilUs")
+    return f" until {formatting.moment(until_us, now_us=step.now_us)}" if until_us else ""
 
 
 def trouble(step: StepView) -> str:

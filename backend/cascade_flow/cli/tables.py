@@ -71,7 +71,7 @@ def steps(views: Sequence[StepView]) -> Table:
         table.add_row(
             id_text(step.id),
             Text(f"{styles.sign(step.phase)} {step.phase.value}", styles.style(step.phase), no_wrap=True),
-            f"{step.attempt} of {step.max_attempts}" if tried and step.phase is not Phase.SKIPPED else "",
+            f"{step.tried} of {step.max_attempts}" if tried and step.phase is not Phase.SKIPPED else "",
             "" if step.took_us is None else formatting.duration(step.took_us),
             Text(_remark(step), overflow="fold"),
         )
@@ -155,8 +155,15 @@ def definitions(documents: Iterable[Document]) -> Table:
 
 
 def _marks(step: Document) -> Iterator[str]:
+    if "event" in step:
+        yield "an event from outside"
     if step.get("executor"):
         yield f"for pool {step['executor']}"
+    if step.get("delayUs"):
+        yield f"starts {formatting.duration(step['delayUs'])} later"
+    if step.get("pollEveryUs"):
+        until = f" for {formatting.duration(step['giveUpAfterUs'])}" if step.get("giveUpAfterUs") else ""
+        yield f"asks every {formatting.duration(step['pollEveryUs'])}{until}"
     if step.get("exportOutput"):
         yield "exported"
 
@@ -202,10 +209,14 @@ def _status(view: RunView) -> Text:
 
 
 def _remark(step: StepView) -> str:
-    if step.phase is Phase.SKIPPED:
+    if step.phase is Phase.SKIPPED or (step.event is not None and step.phase in (Phase.WAITING, Phase.AWAITED)):
         return styles.state(step)
     if step.phase is Phase.RETRYING:
         return f"next retry {formatting.countdown((step.due_us or 0) - step.now_us)}"
+    if step.phase is Phase.DELAYED:
+        return styles.state(step)
+    if step.phase is Phase.NOT_READY:
+        return f"{step.later_reason}: {styles.asking(step)}"
     if step.phase is Phase.QUEUED and (pool := step.document.get("executor")):
         return f"waits for a worker of pool {pool}"
     return "exported" if step.document.get("exportOutput") else ""

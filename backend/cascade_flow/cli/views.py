@@ -17,10 +17,13 @@ class Phase(Enum):
     """What a step is doing, in the word that people read."""
 
     WAITING = "waiting"
+    AWAITED = "awaited"
+    """It is an event from outside, and the run waits for it."""
     DELAYED = "delayed"
     QUEUED = "queued"
     RUNNING = "running"
     RETRYING = "retrying"
+    NOT_READY = "not ready"
     COMPLETED = "completed"
     FAILED = "failed"
     SKIPPED = "skipped"
@@ -35,6 +38,12 @@ class StepView:
     document: Document
     run_over: bool
     now_us: int
+    run_id: str = ""
+
+    @property
+    def event(self) -> Document | None:
+        """How it stands with an event from outside, where the step is one."""
+        return self.document.get("event")
 
     @property
     def id(self) -> str:
@@ -49,8 +58,23 @@ class StepView:
         return int(self.document.get("attemptNumber") or 1)
 
     @property
+    def laters(self) -> int:
+        """How many of its attempts were not ready."""
+        return int(self.document.get("laters") or 0)
+
+    @property
+    def later_reason(self) -> str | None:
+        """Why the last one wasn't; None where it was."""
+        return self.document.get("laterReason")
+
+    @property
+    def tried(self) -> int:
+        """The attempt's number without those that were not ready."""
+        return max(1, self.attempt - self.laters)
+
+    @property
     def max_attempts(self) -> int:
-        return max(int(self.document.get("maxAttempts") or 1), self.attempt)
+        return max(int(self.document.get("maxAttempts") or 1), self.tried)
 
     @property
     def error(self) -> Document | None:
@@ -77,6 +101,8 @@ class StepView:
     @cached_property
     def phase(self) -> Phase:
         status = self.document.get("status", "pending")
+        if self.event and self.event["waits"]:
+            return Phase.AWAITED
         if status in ("completed", "failed", "skipped"):
             return Phase(status)
         if self.run_over:
@@ -95,8 +121,10 @@ class StepView:
         return took_us if self.phase in (Phase.COMPLETED, Phase.FAILED) else None
 
     def _scheduled(self) -> Phase:
-        if (self.due_us or 0) <= self.now_us and not self.error:
+        if (self.due_us or 0) <= self.now_us and (self.later_reason is not None or not self.error):
             return Phase.QUEUED
+        if self.later_reason is not None:
+            return Phase.NOT_READY
         return Phase.RETRYING if self.attempt > 1 else Phase.DELAYED
 
 
@@ -168,4 +196,4 @@ class RunView:
 
     @cached_property
     def steps(self) -> list[StepView]:
-        return [StepView(each, self.is_over, self.now_us) for each in self.document.get("steps") or ()]
+        return [StepView(each, self.is_over, self.now_us, self.id) for each in self.document.get("steps") or ()]

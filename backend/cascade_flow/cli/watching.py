@@ -118,6 +118,8 @@ def _mark(step: StepView) -> tuple[Phase, int]:
 
 
 def _told(step: StepView) -> str:
+    if step.phase is Phase.NOT_READY:
+        return f"{step.phase.value}: {styles.state(step)}"
     said = ": ".join(part for part in (styles.state(step), styles.trouble(step)) if part)
     if step.phase in (Phase.SKIPPED, Phase.STOPPED):
         return said

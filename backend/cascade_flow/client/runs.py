@@ -47,6 +47,15 @@ class RunMethods(Asks):
         """
         return self._post(f"/runs/{part(run_id)}/rerun", {"fromStepId": from_step_id, "input": input})
 
+    def send(self, run_id: str, event: str, data: Any = None, *, idempotency_key: str | None = None) -> Json:
+        """Tell a run that something has happened that it waits for, or will: `{runId, event, isNew}`.
+
+        The first counts; the same again, with the same key if there is one, is known. Raises RunNotFoundError,
+        EventNotFoundError, EventClosedError, InputInvalidError.
+        """
+        wish = {"data": data, "idempotencyKey": idempotency_key}
+        return self._post(f"/runs/{part(run_id)}/events/{place(event)}", wish, again=True)
+
     def rerun_preview(self, run_id: str, from_step_id: str | None = None) -> Json:
         """What a rerun or a resumption would do: `{versionId, keeps, runsAgain}`. Raises as they."""
         return self._get(f"/runs/{part(run_id)}/rerun", {"fromStepId": from_step_id})

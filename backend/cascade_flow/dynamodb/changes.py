@@ -5,18 +5,24 @@ Also what the two ledgers raise when a condition was false. No request is sent h
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import replace
 from typing import Any, Self
 
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.codec import to_record
 from cascade_flow.dynamodb.items import Item, branch_item, to_branch, to_run
-from cascade_flow.dynamodb.table import Attr, Condition, Put
-from cascade_flow.engine.state import Birth, Branch, Facts, Halt, Run, Stop
+from cascade_flow.dynamodb.table import NONCE, Attr, Condition, Put, Update
+from cascade_flow.engine.joins import waits_outside
+from cascade_flow.engine.state import Birth, Branch, Facts, Halt, Run, Signal, Stop
+from cascade_flow.graph import is_event
 
 NEW = Attr(keys.PARTITION).not_exists()
 GOES_ON = Attr("st").eq("running") & Attr("stop").not_exists()
 """Of a run: it is under way, and nobody means to stop it."""
+WAITS = NEW | Attr("st").eq("open")
+"""Of a join: it is open, or nobody has come to it yet."""
+_PLACE = (keys.DUE_SHARD, keys.DUE_TIME)
 
 
 class BranchRefused(Exception):
@@ -70,11 +76,41 @@ def _as_known(attribute: str, value: int | str | None) -> Condition:
     return Attr(attribute).not_exists() if value is None else Attr(attribute).eq(value)
 
 
-def birth_put(facts: Facts, birth: Birth, origin_us: int | None) -> Put:
-    """Puts a branch that is not there yet; `origin_us` names the commit that holds its dependency's completion."""
+def birth_put(facts: Facts, birth: Birth, origin_us: int | None) -> Put | Update:
+    """Puts a branch that is not there yet; `origin_us` names the commit that holds its dependency's completion.
+
+    An event may be there, since somebody was quick to send it: it is raised.
+    """
+    if waits_outside(facts.graph, birth.branch):
+        return raising(facts, birth.branch.name, arrivals=birth.branch.arrived, soon_us=birth.branch.due_us or 0)
     tail = tuple(to_record(event, {}) for event in birth.events)
     branch = replace(birth.branch, tail=tail, origin_us=birth.origin_us or origin_us)
     return Put(branch_item(facts.run_id, branch, expires_s=facts.expires_s), NEW)
+
+
+def raising(facts: Facts, join: str, *, arrivals: int, soon_us: int) -> Update:
+    """Counts arrivals at a join, and gives birth to it where they are the first.
+
+    An event is looked at soon after each of them; another join only when it is full.
+    """
+    born = Branch(join, "open", join, run_attempt=facts.run_attempt, due_us=soon_us)
+    place = _PLACE if is_event(facts.graph, join) else ()
+    return _birth(facts, born, sets=("st", *place), add={"n": arrivals})
+
+
+def telling(facts: Facts, event: str, signal: Signal) -> Update:
+    """Tells an event what the outside says, once; it is to be looked at now."""
+    born = Branch(event, "open", event, run_attempt=facts.run_attempt, due_us=signal.at_us, signal=signal)
+    told = _birth(facts, born, sets=("st", "sg", *_PLACE), add={"sq": 1})
+    return replace(told, when=WAITS & Attr("sg").not_exists(), set={**told.set, NONCE: secrets.token_hex(3)})
+
+
+def _birth(facts: Facts, born: Branch, *, sets: tuple[str, ...], add: dict[str, int]) -> Update:
+    """Writes some of a join's attributes, and the others only where it isn't there yet."""
+    item = branch_item(facts.run_id, born, expires_s=facts.expires_s)
+    rest = {name: item[name] for name in item if name not in (keys.PARTITION, keys.SORT, *sets, *add)}
+    key = keys.branch(facts.run_id, born.name)
+    return Update(key, WAITS, set={name: item[name] for name in sets}, default=rest, add=add)
 
 
 def difference(run_id: str, before: Branch, after: Branch) -> dict[str, Any]:

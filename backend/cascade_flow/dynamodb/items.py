@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.codec import Record, decode, deflate, encode, inflate
-from cascade_flow.engine.state import ENDED, Branch, Owed, Run, Stop
+from cascade_flow.engine.state import ENDED, Branch, Owed, Patience, Run, Signal, Stop
 from cascade_flow.model.events import ResourceSnapshot, StepError
 
 Item = dict[str, str | int | bytes]
@@ -47,6 +47,10 @@ def _unpack_stop(data: bytes) -> Stop:
     return Stop(kind, run_attempt, step, error and StepError.model_validate(error), reason)
 
 
+def _pack_signal(signal: Signal) -> bytes:
+    return pack_json([signal.mark, signal.at_us, signal.via, signal.text, signal.place])
+
+
 _TAIL = _Field("e", "tail", encode, decode)
 _BRANCH = (
     _Field("st", "status"),
@@ -72,6 +76,8 @@ _BRANCH = (
     _Field("h", "halt"),
     _Field("ow", "owed", lambda o: json.dumps([o.made, *o.steps]), lambda t: _owed(json.loads(t))),
     _Field("n", "arrived"),
+    _Field("sg", "signal", _pack_signal, lambda d: Signal(*unpack_json(d))),
+    _Field("wt", "patience", lambda p: json.dumps([p.until_us, p.run_attempt]), lambda t: Patience(*json.loads(t))),
     _Field("sp", "skipped", lambda s: pack_json(dict(s)), unpack_json),
     _Field("la", "last_us"),
     _Field("og", "origin_us"),

@@ -93,6 +93,11 @@ def run_payload(run_id: str, what: str) -> Key:
     return Key(_run_partition(run_id), f"P#${what}")
 
 
+def callback(run_id: str, mark: str) -> Key:
+    """An address that the outside may call, by the mark of its secret."""
+    return Key(_run_partition(run_id), f"S#{mark}")
+
+
 def branches(run_id: str) -> Span:
     """The run and its branches."""
     return Span(_run_partition(run_id), RUN, _BRANCHES_END)

@@ -25,13 +25,15 @@ from cascade_flow.dynamodb.changes import (
     fence,
     halting,
     of_pool,
+    raising,
     stoppable,
+    telling,
 )
 from cascade_flow.dynamodb.codec import Record, to_record
 from cascade_flow.dynamodb.items import ITEM_UNIT, Item, branch_item, commit_item, size_of
 from cascade_flow.dynamodb.table import NONCE, Attr, Check, Condition, Put, Refused, Table, Update, Write
 from cascade_flow.engine.joins import is_full
-from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Halt, Run, Stop
+from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Halt, Run, Signal, Stop
 from cascade_flow.model.events import ResourceSnapshot
 
 _ROOM_TO_RUN = 72
@@ -161,17 +163,20 @@ class Ledger:
 
         Who fills it may die before anybody has looked, so somebody must look soon, however rarely they did till now.
         """
-        when = NEW | Attr("st").eq("open")
         soon_us = now_us + facts.timing.grace_us
-        born = Branch(join, "open", join, run_attempt=facts.run_attempt, due_us=soon_us)
-        item = branch_item(facts.run_id, born, expires_s=facts.expires_s)
-        default = {name: item[name] for name in item if name not in (keys.PARTITION, keys.SORT, "st", "n")}
-        write = Update(keys.branch(facts.run_id, join), when, set={"st": "open"}, default=default, add={"n": arrivals})
+        write = raising(facts, join, arrivals=arrivals, soon_us=soon_us)
         with suppress(Refused):
             raised = items.to_branch(self.table.write([write]))
             if is_full(facts.graph, raised) and (raised.due_us or 0) > soon_us:
                 seen = Attr(keys.DUE_TIME).eq(raised.due_us)
                 self.table.write([Update(write.key, seen, set={keys.DUE_TIME: soon_us}, blind=True)])
+
+    def tell_event(self, facts: Facts, event: str, signal: Signal) -> Branch:
+        """Tell an event what the outside says; raises BranchRefused where it was told before, or is over."""
+        try:
+            return items.to_branch(self.table.write([telling(facts, event, signal)]))
+        except Refused as refused:
+            raise BranchRefused.by(refused.items[0]) from None
 
     # -- commits --------------------------------------------------------------------------------------------------
 

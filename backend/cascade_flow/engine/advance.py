@@ -12,7 +12,7 @@ from itertools import islice
 from cascade_flow.engine.event_writer import EventWriter
 from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Owed
 from cascade_flow.engine.waits import look_us
-from cascade_flow.graph import Graph
+from cascade_flow.graph import Graph, is_event
 from cascade_flow.model.events import StepScheduled, StepSkipped
 
 BIRTHS_AT_ONCE = 22
@@ -70,6 +70,8 @@ def birth(facts: Facts, head: str, *, origin: str | None, now_us: int, after_us:
     """A new branch, scheduled; or to be skipped, where its dependency was (`origin`) and its first step gives way."""
     branch = Branch(name=head, status="scheduled", step=head, run_attempt=facts.run_attempt, priority=facts.priority)
     branch = replace(branch, last_us=after_us, due_us=now_us + facts.timing.grace_us)
+    if is_event(facts.graph, head):
+        return Birth(replace(branch, status="open"))
     if origin is not None and facts.graph.step(head).skip_cascades:
         return Birth(replace(branch, status="skipping", skipped={head: origin}))
     writer = EventWriter.of(facts, branch, now_us=now_us)

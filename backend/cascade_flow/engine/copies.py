@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from graphlib import TopologicalSorter
 from typing import Any
@@ -12,7 +12,7 @@ from cascade_flow.engine.event_writer import EventWriter
 from cascade_flow.engine.joins import is_full
 from cascade_flow.engine.runs import Opening, Submission, new_run, write_start
 from cascade_flow.engine.state import Birth, Branch, Facts, Run
-from cascade_flow.graph import END, Graph
+from cascade_flow.graph import END, Graph, is_event
 from cascade_flow.model.events import WorkflowRerunFromStep, WorkflowResumed
 
 Kept = Mapping[str, str | None]
@@ -78,7 +78,7 @@ def _going_on(facts: Facts, branch: Branch, step: str, origin: str | None, now_u
 
 def _beginning(facts: Facts, name: str, kept: Kept, now_us: int, after_us: int) -> Birth | None:
     dependencies = facts.graph.step(name).dependencies
-    if len(dependencies) > 1:
+    if len(dependencies) > 1 or is_event(facts.graph, name):
         return _open(facts, name, dependencies, kept, now_us, after_us)
     if not kept.keys() >= set(dependencies):
         return None
@@ -91,10 +91,10 @@ def _end(facts: Facts, kept: Kept, now_us: int, after_us: int) -> Birth | None:
     return _open(facts, END, sinks, kept, now_us, after_us) if len(sinks) > 1 else None
 
 
-def _open(facts: Facts, name: str, awaited: Iterable[str], kept: Kept, now_us: int, after_us: int) -> Birth | None:
+def _open(facts: Facts, name: str, awaited: Sequence[str], kept: Kept, now_us: int, after_us: int) -> Birth | None:
     arrived = sum(step in kept for step in awaited)
     branch = replace(_new(facts, name, name, now_us, after_us), status="open", arrived=arrived, last_us=0)
-    return Birth(branch) if arrived else None
+    return Birth(branch) if arrived or not awaited else None
 
 
 def _new(facts: Facts, name: str, step: str, now_us: int, after_us: int) -> Branch:

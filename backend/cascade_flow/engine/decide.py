@@ -27,6 +27,7 @@ from cascade_flow.engine.event_writer import EventWriter
 from cascade_flow.engine.state import Branch, Commit, Facts, Stop
 from cascade_flow.engine.waits import again_us, asking_since_us, line_of, look_us
 from cascade_flow.fingerprints import compute_error_fingerprints
+from cascade_flow.graph import is_event
 from cascade_flow.model.events import (
     LogEntry,
     StepCheckpoint,
@@ -47,9 +48,12 @@ GAVE_UP = "GaveUp"
 
 def decide(facts: Facts, branch: Branch, command: Command, *, now_us: int, told_us: int = 0) -> Commit:
     """What this command makes of this branch, at this time, after log lines up to `told_us`."""
-    return _DECISIONS[type(command)](
-        facts, branch, command, EventWriter.of(facts, branch, now_us=now_us, told_us=told_us)
-    )
+    return judged(facts, branch, command, EventWriter.of(facts, branch, now_us=now_us, told_us=told_us))
+
+
+def judged(facts: Facts, branch: Branch, command: Command, writer: EventWriter) -> Commit:
+    """The same, after what the writer has written already."""
+    return _DECISIONS[type(command)](facts, branch, command, writer)
 
 
 def _complete(facts: Facts, branch: Branch, command: Complete, writer: EventWriter) -> Commit:
@@ -156,20 +160,15 @@ def _postpone(facts: Facts, branch: Branch, command: Postpone, writer: EventWrit
         return _give_up(facts, branch, _impatience(facts, branch, command, writer.now_us), writer)
     said = line_of(command.reason)
     writer.write(LogEntry, step_id=branch.step, stream="stdout", message=said, attempt_number=branch.attempt)
-    uncounted = replace(
-        branch.untried,
-        laters=(branch.laters or 0) + 1,
-        later_since_us=asking_since_us(branch),
-    )
+    uncounted = replace(branch.untried, later_since_us=asking_since_us(branch))
     delay_ms = (due_us - writer.now_us) // 1_000
     again = _schedule_again(facts, uncounted, writer, available_at_us=due_us, retry_delay_ms=delay_ms, logged=False)
-    return replace(again, before=branch)
+    return replace(again, before=branch, after=replace(again.after, laters=(branch.laters or 0) + 1))
 
 
 def _impatience(facts: Facts, branch: Branch, command: Postpone, now_us: int) -> Fail:
     waited = timedelta(seconds=(now_us - asking_since_us(branch)) // 1_000_000)
-    times = "" if branch.laters is None else f", though it was asked {branch.laters + 1} times"
-    message = f"step {branch.step!r} was not ready after {waited}{times}: {command.reason or 'it did not say why'}"
+    message = f"step {branch.step!r} was not ready after {waited}: {command.reason or 'it did not say why'}"
     error = StepError(name=GAVE_UP, message=message)
     return Fail(error, "timeout", command.duration_us, retryable=False)
 
@@ -225,7 +224,7 @@ def _schedule_again(
     again = replace(
         branch.released(last_us=writer.last_us), status="scheduled", attempt=attempt, available_at_us=available_at_us
     )
-    return Commit(branch, again, tuple(writer.events), logged=logged)
+    return Commit(branch, replace(again, laters=None), tuple(writer.events), logged=logged)
 
 
 def _keep_checkpoint(facts: Facts, branch: Branch, command: KeepCheckpoint, writer: EventWriter) -> Commit:
@@ -256,8 +255,11 @@ def _revive(facts: Facts, branch: Branch, command: Revive, writer: EventWriter) 
     free = replace(branch, halt=None, run_attempt=facts.run_attempt, due_us=due_us)
     if branch.status == "parked":
         commit = advance(facts, free, writer, claimant=None)
+    elif branch.status == "failed" and is_event(facts.graph, branch.step):
+        again = replace(free, status="open", attempt=branch.attempt + 1, patience=None)
+        commit = Commit(branch, replace(again, last_us=writer.last_us))
     elif branch.status in ("failed", "running"):
-        again = replace(free, attempts_before=branch.attempt, laters=None, later_since_us=None)
+        again = replace(free, attempts_before=branch.attempt, later_since_us=None)
         commit = _schedule_again(facts, again, writer, available_at_us=writer.now_us, retry_delay_ms=0, logged=False)
     else:
         commit = Commit(branch, _let_go(facts, replace(free, last_us=writer.last_us)))

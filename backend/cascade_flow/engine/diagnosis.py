@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from cascade_flow.engine.decide import last_seen_us
-from cascade_flow.engine.findings import ORDER, Finding, Sweeps, instant, listed, span
-from cascade_flow.engine.joins import all_arrived, beyond, steps_over
+from cascade_flow.engine.findings import ORDER, Finding, Sweeps, instant, listed, nth, span
+from cascade_flow.engine.joins import all_arrived, beyond, steps_over, waits_outside
 from cascade_flow.engine.state import ENDED, Branch, Run, Timing, is_urgent
 from cascade_flow.graph import END, Graph
 
@@ -140,7 +140,9 @@ def _of_branch(case: Case, graph: Graph, branch: Branch, world: World, now_us: i
     if branch.owed is not None and not _is_held(branch, now_us):
         said = f"what follows `{branch.step}` is still to be put under way"
         yield _in_hand("branches-owed", said, "does so", world, branch.due_us, now_us, step=branch.step)
-    if branch.status == "open":
+    if waits_outside(graph, branch) and all_arrived(graph, branch.name, case.branches):
+        yield _event(case, branch, world, now_us)
+    elif branch.status == "open":
         yield _join(case, graph, branch, world, now_us)
     elif branch.status == "running":
         yield _running(branch, world, now_us)
@@ -210,9 +212,8 @@ def _running(branch: Branch, world: World, now_us: int) -> Finding:
 def _scheduled(graph: Graph, branch: Branch, world: World, now_us: int) -> Finding:
     step, waited_us = branch.step, now_us - (branch.available_at_us or 0)
     if waited_us < 0:
-        code = "retrying" if branch.attempt > 1 else "step-delayed"
-        said = f"`{step}` {_doing(branch, now_us)}"
-        return Finding(code, "waits", said, step_id=step, until_us=branch.available_at_us)
+        said = f"`{step}` {_doing(branch, now_us)}{_delay_of(graph, branch)}"
+        return Finding(_code_of_wait(branch), "waits", said, step_id=step, until_us=branch.available_at_us)
     if waited_us <= world.timing.grace_us:
         return Finding("queued", "well", f"`{step}` {_doing(branch, now_us)}", step_id=step)
     pool = pool_of(graph, step)
@@ -248,6 +249,21 @@ def _untaken(branch: Branch, world: World, waited_us: int, now_us: int) -> Findi
     return _swept("wake-up-lost", lost, "sends another", world, due_us, now_us, step=branch.step)
 
 
+def _event(case: Case, event: Branch, world: World, now_us: int) -> Finding:
+    """An event from outside that nothing else is in the way of."""
+    run, patience = case.run, event.patience
+    if event.signal is not None:
+        said = f"`{event.name}` was sent"
+        return _in_hand("event-unfinished", said, "goes on with it", world, event.due_us, now_us, step=event.name)
+    noted = patience is not None and patience.run_attempt == run.run_attempt
+    until_us = patience.until_us if patience and noted else run.deadline_us
+    said = f"the run waits for `{event.name}` from outside until {_until(until_us, now_us)}"
+    if until_us <= now_us:
+        return _swept("event-timed-out", said, "ends that", world, event.due_us, now_us, step=event.name)
+    cure = f"send it: `cascade send {run.run_id} {event.name} --data …`"
+    return Finding("waits-for-event", "waits", said, cure, step_id=event.name, until_us=until_us)
+
+
 def _join(case: Case, graph: Graph, join: Branch, world: World, now_us: int) -> Finding:
     name = "the run's end" if join.name == END else f"`{join.name}`"
     step = None if join.name == END else join.name
@@ -279,14 +295,35 @@ def _doing(branch: Branch, now_us: int) -> str:
     if branch.status == "running":
         return f"has been running for {span(now_us - (branch.started_at_us or now_us))} (attempt {branch.attempt})"
     if branch.status == "scheduled" and available_us > now_us:
-        return f"is {_retry_of(branch)} until {_until(available_us, now_us)}"
+        return f"{_wait_of(branch)} {_until(available_us, now_us)}{_times_of(branch)}"
     if branch.status == "scheduled":
         return f"is due, and waits for a worker for {span(now_us - available_us)}"
     return {"open": "waits itself", "skipping": "is to be skipped"}.get(branch.status, f"stands {branch.status}")
 
 
-def _retry_of(branch: Branch) -> str:
-    return f"in retry {branch.attempt - 1}" if branch.attempt > 1 else "delayed"
+def _code_of_wait(branch: Branch) -> str:
+    if branch.laters:
+        return "not-ready"
+    return "retrying" if branch.tried > 1 else "step-delayed"
+
+
+def _wait_of(branch: Branch) -> str:
+    if branch.laters:
+        return "is not ready, and asks again at"
+    return f"is in retry {branch.tried - 1} until" if branch.tried > 1 else "starts at"
+
+
+def _times_of(branch: Branch) -> str:
+    return f", for the {nth(branch.laters + 1)} time" if branch.laters else ""
+
+
+def _delay_of(graph: Graph, branch: Branch) -> str:
+    """How long after what a delayed step starts."""
+    step = graph.step(branch.step)
+    if branch.attempt > 1 or not step.delay_ms:
+        return ""
+    causes = listed(step.dependencies) if step.dependencies else "the run's start"
+    return f", {span(step.delay_ms * 1_000)} after {causes}"
 
 
 def _until(us: int, now_us: int) -> str:

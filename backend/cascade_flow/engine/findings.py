@@ -63,6 +63,12 @@ def instant(us: int, now_us: int) -> str:
     return f"{there:%H:%M} UTC" if there.date() == here.date() else f"{there:%Y-%m-%d %H:%M} UTC"
 
 
+def nth(number: int) -> str:
+    """`1st`, `2nd`, `3rd`, `11th`."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
 def listed(steps: list[str]) -> str:
     """Steps in a sentence, three of them at the most by name."""
     named = [f"`{step}`" for step in steps[:3]]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from cascade_flow.engine.advance import schedule
 from cascade_flow.engine.event_writer import EventWriter
 from cascade_flow.engine.state import Branch, Commit, Facts
-from cascade_flow.graph import END, Graph
+from cascade_flow.graph import END, Graph, is_event
 
 OVER: frozenset[str] = frozenset({"ended", "parked"})
 
@@ -21,6 +21,11 @@ def awaited_branches(graph: Graph, join: str) -> tuple[str, ...]:
 def is_full(graph: Graph, join: Branch) -> bool:
     """Whether the counter says that a look at the branches is worth while."""
     return join.status == "open" and join.arrived >= len(graph.awaited(join.name))
+
+
+def waits_outside(graph: Graph, branch: Branch) -> bool:
+    """Whether a branch is an event's, which is not over."""
+    return branch.status == "open" and is_event(graph, branch.name)
 
 
 def all_arrived(graph: Graph, join: str, branches: Mapping[str, Branch]) -> bool:
@@ -51,20 +56,28 @@ def completed_steps(graph: Graph, branches: Iterable[Branch]) -> int:
 
 
 def open_join(facts: Facts, join: Branch, branches: Mapping[str, Branch], *, now_us: int) -> Commit | None:
-    """Move a join from open to scheduled (or to be skipped); None while something it waits for is still to come."""
+    """Move a join from open to scheduled (or to be skipped); None while something it waits for is still to come.
+
+    An event goes on when the outside has spoken, or its time is over.
+    """
     if not all_arrived(facts.graph, join.name, branches):
         return None
     ready = replace(
         join,
         run_attempt=facts.run_attempt,
-        last_us=max([facts.started_at_us, *(branch.last_us for branch in branches.values())]),
+        last_us=max([facts.started_at_us, join.last_us, *(branch.last_us for branch in branches.values())]),
         priority=facts.priority,
     )
     writer = EventWriter.of(facts, ready, now_us=now_us)
     origin = _skip_origin(facts.graph, join.name, branches)
     if origin is not None and facts.graph.step(join.name).skip_cascades:
-        skipping = replace(ready, status="skipping", skipped={join.name: origin})
+        spent = join.signal and join.signal.spent
+        skipping = replace(ready, status="skipping", skipped={join.name: origin}, signal=spent, patience=None)
         return Commit(join, skipping, checks_run=True)
+    if is_event(facts.graph, join.name):
+        from cascade_flow.engine.outside import looked_at  # noqa: PLC0415  (most workflows have no events)
+
+        return looked_at(facts, join, ready, now_us=now_us)
     return Commit(join, schedule(facts, ready, join.name, writer), tuple(writer.events), checks_run=True)
 
 

@@ -70,14 +70,42 @@ class Owed:
 
 
 @dataclass(frozen=True, slots=True)
+class Signal:
+    """What the outside has said to an event: the first counts. `mark` tells whether somebody says the same again.
+
+    `text` is the payload; `place` says where it lies, if it was put aside. Both go once the event is over.
+    """
+
+    mark: str
+    at_us: int
+    via: str
+    text: str | None = None
+    place: str | None = None
+
+    @property
+    def spent(self) -> Signal:
+        """What is left of it when the event is over."""
+        return replace(self, text=None, place=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Until when an event waits for the outside, as noted in this attempt of the run: it counts in no other."""
+
+    until_us: int
+    run_attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class Branch:
     """One branch as stored. `tail` is its newest events, as records that only the storage reads.
 
     `attempts_before` do not count for the retry policy: of earlier attempts of the run, postponed by their code, or
-    given back by their workers. `laters` is how often the step said that it isn't ready, `later_since_us` when it was
-    due that said so first. `seq` and `heartbeat_us` are the fence: they say which state a writer has seen. `origin_us`
-    names the commit that holds the completion of the step's dependency where that is not in the tail. `pool` is that of
-    the step, where only its workers take it.
+    given back by their workers. `laters` is how often the step has just said that it isn't ready, `later_since_us` when
+    it was due that said so first. `seq` and `heartbeat_us` are the fence: they say which state a writer has seen.
+    `origin_us` names the commit that holds the completion of the step's dependency where that is not in the tail.
+    `pool` is that of the step, where only its workers take it. `signal` and `patience` are those of the event that it
+    begins with.
     """
 
     name: str
@@ -102,6 +130,8 @@ class Branch:
     halt: Halt | None = None
     owed: Owed | None = None
     arrived: int = 0
+    signal: Signal | None = None
+    patience: Patience | None = None
     skipped: Mapping[str, str] = field(default_factory=dict)
     last_us: int = 0
     origin_us: int | None = None
@@ -212,6 +242,7 @@ class Facts:
     priority: int | None = None
     run_attempt: int = 1
     started_at_us: int = 0
+    deadline_us: int = LATEST_US
     stopping: bool = False
 
 

@@ -26,7 +26,7 @@ _NO_STACK_YET = "REVIEW_IN_PROGRESS"
 """A change set was made for it, and never executed."""
 _NOTHING = ("didn't contain changes", "No updates are to be performed")
 _CANCELLED = "cancelled"
-_SHORTEST_US, _LONGEST_US = 50_000, 2_000_000
+_SHORTEST_US, _LONGEST_US = 200_000, 2_000_000
 
 
 class Waiting:

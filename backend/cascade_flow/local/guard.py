@@ -29,6 +29,9 @@ _TIMESTAMP = "%Y%m%dT%H%M%SZ"
 _OPEN = re.compile(r"(GET|HEAD) /_ministack/ready|PUT /_ministack/cfn-response/[0-9a-f-]{36}")
 """Whether it is up; and a custom resource's answer, whose address is the secret, as on AWS."""
 _HOST = re.compile(r"(?:(?:[a-z0-9]+\.execute-api\.)?(?:localhost|127\.0\.0\.1)|\[::1\]):(\d+)")
+_CALLBACK = re.compile(r"(GET|POST) /callbacks/[^/]+/[^/]+")
+"""An address that a step gave away: its secret is all that it takes, as on AWS, and a browser may open it."""
+_API = re.compile(r"[a-z0-9]+\.execute-api\..*")
 _SIGNATURE_PARAMETERS = {
     *(f"x-amz-{name}" for name in ("algorithm", "credential", "date", "expires", "security-token", "signature")),
     "x-amz-signedheaders",
@@ -144,11 +147,17 @@ def check(request: Request, body: bytes, emulator: Emulator, *, now: datetime | 
 def check_place(request: Request, port: int) -> None:
     """Raise Misplaced for what a browser sends, and for a name that isn't this machine's: it may have been rebound."""
     fetched_for = request.headers.get("sec-fetch-site", "none")
-    if "origin" in request.headers or fetched_for != "none":
+    if not is_callback(request) and ("origin" in request.headers or fetched_for != "none"):
         raise Misplaced("AccessDenied", "The local stack answers no web page.")
     host = _HOST.fullmatch(request.headers.get("host", ""))
     if host is None or int(host[1]) != port:
         raise Misplaced("AccessDenied", f"The local stack is addressed as 127.0.0.1:{port} or localhost:{port}.")
+
+
+def is_callback(request: Request) -> bool:
+    """Whether it calls an address that a step gave away: what else bears the name needs a signature."""
+    host = request.headers.get("host", "")
+    return bool(_API.fullmatch(host) and _CALLBACK.fullmatch(f"{request.method} {request.path}"))
 
 
 def claimed(request: Request) -> Claim:
@@ -167,7 +176,7 @@ async def _let_in(app: App, emulator: Emulator, scope: dict[str, Any], receive: 
     request = _request(scope)
     try:
         check_place(request, emulator.port)
-        if not _OPEN.fullmatch(f"{request.method} {request.path}"):
+        if not _OPEN.fullmatch(f"{request.method} {request.path}") and not is_callback(request):
             claimed(request)
             body = await _body(receive)
             check(request, body, emulator)

@@ -144,6 +144,14 @@ class SubmittedRun(WireModel):
     is_new: bool
 
 
+class SentEvent(WireModel):
+    """An event from outside that has been taken; not new where the same was said before."""
+
+    run_id: Text
+    event: Text
+    is_new: bool
+
+
 class Checkpoint(WireModel):
     """What a step stores on its way; `data` is JSON text."""
 

@@ -26,12 +26,24 @@ class RetryTier(WireModel):
     give_up_on: list[Text] = Field(default_factory=list)
 
 
+class EventDefinition(WireModel):
+    """What a node without code waits for, beside its dependencies: a payload from outside, of this JSON Schema.
+
+    `timeout_us` counts from when all that it depends on is over; then the node fails, or is skipped.
+    """
+
+    payload_schema_json: JsonValue = Field(default=None, alias="payloadSchemaJSON")
+    timeout_us: Ordinal | None = None
+    on_timeout: Literal["fail", "skip"] = "fail"
+
+
 class StepDefinition(WireModel):
     """A step without its code: what it is called, what it waits for, how it is tried, and who carries it out.
 
     `executor` names a pool: only a worker that asks for that pool gets the step. None: Lambda's workers. `delay_ms` is
     how long after all that it waits for it starts. A step that says that it isn't ready is asked again after
     `poll_every_ms`, unless it says when, and fails for good `give_up_after_ms` after its first attempt began.
+    One with an `event` has no code at all, and nobody carries it out.
     """
 
     id: Text
@@ -42,6 +54,7 @@ class StepDefinition(WireModel):
     retry: list[RetryTier] = Field(default_factory=lambda: [RetryTier()], min_length=1)
     skip_cascades: bool = True
     executor: Text | None = None
+    event: EventDefinition | None = None
     delay_ms: Ordinal | None = None
     poll_every_ms: Ordinal | None = None
     give_up_after_ms: Ordinal | None = None

@@ -6,6 +6,8 @@ the same again.
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import islice
@@ -15,21 +17,28 @@ from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine import joins, runs
 from cascade_flow.engine.advance import BIRTHS_AT_ONCE, births_owed, owed_after
 from cascade_flow.engine.state import Birth, Branch, Commit, Facts, Run, is_urgent
-from cascade_flow.errors import PayloadTooLargeError
+from cascade_flow.errors import CascadeFlowError, PayloadTooLargeError
 from cascade_flow.graph import END
 from cascade_flow.operations.history_copier import HistoryCopier
-from cascade_flow.operations.outputs import exported
+from cascade_flow.operations.outputs import exported, with_end
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.stops import Stops
 from cascade_flow.wake import Wake
 
+_log = logging.getLogger(__name__)
+
 
 class AfterCommit:
-    """Does what a commit leaves to be done."""
+    """Does what a commit leaves to be done, and what must be done before it."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._stops = Stops(runtime)
+
+    def raise_joins(self, facts: Facts, commit: Commit) -> None:
+        """Count the arrivals that a commit brings about: before it, since whoever dies after it has counted nothing."""
+        for join, arrivals in Counter(commit.raises).items():
+            self._runtime.ledger.raise_join(facts, join, arrivals=arrivals, now_us=clock.now_us())
 
     def after(self, facts: Facts, commit: Commit, branch: Branch) -> Branch:
         """Follow a commit up; answers the branch as it is then."""
@@ -60,25 +69,42 @@ class AfterCommit:
             made = run.owed + len(births)
             paid = made >= len(owed)
             after = replace(run, owed=None if paid else made, due_us=run.deadline_us if paid else run.due_us)
-            run = self._runtime.run_ledger.make_roots(facts, run, after, births)
-            self._begin(facts, births)
+            self._raise_events(facts, births)
+            put = [birth for birth in births if not joins.waits_outside(facts.graph, birth.branch)]
+            run = self._runtime.run_ledger.make_roots(facts, run, after, put)
+            self.begin(facts, births)
         return run
+
+    def _raise_events(self, facts: Facts, births: Iterable[Birth]) -> None:
+        """An event may be there already, or over: then it would keep what is put together with it from being put."""
+        for birth in births:
+            if joins.waits_outside(facts.graph, birth.branch):
+                name, arrivals = birth.branch.name, birth.branch.arrived
+                self._runtime.ledger.raise_join(facts, name, arrivals=arrivals, now_us=clock.now_us())
 
     def _beginnings(self, facts: Facts, run: Run) -> list[Birth]:
         if run.parent is not None:
             return HistoryCopier(self._runtime).branches(facts, run)
         return list(runs.roots(facts, run, now_us=clock.now_us()))
 
-    def _begin(self, facts: Facts, births: Iterable[Birth]) -> None:
-        """Wake whom it concerns, and look at the joins that a copy has filled already."""
+    def begin(self, facts: Facts, births: Iterable[Birth]) -> None:
+        """Wake whom it concerns, and look at the joins that are filled already: a copy's, and events that depend on
+        nothing.
+        """
         branches = [birth.branch for birth in births]
         self._wake(facts, branches)
         for branch in branches:
-            if joins.is_full(facts.graph, branch):
+            if joins.waits_outside(facts.graph, branch):
+                self.look_if_possible(facts, branch.name)
+            elif joins.is_full(facts.graph, branch):
                 self.open_join(facts, branch)
 
-    def wake_roots(self, facts: Facts, opening: runs.Opening) -> None:
-        self._wake(facts, [birth.branch for birth in opening.births])
+    def look_if_possible(self, facts: Facts, event: str) -> None:
+        """Look at an event: what led here stands whatever comes of the look, which a sweep takes too."""
+        try:
+            self.look_at_join(facts, event)
+        except CascadeFlowError as error:
+            _log.warning("run %s: a look at %s is left to the sweep: %s", facts.run_id, event, error)
 
     def look_at_join(self, facts: Facts, name: str) -> None:
         """Open a join whose counter is full, if the branches say so too."""
@@ -87,14 +113,19 @@ class AfterCommit:
             self.open_join(facts, join)
 
     def open_join(self, facts: Facts, join: Branch) -> bool:
-        """Open a join if all that it waits for is over; whoever comes second is refused, and that is well."""
+        """Open a join if all that it waits for is over, or let an event go on, or note until when it waits.
+
+        Whoever comes second is refused, and that is well.
+        """
         branches = self._runtime.ledger.some_branches(facts.run_id, joins.awaited_branches(facts.graph, join.name))
         commit = self._opening(facts, join, branches)
         if commit is None:
             return False
         try:
-            self._wake(facts, [self._runtime.ledger.write(facts, commit, self._references(facts, commit))])
+            self.raise_joins(facts, commit)
+            opened = self._runtime.ledger.write(facts, commit, self._references(facts, commit))
             self._runtime.observer.committed(commit.said)
+            self.after(facts, commit, opened)
         except (BranchRefused, RunRefused):
             return False
         except PayloadTooLargeError as error:
@@ -103,7 +134,8 @@ class AfterCommit:
 
     def _opening(self, facts: Facts, join: Branch, branches: Mapping[str, Branch]) -> Commit | None:
         if join.name != END:
-            return joins.open_join(facts, join, branches, now_us=clock.now_us())
+            commit = joins.open_join(facts, join, branches, now_us=clock.now_us())
+            return commit and with_end(self._runtime, facts, commit, self._known(facts, commit))
         if not joins.all_arrived(facts.graph, END, branches):
             return None
         last_us = max(branch.last_us for branch in branches.values())
@@ -111,9 +143,20 @@ class AfterCommit:
         return Commit(join, replace(join, status="ended", due_us=None), logged=True, end=end)
 
     def _references(self, facts: Facts, commit: Commit) -> Mapping[str, str]:
+        signal = commit.before.signal
+        aside = {} if signal is None or signal.place is None else {signal.place: signal.place}
         if commit.end is None:
-            return {}
-        return self._runtime.payloads.put_run_output(facts.run_id, commit.end, expires_s=facts.expires_s)
+            return aside
+        return aside | self._runtime.payloads.put_run_output(facts.run_id, commit.end, expires_s=facts.expires_s)
+
+    def _known(self, facts: Facts, commit: Commit) -> Mapping[str, str | None]:
+        """What an event gives that ends its run: no history tells of it yet."""
+        signal, skipped = commit.before.signal, dict.fromkeys(commit.after.skipped)
+        if signal is None or commit.before.name not in facts.graph.exports:
+            return skipped
+        places = {signal.place} if signal.place else set()
+        text = self._runtime.payloads.texts(facts.run_id, places)[signal.place] if signal.place else signal.text
+        return {commit.before.name: text, **skipped}
 
     def _wake(self, facts: Facts, branches: Iterable[Branch]) -> None:
         wakes = [wake_for(facts.run_id, branch) for branch in branches if is_woken(branch)]

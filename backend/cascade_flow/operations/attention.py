@@ -14,7 +14,7 @@ from cascade_flow import clock
 from cascade_flow.dynamodb import due, keys
 from cascade_flow.engine import waits
 from cascade_flow.engine.commands import Reclaim
-from cascade_flow.engine.joins import is_full
+from cascade_flow.engine.joins import is_full, waits_outside
 from cascade_flow.engine.state import ENDED, Branch, Facts, Run
 from cascade_flow.errors import TransientError
 from cascade_flow.operations.after_commit import AfterCommit, wake_for
@@ -26,8 +26,8 @@ from cascade_flow.operations.stops import Stops
 from cascade_flow.operations.tally import Tally
 from cascade_flow.wake import Wake
 
-_RARELY_US = 86_400_000_000
-"""The longest time for which nobody looks at a join that isn't full."""
+_TIMES_AS_LONG = 15
+"""For how many times its run's age nobody looks at a join that isn't full: five looks in a month."""
 _UNSEEN = 0
 """The time of an entry that nobody has seen in the index: such a one is not moved."""
 
@@ -186,17 +186,32 @@ class Attention:
             move(facts, run, branch, entry)
 
     def _join(self, facts: Facts, run: Run, branch: Branch, entry: due.Entry) -> None:
+        if waits_outside(facts.graph, branch):
+            self._event(facts, run, branch, entry)
+            return
         if is_full(facts.graph, branch) and self._after_commit.open_join(facts, branch):
             self._tally.note("joins opened", run.run_id, branch.name)
             return
         self._look_later(entry, clock.now_us() + self._pause_us(facts, branch), branch)
 
+    def _event(self, facts: Facts, run: Run, event: Branch, entry: due.Entry) -> None:
+        from cascade_flow.engine.outside import next_look_us  # noqa: PLC0415  (most workflows have no events)
+
+        goes_on = run.status == "running" and run.stop is None
+        if goes_on and self._after_commit.open_join(facts, event):
+            self._tally.note("events moved", run.run_id, event.name)
+            return
+        soon_us = clock.now_us() + self._runtime.timing.grace_us
+        look_us = next_look_us(run, event, is_full=is_full(facts.graph, event))
+        self._look_later(entry, max(soon_us, look_us), event)
+
     def _pause_us(self, facts: Facts, join: Branch) -> int:
         """How long a join is left alone: one that is full not long, since somebody may stand between raise and commit;
-        another ever longer while its run lasts, since whoever fills it brings the look forward.
+        another ever longer while its run lasts, up to its deadline, since whoever fills it brings the look forward.
         """
-        age_us = 0 if is_full(facts.graph, join) else clock.now_us() - facts.started_at_us
-        return min(max(self._runtime.timing.grace_us, age_us), _RARELY_US)
+        now_us, grace_us = clock.now_us(), self._runtime.timing.grace_us
+        pause_us = 0 if is_full(facts.graph, join) else _TIMES_AS_LONG * (now_us - facts.started_at_us)
+        return max(grace_us, min(pause_us, facts.deadline_us - now_us))
 
     def _wake(self, facts: Facts, run: Run, branch: Branch, entry: due.Entry) -> None:
         available_us = branch.available_at_us or 0

@@ -25,7 +25,7 @@ from cascade_flow.model.events import (
 )
 from cascade_flow.model.ids import check_step_id
 from cascade_flow.model.states import RunState, StepState
-from cascade_flow.model.workflows import StepDefinition, WorkflowVersion
+from cascade_flow.model.workflows import EventDefinition, StepDefinition, WorkflowVersion
 from cascade_flow.operations.attempts import Attempt, attempts_in
 from cascade_flow.operations.history import Histories, RunHistory, StepLine, by_step
 from cascade_flow.operations.logs import Logs
@@ -43,16 +43,27 @@ End = WorkflowCompleted | WorkflowFailed | WorkflowCancelled
 
 
 @dataclass(frozen=True)
+class OutsideDetails:
+    """An event from outside: whether its run waits for it now, until when, and when it was sent."""
+
+    declared: EventDefinition
+    waits: bool
+    until_us: int | None
+    sent_us: int | None
+
+
+@dataclass(frozen=True)
 class StepDetails:
     """A step of the run's graph, where it stands, and the event that skipped it if one did.
 
-    `postponed`: how often it said that it isn't ready, and what last, where it comes again after that.
+    `postponed`: how often it said that it isn't ready; and what it said last, where it comes again after that.
     """
 
     definition: StepDefinition
     state: StepState
     skipped: StepSkipped | None
-    postponed: tuple[int, str] | None = None
+    event: OutsideDetails | None = None
+    postponed: tuple[int, str | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -256,14 +267,31 @@ def _step(story: RunHistory, step: StepDefinition, mine: Sequence[StepEvent]) ->
     skips = [event for event in mine if isinstance(event, StepSkipped)]
     state = project_step_state(mine, story.run.workflow_slug) if mine else _pending(story, step)
     skipped = skips[-1] if skips and state.status == "skipped" else None
-    return StepDetails(step, state, skipped, _postponed(mine) if state.status == "scheduled" else None)
+    return StepDetails(step, state, skipped, _outside(story, step), _postponed(state, mine))
 
 
-def _postponed(mine: Sequence[StepEvent]) -> tuple[int, str] | None:
-    attempts = attempts_in(mine)
-    if not attempts or (reason := attempts[-1].reason) is None:
+def _outside(story: RunHistory, step: StepDefinition) -> OutsideDetails | None:
+    if step.event is None:
         return None
-    return sum(attempt.status == "postponed" for attempt in attempts), reason
+    run, branch = story.run, story.branches.get(step.id)
+    begun = run.status == "running" and run.stop is None and (branch is None or branch.status == "open")
+    waits = begun and all(_is_over(story, dependency) for dependency in step.dependencies)
+    patience = None if branch is None else branch.patience
+    noted = patience is not None and patience.run_attempt == run.run_attempt
+    until_us = patience.until_us if patience and noted else run.deadline_us
+    sent_us = branch.signal.at_us if branch and branch.signal else None
+    return OutsideDetails(step.event, waits, until_us if waits else None, sent_us)
+
+
+def _is_over(story: RunHistory, step_id: str) -> bool:
+    """Whether a step has completed or was skipped, so far as the events that were read tell."""
+    return any(isinstance(event, StepCompleted | StepSkipped) and event.step_id == step_id for event in story.events)
+
+
+def _postponed(state: StepState, mine: Sequence[StepEvent]) -> tuple[int, str | None] | None:
+    attempts = attempts_in(mine)
+    laters = sum(attempt.status == "postponed" for attempt in attempts)
+    return (laters, attempts[-1].reason if state.status == "scheduled" else None) if laters else None
 
 
 def _pending(story: RunHistory, step: StepDefinition) -> StepState:

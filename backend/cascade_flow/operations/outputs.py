@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from cascade_flow import clock
 from cascade_flow.dynamodb.codec import Record, references_of
-from cascade_flow.engine.state import Branch, Facts
+from cascade_flow.engine import runs
+from cascade_flow.engine.state import Branch, Commit, Facts
 from cascade_flow.errors import RunNotFoundError, StepNotFoundError
 from cascade_flow.operations.payloads import key_in_bucket
 from cascade_flow.operations.runtime import Runtime
@@ -49,6 +51,15 @@ def exported(runtime: Runtime, facts: Facts, known: Mapping[str, str | None]) ->
         history = runtime.ledger.history(facts.run_id)
         texts |= outputs_in(runtime, facts.run_id, history.records if history else (), missing)
     return {step: json.loads(text) for step in facts.graph.exports if (text := texts[step]) is not None}
+
+
+def with_end(runtime: Runtime, facts: Facts, commit: Commit, known: Mapping[str, str | None]) -> Commit:
+    """The commit with the run's end, where no step is left after it."""
+    if commit.after.status != "ended" or not facts.graph.is_last(commit.after.step):
+        return commit
+    outputs = exported(runtime, facts, known)
+    end = runs.completed(facts, outputs, now_us=clock.now_us(), after_us=commit.after.last_us)
+    return replace(commit, end=end)
 
 
 def inputs_of(runtime: Runtime, facts: Facts, branch: Branch, records: Sequence[Record]) -> Mapping[str, str | None]:

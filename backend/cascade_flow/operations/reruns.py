@@ -148,7 +148,7 @@ class Reruns:
         with suppress(
             RunRefused
         ):  # a sweep makes the branches, or the run is stopped already: it is there all the same
-            self._after_commit.make_owed_roots(replace(facts, started_at_us=run.started_at_us or 0), run)
+            self._after_commit.make_owed_roots(self._runtime.facts(run), run)
         return SubmittedRun(run_id=run.run_id, is_new=True)
 
     def _order(self, parent: _Parent, input: Any) -> Submission:

@@ -14,6 +14,7 @@ from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine.runs import latest_end_us, started_again
 from cascade_flow.engine.state import Branch, Facts, Run
 from cascade_flow.errors import ConflictError, RunNotRetryableError, StaleAttemptError
+from cascade_flow.graph import is_event
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import Steps
@@ -81,7 +82,7 @@ class Retries:
     def _revive(self, facts: Facts, run: Run, branch: Branch) -> None:
         with suppress(StaleAttemptError, BranchRefused, ConflictError):
             self._steps.revive(facts, run, branch)
-            if branch.status == "open":
+            if branch.status == "open" or is_event(facts.graph, branch.step):
                 self._after_commit.look_at_join(facts, branch.name)
 
 

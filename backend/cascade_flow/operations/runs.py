@@ -92,7 +92,7 @@ class Runs:
             taken_id = f"run id {facts.run_id!r} is taken: choose another, or leave it out"
             raise ConflictError(taken_id, run_id=facts.run_id) from None
         self._runtime.observer.committed(opening.events)
-        self._begin(facts, run, opening)
+        self._begin(run, opening)
         return SubmittedRun(run_id=run.run_id, is_new=True)
 
     def _known_run(self, submission: RunSubmission) -> SubmittedRun | None:
@@ -131,7 +131,7 @@ class Runs:
         except RunRefused as refused:
             return refused.now or run
         self._runtime.observer.committed(opening.events)
-        self._after_commit.wake_roots(facts, opening)
+        self._after_commit.begin(self._runtime.facts(run), opening.births)
         return self.make_owed_roots(run)
 
     def make_owed_roots(self, run: Run) -> Run:
@@ -244,8 +244,8 @@ class Runs:
         found = {run.run_id: run for run in readable(self._runtime.ledger.runs, ids)}
         return [outline_of(found[id]) for id in ids if id in found]
 
-    def _begin(self, facts: Facts, run: Run, opening: runs.Opening) -> None:
-        self._after_commit.wake_roots(facts, opening)
+    def _begin(self, run: Run, opening: runs.Opening) -> None:
+        self._after_commit.begin(self._runtime.facts(run), opening.births)
         if run.status == "running":
             self.make_owed_roots(run)
         elif run.available_at_us - clock.now_us() <= LONGEST_DELAY_US:

@@ -26,7 +26,7 @@ from cascade_flow.wake import NoQueue, Queue
 @dataclass(frozen=True)
 class Runtime:
     """The ledger, the registry, the payloads, the queue and what that gave up; how long things may take, and who hears
-    of them.
+    of them; under which address the outside may call, if it may.
     """
 
     ledger: Ledger
@@ -37,6 +37,7 @@ class Runtime:
     chance: Callable[[], float] = random.random
     observer: Observer = field(default_factory=Observer)
     dead_letters: DeadLetters = field(default_factory=NoDeadLetters)
+    callbacks_url: str | None = None
 
     @classmethod
     def open(
@@ -98,4 +99,5 @@ class Runtime:
             priority=run.priority,
             run_attempt=run.run_attempt,
             started_at_us=run.started_at_us or run.created_us,
+            deadline_us=run.deadline_us,
         )

@@ -7,14 +7,12 @@ the engine names step and attempt instead; what it holds is then read first.
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
-from cascade_flow.engine import runs
 from cascade_flow.engine.commands import (
     Cascade,
     Command,
@@ -32,7 +30,7 @@ from cascade_flow.engine.state import ENDED, Branch, Claimant, Commit, Facts, Ru
 from cascade_flow.errors import ConflictError, PayloadTooLargeError, StaleAttemptError, TransientError
 from cascade_flow.model.events import ResourceSnapshot
 from cascade_flow.operations.after_commit import AfterCommit, wake_for
-from cascade_flow.operations.outputs import Inputs, exported, inputs_of
+from cascade_flow.operations.outputs import Inputs, inputs_of, with_end
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.stops import Stops
 from cascade_flow.wake import Wake
@@ -235,11 +233,7 @@ class Steps:
 
     def _decide(self, facts: Facts, branch: Branch, command: Command, held: HeldAttempt) -> Commit:
         commit = decide(facts, branch, command, now_us=clock.now_us(), told_us=held.told_us)
-        if commit.after.status != "ended" or not facts.graph.is_last(commit.after.step):
-            return commit
-        outputs = exported(self._runtime, facts, _known(held, command, commit))
-        end = runs.completed(facts, outputs, now_us=clock.now_us(), after_us=commit.after.last_us)
-        return replace(commit, end=end)
+        return with_end(self._runtime, facts, commit, _known(held, command, commit))
 
     def _ready(self, held: HeldAttempt, command: Command) -> Branch:
         """The branch with nothing owed: what a commit promised must be there before another commit comes.
@@ -260,8 +254,7 @@ class Steps:
         if commit.end is not None:
             aside = self._runtime.payloads.put_run_output(facts.run_id, commit.end, expires_s=facts.expires_s)
             references = {**references, **aside}
-        for join, arrivals in Counter(commit.raises).items():
-            self._runtime.ledger.raise_join(facts, join, arrivals=arrivals, now_us=clock.now_us())
+        self._after_commit.raise_joins(facts, commit)
         try:
             return self._runtime.ledger.write(facts, commit, references)
         except RunRefused:

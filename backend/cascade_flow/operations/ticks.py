@@ -50,7 +50,6 @@ class Ticks:
 
     def _submit(self, schedule: Schedule, tick_us: int) -> Schedule:
         """The schedule with what became of one of its times; one that can have no run must not stop those after it."""
-        self._tally.waited(max(0, clock.now_us() - tick_us))
         try:
             run = submit_tick(self._runs, schedule, tick_us)
         except (RequestError, GoneError) as error:

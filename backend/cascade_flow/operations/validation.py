@@ -1,4 +1,4 @@
-"""Checks a run's input against its workflow's JSON Schema, at the door; and, before that, the schema itself.
+"""Checks a run's input, and an event's payload, against their JSON Schema, at the door; and, before that, the schema.
 
 Patterns are matched in linear time, whatever the input: what only backtracking could match is no schema here.
 """
@@ -28,12 +28,25 @@ def check_input(schema: Any, text: str | None) -> None:
     """
     if schema is None:
         return
-    validator = _validator(safe_serialize(schema))
     value = None if text is None else json.loads(text)
-    given = {} if value is None and not validator.is_valid(None) else value
-    found = sorted(validator.iter_errors(given), key=lambda error: list(map(str, error.instance_path)))
-    if found:
-        raise InputInvalidError(issues=[_issue("input", error.instance_path, error) for error in found])
+    given = {} if value is None and not _validator(safe_serialize(schema)).is_valid(None) else value
+    if found := _issues(schema, given, "input"):
+        raise InputInvalidError(issues=found)
+
+
+def check_data(schema: Any, text: str, event: str) -> None:
+    """Raises InputInvalidError where this is no payload of an event; one without a schema takes anything."""
+    if schema is not None and (found := _issues(schema, json.loads(text), "data")):
+        lines = "".join(f"\n  {issue.path}: {issue.message}" for issue in found)
+        raise InputInvalidError(
+            f"the data doesn't match what event {event!r} takes: mend the fields named below{lines}", issues=found
+        )
+
+
+def _issues(schema: Any, given: Any, root: str) -> list[ValidationIssue]:
+    found = _validator(safe_serialize(schema)).iter_errors(given)
+    ordered = sorted(found, key=lambda error: list(map(str, error.instance_path)))
+    return [_issue(root, error.instance_path, error) for error in ordered]
 
 
 def defect_of(schema: Any) -> ValidationIssue | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import Any, Self, TypedDict, Unpack
 from cascade_flow.authoring import Workflow
 from cascade_flow.authoring.steps import Reference
 from cascade_flow.model.states import TERMINAL_RUN_STATUSES, RunStatus
+from cascade_flow.serialization import safe_serialize
 from cascade_flow.testing import fakes
 from cascade_flow.testing.fakes import Fakes
 from cascade_flow.testing.inputs import plain_input
@@ -49,6 +51,7 @@ class Engine:
 
         self._place: Place = place or InProcess()
         self._planned: list[tuple[Reference, Mishap]] = []
+        self._unsent: list[tuple[Reference, Any, str | None]] = []
         self._plans: dict[str, Plan] = {}
         self._results: dict[str, Result] = {}
 
@@ -150,6 +153,25 @@ class Engine:
         self._planned.append((step, Mishap("", attempt, Cause.TIMEOUT, "start")))
         return self
 
+    def send(self, event: Reference, data: Any = None, *, to: Result | None = None, key: str | None = None) -> Self:
+        """Send an event from outside, such as an approval: to this run; without `to`, to the newest one if that has
+        not ended, and else to the next, as soon as it is submitted. The first that is sent counts; `key` is the
+        sender's own for it.
+
+        Raises EventClosedError, InputInvalidError, and all else that `send_event` does.
+        """
+        newest = next(reversed(self._results.values()), None)
+        meant = to or (newest if newest is not None and not _is_over(newest) else None)
+        if meant is None:
+            self._unsent.append((event, data, key))
+        else:
+            self._send(meant, event, data, key)
+        return self
+
+    def _send(self, to: Result, event: Reference, data: Any, key: str | None) -> None:
+        name = fakes.step_meant(to.workflow, event)
+        self._place.send(to.run_id, name, json.loads(safe_serialize(data)), key)
+
     def retry(
         self, result: Result, *, reason: str | None = None, fake: Fakes | None = None, expect: RunStatus | None = None
     ) -> Result:
@@ -208,6 +230,9 @@ class Engine:
     def _begun(self, workflow: Workflow, run_id: str, plan: Plan) -> Result:
         self._plans[run_id] = plan
         self._results[run_id] = result = Result(self._place, workflow, run_id)
+        unsent, self._unsent = self._unsent, []
+        for event, data, key in unsent:
+            self._send(result, event, data, key)
         return result
 
     def _finished(self, result: Result, expect: RunStatus | None) -> Result:

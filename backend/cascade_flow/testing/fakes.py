@@ -78,6 +78,8 @@ def _raising(error: Any) -> Function:
 
 
 def _check(step: Step, fake: Any) -> None:
+    if step.declared.event is not None:
+        raise DefinitionError(f"event {step.id!r} has no code to be faked: send it, with engine.send({step.id!r}, ...)")
     if is_error(fake) or not callable(fake):
         return
     has = {each.name for each in step.parameters}

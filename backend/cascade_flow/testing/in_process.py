@@ -89,6 +89,11 @@ class InProcess:
             new = self._backend.rerun_from(parent_run_id=run_id, from_step_id=from_step, input=input)
         return self._planned(new.run_id, plan)
 
+    def send(self, run_id: str, event: str, data: Any, key: str | None) -> None:
+        self._stories.clear()
+        with clock.use(self._clock):
+            self._backend.send_event(run_id, event, data, key=key)
+
     def cancel(self, run_id: str, reason: str | None) -> None:
         self._stories.clear()
         with clock.use(self._clock):
@@ -192,7 +197,8 @@ def _opened(arrive: Callable[[str, int], None]) -> Runtime:
     schema.create_table(client, _TABLE)
     bucket = Bucket("payloads", client=BucketClient())
     queue = SqsQueue("wake-ups", client=QueueClient(arrive))
-    return Runtime.open(_TABLE, client=client, bucket=bucket, queue=queue)
+    runtime = Runtime.open(_TABLE, client=client, bucket=bucket, queue=queue)
+    return replace(runtime, callbacks_url="https://callbacks.invalid")
 
 
 def _schedule(workflow: Workflow, name: str) -> ScheduleDefinition:

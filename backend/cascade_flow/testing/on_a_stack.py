@@ -65,6 +65,9 @@ class OnAStack:
         self._check(workflow)
         return str(self._client.rerun(run_id, from_step, input=input)["runId"])
 
+    def send(self, run_id: str, event: str, data: Any, key: str | None) -> None:
+        self._client.send(run_id, event, data, idempotency_key=key)
+
     def cancel(self, run_id: str, reason: str | None) -> None:
         self._client.cancel(run_id, reason)
 

@@ -17,7 +17,13 @@ from cascade_flow.authoring import Later, Skip, StepContext
 from cascade_flow.authoring.context import inside
 from cascade_flow.authoring.payloads import Payload, returned
 from cascade_flow.clock import now_us
-from cascade_flow.errors import CascadeFlowError, DefinitionError, InputInvalidError, StaleAttemptError
+from cascade_flow.errors import (
+    CascadeFlowError,
+    ConfigurationError,
+    DefinitionError,
+    InputInvalidError,
+    StaleAttemptError,
+)
 from cascade_flow.model.events import CheckpointRef, StepError
 from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted, sheltered
 from cascade_flow.worker.step_logging import step_logger
@@ -44,7 +50,9 @@ class CheckpointStore(Protocol):
 
 
 class AttemptContext(StepContext):
-    """One attempt's context. `beat` is called for `heartbeat()`; `deadline_us` is when the attempt will be stopped."""
+    """One attempt's context. `beat` is called for `heartbeat()`; `deadline_us` is when the attempt will be stopped;
+    `address` makes those of `callback_url`.
+    """
 
     def __init__(
         self,
@@ -58,6 +66,7 @@ class AttemptContext(StepContext):
         beat: Callable[[], None],
         store: CheckpointStore,
         deadline_us: int | None = None,
+        address: Callable[[str], str] | None = None,
     ) -> None:
         super().__init__(
             run_id=run_id,
@@ -71,6 +80,7 @@ class AttemptContext(StepContext):
         self._beat = beat
         self._store = store
         self._deadline_us = deadline_us
+        self._address = address
         self._lock = threading.RLock()
         self._known: Sequence[CheckpointNumber] | None = None
 
@@ -81,6 +91,19 @@ class AttemptContext(StepContext):
     @property
     def remaining_ms(self) -> int | None:
         return None if self._deadline_us is None else max(0, self._deadline_us - now_us()) // 1000
+
+    def callback_url(self, event: str) -> str:
+        if self._address is None:
+            raise ConfigurationError(
+                f"step {self.step_id!r}: a worker on a machine of your own makes no addresses: let a step that Lambda "
+                "carries out make it, and return it"
+            )
+        return self._addressed(event)
+
+    @sheltered
+    def _addressed(self, event: str) -> str:
+        assert self._address is not None, "asked for before"
+        return self._address(event)
 
     def heartbeat(self) -> None:
         self._beat_now()

@@ -135,7 +135,7 @@ class Worker:
         inputs = shift.patience.ask(lambda: self._steps.inputs(lease.held))
         limit_ms = shift.limit_ms(step.definition.timeout_ms)
         capture = self._means.capture(lease.log, after_us=lease.held.started_us, on_exit=lease.exited)
-        context = _context(lease, interrupt, beat, limit_ms)
+        context = _context(self._runtime, lease, interrupt, beat, limit_ms)
         tried = lease.held.branch.tried
         given = StepInputs(input_json=inputs.input, outputs=inputs.outputs, context=context, tried=tried)
         lease.patience = Patience.of_ms(limit_ms)
@@ -185,8 +185,14 @@ class _Shift:
         return self.remaining_ms() >= needed_ms
 
 
-def _context(lease: Lease, interrupt: Interrupt, beat: Heartbeat, limit_ms: int) -> AttemptContext:
+def _context(runtime: Runtime, lease: Lease, interrupt: Interrupt, beat: Heartbeat, limit_ms: int) -> AttemptContext:
     facts, branch = lease.held.facts, lease.held.branch
+
+    def address(event: str) -> str:
+        from cascade_flow.operations.callbacks import Callbacks  # noqa: PLC0415  (few steps ask for one)
+
+        return Callbacks(runtime).address(facts, event)
+
     return AttemptContext(
         run_id=facts.run_id,
         workflow_slug=facts.workflow_slug,
@@ -197,6 +203,7 @@ def _context(lease: Lease, interrupt: Interrupt, beat: Heartbeat, limit_ms: int)
         beat=beat.beat,
         store=lease,
         deadline_us=clock.now_us() + limit_ms * 1_000,
+        address=address,
     )
 
 

@@ -1,12 +1,13 @@
 // The steps of the trials' workflow `parts`, in the example's worker: the first attempt to pack stays until it is killed.
 
 import { appendFileSync } from 'node:fs'
-import { connect, work } from './worker.mjs'
+import { Later, connect, work } from './worker.mjs'
 
 const sign = (folder, name, attempt) => appendFileSync(`${folder}/${name}.visits`, `${attempt} ${process.pid}\n`)
 
 const steps = {
   'parts/order': async ({ input }, step) => {
+    if (step.attempt === 1) throw new Later(1, 'no paper')
     await step.log('ordering')
     sign(input.folder, 'order', step.attempt)
     return { quantity: 3 }

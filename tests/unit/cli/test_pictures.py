@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -245,3 +246,49 @@ def test_a_traceback_is_shown_whole_with_files_as_they_lie_here(
     assert 'File "lib/x.py", line 1, in g' in shown
     assert shown.count("Bad: a") == 1
     assert "  shop.Bad: a\n  b\n" in shown
+
+
+MINUTE_US = 60_000_000
+WAITS = documents.document(
+    documents.step("remind", status="scheduled", availableAtUs=NOW_US + 55 * MINUTE_US, delayUs=60 * MINUTE_US),
+    documents.step("soon", status="scheduled", availableAtUs=NOW_US + 40_000_000, delayUs=MINUTE_US),
+    documents.step(
+        "ask",
+        status="scheduled",
+        attemptNumber=3,
+        laters=2,
+        laterReason="no invoice yet",
+        availableAtUs=NOW_US + 5 * MINUTE_US,
+    ),
+    documents.step("asks", status="running", attemptNumber=3, laters=2, startedAtUs=NOW_US - 400_000),
+    documents.step("due", status="scheduled", attemptNumber=2, laters=1, laterReason="no", availableAtUs=NOW_US - 1),
+)
+
+
+def clock_of(us: int) -> str:
+    return f"{datetime.fromtimestamp((NOW_US + us) / 1_000_000).astimezone():%H:%M}"
+
+
+def test_a_tree_says_until_when_a_step_waits_and_why() -> None:
+    ask = f"no invoice yet: asks again at {clock_of(5 * MINUTE_US)} (in 5 min), 3rd time"
+    assert tree(WAITS, width=BROAD)[1:] == [
+        f"├─ ○ remind              starts at {clock_of(55 * MINUTE_US)} (in 55 min)",
+        "├─ ○ soon                starts in 40 s",
+        f"├─ ◔ ask                 {ask}",
+        "├─ ● asks        400 ms",
+        "└─ ◌ due                 queued",
+    ]
+    table = printed(tables.steps(view(WAITS).steps), width=BROAD)
+    assert ask in table
+    assert "1 of 3" in table
+    assert "3 of 3" not in table, "who was not ready has used no try"
+
+
+def test_who_watches_is_told_of_each_time_that_a_step_was_not_ready() -> None:
+    told = "\n".join(changes(None, view(WAITS)))
+    assert f"ask: not ready: no invoice yet: asks again at {clock_of(5 * MINUTE_US)} (in 5 min), 3rd time" in told
+
+
+def test_a_declared_wait_is_told_with_the_step() -> None:
+    declared = {"stepId": "ask", "delayUs": 60 * MINUTE_US, "pollEveryUs": 30_000_000, "giveUpAfterUs": 120 * MINUTE_US}
+    assert "starts 1 h later, asks every 30 s for 2 h" in printed(tables.definitions([declared]), width=BROAD)

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from cascade_flow.engine.diagnosis import Case, Room, World, diagnosed, diagnosed_engine, remaining_steps
-from cascade_flow.engine.findings import ORDER, Finding, Sweeps, span
-from cascade_flow.engine.state import Branch, BranchStatus, Owed, Run, Stop, StopKind
+from cascade_flow.engine.findings import ORDER, Finding, Sweeps, nth, span
+from cascade_flow.engine.state import Branch, BranchStatus, Owed, Patience, Run, Signal, Stop, StopKind
 from cascade_flow.graph import END, Graph
+from cascade_flow.model.workflows import EventDefinition
 from unit.engine.facts import NOW_US, TIMING, run_of, step
 
 S = 1_000_000
@@ -43,6 +44,12 @@ def due(at_us: int, waited_s: int = 10, **known: Any) -> Branch:
     return Branch("c", "scheduled", "c", available_at_us=NOW_US - waited_s * S, due_us=at_us, **known)
 
 
+def waiting_case(event: Branch) -> Case:
+    graph = Graph([step("a"), step("e", "a", event=EventDefinition())])
+    return Case(run_of(), {"a": Branch("a", "ended", "a"), "e": event}, graph, frozenset(graph.steps))
+
+
+WAITING = Branch("e", "open", "e", arrived=1, patience=Patience(NOW_US + 300 * S, 1), due_us=NOW_US + 300 * S)
 LATE = due(NOW_US - 7 * S)
 AGAIN = due(NOW_US + 7 * S)
 FULL = {"a": Branch("a", "ended", "b"), "c": Branch("c", "ended", "c")}
@@ -109,7 +116,23 @@ EXPECTED: list[tuple[str, Case, World, str, str, int | None]] = [
         12,
     ),
     ("retrying", case(RETRYING), WORLD, "waits", "`b` is in retry 3 until", 300),
-    ("step-delayed", case(replace(RETRYING, attempt=1)), WORLD, "waits", "`b` is delayed until", 300),
+    ("step-delayed", case(replace(RETRYING, attempt=1)), WORLD, "waits", "`b` starts at", 300),
+    (
+        "not-ready",
+        case(replace(RETRYING, attempts_before=3, laters=2)),
+        WORLD,
+        "waits",
+        "`b` is not ready, and asks again at 08:05 UTC (in 5 min), for the 3rd time",
+        300,
+    ),
+    (
+        "retrying",
+        case(replace(RETRYING, attempts_before=2)),
+        WORLD,
+        "waits",
+        "`b` is in retry 1 until 08:05 UTC (in 5 min)",
+        300,
+    ),
     ("queued", case(due(NOW_US + S, 2)), WORLD, "well", "`c` is due, and waits for a worker for 2 s", None),
     (
         "wake-up-lost",
@@ -136,6 +159,31 @@ EXPECTED: list[tuple[str, Case, World, str, str, int | None]] = [
         "late",
         "`c` has waited for a worker for 10 s: all 8 steps that may run at once do",
         None,
+    ),
+    (
+        "waits-for-event",
+        waiting_case(WAITING),
+        WORLD,
+        "waits",
+        "the run waits for `e` from outside until",
+        300,
+    ),
+    ("waits-for-event", waiting_case(replace(WAITING, patience=Patience(NOW_US, 7))), WORLD, "waits", "until", 3_600),
+    (
+        "event-timed-out",
+        waiting_case(replace(WAITING, patience=Patience(NOW_US - S, 1), due_us=NOW_US - S)),
+        WORLD,
+        "late",
+        "the sweep in 12 s ends that",
+        12,
+    ),
+    (
+        "event-unfinished",
+        waiting_case(replace(WAITING, signal=Signal("m", NOW_US, "signal", "1"), due_us=NOW_US - S)),
+        WORLD,
+        "late",
+        "`e` was sent, and whoever was about it did not come to the end",
+        12,
     ),
     ("skip-unfinished", case(Branch("c", "skipping", "c", due_us=NOW_US - S)), WORLD, "late", "the sweep in 12 s", 12),
     (
@@ -171,7 +219,8 @@ OF_C = (
 )
 STEP_OF = {
     **dict.fromkeys(OF_C, "c"),
-    **dict.fromkeys(("branches-owed", "retrying", "step-delayed"), "b"),
+    **dict.fromkeys(("branches-owed", "retrying", "step-delayed", "not-ready"), "b"),
+    **dict.fromkeys(("waits-for-event", "event-timed-out", "event-unfinished"), "e"),
     **dict.fromkeys(("step-gone", "waits-for", "join-unopened"), "j"),
 }
 """The step that a finding is about; none, where it is about the run."""
@@ -184,7 +233,7 @@ def test_each_finding(code: str, known: Case, world: World, severity: str, said:
     assert said in found.sentence
     until_us = until if until is None or until > NOW_US else NOW_US + until * S
     assert found.until_us == until_us
-    assert bool(found.cure) == (severity == "stuck" or code == "concurrency-used-up")
+    assert bool(found.cure) == (severity == "stuck" or code in ("concurrency-used-up", "waits-for-event"))
     assert found.step_id == STEP_OF.get(code)
 
 
@@ -341,3 +390,33 @@ def test_whatever_is_live_of_a_run_that_goes_on_is_told(known: Case, world: Worl
     told = {each.step_id for each in diagnosed(known, world, NOW_US)}
     live = {branch.step for branch in known.branches.values() if branch.live and branch.name != "$"}
     assert live <= told
+
+
+@pytest.mark.parametrize(
+    ("step_id", "said"),
+    [
+        ("quote", "`quote` starts at 08:05 UTC (in 5 min), 2 min after the run's start"),
+        ("remind", "`remind` starts at 08:05 UTC (in 5 min), 60 min after `quote`"),
+        ("both", "`both` starts at 08:05 UTC (in 5 min), 2 h after `quote` and `remind`"),
+    ],
+)
+def test_a_delayed_step_says_how_long_after_what_it_starts(step_id: str, said: str) -> None:
+    graph = Graph(
+        [
+            step("quote", delay_ms=120_000),
+            step("remind", "quote", delay_ms=3_600_000),
+            step("both", "quote", "remind", delay_ms=7_200_000),
+        ]
+    )
+    waiting = Branch(step_id, "scheduled", step_id, available_at_us=NOW_US + 300 * S)
+    waiting = replace(waiting, name=graph.branch_of(step_id))
+    found = diagnosed(Case(run_of(), {waiting.name: waiting}, graph, frozenset(graph.steps)), WORLD, NOW_US)
+    assert [each.sentence for each in found if each.code == "step-delayed"] == [said]
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (21, "21st"), (113, "113th")],
+)
+def test_times_are_counted_as_people_do(number: int, said: str) -> None:
+    assert nth(number) == said

@@ -60,9 +60,7 @@ def test_patience_ends_in_a_test_too(engine: Engine) -> None:
     result = engine.run(reminders(), fake={"answer": Later(reason="no answer yet")})
     assert result.status == "failed"
     assert result.error is not None
-    assert (
-        result.error.message == "step 'answer' was not ready after 1:00:00, though it was asked 13 times: no answer yet"
-    )
+    assert result.error.message == "step 'answer' was not ready after 1:00:00: no answer yet"
 
 
 def test_the_log_says_why_it_waits(engine: Engine) -> None:

@@ -1,0 +1,649 @@
+"""Events from outside: told once, kept, looked at, and never polled (protocol.md §13)."""
+
+from __future__ import annotations
+
+import json
+import random
+from functools import partial
+from typing import Any
+
+import pytest
+
+from cascade_flow import (
+    EventClosedError,
+    EventDefinition,
+    EventNotFoundError,
+    InputInvalidError,
+    RunSubmission,
+    StepCompleted,
+    StepDefinition,
+    StepFailed,
+    StepScheduled,
+    StepSkipped,
+    StepStarted,
+    WorkflowCompleted,
+    clock,
+)
+from cascade_flow.dynamodb import keys
+from cascade_flow.operations.after_commit import AfterCommit
+from clauses.stage import (
+    FATAL,
+    RUN,
+    begun,
+    branch_of,
+    claimed,
+    dies,
+    done,
+    dying,
+    ended,
+    found,
+    item_of,
+    reported,
+    run_of,
+    silent,
+)
+from faults.moments import pausing, unanswered
+from simulation import TIMING, World, step
+from testbed.faults import Crash
+from testbed.wire import Answer, Floor, Request, Send, wire_of
+
+HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
+WAIT_US = 600_000_000
+YES, NO = {"ok": True}, {"ok": False}
+SCHEMA: dict[str, Any] = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
+
+
+def event(id: str, *dependencies: str, **declared: Any) -> StepDefinition:
+    """A node that waits for these, and for the outside."""
+    options = {name: declared.pop(name) for name in ("export_output",) if name in declared}
+    return step(id, *dependencies, event=EventDefinition(payload_schema_json=SCHEMA, **declared), **options)
+
+
+def chain(**declared: Any) -> list[StepDefinition]:
+    """A step, an event and what follows it."""
+    return [step("a"), event("e", "a", **declared), step("b", "e", export_output=True)]
+
+
+AFTER_TWO = [step("a"), step("c"), event("e", "a", "c"), step("b", "e", export_output=True)]
+ALONE = [event("e", export_output=True)]
+ROOT = [event("e"), step("a"), step("b", "e", "a", export_output=True)]
+
+
+def sent(world: World, data: Any = YES, *, by: Any = None, **options: Any) -> bool:
+    """Whether what is said to the event is new."""
+    return bool((by or world.backend).send_event(RUN, "e", data, **options).is_new)
+
+
+def due_in_us(world: World) -> int:
+    return int(branch_of(world, "e").due_us or 0) - clock.now_us()
+
+
+def kinds_of(world: World, step_id: str) -> list[type]:
+    return [type(each) for each in world.observer.load_events("flow", RUN, step_id=step_id)]
+
+
+ONCE = [StepScheduled, StepStarted, StepCompleted]
+
+
+def test_a_signal_lets_it_go_on_at_once(world: World) -> None:
+    begun(world, *chain())
+    done(world, "a")
+    assert sent(world)
+    assert kinds_of(world, "e") == ONCE
+    assert (branch_of(world, "e").step, branch_of(world, "e").status) == ("b", "scheduled")
+    world.settle(RUN)
+    assert world.oracle.given[next(mark for mark in world.oracle.given if mark.step == "b")] == {"e": '{"ok":true}'}
+    ended(world)
+
+
+def test_a_signal_before_anybody_waits_is_kept(world: World) -> None:
+    begun(world, *chain())
+    assert sent(world)
+    assert kinds_of(world, "e") == []
+    done(world, "a")
+    assert kinds_of(world, "e") == ONCE
+    ended(world)
+
+
+@pytest.mark.parametrize("steps", [ALONE, ROOT], ids=["alone", "beside another"])
+def test_an_event_that_depends_on_nothing_is_born_with_the_run(world: World, steps: list[StepDefinition]) -> None:
+    begun(world, *steps)
+    assert branch_of(world, "e").status == "open"
+    assert sent(world)
+    ended(world)
+
+
+def test_a_signal_before_the_runs_start_is_kept(world: World) -> None:
+    begun(world, *ROOT, available_at=clock.now_us() + HOUR_US)
+    assert sent(world)
+    assert kinds_of(world, "e") == []
+    ended(world)
+
+
+def test_the_first_signal_counts_and_who_comes_second_is_told(world: World) -> None:
+    begun(world, *chain())
+    assert sent(world, YES)
+    for _ in range(2):
+        with pytest.raises(EventClosedError) as told:
+            sent(world, NO)
+        assert told.value.facts["data"] == '{"ok":true}'
+        if kinds_of(world, "e") == []:
+            done(world, "a")
+    ended(world)
+
+
+def test_the_same_signal_again_is_known(world: World) -> None:
+    begun(world, *chain())
+    assert sent(world, {"ok": True, "n": 1})
+    assert not sent(world, {"n": 1, "ok": True})
+    done(world, "a")
+    assert not sent(world, {"n": 1, "ok": True})
+    ended(world)
+    with pytest.raises(EventClosedError):
+        sent(world, {"n": 1, "ok": True})
+
+
+def test_a_senders_key_tells_one_signal_from_another(world: World) -> None:
+    begun(world, *chain())
+    assert sent(world, YES, key="first")
+    assert not sent(world, YES, key="first")
+    for key in (None, "second"):
+        with pytest.raises(EventClosedError):
+            sent(world, YES, key=key)
+
+
+def test_what_is_no_payload_is_refused_at_the_door(world: World) -> None:
+    begun(world, *chain())
+    with pytest.raises(InputInvalidError) as told:
+        sent(world, {"ok": "perhaps"})
+    assert [issue.path for issue in told.value.issues] == ["data.ok"]
+    assert found(world, "e") is None
+    with pytest.raises(EventNotFoundError):
+        world.backend.send_event(RUN, "a", YES)
+
+
+# -- born by whoever comes first, and looked at soon ------------------------------------------------------------------
+
+
+def test_a_root_that_was_sent_before_the_run_owes_it_keeps_no_other_from_being_made(world: World) -> None:
+    begun_by_who_dies(world, [step("r1"), step("r2"), event("e"), step("r3"), step("end", "r1", "r2", "e", "r3")])
+    assert sent(world)
+    assert kinds_of(world, "e") == ONCE
+    silent(world)
+    world.sweep()
+    assert found(world, "r3") is not None
+    ended(world)
+
+
+def begun_by_who_dies(world: World, steps: list[StepDefinition]) -> None:
+    """A run that has started, and owes roots, since whoever has submitted it died then."""
+    world.register(steps)
+    late = dying(world, "TransactWriteItems", after=True)
+    dies(lambda: late.submit_run(RunSubmission(workflow_slug="flow", run_id=RUN)))
+
+
+@pytest.mark.parametrize("steps", [chain(), AFTER_TWO], ids=["the last", "one of two"])
+def test_whoever_comes_to_it_has_it_looked_at_soon(world: World, steps: list[StepDefinition]) -> None:
+    """A signal was there before, and a sweep has put the look off until the run's end."""
+    begun(world, *steps)
+    held = claimed(world, "a")
+    sent(world)
+    world.sweep()
+    assert due_in_us(world) > TIMING.lease_us
+    dies(lambda: reported(world, held, by=dying(world, "TransactWriteItems", after=True)))
+    assert due_in_us(world) <= TIMING.grace_us
+    ended(world)
+
+
+def test_a_start_has_it_looked_at_soon(world: World) -> None:
+    begun(world, *ROOT, available_at=clock.now_us() + HOUR_US)
+    sent(world)
+    world.sweep()
+    world.clock.pause_us(HOUR_US)
+    dies(lambda: world.sweep(dying(world, "TransactWriteItems", after=True)))
+    assert (run_of(world).status, kinds_of(world, "e")) == ("running", [])
+    assert due_in_us(world) <= TIMING.grace_us
+    silent(world)
+    world.sweep()
+    assert kinds_of(world, "e") == ONCE
+
+
+def test_nobody_polls_it_before_the_run_starts(world: World) -> None:
+    begun(world, *ROOT, available_at=clock.now_us() + 1_000 * HOUR_US, timeout=2_000 * HOUR_US)
+    sent(world)
+    world.sweep()
+    assert due_in_us(world) > 999 * HOUR_US
+
+
+def test_who_dies_after_a_signal_leaves_it_to_the_next_sweep(world: World) -> None:
+    begun(world, *chain())
+    done(world, "a")
+    assert due_in_us(world) > TIMING.lease_us
+    dies(lambda: sent(world, by=dying(world, "UpdateItem", after=True)))
+    assert due_in_us(world) <= 0
+    assert world.sweep()["events moved"] == 1
+    assert kinds_of(world, "e") == ONCE
+
+
+# -- a signal ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("over", [False, True], ids=["waiting", "over"])
+def test_a_signal_whose_answer_is_lost_is_known_when_it_comes_again(world: World, over: bool) -> None:
+    begun(world, *chain())
+    if over:
+        done(world, "a")
+    others = (lambda: world.sweep()) if over else (lambda: None)
+    sent(world, by=unanswered(world, "UpdateItem", others))
+    assert kinds_of(world, "e") == (ONCE if over else [])
+    done_if_waiting(world)
+    ended(world)
+
+
+def done_if_waiting(world: World) -> None:
+    if kinds_of(world, "a")[-1] is not StepCompleted:
+        done(world, "a")
+
+
+def test_what_is_long_is_put_aside_by_each_sender_for_itself(world: World) -> None:
+    begun(world, *chain())
+    words = [{"ok": True, "why": noise(seed)} for seed in range(2)]
+    assert sent(world, words[0])
+    with pytest.raises(EventClosedError) as told:
+        sent(world, words[1])
+    assert json.loads(told.value.facts["data"]) == words[0]
+    done(world, "a")
+    world.settle(RUN)
+    [given] = [given for mark, given in world.oracle.given.items() if mark.step == "b"]
+    assert json.loads(given["e"] or "") == words[0]
+    ended(world)
+
+
+def noise(seed: int) -> str:
+    return random.Random(seed).randbytes(2_000).hex()
+
+
+@pytest.mark.parametrize("long", [False, True], ids=["short", "long"])
+def test_an_event_may_be_the_last_of_its_run(world: World, long: bool) -> None:
+    begun(world, *ALONE)
+    data = {"ok": True, "why": noise(1) if long else "yes"}
+    assert sent(world, data)
+    [end] = [each for each in ended(world).events if isinstance(each, WorkflowCompleted)]
+    assert json.loads(end.output) == {"e": data}
+
+
+def test_a_signal_does_not_open_again_what_is_over(world: World) -> None:
+    begun(world, *chain(timeout_us=WAIT_US, on_timeout="skip"), step("x"))
+    done(world, "a")
+    world.clock.pause_us(WAIT_US + 1)
+    world.sweep()
+    with pytest.raises(EventClosedError) as told:
+        sent(world)
+    assert told.value.facts["state"] == "skipped"
+    assert branch_of(world, "e").status != "open"
+    ended(world)
+
+
+def test_who_is_late_reads_what_the_first_has_said_and_changes_nothing(world: World) -> None:
+    begun(world, *chain())
+    done(world, "a")
+    late = pausing(world, "UpdateItem", partial(sent, world))
+    with pytest.raises(EventClosedError):
+        sent(world, NO, by=late)
+    assert world.observer.load_events("flow", RUN, step_id="e", types=["StepCompleted"])[0].output == '{"ok":true}'  # type: ignore[union-attr]
+
+
+# -- going on ---------------------------------------------------------------------------------------------------------
+
+
+JOINED = [step("a"), event("e", "a", timeout_us=WAIT_US, on_timeout="skip"), step("x"), step("j", "e", "x")]
+
+
+@pytest.mark.parametrize("skip", [False, True], ids=["sent", "timed out"])
+def test_what_it_arrives_at_is_raised_before(world: World, skip: bool) -> None:
+    """Who ends it dies then: the join is full, and a sweep finds it."""
+    begun(world, *[each.model_copy(update={"skip_cascades": each.id != "j"}) for each in JOINED])
+    done(world, "a", "x")
+    late = dying(world, "TransactWriteItems", after=True)
+    if skip:
+        world.clock.pause_us(WAIT_US + 1)
+    dies(lambda: world.sweep(late) if skip else sent(world, by=late))
+    assert branch_of(world, "e").status == "ended"
+    assert branch_of(world, "j").arrived == 2
+    ended(world)
+
+
+def test_a_look_at_what_has_gone_on_changes_nothing(world: World) -> None:
+    begun(world, *chain())
+    done(world, "a")
+    sent(world)
+    before = branch_of(world, "e")
+    after_commit = AfterCommit(world.backend.runtime)
+    after_commit.look_at_join(world.backend.runtime.facts(run_of(world)), "e")
+    assert branch_of(world, "e") == before
+    ended(world)
+
+
+def test_of_two_looks_one_lets_it_go_on(world: World) -> None:
+    begun(world, *chain())
+    done(world, "a")
+
+    def others() -> None:
+        assert world.sweep()["events moved"] == 1
+        claimed(world, "b", branch="e")
+
+    sent(world, by=pausing(world, "TransactWriteItems", others))
+    assert branch_of(world, "e").status == "running"
+    assert kinds_of(world, "e") == ONCE
+
+
+def test_it_goes_on_in_the_runs_attempt_of_now(world: World) -> None:
+    """Its sender had read the run before that was tried again."""
+    begun(world, *chain(), step("x"))
+
+    def others() -> None:
+        reported(world, claimed(world, "x"), FATAL)
+        reported(world, held, FATAL)
+        world.observer.retry_run(RUN)
+
+    held = claimed(world, "a")
+    sent(world, by=pausing(world, "UpdateItem", others))
+    assert branch_of(world, "e").run_attempt == 1
+    reported(world, claimed(world, "a", 2))
+    assert (branch_of(world, "e").step, branch_of(world, "e").run_attempt) == ("b", 2)
+    ended(world)
+
+
+@pytest.mark.parametrize("over", [False, True], ids=["sent", "timed out"])
+def test_it_does_not_go_on_in_a_run_that_is_being_stopped(world: World, over: bool) -> None:
+    begun(world, *chain(timeout_us=WAIT_US, on_timeout="skip"))
+    done(world, "a")
+    late = pausing(world, "TransactWriteItems", lambda: world.observer.cancel_run(RUN))
+    if over:
+        world.clock.pause_us(WAIT_US + 1)
+        world.sweep(late)
+    else:
+        sent(world, by=late)
+    assert (branch_of(world, "e").status, kinds_of(world, "e")) == ("open", [])
+    assert world.check(RUN).status == "cancelled"
+
+
+def test_a_skip_in_cascade_wins_over_a_signal(world: World) -> None:
+    begun(world, *chain())
+    sent(world)
+    world.script = {"a": ["skip"]}
+    reported(world, held := claimed(world, "a"), world.act(held, "worker-1"))
+    ended(world)
+    assert kinds_of(world, "e") == [StepSkipped]
+
+
+# -- waiting ----------------------------------------------------------------------------------------------------------
+
+
+def test_its_timeout_counts_from_when_all_is_there_and_fails_it(world: World) -> None:
+    begun(world, *chain(timeout_us=WAIT_US))
+    world.clock.pause_us(TIMING.lease_us)
+    world.sweep()
+    done(world, "a")
+    assert abs(due_in_us(world) - WAIT_US) < 1_000_000
+    world.clock.pause_us(WAIT_US + 1)
+    world.mailbox.wakes.clear()
+    world.sweep()
+    checked = ended(world, "failed")
+    [failure] = [each for each in checked.events if isinstance(each, StepFailed)]
+    assert (failure.failure_reason, failure.terminal, failure.error.name) == ("timeout", True, "EventTimeout")
+    assert kinds_of(world, "e") == [StepScheduled, StepFailed]
+
+
+def test_a_timeout_may_skip_it_and_what_follows(world: World) -> None:
+    begun(world, *chain(timeout_us=WAIT_US, on_timeout="skip"))
+    done(world, "a")
+    world.clock.pause_us(WAIT_US + 1)
+    world.sweep()
+    ended(world)
+    assert kinds_of(world, "e") == [StepScheduled, StepSkipped]
+    assert kinds_of(world, "b") == [StepSkipped]
+
+
+def test_a_note_does_not_hide_a_signal_that_came_before_it(world: World) -> None:
+    """Whoever looked had read the event before; and who has sent it died then."""
+    begun(world, *chain(timeout_us=WAIT_US))
+    held = claimed(world, "a")
+
+    def others() -> None:
+        dies(lambda: sent(world, by=dying(world, "UpdateItem", after=True)))
+
+    reported(world, held, by=pausing(world, "UpdateItem", others, at=2))
+    assert due_in_us(world) <= 0
+    world.sweep()
+    assert kinds_of(world, "e") == ONCE
+
+
+@pytest.mark.parametrize("on_timeout", ["fail", "skip"])
+def test_a_signal_just_before_the_timeouts_write_wins_whole(world: World, on_timeout: str) -> None:
+    begun(world, *chain(timeout_us=WAIT_US, on_timeout=on_timeout))
+    done(world, "a")
+    world.clock.pause_us(WAIT_US + 1)
+
+    def others() -> None:
+        dies(lambda: sent(world, by=dying(world, "UpdateItem", after=True)))
+
+    world.sweep(pausing(world, "TransactWriteItems", others))
+    assert kinds_of(world, "e") == []
+    ended(world)
+    assert kinds_of(world, "e") == ONCE
+
+
+def test_a_signal_just_after_the_timeout_loses_whole(world: World) -> None:
+    begun(world, *chain(timeout_us=WAIT_US, on_timeout="skip"))
+    done(world, "a")
+    world.clock.pause_us(WAIT_US + 1)
+    with pytest.raises(EventClosedError):
+        sent(world, by=pausing(world, "UpdateItem", lambda: world.sweep()))
+    ended(world)
+    assert kinds_of(world, "e") == [StepScheduled, StepSkipped]
+
+
+def test_who_waits_for_the_rest_is_left_alone_until_the_runs_end(world: World) -> None:
+    begun(world, *AFTER_TWO)
+    done(world, "a")
+    world.clock.pause_us(TIMING.silence_us)
+    world.sweep()
+    assert due_in_us(world) > HOUR_US // 2
+    assert due_in_us(world) <= HOUR_US
+
+
+def test_it_is_not_left_alone_by_who_has_read_it_before_the_last_arrival(world: World) -> None:
+    begun(world, *AFTER_TWO)
+    sent(world)
+    done(world, "a")
+    held = claimed(world, "c")
+    world.clock.pause_us(TIMING.grace_us + 1)
+
+    def others() -> None:
+        dies(lambda: reported(world, held, by=dying(world, "TransactWriteItems", after=True)))
+
+    world.sweep(pausing_at_look(world, others))
+    assert (branch_of(world, "e").status, branch_of(world, "e").arrived) == ("open", 2)
+    assert due_in_us(world) <= TIMING.grace_us
+    silent(world)
+    world.sweep()
+    assert kinds_of(world, "e") == ONCE
+
+
+def pausing_at_look(world: World, others: Any) -> Any:
+    """A sweep that pauses before it puts the look at the event off."""
+    client, left = world.store.another_client(), [others]
+
+    def pause(request: Request, send: Send) -> Answer:
+        if request.operation == "UpdateItem" and request.body["Key"]["sk"]["S"] == "B#e" and left:
+            left.pop()()
+        return send(request)
+
+    wire_of(client).add(pause, floor=Floor.SCHEDULE)
+    return world.another(client)
+
+
+def test_it_is_not_left_alone_while_somebody_stands_between_raise_and_commit(world: World) -> None:
+    begun(world, *AFTER_TWO)
+    sent(world)
+    done(world, "a")
+    held = claimed(world, "c")
+
+    def others() -> None:
+        world.clock.pause_us(TIMING.grace_us + 1)
+        world.sweep()
+
+    late = pausing(world, "TransactWriteItems", others)
+    wire_of(late.runtime.ledger.table.client).add(dying_after("TransactWriteItems"), floor=Floor.SCHEDULE)
+    dies(lambda: reported(world, held, by=late))
+    assert (branch_of(world, "e").status, branch_of(world, "c").status) == ("open", "ended")
+    assert due_in_us(world) <= TIMING.grace_us
+    silent(world)
+    world.sweep()
+    assert kinds_of(world, "e") == ONCE
+
+
+def dying_after(operation: str) -> Any:
+    def die(request: Request, send: Send) -> Answer:
+        answer = send(request)
+        if request.operation == operation:
+            raise Crash("here")
+        return answer
+
+    return die
+
+
+# -- stops and retries of the run -------------------------------------------------------------------------------------
+
+
+def test_a_retry_of_the_run_lets_what_has_timed_out_wait_again(world: World) -> None:
+    begun(world, *chain(timeout_us=WAIT_US))
+    done(world, "a")
+    world.clock.pause_us(WAIT_US + 1)
+    world.sweep()
+    assert run_of(world).status == "failed"
+    world.backend.retry_run(RUN)
+    assert branch_of(world, "e").status == "open"
+    assert abs(due_in_us(world) - WAIT_US) < 1_000_000
+    assert sent(world)
+    ended(world)
+    assert kinds_of(world, "e") == [StepScheduled, StepFailed, *ONCE]
+
+
+def test_another_attempts_note_counts_as_none(world: World) -> None:
+    """Who has revived it died before the look, and the time noted before is over."""
+    begun(world, *chain(timeout_us=WAIT_US), step("x"), timeout=DAY_US)
+    done(world, "a")
+    reported(world, claimed(world, "x"), FATAL)
+    world.clock.pause_us(WAIT_US + 1)
+    dies(lambda: dying(world, "TransactWriteItems", after=True, at=2).retry_run(RUN))
+    assert branch_of(world, "e").run_attempt == 2
+    silent(world)
+    world.sweep()
+    assert (branch_of(world, "e").status, kinds_of(world, "e")) == ("open", [])
+    assert due_in_us(world) > WAIT_US // 2
+
+
+def test_a_timeout_of_an_attempt_that_is_over_ends_nothing(world: World) -> None:
+    begun(world, *chain(timeout_us=WAIT_US, on_timeout="skip"), step("x"), timeout=DAY_US)
+    done(world, "a")
+    world.clock.pause_us(WAIT_US + 1)
+
+    def others() -> None:
+        reported(world, claimed(world, "x"), FATAL)
+        world.observer.retry_run(RUN)
+
+    world.sweep(pausing(world, "TransactWriteItems", others))
+    assert (branch_of(world, "e").status, kinds_of(world, "e")) == ("open", [])
+    sent(world)
+    ended(world)
+
+
+def test_a_signal_stays_over_a_retry_of_the_run(world: World) -> None:
+    begun(world, *chain(), step("x"))
+    held = claimed(world, "a")
+    sent(world)
+    reported(world, claimed(world, "x"), FATAL)
+    reported(world, held, FATAL)
+    with pytest.raises(EventClosedError):
+        sent(world)
+    world.backend.retry_run(RUN)
+    reported(world, claimed(world, "a", 2))
+    assert kinds_of(world, "e") == ONCE
+    ended(world)
+
+
+def test_a_retry_brings_it_back_into_the_index(world: World) -> None:
+    begun(world, *chain(), step("x"))
+    done(world, "a")
+    world.backend.cancel_run(RUN)
+    world.clock.pause_us(HOUR_US + 1)
+    world.sweep()
+    assert keys.DUE_SHARD not in item_of(world, keys.branch(RUN, "e"))
+    dies(lambda: dying(world, "TransactWriteItems", after=True, at=2).retry_run(RUN))
+    assert branch_of(world, "e").run_attempt == 2
+    assert 0 < due_in_us(world) <= TIMING.grace_us
+
+
+def test_a_sweep_that_saw_the_runs_end_takes_nothing_out_that_was_put_in_since(world: World) -> None:
+    begun(world, *chain(), step("x"))
+    done(world, "a")
+    world.backend.cancel_run(RUN)
+    world.clock.pause_us(HOUR_US + 1)
+    world.sweep(pausing_at_look(world, lambda: world.observer.retry_run(RUN)))
+    assert keys.DUE_SHARD in item_of(world, keys.branch(RUN, "e"))
+    sent(world)
+    ended(world)
+
+
+# -- new runs out of old ones -----------------------------------------------------------------------------------------
+
+
+def test_what_is_kept_keeps_its_payload_and_what_runs_again_waits_again(world: World) -> None:
+    begun(world, *chain(), step("c", "b"))
+    done(world, "a")
+    sent(world)
+    world.settle(RUN)
+    again = world.backend.rerun_from(parent_run_id=RUN, from_step_id="c").run_id
+    world.settle(again)
+    world.check(again)
+    with pytest.raises(EventClosedError):
+        world.backend.send_event(again, "e", NO)
+    anew = world.backend.rerun_from(parent_run_id=RUN, from_step_id="a").run_id
+    while world.mailbox.wakes:
+        world.deliver(world.mailbox.wakes.pop(0))
+    assert world.observer.load_events("flow", anew, step_id="e") == []
+    assert world.backend.send_event(anew, "e", NO).is_new
+    world.settle(anew)
+    assert world.check(anew).count(StepCompleted, "e") == 1
+
+
+@pytest.mark.parametrize("from_step", ["c", "e"], ids=["kept", "waiting again"])
+def test_a_signal_to_a_copy_whose_branches_are_owed_keeps_none_from_being_made(world: World, from_step: str) -> None:
+    begun(world, *chain(), step("c", "b"))
+    done(world, "a")
+    sent(world)
+    world.settle(RUN)
+    late = dying(world, "PutItem", after=True, at=2)
+    dies(lambda: late.rerun_from(parent_run_id=RUN, from_step_id=from_step))
+    [copy] = [run.run_id for run in world.observer.list_runs().runs if run.run_id != RUN]
+    assert world.observer.runtime.run(copy).owed == 0
+    if from_step == "c":
+        with pytest.raises(EventClosedError):
+            world.backend.send_event(copy, "e", NO)
+    else:
+        world.backend.send_event(copy, "e", NO)
+    world.settle(copy)
+    assert world.check(copy).status == "completed"
+
+
+def test_a_raise_of_what_is_over_changes_nothing(world: World) -> None:
+    begun(world, *chain(), step("x"))
+    done(world, "a")
+    sent(world)
+    before = branch_of(world, "e")
+    facts = world.backend.runtime.facts(run_of(world))
+    world.backend.runtime.ledger.raise_join(facts, "e", arrivals=1, now_us=clock.now_us())
+    assert branch_of(world, "e") == before
