@@ -100,13 +100,17 @@ docs: openapi ## Write docs/contract.md, docs/costs.md, docs/openapi.json anew, 
 openapi: $(VENV)/dev-installed ## Write docs/openapi.json and docs/api.html anew, from the routes that functions declare
 	@PYTHONPATH=tests $(BIN)/python -m reference
 
+.PHONY: console
+console: ## Build the console's page anew, from the folder console, once its types and tests are right (needs Node)
+	@cd console && npm ci --silent && npm run --silent check && npm test --silent && npm run --silent build
+
 .PHONY: setup
 setup: $(VENV)/dev-installed $(FUZZ)/installed ## Install all that working on this project needs, and stop there
 
 .PHONY: clean
 clean: ## End the local stack and remove what was built or installed, .venv too
 	@if [ -x $(BIN)/cascade ]; then $(BIN)/cascade down || true; fi
-	rm -rf $(VENV) .tools .cascade .aws-sam build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache backend/*.egg-info tests/peer/node_modules
+	rm -rf $(VENV) .tools .cascade .aws-sam build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache backend/*.egg-info tests/peer/node_modules console/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: lock

@@ -14,7 +14,7 @@ import pytest
 from cascade_flow import clock, errors
 from cascade_flow.client import Client
 from cascade_flow.dynamodb.codec import deflate, zipped
-from functions.test_client import KEY, SECRET, Gateway, serving
+from functions.front_door import KEY, SECRET, Gateway, serving
 from simulation import TickingClock
 
 Asking = Callable[[Client], Any]

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from cascade_flow.client import Client
 from cascade_flow.errors import InvalidIdError
-from functions.test_client import KEY, SECRET, Gateway, _is_signed, serving
+from functions.front_door import KEY, SECRET, Gateway, is_signed, serving
 
 ODD = st.lists(st.sampled_from([*"ab+%/~ =&?#;,.:'\"\\é✓\u0301\U0001f680", "%20", "%2F"]), max_size=8).map("".join)
 TEXTS = ODD | st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8)
@@ -83,7 +83,7 @@ class Verifying(Gateway):
         signature = expected_signature(method, target, headers, body, secret=SECRET)
         if not headers["authorization"].endswith(f"Signature={signature}"):
             self.faults.append(f"not as the document says: {target}")
-        if not _is_signed(method, target, headers, body):
+        if not is_signed(method, target, headers, body):
             self.faults.append(f"not as botocore signs it: {target}")
         if "+" in target:
             self.faults.append(f"a plus, which some read as a space: {target}")

@@ -219,6 +219,7 @@ def _announce(target: Target, workflow: str, submitted: Json) -> None:
         outcome.Commands(
             (target.command(f"show {id} --watch"), "watch it"),
             (target.command(f"logs {id} --follow"), "read what its steps write"),
+            (target.command(f"console {id}"), "see it in your browser"),
         ),
     )
 

@@ -117,6 +117,7 @@ def _report(target: Target, stack: LocalStack) -> None:
         outcome.Commands(
             (f"cascade run {slugs[0] if slugs else 'WORKFLOW'} --watch", "run a workflow, and watch it"),
             ("cascade workflows", "what can be run"),
+            ("cascade console", "see every run in your browser"),
             ("cascade down", "stop the stack, and forget its data"),
         ),
     )

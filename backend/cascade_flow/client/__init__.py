@@ -47,6 +47,8 @@ _THIS_MACHINE = ("localhost", "127.0.0.1")
 _LOG_IN = "log in to AWS (aws configure, aws sso login), or set AWS_PROFILE"
 _LOG_IN_HERE = 'the stack on this machine tells its own in its project\'s folder: eval "$(cascade env)"'
 _TOO_MANY = 429
+_CONNECTIONS = 8
+"""Kept open to one host, for whoever asks from several threads."""
 _PASSING = frozenset({502, 503, 504})
 _FIRST_PAUSE_US = 200_000
 _AGAIN_US = 8_000_000
@@ -271,6 +273,7 @@ def _pool(address: SplitResult, is_local: bool, timeout_s: float) -> urllib3.Poo
     """Connections to the address, through the proxy that this machine's settings name for it."""
     proxy = None if is_local or proxy_bypass(_host(address)) else getproxies().get(address.scheme)
     how: dict[str, Any] = {"timeout": timeout_s, "retries": False, "ca_certs": str(_CERTIFICATES)}
+    how["maxsize"] = _CONNECTIONS
     return urllib3.ProxyManager(proxy, **how) if proxy else urllib3.PoolManager(**how)
 
 

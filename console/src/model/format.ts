@@ -1,0 +1,56 @@
+/** Numbers as people read them. Times come as microseconds since 1970, lengths as microseconds. */
+
+const SECOND = 1_000_000;
+const UNITS: [number, string][] = [
+  [86_400 * SECOND, "d"],
+  [3_600 * SECOND, "h"],
+  [60 * SECOND, "m"],
+];
+
+export function duration(us: number): string {
+  if (us < 1_000) return `${Math.max(0, Math.round(us))} µs`;
+  if (us < SECOND) return `${Math.round(us / 1_000)} ms`;
+  if (us < 60 * SECOND) return `${(us / SECOND).toFixed(us < 10 * SECOND ? 2 : 1)} s`;
+  const largest = UNITS.findIndex(([size]) => us >= size);
+  const [size, name] = UNITS[largest]!;
+  const [below, belowName] = UNITS[largest + 1] ?? [SECOND, "s"];
+  const rest = Math.floor((us % size) / below);
+  return rest ? `${Math.floor(us / size)} ${name} ${rest} ${belowName}` : `${Math.floor(us / size)} ${name}`;
+}
+
+export function ago(us: number, nowUs: number): string {
+  const passed = nowUs - us;
+  if (passed < 0) return `in ${roughly(-passed)}`;
+  return passed < 5 * SECOND ? "just now" : `${roughly(passed)} ago`;
+}
+
+function roughly(us: number): string {
+  const [size, name] = UNITS.find(([unit]) => us >= unit) ?? [SECOND, "s"];
+  return `${Math.floor(us / size)} ${name}`;
+}
+
+export function instant(us: number): string {
+  const at = new Date(us / 1_000);
+  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  return `${day} ${timeOfDay(us)}`;
+}
+
+export function timeOfDay(us: number): string {
+  const at = new Date(us / 1_000);
+  const millis = String(at.getMilliseconds()).padStart(3, "0");
+  return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${millis}`;
+}
+
+function two(value: number): string {
+  return String(value).padStart(2, "0");
+}
+
+export function bytes(count: number): string {
+  if (count < 1_000) return `${count} B`;
+  if (count < 1_000_000) return `${(count / 1_000).toFixed(1)} KB`;
+  return `${(count / 1_000_000).toFixed(1)} MB`;
+}
+
+export function count(value: number, noun: string): string {
+  return `${value.toLocaleString("en")} ${noun}${value === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,18 @@
+/** What somebody else wrote, as it is: nothing in it moves the cursor, turns the line round or hides. */
+
+const ESCAPE = 0x1b;
+const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+
+/** The text with a visible mark for each character that would show as nothing, or change how others show. */
+export function visible(text: string): string {
+  return text.replace(/\r\n/g, "\n").replace(HIDDEN, (hidden) => mark(hidden.charCodeAt(0)));
+}
+
+function mark(code: number): string {
+  if (code === ESCAPE) return "⟨ESC⟩";
+  return `⟨U+${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;
+}
+
+export function shortened(text: string, most: number): string {
+  return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
+}

@@ -1,0 +1,98 @@
+/** What can be done with a run. Each asks first, and says what will be. */
+
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { go } from "../address";
+import { get, part, post, type Schemas } from "../api/ask";
+import { visible } from "../model/text";
+import { Dialog, Failure, Loading } from "../ui/parts";
+import { usePayloads, type RunWithSteps } from "./data";
+
+interface ActionProps {
+  run: RunWithSteps;
+  close: () => void;
+}
+
+const WORDS = {
+  cancel: { title: "Cancel this run?", says: "What is under way is told to stop, and nothing of it starts any more.", does: "Cancel the run", look: "danger" },
+  retry: { title: "Retry this run?", says: "The same run goes on from where it stopped, by the graph that it began with. What has completed isn't run again.", does: "Retry the run", look: "primary" },
+};
+
+export function CancelOrRetry({ verb, run, close }: ActionProps & { verb: "cancel" | "retry" }) {
+  const words = WORDS[verb];
+  const [reason, setReason] = useState("");
+  const queries = useQueryClient();
+  const act = useMutation({
+    mutationFn: () => post(`/api/runs/${part(run.run.runId)}/${verb}`, reason ? { reason } : {}),
+    onSuccess: async () => {
+      close();
+      await queries.invalidateQueries({ queryKey: ["run", run.run.runId] });
+    },
+  });
+  return (
+    <Dialog title={words.title} close={close}>
+      <form onSubmit={(event) => (event.preventDefault(), act.mutate())}>
+        <p>{words.says}</p>
+        <label className="field"><span>Reason, kept with the run</span><input value={reason} onChange={(event) => setReason(event.target.value)} maxLength={500} /></label>
+        {act.error && <Failure what="It was refused." error={act.error} />}
+        <footer>
+          <button type="button" onClick={close}>Leave it</button>
+          <button type="submit" className={words.look} disabled={act.isPending}>{act.isPending ? "…" : words.does}</button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}
+
+export function Rerun({ run, from, close }: ActionProps & { from: string }) {
+  const id = run.run.runId;
+  const plan = useQuery({
+    queryKey: ["rerun", id, from],
+    queryFn: ({ signal }) => get<Schemas["RerunPlan"]>(`/api/runs/${part(id)}/rerun`, { fromStepId: from }, signal),
+  });
+  const payloads = usePayloads(id, run);
+  const [edited, setEdited] = useState<string | null>(null);
+  const before = JSON.stringify(payloads.data?.run.input ?? null, null, 2);
+  const wrong = edited === null ? null : jsonFault(edited);
+  const act = useMutation({
+    mutationFn: () => post<Schemas["GoneOn"]>(`/api/runs/${part(id)}/rerun`, { fromStepId: from, ...(edited !== null && edited !== before ? { input: JSON.parse(edited) } : {}) }),
+    onSuccess: ({ runId }) => go(`/runs/${encodeURIComponent(runId)}`),
+  });
+  return (
+    <Dialog title={`Rerun from ${visible(from)}`} close={close} wide>
+      <form onSubmit={(event) => (event.preventDefault(), act.mutate())}>
+        <p>A new run, on the code of today, in which this step and all that depend on it run again.</p>
+        {plan.error ? <Failure what="It can't be rerun." error={plan.error} again={() => void plan.refetch()} />
+          : !plan.data ? <Loading what="Looking at what would run" />
+          : <div className="plan"><StepsOf title="run again" sign="↻" steps={plan.data.runsAgain} /><StepsOf title="are kept" sign="✓" steps={plan.data.keeps} /></div>}
+        <label className="field"><span>Input {edited !== null && edited !== before ? "(changed)" : "(as it was; change it if you like)"}</span>
+          <textarea rows={8} spellCheck={false} value={edited ?? before} disabled={!payloads.data} onChange={(event) => setEdited(event.target.value)} aria-invalid={wrong !== null} />
+        </label>
+        {wrong && <p className="wrong" role="alert">This is no JSON: {wrong}</p>}
+        {act.error && <Failure what="It was refused." error={act.error} />}
+        <footer>
+          <button type="button" onClick={close}>Leave it</button>
+          <button type="submit" className="primary" disabled={!plan.data || wrong !== null || act.isPending}>{act.isPending ? "…" : "Rerun"}</button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}
+
+function StepsOf({ title, sign, steps }: { title: string; sign: string; steps: readonly string[] }) {
+  return (
+    <section>
+      <h3>{steps.length} {title}</h3>
+      <ul>{steps.slice(0, 200).map((step) => <li key={step}><span aria-hidden="true">{sign}</span> {visible(step)}</li>)}</ul>
+    </section>
+  );
+}
+
+export function jsonFault(text: string): string | null {
+  try {
+    JSON.parse(text);
+    return null;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}

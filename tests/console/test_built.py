@@ -1,0 +1,65 @@
+"""The built page that is committed is what its sources make, and these are sound: Node is asked, users need none."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cascade_flow.console import page
+from infra.written import ROOT
+
+CONSOLE = ROOT / "console"
+
+
+def node(*command: str, **variables: str) -> str:
+    """What a command in the console's folder says; its failure is the test's."""
+    done = subprocess.run(
+        [_tool("npm"), *command], cwd=CONSOLE, capture_output=True, text=True, check=False, env=os.environ | variables
+    )
+    assert done.returncode == 0, f"npm {' '.join(command)}: {done.stdout[-4_000:]}\n{done.stderr[-2_000:]}"
+    return done.stdout
+
+
+def _tool(name: str) -> str:
+    message = f"{name} is not installed, so the console can't be built: install Node 20 or later"
+    if (path := shutil.which(name)) is None:
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def installed() -> None:
+    """What the lock names, and nothing else: once for each lock."""
+    lock, there = CONSOLE / "package-lock.json", CONSOLE / "node_modules/.package-lock.json"
+    if not there.exists() or there.stat().st_mtime < lock.stat().st_mtime:
+        node("ci")
+
+
+def test_a_fresh_build_is_the_committed_one(tmp_path: Path) -> None:
+    node("run", "build", CONSOLE_OUT=str(tmp_path))
+    built = {f"/{path.relative_to(tmp_path)}": path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    differing = [name for name in {**built, **page.files()} if built.get(name) != page.files().get(name)]
+    assert not differing, f"{differing}: cd console && npm run build, and commit what it makes"
+
+
+def test_types_are_those_of_the_api() -> None:
+    node("run", "check")
+
+
+def test_what_computes_is_right() -> None:
+    assert re.search(r"Tests\s+\S*\d+ passed", re.sub(r"\x1b\[[0-9;]*m", "", node("test")))
+
+
+def test_the_lock_names_no_host() -> None:
+    lock = json.loads((CONSOLE / "package-lock.json").read_text())
+    assert lock["packages"]
+    assert [name for name, each in lock["packages"].items() if "resolved" in each] == []
+    assert [name for name, each in lock["packages"].items() if name and "integrity" not in each] == []

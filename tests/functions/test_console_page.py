@@ -1,0 +1,302 @@
+"""The console's page in a browser, before the real functions: what is seen, what is done from it, what it survives."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from threading import Thread
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+import browser as browsers
+from browser import Visit, visit
+from cascade_flow.client import Client
+from cascade_flow.console import Console, Wishes
+from cascade_flow.signing import StaticKeys
+from events.deployed import Functions
+from functions.front_door import KEY, SECRET, Gateway, serving
+
+pytestmark = [pytest.mark.servers("ministack"), pytest.mark.xdist_group("console")]
+
+HOSTILE = "<img src=x onerror=alert(1)>\u202egpj\x1b[31m</script>"
+SHOWN = "<img src=x onerror=alert(1)>⟨U+202E⟩gpj⟨ESC⟩[31m</script>"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsers.chromium() as found:
+        yield found
+
+
+@dataclass
+class Desk:
+    """A console before these functions. Its stack can be away for a while."""
+
+    functions: Functions
+    console: Console
+    addresses: list[str] = field(default_factory=list)
+    up: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def address(self) -> str:
+        return self.console.site.gate.address
+
+    def start(self) -> None:
+        self.addresses[:] = [self.up.enter_context(serving(Gateway()))]
+
+    def stop(self) -> None:
+        self.up.close()
+        self.console.site.engine.close()  # a connection that is open would still be answered
+
+    def enter(self, page: Page, path: str) -> None:
+        page.goto(self.console.link(path))
+
+    def runs(self, number: int, **wishes: Any) -> list[str]:
+        return [self.functions.submit(**wishes) for _ in range(number)]
+
+
+@contextmanager
+def desk_of(functions: Functions, **wishes: Any) -> Iterator[Desk]:
+    addresses: list[str] = []
+
+    def client() -> Client:
+        return Client(addresses[0], region="us-east-1", session=StaticKeys(KEY, SECRET))
+
+    with Console(client, Wishes(port=0, about={"name": "this machine", "where": "local"}, **wishes)) as console:
+        desk = Desk(functions, console, addresses)
+        thread = Thread(target=console.serve)
+        thread.start()
+        with desk.up:
+            desk.start()
+            yield desk
+        console.stop()
+        thread.join()
+
+
+@pytest.fixture
+def desk(functions: Functions) -> Iterator[Desk]:
+    with desk_of(functions) as desk:
+        yield desk
+
+
+@pytest.fixture
+def seen(browser: Browser) -> Iterator[Visit]:
+    with visit(browser) as visited:
+        yield visited
+
+
+def test_a_run_that_failed_is_put_right(desk: Desk, seen: Visit) -> None:
+    page = seen.page
+    desk.runs(2)
+    [broken] = desk.runs(1, input={"weights": [1], "broken": True})
+    desk.functions.work()
+    desk.enter(page, "/runs")
+    expect(page).to_have_url(f"{desk.address}/runs")
+    expect(page.get_by_role("row")).to_have_count(4)
+    page.get_by_role("button", name="1 failed").click()
+    expect(page).to_have_url(f"{desk.address}/runs?status=failed")
+    expect(page.get_by_role("row")).to_have_count(2)
+    seen.accessible()
+
+    page.get_by_role("link", name=broken).click()
+    expect(page.get_by_text("The run failed in weigh")).to_be_visible()
+    page.get_by_role("button", name="See the step").click()
+    side = page.get_by_role("complementary", name="Step weigh")
+    expect(side.get_by_text("the scales are broken").first).to_be_visible()
+    expect(side.locator("pre .own", has_text="raise RuntimeError")).to_be_visible()
+    seen.accessible()
+    side.get_by_role("tab", name="Log").click()
+    expect(side.get_by_text("WARNING weighing 1 parcels")).to_be_visible()
+
+    page.get_by_role("button", name="Retry…").click()
+    page.get_by_label("Reason, kept with the run").fill("the scales are mended")
+    page.get_by_role("button", name="Retry the run").click()
+    expect(page.locator(".run-facts")).to_contain_text("running")
+    desk.functions.work()
+    expect(page.locator(".run-facts")).to_contain_text("failed")
+    expect(side.get_by_role("tab", name="Attempts")).to_contain_text("2")
+
+    side.get_by_role("button", name="Rerun from here…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("4 run again")
+    seen.accessible()
+    dialog.get_by_role("textbox").fill('{"weights": [1, 2], "broken": fal')
+    expect(dialog.get_by_role("alert")).to_contain_text("This is no JSON")
+    dialog.get_by_role("textbox").fill('{"weights": [1, 2], "broken": false}')
+    dialog.get_by_role("button", name="Rerun").click()
+    expect(page.locator(".run-facts")).to_contain_text("reruns")
+    desk.functions.work()
+    expect(page.locator(".run-facts")).to_contain_text("completed")
+    expect(page.locator(".node", has_text="bill")).to_be_visible()
+    page.get_by_role("tab", name="Output").click()
+    expect(page.locator(".json-tree")).to_contain_text("total")
+    page.go_back()
+    expect(page.get_by_role("heading", name=broken)).to_be_visible()
+
+
+def test_many_are_cancelled_and_the_progress_told(desk: Desk, seen: Visit) -> None:
+    page = seen.page
+    desk.runs(7, tags=["nightly"])
+    desk.runs(1)
+    desk.enter(page, "/runs?tag=nightly")
+    expect(page.get_by_role("row")).to_have_count(8)
+    boxes = page.get_by_role("checkbox", name=re.compile("Select run"))
+    boxes.nth(0).click()
+    boxes.nth(2).click(modifiers=["Shift"])
+    bar = page.get_by_role("region", name="Selected runs")
+    expect(bar).to_contain_text("3 selected")
+    bar.get_by_role("button", name="Cancel…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Cancel 3 runs").click()
+    expect(dialog.get_by_role("status")).to_have_text("3 runs cancelled.")
+    dialog.get_by_role("button", name="Close", exact=True).last.click()
+
+    boxes.nth(6).click()
+    bar.get_by_role("button", name="Cancel…").click()
+    dialog.get_by_role("radio", name="Every run that passes the filter").check()
+    dialog.get_by_role("button", name="Cancel all").click()
+    expect(dialog.get_by_role("status")).to_have_text("4 runs cancelled.")
+    states = [run.status for run in desk.functions.backend.list_runs().runs]
+    assert sorted(states) == ["cancelled"] * 7 + ["running"]
+
+
+@pytest.mark.parametrize("path", ["/runs", "/run", "/workflows", "/workflows/parcels", "/health"])
+def test_each_page_is_for_everybody(desk: Desk, browser: Browser, path: str) -> None:
+    """Dark and narrow; the other tests are light and wide."""
+    [run_id] = desk.runs(1)
+    desk.functions.work()
+    with visit(browser, width=390, height=844, theme="dark") as seen:
+        desk.enter(seen.page, f"/runs/{run_id}?step=weigh" if path == "/run" else path)
+        expect(seen.page.get_by_role("main").get_by_role("heading").first).to_be_visible()
+        expect(seen.page.get_by_text("…", exact=False).and_(seen.page.locator(".loading"))).to_have_count(0)
+        seen.accessible()
+        seen.fits()
+
+
+def test_keys_are_enough(desk: Desk, seen: Visit) -> None:
+    page = seen.page
+    [older, newer] = desk.runs(2)
+    desk.functions.work()
+    desk.enter(page, "/health")
+    expect(page.get_by_role("heading", name="Health")).to_be_visible()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("go to the runs")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    for key in "gr":
+        page.keyboard.press(key)
+    expect(page.get_by_role("row")).to_have_count(3)
+    for key in ("j", "x", "j"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("region", name="Selected runs")).to_contain_text("1 selected")
+    expect(page.get_by_role("link", name=older)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{desk.address}/runs/{older}")
+    page.locator(".node", has_text="weigh").focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".node:focus")).to_have_attribute("data-step", re.compile("price/"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("complementary")).to_be_visible()
+    page.keyboard.press("t")
+    page.keyboard.press("t")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("complementary")).to_have_count(0)
+    assert newer != older
+
+
+def test_what_is_hostile_is_text(desk: Desk, seen: Visit) -> None:
+    page = seen.page
+    [run_id] = desk.runs(1, tags=[HOSTILE], metadata={HOSTILE: HOSTILE}, input={"weights": [1], "broken": True})
+    desk.functions.work()
+    desk.enter(page, "/runs?tag=%3Cb%3E")
+    expect(page.get_by_role("heading", name="No run passes this filter")).to_be_visible()
+    page.get_by_role("button", name="Clear all filters").last.click()
+    expect(page.locator(".cell-tags .chip")).to_have_text(SHOWN)
+    page.get_by_role("link", name=run_id).click()
+    expect(page.locator(".run-facts .chip")).to_have_text(SHOWN)
+    page.get_by_role("button", name="RunSubmitted").click()
+    expect(page.locator(".event .json-tree")).to_contain_text(SHOWN)
+    assert page.locator("main img, main script").count() == 0
+
+
+def test_a_stack_that_dies_is_told_and_comes_back(desk: Desk, seen: Visit) -> None:
+    page = seen.page
+    [run_id] = desk.runs(1)
+    desk.enter(page, f"/runs/{run_id}")
+    expect(page.get_by_role("heading", name=run_id)).to_be_visible()
+    desk.stop()
+    expect(page.get_by_role("alert").first).to_contain_text("This may be old")
+    expect(page.get_by_role("heading", name=run_id)).to_be_visible()
+    desk.start()
+    page.get_by_role("alert").first.get_by_role("button", name="Try again").click()
+    expect(page.get_by_text("This may be old")).to_have_count(0)
+
+
+def test_read_only_offers_nothing(functions: Functions, seen: Visit) -> None:
+    with desk_of(functions, read_only=True) as desk:
+        [run_id] = desk.runs(1)
+        desk.enter(seen.page, f"/runs/{run_id}")
+        expect(seen.page.get_by_text("read only")).to_be_visible()
+        expect(seen.page.get_by_role("button", name="Cancel…")).to_be_disabled()
+
+
+def test_without_the_link_nothing_is_seen(desk: Desk, seen: Visit) -> None:
+    seen.page.goto(f"{desk.address}/runs")
+    expect(seen.page.get_by_role("heading", name="This page opens with its link")).to_be_visible()
+
+
+def test_it_asks_seldom_and_hidden_not_at_all(desk: Desk, seen: Visit) -> None:
+    page, asked = seen.page, []
+    [run_id] = desk.runs(1)
+    page.clock.install()
+    desk.enter(page, f"/runs/{run_id}")
+    expect(page.get_by_role("heading", name=run_id)).to_be_visible()
+    expect(page.get_by_role("button", name="RunSubmitted")).to_be_visible()
+    page.on("request", lambda request: asked.append(request.url) if f"/api/runs/{run_id}?" in request.url else None)
+    for _ in range(5):
+        with page.expect_response(lambda answer: f"/api/runs/{run_id}?" in answer.url):
+            page.clock.run_for(2_000)
+    assert len(asked) == 5
+    page.evaluate("Object.defineProperty(document, 'visibilityState', {get: () => 'hidden', configurable: true})")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    asked.clear()
+    page.clock.run_for(60_000)
+    assert asked == []
+
+
+def test_a_thousand_steps_stay_usable(desk: Desk, seen: Visit) -> None:
+    page = seen.page
+    [run_id] = desk.runs(1)
+    desk.functions.work()
+
+    def widened(route: Route) -> None:
+        answer = route.fetch()
+        told = answer.json()
+        told["steps"] = list(_thousand(told["steps"][0]))
+        route.fulfill(response=answer, body=json.dumps(told))
+
+    page.route(re.compile(rf"/api/runs/{run_id}\?"), widened)
+    desk.enter(page, f"/runs/{run_id}")
+    folded = page.locator(".node.is-folded")
+    expect(folded).to_contain_text("998 steps alike")
+    folded.click()
+    expect(page.locator(".node").first).to_be_visible()
+    assert page.locator(".node").count() < 100
+    page.get_by_role("group", name="Graph of the steps").get_by_role("button").first.focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".node:focus")).to_be_visible()
+
+
+def _thousand(step: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A step, 998 that wait for it, and one that waits for them."""
+    names = [f"part-{number}" for number in range(998)]
+    yield {**step, "stepId": "list", "name": "list", "dependencies": []}
+    for name in names:
+        yield {**step, "stepId": name, "name": name, "dependencies": ["list"]}
+    yield {**step, "stepId": "sum", "name": "sum", "dependencies": names}
