@@ -6,6 +6,8 @@ Send the answer, before the run waits for it or while it does:
 
     cascade run approvals --input '{"item": "tea", "pieces": 12}'
     cascade send RUN approval --data '{"ok": true, "by": "mila"}'
+
+Every Monday at eight the usual order is made by itself (`cascade schedules`).
 """
 
 from __future__ import annotations
@@ -45,8 +47,11 @@ approval = approvals.event("approval", Approval, after=quote, timeout=timedelta(
 
 
 @approvals.step(export=True, run_if_skipped=True)
-def confirm(input: Order, quote: float, approval: Approval | None = None) -> str:
+def confirm(input: Order, quote: float = 0.0, approval: Approval | None = None) -> str:
     order = f"{input.pieces} x {input.item} for {quote:.2f}"
     if approval is None:
         return f"{order}: nobody answered, so it lapsed"
     return f"{order}: {'approved' if approval.ok else 'refused'} by {approval.by}"
+
+
+approvals.schedule("mondays", cron="0 8 * * 1", timezone="Europe/Berlin", input=Order(pieces=24))

@@ -51,6 +51,7 @@ class TestTheDoor:
             "GET /runs/{runId}/steps",
             "GET /runs/{runId}/steps/{stepId+}",
             "GET /runs/{runId}/events",
+            "POST /runs/{runId}/events/{event+}",
             "GET /runs/{runId}/logs",
             "POST /runs/{runId}/cancel",
             "POST /runs/{runId}/retry",
@@ -89,6 +90,7 @@ class TestTheDoor:
             "POST /runs",
             "POST /workflows/{slug}/runs",
             *(f"POST /runs/{{runId}}/{command}" for command in ("cancel", "retry", "resume", "rerun")),
+            "POST /runs/{runId}/events/{event+}",
             "POST /runs/cancel",
             "POST /runs/retry",
             "GET /analytics/{proxy+}",
@@ -103,23 +105,33 @@ class TestTheDoor:
             "GET /runs/{runId}/diagnosis",
         }
         assert {route["AuthorizationType"] for route in routes} == {"JWT"}
-        assert len(_routes_of("Api")) + len(routes) == len(of_type("AWS::ApiGatewayV2::Route"))
         checked = properties("TokenAuthorizer")["JwtConfiguration"]
         assert checked == {"Issuer": {"Ref": "JwtIssuer"}, "Audience": [{"Ref": "JwtAudience"}]}
 
+    def test_the_third_door_is_shut_until_somebody_wants_calls_from_outside(self) -> None:
+        third = {name: each for name, each in RESOURCES.items() if "Callback" in name}
+        assert {each["Condition"] for each in third.values()} == {"HasCallbacks"}
+        routes = _routes_of("CallbackApi")
+        address = "/callbacks/{runId}/{secret}"
+        assert {route["RouteKey"] for route in routes} == {f"GET {address}", f"POST {address}"}
+        assert {route["AuthorizationType"] for route in routes} == {"NONE"}
+
     def test_there_is_no_other_way_in(self) -> None:
+        doors = [route for api in ("Api", "TokenApi", "CallbackApi") for route in _routes_of(api)]
+        assert len(doors) == len(of_type("AWS::ApiGatewayV2::Route"))
         assert not of_type("AWS::Lambda::Url")
         assert not any("FunctionUrlConfig" in function(name) for name in FUNCTIONS)
         assert "CorsConfiguration" not in properties("Api")
 
     def test_only_this_api_may_invoke(self) -> None:
         permissions = [each["Properties"] for each in of_type("AWS::Lambda::Permission").values()]
-        callers: dict[str, list[str]] = {api: [] for api in ("${Api}/*", "${TokenApi}/*")}
+        callers: dict[str, list[str]] = {api: [] for api in ("${Api}/*", "${TokenApi}/*", "${CallbackApi}/*")}
         for permission in permissions:
             callers[permission["SourceArn"]["Fn::Sub"].rpartition(":")[2]].append(permission["FunctionName"]["Ref"])
         assert sorted(callers["${Api}/*"]) == API_FUNCTIONS
         for_people = set(API_FUNCTIONS) - {"ClaimFunction", "HeartbeatFunction"}
         assert sorted(callers["${TokenApi}/*"]) == sorted(for_people)
+        assert callers["${CallbackApi}/*"] == ["CallbacksFunction"]
 
     def test_it_is_throttled_and_logs_no_payload(self) -> None:
         stage = properties("Stage")
