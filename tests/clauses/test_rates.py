@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cascade_flow import RetryTier, StepDefinition, StepLimit, StepStarted, clock
+from cascade_flow.dynamodb import turns
 from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.turns import next_turn
 from cascade_flow.engine.commands import Complete
@@ -142,11 +143,11 @@ def test_a_turn_is_noted_only_where_it_is_needed_still(world: World) -> None:
     """Of this step, of this attempt, scheduled, going on, and without one."""
     world.register([limited("a", retry=[RetryTier(max_attempts=9)]), limited("b", "a")])
     world.submit(run_id="r1")
-    ledger, seen = world.backend.runtime.ledger, branch_of(world, "r1")
+    table, seen = world.backend.runtime.ledger.table, branch_of(world, "r1")
 
     def refused() -> None:
         with pytest.raises(BranchRefused):
-            ledger.note_turn("r1", seen, clock.now_us(), look_us=clock.now_us())
+            turns.note(table, "r1", seen, clock.now_us(), look_us=clock.now_us())
 
     held = claim(world, "r1")
     assert held is not None
@@ -154,14 +155,14 @@ def test_a_turn_is_noted_only_where_it_is_needed_still(world: World) -> None:
     reported(world, held, AGAIN)
     refused()
     seen = branch_of(world, "r1")
-    ledger.note_turn("r1", seen, clock.now_us(), look_us=clock.now_us())
+    turns.note(table, "r1", seen, clock.now_us(), look_us=clock.now_us())
     refused()
     world.backend.cancel_run("r1", None)
     world.submit(run_id="r2")
     stopped = branch_of(world, "r2")
     world.backend.cancel_run("r2", None)
     with pytest.raises(BranchRefused):
-        ledger.note_turn("r2", stopped, clock.now_us(), look_us=clock.now_us())
+        turns.note(table, "r2", stopped, clock.now_us(), look_us=clock.now_us())
 
 
 def test_a_turn_of_a_step_that_is_over_is_not_noted_on_the_next(world: World) -> None:
@@ -172,7 +173,7 @@ def test_a_turn_of_a_step_that_is_over_is_not_noted_on_the_next(world: World) ->
     assert held is not None
     reported(world, held)
     with pytest.raises(BranchRefused):
-        world.backend.runtime.ledger.note_turn("r1", seen, clock.now_us(), look_us=clock.now_us())
+        turns.note(world.backend.runtime.ledger.table, "r1", seen, clock.now_us(), look_us=clock.now_us())
 
 
 def test_of_two_who_want_the_same_turn_each_gets_one(world: World) -> None:

@@ -46,6 +46,7 @@ STATUSES = {
     "WorkerNotFoundError": 404,
     "ScheduleNotFoundError": 404,
     "EventNotFoundError": 404,
+    "LimitNotFoundError": 404,
     "EventClosedError": 409,
     "VersionNotFoundError": 404,
     "StaleAttemptError": 409,

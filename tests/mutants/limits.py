@@ -252,7 +252,7 @@ LIMITS = (
         _mutant(
             f"a turn is noted {what}",
             RATE,
-            LEDGER,
+            TURNS,
             text,
             instead,
             "test_a_turn_is_noted_only_where_it_is_needed_still",
@@ -260,14 +260,14 @@ LIMITS = (
             rates=True,
         )
         for what, text, instead in (
-            ("of what is stopped", '& Attr("h").not_exists() & Attr("lt")', '& Attr("lt")'),
-            ("over another", '& Attr("lt").not_exists()', ""),
+            ("of what is stopped", '& Attr("h").not_exists() & Attr("tu")', '& Attr("tu")'),
+            ("over another", '& Attr("tu").not_exists()', ""),
         )
     ),
     _mutant(
         "who has a turn looks when it would have looked anyway",
         RATE,
-        LEDGER,
+        TURNS,
         "if (branch.due_us or 0) < turn_us:",
         "if False:",
         "test_a_turn_far_ahead_is_the_due_indexes",

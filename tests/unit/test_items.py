@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.caller_items import caller_step_item, to_caller_step
 from cascade_flow.dynamodb.codec import decode, deflate, inflate
 from cascade_flow.dynamodb.items import (
@@ -263,3 +264,10 @@ def test_an_item_is_as_large_as_its_names_and_values(value: Any, size: int) -> N
 
 def key_of(key: keys.Key) -> dict[str, str]:
     return {"pk": key.pk, "sk": key.sk}
+
+
+@pytest.mark.parametrize("fields", [items._BRANCH, items._RUN], ids=["branch", "run"])
+def test_no_two_things_lie_in_one_attribute(fields: Any) -> None:
+    of_indexes = [keys.PARTITION, keys.SORT, keys.DUE_SHARD, keys.DUE_TIME, keys.RUNS_SHARD]
+    used = Counter([*of_indexes, *(field.attribute for field in fields)])
+    assert [attribute for attribute, times in used.items() if times > 1] == []

@@ -76,7 +76,7 @@ _BRANCH = (
     _Field("po", "pool"),
     _Field("li", "limit", pack_limit, unpack_limit),
     _Field("lp", "place"),
-    _Field("lt", "turn_us"),
+    _Field("tu", "turn_us"),
     _Field("h", "halt"),
     _Field("ow", "owed", lambda o: json.dumps([o.made, *o.steps]), lambda t: _owed(json.loads(t))),
     _Field("n", "arrived"),

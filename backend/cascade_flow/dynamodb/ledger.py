@@ -136,23 +136,13 @@ class Ledger:
         unless the claim `moves` it there. What waits for a pool lies elsewhere, and is always moved.
         """
         moves = moves or branch.pool is not None
-        when = _scheduled(branch)
+        when = scheduled(branch)
         when = when & Attr("av").lte(now_us) & Attr("h").not_exists() & of_pool(branch) & of_limit(branch)
         when = when if moves else when & Attr(keys.DUE_TIME).lte(look_us)
         slot = _present({"sl": claimant.slot_index, "wc": claimant.worker_concurrency, "lp": claimant.place})
         place: Item = {keys.DUE_SHARD: keys.due(run_id), keys.DUE_TIME: look_us} if moves else {}
         held: Item = {"st": "running", "w": claimant.worker, "ts": now_us, "le": claimant.lease_us, **slot, **place}
         return self._move(run_id, branch.name, when, set=held, add={"sq": 1})
-
-    def note_turn(self, run_id: str, branch: Branch, turn_us: int, *, look_us: int) -> Branch:
-        """Note when it is the turn of an attempt that is scheduled; raises BranchRefused where that is noted already,
-        or it is scheduled no more. The due index is not to have it before then.
-        """
-        when = _scheduled(branch) & Attr("h").not_exists() & Attr("lt").not_exists()
-        noted: Item = {"lt": turn_us}
-        if (branch.due_us or 0) < turn_us:
-            noted |= {keys.DUE_SHARD: keys.due(run_id), keys.DUE_TIME: look_us}
-        return self._move(run_id, branch.name, when, set=noted, add={"sq": 1})
 
     def beat(
         self, run_id: str, branch: Branch, *, now_us: int, lease_us: int, snapshot: ResourceSnapshot | None
@@ -251,7 +241,7 @@ class Ledger:
             raise BranchRefused.by(refused.items[0]) from None
 
 
-def _scheduled(branch: Branch) -> Condition:
+def scheduled(branch: Branch) -> Condition:
     """This attempt of this step is to be taken still."""
     return Attr("st").eq("scheduled") & Attr("s").eq(branch.step) & Attr("a").eq(branch.attempt)
 

@@ -6,10 +6,12 @@ import secrets
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import keys
-from cascade_flow.dynamodb.items import Item
+from cascade_flow.dynamodb.changes import BranchRefused
+from cascade_flow.dynamodb.items import Item, to_branch
+from cascade_flow.dynamodb.ledger import scheduled
 from cascade_flow.dynamodb.table import NONCE, Attr, Refused, Table, Update
 from cascade_flow.engine.limits import Turn
-from cascade_flow.engine.state import Limit
+from cascade_flow.engine.state import Branch, Limit
 from cascade_flow.errors import ConflictError
 
 _ROUNDS = 50
@@ -37,6 +39,20 @@ def next_free_us(table: Table, id: str) -> int | None:
     """When the next turn of a limit is free; None where nobody has ever taken one."""
     found = table.get(keys.turns(id))
     return None if found is None else int(found["t"])
+
+
+def note(table: Table, run_id: str, branch: Branch, turn_us: int, *, look_us: int) -> Branch:
+    """Note when it is the turn of an attempt that is scheduled; raises BranchRefused where that is noted already, or it
+    is scheduled no more. The due index is not to have it before then.
+    """
+    when = scheduled(branch) & Attr("h").not_exists() & Attr("tu").not_exists()
+    noted: Item = {"tu": turn_us, NONCE: secrets.token_hex(3)}
+    if (branch.due_us or 0) < turn_us:
+        noted |= {keys.DUE_SHARD: keys.due(run_id), keys.DUE_TIME: look_us}
+    try:
+        return to_branch(table.write([Update(keys.branch(run_id, branch.name), when, set=noted, add={"sq": 1})]))
+    except Refused as refused:
+        raise BranchRefused.by(refused.items[0]) from None
 
 
 def _take(table: Table, limit: Limit, free_us: int, turn: Turn) -> int | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.changes import BranchRefused
-from cascade_flow.dynamodb.turns import next_turn
+from cascade_flow.dynamodb.turns import next_turn, note
 from cascade_flow.engine.limits import Turn
 from cascade_flow.engine.state import Branch, Limit
 from cascade_flow.operations.runtime import Runtime
@@ -54,7 +54,7 @@ class Turns:
     def _noted(self, run_id: str, branch: Branch, turn: Turn) -> Branch | None:
         look_us = turn.start_us + self._runtime.timing.grace_us
         try:
-            return self._runtime.ledger.note_turn(run_id, branch, turn.start_us, look_us=look_us)
+            return note(self._runtime.ledger.table, run_id, branch, turn.start_us, look_us=look_us)
         except BranchRefused:
             return None
 
