@@ -7,13 +7,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
-CONSOLE = Path(__file__).parents[1] / "console"
+from node import modules
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 MISSING = "no Chromium is here to look at the console with: apt-get install chromium"
 EXPECTED = "Failed to load resource"
@@ -32,7 +32,7 @@ class Visit:
 
     def accessible(self) -> None:
         """Holds what is shown against axe's rules."""
-        self.page.evaluate((CONSOLE / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))
+        self.page.evaluate((modules() / "axe-core/axe.min.js").read_text(encoding="utf-8"))
         found: list[dict[str, Any]] = self.page.evaluate("async () => (await axe.run()).violations")
         told = [
             f"{each['id']}: {node['html'][:200]} {node['failureSummary']}" for each in found for node in each["nodes"]

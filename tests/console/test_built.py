@@ -3,44 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from cascade_flow.console import page
-from infra.written import ROOT
-
-CONSOLE = ROOT / "console"
-
-
-def node(*command: str, **variables: str) -> str:
-    """What a command in the console's folder says; its failure is the test's."""
-    done = subprocess.run(
-        [_tool("npm"), *command], cwd=CONSOLE, capture_output=True, text=True, check=False, env=os.environ | variables
-    )
-    assert done.returncode == 0, f"npm {' '.join(command)}: {done.stdout[-4_000:]}\n{done.stderr[-2_000:]}"
-    return done.stdout
-
-
-def _tool(name: str) -> str:
-    message = f"{name} is not installed, so the console can't be built: install Node 20 or later"
-    if (path := shutil.which(name)) is None:
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
+from node import CONSOLE, modules, node
 
 
 @pytest.fixture(scope="module", autouse=True)
 def installed() -> None:
-    """What the lock names, and nothing else: once for each lock."""
-    lock, there = CONSOLE / "package-lock.json", CONSOLE / "node_modules/.package-lock.json"
-    if not there.exists() or there.stat().st_mtime < lock.stat().st_mtime:
-        node("ci")
+    """What the lock names, and nothing else."""
+    modules()
 
 
 def test_a_fresh_build_is_the_committed_one(tmp_path: Path) -> None:
