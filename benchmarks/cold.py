@@ -14,17 +14,19 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
+from urllib.parse import urlsplit
 
 import events
-from cascade_flow import DynamoDBBackend, RunSubmission, StepDefinition, WorkflowRegistration, clock
+from cascade_flow import DynamoDBBackend, EventDefinition, RunSubmission, StepDefinition, WorkflowRegistration, clock
 from cascade_flow.dynamodb import schema
 from cascade_flow.engine.commands import Complete
 from cascade_flow.engine.state import Claimant
+from cascade_flow.operations.callbacks import Callbacks
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.wake import Wake
@@ -109,6 +111,8 @@ class Stage:
         """A first call of a function, on a run of its own."""
         if function in _REQUESTS:
             return _REQUESTS[function]
+        if function == "callbacks":
+            return self._call_from_outside()
         wake = self.waked("cold")
         if function == "worker":
             return events.messages([wake.to_message()])
@@ -120,6 +124,16 @@ class Stage:
             return events.post("/steps/claim", {"workerId": "w", "runId": wake.run_id, "stepId": wake.step})
         Steps(self.backend.runtime).claim(wake, "w")
         return events.post(f"/runs/{wake.run_id}/steps/{wake.step}/heartbeat", {"workerId": "w", "attemptNumber": 1})
+
+    def _call_from_outside(self) -> events.Event:
+        """A look at an address that a step gave away."""
+        asked = StepDefinition(id="asked", name="asked", event=EventDefinition())
+        self.backend.register_workflow(WorkflowRegistration(slug="asks", name="Asks", steps=[asked]))
+        run_id = self.backend.submit_run(RunSubmission(workflow_slug="asks")).run_id
+        runtime = replace(self.backend.runtime, callbacks_url="https://calls.example")
+        path = urlsplit(Callbacks(runtime).address(runtime.facts(runtime.run(run_id)), "asked")).path
+        route = {"routeKey": "GET /callbacks/{runId}/{secret}"}
+        return {**events.get(path), **route, "pathParameters": {"runId": run_id, "secret": path.rpartition("/")[2]}}
 
     def cpu_s(self, code: str, folder: Path, event: events.Event | None = None) -> float:
         """The processor time of a fresh process, from its beginning to its end."""
