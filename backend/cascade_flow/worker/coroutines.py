@@ -23,6 +23,7 @@ def run_coroutine(coroutine: Coroutine[Any, Any, Any], interrupt: Interrupt) -> 
 async def _cancellable(coroutine: Coroutine[Any, Any, Any], interrupt: Interrupt) -> Any:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
+    loop.set_exception_handler(_tell)
 
     def cancel() -> None:
         with suppress(RuntimeError):  # the loop is closed: all is over
@@ -35,3 +36,11 @@ async def _cancellable(coroutine: Coroutine[Any, Any, Any], interrupt: Interrupt
             if interrupt.cause is None:
                 raise
             raise Interrupted().with_traceback(error.__traceback__) from None
+
+
+def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What a task leaves behind that its end was not waited for is found by the collector of garbage, in the middle of
+    another attempt: it must not stand in that one's log.
+    """
+    if not loop.is_closed():
+        loop.default_exception_handler(context)

@@ -1,6 +1,6 @@
 /** What keys do: each page says its own, and the help lists them. */
 
-import { useEffect } from "react";
+import { useEffect, useRef } from "react";
 
 export interface Key {
   keys: string;
@@ -38,14 +38,14 @@ export const KEYS: { where: string; keys: Key[] }[] = [
   },
 ];
 
-/** Calls back for keys that nobody types a text with. A pair is one key after the other, such as `g r`. */
+/** Calls back for keys that nobody types a text with. A pair is one key after the other, such as `g r`, whatever is drawn between. */
 export function useKeys(on: Record<string, () => void>): void {
+  const first = useRef("");
   useEffect(() => {
-    let first = "";
     const pressed = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || typed(event.target)) return;
-      const does = on[`${first} ${event.key}`] ?? on[event.key];
-      first = event.key;
+      const does = on[`${first.current} ${event.key}`] ?? on[event.key];
+      first.current = event.key;
       if (does) {
         event.preventDefault();
         does();

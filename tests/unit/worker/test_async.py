@@ -247,3 +247,16 @@ def test_who_has_no_async_step_pays_nothing_for_it() -> None:
         "assert 'asyncio' not in sys.modules, 'asyncio is imported'"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_a_loop_leaves_behind_is_in_nobody_elses_log(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    """A task that was never waited for is found by the collector of garbage, whenever that comes."""
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def work() -> None:
+        loops.append(asyncio.get_running_loop())
+        loops[0].call_exception_handler({"message": "of its own"})
+
+    assert isinstance(run(work), Completed)
+    loops[0].call_exception_handler({"message": "Task was destroyed but it is pending!"})
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == ["of its own"]
