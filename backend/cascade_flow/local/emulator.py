@@ -24,7 +24,7 @@ from cascade_flow.errors import BackendUnavailableError, ConfigurationError
 from cascade_flow.local.state import REGION, LocalStack
 from cascade_flow.local.tools import run, uv
 
-_START_PATIENCE_US = 30_000_000
+_START_PATIENCE_US = 120_000_000
 _STOP_PATIENCE_US = 2_000_000
 _GLANCE_US = 50_000
 _LAST_PORT = 65_535
