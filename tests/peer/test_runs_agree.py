@@ -20,7 +20,7 @@ from cascade_flow import (
 from checker import check_run
 from contract.outside import ERROR, FLOW, USAGE, Outside, register, step, submit
 from peer import assert_peer_accepts, assert_peer_projects_as_we_do
-from shapes import MANY_ROOTS, POISON, SHAPES, WAITS, WIDE, Shape
+from shapes import EVENTS, LIMITS, MANY_ROOTS, POISON, SHAPES, WAITS, WIDE, Shape
 from simulation import TIMING, TickingClock, World
 from testbed.servers import Store
 
@@ -32,9 +32,10 @@ def assert_peer_agrees(events: Sequence[Event]) -> None:
     assert_peer_projects_as_we_do(wire, events[0].workflow_slug)
 
 
-@pytest.mark.parametrize("shape", [*SHAPES, WAITS, WIDE, MANY_ROOTS, POISON], ids=str)
+@pytest.mark.parametrize("shape", [*SHAPES, *EVENTS, LIMITS, WAITS, WIDE, MANY_ROOTS, POISON], ids=str)
 def test_of_a_run_of_every_shape(dynamodb: Store, shape: Shape) -> None:
     world = World(dynamodb, shape.script)
+    world.outside, world.sends_early = shape.outside, shape.sends_early
     with clock.use(world.clock):
         world.register(shape.steps, input_schema_json={"type": "object"})
         options = {"input": {"order": 7}, "tags": ["a"], "metadata": {"from": "peer"}, **shape.submission}
