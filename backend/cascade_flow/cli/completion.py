@@ -53,28 +53,12 @@ def complete_run(ctx: typer.Context, incomplete: str) -> Candidates:
 
 def complete_step(ctx: typer.Context, incomplete: str) -> Candidates:
     """The steps of the run that is named already."""
-    run = ctx.params.get("run")
-    if not run:
-        return []
-    return _asked(
-        ctx,
-        incomplete,
-        lambda client: [(step["stepId"], step["status"]) for step in client.run(run, payloads=False)["steps"]],
-    )
+    return _steps(ctx, incomplete, lambda step: True)
 
 
 def complete_event(ctx: typer.Context, incomplete: str) -> Candidates:
     """The events that the run waits for, or will."""
-    run = ctx.params.get("run")
-    if not run:
-        return []
-    return _asked(
-        ctx,
-        incomplete,
-        lambda client: [
-            (step["stepId"], step["status"]) for step in client.run(run, payloads=False)["steps"] if "event" in step
-        ],
-    )
+    return _steps(ctx, incomplete, lambda step: "event" in step)
 
 
 def completion(
@@ -95,6 +79,19 @@ def completion(
         prog_name="cascade", complete_var="_CASCADE_COMPLETE", shell=shell.value
     )
     sys.stdout.write(script + "\n")
+
+
+def _steps(ctx: typer.Context, incomplete: str, wanted: Callable[[Any], bool]) -> Candidates:
+    run = ctx.params.get("run")
+    if not run:
+        return []
+    return _asked(
+        ctx,
+        incomplete,
+        lambda client: [
+            (step["stepId"], step["status"]) for step in client.run(run, payloads=False)["steps"] if wanted(step)
+        ],
+    )
 
 
 def _asked(ctx: Any, incomplete: str, ask: Callable[[Client], Candidates]) -> Candidates:
