@@ -18,14 +18,15 @@ CODE := backend tests benchmarks reference functions examples layers/framework/b
 LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 # Suites that live in this process come first, and share the processors; then, at the same time, those that start servers
-# of DynamoDB, those of which each file starts stacks of its own, and what has a stack for all of it, e2e last. One that is
-# not named here is among the latter.
-TOGETHER := $(wildcard $(addprefix tests/,architecture unit properties budgets peer functions clauses faults histories)) examples/tests
+# of DynamoDB, those of which each file starts stacks of its own, and what has a stack for all of it, e2e last: that takes
+# longest, and mostly waits, so what only computes is done beside it. One that is not named here is with e2e.
+TOGETHER := $(wildcard $(addprefix tests/,architecture unit properties budgets peer functions clauses faults)) examples/tests
 SERVED := $(wildcard $(addprefix tests/,contract races))
 STARTING := $(wildcard tests/infra)
+COMPUTING := $(wildcard tests/histories)
 LAST := $(wildcard tests/e2e)
 NO_SUITES := $(addprefix tests/,testbed events mutants torture node_modules __pycache__)
-ALONE := $(filter-out $(TOGETHER) $(SERVED) $(STARTING) $(LAST) $(NO_SUITES),$(patsubst %/,%,$(wildcard tests/*/))) $(LAST)
+ALONE := $(filter-out $(TOGETHER) $(SERVED) $(STARTING) $(COMPUTING) $(LAST) $(NO_SUITES),$(patsubst %/,%,$(wildcard tests/*/))) $(LAST)
 
 .PHONY: help
 help: ## Say what can be made here
@@ -58,6 +59,7 @@ served: $(VENV)/dev-installed
 .PHONY: stacks
 stacks: $(VENV)/dev-installed
 	@$(BIN)/pytest --quiet $(STARTING)
+	@$(BIN)/pytest --quiet $(COMPUTING)
 
 .PHONY: whole
 whole: $(VENV)/dev-installed $(FUZZ)/installed

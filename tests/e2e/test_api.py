@@ -102,6 +102,7 @@ def test_a_worker_elsewhere_claims_beats_and_falls_silent(stack: Stack, meeting:
     with stack.wakeups.unheard():
         run_id = stack.submit("walk", input=meeting.model_dump(mode="json"))
         step = {"runId": run_id, "stepId": "before", "workflowSlug": "walk"}
+        assert beat(stack, run_id, "elsewhere") == 409  # and who hears beats is awake, however long that takes
         answer = stack.call("POST", "/steps/claim", {"workerId": "elsewhere", **step})
         assert answer.status_code == 200
         claimed = answer.json()
