@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cascade_flow import EventDefinition, RetryTier, RunLimit, StepDefinition, StepLimit
+from cascade_flow import EventDefinition, RetryTier, RunLimit, StepDefinition, StepLimit, UndoDefinition
 from simulation import Script, step
 
 
@@ -125,6 +125,32 @@ EVENTS = (
         [step("a"), event("e", "a", timeout_us=WAIT_US, on_timeout="skip"), step("b", "e"), step("c", "a", "b")],
     ),
 )
+
+
+def undo(id: str, **declared: object) -> UndoDefinition:
+    """What undoes a step."""
+    return UndoDefinition.model_validate({"id": id, "name": id, **declared})
+
+
+def undone_diamond() -> list[StepDefinition]:
+    """A diamond whose last step alone leaves nothing to undo."""
+    again = [RetryTier(max_attempts=9)]
+    return [
+        step("a", undo=undo("un-a")),
+        step("b", "a", undo=undo("un-b")),
+        step("c", "a", undo=undo("un-c", retry=again)),
+        step("d", "b", "c"),
+    ]
+
+
+UNDONE = Shape(
+    "undone",
+    undone_diamond(),
+    status="failed",
+    script={"b": ["large"], "d": ["fatal"], "un-a": ["skip"], "un-c": ["fail", "ok"]},
+    submission={"input": {"noise": random.Random(7).randbytes(1_000).hex()}},
+)
+"""Its input and an output are put aside; of what undoes it, one is tried twice, and one has nothing to do."""
 WAITS = Shape(
     "steps that wait",
     [

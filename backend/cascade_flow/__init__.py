@@ -41,7 +41,7 @@ _HOMES = {
     ),
     "model.workflows": (
         "EventDefinition GitInfo RetryTier RunLimit RunSubmission ScheduleDefinition StepDefinition StepLimit "
-        "WorkflowMetadata WorkflowRegistration WorkflowVersion"
+        "UndoDefinition WorkflowMetadata WorkflowRegistration WorkflowVersion"
     ),
     "projection": (
         "current_attempt_number extract_attempt_metadata extract_logs project_run_state project_step_record "

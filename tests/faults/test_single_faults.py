@@ -3,12 +3,12 @@
 import pytest
 
 from faults.breaking import run_with
-from shapes import EVENTS, IN_BUCKET, LIMITS, MANY_ROOTS, POISON, POOLS, QUEUED, SHAPES, WAITS, WIDE, Shape
+from shapes import EVENTS, IN_BUCKET, LIMITS, MANY_ROOTS, POISON, POOLS, QUEUED, SHAPES, UNDONE, WAITS, WIDE, Shape
 from tally import TALLY
 from testbed.faults import at, cases, nowhere
 from testbed.servers import Server
 
-EVERY = [*SHAPES, *EVENTS, POOLS, LIMITS, WAITS, POISON, QUEUED, IN_BUCKET]
+EVERY = [*SHAPES, *EVENTS, POOLS, LIMITS, WAITS, UNDONE, POISON, QUEUED, IN_BUCKET]
 WIDEST = [WIDE, MANY_ROOTS]
 IN_THE_GATE = 3_000
 

@@ -6,7 +6,7 @@ Made from declarations by `define`, and never changed afterwards. What is regist
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
@@ -74,6 +74,12 @@ class Definition:
         return self.input.schema() if self.input else None
 
     @cached_property
+    def codes(self) -> Mapping[str, Step]:
+        """All that is carried out some time: the steps, and what undoes them, by their ids."""
+        undos = (step.undo for step in self.steps.values() if step.undo is not None)
+        return {**self.steps, **{undo.id: undo for undo in undos}}
+
+    @cached_property
     def version_id(self) -> str:
         head = self.head
         return version_id(
@@ -99,10 +105,12 @@ class Definition:
         )
 
 
-def define(head: Head, declarations: Sequence[Declaration], flawed: Flawed) -> Definition:
+def define(
+    head: Head, declarations: Sequence[Declaration], flawed: Flawed, undos: Sequence[Declaration] = ()
+) -> Definition:
     """The definition, or one DefinitionError that names all mistakes found, each with its step and the cure.
 
-    `flawed` are the declarations that were none: their steps may be named by others.
+    `flawed` are the declarations that were none: their steps may be named by others. `undos` are what undoes steps.
     """
     whole = f"workflow {head.slug!r}"
     mistakes, payload = Mistakes(), None
@@ -115,6 +123,10 @@ def define(head: Head, declarations: Sequence[Declaration], flawed: Flawed) -> D
     for declared in declarations:
         with mistakes.noted(f"{whole}, {declared.kind} {declared.id!r}", declared.place):
             steps[declared.id] = _resolved(declared, names, head.input_type)
+            _check_key(declared.limit, payload)
+    for declared in undos:
+        with mistakes.noted(f"{whole}, undo {declared.id!r}", declared.place):
+            _add_undo(declared, names, steps, head.input_type)
             _check_key(declared.limit, payload)
     for step in steps.values():
         with mistakes.noted(f"{whole}, step {step.id!r}", step.declared.place):
@@ -132,6 +144,16 @@ def _resolved(declared: Declaration, names: Names, input_type: Any) -> Step:
     from cascade_flow.authoring.events import resolve_event  # noqa: PLC0415  (most workflows have no events)
 
     return resolve_event(declared, names=names)
+
+
+def _add_undo(declared: Declaration, names: Names, steps: dict[str, Step], input_type: Any) -> None:
+    from cascade_flow.authoring.undo import resolve_undo, undone_by  # noqa: PLC0415  (few workflows undo anything)
+
+    undone = undone_by(declared, names, steps)
+    if undone is not None:
+        undo = resolve_undo(declared, undone, input_type=input_type)
+        _check_types(undo, steps)
+        steps[undone.id] = replace(undone, undo=undo)
 
 
 class Flawed:

@@ -20,7 +20,7 @@ from cascade_flow.authoring.payloads import ANYTHING, Payload, output_of
 from cascade_flow.authoring.retry import Retry, policies, retryable
 from cascade_flow.errors import DefinitionError, InvalidIdError
 from cascade_flow.model.ids import check_pool, check_step_id
-from cascade_flow.model.workflows import EventDefinition, StepDefinition, StepLimit
+from cascade_flow.model.workflows import EventDefinition, StepDefinition, StepLimit, UndoDefinition
 
 Function = Callable[..., Any]
 Reference = str | Function
@@ -55,12 +55,13 @@ class Declaration:
     event: Terms | None = None
     delay_ms: int | None = None
     poll: Poll | None = None
+    undoes: Reference | None = None
     place: Place | None = None
 
     @property
     def kind(self) -> str:
         """What it is called in what is said of it."""
-        return "step" if self.event is None else "event"
+        return "undo" if self.undoes is not None else "step" if self.event is None else "event"
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ class Step:
     parameters: tuple[Parameter, ...]
     dependencies: tuple[str, ...]
     output: Payload
+    undo: Step | None = None
+    """What undoes it; that is a step of another run."""
 
     @property
     def id(self) -> str:
@@ -97,6 +100,19 @@ class Step:
             delay_ms=self.declared.delay_ms,
             poll_every_ms=None if (poll := self.declared.poll) is None else poll.every_ms,
             give_up_after_ms=None if poll is None else poll.give_up_after_ms,
+            undo=None if self.undo is None else self.undo.undo_definition,
+        )
+
+    @property
+    def undo_definition(self) -> UndoDefinition:
+        """The same of what undoes a step."""
+        return UndoDefinition(
+            id=self.id,
+            name=self.declared.name,
+            timeout_ms=self.declared.timeout_ms,
+            retry=[policy.tier() for policy in self.declared.retry],
+            executor=self.declared.executor,
+            limit=self.declared.limit,
         )
 
     @property

@@ -13,7 +13,7 @@ from cascade_flow.authoring.durations import Duration
 from cascade_flow.authoring.later import Poll
 from cascade_flow.authoring.mistakes import Mistakes, Place, placed, shown
 from cascade_flow.authoring.retry import Retry
-from cascade_flow.authoring.steps import Declaration, References, declare
+from cascade_flow.authoring.steps import Declaration, Reference, References, declare
 from cascade_flow.errors import DefinitionError
 from cascade_flow.model.workflows import GitInfo, MissedTimes, RunLimit, StepLimit, WorkflowRegistration
 
@@ -64,6 +64,7 @@ class Workflow:
         except DefinitionError as error:
             raise placed(f"workflow {shown(slug)}", error, Place.of_caller()) from error
         self._declarations: dict[str, Declaration] = {}
+        self._undos: dict[str, Declaration] = {}
         self._schedules: list[Scheduled] = []
         self._flawed = Flawed()
         self._definition: Definition | None = None
@@ -156,6 +157,42 @@ class Workflow:
         )
         return add if function is None else add(function)
 
+    def undo(
+        self,
+        step: Reference,
+        /,
+        *,
+        id: str | None = None,
+        name: str | None = None,
+        timeout: Duration | None = None,
+        retry: Retry | Sequence[Retry] | None = None,
+        executor: str | None = None,
+        limit: Limit | None = None,
+    ) -> Callable[[F], F]:
+        """Declare the function below as what undoes a step (its id, or its function) that has completed.
+
+            @orders.undo(book)
+            def unbook(book: Booking) -> None: ...
+
+        Where a run fails, is cancelled or runs out of time, what its steps have done is undone, the last completed
+        first and one after the other, in a run of its own; the run itself is over for good. A parameter named like the
+        step receives what that returned, `input` the run's input, one annotated `StepContext` the context. It may be
+        called again, as any step, so undoing twice must do no harm. An undo that raises `Skip` had nothing to do; one
+        that fails for good fails its run, and what would come after it is not undone until that run is retried.
+
+        The options are those of a step. What is wrong with it is told by `definition`, all of it at once.
+        """
+        how = partial(
+            _undo_declared, step=step, id=id, name=name, timeout=timeout, retry=retry, executor=executor, limit=limit
+        )
+
+        def add(function: F) -> F:
+            called = id or getattr(function, "__name__", None) or shown(function)
+            self._note("undo", str(called), function, how)
+            return function
+
+        return add
+
     def event(
         self,
         id: str,
@@ -231,7 +268,8 @@ class Workflow:
         Raises DefinitionError: one message with every mistake, each with its step and the cure.
         """
         if self._definition is None:
-            self._definition = define(self._head, list(self._declarations.values()), self._flawed)
+            undos = list(self._undos.values())
+            self._definition = define(self._head, list(self._declarations.values()), self._flawed, undos)
         return self._definition
 
     def registration(self, *, git: GitInfo | None = None) -> WorkflowRegistration:
@@ -256,14 +294,16 @@ class Workflow:
             raise DefinitionError(
                 f"{whole}: the workflow was already complete: declare all steps where the workflow is declared"
             )
-        self._flawed.steps[str(called)] = code
+        if kind != "undo":  # nobody waits for one, or receives what it returns
+            self._flawed.steps[str(called)] = code
         with self._flawed.mistakes.noted(whole, Place.of_caller()):
             declared = declared_by(code)
             self._check_new(declared)
-            self._declarations[declared.id] = declared
+            among = self._declarations if declared.undoes is None else self._undos
+            among[declared.id] = declared
 
     def _check_new(self, declared: Declaration) -> None:
-        if declared.id in self._declarations:
+        if declared.id in self._declarations or declared.id in self._undos:
             raise DefinitionError("a step with this id exists already: rename one, or give it another id=")
 
 
@@ -277,6 +317,12 @@ def _declared(function: Callable[..., Any], *, limit: Limit | None, **options: A
     mistakes.check()
     assert declared is not None, "what is none has mistakes"
     return replace(declared, limit=shared)
+
+
+def _undo_declared(function: Callable[..., Any], *, step: Reference, **options: Any) -> Declaration:
+    """What undoes a step. DefinitionError, with every mistake."""
+    declared = _declared(function, after=(), export=False, run_if_skipped=False, **options)
+    return replace(declared, undoes=step)
 
 
 def _shared(limit: Limit | None, executor: str | None) -> StepLimit | None:

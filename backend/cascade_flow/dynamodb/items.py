@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.codec import Record, decode, deflate, encode, inflate
 from cascade_flow.engine.limits import pack_limit, unpack_limit
-from cascade_flow.engine.state import ENDED, Branch, Owed, Patience, Run, Signal, Stop
+from cascade_flow.engine.state import ENDED, Branch, Done, Owed, Patience, Run, Signal, Stop, Undoing
 from cascade_flow.model.events import ResourceSnapshot, StepError
 
 Item = dict[str, str | int | bytes]
@@ -50,6 +50,11 @@ def _unpack_stop(data: bytes) -> Stop:
 
 def _pack_signal(signal: Signal) -> bytes:
     return pack_json([signal.mark, signal.at_us, signal.via, signal.text, signal.place])
+
+
+def _unpack_undoing(data: bytes) -> Undoing:
+    run_id, done = unpack_json(data)
+    return Undoing(run_id, tuple(Done(*each) for each in done))
 
 
 _TAIL = _Field("e", "tail", encode, decode)
@@ -111,6 +116,9 @@ _RUN = (
     _Field("li", "limit", pack_limit, unpack_limit),
     _Field("lp", "place"),
     _Field("lk", "limit_keys", lambda values: pack_json(dict(values)), unpack_json),
+    _Field("ub", "undone_by"),
+    _Field("un", "undoing", lambda undoing: pack_json([undoing.run_id, undoing.done]), _unpack_undoing),
+    _Field("rn", "renewed", lambda runs: pack_json(dict(runs)), unpack_json),
     _Field("la", "last_us"),
     _Field(keys.EXPIRY, "expires_s"),
     _TAIL,

@@ -33,6 +33,7 @@ _LIMIT, _PLACE, _WAITER, _LINE_END = "LIM#", "P#", "W#", "W$"
 _chosen: Shards | None = None
 _CALLED = "CALLED"
 _SCHEDULES = "SCHEDULES"
+_FAILED_UNDOS = "UNDOS"
 _BRANCHES_END = "B$"
 _HISTORY_END = "F"
 
@@ -208,6 +209,11 @@ def branch_of(sk: str) -> str:
     return sk.removeprefix(RUN)
 
 
+def commit_time_of(sk: str) -> int | None:
+    """The time under which this commit lies; None where the key is no commit's."""
+    return int(sk.removeprefix("E#")) if sk.startswith("E#") else None
+
+
 def attempt_of(sk: str) -> tuple[str, int]:
     """The step and the attempt whose log chunk this is."""
     step_id, attempt, _, _ = sk.removeprefix("L#").rsplit("#", 3)
@@ -232,6 +238,16 @@ def index_marks() -> Span:
 def marked_pool(sk: str) -> str | None:
     """The pool of which this mark tells."""
     return sk.removeprefix(_POOL_MARK) if sk.startswith(_POOL_MARK) else None
+
+
+def failed_undo(run_id: str) -> Key:
+    """Says that a run failed that was to undo another; it may have been tried again since."""
+    return Key(_FAILED_UNDOS, run_id)
+
+
+def failed_undos() -> Span:
+    """All that is known of runs that failed to undo others."""
+    return Span(_FAILED_UNDOS, "0", "~")
 
 
 def pulse() -> Key:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from cascade_flow.graph import Graph
 from cascade_flow.model.events import Event, ResourceSnapshot, StepError, WorkflowCompleted
@@ -212,12 +212,41 @@ class Stop:
     reason: str | None = None
 
 
+class Completion(NamedTuple):
+    """That a step has completed: when, and in which commit that is told; None: in its branch's tail."""
+
+    time_us: int
+    step: str
+    commit_us: int | None
+
+
+class Done(NamedTuple):
+    """A step that has completed, and the commit that tells what it has given; None: its branch's tail tells it."""
+
+    step: str
+    commit_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """What a run is there for that undoes another: these steps of that run, in this order."""
+
+    run_id: str
+    done: tuple[Done, ...]
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        return tuple(done.step for done in self.done)
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One run as stored. `tail` begins with its RunSubmitted; then come the events of its start.
 
     `parent` is the run that it goes on from, `origin_run_id` the first of them all; None where it is the first itself.
     `limit` says how many runs may go on at once, of which this is one; it has its `place` from its start to its end.
+    `undone_by` is the run that undoes this one, which has ended for good; `undoing` what this one undoes itself.
+    `renewed` are steps that an earlier run had done and that were undone since, each with the run that did it anew.
     """
 
     run_id: str
@@ -243,6 +272,9 @@ class Run:
     limit_keys: Mapping[str, str] = field(default_factory=dict)
     limit: Limit | None = None
     place: int | None = None
+    undone_by: str | None = None
+    undoing: Undoing | None = None
+    renewed: Mapping[str, str] = field(default_factory=dict)
     last_us: int = 0
     due_us: int | None = None
     tail: tuple[Mapping[str, Any], ...] = ()
@@ -252,13 +284,18 @@ class Run:
         """The run that all this began with: what effects are known by."""
         return self.origin_run_id or self.run_id
 
+    def first_run_of(self, step: str) -> str:
+        """The same of one step: an effect that was undone is another when it is brought about again."""
+        return self.renewed.get(step, self.first_run_id)
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What does not change while a run's attempt lasts: all that a decision about one of its branches may ask.
 
     `stopping`: the run is known to be stopping, so nothing goes on. `limit_keys` are the values of those fields of the
-    input by which limits are kept. `limit` is the run's own, and `place` what it has got of it.
+    input by which limits are kept. `limit` is the run's own, and `place` what it has got of it. `undoes`: the run is
+    there to undo another.
     """
 
     run_id: str
@@ -274,6 +311,7 @@ class Facts:
     limit_keys: Mapping[str, str] = field(default_factory=dict)
     limit: Limit | None = None
     place: int | None = None
+    undoes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,13 +60,25 @@ class EventDefinition(WireModel):
     on_timeout: Literal["fail", "skip"] = "fail"
 
 
+class UndoDefinition(WireModel):
+    """What undoes a step that has completed, without its code: a step of the run that undoes another."""
+
+    id: Text
+    name: Text
+    timeout_ms: Ordinal | None = None
+    retry: list[RetryTier] = Field(default_factory=lambda: [RetryTier()], min_length=1)
+    executor: Text | None = None
+    limit: StepLimit | None = None
+
+
 class StepDefinition(WireModel):
     """A step without its code: what it is called, what it waits for, how it is tried, and who carries it out.
 
     `executor` names a pool: only a worker that asks for that pool gets the step. None: Lambda's workers. `limit` is
     what it shares with others. `delay_ms` is how long after all that it waits for it starts. A step that says that it
     isn't ready is asked again after `poll_every_ms`, unless it says when, and fails for good `give_up_after_ms` after
-    its first attempt began. One with an `event` has no code at all, and nobody carries it out.
+    its first attempt began. One with an `event` has no code at all, and nobody carries it out. What it has done is
+    undone by its `undo`, where the run fails or is cancelled.
     """
 
     id: Text
@@ -82,6 +94,7 @@ class StepDefinition(WireModel):
     delay_ms: Ordinal | None = None
     poll_every_ms: Ordinal | None = None
     give_up_after_ms: Ordinal | None = None
+    undo: UndoDefinition | None = None
 
 
 class GitInfo(WireModel):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -22,7 +23,7 @@ from cascade_flow.engine.findings import Finding
 from cascade_flow.engine.limits import Waiting
 from cascade_flow.engine.state import ENDED, Branch, Run
 from cascade_flow.errors import VersionNotFoundError
-from cascade_flow.graph import Graph
+from cascade_flow.graph import Graph, each_with_undo
 from cascade_flow.operations.live_pieces import START_US, piece
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.unreadable import readable
@@ -110,7 +111,7 @@ class Diagnoses:
         if run.driver == "caller":
             return Case(run, {}, None, None)
         branches = self._runtime.ledger.branches(run.run_id) if run.status == "running" else {}
-        graph = self._graph(run.workflow_slug, run.version_id)
+        graph = self._graph_of(run)
         return Case(run, branches, graph, self._deployed(run.workflow_slug), self._waits(run, branches.values()))
 
     def _waits(self, run: Run, branches: Iterable[Branch]) -> Mapping[str, Waiting]:
@@ -123,9 +124,9 @@ class Diagnoses:
         views = LimitViews(self._runtime)
         return {**views.waits(run.run_id, limited), **views.run_waits(run)}
 
-    def _graph(self, slug: str, version_id: str) -> Graph | None:
+    def _graph_of(self, run: Run) -> Graph | None:
         try:
-            return self._runtime.registry.graph(slug, version_id)
+            return self._runtime.graph_of(run)
         except VersionNotFoundError:
             return None
 
@@ -133,8 +134,12 @@ class Diagnoses:
         if slug not in self._entries:
             self._entries[slug] = get_workflow(self._runtime.ledger.table, slug)
         entry = self._entries[slug]
-        graph = None if entry is None or entry.retired_us is not None else self._graph(slug, entry.version_id)
-        return None if graph is None else frozenset(graph.steps)
+        if entry is None or entry.retired_us is not None:
+            return None
+        with suppress(VersionNotFoundError):
+            graph = self._runtime.registry.graph(slug, entry.version_id)
+            return frozenset(each.id for each in each_with_undo(graph.steps.values()))
+        return None
 
     def _world(self, cases: Iterable[Case]) -> World:
         timing, table = self._runtime.timing, self._runtime.ledger.table
@@ -158,7 +163,7 @@ class Diagnoses:
         found = self._runtime.ledger.snapshot(places)
         for run, branch in readable(partial(_those_in, found), places):
             if branch.status == "running" and (branch.lease_us or 0) > now_us:
-                graph = self._graph(run.workflow_slug, run.version_id)
+                graph = self._graph_of(run)
                 yield (graph and pool_of(graph, branch.step)) or world.room(branch)
 
 

@@ -37,7 +37,6 @@ from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.caller import Caller
 from cascade_flow.operations.caller_runs import CallerRuns
 from cascade_flow.operations.runtime import Runtime
-from cascade_flow.operations.stops import Stops
 from cascade_flow.operations.unreadable import readable
 from cascade_flow.operations.validation import check_input
 from cascade_flow.serialization import safe_serialize
@@ -63,7 +62,7 @@ class Runs:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._after_commit = AfterCommit(runtime)
-        self._stops = Stops(runtime)
+        self._stops = self._after_commit.stops
         self._callers = CallerRuns(runtime, Caller(runtime))
 
     @cached_property
@@ -170,8 +169,9 @@ class Runs:
         except RunRefused as refused:
             return refused.now or run
 
-    def cancel(self, run_id: str, reason: str | None) -> None:
-        """Stop a run; once this returned, nothing of it can be claimed.
+    def cancel(self, run_id: str, reason: str | None, *, undos: bool = True) -> None:
+        """Stop a run; once this returned, nothing of it can be claimed. One that undoes another only where `undos` too
+        are meant.
 
         Raises RunNotFoundError, RunNotCancellableError.
         """
@@ -183,6 +183,9 @@ class Runs:
             if run.status in ENDED:
                 over = f"run {run_id!r} is {run.status} already: there is nothing to cancel"
                 raise RunNotCancellableError(over, run_id=run_id, status=run.status)
+            if run.undoing is not None and not undos:
+                meant = f"run {run_id!r} undoes run {run.undoing.run_id!r}: to stop that, cancel it by its id"
+                raise RunNotCancellableError(meant, run_id=run_id, status=run.status)
             if self._intend(run, Stop("cancelled", run.run_attempt, reason=reason)):
                 self._stops.carry_on(run_id)
                 return

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
-from cascade_flow.engine.state import Branch, Facts, Halt, Run, Stop
+from cascade_flow.engine.state import Birth, Branch, Facts, Halt, Run, Stop
 from cascade_flow.engine.stop import halting, terminal_event
 from cascade_flow.errors import CascadeFlowError, ConflictError
-from cascade_flow.model.events import StepError
+from cascade_flow.model.events import StepError, WorkflowEvent
 from cascade_flow.operations.runtime import Runtime
 
 _HALTS_AT_ONCE = 20
@@ -21,8 +21,10 @@ _CHASES = 8
 class Stops:
     """Carries out the intention that is written on a run."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, begin: Callable[[Facts, Iterable[Birth]], object]) -> None:
+        """`begin` is what follows the birth of branches: those of a run that undoes another, whose end is this."""
         self._runtime = runtime
+        self._begin = begin
 
     def carry_on(self, run_id: str) -> Run:
         """Go as far as one can; a run that waits for a running step is left to whoever finishes that, or the sweep."""
@@ -58,12 +60,26 @@ class Stops:
             raise BranchRefused(None)
         event = terminal_event(facts, run, stop, branches.values(), now_us=clock.now_us())
         status = "cancelled" if stop.kind == "cancelled" else "failed"
-        ended = self._runtime.run_ledger.finish(run, event, status, step.halts)
-        self._runtime.observer.committed((event,))
+        ended = self._finish(facts, run, event, status, step.halts)
+        self._runtime.tell(facts, (event,))
         if facts.place is not None:
             from cascade_flow.operations.run_places import RunPlaces  # noqa: PLC0415  (few workflows have such a limit)
 
             RunPlaces(self._runtime).leave_by(facts)
+        return ended
+
+    def _finish(
+        self, facts: Facts, run: Run, event: WorkflowEvent, status: str, halts: Sequence[tuple[Branch, Halt]]
+    ) -> Run:
+        """End the run; what it has done that can be undone is undone by a run that is born with its end."""
+        if not facts.graph.undos:
+            return self._runtime.run_ledger.finish(run, event, status, halts)
+        from cascade_flow.operations.undoing import Undos  # noqa: PLC0415  (few workflows undo anything)
+
+        undo = Undos(self._runtime).birth(facts, run, event)
+        ended = self._runtime.run_ledger.finish(run, event, status, halts, undo)
+        if undo is not None:
+            self._begin(undo.facts, undo.opening.births)
         return ended
 
     def _halt(self, run: Run, stop: Stop, branch: Branch, halt: Halt) -> bool:

@@ -215,7 +215,7 @@ class Engine:
     def cancel(self, result: Result, reason: str | None = None) -> Result:
         """Stop a run that was submitted."""
         self._place.cancel(result.run_id, reason)
-        self._place.settle([result.run_id])
+        self._settle([result.run_id])
         return result
 
     def _plan(self, workflow: Workflow, before: Mapping[str, Any], fake: Fakes | None) -> Plan:
@@ -224,7 +224,7 @@ class Engine:
         if fake:
             self._place.may_plan("fake=")
         mishaps = [replace(mishap, step_id=fakes.step_meant(workflow, step)) for step, mishap in planned]
-        known = {step: each for step, each in before.items() if step in workflow.definition().steps}
+        known = {step: each for step, each in before.items() if step in workflow.definition().codes}
         return Plan({**known, **fakes.by_step(workflow, fake or {})}, mishaps)
 
     def _begun(self, workflow: Workflow, run_id: str, plan: Plan) -> Result:
@@ -245,6 +245,7 @@ class Engine:
     def _settle(self, run_ids: Sequence[str]) -> None:
         __tracebackhide__ = True
         self._place.settle(run_ids)
+        self._place.settle([undo for run_id in run_ids if (undo := self._place.undone_by(run_id)) is not None])
         for run_id in run_ids:
             if missed := left_over(self._plans[run_id].mishaps):
                 raise UnexpectedEnd(f"{self._results[run_id]!r} has ended, and this has not come: {missed}")

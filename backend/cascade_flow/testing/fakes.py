@@ -33,14 +33,14 @@ def in_turn(*fakes: Any) -> InTurn:
 
 
 def step_meant(workflow: Workflow, reference: Reference) -> str:
-    """The id of a step. Raises DefinitionError, naming those that it could have been."""
-    steps = workflow.definition().steps
+    """The id of a step, or of what undoes one. Raises DefinitionError, naming those that it could have been."""
+    steps = workflow.definition().codes
     return Names({step_id: step.function for step_id, step in steps.items()}).meant(reference)
 
 
 def by_step(workflow: Workflow, fakes: Fakes) -> dict[str, Any]:
     """The fakes by their steps' ids. Raises DefinitionError for what is no step, and for parameters that it has not."""
-    steps = workflow.definition().steps
+    steps = workflow.definition().codes
     found = {step_meant(workflow, reference): fake for reference, fake in fakes.items()}
     for step_id, fake in found.items():
         for each in fake.fakes if isinstance(fake, InTurn) else (fake,):

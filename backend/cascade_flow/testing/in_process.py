@@ -114,6 +114,10 @@ class InProcess:
             while left := {run_id for run_id in left if not self._is_over(run_id)}:
                 assert self._go_on(_FOREVER_US), f"nothing is due any more, and these runs have not ended: {left}"
 
+    def undone_by(self, run_id: str) -> str | None:
+        run = self._runtime.ledger.run(run_id)
+        return None if run is None else run.undone_by
+
     def advance_us(self, us: int) -> None:
         with clock.use(self._clock):
             until_us = clock.now_us() + us
@@ -216,12 +220,18 @@ def _registration(workflow: Workflow) -> WorkflowRegistration:
     test expects runs of its own accord.
     """
     registered = workflow.registration()
-    steps = [step.model_copy(update={"executor": None}) if _is_of_a_pool(step) else step for step in registered.steps]
+    steps = [_for_anybody(step) for step in registered.steps]
     return registered.model_copy(update={"steps": steps, "schedules": None})
 
 
-def _is_of_a_pool(step: StepDefinition) -> bool:
-    return getattr(step, "executor", None) is not None
+def _for_anybody(step: StepDefinition) -> StepDefinition:
+    """The step, and what undoes it, for workers of no pool; as it is where it names none."""
+    undo = step.undo
+    if undo is not None and undo.executor is not None:
+        undo = undo.model_copy(update={"executor": None})
+    if step.executor is None and undo is step.undo:
+        return step
+    return step.model_copy(update={"executor": None, "undo": undo})
 
 
 def _submission(wish: Wish) -> RunSubmission:

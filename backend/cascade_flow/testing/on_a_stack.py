@@ -83,6 +83,10 @@ class OnAStack:
                     raise BackendUnavailableError(f"run {run_id} has not ended: see `cascade show {run_id}`")
                 clock.pause_us(_GLANCE_US)
 
+    def undone_by(self, run_id: str) -> str | None:
+        undone_by: str | None = self._client.run(run_id, payloads=False).get("undoneBy")
+        return undone_by
+
     def advance_us(self, us: int) -> None:
         self.may_plan("advance")
 

@@ -65,6 +65,9 @@ class Place(Protocol):
     def settle(self, run_ids: Collection[str]) -> None:
         """Let time pass until these runs have ended."""
 
+    def undone_by(self, run_id: str) -> str | None:
+        """The run that undoes this one, which has ended; None where there is nothing to undo."""
+
     def advance_us(self, us: int) -> None: ...
 
     def now_us(self) -> int: ...

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from cascade_flow.authoring import Workflow
+from cascade_flow.authoring import Step, Workflow
 from cascade_flow.authoring.parameters import Names
 from cascade_flow.engine.waits import reason_in
 from cascade_flow.errors import DefinitionError
@@ -77,7 +77,7 @@ class StepResult:
         completed = self._last(StepCompleted)
         if self.status != "completed" or completed is None:
             raise unexpected(f"step {self.step_id!r} is {self.status}, and so has no output", [self])
-        return self._workflow.definition().steps[self.step_id].output.load(completed.output, f"step {self.step_id!r}")
+        return self._workflow.definition().codes[self.step_id].output.load(completed.output, f"step {self.step_id!r}")
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -145,11 +145,14 @@ class StepResult:
 
 
 class Steps(Mapping[str, StepResult]):
-    """The steps of a run, in declared order, by id or by their names as parameters."""
+    """The steps of a run, in declared order, by id or by their names as parameters; of one that undoes another the
+    undos, as they come.
+    """
 
-    def __init__(self, workflow: Workflow, story: Story) -> None:
-        self._found = {step_id: StepResult(workflow, story, step_id) for step_id in workflow.definition().steps}
-        self._names = Names({step_id: step.function for step_id, step in workflow.definition().steps.items()})
+    def __init__(self, workflow: Workflow, story: Story, *, undoes: bool = False) -> None:
+        known = _undos(workflow, story) if undoes else workflow.definition().steps
+        self._found = {step_id: StepResult(workflow, story, step_id) for step_id in known}
+        self._names = Names({step_id: step.function for step_id, step in known.items()})
 
     def __getitem__(self, reference: str) -> StepResult:
         try:
@@ -167,6 +170,13 @@ class Steps(Mapping[str, StepResult]):
         return repr(list(self._found.values()))
 
 
+def _undos(workflow: Workflow, story: Story) -> Mapping[str, Step]:
+    """What undoes the workflow's steps: first those that were reached, in their order."""
+    undos = {step.undo.id: step.undo for step in workflow.definition().steps.values() if step.undo is not None}
+    reached = dict.fromkeys(event.step_id for event in story.events if isinstance(event, StepScheduled))
+    return {step_id: undos[step_id] for step_id in dict.fromkeys([*reached, *undos])}
+
+
 class Status(str):
     """A run's status, which knows what to say where a test expects another."""
 
@@ -181,10 +191,11 @@ class Status(str):
 class Result:
     """A run, as a test looks at it."""
 
-    def __init__(self, place: Place, workflow: Workflow, run_id: str) -> None:
+    def __init__(self, place: Place, workflow: Workflow, run_id: str, *, undoes: bool = False) -> None:
         self.run_id = run_id
         self.workflow = workflow
         self._place = place
+        self._undoes = undoes
 
     @property
     def status(self) -> Status:
@@ -207,7 +218,15 @@ class Result:
 
     @property
     def steps(self) -> Steps:
-        return Steps(self.workflow, self._story())
+        return Steps(self.workflow, self._story(), undoes=self._undoes)
+
+    @property
+    def undone(self) -> Result | None:
+        """The run that undoes what this one has done, since it failed or was cancelled; None where it did nothing that
+        can be undone. Its steps are the undos, in the order in which they are called.
+        """
+        run_id = self._place.undone_by(self.run_id)
+        return None if run_id is None else Result(self._place, self.workflow, run_id, undoes=True)
 
     @property
     def events(self) -> list[Event]:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from cascade_flow.authoring import Step, StepContext
 from cascade_flow.authoring.steps import Function
+from cascade_flow.engine.state import Run
 from cascade_flow.operations.steps import HeldAttempt
 from cascade_flow.testing import fakes
 from cascade_flow.testing.mishaps import Mishap
@@ -99,12 +100,17 @@ class Stage(Means):
 
     def step(self, step: Step, held: HeldAttempt) -> Step:
         self._interrupt = PlayedInterrupt(is_timed=step.declared.timeout_ms is not None)
-        plan, attempt = self.plans.get(held.run.run_id, Plan()), held.branch.attempt
+        plan, attempt = self._plan_of(held.run), held.branch.attempt
         fake = step.id in plan.fakes
         function = fakes.function_of(step, plan.fakes[step.id], attempt) if fake else step.function
         mishap = next((each for each in plan.mishaps if each.befalls(step.id, attempt)), None)
         played = self._played(function, mishap, (held.run.run_id, step.id, attempt))
         return replace(step, declared=replace(step.declared, function=played))
+
+    def _plan_of(self, run: Run) -> Plan:
+        """A run that undoes another is played as that one is planned."""
+        planned = run.run_id if run.undoing is None else run.undoing.run_id
+        return self.plans.get(run.run_id) or self.plans.get(planned) or Plan()
 
     def interrupt(self) -> Interrupt:
         return self._interrupt
