@@ -132,25 +132,25 @@ def undo(id: str, **declared: object) -> UndoDefinition:
     return UndoDefinition.model_validate({"id": id, "name": id, **declared})
 
 
-def undone_diamond() -> list[StepDefinition]:
-    """A diamond whose last step alone leaves nothing to undo."""
-    again = [RetryTier(max_attempts=9)]
-    return [
-        step("a", undo=undo("un-a")),
-        step("b", "a", undo=undo("un-b")),
-        step("c", "a", undo=undo("un-c", retry=again)),
-        step("d", "b", "c"),
-    ]
-
-
 UNDONE = Shape(
     "undone",
-    undone_diamond(),
+    [step("a", undo=undo("un-a")), step("b", "a", undo=undo("un-b")), step("c", "a")],
     status="failed",
-    script={"b": ["large"], "d": ["fatal"], "un-a": ["skip"], "un-c": ["fail", "ok"]},
+    script={"b": ["large"], "c": ["fatal"], "un-a": ["skip"]},
     submission={"input": {"noise": random.Random(7).randbytes(1_000).hex()}},
 )
-"""Its input and an output are put aside; of what undoes it, one is tried twice, and one has nothing to do."""
+"""Its input and an output are put aside; one that undoes it has nothing to do."""
+UNDONE_LATE = Shape(
+    "undone late",
+    [
+        step("a", undo=undo("un-a")),
+        step("b", "a", undo=undo("un-b")),
+        step("c", "a", undo=undo("un-c", retry=[RetryTier(max_attempts=9)])),
+        step("d", "b", "c"),
+    ],
+    status="failed",
+    script={"d": ["fatal"], "un-c": ["fail", "ok"]},
+)
 WAITS = Shape(
     "steps that wait",
     [

@@ -1,4 +1,4 @@
-"""What is promised of undoing: what a run that failed or was cancelled has done is undone by one run, born with its end.
+"""What is promised of undoing: what a run has done that failed or was cancelled is undone by one run, born at its end.
 
 A part of `checker`, which calls it for every run.
 """

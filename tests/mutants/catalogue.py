@@ -9,6 +9,7 @@ from mutants.people import PEOPLE
 from mutants.people_in_the_engine import PEOPLE_IN_THE_ENGINE
 from mutants.pools import POOLS
 from mutants.schedules import SCHEDULES
+from mutants.undo import UNDOING
 from mutants.waits import WAITING
 
 CATALOGUE = (
@@ -20,6 +21,7 @@ CATALOGUE = (
     *EVENTS,
     *SCHEDULES,
     *WAITING,
+    *UNDOING,
     *PEOPLE,
     *PEOPLE_IN_THE_ENGINE,
 )
