@@ -20,11 +20,13 @@ from cascade_flow import (
     WorkflowStarted,
     clock,
 )
-from cascade_flow.dynamodb import keys, shards, undoing
+from cascade_flow.dynamodb import keys, shards
 from cascade_flow.dynamodb.listing import START, Filter
+from cascade_flow.dynamodb.pulse import get_signs
 from cascade_flow.dynamodb.table import Delete
 from cascade_flow.engine.state import Done, Run
 from cascade_flow.operations.batches import Batches, Bounds
+from cascade_flow.operations.diagnoses import Diagnoses
 from cascade_flow.operations.observer import Observer
 from cascade_flow.operations.steps import Steps
 from cascade_flow.wake import Wake
@@ -237,11 +239,26 @@ def test_its_failure_is_noted_and_it_is_tried_again_by_itself(world: World) -> N
     world.script = {"un-b": ["fatal", "ok"]}
     failed(world, *BOOKED)
     table, run_id = world.observer.runtime.ledger.table, undo_run(world).run_id
-    assert not list(undoing.failed(table))
+    assert not get_signs(table).failed_undos
     all_undone(world, status="failed")
-    assert (list(undoing.failed(table)), undo_run(world).undone_by) == ([run_id], None)
+    assert (get_signs(table).failed_undos, undo_run(world).undone_by) == ([run_id], None)
+    assert codes_of_late(world) == {run_id: ["undo-failed"]}
     world.backend.retry_run(run_id)
+    assert codes_of_late(world) == {}
     assert order_of(all_undone(world)) == ["un-b", "un-a"]
+
+
+def codes_of_late(world: World) -> dict[str, list[str]]:
+    """What a diagnosis finds that a person has to see to, by run."""
+    late = Diagnoses(world.observer.runtime).part(limit=10).diagnoses
+    return {diagnosis.run_id: [finding.code for finding in diagnosis.findings] for diagnosis in late}
+
+
+def test_a_diagnosis_says_that_it_is_undone(world: World) -> None:
+    failed(world, *BOOKED)
+    all_undone(world)
+    diagnosis, _ = Diagnoses(world.observer.runtime).run(RUN)
+    assert [(finding.code, finding.severity) for finding in diagnosis.findings] == [("undone", "well")]
 
 
 def test_it_lasts_as_long_as_any_run_and_no_longer_than_what_it_undoes_is_stored(world: World) -> None:

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from cascade_flow.api import replies, worker_replies
     from cascade_flow.dynamodb.listing import Count
     from cascade_flow.dynamodb.registry import Entry
-    from cascade_flow.model.events import CheckpointRef
-    from cascade_flow.model.states import RunState, SubmittedRun
+    from cascade_flow.model.states import LinkedRun, SubmittedRun
     from cascade_flow.model.workflows import WorkflowVersion
     from cascade_flow.operations.attempts import Attempt
     from cascade_flow.operations.batches import Piece, Refusal
@@ -74,7 +73,7 @@ def run_part(part: RunPart, count: Count | None) -> replies.RunPart:
     return told
 
 
-def run_in_brief(run: RunState) -> replies.Run:
+def run_in_brief(run: LinkedRun) -> replies.Run:
     """A run by itself, without its input."""
     return document(run, {}, without=["input"])
 
@@ -208,16 +207,12 @@ def _checkpoint(handed: HandedCheckpoint) -> worker_replies.KnownCheckpoint:
         "attemptNumber": number.attempt,
     }
     if number.parent is not None:
-        told["parent"] = _place(number.parent)
+        told["parent"] = {"name": number.parent.name, "sequence": number.parent.sequence_number}
     if handed.address:
         told["dataUrl"] = handed.address
     elif number.stored is not None:
         told["data"] = _value(number.stored.data)
     return told
-
-
-def _place(place: CheckpointRef) -> worker_replies.CheckpointPlace:
-    return {"name": place.name, "sequence": place.sequence_number}
 
 
 def _in_brief(version: WorkflowVersion) -> replies.Version:
@@ -312,6 +307,8 @@ def _more_of(details: RunDetails) -> replies.MoreOfRun:
         told["steps"] = [_step(step) for step in details.steps]
     if isinstance(details.end, WorkflowCancelled) and details.end.reason is not None:
         told["cancelReason"] = details.end.reason
+    if details.undo_status is not None:
+        told["undoStatus"] = details.undo_status
     return told
 
 

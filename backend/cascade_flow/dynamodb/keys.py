@@ -33,7 +33,7 @@ _LIMIT, _PLACE, _WAITER, _LINE_END = "LIM#", "P#", "W#", "W$"
 _chosen: Shards | None = None
 _CALLED = "CALLED"
 _SCHEDULES = "SCHEDULES"
-_FAILED_UNDOS = "UNDOS"
+_FAILED_UNDO = "UNDO#"
 _BRANCHES_END = "B$"
 _HISTORY_END = "F"
 
@@ -240,19 +240,24 @@ def marked_pool(sk: str) -> str | None:
     return sk.removeprefix(_POOL_MARK) if sk.startswith(_POOL_MARK) else None
 
 
-def failed_undo(run_id: str) -> Key:
-    """Says that a run failed that was to undo another; it may have been tried again since."""
-    return Key(_FAILED_UNDOS, run_id)
-
-
-def failed_undos() -> Span:
-    """All that is known of runs that failed to undo others."""
-    return Span(_FAILED_UNDOS, "0", "~")
-
-
 def pulse() -> Key:
     """Says when the reaper was there last."""
     return Key("PULSE", "PULSE")
+
+
+def failed_undo(run_id: str) -> Key:
+    """Says that a run failed that was to undo another; it may have been tried again since."""
+    return Key("PULSE", f"{_FAILED_UNDO}{run_id}")
+
+
+def signs() -> Span:
+    """All that is known of how the engine is, whatever the runs are that go on: its pulse, and what failed to undo."""
+    return Span("PULSE", "PULSE", f"{_FAILED_UNDO}~")
+
+
+def unable_to_undo(sk: str) -> str | None:
+    """The run of which this note says that it failed to undo another."""
+    return sk.removeprefix(_FAILED_UNDO) if sk.startswith(_FAILED_UNDO) else None
 
 
 def always() -> Shards:

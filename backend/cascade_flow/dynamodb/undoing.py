@@ -1,8 +1,6 @@
-"""What runs that undo others read of these: which steps have completed, and what each has given; and who has failed."""
+"""What runs that undo others read of these: which steps have completed, and what each has given."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.codec import Record
@@ -25,11 +23,6 @@ def completion(table: Table, run_id: str, branch: str, done: Done) -> Record | N
     at = keys.branch(run_id, branch) if done.commit_us is None else keys.commit(run_id, done.commit_us)
     told = filter(_is_completion, items.to_records(table.get(at) or {}))
     return next((record for record in told if record["stepId"] == done.step), None)
-
-
-def failed(table: Table) -> Iterator[str]:
-    """The runs that have failed some time to undo others; who was tried again since is among them."""
-    return (str(item[keys.SORT]) for item in table.query(keys.failed_undos()))
 
 
 def _is_completion(record: Record) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from cascade_flow.engine.decide import last_seen_us
-from cascade_flow.engine.findings import ORDER, Finding, Sweeps, instant, listed, nth, span
+from cascade_flow.engine.findings import ORDER, Finding, Sweeps, instant, listed, nth, span, undo_failed
 from cascade_flow.engine.joins import all_arrived, beyond, steps_over, waits_outside
 from cascade_flow.engine.limit_findings import run_waits, step_waits, waited_for
 from cascade_flow.engine.limits import Waiting
@@ -162,6 +162,11 @@ def _of_branch(case: Case, graph: Graph, branch: Branch, world: World, now_us: i
 def _over(run: Run) -> Finding:
     if run.status == "completed":
         return Finding("over", "well", "the run has completed")
+    if run.undoing is not None and run.status == "failed":
+        return undo_failed(run.run_id, run.undoing.run_id)
+    if run.undone_by is not None:
+        said = f"the run is {run.status} for good: what it had done is undone by run {run.undone_by}"
+        return Finding("undone", "well", said, f"see how that went (`cascade show {run.undone_by}`)")
     cure = f"try it again (`cascade retry {run.run_id}`), or make a new run that keeps what is done (`cascade resume`)"
     said = "the run was cancelled" if run.status == "cancelled" else "the run has failed"
     return Finding("over", "well", f"{said}: nothing of it is under way", cure)

@@ -40,7 +40,7 @@ from cascade_flow.model.reports import (
     WorkflowDuration,
     WorkflowQueueDepth,
 )
-from cascade_flow.operations.history import Histories
+from cascade_flow.operations.history import Histories, RunHistory
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.portions import portions
 
@@ -149,7 +149,7 @@ class Analytics:
             self._check_time(read=number, found=len(runs))
             story = self._histories.outline(run.run_id)
             if story is not None:
-                yield story.events
+                yield _that_count(story)
 
     def _check_time(self, *, read: int, found: int | None = None) -> None:
         if self._until_us is not None and clock.now_us() > self._until_us:
@@ -181,6 +181,13 @@ class Analytics:
             for item in self._table.batch_get(keys.branch(run_id, name) for run_id, name in some):
                 found.setdefault(keys.run_of(str(item[keys.PARTITION])), []).append(item)
         return found
+
+
+def _that_count(story: RunHistory) -> Sequence[Event]:
+    """A run that undoes another is none of the workflow's: what its steps do counts, how it ends doesn't."""
+    if story.run.undoing is None:
+        return story.events
+    return [event for event in story.events if event.category == "step"]
 
 
 def _runs_among(entries: Iterable[due.Entry]) -> list[str]:

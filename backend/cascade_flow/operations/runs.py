@@ -31,7 +31,7 @@ from cascade_flow.errors import (
 )
 from cascade_flow.model.events import RunSubmitted, ValidationIssue, parse_event
 from cascade_flow.model.ids import check_run_id, check_slug
-from cascade_flow.model.states import RunPage, RunState, RunStatus, SubmittedRun
+from cascade_flow.model.states import LinkedRun, RunPage, RunState, RunStatus, SubmittedRun
 from cascade_flow.model.workflows import RunSubmission
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.caller import Caller
@@ -52,7 +52,7 @@ _LONGEST_TIMEOUT_US = 366 * 86_400_000_000
 class RunPart(NamedTuple):
     """Some runs, newest first, without inputs that were put aside; and where to go on if there may be more."""
 
-    runs: list[RunState]
+    runs: list[LinkedRun]
     more: listing.Place | None
 
 
@@ -218,7 +218,8 @@ class Runs:
         wanted = listing.Filter(tuple(status or ()), tuple(tags or ()))
         shards = self._shards(workflow_slug)
         found = listing.page(self._runtime.ledger.table, shards, wanted, offset=offset, limit=limit)
-        return RunPage(runs=self._states(found.ids), total=found.total)
+        runs = [_state(run, without_payload(run.tail[0])) for run in self._found(found.ids)]
+        return RunPage(runs=runs, total=found.total)
 
     def part(
         self,
@@ -234,7 +235,7 @@ class Runs:
         Raises WorkflowNotFoundError where nobody ever had any, ArgumentInvalidError where the offset is too deep.
         """
         found = self.found(workflow_slug, wanted, limit=limit, after=after, offset=offset)
-        return RunPart(self._states(found.ids), found.more)
+        return RunPart([outline_of(run) for run in self._found(found.ids)], found.more)
 
     def found(
         self,
@@ -272,9 +273,9 @@ class Runs:
         """The workflows that are or were registered, and those of which callers drive runs."""
         return sorted({*self._runtime.registry.names(), *called_slugs(self._runtime.ledger.table)})
 
-    def _states(self, ids: Sequence[str]) -> list[RunState]:
+    def _found(self, ids: Sequence[str]) -> list[Run]:
         found = {run.run_id: run for run in readable(self._runtime.ledger.runs, ids)}
-        return [outline_of(found[id]) for id in ids if id in found]
+        return [found[id] for id in ids if id in found]
 
     def _begin(self, run: Run, opening: runs.Opening) -> None:
         self._after_commit.begin(self._runtime.facts(run), opening.births)
@@ -315,9 +316,15 @@ class Runs:
         )
 
 
-def outline_of(run: Run) -> RunState:
+def outline_of(run: Run) -> LinkedRun:
     """The state that a stored run says, without an input that was put aside: nothing is read."""
-    return _state(run, without_payload(run.tail[0]))
+    return linked(_state(run, without_payload(run.tail[0])), run)
+
+
+def linked(state: RunState, run: Run) -> LinkedRun:
+    """A run's state with what undoes it, or what it undoes."""
+    undoes = None if run.undoing is None else run.undoing.run_id
+    return LinkedRun(**dict(state), undoes=undoes, undone_by=run.undone_by)
 
 
 def _state(run: Run, record: Record) -> RunState:

@@ -84,7 +84,7 @@ class OnAStack:
                 clock.pause_us(_GLANCE_US)
 
     def undone_by(self, run_id: str) -> str | None:
-        undone_by: str | None = self._client.run(run_id, payloads=False).get("undoneBy")
+        undone_by: str | None = self._client.run(run_id, payloads=False)["run"].get("undoneBy")
         return undone_by
 
     def advance_us(self, us: int) -> None:
