@@ -36,8 +36,6 @@ class Expand:
     def judged(self, facts: Facts, branch: Branch, writer: EventWriter) -> Commit:
         """Waiting, and to be looked at soon."""
         writer.take_in(branch)
-        said = f"{_number_of(self.family.items, 'item')}, for {_number_of(self.family.children, 'run')} to do"
-        writer.write(LogEntry, step_id=branch.step, stream="stdout", message=said, attempt_number=branch.attempt)
         return Commit(branch, _waiting(facts, branch, self.family, writer), tuple(writer.events))
 
 
