@@ -107,6 +107,8 @@ def resolve_map(
     """The map with its parameters' sources. Raises DefinitionError, with every mistake."""
     assert isinstance(declared.children, MapTerms)
     over = names.meant(declared.children.over)
+    if over == declared.id:
+        raise DefinitionError("it goes over itself: name the step whose list is gone over")
     keyed = over in declarations and _is_dict(declarations[over])
     parts = _OfAnItem(names, over, keyed=keyed)
     step = resolve(declared, names=names, input_type=input_type, special=parts)
@@ -152,7 +154,7 @@ class _OfAnItem:
             return None
         if self.item is not None:
             raise DefinitionError(
-                f"parameter {name!r} names no step, and the item is {self.item!r}'s already: "
+                f"parameter {name!r} names no step, and {self.item!r} gets the item already: "
                 f"{self.names.advice(name)} (`index` is the item's number; the first parameter that nothing else fills "
                 "gets the item)"
             )
