@@ -142,7 +142,7 @@ def test_a_type_that_ends_in_another_error_is_a_mistake_of_its_workflow(shop: Pa
 def test_a_sub_workflow_that_looks_like_one_of_the_package_is_misspelt(shop: Package) -> None:
     shop.flow("bills", "refunds")
     shop.write("orders", FLOW.format(slug="orders") + "flow.run('refund')\n")
-    with pytest.raises(DefinitionError, match="it runs 'refund', which is no workflow of this package.*'refunds'"):
+    with pytest.raises(DefinitionError, match=r"it runs 'refund', which is no workflow of this package.*'refunds'"):
         discover("shop")
 
 
