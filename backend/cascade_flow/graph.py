@@ -34,6 +34,7 @@ class Graph:
             raise GraphInvalidError("; ".join(issue.message for issue in issues), issues=issues)
         self.declared: Mapping[str, StepDefinition] = {step.id: step for step in steps}
         self.steps: Mapping[str, StepDefinition] = {step.id: _of_parent(step) for step in steps}
+        self._bodies: dict[str, Graph] = {}
         self._successors = _successors(steps)
         self._next = {id: self._continuation(id) for id in self.steps}
         continued = {after for after in self._next.values() if after}
@@ -98,10 +99,6 @@ class Graph:
         if step_id not in self._bodies:
             self._bodies[step_id] = Graph([_of_item(self.declared[self.step(step_id).id])])
         return self._bodies[step_id]
-
-    @cached_property
-    def _bodies(self) -> dict[str, Graph]:
-        return {}
 
     @cached_property
     def roots(self) -> Sequence[str]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 from cascade_flow.dynamodb import keys
@@ -67,13 +68,18 @@ def _unpack_up(run_id: str, packed: str) -> Up | None:
     return Up(parent, branch, step, number, bool(is_item))
 
 
-def _pack_family(family: Family) -> str:
-    return json.dumps(astuple(family), separators=(",", ":"))
+def _pack_family(family: Family) -> bytes:
+    """The ranges' ends are told as distances, which pack to little: each write of the step rewrites them."""
+    *rest, out = astuple(family)
+    ends = [0, *(number for first, last in out for number in (first, last + 1))]
+    return pack_json([*rest, [after - before for before, after in pairwise(ends)]])
 
 
-def _unpack_family(text: str) -> Family:
-    *rest, out = json.loads(text)
-    return Family(*rest, tuple((first, last) for first, last in out))
+def _unpack_family(data: bytes) -> Family:
+    *rest, gaps = unpack_json(data)
+    ends = [*accumulate(gaps)]
+    out = tuple((first, end - 1) for first, end in zip(ends[::2], ends[1::2], strict=True))
+    return replace(Family(*rest), out=out)
 
 
 _TAIL = _Field("e", "tail", encode, decode)

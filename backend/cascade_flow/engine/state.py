@@ -124,16 +124,18 @@ class Up:
 @dataclass(frozen=True, slots=True)
 class Family:
     """The runs that do a step's work: so many children for so many items, which lie aside in chunks of `chunk`, under
-    names that hold the `attempt`; of a workflow, its `version`.
+    names that hold the `attempt`; `at_once` of them may be out. Of another workflow, its `version`.
 
     `made` is how far this attempt of the run has come. `out` are ranges of those made that may not be over (first and
-    last number of each), `lost` the items that have failed outside of them: a look reads what is in them, and no more.
+    last number of each), `lost` the items that those have failed at which are over: a look reads what is in the ranges,
+    and no more.
     """
 
     items: int
     children: int
     chunk: int
     attempt: int
+    at_once: int
     version: str | None = None
     made: int = 0
     lost: int = 0
@@ -350,7 +352,8 @@ class Commit:
     `before` is the state it was decided on; `events` are appended to the branch's log. A commit that is not `logged`
     may ride in the tail. `raises` are the joins to be counted up first, once for each step that arrives; `checks_run`
     asks that the run still runs with no intention to stop; `stop` and `end` are what the run must take over in the same
-    transaction.
+    transaction; with a stop, of a batch, what its items gave (`partial`), and how many were `lost`. `counted` is the
+    step of a child's parent, as the count of the child's end has seen it.
     """
 
     before: Branch
@@ -362,6 +365,9 @@ class Commit:
     checks_run: bool = False
     stop: Stop | None = None
     end: WorkflowCompleted | None = None
+    partial: str | None = None
+    lost: int | None = None
+    counted: Branch | None = None
 
     @property
     def said(self) -> tuple[Event, ...]:
