@@ -66,6 +66,7 @@ class Workflow:
             raise placed(f"workflow {shown(slug)}", error, Place.of_caller()) from error
         self._declarations: dict[str, Declaration] = {}
         self._schedules: list[Scheduled] = []
+        self._sub_workflows: list[Workflow] = []
         self._flawed = Flawed()
         self._definition: Definition | None = None
 
@@ -243,6 +244,7 @@ class Workflow:
 
         slug = workflow.slug if isinstance(workflow, Workflow) else workflow
         node = RunNode(slug if id is None else id, input)
+        self._sub_workflows += [workflow] if isinstance(workflow, Workflow) else []
         how = partial(
             declare_call,
             terms=CallTerms(slug, input),
@@ -331,6 +333,10 @@ class Workflow:
         if self._definition is None:
             self._definition = define(self._head, list(self._declarations.values()), self._flawed)
         return self._definition
+
+    def runs(self) -> list[Workflow]:
+        """The workflows that it runs as steps and was given themselves, not by their slugs."""
+        return [*self._sub_workflows]
 
     def registration(self, *, git: GitInfo | None = None) -> WorkflowRegistration:
         """The workflow as it is registered; `git` says which commit its code is from. Raises DefinitionError."""

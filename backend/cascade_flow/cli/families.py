@@ -24,7 +24,8 @@ def meant(client: Client, given: str) -> str:
 
     Raises StepNotFoundError, and all that asking for a run does.
     """
-    run, *rest = given.split("/")
+    run, *words = given.split("/")
+    rest: Sequence[str] = words
     while rest:
         run, rest = _inside(client, run, rest)
     return run
