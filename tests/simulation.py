@@ -35,12 +35,12 @@ from cascade_flow.engine.commands import Command, Complete, Fail, Postpone, Skip
 from cascade_flow.engine.state import ENDED, LATEST_US, Claimant, Timing
 from cascade_flow.errors import CascadeFlowError
 from cascade_flow.offload import Bucket
-from cascade_flow.operations.expansion import Expansion
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.testing.memory.bucket_client import BucketClient
 from cascade_flow.wake import Wake
+from cascade_flow.worker.children import Parent
 from checker import Checked, check_run
 from oracle import Mark, Oracle, Said, Sent
 from simulated_queue import Mailbox
@@ -201,7 +201,7 @@ class World:
         name, attempt = held.branch.step, held.branch.attempt
         self.ran.append((name, attempt))
         if held.facts.graph.step(name).children is not None:
-            return self._as_parent(held, worker)
+            return self._as_parent(held)
         up = held.facts.up
         acts = self.script.get(name, ["ok"]) if up is None else self._of_child(name, up.number)
         lease_us = time.now_us() + TIMING.lease_us
@@ -230,14 +230,14 @@ class World:
         """What the script says of one item, as `pack~2`, or of all."""
         return self.script.get(f"{name}~{number}", self.script.get(name, ["ok"]))
 
-    def _as_parent(self, held: HeldAttempt, worker: str) -> Command:
+    def _as_parent(self, held: HeldAttempt) -> Command:
         """What a worker does for a step whose work children do."""
-        expansion, runtime = Expansion(self.backend.runtime), Steps(self.backend.runtime)
-        if held.branch.family is not None:
-            return Complete(expansion.collect(held), 1_000)
-        given = runtime.inputs(held)
-        over = held.facts.graph.step(held.branch.step).children.over
-        return expansion.command(held, given.input if over is None else given.outputs[over])
+        definition = held.facts.graph.step(held.branch.step).children
+        assert definition is not None, f"{held.branch.step} has no children"
+        given = Complete(Steps(self.backend.runtime).inputs(held).input or "null", 1_000)
+        command = Parent(self.backend.runtime, held, definition).command(None, lambda: given)
+        assert command is not None, f"nothing is to be reported of {held.branch}"
+        return command
 
     def send(self, run_id: str, event: str, data: Any, backend: DynamoDBBackend | None = None) -> None:
         """Send an event, and note what was answered; who is told that it is closed has nothing more to say."""
