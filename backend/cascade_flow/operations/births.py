@@ -13,7 +13,7 @@ from cascade_flow.engine.limits import key_values
 from cascade_flow.engine.runs import Submission, started_again, submit
 from cascade_flow.engine.state import Branch, Facts, Run, Up
 from cascade_flow.errors import GraphInvalidError
-from cascade_flow.graph import Graph
+from cascade_flow.graph import Graph, body_of
 from cascade_flow.model.ids import child_id
 from cascade_flow.model.workflows import ChildrenDefinition
 from cascade_flow.operations.items_aside import ItemsAside
@@ -68,7 +68,7 @@ class Births:
     def _code(self, facts: Facts, run: Run, step: Branch, definition: ChildrenDefinition) -> tuple[str, str, Graph]:
         """Which workflow a child runs, in which version, and what of it."""
         if definition.kind == "map":
-            return run.workflow_slug, run.version_id, facts.graph.body(step.step)
+            return run.workflow_slug, run.version_id, body_of(facts.graph, step.step)
         version = None if step.family is None else step.family.version
         if definition.workflow is None or version is None:
             raise GraphInvalidError(f"step {step.step!r} runs no workflow")
