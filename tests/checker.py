@@ -47,7 +47,7 @@ from cascade_flow.retry import attempts_allowed
 from undo_checker import check_undo
 
 _TERMINAL = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled)
-_STATUS = {"scheduled": {"scheduled"}, "running": {"running"}, "failed": {"failed"}}
+_STATUS = {"scheduled": {"scheduled"}, "running": {"running"}, "waiting": {"running"}, "failed": {"failed"}}
 _OVER = {"completed", "skipped"}
 _REPEATED = ("StepHeartbeat", "StepCheckpoint", "StepCheckpointFailed")
 
@@ -225,11 +225,15 @@ def _signed(checked: Checked) -> None:
 
 
 def _exported(checked: Checked) -> None:
-    """A completed run gives what the attempts that won have given, of every step that it exports, and nothing else."""
+    """A completed run gives what the attempts that won have given, of every step that it exports, and nothing else; one
+    that does a map's item gives what that gives.
+    """
     won = {event.step_id: event for event in checked.story.events if isinstance(event, StepCompleted | StepSkipped)}
     for end in (event for event in checked.story.events if isinstance(event, WorkflowCompleted)):
         gave = {step: won[step] for step in checked.facts.graph.exports}
-        given = {step: json.loads(e.output) for step, e in gave.items() if isinstance(e, StepCompleted)}
+        given: Any = {step: json.loads(e.output) for step, e in gave.items() if isinstance(e, StepCompleted)}
+        if (up := checked.story.run.up) is not None and up.is_item:
+            given = given.get(up.step)
         assert json.loads(end.output) == given, f"the run gave {end.output}, its steps have given {given}"
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from cascade_flow import Event, StepCompleted, StepSkipped, StepStarted
 from cascade_flow.backend import Backend
-from cascade_flow.engine.state import Run, Undoing
+from cascade_flow.engine.state import Run
 from cascade_flow.engine.undo import TAG
+from cascade_flow.engine.undoing import Undoing
 
 if TYPE_CHECKING:
     from checker import Checked

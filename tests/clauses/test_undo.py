@@ -24,7 +24,8 @@ from cascade_flow.dynamodb import keys, shards
 from cascade_flow.dynamodb.listing import START, Filter
 from cascade_flow.dynamodb.pulse import get_signs
 from cascade_flow.dynamodb.table import Delete
-from cascade_flow.engine.state import Done, Run
+from cascade_flow.engine.state import Run
+from cascade_flow.engine.undoing import Done
 from cascade_flow.operations.batches import Batches, Bounds
 from cascade_flow.operations.diagnoses import Diagnoses
 from cascade_flow.operations.observer import Observer

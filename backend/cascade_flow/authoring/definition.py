@@ -60,6 +60,15 @@ class Head:
         )
 
 
+def run_limit_of(max_running: int | None, singleton: str | None, key: str | None) -> RunLimit | None:
+    """How many runs go on at once, as it is registered."""
+    if max_running is None and singleton is None and key is None:
+        return None
+    from cascade_flow.authoring.limits import run_limit  # noqa: PLC0415  (few workflows have one)
+
+    return run_limit(max_running, singleton, key)
+
+
 @dataclass(frozen=True)
 class Definition:
     """A workflow that can be registered and run. Steps are in declared order."""
@@ -122,15 +131,17 @@ def define(
     names = Names({**flawed.steps, **{declared.id: declared.function for declared in declarations}})
     for declared in declarations:
         with mistakes.noted(f"{whole}, {declared.kind} {declared.id!r}", declared.place):
-            steps[declared.id] = _resolved(declared, names, head.input_type)
+            steps[declared.id] = _resolved(declared, names, head.input_type, declarations)
             _check_key(declared.limit, payload)
+    for step in steps.values():
+        with mistakes.noted(f"{whole}, {step.declared.kind} {step.id!r}", step.declared.place):
+            _check_types(step, steps)
+    if any(declared.children for declared in declarations):
+        steps = _with_children(whole, steps, mistakes)
     for declared in undos:
         with mistakes.noted(f"{whole}, undo {declared.id!r}", declared.place):
             _add_undo(declared, names, steps, head.input_type)
             _check_key(declared.limit, payload)
-    for step in steps.values():
-        with mistakes.noted(f"{whole}, step {step.id!r}", step.declared.place):
-            _check_types(step, steps)
     with mistakes.noted():
         _check_graph(head, steps, complete=not mistakes.found)
         mistakes.found += [] if mistakes.found else _delayed_too_long(head, steps)
@@ -138,7 +149,11 @@ def define(
     return Definition(head, steps, payload)
 
 
-def _resolved(declared: Declaration, names: Names, input_type: Any) -> Step:
+def _resolved(declared: Declaration, names: Names, input_type: Any, declarations: Sequence[Declaration]) -> Step:
+    if declared.children is not None:
+        from cascade_flow.authoring.growing import resolve_growing  # noqa: PLC0415  (most workflows don't grow)
+
+        return resolve_growing(declared, names=names, input_type=input_type, declarations=declarations)
     if declared.event is None:
         return resolve(declared, names=names, input_type=input_type)
     from cascade_flow.authoring.events import resolve_event  # noqa: PLC0415  (most workflows have no events)
@@ -154,6 +169,17 @@ def _add_undo(declared: Declaration, names: Names, steps: dict[str, Step], input
         undo = resolve_undo(declared, undone, input_type=input_type)
         _check_types(undo, steps)
         steps[undone.id] = replace(undone, undo=undo)
+
+
+def _with_children(whole: str, steps: Mapping[str, Step], mistakes: Mistakes) -> dict[str, Step]:
+    """The steps, told what maps among them go over and give."""
+    from cascade_flow.authoring.growing import connected  # noqa: PLC0415  (most workflows don't grow)
+
+    known = dict(steps)
+    for step in steps.values():
+        with mistakes.noted(f"{whole}, {step.declared.kind} {step.id!r}", step.declared.place):
+            known[step.id] = connected(step, steps)
+    return known
 
 
 class Flawed:
@@ -200,17 +226,13 @@ def _check_types(step: Step, steps: Mapping[str, Step]) -> None:
     mistakes = Mistakes()
     for parameter in step.parameters:
         source = steps.get(parameter.step_id or "")
-        if source is not None and (reason := misfit(source.output, parameter.payload)):
+        if source is not None and (reason := misfit(source.gives, parameter.payload)):
             with mistakes.noted():
                 raise DefinitionError(
                     f"parameter {parameter.name!r} takes {parameter.payload.type_name}, and {source.declared.kind} "
-                    f"{source.id!r} {_gives(source)} {source.output.type_name}: {reason}; mend one of the two types"
+                    f"{source.id!r} {source.returns} {source.gives.type_name}: {reason}; mend one of the two types"
                 )
     mistakes.check()
-
-
-def _gives(source: Step) -> str:
-    return "returns" if source.declared.event is None else "brings"
 
 
 def _check_graph(head: Head, steps: Mapping[str, Step], *, complete: bool) -> None:

@@ -26,10 +26,10 @@ class _Undone(Names):
         )
 
 
-def undone_by(declared: Declaration, names: Names, steps: Mapping[str, Step]) -> Step | None:
+def undone_by(undo: Declaration, names: Names, steps: Mapping[str, Step]) -> Step | None:
     """The step that a declaration undoes; None where that is itself no step. DefinitionError where it can't be."""
-    assert declared.undoes is not None, "asked of undos"
-    step = steps.get(names.meant(declared.undoes))
+    assert undo.undoes is not None, "asked of undos"
+    step = steps.get(names.meant(undo.undoes))
     if step is None:
         return None
     if step.declared.event is not None:
@@ -39,7 +39,7 @@ def undone_by(declared: Declaration, names: Names, steps: Mapping[str, Step]) ->
     return step
 
 
-def resolve_undo(declared: Declaration, undone: Step, *, input_type: Any) -> Step:
+def resolve_undo(undo: Declaration, undone: Step, *, input_type: Any) -> Step:
     """What undoes a step, with its parameters' sources. Raises DefinitionError, with every mistake."""
     names = _Undone(undone.id, undone.function)
-    return replace(resolve(declared, names=names, input_type=input_type), dependencies=(undone.id,))
+    return replace(resolve(undo, names=names, input_type=input_type), dependencies=(undone.id,))

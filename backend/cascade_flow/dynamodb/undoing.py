@@ -5,7 +5,7 @@ from __future__ import annotations
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.codec import Record
 from cascade_flow.dynamodb.table import Table
-from cascade_flow.engine.state import Completion, Done
+from cascade_flow.engine.undoing import Completion, Done
 
 
 def completions(table: Table, run_id: str) -> list[Completion]:

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from cascade_flow.engine.runs import Opening, Submission, submit
-from cascade_flow.engine.state import Completion, Done, Facts, Run, Undoing
+from cascade_flow.engine.state import Facts, Run
+from cascade_flow.engine.undoing import Completion, Done, Undoing
 from cascade_flow.graph import Graph, undo_graph
 from cascade_flow.model.events import WorkflowEvent
 

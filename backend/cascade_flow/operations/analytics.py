@@ -40,7 +40,7 @@ from cascade_flow.model.reports import (
     WorkflowDuration,
     WorkflowQueueDepth,
 )
-from cascade_flow.operations.history import Histories, RunHistory
+from cascade_flow.operations.history import Histories
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.portions import portions
 
@@ -149,7 +149,8 @@ class Analytics:
             self._check_time(read=number, found=len(runs))
             story = self._histories.outline(run.run_id)
             if story is not None:
-                yield _that_count(story)
+                counts = run.up is None and run.undoing is None
+                yield story.events if counts else _of_steps(story.events)
 
     def _check_time(self, *, read: int, found: int | None = None) -> None:
         if self._until_us is not None and clock.now_us() > self._until_us:
@@ -183,11 +184,9 @@ class Analytics:
         return found
 
 
-def _that_count(story: RunHistory) -> Sequence[Event]:
-    """A run that undoes another is none of the workflow's: what its steps do counts, how it ends doesn't."""
-    if story.run.undoing is None:
-        return story.events
-    return [event for event in story.events if event.category == "step"]
+def _of_steps(events: Sequence[Event]) -> Sequence[Event]:
+    """What a child counts for, and a run that undoes another: the steps that it does, not a run."""
+    return [event for event in events if isinstance(event, _STEP_EVENTS)]
 
 
 def _runs_among(entries: Iterable[due.Entry]) -> list[str]:
@@ -210,6 +209,7 @@ def _live_run(run: Run, parts: Iterable[items.Item]) -> LiveRun:
         created_us=run.created_us,
         scheduled_us=tuple(available_us or 0 for status, available_us in steps if status == "scheduled"),
         running_steps=sum(status == "running" for status, _ in steps),
+        is_child=run.up is not None,
     )
 
 

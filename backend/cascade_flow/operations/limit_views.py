@@ -98,7 +98,7 @@ class LimitViews:
         for entry in self._runtime.registry.runnable():
             slug = entry.metadata.slug
             graph = self._runtime.registry.graph(slug, entry.version_id)
-            for step in each_with_undo(graph.steps.values()):
+            for step in each_with_undo(graph.declared.values()):
                 if step.limit is not None:
                     yield slug, step.id, step.limit
 

@@ -82,7 +82,8 @@ class Reruns:
     def rerun_from(self, parent_run_id: str, from_step_id: str, input: Any) -> SubmittedRun:
         """A new run in which a step and all that depend on it run again; the other completed steps are kept.
 
-        Raises RunNotFoundError, WorkflowRetiredError, StepNotFoundError (of the current version), InputInvalidError.
+        Raises RunNotFoundError, WorkflowRetiredError, StepNotFoundError (of the current version), InputInvalidError,
+        RunNotRetryableError (it is another's child).
         """
         return self.carry_out(self.plan_rerun(parent_run_id, from_step_id), input)
 
@@ -135,6 +136,7 @@ class Reruns:
         history = self._runtime.ledger.history(check_run_id(run_id))
         if history is None or history.run.status == "reserved":
             raise RunNotFoundError(f"there is no run {run_id!r}; it may have been deleted after its retention")
+        self._runtime.nobodys_child(history.run, RunNotRetryableError)
         if history.run.undoing is not None:
             undone = history.run.undoing.run_id
             raise RunNotRetryableError(
@@ -195,7 +197,7 @@ class Reruns:
             expires_s=expires_us // 1_000_000,
             timing=timing,
             priority=order.priority,
-            limit_keys=key_values(parent.graph.steps.values(), order.input),
+            limit_keys=key_values(parent.graph.declared.values(), order.input),
         )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from cascade_flow.dynamodb.codec import Record
 from cascade_flow.dynamodb.undoing import completion
-from cascade_flow.engine.state import Run, Undoing
+from cascade_flow.engine.state import Run
+from cascade_flow.engine.undoing import Undoing
 from cascade_flow.errors import PayloadLostError
 from cascade_flow.operations.runtime import Runtime
 

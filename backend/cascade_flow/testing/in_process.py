@@ -67,6 +67,22 @@ class InProcess:
     def may_plan(self, what: str) -> None:
         """All can be planned here."""
 
+    def know(self, workflow: Workflow) -> None:
+        with clock.use(self._clock):
+            self._register(workflow)
+
+    def children(self, run_id: str, step_id: str) -> list[str]:
+        from cascade_flow.operations.family_views import FamilyViews  # noqa: PLC0415  (most workflows don't grow)
+
+        views, found, last = FamilyViews(self._runtime), list[str](), -1
+        with clock.use(self._clock):
+            while True:
+                page = views.page(run_id, step_id, after=last)
+                found += [child.run_id for child in page.children]
+                if page.more is None:
+                    return found
+                last = page.more
+
     def submit(self, wish: Wish, plan: Plan) -> str:
         with clock.use(self._clock):
             self._register(wish.workflow)
@@ -114,10 +130,6 @@ class InProcess:
             while left := {run_id for run_id in left if not self._is_over(run_id)}:
                 assert self._go_on(_FOREVER_US), f"nothing is due any more, and these runs have not ended: {left}"
 
-    def undone_by(self, run_id: str) -> str | None:
-        run = self._runtime.ledger.run(run_id)
-        return None if run is None else run.undone_by
-
     def advance_us(self, us: int) -> None:
         with clock.use(self._clock):
             until_us = clock.now_us() + us
@@ -139,7 +151,7 @@ class InProcess:
         assert told is not None
         lines = [Line(each.step_id, each.attempt_number, each.message) for each in self._logs.of(told, None, None)]
         raised = {(step, number): error for (run, step, number), error in self._stage.raised.items() if run == run_id}
-        return Story(told.events, lines, raised)
+        return Story(told.events, lines, raised, told.run.undone_by)
 
     def _register(self, workflow: Workflow) -> None:
         if self._workflows.get(workflow.slug) is not workflow:
