@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -366,7 +367,7 @@ def test_a_release_decided_before_a_retry_makes_nobody_after_it(world: World) ->
 
     def others() -> None:
         world.backend.cancel_run(RUN)
-        world.backend.retry_run(RUN)
+        dies(lambda: dying(world, "TransactWriteItems", at=3).retry_run(RUN))  # the step waits again, and nobody looks
 
     look(world, pausing(world, "TransactWriteItems", others))
     assert {number: child_run(world, number).run_attempt for number in there(world)} == {0: 1, 1: 2}
@@ -553,3 +554,26 @@ def test_a_step_that_is_halted_as_it_was_not_read_is_read_again(world: World) ->
     assert (run_of(world).status, there(world)) == ("running", {0: "completed", 1: "failed"})
     reported(world, busy)
     whole(world, "failed")
+
+
+@pytest.mark.parametrize("status", ["cancelled", "failed"])
+def test_an_end_brings_nobody_back_into_the_index_who_waits_no_more(world: World, status: str) -> None:
+    handed_out(world, concurrency=2)
+    held, other = taken(world, 0), taken(world, 1)
+    put_off(world)
+
+    def others() -> None:
+        reported(world, other, FATAL) if status == "failed" else world.backend.cancel_run(RUN)
+
+    with suppress(StaleAttemptError):
+        reported(world, held, Complete("0", 1), by=pausing(world, "UpdateItem", others, at=2))
+    assert pack_of(world).due_us is None
+    whole(world, status)
+
+
+def test_a_look_puts_nobody_off_who_is_halted_meanwhile(world: World) -> None:
+    handed_out(world, concurrency=2)
+    taken(world, 0)
+    look(world, pausing(world, "UpdateItem", lambda: world.backend.cancel_run(RUN)), puts_off=True)
+    assert pack_of(world).due_us is None
+    whole(world, "cancelled")
