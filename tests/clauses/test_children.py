@@ -11,6 +11,7 @@ import pytest
 
 from cascade_flow import (
     ChildrenDefinition,
+    ConflictError,
     InvalidIdError,
     RetryTier,
     RunNotCancellableError,
@@ -22,6 +23,7 @@ from cascade_flow import (
     clock,
 )
 from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.commands import Complete
 from cascade_flow.engine.state import ENDED, Run, Stop
@@ -469,6 +471,8 @@ def test_a_late_stop_leaves_alone_who_waits_in_the_next_attempt(world: World) ->
     late = pausing(world, "UpdateItem", others, at=2)  # between its intention and its halt
     late.cancel_run(RUN)
     assert (run_of(world).run_attempt, pack_of(world).status, pack_of(world).halt) == (2, "waiting", None)
+    with pytest.raises(BranchRefused):
+        world.backend.runtime.ledger.halt(RUN, pack_of(world), "stop", Stop("cancelled", 1))
     whole(world)
 
 
@@ -511,8 +515,13 @@ def test_a_parents_end_comes_after_its_childrens(world: World) -> None:
 def test_who_waits_is_revived_while_its_run_goes_on_alone(world: World) -> None:
     handed_out(world, concurrency=2)
     world.backend.cancel_run(RUN)
-    again = pausing(world, "TransactWriteItems", lambda: world.backend.cancel_run(RUN), at=2)  # after the run's own
-    again.retry_run(RUN)
+    dies(
+        lambda: dying(world, "TransactWriteItems", after=True).retry_run(RUN)
+    )  # the run goes on, and nobody is revived
+    again, halted = run_of(world), pack_of(world)
+    world.backend.cancel_run(RUN)
+    with suppress(ConflictError):
+        Steps(world.backend.runtime).revive(world.backend.runtime.facts(again), again, halted)
     assert (run_of(world).status, pack_of(world).halt) == ("cancelled", "stop")
     assert set(there(world).values()) == {"cancelled"}
     whole(world, "cancelled")
