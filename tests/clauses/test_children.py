@@ -341,6 +341,18 @@ def test_who_is_believed_dead_puts_its_items_aside_for_itself(world: World) -> N
     assert Steps(world.another().runtime).inputs(held).outputs == {"lines": '"b"'}
 
 
+def test_who_hands_out_and_dies_is_looked_after_soon(world: World) -> None:
+    begun(world, *mapped(), input={"order": 7})
+    reported(world, claimed(world, "lines"), Complete('["a", "b"]', 1))
+    held = claimed(world, "pack", branch="lines")
+    dies(lambda: reported(world, held, world.act(held, "worker-1"), by=dying(world, "UpdateItem", after=True)))
+    assert (pack_of(world).status, there(world)) == ("waiting", {})
+    silent(world)
+    world.sweep()
+    assert there(world) == {0: "running", 1: "running"}
+    whole(world)
+
+
 def test_nobody_hands_out_what_is_stopped(world: World) -> None:
     begun(world, *mapped(), input={"order": 7})
     reported(world, claimed(world, "lines"), Complete('["a", "b"]', 1))
