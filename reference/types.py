@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from typing_extensions import TypedDict
 
 from cascade_flow.api import (
+    batch_replies,
     diagnosis_replies,
     event_replies,
     limit_replies,
@@ -32,6 +33,7 @@ from reference import docstrings
 
 REPLIES = (
     replies,
+    batch_replies,
     report_replies,
     diagnosis_replies,
     event_replies,
