@@ -35,6 +35,7 @@ from cascade_flow.engine.commands import Command, Complete, Fail, Postpone, Skip
 from cascade_flow.engine.state import ENDED, LATEST_US, Claimant, Timing
 from cascade_flow.errors import CascadeFlowError
 from cascade_flow.offload import Bucket
+from cascade_flow.operations.expansion import Expansion
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.operations.worker_protocol import WorkerProtocol
@@ -199,7 +200,10 @@ class World:
         """What the script makes of a held attempt; an output is signed by who gives it, which `checker` compares."""
         name, attempt = held.branch.step, held.branch.attempt
         self.ran.append((name, attempt))
-        acts = self.script.get(name, ["ok"])
+        if held.facts.graph.step(name).children is not None:
+            return self._as_parent(held, worker)
+        up = held.facts.up
+        acts = self.script.get(name, ["ok"]) if up is None else self._of_child(name, up.number)
         lease_us = time.now_us() + TIMING.lease_us
         claimant = Claimant(worker, lease_us, pool=held.branch.pool) if self.chained else None
         signed = {"by": [name, attempt, worker]}
@@ -221,6 +225,19 @@ class World:
             case act:
                 error = StepError(name="ValueError", message=f"{name} can't")
                 return Fail(error, "execution-error", 1_000, retryable=act == "fail")
+
+    def _of_child(self, name: str, number: int) -> Sequence[str]:
+        """What the script says of one item, as `pack~2`, or of all."""
+        return self.script.get(f"{name}~{number}", self.script.get(name, ["ok"]))
+
+    def _as_parent(self, held: HeldAttempt, worker: str) -> Command:
+        """What a worker does for a step whose work children do."""
+        expansion, runtime = Expansion(self.backend.runtime), Steps(self.backend.runtime)
+        if held.branch.family is not None:
+            return Complete(expansion.collect(held), 1_000)
+        given = runtime.inputs(held)
+        over = held.facts.graph.step(held.branch.step).children.over
+        return expansion.command(held, given.input if over is None else given.outputs[over])
 
     def send(self, run_id: str, event: str, data: Any, backend: DynamoDBBackend | None = None) -> None:
         """Send an event, and note what was answered; who is told that it is closed has nothing more to say."""

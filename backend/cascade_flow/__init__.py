@@ -40,8 +40,8 @@ _HOMES = {
         "StepState SubmittedRun"
     ),
     "model.workflows": (
-        "EventDefinition GitInfo RetryTier RunLimit RunSubmission ScheduleDefinition StepDefinition StepLimit "
-        "WorkflowMetadata WorkflowRegistration WorkflowVersion"
+        "ChildrenDefinition EventDefinition GitInfo RetryTier RunLimit RunSubmission ScheduleDefinition "
+        "StepDefinition StepLimit WorkflowMetadata WorkflowRegistration WorkflowVersion"
     ),
     "projection": (
         "current_attempt_number extract_attempt_metadata extract_logs project_run_state project_step_record "

@@ -128,6 +128,7 @@ from cascade_flow.model.states import (
     SubmittedRun as SubmittedRun,
 )
 from cascade_flow.model.workflows import (
+    ChildrenDefinition as ChildrenDefinition,
     EventDefinition as EventDefinition,
     GitInfo as GitInfo,
     RetryTier as RetryTier,

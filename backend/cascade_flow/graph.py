@@ -14,7 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from cascade_flow.errors import GraphInvalidError, StepNotFoundError
 from cascade_flow.model.events import ValidationIssue
-from cascade_flow.model.workflows import StepDefinition
+from cascade_flow.model.workflows import ChildrenDefinition, StepDefinition
 
 END = "$"
 
@@ -24,14 +24,17 @@ class Graph:
 
     A step with exactly one dependency continues that dependency's branch where it is the first such successor in
     declared order; every other step begins a branch that is named after it. An event from outside always begins one,
-    which is a join: it waits for its dependencies, be they none or one, and for the outside.
+    which is a join: it waits for its dependencies, be they none or one, and for the outside. Of a map, `declared` has
+    what holds for each of its items, which is none of this graph's business but of its `body`'s.
     """
 
     def __init__(self, steps: Sequence[StepDefinition]) -> None:
         """Raises GraphInvalidError, naming every mistake, for what is no graph."""
         if issues := graph_issues(steps):
             raise GraphInvalidError("; ".join(issue.message for issue in issues), issues=issues)
-        self.steps: Mapping[str, StepDefinition] = {step.id: step for step in steps}
+        self.declared: Mapping[str, StepDefinition] = {step.id: step for step in steps}
+        self.steps: Mapping[str, StepDefinition] = {step.id: _of_parent(step) for step in steps}
+        self._bodies: dict[str, Graph] = {}
         self._successors = _successors(steps)
         self._next = {id: self._continuation(id) for id in self.steps}
         continued = {after for after in self._next.values() if after}
@@ -91,6 +94,12 @@ class Graph:
         """Whether the run is over with this step: the only sink comes after every other step."""
         return self._is_sink(step_id) and len(self.sinks) == 1
 
+    def body(self, step_id: str) -> Graph:
+        """The graph of the runs that do a map's work: one step, which does one item, or a batch of them."""
+        if step_id not in self._bodies:
+            self._bodies[step_id] = Graph([_of_item(self.declared[self.step(step_id).id])])
+        return self._bodies[step_id]
+
     @cached_property
     def roots(self) -> Sequence[str]:
         return tuple(id for id, step in self.steps.items() if not step.dependencies)
@@ -117,6 +126,22 @@ class Graph:
         while after := self._next[chain[-1]]:
             chain.append(after)
         return tuple(chain)
+
+
+def _of_parent(step: StepDefinition) -> StepDefinition:
+    """A map as its parent's graph has it: any worker of Lambda's hands the items out, and collects what they gave."""
+    if step.children is None:
+        return step
+    kept = step.model_dump(include={"id", "name", "dependencies", "export_output", "skip_cascades"})
+    return StepDefinition(**kept, children=step.children)
+
+
+def _of_item(step: StepDefinition) -> StepDefinition:
+    """A map as its children's graph has it: what is said of how it is tried, for a batch as long as for its items."""
+    assert step.children is not None, f"{step.id} is no map"
+    long_ms = step.timeout_ms and step.timeout_ms * step.children.batch
+    own = {"dependencies": [], "export_output": True, "timeout_ms": long_ms, "children": None}
+    return step.model_copy(update=own)
 
 
 def is_event(graph: Graph, name: str) -> bool:
@@ -159,6 +184,8 @@ def _too_late(starts_ms: int, timeout_us: int) -> str:
 
 def _dependency_issues(index: int, step: StepDefinition, ids: Mapping[str, int]) -> Iterable[ValidationIssue]:
     path = f"steps.{index}.dependencies"
+    if (children := step.children) is not None:
+        yield from _children_issues(f"steps.{index}.children", step, children)
     if step.limit is not None and step.executor is not None:
         yield _issue(f"steps.{index}.limit", f"step {step.id!r} has a limit and an executor: leave one of them out")
     if step.id == END:
@@ -168,6 +195,16 @@ def _dependency_issues(index: int, step: StepDefinition, ids: Mapping[str, int])
             yield _issue(path, f"step {step.id!r} depends on {dependency!r}, which is no step of this workflow")
         if count > 1:
             yield _issue(path, f"step {step.id!r} names its dependency {dependency!r} {count} times: name it once")
+
+
+def _children_issues(path: str, step: StepDefinition, children: ChildrenDefinition) -> Iterable[ValidationIssue]:
+    if step.event is not None:
+        yield _issue(path, f"step {step.id!r} waits for the outside and has children: leave one of them out")
+    if children.kind == "map" and children.over not in step.dependencies:
+        cure = "name the step that gives its items among its dependencies"
+        yield _issue(path, f"step {step.id!r} is a map over {children.over!r}, which it does not depend on: {cure}")
+    if children.kind == "workflow" and children.workflow is None:
+        yield _issue(path, f"step {step.id!r} runs a workflow, and does not say which")
 
 
 def _cycle_issues(steps: Sequence[StepDefinition]) -> list[ValidationIssue]:

@@ -19,13 +19,15 @@ NO_INPUT = "{}"
 class StepInputs:
     """What a step is given: JSON texts, and None in the place of a dependency that was skipped.
 
-    `tried` is the attempt's number as the retry policy counts it; None: as the context has it.
+    `tried` is the attempt's number as the retry policy counts it; None: as the context has it. `index` is the item's
+    place in what a map goes over.
     """
 
     input_json: str | None
     outputs: Mapping[str, str | None]
     context: StepContext
     tried: int | None = None
+    index: int | None = None
 
 
 def bind(

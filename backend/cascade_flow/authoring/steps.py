@@ -20,7 +20,7 @@ from cascade_flow.authoring.payloads import ANYTHING, Payload, output_of
 from cascade_flow.authoring.retry import Retry, policies, retryable
 from cascade_flow.errors import DefinitionError, InvalidIdError
 from cascade_flow.model.ids import check_pool, check_step_id
-from cascade_flow.model.workflows import EventDefinition, StepDefinition, StepLimit
+from cascade_flow.model.workflows import ChildrenDefinition, EventDefinition, StepDefinition, StepLimit
 
 Function = Callable[..., Any]
 Reference = str | Function
@@ -55,6 +55,7 @@ class Declaration:
     event: Terms | None = None
     delay_ms: int | None = None
     poll: Poll | None = None
+    children: ChildrenDefinition | None = None
     place: Place | None = None
 
     @property
@@ -97,6 +98,7 @@ class Step:
             delay_ms=self.declared.delay_ms,
             poll_every_ms=None if (poll := self.declared.poll) is None else poll.every_ms,
             give_up_after_ms=None if poll is None else poll.give_up_after_ms,
+            children=self.declared.children,
         )
 
     @property

@@ -84,6 +84,11 @@ def payload(run_id: str, step_id: str, attempt: int, nonce: str) -> Key:
     return Key(_run_partition(run_id), f"P#{step_id}#{attempt}#{nonce}")
 
 
+def chunk(run_id: str, step_id: str, attempt: int, number: int) -> Key:
+    """Some of the items that a step hands out, put aside in one of its attempts; no payload's mark begins so."""
+    return Key(_run_partition(run_id), f"P#{step_id}#{attempt}#i{number:06d}")
+
+
 def payload_at(run_id: str, sort: str) -> Key:
     """The payload of a run under a sort key that one of its events names."""
     return Key(_run_partition(run_id), sort)

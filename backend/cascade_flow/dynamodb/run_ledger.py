@@ -5,6 +5,7 @@ Writes that begin at a branch, a run's good end among them, are `ledger`'s.
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -18,7 +19,9 @@ from cascade_flow.dynamodb.items import Item, commit_item, run_item
 from cascade_flow.dynamodb.table import NONCE, Attr, Condition, Put, Refused, Table, Update, Write
 from cascade_flow.engine.runs import Opening
 from cascade_flow.engine.state import Birth, Branch, Facts, Halt, Run, Stop
-from cascade_flow.model.events import Event, WorkflowEvent
+from cascade_flow.model.events import Event, StepError, WorkflowEvent, WorkflowFailed
+
+_LONGEST_REASON = 300
 
 
 class KeyTaken(Exception):
@@ -90,6 +93,7 @@ class RunLedger:
         time_us = int(event.timestamp_us)
         after = replace(before, status=status, completed_at_us=time_us, due_us=time_us, stop=None)
         after = replace(after, reviving=False, last_us=time_us, seq=before.seq + 1)
+        after = after if before.up is None else replace(after, result=before.result or _why(event))
         record = commit_item(before.run_id, [to_record(event, {})], expires_s=before.expires_s)
         ended = Update(keys.run(before.run_id), _unmoved(before), **changes(run_item(before), run_item(after)))
         writes: list[Write] = [Put(record, NEW), ended]
@@ -139,6 +143,12 @@ def _unmoved(known: Run) -> Condition:
 
 def _with_tail(opening: Opening, tail: tuple[Record, ...], references: Mapping[str, str]) -> Run:
     return replace(opening.run, tail=(*tail, *(to_record(event, references) for event in opening.events)))
+
+
+def _why(event: WorkflowEvent) -> str:
+    """Why a child did not complete, for its parent: as an error."""
+    error = event.error if isinstance(event, WorkflowFailed) else StepError(name="Cancelled", message="it was stopped")
+    return json.dumps({"name": error.name, "message": error.message and error.message[:_LONGEST_REASON]})
 
 
 def _key_put(key: str, run: Run, content: str) -> Put:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
@@ -29,6 +29,7 @@ from cascade_flow.operations.stops import Stops
 from cascade_flow.wake import Wake
 
 if TYPE_CHECKING:
+    from cascade_flow.operations.children import Children
     from cascade_flow.operations.limits import Limits
 
 
@@ -52,15 +53,30 @@ class AfterCommit:
 
         return Limits(self._runtime)
 
+    @cached_property
+    def children(self) -> Children:
+        """Those who do steps' work: most workflows have none."""
+        from cascade_flow.operations.children import Children  # noqa: PLC0415
+
+        return Children(self._runtime)
+
     def raise_joins(self, facts: Facts, commit: Commit) -> None:
         """Count the arrivals that a commit brings about: before it, since whoever dies after it has counted nothing."""
         for join, arrivals in Counter(commit.raises).items():
             self._runtime.ledger.raise_join(facts, join, arrivals=arrivals, now_us=clock.now_us())
 
+    def count_end(self, facts: Facts, commit: Commit) -> Commit:
+        """Count the end of a child, where a commit brings it about: before it, for the same reason."""
+        if facts.up is None or commit.end is None:
+            return commit
+        return replace(commit, counted=self.children.count_end(facts))
+
     def after(self, facts: Facts, commit: Commit, branch: Branch) -> Branch:
         """Follow a commit up; answers the branch as it is then."""
         if commit.end is not None:
             self._leave_run(facts)
+            if facts.up is not None:
+                self.children.look_up(facts, commit.counted, failed=False)
         if leaves_place(commit):
             self.limits.give_back(facts.run_id, commit.before, commit.before.place or 0)
         self._wake(facts, [birth.branch for birth in commit.births])
@@ -69,6 +85,8 @@ class AfterCommit:
             self.look_at_join(facts, join)
         if commit.stop is not None or _awaits_stop(branch):
             self._stops.carry_on(facts.run_id)
+        if branch.status == "waiting":
+            self.children.look(facts.run_id, branch.name)
         self._wake(facts, [branch])
         return branch
 
@@ -112,9 +130,13 @@ class AfterCommit:
         """Wake whom it concerns, and look at the joins that are filled already: a copy's, and events that depend on
         nothing.
         """
-        branches = [birth.branch for birth in births]
-        self._wake(facts, branches)
-        for branch in branches:
+        self.begin_all([(facts, births)])
+
+    def begin_all(self, begun: Sequence[tuple[Facts, Iterable[Birth]]]) -> None:
+        """The same of several runs, whose workers are called out together."""
+        branches = [(facts, birth.branch) for facts, births in begun for birth in births]
+        self._call_out(branches)
+        for facts, branch in branches:
             if joins.waits_outside(facts.graph, branch):
                 self.look_if_possible(facts, branch.name)
             elif joins.is_full(facts.graph, branch):
@@ -144,6 +166,7 @@ class AfterCommit:
             return False
         try:
             self.raise_joins(facts, commit)
+            commit = self.count_end(facts, commit)
             opened = self._runtime.ledger.write(facts, commit, self._references(facts, commit))
             self._runtime.observer.committed(commit.said)
             if commit.end is not None:
@@ -189,9 +212,12 @@ class AfterCommit:
         return {commit.before.name: text, **skipped}
 
     def _wake(self, facts: Facts, branches: Iterable[Branch]) -> None:
-        woken = [branch for branch in branches if is_woken(branch) and self._may_start(facts, branch)]
+        self._call_out([(facts, branch) for branch in branches])
+
+    def _call_out(self, branches: Iterable[tuple[Facts, Branch]]) -> None:
+        woken = [(facts, branch) for facts, branch in branches if is_woken(branch) and self._may_start(facts, branch)]
         if woken:
-            self._runtime.queue.send([wake_for(facts.run_id, branch) for branch in woken])
+            self._runtime.queue.send([wake_for(facts.run_id, branch) for facts, branch in woken])
 
     def _may_start(self, facts: Facts, branch: Branch) -> bool:
         """Whether somebody is to be woken, now or later; what waits for a place is called out when it has one."""

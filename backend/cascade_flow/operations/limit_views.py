@@ -96,7 +96,7 @@ class LimitViews:
     def _named(self) -> Iterator[tuple[str, str, StepLimit]]:
         for entry in self._runtime.registry.runnable():
             slug = entry.metadata.slug
-            for step in self._runtime.registry.graph(slug, entry.version_id).steps.values():
+            for step in self._runtime.registry.graph(slug, entry.version_id).declared.values():
                 if step.limit is not None:
                     yield slug, step.id, step.limit
 

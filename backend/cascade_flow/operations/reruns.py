@@ -178,7 +178,7 @@ class Reruns:
             expires_s=expires_us // 1_000_000,
             timing=timing,
             priority=order.priority,
-            limit_keys=key_values(parent.graph.steps.values(), order.input),
+            limit_keys=key_values(parent.graph.declared.values(), order.input),
         )
 
 

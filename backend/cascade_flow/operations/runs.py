@@ -307,7 +307,7 @@ class Runs:
             expires_s=expires_us // 1_000_000,
             timing=timing,
             priority=order.priority,
-            limit_keys=key_values(graph.steps.values(), order.input),
+            limit_keys=key_values(graph.declared.values(), order.input),
             limit=limit_of_runs(submission.workflow_slug, entry.run_limit, order.input),
         )
 

@@ -15,6 +15,7 @@ from cascade_flow.dynamodb.run_ledger import RunLedger
 from cascade_flow.dynamodb.table import Table
 from cascade_flow.engine.state import Facts, Run, Timing
 from cascade_flow.errors import RequestError, RunNotFoundError
+from cascade_flow.graph import Graph
 from cascade_flow.model.ids import check_run_id
 from cascade_flow.offload import Bucket
 from cascade_flow.operations.observer import Observer
@@ -26,7 +27,8 @@ from cascade_flow.wake import NoQueue, Queue
 @dataclass(frozen=True)
 class Runtime:
     """The ledger, the registry, the payloads, the queue and what that gave up; how long things may take, and who hears
-    of them; under which address the outside may call, if it may.
+    of them; under which address the outside may call, if it may. `kept_inputs` are those of parents, by run: their
+    children ask for them again and again.
     """
 
     ledger: Ledger
@@ -38,6 +40,7 @@ class Runtime:
     observer: Observer = field(default_factory=Observer)
     dead_letters: DeadLetters = field(default_factory=NoDeadLetters)
     callbacks_url: str | None = None
+    kept_inputs: dict[str, str | None] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def open(
@@ -93,7 +96,7 @@ class Runtime:
         return Facts(
             run_id=run.run_id,
             workflow_slug=run.workflow_slug,
-            graph=self.registry.graph(run.workflow_slug, run.version_id),
+            graph=self._graph(run),
             expires_s=run.expires_s,
             timing=self.timing,
             priority=run.priority,
@@ -103,4 +106,9 @@ class Runtime:
             limit=run.limit,
             place=run.place,
             deadline_us=run.deadline_us,
+            up=run.up,
         )
+
+    def _graph(self, run: Run) -> Graph:
+        graph = self.registry.graph(run.workflow_slug, run.version_id)
+        return graph if run.up is None or not run.up.is_item else graph.body(run.up.step)

@@ -116,6 +116,10 @@ class Steps:
 
     def inputs(self, held: HeldAttempt) -> Inputs:
         """What the held step is given; what the worker knows already is not read."""
+        if held.facts.up is not None and held.facts.up.is_item:
+            from cascade_flow.operations.item_inputs import inputs_of_item  # noqa: PLC0415  (most steps are no map's)
+
+            return inputs_of_item(self._runtime, held.run, self._input(held))
         wanted = held.facts.graph.step(held.branch.step).dependencies
         input = self._input(held)
         if all(step in held.known for step in wanted):
@@ -176,7 +180,7 @@ class Steps:
         facts, branch = held.facts, self._ready(held, command)
         references = self.put_aside(held, command) if references is None else references
         for _ in range(_ROUNDS):
-            commit = self._decide(facts, branch, command, held)
+            commit = self._after_commit.count_end(facts, self._decide(facts, branch, command, held))
             try:
                 after = self._write(facts, commit, references)
             except BranchRefused as refused:
@@ -276,7 +280,7 @@ class Steps:
         return branch
 
     def _write(self, facts: Facts, commit: Commit, references: Mapping[str, str]) -> Branch:
-        if commit.end is not None:
+        if commit.end is not None and commit.end.output not in references:
             aside = self._runtime.payloads.put_run_output(facts.run_id, commit.end, expires_s=facts.expires_s)
             references = {**references, **aside}
         self._after_commit.raise_joins(facts, commit)
