@@ -236,7 +236,8 @@ class World:
         if held.branch.family is not None:
             return Complete(expansion.collect(held), 1_000)
         given = runtime.inputs(held)
-        over = held.facts.graph.step(held.branch.step).children.over
+        definition = held.facts.graph.step(held.branch.step).children
+        over = None if definition is None else definition.over
         return expansion.command(held, given.input if over is None else given.outputs[over])
 
     def send(self, run_id: str, event: str, data: Any, backend: DynamoDBBackend | None = None) -> None:

@@ -31,14 +31,19 @@ class StepInputs:
 
 
 def bind(
-    step: Step, *, input_json: str | None, outputs: Mapping[str, str | None], context: StepContext
+    step: Step,
+    *,
+    input_json: str | None,
+    outputs: Mapping[str, str | None],
+    context: StepContext,
+    index: int | None = None,
 ) -> dict[str, Any]:
     """The arguments of the step's function, by name.
 
     `outputs` holds, for every dependency, its output as JSON text, or None where it was skipped: its parameter then
     gets its default, or None where its type allows that. Raises InputInvalidError for what is missing or doesn't fit.
     """
-    given = StepInputs(input_json=input_json, outputs=outputs, context=context)
+    given = StepInputs(input_json=input_json, outputs=outputs, context=context, index=index)
     arguments = {parameter.name: _argument(step, parameter, given) for parameter in step.parameters}
     return {name: value for name, value in arguments.items() if value is not _LEFT_OUT}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from cascade_flow import clock
@@ -134,14 +135,34 @@ class Worker:
     def _run(
         self, step: Step, lease: Lease, shift: _Shift, interrupt: Interrupt, meter: Meter, beat: Heartbeat
     ) -> Command | None:
+        children = lease.held.facts.graph.step(lease.held.branch.step).children
+        if children is None:
+            return self._call(step, lease, shift, interrupt, meter, beat)
+        from cascade_flow.worker.children import Parent  # noqa: PLC0415  (few workflows have such steps)
+
+        parent, claimant = Parent(self._runtime, lease.held, children), self._next_claimant(lease.held, shift)
+        call = partial(self._call, step, lease, shift, interrupt, meter, beat)
+        return shift.patience.ask(lambda: parent.command(claimant, call))
+
+    def _call(
+        self, step: Step, lease: Lease, shift: _Shift, interrupt: Interrupt, meter: Meter, beat: Heartbeat
+    ) -> Command | None:
+        """Run the step's own code."""
         inputs = shift.patience.ask(lambda: self._steps.inputs(lease.held))
-        limit_ms = shift.limit_ms(step.definition.timeout_ms)
+        limit_ms = shift.limit_ms(_timeout_ms(step, lease.held))
         capture = self._means.capture(lease.log, after_us=lease.held.started_us, on_exit=lease.exited)
         context = _context(self._runtime, lease, interrupt, beat, limit_ms)
         tried = lease.held.branch.tried
         given = StepInputs(input_json=inputs.input, outputs=inputs.outputs, context=context, tried=tried)
+        work = None
+        if lease.held.facts.up is not None and lease.held.facts.up.is_item:
+            from cascade_flow.worker.children import of_item  # noqa: PLC0415  (most runs are nobody's child)
+
+            given, work = of_item(self._runtime, lease.held, given)
         lease.patience = Patience.of_ms(limit_ms)
-        outcome = run_attempt(step, given, timeout_ms=limit_ms, interrupt=interrupt, capture=capture, meter=meter)
+        outcome = run_attempt(
+            step, given, timeout_ms=limit_ms, interrupt=interrupt, capture=capture, meter=meter, work=work
+        )
         lease.patience = shift.patience
         _tell_errors(lease.held, capture.error, beat.error)
         claimant = self._next_claimant(lease.held, shift)
@@ -161,6 +182,13 @@ class Worker:
             if isinstance(command, SkipStep) and command.metadata:
                 return lease.report(replace(command, metadata={"left out": str(error)}))
             return lease.report(unforeseen(error, getattr(command, "duration_us", 0)))
+
+
+def _timeout_ms(step: Step, held: HeldAttempt) -> int | None:
+    """How long an attempt may take; where children do the work, the run's graph knows for whom that holds."""
+    if step.definition.children is None:
+        return step.definition.timeout_ms
+    return held.facts.graph.step(held.branch.step).timeout_ms
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ is reported here, and no policy decided but which errors it covers: that is the 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from types import CoroutineType
@@ -43,12 +44,15 @@ class Completed(Measured):
 class Failed(Measured):
     """The step raised, took too long, or gave something that can't be stored.
 
-    `retryable` tells whether the step's policy goes on after this error, not whether attempts are left.
+    `retryable` tells whether the step's policy goes on after this error, not whether attempts are left. Of a batch,
+    `partial` is what its items gave, as JSON text, and `lost` how many of them failed.
     """
 
     error: StepError
     failure_reason: StepFailureReason
     retryable: bool
+    partial: str | None = None
+    lost: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +78,7 @@ class Lost(Measured):
 
 
 Outcome = Completed | Failed | Skipped | Postponed | Lost
+Work = Callable[[Step, StepInputs, Interrupt], Outcome]
 
 
 def run_attempt(
@@ -84,16 +89,18 @@ def run_attempt(
     interrupt: Interrupt,
     capture: AbstractContextManager[object] | None = None,
     meter: Meter | None = None,
+    work: Work | None = None,
 ) -> Outcome:
     """Run the step's function on what it is given, under its timeout, and say how that ended.
 
-    `interrupt.fire` stops it from any thread. `capture` is entered around it. Raises nothing that user code raises.
+    `interrupt.fire` stops it from any thread. `capture` is entered around it. `work` says what is done, where that
+    isn't one call. Raises nothing that user code raises.
     """
-    meter = meter or Meter()
+    meter, work = meter or Meter(), work or _outcome
     started_us = now_us()
     with capture or nullcontext():
         try:
-            outcome = interrupt.run(lambda: _outcome(step, given, interrupt), timeout_ms=timeout_ms)
+            outcome = interrupt.run(lambda: work(step, given, interrupt), timeout_ms=timeout_ms)
         except Interrupted as interrupted:
             outcome = _stopped(step, given, interrupted, cause=interrupt.cause, timeout_ms=timeout_ms)
     return replace(outcome, duration_us=max(0, now_us() - started_us), resource_usage=meter.usage())
@@ -102,17 +109,21 @@ def run_attempt(
 def _outcome(step: Step, given: StepInputs, interrupt: Interrupt) -> Outcome:
     try:
         with children_end_here():
-            arguments = bind(step, input_json=given.input_json, outputs=given.outputs, context=given.context)
-            result = _awaited(step.function(**arguments), interrupt)
-            return Completed(output=step.dump_output(result))
+            return Completed(output=text_of(step, given, interrupt))
     except Interrupted:
         raise
     except Skip as skip:
         return Skipped(reason=_reason(skip), metadata=_metadata(skip))
     except Later as later:
-        return _postponed(step, given, later)
+        return postponed(step, given, later)
     except BaseException as error:  # noqa: BLE001  user code may raise anything, sys.exit included
-        return _failed(step, given, error)
+        return failed(step, given, error)
+
+
+def text_of(step: Step, given: StepInputs, interrupt: Interrupt) -> str:
+    """What the step's function gives, as JSON text. Raises whatever user code raises."""
+    arguments = bind(step, input_json=given.input_json, outputs=given.outputs, context=given.context, index=given.index)
+    return step.dump_output(_awaited(step.function(**arguments), interrupt))
 
 
 def _awaited(result: Any, interrupt: Interrupt) -> Any:
@@ -124,14 +135,16 @@ def _awaited(result: Any, interrupt: Interrupt) -> Any:
     return run_coroutine(result, interrupt)
 
 
-def _postponed(step: Step, given: StepInputs, later: Later) -> Outcome:
+def postponed(step: Step, given: StepInputs, later: Later) -> Outcome:
+    """The outcome of a step that isn't ready."""
     if later.at_us is None and later.delay_ms is None and step.declared.poll is None:
         cure = "say when, as in Later(timedelta(minutes=5)), or declare the step with poll=Poll(every=...)"
-        return _failed(step, given, DefinitionError(f"step {step.id!r} raised Later without a time: {cure}"))
+        return failed(step, given, DefinitionError(f"step {step.id!r} raised Later without a time: {cure}"))
     return Postponed(reason=_reason(later), at_us=later.at_us, delay_ms=later.delay_ms)
 
 
-def _failed(step: Step, given: StepInputs, error: BaseException) -> Failed:
+def failed(step: Step, given: StepInputs, error: BaseException) -> Failed:
+    """The outcome of a step that has raised."""
     # What doesn't fit its type today doesn't fit it in a second either.
     hopeless = isinstance(error, InputInvalidError | DefinitionError)
     return Failed(
@@ -147,7 +160,7 @@ def _stopped(
     if cause is Cause.LOST:
         return Lost()
     error = TimeoutError(_overtime(step, timeout_ms)).with_traceback(interrupted.__traceback__)
-    return replace(_failed(step, given, error), failure_reason="timeout")
+    return replace(failed(step, given, error), failure_reason="timeout")
 
 
 def _overtime(step: Step, timeout_ms: int | None) -> str:
