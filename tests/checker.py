@@ -220,12 +220,14 @@ def _signed(checked: Checked) -> None:
 
 
 def _exported(checked: Checked) -> None:
-    """A completed run gives what the attempts that won have given, of every step that it exports, and nothing else."""
+    """A completed run gives what the attempts that won have given, of every step that it exports, and nothing else; one
+    that does a map's item gives what that gives.
+    """
     won = {event.step_id: event for event in checked.story.events if isinstance(event, StepCompleted | StepSkipped)}
     for end in (event for event in checked.story.events if isinstance(event, WorkflowCompleted)):
         gave = {step: won[step] for step in checked.facts.graph.exports}
-        given = {step: json.loads(e.output) for step, e in gave.items() if isinstance(e, StepCompleted)}
-        if (up := checked.story.run.up) is not None and up.is_item:  # what a map's body gives stands for itself
+        given: Any = {step: json.loads(e.output) for step, e in gave.items() if isinstance(e, StepCompleted)}
+        if (up := checked.story.run.up) is not None and up.is_item:
             given = given.get(up.step)
         assert json.loads(end.output) == given, f"the run gave {end.output}, its steps have given {given}"
 

@@ -35,7 +35,7 @@ from cascade_flow.engine.commands import Command, Complete, Fail, Postpone, Skip
 from cascade_flow.engine.state import ENDED, LATEST_US, Claimant, Timing
 from cascade_flow.errors import CascadeFlowError
 from cascade_flow.offload import Bucket
-from cascade_flow.operations.expansion import Expansion, failed_item
+from cascade_flow.operations.expansion import failed_item
 from cascade_flow.operations.item_inputs import declared_of
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
@@ -43,6 +43,7 @@ from cascade_flow.operations.sweep import Sweep
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.testing.memory.bucket_client import BucketClient
 from cascade_flow.wake import Wake
+from cascade_flow.worker.children import Parent
 from checker import Checked, check_run
 from family_checker import check_families
 from oracle import Mark, Oracle, Said, Sent
@@ -261,12 +262,12 @@ class World:
 
     def _as_parent(self, held: HeldAttempt, runtime: Runtime) -> Command:
         """What a worker does for a step whose work children do."""
-        expansion, definition = Expansion(runtime), held.facts.graph.step(held.branch.step).children
+        definition = held.facts.graph.step(held.branch.step).children
         assert definition is not None, f"{held.branch.step} has no children"
-        if held.branch.family is not None:
-            return Complete(expansion.collect(held), 1_000)
-        given = Steps(runtime).inputs(held)
-        return expansion.command(held, given.input if definition.over is None else given.outputs[definition.over])
+        given = Complete(Steps(runtime).inputs(held).input or "null", 1_000)
+        command = Parent(runtime, held, definition).command(None, lambda: given)
+        assert command is not None, f"nothing is to be reported of {held.branch}"
+        return command
 
     def send(self, run_id: str, event: str, data: Any, backend: DynamoDBBackend | None = None) -> None:
         """Send an event, and note what was answered; who is told that it is closed has nothing more to say."""

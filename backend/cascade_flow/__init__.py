@@ -11,6 +11,7 @@ from typing import Any
 _HOMES = {
     "authoring": "From Later Poll Retry Skip StepContext Workflow",
     "authoring.limits": "Concurrency Rate",
+    "authoring.results": "ItemFailed Results",
     "backend": "Backend DynamoDBBackend",
     "errors": (
         "ArgumentInvalidError BackendUnavailableError CascadeFlowError ConfigurationError ConflictError "

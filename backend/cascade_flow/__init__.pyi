@@ -13,6 +13,10 @@ from cascade_flow.authoring.limits import (
     Concurrency as Concurrency,
     Rate as Rate,
 )
+from cascade_flow.authoring.results import (
+    ItemFailed as ItemFailed,
+    Results as Results,
+)
 from cascade_flow.backend import (
     Backend as Backend,
     DynamoDBBackend as DynamoDBBackend,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cascade_flow.api import representations
 from cascade_flow.api.answers import Answer, ok
+from cascade_flow.api.children_routes import list_children
 from cascade_flow.api.limit_routes import get_limit, list_limits
 from cascade_flow.api.query_shapes import ListEvents, ListLogs, ListRuns, ShowRun
 from cascade_flow.api.resources import details
@@ -56,5 +57,5 @@ def get_logs(address: RunAddress, query: ListLogs) -> Answer[LogPage]:
 
 
 _OF_WORKFLOWS = (list_workflows, get_workflow, list_versions, get_version, list_schedules, get_schedule)
-_REST = (list_steps, get_step, plan_rerun, *_OF_WORKFLOWS, list_limits, get_limit)
+_REST = (list_steps, get_step, list_children, plan_rerun, *_OF_WORKFLOWS, list_limits, get_limit)
 handler = router(list_runs, get_run, get_events, get_logs, *_REST)

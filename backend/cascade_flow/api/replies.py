@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Never, NotRequired, TypedDict
 
+from cascade_flow.api.children_replies import ChildrenOfStep
 from cascade_flow.api.event_replies import EventOfRun
 from cascade_flow.api.limit_replies import LimitOfStep, WaitsFor
 from cascade_flow.api.names import AsWritten, Document
@@ -125,6 +126,8 @@ class StepOfGraph(TypedDict):
     """What it waits for, while that is a limit's."""
     event: NotRequired[EventOfRun]
     """Where it has no code, but waits for something from outside: how that stands."""
+    children: NotRequired[ChildrenOfStep]
+    """Where runs of their own do its work: how these stand."""
     delayUs: NotRequired[int]
     """How long after all that it waits for it starts."""
     laters: NotRequired[int]

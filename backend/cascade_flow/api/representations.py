@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from cascade_flow.api.event_answers import event_of_run
-from cascade_flow.api.limit_representations import tell as tell_limit
 from cascade_flow.api.names import AsWritten, document
 from cascade_flow.api.problems import shortened
 from cascade_flow.api.shapes import cursor_of
+from cascade_flow.api.waiting_answers import tell as tell_waiting
 from cascade_flow.idempotency import idempotency_key
 from cascade_flow.model.events import WorkflowCancelled, WorkflowCompleted, WorkflowFailed, dump_event
 from cascade_flow.operations.payloads import Handed
@@ -249,15 +248,7 @@ def _of_graph(step: StepDetails) -> replies.StepInBrief:
         told["timeoutUs"] = definition.timeout_ms * 1_000
     if definition.executor:
         told["executor"] = definition.executor
-    tell_limit(told, step)
-    if step.event:
-        told["event"] = event_of_run(step.event)
-    if definition.delay_ms:
-        told["delayUs"] = definition.delay_ms * 1_000
-    if step.postponed:
-        told["laters"], reason = step.postponed
-        if reason is not None:
-            told["laterReason"] = reason
+    tell_waiting(told, step)
     if skipped:
         told["skipReason"] = skipped.reason
         if skipped.cascaded_from:

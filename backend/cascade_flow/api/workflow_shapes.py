@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, JsonValue
 
 from cascade_flow.api.schedule_shapes import NewSchedule
-from cascade_flow.api.shapes import YEAR_US, LimitName, Name, Pool, Shape, StepId, WorkflowAddress
+from cascade_flow.api.shapes import YEAR_US, LimitName, Name, Pool, Shape, Slug, StepId, WorkflowAddress
 from cascade_flow.model.wire import Ordinal
 from cascade_flow.model.workflows import (
+    ChildrenDefinition,
     EventDefinition,
     GitInfo,
     RetryTier,
@@ -89,6 +90,29 @@ class NewEvent(Shape):
         return EventDefinition(**{name: value for name, value in said.items() if value is not None})
 
 
+class NewChildren(Shape):
+    """The runs that do a step's work: one for each item of what a step gave, or one of another workflow."""
+
+    kind: Literal["map", "workflow"]
+    over: StepId | None = None
+    """Of a map: the step whose list is gone over, or whose dict; one of those that it depends on."""
+    concurrency: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    """Of a map: how many of its runs may go on at once; 50 if nothing is said."""
+    batch: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    """Of a map: how many items one run does; 1 if nothing is said."""
+    tolerate: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Of a map: the share of the items that may fail; 0 if nothing is said."""
+    workflow_slug: Slug | None = None
+    """Of a sub-workflow: the workflow that it runs."""
+
+    @property
+    def definition(self) -> ChildrenDefinition:
+        """The children as the engine knows them."""
+        said = {name: getattr(self, name) for name in type(self).model_fields if name != "workflow_slug"}
+        known = {name: value for name, value in said.items() if value is not None}
+        return ChildrenDefinition(**known, workflow=self.workflow_slug)
+
+
 class NewStep(Shape):
     """A step without its code."""
 
@@ -105,6 +129,8 @@ class NewStep(Shape):
     """What it must get before it starts."""
     event: NewEvent | None = None
     """What it waits for, where it has no code."""
+    children: NewChildren | None = None
+    """The runs that do its work, where it has some; what is said of how it is tried then holds for each item."""
     delay_us: _Delay | None = None
     """How long after all that it waits for it starts."""
     poll_every_us: Annotated[int, Field(ge=1_000_000, le=YEAR_US, multiple_of=1_000)] | None = None
@@ -122,6 +148,8 @@ class NewStep(Shape):
             told["limit"] = self.limit.definition
         if self.event:
             told["event"] = self.event.definition
+        if self.children:
+            told["children"] = self.children.definition
         return StepDefinition(**told)
 
 

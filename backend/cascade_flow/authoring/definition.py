@@ -114,11 +114,13 @@ def define(head: Head, declarations: Sequence[Declaration], flawed: Flawed) -> D
     names = Names({**flawed.steps, **{declared.id: declared.function for declared in declarations}})
     for declared in declarations:
         with mistakes.noted(f"{whole}, {declared.kind} {declared.id!r}", declared.place):
-            steps[declared.id] = _resolved(declared, names, head.input_type)
+            steps[declared.id] = _resolved(declared, names, head.input_type, declarations)
             _check_key(declared.limit, payload)
     for step in steps.values():
-        with mistakes.noted(f"{whole}, step {step.id!r}", step.declared.place):
+        with mistakes.noted(f"{whole}, {step.declared.kind} {step.id!r}", step.declared.place):
             _check_types(step, steps)
+    if any(declared.children for declared in declarations):
+        steps = _with_children(whole, steps, mistakes)
     with mistakes.noted():
         _check_graph(head, steps, complete=not mistakes.found)
         mistakes.found += [] if mistakes.found else _delayed_too_long(head, steps)
@@ -126,12 +128,27 @@ def define(head: Head, declarations: Sequence[Declaration], flawed: Flawed) -> D
     return Definition(head, steps, payload)
 
 
-def _resolved(declared: Declaration, names: Names, input_type: Any) -> Step:
+def _resolved(declared: Declaration, names: Names, input_type: Any, declarations: Sequence[Declaration]) -> Step:
+    if declared.children is not None:
+        from cascade_flow.authoring.growing import resolve_growing  # noqa: PLC0415  (most workflows don't grow)
+
+        return resolve_growing(declared, names=names, input_type=input_type, declarations=declarations)
     if declared.event is None:
         return resolve(declared, names=names, input_type=input_type)
     from cascade_flow.authoring.events import resolve_event  # noqa: PLC0415  (most workflows have no events)
 
     return resolve_event(declared, names=names)
+
+
+def _with_children(whole: str, steps: Mapping[str, Step], mistakes: Mistakes) -> dict[str, Step]:
+    """The steps, told what maps among them go over and give."""
+    from cascade_flow.authoring.growing import connected  # noqa: PLC0415  (most workflows don't grow)
+
+    known = dict(steps)
+    for step in steps.values():
+        with mistakes.noted(f"{whole}, {step.declared.kind} {step.id!r}", step.declared.place):
+            known[step.id] = connected(step, steps)
+    return known
 
 
 class Flawed:
@@ -178,17 +195,13 @@ def _check_types(step: Step, steps: Mapping[str, Step]) -> None:
     mistakes = Mistakes()
     for parameter in step.parameters:
         source = steps.get(parameter.step_id or "")
-        if source is not None and (reason := misfit(source.output, parameter.payload)):
+        if source is not None and (reason := misfit(source.gives, parameter.payload)):
             with mistakes.noted():
                 raise DefinitionError(
                     f"parameter {parameter.name!r} takes {parameter.payload.type_name}, and {source.declared.kind} "
-                    f"{source.id!r} {_gives(source)} {source.output.type_name}: {reason}; mend one of the two types"
+                    f"{source.id!r} {source.returns} {source.gives.type_name}: {reason}; mend one of the two types"
                 )
     mistakes.check()
-
-
-def _gives(source: Step) -> str:
-    return "returns" if source.declared.event is None else "brings"
 
 
 def _check_graph(head: Head, steps: Mapping[str, Step], *, complete: bool) -> None:

@@ -10,17 +10,30 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cascade_flow.authoring.durations import Duration, milliseconds
 from cascade_flow.authoring.later import Poll
 from cascade_flow.authoring.mistakes import Mistakes, Place, shown
-from cascade_flow.authoring.parameters import INPUT, Names, Parameter, Source, bare_name, parameters_of, type_hints
+from cascade_flow.authoring.parameters import (
+    INPUT,
+    Names,
+    Parameter,
+    Source,
+    Special,
+    bare_name,
+    parameters_of,
+    type_hints,
+)
 from cascade_flow.authoring.payloads import ANYTHING, Payload, output_of
 from cascade_flow.authoring.retry import Retry, policies, retryable
 from cascade_flow.errors import DefinitionError, InvalidIdError
 from cascade_flow.model.ids import check_pool, check_step_id
-from cascade_flow.model.workflows import ChildrenDefinition, EventDefinition, StepDefinition, StepLimit
+from cascade_flow.model.workflows import EventDefinition, StepDefinition, StepLimit
+
+if TYPE_CHECKING:
+    from cascade_flow.authoring.maps import Items, MapTerms
+    from cascade_flow.authoring.subworkflows import Called, CallTerms
 
 Function = Callable[..., Any]
 Reference = str | Function
@@ -55,12 +68,15 @@ class Declaration:
     event: Terms | None = None
     delay_ms: int | None = None
     poll: Poll | None = None
-    children: ChildrenDefinition | None = None
+    children: MapTerms | CallTerms | None = None
+    """Of a step whose work runs of their own do."""
     place: Place | None = None
 
     @property
     def kind(self) -> str:
         """What it is called in what is said of it."""
+        if self.children is not None:
+            return self.children.kind
         return "step" if self.event is None else "event"
 
 
@@ -72,6 +88,18 @@ class Step:
     parameters: tuple[Parameter, ...]
     dependencies: tuple[str, ...]
     output: Payload
+    """What its function returns: of a map, the result of an item; of a sub-workflow, that run's input."""
+    children: Items | Called | None = None
+
+    @property
+    def gives(self) -> Payload:
+        """What steps that name it receive."""
+        return self.output if self.children is None else self.children.gives
+
+    @property
+    def returns(self) -> str:
+        """What it does to that, in what is said of it."""
+        return "returns" if self.declared.event is None else "brings"
 
     @property
     def id(self) -> str:
@@ -98,7 +126,7 @@ class Step:
             delay_ms=self.declared.delay_ms,
             poll_every_ms=None if (poll := self.declared.poll) is None else poll.every_ms,
             give_up_after_ms=None if poll is None else poll.give_up_after_ms,
-            children=self.declared.children,
+            children=None if self.children is None else self.children.definition,
         )
 
     @property
@@ -147,7 +175,7 @@ def declare(
         id=step_id,
         name=name or step_id.rpartition("/")[2],
         function=function,
-        after=_each(after),
+        after=each_of(after),
         export=export,
         timeout_ms=timeout_ms,
         retry=tiers,
@@ -159,8 +187,9 @@ def declare(
     )
 
 
-def resolve(declared: Declaration, *, names: Names, input_type: Any) -> Step:
-    """The step with its parameters' sources, its dependencies and its output's type.
+def resolve(declared: Declaration, *, names: Names, input_type: Any, special: Special | None = None) -> Step:
+    """The step with its parameters' sources, its dependencies and its output's type. `special` says what parameters
+    of a special kind of step get.
 
     Raises DefinitionError, with every mistake.
     """
@@ -168,7 +197,7 @@ def resolve(declared: Declaration, *, names: Names, input_type: Any) -> Step:
     parameters: tuple[Parameter, ...] = ()
     output = ANYTHING
     with mistakes.noted():
-        parameters = parameters_of(declared.function, names=names, input_type=input_type)
+        parameters = parameters_of(declared.function, names=names, input_type=input_type, special=special)
     after = steps_meant(declared, names, mistakes)
     with mistakes.noted():
         returned = type_hints(declared.function).get("return", Any)
@@ -189,7 +218,7 @@ def steps_meant(declared: Declaration, names: Names, mistakes: Mistakes) -> tupl
     return tuple(dict.fromkeys(after))
 
 
-def _each(after: References) -> tuple[Reference, ...]:
+def each_of(after: References) -> tuple[Reference, ...]:
     return tuple(after) if isinstance(after, Sequence) and not isinstance(after, str) else (after,)
 
 

@@ -35,7 +35,12 @@ def version_id(
 
 
 def source_text(function: Callable[..., Any]) -> str:
-    """The function's source without indentation and trailing blanks; its signature where no source can be read."""
+    """The function's source without indentation and trailing blanks; its signature where no source can be read.
+
+    What is no function of the author's may say itself what stands for its source.
+    """
+    if (own := getattr(function, "source_text", None)) is not None:
+        return str(own)
     try:
         text = inspect.getsource(function)
     except (OSError, TypeError):

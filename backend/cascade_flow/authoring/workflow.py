@@ -13,7 +13,7 @@ from cascade_flow.authoring.durations import Duration
 from cascade_flow.authoring.later import Poll
 from cascade_flow.authoring.mistakes import Mistakes, Place, placed, shown
 from cascade_flow.authoring.retry import Retry
-from cascade_flow.authoring.steps import Declaration, References, declare
+from cascade_flow.authoring.steps import Declaration, Reference, References, declare
 from cascade_flow.errors import DefinitionError
 from cascade_flow.model.workflows import GitInfo, MissedTimes, RunLimit, StepLimit, WorkflowRegistration
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cascade_flow.authoring.events import EventNode, OnTimeout
     from cascade_flow.authoring.limits import Limit
     from cascade_flow.authoring.schedules import Scheduled
+    from cascade_flow.authoring.subworkflows import RunNode
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -65,6 +66,7 @@ class Workflow:
             raise placed(f"workflow {shown(slug)}", error, Place.of_caller()) from error
         self._declarations: dict[str, Declaration] = {}
         self._schedules: list[Scheduled] = []
+        self._sub_workflows: list[Workflow] = []
         self._flawed = Flawed()
         self._definition: Definition | None = None
 
@@ -156,6 +158,104 @@ class Workflow:
         )
         return add if function is None else add(function)
 
+    def map(
+        self,
+        *,
+        over: Reference,
+        concurrency: int = 50,
+        batch: int = 1,
+        tolerate: float = 0,
+        id: str | None = None,
+        name: str | None = None,
+        after: References = (),
+        export: bool = False,
+        timeout: Duration | None = None,
+        retry: Retry | Sequence[Retry] | None = None,
+        executor: str | None = None,
+        limit: Limit | None = None,
+        delay: Duration | None = None,
+        poll: Poll | None = None,
+    ) -> Callable[[F], F]:
+        """Declare the function below as a map: it is called for each item of what the step `over` returns.
+
+            @orders.map(over="lines", concurrency=50, tolerate=0.02)
+            def pack(line: Line, input: Order, index: int) -> Packed: ...
+
+            @orders.step
+            def ship(pack: list[Packed | ItemFailed]) -> str: ...
+
+        The item is received by the first parameter that is neither `input`, `index` (its number, from 0) nor the
+        context. `over` returns a list or a dict, of which the item is a value, and its key what a parameter `key` gets.
+        Others receive the results in order: in a list, or in `Results`, which hold one at a time.
+
+        At most `concurrency` go on at once. `batch` gives a worker so many in a row, each stored when it is done.
+        `tolerate` is the share of items that may fail; in the place of their results stands `ItemFailed`. If more fail,
+        the map fails. All other options are those of `step`, for each item by itself; `export` and `after` are the
+        map's.
+
+        What is wrong with it is told by `definition`, all of it at once.
+        """
+        from cascade_flow.authoring.maps import MapTerms, declare_map  # noqa: PLC0415  (most workflows have none)
+
+        terms = MapTerms(over=over, concurrency=concurrency, batch=batch, tolerate=tolerate)
+        step = partial(
+            _declared,
+            id=id,
+            name=name,
+            after=after,
+            export=export,
+            timeout=timeout,
+            retry=retry,
+            run_if_skipped=False,
+            executor=executor,
+            limit=limit,
+            delay=delay,
+            poll=poll,
+        )
+        return partial(self._noted, "map", id, partial(declare_map, terms=terms, step=step))
+
+    def run(
+        self,
+        workflow: str | Workflow,
+        input: Any = None,
+        *,
+        id: str | None = None,
+        name: str | None = None,
+        after: References = (),
+        export: bool = False,
+        run_if_skipped: bool = False,
+    ) -> RunNode:
+        """Declare a run of another workflow as a step, a sub-workflow.
+
+            refund = orders.run("refunds", input=lambda quote: {"amount": quote.total})
+
+            @orders.step
+            def tell(refunds: dict[str, Any]) -> None: ...
+
+        `workflow` is its slug, which is the step's id too unless another is given. `input` makes the run's input: a
+        function, whose parameters are filled as those of a step; a step, by its name or function, whose output it is;
+        `"input"` for this run's own; or any other value, as it is. A parameter named like the sub-workflow receives
+        what the run's exported steps returned, by step. If the run fails, so does this one. `after`, `name`, `export`
+        and `run_if_skipped` as of a step.
+
+        What is wrong with it is told by `definition`, all of it at once.
+        """
+        from cascade_flow.authoring.subworkflows import CallTerms, RunNode, declare_call  # noqa: PLC0415  (as above)
+
+        slug = workflow.slug if isinstance(workflow, Workflow) else workflow
+        node = RunNode(slug if id is None else id, input)
+        self._sub_workflows += [workflow] if isinstance(workflow, Workflow) else []
+        how = partial(
+            declare_call,
+            terms=CallTerms(slug, input),
+            name=name,
+            after=after,
+            export=export,
+            run_if_skipped=run_if_skipped,
+        )
+        self._note("sub-workflow", str(node.id), node, how)
+        return node
+
     def event(
         self,
         id: str,
@@ -234,6 +334,10 @@ class Workflow:
             self._definition = define(self._head, list(self._declarations.values()), self._flawed)
         return self._definition
 
+    def runs(self) -> list[Workflow]:
+        """The workflows that it runs as steps and was given themselves, not by their slugs."""
+        return [*self._sub_workflows]
+
     def registration(self, *, git: GitInfo | None = None) -> WorkflowRegistration:
         """The workflow as it is registered; `git` says which commit its code is from. Raises DefinitionError."""
         definition = self.definition()
@@ -246,8 +350,11 @@ class Workflow:
         return registered.model_copy(update={"schedules": schedules})
 
     def _add(self, function: F, *, id: str | None, **options: Any) -> F:
+        return self._noted("step", id, partial(_declared, id=id, **options), function)
+
+    def _noted(self, kind: str, id: str | None, declared_by: Callable[[F], Declaration], function: F) -> F:
         called = id or getattr(function, "__name__", None) or shown(function)
-        self._note("step", str(called), function, partial(_declared, id=id, **options))
+        self._note(kind, str(called), function, declared_by)
         return function
 
     def _note(self, kind: str, called: str, code: F, declared_by: Callable[[F], Declaration]) -> None:

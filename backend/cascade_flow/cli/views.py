@@ -46,6 +46,11 @@ class StepView:
         return self.document.get("event")
 
     @property
+    def children(self) -> Document | None:
+        """How it stands with the runs that do the step's work, where there are such."""
+        return self.document.get("children")
+
+    @property
     def id(self) -> str:
         return str(self.document["stepId"])
 

@@ -27,7 +27,7 @@ from cascade_flow.model.events import (
 )
 from cascade_flow.model.ids import check_step_id
 from cascade_flow.model.states import RunState, StepState
-from cascade_flow.model.workflows import EventDefinition, StepDefinition, WorkflowVersion
+from cascade_flow.model.workflows import ChildrenDefinition, EventDefinition, StepDefinition, WorkflowVersion
 from cascade_flow.operations.attempts import Attempt, attempts_in
 from cascade_flow.operations.history import Histories, RunHistory, StepLine, by_step
 from cascade_flow.operations.logs import Logs
@@ -55,6 +55,18 @@ class OutsideDetails:
 
 
 @dataclass(frozen=True)
+class FamilyDetails:
+    """The runs that do a step's work; how many there are is known while it waits for them, else None."""
+
+    declared: ChildrenDefinition
+    items: int | None = None
+    children: int = 0
+    made: int = 0
+    ended: int = 0
+    lost: int = 0
+
+
+@dataclass(frozen=True)
 class StepDetails:
     """A step of the run's graph, where it stands, and the event that skipped it if one did.
 
@@ -66,6 +78,7 @@ class StepDetails:
     state: StepState
     skipped: StepSkipped | None
     event: OutsideDetails | None = None
+    children: FamilyDetails | None = None
     postponed: tuple[int, str | None] | None = None
     waiting: Waiting | None = None
 
@@ -283,7 +296,18 @@ def _step(story: RunHistory, step: StepDefinition, mine: Sequence[StepEvent]) ->
     skips = [event for event in mine if isinstance(event, StepSkipped)]
     state = project_step_state(mine, story.run.workflow_slug) if mine else _pending(story, step)
     skipped = skips[-1] if skips and state.status == "skipped" else None
-    return StepDetails(step, state, skipped, _outside(story, step), _postponed(state, mine))
+    return StepDetails(step, state, skipped, _outside(story, step), _family(story, step), _postponed(state, mine))
+
+
+def _family(story: RunHistory, step: StepDefinition) -> FamilyDetails | None:
+    if step.children is None:
+        return None
+    branch = next((each for each in story.branches.values() if each.step == step.id), None)
+    if branch is None or (family := branch.family) is None:
+        return FamilyDetails(step.children)
+    out = sum(last - first + 1 for first, last in family.out)
+    ended = min(family.made, max(family.made - out, branch.arrived))
+    return FamilyDetails(step.children, family.items, family.children, family.made, ended, family.lost)
 
 
 def _outside(story: RunHistory, step: StepDefinition) -> OutsideDetails | None:

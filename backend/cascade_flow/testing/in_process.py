@@ -67,6 +67,22 @@ class InProcess:
     def may_plan(self, what: str) -> None:
         """All can be planned here."""
 
+    def know(self, workflow: Workflow) -> None:
+        with clock.use(self._clock):
+            self._register(workflow)
+
+    def children(self, run_id: str, step_id: str) -> list[str]:
+        from cascade_flow.operations.family_views import FamilyViews  # noqa: PLC0415  (most workflows don't grow)
+
+        views, found, last = FamilyViews(self._runtime), list[str](), -1
+        with clock.use(self._clock):
+            while True:
+                page = views.page(run_id, step_id, after=last)
+                found += [child.run_id for child in page.children]
+                if page.more is None:
+                    return found
+                last = page.more
+
     def submit(self, wish: Wish, plan: Plan) -> str:
         with clock.use(self._clock):
             self._register(wish.workflow)

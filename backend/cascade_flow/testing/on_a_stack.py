@@ -39,6 +39,12 @@ class OnAStack:
         self._refuse(told)
         raise ConfigurationError(told)
 
+    def know(self, workflow: Workflow) -> None:
+        self._check(workflow)
+
+    def children(self, run_id: str, step_id: str) -> list[str]:
+        return [child["runId"] for child in self._client.children(run_id, step_id)]
+
     def submit(self, wish: Wish, plan: Plan) -> str:
         self._check(wish.workflow)
         submitted = self._client.submit(

@@ -47,6 +47,12 @@ class Place(Protocol):
 
     def may_plan(self, what: str) -> None: ...
 
+    def know(self, workflow: Workflow) -> None:
+        """Let other workflows run this one."""
+
+    def children(self, run_id: str, step_id: str) -> list[str]:
+        """The ids of the runs that do a step's work, in order, so far as they have begun."""
+
     def submit(self, wish: Wish, plan: Plan) -> str: ...
 
     def retry(self, run_id: str, plan: Plan, reason: str | None) -> None: ...

@@ -7,12 +7,13 @@ of it. All of it is folded from the run's events, wherever they come from.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from cascade_flow.authoring import Workflow
 from cascade_flow.authoring.parameters import Names
+from cascade_flow.authoring.payloads import Payload
 from cascade_flow.engine.waits import reason_in
 from cascade_flow.errors import DefinitionError
 from cascade_flow.model.events import (
@@ -31,8 +32,12 @@ from cascade_flow.model.events import (
 from cascade_flow.model.parts import StepError
 from cascade_flow.model.states import RunStatus, StepStatus
 from cascade_flow.projection import project_run_state, project_step_state
+from cascade_flow.testing.inside import Workflows, known_by
 from cascade_flow.testing.places import Place, Story
 from cascade_flow.testing.stage import Raised
+
+if TYPE_CHECKING:
+    from cascade_flow.testing.items import ItemResult
 
 _END_OF_AN_ATTEMPT = (StepCompleted, StepFailed, StepSkipped, StepReclaimed)
 
@@ -57,12 +62,28 @@ class Attempt:
     reason: str | None = None
 
 
+@dataclass(frozen=True)
+class Inside:
+    """The way to the runs that do a run's steps."""
+
+    place: Place
+    run_id: str
+    known: Workflows
+
+    def children(self, step_id: str) -> list[str]:
+        return self.place.children(self.run_id, step_id)
+
+    def result(self, slug: str, run_id: str) -> Result:
+        return Result(self.place, known_by(self.known, slug), run_id, self.known)
+
+
 class StepResult:
     """What has become of one step."""
 
-    def __init__(self, workflow: Workflow, story: Story, step_id: str) -> None:
+    def __init__(self, workflow: Workflow, story: Story, step_id: str, inside: Inside) -> None:
         self.step_id = step_id
         self._workflow = workflow
+        self._inside = inside
         self._story = story
         self._events = [e for e in story.events if isinstance(e, StepEvent) and e.step_id == step_id]
 
@@ -77,7 +98,27 @@ class StepResult:
         completed = self._last(StepCompleted)
         if self.status != "completed" or completed is None:
             raise unexpected(f"step {self.step_id!r} is {self.status}, and so has no output", [self])
-        return self._workflow.definition().steps[self.step_id].output.load(completed.output, f"step {self.step_id!r}")
+        return self._payload.load(completed.output, f"step {self.step_id!r}")
+
+    @property
+    def items(self) -> Sequence[ItemResult]:
+        """Of a map: what has become of each of its items, in order, so far as they have begun."""
+        children = self._workflow.definition().steps[self.step_id].definition.children
+        if children is None or children.kind != "map":
+            raise DefinitionError(f"step {self.step_id!r} is no map: it has no items")
+        from cascade_flow.testing.items import items  # noqa: PLC0415  (most workflows have no maps)
+
+        return items(self._workflow, self.step_id, self._inside)
+
+    @property
+    def run(self) -> Result:
+        """Of a sub-workflow: its run. Raises UnexpectedEnd where that has not begun."""
+        children = self._workflow.definition().steps[self.step_id].definition.children
+        if children is None or children.workflow is None:
+            raise DefinitionError(f"step {self.step_id!r} is no sub-workflow: it has no run of its own")
+        if not (begun := self._inside.children(self.step_id)):
+            raise unexpected(f"step {self.step_id!r} is {self.status}, and its run has not begun", [self])
+        return self._inside.result(children.workflow, begun[0])
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -110,6 +151,10 @@ class StepResult:
     def __repr__(self) -> str:
         tried = f", {len(self.attempts)} attempts" if len(self.attempts) > 1 else ""
         return f"<step {self.step_id!r}: {self.status}{tried}{self._why()}>"
+
+    @property
+    def _payload(self) -> Payload:
+        return self._workflow.definition().steps[self.step_id].gives
 
     def _why(self) -> str:
         if self.skipped is not None:
@@ -147,8 +192,9 @@ class StepResult:
 class Steps(Mapping[str, StepResult]):
     """The steps of a run, in declared order, by id or by their names as parameters."""
 
-    def __init__(self, workflow: Workflow, story: Story) -> None:
-        self._found = {step_id: StepResult(workflow, story, step_id) for step_id in workflow.definition().steps}
+    def __init__(self, workflow: Workflow, story: Story, inside: Inside) -> None:
+        steps = workflow.definition().steps
+        self._found = {step_id: StepResult(workflow, story, step_id, inside) for step_id in steps}
         self._names = Names({step_id: step.function for step_id, step in workflow.definition().steps.items()})
 
     def __getitem__(self, reference: str) -> StepResult:
@@ -181,10 +227,11 @@ class Status(str):
 class Result:
     """A run, as a test looks at it."""
 
-    def __init__(self, place: Place, workflow: Workflow, run_id: str) -> None:
+    def __init__(self, place: Place, workflow: Workflow, run_id: str, known: Workflows | None = None) -> None:
         self.run_id = run_id
         self.workflow = workflow
         self._place = place
+        self._known = known or {}
 
     @property
     def status(self) -> Status:
@@ -207,7 +254,7 @@ class Result:
 
     @property
     def steps(self) -> Steps:
-        return Steps(self.workflow, self._story())
+        return Steps(self.workflow, self._story(), Inside(self._place, self.run_id, self._known))
 
     @property
     def events(self) -> list[Event]:
