@@ -25,7 +25,7 @@ from checker import Checked, check_run
 
 _ENDS = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled)
 _SPREAD_US = 1_000
-"""By how much the times of two runs may differ that follow each other: an event's is a little later than the clock's."""
+"""By how much times of two runs may differ that follow each other: an event's is a little later than the clock's."""
 
 
 @dataclass(frozen=True)

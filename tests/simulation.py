@@ -31,6 +31,7 @@ from cascade_flow import (
     clock as time,
 )
 from cascade_flow.dynamodb import due, keys
+from cascade_flow.engine.children import Expand
 from cascade_flow.engine.commands import Command, Complete, Fail, Postpone, SkipStep
 from cascade_flow.engine.state import ENDED, LATEST_US, Claimant, Timing
 from cascade_flow.errors import CascadeFlowError
@@ -196,9 +197,9 @@ class World:
         try:
             after = steps.report(held, command)
         except StaleAttemptError:
-            self.oracle.refused += [said] * (lost == self.answers_lost())
+            self.oracle.refused += said * (lost == self.answers_lost())
             raise
-        self.oracle.accepted.append(said)
+        self.oracle.accepted += said
         return after
 
     def act(self, held: HeldAttempt, worker: str, runtime: Runtime | None = None) -> Command:
@@ -373,17 +374,19 @@ def mark_of(held: HeldAttempt) -> Mark:
     return Mark(held.run.run_id, held.branch.step, held.branch.attempt)
 
 
-def said_by(held: HeldAttempt, command: Command) -> Said:
-    """What a report says of an attempt."""
+def said_by(held: HeldAttempt, command: Command) -> list[Said]:
+    """What a report says of an attempt; one that hands its items out says nothing yet."""
     match command:
         case Complete(output=output):
-            return Said(mark_of(held), StepCompleted, output)
+            return [Said(mark_of(held), StepCompleted, output)]
         case SkipStep():
-            return Said(mark_of(held), StepSkipped, None)
+            return [Said(mark_of(held), StepSkipped, None)]
         case Postpone():
-            return Said(mark_of(held), LogEntry, None)
+            return [Said(mark_of(held), LogEntry, None)]
+        case Expand():
+            return []
         case _:
-            return Said(mark_of(held), StepFailed, None)
+            return [Said(mark_of(held), StepFailed, None)]
 
 
 def survive(act: Callable[[], object]) -> BaseException | None:
