@@ -153,7 +153,7 @@ def calling(id: str, *dependencies: str) -> StepDefinition:
     return step(id, *dependencies, children=ChildrenDefinition(kind="workflow", workflow=CALLED))
 
 
-def packing(**declared: object) -> list[StepDefinition]:
+def packing(**declared: Any) -> list[StepDefinition]:
     """Lines, a map over them, and what follows."""
     return [step("lines"), mapped("pack", "lines", **declared), step("total", "pack", export_output=True)]
 

@@ -346,13 +346,13 @@ class World:
         agree = not isinstance(self.clock, SkewedClock)
         checked = check_run(self.observer, run_id)
         has_children = any(each.children is not None for each in checked.facts.graph.steps.values())
-        children = check_families(self.observer, checked, self._stored(), clocks_agree=agree) if has_children else []
+        children = check_families(self.observer, checked, self.stored(), clocks_agree=agree) if has_children else []
         for each in (checked, *children):
             self.oracle.check(each, clocks_agree=agree)
         assert not self.swept["failed"], "a sweep has failed: its log says at what"
         return checked
 
-    def _stored(self) -> set[str]:
+    def stored(self) -> set[str]:
         """The ids of all runs of which anything is there."""
         pages = self.store.server.keeper.get_paginator("scan").paginate(TableName=self.store.table)
         partitions = {item["pk"]["S"] for page in pages for item in page["Items"]}
