@@ -156,7 +156,7 @@ def halfway(world: World, messages: int) -> None:
 
 
 def stopped_and_tried_again(server: Server, shape: Shape, messages: int, number: int, kind: Kind | None) -> int | None:
-    """Cancel halfway and retry, with a fault at one of the requests of both; where there is none, how many these are."""
+    """Cancel halfway and retry, with a fault at one of the requests of both; without one, how many these are."""
     with submitted(server, shape) as world:
         halfway(world, messages)
         plan = nowhere if kind is None else at({number: kind})
