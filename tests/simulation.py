@@ -102,8 +102,8 @@ def step(id: str, *dependencies: str, **options: Any) -> StepDefinition:
 
 
 Script = Mapping[str, Sequence[str]]
-"""What a step does at attempts 1, 2, …: `ok`, `large`, `vast` (for a bucket), `fail`, `fatal`, `skip`, `later`,
-`die`.
+"""What a step does at attempts 1, 2, …: `ok`, `3 items`, `large`, `vast` (for a bucket), `fail`, `fatal`, `skip`,
+`later`, `die`.
 
 The last one goes on for ever.
 """
@@ -139,6 +139,9 @@ class World:
     """Whether that is sent before the first step is carried out."""
     heard: set[tuple[str, str]] = field(default_factory=set)
     """The events, by run, that need no further word."""
+
+    families: dict[str, list[Checked]] = field(default_factory=dict)
+    """The children of each run, and theirs, as they were checked last."""
 
     bucket: BucketClient | None = None
     """Where large payloads lie: as `backend` asks for them; every other process has a client of its own."""
@@ -219,7 +222,7 @@ class World:
             case "ok":
                 return Complete(json.dumps({**OUTPUT, **signed}), 123_456, USAGE, claimant)
             case act if act.endswith(" items"):
-                return Complete(json.dumps([f"item {n}" for n in range(int(act.split()[0]))]), 1_000, USAGE, claimant)
+                return Complete(json.dumps(items_of(act)), 1_000, USAGE, claimant)
             case "skip":
                 return SkipStep("nothing to do", 1_000, {"why": "test"}, claimant)
             case "later":
@@ -347,6 +350,7 @@ class World:
         checked = check_run(self.observer, run_id)
         has_children = any(each.children is not None for each in checked.facts.graph.steps.values())
         children = check_families(self.observer, checked, self.stored(), clocks_agree=agree) if has_children else []
+        self.families[run_id] = children
         for each in (checked, *children):
             self.oracle.check(each, clocks_agree=agree)
         assert not self.swept["failed"], "a sweep has failed: its log says at what"
@@ -367,6 +371,11 @@ class World:
     def _ended(self, run_id: str) -> bool:
         run = self.observer.runtime.ledger.run(run_id)
         return run is not None and run.status in ENDED
+
+
+def items_of(act: str) -> list[str]:
+    """What a step gives whose script says `3 items`."""
+    return [f"item {n}" for n in range(int(act.split()[0]))]
 
 
 def mark_of(held: HeldAttempt) -> Mark:
