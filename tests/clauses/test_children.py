@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import ChildrenDefinition, RetryTier, RunSubmission, StaleAttemptError, StepDefinition, WorkflowRegistration, clock
+from cascade_flow import (
+    ChildrenDefinition,
+    RetryTier,
+    RunSubmission,
+    StaleAttemptError,
+    StepDefinition,
+    WorkflowRegistration,
+    clock,
+)
 from cascade_flow.dynamodb import keys
 from cascade_flow.engine.commands import Complete
 from cascade_flow.engine.state import ENDED, Run
