@@ -100,6 +100,13 @@ def write_start(writer: EventWriter, run: Run, *, has_schema: bool, has_input: b
     """Write that the input is valid, and that the run has started."""
     attempt = run.run_attempt
     writer.write(WorkflowInputValidation, has_schema=has_schema, success=True, workflow_attempt_number=attempt)
+    if attempt > 1:  # a child is born into its parent's attempt, which readers know by this word alone
+        again: dict[str, Any] = {
+            "workflow_attempt_number": attempt,
+            "previous_attempt_number": attempt - 1,
+            "retried_steps": [],
+        }
+        writer.write(WorkflowRetryStarted, reason="its parent is tried again", **again)
     return writer.write(
         WorkflowStarted,
         version_id=run.version_id,
