@@ -21,7 +21,9 @@ CHILD_MARK = "~"
 """Joins a child's id; neither it nor what stands for `/` in it may be in any id that somebody chooses."""
 _SLASH = ":"
 _PART = re.compile(PART)
-_CHILD = re.compile(rf"({PART})(~{PART}(:{PART})*~[0-9]+)+")
+RUN = rf"{PART}(~{PART}(:{PART})*~[0-9]+)*"
+"""A run's id: somebody's choice, or that of a child at whatever depth."""
+_RUN = re.compile(RUN)
 _ALLOWED = f"letters, digits, '_', '.' and '-', beginning with a letter or digit, at most {LONGEST_ID} characters"
 
 
@@ -32,9 +34,8 @@ def check_slug(slug: str) -> str:
 
 def check_run_id(run_id: str) -> str:
     """The run id as given, which may be a child's. InvalidIdError where it isn't one."""
-    if isinstance(run_id, str) and len(run_id) <= LONGEST_CHILD_ID and _CHILD.fullmatch(run_id):
-        return run_id
-    return check_new_run_id(run_id)
+    is_child = isinstance(run_id, str) and CHILD_MARK in run_id and len(run_id) <= LONGEST_CHILD_ID
+    return run_id if is_child and _RUN.fullmatch(run_id) else check_new_run_id(run_id)
 
 
 def check_new_run_id(run_id: str) -> str:

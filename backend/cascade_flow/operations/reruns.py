@@ -79,7 +79,8 @@ class Reruns:
     def rerun_from(self, parent_run_id: str, from_step_id: str, input: Any) -> SubmittedRun:
         """A new run in which a step and all that depend on it run again; the other completed steps are kept.
 
-        Raises RunNotFoundError, WorkflowRetiredError, StepNotFoundError (of the current version), InputInvalidError.
+        Raises RunNotFoundError, WorkflowRetiredError, StepNotFoundError (of the current version), InputInvalidError,
+        RunNotRetryableError (it is another's child).
         """
         return self.carry_out(self.plan_rerun(parent_run_id, from_step_id), input)
 
@@ -132,6 +133,7 @@ class Reruns:
         history = self._runtime.ledger.history(check_run_id(run_id))
         if history is None or history.run.status == "reserved":
             raise RunNotFoundError(f"there is no run {run_id!r}; it may have been deleted after its retention")
+        self._runtime.nobodys_child(history.run, RunNotRetryableError)
         entry = self._runtime.registry.for_new_runs(history.run.workflow_slug)
         graph = self._runtime.registry.graph(history.run.workflow_slug, entry.version_id)
         return _Parent(history.run, history.records, entry, graph)

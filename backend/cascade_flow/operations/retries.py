@@ -40,6 +40,7 @@ class Retries:
                 run_id=run_id,
                 status=run.status,
             )
+        self._runtime.nobodys_child(run, RunNotRetryableError)
         if run.status not in ("failed", "cancelled"):
             state = f"run {run_id!r} is {run.status}: only a failed or cancelled run is tried again"
             raise RunNotRetryableError(state, run_id=run_id, status=run.status)

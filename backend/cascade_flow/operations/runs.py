@@ -30,7 +30,7 @@ from cascade_flow.errors import (
     WorkflowRetiredError,
 )
 from cascade_flow.model.events import RunSubmitted, ValidationIssue, parse_event
-from cascade_flow.model.ids import check_run_id, check_slug
+from cascade_flow.model.ids import check_new_run_id, check_run_id, check_slug
 from cascade_flow.model.states import RunPage, RunState, RunStatus, SubmittedRun
 from cascade_flow.model.workflows import RunSubmission
 from cascade_flow.operations.after_commit import AfterCommit
@@ -180,6 +180,7 @@ class Runs:
             if run.driver == "caller":
                 self._callers.cancel(run, reason)
                 return
+            self._runtime.nobodys_child(run, RunNotCancellableError)
             if run.status in ENDED:
                 over = f"run {run_id!r} is {run.status} already: there is nothing to cancel"
                 raise RunNotCancellableError(over, run_id=run_id, status=run.status)
@@ -301,7 +302,7 @@ class Runs:
         expires_us = starts_us + (order.timeout_us or timing.timeout_us) + timing.retention_us
         graph = self._runtime.registry.graph(submission.workflow_slug, entry.version_id)
         return Facts(
-            run_id=secrets.token_hex(8) if submission.run_id is None else check_run_id(submission.run_id),
+            run_id=secrets.token_hex(8) if submission.run_id is None else check_new_run_id(submission.run_id),
             workflow_slug=submission.workflow_slug,
             graph=graph,
             expires_s=expires_us // 1_000_000,

@@ -14,7 +14,7 @@ from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.dynamodb.run_ledger import RunLedger
 from cascade_flow.dynamodb.table import Table
 from cascade_flow.engine.state import Facts, Run, Timing
-from cascade_flow.errors import RequestError, RunNotFoundError
+from cascade_flow.errors import CascadeFlowError, RequestError, RunNotFoundError
 from cascade_flow.graph import Graph
 from cascade_flow.model.ids import check_run_id
 from cascade_flow.offload import Bucket
@@ -77,6 +77,17 @@ class Runtime:
         if run.status == "reserved":
             raise RunNotFoundError(f"the id {run_id!r} is reserved, and no run was submitted under it yet")
         return run
+
+    def nobodys_child(self, run: Run, error: type[CascadeFlowError]) -> None:
+        """Raises the error where a run does a part of another's work: what it asks for is asked for that."""
+        if run.up is not None:
+            raise error(
+                f"run {run.run_id!r} does a part of the work of step {run.up.step!r} of run {run.up.run_id!r}, and is "
+                "stopped, and tried again, with it: ask that of its parent",
+                run_id=run.run_id,
+                parent_run_id=run.up.run_id,
+                status=run.status,
+            )
 
     def run_of(self, workflow_slug: str, run_id: str) -> Run:
         """Raises InvalidIdError; and RunNotFoundError, also where the run is another workflow's."""
