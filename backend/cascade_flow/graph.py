@@ -25,7 +25,7 @@ class Graph:
     A step with exactly one dependency continues that dependency's branch where it is the first such successor in
     declared order; every other step begins a branch that is named after it. An event from outside always begins one,
     which is a join: it waits for its dependencies, be they none or one, and for the outside. Of a map, `declared` has
-    what holds for each of its items, which is none of this graph's business but of its `body`'s.
+    what holds for each of its items, which is none of this graph's business but of its `body_of`.
     """
 
     def __init__(self, steps: Sequence[StepDefinition]) -> None:
@@ -34,7 +34,7 @@ class Graph:
             raise GraphInvalidError("; ".join(issue.message for issue in issues), issues=issues)
         self.declared: Mapping[str, StepDefinition] = {step.id: step for step in steps}
         self.steps: Mapping[str, StepDefinition] = {step.id: _of_parent(step) for step in steps}
-        self._bodies: dict[str, Graph] = {}
+        self.bodies: dict[str, Graph] = {}
         self._successors = _successors(steps)
         self._next = {id: self._continuation(id) for id in self.steps}
         continued = {after for after in self._next.values() if after}
@@ -94,12 +94,6 @@ class Graph:
         """Whether the run is over with this step: the only sink comes after every other step."""
         return self._is_sink(step_id) and len(self.sinks) == 1
 
-    def body(self, step_id: str) -> Graph:
-        """The graph of the runs that do a map's work: one step, which does one item, or a batch of them."""
-        if step_id not in self._bodies:
-            self._bodies[step_id] = Graph([_of_item(self.declared[self.step(step_id).id])])
-        return self._bodies[step_id]
-
     @cached_property
     def roots(self) -> Sequence[str]:
         return tuple(id for id, step in self.steps.items() if not step.dependencies)
@@ -126,6 +120,13 @@ class Graph:
         while after := self._next[chain[-1]]:
             chain.append(after)
         return tuple(chain)
+
+
+def body_of(graph: Graph, step_id: str) -> Graph:
+    """The graph of the runs that do a map's work: one step, which does one item, or a batch of them."""
+    if step_id not in graph.bodies:
+        graph.bodies[step_id] = Graph([_of_item(graph.declared[graph.step(step_id).id])])
+    return graph.bodies[step_id]
 
 
 def _of_parent(step: StepDefinition) -> StepDefinition:

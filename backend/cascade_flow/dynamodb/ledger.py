@@ -263,9 +263,9 @@ def _run_writes(facts: Facts, commit: Commit, references: Mapping[str, str]) -> 
     key = keys.run(facts.run_id)
     goes_on = GOES_ON & Attr("ra").eq(facts.run_attempt)
     if commit.stop is not None:
-        due = {keys.DUE_TIME: commit.after.last_us + facts.timing.grace_us}
-        partial = _result(facts, commit.partial, references, commit.lost)
-        return [Update(key, goes_on, set={"stop": items.pack_stop(commit.stop), **due, **partial}, add={"sq": 1})]
+        due: Item = {keys.DUE_TIME: commit.after.last_us + facts.timing.grace_us}
+        due |= _result(facts, commit.partial, references, commit.lost)
+        return [Update(key, goes_on, set={"stop": items.pack_stop(commit.stop), **due}, add={"sq": 1})]
     if commit.end is not None:
         time_us = int(commit.end.timestamp_us)
         done: Item = {keys.DUE_SHARD: keys.done(facts.run_id), keys.DUE_TIME: time_us}

@@ -53,41 +53,46 @@ class Release:
 
 def revived(facts: Facts, branch: Branch, writer: EventWriter) -> Branch:
     """A step that waits for its children again, in the run's next attempt: whoever releases them revives them."""
-    assert branch.family is not None, f"{branch.step} has never handed anything out"
-    again = replace(branch.family, made=0, lost=0, out=())
+    again = replace(family_of(branch), made=0, lost=0, out=())
     if branch.status == "failed":
         branch = _begun_again(facts, branch, writer)
     return _waiting(facts, branch, again, writer)
 
 
-def seen(facts: Facts, family: Family, children: Mapping[int, Run], batch: int) -> Family:
-    """The family after a look at all of its children that may not be over: what is found over is not read again."""
+def seen(facts: Facts, waiting: Branch, children: Mapping[int, Run], batch: int) -> Branch:
+    """The step after a look at all of its children that may not be over: what is found over is not read again.
+
+    What the step tells next is later than their ends.
+    """
+    family = family_of(waiting)
     over = {number: child for number, child in children.items() if _is_over(facts, child)}
     out = _ranges(number for number in numbers_in(family.out) if number not in over)
-    lost = sum(items_lost(family, child, batch) for child in over.values())
-    return replace(family, out=out, lost=family.lost + lost)
+    lost = family.lost + sum(items_lost(family, child, batch) for child in over.values())
+    last_us = max([waiting.last_us, *(child.last_us for child in over.values())])
+    return replace(waiting, family=replace(family, out=out, lost=lost), last_us=last_us)
 
 
-def failed(facts: Facts, waiting: Branch, error: StepError, *, now_us: int) -> Commit:
-    """The step fails for good, and its run with it."""
-    since_us = waiting.last_us
-    return judged(
-        facts,
-        waiting,
-        Fail(error, "execution-error", max(0, now_us - since_us), retryable=False),
-        EventWriter.of(facts, waiting, now_us=now_us),
-    )
+def family_of(step: Branch) -> Family:
+    """The children that do a step's work."""
+    assert step.family is not None, f"{step.step} has handed nothing out"
+    return step.family
 
 
-def collecting(facts: Facts, waiting: Branch, family: Family, *, now_us: int) -> Commit:
+def failed(facts: Facts, waiting: Branch, now: Branch, error: StepError, *, now_us: int) -> Commit:
+    """The step fails for good, and its run with it; `now` is what a look has made of it."""
+    writer = EventWriter.of(facts, now, now_us=now_us)
+    command = Fail(error, "execution-error", max(0, now_us - waiting.last_us), retryable=False)
+    return replace(judged(facts, now, command, writer), before=waiting)
+
+
+def collecting(facts: Facts, waiting: Branch, now: Branch, *, now_us: int) -> Commit:
     """All children are over: an attempt is scheduled that collects what they gave, which no policy counts."""
-    writer = EventWriter.of(facts, waiting, now_us=now_us)
-    said = line_of(f"{_number_of(family.children, 'run')} over")
-    writer.write(LogEntry, step_id=waiting.step, stream="stdout", message=said, attempt_number=waiting.attempt)
-    ready = replace(waiting.untried, family=family, due_us=now_us + facts.timing.grace_us)
-    return replace(
-        schedule_again(facts, ready, writer, available_at_us=now_us, retry_delay_ms=0, logged=False), before=waiting
-    )
+    writer = EventWriter.of(facts, now, now_us=now_us)
+    said = line_of(f"{_number_of(family_of(now).children, 'run')} over")
+    writer.write(LogEntry, step_id=now.step, stream="stdout", message=said, attempt_number=now.attempt)
+    ready = replace(now.untried, due_us=now_us + facts.timing.grace_us)
+    again = schedule_again(facts, ready, writer, available_at_us=now_us, retry_delay_ms=0, logged=False)
+    return replace(again, before=waiting)
 
 
 def places_left(family: Family) -> int:
@@ -100,8 +105,9 @@ def next_numbers(family: Family) -> range:
     return range(family.made, min(family.made + READ_AT_ONCE, family.children))
 
 
-def release(facts: Facts, waiting: Branch, family: Family, found: Mapping[int, Run], *, now_us: int) -> Release:
+def release(facts: Facts, now: Branch, found: Mapping[int, Run], *, now_us: int) -> Release:
     """The next children, as many as may be out. `found` are those of an earlier attempt among the next numbers."""
+    family = family_of(now)
     born, again, passed, made = list[int](), list[Run](), 0, family.made
     places = min(places_left(family), MADE_AT_ONCE)
     for number in next_numbers(family):
@@ -117,15 +123,15 @@ def release(facts: Facts, waiting: Branch, family: Family, found: Mapping[int, R
         made = number + 1
     numbers = sorted([*born, *(child.up.number for child in again if child.up is not None)])
     out = _ranges([*numbers_in(family.out), *numbers])
-    after = replace(waiting, family=replace(family, made=made, out=out), due_us=_look_us(facts, waiting, now_us))
+    after = replace(now, family=replace(family, made=made, out=out), due_us=_look_us(facts, now, now_us))
     return Release(after, tuple(born), tuple(again), passed)
 
 
-def put_off(facts: Facts, waiting: Branch, family: Family) -> Branch | None:
+def put_off(facts: Facts, now: Branch) -> Branch | None:
     """The step when nothing is left to do but to wait; None where its counter tells of ends that nobody has found."""
-    if waiting.arrived > ends(family):
+    if now.arrived > ends(family_of(now)):
         return None
-    return replace(waiting, family=family, due_us=facts.deadline_us)
+    return replace(now, due_us=facts.deadline_us)
 
 
 def ends(family: Family) -> int:

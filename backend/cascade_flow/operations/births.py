@@ -13,7 +13,7 @@ from cascade_flow.engine.limits import key_values
 from cascade_flow.engine.runs import Submission, started_again, submit
 from cascade_flow.engine.state import Branch, Facts, Run, Up
 from cascade_flow.errors import GraphInvalidError
-from cascade_flow.graph import Graph
+from cascade_flow.graph import Graph, body_of
 from cascade_flow.model.ids import child_id
 from cascade_flow.model.workflows import ChildrenDefinition
 from cascade_flow.operations.items_aside import ItemsAside
@@ -34,7 +34,7 @@ class Births:
         assert definition is not None, f"{step.step} has no children"
         texts = self._items.texts(facts, step, release.born, batch=definition.batch)
         born = [self._born(facts, run, step, definition, number, text) for number, text in texts.items()]
-        return [*born, *(self._again(facts, child) for child in release.again)]
+        return [*born, *(self._again(facts, step, child) for child in release.again)]
 
     def follow(self, made: Sequence[Child]) -> None:
         """Wake who is to begin, and let go on what was stopped. Whoever dies before leaves it to the sweep."""
@@ -60,7 +60,7 @@ class Births:
         child = replace(facts, run_id=own_id, workflow_slug=slug, graph=graph, up=up)
         child = replace(child, limit_keys=values, limit=None, place=None)
         references = self._put_input(child, text)
-        opening = submit(child, self._order(child, version, text), now_us=clock.now_us())
+        opening = submit(child, self._order(child, version, text), now_us=max(clock.now_us(), step.last_us + 1))
         first = child_id(run.first_run_id, step.step, number)
         origin = None if first == child.run_id else first
         return Child(child, replace(opening, run=replace(opening.run, origin_run_id=origin)), references)
@@ -68,7 +68,7 @@ class Births:
     def _code(self, facts: Facts, run: Run, step: Branch, definition: ChildrenDefinition) -> tuple[str, str, Graph]:
         """Which workflow a child runs, in which version, and what of it."""
         if definition.kind == "map":
-            return run.workflow_slug, run.version_id, facts.graph.body(step.step)
+            return run.workflow_slug, run.version_id, body_of(facts.graph, step.step)
         version = None if step.family is None else step.family.version
         if definition.workflow is None or version is None:
             raise GraphInvalidError(f"step {step.step!r} runs no workflow")
@@ -90,11 +90,11 @@ class Births:
         key = keys.run_payload(child.run_id, "input")
         return self._runtime.payloads.put_aside(key, text, expires_s=child.expires_s)
 
-    def _again(self, facts: Facts, child: Run) -> Child:
+    def _again(self, facts: Facts, step: Branch, child: Run) -> Child:
         """One that has ended in an earlier attempt of its parent's run, begun again in this one."""
         known = replace(self._runtime.facts(child), run_attempt=facts.run_attempt, deadline_us=facts.deadline_us)
         branches = self._runtime.ledger.branches(child.run_id).values()
         retried = [branch.step for branch in branches if branch.status == "failed" or branch.halt]
-        opening = started_again(known, child, retried, None, now_us=clock.now_us())
+        opening = started_again(known, child, retried, None, now_us=max(clock.now_us(), step.last_us + 1))
         fresh = replace(opening.run, result=None, result_place=None, lost=None)
         return Child(known, replace(opening, run=fresh), {}, before=child)

@@ -87,17 +87,17 @@ class Children:
 
     def _look(self, facts: Facts, run: Run, step: Branch, *, puts_off: bool) -> bool | None:
         """What one look brings: None where that is nothing, else whether to look again at once."""
-        known, definition = step.family, _definition(facts, step)
-        assert known is not None, f"{step.step} waits for nobody"
-        children = self._ledger.children(facts, step.step, rules.numbers_in(known.out))
-        family = rules.seen(facts, known, children, definition.batch)
+        definition = _definition(facts, step)
+        children = self._ledger.children(facts, step.step, rules.numbers_in(rules.family_of(step).out))
+        now = rules.seen(facts, step, children, definition.batch)
+        family = rules.family_of(now)
         if family.lost > rules.tolerated(family, definition):
-            return self._write(facts, rules.failed(facts, step, _error(family, children), now_us=clock.now_us()))
+            return self._write(facts, rules.failed(facts, step, now, _error(family, children), now_us=clock.now_us()))
         if family.made == family.children and not family.out:
-            return self._write(facts, rules.collecting(facts, step, family, now_us=clock.now_us()))
+            return self._write(facts, rules.collecting(facts, step, now, now_us=clock.now_us()))
         if rules.places_left(family):
-            return self._release(facts, run, step, family)
-        if puts_off and (later := rules.put_off(facts, step, family)) is not None:
+            return self._release(facts, run, step, now)
+        if puts_off and (later := rules.put_off(facts, now)) is not None:
             self._ledger.put_off(facts, step, later)
             return False
         return None
@@ -110,23 +110,22 @@ class Children:
         AfterCommit(self._runtime).after(facts, commit, branch)
         return False
 
-    def _release(self, facts: Facts, run: Run, step: Branch, family: Family) -> bool:
+    def _release(self, facts: Facts, run: Run, step: Branch, now: Branch) -> bool:
         """Make children while there are places; answers whether those that were passed over call for another look."""
         passed = 0
-        while rules.places_left(family):
-            found = self._found(facts, step, family)
-            release = rules.release(facts, step, family, found, now_us=clock.now_us())
+        while rules.places_left(rules.family_of(now)):
+            release = rules.release(facts, now, self._found(facts, now), now_us=clock.now_us())
             made = self._births.children(facts, run, release)
-            step = self._ledger.release(facts, step, release.after, made, passed=release.passed)
+            step = now = self._ledger.release(facts, step, release.after, made, passed=release.passed)
             self._births.follow(made)
-            family, passed = step.family or family, passed + release.passed
+            passed += release.passed
         return passed > 0
 
-    def _found(self, facts: Facts, step: Branch, family: Family) -> Mapping[int, Run]:
+    def _found(self, facts: Facts, step: Branch) -> Mapping[int, Run]:
         """In the run's first attempt nobody is there yet."""
         if facts.run_attempt == 1:
             return {}
-        return self._ledger.children(facts, step.step, rules.next_numbers(family))
+        return self._ledger.children(facts, step.step, rules.next_numbers(rules.family_of(step)))
 
 
 def _waits(step: Branch) -> bool:

@@ -15,7 +15,7 @@ from cascade_flow.dynamodb.run_ledger import RunLedger
 from cascade_flow.dynamodb.table import Table
 from cascade_flow.engine.state import Facts, Run, Timing
 from cascade_flow.errors import CascadeFlowError, RequestError, RunNotFoundError
-from cascade_flow.graph import Graph
+from cascade_flow.graph import Graph, body_of
 from cascade_flow.model.ids import check_run_id
 from cascade_flow.offload import Bucket
 from cascade_flow.operations.observer import Observer
@@ -123,4 +123,4 @@ class Runtime:
     def graph(self, run: Run) -> Graph:
         """The graph that a run goes by: its version's, or that of an item. Raises VersionNotFoundError."""
         graph = self.registry.graph(run.workflow_slug, run.version_id)
-        return graph if run.up is None or not run.up.is_item else graph.body(run.up.step)
+        return graph if run.up is None or not run.up.is_item else body_of(graph, run.up.step)

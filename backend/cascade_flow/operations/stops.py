@@ -59,22 +59,27 @@ class Stops:
             as_seen = [self._halt(run, stop, branch, halt, parents) for branch, halt in step.halts]
             if not (step.awaited and stable and all(as_seen)):
                 raise BranchRefused(None)
-        if not self._children_are_over(facts, stop, branches.values()) or step.awaited:
+        last_us = self._children_ended(facts, stop, branches.values())
+        if last_us is None or step.awaited:
             return run
-        return self._finish(facts, run, stop, branches, step)
+        return self._finish(facts, run, stop, branches, step, after_us=last_us)
 
-    def _children_are_over(self, facts: Facts, stop: Stop, branches: Iterable[Branch]) -> bool:
-        """Stop the children of steps that are halted by now, or have failed; whether all of them have ended."""
+    def _children_ended(self, facts: Facts, stop: Stop, branches: Iterable[Branch]) -> int | None:
+        """Stop the children of steps that are halted by now, or have failed; when the last has ended, None while one
+        goes on.
+        """
         parents = [b for b in branches if b.family is not None and b.family.out and b.run_attempt <= stop.run_attempt]
         if not parents:
-            return True
+            return 0
         from cascade_flow.operations.child_stops import stop_children  # noqa: PLC0415  (most runs have no children)
 
-        over = [stop_children(self._runtime, facts, parent, stop) for parent in parents]
-        return all(over)
+        ends_us = [stop_children(self._runtime, facts, parent, stop) for parent in parents]
+        return None if None in ends_us else max(end_us or 0 for end_us in ends_us)
 
-    def _finish(self, facts: Facts, run: Run, stop: Stop, branches: Mapping[str, Branch], step: Halting) -> Run:
-        event = terminal_event(facts, run, stop, branches.values(), now_us=clock.now_us())
+    def _finish(
+        self, facts: Facts, run: Run, stop: Stop, branches: Mapping[str, Branch], step: Halting, *, after_us: int
+    ) -> Run:
+        event = terminal_event(facts, run, stop, branches.values(), now_us=max(clock.now_us(), after_us + 1))
         status = "cancelled" if stop.kind == "cancelled" else "failed"
         counted = self._count_end(facts)
         ended = self._runtime.run_ledger.finish(run, event, status, step.halts)

@@ -7,18 +7,16 @@ is left, what the others gave is told with the failure.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
-from cascade_flow.authoring import Later, Skip, Step, StepInputs
+from cascade_flow.authoring import Step, StepInputs
 from cascade_flow.model.events import StepError
 from cascade_flow.operations.expansion import failed_item
 from cascade_flow.worker.context import AttemptContext
-from cascade_flow.worker.forks import children_end_here
-from cascade_flow.worker.interrupt import Interrupt, Interrupted
-from cascade_flow.worker.runner import Completed, Failed, Outcome, Work, failed, postponed, text_of
+from cascade_flow.worker.interrupt import Interrupt
+from cascade_flow.worker.runner import Completed, Failed, Outcome, Postponed, Work, outcome_of, text_of
 
 _ITEM = "item"
 """The name of the checkpoints of a batch: one for each of its items, in order."""
@@ -27,7 +25,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class _Part:
-    """What came of one item: text, or its failure and its place in all items."""
+    """What came of one item: text, or its failure and its place among all items."""
 
     text: str
     index: int
@@ -40,34 +38,28 @@ def batch_of(over: str) -> Work:
 
 
 def _batch(over: str, step: Step, given: StepInputs, interrupt: Interrupt) -> Outcome:
-    items = json.loads(given.outputs[over] or "[]")
-    parts = []
-    for place, item in enumerate(items):
-        own = replace(given, outputs={**given.outputs, over: json.dumps(item)}, index=(given.index or 0) + place)
-        try:
-            parts.append(_part(step, own, interrupt))
-        except Later as later:
-            return postponed(step, given, later)
+    parts: list[_Part] = []
+    for place, item in enumerate(json.loads(given.outputs[over] or "[]")):
+        text = json.dumps(item, ensure_ascii=False)
+        own = replace(given, outputs={**given.outputs, over: text}, index=(given.index or 0) + place)
+        outcome = _done(step, own, interrupt)
+        if isinstance(outcome, Postponed):
+            return outcome
+        parts.append(_part(outcome, own))
     return _whole(parts)
 
 
-def _part(step: Step, given: StepInputs, interrupt: Interrupt) -> _Part:
-    context, index = cast(AttemptContext, given.context), given.index or 0
-    try:
-        return _Part(context.keep(_ITEM, partial(_text_of, step, given, interrupt)), index)
-    except (Interrupted, Later):
-        raise
-    except BaseException as error:  # noqa: BLE001  user code may raise anything, sys.exit included
-        failure = failed(step, given, error)
-        return _Part(failed_item(index, context.run_id, _told(failure.error)), index, failure)
+def _done(step: Step, given: StepInputs, interrupt: Interrupt) -> Outcome:
+    context = cast(AttemptContext, given.context)
+    return outcome_of(step, given, lambda: context.keep(_ITEM, partial(text_of, step, given, interrupt)))
 
 
-def _text_of(step: Step, given: StepInputs, interrupt: Interrupt) -> str:
-    try:
-        with children_end_here():
-            return text_of(step, given, interrupt)
-    except Skip:
-        return "null"
+def _part(outcome: Outcome, given: StepInputs) -> _Part:
+    index = given.index or 0
+    if isinstance(outcome, Failed):
+        told = {"name": outcome.error.name, "message": outcome.error.message}
+        return _Part(failed_item(index, given.context.run_id, told), index, outcome)
+    return _Part(outcome.output if isinstance(outcome, Completed) else "null", index)
 
 
 def _whole(parts: list[_Part]) -> Outcome:
@@ -77,9 +69,10 @@ def _whole(parts: list[_Part]) -> Outcome:
         return Completed(output=text)
     named = "; ".join(f"item {at}: {each.error.name}: {each.error.message}" for at, each in failures[:_SHOWN])
     error = StepError(name="ItemsFailed", message=f"{len(failures)} of {len(parts)} items failed: {named}")
-    retryable = any(each.retryable for _, each in failures)
-    return Failed(error=error, failure_reason="execution-error", retryable=retryable, partial=text, lost=len(failures))
-
-
-def _told(error: StepError) -> Mapping[str, Any]:
-    return {"name": error.name, "message": error.message}
+    return Failed(
+        error=error,
+        failure_reason="execution-error",
+        retryable=any(each.retryable for _, each in failures),
+        partial=text,
+        lost=len(failures),
+    )

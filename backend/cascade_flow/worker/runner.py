@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from types import CoroutineType
 from typing import Any
 
@@ -107,17 +108,22 @@ def run_attempt(
 
 
 def _outcome(step: Step, given: StepInputs, interrupt: Interrupt) -> Outcome:
+    return outcome_of(step, given, partial(text_of, step, given, interrupt))
+
+
+def outcome_of(step: Step, given: StepInputs, give: Callable[[], str]) -> Outcome:
+    """How it ends to let user code give JSON text. Raises nothing but Interrupted."""
     try:
         with children_end_here():
-            return Completed(output=text_of(step, given, interrupt))
+            return Completed(output=give())
     except Interrupted:
         raise
     except Skip as skip:
         return Skipped(reason=_reason(skip), metadata=_metadata(skip))
     except Later as later:
-        return postponed(step, given, later)
+        return _postponed(step, given, later)
     except BaseException as error:  # noqa: BLE001  user code may raise anything, sys.exit included
-        return failed(step, given, error)
+        return _failed(step, given, error)
 
 
 def text_of(step: Step, given: StepInputs, interrupt: Interrupt) -> str:
@@ -135,16 +141,14 @@ def _awaited(result: Any, interrupt: Interrupt) -> Any:
     return run_coroutine(result, interrupt)
 
 
-def postponed(step: Step, given: StepInputs, later: Later) -> Outcome:
-    """The outcome of a step that isn't ready."""
+def _postponed(step: Step, given: StepInputs, later: Later) -> Outcome:
     if later.at_us is None and later.delay_ms is None and step.declared.poll is None:
         cure = "say when, as in Later(timedelta(minutes=5)), or declare the step with poll=Poll(every=...)"
-        return failed(step, given, DefinitionError(f"step {step.id!r} raised Later without a time: {cure}"))
+        return _failed(step, given, DefinitionError(f"step {step.id!r} raised Later without a time: {cure}"))
     return Postponed(reason=_reason(later), at_us=later.at_us, delay_ms=later.delay_ms)
 
 
-def failed(step: Step, given: StepInputs, error: BaseException) -> Failed:
-    """The outcome of a step that has raised."""
+def _failed(step: Step, given: StepInputs, error: BaseException) -> Failed:
     # What doesn't fit its type today doesn't fit it in a second either.
     hopeless = isinstance(error, InputInvalidError | DefinitionError)
     return Failed(
@@ -160,7 +164,7 @@ def _stopped(
     if cause is Cause.LOST:
         return Lost()
     error = TimeoutError(_overtime(step, timeout_ms)).with_traceback(interrupted.__traceback__)
-    return replace(failed(step, given, error), failure_reason="timeout")
+    return replace(_failed(step, given, error), failure_reason="timeout")
 
 
 def _overtime(step: Step, timeout_ms: int | None) -> str:
