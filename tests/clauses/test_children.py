@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 
 from cascade_flow import (
     ChildrenDefinition,
+    InvalidIdError,
     RetryTier,
+    RunNotCancellableError,
+    RunNotRetryableError,
+    RunSubmission,
     StaleAttemptError,
     StepDefinition,
     WorkflowRegistration,
     clock,
 )
+from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.commands import Complete
-from cascade_flow.engine.state import ENDED, Run
+from cascade_flow.engine.state import ENDED, Run, Stop
+from cascade_flow.operations.child_stops import stop_children
+from cascade_flow.operations.children import Children
+from cascade_flow.operations.expansion import Expansion
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.wake import Wake
 from checker import check_run
 from clauses.stage import FATAL, RUN, begun, branch_of, claimed, dies, dying, ended, reported, run_of, silent
+from faults.moments import pausing
 from simulation import TIMING, World, step
 
 ITEMS = ["a", "b", "c", "d", "e", "f"]
@@ -217,17 +228,6 @@ def test_the_parents_time_is_its_childrens(world: World) -> None:
     whole(world, "failed")
 
 
-def test_a_sweep_looks_at_who_waits_whatever_the_counter_says(world: World) -> None:
-    handed_out(world, concurrency=2)
-    packing = taken(world, 1)
-    dies(lambda: reported(world, packing, Complete("1", 1), by=dying(world, "TransactWriteItems", after=True)))
-    assert there(world) == {0: "running", 1: "completed"}
-    silent(world)
-    world.sweep()
-    assert there(world) == {0: "running", 1: "completed", 2: "running"}
-    whole(world)
-
-
 def test_nobody_polls_who_only_waits(world: World) -> None:
     handed_out(world, concurrency=2)
     world.clock.pause_us(TIMING.grace_us)
@@ -291,4 +291,265 @@ def test_a_workflow_that_runs_itself_is_refused_where_it_is_deepest(world: World
     assert world.observer.runtime.run(deepest).status == "failed"
     told = next(e for e in world.observer.load_events("flow", RUN) if e.type == "StepFailed")
     assert "9 deep" in told.error.message
+    whole(world, "failed")
+
+
+# -- what the protocol marks -------------------------------------------------------------------------------------------
+
+
+def look(world: World, by: Any = None, **options: Any) -> bool:
+    return Children((by or world.backend).runtime).look(RUN, "lines", **options)
+
+
+def only_ended(world: World, number: int) -> None:
+    """A child's end is written, and whoever has written it dies before the look at its parent's step."""
+    held = taken(world, number)
+    dies(
+        lambda: reported(
+            world, held, Complete(json.dumps(number), 1), by=dying(world, "TransactWriteItems", after=True)
+        )
+    )
+
+
+def only_counted(world: World, number: int) -> HeldAttempt:
+    """A child's end is counted, and whoever has counted it dies before it is written."""
+    held = taken(world, number)
+    dies(lambda: reported(world, held, Complete(json.dumps(number), 1), by=dying(world, "TransactWriteItems")))
+    return held
+
+
+def put_off(world: World) -> None:
+    """Nobody need look before the run's deadline."""
+    assert look(world, puts_off=True)
+    assert pack_of(world).due_us == run_of(world).deadline_us
+
+
+def test_who_is_believed_dead_puts_its_items_aside_for_itself(world: World) -> None:
+    begun(world, *mapped(concurrency=1), input={"order": 7})
+    reported(world, claimed(world, "lines"), Complete('["a", "b"]', 1))
+    slow = claimed(world, "pack", branch="lines")
+    silent(world)
+    world.sweep()
+    expanded(world, attempt=2)
+    Expansion(world.another().runtime).command(slow, '["x", "y"]')
+    packed(world, 0)
+    held = Steps(world.another().runtime).claim(Wake(child(1), "pack", "pack", 1), "worker-2")
+    assert held is not None
+    assert Steps(world.another().runtime).inputs(held).outputs == {"lines": '"b"'}
+
+
+def test_nobody_hands_out_what_is_stopped(world: World) -> None:
+    begun(world, *mapped(), input={"order": 7})
+    reported(world, claimed(world, "lines"), Complete('["a", "b"]', 1))
+    held = claimed(world, "pack", branch="lines")
+    world.backend.cancel_run(RUN)
+    with pytest.raises(StaleAttemptError):
+        reported(world, held, world.act(held, "worker-1"))
+    assert (pack_of(world).status, there(world)) == ("running", {})
+    whole(world, "cancelled")
+
+
+def test_a_stop_waits_for_nobody_who_hands_out(world: World) -> None:
+    begun(world, *mapped(), step("other", retry=ONCE), input={"order": 7})
+    reported(world, claimed(world, "lines"), Complete('["a", "b"]', 1))
+    held = claimed(world, "pack", branch="lines")
+    reported(world, claimed(world, "other"), FATAL)
+    assert run_of(world).status == "failed"
+    with pytest.raises(StaleAttemptError):
+        reported(world, held, world.act(held, "worker-1"))
+    whole(world, "failed")
+
+
+def test_a_release_decided_before_a_retry_makes_nobody_after_it(world: World) -> None:
+    handed_out(world, concurrency=1)
+    only_ended(world, 0)
+
+    def others() -> None:
+        world.backend.cancel_run(RUN)
+        world.backend.retry_run(RUN)
+
+    look(world, pausing(world, "TransactWriteItems", others))
+    assert {number: child_run(world, number).run_attempt for number in there(world)} == {0: 1, 1: 2}
+    world.settle(RUN)
+    whole(world)
+
+
+def test_a_release_decided_before_a_stop_makes_nobody_after_it(world: World) -> None:
+    handed_out(world, concurrency=1)
+    only_ended(world, 0)
+    look(world, pausing(world, "TransactWriteItems", lambda: world.backend.cancel_run(RUN)))
+    assert there(world) == {0: "completed"}
+    whole(world, "cancelled")
+
+
+def test_an_end_is_counted_before_it_is_written(world: World) -> None:
+    handed_out(world, concurrency=1)
+    held = taken(world, 0)
+    put_off(world)
+    dies(lambda: reported(world, held, Complete("0", 1), by=dying(world, "TransactWriteItems", after=True)))
+    silent(world)
+    world.sweep()
+    assert there(world) == {0: "completed", 1: "running"}
+    whole(world)
+
+
+def test_a_sweep_looks_at_who_waits_whatever_the_counter_says(world: World) -> None:
+    handed_out(world, ["a"])
+    only_ended(world, 0)
+    key = keys.branch(RUN, "lines")
+    world.observer.runtime.ledger.table.write([Update(key, None, set={"n": 0})])
+    silent(world)
+    world.sweep()
+    assert pack_of(world).status == "scheduled"
+    whole(world)
+
+
+def test_a_counter_that_is_ahead_releases_nobody(world: World) -> None:
+    handed_out(world, concurrency=2)
+    only_counted(world, 0)
+    only_counted(world, 1)
+    assert not look(world)
+    assert there(world) == {0: "running", 1: "running"}
+    whole(world)
+
+
+def test_a_counter_that_is_full_ends_nothing(world: World) -> None:
+    handed_out(world, ["a", "b"])
+    only_counted(world, 0)
+    only_counted(world, 1)
+    assert pack_of(world).arrived == 2
+    assert not look(world)
+    assert pack_of(world).status == "waiting"
+    whole(world)
+
+
+def test_failures_that_were_looked_at_stay_counted(world: World) -> None:
+    handed_out(world, tolerate=0.34, concurrency=1)
+    for number in (0, 1):
+        failed(world, number)
+        assert run_of(world).status == "running"
+    assert pack_of(world).family.lost == 2
+    failed(world, 2)
+    assert run_of(world).status == "failed"
+    whole(world, "failed")
+
+
+def test_a_look_is_not_put_off_past_an_end_that_comes_between(world: World) -> None:
+    handed_out(world, concurrency=1)
+    held = taken(world, 0)
+    late = partial(reported, world, held, Complete("0", 1), by=dying(world, "TransactWriteItems", after=True))
+    look(world, pausing(world, "UpdateItem", lambda: dies(late)), puts_off=True)
+    assert there(world) == {0: "completed", 1: "running"} or pack_of(world).due_us < run_of(world).deadline_us
+    silent(world)
+    world.sweep()
+    assert there(world) == {0: "completed", 1: "running"}
+    whole(world)
+
+
+def test_a_look_is_not_put_off_while_an_end_is_counted_and_not_found(world: World) -> None:
+    handed_out(world, concurrency=1)
+    held = only_counted(world, 0)
+    assert not look(world, puts_off=True)
+    assert pack_of(world).due_us < run_of(world).deadline_us
+    dies(lambda: reported(world, held, Complete("0", 1), by=dying(world, "TransactWriteItems", after=True)))
+    silent(world)
+    world.sweep()
+    assert there(world) == {0: "completed", 1: "running"}
+    whole(world)
+
+
+def test_a_late_stop_leaves_alone_who_waits_in_the_next_attempt(world: World) -> None:
+    handed_out(world, concurrency=2)
+
+    def others() -> None:
+        world.backend.cancel_run(RUN)
+        world.backend.retry_run(RUN)
+
+    late = pausing(world, "UpdateItem", others, at=2)  # between its intention and its halt
+    late.cancel_run(RUN)
+    assert (run_of(world).run_attempt, pack_of(world).status, pack_of(world).halt) == (2, "waiting", None)
+    whole(world)
+
+
+def test_a_step_is_halted_before_its_children_are_stopped(world: World) -> None:
+    handed_out(world, concurrency=2)
+    only_ended(world, 0)
+    world.backend.cancel_run(RUN)
+    assert pack_of(world).halt == "stop"
+    silent(world)
+    world.sweep()
+    assert not look(world)
+    assert there(world) == {0: "completed", 1: "cancelled"}
+    whole(world, "cancelled")
+
+
+def test_a_late_stop_leaves_children_alone_that_go_on_in_the_next_attempt(world: World) -> None:
+    handed_out(world, concurrency=2)
+    stop = Stop("cancelled", 1)
+    halted = pack_of(world)
+    world.backend.cancel_run(RUN)
+    world.backend.retry_run(RUN)
+    stop_children(world.backend.runtime, world.backend.runtime.facts(run_of(world)), halted, stop)
+    assert there(world) == {0: "running", 1: "running"}
+    assert child_run(world, 0).stop is None
+    whole(world)
+
+
+def test_a_parents_end_comes_after_its_childrens(world: World) -> None:
+    begun(world, *mapped(), step("other", retry=ONCE), input={"order": 7})
+    reported(world, claimed(world, "lines"), Complete('["a", "b"]', 1))
+    expanded(world)
+    held = taken(world, 0)
+    reported(world, claimed(world, "other"), FATAL)
+    assert (run_of(world).status, there(world)) == ("running", {0: "running", 1: "failed"})
+    reported(world, held, Complete("0", 1))
+    assert (run_of(world).status, there(world)) == ("failed", {0: "failed", 1: "failed"})
+    whole(world, "failed")
+
+
+def test_who_waits_is_revived_while_its_run_goes_on_alone(world: World) -> None:
+    handed_out(world, concurrency=2)
+    world.backend.cancel_run(RUN)
+    again = pausing(world, "TransactWriteItems", lambda: world.backend.cancel_run(RUN), at=2)  # after the run's own
+    again.retry_run(RUN)
+    assert (run_of(world).status, pack_of(world).halt) == ("cancelled", "stop")
+    assert set(there(world).values()) == {"cancelled"}
+    whole(world, "cancelled")
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_a_retry_begins_with_the_first_child(world: World, status: str) -> None:
+    handed_out(world, concurrency=2)
+    packed(world, 0)
+    failed(world, 1) if status == "failed" else world.backend.cancel_run(RUN)
+    world.backend.retry_run(RUN)
+    assert {number: run for number, run in there(world).items() if run == "running"} == {1: "running", 2: "running"}
+    family = pack_of(world).family
+    assert (family.made, family.out, family.lost, pack_of(world).arrived) == (3, ((1, 2),), 0, 1)
+    whole(world)
+
+
+def test_nobody_but_its_parent_stops_a_child_or_tries_it_again(world: World) -> None:
+    handed_out(world, concurrency=2)
+    with pytest.raises(RunNotCancellableError, match="step 'pack' of run 'run'"):
+        world.backend.cancel_run(child(0))
+    failed(world, 0)
+    for refused in (world.backend.retry_run, world.backend.resume_run):
+        with pytest.raises(RunNotRetryableError, match="ask that of its parent"):
+            refused(child(0))
+    with pytest.raises(InvalidIdError):
+        world.backend.submit_run(RunSubmission(workflow_slug="flow", run_id=child(7)))
+    whole(world, "failed")
+
+
+def test_a_step_that_is_halted_as_it_was_not_read_is_read_again(world: World) -> None:
+    begun(world, *mapped(concurrency=1), step("other"), step("third", retry=ONCE), input={"order": 7})
+    reported(world, claimed(world, "lines"), Complete('["a", "b"]', 1))
+    expanded(world)
+    busy, failing = claimed(world, "other"), claimed(world, "third")
+    only_ended(world, 0)
+    late = pausing(world, "UpdateItem", lambda: look(world))
+    reported(world, failing, FATAL, by=late)
+    assert (run_of(world).status, there(world)) == ("running", {0: "completed", 1: "failed"})
+    reported(world, busy)
     whole(world, "failed")

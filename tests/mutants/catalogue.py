@@ -1,5 +1,6 @@
 """All mutants: what breaks clauses, what takes conditions away, and other mistakes that people make."""
 
+from mutants.children import CHILDREN_OF_STEPS
 from mutants.clauses import CLAUSES
 from mutants.conditions import CONDITIONS
 from mutants.conditions_of_callers import CONDITIONS_OF_CALLERS
@@ -18,6 +19,7 @@ CATALOGUE = (
     *POOLS,
     *LIMITS,
     *EVENTS,
+    *CHILDREN_OF_STEPS,
     *SCHEDULES,
     *WAITING,
     *PEOPLE,

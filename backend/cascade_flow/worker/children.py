@@ -16,7 +16,6 @@ from cascade_flow.engine.state import Claimant
 from cascade_flow.errors import CascadeFlowError, StaleAttemptError, TransientError
 from cascade_flow.model.workflows import ChildrenDefinition
 from cascade_flow.operations.expansion import Expansion
-from cascade_flow.operations.item_inputs import declared_of
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.worker.batches import batch_of
@@ -59,10 +58,7 @@ class Parent:
         return self._expansion.command(self._held, called.output)
 
 
-def of_item(runtime: Runtime, held: HeldAttempt, given: StepInputs) -> tuple[StepInputs, Work | None]:
+def of_item(definition: ChildrenDefinition, number: int, given: StepInputs) -> tuple[StepInputs, Work | None]:
     """What a map's child is given, with its item's place; and its work, where that is a batch."""
-    up = held.facts.up
-    assert up is not None, f"{held.facts.run_id} is nobody's child"
-    definition = declared_of(runtime, held.run)
-    given = replace(given, index=up.number * definition.batch)
+    given = replace(given, index=number * definition.batch)
     return given, batch_of(definition.over or "") if definition.batch > 1 else None

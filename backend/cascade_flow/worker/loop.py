@@ -155,10 +155,11 @@ class Worker:
         tried = lease.held.branch.tried
         given = StepInputs(input_json=inputs.input, outputs=inputs.outputs, context=context, tried=tried)
         work = None
-        if lease.held.facts.up is not None and lease.held.facts.up.is_item:
-            from cascade_flow.worker.children import of_item  # noqa: PLC0415  (most runs are nobody's child)
+        if (up := lease.held.facts.up) is not None and up.is_item:
+            from cascade_flow.operations.item_inputs import declared_of  # noqa: PLC0415  (most are nobody's child)
+            from cascade_flow.worker.children import of_item  # noqa: PLC0415
 
-            given, work = of_item(self._runtime, lease.held, given)
+            given, work = of_item(declared_of(self._runtime, lease.held.run), up.number, given)
         lease.patience = Patience.of_ms(limit_ms)
         outcome = run_attempt(
             step, given, timeout_ms=limit_ms, interrupt=interrupt, capture=capture, meter=meter, work=work
