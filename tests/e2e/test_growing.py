@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from random import Random
 
 import pytest
@@ -20,7 +21,8 @@ from e2e.workflows.trials.growing import BATCH
 def test_a_map_whose_workers_are_killed_at_random(stack: Stack, items: int, deaths: int) -> None:
     run_id, random = stack.submit("harvest", input={"items": items}), Random(items)
     for death in range(1, deaths + 1):
-        until(lambda at=death: _done(stack, run_id) >= at * items // (deaths + 1), otherwise=lambda: stack.told(run_id))
+        wanted = death * items // (deaths + 1)
+        until(partial(_has_done, stack, run_id, wanted), otherwise=lambda: stack.told(run_id))
         for pid in worker_pids(stack.project):
             if random.random() < 0.5 or death == 1:
                 os.kill(pid, signal.SIGKILL)
@@ -37,7 +39,7 @@ def test_a_map_whose_workers_are_killed_at_random(stack: Stack, items: int, deat
     assert sum(each.count(StepStarted) for each in picked) > len(picked), "no worker died in an item"
 
 
-def _done(stack: Stack, run_id: str) -> int:
-    """How many items are done, as far as the run tells."""
+def _has_done(stack: Stack, run_id: str, wanted: int) -> bool:
+    """Whether so many items are done, as far as the run tells."""
     steps = {step["stepId"]: step for step in stack.client.run(run_id, payloads=False)["steps"]}
-    return BATCH * int(steps["pick"].get("children", {}).get("ended", 0))
+    return BATCH * int(steps["pick"].get("children", {}).get("ended", 0)) >= wanted
