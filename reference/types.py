@@ -18,6 +18,7 @@ from typing_extensions import TypedDict
 
 from cascade_flow.api import (
     batch_replies,
+    children_replies,
     diagnosis_replies,
     event_replies,
     limit_replies,
@@ -35,6 +36,7 @@ REPLIES = (
     replies,
     batch_replies,
     report_replies,
+    children_replies,
     diagnosis_replies,
     event_replies,
     schedule_replies,

@@ -375,7 +375,7 @@ class World:
 
 def items_of(act: str) -> list[str]:
     """What a step gives whose script says `3 items`."""
-    return [f"item {n}" for n in range(int(act.split()[0]))]
+    return [f"item {n}" for n in range(int(act.split(maxsplit=1)[0]))]
 
 
 def mark_of(held: HeldAttempt) -> Mark:

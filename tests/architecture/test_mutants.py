@@ -17,7 +17,7 @@ from importlib import import_module
 import pytest
 
 from architecture.house import each
-from mutants import clauses, events
+from mutants import children, clauses, events
 from mutants.catalogue import CATALOGUE
 from mutants.equivalent import EQUIVALENT
 from mutants.mutant import PACKAGE, ROOT, TESTS, Mutant
@@ -28,8 +28,8 @@ from mutants.written import conditions_in, places
 
 PROTOCOL = ROOT.parent / "shared" / "protocol.md"
 """Where the protocol lies on the machines of those who work on the project."""
-MARKED = (*clauses.MARKED, *events.MARKED)
-CLAUSES_OF = re.compile(r"^## (?:6|7|13)\..*?(?=^## )", re.MULTILINE | re.DOTALL)
+MARKED = (*clauses.MARKED, *events.MARKED, *children.MARKED)
+CLAUSES_OF = re.compile(r"^## (?:6|7|13)\..*?(?=^## )|^## 14\..*?(?=^7\. )", re.MULTILINE | re.DOTALL)
 
 
 @each(CATALOGUE)

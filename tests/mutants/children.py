@@ -7,6 +7,7 @@ from mutants.mutant import Mutant
 MARKED = (
     "under names that follow from run, step, attempt",
     "then M rides, under no halt",
+    "from running to `waiting`, due soon",
     "in one transaction with M's `made`, under M's `seq`",
     "which every release raises, and no halt",
     "raise M's counter before",
@@ -58,8 +59,16 @@ CHILDREN_OF_STEPS = (
         "test_nobody_hands_out_what_is_stopped",
     ),
     _mutant(
-        "a release asks for no halt alone",
+        "who has handed out waits for its run's end",
         MARKED[2],
+        RULES,
+        "arrived=0, due_us=writer.now_us + facts.timing.grace_us)",
+        "arrived=0, due_us=facts.deadline_us)",
+        "test_who_hands_out_and_dies_is_looked_after_soon",
+    ),
+    _mutant(
+        "a release asks for no halt alone",
+        MARKED[3],
         LEDGER,
         "before.name), fence(before), add=counted, **change))",
         'before.name), Attr("h").not_exists(), add=counted, **change))',
@@ -67,7 +76,7 @@ CHILDREN_OF_STEPS = (
     ),
     _mutant(
         "a release does not ask for a halt",
-        MARKED[3],
+        MARKED[4],
         LEDGER,
         "before.name), fence(before), add=counted, **change))",
         'before.name), Attr("sq").eq(before.seq), add=counted, **change))',
@@ -75,7 +84,7 @@ CHILDREN_OF_STEPS = (
     ),
     _mutant(
         "an end is counted by nobody before it is written",
-        MARKED[4],
+        MARKED[5],
         "operations/steps.py",
         "commit = self._after_commit.count_end(facts, self._decide(facts, branch, command, held))",
         "commit = self._decide(facts, branch, command, held)",
@@ -83,15 +92,15 @@ CHILDREN_OF_STEPS = (
     ),
     _mutant(
         "an end that is counted leaves the look where it is",
-        MARKED[5],
+        MARKED[6],
         LEDGER,
-        "for when, moved in ((WAITING & soon, {}), (WAITING, place)):",
-        "for when, moved in ((WAITING, {}),):",
+        "Attr(keys.DUE_TIME).lte(look_us)",
+        "WAITING",
         "test_an_end_is_counted_before_it_is_written",
     ),
     _mutant(
         "a sweep looks at who waits if the counter is full",
-        MARKED[6],
+        MARKED[7],
         "operations/attention.py",
         "if self._after_commit.children.look(run.run_id, step.name, puts_off=True):",
         "if self._after_commit.children.look(run.run_id, step.name, is_urgent=False, puts_off=True):",
@@ -99,7 +108,7 @@ CHILDREN_OF_STEPS = (
     ),
     _mutant(
         "the counter decides who is released",
-        MARKED[7],
+        MARKED[8],
         CHILDREN,
         "        if rules.places_left(family):\n            return self._release(facts, run, step, now)\n",
         "        if family.at_once > family.made - step.arrived:\n"
@@ -109,7 +118,7 @@ CHILDREN_OF_STEPS = (
     ),
     _mutant(
         "the counter decides that all are over",
-        MARKED[8],
+        MARKED[9],
         CHILDREN,
         "if family.made == family.children and not family.out:",
         "if family.made == family.children and step.arrived >= family.children:",
@@ -117,7 +126,7 @@ CHILDREN_OF_STEPS = (
     ),
     _mutant(
         "failures of earlier looks are forgotten",
-        MARKED[9],
+        MARKED[10],
         RULES,
         "lost = family.lost + sum(items_lost(family, child, batch) for child in over.values())",
         "lost = sum(items_lost(family, child, batch) for child in over.values())",
@@ -125,7 +134,7 @@ CHILDREN_OF_STEPS = (
     ),
     _mutant(
         "a look is put off whatever was counted meanwhile",
-        MARKED[10],
+        MARKED[11],
         LEDGER,
         'when = fence(before) & Attr("n").eq(before.arrived)',
         "when = fence(before)",
@@ -133,7 +142,7 @@ CHILDREN_OF_STEPS = (
     ),
     _mutant(
         "a look is put off whatever was counted and not found",
-        MARKED[11],
+        MARKED[12],
         RULES,
         "    if now.arrived > ends(family_of(now)):\n        return None\n",
         "",
@@ -141,7 +150,7 @@ CHILDREN_OF_STEPS = (
     ),
     _mutant(
         "a step with children is halted whatever it has become",
-        MARKED[12],
+        MARKED[13],
         CHANGES,
         'return fence(known) & Attr("ra").lte(stop.run_attempt)',
         'return Attr("ra").lte(stop.run_attempt)',
@@ -149,7 +158,7 @@ CHILDREN_OF_STEPS = (
     ),
     _mutant(
         "a step with children is halted in a later attempt",
-        MARKED[13],
+        MARKED[14],
         CHANGES,
         'return fence(known) & Attr("ra").lte(stop.run_attempt)',
         "return fence(known)",
@@ -157,7 +166,7 @@ CHILDREN_OF_STEPS = (
     ),
     _mutant(
         "a step that waits for its children is not halted",
-        MARKED[14],
+        MARKED[15],
         "engine/state.py",
         'frozenset({"scheduled", "running", "skipping", "waiting"})',
         'frozenset({"scheduled", "running", "skipping"})',
@@ -165,7 +174,7 @@ CHILDREN_OF_STEPS = (
     ),
     _mutant(
         "the children of a step that has failed go on",
-        MARKED[15],
+        MARKED[16],
         STOPS,
         "if b.family is not None and b.family.out and b.run_attempt <= stop.run_attempt]",
         "if b.family is not None and b.family.out and b.halt]",
@@ -173,7 +182,7 @@ CHILDREN_OF_STEPS = (
     ),
     _mutant(
         "a late stop ends children in a later attempt",
-        MARKED[16],
+        MARKED[17],
         "dynamodb/run_ledger.py",
         'when = _unmoved(before) & Attr("ra").eq(stop.run_attempt)',
         "when = _unmoved(before)",
@@ -181,7 +190,7 @@ CHILDREN_OF_STEPS = (
     ),
     _mutant(
         "a run ends before its children",
-        MARKED[17],
+        MARKED[18],
         STOPS,
         "if last_us is None or step.awaited:",
         "if step.awaited:",
@@ -189,7 +198,7 @@ CHILDREN_OF_STEPS = (
     ),
     _mutant(
         "who waits for children is revived though its run has ended again",
-        MARKED[18],
+        MARKED[19],
         "engine/decide.py",
         "return replace(commit, before=branch, checks_run=True)",
         "return replace(commit, before=branch)",
@@ -197,7 +206,7 @@ CHILDREN_OF_STEPS = (
     ),
     _mutant(
         "a retry goes on with the children that were not made yet",
-        MARKED[19],
+        MARKED[20],
         RULES,
         "again = replace(family_of(branch), made=0, lost=0, out=())",
         "again = replace(family_of(branch), lost=0, out=())",
@@ -205,7 +214,7 @@ CHILDREN_OF_STEPS = (
     ),
     _mutant(
         "a retry waits for the children of the attempt before",
-        MARKED[20],
+        MARKED[21],
         RULES,
         "again = replace(family_of(branch), made=0, lost=0, out=())",
         "again = replace(family_of(branch), made=0, lost=0)",
@@ -213,10 +222,58 @@ CHILDREN_OF_STEPS = (
     ),
     _mutant(
         "anybody tries a child again",
-        MARKED[21],
+        MARKED[22],
         "operations/retries.py",
         "        self._runtime.nobodys_child(run, RunNotRetryableError)\n",
         "",
         "test_nobody_but_its_parent_stops_a_child_or_tries_it_again",
+    ),
+    _mutant(
+        "an end is counted by a step that waits no more",
+        "§14 an ADD under waiting",
+        LEDGER,
+        'WAITING = Attr("st").eq("waiting") & Attr("h").not_exists()',
+        'WAITING = Attr("h").not_exists()',
+        "test_an_end_brings_nobody_back_into_the_index_who_waits_no_more[memory-failed]",
+    ),
+    _mutant(
+        "an end is counted by a step that is halted",
+        "§14 an ADD under waiting",
+        LEDGER,
+        'WAITING = Attr("st").eq("waiting") & Attr("h").not_exists()',
+        'WAITING = Attr("st").eq("waiting")',
+        "test_an_end_brings_nobody_back_into_the_index_who_waits_no_more[memory-cancelled]",
+    ),
+    _mutant(
+        "a look puts a step off that has moved",
+        "§14 one write under M's seq",
+        LEDGER,
+        'when = fence(before) & Attr("n").eq(before.arrived)',
+        'when = Attr("n").eq(before.arrived)',
+        "test_a_look_puts_nobody_off_who_is_halted_meanwhile",
+    ),
+    Mutant(
+        "an end is counted whatever its parent's step does, where that is looked at soon",
+        "§14 an ADD under waiting",
+        LEDGER,
+        "((WAITING & soon, {}), ",
+        "((soon, {}), ",
+        equivalent="a step that waits begins to count anew, and no other asks what was counted",
+    ),
+    Mutant(
+        "a child is put over another",
+        "§14 a child is born",
+        LEDGER,
+        "[Put(run_item(born), NEW), ",
+        "[Put(run_item(born)), ",
+        equivalent="whoever makes a child raises its parent's seq, which the same transaction asks for",
+    ),
+    Mutant(
+        "a child is tried again whatever it has become",
+        "§14 revived for this attempt",
+        LEDGER,
+        'Update(keys.run(moved.run_id), Attr("sq").eq(child.before.seq), **change)',
+        "Update(keys.run(moved.run_id), None, **change)",
+        equivalent="nobody writes a child that has ended but who raises its parent's seq with it",
     ),
 )

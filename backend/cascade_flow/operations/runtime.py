@@ -107,7 +107,7 @@ class Runtime:
         return Facts(
             run_id=run.run_id,
             workflow_slug=run.workflow_slug,
-            graph=self._graph(run),
+            graph=self.graph(run),
             expires_s=run.expires_s,
             timing=self.timing,
             priority=run.priority,
@@ -120,6 +120,7 @@ class Runtime:
             up=run.up,
         )
 
-    def _graph(self, run: Run) -> Graph:
+    def graph(self, run: Run) -> Graph:
+        """The graph that a run goes by: its version's, or that of an item. Raises VersionNotFoundError."""
         graph = self.registry.graph(run.workflow_slug, run.version_id)
         return graph if run.up is None or not run.up.is_item else body_of(graph, run.up.step)

@@ -23,6 +23,7 @@ from cascade_flow.authoring.parameters import Parameter, Source
 from cascade_flow.authoring.payloads import ANYTHING
 from cascade_flow.authoring.steps import Function
 from cascade_flow.authoring.subworkflows import Called
+from cascade_flow.model.workflows import ChildrenDefinition
 from cascade_flow.operations.steps import HeldAttempt
 from cascade_flow.testing import fakes
 from cascade_flow.testing.inside import Spot, root_of, way_to
@@ -111,6 +112,7 @@ class Stage(Means):
         self.escaped: BaseException | None = None
         self._passing: tuple[type[BaseException], ...] = (BdbQuit, *passing)
         self._interrupt = PlayedInterrupt(is_timed=False)
+        self._stands_for_a_run = False
 
     @property
     def is_dead(self) -> bool:
@@ -122,7 +124,8 @@ class Stage(Means):
         run, attempt = held.run, held.branch.attempt
         plan = self.plans.get(root_of(run.run_id), Plan())
         spot = Spot(way_to(run.run_id, step.id, is_item=run.up is not None and run.up.is_item))
-        if isinstance(step.children, Called) and plan.fake(spot) is not REAL:
+        self._stands_for_a_run = isinstance(step.children, Called) and plan.fake(spot) is not REAL
+        if self._stands_for_a_run:
             step = _in_place_of_a_run(step)
 
         def script(item: int | None) -> tuple[Function, Mishap | None]:
@@ -133,6 +136,9 @@ class Stage(Means):
 
         played = self._played(script, (run.run_id, step.id, attempt))
         return replace(_numbered(step), declared=replace(step.declared, function=played))
+
+    def children(self, held: HeldAttempt) -> ChildrenDefinition | None:
+        return None if self._stands_for_a_run else super().children(held)
 
     def interrupt(self) -> Interrupt:
         return self._interrupt
