@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from cascade_flow import (
     ChildrenDefinition,
+    ConflictError,
     InvalidIdError,
     RetryTier,
     RunNotCancellableError,
@@ -21,6 +23,7 @@ from cascade_flow import (
     clock,
 )
 from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.commands import Complete
 from cascade_flow.engine.state import ENDED, Run, Stop
@@ -32,7 +35,7 @@ from cascade_flow.wake import Wake
 from checker import check_run
 from clauses.stage import FATAL, RUN, begun, branch_of, claimed, dies, dying, ended, reported, run_of, silent
 from faults.moments import pausing
-from simulation import TIMING, World, step
+from simulation import TIMING, TickingClock, World, step
 
 ITEMS = ["a", "b", "c", "d", "e", "f"]
 ONCE = [RetryTier(max_attempts=1)]
@@ -161,7 +164,7 @@ def test_a_failed_child_fails_its_parent_and_stops_the_others(world: World) -> N
     assert run_of(world).status == "failed"
     told = next(e for e in world.observer.load_events("flow", RUN) if e.type == "StepFailed")
     assert (told.step_id, told.error.name) == ("pack", "ItemsFailed")
-    assert "run~pack~1: ValueError" in told.error.message
+    assert "item 1: ValueError" in told.error.message
     whole(world, "failed")
 
 
@@ -226,6 +229,15 @@ def test_the_parents_time_is_its_childrens(world: World) -> None:
     world.sweep()
     assert (run_of(world).status, there(world)) == ("failed", {0: "failed", 1: "failed"})
     whole(world, "failed")
+
+
+def test_a_child_is_born_under_way_though_the_clock_is_set_back(world: World) -> None:
+    begun(world, *mapped(), input={"order": 7})
+    reported(world, claimed(world, "lines"), Complete(json.dumps(ITEMS), 1))
+    held = claimed(world, "pack", branch="lines")
+    with clock.use(TickingClock(clock.now_us(), tick_us=-1)):
+        reported(world, held, world.act(held, "worker-1"))
+    assert set(there(world).values()) == {"running"}
 
 
 def test_nobody_polls_who_only_waits(world: World) -> None:
@@ -338,6 +350,18 @@ def test_who_is_believed_dead_puts_its_items_aside_for_itself(world: World) -> N
     assert Steps(world.another().runtime).inputs(held).outputs == {"lines": '"b"'}
 
 
+def test_who_hands_out_and_dies_is_looked_after_soon(world: World) -> None:
+    begun(world, *mapped(), input={"order": 7})
+    reported(world, claimed(world, "lines"), Complete('["a", "b"]', 1))
+    held = claimed(world, "pack", branch="lines")
+    dies(lambda: reported(world, held, world.act(held, "worker-1"), by=dying(world, "UpdateItem", after=True)))
+    assert (pack_of(world).status, there(world)) == ("waiting", {})
+    silent(world)
+    world.sweep()
+    assert there(world) == {0: "running", 1: "running"}
+    whole(world)
+
+
 def test_nobody_hands_out_what_is_stopped(world: World) -> None:
     begun(world, *mapped(), input={"order": 7})
     reported(world, claimed(world, "lines"), Complete('["a", "b"]', 1))
@@ -366,7 +390,7 @@ def test_a_release_decided_before_a_retry_makes_nobody_after_it(world: World) ->
 
     def others() -> None:
         world.backend.cancel_run(RUN)
-        world.backend.retry_run(RUN)
+        dies(lambda: dying(world, "TransactWriteItems", at=3).retry_run(RUN))  # the step waits again, and nobody looks
 
     look(world, pausing(world, "TransactWriteItems", others))
     assert {number: child_run(world, number).run_attempt for number in there(world)} == {0: 1, 1: 2}
@@ -468,6 +492,8 @@ def test_a_late_stop_leaves_alone_who_waits_in_the_next_attempt(world: World) ->
     late = pausing(world, "UpdateItem", others, at=2)  # between its intention and its halt
     late.cancel_run(RUN)
     assert (run_of(world).run_attempt, pack_of(world).status, pack_of(world).halt) == (2, "waiting", None)
+    with pytest.raises(BranchRefused):
+        world.backend.runtime.ledger.halt(RUN, pack_of(world), "stop", Stop("cancelled", 1))
     whole(world)
 
 
@@ -510,8 +536,13 @@ def test_a_parents_end_comes_after_its_childrens(world: World) -> None:
 def test_who_waits_is_revived_while_its_run_goes_on_alone(world: World) -> None:
     handed_out(world, concurrency=2)
     world.backend.cancel_run(RUN)
-    again = pausing(world, "TransactWriteItems", lambda: world.backend.cancel_run(RUN), at=2)  # after the run's own
-    again.retry_run(RUN)
+    dies(
+        lambda: dying(world, "TransactWriteItems", after=True).retry_run(RUN)
+    )  # the run goes on, and nobody is revived
+    again, halted = run_of(world), pack_of(world)
+    world.backend.cancel_run(RUN)
+    with suppress(ConflictError):
+        Steps(world.backend.runtime).revive(world.backend.runtime.facts(again), again, halted)
     assert (run_of(world).status, pack_of(world).halt) == ("cancelled", "stop")
     assert set(there(world).values()) == {"cancelled"}
     whole(world, "cancelled")
@@ -553,3 +584,26 @@ def test_a_step_that_is_halted_as_it_was_not_read_is_read_again(world: World) ->
     assert (run_of(world).status, there(world)) == ("running", {0: "completed", 1: "failed"})
     reported(world, busy)
     whole(world, "failed")
+
+
+@pytest.mark.parametrize("status", ["cancelled", "failed"])
+def test_an_end_brings_nobody_back_into_the_index_who_waits_no_more(world: World, status: str) -> None:
+    handed_out(world, concurrency=2)
+    held, other = taken(world, 0), taken(world, 1)
+    put_off(world)
+
+    def others() -> None:
+        reported(world, other, FATAL) if status == "failed" else world.backend.cancel_run(RUN)
+
+    with suppress(StaleAttemptError):
+        reported(world, held, Complete("0", 1), by=pausing(world, "UpdateItem", others, at=2))
+    assert pack_of(world).due_us is None
+    whole(world, status)
+
+
+def test_a_look_puts_nobody_off_who_is_halted_meanwhile(world: World) -> None:
+    handed_out(world, concurrency=2)
+    taken(world, 0)
+    look(world, pausing(world, "UpdateItem", lambda: world.backend.cancel_run(RUN)), puts_off=True)
+    assert pack_of(world).due_us is None
+    whole(world, "cancelled")
