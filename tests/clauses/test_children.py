@@ -36,7 +36,7 @@ from cascade_flow.wake import Wake
 from checker import check_run
 from clauses.stage import FATAL, RUN, begun, branch_of, claimed, dies, dying, ended, reported, run_of, silent
 from faults.moments import pausing
-from simulation import TIMING, World, step
+from simulation import TIMING, TickingClock, World, step
 
 ITEMS = ["a", "b", "c", "d", "e", "f"]
 ONCE = [RetryTier(max_attempts=1)]
@@ -165,7 +165,7 @@ def test_a_failed_child_fails_its_parent_and_stops_the_others(world: World) -> N
     assert run_of(world).status == "failed"
     told = next(e for e in world.observer.load_events("flow", RUN) if e.type == "StepFailed")
     assert (told.step_id, told.error.name) == ("pack", "ItemsFailed")
-    assert "run~pack~1: ValueError" in told.error.message
+    assert "item 1: ValueError" in told.error.message
     whole(world, "failed")
 
 
@@ -230,6 +230,15 @@ def test_the_parents_time_is_its_childrens(world: World) -> None:
     world.sweep()
     assert (run_of(world).status, there(world)) == ("failed", {0: "failed", 1: "failed"})
     whole(world, "failed")
+
+
+def test_a_child_is_born_under_way_though_the_clock_is_set_back(world: World) -> None:
+    begun(world, *mapped(), input={"order": 7})
+    reported(world, claimed(world, "lines"), Complete(json.dumps(ITEMS), 1))
+    held = claimed(world, "pack", branch="lines")
+    with clock.use(TickingClock(clock.now_us(), tick_us=-1)):
+        reported(world, held, world.act(held, "worker-1"))
+    assert set(there(world).values()) == {"running"}
 
 
 def test_nobody_polls_who_only_waits(world: World) -> None:

@@ -6,8 +6,8 @@ These are figures of the design, not of a run: a run that nothing has happened t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
 from math import ceil
 
@@ -15,8 +15,8 @@ from cascade_flow import StepDefinition, UndoDefinition
 from cascade_flow.engine.state import LONGEST_DELAY_US
 from cascade_flow.graph import each_with_undo
 from cascade_flow.retry import attempts_allowed
-from shapes import Shape
-from simulation import BEGIN_US, LATER_US, TIMING
+from shapes import ONCE, Shape
+from simulation import BEGIN_US, LATER_US, TIMING, Script
 from testbed.faults import CRASHES, UNWOKEN, Kind, Passed
 
 SWEEP_US = 5_000_000
@@ -32,6 +32,10 @@ LOOKS_AT_A_FULL_EVENT = 2 + LOST_WORKER_US // SWEEP_US
 REQUESTS_OF_A_LOOK = 14
 """A sweep asks eight shards."""
 REQUESTS_OF_A_FAULT = 5
+REQUESTS_OF_A_CHILD = 7
+"""To make it, count its end, look at its parent's step and at those that are out, and write what comes of that."""
+LOOKS_AT_A_FAMILY = 4
+"""While a child is lost: at its parent's step, after each lease; and at the end that was counted and has not come."""
 REQUESTS_OF_A_PLACE = 7
 """To look for it, take it, give it back, look who is next; for who waits to line up, look again, leave."""
 LOOKS_OF_WHO_WAITS = 3
@@ -52,6 +56,7 @@ class Bound:
     @classmethod
     def of(cls, shape: Shape, happened: Iterable[Passed]) -> Bound:
         """The bound of a run of this shape to which that has happened."""
+        families, shape = [step for step in shape.steps if step.children is not None], unrolled(shape)
         kinds = [passed.kind for passed in happened]
         deaths, unwoken = sum(kind in CRASHES for kind in kinds), sum(kind in UNWOKEN for kind in kinds)
         attempts = sum(len(list(_acts(shape, step))) for step in each_with_undo(shape.steps)) + deaths
@@ -61,11 +66,53 @@ class Bound:
         looks += (deaths + unwoken) * _width(shape) * LOOKS_OF_WHO_WAITS if places else 0
         looks += kinds.count(Kind.DROP_AFTER) * _looks_at_who_was_counted_twice(shape)
         looks += deaths * events * LOOKS_AT_A_FULL_EVENT
+        looks += (deaths + unwoken + kinds.count(Kind.DROP_AFTER)) * len(families) * LOOKS_AT_A_FAMILY
         lost_us = LOST_PLACE_US if places else LOST_WORKER_US
         asked = (places + deaths if places else 0) * REQUESTS_OF_A_PLACE
         asked += attempts * REQUESTS_OF_AN_ATTEMPT + events * REQUESTS_OF_A_SIGNAL
+        asked += len(shape.steps) * REQUESTS_OF_A_CHILD if families else 0
         asked += looks * REQUESTS_OF_A_LOOK + len(kinds) * REQUESTS_OF_A_FAULT
         return cls(_waits_us(shape) + deaths * lost_us + unwoken * LOST_MESSAGE_US, attempts, looks, asked)
+
+
+def unrolled(shape: Shape) -> Shape:
+    """The same work without children: a step hands out, the steps of all children follow, and another collects."""
+    if not any(step.children for step in shape.steps):
+        return shape
+    steps, script = list[StepDefinition](), dict(shape.script)
+    for step in shape.steps:
+        own, of_children = _work_of(shape, step)
+        steps += own
+        script |= of_children
+    return replace(shape, steps=steps, script=script)
+
+
+def _work_of(shape: Shape, step: StepDefinition) -> tuple[list[StepDefinition], Script]:
+    """All that is done for a step, as steps that depend on each other, and what these do."""
+    if step.children is None:
+        return [step], {}
+    given = "" if step.children.over is None else shape.script[step.children.over][0].partition(" ")[0]
+    bodies = shape.called if step.children.kind == "workflow" else [step] * -(-int(given) // step.children.batch)
+    inner, script, first = list[StepDefinition](), dict[str, Sequence[str]](), f"{step.id} hands out"
+    for number, body in enumerate(bodies):
+        acts = _acts_of_child(shape, step, number)
+        below, more = ([body], {}) if step.children.kind == "map" else _work_of(shape, body)
+        for each in below:
+            id = f"{step.id}~{number}~{each.id}"
+            needs = [f"{step.id}~{n}~{b.id}" for n, b in enumerate(bodies) if b.id in each.dependencies]
+            plain = {"id": id, "children": None, "dependencies": needs or [first]}
+            inner.append(each.model_copy(update=plain))
+            script[id] = more.get(each.id, acts if step.children.kind == "map" else shape.script.get(each.id, ["ok"]))
+    hands_out = step.model_copy(update={"id": first, "children": None, "retry": ONCE})
+    collects = step.model_copy(update={"children": None, "retry": ONCE, "dependencies": [each.id for each in inner]})
+    return [hands_out, *inner, collects], script
+
+
+def _acts_of_child(shape: Shape, step: StepDefinition, number: int) -> Sequence[str]:
+    """Of a batch those of the item that takes longest."""
+    batch = step.children.batch if step.children is not None else 1
+    named = [shape.script.get(f"{step.id}~{n}", ["ok"]) for n in range(number * batch, (number + 1) * batch)]
+    return max(named, key=len) if all("fatal" not in acts for acts in named) or batch == 1 else ["fail"]
 
 
 def _places(shape: Shape) -> int:

@@ -8,7 +8,7 @@ from cascade_flow import ConflictError, clock
 from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.testing.memory.bucket_client import BucketClient
 from faults.bounds import SWEEP_US, Bound
-from shapes import Shape
+from shapes import CALLED, Shape
 from simulation import TickingClock, World
 from testbed.faults import CRASHES, Faults, Passed, Plan, faults
 from testbed.servers import Server, fresh_table
@@ -49,6 +49,8 @@ def run_with(server: Server, shape: Shape, plan: Plan) -> Course:
         world = World(store, shape.script, shape.chained, clock=time, sweep_every_us=SWEEP_US, bucket=bucket)
         world.outside, world.sends_early = shape.outside, shape.sends_early
         world.register(shape.steps)
+        if shape.called:
+            world.register(shape.called, slug=CALLED)
         with faults(plan, *world.clients) as injected:
             world.reborn = injected.restart
             world.answers_lost = lambda: injected.answers_lost

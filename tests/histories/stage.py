@@ -13,14 +13,14 @@ from unittest.mock import patch
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from at_work import must_be_one_by_one, must_keep_limits
-from cascade_flow import WorkflowFailed, clock
+from cascade_flow import StepFailed, WorkflowFailed, clock
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.schema import create_table
-from cascade_flow.engine import advance, runs
+from cascade_flow.engine import advance, children, runs
 from cascade_flow.operations import after_commit, stops
 from checker import Checked
 from histories.actors import Actors
-from shapes import Shape
+from shapes import CALLED, Shape
 from simulation import TIMING, SkewedClock, TickingClock, World, survive
 from testbed.faults import Faults, Kind, by_rate
 from testbed.servers import MemoryServer, fresh_table
@@ -67,7 +67,12 @@ ALWAYS = ("alice: works", "bob: works", "reaper: sweeps", "broom: sweeps")
 
 
 def renamed(shape: Shape, dice: random.Random) -> Shape:
-    """The same graph under other names: a query's order is no order of the graph, and a birth may lie behind it."""
+    """The same graph under other names: a query's order is no order of the graph, and a birth may lie behind it.
+
+    One with children stays as it is, since its script speaks of them too.
+    """
+    if any(step.children for step in shape.steps):
+        return shape
     names = [step.id for step in shape.steps]
     other = dict(zip(names, dice.sample(names, len(names)), strict=True))
     steps = [
@@ -129,6 +134,8 @@ class Stage:
             patch.object(advance, "BIRTHS_AT_ONCE", births),
             patch.object(after_commit, "BIRTHS_AT_ONCE", births),
             patch.object(runs, "ROOTS_AT_ONCE", births),
+            patch.object(children, "MADE_AT_ONCE", self.dice.choice([1, 2, children.MADE_AT_ONCE])),
+            patch.object(children, "READ_AT_ONCE", self.dice.choice([1, 2, children.READ_AT_ONCE])),
         ):
             self._stack.enter_context(patched)
 
@@ -142,6 +149,8 @@ class Stage:
         world.outside = shape.outside
         world.answers_lost = lambda: self._faults.answers_lost
         world.register(shape.steps, run_limit=shape.run_limit)
+        if shape.called:
+            world.register(shape.called, slug=CALLED)
         self._server.shelf.delay_indexes(store.table, lambda: self.dice.random() < 0.7)
         self.has_deadline = self.cast.stops and self.dice.random() < 0.2
         world.submit(**shape.submission, **self._submission(), run_id=RUN, input={"order": 7})
@@ -188,9 +197,15 @@ class Stage:
         expected |= {"completed", "failed"} if self.cast.meddles else set()
         reasons = {event.failure_reason for event in checked.events if isinstance(event, WorkflowFailed)}
         assert self.has_deadline or "timeout" not in reasons, "it stood still until its deadline"
-        if self.has_deadline or "worker-crash" in reasons:
+        if self.has_deadline or "worker-crash" in reasons or self._has_lost_a_child(checked):
             expected |= {"failed"}
         assert checked.status in expected, reasons
+
+    def _has_lost_a_child(self, checked: Checked) -> bool:
+        """Whether so many workers have died at a child that no attempt was left."""
+        family = self.world.families[checked.story.run.run_id]
+        ends = [event for child in family for event in child.events if isinstance(event, StepFailed)]
+        return any(event.failure_reason == "worker-crash" for event in ends)
 
     def _episodes(self, name: str, act: Callable[..., object]) -> None:
         """What dies comes back as another process."""

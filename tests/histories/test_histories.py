@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from histories.stage import CASTS, Cast, Stage
-from shapes import EVENTS, LIMITS, ONE_RUN, POOLS, SHAPES, WAITS, WIDE, Shape
+from shapes import CHILDREN, EVENTS, LIMITS, ONE_RUN, POOLS, SHAPES, WAITS, WIDE, Shape
 from tally import TALLY
 from testbed.servers import MemoryServer
 from testbed.turnstile import explore
 
 SEEDS = 36
+FEW = 20
 MANY = 1_300
 
 
@@ -58,9 +59,16 @@ def test_random_histories_of_many_branches_keep_every_promise(server: MemoryServ
     assert explore(range(5), stage, stage.check) == 5
 
 
+@pytest.mark.parametrize("cast", CASTS, ids=str)
+@pytest.mark.parametrize("shape", CHILDREN, ids=str)
+def test_random_histories_of_families_keep_every_promise(server: MemoryServer, shape: Shape, cast: Cast) -> None:
+    stage = Stage(server, shape, cast)
+    assert explore(range(FEW), stage, stage.check) == FEW
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("cast", CASTS, ids=str)
-@pytest.mark.parametrize("shape", [*SHAPES, *EVENTS, POOLS, LIMITS, ONE_RUN, WAITS, WIDE], ids=str)
+@pytest.mark.parametrize("shape", [*SHAPES, *EVENTS, POOLS, LIMITS, ONE_RUN, WAITS, WIDE, *CHILDREN], ids=str)
 def test_many_random_histories_keep_every_promise(server: MemoryServer, shape: Shape, cast: Cast) -> None:
     stage = Stage(server, shape, cast)
     TALLY["random histories"] += explore(range(SEEDS, MANY), stage, stage.check)

@@ -53,6 +53,16 @@ WorkflowOption = Annotated[
     str | None,
     typer.Option("--workflow", metavar="SLUG", help="Only runs of this workflow.", autocompletion=complete_workflow),
 ]
+MetadataOption = Annotated[
+    list[str] | None,
+    typer.Option("--metadata", metavar="NAME=VALUE|JSON", help="Facts to keep with the run; may be repeated."),
+]
+EachOption = Annotated[
+    str | None,
+    typer.Option(
+        "--each", metavar="FILE|-", help="A run for each line of a file: JSON objects, as the API takes them."
+    ),
+]
 _MOST_PAGES = 25
 """Pages that are asked for in one list: some 50,000 runs, of which a filter may pass none."""
 _PRIORITY = "Above 0 it overtakes what waits; in a pool, higher goes first."
@@ -69,6 +79,7 @@ def run(
             "--input", "-i", metavar="FILE|JSON|-", help="The input: a file's name, JSON itself, or - for stdin."
         ),
     ] = None,
+    each: EachOption = None,
     watch: WatchOption = False,
     key: Annotated[
         str | None, typer.Option("--key", metavar="TEXT", help="Submit once: the same key again is the same run.")
@@ -77,10 +88,7 @@ def run(
     priority: Annotated[int | None, typer.Option("--priority", metavar="N", help=_PRIORITY)] = None,
     delay: Annotated[str | None, typer.Option("--delay", metavar="TIME", help="Start later: 90s, 5m, 2h, 1d.")] = None,
     timeout: Annotated[str | None, typer.Option("--timeout", metavar="TIME", help="How long the run may take.")] = None,
-    metadata: Annotated[
-        list[str] | None,
-        typer.Option("--metadata", metavar="NAME=VALUE|JSON", help="Facts to keep with the run; may be repeated."),
-    ] = None,
+    metadata: MetadataOption = None,
 ) -> None:
     """Submit a run of a workflow. It runs on, whatever becomes of this command.
 
@@ -91,16 +99,23 @@ def run(
       $ cascade run seattle-weather --watch
       $ cascade run seattle-weather --input '{"first_year": 2014}' --tag nightly
       $ cascade run mishaps --input journey.json --key order-17 --delay 5m
+
+      $ cascade run orders --each rows.jsonl --tag monday
+
+    A line of such a file: {"input": {"order": 17}, "priority": 5, "tags": ["a"]}. Sent again, none is submitted twice:
+    a line without "idempotencyKey" has one made of the file's name (or of --key) and of what it says.
     """
-    wish = {
-        "input": None if given is None else inputs.read_input(given),
-        "idempotency_key": key,
+    wish: dict[str, Any] = {
         "tags": tag or None,
         "priority": priority,
         "delay_s": inputs.read_seconds(delay, "--delay"),
         "timeout_s": inputs.read_seconds(timeout, "--timeout"),
         "metadata": inputs.read_metadata(metadata or ()),
     }
+    if each is not None:
+        _submit_each(target, workflow, each, key, wish, is_alone=given is None and not watch)
+        return
+    wish |= {"input": None if given is None else inputs.read_input(given), "idempotency_key": key}
     with target.client() as client:
         submitted = _submitted(client, workflow, wish)
         if watch:
@@ -212,6 +227,19 @@ def _submitted(client: Client, workflow: str, wish: dict[str, Any]) -> Json:
         return client.submit(workflow, **wish)
     except WorkflowNotFoundError as error:
         suggest(client, workflow, error)
+
+
+def _submit_each(
+    target: Target, workflow: str, each: str, key: str | None, wish: dict[str, Any], *, is_alone: bool
+) -> None:
+    from cascade_flow.cli.each import Source, submit_each  # noqa: PLC0415
+    from cascade_flow.client.submissions import wish_for_run  # noqa: PLC0415  (the client takes long to import)
+
+    if not is_alone:
+        raise typer.BadParameter(
+            "each line has its own input, and one run is watched: leave the other out", param_hint="--each"
+        )
+    submit_each(target, workflow, Source.of(each, key), wish_for_run(**wish))
 
 
 def _announce(target: Target, workflow: str, submitted: Json) -> None:

@@ -139,6 +139,17 @@ def refusals(documents: Iterable[Document]) -> Table:
     return table
 
 
+def rows_refused(documents: Iterable[Document]) -> Table:
+    """Lines of a file that became no run: which, what is wrong there, and how."""
+    table = plain_table("line", "field", "")
+    for row in documents:
+        problem = row.get("problem") or {"detail": "the service is busy: the same command sends it again"}
+        issues = problem.get("issues") or [{"path": "", "message": problem["detail"]}]
+        fields = Text("\n".join(issue["path"] for issue in issues), overflow="fold")
+        table.add_row(str(row["line"]), fields, Text("\n".join(issue["message"] for issue in issues), overflow="fold"))
+    return table
+
+
 def broken(documents: Iterable[Document]) -> Table:
     """Runs that wait for steps that are gone."""
     table = plain_table("run", "workflow", "steps that are gone")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Self, TypedDict, Unpack
 
 from cascade_flow.authoring import Workflow
 from cascade_flow.authoring.steps import Reference
+from cascade_flow.errors import CascadeFlowError
 from cascade_flow.model.states import TERMINAL_RUN_STATUSES, RunStatus
 from cascade_flow.serialization import safe_serialize
 from cascade_flow.testing import fakes
@@ -123,6 +124,13 @@ class Engine:
         )
         return self._begun(workflow, self._place.submit(wish, plan), plan)
 
+    def submit_many(self, workflow: Workflow, runs: Iterable[Mapping[str, Any]]) -> list[Result | CascadeFlowError]:
+        """Submit runs, each of which says what `submit` takes: `{"input": {...}, "idempotency_key": "k"}`.
+
+        One that is refused stands there as its error, and loses no other.
+        """
+        return [self._submitted(workflow, run) for run in runs]
+
     def run_until_idle(self) -> None:
         """Let time pass until every run has ended."""
         self._settle([run_id for run_id, result in self._results.items() if not _is_over(result)])
@@ -229,6 +237,12 @@ class Engine:
         self._place.cancel(result.run_id, reason)
         self._settle([result.run_id])
         return result
+
+    def _submitted(self, workflow: Workflow, run: Mapping[str, Any]) -> Result | CascadeFlowError:
+        try:
+            return self.submit(workflow, **run)
+        except CascadeFlowError as error:
+            return error
 
     def _plan(self, workflow: Workflow, before: Mapping[Spot, Any], fake: Fakes | None) -> Plan:
         """How the next run is to be played; what was planned is its, whether it can be begun or not."""
