@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,6 +32,7 @@ from cascade_flow.model.ids import check_pool, check_step_id
 from cascade_flow.model.workflows import EventDefinition, StepDefinition, StepLimit
 
 if TYPE_CHECKING:
+    from cascade_flow.authoring.limits import Limit
     from cascade_flow.authoring.maps import Items, MapTerms
     from cascade_flow.authoring.subworkflows import Called, CallTerms
 
@@ -185,6 +186,27 @@ def declare(
         poll=poll,
         place=Place.of_caller(),
     )
+
+
+def declared_with(function: Callable[..., Any], *, limit: Limit | None, **options: Any) -> Declaration:
+    """The step, with what it shares with others. DefinitionError, with every mistake."""
+    mistakes, shared, declared = Mistakes(), None, None
+    with mistakes.noted():
+        shared = _shared(limit, options["executor"])
+    with mistakes.noted():
+        declared = declare(function, **options)
+    mistakes.check()
+    assert declared is not None, "what is none has mistakes"
+    return replace(declared, limit=shared)
+
+
+def _shared(limit: Limit | None, executor: str | None) -> StepLimit | None:
+    """What a step's limit is registered as."""
+    if limit is None:
+        return None
+    from cascade_flow.authoring.limits import declared  # noqa: PLC0415  (most workflows have none)
+
+    return declared(limit, executor)
 
 
 def resolve(declared: Declaration, *, names: Names, input_type: Any, special: Special | None = None) -> Step:

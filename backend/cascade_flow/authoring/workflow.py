@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from cascade_flow.authoring.definition import DEFAULT_TIMEOUT, Definition, Flawed, Head, define
 from cascade_flow.authoring.durations import Duration
 from cascade_flow.authoring.later import Poll
-from cascade_flow.authoring.mistakes import Mistakes, Place, placed, shown
+from cascade_flow.authoring.mistakes import Place, placed, shown
 from cascade_flow.authoring.retry import Retry
-from cascade_flow.authoring.steps import Declaration, Reference, References, declare
+from cascade_flow.authoring.steps import Declaration, Reference, References, declared_with
 from cascade_flow.errors import DefinitionError
-from cascade_flow.model.workflows import GitInfo, MissedTimes, RunLimit, StepLimit, WorkflowRegistration
+from cascade_flow.model.workflows import GitInfo, MissedTimes, RunLimit, WorkflowRegistration
 
 if TYPE_CHECKING:
     from cascade_flow.authoring.events import EventNode, OnTimeout
@@ -199,7 +199,7 @@ class Workflow:
 
         terms = MapTerms(over=over, concurrency=concurrency, batch=batch, tolerate=tolerate)
         step = partial(
-            _declared,
+            declared_with,
             id=id,
             name=name,
             after=after,
@@ -350,7 +350,7 @@ class Workflow:
         return registered.model_copy(update={"schedules": schedules})
 
     def _add(self, function: F, *, id: str | None, **options: Any) -> F:
-        return self._noted("step", id, partial(_declared, id=id, **options), function)
+        return self._noted("step", id, partial(declared_with, id=id, **options), function)
 
     def _noted(self, kind: str, id: str | None, declared_by: Callable[[F], Declaration], function: F) -> F:
         called = id or getattr(function, "__name__", None) or shown(function)
@@ -372,27 +372,6 @@ class Workflow:
     def _check_new(self, declared: Declaration) -> None:
         if declared.id in self._declarations:
             raise DefinitionError("a step with this id exists already: rename one, or give it another id=")
-
-
-def _declared(function: Callable[..., Any], *, limit: Limit | None, **options: Any) -> Declaration:
-    """The step, with what it shares with others. DefinitionError, with every mistake."""
-    mistakes, shared, declared = Mistakes(), None, None
-    with mistakes.noted():
-        shared = _shared(limit, options["executor"])
-    with mistakes.noted():
-        declared = declare(function, **options)
-    mistakes.check()
-    assert declared is not None, "what is none has mistakes"
-    return replace(declared, limit=shared)
-
-
-def _shared(limit: Limit | None, executor: str | None) -> StepLimit | None:
-    """What a step's limit is registered as."""
-    if limit is None:
-        return None
-    from cascade_flow.authoring.limits import declared  # noqa: PLC0415  (most workflows have none)
-
-    return declared(limit, executor)
 
 
 def _run_limit(max_running: int | None, singleton: str | None, key: str | None) -> RunLimit | None:
