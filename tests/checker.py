@@ -44,6 +44,7 @@ from cascade_flow.graph import END, is_event
 from cascade_flow.operations.history import Histories, RunHistory
 from cascade_flow.projection import changes_state
 from cascade_flow.retry import attempts_allowed
+from undo_checker import check_undo
 
 _TERMINAL = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled)
 _STATUS = {"scheduled": {"scheduled"}, "running": {"running"}, "waiting": {"running"}, "failed": {"failed"}}
@@ -58,6 +59,8 @@ class Checked:
     story: RunHistory
     events: Sequence[Event]
     given: Facts | None = None
+    undone: Sequence[Event] = ()
+    """The events of the run that this one undoes."""
 
     @property
     def facts(self) -> Facts:
@@ -85,10 +88,12 @@ def check_run(backend: Backend, run_id: str) -> Checked:
             promise(checked)
         check_told(backend, checked.story, checked.events)
         return checked
-    checked = Checked(story, events, backend.runtime.facts(story.run))
+    undone = None if story.run.undoing is None else Histories(backend.runtime).story(story.run.undoing.run_id)
+    checked = Checked(story, events, backend.runtime.facts(story.run), () if undone is None else undone.events)
     for promise in _PROMISES:
         promise(checked)
     _folded(backend, checked)
+    check_undo(backend, checked)
     _placed(backend, checked, left)
     return checked
 

@@ -42,7 +42,7 @@ _HOMES = {
     ),
     "model.workflows": (
         "ChildrenDefinition EventDefinition GitInfo RetryTier RunLimit RunSubmission ScheduleDefinition "
-        "StepDefinition StepLimit WorkflowMetadata WorkflowRegistration WorkflowVersion"
+        "StepDefinition StepLimit UndoDefinition WorkflowMetadata WorkflowRegistration WorkflowVersion"
     ),
     "projection": (
         "current_attempt_number extract_attempt_metadata extract_logs project_run_state project_step_record "

@@ -141,6 +141,7 @@ from cascade_flow.model.workflows import (
     ScheduleDefinition as ScheduleDefinition,
     StepDefinition as StepDefinition,
     StepLimit as StepLimit,
+    UndoDefinition as UndoDefinition,
     WorkflowMetadata as WorkflowMetadata,
     WorkflowRegistration as WorkflowRegistration,
     WorkflowVersion as WorkflowVersion,

@@ -27,6 +27,7 @@ from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.commands import Complete
 from cascade_flow.engine.state import ENDED, Run, Stop
+from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.child_stops import stop_children
 from cascade_flow.operations.children import Children
 from cascade_flow.operations.expansion import Expansion
@@ -506,7 +507,8 @@ def test_a_late_stop_leaves_children_alone_that_go_on_in_the_next_attempt(world:
     halted = pack_of(world)
     world.backend.cancel_run(RUN)
     world.backend.retry_run(RUN)
-    stop_children(world.backend.runtime, world.backend.runtime.facts(run_of(world)), halted, stop)
+    runtime = world.backend.runtime
+    stop_children(runtime, runtime.facts(run_of(world)), halted, stop, AfterCommit(runtime).begin)
     assert there(world) == {0: "running", 1: "running"}
     assert child_run(world, 0).stop is None
     whole(world)

@@ -10,6 +10,7 @@ from mutants.people import PEOPLE
 from mutants.people_in_the_engine import PEOPLE_IN_THE_ENGINE
 from mutants.pools import POOLS
 from mutants.schedules import SCHEDULES
+from mutants.undo import UNDOING
 from mutants.waits import WAITING
 
 CATALOGUE = (
@@ -22,6 +23,7 @@ CATALOGUE = (
     *CHILDREN_OF_STEPS,
     *SCHEDULES,
     *WAITING,
+    *UNDOING,
     *PEOPLE,
     *PEOPLE_IN_THE_ENGINE,
 )

@@ -73,6 +73,11 @@ class Metrics(Observer):
             if (measure := OF_EVENTS.get(event.type)) is not None:
                 self._noted += [each._replace(workflow=event.workflow_slug) for each in measure(event)]
 
+    def undoing(self, events: Sequence[Event]) -> None:
+        super().undoing(events)
+        failed = (event for event in events if isinstance(event, WorkflowFailed))
+        self._noted += [Measured("UndoFailed", 1, workflow=event.workflow_slug) for event in failed]
+
     def claimed(self, facts: Facts, branch: Branch) -> None:
         waited_us = (branch.started_at_us or 0) - (branch.available_at_us or branch.started_at_us or 0)
         self._noted.append(Measured("SchedulingLatency", _ms(waited_us), "Milliseconds", facts.workflow_slug))

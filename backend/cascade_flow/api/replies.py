@@ -14,7 +14,7 @@ from cascade_flow.api.limit_replies import LimitOfStep, WaitsFor
 from cascade_flow.api.names import AsWritten, Document
 from cascade_flow.model.events import Event
 from cascade_flow.model.parts import ResourceUsage, StepError, StepFailureReason, WorkflowFailureReason
-from cascade_flow.model.states import RunState, StepState, SubmittedRun
+from cascade_flow.model.states import LinkedRun, RunStatus, StepState, SubmittedRun
 from cascade_flow.model.workflows import StepDefinition, WorkflowMetadata, WorkflowVersion
 
 
@@ -73,9 +73,9 @@ class WithoutInput(TypedDict):
     input: NotRequired[Never]
 
 
-Run = Document[RunState, WithoutInput]
+Run = Document[LinkedRun, WithoutInput]
 """A run by itself, without its input."""
-RunWithInput = Document[RunState, Input]
+RunWithInput = Document[LinkedRun, Input]
 """A run, with its input where that was asked for."""
 Submitted = Document[SubmittedRun, Nothing]
 """The run that stands for a submission; not new where its idempotency key was known."""
@@ -156,6 +156,8 @@ class MoreOfRun(TypedDict, total=False):
 
     cancelReason: str
     """What was said when it was cancelled."""
+    undoStatus: RunStatus
+    """How it stands with the run that undoes it, if there is one."""
     steps: list[StepOfRun]
     """Every step of its graph, in declared order, where they were asked for."""
 

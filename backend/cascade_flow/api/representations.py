@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from cascade_flow.api import replies, worker_replies
     from cascade_flow.dynamodb.listing import Count
     from cascade_flow.dynamodb.registry import Entry
-    from cascade_flow.model.events import CheckpointRef
-    from cascade_flow.model.states import RunState, SubmittedRun
+    from cascade_flow.model.states import LinkedRun, SubmittedRun
     from cascade_flow.model.workflows import WorkflowVersion
     from cascade_flow.operations.attempts import Attempt
     from cascade_flow.operations.batches import Piece, Refusal
@@ -73,7 +72,7 @@ def run_part(part: RunPart, count: Count | None) -> replies.RunPart:
     return told
 
 
-def run_in_brief(run: RunState) -> replies.Run:
+def run_in_brief(run: LinkedRun) -> replies.Run:
     """A run by itself, without its input."""
     return document(run, {}, without=["input"])
 
@@ -161,11 +160,11 @@ def claimed(held: HeldAttempt, given: Given, lend: Lend) -> worker_replies.Claim
         "attemptNumber": branch.attempt,
         "countedAttempt": branch.tried,
         "versionId": held.run.version_id,
-        "firstRunId": held.run.first_run_id,
+        "firstRunId": held.first_run_id,
         **_given(given.input, given.outputs),
         "skipped": [step for step, output in given.outputs.items() if output == (None, None)],
         **_checkpoints(given.checkpoints, lend),
-        "idempotencyKey": idempotency_key(held.run.workflow_slug, held.run.first_run_id, branch.step, None),
+        "idempotencyKey": idempotency_key(held.run.workflow_slug, held.first_run_id, branch.step, None),
         "startedAtUs": held.started_us,
         **lease(held),
         "timeoutUs": timeout_ms and timeout_ms * 1_000,
@@ -207,16 +206,12 @@ def _checkpoint(handed: HandedCheckpoint) -> worker_replies.KnownCheckpoint:
         "attemptNumber": number.attempt,
     }
     if number.parent is not None:
-        told["parent"] = _place(number.parent)
+        told["parent"] = {"name": number.parent.name, "sequence": number.parent.sequence_number}
     if handed.address:
         told["dataUrl"] = handed.address
     elif number.stored is not None:
         told["data"] = _value(number.stored.data)
     return told
-
-
-def _place(place: CheckpointRef) -> worker_replies.CheckpointPlace:
-    return {"name": place.name, "sequence": place.sequence_number}
 
 
 def _in_brief(version: WorkflowVersion) -> replies.Version:
@@ -303,6 +298,8 @@ def _more_of(details: RunDetails) -> replies.MoreOfRun:
         told["steps"] = [_step(step) for step in details.steps]
     if isinstance(details.end, WorkflowCancelled) and details.end.reason is not None:
         told["cancelReason"] = details.end.reason
+    if details.undo_status is not None:
+        told["undoStatus"] = details.undo_status
     return told
 
 

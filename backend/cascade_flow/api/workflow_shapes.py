@@ -17,6 +17,7 @@ from cascade_flow.model.workflows import (
     RunLimit,
     StepDefinition,
     StepLimit,
+    UndoDefinition,
     WorkflowRegistration,
 )
 
@@ -90,6 +91,24 @@ class NewEvent(Shape):
         return EventDefinition(**{name: value for name, value in said.items() if value is not None})
 
 
+class NewUndo(Shape):
+    """What undoes a step that has completed, without its code: a step of the run that undoes another."""
+
+    step_id: StepId
+    name: Name | None = None
+    timeout_us: _Timeout | None = None
+    retry: Annotated[list[NewTier], Field(min_length=1, max_length=MOST_TIERS)] | None = None
+    executor: Pool | None = None
+    """The pool of workers that run it; Lambda's where none is named."""
+    limit: NewLimit | None = None
+    """What it must get before it starts."""
+
+    @property
+    def definition(self) -> UndoDefinition:
+        """The undo as the engine knows it."""
+        return UndoDefinition(**_told_of(self))
+
+
 class NewChildren(Shape):
     """The runs that do a step's work: one for each item of what a step gave, or one of another workflow."""
 
@@ -137,17 +156,17 @@ class NewStep(Shape):
     """After how long it comes again that isn't ready, unless it says so itself."""
     give_up_after_us: _Timeout | None = None
     """After how long of not being ready it fails for good; none: the run's time bounds it."""
+    undo: NewUndo | None = None
+    """What undoes it, where the run fails or is cancelled after it."""
 
     @property
     def definition(self) -> StepDefinition:
         """The step as the engine knows it."""
-        told = {"name": self.step_id, **_declared(self)}
-        if self.retry:
-            told["retry"] = [RetryTier(**_declared(tier)) for tier in self.retry]
-        if self.limit:
-            told["limit"] = self.limit.definition
+        told = _told_of(self)
         if self.event:
             told["event"] = self.event.definition
+        if self.undo:
+            told["undo"] = self.undo.definition
         if self.children:
             told["children"] = self.children.definition
         return StepDefinition(**told)
@@ -195,6 +214,15 @@ class RegisterWorkflow(Shape):
             run_limit=RunLimit(**_declared(self.run_limit)) if self.run_limit else None,
             schedules=None if self.schedules is None else [each.definition for each in self.schedules],
         )
+
+
+def _told_of(shape: NewStep | NewUndo) -> dict[str, Any]:
+    told = {"name": shape.step_id, **_declared(shape)}
+    if shape.retry:
+        told["retry"] = [RetryTier(**_declared(tier)) for tier in shape.retry]
+    if shape.limit:
+        told["limit"] = shape.limit.definition
+    return told
 
 
 def _declared(shape: Shape) -> dict[str, Any]:

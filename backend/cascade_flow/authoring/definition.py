@@ -6,7 +6,7 @@ Made from declarations by `define`, and never changed afterwards. What is regist
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
@@ -60,6 +60,15 @@ class Head:
         )
 
 
+def run_limit_of(max_running: int | None, singleton: str | None, key: str | None) -> RunLimit | None:
+    """How many runs go on at once, as it is registered."""
+    if max_running is None and singleton is None and key is None:
+        return None
+    from cascade_flow.authoring.limits import run_limit  # noqa: PLC0415  (few workflows have one)
+
+    return run_limit(max_running, singleton, key)
+
+
 @dataclass(frozen=True)
 class Definition:
     """A workflow that can be registered and run. Steps are in declared order."""
@@ -72,6 +81,12 @@ class Definition:
     def input_schema(self) -> dict[str, Any] | None:
         """The JSON Schema (2020-12) of the input; None where the workflow takes anything."""
         return self.input.schema() if self.input else None
+
+    @cached_property
+    def codes(self) -> Mapping[str, Step]:
+        """All that is carried out some time: the steps, and what undoes them, by their ids."""
+        undos = (step.undo for step in self.steps.values() if step.undo is not None)
+        return {**self.steps, **{undo.id: undo for undo in undos}}
 
     @cached_property
     def version_id(self) -> str:
@@ -99,10 +114,12 @@ class Definition:
         )
 
 
-def define(head: Head, declarations: Sequence[Declaration], flawed: Flawed) -> Definition:
+def define(
+    head: Head, declarations: Sequence[Declaration], flawed: Flawed, undos: Sequence[Declaration] = ()
+) -> Definition:
     """The definition, or one DefinitionError that names all mistakes found, each with its step and the cure.
 
-    `flawed` are the declarations that were none: their steps may be named by others.
+    `flawed` are the declarations that were none: their steps may be named by others. `undos` are what undoes steps.
     """
     whole = f"workflow {head.slug!r}"
     mistakes, payload = Mistakes(), None
@@ -121,6 +138,10 @@ def define(head: Head, declarations: Sequence[Declaration], flawed: Flawed) -> D
             _check_types(step, steps)
     if any(declared.children for declared in declarations):
         steps = _with_children(whole, steps, mistakes)
+    for declared in undos:
+        with mistakes.noted(f"{whole}, undo {declared.id!r}", declared.place):
+            _add_undo(declared, names, steps, head.input_type)
+            _check_key(declared.limit, payload)
     with mistakes.noted():
         _check_graph(head, steps, complete=not mistakes.found)
         mistakes.found += [] if mistakes.found else _delayed_too_long(head, steps)
@@ -138,6 +159,16 @@ def _resolved(declared: Declaration, names: Names, input_type: Any, declarations
     from cascade_flow.authoring.events import resolve_event  # noqa: PLC0415  (most workflows have no events)
 
     return resolve_event(declared, names=names)
+
+
+def _add_undo(declared: Declaration, names: Names, steps: dict[str, Step], input_type: Any) -> None:
+    from cascade_flow.authoring.undo import resolve_undo, undone_by  # noqa: PLC0415  (few workflows undo anything)
+
+    undone = undone_by(declared, names, steps)
+    if undone is not None:
+        undo = resolve_undo(declared, undone, input_type=input_type)
+        _check_types(undo, steps)
+        steps[undone.id] = replace(undone, undo=undo)
 
 
 def _with_children(whole: str, steps: Mapping[str, Step], mistakes: Mistakes) -> dict[str, Step]:

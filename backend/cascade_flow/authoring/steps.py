@@ -29,7 +29,13 @@ from cascade_flow.authoring.payloads import ANYTHING, Payload, output_of
 from cascade_flow.authoring.retry import Retry, policies, retryable
 from cascade_flow.errors import DefinitionError, InvalidIdError
 from cascade_flow.model.ids import check_pool, check_step_id
-from cascade_flow.model.workflows import ChildrenDefinition, EventDefinition, StepDefinition, StepLimit
+from cascade_flow.model.workflows import (
+    ChildrenDefinition,
+    EventDefinition,
+    StepDefinition,
+    StepLimit,
+    UndoDefinition,
+)
 
 if TYPE_CHECKING:
     from cascade_flow.authoring.limits import Limit
@@ -84,6 +90,7 @@ class Declaration:
     event: Terms | None = None
     delay_ms: int | None = None
     poll: Poll | None = None
+    undoes: Reference | None = None
     children: Growth | None = None
     """Of a step whose work runs of their own do."""
     place: Place | None = None
@@ -91,6 +98,8 @@ class Declaration:
     @property
     def kind(self) -> str:
         """What it is called in what is said of it."""
+        if self.undoes is not None:
+            return "undo"
         if self.children is not None:
             return self.children.kind
         return "step" if self.event is None else "event"
@@ -106,6 +115,8 @@ class Step:
     output: Payload
     """What its function returns: of a map, the result of an item; of a sub-workflow, that run's input."""
     children: Grown | None = None
+    undo: Step | None = None
+    """What undoes it; that is a step of another run."""
 
     @property
     def gives(self) -> Payload:
@@ -142,7 +153,20 @@ class Step:
             delay_ms=self.declared.delay_ms,
             poll_every_ms=None if (poll := self.declared.poll) is None else poll.every_ms,
             give_up_after_ms=None if poll is None else poll.give_up_after_ms,
+            undo=None if self.undo is None else self.undo.undo_definition,
             children=None if self.children is None else self.children.definition,
+        )
+
+    @property
+    def undo_definition(self) -> UndoDefinition:
+        """The same of what undoes a step."""
+        return UndoDefinition(
+            id=self.id,
+            name=self.declared.name,
+            timeout_ms=self.declared.timeout_ms,
+            retry=[policy.tier() for policy in self.declared.retry],
+            executor=self.declared.executor,
+            limit=self.declared.limit,
         )
 
     @property
@@ -203,25 +227,28 @@ def declare(
     )
 
 
-def declared_with(function: Callable[..., Any], *, limit: Limit | None, **options: Any) -> Declaration:
+def declared(function: Function, *, limit: Limit | None, **options: Any) -> Declaration:
     """The step, with what it shares with others. DefinitionError, with every mistake."""
-    mistakes, shared, declared = Mistakes(), None, None
-    with mistakes.noted():
-        shared = _shared(limit, options["executor"])
-    with mistakes.noted():
-        declared = declare(function, **options)
+    mistakes = Mistakes()
+    shared = mistakes.kept(lambda: _shared(limit, options["executor"]), None)
+    alone: Declaration | None = mistakes.kept(lambda: declare(function, **options), None)
     mistakes.check()
-    assert declared is not None, "what is none has mistakes"
-    return replace(declared, limit=shared)
+    assert alone is not None, "what is none has mistakes"
+    return replace(alone, limit=shared)
+
+
+def undo_declared(function: Function, *, step: Reference, **options: Any) -> Declaration:
+    """What undoes a step. DefinitionError, with every mistake."""
+    return replace(declared(function, after=(), export=False, run_if_skipped=False, **options), undoes=step)
 
 
 def _shared(limit: Limit | None, executor: str | None) -> StepLimit | None:
     """What a step's limit is registered as."""
     if limit is None:
         return None
-    from cascade_flow.authoring.limits import declared  # noqa: PLC0415  (most workflows have none)
+    from cascade_flow.authoring.limits import declared as registered  # noqa: PLC0415  (most workflows have none)
 
-    return declared(limit, executor)
+    return registered(limit, executor)
 
 
 def resolve(declared: Declaration, *, names: Names, input_type: Any, special: Special | None = None) -> Step:

@@ -8,14 +8,14 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from cascade_flow.authoring.definition import DEFAULT_TIMEOUT, Definition, Flawed, Head, define
+from cascade_flow.authoring.definition import DEFAULT_TIMEOUT, Definition, Flawed, Head, define, run_limit_of
 from cascade_flow.authoring.durations import Duration
 from cascade_flow.authoring.later import Poll
 from cascade_flow.authoring.mistakes import Place, placed, shown
 from cascade_flow.authoring.retry import Retry
-from cascade_flow.authoring.steps import Declaration, Reference, References, declared_with
+from cascade_flow.authoring.steps import Declaration, Reference, References, declared as step_declared, undo_declared
 from cascade_flow.errors import DefinitionError
-from cascade_flow.model.workflows import GitInfo, MissedTimes, RunLimit, WorkflowRegistration
+from cascade_flow.model.workflows import GitInfo, MissedTimes, WorkflowRegistration
 
 if TYPE_CHECKING:
     from cascade_flow.authoring.events import EventNode, OnTimeout
@@ -61,10 +61,11 @@ class Workflow:
         location = sys._getframe(1).f_globals.get("__name__", "")
         try:
             head = Head.of(slug, name=name, location=location, input_type=input, timeout=timeout)
-            self._head = replace(head, run_limit=_run_limit(max_running, singleton, key))
+            self._head = replace(head, run_limit=run_limit_of(max_running, singleton, key))
         except DefinitionError as error:
             raise placed(f"workflow {shown(slug)}", error, Place.of_caller()) from error
         self._declarations: dict[str, Declaration] = {}
+        self._undos: dict[str, Declaration] = {}
         self._schedules: list[Scheduled] = []
         self._sub_workflows: list[Workflow] = []
         self._flawed = Flawed()
@@ -158,6 +159,33 @@ class Workflow:
         )
         return add if function is None else add(function)
 
+    def undo(
+        self,
+        step: Reference,
+        /,
+        *,
+        id: str | None = None,
+        name: str | None = None,
+        timeout: Duration | None = None,
+        retry: Retry | Sequence[Retry] | None = None,
+        executor: str | None = None,
+        limit: Limit | None = None,
+    ) -> Callable[[F], F]:
+        """Declare the function below as what undoes a step (its id, or its function) that has completed.
+
+            @orders.undo(book)
+            def unbook(book: Booking) -> None: ...
+
+        Where the run fails, is cancelled or runs out of time, what its steps have done is undone, the last completed
+        first and one after the other, in a run of its own. A parameter named like the step receives what that returned,
+        `input` the run's input. Like a step it may be called again; one that raises `Skip` had nothing to do. The
+        options are those of a step; what is wrong with it is told by `definition`, all of it at once.
+        """
+        how = partial(
+            undo_declared, step=step, id=id, name=name, timeout=timeout, retry=retry, executor=executor, limit=limit
+        )
+        return partial(self._noted, "undo", id, how)
+
     def map(
         self,
         *,
@@ -199,7 +227,7 @@ class Workflow:
 
         terms = MapTerms(over=over, concurrency=concurrency, batch=batch, tolerate=tolerate)
         step = partial(
-            declared_with,
+            step_declared,
             id=id,
             name=name,
             after=after,
@@ -331,7 +359,8 @@ class Workflow:
         Raises DefinitionError: one message with every mistake, each with its step and the cure.
         """
         if self._definition is None:
-            self._definition = define(self._head, list(self._declarations.values()), self._flawed)
+            undos = list(self._undos.values())
+            self._definition = define(self._head, list(self._declarations.values()), self._flawed, undos)
         return self._definition
 
     def runs(self) -> list[Workflow]:
@@ -350,7 +379,7 @@ class Workflow:
         return registered.model_copy(update={"schedules": schedules})
 
     def _add(self, function: F, *, id: str | None, **options: Any) -> F:
-        return self._noted("step", id, partial(declared_with, id=id, **options), function)
+        return self._noted("step", id, partial(step_declared, id=id, **options), function)
 
     def _noted(self, kind: str, id: str | None, declared_by: Callable[[F], Declaration], function: F) -> F:
         called = id or getattr(function, "__name__", None) or shown(function)
@@ -360,24 +389,12 @@ class Workflow:
     def _note(self, kind: str, called: str, code: F, declared_by: Callable[[F], Declaration]) -> None:
         whole = f"workflow {self.slug!r}, {kind} {called!r}"
         if self._definition is not None:
-            raise DefinitionError(
-                f"{whole}: the workflow was already complete: declare all steps where the workflow is declared"
-            )
-        self._flawed.steps[str(called)] = code
+            late = "the workflow was already complete: declare all steps where the workflow is declared"
+            raise DefinitionError(f"{whole}: {late}")
+        if kind != "undo":  # nobody waits for one, or receives what it returns
+            self._flawed.steps[str(called)] = code
         with self._flawed.mistakes.noted(whole, Place.of_caller()):
             declared = declared_by(code)
-            self._check_new(declared)
-            self._declarations[declared.id] = declared
-
-    def _check_new(self, declared: Declaration) -> None:
-        if declared.id in self._declarations:
-            raise DefinitionError("a step with this id exists already: rename one, or give it another id=")
-
-
-def _run_limit(max_running: int | None, singleton: str | None, key: str | None) -> RunLimit | None:
-    """How many runs go on at once, as it is registered."""
-    if max_running is None and singleton is None and key is None:
-        return None
-    from cascade_flow.authoring.limits import run_limit  # noqa: PLC0415  (few workflows have one)
-
-    return run_limit(max_running, singleton, key)
+            if declared.id in self._declarations or declared.id in self._undos:
+                raise DefinitionError("a step with this id exists already: rename one, or give it another id=")
+            (self._declarations if declared.undoes is None else self._undos)[declared.id] = declared

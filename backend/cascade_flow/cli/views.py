@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 Document = Mapping[str, Any]
 
@@ -29,6 +29,14 @@ class Phase(Enum):
     SKIPPED = "skipped"
     STOPPED = "stopped"
     NOT_RUN = "not run"
+
+
+class Undo(NamedTuple):
+    """The run that this one undoes; the run that undoes this one, and how it stands with that."""
+
+    undoes: str | None
+    undone_by: str | None
+    status: str
 
 
 @dataclass(frozen=True)
@@ -157,6 +165,11 @@ class RunView:
     @property
     def status(self) -> str:
         return str(self.run["status"])
+
+    @property
+    def undo(self) -> Undo:
+        """What undoes it, or what it undoes."""
+        return Undo(self.run.get("undoes"), self.run.get("undoneBy"), str(self.document.get("undoStatus", "")))
 
     @property
     def is_over(self) -> bool:

@@ -16,6 +16,7 @@ from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.codec import Record, decode, deflate, encode, inflate
 from cascade_flow.engine.limits import pack_limit, unpack_limit
 from cascade_flow.engine.state import ENDED, Branch, Family, Owed, Patience, Run, Signal, Stop, Up
+from cascade_flow.engine.undoing import Done, Undoing
 from cascade_flow.model.events import ResourceSnapshot, StepError
 from cascade_flow.model.ids import up_of
 
@@ -53,6 +54,11 @@ def _unpack_stop(data: bytes) -> Stop:
 
 def _pack_signal(signal: Signal) -> bytes:
     return pack_json([signal.mark, signal.at_us, signal.via, signal.text, signal.place])
+
+
+def _unpack_undoing(data: bytes) -> Undoing:
+    run_id, done = unpack_json(data)
+    return Undoing(run_id, tuple(Done(*each) for each in done))
 
 
 def pack_up(up: Up) -> str:
@@ -146,6 +152,9 @@ _RUN = (
     _Field("rp", "result_place"),
     _Field("ls", "lost"),
     _Field("lk", "limit_keys", lambda values: pack_json(dict(values)), unpack_json),
+    _Field("ub", "undone_by"),
+    _Field("un", "undoing", lambda undoing: pack_json([undoing.run_id, undoing.done]), _unpack_undoing),
+    _Field("rn", "renewed", lambda runs: pack_json(dict(runs)), unpack_json),
     _Field("la", "last_us"),
     _Field(keys.EXPIRY, "expires_s"),
     _TAIL,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from cascade_flow.engine.children_findings import waits_for_children
 from cascade_flow.engine.decide import last_seen_us
-from cascade_flow.engine.findings import ORDER, Finding, Sweeps, instant, listed, nth, span
+from cascade_flow.engine.findings import ORDER, Finding, Sweeps, instant, listed, nth, span, undo_failed
 from cascade_flow.engine.joins import all_arrived, beyond, steps_over, waits_outside
 from cascade_flow.engine.limit_findings import run_waits, step_waits, waited_for
 from cascade_flow.engine.limits import Waiting
@@ -175,6 +175,11 @@ def _waiting(case: Case, branch: Branch, world: World, now_us: int) -> Finding:
 def _over(run: Run) -> Finding:
     if run.status == "completed":
         return Finding("over", "well", "the run has completed")
+    if run.undoing is not None and run.status == "failed":
+        return undo_failed(run.run_id, run.undoing.run_id)
+    if run.undone_by is not None:
+        said = f"the run is {run.status} for good: what it had done is undone by run {run.undone_by}"
+        return Finding("undone", "well", said, f"see how that went (`cascade show {run.undone_by}`)")
     cure = f"try it again (`cascade retry {run.run_id}`), or make a new run that keeps what is done (`cascade resume`)"
     said = "the run was cancelled" if run.status == "cancelled" else "the run has failed"
     return Finding("over", "well", f"{said}: nothing of it is under way", cure)
@@ -232,7 +237,8 @@ def _scheduled(graph: Graph, branch: Branch, world: World, now_us: int) -> Findi
     step, waited_us = branch.step, now_us - (branch.available_at_us or 0)
     if waited_us < 0:
         said = f"`{step}` {_doing(branch, now_us)}{_delay_of(graph, branch)}"
-        return Finding(_code_of_wait(branch), "waits", said, step_id=step, until_us=branch.available_at_us)
+        code = "not-ready" if branch.laters else "retrying" if branch.tried > 1 else "step-delayed"
+        return Finding(code, "waits", said, step_id=step, until_us=branch.available_at_us)
     if waited_us <= world.timing.grace_us:
         return Finding("queued", "well", f"`{step}` {_doing(branch, now_us)}", step_id=step)
     pool = pool_of(graph, step)
@@ -321,12 +327,6 @@ def _doing(branch: Branch, now_us: int) -> str:
     if branch.status == "scheduled":
         return f"is due, and waits for a worker for {span(now_us - available_us)}"
     return {"open": "waits itself", "skipping": "is to be skipped"}.get(branch.status, f"stands {branch.status}")
-
-
-def _code_of_wait(branch: Branch) -> str:
-    if branch.laters:
-        return "not-ready"
-    return "retrying" if branch.tried > 1 else "step-delayed"
 
 
 def _wait_of(branch: Branch) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from cascade_flow.engine.undoing import Undoing
 from cascade_flow.graph import Graph
 from cascade_flow.model.events import Event, ResourceSnapshot, StepError, WorkflowCompleted
 
@@ -254,6 +255,8 @@ class Run:
 
     `parent` is the run that it goes on from, `origin_run_id` the first of them all; None where it is the first itself.
     `limit` says how many runs may go on at once, of which this is one; it has its `place` from its start to its end.
+    `undone_by` is the run that undoes this one, which has ended for good; `undoing` what this one undoes itself.
+    `renewed` are steps that an earlier run had done and that were undone since, each with the run that did it anew.
     `up` says whose child it is; then `result` is its output, or `result_place` where that lies, also that of a batch
     which failed, and `lost` how many of its items have failed.
     """
@@ -281,6 +284,9 @@ class Run:
     limit_keys: Mapping[str, str] = field(default_factory=dict)
     limit: Limit | None = None
     place: int | None = None
+    undone_by: str | None = None
+    undoing: Undoing | None = None
+    renewed: Mapping[str, str] = field(default_factory=dict)
     up: Up | None = None
     result: str | None = None
     result_place: str | None = None
@@ -294,13 +300,18 @@ class Run:
         """The run that all this began with: what effects are known by."""
         return self.origin_run_id or self.run_id
 
+    def first_run_of(self, step: str) -> str:
+        """The same of one step: an effect that was undone is another when it is brought about again."""
+        return self.renewed.get(step, self.first_run_id)
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What does not change while a run's attempt lasts: all that a decision about one of its branches may ask.
 
     `stopping`: the run is known to be stopping, so nothing goes on. `limit_keys` are the values of those fields of the
-    input by which limits are kept. `limit` is the run's own, and `place` what it has got of it.
+    input by which limits are kept. `limit` is the run's own, and `place` what it has got of it. `undoes`: the run is
+    there to undo another.
     """
 
     run_id: str
@@ -316,6 +327,7 @@ class Facts:
     limit_keys: Mapping[str, str] = field(default_factory=dict)
     limit: Limit | None = None
     place: int | None = None
+    undoes: bool = False
     up: Up | None = None
 
 

@@ -44,7 +44,7 @@ class AfterCommit:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._stops = Stops(runtime)
+        self.stops = Stops(runtime, self.begin_if_possible)
 
     @cached_property
     def limits(self) -> Limits:
@@ -84,7 +84,7 @@ class AfterCommit:
         for join in dict.fromkeys(commit.raises):
             self.look_at_join(facts, join)
         if commit.stop is not None or _awaits_stop(branch):
-            self._stops.carry_on(facts.run_id)
+            self.stops.carry_on(facts.run_id)
         if branch.status == "waiting":
             self.children.look(facts.run_id, branch.name)
         self._wake(facts, [branch])
@@ -142,6 +142,13 @@ class AfterCommit:
             elif joins.is_full(facts.graph, branch):
                 self.open_join(facts, branch)
 
+    def begin_if_possible(self, facts: Facts, births: Iterable[Birth]) -> None:
+        """The same where what led here stands whatever comes of it, which a sweep does too."""
+        try:
+            self.begin(facts, births)
+        except CascadeFlowError as error:
+            _log.warning("run %s: to begin it is left to the sweep: %s", facts.run_id, error)
+
     def look_if_possible(self, facts: Facts, event: str) -> None:
         """Look at an event: what led here stands whatever comes of the look, which a sweep takes too."""
         try:
@@ -168,14 +175,14 @@ class AfterCommit:
             self.raise_joins(facts, commit)
             commit = self.count_end(facts, commit)
             opened = self._runtime.ledger.write(facts, commit, self._references(facts, commit))
-            self._runtime.observer.committed(commit.said)
+            self._runtime.tell(facts, commit.said)
             if commit.end is not None:
                 self._leave_run(facts)
             self.after(facts, commit, opened)
         except (BranchRefused, RunRefused):
             return False
         except PayloadTooLargeError as error:
-            self._stops.give_up(facts, error)
+            self.stops.give_up(facts, error)
         return True
 
     def _leave_run(self, facts: Facts) -> None:

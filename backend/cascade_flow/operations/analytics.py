@@ -149,7 +149,8 @@ class Analytics:
             self._check_time(read=number, found=len(runs))
             story = self._histories.outline(run.run_id)
             if story is not None:
-                yield story.events if run.up is None else _of_steps(story.events)
+                counts = run.up is None and run.undoing is None
+                yield story.events if counts else _of_steps(story.events)
 
     def _check_time(self, *, read: int, found: int | None = None) -> None:
         if self._until_us is not None and clock.now_us() > self._until_us:
@@ -184,7 +185,7 @@ class Analytics:
 
 
 def _of_steps(events: Sequence[Event]) -> Sequence[Event]:
-    """What a child counts for: the steps that it does, not a run."""
+    """What a child counts for, and a run that undoes another: the steps that it does, not a run."""
     return [event for event in events if isinstance(event, _STEP_EVENTS)]
 
 

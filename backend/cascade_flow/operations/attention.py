@@ -22,7 +22,6 @@ from cascade_flow.operations.retries import Retries
 from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Steps
-from cascade_flow.operations.stops import Stops
 from cascade_flow.operations.tally import Tally
 from cascade_flow.wake import Wake
 
@@ -82,7 +81,7 @@ class Attention:
         self._runs = Runs(runtime)
         self._steps = Steps(runtime)
         self._after_commit = AfterCommit(runtime)
-        self._stops = Stops(runtime)
+        self._stops = self._after_commit.stops
         self._retries = Retries(runtime)
         self.calls: list[Call] = []
 

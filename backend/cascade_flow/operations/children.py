@@ -52,9 +52,9 @@ class Children:
             return
         try:
             if seen.halt is not None or seen.status == "failed":
-                from cascade_flow.operations.stops import Stops  # noqa: PLC0415  (stops end children, too)
+                from cascade_flow.operations.after_commit import AfterCommit  # noqa: PLC0415  (stops end children, too)
 
-                Stops(self._runtime).carry_on(facts.up.run_id)
+                AfterCommit(self._runtime).stops.carry_on(facts.up.run_id)
             elif failed or rules.is_worth_a_look(seen):
                 self.look(facts.up.run_id, facts.up.branch, is_urgent=failed)
         except CascadeFlowError as error:

@@ -26,13 +26,13 @@ from cascade_flow.model.events import (
     WorkflowRetryStarted,
 )
 from cascade_flow.model.ids import check_step_id
-from cascade_flow.model.states import RunState, StepState
+from cascade_flow.model.states import LinkedRun, RunStatus, StepState
 from cascade_flow.model.workflows import ChildrenDefinition, EventDefinition, StepDefinition, WorkflowVersion
 from cascade_flow.operations.attempts import Attempt, attempts_in
 from cascade_flow.operations.history import Histories, RunHistory, StepLine, by_step
 from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.payloads import Handed, key_in_bucket
-from cascade_flow.operations.runs import RunPart, Runs, outline_of
+from cascade_flow.operations.runs import RunPart, Runs, linked, outline_of
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.views import Views
 from cascade_flow.projection import project_run_state, project_step_state
@@ -103,15 +103,16 @@ class RunDetails:
     """A run, its steps in declared order, and the event that ended it if it is over.
 
     Without `has_payloads` its input and output were not asked for, and its steps where they are None. `outside` says
-    where they lie in the bucket, if they do: what is there is not read.
+    where they lie in the bucket, if they do: what is there is not read. `undo_status` is that of what undoes it.
     """
 
-    run: RunState
+    run: LinkedRun
     version_id: str
     steps: tuple[StepDetails, ...] | None
     end: End | None
     has_payloads: bool
     outside: Outside
+    undo_status: RunStatus | None = None
 
 
 @dataclass(frozen=True)
@@ -156,9 +157,9 @@ class Details:
         known = {each.event.timestamp_us: each.event for each in told}
         events = [known.get(event.timestamp_us, event) for event in story.events]
         outside = {name: address for each in told for name, address in each.outside.items()}
-        state = project_run_state(events, story.run.workflow_slug)
-        told_of = self._steps(story) if steps else None
-        return RunDetails(state, story.run.version_id, told_of, _end(events), payloads, outside)
+        state = linked(project_run_state(events, story.run.workflow_slug), story.run)
+        told_of, undo = self._steps(story) if steps else None, self._undo_status(state)
+        return RunDetails(state, story.run.version_id, told_of, _end(events), payloads, outside, undo)
 
     def steps(self, run_id: str) -> tuple[StepDetails, ...]:
         """A run's steps, in declared order. Raises RunNotFoundError, InvalidIdError."""
@@ -189,7 +190,7 @@ class Details:
         """How many runs there are, as far as anybody counts."""
         return self._runs.count(workflow_slug, wanted)
 
-    def brief(self, run_id: str) -> RunState:
+    def brief(self, run_id: str) -> LinkedRun:
         """A run's state without its input, from its own item. Raises RunNotFoundError, InvalidIdError."""
         return outline_of(self._runtime.submitted(run_id))
 
@@ -223,6 +224,9 @@ class Details:
         if version_id not in known:
             raise VersionNotFoundError(f"workflow {slug!r} has no version {version_id!r}; it has {', '.join(known)}")
         return known[version_id]
+
+    def _undo_status(self, run: LinkedRun) -> RunStatus | None:
+        return None if run.undone_by is None else self.brief(run.undone_by).status
 
     def _steps(self, story: RunHistory) -> tuple[StepDetails, ...]:
         """With what limited steps wait for: that is read for these alone."""

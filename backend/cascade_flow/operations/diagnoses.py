@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -15,14 +16,14 @@ from itertools import islice
 from cascade_flow import clock
 from cascade_flow.dynamodb import due
 from cascade_flow.dynamodb.ledger import Snapshot
-from cascade_flow.dynamodb.pulse import get_sweeps
+from cascade_flow.dynamodb.pulse import Signs, get_signs, get_sweeps
 from cascade_flow.dynamodb.registry import Entry, get_workflow
 from cascade_flow.engine.diagnosis import Case, Room, World, diagnosed, diagnosed_engine, pool_of
-from cascade_flow.engine.findings import Finding
+from cascade_flow.engine.findings import Finding, Sweeps
 from cascade_flow.engine.limits import Waiting
 from cascade_flow.engine.state import ENDED, Branch, Run
 from cascade_flow.errors import VersionNotFoundError
-from cascade_flow.graph import Graph
+from cascade_flow.graph import Graph, each_with_undo
 from cascade_flow.model.ids import child_id
 from cascade_flow.operations.live_pieces import START_US, piece
 from cascade_flow.operations.runtime import Runtime
@@ -31,6 +32,7 @@ from cascade_flow.operations.unreadable import readable
 _MOST_AT_WORK = 1_000
 _MOST_CHILDREN = 100
 """Of one step those that are looked at for what holds it up."""
+_MOST_NOTED = 1_000
 _UNREADABLE = Finding(
     "unreadable",
     "stuck",
@@ -80,22 +82,37 @@ class Diagnoses:
         """What is to be said of a run, and of the engine. Raises RunNotFoundError, InvalidIdError."""
         run = self._runtime.submitted(run_id)
         case = next(iter(readable(self._cases_with_children, [run])), None)
-        world, now_us = self._world([case] if case else []), clock.now_us()
+        sweeps = get_sweeps(self._runtime.ledger.table)
+        world, now_us = self._world([case] if case else [], sweeps), clock.now_us()
         engine = () if run.status in ENDED else diagnosed_engine(world, now_us)
         return _diagnosis(run_id, case, world, now_us), engine
 
     def part(self, *, limit: int, after_us: int = START_US) -> DiagnosisPart:
-        """The next runs behind a time of the index, those first that are late."""
+        """The next runs behind a time of the index, those first that are late; with the first also those that have
+        failed to undo others.
+        """
         found = piece(self._runtime.ledger.table, after_us=after_us, most_runs=limit)
         first: dict[str, int] = {}
         for entry in found.entries:
             first.setdefault(entry.run_id, entry.due_us)
         known = {run_id: self._read(run_id) for run_id in first}
         mine = {id: case for id, case in known.items() if case is None or _first_due_us(case) == first[id]}
-        world, now_us = self._world(case for case in mine.values() if case), clock.now_us()
+        signs = self._signs(after_us)
+        mine |= {case.run.run_id: case for case in self._failed_undos(signs.failed_undos, limit)}
+        world, now_us = self._world((case for case in mine.values() if case), signs.sweeps), clock.now_us()
         told = [_diagnosis(run_id, case, world, now_us) for run_id, case in mine.items()]
         late = [diagnosis for diagnosis in told if not diagnosis.is_well]
         return DiagnosisPart(late, diagnosed_engine(world, now_us), len(told), found.more_us)
+
+    def _signs(self, after_us: int) -> Signs:
+        """What the engine has noted; with further pieces nobody need be told again which runs failed to undo others."""
+        table = self._runtime.ledger.table
+        return get_signs(table) if after_us == START_US else Signs(get_sweeps(table), [])
+
+    def _failed_undos(self, noted: Sequence[str], most: int) -> list[Case]:
+        """Some of those that have failed to undo others, and were not tried again since."""
+        failed = (run for run in readable(self._runtime.ledger.runs, noted[:_MOST_NOTED]) if run.status == "failed")
+        return [Case(run, {}, None, None) for run in islice(failed, most)]
 
     def _read(self, run_id: str) -> Case | None:
         """None where somebody must mend it first; a run that is gone or over meanwhile has nothing due."""
@@ -127,14 +144,14 @@ class Diagnoses:
     def _of_item(self, run: Run, branch: Branch | None) -> Case:
         branches = {} if branch is None else {branch.name: branch}
         return Case(
-            run, branches, self._graph(run), self._deployed(run.workflow_slug), self._waits(run, branches.values())
+            run, branches, self._graph_of(run), self._deployed(run.workflow_slug), self._waits(run, branches.values())
         )
 
     def _case(self, run: Run) -> Case:
         if run.driver == "caller":
             return Case(run, {}, None, None)
         branches = self._runtime.ledger.branches(run.run_id) if run.status == "running" else {}
-        graph = self._graph(run)
+        graph = self._graph_of(run)
         return Case(run, branches, graph, self._deployed(run.workflow_slug), self._waits(run, branches.values()))
 
     def _waits(self, run: Run, branches: Iterable[Branch]) -> Mapping[str, Waiting]:
@@ -147,9 +164,9 @@ class Diagnoses:
         views = LimitViews(self._runtime)
         return {**views.waits(run.run_id, limited), **views.run_waits(run)}
 
-    def _graph(self, run: Run) -> Graph | None:
+    def _graph_of(self, run: Run) -> Graph | None:
         try:
-            return self._runtime.graph(run)
+            return self._runtime.graph_of(run)
         except VersionNotFoundError:
             return None
 
@@ -159,14 +176,14 @@ class Diagnoses:
         entry = self._entries[slug]
         if entry is None or entry.retired_us is not None:
             return None
-        try:
-            return frozenset(self._runtime.registry.graph(slug, entry.version_id).steps)
-        except VersionNotFoundError:
-            return None
+        with suppress(VersionNotFoundError):
+            graph = self._runtime.registry.graph(slug, entry.version_id)
+            return frozenset(each.id for each in each_with_undo(graph.steps.values()))
+        return None
 
-    def _world(self, cases: Iterable[Case]) -> World:
-        timing, table = self._runtime.timing, self._runtime.ledger.table
-        world = World(timing, get_sweeps(table), self._usual, self._urgent)
+    def _world(self, cases: Iterable[Case], sweeps: Sweeps | None) -> World:
+        timing = self._runtime.timing
+        world = World(timing, sweeps, self._usual, self._urgent)
         now_us = clock.now_us()
         if not any(_waits(branch, now_us) for case in cases for branch in _branches(case)):
             return world
@@ -186,7 +203,7 @@ class Diagnoses:
         found = self._runtime.ledger.snapshot(places)
         for run, branch in readable(partial(_those_in, found), places):
             if branch.status == "running" and (branch.lease_us or 0) > now_us:
-                graph = self._graph(run)
+                graph = self._graph_of(run)
                 yield (graph and pool_of(graph, branch.step)) or world.room(branch)
 
 

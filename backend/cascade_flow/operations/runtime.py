@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -15,7 +15,8 @@ from cascade_flow.dynamodb.run_ledger import RunLedger
 from cascade_flow.dynamodb.table import Table
 from cascade_flow.engine.state import Facts, Run, Timing
 from cascade_flow.errors import CascadeFlowError, RequestError, RunNotFoundError
-from cascade_flow.graph import Graph, body_of
+from cascade_flow.graph import Graph, body_of, undo_graph
+from cascade_flow.model.events import Event
 from cascade_flow.model.ids import check_run_id
 from cascade_flow.offload import Bucket
 from cascade_flow.operations.observer import Observer
@@ -97,6 +98,22 @@ class Runtime:
             raise RunNotFoundError(f"workflow {workflow_slug!r} has no run {run_id!r}; {whose}")
         return run
 
+    def tell(self, facts: Facts, events: Sequence[Event]) -> None:
+        """Let the observer hear what was committed to a run."""
+        hear = self.observer.undoing if facts.undoes else self.observer.committed
+        hear(events)
+
+    def graph_of(self, run: Run) -> Graph:
+        """The graph that a run follows: its version's; of a map's child that of the map's step; of one that undoes
+        another the undos', in their order.
+
+        Raises VersionNotFoundError.
+        """
+        graph = self.registry.graph(run.workflow_slug, run.version_id)
+        if run.undoing is not None:
+            return undo_graph(graph, run.undoing.steps)
+        return graph if run.up is None or not run.up.is_item else body_of(graph, run.up.step)
+
     def facts(self, run: Run) -> Facts:
         """Raises VersionNotFoundError where the run's pinned version is gone; RequestError where a caller drives it."""
         if run.driver == "caller":
@@ -107,7 +124,7 @@ class Runtime:
         return Facts(
             run_id=run.run_id,
             workflow_slug=run.workflow_slug,
-            graph=self.graph(run),
+            graph=self.graph_of(run),
             expires_s=run.expires_s,
             timing=self.timing,
             priority=run.priority,
@@ -117,10 +134,6 @@ class Runtime:
             limit=run.limit,
             place=run.place,
             deadline_us=run.deadline_us,
+            undoes=run.undoing is not None,
             up=run.up,
         )
-
-    def graph(self, run: Run) -> Graph:
-        """The graph that a run goes by: its version's, or that of an item. Raises VersionNotFoundError."""
-        graph = self.registry.graph(run.workflow_slug, run.version_id)
-        return graph if run.up is None or not run.up.is_item else body_of(graph, run.up.step)

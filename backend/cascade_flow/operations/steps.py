@@ -35,7 +35,6 @@ from cascade_flow.operations.after_commit import AfterCommit, wake_for
 from cascade_flow.operations.claims import Claims, Taker, waits
 from cascade_flow.operations.outputs import Inputs, inputs_of, with_end
 from cascade_flow.operations.runtime import Runtime
-from cascade_flow.operations.stops import Stops
 from cascade_flow.wake import Wake
 
 _ROUNDS = 8
@@ -64,6 +63,11 @@ class HeldAttempt:
         return max(self.branch.started_at_us or 0, self.branch.last_us) + self.facts.graph.modulus
 
     @property
+    def first_run_id(self) -> str:
+        """The run that the step's effects are known by."""
+        return self.run.first_run_of(self.branch.step)
+
+    @property
     def running(self) -> bool:
         """Whether the worker has a step to carry on with."""
         return self.branch.status == "running" and not self.lost and not self.branch.stopped
@@ -84,7 +88,7 @@ class Steps:
         self._runtime = runtime
         self._claims = Claims(runtime)
         self._after_commit = AfterCommit(runtime)
-        self._stops = Stops(runtime)
+        self._stops = self._after_commit.stops
 
     def claim(self, wake: Wake, worker_id: str, *, slot: Slot | None = None) -> HeldAttempt | None:
         """Take the attempt that a wake-up names; None where another has it, it is over, or not due yet.
@@ -122,6 +126,10 @@ class Steps:
             return inputs_of_item(self._runtime, held.run, self._input(held))
         wanted = held.facts.graph.step(held.branch.step).dependencies
         input = self._input(held)
+        if (undoing := held.run.undoing) is not None:
+            from cascade_flow.operations.undone import outputs_undone  # noqa: PLC0415  (few runs undo another)
+
+            return Inputs(input, outputs_undone(self._runtime, held.run, undoing, held.branch.step))
         if all(step in held.known for step in wanted):
             return Inputs(input, {step: held.known[step] for step in wanted})
         return Inputs(input, inputs_of(self._runtime, held.facts, held.branch, held.records))
@@ -293,7 +301,7 @@ class Steps:
 
     def _after(self, facts: Facts, commit: Commit, held: HeldAttempt) -> HeldAttempt:
         """What follows a commit, which stands whatever comes of that: what isn't done here the sweep does."""
-        self._runtime.observer.committed(commit.said)
+        self._runtime.tell(facts, commit.said)
         try:
             return replace(held, branch=self._after_commit.after(facts, commit, held.branch))
         except BranchRefused:

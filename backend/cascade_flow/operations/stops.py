@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
-from cascade_flow.engine.state import Branch, Facts, Halt, Run, Stop
+from cascade_flow.engine.state import Birth, Branch, Facts, Halt, Run, Stop
 from cascade_flow.engine.stop import Halting, halting, terminal_event
 from cascade_flow.errors import CascadeFlowError, ConflictError
-from cascade_flow.model.events import StepError
+from cascade_flow.model.events import StepError, WorkflowEvent
 from cascade_flow.operations.runtime import Runtime
 
+Begin = Callable[[Facts, Iterable[Birth]], object]
 _HALTS_AT_ONCE = 20
 _ROUNDS = 50
 _CHASES = 8
@@ -21,9 +22,13 @@ _CHASES = 8
 class Stops:
     """Carries out the intention that is written on a run."""
 
-    def __init__(self, runtime: Runtime, *, from_above: bool = False) -> None:
-        """`from_above`: the parent's stop ends its children, and looks at them itself."""
+    def __init__(self, runtime: Runtime, begin: Begin, *, from_above: bool = False) -> None:
+        """`begin` is what follows the birth of branches: those of a run that undoes another, whose end is this.
+
+        `from_above`: the parent's stop ends its children, and looks at them itself.
+        """
         self._runtime = runtime
+        self._begin = begin
         self._from_above = from_above
 
     def carry_on(self, run_id: str) -> Run:
@@ -73,7 +78,7 @@ class Stops:
             return 0
         from cascade_flow.operations.child_stops import stop_children  # noqa: PLC0415  (most runs have no children)
 
-        ends_us = [stop_children(self._runtime, facts, parent, stop) for parent in parents]
+        ends_us = [stop_children(self._runtime, facts, parent, stop, self._begin) for parent in parents]
         return None if None in ends_us else max(end_us or 0 for end_us in ends_us)
 
     def _finish(
@@ -82,13 +87,27 @@ class Stops:
         event = terminal_event(facts, run, stop, branches.values(), now_us=max(clock.now_us(), after_us + 1))
         status = "cancelled" if stop.kind == "cancelled" else "failed"
         counted = self._count_end(facts)
-        ended = self._runtime.run_ledger.finish(run, event, status, step.halts)
-        self._runtime.observer.committed((event,))
+        ended = self._end(facts, run, event, status, step.halts)
+        self._runtime.tell(facts, (event,))
         if facts.place is not None:
             from cascade_flow.operations.run_places import RunPlaces  # noqa: PLC0415  (few workflows have such a limit)
 
             RunPlaces(self._runtime).leave_by(facts)
         self._look_up(facts, counted)
+        return ended
+
+    def _end(
+        self, facts: Facts, run: Run, event: WorkflowEvent, status: str, halts: Sequence[tuple[Branch, Halt]]
+    ) -> Run:
+        """End the run; what it has done that can be undone is undone by a run that is born with its end."""
+        if not facts.graph.undos:
+            return self._runtime.run_ledger.finish(run, event, status, halts)
+        from cascade_flow.operations.undoing import Undos  # noqa: PLC0415  (few workflows undo anything)
+
+        undo = Undos(self._runtime).birth(facts, run, event)
+        ended = self._runtime.run_ledger.finish(run, event, status, halts, undo)
+        if undo is not None:
+            self._begin(undo.facts, undo.opening.births)
         return ended
 
     def _count_end(self, facts: Facts) -> Branch | None:

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from cascade_flow import clock
+from cascade_flow.dynamodb.codec import Record
 from cascade_flow.engine.state import Branch
 from cascade_flow.errors import GoneError, RunNotFoundError, WrongPoolError
 from cascade_flow.model.events import ResourceSnapshot
@@ -119,11 +120,18 @@ class WorkerProtocol:
             from cascade_flow.operations.item_inputs import handed_to_item  # noqa: PLC0415  (most steps are no map's)
 
             return Given(*handed_to_item(self._runtime, held.run), self._checkpoints(held))
-        ends = ends_of_dependencies(self._runtime, held.facts, held.branch, [*held.records])
-        payloads, run_id = self._runtime.payloads, held.facts.run_id
-        [input] = payloads.handed_on(run_id, {"": held.run.tail[0]}, "input").values()
-        outputs = payloads.handed_on(run_id, ends, "output")
+        payloads = self._runtime.payloads
+        [input] = payloads.handed_on(held.facts.run_id, {"": held.run.tail[0]}, "input").values()
+        outputs = payloads.handed_on(*self._ends(held), "output")
         return Given(input, outputs, self._checkpoints(held))
+
+    def _ends(self, held: HeldAttempt) -> tuple[str, Mapping[str, Record]]:
+        """How that ended whose outputs a step is given, and the run that they belong to."""
+        if (undoing := held.run.undoing) is not None:
+            from cascade_flow.operations.undone import end_undone  # noqa: PLC0415  (few runs undo another)
+
+            return undoing.run_id, end_undone(self._runtime, held.run, undoing, held.branch.step)
+        return held.facts.run_id, ends_of_dependencies(self._runtime, held.facts, held.branch, [*held.records])
 
     def lend(self, text: str) -> str:
         """Put a text that belongs to a claimed step where anybody may read it for a while; answers its address."""

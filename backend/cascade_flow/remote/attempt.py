@@ -104,7 +104,7 @@ class RemoteAttempt:
 
     def _step(self) -> Step | None:
         workflow = self._workflows.get(self.lease.claim["workflowSlug"])
-        return None if workflow is None else workflow.definition().steps.get(self.lease.attempt.step_id)
+        return None if workflow is None else workflow.definition().codes.get(self.lease.attempt.step_id)
 
     def _given(self, beat: Heartbeat, limit_ms: int | None) -> StepInputs:
         claim = self.lease.given()

@@ -227,7 +227,7 @@ class Engine:
     def cancel(self, result: Result, reason: str | None = None) -> Result:
         """Stop a run that was submitted."""
         self._place.cancel(result.run_id, reason)
-        self._place.settle([result.run_id])
+        self._settle([result.run_id])
         return result
 
     def _plan(self, workflow: Workflow, before: Mapping[Spot, Any], fake: Fakes | None) -> Plan:
@@ -237,7 +237,7 @@ class Engine:
         if fake:
             self._place.may_plan("fake=")
         mishaps = [replace(mishap, spot=spot_meant(workflow, step, self._known)[0]) for step, mishap in planned]
-        steps = workflow.definition().steps
+        steps = workflow.definition().codes
         kept = {spot: each for spot, each in before.items() if any(spot.is_within(step) for step in steps)}
         return Plan({**kept, **fakes.by_spot(workflow, fake or {}, self._known)}, mishaps)
 
@@ -259,6 +259,7 @@ class Engine:
     def _settle(self, run_ids: Sequence[str]) -> None:
         __tracebackhide__ = True
         self._place.settle(run_ids)
+        self._place.settle([undo for run_id in run_ids if (undo := self._place.story(run_id).undone_by) is not None])
         for run_id in run_ids:
             if missed := left_over(self._plans[run_id].mishaps):
                 raise UnexpectedEnd(f"{self._results[run_id]!r} has ended, and this has not come: {missed}")

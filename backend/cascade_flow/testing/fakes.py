@@ -36,8 +36,8 @@ def in_turn(*fakes: Any) -> InTurn:
 
 
 def step_meant(workflow: Workflow, reference: Reference) -> str:
-    """The id of a step. Raises DefinitionError, naming those that it could have been."""
-    steps = workflow.definition().steps
+    """The id of a step, or of what undoes one. Raises DefinitionError, naming those that it could have been."""
+    steps = workflow.definition().codes
     return Names({step_id: step.function for step_id, step in steps.items()}).meant(reference)
 
 

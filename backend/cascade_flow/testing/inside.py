@@ -37,7 +37,7 @@ class Spot:
 
 def spot_meant(workflow: Workflow, reference: Reference, known: Workflows) -> tuple[Spot, Step]:
     """The spot that is meant, and its step. Raises DefinitionError, naming what it could have been."""
-    steps = workflow.definition().steps
+    steps = workflow.definition().codes
     names = Names({step_id: step.function for step_id, step in steps.items()})
     try:
         step = steps[names.meant(reference)]

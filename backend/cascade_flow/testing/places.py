@@ -21,11 +21,14 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Story:
-    """All that happened in a run so far; and, where that is known, what its code raised, by step and attempt."""
+    """All that happened in a run so far; and, where that is known, what its code raised, by step and attempt. Which run
+    undoes it, if one does.
+    """
 
     events: Sequence[Event]
     lines: Sequence[Line]
     raised: Mapping[tuple[str, int], Raised] | None
+    undone_by: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from cascade_flow.authoring import Workflow
+from cascade_flow.authoring import Step, Workflow
 from cascade_flow.authoring.parameters import Names
 from cascade_flow.authoring.payloads import Payload
-from cascade_flow.engine.waits import reason_in
 from cascade_flow.errors import DefinitionError
 from cascade_flow.model.events import (
     Event,
@@ -23,11 +22,8 @@ from cascade_flow.model.events import (
     StepCheckpointFailed,
     StepCompleted,
     StepEvent,
-    StepFailed,
-    StepReclaimed,
     StepScheduled,
     StepSkipped,
-    StepStarted,
     WorkflowCompleted,
     WorkflowFailed,
     WorkflowRetryStarted,
@@ -35,31 +31,14 @@ from cascade_flow.model.events import (
 from cascade_flow.model.parts import StepError
 from cascade_flow.model.states import RunStatus, StepStatus
 from cascade_flow.projection import project_run_state, project_step_state
+from cascade_flow.testing.attempts import Attempt, attempts_of
 from cascade_flow.testing.inside import Workflows, known_by
 from cascade_flow.testing.places import Place, Story
 from cascade_flow.testing.stage import Raised
 
-_END_OF_AN_ATTEMPT = (StepCompleted, StepFailed, StepSkipped, StepReclaimed)
-
 
 class UnexpectedEnd(AssertionError):
     """A run or a step has not come to what the test asks for; the message says why, with the step's traceback."""
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One attempt of a step. `status` is "running", "completed", "failed", "skipped", "died" or "postponed": it raised
-    `Later`, with this `reason`.
-    """
-
-    number: int
-    status: str
-    worker: str
-    error: StepError | None = None
-    retry_at_us: int | None = None
-    """When another was due after it failed, or was not ready."""
-    started_at_us: int = 0
-    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +100,8 @@ class StepResult:
     @property
     def attempts(self) -> tuple[Attempt, ...]:
         """Those that were begun, in order; of a step that was kept from another run, those of that run."""
-        return tuple(map(self._attempt, [each for each in self._events if isinstance(each, StepStarted)]))
+        lines = [line for line in self._story.lines if line.step_id == self.step_id]
+        return attempts_of(self._events, lines)
 
     @property
     def error(self) -> StepError | None:
@@ -152,36 +132,12 @@ class StepResult:
 
     @property
     def _payload(self) -> Payload:
-        return self._workflow.definition().steps[self.step_id].gives
+        return self._workflow.definition().codes[self.step_id].gives
 
     def _why(self) -> str:
         if self.skipped is not None:
             return f", {self.skipped}"
         return f", {told(self.error)}" if self.error is not None else ""
-
-    def _attempt(self, started: StepStarted) -> Attempt:
-        number = started.attempt_number
-        ends = [e for e in self._events if isinstance(e, _END_OF_AN_ATTEMPT) and e.attempt_number == number]
-        failed = next((each for each in ends if isinstance(each, StepFailed)), None)
-        reason = None if ends else self._postponed(number)
-        return Attempt(
-            number=number,
-            status=_status(ends) if reason is None else "postponed",
-            worker=started.worker_id,
-            error=None if failed is None else failed.error,
-            retry_at_us=self._retry_us(number) if failed or reason is not None else None,
-            started_at_us=int(started.timestamp_us),
-            reason=reason,
-        )
-
-    def _postponed(self, number: int) -> str | None:
-        """What the attempt said that was not ready; None where it said nothing of the kind."""
-        mine = [line.message for line in self._story.lines if (line.step_id, line.attempt) == (self.step_id, number)]
-        return reason_in(mine[-1]) if mine and self._retry_us(number) is not None else None
-
-    def _retry_us(self, number: int) -> int | None:
-        scheduled = [e for e in self._events if isinstance(e, StepScheduled) and e.attempt_number == number + 1]
-        return int(scheduled[0].available_at_us) if scheduled else None
 
     def _last(self, kind: type[Any]) -> Any:
         return next((each for each in reversed(self._events) if isinstance(each, kind)), None)
@@ -260,12 +216,14 @@ def _size(story: Story) -> int:
 
 
 class Steps(Mapping[str, StepResult]):
-    """The steps of a run, in declared order, by id or by their names as parameters."""
+    """The steps of a run, in declared order, by id or by their names as parameters; of one that undoes another the
+    undos, as they come.
+    """
 
-    def __init__(self, workflow: Workflow, story: Story, inside: Inside) -> None:
-        steps = workflow.definition().steps
-        self._found = {step_id: StepResult(workflow, story, step_id, inside) for step_id in steps}
-        self._names = Names({step_id: step.function for step_id, step in workflow.definition().steps.items()})
+    def __init__(self, workflow: Workflow, story: Story, inside: Inside, *, undoes: bool = False) -> None:
+        known = _undos(workflow, story) if undoes else workflow.definition().steps
+        self._found = {step_id: StepResult(workflow, story, step_id, inside) for step_id in known}
+        self._names = Names({step_id: step.function for step_id, step in known.items()})
 
     def __getitem__(self, reference: str) -> StepResult:
         try:
@@ -283,6 +241,13 @@ class Steps(Mapping[str, StepResult]):
         return repr(list(self._found.values()))
 
 
+def _undos(workflow: Workflow, story: Story) -> Mapping[str, Step]:
+    """What undoes the workflow's steps: first those that were reached, in their order."""
+    undos = {step.undo.id: step.undo for step in workflow.definition().steps.values() if step.undo is not None}
+    reached = dict.fromkeys(event.step_id for event in story.events if isinstance(event, StepScheduled))
+    return {step_id: undos[step_id] for step_id in dict.fromkeys([*reached, *undos])}
+
+
 class Status(str):
     """A run's status, which knows what to say where a test expects another."""
 
@@ -297,11 +262,20 @@ class Status(str):
 class Result:
     """A run, as a test looks at it."""
 
-    def __init__(self, place: Place, workflow: Workflow, run_id: str, known: Workflows | None = None) -> None:
+    def __init__(
+        self,
+        place: Place,
+        workflow: Workflow,
+        run_id: str,
+        known: Workflows | None = None,
+        *,
+        undoes: bool = False,
+    ) -> None:
         self.run_id = run_id
         self.workflow = workflow
         self._place = place
         self._known = known or {}
+        self._undoes = undoes
 
     @property
     def status(self) -> Status:
@@ -324,7 +298,16 @@ class Result:
 
     @property
     def steps(self) -> Steps:
-        return Steps(self.workflow, self._story(), Inside(self._place, self.run_id, self._known))
+        inside = Inside(self._place, self.run_id, self._known)
+        return Steps(self.workflow, self._story(), inside, undoes=self._undoes)
+
+    @property
+    def undone(self) -> Result | None:
+        """The run that undoes what this one has done, since it failed or was cancelled; None where it did nothing that
+        can be undone. Its steps are the undos, in the order in which they are called.
+        """
+        run_id = self._story().undone_by
+        return None if run_id is None else Result(self._place, self.workflow, run_id, self._known, undoes=True)
 
     @property
     def events(self) -> list[Event]:
@@ -380,11 +363,3 @@ def told(error: StepError | None) -> str:
 
 def _step_of(failed: WorkflowFailed) -> str:
     return f"step {failed.failed_step!r}: " if failed.failed_step else ""
-
-
-def _status(ends: list[Any]) -> str:
-    kinds = {type(each) for each in ends}
-    if StepReclaimed in kinds or any(isinstance(e, StepFailed) and e.failure_reason == "worker-crash" for e in ends):
-        return "died"
-    names = {StepCompleted: "completed", StepFailed: "failed", StepSkipped: "skipped"}
-    return next((name for kind, name in names.items() if kind in kinds), "running")

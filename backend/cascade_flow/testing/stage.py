@@ -23,6 +23,7 @@ from cascade_flow.authoring.parameters import Parameter, Source
 from cascade_flow.authoring.payloads import ANYTHING
 from cascade_flow.authoring.steps import Function
 from cascade_flow.authoring.subworkflows import Called
+from cascade_flow.engine.state import Run
 from cascade_flow.model.workflows import ChildrenDefinition
 from cascade_flow.operations.steps import HeldAttempt
 from cascade_flow.testing import fakes
@@ -122,8 +123,8 @@ class Stage(Means):
     def step(self, step: Step, held: HeldAttempt) -> Step:
         self._interrupt = PlayedInterrupt(is_timed=step.declared.timeout_ms is not None)
         run, attempt = held.run, held.branch.attempt
-        plan = self.plans.get(root_of(run.run_id), Plan())
-        spot = Spot(way_to(run.run_id, step.id, is_item=run.up is not None and run.up.is_item))
+        plan = self._plan_of(run)
+        spot = Spot(way_to(_undone(run), step.id, is_item=run.up is not None and run.up.is_item))
         self._stands_for_a_run = isinstance(step.children, Called) and plan.fake(spot) is not REAL
         if self._stands_for_a_run:
             step = _in_place_of_a_run(step)
@@ -139,6 +140,9 @@ class Stage(Means):
 
     def children(self, held: HeldAttempt) -> ChildrenDefinition | None:
         return None if self._stands_for_a_run else super().children(held)
+
+    def _plan_of(self, run: Run) -> Plan:
+        return self.plans.get(run.run_id) or self.plans.get(root_of(_undone(run))) or Plan()
 
     def interrupt(self) -> Interrupt:
         return self._interrupt
@@ -255,6 +259,11 @@ def _numbered(step: Step) -> Step:
 def _in_place_of_a_run(step: Step) -> Step:
     """A step that gives what the run of a sub-workflow would, and begins none."""
     return replace(step, children=None, output=step.gives)
+
+
+def _undone(run: Run) -> str:
+    """A run that undoes another is played as that one is planned."""
+    return run.run_id if run.undoing is None else run.undoing.run_id
 
 
 def is_debugged(frame: FrameType | None) -> bool:

@@ -121,7 +121,7 @@ class Worker:
 
     def _step(self, held: HeldAttempt) -> Step | None:
         workflow = self._workflows.get(held.facts.workflow_slug)
-        return None if workflow is None else workflow.definition().steps.get(held.branch.step)
+        return None if workflow is None else workflow.definition().codes.get(held.branch.step)
 
     def _beating(self, lease: Lease, shift: _Shift, interrupt: Interrupt, meter: Meter) -> Heartbeat:
         return self._means.heartbeat(
@@ -229,7 +229,7 @@ def _context(runtime: Runtime, lease: Lease, interrupt: Interrupt, beat: Heartbe
         workflow_slug=facts.workflow_slug,
         step_id=branch.step,
         attempt=branch.attempt,
-        first_run_id=lease.held.run.first_run_id,
+        first_run_id=lease.held.first_run_id,
         interrupt=interrupt,
         beat=beat.beat,
         store=lease,
