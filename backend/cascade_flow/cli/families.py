@@ -101,16 +101,22 @@ class Counts:
 
 def said(step: StepView) -> str:
     """How it stands with the runs that do a step's work, while it waits for them."""
-    children = step.children or {}
+    children = children_of(step)
     if children.get("kind") == "workflow":
         return f"runs {children['workflowSlug']}: cascade show {step.run_id}/{step.id}"
     counts = Counts.of(children)
     return "" if counts is None else f"{bar(counts)} {_words(counts)}"
 
 
+def children_of(step: StepView) -> Document:
+    """How it stands with the runs that do the step's work; nothing where it does that itself."""
+    found: Document = step.document.get("children") or {}
+    return found
+
+
 def tenths(step: StepView) -> int:
     """How many tenths of a map's items are over."""
-    counts = Counts.of(step.children or {})
+    counts = Counts.of(children_of(step))
     return 0 if counts is None else 10 * (counts.done + counts.failed) // max(1, counts.items)
 
 
@@ -134,8 +140,8 @@ def _words(counts: Counts) -> str:
 
 def failures(step: StepView) -> str:
     """The items that have failed, by number, each with why; nothing where none has, as far as is known."""
-    failed = (step.children or {}).get("failures") or ()
-    named = [_named(child, step.children or {}) for child in failed[:_MOST_NAMED]]
+    failed = (children_of(step)).get("failures") or ()
+    named = [_named(child, children_of(step)) for child in failed[:_MOST_NAMED]]
     return "; ".join([*named, *(["and more"] if len(failed) > _MOST_NAMED else [])])
 
 

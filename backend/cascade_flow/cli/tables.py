@@ -253,9 +253,13 @@ def _remark(step: StepView) -> str:
         return f"{step.later_reason}: {styles.asking(step)}"
     if step.phase is Phase.QUEUED and (pool := step.document.get("executor")):
         return f"waits for a worker of pool {pool}"
-    if step.children and (told := ": ".join(part for part in (styles.state(step), styles.trouble(step)) if part)):
+    if "children" in step.document and (told := _grown(step)):
         return told
     return "exported" if step.document.get("exportOutput") else ""
+
+
+def _grown(step: StepView) -> str:
+    return ": ".join(part for part in (styles.state(step), styles.trouble(step)) if part)
 
 
 def _failure(event: Document) -> str:

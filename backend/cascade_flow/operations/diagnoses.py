@@ -30,9 +30,9 @@ from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.unreadable import readable
 
 _MOST_AT_WORK = 1_000
-_MOST_NOTED = 1_000
 _MOST_CHILDREN = 100
 """Of one step those that are looked at for what holds it up."""
+_MOST_NOTED = 1_000
 _UNREADABLE = Finding(
     "unreadable",
     "stuck",
