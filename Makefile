@@ -43,7 +43,7 @@ scan: $(SCAN)/installed ## Look for what is unsafe in the code (bandit) and in t
 		LOG_LEVEL=ERROR $(SCAN)/bin/checkov --config-file .checkov.yaml; wait $$bandit
 
 .PHONY: test
-test: $(VENV)/dev-installed $(FUZZ)/installed ## Check everything that has to hold, the fast things first
+test: $(VENV)/dev-installed ## Check everything that has to hold, the fast things first
 	@echo "== style" && $(BIN)/ruff check $(CODE) && $(BIN)/ruff format --check --quiet $(CODE)
 	@echo "== types, template, safety: at the same time, each with one processor" && \
 		$(MAKE) --no-print-directory --jobs 2 types template scan
