@@ -34,6 +34,12 @@ class Course:
     def happened(self) -> list[Passed]:
         return self.injected.happened
 
+    def is_as(self, other: Course) -> bool:
+        """Whether it took the very same course, but for requests that were sent again."""
+        asked = [passed.operation for passed in self.log if not passed.kind]
+        same = (self.took_us, self.attempts, self.looks) == (other.took_us, other.attempts, other.looks)
+        return same and asked == [passed.operation for passed in other.log]
+
     def must_be_in_time(self) -> Course:
         """Assert the bounds of liveness: nothing waits for what isn't there, and nobody looks without a reason."""
         bound = Bound.of(self.shape, self.happened)
