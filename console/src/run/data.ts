@@ -12,7 +12,7 @@ const LATE_US = 60_000_000;
 const STORY: RunEvent["type"][] = [
   "RunSubmitted", "WorkflowStarted", "WorkflowInputValidation", "WorkflowCompleted", "WorkflowFailed", "WorkflowCancelled",
   "WorkflowResumed", "WorkflowRetryStarted", "WorkflowRerunFromStep", "StepScheduled", "StepStarted", "StepCompleted",
-  "StepFailed", "StepRetrying", "StepReclaimed", "StepSkipped", "StepCheckpointFailed",
+  "StepFailed", "StepRetrying", "StepReclaimed", "StepSkipped", "StepHeartbeat", "StepCheckpointFailed",
 ];
 
 export type RunWithSteps = RunDetails & { steps: StepOfRun[] };

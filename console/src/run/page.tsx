@@ -58,7 +58,7 @@ function Shown({ run, problem, again }: { run: RunWithSteps; problem: Error | nu
             <h2 id="timeline-title">Timeline</h2>
             {events.error && !events.data ? <Failure what="The events can't be read." error={events.error} again={() => void events.refetch()} />
               : !events.data ? <Loading what="Reading the events" />
-              : <Timeline events={events.data} startUs={run.run.startedAtUs ?? run.run.createdAtUs} endUs={over ? (run.run.endedAtUs ?? nowUs()) : undefined} chosen={step?.stepId ?? null} choose={choose} />}
+              : <Timeline events={events.data} steps={run.steps} startUs={run.run.startedAtUs ?? run.run.createdAtUs} endUs={over ? (run.run.endedAtUs ?? nowUs()) : undefined} chosen={step?.stepId ?? null} choose={choose} />}
           </section>
         </div>
         <Below run={run} step={step?.stepId ?? null} />
