@@ -6,7 +6,7 @@ import { goWith, useQueryText, within } from "../address";
 import { get, type Finding, type Schemas } from "../api/ask";
 import { ago, count, duration } from "../model/format";
 import { shortened, visible } from "../model/text";
-import { FindingLine } from "../run/page";
+import { FindingLine } from "../run/standing";
 import { filterOf, RANGES } from "../runs/filter";
 import { nowUs } from "../ui/now";
 import { Empty, Failure, Loading } from "../ui/parts";

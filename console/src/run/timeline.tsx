@@ -44,7 +44,6 @@ export function Timeline({ events, steps, startUs, endUs, chosen, choose }: Time
   return (
     <div className="timeline" onKeyDown={pressed}>
       <div className="timeline-bar">
-        <Legend lanes={all} />
         <button type="button" className="small" aria-label="Closer" onClick={() => zoom(2)}>+</button>
         <button type="button" className="small" aria-label="Farther" onClick={() => zoom(0.5)}>−</button>
         <button type="button" className="small" aria-label="Fit the timeline" onClick={fit}>Fit</button>
@@ -66,7 +65,7 @@ export function Timeline({ events, steps, startUs, endUs, chosen, choose }: Time
             const about = () => setTold(`${lane.stepId}: ${summary(lane, toUs)}`);
             return (
               <div key={lane.stepId} className={`lane ${chosen === lane.stepId ? "is-chosen" : ""}`} style={{ transform: `translateY(${item.start}px)` }}>
-                <button type="button" className="lane-name" style={{ width: names }} aria-pressed={chosen === lane.stepId} onFocus={about} onPointerEnter={about} onClick={() => choose(lane.stepId)}>{visible(lane.stepId)}</button>
+                <button type="button" className="lane-name" style={{ width: names }} aria-pressed={chosen === lane.stepId} onFocus={about} onBlur={() => setTold("")} onPointerEnter={about} onClick={() => choose(lane.stepId)}>{visible(lane.stepId)}</button>
                 <div className="lane-bars" style={{ width: room }} onClick={() => choose(lane.stepId)}>
                   {lane.bars.map((bar, n) => <BarOf key={n} bar={bar} x={x} endUs={toUs} tell={(says) => setTold(`${lane.stepId}: ${says}`)} show={(from, to) => show(from - fromUs, to - fromUs)} />)}
                 </div>
@@ -75,7 +74,7 @@ export function Timeline({ events, steps, startUs, endUs, chosen, choose }: Time
           })}
         </div>
       </div>
-      <p className="timeline-told" role="status">{told ? visible(told) : <span className="dim">{all.length ? "Point at a bar, or go to a step's name, to read what it was; a double click shows it large." : "Nothing has begun yet."}</span>}</p>
+      <p className="timeline-told" role="status">{told ? visible(told) : <Legend lanes={all} />}</p>
     </div>
   );
 }
@@ -155,7 +154,7 @@ function BarOf({ bar, x, endUs, tell, show }: BarProps) {
     <span className={`bar is-${bar.kind} is-${bar.outcome} ${bar.reason ? `is-${bar.reason}` : ""}`} style={{ transform: `translateX(${left}px)`, width }}
       onPointerEnter={says} onDoubleClick={(event) => (event.stopPropagation(), show(bar.fromUs, to))}>
       {bar.silentUs !== undefined && <i className="bar-silent" style={{ left: within(bar.silentUs) }} />}
-      {bar.beatsUs?.map((us) => <i key={us} className="bar-beat" style={{ left: within(us) }} />)}
+      {width > ROOM_FOR_A_GLYPH && bar.beatsUs?.map((us) => <i key={us} className="bar-beat" style={{ left: within(us) }} />)}
       {bar.kind === "running" && GLYPHS[bar.outcome] && width > ROOM_FOR_A_GLYPH && <b aria-hidden="true">{GLYPHS[bar.outcome]}</b>}
     </span>
   );
@@ -163,5 +162,6 @@ function BarOf({ bar, x, endUs, tell, show }: BarProps) {
 
 /** Only of what is drawn. */
 function Legend({ lanes: all }: { lanes: readonly Lane[] }) {
+  if (!all.length) return <span className="dim">Nothing has begun yet.</span>;
   return <span className="legend" aria-hidden="true">{kindsIn(all).map(({ look, word }) => <span key={word}><span className={`bar ${look}`} />{word}</span>)}</span>;
 }
