@@ -84,6 +84,15 @@ export function useDiagnosis(runId: string, run: RunWithSteps | undefined) {
   });
 }
 
+/** The version that a run goes by: its steps as declared, and the commit. */
+export function useVersion(slug: string, versionId: string) {
+  return useQuery({
+    queryKey: ["version", slug, versionId],
+    staleTime: Infinity,
+    queryFn: ({ signal }) => get<Schemas["Version"]>(`/api/workflows/${part(slug)}/versions/${part(versionId)}`, {}, signal),
+  });
+}
+
 /** A run's input and output; what lies in S3 is fetched by the console's server. */
 export function usePayloads(runId: string, run: RunWithSteps) {
   return useQuery({

@@ -1,9 +1,8 @@
 /** One run: what happened, what it waits for, and what can be done. */
 
-import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { goWith, useQueryText, within } from "../address";
-import { get, part, Problem, type Finding, type RunEvent, type Schemas, type StepOfRun } from "../api/ask";
+import { Problem, type Finding, type RunEvent, type StepOfRun } from "../api/ask";
 import { ago, duration, instant } from "../model/format";
 import { visible } from "../model/text";
 import { useMayAct } from "../ui/about";
@@ -13,13 +12,14 @@ import { nowUs, useNow } from "../ui/now";
 import { Copy, Empty, Failure, Loading, Tabs } from "../ui/parts";
 import { Sign, type State } from "../ui/signs";
 import { CancelOrRetry, Rerun } from "./actions";
-import { isOver, useDiagnosis, useEvents, usePayloads, useRun, type RunWithSteps } from "./data";
+import { isOver, useDiagnosis, useEvents, usePayloads, useRun, useVersion, type RunWithSteps } from "./data";
 import { Events } from "./events";
 import { Graph } from "./graph";
+import { Send } from "./send";
 import { ErrorView, Side } from "./side";
 import { Timeline } from "./timeline";
 
-type Action = { verb: "cancel" } | { verb: "retry" } | { verb: "rerun"; from: string };
+type Action = { verb: "cancel" } | { verb: "retry" } | { verb: "rerun"; from: string } | { verb: "send"; event: string };
 
 export function RunPage({ runId }: { runId: string }) {
   const query = useRun(runId);
@@ -50,7 +50,7 @@ function Shown({ run, problem, again }: { run: RunWithSteps; problem: Error | nu
       <div className="run-main">
         <Header run={run} events={events.data ?? []} act={setAction} />
         {problem && <Failure what="This may be old: the run can't be read just now." error={problem} again={again} />}
-        <Standing run={run} choose={choose} />
+        <Standing run={run} choose={choose} send={(event) => setAction({ verb: "send", event })} />
         {run.error && <FailedRun run={run} choose={choose} />}
         <div className="pictures">
           <section className="panel" aria-labelledby="graph-title"><h2 id="graph-title">Graph</h2><Graph steps={run.steps} chosen={step?.stepId ?? null} choose={choose} words={wordsFor} /></section>
@@ -63,15 +63,22 @@ function Shown({ run, problem, again }: { run: RunWithSteps; problem: Error | nu
         </div>
         <Below run={run} step={step?.stepId ?? null} />
       </div>
-      {step && <Side key={step.stepId} runId={id} step={step} live={!over} close={() => choose(null)} rerun={() => setAction({ verb: "rerun", from: step.stepId })} />}
-      {action?.verb === "rerun" ? <Rerun run={run} from={action.from} close={() => setAction(null)} />
-        : action && <CancelOrRetry verb={action.verb} run={run} close={() => setAction(null)} />}
+      {step && <Side key={step.stepId} runId={id} step={step} live={!over} close={() => choose(null)} rerun={() => setAction({ verb: "rerun", from: step.stepId })} send={() => setAction({ verb: "send", event: step.stepId })} />}
+      {action && <ActionDialog run={run} action={action} close={() => setAction(null)} />}
     </section>
   );
 }
 
+function ActionDialog({ run, action, close }: { run: RunWithSteps; action: Action; close: () => void }) {
+  if (action.verb === "rerun") return <Rerun run={run} from={action.from} close={close} />;
+  if (action.verb === "send") return <Send run={run} event={action.event} close={close} />;
+  return <CancelOrRetry verb={action.verb} run={run} close={close} />;
+}
+
 /** What the graph says of a step beside its shape. */
 function wordsFor(step: StepOfRun): string {
+  if (step.event?.waits) return "waits to be sent";
+  if (step.event?.sentAtUs !== undefined && step.status === "pending") return "sent early";
   if (step.status === "scheduled" && step.availableAtUs !== undefined && step.availableAtUs > nowUs())
     return step.laters !== undefined ? "not ready, asked again" : step.scheduleReason === "retry" ? "retry pause" : "not yet due";
   if (step.durationUs !== undefined && step.status === "completed") return duration(step.durationUs);
@@ -115,26 +122,24 @@ function Parent({ event }: { event: Extract<RunEvent, { type: "WorkflowRerunFrom
 }
 
 function Version({ slug, versionId }: { slug: string; versionId: string }) {
-  const found = useQuery({
-    queryKey: ["version", slug, versionId],
-    staleTime: Infinity,
-    queryFn: ({ signal }) => get<Schemas["Version"]>(`/api/workflows/${part(slug)}/versions/${part(versionId)}`, {}, signal),
-  });
+  const found = useVersion(slug, versionId);
   const git = found.data?.git;
   return <><code title={versionId}>{visible(versionId.replace(/^sha256:/, "")).slice(0, 10)}</code>{git && <span className="dim" title={`branch ${git.branch}`}> commit {visible(git.commit).slice(0, 8)}{git.dirty && " + changes"}</span>}</>;
 }
 
 /** The sentence of `doctor`: why the run stands where it stands. */
-function Standing({ run, choose }: { run: RunWithSteps; choose: (step: string) => void }) {
+function Standing({ run, choose, send }: { run: RunWithSteps; choose: (step: string) => void; send: (event: string) => void }) {
   const found = useDiagnosis(run.run.runId, run);
   if (isOver(run.run.status) || !found.data) return null;
   const told = [...found.data.findings, ...found.data.engine].filter((each) => each.severity !== "well");
-  return <>{told.map((each) => <FindingLine key={each.code + (each.stepId ?? "")} finding={each} choose={choose} />)}</>;
+  const awaited = new Set(run.steps.filter((each) => each.event?.waits).map((each) => each.stepId));
+  return <>{told.map((each) => <FindingLine key={each.code + (each.stepId ?? "")} finding={each} choose={choose} send={each.stepId && awaited.has(each.stepId) ? send : undefined} />)}</>;
 }
 
 const SEVERITIES = { well: "is as it should be", waits: "waits", late: "late", stuck: "stuck" };
 
-export function FindingLine({ finding, choose }: { finding: Finding; choose?: (step: string) => void }) {
+export function FindingLine({ finding, choose, send }: { finding: Finding; choose?: (step: string) => void; send?: (event: string) => void }) {
+  const may = useMayAct();
   return (
     <div className={`notice is-${finding.severity}`} role="status">
       <div>
@@ -142,7 +147,12 @@ export function FindingLine({ finding, choose }: { finding: Finding; choose?: (s
         <p>{visible(finding.sentence)}</p>
         {finding.cure && <p className="cure">→ {visible(finding.cure)}</p>}
       </div>
-      {finding.stepId && choose && <button type="button" className="small" onClick={() => choose(finding.stepId!)}>See {visible(finding.stepId)}</button>}
+      {finding.stepId && (choose || send) && (
+        <span className="notice-actions">
+          {choose && <button type="button" className="small" onClick={() => choose(finding.stepId!)}>See {visible(finding.stepId)}</button>}
+          {send && <button type="button" className="small primary" disabled={!may} onClick={() => send(finding.stepId!)}>Send…</button>}
+        </span>
+      )}
     </div>
   );
 }

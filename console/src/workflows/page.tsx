@@ -11,7 +11,7 @@ import { Graph } from "../run/graph";
 import { useMayAct } from "../ui/about";
 import { JsonView } from "../ui/json";
 import { Empty, Failure, Loading } from "../ui/parts";
-import { blank } from "./schema";
+import { blank } from "../model/schema";
 
 export function WorkflowsPage() {
   const found = useQuery({ queryKey: ["workflows"], queryFn: ({ signal }) => get<{ workflows: Workflow[] }>("/api/workflows", {}, signal) });
