@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 def list_runs(query: ListRuns) -> Answer[RunPart]:
     """List runs, newest first. While runs come in, going on with `nextCursor` neither skips nor repeats one."""
     part = details().runs(query.workflow, query.wanted, limit=query.limit, after=query.cursor, offset=query.offset)
-    count = details().count(query.workflow, query.wanted) if query.total else None
-    return ok(representations.run_part(part, count))
+    counted = details().counted(query.workflow, query.wanted, total=query.total, by_status=query.by_status)
+    return ok(representations.run_part(part, *counted))
 
 
 @route("GET /runs/{runId}", errors=[RunNotFoundError, PayloadLostError])

@@ -17,9 +17,13 @@ import browser as browsers
 import events
 from browser import Visit, visit
 from cascade_flow.api import resources
+from cascade_flow.authoring import discover
 from cascade_flow.client import Client
 from cascade_flow.console import Console, Wishes
+from cascade_flow.dead_letters import DeadLetter
+from cascade_flow.model.workflows import ScheduleDefinition, StepLimit
 from cascade_flow.signing import StaticKeys
+from console.showroom.day import Letters
 from events.deployed import Functions, app
 from functions.front_door import KEY, SECRET, Gateway, serving
 
@@ -142,7 +146,7 @@ def test_a_run_that_failed_is_put_right(desk: Desk, seen: Visit) -> None:
     expect(page.locator(".json-tree")).to_contain_text("total")
 
     page.get_by_role("button", name="Compare").click()
-    expect(page.get_by_role("row").filter(has_text="weigh")).to_contain_text("failed ×2 → completed")
+    expect(page.get_by_role("row").filter(has_text="weigh")).to_contain_text(re.compile("failed .2 → completed"))
     page.get_by_role("button", name="differs: see where").first.click()
     expect(page.get_by_role("dialog").get_by_role("row").filter(has_text="broken")).to_contain_text("truefalse")
     seen.accessible()
@@ -259,6 +263,75 @@ def test_keys_are_enough(desk: Desk, seen: Visit) -> None:
     assert newer != older
 
 
+def test_a_workflow_is_read_run_and_put_on_hold(desk: Desk, seen: Visit) -> None:
+    page, backend = seen.page, desk.functions.backend
+    [earlier] = desk.runs(1, input={"weights": [7], "insured": False})
+    desk.functions.work()
+    parcels = discover("parcels")["parcels"].registration()
+    nightly = ScheduleDefinition(name="nightly", cron="0 3 * * *", input={"weights": [1]})
+    bank = StepLimit(name="bank", at_most=2)
+    steps = [step.model_copy(update={"limit": bank}) if step.id == "bill" else step for step in parcels.steps]
+    changed = {"steps": steps, "version_id": "sha256:2", "schedules": [nightly]}
+    backend.register_workflow(parcels.model_copy(update=changed))
+    desk.enter(page, "/workflows")
+    expect(page.locator(".card")).to_contain_text("A workflow for the functions' tests")
+    page.get_by_role("link", name="Parcels").click()
+    expect(page.locator(".change")).to_contain_text("bill")
+    expect(page.locator(".change")).to_contain_text("limit: none")
+    expect(page.locator(".limits")).to_contain_text("0 of 2 taken, nobody waits")
+    page.get_by_role("button", name="Pause nightly").click()
+    expect(page.locator(".schedules")).to_contain_text("not until it is resumed")
+    page.get_by_role("button", name="Resume nightly").click()
+    expect(page.locator(".schedules")).to_contain_text("03:00")
+    page.locator(".node", has_text="bill").click()
+    expect(page.get_by_role("region", name="Step bill")).to_contain_text("bank: 2 at once")
+    page.get_by_label("Begin with the input of").select_option(earlier)
+    expect(page.get_by_role("radio", name="no").last).to_be_checked()
+    page.get_by_text("Tags, key").click()
+    page.get_by_label("Idempotency key").fill("once")
+    seen.accessible()
+    page.get_by_role("button", name="Run it").click()
+    expect(page.locator(".run-facts")).to_be_visible()
+    newest = page.url.rpartition("/")[2]
+    page.go_back()
+    page.get_by_label("Begin with the input of").select_option(earlier)
+    page.get_by_text("Tags, key").click()
+    page.get_by_label("Idempotency key").fill("once")
+    page.get_by_role("button", name="Run it").click()
+    expect(page.get_by_text("this key was used before")).to_be_visible()
+    assert [run.run_id for run in backend.list_runs().runs] == [newest, earlier]
+
+
+def test_health_leads_to_what_is_behind_its_numbers(desk: Desk, seen: Visit) -> None:
+    page, letters = seen.page, Letters([DeadLetter("m-1", "r-1", "no wake-up", 1, 5)])
+    desk.runs(2)
+    [broken] = desk.runs(1, input={"weights": [1], "broken": True})
+    desk.functions.work()
+    with resources.use(replace(resources.runtime(), dead_letters=letters)):
+        desk.enter(page, "/health?since=1h")
+        expect(page.locator(".number", has_text="success")).to_contain_text("66.7 %")
+        page.get_by_text("RuntimeError").click()
+        expect(page.locator(".occurrences")).to_contain_text(broken)
+        expect(page.locator(".error-detail .own", has_text="raise RuntimeError")).to_be_visible()
+        weigh = page.get_by_role("row").filter(has=page.get_by_role("link", name="weigh"))
+        expect(weigh.get_by_role("cell")).to_contain_text(["3", "1"])
+        page.get_by_role("button", name="Redrive…").click()
+        page.get_by_role("button", name="Redrive", exact=True).click()
+        expect(page.get_by_role("dialog")).to_contain_text("1 message put back into the queue, none left.")
+        page.get_by_role("dialog").get_by_role("button", name="Close", exact=True).last.click()
+        expect(page.get_by_role("heading", name="There are no dead letters")).to_be_visible()
+        seen.accessible()
+    page.keyboard.press("[")
+    expect(page).to_have_url(f"{desk.address}/health?since=15m")
+    page.get_by_role("group", name="Runs that ended").focus()
+    page.keyboard.press("End")
+    expect(page.locator(".chart-told").first).to_contain_text("2 completed, 1 failed")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/runs\?from=\d+&until=\d+"))
+    page.get_by_role("button", name="1 failed").click()
+    expect(page.get_by_role("link", name=broken)).to_be_visible()
+
+
 def test_what_is_hostile_is_text(desk: Desk, seen: Visit) -> None:
     page = seen.page
     [run_id] = desk.runs(1, tags=[HOSTILE], metadata={HOSTILE: HOSTILE}, input={"weights": [1], "broken": True})
@@ -293,6 +366,10 @@ def test_read_only_offers_nothing(functions: Functions, seen: Visit) -> None:
         desk.enter(seen.page, f"/runs/{run_id}")
         expect(seen.page.get_by_text("read only")).to_be_visible()
         expect(seen.page.get_by_role("button", name="Cancel…")).to_be_disabled()
+        seen.page.keyboard.press("g")
+        seen.page.keyboard.press("w")
+        seen.page.get_by_role("link", name="Parcels").click()
+        expect(seen.page.get_by_role("button", name="Run it")).to_be_disabled()
 
 
 def test_without_the_link_nothing_is_seen(desk: Desk, seen: Visit) -> None:

@@ -58,6 +58,8 @@ class ListRuns(Query):
     """How many runs to pass over, instead of a cursor; each is read."""
     total: bool = False
     """Whether to count all that the filters pass."""
+    by_status: bool = False
+    """Whether to count those of each status, whichever the filters name."""
 
     @field_validator("offset")
     @classmethod

@@ -6,9 +6,9 @@ Absent fields are left out; fields that a reader waits for (`output`, `error`) a
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from cascade_flow.api.event_answers import event_of_run
 from cascade_flow.api.limit_representations import tell as tell_limit
@@ -18,20 +18,19 @@ from cascade_flow.api.problems import shortened
 from cascade_flow.api.shapes import cursor_of
 from cascade_flow.idempotency import idempotency_key
 from cascade_flow.model.events import WorkflowCancelled, WorkflowCompleted, WorkflowFailed
+from cascade_flow.model.states import RunStatus
 from cascade_flow.operations.payloads import Handed
 from cascade_flow.retry import attempts_allowed
 
 if TYPE_CHECKING:
     from cascade_flow.api import replies, worker_replies
-    from cascade_flow.dynamodb.listing import Count
-    from cascade_flow.dynamodb.registry import Entry
+    from cascade_flow.dynamodb.listing import Count, Tally
     from cascade_flow.model.events import CheckpointRef
     from cascade_flow.model.states import RunState, SubmittedRun
-    from cascade_flow.model.workflows import WorkflowVersion
     from cascade_flow.operations.attempts import Attempt
     from cascade_flow.operations.batches import Piece, Refusal
     from cascade_flow.operations.checkpoints import HandedCheckpoint
-    from cascade_flow.operations.details import RunDetails, StepDetails, StepFiles, WorkflowDetails
+    from cascade_flow.operations.details import RunDetails, StepDetails, StepFiles
     from cascade_flow.operations.reruns import Plan
     from cascade_flow.operations.runs import RunPart
     from cascade_flow.operations.steps import HeldAttempt
@@ -62,13 +61,16 @@ def run_details(details: RunDetails) -> replies.RunDetails:
     }
 
 
-def run_part(part: RunPart, count: Count | None) -> replies.RunPart:
+def run_part(part: RunPart, count: Count | None, tally: Tally | None = None) -> replies.RunPart:
     """GET /runs: `nextCursor` is what to ask for as `cursor` where there may be more."""
     told: replies.RunPart = {"runs": [run_in_brief(run) for run in part.runs]}
     if part.more:
         told["nextCursor"] = cursor_of(part.more)
     if count:
         told["total"], told["totalIsExact"] = count.number, count.is_exact
+    if tally:
+        told["byStatus"] = {status: tally.numbers.get(status, 0) for status in get_args(RunStatus)}
+        told["byStatusIsExact"] = tally.is_exact
     return told
 
 
@@ -109,31 +111,6 @@ def piece(done: Piece) -> replies.Piece:
     if done.more:
         told["nextCursor"] = cursor_of(done.more)
     return told
-
-
-def workflow(entry: Entry) -> replies.Workflow:
-    """A workflow in GET /workflows."""
-    return document(entry.metadata, _current(entry))
-
-
-def workflow_details(details: WorkflowDetails) -> replies.WorkflowDetails:
-    """GET /workflows/{slug}: the steps are those of the current version."""
-    more: replies.VersionsAndSteps = {
-        **_current(details.entry),
-        "steps": [document(step, {}) for step in details.steps],
-        "versions": [_in_brief(version) for version in details.versions],
-    }
-    return document(details.entry.metadata, more)
-
-
-def versions(found: Iterable[WorkflowVersion]) -> replies.Versions:
-    """GET /workflows/{slug}/versions."""
-    return {"versions": [_in_brief(version) for version in found]}
-
-
-def version(found: WorkflowVersion) -> replies.Version:
-    """GET /workflows/{slug}/versions/{versionId}."""
-    return document(found, {})
 
 
 def claimed(held: HeldAttempt, given: Given, lend: Lend) -> worker_replies.Claimed:
@@ -203,19 +180,6 @@ def _checkpoint(handed: HandedCheckpoint) -> worker_replies.KnownCheckpoint:
 
 def _place(place: CheckpointRef) -> worker_replies.CheckpointPlace:
     return {"name": place.name, "sequence": place.sequence_number}
-
-
-def _in_brief(version: WorkflowVersion) -> replies.Version:
-    return document(version.model_copy(update={"steps": []}), {})
-
-
-def _current(entry: Entry) -> replies.CurrentVersion:
-    told: replies.CurrentVersion = {"versionId": entry.version_id}
-    if entry.timeout_us is not None:
-        told["timeoutUs"] = entry.timeout_us
-    if entry.retired_us is not None:
-        told["retiredAtUs"] = entry.retired_us
-    return told
 
 
 def _step(step: StepDetails) -> replies.StepOfRun:
