@@ -58,6 +58,8 @@ class ListRuns(Query):
     """How many runs to pass over, instead of a cursor; each is read."""
     total: bool = False
     """Whether to count all that the filters pass."""
+    by_status: bool = False
+    """Whether to count those of each status, whichever the filters name."""
 
     @field_validator("offset")
     @classmethod
@@ -86,7 +88,7 @@ class ShowRun(ShowStep):
 
 
 class ListEvents(Query):
-    """GET /runs/{runId}/events: those later than `afterUs`."""
+    """GET /runs/{runId}/events: those later than `afterUs`; with `payloads=false` without what users gave and got."""
 
     repeatable = frozenset({"type"})
     after_us: Annotated[int, Field(ge=0)] = 0
@@ -94,6 +96,8 @@ class ListEvents(Query):
     type: Annotated[list[EventType], BeforeValidator(parts)] | None = None
     step: StepId | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_EVENTS)] = MOST_EVENTS
+    payloads: bool = True
+    """Whether `input`, `output` and `data` are wanted; without them a look is cheaper."""
 
 
 class ListLogs(Query):

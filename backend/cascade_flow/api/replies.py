@@ -90,6 +90,9 @@ class RunPart(TypedDict):
     total: NotRequired[int]
     """How many there are in all, where that was asked for; counted up to 10,000."""
     totalIsExact: NotRequired[bool]
+    byStatus: NotRequired[dict[str, int]]
+    """How many are in each status, where that was asked for; of the newest 10,000."""
+    byStatusIsExact: NotRequired[bool]
 
 
 class RunAlone(TypedDict):
@@ -214,6 +217,8 @@ class CurrentVersion(TypedDict):
     """What is known of a workflow now."""
 
     versionId: str
+    description: NotRequired[str]
+    """What its code says of it: the docstring of the module that declares it."""
     timeoutUs: NotRequired[int]
     """How long its runs may last, where they say nothing else."""
     retiredAtUs: NotRequired[int]
@@ -222,10 +227,31 @@ class CurrentVersion(TypedDict):
 
 Workflow = Document[WorkflowMetadata, CurrentVersion]
 """A registered workflow."""
-Step = Document[StepDefinition, Nothing]
+
+
+class NotedStep(TypedDict):
+    """What the code of a step says of it, where that is known."""
+
+    description: NotRequired[str]
+    """The docstring of its function."""
+    code: NotRequired[str]
+    """Another text wherever its source is another."""
+
+
+Step = Document[StepDefinition, NotedStep]
 """A step without its code: what it waits for, how it is tried."""
-Version = Document[WorkflowVersion, Nothing]
+VersionInBrief = Document[WorkflowVersion, Nothing]
 """A workflow as it was at one time; number 1 is the oldest."""
+
+
+class StepsOfVersion(TypedDict):
+    """A version's steps, in declared order."""
+
+    steps: list[Step]
+
+
+Version = Document[WorkflowVersion, StepsOfVersion]
+"""A workflow as it was at one time, with its steps."""
 
 
 class Workflows(TypedDict):
@@ -238,7 +264,7 @@ class VersionsAndSteps(CurrentVersion):
     """All versions of a workflow, and the steps of its current one."""
 
     steps: list[Step]
-    versions: list[Version]
+    versions: list[VersionInBrief]
 
 
 WorkflowDetails = Document[WorkflowMetadata, VersionsAndSteps]
@@ -348,4 +374,4 @@ class Piece(TypedDict):
 class Versions(TypedDict):
     """All versions of a workflow, oldest first, their steps left out."""
 
-    versions: list[Version]
+    versions: list[VersionInBrief]

@@ -44,7 +44,7 @@ def events(
     """
     with target.client() as client:
         run = families.meant(client, run)
-        found = client.events(run, types=kind or (), step_id=step, payloads=target.as_json)
+        found = client.events(run, types=kind or (), step_id=step, outside=target.as_json)
     if not target.as_json:
         target.screen.show(_story(found))
         return

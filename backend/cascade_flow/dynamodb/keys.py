@@ -142,6 +142,19 @@ def versions(slug: str) -> Span:
     return Span(f"{REGISTRY}#{slug}", "V#", "V$")
 
 
+def notes(slug: str, version_id: str) -> Key:
+    return Key(f"{REGISTRY}#{slug}", f"N#{version_id}")
+
+
+def notes_and_versions(slug: str) -> Span:
+    return Span(f"{REGISTRY}#{slug}", "N#", "V$")
+
+
+def noted_version(sk: str) -> str | None:
+    """The version of which these are the notes; None where it is a version itself."""
+    return sk.removeprefix("N#") if sk.startswith("N#") else None
+
+
 def registry() -> Span:
     return Span(REGISTRY, "0", "~")
 

@@ -158,6 +158,20 @@ class WorkflowRegistration(WorkflowMetadata):
     schedules: list[ScheduleDefinition] | None = None
 
 
+class StepNote(WireModel):
+    """What the code of a step says of it to people; `code` is another text wherever its source is another."""
+
+    description: Text | None = None
+    code: Text | None = None
+
+
+class WorkflowNotes(WireModel):
+    """What code says of a workflow to people. It decides nothing, and is no part of a version."""
+
+    description: Text | None = None
+    steps: dict[Text, StepNote] = Field(default_factory=dict)
+
+
 class WorkflowVersion(WireModel):
     """A workflow at one point in time; `version_id` is a hash of its content, number 1 is the oldest."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any, Unpack, get_args
+from typing import Any, NamedTuple, Unpack, get_args
 
 from cascade_flow import clock
 from cascade_flow.analytics.depth import LiveRun, compute_queue_depth, compute_queue_depth_by_workflow
@@ -30,10 +30,12 @@ from cascade_flow.model.reports import (
     ErrorAnalysis,
     ErrorDetail,
     ErrorsPage,
+    Interval,
     QueueDepth,
     RetryAnalysis,
     SchedulingLatency,
     StepDuration,
+    StepReport,
     SuccessRate,
     Throughput,
     WorkerStability,
@@ -46,6 +48,14 @@ from cascade_flow.portions import portions
 
 _AT_ONCE = 500
 _STEP_EVENTS = get_args(StepEvent)
+
+
+class Overview(NamedTuple):
+    """All reports of a range, and where it was asked for, these by step and by parts of the range."""
+
+    summary: AnalyticsSummary
+    steps: list[StepReport] | None
+    intervals: list[Interval] | None
 
 
 class Analytics:
@@ -98,11 +108,15 @@ class Analytics:
     def success_rate(self, **options: Unpack[AnalyticsOptions]) -> SuccessRate:
         return self._past(**options).success_rate()
 
-    def summary(self, **options: Unpack[AnalyticsOptions]) -> AnalyticsSummary:
+    def overview(
+        self, *, by_step: bool = False, intervals: int | None = None, **options: Unpack[AnalyticsOptions]
+    ) -> Overview:
         """All reports from one reading of the range; the queue's depth is that of the workflow, now."""
         live, workflow_slug = list(due.live(self._table)), options.get("workflow_slug")
         depth = compute_queue_depth(self._live_runs(live, workflow_slug), workflow_slug=workflow_slug)
-        return self._past(live, **options).summary(depth)
+        past = self._past(live, **options)
+        parts = None if intervals is None else past.intervals(intervals)
+        return Overview(past.summary(depth), past.by_step() if by_step else None, parts)
 
     # -- now ------------------------------------------------------------------------------------------------------
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cascade_flow.dynamodb.listing import START, Count, Filter, Place
-from cascade_flow.dynamodb.registry import Entry
+from cascade_flow.dynamodb.listing import START, Count, Filter, Place, Tally
+from cascade_flow.dynamodb.registry import Entry, list_noted
 from cascade_flow.engine.limits import Waiting
 from cascade_flow.engine.state import ENDED
 from cascade_flow.errors import RunNotFoundError, StepNotFoundError, VersionNotFoundError
@@ -27,7 +27,14 @@ from cascade_flow.model.events import (
 )
 from cascade_flow.model.ids import check_step_id
 from cascade_flow.model.states import LinkedRun, RunStatus, StepState
-from cascade_flow.model.workflows import ChildrenDefinition, EventDefinition, StepDefinition, WorkflowVersion
+from cascade_flow.model.workflows import (
+    ChildrenDefinition,
+    EventDefinition,
+    StepDefinition,
+    StepNote,
+    WorkflowNotes,
+    WorkflowVersion,
+)
 from cascade_flow.operations.attempts import Attempt, attempts_in
 from cascade_flow.operations.history import Histories, RunHistory, StepLine, by_step
 from cascade_flow.operations.logs import Logs
@@ -117,10 +124,14 @@ class RunDetails:
 
 @dataclass(frozen=True)
 class EventDetails:
-    """An event, and where those of its texts lie that are in the bucket and were not read."""
+    """An event, and where those of its texts lie that are in the bucket and were not read.
+
+    Without `has_payloads` no text was asked for, and what stands in the event's place of one says nothing.
+    """
 
     event: Event
     outside: Outside
+    has_payloads: bool = True
 
 
 @dataclass(frozen=True)
@@ -129,11 +140,28 @@ class WorkflowDetails:
 
     entry: Entry
     versions: tuple[WorkflowVersion, ...]
+    notes: Mapping[str, WorkflowNotes]
 
     @property
-    def steps(self) -> list[StepDefinition]:
-        """The steps of the version that new runs get."""
-        return next((v.steps for v in self.versions if v.version_id == self.entry.version_id), [])
+    def current(self) -> VersionDetails | None:
+        """The version that new runs get."""
+        return self.version(self.entry.version_id)
+
+    def version(self, version_id: str) -> VersionDetails | None:
+        found = next((version for version in self.versions if version.version_id == version_id), None)
+        return None if found is None else VersionDetails(found, self.notes.get(version_id, WorkflowNotes()))
+
+
+@dataclass(frozen=True)
+class VersionDetails:
+    """A version, and what its code says to people."""
+
+    version: WorkflowVersion
+    notes: WorkflowNotes
+
+    @property
+    def steps(self) -> list[tuple[StepDefinition, StepNote]]:
+        return [(step, self.notes.steps.get(step.id, StepNote())) for step in self.version.steps]
 
 
 class Details:
@@ -186,24 +214,36 @@ class Details:
         """The next runs behind a place, newest first. Raises WorkflowNotFoundError, ArgumentInvalidError."""
         return self._runs.part(workflow_slug, wanted, limit=limit, after=after, offset=offset)
 
-    def count(self, workflow_slug: str | None, wanted: Filter) -> Count:
-        """How many runs there are, as far as anybody counts."""
-        return self._runs.count(workflow_slug, wanted)
+    def counted(
+        self, workflow_slug: str | None, wanted: Filter, *, total: bool, by_status: bool
+    ) -> tuple[Count | None, Tally | None]:
+        """How many runs there are, in all and by status, as far as that is wanted and anybody counts."""
+        count = self._runs.count(workflow_slug, wanted) if total else None
+        return count, self._runs.tally(workflow_slug, wanted) if by_status else None
 
     def brief(self, run_id: str) -> LinkedRun:
         """A run's state without its input, from its own item. Raises RunNotFoundError, InvalidIdError."""
         return outline_of(self._runtime.submitted(run_id))
 
     def events(
-        self, run_id: str, *, step_id: str | None = None, types: Sequence[str] | None = None, after_us: int = 0
+        self,
+        run_id: str,
+        *,
+        step_id: str | None = None,
+        types: Sequence[str] | None = None,
+        after_us: int = 0,
+        payloads: bool = True,
     ) -> Iterator[EventDetails]:
-        """A run's later events that pass the filter, in order; their texts are read as far as somebody iterates.
+        """A run's later events that pass the filter, in order; their texts, if wanted, are read as somebody iterates.
 
         Raises RunNotFoundError, StepNotFoundError.
         """
         story = self._outline(run_id)
         found = self._views.among(story, step_id=step_id, types=types) or _none_of(story, step_id)
-        return self._told(story, [event for event in found if event.timestamp_us > after_us])
+        later = [event for event in found if event.timestamp_us > after_us]
+        return (
+            self._told(story, later) if payloads else (EventDetails(event, {}, has_payloads=False) for event in later)
+        )
 
     def logs(self, run_id: str, *, step_id: str | None, attempt: int | None) -> list[StepLine]:
         """A run's log lines, in order; raises RunNotFoundError, StepNotFoundError."""
@@ -216,14 +256,18 @@ class Details:
 
     def workflow(self, slug: str) -> WorkflowDetails:
         """Raises WorkflowNotFoundError, naming what there is."""
-        return WorkflowDetails(self._runtime.registry.current(slug), tuple(self._runtime.registry.versions(slug)))
+        entry = self._runtime.registry.current(slug)
+        versions, notes = list_noted(self._runtime.ledger.table, slug)
+        return WorkflowDetails(entry, tuple(versions), notes)
 
-    def version(self, slug: str, version_id: str) -> WorkflowVersion:
+    def version(self, slug: str, version_id: str) -> VersionDetails:
         """Raises WorkflowNotFoundError, VersionNotFoundError."""
-        known = {version.version_id: version for version in self.workflow(slug).versions}
-        if version_id not in known:
-            raise VersionNotFoundError(f"workflow {slug!r} has no version {version_id!r}; it has {', '.join(known)}")
-        return known[version_id]
+        workflow = self.workflow(slug)
+        found = workflow.version(version_id)
+        if found is None:
+            known = ", ".join(version.version_id for version in workflow.versions)
+            raise VersionNotFoundError(f"workflow {slug!r} has no version {version_id!r}; it has {known}")
+        return found
 
     def _undo_status(self, run: LinkedRun) -> RunStatus | None:
         return None if run.undone_by is None else self.brief(run.undone_by).status

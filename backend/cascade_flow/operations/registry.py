@@ -6,8 +6,9 @@ import hashlib
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import Lock
+from types import MappingProxyType
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import registry, shards
@@ -27,6 +28,7 @@ from cascade_flow.model.workflows import (
     ScheduleDefinition,
     StepDefinition,
     WorkflowMetadata,
+    WorkflowNotes,
     WorkflowRegistration,
     WorkflowVersion,
 )
@@ -60,13 +62,17 @@ class Registry:
         """
         self._register(registration, deployed=False)
 
-    def deploy(self, registrations: Sequence[WorkflowRegistration]) -> None:
+    def deploy(
+        self, registrations: Sequence[WorkflowRegistration], notes: Mapping[str, WorkflowNotes] = MappingProxyType({})
+    ) -> None:
         """Register all workflows of a deployment, and retire those that only an earlier one had.
 
-        What callers have registered is theirs. Raises as `register`.
+        `notes` are what their code says of them, by slug. What callers have registered is theirs. Raises as `register`.
         """
         for registration in registrations:
-            self._register(registration, deployed=True)
+            version_id = self._register(registration, deployed=True)
+            if registration.slug in notes:
+                registry.put_notes(self._table, registration.slug, version_id, notes[registration.slug])
         there = {registration.slug for registration in registrations}
         for entry in registry.list_workflows(self._table):
             if entry.deployed and entry.retired_us is None and entry.metadata.slug not in there:
@@ -78,7 +84,7 @@ class Registry:
             self._declare_schedules(entry.metadata.slug, [])
         registry.retire_workflow(self._table, entry.metadata.slug, now_us=clock.now_us())
 
-    def _register(self, registration: WorkflowRegistration, *, deployed: bool) -> None:
+    def _register(self, registration: WorkflowRegistration, *, deployed: bool) -> str:
         from cascade_flow.operations.validation import defect_of  # noqa: PLC0415  (whoever reads registers nothing)
 
         check_slug(registration.slug)
@@ -100,6 +106,7 @@ class Registry:
         entry = registry.put_workflow(self._table, registration, version.version_id, deployed=deployed)
         if entry.scheduled:
             self._declare_schedules(registration.slug, registration.schedules or [])
+        return version.version_id
 
     def _declare_schedules(self, slug: str, schedules: Sequence[ScheduleDefinition]) -> None:
         from cascade_flow.operations.declared_schedules import declare  # noqa: PLC0415  (few workflows have some)

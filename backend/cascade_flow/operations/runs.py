@@ -261,6 +261,10 @@ class Runs:
         """How many there are, as far as anybody counts."""
         return listing.count(self._runtime.ledger.table, self._shards(workflow_slug), wanted)
 
+    def tally(self, workflow_slug: str | None, wanted: listing.Filter) -> listing.Tally:
+        """How many there are by status, as far as anybody counts."""
+        return listing.tally(self._runtime.ledger.table, self._shards(workflow_slug), wanted)
+
     def ids(self, workflow_slug: str) -> list[str]:
         """The ids of a workflow's runs, newest first: from the index alone."""
         table = self._runtime.ledger.table

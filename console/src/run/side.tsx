@@ -12,6 +12,7 @@ import { Copy, Failure, Loading, Tabs } from "../ui/parts";
 import { Sign, type State } from "../ui/signs";
 import { useStep } from "./data";
 import { Logs } from "./logs";
+import { EventState, isAwaited } from "./send";
 
 interface SideProps {
   runId: string;
@@ -19,9 +20,10 @@ interface SideProps {
   live: boolean;
   close: () => void;
   rerun: () => void;
+  send: () => void;
 }
 
-export function Side({ runId, step, live, close, rerun }: SideProps) {
+export function Side({ runId, step, live, close, rerun, send }: SideProps) {
   const query = useStep(runId, step);
   const may = useMayAct();
   const [tab, setTab] = useState(step.status === "completed" ? "output" : "attempts");
@@ -40,8 +42,11 @@ export function Side({ runId, step, live, close, rerun }: SideProps) {
           <h2><bdi>{visible(step.stepId)}</bdi></h2>
           <StateLine step={step} />
         </div>
-        <button type="button" className="small" disabled={!may} onClick={rerun}>Rerun from here…</button>
         <button type="button" className="plain icon" aria-label="Close the step" onClick={close}>✕</button>
+        <p className="side-actions">
+          {live && isAwaited(step) && <button type="button" className="small primary" disabled={!may} onClick={send}>Send…</button>}
+          <button type="button" className="small" disabled={!may} onClick={rerun}>Rerun from here…</button>
+        </p>
       </header>
       <Tabs tabs={tabs} chosen={tab} choose={setTab} label="About the step" />
       <div className="side-body" id="tabpanel" role="tabpanel" aria-labelledby={`tab-${tab}`}>
@@ -65,6 +70,7 @@ function StateLine({ step }: { step: StepOfRun }) {
       {step.status === "running" && step.startedAtUs !== undefined && <span>for {duration(now - step.startedAtUs)}</span>}
       {later && <span>attempt {step.attemptNumber} begins {ago(step.availableAtUs!, now)}</span>}
       {step.durationUs !== undefined && step.status !== "running" && <span>{duration(step.durationUs)}</span>}
+      {step.event && <EventState step={step} />}
       {step.executor && <span className="badge" title="Workers of this pool run it">pool {visible(step.executor)}</span>}
       {step.laters !== undefined && <span>not ready {step.laters === 1 ? "once" : `${step.laters} times`}{step.laterReason && `: ${visible(step.laterReason)}`}</span>}
       {step.skipReason && <span>{visible(step.skipReason)}</span>}
@@ -73,6 +79,8 @@ function StateLine({ step }: { step: StepOfRun }) {
 }
 
 function Attempts({ step }: { step: StepFiles }) {
+  if (!step.attempts.length && step.event)
+    return <p className="dim pad">It has no code of its own: the run goes on with what is sent{step.event.waits ? "." : `, once it gets here${step.dependencies.length ? `, after ${step.dependencies.map(visible).join(", ")}` : ""}.`}</p>;
   if (!step.attempts.length)
     return <p className="dim pad">{step.dependencies.length && step.status === "pending" ? `It waits for ${step.dependencies.map(visible).join(", ")}.` : "Nobody has begun it yet."}</p>;
   return (
