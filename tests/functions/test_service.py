@@ -170,4 +170,12 @@ class TestHealth:
         assert "no such table" in reply.json["facts"]["checks"]["table"]
 
     def test_the_version_is_the_packages(self, functions: Functions) -> None:
-        assert functions.asked(events.get("/version")).json == {"version": VERSION}
+        told = {"version": VERSION, "heartbeatUs": 20_000_000}
+        assert functions.asked(events.get("/version")).json == told
+
+    def test_what_workers_time_costs_by_is_told_where_they_are_lambdas(
+        self, functions: Functions, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("CASCADE_WORKER_MEMORY_MB", "2048")
+        resources.settings.cache_clear()
+        assert functions.asked(events.get("/version")).json["workerMemoryMb"] == 2_048

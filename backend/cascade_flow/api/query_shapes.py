@@ -88,7 +88,7 @@ class ShowRun(ShowStep):
 
 
 class ListEvents(Query):
-    """GET /runs/{runId}/events: those later than `afterUs`."""
+    """GET /runs/{runId}/events: those later than `afterUs`; with `payloads=false` without what users gave and got."""
 
     repeatable = frozenset({"type"})
     after_us: Annotated[int, Field(ge=0)] = 0
@@ -96,6 +96,8 @@ class ListEvents(Query):
     type: Annotated[list[EventType], BeforeValidator(_parts)] | None = None
     step: StepId | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_EVENTS)] = MOST_EVENTS
+    payloads: bool = True
+    """Whether `input`, `output` and `data` are wanted; without them a look is cheaper."""
 
 
 class ListLogs(Query):

@@ -126,3 +126,7 @@ class EngineVersion(TypedDict):
 
     version: str
     """The package's version."""
+    heartbeatUs: int
+    """How often Lambda's workers say that they live."""
+    workerMemoryMb: NotRequired[int]
+    """What Lambda's workers have, and what their time costs by; absent where no Lambda runs steps."""

@@ -9,8 +9,8 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 from cascade_flow.api.names import document
+from cascade_flow.api.paging import PAGE_CHARACTERS
 from cascade_flow.api.problems import shortened
-from cascade_flow.api.representations import PAGE_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -6,17 +6,18 @@ Absent fields are left out; fields that a reader waits for (`output`, `error`) a
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from cascade_flow.api.event_answers import event_of_run
 from cascade_flow.api.limit_representations import tell as tell_limit
-from cascade_flow.api.names import AsWritten, document
+from cascade_flow.api.names import document
+from cascade_flow.api.paging import page
 from cascade_flow.api.problems import shortened
 from cascade_flow.api.shapes import cursor_of
 from cascade_flow.idempotency import idempotency_key
-from cascade_flow.model.events import WorkflowCancelled, WorkflowCompleted, WorkflowFailed, dump_event
+from cascade_flow.model.events import WorkflowCancelled, WorkflowCompleted, WorkflowFailed
 from cascade_flow.model.states import RunStatus
 from cascade_flow.operations.payloads import Handed
 from cascade_flow.retry import attempts_allowed
@@ -29,23 +30,15 @@ if TYPE_CHECKING:
     from cascade_flow.operations.attempts import Attempt
     from cascade_flow.operations.batches import Piece, Refusal
     from cascade_flow.operations.checkpoints import HandedCheckpoint
-    from cascade_flow.operations.details import (
-        EventDetails,
-        RunDetails,
-        StepDetails,
-        StepFiles,
-    )
-    from cascade_flow.operations.history import StepLine
+    from cascade_flow.operations.details import RunDetails, StepDetails, StepFiles
     from cascade_flow.operations.reruns import Plan
     from cascade_flow.operations.runs import RunPart
     from cascade_flow.operations.steps import HeldAttempt
     from cascade_flow.operations.worker_outcomes import Outcome
     from cascade_flow.operations.worker_protocol import Given
 
-ItemT = TypeVar("ItemT")
 Lend = Callable[[str], str]
 """Puts a text where anybody may read it for a while; answers its address."""
-PAGE_CHARACTERS = 2_000_000
 GIVEN_BYTES = 5_500_000
 """What a step is given in one answer, as it is sent: of a claim it must pass, since the step is claimed already."""
 CHECKPOINTS_BYTES = 1_000_000
@@ -88,7 +81,7 @@ def run_in_brief(run: RunState) -> replies.Run:
 
 def step_page(steps: Sequence[StepDetails], *, after: int, limit: int) -> replies.StepPage:
     """GET /runs/{runId}/steps: a cursor is how many steps lie before it, which are always the same."""
-    found, last = _page(((number, _step(step)) for number, step in enumerate(steps, start=1) if number > after), limit)
+    found, last = page(((number, _step(step)) for number, step in enumerate(steps, start=1) if number > after), limit)
     return {"steps": found, "nextCursor": str(last)} if last else {"steps": found}
 
 
@@ -118,19 +111,6 @@ def piece(done: Piece) -> replies.Piece:
     if done.more:
         told["nextCursor"] = cursor_of(done.more)
     return told
-
-
-def event_page(events: Iterable[EventDetails], *, limit: int) -> replies.EventPage:
-    """GET /runs/{runId}/events: `nextUs` is what to ask for as `afterUs` where there are more."""
-    found, next_us = _page(((told.event.timestamp_us, _event(told)) for told in events), limit)
-    return {"events": found, "nextUs": next_us} if next_us else {"events": found}
-
-
-def log_page(lines: Sequence[StepLine], *, after_us: int, limit: int) -> replies.LogPage:
-    """GET /runs/{runId}/logs: `nextUs` is what to ask for as `afterUs` where there are more."""
-    later = (line for line in lines if line.timestamp_us > after_us)
-    found, next_us = _page(((line.timestamp_us, _line(line)) for line in later), limit)
-    return {"lines": found, "nextUs": next_us} if next_us else {"lines": found}
 
 
 def claimed(held: HeldAttempt, given: Given, lend: Lend) -> worker_replies.Claimed:
@@ -319,12 +299,6 @@ def _weight(text: str) -> int:
     return len(json.dumps(text, ensure_ascii=False).encode())
 
 
-def _event(told: EventDetails) -> replies.RunEvent:
-    """The contract's own document, but for texts in the bucket."""
-    addresses = {f"{name}Url": address for name, address in told.outside.items()}
-    return AsWritten({**{n: v for n, v in dump_event(told.event).items() if n not in told.outside}, **addresses})
-
-
 def _failure(end: WorkflowFailed) -> replies.RunError:
     more: replies.Failure = {}
     if end.failure_reason:
@@ -332,16 +306,6 @@ def _failure(end: WorkflowFailed) -> replies.RunError:
     if end.failed_step:
         more["failedStep"] = end.failed_step
     return document(end.error, more)
-
-
-def _line(line: StepLine) -> replies.LogLine:
-    return {
-        "timestampUs": line.timestamp_us,
-        "stepId": line.step_id,
-        "attemptNumber": line.attempt_number,
-        "stream": line.stream,
-        "message": line.message,
-    }
 
 
 def _value(text: str | None) -> Any:
@@ -354,16 +318,3 @@ def _value(text: str | None) -> Any:
 
 def _refused(constant: str) -> Any:
     raise ValueError(f"{constant} is no JSON")
-
-
-def _page(timed: Iterable[tuple[int, ItemT]], limit: int) -> tuple[list[ItemT], int | None]:
-    """As many as are asked for and fit in an answer, at least one; and the last one's time, where there are more."""
-    found: list[ItemT] = []
-    last_us = characters = 0
-    for time_us, item in timed:
-        characters += len(json.dumps(item))
-        if found and (len(found) == limit or characters > PAGE_CHARACTERS):
-            return found, last_us
-        found.append(item)
-        last_us = time_us
-    return found, None

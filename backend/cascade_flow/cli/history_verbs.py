@@ -43,7 +43,7 @@ def events(
       $ cascade events 3f2a91c07b1d4e55 --json | jq -r .type
     """
     with target.client() as client:
-        found = client.events(run, types=kind or (), step_id=step, payloads=target.as_json)
+        found = client.events(run, types=kind or (), step_id=step, outside=target.as_json)
     if not target.as_json:
         target.screen.show(_story(found))
         return

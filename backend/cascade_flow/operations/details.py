@@ -103,10 +103,14 @@ class RunDetails:
 
 @dataclass(frozen=True)
 class EventDetails:
-    """An event, and where those of its texts lie that are in the bucket and were not read."""
+    """An event, and where those of its texts lie that are in the bucket and were not read.
+
+    Without `has_payloads` no text was asked for, and what stands in the event's place of one says nothing.
+    """
 
     event: Event
     outside: Outside
+    has_payloads: bool = True
 
 
 @dataclass(frozen=True)
@@ -201,15 +205,24 @@ class Details:
         return outline_of(self._runtime.submitted(run_id))
 
     def events(
-        self, run_id: str, *, step_id: str | None = None, types: Sequence[str] | None = None, after_us: int = 0
+        self,
+        run_id: str,
+        *,
+        step_id: str | None = None,
+        types: Sequence[str] | None = None,
+        after_us: int = 0,
+        payloads: bool = True,
     ) -> Iterator[EventDetails]:
-        """A run's later events that pass the filter, in order; their texts are read as far as somebody iterates.
+        """A run's later events that pass the filter, in order; their texts, if wanted, are read as somebody iterates.
 
         Raises RunNotFoundError, StepNotFoundError.
         """
         story = self._outline(run_id)
         found = self._views.among(story, step_id=step_id, types=types) or _none_of(story, step_id)
-        return self._told(story, [event for event in found if event.timestamp_us > after_us])
+        later = [event for event in found if event.timestamp_us > after_us]
+        return (
+            self._told(story, later) if payloads else (EventDetails(event, {}, has_payloads=False) for event in later)
+        )
 
     def logs(self, run_id: str, *, step_id: str | None, attempt: int | None) -> list[StepLine]:
         """A run's log lines, in order; raises RunNotFoundError, StepNotFoundError."""

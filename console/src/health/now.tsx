@@ -6,7 +6,7 @@ import { within } from "../address";
 import { get, post, type Finding, type Schemas } from "../api/ask";
 import { ago, count } from "../model/format";
 import { shortened, visible } from "../model/text";
-import { FindingLine } from "../run/page";
+import { FindingLine } from "../run/standing";
 import { useMayAct } from "../ui/about";
 import { nowUs } from "../ui/now";
 import { Dialog, Empty, Failure, Loading } from "../ui/parts";

@@ -122,9 +122,9 @@ interface NodeProps {
 
 function Node({ node, step, word, chosen, choose, tabbable, onFocus }: NodeProps & { step: StepOfRun; word: string; chosen: boolean; choose: () => void }) {
   return (
-    <button type="button" className={`node is-${step.status}`} style={placeOf(node)} data-step={node.id} aria-pressed={chosen} tabIndex={tabbable ? 0 : -1}
+    <button type="button" className={`node is-${step.status} ${step.event ? "is-event" : ""} ${step.event?.waits ? "is-waits" : ""}`} style={placeOf(node)} data-step={node.id} aria-pressed={chosen} tabIndex={tabbable ? 0 : -1}
       onFocus={onFocus} onClick={choose} title={visible(step.stepId)}>
-      <Shape state={step.status as State} />
+      <Shape state={step.event?.waits ? "waiting" : (step.status as State)} />
       <span className="node-name">{visible(step.name || step.stepId)}</span>
       <span className="node-word">{word}{step.attemptNumber > 1 && <b> ×{step.attemptNumber}</b>}</span>
     </button>
