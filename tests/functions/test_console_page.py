@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 import browser as browsers
+import events
 from browser import Visit, visit
 from cascade_flow.api import resources
 from cascade_flow.authoring import discover
@@ -23,7 +24,7 @@ from cascade_flow.dead_letters import DeadLetter
 from cascade_flow.model.workflows import ScheduleDefinition, StepLimit
 from cascade_flow.signing import StaticKeys
 from console.showroom.day import Letters
-from events.deployed import Functions
+from events.deployed import Functions, app
 from functions.front_door import KEY, SECRET, Gateway, serving
 
 pytestmark = [pytest.mark.servers("ministack"), pytest.mark.xdist_group("console")]
@@ -130,9 +131,12 @@ def test_a_run_that_failed_is_put_right(desk: Desk, seen: Visit) -> None:
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("4 run again")
     seen.accessible()
+    dialog.get_by_role("button", name="as JSON").click()
     dialog.get_by_role("textbox").fill('{"weights": [1, 2], "broken": fal')
-    expect(dialog.get_by_role("alert")).to_contain_text("This is no JSON")
-    dialog.get_by_role("textbox").fill('{"weights": [1, 2], "broken": false}')
+    expect(dialog.get_by_role("alert")).to_contain_text("this is no JSON")
+    dialog.get_by_role("textbox").fill('{"weights": [1, 2], "broken": true}')
+    dialog.get_by_role("button", name="as JSON").click()
+    dialog.get_by_role("group", name="broken").get_by_label("no", exact=True).check()
     dialog.get_by_role("button", name="Rerun").click()
     expect(page.locator(".run-facts")).to_contain_text("reruns")
     desk.functions.work()
@@ -140,8 +144,49 @@ def test_a_run_that_failed_is_put_right(desk: Desk, seen: Visit) -> None:
     expect(page.locator(".node", has_text="bill")).to_be_visible()
     page.get_by_role("tab", name="Output").click()
     expect(page.locator(".json-tree")).to_contain_text("total")
+
+    page.get_by_role("button", name="Compare").click()
+    expect(page.get_by_role("row").filter(has_text="weigh")).to_contain_text(re.compile("failed .2 → completed"))
+    page.get_by_role("button", name="differs: see where").first.click()
+    expect(page.get_by_role("dialog").get_by_role("row").filter(has_text="broken")).to_contain_text("truefalse")
+    seen.accessible()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="about $").click()
+    expect(page.get_by_role("dialog").get_by_role("row").filter(has_text="at 512 MB")).to_contain_text("GB-s")
+    page.keyboard.press("Escape")
+    page.go_back()
     page.go_back()
     expect(page.get_by_role("heading", name=broken)).to_be_visible()
+
+
+def test_an_approval_is_sent(bare: Functions, environment: pytest.MonkeyPatch, browser: Browser) -> None:
+    environment.setenv("CASCADE_WORKFLOWS", "approvals")
+    app("registration").handler({}, events.Context())
+    with (
+        resources.use(replace(bare.backend.runtime, callbacks_url="https://calls.example")),
+        desk_of(bare) as desk,
+        visit(browser, width=390, height=844, theme="dark") as seen,
+    ):
+        app("worker").worker.cache_clear()
+        [run_id] = desk.runs(1, workflowSlug="approvals", input=None)
+        bare.work()
+        desk.enter(seen.page, f"/runs/{run_id}?step=approval")
+        side = seen.page.get_by_role("complementary", name="Step approval")
+        expect(side).to_contain_text("waits to be sent, until 59 m from now: then it is skipped")
+        side.get_by_role("button", name="Send…").click()
+        dialog = seen.page.get_by_role("dialog")
+        expect(dialog.get_by_role("button", name="Send", exact=True)).to_be_disabled()
+        dialog.get_by_role("group", name="ok").get_by_label("no", exact=True).check()
+        dialog.get_by_role("textbox", name="why").fill(HOSTILE)
+        seen.accessible()
+        dialog.get_by_role("button", name="Send", exact=True).click()
+        expect(side).to_contain_text("just now")
+        side.get_by_role("tab", name="Output").click()
+        expect(side.locator(".json-tree")).to_contain_text(SHOWN)
+        seen.fits()
+        bare.work()
+        expect(seen.page.locator(".run-facts")).to_contain_text("completed")
+        assert bare.backend.load_events("approvals", run_id, step_id="ship", types=["StepCompleted"])
 
 
 def test_many_are_cancelled_and_the_progress_told(desk: Desk, seen: Visit) -> None:
@@ -202,6 +247,9 @@ def test_keys_are_enough(desk: Desk, seen: Visit) -> None:
     expect(page.get_by_role("link", name=older)).to_be_focused()
     page.keyboard.press("Enter")
     expect(page).to_have_url(f"{desk.address}/runs/{older}")
+    timeline = page.get_by_role("group", name="Timeline of the steps")
+    timeline.press("+")
+    page.wait_for_function("box => box.scrollWidth > box.clientWidth", arg=timeline.element_handle())
     page.locator(".node", has_text="weigh").focus()
     page.keyboard.press("ArrowDown")
     expect(page.locator(".node:focus")).to_have_attribute("data-step", re.compile("price/"))

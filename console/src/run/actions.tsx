@@ -89,12 +89,3 @@ function StepsOf({ title, sign, steps }: { title: string; sign: string; steps: r
     </section>
   );
 }
-
-export function jsonFault(text: string): string | null {
-  try {
-    JSON.parse(text);
-    return null;
-  } catch (error) {
-    return (error as Error).message;
-  }
-}

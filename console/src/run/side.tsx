@@ -42,9 +42,11 @@ export function Side({ runId, step, live, close, rerun, send }: SideProps) {
           <h2><bdi>{visible(step.stepId)}</bdi></h2>
           <StateLine step={step} />
         </div>
-        {live && isAwaited(step) && <button type="button" className="small primary" disabled={!may} onClick={send}>Send…</button>}
-        <button type="button" className="small" disabled={!may} onClick={rerun}>Rerun from here…</button>
         <button type="button" className="plain icon" aria-label="Close the step" onClick={close}>✕</button>
+        <p className="side-actions">
+          {live && isAwaited(step) && <button type="button" className="small primary" disabled={!may} onClick={send}>Send…</button>}
+          <button type="button" className="small" disabled={!may} onClick={rerun}>Rerun from here…</button>
+        </p>
       </header>
       <Tabs tabs={tabs} chosen={tab} choose={setTab} label="About the step" />
       <div className="side-body" id="tabpanel" role="tabpanel" aria-labelledby={`tab-${tab}`}>
@@ -77,6 +79,8 @@ function StateLine({ step }: { step: StepOfRun }) {
 }
 
 function Attempts({ step }: { step: StepFiles }) {
+  if (!step.attempts.length && step.event)
+    return <p className="dim pad">It has no code of its own: the run goes on with what is sent{step.event.waits ? "." : `, once it gets here${step.dependencies.length ? `, after ${step.dependencies.map(visible).join(", ")}` : ""}.`}</p>;
   if (!step.attempts.length)
     return <p className="dim pad">{step.dependencies.length && step.status === "pending" ? `It waits for ${step.dependencies.map(visible).join(", ")}.` : "Nobody has begun it yet."}</p>;
   return (
