@@ -165,7 +165,7 @@ def test_a_failed_child_fails_its_parent_and_stops_the_others(world: World) -> N
     assert run_of(world).status == "failed"
     told = next(e for e in world.observer.load_events("flow", RUN) if e.type == "StepFailed")
     assert (told.step_id, told.error.name) == ("pack", "ItemsFailed")
-    assert "run~pack~1: ValueError" in told.error.message
+    assert "item 1: ValueError" in told.error.message
     whole(world, "failed")
 
 

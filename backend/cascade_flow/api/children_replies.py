@@ -9,8 +9,12 @@ from cascade_flow.model.parts import StepError
 from cascade_flow.model.states import RunStatus
 
 
-class Nothing(TypedDict):
+class NothingElse(TypedDict):
     """Nothing beside."""
+
+
+ChildError = Document[StepError, NothingElse]
+"""Why a run that does a part of a step's work has failed."""
 
 
 class ChildrenOfStep(TypedDict):
@@ -55,8 +59,7 @@ class Child(TypedDict):
     """Whether that is still to come, after one that failed."""
     failedItems: NotRequired[int]
     """Of a batch that is over: how many of its items have failed."""
-    error: NotRequired[Document[StepError, Nothing]]
-    """Why it failed."""
+    error: NotRequired[ChildError]
 
 
 class ChildPage(TypedDict):

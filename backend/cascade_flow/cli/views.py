@@ -130,8 +130,14 @@ class StepView:
         if self.phase is Phase.RUNNING:
             started_us = self.document.get("startedAtUs")
             return None if started_us is None else max(0, self.now_us - int(started_us))
-        took_us: int | None = self.document.get("durationUs")
+        took_us: int | None = self.document.get("durationUs") if not self.children else self._whole_us
         return took_us if self.phase in (Phase.COMPLETED, Phase.FAILED) else None
+
+    @property
+    def _whole_us(self) -> int | None:
+        """From when it was first due to its end: its last attempt only collected what others did."""
+        changes, ended_us = self.document.get("stateChanges"), self.document.get("endedAtUs")
+        return None if not changes or ended_us is None else int(ended_us) - int(changes[0]["timestampUs"])
 
     def _scheduled(self) -> Phase:
         if (self.due_us or 0) <= self.now_us and (self.later_reason is not None or not self.error):

@@ -21,6 +21,8 @@ from cascade_flow.model.workflows import ChildrenDefinition
 from cascade_flow.operations.births import Births
 from cascade_flow.operations.runtime import Runtime
 
+FAILED = "$failed"
+"""What stands in the place of an item that failed, where so many may: an object with this field alone."""
 _ROUNDS = 20
 _SHOWN = 3
 """Failed children that a step's error names."""
@@ -146,16 +148,24 @@ def _error(family: Family, children: Mapping[int, Run]) -> StepError:
     failed = [child for child in children.values() if child.status in ("failed", "cancelled")]
     if family.version is not None:
         return error_of(failed[0]) if failed else StepError(name="ChildFailed", message="its run has failed")
-    named = "; ".join(f"{child.run_id}: {_words(error_of(child))}" for child in failed[:_SHOWN])
+    named = "; ".join(_named(family, child) for child in failed[:_SHOWN])
     count = f"{family.lost:,} of {family.items:,} items failed"
     return StepError(name="ItemsFailed", message=f"{count}: {named}" if named else count)
 
 
 def error_of(child: Run) -> StepError:
-    """Why a child has failed, as far as its own item tells."""
-    told = json.loads(child.result) if child.result is not None and child.lost is None else {}
-    return StepError(name=told.get("name", "BatchFailed"), message=told.get("message", f"{child.lost} items failed"))
+    """Why a child has failed, as far as its own item tells; of a batch, with the items."""
+    told = json.loads(child.result) if child.result is not None else {}
+    if child.lost is None:
+        return StepError(name=told.get("name", "ChildFailed"), message=told.get("message", "it has failed"))
+    failed = [each[FAILED] for each in told if isinstance(each, dict) and FAILED in each][:_SHOWN]
+    named = "; ".join(f"item {each['index']}: {each['error']['name']}: {each['error']['message']}" for each in failed)
+    count = f"{child.lost:,} items failed"
+    return StepError(name="BatchFailed", message=f"{count}: {named}" if named else count)
 
 
-def _words(error: StepError) -> str:
-    return f"{error.name}: {error.message}"
+def _named(family: Family, child: Run) -> str:
+    """A child that has failed, by its item where it does one alone; a batch names its own."""
+    error, is_alone = error_of(child), family.items == family.children and child.up is not None
+    whose = f"item {child.up.number}" if is_alone and child.up is not None else child.run_id
+    return f"{error.message}" if child.lost is not None else f"{whose}: {error.name}: {error.message}"

@@ -307,7 +307,7 @@ def _family(story: RunHistory, step: StepDefinition) -> FamilyDetails | None:
     if step.children is None:
         return None
     branch = next((each for each in story.branches.values() if each.step == step.id), None)
-    if branch is None or (family := branch.family) is None:
+    if branch is None or branch.status == "ended" or (family := branch.family) is None:
         return FamilyDetails(step.children)
     out = sum(last - first + 1 for first, last in family.out)
     ended = min(family.made, max(family.made - out, branch.arrived))

@@ -24,12 +24,15 @@ from cascade_flow.engine.limits import Waiting
 from cascade_flow.engine.state import ENDED, Branch, Run
 from cascade_flow.errors import VersionNotFoundError
 from cascade_flow.graph import Graph, each_with_undo
+from cascade_flow.model.ids import child_id
 from cascade_flow.operations.live_pieces import START_US, piece
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.unreadable import readable
 
 _MOST_AT_WORK = 1_000
 _MOST_NOTED = 1_000
+_MOST_CHILDREN = 100
+"""Of one step those that are looked at for what holds it up."""
 _UNREADABLE = Finding(
     "unreadable",
     "stuck",
@@ -78,7 +81,7 @@ class Diagnoses:
     def run(self, run_id: str) -> tuple[Diagnosis, Sequence[Finding]]:
         """What is to be said of a run, and of the engine. Raises RunNotFoundError, InvalidIdError."""
         run = self._runtime.submitted(run_id)
-        case = next(iter(readable(self._cases, [run])), None)
+        case = next(iter(readable(self._cases_with_children, [run])), None)
         sweeps = get_sweeps(self._runtime.ledger.table)
         world, now_us = self._world([case] if case else [], sweeps), clock.now_us()
         engine = () if run.status in ENDED else diagnosed_engine(world, now_us)
@@ -120,14 +123,35 @@ class Diagnoses:
             run = self._runtime.ledger.run(run_id)
             yield _GONE if run is None else self._case(run)
 
-    def _cases(self, runs: Iterable[Run]) -> Iterator[Case]:
-        return map(self._case, runs)
+    def _cases_with_children(self, runs: Iterable[Run]) -> Iterator[Case]:
+        for run in runs:
+            case = self._case(run)
+            waiting = [branch for branch in case.branches.values() if branch.status == "waiting"]
+            yield replace(case, children={branch.name: self._children(run, branch) for branch in waiting})
+
+    def _children(self, run: Run, branch: Branch) -> Sequence[Case]:
+        """The runs that do a step's work and may not be over, with what holds these up in turn."""
+        from cascade_flow.engine.children import numbers_in  # noqa: PLC0415  (most workflows don't grow)
+
+        out = () if branch.family is None else branch.family.out
+        ids = [child_id(run.run_id, branch.step, number) for number in numbers_in(out)[:_MOST_CHILDREN]]
+        found = self._runtime.ledger.snapshot([(id, branch.step) for id in ids])
+        children = [child for id in ids if (child := found.run(id)) is not None and child.status not in ENDED]
+        if any(child.up is not None and not child.up.is_item for child in children):
+            return [*self._cases_with_children(children)]
+        return [self._of_item(child, found.branch(child.run_id, branch.step)) for child in children]
+
+    def _of_item(self, run: Run, branch: Branch | None) -> Case:
+        branches = {} if branch is None else {branch.name: branch}
+        return Case(
+            run, branches, self._graph(run), self._deployed(run.workflow_slug), self._waits(run, branches.values())
+        )
 
     def _case(self, run: Run) -> Case:
         if run.driver == "caller":
             return Case(run, {}, None, None)
         branches = self._runtime.ledger.branches(run.run_id) if run.status == "running" else {}
-        graph = self._graph_of(run)
+        graph = self._graph(run)
         return Case(run, branches, graph, self._deployed(run.workflow_slug), self._waits(run, branches.values()))
 
     def _waits(self, run: Run, branches: Iterable[Branch]) -> Mapping[str, Waiting]:
@@ -140,9 +164,9 @@ class Diagnoses:
         views = LimitViews(self._runtime)
         return {**views.waits(run.run_id, limited), **views.run_waits(run)}
 
-    def _graph_of(self, run: Run) -> Graph | None:
+    def _graph(self, run: Run) -> Graph | None:
         try:
-            return self._runtime.graph_of(run)
+            return self._runtime.graph(run)
         except VersionNotFoundError:
             return None
 
@@ -161,7 +185,7 @@ class Diagnoses:
         timing = self._runtime.timing
         world = World(timing, sweeps, self._usual, self._urgent)
         now_us = clock.now_us()
-        if not any(_waits(branch, now_us) for case in cases for branch in case.branches.values()):
+        if not any(_waits(branch, now_us) for case in cases for branch in _branches(case)):
             return world
         at_work = Counter(self._at_work(world, now_us))
         usual = replace(world.usual, running=at_work[world.usual])
@@ -179,7 +203,7 @@ class Diagnoses:
         found = self._runtime.ledger.snapshot(places)
         for run, branch in readable(partial(_those_in, found), places):
             if branch.status == "running" and (branch.lease_us or 0) > now_us:
-                graph = self._graph_of(run)
+                graph = self._graph(run)
                 yield (graph and pool_of(graph, branch.step)) or world.room(branch)
 
 
@@ -206,6 +230,14 @@ def _first_due_us(case: Case) -> int | None:
     timed = (branch for branch in case.branches.values() if branch.awaited_pool is None)
     known = [case.run.due_us, *(branch.due_us for branch in timed)]
     return None if case.run.status in ENDED else min((due_us for due_us in known if due_us is not None), default=None)
+
+
+def _branches(case: Case) -> Iterator[Branch]:
+    """Those of a run, and of the runs that do its steps."""
+    yield from case.branches.values()
+    for children in case.children.values():
+        for child in children:
+            yield from _branches(child)
 
 
 def _waits(branch: Branch, now_us: int) -> bool:

@@ -16,14 +16,12 @@ from cascade_flow.engine.state import Branch, Facts, Family, Run
 from cascade_flow.errors import GraphInvalidError, InputInvalidError, PayloadLostError
 from cascade_flow.model.ids import DEEPEST, LONGEST_CHILD_ID, child_id, depth_of
 from cascade_flow.model.workflows import ChildrenDefinition
-from cascade_flow.operations.children import error_of
+from cascade_flow.operations.children import FAILED, error_of
 from cascade_flow.operations.items_aside import ItemsAside
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt
 from cascade_flow.operations.validation import check_input
 
-FAILED = "$failed"
-"""What stands in the place of an item that failed, where so many may: an object with this field alone."""
 MOST_CHILDREN = 100_000
 """More are refused: who makes, counts and collects them would be busy for hours."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cascade_flow.authoring import Workflow
+from cascade_flow.authoring.maps import Items
 from cascade_flow.authoring.parameters import Names
 from cascade_flow.authoring.steps import Reference, Step
 from cascade_flow.errors import DefinitionError
@@ -45,6 +46,8 @@ def spot_meant(workflow: Workflow, reference: Reference, known: Workflows) -> tu
         head, _, rest = reference.rpartition("/") if isinstance(reference, str) else ("", "", "")
         if head and rest.isdecimal():
             spot, step = spot_meant(workflow, head, known)
+            if not isinstance(step.children, Items):
+                raise DefinitionError(f"step {step.id!r} is no map: it has no item {rest}") from None
             return Spot(spot.way, int(rest)), step
         for step_id in sorted(steps, key=len, reverse=True):
             inner = steps[step_id].definition.children

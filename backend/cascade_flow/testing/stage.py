@@ -24,6 +24,7 @@ from cascade_flow.authoring.payloads import ANYTHING
 from cascade_flow.authoring.steps import Function
 from cascade_flow.authoring.subworkflows import Called
 from cascade_flow.engine.state import Run
+from cascade_flow.model.workflows import ChildrenDefinition
 from cascade_flow.operations.steps import HeldAttempt
 from cascade_flow.testing import fakes
 from cascade_flow.testing.inside import Spot, root_of, way_to
@@ -112,6 +113,7 @@ class Stage(Means):
         self.escaped: BaseException | None = None
         self._passing: tuple[type[BaseException], ...] = (BdbQuit, *passing)
         self._interrupt = PlayedInterrupt(is_timed=False)
+        self._stands_for_a_run = False
 
     @property
     def is_dead(self) -> bool:
@@ -123,7 +125,8 @@ class Stage(Means):
         run, attempt = held.run, held.branch.attempt
         plan = self._plan_of(run)
         spot = Spot(way_to(_undone(run), step.id, is_item=run.up is not None and run.up.is_item))
-        if isinstance(step.children, Called) and plan.fake(spot) is not REAL:
+        self._stands_for_a_run = isinstance(step.children, Called) and plan.fake(spot) is not REAL
+        if self._stands_for_a_run:
             step = _in_place_of_a_run(step)
 
         def script(item: int | None) -> tuple[Function, Mishap | None]:
@@ -137,6 +140,9 @@ class Stage(Means):
 
     def _plan_of(self, run: Run) -> Plan:
         return self.plans.get(run.run_id) or self.plans.get(root_of(_undone(run))) or Plan()
+
+    def children(self, held: HeldAttempt) -> ChildrenDefinition | None:
+        return None if self._stands_for_a_run else super().children(held)
 
     def interrupt(self) -> Interrupt:
         return self._interrupt

@@ -135,7 +135,7 @@ class Worker:
     def _run(
         self, step: Step, lease: Lease, shift: _Shift, interrupt: Interrupt, meter: Meter, beat: Heartbeat
     ) -> Command | None:
-        children = lease.held.facts.graph.step(lease.held.branch.step).children
+        children = self._means.children(lease.held)
         if children is None:
             return self._call(step, lease, shift, interrupt, meter, beat)
         from cascade_flow.worker.children import Parent  # noqa: PLC0415  (few workflows have such steps)
