@@ -42,9 +42,11 @@ def _is_undone_once(backend: Backend, checked: Checked, run: Run) -> None:
 
 
 def _last_first(checked: Checked, events: Sequence[Event]) -> list[str]:
-    """The completed steps that can be undone, the last one first."""
+    """The completed steps that can be undone, the last one first; before them maps that were still under way."""
     done = [event.step_id for event in events if isinstance(event, StepCompleted)]
-    return [step for step in reversed(done) if step in checked.facts.graph.undos]
+    families = [branch for branch in checked.story.branches.values() if branch.family and not branch.family.version]
+    in_part = sorted((branch.step for branch in families if branch.step not in done), reverse=True)
+    return [step for step in (*in_part, *reversed(done)) if step in checked.facts.graph.undos]
 
 
 def _runs(backend: Backend) -> list[Run]:
