@@ -20,6 +20,7 @@ from cascade_flow import (
     StaleAttemptError,
     StepDefinition,
     WorkflowRegistration,
+    WrongPoolError,
     clock,
 )
 from cascade_flow.dynamodb import keys
@@ -31,7 +32,8 @@ from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.child_stops import stop_children
 from cascade_flow.operations.children import Children
 from cascade_flow.operations.expansion import Expansion
-from cascade_flow.operations.steps import HeldAttempt, Steps
+from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
+from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.wake import Wake
 from checker import check_run
 from clauses.stage import FATAL, RUN, begun, branch_of, claimed, dies, dying, ended, reported, run_of, silent
@@ -600,3 +602,43 @@ def test_a_look_puts_nobody_off_who_is_halted_meanwhile(world: World) -> None:
     look(world, pausing(world, "UpdateItem", lambda: world.backend.cancel_run(RUN)), puts_off=True)
     assert pack_of(world).due_us is None
     whole(world, "cancelled")
+
+
+# -- what others see ---------------------------------------------------------------------------------------------------
+
+
+def test_children_are_no_runs_in_lists_and_reports_and_their_steps_count(world: World) -> None:
+    handed_out(world, concurrency=2, tolerate=0.2)
+    failed(world, 0)
+    packed(world, 1, 2)
+    held = taken(world, 3)
+    backend = world.observer
+    assert [run.run_id for run in backend.list_runs(workflow_slug="flow").runs] == [RUN]
+    depth = backend.get_queue_depth(workflow_slug="flow")
+    assert (depth.running_runs, depth.running_steps, depth.scheduled_steps) == (1, 1, 1)
+    reported(world, held, Complete("3", 1))
+    world.settle(RUN)
+    throughput = backend.get_throughput(workflow_slug="flow")
+    assert (throughput.runs_completed, throughput.runs_failed) == (1, 0)
+    assert (throughput.steps_completed, throughput.steps_failed) == (3 + len(ITEMS) - 1, 1)
+    assert backend.get_error_analysis(workflow_slug="flow", step_id="pack").total_failures == 1
+    assert world.observer.runtime.run(child(3)).status == "completed"
+    assert [event.type for event in backend.load_events("flow", child(3))][-1] == "WorkflowCompleted"
+    whole(world)
+
+
+def test_due_steps_are_the_childrens_and_no_worker_elsewhere_gets_their_parents(world: World) -> None:
+    begun(world, *mapped(), input={"order": 7})
+    reported(world, claimed(world, "lines"), Complete('["a"]', 1))
+    protocol = WorkerProtocol(world.backend.runtime)
+    assert protocol.claim_next("machine", slot=Slot()) is None
+    with pytest.raises(WrongPoolError, match="claim the steps of its children"):
+        protocol.claim(RUN, "pack", "machine", slot=Slot())
+    expanded(world)
+    held = protocol.claim_next("machine", slot=Slot())
+    assert held is not None
+    assert held.facts.run_id == child(0)
+    given = protocol.given(held)
+    assert (given.input.text, given.outputs["lines"].text) == ('{"order":7}', '"a"')
+    reported(world, held)
+    whole(world)

@@ -60,7 +60,8 @@ class Births:
         child = replace(facts, run_id=own_id, workflow_slug=slug, graph=graph, up=up)
         child = replace(child, limit_keys=values, limit=None, place=None)
         references = self._put_input(child, text)
-        opening = submit(child, self._order(child, version, text), now_us=max(clock.now_us(), step.last_us + 1))
+        now_us = max(clock.now_us(), step.last_us + 1)
+        opening = submit(child, self._order(child, version, text, now_us), now_us=now_us)
         first = child_id(run.first_run_id, step.step, number)
         origin = None if first == child.run_id else first
         return Child(child, replace(opening, run=replace(opening.run, origin_run_id=origin)), references)
@@ -74,12 +75,12 @@ class Births:
             raise GraphInvalidError(f"step {step.step!r} runs no workflow")
         return definition.workflow, version, self._runtime.registry.graph(definition.workflow, version)
 
-    def _order(self, child: Facts, version: str, text: str) -> Submission:
+    def _order(self, child: Facts, version: str, text: str, now_us: int) -> Submission:
         is_map = child.up is not None and child.up.is_item
         metadata = None if is_map else self._runtime.registry.metadata(child.workflow_slug)
         return Submission(
             version_id=version,
-            available_at_us=clock.now_us(),
+            available_at_us=now_us,
             has_input_schema=metadata is not None and metadata.input_schema_json is not None,
             input=text,
             priority=child.priority or 0,
