@@ -19,6 +19,7 @@ from cascade_flow import (
     RunSubmission,
     StaleAttemptError,
     StepDefinition,
+    StepError,
     WorkflowRegistration,
     WrongPoolError,
     clock,
@@ -26,7 +27,7 @@ from cascade_flow import (
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.table import Update
-from cascade_flow.engine.commands import Complete
+from cascade_flow.engine.commands import Complete, KeepCheckpoint
 from cascade_flow.engine.state import ENDED, Run, Stop
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.child_stops import stop_children
@@ -641,4 +642,53 @@ def test_due_steps_are_the_childrens_and_no_worker_elsewhere_gets_their_parents(
     given = protocol.given(held)
     assert (given.input.text, given.outputs["lines"].text) == ('{"order":7}', '"a"')
     reported(world, held)
+    whole(world)
+
+
+# -- batches -----------------------------------------------------------------------------------------------------------
+
+
+def stored(world: World, held: HeldAttempt, *places: int) -> HeldAttempt:
+    """The results of these items of a batch are stored."""
+    for place in places:
+        held = reported(world, held, KeepCheckpoint("item", place, data=f'"{held.facts.run_id}/{place}"'))
+    return held
+
+
+def test_a_batch_that_fails_for_good_loses_no_item_that_is_done(world: World) -> None:
+    handed_out(world, batch=3, tolerate=0.2)
+    assert there(world) == {0: "running", 1: "running"}
+    held = stored(world, taken(world, 1), 0, 2)
+    held = reported(world, held, KeepCheckpoint("item", 1, error=StepError(name="Cold", message="too cold")))
+    reported(world, held, FATAL)
+    assert (child_run(world, 1).status, child_run(world, 1).lost) == ("failed", 1)
+    reported(world, stored(world, taken(world, 0), 0, 1, 2), Complete('["a", "b", "c"]', 1))
+    world.settle(RUN)
+    failure = {"$failed": {"index": 4, "run_id": child(1), "error": {"name": "Cold", "message": "too cold"}}}
+    assert results(world) == ["a", "b", "c", f"{child(1)}/0", failure, f"{child(1)}/2"]
+    whole(world)
+
+
+def test_a_batch_whose_workers_die_loses_no_item_that_is_done(world: World) -> None:
+    handed_out(world, batch=3, tolerate=0.5, retry=ONCE)
+    stored(world, taken(world, 1), 0)
+    silent(world)
+    world.sweep()
+    assert (child_run(world, 1).status, child_run(world, 1).lost) == ("failed", 2)
+    assert run_of(world).status == "running"
+    reported(world, taken(world, 0), Complete("[1, 2, 3]", 1))
+    whole(world)
+    assert [each["$failed"]["error"]["name"] for each in results(world)[4:]] == ["WorkerCrash"] * 2
+
+
+def test_a_batch_that_is_stopped_with_its_parent_has_lost_nothing_for_good(world: World) -> None:
+    handed_out(world, batch=3)
+    held = stored(world, taken(world, 1), 0)
+    world.backend.cancel_run(RUN)
+    world.backend.retry_run(RUN)
+    with pytest.raises(StaleAttemptError):
+        reported(world, held)
+    assert (child_run(world, 1).status, child_run(world, 1).lost) == ("running", None)
+    for number, attempt in ((0, 1), (1, 2)):
+        reported(world, taken(world, number, attempt), Complete("[1, 2, 3]", 1))
     whole(world)
