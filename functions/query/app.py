@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from cascade_flow.api import representations
 from cascade_flow.api.answers import Answer, ok
-from cascade_flow.api.children_routes import list_children
 from cascade_flow.api.limit_routes import get_limit, list_limits
 from cascade_flow.api.query_shapes import ListEvents, ListLogs, ListRuns, ShowRun
 from cascade_flow.api.resources import details
@@ -14,7 +13,7 @@ from cascade_flow.api.router import router
 from cascade_flow.api.routes import route
 from cascade_flow.api.schedule_routes import get_schedule, list_schedules
 from cascade_flow.api.shapes import RunAddress
-from cascade_flow.api.step_routes import get_step, list_steps, plan_rerun
+from cascade_flow.api.step_routes import get_step, list_children, list_steps, plan_rerun
 from cascade_flow.api.workflow_routes import get_version, get_workflow, list_versions, list_workflows
 from cascade_flow.errors import (
     ArgumentInvalidError,

@@ -11,6 +11,7 @@ import pytest
 
 from cascade_flow import StepCheckpoint, StepCompleted, StepStarted
 from cascade_flow.local import worker_pids
+from cascade_flow.operations.details import Details
 from checker import check_run
 from e2e.stack import Stack
 from e2e.waiting import until
@@ -40,6 +41,6 @@ def test_a_map_whose_workers_are_killed_at_random(stack: Stack, items: int, deat
 
 
 def _has_done(stack: Stack, run_id: str, wanted: int) -> bool:
-    """Whether so many items are done, as far as the run tells."""
-    steps = {step["stepId"]: step for step in stack.client.run(run_id, payloads=False)["steps"]}
-    return BATCH * int(steps["pick"].get("children", {}).get("ended", 0)) >= wanted
+    """Whether so many items are done, as far as the run's own step knows."""
+    [pick] = [step.children for step in Details(stack.backend.runtime).steps(run_id) if step.definition.id == "pick"]
+    return pick is not None and BATCH * pick.ended >= wanted

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, ClassVar
+from typing import Any
 
 from cascade_flow.authoring.fits import inner_of, items_of, misfit_of
 from cascade_flow.authoring.mistakes import Mistakes, shown
@@ -43,7 +43,7 @@ class MapTerms:
     concurrency: int
     batch: int
     tolerate: float
-    kind: ClassVar[str] = "map"
+    kind: str = field(default="map", init=False)
 
     def check(self) -> None:
         """DefinitionError, with every mistake."""

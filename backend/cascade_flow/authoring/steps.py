@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from cascade_flow.authoring.durations import Duration, milliseconds
 from cascade_flow.authoring.later import Poll
@@ -29,12 +29,16 @@ from cascade_flow.authoring.payloads import ANYTHING, Payload, output_of
 from cascade_flow.authoring.retry import Retry, policies, retryable
 from cascade_flow.errors import DefinitionError, InvalidIdError
 from cascade_flow.model.ids import check_pool, check_step_id
-from cascade_flow.model.workflows import EventDefinition, StepDefinition, StepLimit, UndoDefinition
+from cascade_flow.model.workflows import (
+    ChildrenDefinition,
+    EventDefinition,
+    StepDefinition,
+    StepLimit,
+    UndoDefinition,
+)
 
 if TYPE_CHECKING:
     from cascade_flow.authoring.limits import Limit
-    from cascade_flow.authoring.maps import Items, MapTerms
-    from cascade_flow.authoring.subworkflows import Called, CallTerms
 
 Function = Callable[..., Any]
 Reference = str | Function
@@ -48,6 +52,23 @@ class Terms:
     payload: Any
     timeout_us: int | None
     on_timeout: Literal["fail", "skip"]
+
+
+class Growth(Protocol):
+    """What a map or a sub-workflow was told beyond what steps are told."""
+
+    @property
+    def kind(self) -> str: ...
+
+
+class Grown(Protocol):
+    """A map or a sub-workflow that is ready to be run: what it gives to others, and as what it is registered."""
+
+    @property
+    def gives(self) -> Payload: ...
+
+    @property
+    def definition(self) -> ChildrenDefinition: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +91,7 @@ class Declaration:
     delay_ms: int | None = None
     poll: Poll | None = None
     undoes: Reference | None = None
-    children: MapTerms | CallTerms | None = None
+    children: Growth | None = None
     """Of a step whose work runs of their own do."""
     place: Place | None = None
 
@@ -93,7 +114,7 @@ class Step:
     dependencies: tuple[str, ...]
     output: Payload
     """What its function returns: of a map, the result of an item; of a sub-workflow, that run's input."""
-    children: Items | Called | None = None
+    children: Grown | None = None
     undo: Step | None = None
     """What undoes it; that is a step of another run."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
 
 from cascade_flow.authoring.mistakes import Mistakes, Place, shown
 from cascade_flow.authoring.parameters import INPUT, From, Names
@@ -47,7 +47,7 @@ class CallTerms:
 
     workflow: str
     given: Any
-    kind: ClassVar[str] = "sub-workflow"
+    kind: str = field(default="sub-workflow", init=False)
 
 
 @dataclass(frozen=True)

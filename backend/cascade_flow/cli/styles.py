@@ -123,7 +123,7 @@ def state(step: StepView) -> str:
         return ""
     if step.phase is Phase.QUEUED and (waits := waits_for(step)):
         return waits
-    if step.children and step.phase is Phase.RUNNING and (told := families.said(step)):
+    if families.children_of(step) and step.phase is Phase.RUNNING and (told := families.said(step)):
         return told
     word = step.phase.value if step.phase in (Phase.QUEUED, Phase.STOPPED) else ""
     again = attempts(step) if step.tried > 1 or step.phase is Phase.FAILED else ""
@@ -155,6 +155,6 @@ def _until(step: StepView) -> str:
 
 def trouble(step: StepView) -> str:
     """The error that a step ended with, or is tried again after, or those of its items, on one line."""
-    if step.children and step.phase in (Phase.RUNNING, Phase.COMPLETED):
+    if families.children_of(step) and step.phase in (Phase.RUNNING, Phase.COMPLETED):
         return families.failures(step)
     return error_line(step) if step.phase in (Phase.RETRYING, Phase.FAILED, Phase.STOPPED) else ""

@@ -54,11 +54,6 @@ class StepView:
         return self.document.get("event")
 
     @property
-    def children(self) -> Document | None:
-        """How it stands with the runs that do the step's work, where there are such."""
-        return self.document.get("children")
-
-    @property
     def id(self) -> str:
         return str(self.document["stepId"])
 
@@ -130,7 +125,7 @@ class StepView:
         if self.phase is Phase.RUNNING:
             started_us = self.document.get("startedAtUs")
             return None if started_us is None else max(0, self.now_us - int(started_us))
-        took_us: int | None = self.document.get("durationUs") if not self.children else self._whole_us
+        took_us: int | None = self.document.get("durationUs") if "children" not in self.document else self._whole_us
         return took_us if self.phase in (Phase.COMPLETED, Phase.FAILED) else None
 
     @property

@@ -224,7 +224,8 @@ def _scheduled(graph: Graph, branch: Branch, world: World, now_us: int) -> Findi
     step, waited_us = branch.step, now_us - (branch.available_at_us or 0)
     if waited_us < 0:
         said = f"`{step}` {_doing(branch, now_us)}{_delay_of(graph, branch)}"
-        return Finding(_code_of_wait(branch), "waits", said, step_id=step, until_us=branch.available_at_us)
+        code = "not-ready" if branch.laters else "retrying" if branch.tried > 1 else "step-delayed"
+        return Finding(code, "waits", said, step_id=step, until_us=branch.available_at_us)
     if waited_us <= world.timing.grace_us:
         return Finding("queued", "well", f"`{step}` {_doing(branch, now_us)}", step_id=step)
     pool = pool_of(graph, step)
@@ -313,12 +314,6 @@ def _doing(branch: Branch, now_us: int) -> str:
     if branch.status == "scheduled":
         return f"is due, and waits for a worker for {span(now_us - available_us)}"
     return {"open": "waits itself", "skipping": "is to be skipped"}.get(branch.status, f"stands {branch.status}")
-
-
-def _code_of_wait(branch: Branch) -> str:
-    if branch.laters:
-        return "not-ready"
-    return "retrying" if branch.tried > 1 else "step-delayed"
 
 
 def _wait_of(branch: Branch) -> str:

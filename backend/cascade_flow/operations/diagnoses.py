@@ -30,9 +30,9 @@ from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.unreadable import readable
 
 _MOST_AT_WORK = 1_000
-_MOST_NOTED = 1_000
 _MOST_CHILDREN = 100
 """Of one step those that are looked at for what holds it up."""
+_MOST_NOTED = 1_000
 _UNREADABLE = Finding(
     "unreadable",
     "stuck",
@@ -144,14 +144,14 @@ class Diagnoses:
     def _of_item(self, run: Run, branch: Branch | None) -> Case:
         branches = {} if branch is None else {branch.name: branch}
         return Case(
-            run, branches, self._graph(run), self._deployed(run.workflow_slug), self._waits(run, branches.values())
+            run, branches, self._graph_of(run), self._deployed(run.workflow_slug), self._waits(run, branches.values())
         )
 
     def _case(self, run: Run) -> Case:
         if run.driver == "caller":
             return Case(run, {}, None, None)
         branches = self._runtime.ledger.branches(run.run_id) if run.status == "running" else {}
-        graph = self._graph(run)
+        graph = self._graph_of(run)
         return Case(run, branches, graph, self._deployed(run.workflow_slug), self._waits(run, branches.values()))
 
     def _waits(self, run: Run, branches: Iterable[Branch]) -> Mapping[str, Waiting]:
@@ -164,9 +164,9 @@ class Diagnoses:
         views = LimitViews(self._runtime)
         return {**views.waits(run.run_id, limited), **views.run_waits(run)}
 
-    def _graph(self, run: Run) -> Graph | None:
+    def _graph_of(self, run: Run) -> Graph | None:
         try:
-            return self._runtime.graph(run)
+            return self._runtime.graph_of(run)
         except VersionNotFoundError:
             return None
 
@@ -203,7 +203,7 @@ class Diagnoses:
         found = self._runtime.ledger.snapshot(places)
         for run, branch in readable(partial(_those_in, found), places):
             if branch.status == "running" and (branch.lease_us or 0) > now_us:
-                graph = self._graph(run)
+                graph = self._graph_of(run)
                 yield (graph and pool_of(graph, branch.step)) or world.room(branch)
 
 

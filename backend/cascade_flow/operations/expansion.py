@@ -16,7 +16,7 @@ from cascade_flow.engine.state import Branch, Facts, Family, Run
 from cascade_flow.errors import GraphInvalidError, InputInvalidError, PayloadLostError
 from cascade_flow.model.ids import DEEPEST, LONGEST_CHILD_ID, child_id, depth_of
 from cascade_flow.model.workflows import ChildrenDefinition
-from cascade_flow.operations.children import error_of, failed_item
+from cascade_flow.operations.children import FAILED, error_of, failed_item
 from cascade_flow.operations.items_aside import ItemsAside
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt

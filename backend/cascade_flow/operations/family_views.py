@@ -8,7 +8,7 @@ from itertools import count
 from typing import cast
 
 from cascade_flow.dynamodb import keys
-from cascade_flow.dynamodb.items import to_branch, to_run
+from cascade_flow.dynamodb.items import to_run
 from cascade_flow.engine.state import Branch, Run
 from cascade_flow.errors import StepNotFoundError
 from cascade_flow.model.events import StepError
@@ -89,17 +89,9 @@ class FamilyViews:
     def _told(
         self, definition: ChildrenDefinition, step_id: str, found: Sequence[tuple[int, Run]]
     ) -> tuple[ChildState, ...]:
-        under_way = [run.run_id for _, run in found if run.status == "running"]
-        branches = self._branches(under_way, step_id) if definition.kind == "map" else {}
-        return tuple(_state(definition, number, run, branches.get(run.run_id)) for number, run in found)
-
-    def _branches(self, run_ids: Sequence[str], step_id: str) -> dict[str, Branch]:
-        """The one branch of each run that does items."""
-        places = {run_id: keys.branch(run_id, step_id) for run_id in run_ids}
-        found = {
-            (item["pk"], item["sk"]): to_branch(item) for item in self._runtime.ledger.table.batch_get(places.values())
-        }
-        return {run_id: found[key] for run_id, key in places.items() if key in found}
+        under_way = [run.run_id for _, run in found if run.status == "running" and definition.kind == "map"]
+        items = self._runtime.ledger.snapshot((run_id, step_id) for run_id in under_way)
+        return tuple(_state(definition, number, run, items.branch(run.run_id, step_id)) for number, run in found)
 
 
 def _state(definition: ChildrenDefinition, number: int, run: Run, branch: Branch | None) -> ChildState:

@@ -103,7 +103,7 @@ class Runtime:
         hear = self.observer.undoing if facts.undoes else self.observer.committed
         hear(events)
 
-    def graph(self, run: Run) -> Graph:
+    def graph_of(self, run: Run) -> Graph:
         """The graph that a run follows: its version's; of a map's child that of the map's step; of one that undoes
         another the undos', in their order.
 
@@ -124,7 +124,7 @@ class Runtime:
         return Facts(
             run_id=run.run_id,
             workflow_slug=run.workflow_slug,
-            graph=self.graph(run),
+            graph=self.graph_of(run),
             expires_s=run.expires_s,
             timing=self.timing,
             priority=run.priority,

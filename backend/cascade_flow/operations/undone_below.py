@@ -36,7 +36,7 @@ def renewed_below(renewed: Mapping[str, str], step: str) -> Mapping[str, str]:
 def _runs_of_steps(runtime: Runtime, run: Run) -> Iterator[tuple[str, Run]]:
     if run.driver == "caller":
         return
-    for step in runtime.graph(run).steps.values():
+    for step in runtime.graph_of(run).steps.values():
         if step.children is not None and step.children.kind == "workflow":
             child = runtime.ledger.run(child_id(run.run_id, step.id, 0))
             if child is not None:

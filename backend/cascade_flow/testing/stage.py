@@ -138,11 +138,11 @@ class Stage(Means):
         played = self._played(script, (run.run_id, step.id, attempt))
         return replace(_numbered(step), declared=replace(step.declared, function=played))
 
-    def _plan_of(self, run: Run) -> Plan:
-        return self.plans.get(run.run_id) or self.plans.get(root_of(_undone(run))) or Plan()
-
     def children(self, held: HeldAttempt) -> ChildrenDefinition | None:
         return None if self._stands_for_a_run else super().children(held)
+
+    def _plan_of(self, run: Run) -> Plan:
+        return self.plans.get(run.run_id) or self.plans.get(root_of(_undone(run))) or Plan()
 
     def interrupt(self) -> Interrupt:
         return self._interrupt
