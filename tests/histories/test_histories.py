@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from histories.stage import CASTS, Cast, Stage
-from shapes import CHILDREN, EVENTS, LIMITS, ONE_RUN, POOLS, SHAPES, WAITS, WIDE, Shape
+from shapes import CHILDREN, EVENTS, LIMITS, ONE_RUN, POOLS, SHAPES, UNDONE_LATE, WAITS, WIDE, Shape
 from tally import TALLY
 from testbed.servers import MemoryServer
 from testbed.turnstile import explore
@@ -52,6 +52,11 @@ def test_random_histories_of_runs_that_wait_for_runs_keep_every_promise(server: 
     explored(Stage(server, ONE_RUN, cast), 8)
 
 
+@pytest.mark.parametrize("cast", CASTS, ids=str)
+def test_random_histories_of_runs_that_are_undone_keep_every_promise(server: MemoryServer, cast: Cast) -> None:
+    explored(Stage(server, UNDONE_LATE, cast), 8)
+
+
 @pytest.mark.parametrize("cast", CASTS[1:], ids=str)
 def test_random_histories_of_many_branches_keep_every_promise(server: MemoryServer, cast: Cast) -> None:
     explored(Stage(server, WIDE, cast), 5)
@@ -65,7 +70,9 @@ def test_random_histories_of_families_keep_every_promise(server: MemoryServer, s
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cast", CASTS, ids=str)
-@pytest.mark.parametrize("shape", [*SHAPES, *EVENTS, POOLS, LIMITS, ONE_RUN, WAITS, WIDE, *CHILDREN], ids=str)
+@pytest.mark.parametrize(
+    "shape", [*SHAPES, *EVENTS, POOLS, LIMITS, ONE_RUN, UNDONE_LATE, WAITS, WIDE, *CHILDREN], ids=str
+)
 def test_many_random_histories_keep_every_promise(server: MemoryServer, shape: Shape, cast: Cast) -> None:
     stage = Stage(server, shape, cast)
     TALLY["random histories"] += explore(range(SEEDS, MANY), stage, stage.check)
