@@ -12,6 +12,7 @@ from budgets.measures import SUBMISSION, Metered, metered, output_of
 from cascade_flow import ChildrenDefinition
 from cascade_flow.dynamodb import keys
 from cascade_flow.engine.commands import Command, Complete, KeepCheckpoint
+from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from checker import check_run
 from simulation import step
@@ -29,14 +30,14 @@ class Families(Metered):
     """How many requests had been sent when its items were to be handed out, and when all were over."""
     over: int = 0
 
-    def act(self, held: HeldAttempt, worker: str) -> Command:
+    def act(self, held: HeldAttempt, worker: str, runtime: Runtime | None = None) -> Command:
         if held.facts.graph.step(held.branch.step).children is not None:
-            command, self.over = super().act(held, worker), len(self.lines)
+            command, self.over = super().act(held, worker, runtime), len(self.lines)
             self.handed_out = self.handed_out or self.over
             return command
         if held.branch.step == "lines":
             return Complete(json.dumps([{"line": number, "sku": f"sku-{number}"} for number in range(self.items)]), 1)
-        return super().act(held, worker)
+        return super().act(held, worker, runtime)
 
     def _beat(self, steps: Steps, held: HeldAttempt) -> HeldAttempt:
         if held.facts.up is None:
