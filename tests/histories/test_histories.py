@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from histories.stage import CASTS, Cast, Stage
-from shapes import CHILDREN, EVENTS, LIMITS, ONE_RUN, POOLS, SHAPES, WAITS, WIDE, Shape
+from shapes import CHILDREN, EVENTS, FAMILIES_THAT_WAIT, LIMITS, ONE_RUN, POOLS, SHAPES, WAITS, WIDE, Shape
 from tally import TALLY
 from testbed.servers import MemoryServer
 from testbed.turnstile import explore
@@ -60,7 +60,7 @@ def test_random_histories_of_many_branches_keep_every_promise(server: MemoryServ
 
 
 @pytest.mark.parametrize("cast", CASTS, ids=str)
-@pytest.mark.parametrize("shape", CHILDREN[::2], ids=str)
+@pytest.mark.parametrize("shape", [*CHILDREN[::2], *FAMILIES_THAT_WAIT], ids=str)
 def test_random_histories_of_families_keep_every_promise(server: MemoryServer, shape: Shape, cast: Cast) -> None:
     stage = Stage(server, shape, cast)
     assert explore(range(FEW), stage, stage.check) == FEW
@@ -68,7 +68,9 @@ def test_random_histories_of_families_keep_every_promise(server: MemoryServer, s
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cast", CASTS, ids=str)
-@pytest.mark.parametrize("shape", [*SHAPES, *EVENTS, POOLS, LIMITS, ONE_RUN, WAITS, WIDE, *CHILDREN], ids=str)
+@pytest.mark.parametrize(
+    "shape", [*SHAPES, *EVENTS, POOLS, LIMITS, ONE_RUN, WAITS, WIDE, *CHILDREN, *FAMILIES_THAT_WAIT], ids=str
+)
 def test_many_random_histories_keep_every_promise(server: MemoryServer, shape: Shape, cast: Cast) -> None:
     stage = Stage(server, shape, cast)
     TALLY["random histories"] += explore(range(SEEDS, MANY), stage, stage.check)
