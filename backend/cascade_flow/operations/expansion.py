@@ -16,7 +16,7 @@ from cascade_flow.engine.state import Branch, Facts, Family, Run
 from cascade_flow.errors import GraphInvalidError, InputInvalidError, PayloadLostError
 from cascade_flow.model.ids import DEEPEST, LONGEST_CHILD_ID, child_id, depth_of
 from cascade_flow.model.workflows import ChildrenDefinition
-from cascade_flow.operations.children import FAILED, error_of
+from cascade_flow.operations.children import error_of, failed_item
 from cascade_flow.operations.items_aside import ItemsAside
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt
@@ -101,11 +101,6 @@ def items_in(text: str | None, step: str, over: str) -> list[Any]:
             f"step {step!r} goes over what {over!r} gave, which is no list but {kind}: return a list"
         )
     return given or []
-
-
-def failed_item(index: int, run_id: str, error: Mapping[str, Any]) -> str:
-    """What is told in the place of an item that failed, as JSON text."""
-    return json.dumps({FAILED: {"index": index, "run_id": run_id, "error": dict(error)}}, ensure_ascii=False)
 
 
 def _check(facts: Facts, step: Branch, children: int, definition: ChildrenDefinition) -> None:
