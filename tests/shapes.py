@@ -223,6 +223,25 @@ CHILDREN = (
         called=packing(concurrency=1),
     ),
 )
+FAMILIES_THAT_WAIT = (
+    Shape("a map whose items share a limit", packing(concurrency=3, limit=STRIPE), script={"lines": ["4 items"]}),
+    Shape(
+        "a map whose items are a pool's",
+        packing(executor=GPU, retry=AGAIN),
+        script={"lines": ["3 items"], "pack~1": ["fail", "ok"]},
+    ),
+    Shape(
+        "a map whose items wait",
+        packing(delay_ms=20_000, retry=AGAIN),
+        script={"lines": ["3 items"], "pack~1": ["later", "fail", "ok"]},
+    ),
+    Shape(
+        "a workflow's run that waits for the outside",
+        [calling("b"), step("c", "b", export_output=True)],
+        called=[step("a"), event("e", "a", timeout_us=WAIT_US, on_timeout="skip"), step("f", "e")],
+    ),
+)
+"""Children that are held up by what their steps say, as any step's are."""
 ONE_RUN = Shape("one run at a time", diamond(), run_limit=RunLimit(at_most=1))
 WIDE = Shape("wide", wide(30))
 MANY_ROOTS = Shape("many roots", [*(step(f"r{n}") for n in range(30)), step("end", *(f"r{n}" for n in range(30)))])

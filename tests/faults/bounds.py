@@ -35,7 +35,9 @@ REQUESTS_OF_A_FAULT = 5
 REQUESTS_OF_A_CHILD = 7
 """To make it, count its end, look at its parent's step and at those that are out, and write what comes of that."""
 LOOKS_AT_A_FAMILY = 4
-"""While a child is lost: at its parent's step, after each lease; and at the end that was counted and has not come."""
+"""While a child is lost: at its parent's step, after each lease; and at the end that was counted and has not come. Beside
+these one, where children wait for their time: a lease after they were made it is put off.
+"""
 REQUESTS_OF_A_PLACE = 7
 """To look for it, take it, give it back, look who is next; for who waits to line up, look again, leave."""
 LOOKS_OF_WHO_WAITS = 3
@@ -67,6 +69,7 @@ class Bound:
         looks += kinds.count(Kind.DROP_AFTER) * _looks_at_who_was_counted_twice(shape)
         looks += deaths * events * LOOKS_AT_A_FULL_EVENT
         looks += (deaths + unwoken + kinds.count(Kind.DROP_AFTER)) * len(families) * LOOKS_AT_A_FAMILY
+        looks += len(families) * any(step.delay_ms or step.poll_every_ms for step in families)
         lost_us = LOST_PLACE_US if places else LOST_WORKER_US
         asked = (places + deaths if places else 0) * REQUESTS_OF_A_PLACE
         asked += attempts * REQUESTS_OF_AN_ATTEMPT + events * REQUESTS_OF_A_SIGNAL

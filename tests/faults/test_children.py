@@ -14,7 +14,7 @@ from checker import Checked
 from faults.breaking import run_with
 from faults.test_double_faults import survived as survived_both
 from faults.test_single_faults import survived
-from shapes import CALLED, CHILDREN, Shape
+from shapes import CALLED, CHILDREN, FAMILIES_THAT_WAIT, Shape
 from simulation import TIMING, TickingClock, World
 from testbed.faults import Kind, at, faults, nowhere
 from testbed.servers import Server, fresh_table
@@ -23,32 +23,33 @@ from testbed.wire import Answer, Floor, Request, Send, wire_of
 RUN = "run"
 PLAIN, TRIED, _, FAILS, *_, NESTED = CHILDREN
 CALLS = CHILDREN[6]
+EVERY = [*CHILDREN, *FAMILIES_THAT_WAIT]
 RETRIED = [PLAIN, FAILS, CALLS]
 
 
-@pytest.mark.parametrize("shape", CHILDREN, ids=str)
+@pytest.mark.parametrize("shape", EVERY, ids=str)
 def test_a_family_waits_for_nothing_but_what_its_script_calls_for(server: Server, shape: Shape) -> None:
     run_with(server, shape, nowhere).must_be_in_time()
 
 
-@pytest.mark.parametrize("shape", CHILDREN, ids=str)
+@pytest.mark.parametrize("shape", EVERY, ids=str)
 def test_a_fault_in_a_family_is_survived(server: Server, shape: Shape) -> None:
     survived(server, shape, every=11)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shape", CHILDREN, ids=str)
+@pytest.mark.parametrize("shape", EVERY, ids=str)
 def test_any_single_fault_in_a_family_is_survived(server: Server, shape: Shape) -> None:
     survived(server, shape, every=1)
 
 
-@pytest.mark.parametrize("shape", CHILDREN, ids=str)
+@pytest.mark.parametrize("shape", EVERY, ids=str)
 def test_two_faults_in_a_family_are_survived(server: Server, shape: Shape) -> None:
     survived_both(server, shape, seed="gate", times=25)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shape", CHILDREN, ids=str)
+@pytest.mark.parametrize("shape", EVERY, ids=str)
 def test_very_many_pairs_of_faults_in_a_family_are_survived(server: Server, shape: Shape) -> None:
     survived_both(server, shape, seed="long", times=1_000)
 
