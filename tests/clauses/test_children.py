@@ -34,6 +34,7 @@ from cascade_flow.operations.child_stops import stop_children
 from cascade_flow.operations.children import Children
 from cascade_flow.operations.expansion import Expansion
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
+from cascade_flow.operations.sweep import Sweep
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.wake import Wake
 from checker import check_run
@@ -410,6 +411,17 @@ def test_an_end_is_counted_before_it_is_written(world: World) -> None:
     world.sweep()
     assert there(world) == {0: "completed", 1: "running"}
     whole(world)
+
+
+def test_a_childs_time_is_over_with_its_parents_alone(world: World) -> None:
+    handed_out(world, concurrency=1)
+    world.clock.pause_us(run_of(world).deadline_us - clock.now_us() + 1)
+    Sweep(world.backend.runtime, name="reaper").attend(child(0), "")
+    assert (there(world), child_run(world, 0).stop) == ({0: "running"}, None)
+    world.sweep()
+    world.sweep()
+    assert there(world) == {0: "failed"}
+    whole(world, "failed")
 
 
 def test_a_sweep_looks_at_who_waits_whatever_the_counter_says(world: World) -> None:
