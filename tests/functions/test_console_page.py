@@ -277,7 +277,7 @@ def test_a_workflow_is_read_run_and_put_on_hold(desk: Desk, seen: Visit) -> None
     expect(page.locator(".card")).to_contain_text("A workflow for the functions' tests")
     page.get_by_role("link", name="Parcels").click()
     expect(page.locator(".change")).to_contain_text("bill")
-    expect(page.locator(".change")).to_contain_text("limit: none")
+    expect(page.locator(".change")).to_contain_text("none → name bank, at most 2")
     expect(page.locator(".limits")).to_contain_text("0 of 2 taken, nobody waits")
     page.get_by_role("button", name="Pause nightly").click()
     expect(page.locator(".schedules")).to_contain_text("not until it is resumed")

@@ -70,7 +70,7 @@ function Actions({ schedule }: { schedule: OneSchedule }) {
   return (
     <div className="schedule-actions">
       <button type="button" className="small" disabled={!may || act.isPending} aria-label={`${verb === "pause" ? "Pause" : "Resume"} ${of}`} onClick={() => act.mutate(verb)}>{verb === "pause" ? "Pause" : "Resume"}</button>
-      <button type="button" className="small" disabled={!may || act.isPending} aria-label={`Trigger ${of} now`} title="Begin a run with its input now; its times stay as they are" onClick={() => act.mutate("trigger")}>Trigger now</button>
+      <button type="button" className="small" disabled={!may || act.isPending} aria-label={`Trigger now: ${of}`} title="Begin a run with its input now; its times stay as they are" onClick={() => act.mutate("trigger")}>Trigger now</button>
       {act.error && <Failure what="It was refused." error={act.error} again={() => act.variables && act.mutate(act.variables)} />}
     </div>
   );

@@ -4,7 +4,7 @@ import { useState } from "react";
 import type { Schemas } from "../api/ask";
 import { ago, count, chosen, instant } from "../model/format";
 import { shortened, visible } from "../model/text";
-import { difference, type FieldChange, type StepChange, type VersionStep } from "../model/versions";
+import { difference, type StepChange, type VersionStep } from "../model/versions";
 import { useVersion } from "../run/data";
 import { nowUs } from "../ui/now";
 import { Failure, Loading } from "../ui/parts";
@@ -92,7 +92,7 @@ function OneChange({ change }: { change: StepChange }) {
       <span className="change-sign" aria-hidden="true">{SIGNS[change.kind]}</span>
       <div>
         <code>{visible(change.stepId)}</code> <span>{change.kind === "changed" ? (change.code ? "its code changed" : "is declared otherwise") : change.kind}</span>
-        {change.fields.length > 0 && <dl>{change.fields.map((each) => <div key={each.field}><dt>{nameOf(each.field)}</dt><dd><del>{shown(each, each.before)}</del> → <ins>{shown(each, each.after)}</ins></dd></div>)}</dl>}
+        {change.fields.length > 0 && <dl>{change.fields.map((each) => <div key={each.field}><dt>{nameOf(each.field)}</dt><dd><del>{shown(each.field, each.before)}</del> → <ins>{shown(each.field, each.after)}</ins></dd></div>)}</dl>}
       </div>
     </li>
   );
@@ -102,9 +102,11 @@ function nameOf(field: string): string {
   return field.replace(/Us$/, "").replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }
 
-function shown({ field }: FieldChange, value: unknown): string {
-  if (value === undefined) return "none";
+/** What was declared, in words: `at most 4, delay 20 s`. */
+function shown(field: string, value: unknown): string {
+  if (value === undefined || value === null) return "none";
   if (field.endsWith("Us") && typeof value === "number") return chosen(value);
-  if (Array.isArray(value) && value.every((each) => typeof each === "string")) return value.length ? value.map(visible).join(", ") : "nothing";
-  return visible(shortened(typeof value === "string" ? value : JSON.stringify(value), 200));
+  if (Array.isArray(value)) return value.map((each) => shown("", each)).join(value.some((each) => typeof each === "object") ? "; " : ", ") || "nothing";
+  if (typeof value !== "object" || field.endsWith("JSON")) return visible(shortened(typeof value === "string" ? value : JSON.stringify(value), 200));
+  return Object.entries(value).map(([name, each]) => `${nameOf(name)} ${shown(name, each)}`).join(", ");
 }

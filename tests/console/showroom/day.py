@@ -16,7 +16,7 @@ from cascade_flow.authoring import discover
 from cascade_flow.authoring.notes import notes_of
 from cascade_flow.dead_letters import DeadLetter
 from cascade_flow.dynamodb import schema
-from cascade_flow.model.workflows import GitInfo, StepDefinition
+from cascade_flow.model.workflows import GitInfo, StepDefinition, WorkflowNotes, WorkflowRegistration
 from cascade_flow.operations.pulse import Pulse
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.testing.memory.queue_client import QueueClient
@@ -74,15 +74,7 @@ class Shop:
         """What the code declares, after an earlier version of the orders."""
         declared = {slug: workflow.registration(git=_git("3f1c9a07d2")) for slug, workflow in self._workflows.items()}
         notes, registry = notes_of(self._workflows), self.backend.runtime.registry
-        orders, of_orders = declared["orders"], notes["orders"]
-        steps = [_as_before(step) for step in orders.steps if step.id != "notify"]
-        before = orders.model_copy(
-            update={"steps": steps, "version_id": f"sha256:{'b1' * 32}", "git": _git("9c41e77b05")}
-        )
-        charge = of_orders.steps["charge"].model_copy(update={"code": "another"})
-        registry.deploy(
-            [before], {"orders": of_orders.model_copy(update={"steps": {**of_orders.steps, "charge": charge}})}
-        )
+        registry.deploy([_before(declared["orders"])], {"orders": _noted_before(notes["orders"])})
         clock.pause_us(HOUR_US)
         registry.deploy(list(declared.values()), notes)
 
@@ -120,6 +112,16 @@ class Shop:
 
 def _git(commit: str) -> GitInfo:
     return GitInfo(commit=commit, branch="main", dirty=False)
+
+
+def _before(orders: WorkflowRegistration) -> WorkflowRegistration:
+    steps = [_as_before(step) for step in orders.steps if step.id != "notify"]
+    return orders.model_copy(update={"steps": steps, "version_id": f"sha256:{'b1' * 32}", "git": _git("9c41e77b05")})
+
+
+def _noted_before(notes: WorkflowNotes) -> WorkflowNotes:
+    charge = notes.steps["charge"].model_copy(update={"code": "another"})
+    return notes.model_copy(update={"steps": {**notes.steps, "charge": charge}})
 
 
 def _as_before(step: StepDefinition) -> StepDefinition:
