@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from typing_extensions import TypedDict
 
 from cascade_flow.api import (
+    children_replies,
     diagnosis_replies,
     event_replies,
     limit_replies,
@@ -33,6 +34,7 @@ from reference import docstrings
 REPLIES = (
     replies,
     report_replies,
+    children_replies,
     diagnosis_replies,
     event_replies,
     schedule_replies,

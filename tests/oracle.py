@@ -102,7 +102,8 @@ class Oracle:
                 assert started.worker_id == worker, f"{worker} was told that it holds {mark}: {started}"
 
     def _check_given(self, run_id: str, checked: Checked) -> None:
-        ends = [event for event in checked.events if isinstance(event, StepCompleted | StepSkipped)]
+        told_of = (*checked.undone, *checked.events)
+        ends = [event for event in told_of if isinstance(event, StepCompleted | StepSkipped)]
         won = {event.step_id: event.output if isinstance(event, StepCompleted) else None for event in ends}
         for mark, given in self.given.items():
             if mark.run_id == run_id:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cascade_flow import EventDefinition, RetryTier, RunLimit, StepDefinition, StepLimit
+from cascade_flow import EventDefinition, RetryTier, RunLimit, StepDefinition, StepLimit, UndoDefinition
 from simulation import Script, step
 
 
@@ -124,6 +124,32 @@ EVENTS = (
         "an event that nobody sends",
         [step("a"), event("e", "a", timeout_us=WAIT_US, on_timeout="skip"), step("b", "e"), step("c", "a", "b")],
     ),
+)
+
+
+def undo(id: str, **declared: object) -> UndoDefinition:
+    """What undoes a step."""
+    return UndoDefinition.model_validate({"id": id, "name": id, **declared})
+
+
+UNDONE = Shape(
+    "undone",
+    [step("a", undo=undo("un-a")), step("b", "a", undo=undo("un-b")), step("c", "a")],
+    status="failed",
+    script={"b": ["large"], "c": ["fatal"], "un-a": ["skip"]},
+    submission={"input": {"noise": random.Random(7).randbytes(1_000).hex()}},
+)
+"""Its input and an output are put aside; one that undoes it has nothing to do."""
+UNDONE_LATE = Shape(
+    "undone late",
+    [
+        step("a", undo=undo("un-a")),
+        step("b", "a", undo=undo("un-b")),
+        step("c", "a", undo=undo("un-c", retry=[RetryTier(max_attempts=9)])),
+        step("d", "b", "c"),
+    ],
+    status="failed",
+    script={"d": ["fatal"], "un-c": ["fail", "ok"]},
 )
 WAITS = Shape(
     "steps that wait",

@@ -40,6 +40,7 @@ from cascade_flow.operations.sweep import Sweep
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.testing.memory.bucket_client import BucketClient
 from cascade_flow.wake import Wake
+from cascade_flow.worker.children import Parent
 from checker import Checked, check_run
 from oracle import Mark, Oracle, Said, Sent
 from simulated_queue import Mailbox
@@ -199,7 +200,10 @@ class World:
         """What the script makes of a held attempt; an output is signed by who gives it, which `checker` compares."""
         name, attempt = held.branch.step, held.branch.attempt
         self.ran.append((name, attempt))
-        acts = self.script.get(name, ["ok"])
+        if held.facts.graph.step(name).children is not None:
+            return self._as_parent(held)
+        up = held.facts.up
+        acts = self.script.get(name, ["ok"]) if up is None else self._of_child(name, up.number)
         lease_us = time.now_us() + TIMING.lease_us
         claimant = Claimant(worker, lease_us, pool=held.branch.pool) if self.chained else None
         signed = {"by": [name, attempt, worker]}
@@ -221,6 +225,19 @@ class World:
             case act:
                 error = StepError(name="ValueError", message=f"{name} can't")
                 return Fail(error, "execution-error", 1_000, retryable=act == "fail")
+
+    def _of_child(self, name: str, number: int) -> Sequence[str]:
+        """What the script says of one item, as `pack~2`, or of all."""
+        return self.script.get(f"{name}~{number}", self.script.get(name, ["ok"]))
+
+    def _as_parent(self, held: HeldAttempt) -> Command:
+        """What a worker does for a step whose work children do."""
+        definition = held.facts.graph.step(held.branch.step).children
+        assert definition is not None, f"{held.branch.step} has no children"
+        given = Complete(Steps(self.backend.runtime).inputs(held).input or "null", 1_000)
+        command = Parent(self.backend.runtime, held, definition).command(None, lambda: given)
+        assert command is not None, f"nothing is to be reported of {held.branch}"
+        return command
 
     def send(self, run_id: str, event: str, data: Any, backend: DynamoDBBackend | None = None) -> None:
         """Send an event, and note what was answered; who is told that it is closed has nothing more to say."""

@@ -14,7 +14,7 @@ from cascade_flow.api.router import router
 from cascade_flow.api.routes import route
 from cascade_flow.api.schedule_routes import get_schedule, list_schedules
 from cascade_flow.api.shapes import RunAddress
-from cascade_flow.api.step_routes import get_step, list_steps, plan_rerun
+from cascade_flow.api.step_routes import get_step, list_children, list_steps, plan_rerun
 from cascade_flow.api.workflow_routes import get_version, get_workflow, list_versions, list_workflows
 from cascade_flow.errors import ArgumentInvalidError, PayloadLostError, RunNotFoundError, WorkflowNotFoundError
 
@@ -37,5 +37,5 @@ def get_run(address: RunAddress, query: ShowRun) -> Answer[RunDetails]:
 
 
 _OF_WORKFLOWS = (list_workflows, get_workflow, list_versions, get_version, list_schedules, get_schedule)
-_REST = (list_steps, get_step, plan_rerun, *_OF_WORKFLOWS, list_limits, get_limit)
+_REST = (list_steps, get_step, list_children, plan_rerun, *_OF_WORKFLOWS, list_limits, get_limit)
 handler = router(list_runs, get_run, get_events, get_logs, *_REST)

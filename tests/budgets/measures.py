@@ -172,9 +172,11 @@ def _usage(dice: random.Random) -> ResourceUsage:
 
 
 @contextmanager
-def metered(store: Store, steps: Sequence[StepDefinition], **options: Any) -> Iterator[tuple[Metered, Meter]]:
+def metered(
+    store: Store, steps: Sequence[StepDefinition], *, kind: type[Metered] | None = None, **options: Any
+) -> Iterator[tuple[Metered, Meter]]:
     """A world with this workflow, its backend's requests counted while the block runs."""
-    world = Metered(store, **options)
+    world = (kind or Metered)(store, **options)
     with clock.use(world.clock):
         world.register(steps, input_schema_json={"type": "object"})
         world.backend.runtime.registry.graph("flow", _version(world))

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from itertools import count
 from math import ceil
 
-from cascade_flow import StepDefinition
+from cascade_flow import StepDefinition, UndoDefinition
 from cascade_flow.engine.state import LONGEST_DELAY_US
+from cascade_flow.graph import each_with_undo
 from cascade_flow.retry import attempts_allowed
 from shapes import Shape
 from simulation import BEGIN_US, LATER_US, TIMING
@@ -53,7 +54,7 @@ class Bound:
         """The bound of a run of this shape to which that has happened."""
         kinds = [passed.kind for passed in happened]
         deaths, unwoken = sum(kind in CRASHES for kind in kinds), sum(kind in UNWOKEN for kind in kinds)
-        attempts = sum(len(list(_acts(shape, step))) for step in shape.steps) + deaths
+        attempts = sum(len(list(_acts(shape, step))) for step in each_with_undo(shape.steps)) + deaths
         places = _places(shape)
         events = sum(step.event is not None for step in shape.steps)
         looks = _looks(shape) + deaths * (2 * _width(shape) + _run_looks(shape)) + unwoken * (_width(shape) + 1)
@@ -72,7 +73,7 @@ def _places(shape: Shape) -> int:
     return sum(len(list(_acts(shape, step))) for step in shape.steps if step.limit is not None)
 
 
-def _acts(shape: Shape, step: StepDefinition) -> Iterator[str]:
+def _acts(shape: Shape, step: StepDefinition | UndoDefinition) -> Iterator[str]:
     """What the step does at each of its attempts."""
     script, tried = shape.script.get(step.id, ["ok"]), 0
     for number in count():
@@ -88,20 +89,26 @@ def _waits_us(shape: Shape) -> int:
     which steps come again that are not ready, leases of lost workers.
     """
     begin_us = int(str(shape.submission.get("available_at", BEGIN_US)))
-    return begin_us - BEGIN_US + sum(_waits_of_step_us(shape, step) for step in shape.steps) + BUSY_US
+    waits_us = sum(_waits_of_step_us(shape, step) for step in shape.steps)
+    undos_us = sum(_retries_us(shape, step.undo) for step in shape.steps if step.undo is not None)
+    return begin_us - BEGIN_US + waits_us + undos_us + BUSY_US
 
 
 def _waits_of_step_us(shape: Shape, step: StepDefinition) -> int:
     if step.event is not None:
         return 0 if step.id in shape.outside else (step.event.timeout_us or 0) + SWEEP_US
+    return _retries_us(shape, step) + (step.delay_ms or 0) * 1_000
+
+
+def _retries_us(shape: Shape, step: StepDefinition | UndoDefinition) -> int:
     acts = list(_acts(shape, step))
     tries = [act for act in acts if act != "later"]
     fails = [number for number, act in enumerate(tries[:-1]) if act == "fail"]
-    retries_us = acts.count("die") * LOST_WORKER_US + sum(_longest_delay_us(step, number) for number in fails)
-    return retries_us + (step.delay_ms or 0) * 1_000 + acts.count("later") * (LATER_US + 1_000_000)
+    lost_us = acts.count("die") * LOST_WORKER_US
+    return lost_us + sum(_longest_delay_us(step, n) for n in fails) + acts.count("later") * (LATER_US + 1_000_000)
 
 
-def _longest_delay_us(step: StepDefinition, retries: int) -> int:
+def _longest_delay_us(step: StepDefinition | UndoDefinition, retries: int) -> int:
     [tier] = step.retry
     grown_ms = min(tier.delay_ms * tier.backoff**retries, tier.max_delay_ms)
     return ceil(grown_ms * (1 + tier.jitter) / 1_000) * 1_000_000
@@ -111,7 +118,7 @@ def _looks(shape: Shape) -> int:
     """Once at a run that waits to be started; at an attempt that was retried, or isn't ready; at one that waits for
     longer than a message; twice at a worker that is lost.
     """
-    acts = [act for step in shape.steps for act in _acts(shape, step)]
+    acts = [act for step in each_with_undo(shape.steps) for act in _acts(shape, step)]
     far = sum((step.delay_ms or 0) * 1_000 > LONGEST_DELAY_US for step in shape.steps)
     again = acts.count("fail") + acts.count("later") + 2 * acts.count("die")
     timed_out = 2 * any(_is_never_sent(shape, step) for step in shape.steps)

@@ -54,11 +54,20 @@ def run_with(server: Server, shape: Shape, plan: Plan) -> Course:
             world.answers_lost = lambda: injected.answers_lost
             submit(world, shape, injected)
             world.settle(RUN)
+            world.settle(*undo_of(world, RUN))
         checked = world.check(RUN)
         assert checked.status == shape.status, injected.happened
-    run = checked.story.run
-    took_us = int(run.completed_at_us or 0) - run.created_us
+        undone = [world.check(run_id) for run_id in undo_of(world, RUN)]
+        assert all(each.status == "completed" for each in undone), injected.happened
+    run, last = checked.story.run, [checked, *undone][-1].story.run
+    took_us = int(last.completed_at_us or 0) - run.created_us
     return Course(shape, injected, took_us, len(world.ran), world.swept["looked at"])
+
+
+def undo_of(world: World, run_id: str) -> list[str]:
+    """The run that undoes this one, if there is one."""
+    undone_by = world.observer.runtime.run(run_id).undone_by
+    return [] if undone_by is None else [undone_by]
 
 
 def submit(world: World, shape: Shape, injected: Faults) -> None:

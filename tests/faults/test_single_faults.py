@@ -3,13 +3,27 @@
 import pytest
 
 from faults.breaking import run_with
-from shapes import EVENTS, IN_BUCKET, LIMITS, MANY_ROOTS, POISON, POOLS, QUEUED, SHAPES, WAITS, WIDE, Shape
+from shapes import (
+    EVENTS,
+    IN_BUCKET,
+    LIMITS,
+    MANY_ROOTS,
+    POISON,
+    POOLS,
+    QUEUED,
+    SHAPES,
+    UNDONE,
+    UNDONE_LATE,
+    WAITS,
+    WIDE,
+    Shape,
+)
 from tally import TALLY
 from testbed.faults import at, cases, nowhere
 from testbed.servers import Server
 
-EVERY = [*SHAPES, *EVENTS, POOLS, LIMITS, WAITS, POISON, QUEUED, IN_BUCKET]
-WIDEST = [WIDE, MANY_ROOTS]
+EVERY = [*SHAPES, *EVENTS, POOLS, LIMITS, WAITS, UNDONE, POISON, QUEUED, IN_BUCKET]
+WIDEST = [WIDE, MANY_ROOTS, UNDONE_LATE]
 IN_THE_GATE = 3_000
 
 

@@ -46,6 +46,7 @@ _FOLDS = (
 _OTHERS = ("cascade_flow.api.submission_shapes", "cascade_flow.api.query_shapes")
 NEVER_AT_FIRST = {
     "worker": (
+        "cascade_flow.authoring.growing",
         "cascade_flow.authoring.schedules",
         "cascade_flow.dynamodb.caller_ledger",
         "cascade_flow.operations.checkpoints",

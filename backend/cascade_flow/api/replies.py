@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Any, Literal, Never, NotRequired, TypedDict
 
+from cascade_flow.api.children_replies import ChildrenOfStep
 from cascade_flow.api.event_replies import EventOfRun
 from cascade_flow.api.limit_replies import LimitOfStep, WaitsFor
 from cascade_flow.api.names import AsWritten, Document
 from cascade_flow.model.events import Event
 from cascade_flow.model.parts import ResourceUsage, StepError, StepFailureReason, WorkflowFailureReason
-from cascade_flow.model.states import RunState, StepState, SubmittedRun
+from cascade_flow.model.states import LinkedRun, RunStatus, StepState, SubmittedRun
 from cascade_flow.model.workflows import StepDefinition, WorkflowMetadata, WorkflowVersion
 
 
@@ -72,9 +73,9 @@ class WithoutInput(TypedDict):
     input: NotRequired[Never]
 
 
-Run = Document[RunState, WithoutInput]
+Run = Document[LinkedRun, WithoutInput]
 """A run by itself, without its input."""
-RunWithInput = Document[RunState, Input]
+RunWithInput = Document[LinkedRun, Input]
 """A run, with its input where that was asked for."""
 Submitted = Document[SubmittedRun, Nothing]
 """The run that stands for a submission; not new where its idempotency key was known."""
@@ -128,6 +129,8 @@ class StepOfGraph(TypedDict):
     """What it waits for, while that is a limit's."""
     event: NotRequired[EventOfRun]
     """Where it has no code, but waits for something from outside: how that stands."""
+    children: NotRequired[ChildrenOfStep]
+    """Where runs of their own do its work: how these stand."""
     delayUs: NotRequired[int]
     """How long after all that it waits for it starts."""
     laters: NotRequired[int]
@@ -156,6 +159,8 @@ class MoreOfRun(TypedDict, total=False):
 
     cancelReason: str
     """What was said when it was cancelled."""
+    undoStatus: RunStatus
+    """How it stands with the run that undoes it, if there is one."""
     steps: list[StepOfRun]
     """Every step of its graph, in declared order, where they were asked for."""
 

@@ -10,12 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, cast, get_args
 
-from cascade_flow.api.event_answers import event_of_run
-from cascade_flow.api.limit_representations import tell as tell_limit
 from cascade_flow.api.names import document
 from cascade_flow.api.paging import page
 from cascade_flow.api.problems import shortened
 from cascade_flow.api.shapes import cursor_of
+from cascade_flow.api.waiting_answers import tell as tell_waiting
 from cascade_flow.idempotency import idempotency_key
 from cascade_flow.model.events import WorkflowCancelled, WorkflowCompleted, WorkflowFailed
 from cascade_flow.model.states import RunStatus
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from cascade_flow.api import replies, worker_replies
     from cascade_flow.dynamodb.listing import Count, Tally
     from cascade_flow.model.events import CheckpointRef
-    from cascade_flow.model.states import RunState, SubmittedRun
+    from cascade_flow.model.states import LinkedRun, SubmittedRun
     from cascade_flow.operations.attempts import Attempt
     from cascade_flow.operations.batches import Piece, Refusal
     from cascade_flow.operations.checkpoints import HandedCheckpoint
@@ -74,7 +73,7 @@ def run_part(part: RunPart, count: Count | None, tally: Tally | None = None) -> 
     return told
 
 
-def run_in_brief(run: RunState) -> replies.Run:
+def run_in_brief(run: LinkedRun) -> replies.Run:
     """A run by itself, without its input."""
     return document(run, {}, without=["input"])
 
@@ -124,11 +123,11 @@ def claimed(held: HeldAttempt, given: Given, lend: Lend) -> worker_replies.Claim
         "attemptNumber": branch.attempt,
         "countedAttempt": branch.tried,
         "versionId": held.run.version_id,
-        "firstRunId": held.run.first_run_id,
+        "firstRunId": held.first_run_id,
         **_given(given.input, given.outputs),
         "skipped": [step for step, output in given.outputs.items() if output == (None, None)],
         **_checkpoints(given.checkpoints, lend),
-        "idempotencyKey": idempotency_key(held.run.workflow_slug, held.run.first_run_id, branch.step, None),
+        "idempotencyKey": idempotency_key(held.run.workflow_slug, held.first_run_id, branch.step, None),
         "startedAtUs": held.started_us,
         **lease(held),
         "timeoutUs": timeout_ms and timeout_ms * 1_000,
@@ -170,7 +169,7 @@ def _checkpoint(handed: HandedCheckpoint) -> worker_replies.KnownCheckpoint:
         "attemptNumber": number.attempt,
     }
     if number.parent is not None:
-        told["parent"] = _place(number.parent)
+        told["parent"] = {"name": number.parent.name, "sequence": number.parent.sequence_number}
     if handed.address:
         told["dataUrl"] = handed.address
     elif number.stored is not None:
@@ -198,15 +197,7 @@ def _of_graph(step: StepDetails) -> replies.StepInBrief:
         told["timeoutUs"] = definition.timeout_ms * 1_000
     if definition.executor:
         told["executor"] = definition.executor
-    tell_limit(told, step)
-    if step.event:
-        told["event"] = event_of_run(step.event)
-    if definition.delay_ms:
-        told["delayUs"] = definition.delay_ms * 1_000
-    if step.postponed:
-        told["laters"], reason = step.postponed
-        if reason is not None:
-            told["laterReason"] = reason
+    tell_waiting(told, step)
     if skipped:
         told["skipReason"] = skipped.reason
         if skipped.cascaded_from:
@@ -261,6 +252,8 @@ def _more_of(details: RunDetails) -> replies.MoreOfRun:
         told["steps"] = [_step(step) for step in details.steps]
     if isinstance(details.end, WorkflowCancelled) and details.end.reason is not None:
         told["cancelReason"] = details.end.reason
+    if details.undo_status is not None:
+        told["undoStatus"] = details.undo_status
     return told
 
 

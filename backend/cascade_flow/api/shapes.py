@@ -93,7 +93,8 @@ def id_of(check: Callable[[str], str]) -> tuple[Any, Any]:
 
 
 Slug = Annotated[str, _id(ids.check_slug), _reads_like(ids.PART)]
-RunId = Annotated[str, _id(ids.check_run_id), _reads_like(ids.PART)]
+RunId = Annotated[str, _id(ids.check_run_id), _reads_like(ids.RUN)]
+NewRunId = Annotated[str, _id(ids.check_new_run_id), _reads_like(ids.PART)]
 StepId = Annotated[str, _id(ids.check_step_id), _reads_like(f"{ids.PART}(/{ids.PART})*")]
 Pool = Annotated[str, _id(ids.check_pool), _reads_like(ids.PART)]
 LimitName = Annotated[str, _id(ids.check_limit), _reads_like(ids.PART)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 from rich.text import Text
 
 from cascade_flow import clock
-from cascade_flow.cli import exits, filters, formatting, inputs, outcome, tables
+from cascade_flow.cli import exits, families, filters, formatting, inputs, outcome, tables
 from cascade_flow.cli.completion import complete_run, complete_workflow
 from cascade_flow.cli.target import Target, targeted
 from cascade_flow.cli.views import RunView
@@ -26,7 +27,7 @@ RunArgument = Annotated[
     str,
     typer.Argument(
         metavar="RUN",
-        help="The run's id.",
+        help="The run's id; RUN/STEP/ITEM is the run of a map's item, RUN/STEP that of a sub-workflow.",
         show_default=False,
         callback=inputs.read_run_id,
         autocompletion=complete_run,
@@ -172,8 +173,10 @@ def show(
       $ cascade show 3f2a91c07b1d4e55
       $ cascade show 3f2a91c07b1d4e55 --watch
       $ cascade show 3f2a91c07b1d4e55 --output chart > chart.svg
+      $ cascade show 3f2a91c07b1d4e55/pack/17
     """
     with target.client() as client:
+        run = families.meant(client, run)
         if watch:
             watch_run(target, client, run)
             return
@@ -240,6 +243,7 @@ def watch_run(target: Target, client: Client, id: str) -> None:
 
 
 def _show(target: Target, client: Client, view: RunView) -> None:
+    view = replace(view, document=families.looked_into(client, view.document))
     tried_again = any(step.attempt > 1 or step.error for step in view.steps)
     failures = client.events(view.id, types=_FAILURES) if tried_again else []
     target.screen.show(tables.about_run(view), Text(""), tables.steps(view.steps))

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from cascade_flow import clock
-from cascade_flow.cli import event_texts, formatting, outcome, styles
+from cascade_flow.cli import event_texts, families, formatting, outcome, styles
 from cascade_flow.cli.completion import complete_step
 from cascade_flow.cli.run_verbs import RunArgument
 from cascade_flow.cli.tables import facts
@@ -48,6 +48,7 @@ def step(
       $ cascade step 3f2a91c07b1d4e55 payment --json | jq '.attempts[].error.message'
     """
     with target.client() as client:
+        run = families.meant(client, run)
         found = client.step(run, step)
     if target.as_json:
         target.screen.data(found)

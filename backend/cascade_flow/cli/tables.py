@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cascade_flow.cli import event_texts, formatting, styles
-from cascade_flow.cli.views import Document, Phase, RunView, StepView
+from cascade_flow.cli.views import Document, Phase, RunView, StepView, Undo
 
 _LONGEST_VALUE = 300
 
@@ -35,6 +35,7 @@ def about_run(view: RunView) -> Table:
         ("workflow", view.workflow),
         ("status", _status(view)),
         *([("", Text(said, "red"))] if (said := styles.failing(view)) else []),
+        *_undoing(view.undo),
         (
             "submitted",
             f"{formatting.instant(run['createdAtUs'])} ({formatting.ago(run['createdAtUs'], now_us=view.now_us)})",
@@ -51,6 +52,15 @@ def about_run(view: RunView) -> Table:
     table = facts(rows)
     table.columns[1].min_width = cell_len(view.id)
     return table
+
+
+def _undoing(undo: Undo) -> Iterator[tuple[str, Text]]:
+    if undo.undoes is not None:
+        yield "undoes", Text(undo.undoes)
+    if undo.undone_by is not None and undo.status == "failed":
+        yield "", Text(f"UNDO FAILED in run {undo.undone_by}", "bold red")
+    elif undo.undone_by is not None:
+        yield "undone by", Text(f"{undo.undone_by}: {undo.status}", styles.run_style(undo.status))
 
 
 _OPTIONAL = [
@@ -92,6 +102,8 @@ def runs(documents: Sequence[Document], *, now_us: int) -> Table:
     table.columns[0].no_wrap = True
     table.columns[0].min_width = max((cell_len(str(run["runId"])) for run in documents), default=0)
     table.columns[4].justify = "right"
+    if any("undoes" in run or "undoneBy" in run for run in documents):
+        table.add_column()
     for run in documents:
         view = RunView({"run": run}, now_us)
         table.add_row(
@@ -100,8 +112,15 @@ def runs(documents: Sequence[Document], *, now_us: int) -> Table:
             Text(f"{styles.run_sign(view.status)} {view.status}", styles.run_style(view.status), no_wrap=True),
             formatting.ago(run["createdAtUs"], now_us=now_us),
             "" if view.took_us is None else formatting.duration(view.took_us),
+            *([_linked(view.undo)] if len(table.columns) > 5 else []),
         )
     return table
+
+
+def _linked(undo: Undo) -> Text:
+    if undo.undoes is not None:
+        return Text(f"undo of {undo.undoes}", overflow="fold")
+    return Text("" if undo.undone_by is None else f"undone by {undo.undone_by}", "dim", overflow="fold")
 
 
 def plan(plan: Document, kind: str) -> Table:
@@ -223,7 +242,13 @@ def _remark(step: StepView) -> str:
         return f"{step.later_reason}: {styles.asking(step)}"
     if step.phase is Phase.QUEUED and (pool := step.document.get("executor")):
         return f"waits for a worker of pool {pool}"
+    if "children" in step.document and (told := _grown(step)):
+        return told
     return "exported" if step.document.get("exportOutput") else ""
+
+
+def _grown(step: StepView) -> str:
+    return ": ".join(part for part in (styles.state(step), styles.trouble(step)) if part)
 
 
 def _failure(event: Document) -> str:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from cascade_flow.engine.state import Claimant
 from cascade_flow.model.events import CheckpointRef, ResourceUsage, StepError
+
+if TYPE_CHECKING:
+    from cascade_flow.engine.event_writer import EventWriter
+    from cascade_flow.engine.state import Branch, Commit, Facts
 
 FailureReason = Literal["execution-error", "timeout", "worker-crash", "cancelled", "step-removed", "exhausted-retries"]
 
@@ -24,7 +28,9 @@ class Complete:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """The step raised, or ran out of time. `chance` (0 to 1) places the jitter of the retry's delay."""
+    """The step raised, or ran out of time. `chance` (0 to 1) places the jitter of the retry's delay. Of a batch,
+    `partial` is what its items gave all the same, and `lost` how many did not.
+    """
 
     error: StepError
     reason: FailureReason
@@ -32,6 +38,8 @@ class Fail:
     retryable: bool = True
     chance: float = 0.5
     resource_usage: ResourceUsage | None = None
+    partial: str | None = None
+    lost: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,4 +93,10 @@ class Revive:
     """The run is tried again: what failed, was halted or was parked goes on."""
 
 
-Command = Complete | Fail | SkipStep | Postpone | Cascade | Reclaim | KeepCheckpoint | Revive
+class OwnDecision(Protocol):
+    """A command of few workflows, which brings what is made of it."""
+
+    def judged(self, facts: Facts, branch: Branch, writer: EventWriter) -> Commit: ...
+
+
+Command = Complete | Fail | SkipStep | Postpone | Cascade | Reclaim | KeepCheckpoint | Revive | OwnDecision

@@ -76,3 +76,13 @@ def listed(steps: list[str]) -> str:
         named.append(f"{len(steps) - 3} more")
     *first, last = named
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def undo_failed(run_id: str, undone: str) -> Finding:
+    """A run has failed that was to undo another."""
+    said = f"undoing run {undone} has failed: what that had done, and is not undone yet, stands"
+    cure = (
+        f"see why (`cascade show {run_id}`), mend it and try it again (`cascade retry {run_id}`); what you have undone "
+        "by hand is passed over where its undo raises Skip"
+    )
+    return Finding("undo-failed", "stuck", said, cure)

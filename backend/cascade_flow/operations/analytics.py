@@ -163,7 +163,8 @@ class Analytics:
             self._check_time(read=number, found=len(runs))
             story = self._histories.outline(run.run_id)
             if story is not None:
-                yield story.events
+                counts = run.up is None and run.undoing is None
+                yield story.events if counts else _of_steps(story.events)
 
     def _check_time(self, *, read: int, found: int | None = None) -> None:
         if self._until_us is not None and clock.now_us() > self._until_us:
@@ -197,6 +198,11 @@ class Analytics:
         return found
 
 
+def _of_steps(events: Sequence[Event]) -> Sequence[Event]:
+    """What a child counts for, and a run that undoes another: the steps that it does, not a run."""
+    return [event for event in events if isinstance(event, _STEP_EVENTS)]
+
+
 def _runs_among(entries: Iterable[due.Entry]) -> list[str]:
     return [entry.run_id for entry in entries if not entry.branch]
 
@@ -217,6 +223,7 @@ def _live_run(run: Run, parts: Iterable[items.Item]) -> LiveRun:
         created_us=run.created_us,
         scheduled_us=tuple(available_us or 0 for status, available_us in steps if status == "scheduled"),
         running_steps=sum(status == "running" for status, _ in steps),
+        is_child=run.up is not None,
     )
 
 

@@ -26,13 +26,20 @@ from cascade_flow.model.events import (
     WorkflowRetryStarted,
 )
 from cascade_flow.model.ids import check_step_id
-from cascade_flow.model.states import RunState, StepState
-from cascade_flow.model.workflows import EventDefinition, StepDefinition, StepNote, WorkflowNotes, WorkflowVersion
+from cascade_flow.model.states import LinkedRun, RunStatus, StepState
+from cascade_flow.model.workflows import (
+    ChildrenDefinition,
+    EventDefinition,
+    StepDefinition,
+    StepNote,
+    WorkflowNotes,
+    WorkflowVersion,
+)
 from cascade_flow.operations.attempts import Attempt, attempts_in
 from cascade_flow.operations.history import Histories, RunHistory, StepLine, by_step
 from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.payloads import Handed, key_in_bucket
-from cascade_flow.operations.runs import RunPart, Runs, outline_of
+from cascade_flow.operations.runs import RunPart, Runs, linked, outline_of
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.views import Views
 from cascade_flow.projection import project_run_state, project_step_state
@@ -55,6 +62,18 @@ class OutsideDetails:
 
 
 @dataclass(frozen=True)
+class FamilyDetails:
+    """The runs that do a step's work; how many there are is known while it waits for them, else None."""
+
+    declared: ChildrenDefinition
+    items: int | None = None
+    children: int = 0
+    made: int = 0
+    ended: int = 0
+    lost: int = 0
+
+
+@dataclass(frozen=True)
 class StepDetails:
     """A step of the run's graph, where it stands, and the event that skipped it if one did.
 
@@ -66,6 +85,7 @@ class StepDetails:
     state: StepState
     skipped: StepSkipped | None
     event: OutsideDetails | None = None
+    children: FamilyDetails | None = None
     postponed: tuple[int, str | None] | None = None
     waiting: Waiting | None = None
 
@@ -90,15 +110,16 @@ class RunDetails:
     """A run, its steps in declared order, and the event that ended it if it is over.
 
     Without `has_payloads` its input and output were not asked for, and its steps where they are None. `outside` says
-    where they lie in the bucket, if they do: what is there is not read.
+    where they lie in the bucket, if they do: what is there is not read. `undo_status` is that of what undoes it.
     """
 
-    run: RunState
+    run: LinkedRun
     version_id: str
     steps: tuple[StepDetails, ...] | None
     end: End | None
     has_payloads: bool
     outside: Outside
+    undo_status: RunStatus | None = None
 
 
 @dataclass(frozen=True)
@@ -164,9 +185,9 @@ class Details:
         known = {each.event.timestamp_us: each.event for each in told}
         events = [known.get(event.timestamp_us, event) for event in story.events]
         outside = {name: address for each in told for name, address in each.outside.items()}
-        state = project_run_state(events, story.run.workflow_slug)
-        told_of = self._steps(story) if steps else None
-        return RunDetails(state, story.run.version_id, told_of, _end(events), payloads, outside)
+        state = linked(project_run_state(events, story.run.workflow_slug), story.run)
+        told_of, undo = self._steps(story) if steps else None, self._undo_status(state)
+        return RunDetails(state, story.run.version_id, told_of, _end(events), payloads, outside, undo)
 
     def steps(self, run_id: str) -> tuple[StepDetails, ...]:
         """A run's steps, in declared order. Raises RunNotFoundError, InvalidIdError."""
@@ -200,7 +221,7 @@ class Details:
         count = self._runs.count(workflow_slug, wanted) if total else None
         return count, self._runs.tally(workflow_slug, wanted) if by_status else None
 
-    def brief(self, run_id: str) -> RunState:
+    def brief(self, run_id: str) -> LinkedRun:
         """A run's state without its input, from its own item. Raises RunNotFoundError, InvalidIdError."""
         return outline_of(self._runtime.submitted(run_id))
 
@@ -247,6 +268,9 @@ class Details:
             known = ", ".join(version.version_id for version in workflow.versions)
             raise VersionNotFoundError(f"workflow {slug!r} has no version {version_id!r}; it has {known}")
         return found
+
+    def _undo_status(self, run: LinkedRun) -> RunStatus | None:
+        return None if run.undone_by is None else self.brief(run.undone_by).status
 
     def _steps(self, story: RunHistory) -> tuple[StepDetails, ...]:
         """With what limited steps wait for: that is read for these alone."""
@@ -320,7 +344,18 @@ def _step(story: RunHistory, step: StepDefinition, mine: Sequence[StepEvent]) ->
     skips = [event for event in mine if isinstance(event, StepSkipped)]
     state = project_step_state(mine, story.run.workflow_slug) if mine else _pending(story, step)
     skipped = skips[-1] if skips and state.status == "skipped" else None
-    return StepDetails(step, state, skipped, _outside(story, step), _postponed(state, mine))
+    return StepDetails(step, state, skipped, _outside(story, step), _family(story, step), _postponed(state, mine))
+
+
+def _family(story: RunHistory, step: StepDefinition) -> FamilyDetails | None:
+    if step.children is None:
+        return None
+    branch = next((each for each in story.branches.values() if each.step == step.id), None)
+    if branch is None or branch.status == "ended" or (family := branch.family) is None:
+        return FamilyDetails(step.children)
+    out = sum(last - first + 1 for first, last in family.out)
+    ended = min(family.made, max(family.made - out, branch.arrived))
+    return FamilyDetails(step.children, family.items, family.children, family.made, ended, family.lost)
 
 
 def _outside(story: RunHistory, step: StepDefinition) -> OutsideDetails | None:

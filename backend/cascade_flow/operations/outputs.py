@@ -54,12 +54,14 @@ def exported(runtime: Runtime, facts: Facts, known: Mapping[str, str | None]) ->
 
 
 def with_end(runtime: Runtime, facts: Facts, commit: Commit, known: Mapping[str, str | None]) -> Commit:
-    """The commit with the run's end, where no step is left after it."""
+    """The commit with the run's end, where no step is left after it. What an item gives, its run gives as it is."""
     if commit.after.status != "ended" or not facts.graph.is_last(commit.after.step):
         return commit
-    outputs = exported(runtime, facts, known)
+    is_item = facts.up is not None and facts.up.is_item
+    outputs = {} if is_item else exported(runtime, facts, known)
     end = runs.completed(facts, outputs, now_us=clock.now_us(), after_us=commit.after.last_us)
-    return replace(commit, end=end)
+    gives = {"output": known[commit.after.step] or "null"} if is_item else {}
+    return replace(commit, end=end.model_copy(update=gives) if gives else end)
 
 
 def inputs_of(runtime: Runtime, facts: Facts, branch: Branch, records: Sequence[Record]) -> Mapping[str, str | None]:

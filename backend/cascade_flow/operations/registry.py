@@ -21,7 +21,7 @@ from cascade_flow.errors import (
     WorkflowNotFoundError,
     WorkflowRetiredError,
 )
-from cascade_flow.graph import Graph, too_late
+from cascade_flow.graph import Graph, each_with_undo, too_late
 from cascade_flow.model.events import ValidationIssue
 from cascade_flow.model.ids import check_limit, check_pool, check_slug, check_step_id
 from cascade_flow.model.workflows import (
@@ -90,7 +90,7 @@ class Registry:
         check_slug(registration.slug)
         if defect := defect_of(registration.input_schema_json):
             raise ArgumentInvalidError(f"workflow {registration.slug!r} has no usable input schema", issues=[defect])
-        for step in registration.steps:
+        for step in each_with_undo(registration.steps):
             check_step_id(step.id)
             if step.limit is not None:
                 check_limit(step.limit.name)
@@ -121,7 +121,7 @@ class Registry:
 
     def _remember_pools(self, steps: Sequence[StepDefinition]) -> None:
         """Before a version is stored: who lists what is due must know where its steps may lie."""
-        names = {check_pool(step.executor) for step in steps if step.executor is not None}
+        names = {check_pool(step.executor) for step in each_with_undo(steps) if step.executor is not None}
         shards.remember_pools(self._table, sorted(names))
 
     def _put_version(self, version: WorkflowVersion) -> None:

@@ -40,9 +40,17 @@ class Retries:
                 run_id=run_id,
                 status=run.status,
             )
+        self._runtime.nobodys_child(run, RunNotRetryableError)
         if run.status not in ("failed", "cancelled"):
             state = f"run {run_id!r} is {run.status}: only a failed or cancelled run is tried again"
             raise RunNotRetryableError(state, run_id=run_id, status=run.status)
+        if run.undone_by is not None:
+            raise RunNotRetryableError(
+                f"run {run_id!r} is {run.status} for good: what it had done is undone by run {run.undone_by!r}. Rerun "
+                f"or resume it, which makes a new run; where undoing has failed, retry run {run.undone_by!r}",
+                run_id=run_id,
+                status=run.status,
+            )
         try:
             return self.revive(self._start(run, reason))
         except RunRefused:

@@ -35,7 +35,6 @@ from cascade_flow.operations.after_commit import AfterCommit, wake_for
 from cascade_flow.operations.claims import Claims, Taker, waits
 from cascade_flow.operations.outputs import Inputs, inputs_of, with_end
 from cascade_flow.operations.runtime import Runtime
-from cascade_flow.operations.stops import Stops
 from cascade_flow.wake import Wake
 
 _ROUNDS = 8
@@ -64,6 +63,11 @@ class HeldAttempt:
         return max(self.branch.started_at_us or 0, self.branch.last_us) + self.facts.graph.modulus
 
     @property
+    def first_run_id(self) -> str:
+        """The run that the step's effects are known by."""
+        return self.run.first_run_of(self.branch.step)
+
+    @property
     def running(self) -> bool:
         """Whether the worker has a step to carry on with."""
         return self.branch.status == "running" and not self.lost and not self.branch.stopped
@@ -84,7 +88,7 @@ class Steps:
         self._runtime = runtime
         self._claims = Claims(runtime)
         self._after_commit = AfterCommit(runtime)
-        self._stops = Stops(runtime)
+        self._stops = self._after_commit.stops
 
     def claim(self, wake: Wake, worker_id: str, *, slot: Slot | None = None) -> HeldAttempt | None:
         """Take the attempt that a wake-up names; None where another has it, it is over, or not due yet.
@@ -116,8 +120,16 @@ class Steps:
 
     def inputs(self, held: HeldAttempt) -> Inputs:
         """What the held step is given; what the worker knows already is not read."""
+        if held.facts.up is not None and held.facts.up.is_item:
+            from cascade_flow.operations.item_inputs import inputs_of_item  # noqa: PLC0415  (most steps are no map's)
+
+            return inputs_of_item(self._runtime, held.run, self._input(held))
         wanted = held.facts.graph.step(held.branch.step).dependencies
         input = self._input(held)
+        if (undoing := held.run.undoing) is not None:
+            from cascade_flow.operations.undone import outputs_undone  # noqa: PLC0415  (few runs undo another)
+
+            return Inputs(input, outputs_undone(self._runtime, held.run, undoing, held.branch.step))
         if all(step in held.known for step in wanted):
             return Inputs(input, {step: held.known[step] for step in wanted})
         return Inputs(input, inputs_of(self._runtime, held.facts, held.branch, held.records))
@@ -176,7 +188,7 @@ class Steps:
         facts, branch = held.facts, self._ready(held, command)
         references = self.put_aside(held, command) if references is None else references
         for _ in range(_ROUNDS):
-            commit = self._decide(facts, branch, command, held)
+            commit = self._after_commit.count_end(facts, self._decide(facts, branch, command, held))
             try:
                 after = self._write(facts, commit, references)
             except BranchRefused as refused:
@@ -276,7 +288,7 @@ class Steps:
         return branch
 
     def _write(self, facts: Facts, commit: Commit, references: Mapping[str, str]) -> Branch:
-        if commit.end is not None:
+        if commit.end is not None and commit.end.output not in references:
             aside = self._runtime.payloads.put_run_output(facts.run_id, commit.end, expires_s=facts.expires_s)
             references = {**references, **aside}
         self._after_commit.raise_joins(facts, commit)
@@ -289,7 +301,7 @@ class Steps:
 
     def _after(self, facts: Facts, commit: Commit, held: HeldAttempt) -> HeldAttempt:
         """What follows a commit, which stands whatever comes of that: what isn't done here the sweep does."""
-        self._runtime.observer.committed(commit.said)
+        self._runtime.tell(facts, commit.said)
         try:
             return replace(held, branch=self._after_commit.after(facts, commit, held.branch))
         except BranchRefused:

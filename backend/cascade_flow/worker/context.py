@@ -123,6 +123,15 @@ class AttemptContext(StepContext):
         result: T = self._load(payload, known)
         return result
 
+    def keep(self, name: str, text_of: Callable[[], str]) -> str:
+        """The JSON text that stands for a part of the work, made if no earlier attempt has stored it."""
+        place, known = self._next(name)
+        if known is None:
+            with self._part(place) as parent:
+                data = text_of()
+            known = self._stored(place, parent, data, None)
+        return known.data or "null"
+
     async def _awaited(
         self,
         place: CheckpointRef,
