@@ -1,5 +1,7 @@
 /** Where two JSON values differ. */
 
+import { Exact } from "./exact";
+
 export interface Difference {
   /** Names and numbers, from the whole down. */
   path: string;
@@ -16,7 +18,7 @@ export function differences(before: unknown, now: unknown, most = 200): Differen
 }
 
 function walk(before: unknown, now: unknown, path: string, found: Difference[], most: number): void {
-  if (found.length >= most || before === now) return;
+  if (found.length >= most || before === now || isSameNumber(before, now)) return;
   if (!isBranch(before) || !isBranch(now) || Array.isArray(before) !== Array.isArray(now)) {
     found.push({ path, kind: "changed", before, now });
     return;
@@ -37,6 +39,10 @@ function below(path: string, name: string, within: object): string {
   return path ? `${path}.${name}` : name;
 }
 
+function isSameNumber(before: unknown, now: unknown): boolean {
+  return before instanceof Exact && now instanceof Exact && before.text === now.text;
+}
+
 function isBranch(value: unknown): value is object {
-  return value !== null && typeof value === "object";
+  return value !== null && typeof value === "object" && !(value instanceof Exact);
 }

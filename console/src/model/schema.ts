@@ -1,5 +1,7 @@
 /** What a JSON Schema says of a value: how it is asked for, and what a form for it begins with. */
 
+import { Exact, exactly, whole } from "./exact";
+
 export type Schema = Record<string, unknown>;
 
 export interface Field {
@@ -56,7 +58,7 @@ export function fits(shape: Shape, value: unknown): boolean {
   if (value instanceof Unread) return shape.kind !== "fields" && shape.kind !== "list" && shape.kind !== "any";
   switch (shape.kind) {
     case "text": return typeof value === "string";
-    case "number": return typeof value === "number";
+    case "number": return typeof value === "number" || value instanceof Exact;
     case "truth": return typeof value === "boolean";
     case "choice": return shape.options.some((each) => same(each, value));
     case "list": return Array.isArray(value) && value.length <= MOST_IN_A_LIST;
@@ -90,19 +92,17 @@ export function blank(schema: Schema, root: Schema = schema, depth = 0): unknown
 }
 
 /** The number that a text is, or why it is none that can be sent. */
-export function numberIn(text: string, whole: boolean): number | Unread {
+export function numberIn(text: string, isWhole: boolean): number | Exact | Unread {
   const trimmed = text.trim();
   if (!NUMBER.test(trimmed)) return new Unread(text, trimmed ? "this is no number" : "a number is missing");
-  const value = Number(trimmed);
-  if (whole && !Number.isInteger(value)) return new Unread(text, "this is no whole number");
-  return isExact(value) ? value : new Unread(text, TOO_LARGE);
+  if (isWhole && !Number.isInteger(Number(trimmed))) return new Unread(text, "this is no whole number");
+  return whole(trimmed);
 }
 
 /** The value that a text is as JSON, or why it is none that can be sent. */
 export function jsonIn(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text);
-    return holdsInexact(value) ? new Unread(text, TOO_LARGE) : value;
+    return exactly(text);
   } catch (error) {
     return new Unread(text, `this is no JSON: ${(error as Error).message}`);
   }
@@ -144,8 +144,6 @@ export function resolved(schema: Schema, root: Schema, depth = 0): Schema {
   return isSchema(found) ? resolved({ ...found, ...rest }, root, depth + 1) : rest;
 }
 
-const TOO_LARGE = "a number is larger than a browser can hold exactly: send it from the terminal";
-
 function variantsOf(schema: Schema): Schema[] {
   if (Array.isArray(schema.type)) return schema.type.map((type) => ({ ...schema, type }));
   const all = [schema.anyOf, schema.oneOf, schema.allOf].find(Array.isArray) as unknown[] | undefined;
@@ -180,21 +178,12 @@ function takesField(field: Field, value: unknown, root: Schema): boolean {
   return !("const" in field.schema) || takes(field.schema, value, root);
 }
 
-function isExact(value: number): boolean {
-  return !Number.isInteger(value) || Number.isSafeInteger(value);
-}
-
-function holdsInexact(value: unknown): boolean {
-  if (typeof value === "number") return !isExact(value);
-  return value !== null && typeof value === "object" && Object.values(value).some(holdsInexact);
-}
-
 function same(one: unknown, other: unknown): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
 }
 
 function isSchema(value: unknown): value is Schema {
-  return value !== null && typeof value === "object" && !Array.isArray(value);
+  return value !== null && typeof value === "object" && !Array.isArray(value) && !(value instanceof Exact);
 }
 
 function textOf(value: unknown): string | undefined {

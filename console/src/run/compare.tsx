@@ -6,6 +6,7 @@ import { goWith, within } from "../address";
 import { get, part, type RunEvent, type Schemas } from "../api/ask";
 import { compared, differs, factor, outputsIn, type Row } from "../model/compare";
 import { differences } from "../model/diff";
+import { exactly, spelled } from "../model/exact";
 import { count, duration } from "../model/format";
 import { shortened, visible } from "../model/text";
 import { Dialog, Failure, Loading } from "../ui/parts";
@@ -120,7 +121,7 @@ function Differences({ before, now }: { before: string | undefined; now: string 
     <div className="scrolls" tabIndex={0} role="group" aria-label="Differences"><table className="plain-table is-code">
       <thead><tr><th scope="col">where</th><th scope="col">before</th><th scope="col">now</th></tr></thead>
       <tbody>{found.map((each) => (
-        <tr key={each.path}><th scope="row">{visible(each.path) || "(the whole)"}</th><td className="was">{each.kind === "added" ? "" : spelled(each.before)}</td><td className="is">{each.kind === "removed" ? "" : spelled(each.now)}</td></tr>
+        <tr key={each.path}><th scope="row">{visible(each.path) || "(the whole)"}</th><td className="was">{each.kind === "added" ? "" : cut(each.before)}</td><td className="is">{each.kind === "removed" ? "" : cut(each.now)}</td></tr>
       ))}</tbody>
     </table></div>
   );
@@ -142,12 +143,12 @@ function lengthOf({ run }: RunWithSteps): string {
 
 function parsed(text: string | undefined): unknown {
   try {
-    return text === undefined ? undefined : JSON.parse(text);
+    return text === undefined ? undefined : exactly(text);
   } catch {
     return text;
   }
 }
 
-function spelled(value: unknown): string {
-  return visible(shortened(JSON.stringify(value) ?? "nothing", LONGEST));
+function cut(value: unknown): string {
+  return visible(shortened(spelled(value) || "nothing", LONGEST));
 }

@@ -1,6 +1,7 @@
 /** A form made of a JSON Schema: a field for each part that one fits, JSON for the rest, and for all of it on demand. */
 
 import { useId, useState, type ReactNode } from "react";
+import { Exact, spelled } from "../model/exact";
 import { visible } from "../model/text";
 import { blank, fits, given, jsonIn, numberIn, resolved, shapeOf, titleOf, Unread, variantFor, type Field, type Schema, type Shape } from "../model/schema";
 
@@ -84,7 +85,7 @@ function Text({ format, ...props }: ValueProps & { format?: string }) {
 const EXAMPLES: Record<string, string> = { "date-time": "2026-11-27T14:05:00Z", time: "14:05:00", email: "mila@example.org", uri: "https://example.org/" };
 
 function NumberText({ whole, ...props }: ValueProps & { whole: boolean }) {
-  const { text, type } = useTyped(props, String, (typed) => numberIn(typed, whole));
+  const { text, type } = useTyped(props, (value) => (value instanceof Exact ? value.text : String(value)), (typed) => numberIn(typed, whole));
   return <Labelled {...props}>{(about) => <input {...about} type="text" inputMode={whole ? "numeric" : "decimal"} value={text} onChange={(event) => type(event.target.value)} />}</Labelled>;
 }
 
@@ -174,14 +175,14 @@ function Either({ variants, ...props }: ValueProps & { variants: readonly Schema
 }
 
 function JsonText({ rows, hidesName, ...props }: ValueProps & { rows: number; hidesName?: boolean }) {
-  const { text, type } = useTyped(props, (value) => JSON.stringify(value, null, 2) ?? "", jsonIn);
+  const { text, type } = useTyped(props, (value) => spelled(value, 2), jsonIn);
   return <Labelled {...props} hidesName={hidesName}>{(about) => <textarea {...about} rows={rows} spellCheck={false} value={text} onChange={(event) => type(event.target.value)} />}</Labelled>;
 }
 
 /** What somebody types, kept as it was typed as long as it means what the value is. */
-function useTyped(props: ValueProps, spelled: (value: unknown) => string, read: (text: string) => unknown) {
+function useTyped(props: ValueProps, write: (value: unknown) => string, read: (text: string) => unknown) {
   const [typed, setTyped] = useState<{ text: string; value: unknown } | null>(null);
-  const fresh = props.value instanceof Unread ? props.value.text : spelled(props.value);
+  const fresh = props.value instanceof Unread ? props.value.text : write(props.value);
   const type = (text: string) => {
     const value = read(text);
     setTyped({ text, value });
