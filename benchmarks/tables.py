@@ -61,6 +61,15 @@ def of_growth(trends: Sequence[Trend]) -> str:
     )
 
 
+def of_reports(figures: Sequence[Figure]) -> str:
+    """What a report costs for the first time, and again."""
+    return _titled(
+        "Reports over runs that have ended",
+        "Each run is read once for ever; what was counted, of what is allowed.",
+        table_of(figures),
+    )
+
+
 def of_processor_time(measured: Sequence[Cold]) -> str:
     """What a step and what cold starts take of the processor."""
     rows = [(each.name, f"{each.ratio:.2f}", f"{each.budget:.2f}") for each in measured]

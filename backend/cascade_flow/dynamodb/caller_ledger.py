@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from cascade_flow.analytics.digests import matters
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.caller_items import caller_step_item, to_caller_step
 from cascade_flow.dynamodb.changes import NEW, changes
@@ -124,11 +125,13 @@ class CallerLedger:
             raise TimesTaken(int(telling.events[number - first].timestamp_us) for number in refused.items) from None
 
     def append_foreign(self, run: Run, event: Event, references: Mapping[str, str]) -> None:
-        """Add an event that changes no state to a run of the engine's; raises TimesTaken, Moved (the run has ended)."""
+        """Add an event that changes no state to a run of the engine's; raises TimesTaken, Moved (the run has ended, or
+        goes on again, since it was read; or it had ended by the event's time).
+        """
         time_us = int(event.timestamp_us)
         record = commit_item(run.run_id, [to_record(event, references)], expires_s=run.expires_s)
         try:
-            self._table.write([Check(keys.run(run.run_id), _GOES_ON | Attr("te").gt(time_us)), Put(record, NEW)])
+            self._table.write([_foreign_to(run, event), Put(record, NEW)])
         except Refused as refused:
             if 0 in refused.items:
                 raise Moved from None
@@ -204,6 +207,18 @@ class CallerLedger:
             self._table.write([Check(keys.run(run_id), _BY_CALLER), Delete(key)])
         except Refused:
             raise Moved from None
+
+
+def _foreign_to(run: Run, event: Event) -> Write:
+    """What an event that changes no state asks of its run. One that reports ask for moves a run that has ended in the
+    index, so that what they have kept of it is believed no more.
+    """
+    key, in_its_time = keys.run(run.run_id), Attr("te").gt(int(event.timestamp_us))
+    if not matters(event):
+        return Check(key, _GOES_ON | in_its_time)
+    if run.status in ENDED:
+        return Update(key, in_its_time, add={"sq": 1, keys.DUE_TIME: 1})
+    return Check(key, _GOES_ON)
 
 
 def chunk_of(run: Run, item: items.Item) -> items.Item:

@@ -33,6 +33,7 @@ _LIMIT, _PLACE, _WAITER, _LINE_END = "LIM#", "P#", "W#", "W$"
 _chosen: Shards | None = None
 _CALLED = "CALLED"
 _SCHEDULES = "SCHEDULES"
+_DIGESTS = "PAST"
 _BRANCHES_END = "B$"
 _HISTORY_END = "F"
 
@@ -232,6 +233,16 @@ def index_marks() -> Span:
 def marked_pool(sk: str) -> str | None:
     """The pool of which this mark tells."""
     return sk.removeprefix(_POOL_MARK) if sk.startswith(_POOL_MARK) else None
+
+
+def digests(hour: int, mark: str) -> Key:
+    """Some of the runs that ended in an hour, of those since 1970, as reports need them."""
+    return Key(_DIGESTS, f"{hour:08d}#{mark}")
+
+
+def digests_since(hour: int) -> Span:
+    """Those that ended in this hour or later."""
+    return Span(_DIGESTS, f"{hour:08d}#", "~")
 
 
 def pulse() -> Key:
