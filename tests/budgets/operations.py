@@ -346,14 +346,14 @@ _TABLE: tuple[Row, ...] = (
     ("delete_step_events", CALLER, "1 step, 3 events", told_long, _delete_step, (1, 11, 4, 6)),
     ("delete_workflow_terminal_events", CALLER, "10 steps are over", told_long, PLACE, (2, 9, 3, 3)),
 
-    ("list_scheduled_steps", EITHER, "3 live runs", busy, NONE, (0, 0, 21, 18)),
+    ("list_scheduled_steps", EITHER, "3 live runs", busy, NONE, (0, 0, 18, 18)),
     ("is_step_claimable", ENGINE, "", submitted, lambda run: _ask(run, "s0"), (0, 0, 2, 2)),
     ("is_step_claimable", CALLER, "", told_due, lambda run: _ask(run, "a"), (0, 0, 2, 3)),
     ("claim_scheduled_step", ENGINE, "", submitted, lambda run: run.claim("s0"), (1, 1, 3, 3)),
     ("claim_scheduled_step", ENGINE, "another has it", held, lambda run: run.claim("s0"), (0, 0, 2, 2)),
     ("claim_scheduled_step", CALLER, "", told_due, lambda run: run.claim("a"), (1, 6, 2, 3)),
-    ("reclaim_stale_steps", ENGINE, "1 of 1 live runs", silent, _reclaim, (1, 1, 18, 11)),
-    ("reclaim_stale_steps", CALLER, "1 of 1 live runs", told_silent, _reclaim, (1, 11, 19, 13)),
+    ("reclaim_stale_steps", ENGINE, "1 of 1 live runs", silent, _reclaim, (1, 1, 17, 11)),
+    ("reclaim_stale_steps", CALLER, "1 of 1 live runs", told_silent, _reclaim, (1, 11, 18, 13)),
 
     ("get_error_analysis", EITHER, "5 runs in the range", busy, NONE, (1, 1, 31, 24)),
     ("get_errors_list", EITHER, "5 runs in the range", busy, NONE, (1, 1, 31, 24)),

@@ -90,11 +90,6 @@ class CallerLedger:
         steps = map(to_caller_step, found[1:] if _is_callers(found[0]) else [])
         return Known(slug, run_id, to_run(found[0]), steps={step.state.step_id: step for step in steps})
 
-    def some_steps(self, run_id: str, step_ids: Iterable[str]) -> list[CallerStep]:
-        """These steps; those that are not there are left out."""
-        found = self._table.batch_get(keys.branch(run_id, step_id) for step_id in step_ids)
-        return [to_caller_step(item) for item in found]
-
     def records(self, run_id: str) -> list[Record]:
         """All events of a run but log chunks, in order."""
         found = self._table.query(keys.commits(run_id))
