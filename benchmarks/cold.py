@@ -86,6 +86,7 @@ class Wakes:
     """A queue that only remembers."""
 
     sent: list[Wake] = field(default_factory=list)
+    seal = None
 
     def send(self, wakes: Sequence[Wake]) -> None:
         self.sent += wakes

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from cascade_flow.analytics.digests import matters
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.caller_items import caller_step_item, to_caller_step
 from cascade_flow.dynamodb.changes import NEW, changes
@@ -208,6 +207,8 @@ def _foreign_to(run: Run, event: Event) -> Write:
     """What an event that changes no state asks of its run. One that reports ask for moves a run that has ended in the
     index, so that what they have kept of it is believed no more.
     """
+    from cascade_flow.analytics.digests import matters  # noqa: PLC0415  (the reaper adds nothing, and imports this)
+
     key, in_its_time = keys.run(run.run_id), Attr("te").gt(int(event.timestamp_us))
     if not matters(event):
         return Check(key, _GOES_ON | in_its_time)

@@ -250,6 +250,11 @@ def pulse() -> Key:
     return Key("PULSE", "PULSE")
 
 
+def secret() -> Key:
+    """What only those know who may read the table."""
+    return Key("SECRET", "SECRET")
+
+
 def always() -> Shards:
     """The shards that every table has."""
     return Shards(DUE_SHARDS, RUNS_SHARDS)

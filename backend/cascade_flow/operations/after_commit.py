@@ -26,6 +26,7 @@ from cascade_flow.operations.history_copier import HistoryCopier
 from cascade_flow.operations.outputs import exported, with_end
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.stops import Stops
+from cascade_flow.operations.told import Told, tell
 from cascade_flow.wake import Wake
 
 if TYPE_CHECKING:
@@ -57,29 +58,29 @@ class AfterCommit:
         for join, arrivals in Counter(commit.raises).items():
             self._runtime.ledger.raise_join(facts, join, arrivals=arrivals, now_us=clock.now_us())
 
-    def after(self, facts: Facts, commit: Commit, branch: Branch) -> Branch:
-        """Follow a commit up; answers the branch as it is then."""
+    def after(self, facts: Facts, commit: Commit, branch: Branch, told: Told | None = None) -> Branch:
+        """Follow a commit up; answers the branch as it is then. `told` is what those need who are woken."""
         if commit.end is not None:
             self._leave_run(facts)
         if leaves_place(commit):
             self.limits.give_back(facts.run_id, commit.before, commit.before.place or 0)
-        self._wake(facts, [birth.branch for birth in commit.births])
-        branch = self.make_owed(facts, branch)
+        self._wake(facts, [birth.branch for birth in commit.births], told)
+        branch = self.make_owed(facts, branch, told)
         for join in dict.fromkeys(commit.raises):
             self.look_at_join(facts, join)
         if commit.stop is not None or _awaits_stop(branch):
             self._stops.carry_on(facts.run_id)
-        self._wake(facts, [branch])
+        self._wake(facts, [branch], told)
         return branch
 
-    def make_owed(self, facts: Facts, branch: Branch) -> Branch:
+    def make_owed(self, facts: Facts, branch: Branch, told: Told | None = None) -> Branch:
         """Make the branches that this one owes; raises BranchRefused where it has moved meanwhile."""
         while branch.owed is not None:
             now_us = clock.now_us()
             births = tuple(islice(births_owed(facts, branch, now_us=now_us), BIRTHS_AT_ONCE))
             after = owed_after(facts.graph, branch, len(births))
             branch = self._runtime.ledger.make_owed(facts, branch, after, births)
-            self._wake(facts, [birth.branch for birth in births])
+            self._wake(facts, [birth.branch for birth in births], told)
         return branch
 
     def make_owed_roots(self, facts: Facts, run: Run) -> Run:
@@ -93,7 +94,7 @@ class AfterCommit:
             self._raise_events(facts, births)
             put = [birth for birth in births if not joins.waits_outside(facts.graph, birth.branch)]
             run = self._runtime.run_ledger.make_roots(facts, run, after, put)
-            self.begin(facts, births)
+            self.begin(facts, births, run)
         return run
 
     def _raise_events(self, facts: Facts, births: Iterable[Birth]) -> None:
@@ -108,12 +109,12 @@ class AfterCommit:
             return HistoryCopier(self._runtime).branches(facts, run)
         return list(runs.roots(facts, run, now_us=clock.now_us()))
 
-    def begin(self, facts: Facts, births: Iterable[Birth]) -> None:
+    def begin(self, facts: Facts, births: Iterable[Birth], run: Run) -> None:
         """Wake whom it concerns, and look at the joins that are filled already: a copy's, and events that depend on
         nothing.
         """
         branches = [birth.branch for birth in births]
-        self._wake(facts, branches)
+        self._wake(facts, branches, Told(run, {}))
         for branch in branches:
             if joins.waits_outside(facts.graph, branch):
                 self.look_if_possible(facts, branch.name)
@@ -188,10 +189,14 @@ class AfterCommit:
         text = self._runtime.payloads.texts(facts.run_id, places)[signal.place] if signal.place else signal.text
         return {commit.before.name: text, **skipped}
 
-    def _wake(self, facts: Facts, branches: Iterable[Branch]) -> None:
+    def _wake(self, facts: Facts, branches: Iterable[Branch], told: Told | None = None) -> None:
         woken = [branch for branch in branches if is_woken(branch) and self._may_start(facts, branch)]
         if woken:
-            self._runtime.queue.send([wake_for(facts.run_id, branch) for branch in woken])
+            self._runtime.queue.send([self._wake_up(facts, branch, told) for branch in woken])
+
+    def _wake_up(self, facts: Facts, branch: Branch, told: Told | None) -> Wake:
+        wake = wake_for(facts.run_id, branch)
+        return wake if told is None else replace(wake, told=tell(self._runtime, facts, told, branch))
 
     def _may_start(self, facts: Facts, branch: Branch) -> bool:
         """Whether somebody is to be woken, now or later; what waits for a place is called out when it has one."""
