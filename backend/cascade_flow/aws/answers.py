@@ -1,4 +1,4 @@
-"""An answer of HTTP/1.1, read as it comes: `http.client` reads headers as those of a mail, a tenth of a request's time."""
+"""An answer of HTTP/1.1, read as it comes. `http.client` reads headers as those of a mail, at ten times the cost."""
 
 from __future__ import annotations
 
