@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks import cold, costs, recovery, tables
+from benchmarks import cold, costs, recovery, speed, tables
 from benchmarks.prices import IN_A_LAMBDA, NOTHING, THROUGH_THE_QUEUE, Around
 from benchmarks.report import Report
 from budgets import measures
@@ -77,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(tables.of_reports(reports), flush=True)
     beside = [cold.chained_step(), *cold.cold_starts()]
     print(tables.of_processor_time(beside), flush=True)
+    print(tables.of_speed(speed.speeds()), flush=True)
     dearer = [f"{figure.budget.what}: {limit}" for figure in reports for limit in figure.exceeded]
     slower = [f"{each.name}: {each.ratio:.2f}" for each in beside if each.is_exceeded]
     exceeded, outdated = [*report.exceeded, *recovery.exceeded(outage), *dearer, *slower], costs.outdated(server)
