@@ -13,6 +13,7 @@ from cascade_flow.dynamodb.secret import secret_of
 from cascade_flow.dynamodb.table import Table
 from cascade_flow.engine.commands import Complete
 from cascade_flow.errors import BackendUnavailableError
+from cascade_flow.model.workflows import RunLimit
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.seal import Seal
 from cascade_flow.wake import Wake
@@ -69,6 +70,15 @@ def test_in_a_further_attempt_of_the_run_others_facts_are_told(world: World) -> 
     world.clock.pause_us(60_000_000)
     world.backend.retry_run(RUN)
     assert by_wake(world, newest(world, "a"), reads=0).facts.run_attempt == 2
+
+
+def test_a_run_with_more_to_it_is_read(world: World) -> None:
+    """Such as a place of its own; of which sort it is nobody need know who tells."""
+    world.register([step("a")], run_limit=RunLimit(at_most=1))
+    world.submit(run_id=RUN, input=INPUT)
+    wake = newest(world, "a")
+    assert not wake.told
+    by_wake(world, wake, reads=1)
 
 
 def test_a_large_output_is_read(world: World) -> None:

@@ -145,8 +145,9 @@ class Analytics:
         yield from (list(digest.events()) for digest in known.values() if _may_be_about(digest, scope))
         try:
             for story in self._stories([*going, *(listed_us.keys() - known.keys())], scope):
-                ended.note(story)
-                yield story.events
+                events = story.events
+                ended.note(story.run, events)
+                yield events
         finally:
             ended.keep()
 

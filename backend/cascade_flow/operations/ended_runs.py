@@ -7,14 +7,14 @@ run that has ended moves its time there. Who may not write, or can't just now, r
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cascade_flow.analytics.digests import Digest, digest_of
 from cascade_flow.dynamodb.digests import digests_since, put_digests
 from cascade_flow.dynamodb.table import Table
-from cascade_flow.engine.state import ENDED
+from cascade_flow.engine.state import ENDED, Run
 from cascade_flow.errors import CascadeFlowError
-from cascade_flow.operations.history import RunHistory
+from cascade_flow.model.events import Event
 
 _log = logging.getLogger(__name__)
 _AT_ONCE = 500
@@ -34,11 +34,10 @@ class EndedRuns:
         found = digests_since(self._table, since_us)
         return {digest.run_id: digest for digest in found if listed_us.get(digest.run_id) == digest.listed_us}
 
-    def note(self, story: RunHistory) -> None:
-        """Keep what reports need of a run, if it has ended."""
-        run = story.run
+    def note(self, run: Run, events: Sequence[Event]) -> None:
+        """Keep what reports need of a run, if it has ended: what counts of its events."""
         if run.status in ENDED and run.driver == "engine" and run.due_us is not None:
-            told = digest_of(run.run_id, run.workflow_slug, story.events, listed_us=run.due_us, expires_s=run.expires_s)
+            told = digest_of(run.run_id, run.workflow_slug, events, listed_us=run.due_us, expires_s=run.expires_s)
             self._new.append(told)
         if len(self._new) == _AT_ONCE:
             self.keep()

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
+from functools import cache
 from typing import Any
 
 from cascade_flow.engine.state import Branch, Facts, Run
@@ -35,6 +36,8 @@ _LASTING = (
     "origin_run_id",
     "limit_keys",
 )
+_OTHERWISE_KNOWN = frozenset({"run_id", "status", "driver", "seq", "tags", "last_us", "due_us", "owed", "tail"})
+"""Fields of a run that nobody asks for who works on its steps, or that are known without being told."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Told:
 def tell(runtime: Runtime, facts: Facts, told: Told, branch: Branch) -> str:
     """What to tell who is woken for what is scheduled on a branch; empty where that is nothing."""
     seal, run = runtime.queue.seal, told.run
-    if seal is None or branch.status != "scheduled" or run.limit is not None:
+    if seal is None or branch.status != "scheduled" or not _is_told_by_these(run):
         return ""
     lasting = {name: getattr(run, name) for name in _LASTING}
     known = {step: told.known[step] for step in facts.graph.step(branch.step).dependencies if step in told.known}
@@ -66,6 +69,21 @@ def heard(runtime: Runtime, wake: Wake, branch: Branch) -> Told | None:
         return None
     text = runtime.queue.seal.opened(wake.told)
     return None if text is None else _believed(json.loads(text), wake.run_id, branch)
+
+
+def _is_told_by_these(run: Run) -> bool:
+    """Whether these fields tell all there is of a run: whatever else there may be to it, has to be read."""
+    return all(getattr(run, name) == default for name, default in _others().items())
+
+
+@cache
+def _others() -> Mapping[str, Any]:
+    """The other fields of a run, and what each is where there is nothing to it."""
+    others = [field for field in fields(Run) if field.name not in {*_LASTING, *_OTHERWISE_KNOWN}]
+    return {
+        field.name: field.default_factory() if field.default_factory is not MISSING else field.default
+        for field in others
+    }
 
 
 def _believed(told: list[Any], run_id: str, branch: Branch) -> Told | None:
