@@ -36,7 +36,9 @@ _LASTING = (
     "origin_run_id",
     "limit_keys",
 )
-_OTHERWISE_KNOWN = frozenset({"run_id", "status", "driver", "seq", "tags", "last_us", "due_us", "owed", "tail"})
+_OTHERWISE_KNOWN = frozenset(
+    {"run_id", "status", "driver", "seq", "reviving", "tags", "last_us", "due_us", "owed", "tail"}
+)
 """Fields of a run that nobody asks for who works on its steps, or that are known without being told."""
 
 
