@@ -37,7 +37,7 @@ _LASTING = (
     "limit_keys",
 )
 _OTHERWISE_KNOWN = frozenset(
-    {"run_id", "status", "driver", "seq", "reviving", "tags", "last_us", "due_us", "owed", "tail"}
+    {"run_id", "status", "driver", "seq", "reviving", "completed_at_us", "tags", "last_us", "due_us", "owed", "tail"}
 )
 """Fields of a run that nobody asks for who works on its steps, or that are known without being told."""
 
