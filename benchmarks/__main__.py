@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks import cold, costs, recovery, tables
+from benchmarks import cold, costs, recovery, speed, tables
 from benchmarks.prices import IN_A_LAMBDA, NOTHING, THROUGH_THE_QUEUE, Around
 from benchmarks.report import Report
 from budgets import measures
@@ -22,6 +22,7 @@ from budgets.counting import counted
 from budgets.figures import Figure, Spent
 from budgets.growth import Trend, cost_of_looking, trends
 from budgets.recovery import recovery as recovered
+from budgets.reports import asked_twice
 from cascade_flow.dynamodb import schema
 from testbed.servers import MemoryServer, Store, fresh_table
 
@@ -72,10 +73,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         wanted.json.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
     outage = recovered(OUTAGE_IN_FULL if wanted.full else OUTAGE)
     print(recovery.table_of(outage, recovery.computed()), flush=True)
+    reports = _reports(server)
+    print(tables.of_reports(reports), flush=True)
     beside = [cold.chained_step(), *cold.cold_starts()]
     print(tables.of_processor_time(beside), flush=True)
+    print(tables.of_speed(speed.speeds()), flush=True)
+    dearer = [f"{figure.budget.what}: {limit}" for figure in reports for limit in figure.exceeded]
     slower = [f"{each.name}: {each.ratio:.2f}" for each in beside if each.is_exceeded]
-    exceeded, outdated = [*report.exceeded, *recovery.exceeded(outage), *slower], costs.outdated(server)
+    exceeded, outdated = [*report.exceeded, *recovery.exceeded(outage), *dearer, *slower], costs.outdated(server)
     for excess in exceeded:
         print(f"ABOVE BUDGET: {excess}", file=sys.stderr)
     for line in outdated:
@@ -99,6 +104,14 @@ def _promises(server: MemoryServer) -> list[Figure]:
     for promise in PROMISES:
         with fresh_table(server, schema.create_table) as store:
             figures.append(promise.measure(store))
+    return figures
+
+
+def _reports(server: MemoryServer) -> list[Figure]:
+    figures: list[Figure] = []
+    for number in STORED[:2]:
+        with fresh_table(server, schema.create_table) as store:
+            figures += asked_twice(store, number)
     return figures
 
 

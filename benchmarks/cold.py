@@ -29,6 +29,7 @@ from cascade_flow.engine.state import Claimant
 from cascade_flow.operations.callbacks import Callbacks
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.operations.sweep import Sweep
+from cascade_flow.seal import Seal
 from cascade_flow.wake import Wake
 from events.deployed import FUNCTIONS
 from testbed.emulators import MiniStackHttp
@@ -86,6 +87,7 @@ class Wakes:
     """A queue that only remembers."""
 
     sent: list[Wake] = field(default_factory=list)
+    seal = Seal(lambda: b"of a table")
 
     def send(self, wakes: Sequence[Wake]) -> None:
         self.sent += wakes
@@ -153,7 +155,7 @@ def stage() -> Iterator[Stage]:
         with fresh_table(server, schema.create_table) as store, tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "coldflows.py").write_text(_WORKFLOWS, encoding="utf-8")
             wakes = Wakes()
-            backend = DynamoDBBackend(store.table, client=server.product_client(), queue=wakes)
+            backend = DynamoDBBackend(store.table, client=server.lean_client(), queue=wakes)
             made = Stage(store, backend, wakes, _environment(store, folder))
             made.cpu_s(_CALL, FUNCTIONS / "registration")
             yield made
@@ -196,7 +198,7 @@ def chained_step(steps: int = STEPS) -> Cold:
         made.backend.register_workflow(WorkflowRegistration(slug="long", name="Long", steps=chain))
         engine = Steps(made.backend.runtime)
         held: HeldAttempt | None = engine.claim(made.waked("long"), "bench")
-        update = _update(made.store)
+        update = conditional_update(made.store)
         update()
         ours, theirs = [], []
         while held is not None and held.running:
@@ -211,7 +213,8 @@ def _completed(engine: Steps, held: HeldAttempt) -> HeldAttempt:
     return engine.report(held, Complete("null", 1, None, claimant))
 
 
-def _update(store: Store) -> Callable[[], Any]:
+def conditional_update(store: Store) -> Callable[[], Any]:
+    """What any engine needs for a step at the least, by boto3."""
     client = connect("dynamodb", store.server.endpoint_url)
     return partial(
         client.update_item,

@@ -7,6 +7,7 @@ from itertools import groupby
 
 from benchmarks.cold import Cold
 from benchmarks.prices import PEERS, Around, table_dollars
+from benchmarks.speed import Speed
 from budgets.figures import HEAD, Figure, Spent, aligned, cells, table_of
 from budgets.growth import Trend
 from budgets.operations import Case
@@ -58,6 +59,34 @@ def of_growth(trends: Sequence[Trend]) -> str:
         "What it costs beside ever more finished runs",
         "Requests / units at 20 live runs, with so many finished ones stored; only a total may grow: it is counted.",
         aligned([("", *stored, "growth"), *rows]),
+    )
+
+
+def of_speed(measured: Sequence[Speed]) -> str:
+    """How long whole runs take, beside a floor."""
+    head = ("", "seconds", "the floor's", "times the floor", "wanted", "steps a second")
+    rows = [
+        (
+            each.name,
+            f"{each.took_s:.3f}",
+            f"{each.floor_s:.3f}",
+            f"{each.ratio:.2f}",
+            f"{each.wanted:.2f}",
+            f"{each.steps / each.took_s:.0f}",
+        )
+        for each in measured
+    ]
+    return _titled(
+        "Speed", "Medians, in one process, on an emulator in another; the ratio is what holds.", aligned([head, *rows])
+    )
+
+
+def of_reports(figures: Sequence[Figure]) -> str:
+    """What a report costs for the first time, and again."""
+    return _titled(
+        "Reports over runs that have ended",
+        "Each run is read once for ever; what was counted, of what is allowed.",
+        table_of(figures),
     )
 
 

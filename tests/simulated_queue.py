@@ -8,6 +8,7 @@ from dataclasses import replace
 from cascade_flow import DynamoDBBackend, StepScheduled, clock
 from cascade_flow.engine.state import is_urgent
 from cascade_flow.operations.history import Histories
+from cascade_flow.seal import Seal
 from cascade_flow.testing.memory.queue_client import QueueClient
 from cascade_flow.wake import SqsQueue, Wake
 from testbed.servers import Store
@@ -23,7 +24,8 @@ class Mailbox:
     def __init__(self, store: Store | None = None) -> None:
         self.wakes: list[Wake] = []
         self.client = QueueClient(self._arrive)
-        self._queue = SqsQueue("mailbox", client=self.client)
+        self.seal = Seal(lambda: b"of a table")
+        self._queue = SqsQueue("mailbox", client=self.client, seal=self.seal)
         self._observer: DynamoDBBackend | None = None
         self._untrue: list[Wake] = []
         if store is not None:

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cascade_flow.aws.opening import Transport, open_client
 from cascade_flow.dead_letters import SqsDeadLetters
 from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.secret import seal_of
+from cascade_flow.dynamodb.table import Table
 from cascade_flow.engine.state import Timing
 from cascade_flow.errors import ConfigurationError
 from cascade_flow.offload import Bucket
@@ -112,9 +114,11 @@ def open_runtime(settings: Settings, *, observer: Observer | None = None) -> Run
     keys.choose_shards(settings.shards)
     opened = partial(open_client, transport=settings.transport)
     url, urgent_url = settings.queue_url, settings.urgent_queue_url
-    queue = SqsQueue(url, urgent_url=urgent_url, client=opened("sqs")) if url else NoQueue()
+    table, client = settings.table, opened("dynamodb")
+    seal = seal_of(Table(client, table))
+    queue = SqsQueue(url, urgent_url=urgent_url, client=opened("sqs"), seal=seal) if url else NoQueue()
     bucket = Bucket(settings.bucket, client=opened("s3")) if settings.bucket else None
-    table, client, timing = settings.table, opened("dynamodb"), settings.timing
+    timing = settings.timing
     runtime = Runtime.open(table, client=client, bucket=bucket, queue=queue, timing=timing, observer=observer)
     runtime = replace(runtime, callbacks_url=settings.callbacks_url)
     if not settings.dead_letters_url or not url:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Protocol, TypeVar
 
@@ -17,6 +17,7 @@ from cascade_flow import clock
 from cascade_flow.aws.failures import Failure, asked
 from cascade_flow.aws.opening import open_client
 from cascade_flow.engine.state import LONGEST_DELAY_US
+from cascade_flow.seal import Seal
 
 _BATCH = 10
 _log = logging.getLogger(__name__)
@@ -27,7 +28,8 @@ _T = TypeVar("_T")
 class Wake:
     """Says where to look: at a run that is to be started (no branch), or at a branch and what is scheduled there.
 
-    `limit` is what the step must get first (as its branch has it), so that who is woken need not ask.
+    `limit` is what the step must get first (as its branch has it), so that who is woken need not ask. `told` is what
+    else it needs not read (`operations.told`), sealed.
     """
 
     run_id: str
@@ -37,11 +39,13 @@ class Wake:
     available_at_us: int = 0
     limit: str = ""
     urgent: bool = False
+    told: str = field(default="", compare=False, repr=False)
 
     def to_message(self) -> str:
         place = {"runId": self.run_id, "branch": self.branch, "step": self.step, "attempt": self.attempt}
         limit = {"limit": self.limit} if self.limit else {}
-        return json.dumps(place | ({"urgent": True} if self.urgent else {}) | limit)
+        told = {"told": self.told} if self.told else {}
+        return json.dumps(place | ({"urgent": True} if self.urgent else {}) | limit | told)
 
     @classmethod
     def from_message(cls, body: str) -> Wake:
@@ -49,13 +53,17 @@ class Wake:
         try:
             data = json.loads(body)
             place = str(data["runId"]), str(data["branch"]), str(data["step"]), int(data["attempt"])
-            return cls(*place, urgent=bool(data.get("urgent")), limit=str(data.get("limit", "")))
+            limit, told = str(data.get("limit", "")), str(data.get("told", ""))
+            return cls(*place, urgent=bool(data.get("urgent")), limit=limit, told=told)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"this message is no wake-up: {error}") from error
 
 
 class Queue(Protocol):
-    """Takes wake-ups; losing one is allowed."""
+    """Takes wake-ups; losing one is allowed. Without a `seal` they say only where to look."""
+
+    @property
+    def seal(self) -> Seal | None: ...
 
     def send(self, wakes: Sequence[Wake]) -> None: ...
 
@@ -79,7 +87,10 @@ class Addresses:
 class SqsQueue:
     """Queues in SQS. What is due beyond SQS's 15 minutes is not sent: the due index holds it."""
 
-    def __init__(self, queue_url: str, *, urgent_url: str | None = None, client: Any = None) -> None:
+    def __init__(
+        self, queue_url: str, *, urgent_url: str | None = None, client: Any = None, seal: Seal | None = None
+    ) -> None:
+        self.seal = seal
         self._addresses = Addresses(queue_url, urgent_url)
         self._client: Any = client or open_client("sqs")
 
@@ -102,6 +113,8 @@ class SqsQueue:
 
 class NoQueue:
     """For a backend without a queue: whoever works finds what is due by asking for it."""
+
+    seal = None
 
     def send(self, wakes: Sequence[Wake]) -> None:
         _log.debug("%d wake-ups, and no queue to send them to", len(wakes))

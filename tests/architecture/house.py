@@ -16,7 +16,7 @@ PACKAGE = "cascade_flow"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "clock", "release"),
-    ("signing", "aws"),
+    ("signing", "seal", "aws"),
     ("model",),
     ("graph", "retry", "fingerprints", "serialization", "portions", "idempotency", "calendars"),
     ("projection",),

@@ -251,6 +251,13 @@ def busy(backend: DynamoDBBackend) -> Hand:
     return run
 
 
+def busy_and_asked(backend: DynamoDBBackend) -> Hand:
+    """The same, and somebody has asked for a report."""
+    run = busy(backend)
+    backend.get_throughput()
+    return run
+
+
 def _told_of(backend: DynamoDBBackend, run_id: str) -> Hand:
     run = Hand(backend, run_id)
     run.submit(**{**SUBMITTED, "idempotency_key": None})

@@ -63,6 +63,18 @@ def test_every_run_is_on_one_page_also_where_many_were_made_at_once(dynamodb: St
         assert len(found) == 400
 
 
+@pytest.mark.parametrize("live", [20, 100])
+def test_a_list_of_what_is_due_reads_live_runs_by_fifties(dynamodb: Store, live: int) -> None:
+    """As many queries as there are shards, and each run with its branch."""
+    with metered(dynamodb, diamond()) as (world, counting):
+        for number in range(live):
+            world.submit(run_id=f"live-{number}")
+        world.backend.list_scheduled_steps()
+        counting.reset()
+        assert len(world.backend.list_scheduled_steps()) == live
+        assert len(counting.lines) == 8 + 8 + -(-live // 50)
+
+
 def test_times_that_several_runs_share_are_told_apart_by_the_runs(dynamodb: Store) -> None:
     for runs, _ in stored(dynamodb, 40):
         _make_all_at_once(dynamodb)

@@ -16,7 +16,9 @@ from cascade_flow import (
     LogEntry,
     RunNotFoundError,
     StaleAttemptError,
+    StepError,
     StepHeartbeat,
+    StepRetrying,
     clock,
 )
 from cascade_flow.dynamodb import due, keys
@@ -301,13 +303,32 @@ def test_nothing_is_added_after_the_end_of_a_run_of_the_engines(world: World, st
 
     world.clock.pause_us(MINUTE_US)
     late = pausing(world, "TransactWriteItems", ended)
-    with pytest.raises(EngineDrivenError, match="after its end"):
-        late.append_event("flow", "run", foreign())
+    for told in (foreign(), retrying()):
+        with pytest.raises(EngineDrivenError, match="after its end"):
+            late.append_event("flow", "run", told)
     assert check_run(world.observer, "run").status == status
+
+
+def test_what_reports_ask_for_is_told_though_a_run_ends_before_it_is_added(world: World) -> None:
+    begun(world, step("a"))
+    held, told = claimed(world, "a"), retrying()
+
+    def ended_and_reported() -> None:
+        reported(world, held, DONE)
+        assert world.observer.get_retry_analysis().total_retries == 0
+
+    pausing(world, "TransactWriteItems", ended_and_reported).append_event("flow", "run", told)
+    assert world.observer.get_retry_analysis().total_retries == 1
+    check_run(world.observer, "run")
 
 
 def foreign(at_us: int | None = None) -> LogEntry:
     return LogEntry(**place("flow", "run", at_us), step_id="a", attempt_number=1, stream="stdout", message="hello")
+
+
+def retrying() -> StepRetrying:
+    more: dict[str, Any] = {"error": StepError(message="no"), "next_attempt": 2}
+    return StepRetrying(**place("flow", "run", None), step_id="a", attempt_number=1, **more)
 
 
 def test_what_happened_before_the_end_of_a_run_of_the_engines_is_added(world: World) -> None:

@@ -5,20 +5,23 @@ That every server answers alike is `test_analytics`; here the engine carries run
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from cascade_flow import Backend, InvalidIdError, RetryTier, clock
+from cascade_flow import Event, InvalidIdError, RetryTier, StepError, StepRetrying, clock
 from cascade_flow.analytics.past import Past
 from cascade_flow.analytics.scope import Scope
 from cascade_flow.dynamodb import keys
 from checker import check_run
+from reported import check_reports
 from simulation import TIMING, Script, TickingClock, World, step
 from testbed.meter import meter
 from testbed.servers import Store
+from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 TWICE = [RetryTier(max_attempts=2, delay_ms=1_000, jitter=0)]
 STEPS = [step("a"), step("b", "a", retry=TWICE), step("c", "a"), step("d", "b", "c", export_output=True)]
@@ -36,17 +39,6 @@ ENDS = {
     "cancelled": "cancelled",
 }
 
-REPORTS: Mapping[str, Callable[[Backend], Callable[..., Any]]] = {
-    "error_analysis": lambda backend: backend.get_error_analysis,
-    "retry_analysis": lambda backend: backend.get_retry_analysis,
-    "scheduling_latency": lambda backend: backend.get_scheduling_latency,
-    "step_duration": lambda backend: backend.get_step_duration,
-    "workflow_duration": lambda backend: backend.get_workflow_duration,
-    "worker_stability": lambda backend: backend.get_worker_stability,
-    "throughput": lambda backend: backend.get_throughput,
-    "success_rate": lambda backend: backend.get_success_rate,
-}
-
 
 @dataclass(frozen=True)
 class Day:
@@ -57,8 +49,10 @@ class Day:
 
     def past(self, run_ids: Any = None, **options: Any) -> Past:
         """The reports' input by another way: all events of all runs, loaded one by one."""
-        scope = Scope.of(clock.now_us(), **options)
-        return Past.of(scope, [self.world.observer.load_events("flow", run_id) for run_id in run_ids or ENDS])
+        return Past.of(Scope.of(clock.now_us(), **options), self.histories(run_ids or ENDS))
+
+    def histories(self, run_ids: Iterable[str] = ENDS) -> list[list[Event]]:
+        return [self.world.observer.load_events("flow", run_id) for run_id in run_ids]
 
 
 @pytest.fixture
@@ -78,9 +72,8 @@ def day(dynamodb: Store) -> Iterator[Day]:
 
 def test_every_report_is_what_the_events_make_of_it(day: Day) -> None:
     within: dict[str, Any] = {"start_us": day.start_us, "end_us": clock.now_us()}
+    check_reports(day.world.backend, day.histories(), **within)
     past = day.past(**within)
-    for name, report in REPORTS.items():
-        assert report(day.world.backend)(**within) == getattr(past, name)(), name
     summary = day.world.backend.get_analytics_summary(**within)
     assert summary == past.summary(day.world.backend.get_queue_depth())
 
@@ -117,9 +110,8 @@ def test_the_numbers_of_a_day(day: Day) -> None:
 )
 def test_reports_may_be_limited(day: Day, options: dict[str, Any]) -> None:
     within = {**options, "start_us": day.start_us, "end_us": clock.now_us()}
-    past = day.past(**{**within, "run_ids": dict.fromkeys(options.get("run_ids", ()))})
-    for name, report in REPORTS.items():
-        assert report(day.world.backend)(**within) == getattr(past, name)(), name
+    for _ in ("from the histories", "from what was kept of these"):
+        check_reports(day.world.backend, day.histories(dict.fromkeys(options.get("run_ids", ENDS))), **within)
 
 
 def test_both_ends_of_a_range_are_included(day: Day) -> None:
@@ -199,3 +191,79 @@ def test_what_a_run_was_given_by_another_counts_once(day: Day) -> None:
     assert (after.successful_runs, after.successful_steps) == (before.successful_runs + 1, before.successful_steps + 1)
     assert world.backend.get_success_rate(run_ids=[again]).total_steps == 1
     check_run(world.observer, again)
+
+
+# -- runs that have ended are read once -------------------------------------------------------------------------------
+
+
+def requests_of_a_report(day: Day) -> list[str]:
+    """What a report asks the table for, beyond the index's shards, of a process that has worked before."""
+    client = day.world.store.another_client()
+    backend = day.world.another(client)
+    backend.get_queue_depth()
+    backend.get_throughput(run_ids=["plain"])
+    with meter(client, day.world.store.table) as counting:
+        backend.get_throughput()
+    asked = [line.operation for line in counting.lines]
+    assert asked[: 3 * keys.written().due] == ["Query"] * 3 * keys.written().due
+    return asked[3 * keys.written().due :]
+
+
+def test_a_run_that_has_ended_is_read_once_for_ever(day: Day) -> None:
+    first = requests_of_a_report(day)
+    assert Counter(first) == {"Query": 1 + len(ENDS), "BatchGetItem": 1, "PutItem": 1}
+    assert requests_of_a_report(day) == ["Query"]
+    day.world.script = {}
+    day.world.settle(day.world.submit(run_id="another"))
+    assert Counter(requests_of_a_report(day)) == {"Query": 1 + 1, "BatchGetItem": 1, "PutItem": 1}
+    assert requests_of_a_report(day) == ["Query"]
+
+
+def test_a_run_that_goes_on_again_is_read_again(day: Day) -> None:
+    check_reports(day.world.backend, day.histories())
+    day.world.backend.retry_run("exhausted")
+    check_reports(day.world.backend, day.histories())
+    day.world.script = {"b": ["fail"]}
+    day.world.settle("exhausted")
+    check_reports(day.world.backend, day.histories())
+    assert requests_of_a_report(day) == ["Query"]
+    day.world.backend.retry_run("cancelled")
+    day.world.backend.cancel_run("cancelled", "once more")
+    check_reports(day.world.backend, day.histories())
+
+
+def test_what_is_added_to_a_run_that_has_ended_is_told(day: Day) -> None:
+    check_reports(day.world.backend, day.histories())
+    [failed] = day.past(["retried"]).error_analysis().most_common_errors
+    at: dict[str, Any] = {"workflow_slug": "flow", "run_id": "retried", "step_id": "b", "attempt_number": 1}
+    for _ in range(2):
+        told = StepRetrying(timestamp_us=failed.last_occurrence, **at, next_attempt=2, error=StepError(message="no"))
+        day.world.backend.append_event("flow", "retried", told)
+        check_reports(day.world.backend, day.histories())
+        check_reports(day.world.backend, day.histories())
+    assert day.past(["retried"]).retry_analysis().total_retries == 3
+
+
+def test_what_was_kept_of_a_run_ends_with_it(day: Day) -> None:
+    backend = day.world.backend
+    assert backend.get_throughput(start_us=day.start_us).runs_completed == 5
+    expires_s = {run_id: backend.runtime.run(run_id).expires_s for run_id in ENDS}
+    with clock.use(clock.SteppingClock(expires_s["plain"] * 1_000_000)):
+        left = [run_id for run_id in ENDS if backend.runtime.ledger.run(run_id) is not None]
+        assert "plain" not in left
+        assert backend.get_success_rate(start_us=day.start_us).total_runs == len(left)
+
+
+def test_who_may_only_read_gets_the_same_reports(day: Day) -> None:
+    reader = day.world.another(client := day.world.store.another_client())
+    wire_of(client).add(read_only, floor=Floor.FAULT)
+    for _ in range(2):
+        check_reports(reader, day.histories())
+    assert "PutItem" in requests_of_a_report(day), "nothing was kept"
+
+
+def read_only(request: Request, send: Send) -> Answer:
+    """The answers to who may only read."""
+    if request.operation != "PutItem":
+        return send(request)
+    return request.answered(400, {"__type": "AccessDeniedException", "message": "not authorized"})

@@ -13,6 +13,8 @@ import events
 from cascade_flow import DynamoDBBackend
 from cascade_flow.api import resources
 from cascade_flow.dynamodb import schema
+from cascade_flow.dynamodb.secret import seal_of
+from cascade_flow.dynamodb.table import Table
 from cascade_flow.engine.state import Timing
 from cascade_flow.wake import SqsQueue
 from events.deployed import Functions, app
@@ -52,7 +54,7 @@ def deployed(store: Store) -> Iterator[Functions]:
     """The functions around this table and a queue of their own."""
     sqs = store.server.sqs()
     queue_url = sqs.create_queue(QueueName=f"test-{uuid.uuid4().hex[:12]}")["QueueUrl"]
-    queue = SqsQueue(queue_url, client=sqs)
+    queue = SqsQueue(queue_url, client=sqs, seal=seal_of(Table(store.product, store.table)))
     observer = resources.telemetry()
     resources.settings.cache_clear()  # a test may set more
     backend = DynamoDBBackend(store.table, client=store.product, queue=queue, timing=TIMING, observer=observer)

@@ -13,6 +13,7 @@ from cascade_flow import clock
 from cascade_flow.api import names, report_representations
 from cascade_flow.contract.analytics import AnalyticsContract
 from cascade_flow.model.wire import WireModel
+from cascade_flow.operations.ended_runs import EndedRuns
 from cascade_flow.operations.history import Histories
 from checker import check_run
 from events.deployed import Functions, Reply, app
@@ -186,6 +187,7 @@ class TestBounds:
             return outline(self, run_id)
 
         monkeypatch.setattr(Histories, "outline", slow)
+        monkeypatch.setattr(EndedRuns, "known", lambda *_, **__: {})
         with clock.use(clock.SteppingClock(clock.now_us())) as time:
             facts = ask(busy, "/analytics/throughput").json["facts"]
         assert facts == {"runsRead": 3, "runsFound": 7}, "20 s, of which each run takes 8"

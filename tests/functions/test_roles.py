@@ -25,6 +25,8 @@ from cascade_flow import (
 )
 from cascade_flow.api import representations, resources
 from cascade_flow.dead_letters import SqsDeadLetters
+from cascade_flow.dynamodb.secret import seal_of
+from cascade_flow.dynamodb.table import Table
 from cascade_flow.errors import CascadeFlowError
 from cascade_flow.offload import Bucket
 from cascade_flow.operations.after_commit import AfterCommit
@@ -116,7 +118,7 @@ def medium(seed: int) -> str:
 def dying(method: str) -> Iterator[None]:
     """Who has committed dies before this."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(AfterCommit, method, lambda _, *given: given[-1])
+        patch.setattr(AfterCommit, method, lambda _, facts, subject, *more: subject)
         yield
 
 
@@ -463,11 +465,12 @@ def stage(dynamodb: Store, environment: pytest.MonkeyPatch, allowed: dict[str, s
     sqs, bucket = dynamodb.server.sqs(), BucketClient()
     names = [f"roles-{dynamodb.table}{which}" for which in ("", "-urgent", "-dead")]
     queue_url, urgent_url, dead_url = (sqs.create_queue(QueueName=name)["QueueUrl"] for name in names)
+    seal = seal_of(Table(dynamodb.product, dynamodb.table))
     backend = DynamoDBBackend(
         dynamodb.table,
         client=dynamodb.product,
         bucket=Bucket("bucket", client=bucket),
-        queue=SqsQueue(queue_url, urgent_url=urgent_url, client=sqs),
+        queue=SqsQueue(queue_url, urgent_url=urgent_url, client=sqs, seal=seal),
         timing=TIMING,
     )
     guard = Guard(allowed, {dead_url: "DeadLetters", urgent_url: "UrgentQueue"})

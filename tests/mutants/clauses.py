@@ -32,8 +32,8 @@ FORKS = (
         "who claims makes nothing of what is owed",
         "the next claimer redoes it before user code",
         STEPS,
-        "return HeldAttempt(facts, run, self._after_commit.make_owed(facts, branch), records)",
-        "return HeldAttempt(facts, run, branch, records)",
+        "return replace(held, branch=self._after_commit.make_owed(held.facts, branch))",
+        "return held",
         ("clauses/test_forks.py::test_who_claims_makes_what_is_owed_before_any_user_code",),
     ),
     Mutant(
@@ -56,8 +56,8 @@ FORKS = (
         "who makes what is owed is gone with its claim, and works on",
         "A parent that is halted or lost is refused",
         STEPS,
-        "        except BranchRefused:\n            return None\n\n    def _decide",
-        "        except BranchRefused:\n            return HeldAttempt(facts, run, branch, records)\n\n    def _decide",
+        "        except BranchRefused:\n            return None\n\n    def _told",
+        "        except BranchRefused:\n            return held\n\n    def _told",
         ("clauses/test_forks.py::test_who_has_lost_its_claim_makes_nothing_and_has_nothing_to_do",),
     ),
     Mutant(
@@ -660,8 +660,8 @@ WAKES = (
         "§3 a wake-up names what is there",
         AFTER,
         "            branch = self._runtime.ledger.make_owed(facts, branch, after, births)\n"
-        "            self._wake(facts, [birth.branch for birth in births])\n",
-        "            self._wake(facts, [birth.branch for birth in births])\n"
+        "            self._wake(facts, [birth.branch for birth in births], told)\n",
+        "            self._wake(facts, [birth.branch for birth in births], told)\n"
         "            branch = self._runtime.ledger.make_owed(facts, branch, after, births)\n",
         ("clauses/test_wakes.py::test_a_wake_up_is_sent_when_what_it_names_is_there",),
     ),
@@ -670,8 +670,8 @@ WAKES = (
         "§3 a wake-up names what is there",
         AFTER,
         "            run = self._runtime.run_ledger.make_roots(facts, run, after, put)\n"
-        "            self.begin(facts, births)\n",
-        "            self.begin(facts, births)\n"
+        "            self.begin(facts, births, run)\n",
+        "            self.begin(facts, births, run)\n"
         "            run = self._runtime.run_ledger.make_roots(facts, run, after, put)\n",
         ("clauses/test_wakes.py::test_a_wake_up_is_sent_when_what_it_names_is_there",),
     ),
@@ -680,7 +680,7 @@ WAKES = (
         "§3 a wake-up names what is there",
         "operations/runs.py",
         "        try:\n            run = self._runtime.run_ledger.submit(",
-        "        self._after_commit.wake_roots(facts, opening)\n"
+        "        self._after_commit.begin(facts, opening.births, opening.run)\n"
         "        try:\n            run = self._runtime.run_ledger.submit(",
         ("clauses/test_wakes.py::test_a_wake_up_is_sent_when_what_it_names_is_there",),
     ),
@@ -689,7 +689,7 @@ WAKES = (
         "§3 a wake-up names what is there",
         "operations/runs.py",
         "        try:\n            run = self._runtime.run_ledger.start(facts, run, opening)\n",
-        "        self._after_commit.wake_roots(facts, opening)\n"
+        "        self._after_commit.begin(facts, opening.births, opening.run)\n"
         "        try:\n            run = self._runtime.run_ledger.start(facts, run, opening)\n",
         ("clauses/test_wakes.py::test_a_wake_up_is_sent_when_what_it_names_is_there",),
     ),
@@ -705,16 +705,15 @@ WAKES = (
         "a new branch's workers are not woken",
         "§6 queue hop: wake",
         AFTER,
-        "        self._wake(facts, [birth.branch for birth in commit.births])\n"
-        "        branch = self.make_owed(facts, branch)",
-        "        branch = self.make_owed(facts, branch)",
+        "        self._wake(facts, [birth.branch for birth in commit.births], told)\n",
+        "",
         ("clauses/test_wakes.py::test_who_waits_for_a_worker_is_told_without_a_sweep",),
     ),
     Mutant(
         "the next step's workers are not woken",
         "§6 queue hop: wake",
         AFTER,
-        "        self._wake(facts, [branch])\n        return branch",
+        "        self._wake(facts, [branch], told)\n        return branch",
         "        return branch",
         ("clauses/test_wakes.py::test_who_waits_for_a_worker_is_told_without_a_sweep",),
     ),
@@ -759,11 +758,43 @@ WAKES = (
         ("clauses/test_wakes.py::test_many_wake_ups_are_sent_in_batches_that_sqs_takes",),
     ),
     Mutant(
+        "what a wake-up tells is believed of any attempt",
+        "architecture.md: it is believed for the one attempt that it names",
+        "operations/told.py",
+        'if place != _place(run_id, branch) or lasting["run_attempt"] != branch.run_attempt:',
+        'if lasting["run_attempt"] != branch.run_attempt:',
+        ("clauses/test_told.py::test_what_can_not_be_believed_is_read",),
+    ),
+    Mutant(
+        "what a wake-up tells is believed of any attempt of the run",
+        "architecture.md: it is believed for the one attempt that it names",
+        "operations/told.py",
+        'if place != _place(run_id, branch) or lasting["run_attempt"] != branch.run_attempt:',
+        "if place != _place(run_id, branch):",
+        ("clauses/test_told.py::test_what_can_not_be_believed_is_read",),
+    ),
+    Mutant(
+        "what anybody has written is believed of a wake-up",
+        "architecture.md: sealed with a secret that lies in the table",
+        "seal.py",
+        "return data.decode() if hmac.compare_digest(mark, self._mark(data)) else None",
+        "return data.decode()",
+        ("clauses/test_told.py::test_what_can_not_be_believed_is_read",),
+    ),
+    Mutant(
+        "of two who make the table's secret, one overwrites the other's",
+        "architecture.md: sealed with a secret that lies in the table",
+        "dynamodb/secret.py",
+        "_VALUE: made}, NEW)",
+        "_VALUE: made})",
+        ("clauses/test_told.py::test_of_two_who_make_the_secret_both_know_the_first",),
+    ),
+    Mutant(
         "a wake-up that comes early is dropped",
         "architecture.md: it is sent again",
         STEPS,
         """        if branch is not None and branch.status == "scheduled":
-            self._runtime.queue.send([wake_for(wake.run_id, branch)])
+            self._runtime.queue.send([replace(wake_for(wake.run_id, branch), told=wake.told)])
 """,
         "",
         ("clauses/test_claims.py::test_an_attempt_is_not_claimed_before_it_is_due",),

@@ -921,7 +921,7 @@ PEOPLE = (
         "nobody hears of a claim (steps.py)",
         MISTAKE,
         "operations/steps.py",
-        "        self._runtime.observer.claimed(facts, branch)\n",
+        "        self._runtime.observer.claimed(held.facts, branch)\n",
         "",
         ("clauses/test_observers.py::test_what_is_no_result_overtakes_nobody",),
     ),

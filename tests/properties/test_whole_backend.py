@@ -53,6 +53,7 @@ from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.operations.sweep import Sweep
 from checker import check_run
 from model_of_engine_runs import ENDED, LEASE_S, RETRY_S, Graph, ModelRun, Part, ranked
+from reported import check_reports
 from simulated_queue import Mailbox
 from simulation import TIMING, TickingClock
 from testbed.servers import MemoryServer, fresh_table
@@ -71,7 +72,7 @@ GRAPHS: Mapping[str, Graph] = {
 }
 REPORTS = ("beat", "beat for another", "complete with logs", "skip", "fail", "fail for good", "keep", "keep not", "log")
 ACTS = ("take", "take", "take", "take", "grasp", "complete", "complete", "complete", *REPORTS)
-QUESTIONS = ("runs", "due", "claimable", "depth", "workers", "ends", "what is refused")
+QUESTIONS = ("runs", "due", "claimable", "depth", "workers", "ends", "reports", "reports", "what is refused")
 MOST_RUNS = 6
 WORKERS = ("w1", "w2", "w3")
 ERROR = StepError(name="ValueError", message="no such order")
@@ -87,6 +88,11 @@ PAGES: Mapping[str, st.SearchStrategy[Any]] = {
     "tags": st.sampled_from([None, ["red"], ["red", "blue"]]),
     "limit": st.none() | st.integers(0, 3),
     "offset": st.integers(0, 2),
+}
+RANGES: Mapping[str, st.SearchStrategy[Any]] = {
+    "ago_s": st.integers(0, 60),
+    "workflow_slug": slugs,
+    "step_id": st.sampled_from(["a", "b", "g/c"]),
 }
 
 
@@ -507,6 +513,8 @@ class WholeBackend(RuleBasedStateMachine):
                 self.workers_are_right()
             case "ends":
                 self.ends_are_counted()
+            case "reports":
+                self.reports_are_told(**data.draw(st.fixed_dictionaries({}, optional=RANGES)))
             case "what is refused":
                 self.be_refused(at)
 
@@ -538,6 +546,12 @@ class WholeBackend(RuleBasedStateMachine):
         assert rate.failed_steps == own["StepFailed"] - own["StepRetrying"]
         errors = self.backend.get_error_analysis()
         assert errors.total_failures == own["StepFailed"]
+
+    def reports_are_told(self, ago_s: int = 86_400, **options: Any) -> None:
+        """What is kept of runs that have ended makes the same numbers as all events of all runs."""
+        options |= {"start_us": clock.now_us() - ago_s * SECOND_US, "end_us": clock.now_us()}
+        for _ in ("some of it read for the first time", "from what is kept"):
+            check_reports(self.backend, [self.events(run) for run in self.runs], **options)
 
     def ask_for_what_can_be_claimed(self, at: int) -> None:
         run = self.run(at)
@@ -577,6 +591,7 @@ class WholeBackend(RuleBasedStateMachine):
                 for run_id, name, _, _ in ranked(self.runs, self.now_s):
                     self.finish(self.named(run_id), name)
             assert all(run.status in ENDED for run in self.runs), "a run does not come to its end"
+            self.reports_are_told()
             for run in self.runs:
                 self.history_is_told(run)
                 assert check_run(self.backend, run.run_id).status == run.status

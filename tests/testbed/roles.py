@@ -22,8 +22,8 @@ class Grant(NamedTuple):
     resource: str
 
 
-LIMITS = "Table of limits"
-"""Those items of the table that belong to limits."""
+PARTS = {("dynamodb:DeleteItem", "LIM#"): "Table of limits", ("dynamodb:PutItem", "PAST"): "Table of the past"}
+"""What is granted for those items of the table alone whose partitions begin so."""
 _IN_A_TRANSACTION = {
     "Put": "PutItem",
     "Update": "UpdateItem",
@@ -43,8 +43,8 @@ def needs(request: Request, queues: Mapping[str, str] | None = None) -> set[Gran
     if request.operation == "TransactWriteItems":
         kinds = {kind for item in request.body["TransactItems"] for kind in item}
         return {Grant(f"dynamodb:{_IN_A_TRANSACTION[kind]}", "Table") for kind in kinds}
-    if request.operation == "DeleteItem" and str(request.body["Key"]["pk"]["S"]).startswith("LIM#"):
-        return {Grant("dynamodb:DeleteItem", LIMITS)}
+    if (part := _part_of(request)) is not None:
+        return {Grant(f"dynamodb:{request.operation}", part)}
     index = request.body.get("IndexName")
     return {Grant(f"dynamodb:{request.operation}", f"Table/index/{index}" if index else "Table")}
 
@@ -52,11 +52,22 @@ def needs(request: Request, queues: Mapping[str, str] | None = None) -> set[Gran
 def granted(statements: Iterator[Mapping[str, Any]]) -> set[Grant]:
     """What a role's statements allow."""
     return {
-        Grant(action, LIMITS if "LIM#*" in str(statement.get("Condition")) else _named(resource))
+        Grant(action, _limited(action, statement) or _named(resource))
         for statement in statements
         for action in statement["Action"]
         for resource in statement["Resource"]
     }
+
+
+def _part_of(request: Request) -> str | None:
+    key = request.body.get("Key") or request.body.get("Item") or {"pk": {"S": ""}}
+    action, pk = f"dynamodb:{request.operation}", str(key["pk"]["S"])
+    return next((part for (verb, begins), part in PARTS.items() if verb == action and pk.startswith(begins)), None)
+
+
+def _limited(action: str, statement: Mapping[str, Any]) -> str | None:
+    told = str(statement.get("Condition", {}))
+    return next((part for (verb, begins), part in PARTS.items() if verb == action and begins in told), None)
 
 
 def _named(resource: Mapping[str, Any]) -> str:

@@ -67,10 +67,14 @@ class Server(ABC):
         """A client as the product has it: the lean one, or boto3's where the environment says so."""
         if os.environ.get("CASCADE_TRANSPORT") == "boto3":
             return self._botocores(service)
-        place = Place(service, self.endpoint_url or f"https://{service}.{REGION}.amazonaws.com", REGION, _keys)
-        client = lean(place, LIMITS[service], rare=partial(self._client, service, None))
+        client = self.lean_client(service)
         wire.install_lean(client, self.transport())
         return client
+
+    def lean_client(self, service: Name = "dynamodb") -> Any:
+        """The same with nothing of the testbed's on its way: for who measures."""
+        place = Place(service, self.endpoint_url or f"https://{service}.{REGION}.amazonaws.com", REGION, _keys)
+        return lean(place, LIMITS[service], rare=partial(self._client, service, None))
 
     def sqs(self, config: Config | None = None) -> SQSClient:
         """A new SQS client, where the server has SQS."""

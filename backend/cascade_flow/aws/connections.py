@@ -8,13 +8,14 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from importlib.util import find_spec
 from pathlib import Path
 from ssl import SSLContext, create_default_context
 from urllib.parse import unquote, urlsplit
 
 from cascade_flow.aws import environment
+from cascade_flow.aws.answers import read_answer
 from cascade_flow.aws.failures import NotReached
 
 KEPT = 32
@@ -88,12 +89,10 @@ class Connections:
         whole = False
         try:
             connection.sock.sendall(_text(asked, connection))
-            answer = HTTPResponse(connection.sock, method=asked.method)
-            answer.begin()
-            headers = {name.lower(): value for name, value in answer.getheaders()}
-            answered = Answered(answer.status, headers, answer.read())
-            whole = not answer.will_close
-            return answered
+            with connection.sock.makefile("rb") as file:
+                answer = read_answer(file)
+            whole = not answer.ends
+            return Answered(answer.status, answer.headers, answer.body)
         finally:
             self._put_away(connection, host, is_whole=whole)
 

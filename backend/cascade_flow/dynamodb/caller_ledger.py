@@ -89,11 +89,6 @@ class CallerLedger:
         steps = map(to_caller_step, found[1:] if _is_callers(found[0]) else [])
         return Known(slug, run_id, to_run(found[0]), steps={step.state.step_id: step for step in steps})
 
-    def some_steps(self, run_id: str, step_ids: Iterable[str]) -> list[CallerStep]:
-        """These steps; those that are not there are left out."""
-        found = self._table.batch_get(keys.branch(run_id, step_id) for step_id in step_ids)
-        return [to_caller_step(item) for item in found]
-
     def records(self, run_id: str) -> list[Record]:
         """All events of a run but log chunks, in order."""
         found = self._table.query(keys.commits(run_id))
@@ -124,11 +119,13 @@ class CallerLedger:
             raise TimesTaken(int(telling.events[number - first].timestamp_us) for number in refused.items) from None
 
     def append_foreign(self, run: Run, event: Event, references: Mapping[str, str]) -> None:
-        """Add an event that changes no state to a run of the engine's; raises TimesTaken, Moved (the run has ended)."""
+        """Add an event that changes no state to a run of the engine's; raises TimesTaken, Moved (the run has ended, or
+        goes on again, since it was read; or it had ended by the event's time).
+        """
         time_us = int(event.timestamp_us)
         record = commit_item(run.run_id, [to_record(event, references)], expires_s=run.expires_s)
         try:
-            self._table.write([Check(keys.run(run.run_id), _GOES_ON | Attr("te").gt(time_us)), Put(record, NEW)])
+            self._table.write([_foreign_to(run, event), Put(record, NEW)])
         except Refused as refused:
             if 0 in refused.items:
                 raise Moved from None
@@ -204,6 +201,20 @@ class CallerLedger:
             self._table.write([Check(keys.run(run_id), _BY_CALLER), Delete(key)])
         except Refused:
             raise Moved from None
+
+
+def _foreign_to(run: Run, event: Event) -> Write:
+    """What an event that changes no state asks of its run. One that reports ask for moves a run that has ended in the
+    index, so that what they have kept of it is believed no more.
+    """
+    from cascade_flow.analytics.digests import matters  # noqa: PLC0415  (the reaper adds nothing, and imports this)
+
+    key, in_its_time = keys.run(run.run_id), Attr("te").gt(int(event.timestamp_us))
+    if not matters(event):
+        return Check(key, _GOES_ON | in_its_time)
+    if run.status in ENDED:
+        return Update(key, in_its_time, add={"sq": 1, keys.DUE_TIME: 1})
+    return Check(key, _GOES_ON)
 
 
 def chunk_of(run: Run, item: items.Item) -> items.Item:

@@ -34,6 +34,7 @@ _chosen: Shards | None = None
 _CALLED = "CALLED"
 _SCHEDULES = "SCHEDULES"
 _FAILED_UNDO = "UNDO#"
+_DIGESTS = "PAST"
 _BRANCHES_END = "B$"
 _HISTORY_END = "F"
 
@@ -258,6 +259,16 @@ def marked_pool(sk: str) -> str | None:
     return sk.removeprefix(_POOL_MARK) if sk.startswith(_POOL_MARK) else None
 
 
+def digests(hour: int, mark: str) -> Key:
+    """Some of the runs that ended in an hour, of those since 1970, as reports need them."""
+    return Key(_DIGESTS, f"{hour:08d}#{mark}")
+
+
+def digests_since(hour: int) -> Span:
+    """Those that ended in this hour or later."""
+    return Span(_DIGESTS, f"{hour:08d}#", "~")
+
+
 def pulse() -> Key:
     """Says when the reaper was there last."""
     return Key("PULSE", "PULSE")
@@ -276,6 +287,11 @@ def signs() -> Span:
 def unable_to_undo(sk: str) -> str | None:
     """The run of which this note says that it failed to undo another."""
     return sk.removeprefix(_FAILED_UNDO) if sk.startswith(_FAILED_UNDO) else None
+
+
+def secret() -> Key:
+    """What only those know who may read the table."""
+    return Key("SECRET", "SECRET")
 
 
 def always() -> Shards:

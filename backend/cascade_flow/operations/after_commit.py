@@ -26,6 +26,7 @@ from cascade_flow.operations.history_copier import HistoryCopier
 from cascade_flow.operations.outputs import exported, with_end
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.stops import Stops
+from cascade_flow.operations.told import Told, tell
 from cascade_flow.wake import Wake
 
 if TYPE_CHECKING:
@@ -71,14 +72,14 @@ class AfterCommit:
             return commit
         return replace(commit, counted=self.children.count_end(facts))
 
-    def after(self, facts: Facts, commit: Commit, branch: Branch) -> Branch:
-        """Follow a commit up; answers the branch as it is then."""
+    def after(self, facts: Facts, commit: Commit, branch: Branch, told: Told | None = None) -> Branch:
+        """Follow a commit up; answers the branch as it is then. `told` is what those need who are woken."""
         if commit.end is not None:
             self._leave_run(facts)
         if leaves_place(commit):
             self.limits.give_back(facts.run_id, commit.before, commit.before.place or 0)
-        self._wake(facts, [birth.branch for birth in commit.births])
-        branch = self.make_owed(facts, branch)
+        self._wake(facts, [birth.branch for birth in commit.births], told)
+        branch = self.make_owed(facts, branch, told)
         for join in dict.fromkeys(commit.raises):
             self.look_at_join(facts, join)
         if commit.stop is not None or _awaits_stop(branch):
@@ -87,17 +88,17 @@ class AfterCommit:
             self.children.look(facts.run_id, branch.name)
         if commit.counted is not None:
             self.children.look_up(facts, commit.counted, failed=False)
-        self._wake(facts, [branch])
+        self._wake(facts, [branch], told)
         return branch
 
-    def make_owed(self, facts: Facts, branch: Branch) -> Branch:
+    def make_owed(self, facts: Facts, branch: Branch, told: Told | None = None) -> Branch:
         """Make the branches that this one owes; raises BranchRefused where it has moved meanwhile."""
         while branch.owed is not None:
             now_us = clock.now_us()
             births = tuple(islice(births_owed(facts, branch, now_us=now_us), BIRTHS_AT_ONCE))
             after = owed_after(facts.graph, branch, len(births))
             branch = self._runtime.ledger.make_owed(facts, branch, after, births)
-            self._wake(facts, [birth.branch for birth in births])
+            self._wake(facts, [birth.branch for birth in births], told)
         return branch
 
     def make_owed_roots(self, facts: Facts, run: Run) -> Run:
@@ -111,7 +112,7 @@ class AfterCommit:
             self._raise_events(facts, births)
             put = [birth for birth in births if not joins.waits_outside(facts.graph, birth.branch)]
             run = self._runtime.run_ledger.make_roots(facts, run, after, put)
-            self.begin(facts, births)
+            self.begin(facts, births, run)
         return run
 
     def _raise_events(self, facts: Facts, births: Iterable[Birth]) -> None:
@@ -126,17 +127,17 @@ class AfterCommit:
             return HistoryCopier(self._runtime).branches(facts, run)
         return list(runs.roots(facts, run, now_us=clock.now_us()))
 
-    def begin(self, facts: Facts, births: Iterable[Birth]) -> None:
+    def begin(self, facts: Facts, births: Iterable[Birth], run: Run | None = None) -> None:
         """Wake whom it concerns, and look at the joins that are filled already: a copy's, and events that depend on
         nothing.
         """
-        self.begin_all([(facts, births)])
+        self.begin_all([(facts, births, None if run is None else Told(run, {}))])
 
-    def begin_all(self, begun: Sequence[tuple[Facts, Iterable[Birth]]]) -> None:
+    def begin_all(self, begun: Sequence[tuple[Facts, Iterable[Birth], Told | None]]) -> None:
         """The same of several runs, whose workers are called out together."""
-        branches = [(facts, birth.branch) for facts, births in begun for birth in births]
+        branches = [(facts, birth.branch, told) for facts, births, told in begun for birth in births]
         self._call_out(branches)
-        for facts, branch in branches:
+        for facts, branch, _ in branches:
             if joins.waits_outside(facts.graph, branch):
                 self.look_if_possible(facts, branch.name)
             elif joins.is_full(facts.graph, branch):
@@ -218,13 +219,17 @@ class AfterCommit:
         text = self._runtime.payloads.texts(facts.run_id, places)[signal.place] if signal.place else signal.text
         return {commit.before.name: text, **skipped}
 
-    def _wake(self, facts: Facts, branches: Iterable[Branch]) -> None:
-        self._call_out([(facts, branch) for branch in branches])
+    def _wake(self, facts: Facts, branches: Iterable[Branch], told: Told | None = None) -> None:
+        self._call_out([(facts, branch, told) for branch in branches])
 
-    def _call_out(self, branches: Iterable[tuple[Facts, Branch]]) -> None:
-        woken = [(facts, branch) for facts, branch in branches if is_woken(branch) and self._may_start(facts, branch)]
+    def _call_out(self, branches: Iterable[tuple[Facts, Branch, Told | None]]) -> None:
+        woken = [each for each in branches if is_woken(each[1]) and self._may_start(each[0], each[1])]
         if woken:
-            self._runtime.queue.send([wake_for(facts.run_id, branch) for facts, branch in woken])
+            self._runtime.queue.send([self._wake_up(facts, branch, told) for facts, branch, told in woken])
+
+    def _wake_up(self, facts: Facts, branch: Branch, told: Told | None) -> Wake:
+        wake = wake_for(facts.run_id, branch)
+        return wake if told is None else replace(wake, told=tell(self._runtime, facts, told, branch))
 
     def _may_start(self, facts: Facts, branch: Branch) -> bool:
         """Whether somebody is to be woken, now or later; what waits for a place is called out when it has one."""

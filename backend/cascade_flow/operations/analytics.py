@@ -1,18 +1,19 @@
 """Analytics of what is stored: finds the runs that a question is about, reads them, and has the reports computed.
 
 A question about the past reads the runs that go on and those that have ended since its range began, by the due index,
-never the whole table. One about now reads what is live. Payloads and logs are never read. Who has little time says
-until when: what can't be read by then is refused, since numbers about a part would be wrong.
+never the whole table; of those that have ended it keeps what reports need, and reads only that from then on. One about
+now reads what is live. Payloads and logs are never read. Who has little time says until when: what can't be read by
+then is refused, since numbers about a part would be wrong.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
 from typing import Any, NamedTuple, Unpack, get_args
 
 from cascade_flow import clock
 from cascade_flow.analytics.depth import LiveRun, compute_queue_depth, compute_queue_depth_by_workflow
+from cascade_flow.analytics.digests import Digest
 from cascade_flow.analytics.errors import check_fingerprint, compute_error_detail, compute_errors_page
 from cascade_flow.analytics.past import Past
 from cascade_flow.analytics.scope import AnalyticsOptions, Scope, own_events
@@ -42,7 +43,8 @@ from cascade_flow.model.reports import (
     WorkflowDuration,
     WorkflowQueueDepth,
 )
-from cascade_flow.operations.history import Histories
+from cascade_flow.operations.ended_runs import EndedRuns
+from cascade_flow.operations.history import Histories, RunHistory
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.portions import portions
 
@@ -141,16 +143,31 @@ class Analytics:
     def _past(self, live: Iterable[due.Entry] | None = None, **options: Unpack[AnalyticsOptions]) -> Past:
         """What happened in a range; `live` is what the index holds of live runs, where that was read already."""
         scope = Scope.of(clock.now_us(), **options)
-        return Past.of(scope, self._events_of(self._runs_within(scope, live)))
-
-    def _runs_within(self, scope: Scope, live: Iterable[due.Entry] | None) -> list[Run]:
-        """The runs of which anything may have happened in the range: each one's item says whether it can."""
-        if scope.run_ids is None:
-            known = due.live(self._table) if live is None else live
-            ids: Iterable[str] = _runs_among(chain(known, due.ended(self._table, since_us=scope.start_us)))
-        else:
+        if scope.run_ids is not None:
             ids = map(check_run_id, scope.run_ids)
-        return [run for run in self._runs(ids) if _may_matter(run, scope)]
+            return Past.of(scope, map(_counted, self._stories(ids, scope)))
+        return Past.of(scope, self._events_within(scope, due.live(self._table) if live is None else live))
+
+    def _events_within(self, scope: Scope, live: Iterable[due.Entry]) -> Iterator[Sequence[Event]]:
+        """What happened in runs that go on, and in those that have ended since the range began."""
+        going = _runs_among(live)
+        listed_us = {entry.run_id: entry.due_us for entry in due.ended(self._table, since_us=scope.start_us)}
+        for run_id in going:
+            listed_us.pop(run_id, None)  # it has moved meanwhile: its item says how it stands
+        ended = EndedRuns(self._table)
+        known = ended.known(listed_us, since_us=scope.start_us)
+        yield from (list(digest.events()) for digest in known.values() if _may_be_about(digest, scope))
+        try:
+            for story in self._stories([*going, *(listed_us.keys() - known.keys())], scope):
+                events = _counted(story)
+                ended.note(story.run, events)
+                yield events
+        finally:
+            ended.keep()
+
+    def _stories(self, ids: Iterable[str], scope: Scope) -> Iterator[RunHistory]:
+        """Those of these runs of which anything may have happened in the range: each one's item says whether it can."""
+        return self._stories_of([run for run in self._runs(ids) if _may_matter(run, scope)])
 
     def _runs(self, ids: Iterable[str]) -> Iterator[Run]:
         """These runs, in no order, some at a time."""
@@ -158,13 +175,12 @@ class Analytics:
             self._check_time(read=number * _AT_ONCE)
             yield from self._runtime.ledger.runs(some)
 
-    def _events_of(self, runs: Sequence[Run]) -> Iterator[Sequence[Event]]:
+    def _stories_of(self, runs: Sequence[Run]) -> Iterator[RunHistory]:
         for number, run in enumerate(runs):
             self._check_time(read=number, found=len(runs))
             story = self._histories.outline(run.run_id)
             if story is not None:
-                counts = run.up is None and run.undoing is None
-                yield story.events if counts else _of_steps(story.events)
+                yield story
 
     def _check_time(self, *, read: int, found: int | None = None) -> None:
         if self._until_us is not None and clock.now_us() > self._until_us:
@@ -173,8 +189,8 @@ class Analytics:
 
     def _workers(self) -> list[ActiveWorker]:
         live = self._runs(_runs_among(due.live(self._table)))
-        histories = self._events_of([run for run in live if run.status == "running"])
-        events = [event for history in histories for event in own_events(history)]
+        stories = self._stories_of([run for run in live if run.status == "running"])
+        events = [event for story in stories for event in own_events(story.events)]
         return compute_workers(event for event in events if isinstance(event, _STEP_EVENTS))
 
     def _live_runs(self, live: Iterable[due.Entry], workflow_slug: str | None) -> list[LiveRun]:
@@ -198,8 +214,11 @@ class Analytics:
         return found
 
 
-def _of_steps(events: Sequence[Event]) -> Sequence[Event]:
-    """What a child counts for, and a run that undoes another: the steps that it does, not a run."""
+def _counted(story: RunHistory) -> Sequence[Event]:
+    """What counts of a run: of a child, and of a run that undoes another, the steps that it does, not a run."""
+    run, events = story.run, story.events
+    if run.up is None and run.undoing is None:
+        return events
     return [event for event in events if isinstance(event, _STEP_EVENTS)]
 
 
@@ -213,6 +232,10 @@ def _may_matter(run: Run, scope: Scope) -> bool:
     if too_late or scope.workflow_slug not in (None, run.workflow_slug):
         return False
     return run.status not in ENDED or run.completed_at_us is None or run.completed_at_us >= scope.start_us
+
+
+def _may_be_about(digest: Digest, scope: Scope) -> bool:
+    return scope.workflow_slug in (None, digest.workflow_slug)
 
 
 def _live_run(run: Run, parts: Iterable[items.Item]) -> LiveRun:

@@ -11,7 +11,7 @@ from cascade_flow import clock
 from cascade_flow.dynamodb.caller_ledger import Moved, TimesTaken
 from cascade_flow.engine.caller import Draft, Known, placed, redraft
 from cascade_flow.engine.event_writer import tick
-from cascade_flow.engine.state import Facts, Run
+from cascade_flow.engine.state import ENDED, Facts, Run
 from cascade_flow.errors import CascadeFlowError, ConflictError, EngineDrivenError
 from cascade_flow.model.events import Event
 from cascade_flow.model.ids import check_run_id, check_slug
@@ -72,9 +72,17 @@ class Appends:
                 wanted_us = int(event.timestamp_us) + 1
                 continue
             except Moved:
-                raise EngineDrivenError(f"run {run.run_id!r} has ended: nothing is added after its end") from None
+                run = self._as_it_is_now(run)
+                continue
             return event
         raise ConflictError(run_id=run.run_id)
+
+    def _as_it_is_now(self, known: Run) -> Run:
+        """A run that has ended, or goes on again, since it was read; raises EngineDrivenError for any other."""
+        run = self._runtime.run(known.run_id)
+        if (run.status in ENDED) == (known.status in ENDED):
+            raise EngineDrivenError(f"run {run.run_id!r} has ended: nothing is added after its end") from None
+        return run
 
     def _put_aside(self, run: Run, event: Event) -> Mapping[str, str]:
         data = getattr(event, "data", None)

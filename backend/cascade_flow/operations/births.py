@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.codec import to_record
 from cascade_flow.dynamodb.family_ledger import Child
 from cascade_flow.engine.children import Release
 from cascade_flow.engine.limits import key_values
@@ -18,6 +19,7 @@ from cascade_flow.model.ids import child_id
 from cascade_flow.model.workflows import ChildrenDefinition
 from cascade_flow.operations.items_aside import ItemsAside
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.operations.told import Told
 
 
 class Births:
@@ -42,7 +44,7 @@ class Births:
         from cascade_flow.operations.retries import Retries  # noqa: PLC0415  (few runs are tried again)
 
         after = AfterCommit(self._runtime)
-        after.begin_all([(child.facts, child.opening.births) for child in made])
+        after.begin_all([(child.facts, child.opening.births, _told_of(child)) for child in made])
         for child in made:
             if child.before is not None:
                 Retries(self._runtime).revive(self._runtime.run(child.facts.run_id))
@@ -108,3 +110,11 @@ def _renewed(run: Run, step: str) -> Mapping[str, str]:
     from cascade_flow.operations.undone_below import renewed_below  # noqa: PLC0415  (few runs repair what was undone)
 
     return renewed_below(run.renewed, step)
+
+
+def _told_of(child: Child) -> Told | None:
+    """What those need who are woken for a new child; of one that begins again more is to be read."""
+    if child.before is not None:
+        return None
+    records = [to_record(event, child.references) for event in child.opening.events]
+    return Told(replace(child.opening.run, tail=tuple(records)), {})

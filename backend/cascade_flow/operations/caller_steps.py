@@ -9,7 +9,9 @@ from math import ceil
 from typing import Any
 
 from cascade_flow import clock
-from cascade_flow.dynamodb import due
+from cascade_flow.dynamodb import due, keys
+from cascade_flow.dynamodb.caller_items import to_caller_step
+from cascade_flow.dynamodb.ledger import Snapshot
 from cascade_flow.engine.caller import CallerStep, Draft, Known, draft, must_go_on, must_hold, must_hold_or_await
 from cascade_flow.engine.state import ENDED, Run
 from cascade_flow.errors import GoneError
@@ -167,11 +169,13 @@ class CallerSteps:
         places: dict[str, list[str]] = {}
         for entry in due.called(self._runtime.ledger.table, until_us=until_us):
             places.setdefault(entry.run_id, []).extend([entry.branch] if entry.branch else [])
-        for run in readable(self._runtime.ledger.runs, list(places)):
-            live = readable(partial(self._live_among, run), places[run.run_id], what=f"run {run.run_id}, step")
+        wanted = ((run_id, name) for run_id, names in places.items() for name in ("", *names))
+        known = self._runtime.ledger.snapshot(wanted)
+        for run in readable(partial(_runs_in, known), list(places)):
+            live = readable(partial(self._live_among, known, run), places[run.run_id], what=f"run {run.run_id}, step")
             yield from ((run, step) for step in live)
 
-    def _live_among(self, run: Run, step_ids: Sequence[str]) -> list[CallerStep]:
+    def _live_among(self, known: Snapshot, run: Run, step_ids: Sequence[str]) -> list[CallerStep]:
         """The live ones of a run's listed steps. What has ended falls out here, and what goes on again comes back."""
         if run.status in ENDED:
             for step_id in step_ids:
@@ -179,7 +183,12 @@ class CallerSteps:
             return []
         if run.reviving:
             return self._caller.list_again(run)
-        return [step for step in self._caller.ledger.some_steps(run.run_id, step_ids) if step.live]
+        found = (known.items.get(keys.branch(run.run_id, step_id)) for step_id in step_ids)
+        return [step for step in map(to_caller_step, filter(None, found)) if step.live]
+
+
+def _runs_in(known: Snapshot, ids: Iterable[str]) -> list[Run]:
+    return [run for run in map(known.run, ids) if run is not None]
 
 
 def is_due(known_run: Known, step: CallerStep) -> bool:

@@ -82,6 +82,12 @@ def ends_of_dependencies(
     return _ends(history.records, wanted)
 
 
+def knows_enough(facts: Facts, branch: Branch, known: Mapping[str, str | None]) -> bool:
+    """Whether a step's dependencies' outputs are known or in its branch's tail; those of several are read at once."""
+    wanted = facts.graph.step(branch.step).dependencies
+    return len(wanted) > 1 or all(step in known or step in _ends(branch.tail, wanted) for step in wanted)
+
+
 def outputs_in(
     runtime: Runtime, run_id: str, records: Iterable[Record], wanted: Iterable[str]
 ) -> dict[str, str | None]:

@@ -98,7 +98,7 @@ class Queue:
 
     def _of_no_pool(self, until_us: int) -> Iterator[Live]:
         """Fifty at a time, as far as anybody asks, each fifty in their order."""
-        read = partial(self._waiting_among, partial(_is_due, until_us=until_us))
+        read = partial(self._wanted_among, partial(_is_due, until_us=until_us))
         for group in islice(self._from_both_ends(until_us), _MOST_LOOKED_AT // (2 * _OF_EACH_END)):
             found = readable(read, group, what="entry")
             yield from sorted((live for live in found if live.branch.pool is None), key=lambda live: _rank(live.ref))
@@ -120,11 +120,11 @@ class Queue:
         """Read a few at a time, as far as anybody asks: the index has them in their order."""
         waiting = due.waiting(self._runtime.ledger.table, pool, until_us=until_us, at_once=2 * _AT_ONCE)
         entries = islice(waiting, _MOST_LOOKED_AT)
-        read = partial(self._waiting_among, partial(_is_due, until_us=until_us))
+        read = partial(self._wanted_among, partial(_is_due, until_us=until_us))
         while group := list(islice(entries, _AT_ONCE)):
             yield from readable(read, group, what="entry")
 
-    def _waiting_among(self, wanted: Callable[[Branch], bool], group: Sequence[due.Entry]) -> Iterator[Live]:
+    def _wanted_among(self, wanted: Callable[[Branch], bool], group: Sequence[due.Entry]) -> Iterator[Live]:
         known = self._runtime.ledger.snapshot((entry.run_id, entry.branch) for entry in group)
         for entry in group:
             run, branch = known.run(entry.run_id), known.branch(entry.run_id, entry.branch)
@@ -136,21 +136,10 @@ class Queue:
         horizon_us = max(until_us, clock.now_us()) + self._runtime.timing.horizon_us
         return due.entries(self._runtime.ledger.table, until_us=horizon_us, at_once=at_once, backwards=backwards)
 
-    def _live(self, entries: Iterable[due.Entry], wanted: Callable[[Branch], bool]) -> Iterator[Live]:
+    def _live(self, entries: Iterable[due.Entry], wanted: Callable[[Branch], bool]) -> Iterable[Live]:
         """Those live branches, of runs that go on, that are wanted: the index says where, the items say what."""
-        places: dict[str, list[str]] = {}
-        for entry in entries:
-            if entry.branch:
-                places.setdefault(entry.run_id, []).append(entry.branch)
-        for run in readable(self._runtime.ledger.runs, list(places)):
-            if _goes_on(run):
-                read = partial(self._live_among, run, wanted)
-                yield from readable(read, places[run.run_id], what=f"run {run.run_id}, branch")
-
-    def _live_among(self, run: Run, wanted: Callable[[Branch], bool], names: Iterable[str]) -> Iterator[Live]:
-        for branch in self._runtime.ledger.some_branches(run.run_id, names).values():
-            if _may_be_worked_on(branch, wanted):
-                yield Live(run, branch)
+        read = partial(self._wanted_among, wanted)
+        return readable(read, [entry for entry in entries if entry.branch], what="entry")
 
 
 def _goes_on(run: Run) -> bool:

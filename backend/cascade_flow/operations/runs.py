@@ -159,7 +159,7 @@ class Runs:
                 self._places.not_started(run, place, refused.now)
             return refused.now or run
         self._runtime.observer.committed(opening.events)
-        self._after_commit.begin(self._runtime.facts(run), opening.births)
+        self._after_commit.begin(self._runtime.facts(run), opening.births, run)
         return self.make_owed_roots(run)
 
     def make_owed_roots(self, run: Run) -> Run:
@@ -283,7 +283,7 @@ class Runs:
         return [found[id] for id in ids if id in found]
 
     def _begin(self, run: Run, opening: runs.Opening) -> None:
-        self._after_commit.begin(self._runtime.facts(run), opening.births)
+        self._after_commit.begin(self._runtime.facts(run), opening.births, run)
         if run.status == "running":
             self.make_owed_roots(run)
         elif run.limit is not None and run.available_at_us <= clock.now_us():

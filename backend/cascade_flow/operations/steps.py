@@ -33,8 +33,9 @@ from cascade_flow.model.events import ResourceSnapshot
 from cascade_flow.model.workflows import StepDefinition
 from cascade_flow.operations.after_commit import AfterCommit, wake_for
 from cascade_flow.operations.claims import Claims, Taker, waits
-from cascade_flow.operations.outputs import Inputs, inputs_of, with_end
+from cascade_flow.operations.outputs import Inputs, inputs_of, knows_enough, with_end
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.operations.told import Told, heard
 from cascade_flow.wake import Wake
 
 _ROUNDS = 8
@@ -96,7 +97,7 @@ class Steps:
         A wake-up that came too early (by this machine's clock) is sent again, for when the step is due. What waits for
         a pool is left to its workers.
         """
-        return self.held_by(wake.run_id, self.take(wake, worker_id, slot))
+        return self.held_by(wake.run_id, self.take(wake, worker_id, slot), wake)
 
     def take(self, wake: Wake, worker_id: str, slot: Slot | None = None) -> Branch | None:
         """The first half of a claim: the branch as it is then."""
@@ -104,7 +105,7 @@ class Steps:
         wanted = Branch(wake.branch, "scheduled", wake.step, attempt=wake.attempt, limit=limit)
         branch = self.take_branch(wake.run_id, wanted, worker_id, slot or Slot())
         if branch is not None and branch.status == "scheduled":
-            self._runtime.queue.send([wake_for(wake.run_id, branch)])
+            self._runtime.queue.send([replace(wake_for(wake.run_id, branch), told=wake.told)])
         return branch
 
     def claim_step(self, run: Run, step_id: str, worker_id: str, *, slot: Slot | None = None) -> HeldAttempt | None:
@@ -254,19 +255,32 @@ class Steps:
         taker = Taker(worker_id, slot.index, slot.concurrency)
         return self._claims.take(run_id, wanted, taker, lines_up=lines_up)
 
-    def held_by(self, run_id: str, branch: Branch | None) -> HeldAttempt | None:
-        """The second half of a claim: what is to be known of a branch that was taken. Nothing changes by it."""
+    def held_by(self, run_id: str, branch: Branch | None, wake: Wake | None = None) -> HeldAttempt | None:
+        """The second half of a claim: what is to be known of a branch that was taken, if the wake-up hasn't told it
+        all. Nothing changes by it.
+        """
         if branch is None or branch.status != "running" or branch.stopped:
             return None
-        run, records = self._runtime.ledger.run_and_origin(run_id, branch.origin_us)
-        if run is None:
+        held = self._told(branch, wake) or self._read(run_id, branch)
+        if held is None:
             return None
-        facts = self._runtime.facts(run)
-        self._runtime.observer.claimed(facts, branch)
+        self._runtime.observer.claimed(held.facts, branch)
         try:
-            return HeldAttempt(facts, run, self._after_commit.make_owed(facts, branch), records)
+            return replace(held, branch=self._after_commit.make_owed(held.facts, branch))
         except BranchRefused:
             return None
+
+    def _told(self, branch: Branch, wake: Wake | None) -> HeldAttempt | None:
+        """What is held, as the wake-up has told it; None where something must be read."""
+        told = None if wake is None else heard(self._runtime, wake, branch)
+        if told is None:
+            return None
+        held = HeldAttempt(self._runtime.facts(told.run), told.run, branch, known=told.known)
+        return held if knows_enough(held.facts, branch, told.known) else None
+
+    def _read(self, run_id: str, branch: Branch) -> HeldAttempt | None:
+        run, records = self._runtime.ledger.run_and_origin(run_id, branch.origin_us)
+        return None if run is None else HeldAttempt(self._runtime.facts(run), run, branch, records)
 
     def _decide(self, facts: Facts, branch: Branch, command: Command, held: HeldAttempt) -> Commit:
         commit = decide(facts, branch, command, now_us=clock.now_us(), told_us=held.told_us)
@@ -310,7 +324,8 @@ class Steps:
         """What follows a commit, which stands whatever comes of that: what isn't done here the sweep does."""
         self._runtime.tell(facts, commit.said)
         try:
-            return replace(held, branch=self._after_commit.after(facts, commit, held.branch))
+            told = Told(held.run, held.known)
+            return replace(held, branch=self._after_commit.after(facts, commit, held.branch, told))
         except BranchRefused:
             return replace(held, lost=True)
         except TransientError as error:

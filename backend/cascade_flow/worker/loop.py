@@ -86,7 +86,7 @@ class Worker:
         """What is claimed is held already: the lease is the time to read what belongs to it."""
         branch = Patience.of_ms(_PATIENCE_TO_CLAIM_MS).ask(lambda: self._steps.take(wake, self._worker_id))
         patience = Patience.of_ms(self._runtime.timing.lease_us // 1_000)
-        return patience.ask(lambda: self._steps.held_by(wake.run_id, branch))
+        return patience.ask(lambda: self._steps.held_by(wake.run_id, branch, wake))
 
     def _attempt(self, held: HeldAttempt, shift: _Shift) -> HeldAttempt | None:
         lease, after = Lease(self._runtime, self._steps, held, shift.patience), None

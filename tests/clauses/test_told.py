@@ -1,0 +1,170 @@
+"""What a wake-up tells besides where to look: it saves a read, and changes nothing where it can't be believed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cascade_flow import RetryTier
+from cascade_flow.dynamodb.secret import secret_of
+from cascade_flow.dynamodb.table import Table
+from cascade_flow.engine.commands import Complete
+from cascade_flow.errors import BackendUnavailableError
+from cascade_flow.model.workflows import RunLimit
+from cascade_flow.operations.steps import HeldAttempt, Steps
+from cascade_flow.seal import Seal
+from cascade_flow.wake import Wake
+from clauses.stage import AGAIN, FATAL, RUN, begun, reported
+from faults.moments import pausing
+from shapes import chain
+from simulation import World, step
+from testbed.meter import meter
+
+INPUT = {"order": "A-1029"}
+
+
+def newest(world: World, name: str) -> Wake:
+    """The last wake-up for a step."""
+    return next(wake for wake in reversed(world.mailbox.wakes) if wake.step == name)
+
+
+def by_wake(world: World, wake: Wake, *, reads: int) -> HeldAttempt:
+    """An attempt, claimed as a wake-up says, with so many reads."""
+    steps = Steps(world.backend.runtime)
+    with meter(world.store.client, world.store.table) as counting:
+        held = steps.claim(wake, "worker-1")
+        assert held is not None
+        inputs = steps.inputs(held)
+    assert [line.operation for line in counting.lines if not line.is_write] == ["BatchGetItem"] * reads
+    assert held.facts == world.backend.runtime.facts(world.observer.runtime.run(RUN)), "as if it had been read"
+    assert json.loads(inputs.input or "") == INPUT
+    return held
+
+
+def given(world: World, held: HeldAttempt) -> Any:
+    return dict(Steps(world.backend.runtime).inputs(held).outputs)
+
+
+def test_who_is_woken_reads_nothing(world: World) -> None:
+    begun(world, *chain(3), step("beside", "s0"), input=INPUT, priority=5)
+    reported(world, by_wake(world, newest(world, "s0"), reads=0), Complete('"first"', 1))
+    for name in ("s1", "beside"):
+        assert given(world, by_wake(world, newest(world, name), reads=0)) == {"s0": '"first"'}
+    world.settle(RUN)
+    world.check(RUN)
+
+
+def test_what_was_tried_again_reads_nothing_where_it_began_the_branch(world: World) -> None:
+    begun(world, step("a", retry=[RetryTier(max_attempts=2, delay_ms=1_000, jitter=0)]), input=INPUT)
+    reported(world, by_wake(world, newest(world, "a"), reads=0), AGAIN)
+    world.clock.pause_us(1_000_000)
+    by_wake(world, newest(world, "a"), reads=0)
+
+
+def test_in_a_further_attempt_of_the_run_others_facts_are_told(world: World) -> None:
+    begun(world, step("a"), input=INPUT)
+    reported(world, by_wake(world, newest(world, "a"), reads=0), FATAL)
+    world.clock.pause_us(60_000_000)
+    world.backend.retry_run(RUN)
+    assert by_wake(world, newest(world, "a"), reads=0).facts.run_attempt == 2
+
+
+def test_a_run_with_more_to_it_is_read(world: World) -> None:
+    """Such as a place of its own; of which sort it is nobody need know who tells."""
+    world.register([step("a")], run_limit=RunLimit(at_most=1))
+    world.submit(run_id=RUN, input=INPUT)
+    wake = newest(world, "a")
+    assert not wake.told
+    by_wake(world, wake, reads=1)
+
+
+def test_a_large_output_is_read(world: World) -> None:
+    begun(world, *chain(2), step("beside", "s0"), input=INPUT)
+    text = json.dumps([f"line {number}" for number in range(5_000)])
+    reported(world, by_wake(world, newest(world, "s0"), reads=0), Complete(text, 1))
+    wake = newest(world, "beside")
+    assert not wake.told
+    held = Steps(world.backend.runtime).claim(wake, "worker-1")
+    assert held is not None
+    assert given(world, held) == {"s0": text}
+
+
+def _of_another_run(world: World, wake: Wake) -> str:
+    world.submit(run_id="other", input={"order": "another"})
+    return next(sent.told for sent in world.mailbox.wakes if sent.run_id == "other")
+
+
+def _of_an_earlier_attempt_of_the_run(world: World, wake: Wake) -> str:
+    seal = world.mailbox.seal
+    told = json.loads(seal.opened(wake.told) or "")
+    return seal.sealed(json.dumps([told[0], told[1], {**told[2], "run_attempt": 0}, *told[3:]]))
+
+
+def _of_another_release(world: World, wake: Wake) -> str:
+    return world.mailbox.seal.sealed(json.dumps([2, {"what": "nobody here knows"}]))
+
+
+def _by_somebody_else(world: World, wake: Wake) -> str:
+    text = world.mailbox.seal.opened(wake.told) or ""
+    return Seal(lambda: b"another secret").sealed(text.replace("A-1029", "mine"))
+
+
+def _changed_on_the_way(world: World, wake: Wake) -> str:
+    return wake.told[:-6] + "AAAA" + wake.told[-2:]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        _of_another_run,
+        _of_an_earlier_attempt_of_the_run,
+        _of_another_release,
+        _by_somebody_else,
+        _changed_on_the_way,
+        lambda world, wake: "no seal",
+        lambda world, wake: "",
+    ],
+)
+def test_what_can_not_be_believed_is_read(world: World, told: Any) -> None:
+    begun(world, step("a"), input=INPUT)
+    wake = newest(world, "a")
+    reported(world, by_wake(world, replace(wake, told=told(world, wake)), reads=1))
+    world.check(RUN)
+
+
+def test_what_came_too_early_is_told_again(world: World) -> None:
+    begun(world, step("a", delay_ms=5_000), input=INPUT)
+    early = newest(world, "a")
+    assert Steps(world.backend.runtime).claim(early, "worker-1") is None
+    world.clock.pause_us(5_000_000)
+    again = newest(world, "a")
+    assert again is not early
+    by_wake(world, again, reads=0)
+
+
+def test_who_can_not_seal_says_where_to_look(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(_: str) -> str:
+        raise BackendUnavailableError
+
+    monkeypatch.setattr(world.mailbox.seal, "sealed", away)
+    begun(world, step("a"), input=INPUT)
+    assert not newest(world, "a").told
+    by_wake(world, newest(world, "a"), reads=1)
+
+
+def test_all_who_use_a_table_know_its_secret(world: World) -> None:
+    tables = [Table(world.store.another_client(), world.store.table) for _ in range(3)]
+    assert len({secret_of(table) for table in tables}) == 1
+    with meter(tables[0].client, world.store.table) as counting:
+        secret_of(tables[0])
+    assert counting.lines == []
+
+
+def test_of_two_who_make_the_secret_both_know_the_first(world: World) -> None:
+    first: list[bytes] = []
+    other = Table(world.store.another_client(), world.store.table)
+    late = pausing(world, "PutItem", lambda: first.append(secret_of(other)))
+    assert [secret_of(late.runtime.ledger.table)] == first
