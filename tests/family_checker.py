@@ -20,7 +20,7 @@ from cascade_flow import (
 from cascade_flow.backend import Backend
 from cascade_flow.engine.state import ENDED, Branch, Family, Run
 from cascade_flow.model.ids import child_id
-from cascade_flow.operations.children import FAILED
+from cascade_flow.operations.failed_items import FAILED
 from checker import Checked, check_run
 
 _ENDS = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled)

@@ -31,8 +31,8 @@ from cascade_flow import (
     clock as time,
 )
 from cascade_flow.dynamodb import due, keys
-from cascade_flow.engine.children import Expand
 from cascade_flow.engine.commands import Command, Complete, Fail, Postpone, SkipStep
+from cascade_flow.engine.families import Expand
 from cascade_flow.engine.state import ENDED, LATEST_US, Claimant, Timing
 from cascade_flow.errors import CascadeFlowError
 from cascade_flow.offload import Bucket

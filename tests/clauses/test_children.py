@@ -31,7 +31,6 @@ from cascade_flow.engine.commands import Complete, KeepCheckpoint
 from cascade_flow.engine.state import ENDED, Run, Stop
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.child_stops import stop_children
-from cascade_flow.operations.children import Children
 from cascade_flow.operations.expansion import Expansion
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.sweep import Sweep
@@ -315,7 +314,7 @@ def test_a_workflow_that_runs_itself_is_refused_where_it_is_deepest(world: World
 
 
 def look(world: World, by: Any = None, **options: Any) -> bool:
-    return Children((by or world.backend).runtime).look(RUN, "lines", **options)
+    return AfterCommit((by or world.backend).runtime).children.look(RUN, "lines", **options)
 
 
 def only_ended(world: World, number: int) -> None:
@@ -532,7 +531,7 @@ def test_a_late_stop_leaves_children_alone_that_go_on_in_the_next_attempt(world:
     world.backend.cancel_run(RUN)
     world.backend.retry_run(RUN)
     runtime = world.backend.runtime
-    stop_children(runtime, runtime.facts(run_of(world)), halted, stop, AfterCommit(runtime).begin)
+    stop_children(runtime, runtime.facts(run_of(world)), halted, stop, AfterCommit(runtime).stops.carry_on)
     assert there(world) == {0: "running", 1: "running"}
     assert child_run(world, 0).stop is None
     whole(world)

@@ -172,6 +172,8 @@ def test_none_is_dearer_than_alone_and_their_wake_ups_go_together(flow: DynamoDB
 class Heard:
     """A queue that notes what is sent together."""
 
+    seal = None
+
     def __init__(self, heard: list[str]) -> None:
         self._heard = heard
 

@@ -9,7 +9,7 @@ import pytest
 from cascade_flow import RunNotCancellableError, RunNotRetryableError, StepCompleted, clock
 from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.engine.state import ENDED
-from cascade_flow.operations.children import Children
+from cascade_flow.operations.after_commit import AfterCommit
 from checker import Checked
 from faults.breaking import run_with
 from faults.test_double_faults import survived as survived_both
@@ -113,7 +113,7 @@ def looks(world: World) -> None:
     """Another looks at every step that waits for its children."""
     for run_id in sorted(world.stored()):
         for name in world.observer.runtime.ledger.branches(run_id):
-            Children(world.observer.runtime).look(run_id, name, puts_off=True)
+            AfterCommit(world.observer.runtime).children.look(run_id, name, puts_off=True)
 
 
 def sweeps(world: World) -> None:

@@ -9,34 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import floor
-from typing import Any
 
 from cascade_flow.engine.commands import Fail
 from cascade_flow.engine.decide import judged, schedule_again
 from cascade_flow.engine.event_writer import EventWriter
+from cascade_flow.engine.families import family_of
 from cascade_flow.engine.state import ENDED, Branch, Commit, Facts, Family, Run, Up
 from cascade_flow.engine.waits import line_of
-from cascade_flow.model.events import LogEntry, StepError, StepScheduled, StepStarted
+from cascade_flow.model.events import LogEntry, StepError
 from cascade_flow.model.workflows import ChildrenDefinition
 
 MADE_AT_ONCE = 10
 """Children that one transaction makes: each is a run and a branch, or a run and a commit; with their parent's 21."""
 READ_AT_ONCE = 100
 """Children of an earlier attempt that one look passes over at the most: what one request reads."""
-_TELLING = "children"
-"""Whose attempt it is that a retry of the run begins: no worker's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Expand:
-    """The step knows its items, and waits for those who do them."""
-
-    family: Family
-
-    def judged(self, facts: Facts, branch: Branch, writer: EventWriter) -> Commit:
-        """Waiting, and to be looked at soon."""
-        writer.take_in(branch)
-        return Commit(branch, _waiting(facts, branch, self.family, writer), tuple(writer.events))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +37,6 @@ class Release:
     passed: int
 
 
-def revived(facts: Facts, branch: Branch, writer: EventWriter) -> Branch:
-    """A step that waits for its children again, in the run's next attempt: whoever releases them revives them."""
-    again = replace(family_of(branch), made=0, lost=0, out=())
-    if branch.status == "failed":
-        branch = _begun_again(facts, branch, writer)
-    return _waiting(facts, branch, again, writer)
-
-
 def seen(facts: Facts, waiting: Branch, children: Mapping[int, Run], batch: int) -> Branch:
     """The step after a look at all of its children that may not be over: what is found over is not read again.
 
@@ -70,12 +48,6 @@ def seen(facts: Facts, waiting: Branch, children: Mapping[int, Run], batch: int)
     lost = family.lost + sum(items_lost(family, child, batch) for child in over.values())
     last_us = max([waiting.last_us, *(child.last_us for child in over.values())])
     return replace(waiting, family=replace(family, out=out, lost=lost), last_us=last_us)
-
-
-def family_of(step: Branch) -> Family:
-    """The children that do a step's work."""
-    assert step.family is not None, f"{step.step} has handed nothing out"
-    return step.family
 
 
 def failed(facts: Facts, waiting: Branch, now: Branch, error: StepError, *, now_us: int) -> Commit:
@@ -182,20 +154,6 @@ def numbers_in(ranges: Iterable[tuple[int, int]]) -> list[int]:
 def up_to(facts: Facts, parent: Branch, number: int, *, is_item: bool) -> Up:
     """What a child points to."""
     return Up(facts.run_id, parent.name, parent.step, number, is_item)
-
-
-def _waiting(facts: Facts, branch: Branch, family: Family, writer: EventWriter) -> Branch:
-    free = branch.released(last_us=writer.last_us)
-    return replace(free, status="waiting", family=family, arrived=0, due_us=writer.now_us + facts.timing.grace_us)
-
-
-def _begun_again(facts: Facts, branch: Branch, writer: EventWriter) -> Branch:
-    """What has failed is told as failed: what it does now is another attempt."""
-    attempt = branch.attempt + 1
-    told: dict[str, Any] = {"step_id": branch.step, "attempt_number": attempt}
-    writer.write(StepScheduled, available_at_us=writer.now_us, reason="retry", priority=branch.priority, **told)
-    writer.write(StepStarted, worker_id=_TELLING, dependencies=[*facts.graph.step(branch.step).dependencies], **told)
-    return replace(branch, attempt=attempt, attempts_before=branch.attempt)
 
 
 def _is_over(facts: Facts, child: Run) -> bool:

@@ -262,7 +262,7 @@ def _revive(facts: Facts, branch: Branch, command: Revive, writer: EventWriter) 
         again = replace(free, status="open", attempt=branch.attempt + 1, patience=None)
         commit = Commit(branch, replace(again, last_us=writer.last_us))
     elif branch.family is not None and branch.status in ("failed", "waiting"):
-        from cascade_flow.engine.children import revived  # noqa: PLC0415  (few workflows have children)
+        from cascade_flow.engine.families import revived  # noqa: PLC0415  (few workflows have children)
 
         commit = Commit(branch, revived(facts, free, writer), tuple(writer.events))
     elif branch.status in ("failed", "running"):

@@ -45,7 +45,7 @@ class AfterCommit:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self.stops = Stops(runtime, self.begin_if_possible)
+        self.stops = Stops(runtime, self)
 
     @cached_property
     def limits(self) -> Limits:
@@ -59,7 +59,7 @@ class AfterCommit:
         """Those who do steps' work: most workflows have none."""
         from cascade_flow.operations.children import Children  # noqa: PLC0415
 
-        return Children(self._runtime)
+        return Children(self._runtime, self)
 
     def raise_joins(self, facts: Facts, commit: Commit) -> None:
         """Count the arrivals that a commit brings about: before it, since whoever dies after it has counted nothing."""

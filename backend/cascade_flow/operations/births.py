@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import keys
@@ -12,21 +13,37 @@ from cascade_flow.dynamodb.family_ledger import Child
 from cascade_flow.engine.children import Release
 from cascade_flow.engine.limits import key_values
 from cascade_flow.engine.runs import Submission, started_again, submit
-from cascade_flow.engine.state import Branch, Facts, Run, Up
+from cascade_flow.engine.state import Birth, Branch, Commit, Facts, Run, Up, is_urgent
 from cascade_flow.errors import GraphInvalidError
 from cascade_flow.graph import Graph, body_of
 from cascade_flow.model.ids import child_id
 from cascade_flow.model.workflows import ChildrenDefinition
 from cascade_flow.operations.items_aside import ItemsAside
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.operations.stops import Stops
 from cascade_flow.operations.told import Told
+from cascade_flow.wake import Wake
+
+
+class Following(Protocol):
+    """Who does what a commit leaves to be done (`AfterCommit`): children are part of that, and ask for it."""
+
+    @property
+    def stops(self) -> Stops: ...
+
+    def after(self, facts: Facts, commit: Commit, branch: Branch) -> Branch: ...
+
+    def begin_all(self, begun: Sequence[tuple[Facts, Iterable[Birth], Told | None]]) -> None: ...
+
+    def make_owed_roots(self, facts: Facts, run: Run) -> Run: ...
 
 
 class Births:
     """Prepares children, and lets them begin."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, follow: Following) -> None:
         self._runtime = runtime
+        self._follow = follow
         self._items = ItemsAside(runtime)
 
     def children(self, facts: Facts, run: Run, release: Release) -> list[Child]:
@@ -39,17 +56,14 @@ class Births:
         return [*born, *(self._again(facts, step, child) for child in release.again)]
 
     def follow(self, made: Sequence[Child]) -> None:
-        """Wake who is to begin, and let go on what was stopped. Whoever dies before leaves it to the sweep."""
-        from cascade_flow.operations.after_commit import AfterCommit  # noqa: PLC0415  (after a commit children end)
-        from cascade_flow.operations.retries import Retries  # noqa: PLC0415  (few runs are tried again)
-
-        after = AfterCommit(self._runtime)
-        after.begin_all([(child.facts, child.opening.births, _told_of(child)) for child in made])
+        """Wake who is to begin, and who lets go on what was stopped. Whoever dies before leaves it to the sweep."""
+        self._follow.begin_all([(child.facts, child.opening.births, _told_of(child)) for child in made])
+        again = [child.facts for child in made if child.before is not None]
+        if again:
+            self._runtime.queue.send([Wake(each.run_id, urgent=is_urgent(each.priority)) for each in again])
         for child in made:
-            if child.before is not None:
-                Retries(self._runtime).revive(self._runtime.run(child.facts.run_id))
-            elif child.opening.run.owed is not None:
-                after.make_owed_roots(child.facts, child.opening.run)
+            if child.before is None and child.opening.run.owed is not None:
+                self._follow.make_owed_roots(child.facts, child.opening.run)
 
     def _born(
         self, facts: Facts, run: Run, step: Branch, definition: ChildrenDefinition, number: int, text: str

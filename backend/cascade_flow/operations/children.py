@@ -6,37 +6,33 @@ children is in the due index, and the sweep looks at it as whoever ends one of t
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
-from typing import Any
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.dynamodb.family_ledger import FamilyLedger
 from cascade_flow.engine import children as rules
+from cascade_flow.engine.families import definition_of, family_of
 from cascade_flow.engine.state import Branch, Commit, Facts, Family, Run
 from cascade_flow.errors import CascadeFlowError
 from cascade_flow.model.events import StepError
-from cascade_flow.model.workflows import ChildrenDefinition
-from cascade_flow.operations.births import Births
+from cascade_flow.operations.births import Births, Following
+from cascade_flow.operations.failed_items import SHOWN, error_of
 from cascade_flow.operations.runtime import Runtime
 
-FAILED = "$failed"
-"""What stands in the place of an item that failed, where so many may: an object with this field alone."""
 _ROUNDS = 20
-_SHOWN = 3
-"""Failed children that a step's error names."""
 _log = logging.getLogger(__name__)
 
 
 class Children:
     """The children of the runs in one table."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, follow: Following) -> None:
         self._runtime = runtime
+        self._follow = follow
         self._ledger = FamilyLedger(runtime.ledger.table)
-        self._births = Births(runtime)
+        self._births = Births(runtime, follow)
 
     def count_end(self, facts: Facts) -> Branch | None:
         """Count the end of a child, before it is written: whoever dies after it has counted nothing. Answers its
@@ -53,9 +49,7 @@ class Children:
             return
         try:
             if seen.halt is not None or seen.status == "failed":
-                from cascade_flow.operations.after_commit import AfterCommit  # noqa: PLC0415  (stops end children, too)
-
-                AfterCommit(self._runtime).stops.carry_on(facts.up.run_id)
+                self._follow.stops.carry_on(facts.up.run_id)
             elif failed or rules.is_worth_a_look(seen):
                 self.look(facts.up.run_id, facts.up.branch, is_urgent=failed)
         except CascadeFlowError as error:
@@ -88,10 +82,10 @@ class Children:
 
     def _look(self, facts: Facts, run: Run, step: Branch, *, puts_off: bool) -> bool | None:
         """What one look brings: None where that is nothing, else whether to look again at once."""
-        definition = _definition(facts, step)
-        children = self._ledger.children(facts, step.step, rules.numbers_in(rules.family_of(step).out))
+        definition = definition_of(facts, step)
+        children = self._ledger.children(facts, step.step, rules.numbers_in(family_of(step).out))
         now = rules.seen(facts, step, children, definition.batch)
-        family = rules.family_of(now)
+        family = family_of(now)
         if family.lost > rules.tolerated(family, definition):
             return self._write(facts, rules.failed(facts, step, now, _error(family, children), now_us=clock.now_us()))
         if family.made == family.children and not family.out:
@@ -104,17 +98,15 @@ class Children:
         return None
 
     def _write(self, facts: Facts, commit: Commit) -> bool:
-        from cascade_flow.operations.after_commit import AfterCommit  # noqa: PLC0415  (after a commit children end)
-
         branch = self._runtime.ledger.write(facts, commit, {})
         self._runtime.observer.committed(commit.said)
-        AfterCommit(self._runtime).after(facts, commit, branch)
+        self._follow.after(facts, commit, branch)
         return False
 
     def _release(self, facts: Facts, run: Run, step: Branch, now: Branch) -> bool:
         """Make children while there are places; answers whether those that were passed over call for another look."""
         passed = 0
-        while rules.places_left(rules.family_of(now)):
+        while rules.places_left(family_of(now)):
             release = rules.release(facts, now, self._found(facts, now), now_us=clock.now_us())
             made = self._births.children(facts, run, release)
             step = now = self._ledger.release(facts, step, release.after, made, passed=release.passed)
@@ -126,7 +118,7 @@ class Children:
         """In the run's first attempt nobody is there yet."""
         if facts.run_attempt == 1:
             return {}
-        return self._ledger.children(facts, step.step, rules.next_numbers(rules.family_of(step)))
+        return self._ledger.children(facts, step.step, rules.next_numbers(family_of(step)))
 
 
 def _waits(step: Branch) -> bool:
@@ -138,36 +130,14 @@ def _may_move(step: Branch) -> bool:
     return family is not None and (family.made < family.children or step.arrived >= family.children)
 
 
-def _definition(facts: Facts, step: Branch) -> ChildrenDefinition:
-    definition = facts.graph.step(step.step).children
-    assert definition is not None, f"{step.step} has no children"
-    return definition
-
-
 def _error(family: Family, children: Mapping[int, Run]) -> StepError:
     """What is told of a step whose children have failed; of a workflow's run, its own error."""
     failed = [child for child in children.values() if child.status in ("failed", "cancelled")]
     if family.version is not None:
         return error_of(failed[0]) if failed else StepError(name="ChildFailed", message="its run has failed")
-    named = "; ".join(_named(family, child) for child in failed[:_SHOWN])
+    named = "; ".join(_named(family, child) for child in failed[:SHOWN])
     count = f"{family.lost:,} of {family.items:,} items failed"
     return StepError(name="ItemsFailed", message=f"{count}: {named}" if named else count)
-
-
-def failed_item(index: int, run_id: str, error: Mapping[str, Any]) -> str:
-    """What is told in the place of an item that failed, as JSON text."""
-    return json.dumps({FAILED: {"index": index, "run_id": run_id, "error": dict(error)}}, ensure_ascii=False)
-
-
-def error_of(child: Run) -> StepError:
-    """Why a child has failed, as far as its own item tells; of a batch, with the items."""
-    told = json.loads(child.result) if child.result is not None else {}
-    if child.lost is None:
-        return StepError(name=told.get("name", "ChildFailed"), message=told.get("message", "it has failed"))
-    failed = [each[FAILED] for each in told if isinstance(each, dict) and FAILED in each][:_SHOWN]
-    named = "; ".join(f"item {each['index']}: {each['error']['name']}: {each['error']['message']}" for each in failed)
-    count = f"{child.lost:,} items failed"
-    return StepError(name="BatchFailed", message=f"{count}: {named}" if named else count)
 
 
 def _named(family: Family, child: Run) -> str:

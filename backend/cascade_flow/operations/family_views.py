@@ -15,7 +15,7 @@ from cascade_flow.model.events import StepError
 from cascade_flow.model.ids import check_step_id, child_id
 from cascade_flow.model.states import RunStatus
 from cascade_flow.model.workflows import ChildrenDefinition
-from cascade_flow.operations.children import error_of
+from cascade_flow.operations.failed_items import error_of
 from cascade_flow.operations.runtime import Runtime
 
 _AT_ONCE = 100

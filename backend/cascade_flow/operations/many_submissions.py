@@ -18,6 +18,7 @@ from cascade_flow.model.workflows import RunSubmission
 from cascade_flow.operations.lanes import Lanes, OneByOne
 from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.seal import Seal
 from cascade_flow.wake import Wake
 
 AT_ONCE = 40
@@ -34,7 +35,8 @@ _log = logging.getLogger(__name__)
 class _Gathered:
     """A queue that keeps wake-ups until they are sent together."""
 
-    def __init__(self) -> None:
+    def __init__(self, seal: Seal | None) -> None:
+        self.seal = seal
         self.wakes: list[Wake] = []
 
     def send(self, wakes: Sequence[Wake]) -> None:
@@ -45,7 +47,7 @@ class Submissions:
     """The submissions of one request."""
 
     def __init__(self, runtime: Runtime, lanes: Lanes | None = None) -> None:
-        self._gathered, self._queue = _Gathered(), runtime.queue
+        self._gathered, self._queue = _Gathered(runtime.queue.seal), runtime.queue
         self._runs = Runs(replace(runtime, queue=self._gathered))
         self._lanes = lanes or OneByOne()
         self._trouble: CascadeFlowError | None = None

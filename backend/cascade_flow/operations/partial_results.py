@@ -12,7 +12,7 @@ from typing import Any
 
 from cascade_flow.dynamodb.codec import Record
 from cascade_flow.engine.state import Commit, Facts, Run
-from cascade_flow.operations.children import failed_item
+from cascade_flow.operations.failed_items import failed_item
 from cascade_flow.operations.item_inputs import declared_of
 from cascade_flow.operations.runtime import Runtime
 

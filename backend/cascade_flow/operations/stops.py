@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
@@ -13,22 +14,35 @@ from cascade_flow.errors import CascadeFlowError, ConflictError
 from cascade_flow.model.events import StepError, WorkflowEvent
 from cascade_flow.operations.runtime import Runtime
 
-Begin = Callable[[Facts, Iterable[Birth]], object]
 _HALTS_AT_ONCE = 20
 _ROUNDS = 50
 _CHASES = 8
 
 
+class Families(Protocol):
+    """What a child's end does to its parent's step."""
+
+    def count_end(self, facts: Facts) -> Branch | None: ...
+
+    def look_up(self, facts: Facts, seen: Branch | None, *, failed: bool) -> None: ...
+
+
+class Following(Protocol):
+    """Who does what an end leaves to be done (`AfterCommit`): stops are part of that, and ask for it."""
+
+    @property
+    def children(self) -> Families: ...
+
+    def begin_if_possible(self, facts: Facts, births: Iterable[Birth]) -> None: ...
+
+
 class Stops:
     """Carries out the intention that is written on a run."""
 
-    def __init__(self, runtime: Runtime, begin: Begin, *, from_above: bool = False) -> None:
-        """`begin` is what follows the birth of branches: those of a run that undoes another, whose end is this.
-
-        `from_above`: the parent's stop ends its children, and looks at them itself.
-        """
+    def __init__(self, runtime: Runtime, follow: Following, *, from_above: bool = False) -> None:
+        """`from_above`: the parent's stop ends its children, and looks at them itself."""
         self._runtime = runtime
-        self._begin = begin
+        self._follow = follow
         self._from_above = from_above
 
     def carry_on(self, run_id: str) -> Run:
@@ -78,7 +92,8 @@ class Stops:
             return 0
         from cascade_flow.operations.child_stops import stop_children  # noqa: PLC0415  (most runs have no children)
 
-        ends_us = [stop_children(self._runtime, facts, parent, stop, self._begin) for parent in parents]
+        carry_on = Stops(self._runtime, self._follow, from_above=True).carry_on
+        ends_us = [stop_children(self._runtime, facts, parent, stop, carry_on) for parent in parents]
         return None if None in ends_us else max(end_us or 0 for end_us in ends_us)
 
     def _finish(
@@ -107,23 +122,16 @@ class Stops:
         undo = Undos(self._runtime).birth(facts, run, event)
         ended = self._runtime.run_ledger.finish(run, event, status, halts, undo)
         if undo is not None:
-            self._begin(undo.facts, undo.opening.births)
+            self._follow.begin_if_possible(undo.facts, undo.opening.births)
         return ended
 
     def _count_end(self, facts: Facts) -> Branch | None:
         """Of a child, before its end: its parent's step as it is then."""
-        if facts.up is None:
-            return None
-        from cascade_flow.operations.children import Children  # noqa: PLC0415  (most runs are nobody's child)
-
-        return Children(self._runtime).count_end(facts)
+        return None if facts.up is None else self._follow.children.count_end(facts)
 
     def _look_up(self, facts: Facts, counted: Branch | None) -> None:
-        if facts.up is None or self._from_above:
-            return
-        from cascade_flow.operations.children import Children  # noqa: PLC0415  (most runs are nobody's child)
-
-        Children(self._runtime).look_up(facts, counted, failed=True)
+        if facts.up is not None and not self._from_above:
+            self._follow.children.look_up(facts, counted, failed=True)
 
     def _halt(self, run: Run, stop: Stop, branch: Branch, halt: Halt, parents: Container[str]) -> bool:
         """Halt a branch, also one that moves on meanwhile; one that a retry of the run has revived is left alone.

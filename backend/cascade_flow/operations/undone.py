@@ -27,11 +27,11 @@ def end_undone(runtime: Runtime, run: Run, undoing: Undoing, step: str) -> Mappi
 
 def _given_in_part(runtime: Runtime, run_id: str, step: str) -> str:
     """What those items of a map have given that had completed when its run ended, in order, as JSON text."""
-    from cascade_flow.operations.expansion import Expansion  # noqa: PLC0415  (few runs undo a map, fewer half a map)
+    from cascade_flow.operations.collection import Collection  # noqa: PLC0415  (few runs undo a map, fewer half a map)
 
     facts = runtime.facts(runtime.run(run_id))
     branch = runtime.ledger.branch(run_id, facts.graph.branch_of(step))
-    return "[]" if branch is None else Expansion(runtime).completed(facts, branch)
+    return "[]" if branch is None else Collection(runtime).completed(facts, branch)
 
 
 def outputs_undone(runtime: Runtime, run: Run, undoing: Undoing, step: str) -> Mapping[str, str | None]:

@@ -15,6 +15,7 @@ from cascade_flow.engine.commands import Command, Complete
 from cascade_flow.engine.state import Claimant
 from cascade_flow.errors import CascadeFlowError, StaleAttemptError, TransientError
 from cascade_flow.model.workflows import ChildrenDefinition
+from cascade_flow.operations.collection import Collection
 from cascade_flow.operations.expansion import Expansion
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Steps
@@ -28,6 +29,7 @@ class Parent:
 
     def __init__(self, runtime: Runtime, held: HeldAttempt, definition: ChildrenDefinition) -> None:
         self._expansion = Expansion(runtime)
+        self._collection = Collection(runtime)
         self._steps = Steps(runtime)
         self._held = held
         self._definition = definition
@@ -41,7 +43,7 @@ class Parent:
         try:
             if self._held.branch.family is None:
                 return self._handed_out(run)
-            text = self._expansion.collect(self._held)
+            text = self._collection.collect(self._held.facts, self._held.branch)
             return Complete(text, max(0, clock.now_us() - started_us), claimant=claimant)
         except (StaleAttemptError, TransientError):
             raise
