@@ -34,8 +34,8 @@ REQUESTS_OF_A_FAULT = 5
 REQUESTS_OF_A_CHILD = 7
 """To make it, count its end, look at its parent's step and at those that are out, and write what comes of that."""
 LOOKS_AT_A_FAMILY = 4
-"""While a child is lost: at its parent's step, after each lease; and at the end that was counted and has not come. Beside
-these one, where children wait for their time: a lease after they were made it is put off.
+"""While a child is lost: at its parent's step, after each lease; and at the end that was counted and has not come.
+Beside these one, where children wait for their time: a lease after they were made it is put off.
 """
 REQUESTS_OF_A_PLACE = 7
 """To look for it, take it, give it back, look who is next; for who waits to line up, look again, leave."""
