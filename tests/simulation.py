@@ -31,13 +31,13 @@ from cascade_flow import (
     clock as time,
 )
 from cascade_flow.dynamodb import due, keys
-from cascade_flow.engine.commands import Command, Complete, Fail, Postpone, SkipStep
+from cascade_flow.engine.commands import Command, Complete, Fail, KeepCheckpoint, Postpone, SkipStep
 from cascade_flow.engine.families import Expand
 from cascade_flow.engine.state import ENDED, LATEST_US, Claimant, Timing
 from cascade_flow.errors import CascadeFlowError
 from cascade_flow.offload import Bucket
-from cascade_flow.operations.expansion import failed_item
 from cascade_flow.operations.item_inputs import declared_of
+from cascade_flow.operations.partial_results import ITEM
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.sweep import Sweep
@@ -191,7 +191,7 @@ class World:
         while held is not None and held.running:
             assert held.facts.graph.step(held.branch.step).executor == pool, f"{held.branch} is not for {pool}"
             self.oracle.holds(mark_of(held), worker, steps.inputs(held).outputs)
-            held = self.busy(steps, held)
+            held = self._keeps(steps, self.busy(steps, held), worker)
             held = self.report(steps, held, self.act(held, worker, runtime))
 
     def report(self, steps: Steps, held: HeldAttempt, command: Command) -> HeldAttempt:
@@ -217,7 +217,7 @@ class World:
         claimant = Claimant(worker, lease_us, pool=held.branch.pool) if self.chained else None
         signed: Any = {"by": [name, attempt, worker]}
         if (items := self._batch_of(held)) is not None:
-            return self._as_batch(held, items, worker)
+            return self._as_batch(held, items)
         match acts[min(attempt, len(acts)) - 1]:
             case "ok":
                 return Complete(json.dumps({**OUTPUT, **signed}), 123_456, USAGE, claimant)
@@ -251,18 +251,27 @@ class World:
         first = held.facts.up.number * batch
         return None if batch == 1 else range(first, first + len(json.loads(held.run.tail[0]["input"])))
 
-    def _as_batch(self, held: HeldAttempt, items: range, worker: str) -> Command:
-        """What a worker does with a batch of items, of which the script speaks one by one, as `pack~2`."""
-        name, attempt = held.branch.step, held.branch.attempt
-        acts = {item: self._of_child(name, item) for item in items}
-        failed = {item for item in items if acts[item][min(attempt, len(acts[item])) - 1] != "ok"}
-        error = StepError(name="ValueError", message=f"{name} can't")
-        ids, told = held.run.run_id, {"name": error.name, "message": error.message}
-        parts = [failed_item(n, ids, told) if n in failed else json.dumps([n, attempt, worker]) for n in items]
-        text = f"[{','.join(parts)}]"
-        if failed:
-            return Fail(error, "execution-error", 1_000, retryable=True, partial=text, lost=len(failed))
-        return Complete(text, 1_000)
+    def _keeps(self, steps: Steps, held: HeldAttempt, worker: str) -> HeldAttempt:
+        """What a worker does with a batch: each item's result is stored, if it has none yet and comes to one."""
+        for place, item in enumerate(self._batch_of(held) or ()):
+            acts = self._of_child(held.branch.step, item)
+            if place not in self._kept(held) and acts[min(held.branch.attempt, len(acts)) - 1] == "ok":
+                data = json.dumps([item, held.branch.attempt, worker])
+                held = steps.report(held, KeepCheckpoint(ITEM, place, data))
+        return held
+
+    def _kept(self, held: HeldAttempt) -> Mapping[int, str]:
+        """What is stored of a batch, by the item's place in it."""
+        history = self.observer.runtime.ledger.history(held.run.run_id)
+        told = [r for r in history.records if r["type"] == "StepCheckpoint"] if history else []
+        return {r["sequenceNumber"]: r["data"] for r in told if r["name"] == ITEM}
+
+    def _as_batch(self, held: HeldAttempt, items: range) -> Command:
+        kept = self._kept(held)
+        if len(kept) < len(items):
+            error = StepError(name="ItemsFailed", message=f"{held.branch.step} can't")
+            return Fail(error, "execution-error", 1_000, retryable=True)
+        return Complete(f"[{','.join(text for _, text in sorted(kept.items()))}]", 1_000)
 
     def _as_parent(self, held: HeldAttempt, runtime: Runtime) -> Command:
         """What a worker does for a step whose work children do."""

@@ -208,6 +208,23 @@ def test_a_cancelled_parent_cancels_its_children(world: World) -> None:
     whole(world, "cancelled")
 
 
+def test_an_item_that_was_over_but_for_its_runs_end_is_not_done_again(world: World) -> None:
+    """Its step completes between the intention to stop its run and the halt: a retry has only its end to write."""
+    handed_out(world, ["a", "b"], concurrency=1)
+    held = taken(world, 0)
+    stopping = pausing(world, "Query", lambda: reported(world, held, Complete('"packed"', 1)), at=5)
+    stopping.cancel_run(RUN, "enough")
+    assert there(world) == {0: "cancelled"}
+    stopped = world.observer.runtime.ledger.branch(child(0), "pack")
+    assert stopped is not None
+    assert stopped.status == "parked"
+    world.ran.clear()
+    world.backend.retry_run(RUN, "go on")
+    whole(world)
+    assert [name for name, _ in world.ran] == ["pack", "pack", "total"], "the other item, what all gave, what follows"
+    assert results(world)[0] == "packed"
+
+
 def test_a_retry_revives_the_children_that_did_not_complete(world: World) -> None:
     handed_out(world, concurrency=3)
     packed(world, 0)
@@ -637,11 +654,13 @@ def test_children_are_no_runs_in_lists_and_reports_and_their_steps_count(world: 
     assert [run.run_id for run in backend.list_runs(workflow_slug="flow").runs] == [RUN]
     depth = backend.get_queue_depth(workflow_slug="flow")
     assert (depth.running_runs, depth.running_steps, depth.scheduled_steps) == (1, 1, 1)
+    [worker] = backend.get_active_workers().workers
+    assert [(each.run_id, each.step_id) for each in worker.active_steps] == [(child(3), "pack")]
     reported(world, held, Complete("3", 1))
     world.settle(RUN)
     throughput = backend.get_throughput(workflow_slug="flow")
     assert (throughput.runs_completed, throughput.runs_failed) == (1, 0)
-    assert (throughput.steps_completed, throughput.steps_failed) == (3 + len(ITEMS) - 1, 1)
+    assert (throughput.steps_completed, throughput.steps_failed) == (2 + len(ITEMS) - 1, 1)
     assert backend.get_error_analysis(workflow_slug="flow", step_id="pack").total_failures == 1
     assert world.observer.runtime.run(child(3)).status == "completed"
     assert [event.type for event in backend.load_events("flow", child(3))][-1] == "WorkflowCompleted"

@@ -8,7 +8,7 @@ then is refused, since numbers about a part would be wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Unpack, get_args
 
 from cascade_flow import clock
@@ -145,7 +145,7 @@ class Analytics:
         scope = Scope.of(clock.now_us(), **options)
         if scope.run_ids is not None:
             ids = map(check_run_id, scope.run_ids)
-            return Past.of(scope, map(_counted, self._stories(ids, scope)))
+            return Past.of(scope, map(counted, self._stories(ids, scope)))
         return Past.of(scope, self._events_within(scope, due.live(self._table) if live is None else live))
 
     def _events_within(self, scope: Scope, live: Iterable[due.Entry]) -> Iterator[Sequence[Event]]:
@@ -159,7 +159,7 @@ class Analytics:
         yield from (list(digest.events()) for digest in known.values() if _may_be_about(digest, scope))
         try:
             for story in self._stories([*going, *(listed_us.keys() - known.keys())], scope):
-                events = _counted(story)
+                events = counted(story)
                 ended.note(story.run, events)
                 yield events
         finally:
@@ -190,7 +190,7 @@ class Analytics:
     def _workers(self) -> list[ActiveWorker]:
         live = self._runs(_runs_among(due.live(self._table)))
         stories = self._stories_of([run for run in live if run.status == "running"])
-        events = [event for story in stories for event in own_events(story.events)]
+        events = [event for story in stories for event in own_events(_by_workers(story))]
         return compute_workers(event for event in events if isinstance(event, _STEP_EVENTS))
 
     def _live_runs(self, live: Iterable[due.Entry], workflow_slug: str | None) -> list[LiveRun]:
@@ -214,12 +214,23 @@ class Analytics:
         return found
 
 
-def _counted(story: RunHistory) -> Sequence[Event]:
-    """What counts of a run: of a child, and of a run that undoes another, the steps that it does, not a run."""
-    run, events = story.run, story.events
-    if run.up is None and run.undoing is None:
+def counted(story: RunHistory) -> Sequence[Event]:
+    """What of a run counts in reports: of one that does another's work, or undoes it, its steps; of a map those who do
+    its items.
+    """
+    events = _without(story, {id for id, step in story.steps.items() if step.children and step.children.kind == "map"})
+    if story.run.up is None and story.run.undoing is None:
         return events
     return [event for event in events if isinstance(event, _STEP_EVENTS)]
+
+
+def _by_workers(story: RunHistory) -> Sequence[Event]:
+    """What workers are at work on: on no step that waits for its children."""
+    return _without(story, {id for id, step in story.steps.items() if step.children})
+
+
+def _without(story: RunHistory, steps: Container[str]) -> Sequence[Event]:
+    return [event for event in story.events if getattr(event, "step_id", None) not in steps] if steps else story.events
 
 
 def _runs_among(entries: Iterable[due.Entry]) -> list[str]:
