@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
@@ -36,6 +37,7 @@ from clauses.stage import FATAL, RUN, begun, branch_of, claimed, dies, done, dyi
 from faults.moments import pausing, unanswered
 from shapes import undo
 from simulation import TIMING, World, step
+from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 ONCE = [RetryTier(max_attempts=1)]
 BOOKED = [step("a", undo=undo("un-a")), step("b", undo=undo("un-b")), step("c", "a", "b")]
@@ -351,6 +353,32 @@ def test_it_counts_as_no_run_of_the_workflow(world: World, monkeypatch: pytest.M
     all_undone(world)
     assert (heard.count("RunSubmitted"), heard.count("WorkflowFailed"), "WorkflowCompleted" in heard) == (1, 1, False)
     assert heard.count("StepCompleted") == 4
+
+
+def asked_to_cancel(world: World, run_id: str, *steps: StepDefinition) -> Counter[str]:
+    """What cancelling a run of these steps asks of the table, when the first step is done."""
+    world.register(steps)
+    world.submit(run_id=run_id)
+    held = Steps(world.backend.runtime).claim(Wake(run_id, "a", "a", 1), "worker-1")
+    assert held is not None
+    reported(world, held)
+    client, asked = world.store.another_client(), Counter[str]()
+
+    def count(request: Request, send: Send) -> Answer:
+        asked[request.operation] += 1
+        return send(request)
+
+    wire_of(client).add(count, floor=Floor.SCHEDULE)
+    world.another(client).cancel_run(run_id)
+    world.check(run_id)
+    return asked
+
+
+def test_it_costs_one_query_and_runs_without_undos_nothing(world: World) -> None:
+    without = asked_to_cancel(world, "usual", *(each.model_copy(update={"undo": None}) for each in BOOKED))
+    undone = asked_to_cancel(world, "undone", *BOOKED)
+    assert undone - without == Counter(Query=1)
+    assert without - undone == Counter()
 
 
 # -- new runs out of old ones -------------------------------------------------------------------------------------

@@ -18,8 +18,9 @@ class Completion(NamedTuple):
 
 
 class Done(NamedTuple):
-    """A step that has completed, and the commit that tells what it has given; None: its branch's tail tells it. Or a
-    map that was still under way, of which some items may have completed.
+    """A step that has completed, and the commit that tells what it has given; None: its branch's tail tells it.
+
+    Or (`in_part`) a map that was still under way, of which some items may have completed.
     """
 
     step: str
