@@ -171,9 +171,9 @@ class AfterCommit:
         commit = self._opening(facts, join, branches)
         if commit is None:
             return False
+        commit = self.count_end(facts, commit)
         try:
             self.raise_joins(facts, commit)
-            commit = self.count_end(facts, commit)
             opened = self._runtime.ledger.write(facts, commit, self._references(facts, commit))
             self._runtime.tell(facts, commit.said)
             if commit.end is not None:
