@@ -45,9 +45,10 @@ export function costOf(all: readonly Lane[], steps: readonly StepOfRun[], worker
     const tries = ran(known.get(step.stepId));
     if (step.event || !tries.length) continue;
     add(startOf(step, tries[0]!, known, joined));
-    for (const bar of tries.slice(0, -1)) add(bar.outcome === "postponed" ? "an attempt that was not ready" : "a retry");
-    add("a heartbeat", tries.reduce((sum, bar) => sum + Math.floor(lengthOf(bar, nowUs) / workers.heartbeatUs), 0));
-    if (!step.executor) seconds += tries.reduce((sum, bar) => sum + lengthOf(bar, nowUs), 0) / MILLION;
+    for (const bar of tries.slice(0, -1)) add(bar.outcome === "handed" ? "a step through the queue" : bar.outcome === "postponed" ? "an attempt that was not ready" : "a retry");
+    const own = tries.filter((bar) => bar.outcome !== "handed");
+    add("a heartbeat", own.reduce((sum, bar) => sum + Math.floor(lengthOf(bar, nowUs) / workers.heartbeatUs), 0));
+    if (!step.executor) seconds += own.reduce((sum, bar) => sum + lengthOf(bar, nowUs), 0) / MILLION;
   }
   const gigabytes = (seconds * workers.memoryMb) / 1_024;
   const time: Post = { what: `workers' time, at ${workers.memoryMb} MB`, number: gigabytes, unit: "GB-seconds", dollars: (gigabytes * GIGABYTE_SECOND) / MILLION };

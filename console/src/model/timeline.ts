@@ -6,7 +6,7 @@ import { count, duration } from "./format";
 export type BarKind = "waiting" | "running" | "pause" | "outside";
 /** What a pause is for: the policy of retries, a step that wasn't ready, a time that it was to wait for. */
 export type Reason = "retry" | "later" | "delay";
-export type Outcome = "running" | "completed" | "failed" | "reclaimed" | "released" | "cancelled" | "skipped" | "waiting" | "postponed";
+export type Outcome = "running" | "completed" | "failed" | "reclaimed" | "released" | "cancelled" | "skipped" | "waiting" | "postponed" | "handed";
 
 export interface Bar {
   kind: BarKind;
@@ -49,6 +49,7 @@ export function lanes(events: readonly RunEvent[], steps: readonly StepOfRun[] =
     }
   }
   for (const step of steps) if (step.event) wait(step, found, events);
+  for (const step of steps) if (step.children) hand(found.get(step.stepId));
   return [...found.values()].filter((lane) => lane.bars.length).sort((a, b) => a.bars[0]!.fromUs - b.bars[0]!.fromUs);
 }
 
@@ -106,6 +107,7 @@ const LEGEND: { look: string; word: string; is: (bar: Bar) => boolean }[] = [
   { look: "is-running is-completed", word: "ran", is: ran("completed") },
   { look: "is-running is-failed", word: "failed", is: ran("failed") },
   { look: "is-running is-reclaimed", word: "reclaimed", is: ran("reclaimed") },
+  { look: "is-running is-handed", word: "its runs", is: ran("handed") },
   { look: "is-running is-postponed", word: "not ready", is: ran("postponed") },
   { look: "is-pause is-retry", word: "retry pause", is: paused("retry") },
   { look: "is-pause is-later", word: "asked later", is: paused("later") },
@@ -119,6 +121,7 @@ const PAUSES: Record<Reason, (attempt: number) => string> = {
 };
 const OUTCOMES: Partial<Record<Outcome, (attempt: number) => string>> = {
   running: (attempt) => `attempt ${attempt} runs`,
+  handed: () => "runs of its own do its work",
   postponed: (attempt) => `attempt ${attempt}: not ready`,
   released: (attempt) => `attempt ${attempt} given back by its worker, which had to go`,
   reclaimed: (attempt) => `attempt ${attempt} reclaimed from a worker that fell silent: a late result of it is refused`,
@@ -208,6 +211,11 @@ function wait(step: StepOfRun, found: Map<string, Lane>, events: readonly RunEve
   if (toUs !== undefined && toUs <= fromUs) return;
   const bar: Bar = { kind: "outside", attempt: 1, fromUs, toUs, outcome: "waiting" };
   found.set(step.stepId, { stepId: step.stepId, bars: [bar, ...known] });
+}
+
+/** A step whose runs do its work waits for them where another wasn't ready. */
+function hand(lane: Lane | undefined): void {
+  for (const bar of lane?.bars ?? []) if (bar.outcome === "postponed" || (bar.kind === "running" && bar.toUs === undefined)) bar.outcome = "handed";
 }
 
 function ended(type: RunEvent["type"]): Outcome {

@@ -4,6 +4,7 @@ import { useMemo, useState } from "react";
 import { goWith, within } from "../address";
 import type { RunEvent } from "../api/ask";
 import { costOf, dollars, type Post } from "../model/cost";
+import { placeOf, type Place } from "../model/family";
 import { ago, duration, instant } from "../model/format";
 import { visible } from "../model/text";
 import { lanes } from "../model/timeline";
@@ -25,6 +26,7 @@ export function Header({ run, events, retry, cancel }: HeaderProps) {
   const over = isOver(status);
   const now = useNow(1_000, !over);
   const may = useMayAct();
+  const place = placeOf(runId);
   return (
     <header className="run-head">
       <div className="run-title">
@@ -32,7 +34,7 @@ export function Header({ run, events, retry, cancel }: HeaderProps) {
         <h1><bdi className="id">{visible(runId)}</bdi> <Copy text={() => runId} /></h1>
       </div>
       <div className="run-actions">
-        {over && status !== "completed"
+        {place ? null : over && status !== "completed"
           ? <button type="button" className="primary" disabled={!may} onClick={retry}>Retry…</button>
           : !over && <button type="button" disabled={!may} onClick={cancel}>Cancel…</button>}
       </div>
@@ -43,11 +45,30 @@ export function Header({ run, events, retry, cancel }: HeaderProps) {
         <div><dt>version</dt><dd><Version slug={workflowSlug} versionId={run.versionId} /></dd></div>
         {(workflowAttemptNumber ?? 1) > 1 && <div><dt>try</dt><dd>{workflowAttemptNumber}</dd></div>}
         <Cost run={run} events={events} nowUs={now} />
+        {place && <Belongs place={place} />}
         <Origin events={events} />
+        <Undo run={run} />
         {run.cancelReason && <div><dt>cancelled because</dt><dd>{visible(run.cancelReason)}</dd></div>}
         {tags?.length ? <div><dt>tags</dt><dd>{tags.map((tag) => <a key={tag} className="chip" {...within(`/runs?tag=${encodeURIComponent(tag)}`)}>{visible(tag)}</a>)}</dd></div> : null}
       </dl>
     </header>
+  );
+}
+
+/** Of a run that does a part of another's work: whose, and which. */
+function Belongs({ place }: { place: Place }) {
+  const there = `/runs/${encodeURIComponent(place.parentId)}?step=${encodeURIComponent(place.stepId)}`;
+  return <div><dt>does number {place.number} of</dt><dd><a {...within(there)}>{visible(place.stepId)}</a> in <bdi className="id">{visible(place.parentId)}</bdi> <span className="dim">(stopped and retried there)</span></dd></div>;
+}
+
+function Undo({ run }: { run: RunWithSteps }) {
+  const { undoes, undoneBy } = run.run;
+  const link = (id: string) => <a className="id" {...within(`/runs/${encodeURIComponent(id)}`)}>{visible(id)}</a>;
+  return (
+    <>
+      {undoes && <div><dt>undoes</dt><dd>{link(undoes)}</dd></div>}
+      {undoneBy && <div><dt>undone by</dt><dd>{link(undoneBy)}{run.undoStatus && <> <Sign state={run.undoStatus} /></>}</dd></div>}
+    </>
   );
 }
 
@@ -76,7 +97,7 @@ function Version({ slug, versionId }: { slug: string; versionId: string }) {
 function Cost({ run, events, nowUs }: { run: RunWithSteps; events: readonly RunEvent[]; nowUs: number }) {
   const engine = useEngine().data;
   const [open, setOpen] = useState(false);
-  const all = useMemo(() => lanes(events), [events]);
+  const all = useMemo(() => lanes(events, run.steps), [events, run.steps]);
   if (!engine?.workerMemoryMb || !events.length) return null;
   const posts = costOf(all, run.steps, { memoryMb: engine.workerMemoryMb, heartbeatUs: engine.heartbeatUs }, nowUs);
   const sum = posts.reduce((total, post) => total + post.dollars, 0);
@@ -96,7 +117,7 @@ function Posts({ posts }: { posts: readonly Post[] }) {
         <thead><tr><th scope="col">for</th><th scope="col">how much</th><th scope="col">dollars</th></tr></thead>
         <tbody>{posts.map((post) => <tr key={post.what}><th scope="row">{post.what}</th><td>{post.unit === "times" ? post.number.toLocaleString("en") : `${post.number.toFixed(3)} GB-s`}</td><td>{dollars(post.dollars)}</td></tr>)}</tbody>
       </table></div>
-      <p className="dim">AWS's list prices (us-east-1, autumn 2026, arm64, on demand, no free tier), by what docs/costs.md counts for each thing that happened. Not in it: large outputs, logs, and what your steps call.</p>
+      <p className="dim">AWS's list prices (us-east-1, autumn 2026, arm64, on demand, no free tier), by what docs/costs.md counts for each thing that happened. Not in it: runs of its maps and sub-workflows, large outputs, logs, and what your steps call.</p>
     </div>
   );
 }

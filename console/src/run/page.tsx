@@ -3,6 +3,7 @@
 import { useEffect, useState } from "react";
 import { goWith, useQueryText, within } from "../address";
 import { Problem, type StepOfRun } from "../api/ask";
+import { placeOf, progressOf } from "../model/family";
 import { duration } from "../model/format";
 import { visible } from "../model/text";
 import { JsonView } from "../ui/json";
@@ -66,7 +67,7 @@ function Shown({ run, problem, again }: { run: RunWithSteps; problem: Error | nu
         </div>
         <Below run={run} step={step?.stepId ?? null} />
       </div>
-      {step && <Side key={step.stepId} runId={id} step={step} live={!over} close={() => choose(null)} rerun={() => setAction({ verb: "rerun", from: step.stepId })} send={() => setAction({ verb: "send", event: step.stepId })} />}
+      {step && <Side key={step.stepId} runId={id} step={step} live={!over} close={() => choose(null)} rerun={() => setAction({ verb: "rerun", from: step.stepId })} send={() => setAction({ verb: "send", event: step.stepId })} isChild={placeOf(id) !== null} />}
       {action && <ActionDialog run={run} action={action} close={() => setAction(null)} />}
     </section>
   );
@@ -80,6 +81,8 @@ function ActionDialog({ run, action, close }: { run: RunWithSteps; action: Actio
 
 /** What the graph says of a step beside its shape. */
 function wordsFor(step: StepOfRun): string {
+  const progress = progressOf(step);
+  if (progress) return progress;
   if (step.event?.waits) return "waits to be sent";
   if (step.event?.sentAtUs !== undefined && step.status === "pending") return "sent early";
   if (step.status === "scheduled" && step.availableAtUs !== undefined && step.availableAtUs > nowUs())

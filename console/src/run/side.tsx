@@ -11,6 +11,7 @@ import { useNow } from "../ui/now";
 import { Copy, Failure, Loading, Tabs } from "../ui/parts";
 import { Sign, type State } from "../ui/signs";
 import { useStep } from "./data";
+import { Items } from "./items";
 import { Logs } from "./logs";
 import { EventState, isAwaited } from "./send";
 
@@ -21,15 +22,18 @@ interface SideProps {
   close: () => void;
   rerun: () => void;
   send: () => void;
+  /** Of a run that does another's step nothing is done by itself. */
+  isChild: boolean;
 }
 
-export function Side({ runId, step, live, close, rerun, send }: SideProps) {
+export function Side({ runId, step, live, close, rerun, send, isChild }: SideProps) {
   const query = useStep(runId, step);
   const may = useMayAct();
-  const [tab, setTab] = useState(step.status === "completed" ? "output" : "attempts");
+  const [tab, setTab] = useState(step.status === "completed" ? "output" : step.children ? "items" : "attempts");
   const runs = step.status === "running" || step.status === "scheduled";
   const found = query.data;
   const tabs = [
+    ...(step.children ? [{ id: "items", label: step.children.kind === "map" ? "Items" : "Run" }] : []),
     { id: "attempts", label: "Attempts", count: found?.attempts.length },
     { id: "logs", label: "Log" },
     { id: "input", label: "Input" },
@@ -45,12 +49,13 @@ export function Side({ runId, step, live, close, rerun, send }: SideProps) {
         <button type="button" className="plain icon" aria-label="Close the step" onClick={close}>✕</button>
         <p className="side-actions">
           {live && isAwaited(step) && <button type="button" className="small primary" disabled={!may} onClick={send}>Send…</button>}
-          <button type="button" className="small" disabled={!may} onClick={rerun}>Rerun from here…</button>
+          {!isChild && <button type="button" className="small" disabled={!may} onClick={rerun}>Rerun from here…</button>}
         </p>
       </header>
       <Tabs tabs={tabs} chosen={tab} choose={setTab} label="About the step" />
       <div className="side-body" id="tabpanel" role="tabpanel" aria-labelledby={`tab-${tab}`}>
-        {tab === "logs" ? <Logs runId={runId} stepId={step.stepId} live={live && runs} />
+        {tab === "items" ? <Items runId={runId} step={step} live={live} />
+          : tab === "logs" ? <Logs runId={runId} stepId={step.stepId} live={live && runs} />
           : query.error && !found ? <Failure what="The step can't be read." error={query.error} again={() => void query.refetch()} />
           : !found ? <Loading what="Reading the step" />
           : tab === "attempts" ? <Attempts step={found} />
