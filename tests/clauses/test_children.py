@@ -231,6 +231,7 @@ def test_a_retry_revives_the_children_that_did_not_complete(world: World) -> Non
     failed(world, 1)
     assert run_of(world).status == "failed"
     world.backend.retry_run(RUN)
+    revived(world)
     assert there(world) == {0: "completed", 1: "running", 2: "running", 3: "running"}
     packed(world, 1, attempt=2)
     packed(world, 2, 3)
@@ -687,6 +688,12 @@ def test_due_steps_are_the_childrens_and_no_worker_elsewhere_gets_their_parents(
 # -- batches -----------------------------------------------------------------------------------------------------------
 
 
+def revived(world: World) -> None:
+    """Whoever is called out to children that begin again lets their branches go on."""
+    for wake in [wake for wake in world.mailbox.wakes if not wake.step]:
+        world.deliver(wake)
+
+
 def stored(world: World, held: HeldAttempt, *places: int) -> HeldAttempt:
     """The results of these items of a batch are stored."""
     for place in places:
@@ -727,6 +734,7 @@ def test_a_batch_that_is_stopped_with_its_parent_has_lost_nothing_for_good(world
     world.backend.retry_run(RUN)
     with pytest.raises(StaleAttemptError):
         reported(world, held)
+    revived(world)
     assert (child_run(world, 1).status, child_run(world, 1).lost) == ("running", None)
     for number, attempt in ((0, 1), (1, 2)):
         reported(world, taken(world, number, attempt), Complete("[1, 2, 3]", 1))

@@ -33,6 +33,7 @@ MARKED = (
 
 TESTS = "clauses/test_children.py::"
 RULES, LEDGER, CHILDREN = "engine/children.py", "dynamodb/family_ledger.py", "operations/children.py"
+FAMILIES = "engine/families.py"
 STOPS, CHANGES = "operations/stops.py", "dynamodb/changes.py"
 FENCE = 'return Attr("sq").eq(known.seq) & _as_known("hb", known.heartbeat_us) & _as_known("h", known.halt)'
 
@@ -61,7 +62,7 @@ CHILDREN_OF_STEPS = (
     _mutant(
         "who has handed out waits for its run's end",
         MARKED[2],
-        RULES,
+        FAMILIES,
         "arrived=0, due_us=writer.now_us + facts.timing.grace_us)",
         "arrived=0, due_us=facts.deadline_us)",
         "test_who_hands_out_and_dies_is_looked_after_soon",
@@ -207,7 +208,7 @@ CHILDREN_OF_STEPS = (
     _mutant(
         "a retry goes on with the children that were not made yet",
         MARKED[20],
-        RULES,
+        FAMILIES,
         "again = replace(family_of(branch), made=0, lost=0, out=())",
         "again = replace(family_of(branch), lost=0, out=())",
         "test_a_retry_begins_with_the_first_child",
@@ -215,7 +216,7 @@ CHILDREN_OF_STEPS = (
     _mutant(
         "a retry waits for the children of the attempt before",
         MARKED[21],
-        RULES,
+        FAMILIES,
         "again = replace(family_of(branch), made=0, lost=0, out=())",
         "again = replace(family_of(branch), made=0, lost=0)",
         "test_a_retry_begins_with_the_first_child",

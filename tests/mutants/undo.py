@@ -52,7 +52,7 @@ UNDOING = (
     ),
     _of_children(
         "what failed of a batch is undone",
-        "operations/expansion.py",
+        "operations/collection.py",
         "if not (isinstance(item, dict) and FAILED in item)]",
         "]",
         "test_a_map_that_fails_is_undone_with_what_had_completed",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cascade_flow.api import replies
     from cascade_flow.dynamodb.registry import Entry
     from cascade_flow.model.workflows import WorkflowVersion
-    from cascade_flow.operations.details import VersionDetails, WorkflowDetails
+    from cascade_flow.operations.workflow_details import VersionDetails, WorkflowDetails
 
 
 def workflow(entry: Entry) -> replies.Workflow:

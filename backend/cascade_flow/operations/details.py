@@ -31,9 +31,6 @@ from cascade_flow.model.workflows import (
     ChildrenDefinition,
     EventDefinition,
     StepDefinition,
-    StepNote,
-    WorkflowNotes,
-    WorkflowVersion,
 )
 from cascade_flow.operations.attempts import Attempt, attempts_in
 from cascade_flow.operations.history import Histories, RunHistory, StepLine, by_step
@@ -42,6 +39,7 @@ from cascade_flow.operations.payloads import Handed, key_in_bucket
 from cascade_flow.operations.runs import RunPart, Runs, linked, outline_of
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.views import Views
+from cascade_flow.operations.workflow_details import VersionDetails, WorkflowDetails
 from cascade_flow.projection import project_run_state, project_step_state
 
 Outside = Mapping[str, str]
@@ -132,36 +130,6 @@ class EventDetails:
     event: Event
     outside: Outside
     has_payloads: bool = True
-
-
-@dataclass(frozen=True)
-class WorkflowDetails:
-    """A registered workflow and its versions, oldest first."""
-
-    entry: Entry
-    versions: tuple[WorkflowVersion, ...]
-    notes: Mapping[str, WorkflowNotes]
-
-    @property
-    def current(self) -> VersionDetails | None:
-        """The version that new runs get."""
-        return self.version(self.entry.version_id)
-
-    def version(self, version_id: str) -> VersionDetails | None:
-        found = next((version for version in self.versions if version.version_id == version_id), None)
-        return None if found is None else VersionDetails(found, self.notes.get(version_id, WorkflowNotes()))
-
-
-@dataclass(frozen=True)
-class VersionDetails:
-    """A version, and what its code says to people."""
-
-    version: WorkflowVersion
-    notes: WorkflowNotes
-
-    @property
-    def steps(self) -> list[tuple[StepDefinition, StepNote]]:
-        return [(step, self.notes.steps.get(step.id, StepNote())) for step in self.version.steps]
 
 
 class Details:

@@ -63,10 +63,6 @@ class Engine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let go of connections, where there are any."""
         self._place.close()
 
     def know(self, *workflows: Workflow) -> Self:
