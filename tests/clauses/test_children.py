@@ -208,6 +208,23 @@ def test_a_cancelled_parent_cancels_its_children(world: World) -> None:
     whole(world, "cancelled")
 
 
+def test_an_item_that_was_over_but_for_its_runs_end_is_not_done_again(world: World) -> None:
+    """Its step completes between the intention to stop its run and the halt: a retry has only its end to write."""
+    handed_out(world, ["a", "b"], concurrency=1)
+    held = taken(world, 0)
+    stopping = pausing(world, "Query", lambda: reported(world, held, Complete('"packed"', 1)), at=5)
+    stopping.cancel_run(RUN, "enough")
+    assert there(world) == {0: "cancelled"}
+    stopped = world.observer.runtime.ledger.branch(child(0), "pack")
+    assert stopped is not None
+    assert stopped.status == "parked"
+    world.ran.clear()
+    world.backend.retry_run(RUN, "go on")
+    whole(world)
+    assert [name for name, _ in world.ran] == ["pack", "pack", "total"], "the other item, what all gave, what follows"
+    assert results(world)[0] == "packed"
+
+
 def test_a_retry_revives_the_children_that_did_not_complete(world: World) -> None:
     handed_out(world, concurrency=3)
     packed(world, 0)
