@@ -439,6 +439,39 @@ def test_an_end_is_counted_before_it_is_written(world: World) -> None:
     whole(world)
 
 
+def test_a_failed_childs_end_is_counted_before_it_is_written(world: World) -> None:
+    handed_out(world, concurrency=1)
+    held = taken(world, 0)
+    put_off(world)
+    dies(lambda: reported(world, held, FATAL, by=dying(world, "TransactWriteItems", at=2, after=True)))
+    assert (there(world), run_of(world).status) == ({0: "failed"}, "running")
+    silent(world)
+    world.sweep()
+    assert run_of(world).status == "failed"
+    whole(world, "failed")
+
+
+def test_the_end_of_a_child_with_several_sinks_is_counted_before_it_is_written(world: World) -> None:
+    two = [step("pay", export_output=True), step("tell")]
+    world.backend.register_workflow(WorkflowRegistration(slug="refunds", name="Refunds", steps=two))
+    begun(world, step("refund", children=ChildrenDefinition(kind="workflow", workflow="refunds")))
+    held = claimed(world, "refund")
+    reported(world, held, world.act(held, "worker-1"))
+    whole_of_it, steps = f"{RUN}~refund~0", Steps(world.backend.runtime)
+    pay, tell = (steps.claim(Wake(whole_of_it, name, name, 1), "worker-1") for name in ("pay", "tell"))
+    assert pay is not None
+    assert tell is not None
+    reported(world, pay)
+    assert Children(world.backend.runtime).look(RUN, "refund", puts_off=True)
+    dies(lambda: reported(world, tell, by=dying(world, "TransactWriteItems", at=2, after=True)))
+    assert world.observer.runtime.run(whole_of_it).status == "completed"
+    assert branch_of(world, "refund").status == "waiting"
+    silent(world)
+    world.sweep()
+    assert branch_of(world, "refund").status == "scheduled"
+    whole(world)
+
+
 def test_a_childs_time_is_over_with_its_parents_alone(world: World) -> None:
     handed_out(world, concurrency=1)
     world.clock.pause_us(run_of(world).deadline_us - clock.now_us() + 1)
