@@ -219,9 +219,8 @@ def counted(story: RunHistory) -> Sequence[Event]:
     its items.
     """
     events = _without(story, {id for id, step in story.steps.items() if step.children and step.children.kind == "map"})
-    if story.run.up is None and story.run.undoing is None:
-        return events
-    return [event for event in events if isinstance(event, _STEP_EVENTS)]
+    is_own = story.run.up is None and story.run.undoing is None
+    return events if is_own else [event for event in events if isinstance(event, _STEP_EVENTS)]
 
 
 def _by_workers(story: RunHistory) -> Sequence[Event]:
