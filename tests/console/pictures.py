@@ -111,7 +111,7 @@ def places(client: Client) -> list[Place]:
         Place("run", f"/runs/{failed}?step=charge", ".node"),
         Place("workflows", "/workflows", ".card"),
         Place("workflow", "/workflows/orders?step=charge", ".change"),
-        Place("health", "/health", ".chart-path"),
+        Place("health", "/health", ".chart-text"),
     ]
 
 
