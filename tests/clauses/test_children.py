@@ -462,7 +462,7 @@ def test_the_end_of_a_child_with_several_sinks_is_counted_before_it_is_written(w
     assert pay is not None
     assert tell is not None
     reported(world, pay)
-    assert Children(world.backend.runtime).look(RUN, "refund", puts_off=True)
+    assert AfterCommit(world.backend.runtime).children.look(RUN, "refund", puts_off=True)
     dies(lambda: reported(world, tell, by=dying(world, "TransactWriteItems", at=2, after=True)))
     assert world.observer.runtime.run(whole_of_it).status == "completed"
     assert branch_of(world, "refund").status == "waiting"
