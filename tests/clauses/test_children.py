@@ -797,7 +797,7 @@ def test_a_workflow_that_is_not_there_fails_the_step_that_runs_it(world: World) 
 
 
 def test_what_another_workflow_does_not_take_is_not_submitted_to_it(world: World) -> None:
-    schema = {"type": "object", "required": ["n"]}
+    schema: dict[str, Any] = {"type": "object", "required": ["n"]}
     world.backend.register_workflow(
         WorkflowRegistration(slug="refunds", name="Refunds", steps=[step("pay")], input_schema_json=schema)
     )
