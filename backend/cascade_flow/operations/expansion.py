@@ -56,7 +56,12 @@ class Expansion:
         if definition.kind == "map":
             return items_in(text, step.step, definition.over or ""), None
         entry = self._runtime.registry.for_new_runs(definition.workflow or "")
-        check_input(entry.metadata.input_schema_json, text)
+        try:
+            check_input(entry.metadata.input_schema_json, text)
+        except InputInvalidError as error:
+            faults = "; ".join(f"{issue.path}: {issue.message}" for issue in error.issues)
+            told = f"step {step.step!r} runs workflow {definition.workflow!r}, whose input this is not: {faults}"
+            raise InputInvalidError(told, issues=error.issues) from None
         return [json.loads(text or "null")], entry.version_id
 
     def collect(self, held: HeldAttempt) -> str:

@@ -168,6 +168,18 @@ def test_one_that_is_named_by_its_slug_must_be_known(engine: Engine) -> None:
     assert engine.know(refunds()).run(orders("refunds"), of("tea")).status == "completed"
 
 
+def test_an_input_that_it_does_not_take_is_the_steps_failure(engine: Engine) -> None:
+    other = Workflow("others", input=Order)
+    other.step(id="done")(lambda: None)
+    flow = Workflow("orders")
+    flow.run(other, input={"lines": [{"skew": "tea"}]}, id="back")
+    failed = engine.run(flow, expect="failed")
+    assert failed.error is not None
+    assert "step 'back' runs workflow 'others', whose input this is not: input.lines.0" in str(failed.error.message)
+    assert "Traceback" not in str(failed.error.stack)
+    assert len(failed.steps["back"].attempts) == 1
+
+
 def test_its_output_or_a_step_of_it_is_faked(engine: Engine) -> None:
     whole = engine.run(orders(refunds()), of("tea"), fake={"refunds": {"receipt": "none"}}, expect="completed")
     assert whole.output["refunds"] == {"receipt": "none"}
