@@ -209,6 +209,23 @@ def test_a_cancelled_parent_cancels_its_children(world: World) -> None:
     whole(world, "cancelled")
 
 
+def test_an_item_that_was_over_but_for_its_runs_end_is_not_done_again(world: World) -> None:
+    """Its step completes between the intention to stop its run and the halt: a retry has only its end to write."""
+    handed_out(world, ["a", "b"], concurrency=1)
+    held = taken(world, 0)
+    stopping = pausing(world, "Query", lambda: reported(world, held, Complete('"packed"', 1)), at=5)
+    stopping.cancel_run(RUN, "enough")
+    assert there(world) == {0: "cancelled"}
+    stopped = world.observer.runtime.ledger.branch(child(0), "pack")
+    assert stopped is not None
+    assert stopped.status == "parked"
+    world.ran.clear()
+    world.backend.retry_run(RUN, "go on")
+    whole(world)
+    assert [name for name, _ in world.ran] == ["pack", "pack", "total"], "the other item, what all gave, what follows"
+    assert results(world)[0] == "packed"
+
+
 def test_a_retry_revives_the_children_that_did_not_complete(world: World) -> None:
     handed_out(world, concurrency=3)
     packed(world, 0)
@@ -410,6 +427,39 @@ def test_an_end_is_counted_before_it_is_written(world: World) -> None:
     silent(world)
     world.sweep()
     assert there(world) == {0: "completed", 1: "running"}
+    whole(world)
+
+
+def test_a_failed_childs_end_is_counted_before_it_is_written(world: World) -> None:
+    handed_out(world, concurrency=1)
+    held = taken(world, 0)
+    put_off(world)
+    dies(lambda: reported(world, held, FATAL, by=dying(world, "TransactWriteItems", at=2, after=True)))
+    assert (there(world), run_of(world).status) == ({0: "failed"}, "running")
+    silent(world)
+    world.sweep()
+    assert run_of(world).status == "failed"
+    whole(world, "failed")
+
+
+def test_the_end_of_a_child_with_several_sinks_is_counted_before_it_is_written(world: World) -> None:
+    two = [step("pay", export_output=True), step("tell")]
+    world.backend.register_workflow(WorkflowRegistration(slug="refunds", name="Refunds", steps=two))
+    begun(world, step("refund", children=ChildrenDefinition(kind="workflow", workflow="refunds")))
+    held = claimed(world, "refund")
+    reported(world, held, world.act(held, "worker-1"))
+    whole_of_it, steps = f"{RUN}~refund~0", Steps(world.backend.runtime)
+    pay, tell = (steps.claim(Wake(whole_of_it, name, name, 1), "worker-1") for name in ("pay", "tell"))
+    assert pay is not None
+    assert tell is not None
+    reported(world, pay)
+    assert Children(world.backend.runtime).look(RUN, "refund", puts_off=True)
+    dies(lambda: reported(world, tell, by=dying(world, "TransactWriteItems", at=2, after=True)))
+    assert world.observer.runtime.run(whole_of_it).status == "completed"
+    assert branch_of(world, "refund").status == "waiting"
+    silent(world)
+    world.sweep()
+    assert branch_of(world, "refund").status == "scheduled"
     whole(world)
 
 
