@@ -189,6 +189,24 @@ def test_an_approval_is_sent(bare: Functions, environment: pytest.MonkeyPatch, b
         assert bare.backend.load_events("approvals", run_id, step_id="ship", types=["StepCompleted"])
 
 
+def test_a_map_leads_into_its_runs(bare: Functions, environment: pytest.MonkeyPatch, seen: Visit) -> None:
+    environment.setenv("CASCADE_WORKFLOWS", "growing")
+    app("registration").handler({}, events.Context())
+    app("worker").worker.cache_clear()
+    with desk_of(bare) as desk:
+        [run_id] = desk.runs(1, workflowSlug="orders", input={"skus": ["a", "gone"]})
+        bare.work()
+        desk.enter(seen.page, f"/runs/{run_id}?step=pack/all")
+        side = seen.page.get_by_role("complementary")
+        side.get_by_role("tab", name="Items").click()
+        expect(side.get_by_role("listitem")).to_have_count(2)
+        side.get_by_label("State of the runs").select_option("failed")
+        expect(side.get_by_role("listitem")).to_contain_text("ValueError: no stock")
+        seen.accessible()
+        side.get_by_role("link", name="1", exact=True).click()
+        expect(seen.page.locator(".run-facts")).to_contain_text(f"does number 1 ofpack/all in {run_id}")
+
+
 def test_many_are_cancelled_and_the_progress_told(desk: Desk, seen: Visit) -> None:
     page = seen.page
     desk.runs(7, tags=["nightly"])

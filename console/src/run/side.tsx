@@ -77,7 +77,7 @@ function StateLine({ step }: { step: StepOfRun }) {
       {step.durationUs !== undefined && step.status !== "running" && <span>{duration(step.durationUs)}</span>}
       {step.event && <EventState step={step} />}
       {step.executor && <span className="badge" title="Workers of this pool run it">pool {visible(step.executor)}</span>}
-      {step.laters !== undefined && <span>not ready {step.laters === 1 ? "once" : `${step.laters} times`}{step.laterReason && `: ${visible(step.laterReason)}`}</span>}
+      {step.laters !== undefined && !step.children && <span>not ready {step.laters === 1 ? "once" : `${step.laters} times`}{step.laterReason && `: ${visible(step.laterReason)}`}</span>}
       {step.skipReason && <span>{visible(step.skipReason)}</span>}
     </p>
   );

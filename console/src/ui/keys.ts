@@ -48,7 +48,7 @@ export const KEYS: { where: string; keys: Key[] }[] = [
     keys: [
       { keys: "← ↑ → ↓", does: "from step to step in the graph" },
       { keys: "Enter", does: "open the step" },
-      { keys: "+ − 0", does: "zoom the graph in, out, to fit" },
+      { keys: "+ − 0", does: "zoom the graph, or the timeline: in, out, to fit" },
     ],
   },
 ];
