@@ -8,7 +8,7 @@ there twice, and none is lost.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from operator import attrgetter
@@ -46,6 +46,12 @@ class DeadLetter:
             return Wake.from_message(self.body)
         except ValueError:
             return None
+
+    @property
+    def shown(self) -> str:
+        """The message as people see it: without what a wake-up tells its worker, which is a run's data."""
+        wake = self.wake
+        return self.body if wake is None or not wake.told else replace(wake, told="").to_message()
 
     @property
     def urgent(self) -> bool:

@@ -70,6 +70,11 @@ class TestDeadLetters:
         assert abs(step["sentAtUs"] - clock.now_us()) < 60_000_000
         assert (start["branch"], "stepId" in start) == ("", False)
 
+    def test_what_a_wake_up_tells_its_worker_is_not_shown(self, dead: Dead) -> None:
+        wake = Wake("r-1", branch="a", step="a", attempt=1)
+        dead.put(replace(wake, told="a run's data").to_message())
+        assert [letter["body"] for letter in dead.look()["deadLetters"]] == [wake.to_message()]
+
     def test_what_is_no_wake_up_is_shown_too_and_cut(self, dead: Dead) -> None:
         dead.put("hello", json.dumps({"runId": 1}), "x" * 5_000)
         found = dead.look()["deadLetters"]

@@ -75,7 +75,7 @@ def _dead_letter(letter: DeadLetter) -> replies.DeadLetter:
         "messageId": letter.message_id,
         "sentAtUs": letter.sent_us,
         "receiveCount": letter.received,
-        "body": shortened(letter.body),
+        "body": shortened(letter.shown),
     }
     if (wake := letter.wake) is not None:
         told["runId"], told["branch"] = wake.run_id, wake.branch
