@@ -35,6 +35,7 @@ from cascade_flow.operations.after_commit import AfterCommit, wake_for
 from cascade_flow.operations.claims import Claims, Taker, waits
 from cascade_flow.operations.outputs import Inputs, inputs_of, knows_enough, with_end
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.operations.stale import not_yet, stale
 from cascade_flow.operations.told import Told, heard
 from cascade_flow.wake import Wake
 
@@ -345,32 +346,13 @@ class Steps:
         return submitted[0].get("input")
 
 
-def stale(held: Branch, now: Branch | None) -> StaleAttemptError:
-    """What to tell a worker that holds an attempt no more: what is true now."""
-    attempt = f"attempt {held.attempt} of step {held.step!r} is no longer held by {held.worker or 'this worker'}"
-    if now is None:
-        return StaleAttemptError(f"{attempt}: the step was never scheduled")
-    state = f"the branch is {now.status} at step {now.step!r}, attempt {now.attempt}"
-    halted = "; its run is being stopped or has ended" if now.halt else ""
-    return StaleAttemptError(f"{attempt}: {state}{halted}. Stop the work, nothing of it was stored", now=now.status)
-
-
-def _not_yet(step_id: str) -> StaleAttemptError:
-    """What to tell who speaks of a step before its time: there is no attempt whose fence could hold the words."""
-    return StaleAttemptError(
-        f"step {step_id!r} is not scheduled yet: what it depends on isn't over, so nothing was stored. Say it when "
-        "list_scheduled_steps shows the step, or end the run with cancel_run",
-        now="pending",
-    )
-
-
 def _held(
     facts: Facts, run: Run, branch: Branch | None, step_id: str, worker_id: str | None, attempt_number: int
 ) -> HeldAttempt:
     """Raises StaleAttemptError where this attempt is not, or by somebody else, held."""
     asked = Branch(facts.graph.branch_of(step_id), "running", step_id, attempt=attempt_number, worker=worker_id)
     if run.status not in ENDED and not reached(facts.graph, branch, step_id):
-        raise _not_yet(step_id)
+        raise not_yet(step_id)
     if branch is None or not _is_held(branch, asked):
         raise stale(asked, branch)
     return HeldAttempt(facts, run, branch)
