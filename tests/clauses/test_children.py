@@ -438,6 +438,39 @@ def test_an_end_is_counted_before_it_is_written(world: World) -> None:
     whole(world)
 
 
+def test_a_failed_childs_end_is_counted_before_it_is_written(world: World) -> None:
+    handed_out(world, concurrency=1)
+    held = taken(world, 0)
+    put_off(world)
+    dies(lambda: reported(world, held, FATAL, by=dying(world, "TransactWriteItems", at=2, after=True)))
+    assert (there(world), run_of(world).status) == ({0: "failed"}, "running")
+    silent(world)
+    world.sweep()
+    assert run_of(world).status == "failed"
+    whole(world, "failed")
+
+
+def test_the_end_of_a_child_with_several_sinks_is_counted_before_it_is_written(world: World) -> None:
+    two = [step("pay", export_output=True), step("tell")]
+    world.backend.register_workflow(WorkflowRegistration(slug="refunds", name="Refunds", steps=two))
+    begun(world, step("refund", children=ChildrenDefinition(kind="workflow", workflow="refunds")))
+    held = claimed(world, "refund")
+    reported(world, held, world.act(held, "worker-1"))
+    whole_of_it, steps = f"{RUN}~refund~0", Steps(world.backend.runtime)
+    pay, tell = (steps.claim(Wake(whole_of_it, name, name, 1), "worker-1") for name in ("pay", "tell"))
+    assert pay is not None
+    assert tell is not None
+    reported(world, pay)
+    assert Children(world.backend.runtime).look(RUN, "refund", puts_off=True)
+    dies(lambda: reported(world, tell, by=dying(world, "TransactWriteItems", at=2, after=True)))
+    assert world.observer.runtime.run(whole_of_it).status == "completed"
+    assert branch_of(world, "refund").status == "waiting"
+    silent(world)
+    world.sweep()
+    assert branch_of(world, "refund").status == "scheduled"
+    whole(world)
+
+
 def test_a_childs_time_is_over_with_its_parents_alone(world: World) -> None:
     handed_out(world, concurrency=1)
     world.clock.pause_us(run_of(world).deadline_us - clock.now_us() + 1)
@@ -730,3 +763,55 @@ def test_a_batch_that_is_stopped_with_its_parent_has_lost_nothing_for_good(world
     for number, attempt in ((0, 1), (1, 2)):
         reported(world, taken(world, number, attempt), Complete("[1, 2, 3]", 1))
     whole(world)
+
+
+# -- what is refused when it is handed out ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "told"),
+    [
+        (
+            "MOST_CHILDREN",
+            4,
+            "and may have 4: let each do more items (batch=2 or above)",
+        ),
+        (
+            "LONGEST_CHILD_ID",
+            9,
+            "have ids of 10 characters, and 9 is the most: submit the run under a shorter",
+        ),
+        ("DEEPEST", 0, "would begin a run 1 deep, in run 'run', and 0 is the most"),
+    ],
+    ids=["too many", "too long", "too deep"],
+)
+def test_what_could_not_be_made_is_refused_with_the_cure(
+    world: World, monkeypatch: pytest.MonkeyPatch, limit: str, most: int, told: str
+) -> None:
+    monkeypatch.setattr(f"cascade_flow.operations.expansion.{limit}", most)
+    handed_out(world)
+    failure = next(event for event in world.observer.load_events("flow", RUN) if event.type == "StepFailed")
+    assert failure.terminal
+    assert told in failure.error.message
+    assert there(world) == {}
+    whole(world, "failed")
+
+
+def test_a_workflow_that_is_not_there_fails_the_step_that_runs_it(world: World) -> None:
+    begun(world, step("refund", children=ChildrenDefinition(kind="workflow", workflow="refunds")))
+    world.settle(RUN)
+    failure = next(event for event in world.observer.load_events("flow", RUN) if event.type == "StepFailed")
+    assert (failure.terminal, failure.error.name) == (True, "WorkflowNotFoundError")
+    whole(world, "failed")
+
+
+def test_what_another_workflow_does_not_take_is_not_submitted_to_it(world: World) -> None:
+    schema: dict[str, Any] = {"type": "object", "required": ["n"]}
+    world.backend.register_workflow(
+        WorkflowRegistration(slug="refunds", name="Refunds", steps=[step("pay")], input_schema_json=schema)
+    )
+    begun(world, step("refund", children=ChildrenDefinition(kind="workflow", workflow="refunds")), input={"m": 1})
+    world.settle(RUN)
+    failure = next(event for event in world.observer.load_events("flow", RUN) if event.type == "StepFailed")
+    assert (failure.terminal, failure.error.name) == (True, "InputInvalidError")
+    assert world.observer.runtime.ledger.run(f"{RUN}~refund~0") is None

@@ -91,6 +91,22 @@ CHILDREN_OF_STEPS = (
         "test_an_end_is_counted_before_it_is_written",
     ),
     _mutant(
+        "the end of a child that is stopped is counted by nobody",
+        MARKED[5],
+        STOPS,
+        "counted = self._count_end(facts)",
+        "counted = None",
+        "test_a_failed_childs_end_is_counted_before_it_is_written",
+    ),
+    _mutant(
+        "the end of a child with several sinks is counted by nobody",
+        MARKED[5],
+        "operations/after_commit.py",
+        "        commit = self.count_end(facts, commit)\n",
+        "",
+        "test_the_end_of_a_child_with_several_sinks_is_counted_before_it_is_written",
+    ),
+    _mutant(
         "an end that is counted leaves the look where it is",
         MARKED[6],
         LEDGER,
