@@ -17,16 +17,15 @@ UV_VERSION := 0.13.9
 CODE := backend tests benchmarks reference functions examples layers/framework/build.py setup.py
 LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-# Suites that live in this process come first, and share the processors; then, at the same time, those that start servers
-# of DynamoDB, those of which each file starts stacks of its own, and what has a stack for all of it, e2e last: that takes
-# longest, and mostly waits, so what only computes is done beside it. One that is not named here is with e2e.
-TOGETHER := $(wildcard $(addprefix tests/,architecture unit properties budgets peer functions clauses faults)) examples/tests
-SERVED := $(wildcard $(addprefix tests/,contract races))
-STARTING := $(wildcard tests/infra)
-COMPUTING := $(wildcard tests/histories)
-LAST := $(wildcard tests/e2e)
+# Tests go in three lanes at the same time: what computes, in this process and then on servers of DynamoDB; what starts
+# stacks of its own; what has one stack for all of it, and mostly waits. What computes is nice: a stack that waits for a
+# processor misses its leases. A suite that is not named here is in the last lane.
+TOGETHER := $(wildcard $(addprefix tests/,architecture unit properties budgets peer functions clauses faults histories)) examples/tests
+SERVED := $(wildcard $(addprefix tests/,contract races unit/testbed))
+STARTING := $(wildcard $(addprefix tests/,infra console e2e/test_newcomer.py e2e/test_whatever_is_asked.py))
 NO_SUITES := $(addprefix tests/,testbed events mutants torture node_modules __pycache__)
-ALONE := $(filter-out $(TOGETHER) $(SERVED) $(STARTING) $(COMPUTING) $(LAST) $(NO_SUITES),$(patsubst %/,%,$(wildcard tests/*/))) $(LAST)
+WHOLE := $(filter-out $(TOGETHER) $(SERVED) $(STARTING) $(NO_SUITES),$(patsubst %/,%,$(wildcard tests/*/)))
+NICE := nice -n 10
 
 .PHONY: help
 help: ## Say what can be made here
@@ -44,26 +43,25 @@ scan: $(SCAN)/installed ## Look for what is unsafe in the code (bandit) and in t
 		LOG_LEVEL=ERROR $(SCAN)/bin/checkov --config-file .checkov.yaml; wait $$bandit
 
 .PHONY: test
-test: $(VENV)/dev-installed $(FUZZ)/installed ## Check everything that has to hold, the fast things first
+test: $(VENV)/dev-installed ## Check everything that has to hold, the fast things first
 	@echo "== style" && $(BIN)/ruff check $(CODE) && $(BIN)/ruff format --check --quiet $(CODE)
 	@echo "== types, template, safety: at the same time, each with one processor" && \
 		$(MAKE) --no-print-directory --jobs 2 types template scan
-	@echo "== tests in this process" && $(BIN)/pytest --numprocesses 2 --dist worksteal --quiet $(TOGETHER)
-	@echo "== tests on every server, tests that start stacks, tests on a whole one: at the same time, since these two mostly wait" && \
-		$(MAKE) --no-print-directory --jobs 3 served stacks whole
+	@echo "== tests that compute, tests that start stacks, tests on a whole one: at the same time, since those of stacks mostly wait" && \
+		$(MAKE) --no-print-directory --jobs 3 computed stacks whole
 
-.PHONY: served
-served: $(VENV)/dev-installed
-	@$(BIN)/pytest --numprocesses 2 --dist loadgroup --quiet $(SERVED)
+.PHONY: computed
+computed: $(VENV)/dev-installed
+	@$(NICE) $(BIN)/pytest --numprocesses 2 --dist worksteal --quiet $(TOGETHER) $(addprefix --ignore=,$(SERVED))
+	@$(NICE) $(BIN)/pytest --numprocesses 2 --dist loadgroup --quiet $(SERVED)
 
 .PHONY: stacks
-stacks: $(VENV)/dev-installed
+stacks: $(VENV)/dev-installed $(FUZZ)/installed
 	@$(BIN)/pytest --quiet $(STARTING)
-	@$(BIN)/pytest --quiet $(COMPUTING)
 
 .PHONY: whole
-whole: $(VENV)/dev-installed $(FUZZ)/installed
-	@$(BIN)/pytest $(ALONE)
+whole: $(VENV)/dev-installed
+	@$(BIN)/pytest --quiet $(WHOLE) $(addprefix --ignore=,$(STARTING))
 
 .PHONY: types
 types: $(VENV)/dev-installed
@@ -105,6 +103,10 @@ openapi: $(VENV)/dev-installed ## Write docs/openapi.json and docs/api.html anew
 .PHONY: console
 console: ## Build the console's page anew, from the folder console, once its types and tests are right (needs Node)
 	@cd console && npm ci --silent && npm run --silent check && npm test --silent && npm run --silent build
+
+.PHONY: pictures
+pictures: $(VENV)/dev-installed ## Take the pictures of the console anew that docs/ shows (needs Node and Chromium)
+	@PYTHONPATH=tests $(BIN)/python -m console.pictures
 
 .PHONY: setup
 setup: $(VENV)/dev-installed $(FUZZ)/installed ## Install all that working on this project needs, and stop there

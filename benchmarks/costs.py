@@ -71,7 +71,7 @@ above 32 KB a request to S3 ($5 per million stored, $0.40 per million read) inst
 
 def page(server: MemoryServer) -> str:
     """The whole page."""
-    parts = [HEAD.strip(), _table(_HAPPENS, _happening(server))]
+    parts = [HEAD.format(**_PRICES).strip(), _table(_HAPPENS, _happening(server))]
     with fresh_table(server, schema.create_table) as store:
         found = idle.posts(store)
     parts += [_IDLE.strip(), _table(("what", "a month", "dollars"), _idle_rows(found))]

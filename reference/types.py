@@ -17,6 +17,8 @@ from pydantic.fields import FieldInfo
 from typing_extensions import TypedDict
 
 from cascade_flow.api import (
+    batch_replies,
+    children_replies,
     diagnosis_replies,
     event_replies,
     limit_replies,
@@ -32,7 +34,9 @@ from reference import docstrings
 
 REPLIES = (
     replies,
+    batch_replies,
     report_replies,
+    children_replies,
     diagnosis_replies,
     event_replies,
     schedule_replies,

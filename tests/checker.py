@@ -44,9 +44,10 @@ from cascade_flow.graph import END, is_event
 from cascade_flow.operations.history import Histories, RunHistory
 from cascade_flow.projection import changes_state
 from cascade_flow.retry import attempts_allowed
+from undo_checker import check_undo
 
 _TERMINAL = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled)
-_STATUS = {"scheduled": {"scheduled"}, "running": {"running"}, "failed": {"failed"}}
+_STATUS = {"scheduled": {"scheduled"}, "running": {"running"}, "waiting": {"running"}, "failed": {"failed"}}
 _OVER = {"completed", "skipped"}
 _REPEATED = ("StepHeartbeat", "StepCheckpoint", "StepCheckpointFailed")
 
@@ -58,6 +59,8 @@ class Checked:
     story: RunHistory
     events: Sequence[Event]
     given: Facts | None = None
+    undone: Sequence[Event] = ()
+    """The events of the run that this one undoes."""
 
     @property
     def facts(self) -> Facts:
@@ -85,10 +88,12 @@ def check_run(backend: Backend, run_id: str) -> Checked:
             promise(checked)
         check_told(backend, checked.story, checked.events)
         return checked
-    checked = Checked(story, events, backend.runtime.facts(story.run))
+    undone = None if story.run.undoing is None else Histories(backend.runtime).story(story.run.undoing.run_id)
+    checked = Checked(story, events, backend.runtime.facts(story.run), () if undone is None else undone.events)
     for promise in _PROMISES:
         promise(checked)
     _folded(backend, checked)
+    check_undo(backend, checked)
     _placed(backend, checked, left)
     return checked
 
@@ -220,11 +225,15 @@ def _signed(checked: Checked) -> None:
 
 
 def _exported(checked: Checked) -> None:
-    """A completed run gives what the attempts that won have given, of every step that it exports, and nothing else."""
+    """A completed run gives what the attempts that won have given, of every step that it exports, and nothing else; one
+    that does a map's item gives what that gives.
+    """
     won = {event.step_id: event for event in checked.story.events if isinstance(event, StepCompleted | StepSkipped)}
     for end in (event for event in checked.story.events if isinstance(event, WorkflowCompleted)):
         gave = {step: won[step] for step in checked.facts.graph.exports}
-        given = {step: json.loads(e.output) for step, e in gave.items() if isinstance(e, StepCompleted)}
+        given: Any = {step: json.loads(e.output) for step, e in gave.items() if isinstance(e, StepCompleted)}
+        if (up := checked.story.run.up) is not None and up.is_item:
+            given = given.get(up.step)
         assert json.loads(end.output) == given, f"the run gave {end.output}, its steps have given {given}"
 
 

@@ -6,6 +6,7 @@ A test that takes `backend` ends with the checker: whatever run it stored is rea
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from cascade_flow import DynamoDBBackend, clock
 from cascade_flow.dynamodb import keys, schema
@@ -14,6 +15,11 @@ from simulation import TIMING, TickingClock
 from testbed.servers import CreateTable, Store
 
 pytest_plugins = ["testbed.plugin", "limits", "tally"]
+
+# How long one example takes says nothing on a busy machine; how long a whole test may take: limits.py.
+PATIENT = settings(settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("patient", PATIENT)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

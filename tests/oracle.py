@@ -102,8 +102,11 @@ class Oracle:
                 assert started.worker_id == worker, f"{worker} was told that it holds {mark}: {started}"
 
     def _check_given(self, run_id: str, checked: Checked) -> None:
-        ends = [event for event in checked.events if isinstance(event, StepCompleted | StepSkipped)]
+        told_of = (*checked.undone, *checked.events)
+        ends = [event for event in told_of if isinstance(event, StepCompleted | StepSkipped)]
         won = {event.step_id: event.output if isinstance(event, StepCompleted) else None for event in ends}
+        if (up := checked.story.run.up) is not None and up.is_item:
+            won = defaultdict(lambda: checked.story.run.tail[0].get("input"))  # all that it is given is its item
         for mark, given in self.given.items():
             if mark.run_id == run_id:
                 told = {step: _value(output) for step, output in given.items()}

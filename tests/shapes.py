@@ -5,8 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from cascade_flow import EventDefinition, RetryTier, RunLimit, StepDefinition, StepLimit
+from cascade_flow import (
+    ChildrenDefinition,
+    EventDefinition,
+    RetryTier,
+    RunLimit,
+    StepDefinition,
+    StepLimit,
+    UndoDefinition,
+)
 from simulation import Script, step
 
 
@@ -14,7 +23,8 @@ from simulation import Script, step
 class Shape:
     """A workflow, its script and its end; `in_bucket`: its large payloads lie in a bucket;
     `chained`: a worker goes on with the next step itself;
-    `outside`: what is sent to each event, as soon as the run waits or, early, before it does.
+    `outside`: what is sent to each event, as soon as the run waits or, early, before it does;
+    `called`: the steps of the workflow that a step runs.
     """
 
     name: str
@@ -27,6 +37,7 @@ class Shape:
     run_limit: RunLimit | None = None
     outside: Mapping[str, object] = field(default_factory=dict)
     sends_early: bool = False
+    called: Sequence[StepDefinition] = ()
 
     def __str__(self) -> str:
         return self.name
@@ -125,6 +136,32 @@ EVENTS = (
         [step("a"), event("e", "a", timeout_us=WAIT_US, on_timeout="skip"), step("b", "e"), step("c", "a", "b")],
     ),
 )
+
+
+def undo(id: str, **declared: object) -> UndoDefinition:
+    """What undoes a step."""
+    return UndoDefinition.model_validate({"id": id, "name": id, **declared})
+
+
+UNDONE = Shape(
+    "undone",
+    [step("a", undo=undo("un-a")), step("b", "a", undo=undo("un-b")), step("c", "a")],
+    status="failed",
+    script={"b": ["large"], "c": ["fatal"], "un-a": ["skip"]},
+    submission={"input": {"noise": random.Random(7).randbytes(1_000).hex()}},
+)
+"""Its input and an output are put aside; one that undoes it has nothing to do."""
+UNDONE_LATE = Shape(
+    "undone late",
+    [
+        step("a", undo=undo("un-a")),
+        step("b", "a", undo=undo("un-b")),
+        step("c", "a", undo=undo("un-c", retry=[RetryTier(max_attempts=9)])),
+        step("d", "b", "c"),
+    ],
+    status="failed",
+    script={"d": ["fatal"], "un-c": ["fail", "ok"]},
+)
 WAITS = Shape(
     "steps that wait",
     [
@@ -136,6 +173,75 @@ WAITS = Shape(
     script={"c": ["later", "fail", "later", "ok"]},
 )
 """One for as long as a message carries, one for longer, and one that says twice that it isn't ready."""
+CALLED = "called"
+
+
+def mapped(id: str, over: str, *, concurrency: int = 2, batch: int = 1, tolerate: float = 0, **options: object) -> Any:
+    """A step that goes over what another gave."""
+    over_it = ChildrenDefinition(kind="map", over=over, concurrency=concurrency, batch=batch, tolerate=tolerate)
+    return step(id, over, children=over_it, **options)
+
+
+def calling(id: str, *dependencies: str) -> StepDefinition:
+    """A step that runs a workflow."""
+    return step(id, *dependencies, children=ChildrenDefinition(kind="workflow", workflow=CALLED))
+
+
+def packing(**declared: Any) -> list[StepDefinition]:
+    """Lines, a map over them, and what follows."""
+    return [step("lines"), mapped("pack", "lines", **declared), step("total", "pack", export_output=True)]
+
+
+AGAIN = [RetryTier(max_attempts=9)]
+CHILDREN = (
+    Shape("a map", packing(), script={"lines": ["3 items"]}),
+    Shape(
+        "a map whose items are tried again",
+        packing(retry=AGAIN),
+        script={"lines": ["3 items"], "pack~1": ["fail", "ok"]},
+    ),
+    Shape(
+        "a map that tolerates",
+        packing(tolerate=0.5),
+        script={"lines": ["4 items"], "pack~0": ["fatal"], "pack~2": ["fail"]},
+    ),
+    Shape("a map that fails", packing(), status="failed", script={"lines": ["4 items"], "pack~1": ["fatal"]}),
+    Shape("a map of nothing", packing(), script={"lines": ["0 items"]}),
+    Shape("a map in batches", packing(batch=2, tolerate=0.5), script={"lines": ["5 items"], "pack~1": ["fatal"]}),
+    Shape("a workflow's run", [step("a"), calling("b", "a"), step("c", "b", export_output=True)], called=diamond()),
+    Shape(
+        "a workflow's run that fails",
+        [calling("b"), step("c", "b")],
+        status="failed",
+        called=diamond(),
+        script={"c": ["fatal"]},
+    ),
+    Shape(
+        "two maps, and a map in a workflow's run",
+        [step("lines"), mapped("pack", "lines", concurrency=3), calling("b", "lines"), step("total", "pack", "b")],
+        script={"lines": ["3 items"]},
+        called=packing(concurrency=1),
+    ),
+)
+FAMILIES_THAT_WAIT = (
+    Shape("a map whose items share a limit", packing(concurrency=3, limit=STRIPE), script={"lines": ["4 items"]}),
+    Shape(
+        "a map whose items are a pool's",
+        packing(executor=GPU, retry=AGAIN),
+        script={"lines": ["3 items"], "pack~1": ["fail", "ok"]},
+    ),
+    Shape(
+        "a map whose items wait",
+        packing(delay_ms=20_000, retry=AGAIN),
+        script={"lines": ["3 items"], "pack~1": ["later", "fail", "ok"]},
+    ),
+    Shape(
+        "a workflow's run that waits for the outside",
+        [calling("b"), step("c", "b", export_output=True)],
+        called=[step("a"), event("e", "a", timeout_us=WAIT_US, on_timeout="skip"), step("f", "e")],
+    ),
+)
+"""Children that are held up by what their steps say, as any step's are."""
 ONE_RUN = Shape("one run at a time", diamond(), run_limit=RunLimit(at_most=1))
 WIDE = Shape("wide", wide(30))
 MANY_ROOTS = Shape("many roots", [*(step(f"r{n}") for n in range(30)), step("end", *(f"r{n}" for n in range(30)))])

@@ -31,16 +31,22 @@ from cascade_flow import (
     clock as time,
 )
 from cascade_flow.dynamodb import due, keys
-from cascade_flow.engine.commands import Command, Complete, Fail, Postpone, SkipStep
+from cascade_flow.engine.commands import Command, Complete, Fail, KeepCheckpoint, Postpone, SkipStep
+from cascade_flow.engine.families import Expand
 from cascade_flow.engine.state import ENDED, LATEST_US, Claimant, Timing
 from cascade_flow.errors import CascadeFlowError
 from cascade_flow.offload import Bucket
+from cascade_flow.operations.item_inputs import declared_of
+from cascade_flow.operations.partial_results import ITEM
+from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.testing.memory.bucket_client import BucketClient
 from cascade_flow.wake import Wake
+from cascade_flow.worker.children import Parent
 from checker import Checked, check_run
+from family_checker import check_families
 from oracle import Mark, Oracle, Said, Sent
 from simulated_queue import Mailbox
 from testbed.faults import Crash
@@ -96,8 +102,8 @@ def step(id: str, *dependencies: str, **options: Any) -> StepDefinition:
 
 
 Script = Mapping[str, Sequence[str]]
-"""What a step does at attempts 1, 2, …: `ok`, `large`, `vast` (for a bucket), `fail`, `fatal`, `skip`, `later`,
-`die`.
+"""What a step does at attempts 1, 2, …: `ok`, `3 items`, `large`, `vast` (for a bucket), `fail`, `fatal`, `skip`,
+`later`, `die`.
 
 The last one goes on for ever.
 """
@@ -134,6 +140,9 @@ class World:
     heard: set[tuple[str, str]] = field(default_factory=set)
     """The events, by run, that need no further word."""
 
+    families: dict[str, list[Checked]] = field(default_factory=dict)
+    """The children of each run, and theirs, as they were checked last."""
+
     bucket: BucketClient | None = None
     """Where large payloads lie: as `backend` asks for them; every other process has a client of its own."""
 
@@ -155,8 +164,8 @@ class World:
         opened = None if bucket is None else Bucket("bucket", client=bucket)
         return DynamoDBBackend(self.store.table, client=client, bucket=opened, queue=self.mailbox, timing=TIMING)
 
-    def register(self, steps: Sequence[StepDefinition], **options: Any) -> None:
-        self.backend.register_workflow(WorkflowRegistration(slug="flow", name="Flow", steps=list(steps), **options))
+    def register(self, steps: Sequence[StepDefinition], slug: str = "flow", **options: Any) -> None:
+        self.backend.register_workflow(WorkflowRegistration(slug=slug, name="Flow", steps=list(steps), **options))
         self.pools |= {each.executor for each in steps if each.executor is not None}
 
     def submit(self, **options: Any) -> str:
@@ -168,21 +177,22 @@ class World:
         if not wake.step:
             Sweep(backend.runtime, name=worker).attend(wake.run_id, wake.branch)
             return
-        steps = Steps(backend.runtime)
-        self._carry_out(steps, steps.claim(wake, worker), worker, pool=None)
+        held = Steps(backend.runtime).claim(wake, worker)
+        self._carry_out(backend.runtime, held, worker, pool=None)
 
     def serve(self, pool: str, backend: DynamoDBBackend | None = None, *, worker: str = "machine-1") -> None:
         """What a worker of a pool does when it looks."""
         runtime = (backend or self.backend).runtime
         held = WorkerProtocol(runtime).claim_next(worker, slot=Slot(), pool=pool)
-        self._carry_out(Steps(runtime), held, worker, pool=pool)
+        self._carry_out(runtime, held, worker, pool=pool)
 
-    def _carry_out(self, steps: Steps, held: HeldAttempt | None, worker: str, *, pool: str | None) -> None:
+    def _carry_out(self, runtime: Runtime, held: HeldAttempt | None, worker: str, *, pool: str | None) -> None:
+        steps = Steps(runtime)
         while held is not None and held.running:
             assert held.facts.graph.step(held.branch.step).executor == pool, f"{held.branch} is not for {pool}"
             self.oracle.holds(mark_of(held), worker, steps.inputs(held).outputs)
-            held = self.busy(steps, held)
-            held = self.report(steps, held, self.act(held, worker))
+            held = self._keeps(steps, self.busy(steps, held), worker)
+            held = self.report(steps, held, self.act(held, worker, runtime))
 
     def report(self, steps: Steps, held: HeldAttempt, command: Command) -> HeldAttempt:
         """Say what came of an attempt, and note what was answered; where an answer was lost, a refusal may be wrong."""
@@ -190,22 +200,29 @@ class World:
         try:
             after = steps.report(held, command)
         except StaleAttemptError:
-            self.oracle.refused += [said] * (lost == self.answers_lost())
+            self.oracle.refused += said * (lost == self.answers_lost())
             raise
-        self.oracle.accepted.append(said)
+        self.oracle.accepted += said
         return after
 
-    def act(self, held: HeldAttempt, worker: str) -> Command:
+    def act(self, held: HeldAttempt, worker: str, runtime: Runtime | None = None) -> Command:
         """What the script makes of a held attempt; an output is signed by who gives it, which `checker` compares."""
         name, attempt = held.branch.step, held.branch.attempt
         self.ran.append((name, attempt))
-        acts = self.script.get(name, ["ok"])
+        if held.facts.graph.step(name).children is not None:
+            return self._as_parent(held, runtime or self.backend.runtime)
+        up = held.facts.up
+        acts = self.script.get(name, ["ok"]) if up is None else self._of_child(name, up.number)
         lease_us = time.now_us() + TIMING.lease_us
         claimant = Claimant(worker, lease_us, pool=held.branch.pool) if self.chained else None
-        signed = {"by": [name, attempt, worker]}
+        signed: Any = {"by": [name, attempt, worker]}
+        if (items := self._batch_of(held)) is not None:
+            return self._as_batch(held, items)
         match acts[min(attempt, len(acts)) - 1]:
             case "ok":
                 return Complete(json.dumps({**OUTPUT, **signed}), 123_456, USAGE, claimant)
+            case act if act.endswith(" items"):
+                return Complete(json.dumps(items_of(act)), 1_000, USAGE, claimant)
             case "skip":
                 return SkipStep("nothing to do", 1_000, {"why": "test"}, claimant)
             case "later":
@@ -221,6 +238,49 @@ class World:
             case act:
                 error = StepError(name="ValueError", message=f"{name} can't")
                 return Fail(error, "execution-error", 1_000, retryable=act == "fail")
+
+    def _of_child(self, name: str, number: int) -> Sequence[str]:
+        """What the script says of one child, as `pack~2`, or of all."""
+        return self.script.get(f"{name}~{number}", self.script.get(name, ["ok"]))
+
+    def _batch_of(self, held: HeldAttempt) -> range | None:
+        """Which items a map's child does, where these are a batch."""
+        if held.facts.up is None or not held.facts.up.is_item:
+            return None
+        batch = declared_of(self.observer.runtime, held.run).batch
+        first = held.facts.up.number * batch
+        return None if batch == 1 else range(first, first + len(json.loads(held.run.tail[0]["input"])))
+
+    def _keeps(self, steps: Steps, held: HeldAttempt, worker: str) -> HeldAttempt:
+        """What a worker does with a batch: each item's result is stored, if it has none yet and comes to one."""
+        for place, item in enumerate(self._batch_of(held) or ()):
+            acts = self._of_child(held.branch.step, item)
+            if place not in self._kept(held) and acts[min(held.branch.attempt, len(acts)) - 1] == "ok":
+                data = json.dumps([item, held.branch.attempt, worker])
+                held = steps.report(held, KeepCheckpoint(ITEM, place, data))
+        return held
+
+    def _kept(self, held: HeldAttempt) -> Mapping[int, str]:
+        """What is stored of a batch, by the item's place in it."""
+        history = self.observer.runtime.ledger.history(held.run.run_id)
+        told = [r for r in history.records if r["type"] == "StepCheckpoint"] if history else []
+        return {r["sequenceNumber"]: r["data"] for r in told if r["name"] == ITEM}
+
+    def _as_batch(self, held: HeldAttempt, items: range) -> Command:
+        kept = self._kept(held)
+        if len(kept) < len(items):
+            error = StepError(name="ItemsFailed", message=f"{held.branch.step} can't")
+            return Fail(error, "execution-error", 1_000, retryable=True)
+        return Complete(f"[{','.join(text for _, text in sorted(kept.items()))}]", 1_000)
+
+    def _as_parent(self, held: HeldAttempt, runtime: Runtime) -> Command:
+        """What a worker does for a step whose work children do."""
+        definition = held.facts.graph.step(held.branch.step).children
+        assert definition is not None, f"{held.branch.step} has no children"
+        given = Complete(Steps(runtime).inputs(held).input or "null", 1_000)
+        command = Parent(runtime, held, definition).command(None, lambda: given)
+        assert command is not None, f"nothing is to be reported of {held.branch}"
+        return command
 
     def send(self, run_id: str, event: str, data: Any, backend: DynamoDBBackend | None = None) -> None:
         """Send an event, and note what was answered; who is told that it is closed has nothing more to say."""
@@ -295,10 +355,21 @@ class World:
         """Assert that the run keeps every promise, and has become what everybody was told; and that no sweep has met
         what it did not foresee, which it would only have put off.
         """
+        agree = not isinstance(self.clock, SkewedClock)
         checked = check_run(self.observer, run_id)
-        self.oracle.check(checked, clocks_agree=not isinstance(self.clock, SkewedClock))
+        has_children = any(each.children is not None for each in checked.facts.graph.steps.values())
+        children = check_families(self.observer, checked, self.stored(), clocks_agree=agree) if has_children else []
+        self.families[run_id] = children
+        for each in (checked, *children):
+            self.oracle.check(each, clocks_agree=agree)
         assert not self.swept["failed"], "a sweep has failed: its log says at what"
         return checked
+
+    def stored(self) -> set[str]:
+        """The ids of all runs of which anything is there."""
+        pages = self.store.server.keeper.get_paginator("scan").paginate(TableName=self.store.table)
+        partitions = {item["pk"]["S"] for page in pages for item in page["Items"]}
+        return {partition.removeprefix("R#") for partition in partitions}
 
     def outlive(self, act: Callable[[], object]) -> BaseException | None:
         """Let a process do something; where it dies, another takes its place."""
@@ -311,22 +382,29 @@ class World:
         return run is not None and run.status in ENDED
 
 
+def items_of(act: str) -> list[str]:
+    """What a step gives whose script says `3 items`."""
+    return [f"item {n}" for n in range(int(act.split(maxsplit=1)[0]))]
+
+
 def mark_of(held: HeldAttempt) -> Mark:
     """Which attempt this is."""
     return Mark(held.run.run_id, held.branch.step, held.branch.attempt)
 
 
-def said_by(held: HeldAttempt, command: Command) -> Said:
-    """What a report says of an attempt."""
+def said_by(held: HeldAttempt, command: Command) -> list[Said]:
+    """What a report says of an attempt; one that hands its items out says nothing yet."""
     match command:
         case Complete(output=output):
-            return Said(mark_of(held), StepCompleted, output)
+            return [Said(mark_of(held), StepCompleted, output)]
         case SkipStep():
-            return Said(mark_of(held), StepSkipped, None)
+            return [Said(mark_of(held), StepSkipped, None)]
         case Postpone():
-            return Said(mark_of(held), LogEntry, None)
+            return [Said(mark_of(held), LogEntry, None)]
+        case Expand():
+            return []
         case _:
-            return Said(mark_of(held), StepFailed, None)
+            return [Said(mark_of(held), StepFailed, None)]
 
 
 def survive(act: Callable[[], object]) -> BaseException | None:

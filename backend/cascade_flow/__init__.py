@@ -11,6 +11,7 @@ from typing import Any
 _HOMES = {
     "authoring": "From Later Poll Retry Skip StepContext Workflow",
     "authoring.limits": "Concurrency Rate",
+    "authoring.results": "ItemFailed Results",
     "backend": "Backend DynamoDBBackend",
     "errors": (
         "ArgumentInvalidError BackendUnavailableError CascadeFlowError ConfigurationError ConflictError "
@@ -40,8 +41,8 @@ _HOMES = {
         "StepState SubmittedRun"
     ),
     "model.workflows": (
-        "EventDefinition GitInfo RetryTier RunLimit RunSubmission ScheduleDefinition StepDefinition StepLimit "
-        "WorkflowMetadata WorkflowRegistration WorkflowVersion"
+        "ChildrenDefinition EventDefinition GitInfo RetryTier RunLimit RunSubmission ScheduleDefinition "
+        "StepDefinition StepLimit UndoDefinition WorkflowMetadata WorkflowRegistration WorkflowVersion"
     ),
     "projection": (
         "current_attempt_number extract_attempt_metadata extract_logs project_run_state project_step_record "

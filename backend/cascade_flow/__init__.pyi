@@ -13,6 +13,10 @@ from cascade_flow.authoring.limits import (
     Concurrency as Concurrency,
     Rate as Rate,
 )
+from cascade_flow.authoring.results import (
+    ItemFailed as ItemFailed,
+    Results as Results,
+)
 from cascade_flow.backend import (
     Backend as Backend,
     DynamoDBBackend as DynamoDBBackend,
@@ -128,6 +132,7 @@ from cascade_flow.model.states import (
     SubmittedRun as SubmittedRun,
 )
 from cascade_flow.model.workflows import (
+    ChildrenDefinition as ChildrenDefinition,
     EventDefinition as EventDefinition,
     GitInfo as GitInfo,
     RetryTier as RetryTier,
@@ -136,6 +141,7 @@ from cascade_flow.model.workflows import (
     ScheduleDefinition as ScheduleDefinition,
     StepDefinition as StepDefinition,
     StepLimit as StepLimit,
+    UndoDefinition as UndoDefinition,
     WorkflowMetadata as WorkflowMetadata,
     WorkflowRegistration as WorkflowRegistration,
     WorkflowVersion as WorkflowVersion,

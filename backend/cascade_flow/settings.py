@@ -52,6 +52,7 @@ class Settings(BaseModel):
     grace_ms: Annotated[int, Field(ge=500)] = 30_000
     heartbeat_ms: Annotated[int, Field(ge=200)] = 20_000
     worker_concurrency: Annotated[int, Field(ge=1)] | None = None
+    worker_memory_mb: Annotated[int, Field(ge=128)] | None = None
     urgent_concurrency: Annotated[int, Field(ge=0)] = 0
     safety_ms: Annotated[int, Field(ge=0)] = 5_000
     retention_days: Annotated[int, Field(ge=1, le=3_650)] = 90

@@ -12,7 +12,8 @@ import { AboutContext } from "./ui/about";
 import { KEYS, useKeys } from "./ui/keys";
 import { Dialog, Empty, Failure } from "./ui/parts";
 import { nextTheme, useTheme } from "./ui/theme";
-import { WorkflowPage, WorkflowsPage } from "./workflows/page";
+import { WorkflowsPage } from "./workflows/page";
+import { WorkflowPage } from "./workflows/workflow";
 
 const PLACES = [
   { path: "/runs", name: "Runs" },

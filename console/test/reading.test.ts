@@ -6,7 +6,6 @@ import { allRuns, pageOf, withPage, type Page } from "../src/model/paging";
 import { visible } from "../src/model/text";
 import { levelOf, traceLines } from "../src/model/traceback";
 import { asked, filterOf } from "../src/runs/filter";
-import { blank } from "../src/workflows/schema";
 
 describe("what somebody else wrote", () => {
   it.each([
@@ -77,16 +76,5 @@ describe("the address", () => {
   });
   it("asks for a range from a full minute on", () => {
     expect(asked(filterOf("?since=15m"), 1_000_000_000_000)).toMatchObject({ createdAfterUs: 999_060_000_000 });
-  });
-});
-
-describe("a first input", () => {
-  const schema = {
-    type: "object", required: ["name", "size", "inner"],
-    properties: { name: { type: "string" }, size: { type: "integer", minimum: 3 }, tags: { type: "array", default: ["x"] }, inner: { $ref: "#/$defs/Inner" }, left: { type: "string" } },
-    $defs: { Inner: { type: "object", required: ["kind", "again"], properties: { kind: { enum: ["a", "b"] }, again: { $ref: "#/$defs/Inner" } } } },
-  };
-  it("has what is required, and defaults; a schema of itself ends", () => {
-    expect(blank(schema)).toMatchObject({ name: "", size: 3, tags: ["x"], inner: { kind: "a" } });
   });
 });

@@ -13,6 +13,7 @@ from pydantic import Field
 from cascade_flow.api.problems import shortened
 from cascade_flow.api.resources import runtime, workflows_package
 from cascade_flow.authoring import discover
+from cascade_flow.authoring.notes import notes_of
 from cascade_flow.model.workflows import GitInfo
 from cascade_flow.settings import Settings
 
@@ -48,7 +49,7 @@ def register() -> dict[str, str]:
     workflows = discover(workflows_package())
     commit, branch, state = (Deployment.read().git or "- - -").split()
     git = None if commit == "-" else GitInfo(commit=commit, branch=branch, dirty=state == "dirty")
-    runtime().registry.deploy([workflow.registration(git=git) for workflow in workflows.values()])
+    runtime().registry.deploy([workflow.registration(git=git) for workflow in workflows.values()], notes_of(workflows))
     return {slug: workflow.definition().version_id for slug, workflow in workflows.items()}
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cascade_flow.api import report_representations as representations
 from cascade_flow.api.answers import Answer, ok
 from cascade_flow.api.report_shapes import ListDeadLetters, Redrive
-from cascade_flow.api.resources import patience_us, runtime
+from cascade_flow.api.resources import patience_us, runtime, settings
 from cascade_flow.api.router import router
 from cascade_flow.api.routes import route
 from cascade_flow.errors import UnhealthyError
@@ -27,8 +27,12 @@ def get_health() -> Answer[Health]:
 
 @route("GET /version")
 def get_engine_version() -> Answer[EngineVersion]:
-    """Say which version of cascade-flow is deployed."""
-    return ok({"version": VERSION})
+    """Say which version of cascade-flow is deployed, and how its workers are set."""
+    deployed = settings()
+    answer: EngineVersion = {"version": VERSION, "heartbeatUs": deployed.heartbeat_ms * 1_000}
+    if deployed.worker_memory_mb is not None:
+        answer["workerMemoryMb"] = deployed.worker_memory_mb
+    return ok(answer)
 
 
 @route("GET /dead-letters")

@@ -1,4 +1,4 @@
-"""Commands of runs that everybody gives: to submit one, which starts it, and to cancel one."""
+"""Commands of runs that everybody gives: to submit one or many, which starts them, and to cancel one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cascade_flow.api import representations
 from cascade_flow.api.answers import Answer, ok
+from cascade_flow.api.batch_routes import submit_runs
 from cascade_flow.api.resources import backend, details
 from cascade_flow.api.router import router
 from cascade_flow.api.routes import route
@@ -54,4 +55,4 @@ def _submitted(submission: RunSubmission) -> Answer[Submitted]:
     return Answer(201 if run.is_new else 200, representations.submitted(run), headers=where)
 
 
-handler = router(submit_run, submit_run_of, cancel_run)
+handler = router(submit_run, submit_run_of, submit_runs, cancel_run)

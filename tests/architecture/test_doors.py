@@ -28,6 +28,7 @@ BROAD = (
     "worker/tracebacks.py",
     "remote/attempt.py",
     "remote/poller.py",
+    "operations/many_submissions.py",
     "operations/sweep.py",
     "operations/unreadable.py",
     "api/router.py",

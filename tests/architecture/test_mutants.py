@@ -17,7 +17,7 @@ from importlib import import_module
 import pytest
 
 from architecture.house import each
-from mutants import clauses, events
+from mutants import children, clauses, events, undo
 from mutants.catalogue import CATALOGUE
 from mutants.equivalent import EQUIVALENT
 from mutants.mutant import PACKAGE, ROOT, TESTS, Mutant
@@ -28,8 +28,9 @@ from mutants.written import conditions_in, places
 
 PROTOCOL = ROOT.parent / "shared" / "protocol.md"
 """Where the protocol lies on the machines of those who work on the project."""
-MARKED = (*clauses.MARKED, *events.MARKED)
-CLAUSES_OF = re.compile(r"^## (?:6|7|13)\..*?(?=^## )", re.MULTILINE | re.DOTALL)
+MARKED = (*clauses.MARKED, *events.MARKED, *children.MARKED)
+UNDOING_OF = re.compile(r"^7\. \*\*Compensation.*$", re.MULTILINE)
+CLAUSES_OF = re.compile(r"^## (?:6|7|13)\..*?(?=^## )|^## 14\..*?(?=^7\. )", re.MULTILINE | re.DOTALL)
 
 
 @each(CATALOGUE)
@@ -58,7 +59,7 @@ def test_what_is_said_to_be_equivalent_is_a_mutant() -> None:
     assert not EQUIVALENT.keys() - made
 
 
-@pytest.mark.parametrize("clause", MARKED)
+@pytest.mark.parametrize("clause", [*MARKED, *undo.MARKED])
 def test_each_marked_clause_is_broken(clause: str) -> None:
     assert [mutant for mutant in CATALOGUE if mutant.clause == clause and mutant.tests]
 
@@ -68,6 +69,9 @@ def test_the_marked_clauses_are_the_protocols() -> None:
     text = " ".join(" ".join(CLAUSES_OF.findall(PROTOCOL.read_text(encoding="utf-8"))).split())
     assert len(re.findall(r"\(M[):]", text)) == len(MARKED)
     assert not [clause for clause in MARKED if f"{clause} (M" not in text]
+    undoing = " ".join(UNDOING_OF.findall(PROTOCOL.read_text(encoding="utf-8")))
+    assert len(re.findall(r"\(M[):]", undoing)) == len(undo.MARKED)
+    assert not [clause for clause in undo.MARKED if f"{clause} (M" not in undoing]
 
 
 @pytest.mark.parametrize("place", places())

@@ -45,6 +45,7 @@ from cascade_flow import (
 )
 from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.engine.commands import Command, Complete, Fail
+from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.wake import Wake
 from checker import Checked, check_run
@@ -103,8 +104,8 @@ class Metered(World):
             held = steps.report(held, self.act(held, worker))
             self.reported[attempt] = Spent.on(self.lines[before:])
 
-    def act(self, held: HeldAttempt, worker: str) -> Command:
-        command = super().act(held, worker)
+    def act(self, held: HeldAttempt, worker: str, runtime: Runtime | None = None) -> Command:
+        command = super().act(held, worker, runtime)
         if isinstance(command, Fail):
             return replace(command, error=ERROR)
         if not isinstance(command, Complete):
@@ -172,9 +173,11 @@ def _usage(dice: random.Random) -> ResourceUsage:
 
 
 @contextmanager
-def metered(store: Store, steps: Sequence[StepDefinition], **options: Any) -> Iterator[tuple[Metered, Meter]]:
+def metered(
+    store: Store, steps: Sequence[StepDefinition], *, kind: type[Metered] | None = None, **options: Any
+) -> Iterator[tuple[Metered, Meter]]:
     """A world with this workflow, its backend's requests counted while the block runs."""
-    world = Metered(store, **options)
+    world = (kind or Metered)(store, **options)
     with clock.use(world.clock):
         world.register(steps, input_schema_json={"type": "object"})
         world.backend.runtime.registry.graph("flow", _version(world))

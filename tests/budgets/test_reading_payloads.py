@@ -107,6 +107,12 @@ def test_a_page_of_events_reads_the_payloads_of_that_page_at_most(reading: Readi
     assert reading.asked() == ["Query", "BatchGetItem", "BatchGetItem"]
 
 
+def test_events_without_payloads_are_one_query(reading: Reading) -> None:
+    run_id = reading.run_of(120, MIDDLING)
+    assert len(list(reading.details.events(run_id, types=["StepCompleted"], payloads=False))) == 120
+    assert (reading.asked(), reading.bucket.reads) == (["Query"], 0)
+
+
 def test_cancelling_reads_no_payload(reading: Reading) -> None:
     run_id = reading.run_of(2, LARGE)
     reading.details.run(run_id)

@@ -158,7 +158,7 @@ def test_what_is_told_to_park_while_it_is_looked_at_is_not_taken_away(world: Wor
     failing = claimed(world, "x")
     world.clock.pause_us(TIMING.lease_us // 2 + 1)
     Steps(world.backend.runtime).heartbeat(failing)
-    late = pausing(world, "BatchGetItem", lambda: reported(world, failing, FATAL), at=2)
+    late = pausing(world, "BatchGetItem", lambda: reported(world, failing, FATAL))
     assert late.reclaim_stale_steps(TIMING.lease_us // 2, "reaper") == []
     assert branch_of(world, "a").halt == "park"
 

@@ -22,8 +22,8 @@ from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine.state import Stop
 from cascade_flow.engine.stop import halting, terminal_event
 from cascade_flow.errors import PayloadTooLargeError
+from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.steps import Steps
-from cascade_flow.operations.stops import Stops
 from cascade_flow.wake import Wake
 from clauses.stage import (
     AGAIN,
@@ -316,7 +316,7 @@ def test_a_run_that_has_ended_is_not_given_up(world: World) -> None:
     begun(world, step("a"))
     world.backend.cancel_run(RUN)
     runtime = world.backend.runtime
-    Stops(runtime).give_up(runtime.facts(run_of(world)), PayloadTooLargeError(bytes=2, limit=1))
+    AfterCommit(runtime).stops.give_up(runtime.facts(run_of(world)), PayloadTooLargeError(bytes=2, limit=1))
     assert (run_of(world).status, run_of(world).stop) == ("cancelled", None)
     ended(world, "cancelled")
 
@@ -324,7 +324,7 @@ def test_a_run_that_has_ended_is_not_given_up(world: World) -> None:
 def test_a_run_that_another_stops_meanwhile_is_not_given_up(world: World) -> None:
     begun(world, step("a"))
     late = pausing(world, "UpdateItem", lambda: world.observer.cancel_run(RUN)).runtime
-    Stops(late).give_up(late.facts(run_of(world)), PayloadTooLargeError(bytes=2, limit=1))
+    AfterCommit(late).stops.give_up(late.facts(run_of(world)), PayloadTooLargeError(bytes=2, limit=1))
     ended(world, "cancelled")
 
 
@@ -334,7 +334,7 @@ def test_a_run_that_is_failing_fails_for_its_first_reason(world: World) -> None:
     reported(world, claimed(world, "a"), FATAL)
     stop, runtime = run_of(world).stop, world.backend.runtime
     assert stop is not None
-    Stops(runtime).give_up(runtime.facts(run_of(world)), PayloadTooLargeError(bytes=2, limit=1))
+    AfterCommit(runtime).stops.give_up(runtime.facts(run_of(world)), PayloadTooLargeError(bytes=2, limit=1))
     assert run_of(world).stop == stop
     silent(world)
     ended(world, "failed")
@@ -343,7 +343,7 @@ def test_a_run_that_is_failing_fails_for_its_first_reason(world: World) -> None:
 def test_a_run_that_is_given_up_says_what_could_not_be_stored(world: World) -> None:
     begun(world, step("a"), step("b"))
     runtime = world.backend.runtime
-    Stops(runtime).give_up(runtime.facts(run_of(world)), PayloadTooLargeError(bytes=2, limit=1))
+    AfterCommit(runtime).stops.give_up(runtime.facts(run_of(world)), PayloadTooLargeError(bytes=2, limit=1))
     [failed] = [event for event in ended(world, "failed").events if isinstance(event, WorkflowFailed)]
     assert failed.error is not None
     assert failed.error.name == "PayloadTooLargeError"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cascade_flow import DynamoDBBackend
-from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb import keys, listing
+from cascade_flow.operations.runs import Runs
 from contract.outside import FLOW, register, submit
 from simulation import TIMING, TickingClock
 from testbed.meter import meter
@@ -33,6 +34,17 @@ def test_pages_of_any_size_make_the_whole(backend: DynamoDBBackend, ids: list[st
     filtered = backend.list_runs(tags=["t0"], limit=3, offset=2)
     assert [run.run_id for run in filtered.runs] == [id for id in ids if int(id[4:]) % 3 == 0][2:5]
     assert filtered.total == RUNS / 3
+
+
+def test_each_status_is_counted_in_one_look_whichever_is_filtered(
+    backend: DynamoDBBackend, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for run_id in ids[:5]:
+        backend.cancel_run(run_id)
+    runs, only = Runs(backend.runtime), listing.Filter(status=("cancelled",), tags=("t0",))
+    assert runs.tally(FLOW, only) == listing.Tally({"cancelled": 1, "running": 7}, is_exact=True)
+    monkeypatch.setattr(listing, "MOST_COUNTED", 10)
+    assert runs.tally(None, listing.EVERY) == listing.Tally({"cancelled": 5, "running": 5}, is_exact=False)
 
 
 @pytest.mark.servers("all")

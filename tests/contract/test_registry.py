@@ -23,6 +23,8 @@ from cascade_flow import (
     WorkflowRetiredError,
     WorkflowVersion,
 )
+from cascade_flow.model.workflows import StepNote, WorkflowNotes
+from cascade_flow.operations.details import Details
 from contract.outside import FLOW, Outside, register, step, submit
 from simulation import TickingClock
 
@@ -175,6 +177,22 @@ def deploy(backend: DynamoDBBackend, *slugs: str) -> None:
     """What a deployment with these workflows registers."""
     declared = [WorkflowRegistration(slug=slug, name=slug.title(), steps=[step("a")]) for slug in slugs]
     backend.runtime.registry.deploy(declared)
+
+
+def test_what_code_says_of_a_workflow_lies_beside_its_version_and_changes_nothing_of_it(
+    backend: DynamoDBBackend,
+) -> None:
+    deploy(backend, FLOW)
+    [plain] = backend.list_workflow_versions(FLOW)
+    declared = [WorkflowRegistration(slug=FLOW, name="Orders", steps=[step("a")])]
+    said = WorkflowNotes(description="Sells.", steps={"a": StepNote(description="Takes the money.", code="c0de")})
+    backend.runtime.registry.deploy(declared, {FLOW: said})
+    assert backend.list_workflow_versions(FLOW) == [plain]
+    details = Details(backend.runtime).workflow(FLOW)
+    assert (details.entry.description, details.notes) == ("Sells.", {plain.version_id: said})
+    assert [note for _, note in Details(backend.runtime).version(FLOW, plain.version_id).steps] == [said.steps["a"]]
+    backend.runtime.registry.deploy(declared, {FLOW: WorkflowNotes()})
+    assert Details(backend.runtime).workflow(FLOW).entry.description is None
 
 
 def listed(backend: DynamoDBBackend) -> list[str]:

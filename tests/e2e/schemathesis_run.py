@@ -67,6 +67,7 @@ def tried(
         "--seed": str(seed),
         "--workers": "2",
         "--request-timeout": str(PATIENCE_S),
+        "--suppress-health-check": "too_slow",
         "--generation-database": "none",
         "--warnings": "off",
         **({"--include-operation-id": only} if only else {}),

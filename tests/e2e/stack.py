@@ -30,6 +30,8 @@ from e2e.wakeups import WakeUps
 from infra.thin import share_emulator
 from infra.written import ROOT
 
+ONCE = httpx.Limits(max_keepalive_connections=0)
+"""A connection for each request: the emulator may be another by the next."""
 TIMING = Timing(lease_us=4_000_000, grace_us=2_000_000)
 HEARTBEAT_US = 1_000_000
 SWEEP_US = 1_000_000
@@ -72,6 +74,8 @@ class Stack:
     backend: DynamoDBBackend
     wakeups: WakeUps
     lifeline: Lifeline
+    http: httpx.Client
+    """Who asks as anybody may; to make one takes longer than most requests."""
 
     def submit(self, workflow_slug: str, **wishes: Any) -> str:
         """The id of a new run."""
@@ -106,9 +110,7 @@ class Stack:
             SigV4Auth(Credentials(self.local.access_key, self.local.secret_key), "execute-api", REGION).add_auth(
                 request
             )
-        return httpx.request(
-            method, self.local.api_url + path, content=content, headers=dict(request.headers), timeout=30
-        )
+        return self.http.request(method, self.local.api_url + path, content=content, headers=dict(request.headers))
 
 
 def of_kind(checked: Checked, kind: type[E], step_id: str | None = None) -> list[E]:
@@ -124,8 +126,8 @@ def deployed(root: Path, port: int, kit: Kit = TRIALS) -> Iterator[Stack]:
     with lifeline(project) as line:
         list(up(project))
         local = running(project)
-        with client_of(local) as client:
-            yield Stack(project, local, client, _backend(local), _wakeups(local), line)
+        with client_of(local) as client, httpx.Client(timeout=30, limits=ONCE) as http:
+            yield Stack(project, local, client, _backend(local), _wakeups(local), line, http)
 
 
 def client_of(local: LocalStack) -> Client:

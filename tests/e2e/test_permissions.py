@@ -20,7 +20,7 @@ REQUESTS = sorted(
     for path, methods in conformance.published()["paths"].items()
     for method in conformance.METHODS & set(methods)
 )
-SUBMITS = re.compile(r"POST (/workflows/[^/]+)?/runs")
+SUBMITS = re.compile(r"POST ((/workflows/[^/]+)?/runs|/runs/batch)")
 WORKS = re.compile(r"POST /steps/claim|(GET|POST) /runs/[^/]+/steps/.+")
 MAY: Mapping[str, Callable[[str], object]] = {
     "ReadPolicyArn": lambda asked: asked.startswith("GET "),

@@ -8,7 +8,7 @@ from cascade_flow import ConflictError, clock
 from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.testing.memory.bucket_client import BucketClient
 from faults.bounds import SWEEP_US, Bound
-from shapes import Shape
+from shapes import CALLED, Shape
 from simulation import TickingClock, World
 from testbed.faults import CRASHES, Faults, Passed, Plan, faults
 from testbed.servers import Server, fresh_table
@@ -34,6 +34,12 @@ class Course:
     def happened(self) -> list[Passed]:
         return self.injected.happened
 
+    def is_as(self, other: Course) -> bool:
+        """Whether it took the very same course, but for requests that were sent again."""
+        asked = [passed.operation for passed in self.log if not passed.kind]
+        same = (self.took_us, self.attempts, self.looks) == (other.took_us, other.attempts, other.looks)
+        return same and asked == [passed.operation for passed in other.log]
+
     def must_be_in_time(self) -> Course:
         """Assert the bounds of liveness: nothing waits for what isn't there, and nobody looks without a reason."""
         bound = Bound.of(self.shape, self.happened)
@@ -49,16 +55,27 @@ def run_with(server: Server, shape: Shape, plan: Plan) -> Course:
         world = World(store, shape.script, shape.chained, clock=time, sweep_every_us=SWEEP_US, bucket=bucket)
         world.outside, world.sends_early = shape.outside, shape.sends_early
         world.register(shape.steps)
+        if shape.called:
+            world.register(shape.called, slug=CALLED)
         with faults(plan, *world.clients) as injected:
             world.reborn = injected.restart
             world.answers_lost = lambda: injected.answers_lost
             submit(world, shape, injected)
             world.settle(RUN)
+            world.settle(*undo_of(world, RUN))
         checked = world.check(RUN)
         assert checked.status == shape.status, injected.happened
-    run = checked.story.run
-    took_us = int(run.completed_at_us or 0) - run.created_us
+        undone = [world.check(run_id) for run_id in undo_of(world, RUN)]
+        assert all(each.status == "completed" for each in undone), injected.happened
+    run, last = checked.story.run, [checked, *undone][-1].story.run
+    took_us = int(last.completed_at_us or 0) - run.created_us
     return Course(shape, injected, took_us, len(world.ran), world.swept["looked at"])
+
+
+def undo_of(world: World, run_id: str) -> list[str]:
+    """The run that undoes this one, if there is one."""
+    undone_by = world.observer.runtime.run(run_id).undone_by
+    return [] if undone_by is None else [undone_by]
 
 
 def submit(world: World, shape: Shape, injected: Faults) -> None:

@@ -11,8 +11,8 @@ from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.engine.commands import Command, Complete, Fail, SkipStep
 from cascade_flow.errors import StaleAttemptError
 from cascade_flow.model.events import StepError
+from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.steps import HeldAttempt, Steps
-from cascade_flow.operations.stops import Stops
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.wake import Wake
 from checker import Checked
@@ -52,7 +52,7 @@ def fanned_out(world: World, width: int) -> None:
 
 def ended_and_tried_again(world: World) -> None:
     """Others have ended the run meanwhile, and somebody has tried it again."""
-    Stops(world.observer.runtime).carry_on(RUN)
+    AfterCommit(world.observer.runtime).stops.carry_on(RUN)
     world.observer.retry_run(RUN, "mended")
 
 
@@ -126,7 +126,7 @@ def test_a_late_stop_for_a_failure_parks_nothing_of_the_next_attempt(world: Worl
 
     def others() -> None:
         world.clock.pause_us(TIMING.lease_us)
-        Stops(world.observer.runtime).carry_on(RUN)
+        AfterCommit(world.observer.runtime).stops.carry_on(RUN)
         with pytest.raises(StaleAttemptError):
             Steps(world.observer.runtime).report(sibling, Complete("1", 1))
         world.observer.retry_run(RUN, "mended")
@@ -158,7 +158,7 @@ def test_a_late_failure_of_what_is_too_large_stops_nothing_of_the_next_attempt(w
     facts = world.backend.runtime.facts(world.backend.runtime.run(RUN))
     world.backend.cancel_run(RUN)
     world.backend.retry_run(RUN, "mended")
-    Stops(world.backend.runtime).give_up(facts, StaleAttemptError("too large"))
+    AfterCommit(world.backend.runtime).stops.give_up(facts, StaleAttemptError("too large"))
     in_time(world)
 
 

@@ -36,6 +36,7 @@ def surroundings() -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(WORKFLOWS)
         patch.setenv("CASCADE_WORKFLOWS", "parcels")
+        patch.setenv("CASCADE_WORKER_MEMORY_MB", "512")
         patch.setenv("POWERTOOLS_LOG_LEVEL", "INFO")
         _forget()
         yield patch

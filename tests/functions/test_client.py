@@ -49,7 +49,7 @@ def test_a_run_is_submitted_watched_and_read(functions: Functions, client: Clien
 def test_pages_of_events_and_logs_are_joined(
     functions: Functions, client: Client, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cascade_flow.api.representations.PAGE_CHARACTERS", 500)
+    monkeypatch.setattr("cascade_flow.api.paging.PAGE_CHARACTERS", 500)
     run_id = client.submit("parcels", input={"weights": [1]})["runId"]
     functions.work()
     found = client.events(run_id)

@@ -46,12 +46,16 @@ _FOLDS = (
 _OTHERS = ("cascade_flow.api.submission_shapes", "cascade_flow.api.query_shapes")
 NEVER_AT_FIRST = {
     "worker": (
+        "cascade_flow.authoring.growing",
         "cascade_flow.authoring.schedules",
         "cascade_flow.dynamodb.caller_ledger",
+        "cascade_flow.engine.children",
         "cascade_flow.operations.checkpoints",
+        "cascade_flow.operations.children",
         "cascade_flow.operations.logs",
         "cascade_flow.operations.runs",
         "cascade_flow.operations.sweep",
+        "cascade_flow.worker.children",
         *_FOLDS,
     ),
     "claim": ("cascade_flow.api.heartbeat_shapes", *_OTHERS),

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Thread
 from typing import Any
 
@@ -14,11 +14,17 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 import browser as browsers
+import events
 from browser import Visit, visit
+from cascade_flow.api import resources
+from cascade_flow.authoring import discover
 from cascade_flow.client import Client
 from cascade_flow.console import Console, Wishes
+from cascade_flow.dead_letters import DeadLetter
+from cascade_flow.model.workflows import ScheduleDefinition, StepLimit
 from cascade_flow.signing import StaticKeys
-from events.deployed import Functions
+from console.showroom.day import Letters
+from events.deployed import Functions, app
 from functions.front_door import KEY, SECRET, Gateway, serving
 
 pytestmark = [pytest.mark.servers("ministack"), pytest.mark.xdist_group("console")]
@@ -125,9 +131,12 @@ def test_a_run_that_failed_is_put_right(desk: Desk, seen: Visit) -> None:
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("4 run again")
     seen.accessible()
+    dialog.get_by_role("button", name="as JSON").click()
     dialog.get_by_role("textbox").fill('{"weights": [1, 2], "broken": fal')
-    expect(dialog.get_by_role("alert")).to_contain_text("This is no JSON")
-    dialog.get_by_role("textbox").fill('{"weights": [1, 2], "broken": false}')
+    expect(dialog.get_by_role("alert")).to_contain_text("this is no JSON")
+    dialog.get_by_role("textbox").fill('{"weights": [1, 2], "broken": true}')
+    dialog.get_by_role("button", name="as JSON").click()
+    dialog.get_by_role("group", name="broken").get_by_label("no", exact=True).check()
     dialog.get_by_role("button", name="Rerun").click()
     expect(page.locator(".run-facts")).to_contain_text("reruns")
     desk.functions.work()
@@ -135,8 +144,67 @@ def test_a_run_that_failed_is_put_right(desk: Desk, seen: Visit) -> None:
     expect(page.locator(".node", has_text="bill")).to_be_visible()
     page.get_by_role("tab", name="Output").click()
     expect(page.locator(".json-tree")).to_contain_text("total")
+
+    page.get_by_role("button", name="Compare").click()
+    expect(page.get_by_role("row").filter(has_text="weigh")).to_contain_text(re.compile("failed .2 → completed"))
+    page.get_by_role("button", name="differs: see where").first.click()
+    expect(page.get_by_role("dialog").get_by_role("row").filter(has_text="broken")).to_contain_text("truefalse")
+    seen.accessible()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="about $").click()
+    expect(page.get_by_role("dialog").get_by_role("row").filter(has_text="at 512 MB")).to_contain_text("GB-s")
+    page.keyboard.press("Escape")
+    page.go_back()
     page.go_back()
     expect(page.get_by_role("heading", name=broken)).to_be_visible()
+
+
+def test_an_approval_is_sent(bare: Functions, environment: pytest.MonkeyPatch, browser: Browser) -> None:
+    environment.setenv("CASCADE_WORKFLOWS", "approvals")
+    app("registration").handler({}, events.Context())
+    with (
+        resources.use(replace(bare.backend.runtime, callbacks_url="https://calls.example")),
+        desk_of(bare) as desk,
+        visit(browser, width=390, height=844, theme="dark") as seen,
+    ):
+        app("worker").worker.cache_clear()
+        [run_id] = desk.runs(1, workflowSlug="approvals", input=None)
+        bare.work()
+        desk.enter(seen.page, f"/runs/{run_id}?step=approval")
+        side = seen.page.get_by_role("complementary", name="Step approval")
+        expect(side).to_contain_text("waits to be sent, until 59 m from now: then it is skipped")
+        side.get_by_role("button", name="Send…").click()
+        dialog = seen.page.get_by_role("dialog")
+        expect(dialog.get_by_role("button", name="Send", exact=True)).to_be_disabled()
+        dialog.get_by_role("group", name="ok").get_by_label("no", exact=True).check()
+        dialog.get_by_role("textbox", name="why").fill(HOSTILE)
+        seen.accessible()
+        dialog.get_by_role("button", name="Send", exact=True).click()
+        expect(side).to_contain_text("just now")
+        side.get_by_role("tab", name="Output").click()
+        expect(side.locator(".json-tree")).to_contain_text(SHOWN)
+        seen.fits()
+        bare.work()
+        expect(seen.page.locator(".run-facts")).to_contain_text("completed")
+        assert bare.backend.load_events("approvals", run_id, step_id="ship", types=["StepCompleted"])
+
+
+def test_a_map_leads_into_its_runs(bare: Functions, environment: pytest.MonkeyPatch, seen: Visit) -> None:
+    environment.setenv("CASCADE_WORKFLOWS", "growing")
+    app("registration").handler({}, events.Context())
+    app("worker").worker.cache_clear()
+    with desk_of(bare) as desk:
+        [run_id] = desk.runs(1, workflowSlug="orders", input={"skus": ["a", "gone"]})
+        bare.work()
+        desk.enter(seen.page, f"/runs/{run_id}?step=pack/all")
+        side = seen.page.get_by_role("complementary")
+        side.get_by_role("tab", name="Items").click()
+        expect(side.get_by_role("listitem")).to_have_count(2)
+        side.get_by_label("State of the runs").select_option("failed")
+        expect(side.get_by_role("listitem")).to_contain_text("ValueError: no stock")
+        seen.accessible()
+        side.get_by_role("link", name="1", exact=True).click()
+        expect(seen.page.locator(".run-facts")).to_contain_text(f"does number 1 ofpack/all in {run_id}")
 
 
 def test_many_are_cancelled_and_the_progress_told(desk: Desk, seen: Visit) -> None:
@@ -197,6 +265,9 @@ def test_keys_are_enough(desk: Desk, seen: Visit) -> None:
     expect(page.get_by_role("link", name=older)).to_be_focused()
     page.keyboard.press("Enter")
     expect(page).to_have_url(f"{desk.address}/runs/{older}")
+    timeline = page.get_by_role("group", name="Timeline of the steps")
+    timeline.press("+")
+    page.wait_for_function("box => box.scrollWidth > box.clientWidth", arg=timeline.element_handle())
     page.locator(".node", has_text="weigh").focus()
     page.keyboard.press("ArrowDown")
     expect(page.locator(".node:focus")).to_have_attribute("data-step", re.compile("price/"))
@@ -208,6 +279,75 @@ def test_keys_are_enough(desk: Desk, seen: Visit) -> None:
     page.keyboard.press("Escape")
     expect(page.get_by_role("complementary")).to_have_count(0)
     assert newer != older
+
+
+def test_a_workflow_is_read_run_and_put_on_hold(desk: Desk, seen: Visit) -> None:
+    page, backend = seen.page, desk.functions.backend
+    [earlier] = desk.runs(1, input={"weights": [7], "insured": False})
+    desk.functions.work()
+    parcels = discover("parcels")["parcels"].registration()
+    nightly = ScheduleDefinition(name="nightly", cron="0 3 * * *", input={"weights": [1]})
+    bank = StepLimit(name="bank", at_most=2)
+    steps = [step.model_copy(update={"limit": bank}) if step.id == "bill" else step for step in parcels.steps]
+    changed = {"steps": steps, "version_id": "sha256:2", "schedules": [nightly]}
+    backend.register_workflow(parcels.model_copy(update=changed))
+    desk.enter(page, "/workflows")
+    expect(page.locator(".card")).to_contain_text("A workflow for the functions' tests")
+    page.get_by_role("link", name="Parcels").click()
+    expect(page.locator(".change")).to_contain_text("bill")
+    expect(page.locator(".change")).to_contain_text("none → name bank, at most 2")
+    expect(page.locator(".limits")).to_contain_text("0 of 2 taken, nobody waits")
+    page.get_by_role("button", name="Pause nightly").click()
+    expect(page.locator(".schedules")).to_contain_text("not until it is resumed")
+    page.get_by_role("button", name="Resume nightly").click()
+    expect(page.locator(".schedules")).to_contain_text("03:00")
+    page.locator(".node", has_text="bill").click()
+    expect(page.get_by_role("region", name="Step bill")).to_contain_text("bank: 2 at once")
+    page.get_by_label("Begin with the input of").select_option(earlier)
+    expect(page.get_by_role("radio", name="no").last).to_be_checked()
+    page.get_by_text("Tags, key").click()
+    page.get_by_label("Idempotency key").fill("once")
+    seen.accessible()
+    page.get_by_role("button", name="Run it").click()
+    expect(page.locator(".run-facts")).to_be_visible()
+    newest = page.url.rpartition("/")[2]
+    page.go_back()
+    page.get_by_label("Begin with the input of").select_option(earlier)
+    page.get_by_text("Tags, key").click()
+    page.get_by_label("Idempotency key").fill("once")
+    page.get_by_role("button", name="Run it").click()
+    expect(page.get_by_text("this key was used before")).to_be_visible()
+    assert [run.run_id for run in backend.list_runs().runs] == [newest, earlier]
+
+
+def test_health_leads_to_what_is_behind_its_numbers(desk: Desk, seen: Visit) -> None:
+    page, letters = seen.page, Letters([DeadLetter("m-1", "r-1", "no wake-up", 1, 5)])
+    desk.runs(2)
+    [broken] = desk.runs(1, input={"weights": [1], "broken": True})
+    desk.functions.work()
+    with resources.use(replace(resources.runtime(), dead_letters=letters)):
+        desk.enter(page, "/health?since=1h")
+        expect(page.locator(".number", has_text="success")).to_contain_text("66.7 %")
+        page.get_by_text("RuntimeError").click()
+        expect(page.locator(".occurrences")).to_contain_text(broken)
+        expect(page.locator(".error-detail .own", has_text="raise RuntimeError")).to_be_visible()
+        weigh = page.get_by_role("row").filter(has=page.get_by_role("link", name="weigh"))
+        expect(weigh.get_by_role("cell")).to_contain_text(["3", "1"])
+        page.get_by_role("button", name="Redrive…").click()
+        page.get_by_role("button", name="Redrive", exact=True).click()
+        expect(page.get_by_role("dialog")).to_contain_text("1 message put back into the queue, none left.")
+        page.get_by_role("dialog").get_by_role("button", name="Close", exact=True).last.click()
+        expect(page.get_by_role("heading", name="There are no dead letters")).to_be_visible()
+        seen.accessible()
+    page.keyboard.press("[")
+    expect(page).to_have_url(f"{desk.address}/health?since=15m")
+    page.get_by_role("group", name="Runs that ended").focus()
+    page.keyboard.press("End")
+    expect(page.locator(".chart-told").first).to_contain_text("2 completed, 1 failed")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/runs\?from=\d+&until=\d+"))
+    page.get_by_role("button", name="1 failed").click()
+    expect(page.get_by_role("link", name=broken)).to_be_visible()
 
 
 def test_what_is_hostile_is_text(desk: Desk, seen: Visit) -> None:
@@ -244,6 +384,10 @@ def test_read_only_offers_nothing(functions: Functions, seen: Visit) -> None:
         desk.enter(seen.page, f"/runs/{run_id}")
         expect(seen.page.get_by_text("read only")).to_be_visible()
         expect(seen.page.get_by_role("button", name="Cancel…")).to_be_disabled()
+        seen.page.keyboard.press("g")
+        seen.page.keyboard.press("w")
+        seen.page.get_by_role("link", name="Parcels").click()
+        expect(seen.page.get_by_role("button", name="Run it")).to_be_disabled()
 
 
 def test_without_the_link_nothing_is_seen(desk: Desk, seen: Visit) -> None:

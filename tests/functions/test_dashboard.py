@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import events
-from cascade_flow import StepDefinition, WorkflowRegistration, clock
+from cascade_flow import RetryTier, StepDefinition, UndoDefinition, WorkflowRegistration, clock
 from cascade_flow.engine.commands import Complete
 from cascade_flow.errors import StaleAttemptError
 from cascade_flow.model.events import StepError
@@ -134,6 +134,18 @@ class World:
         self.functions.backend.register_workflow(WorkflowRegistration(slug="engraved", name="Engraved", steps=steps))
         self.functions.submit(workflowSlug="engraved", input="ada")
 
+    def fail_to_undo(self) -> None:
+        """A run that is cancelled when it has done something that can't be undone after all."""
+        undo = UndoDefinition(id="unbook", name="unbook", retry=[RetryTier(max_attempts=1)])
+        steps = [StepDefinition(id="book", name="book", undo=undo), StepDefinition(id="ride", name="ride")]
+        backend = self.functions.backend
+        backend.register_workflow(WorkflowRegistration(slug="trips", name="Trips", steps=steps))
+        run_id = self.functions.submit(workflowSlug="trips")
+        self.claim(run_id, "book")
+        backend.save_step_complete("trips", run_id, "book", 7, duration_us=1, attempt_number=1)
+        backend.cancel_run(run_id)
+        self.functions.work()
+
     def break_one(self) -> None:
         """A run whose version is gone: no sweep can deal with it."""
         table = self.functions.backend.runtime.ledger.table
@@ -159,6 +171,7 @@ def everything(world: World) -> None:
     world.come_too_late()
     world.lose(runs=2)
     world.reap(after_us=31_000_000, remaining_ms=0)
+    world.fail_to_undo()
     world.break_one()
     world.wait_for_a_pool()
     world.reap(after_us=61_000_000)

@@ -65,10 +65,12 @@ def test_a_preflight_tells_what_would_break(functions: Functions) -> None:
     [
         events.get("/diagnosis?limit=0"),
         events.get("/diagnosis?cursor=later"),
+        events.get("/diagnosis?cursor=%EA%A7%97"),
         events.get("/diagnosis?nothing=1"),
         events.post("/preflight"),
         events.post("/preflight", {"workflows": [{"workflowSlug": "a", "versionId": "v"}]}),
         events.post("/preflight", {"workflows": [], "cursor": "-1"}),
+        events.post("/preflight", {"workflows": [], "cursor": "\u0667"}),
     ],
 )
 def test_what_is_asked_wrongly_is_refused(untouched: Functions, event: events.Event) -> None:

@@ -15,7 +15,7 @@ from cascade_flow.dynamodb.table import Table
 from cascade_flow.engine.commands import Complete
 from cascade_flow.engine.state import Facts
 from cascade_flow.errors import StaleAttemptError
-from cascade_flow.model.events import StepError
+from cascade_flow.model.events import StepCompleted, StepError, WorkflowCompleted, make_event
 from cascade_flow.operations.steps import Steps
 from events.deployed import FUNCTIONS, Functions, app
 from events.emitted import Emitted
@@ -69,6 +69,18 @@ def test_an_invocation_writes_one_line(functions: Functions, seen: Captured) -> 
     assert len(read(seen).lines) == 1
     app("worker").handler(events.messages([message]), events.Context())
     assert read(seen).lines == [], "somebody else has it: nothing was committed"
+
+
+def test_a_run_that_does_anothers_work_is_measured_by_its_steps_alone(capsys: Captured) -> None:
+    of_child = {"workflow_slug": "parcels", "run_id": "r~pack~0", "duration_us": 7_000}
+    of_step = {"step_id": "pack", "output": "1", "attempt_number": 1, "export_output": True}
+    of_run = {"workflow_attempt_number": 1, "output": "1", "total_steps": 1}
+    metrics = Metrics()
+    metrics.committed([make_event(StepCompleted, timestamp_us=7, **of_child, **of_step)])
+    metrics.committed([make_event(WorkflowCompleted, timestamp_us=8, **of_child, **of_run)])
+    metrics.write()
+    found = read(capsys)
+    assert (found.of("StepsCompleted"), found.of("RunsCompleted"), found.of("RunFailure")) == ([1], [], [])
 
 
 def test_a_run_that_fails(functions: Functions, seen: Captured) -> None:

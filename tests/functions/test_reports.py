@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -110,6 +111,17 @@ def test_the_summary_holds_them_all(busy: Functions) -> None:
     assert summary["successRate"]["failedRuns"] == summary["errorAnalysis"]["totalFailures"] == 3
     assert summary["queueDepth"]["runningSteps"] == 2
     assert summary["timeRange"]["durationUs"] == 86_400_000_000
+    assert not {"steps", "intervals"} & summary.keys()
+
+
+def test_the_summary_tells_steps_and_parts_of_the_range_where_it_is_asked_to(busy: Functions) -> None:
+    summary = get(busy, "/analytics/summary?byStep=true&intervals=4")
+    by_step = {step["stepId"]: step for step in summary["steps"]}
+    assert (by_step["weigh"]["count"], by_step["weigh"]["failures"]) == (4, 3)
+    parts = summary["intervals"]
+    assert [part["runsFailed"] for part in parts] == [0, 0, 0, 3]
+    assert parts[0]["startUs"] == summary["timeRange"]["startUs"]
+    assert all(one["endUs"] == other["startUs"] for one, other in pairwise(parts))
 
 
 def test_errors_are_grouped_and_paged_and_shown(busy: Functions) -> None:

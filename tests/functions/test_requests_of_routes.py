@@ -44,13 +44,14 @@ class Told(NamedTuple):
 
 BODIES = {
     "POST /workflows/{slug}/runs": {"input": {"weights": [1]}},
+    "POST /runs/batch": {"runs": [{"workflowSlug": "parcels", "input": {"weights": [n]}} for n in range(1, 4)]},
     "POST /runs/{runId}/rerun": {"fromStepId": "weigh", "input": {"weights": [1]}},
     "POST /runs/cancel": {"tags": ["nobody's"]},
     "PUT /workflows/{slug}": {"name": "Parcels", "steps": [{"stepId": "weigh"}]},
 }
 
 
-LAST = ("POST /runs/{runId}/retry", "PUT /workflows/{slug}")
+LAST = ("POST /runs/batch", "POST /runs/{runId}/retry", "PUT /workflows/{slug}")
 """What changes that of which the others tell."""
 
 

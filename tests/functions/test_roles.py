@@ -128,6 +128,12 @@ def commands(stage: Stage) -> None:
     assert stage.submit(large(9), **keyed) == first
     route = "POST /runs/{runId}/cancel"
     assert stage.http("submission", route, events.post(f"/runs/{first}/cancel")).status == 200
+    many = {"runs": [{"workflowSlug": "heavy", "input": {"text": large(n)}, "runId": f"of-{n}"} for n in range(3)]}
+    assert (
+        stage.http("submission", "POST /runs/batch", events.post("/runs/batch", many)).json["counts"]["submitted"] == 3
+    )
+    for n in range(3):
+        assert stage.http("submission", route, events.post(f"/runs/of-{n}/cancel")).status == 200
     aside = stage.submit(medium(9))
     assert stage.http("submission", route, events.post(f"/runs/{aside}/cancel")).status == 200
     told = of_a_caller(stage)

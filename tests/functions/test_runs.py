@@ -129,6 +129,14 @@ def test_events_are_filtered_by_type_and_step(functions: Functions, done: str) -
     assert twice.json == {"events": []}
 
 
+def test_events_are_told_without_what_was_given_and_got(functions: Functions, done: str) -> None:
+    everything = functions.http("query", events.get(f"/runs/{done}/events")).json["events"]
+    assert {"input", "output"} <= {name for event in everything for name in event}
+    found = functions.http("query", events.get(f"/runs/{done}/events?payloads=false")).json["events"]
+    texts = ("input", "output", "data")
+    assert found == [{name: value for name, value in event.items() if name not in texts} for event in everything]
+
+
 def test_logs_are_shown_by_step(functions: Functions, done: str) -> None:
     (line,) = functions.http("query", events.get(f"/runs/{done}/logs?step=weigh&attempt=1")).json["lines"]
     assert (line["stepId"], line["attemptNumber"]) == ("weigh", 1)

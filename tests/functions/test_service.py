@@ -175,4 +175,11 @@ class TestHealth:
         assert "no such table" in reply.json["facts"]["checks"]["table"]
 
     def test_the_version_is_the_packages(self, functions: Functions) -> None:
-        assert functions.asked(events.get("/version")).json == {"version": VERSION}
+        assert functions.asked(events.get("/version")).json["version"] == VERSION
+
+    def test_so_are_the_workers_as_they_are_set(self, functions: Functions, environment: pytest.MonkeyPatch) -> None:
+        told = functions.asked(events.get("/version")).json
+        assert (told["heartbeatUs"], told["workerMemoryMb"]) == (20_000_000, 512)
+        environment.delenv("CASCADE_WORKER_MEMORY_MB")
+        resources.settings.cache_clear()
+        assert "workerMemoryMb" not in functions.asked(events.get("/version")).json

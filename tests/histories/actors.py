@@ -23,7 +23,7 @@ from cascade_flow.engine.commands import KeepCheckpoint
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.operations.worker_outcomes import Attempt, Measures, WorkerOutcomes
 from oracle import Mark, Said
-from simulation import LATER_US, OUTPUT, TIMING, mark_of
+from simulation import LATER_US, OUTPUT, TIMING, items_of, mark_of
 from testbed.requests import WRITES
 from testbed.wire import Answer, Request, Send
 
@@ -108,7 +108,7 @@ class Actors:
     def _work_by_name(self, name: str, backend: DynamoDBBackend) -> None:
         """A worker that is no part of the engine: it names step and attempt."""
         self._gate.pause("look what is scheduled")
-        due = backend.list_scheduled_steps()
+        due = [step for step in backend.list_scheduled_steps() if not self._is_of_a_family(step.run_id, step.step_id)]
         if not due:
             return
         step = self._dice.choice(due)
@@ -120,6 +120,10 @@ class Actors:
         if self._dice.random() < 0.5:
             self._beat_and_keep(mark, name, backend)
         self._end_by_name(mark, name, backend)
+
+    def _is_of_a_family(self, run_id: str, step_id: str) -> bool:
+        """Whether only a worker of ours knows what to do with it."""
+        return "~" in run_id or any(step.id == step_id and step.children for step in self._stage.steps)
 
     def _beat_and_keep(self, mark: Mark, name: str, backend: DynamoDBBackend) -> None:
         now_us, data = clock.now_us(), json.dumps([*mark, name])
@@ -140,6 +144,10 @@ class Actors:
                 exported = any(step.id == mark.step and step.export_output for step in self._stage.steps)
                 said = Said(mark, StepCompleted, json.dumps(output))
                 self._say(said, lambda: backend.save_step_complete(*place, output, export_output=exported, **spent))
+            case act if act.endswith(" items"):
+                given = items_of(act)
+                said = Said(mark, StepCompleted, json.dumps(given))
+                self._say(said, lambda: backend.save_step_complete(*place, given, export_output=False, **spent))
             case "skip":
                 said = Said(mark, StepSkipped, None)
                 skip: dict[str, Any] = {"skip_type": "primary", "reason": "nothing to do", **spent}

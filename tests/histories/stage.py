@@ -13,14 +13,14 @@ from unittest.mock import patch
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from at_work import must_be_one_by_one, must_keep_limits
-from cascade_flow import WorkflowFailed, clock
+from cascade_flow import StepFailed, WorkflowFailed, clock
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.schema import create_table
-from cascade_flow.engine import advance, runs
+from cascade_flow.engine import advance, children, runs
 from cascade_flow.operations import after_commit, stops
 from checker import Checked
 from histories.actors import Actors
-from shapes import Shape
+from shapes import CALLED, Shape
 from simulation import TIMING, SkewedClock, TickingClock, World, survive
 from testbed.faults import Faults, Kind, by_rate
 from testbed.servers import MemoryServer, fresh_table
@@ -67,7 +67,12 @@ ALWAYS = ("alice: works", "bob: works", "reaper: sweeps", "broom: sweeps")
 
 
 def renamed(shape: Shape, dice: random.Random) -> Shape:
-    """The same graph under other names: a query's order is no order of the graph, and a birth may lie behind it."""
+    """The same graph under other names: a query's order is no order of the graph, and a birth may lie behind it.
+
+    One with children stays as it is, since its script speaks of them too.
+    """
+    if any(step.children for step in shape.steps):
+        return shape
     names = [step.id for step in shape.steps]
     other = dict(zip(names, dice.sample(names, len(names)), strict=True))
     steps = [
@@ -75,7 +80,7 @@ def renamed(shape: Shape, dice: random.Random) -> Shape:
         for step in shape.steps
     ]
     outside = {other[name]: data for name, data in shape.outside.items()}
-    script = {other[name]: acts for name, acts in shape.script.items()}
+    script = {other.get(name, name): acts for name, acts in shape.script.items()}
     return replace(shape, steps=steps, script=script, outside=outside)
 
 
@@ -129,6 +134,8 @@ class Stage:
             patch.object(advance, "BIRTHS_AT_ONCE", births),
             patch.object(after_commit, "BIRTHS_AT_ONCE", births),
             patch.object(runs, "ROOTS_AT_ONCE", births),
+            patch.object(children, "MADE_AT_ONCE", self.dice.choice([1, 2, children.MADE_AT_ONCE])),
+            patch.object(children, "READ_AT_ONCE", self.dice.choice([1, 2, children.READ_AT_ONCE])),
         ):
             self._stack.enter_context(patched)
 
@@ -142,6 +149,8 @@ class Stage:
         world.outside = shape.outside
         world.answers_lost = lambda: self._faults.answers_lost
         world.register(shape.steps, run_limit=shape.run_limit)
+        if shape.called:
+            world.register(shape.called, slug=CALLED)
         self._server.shelf.delay_indexes(store.table, lambda: self.dice.random() < 0.7)
         self.has_deadline = self.cast.stops and self.dice.random() < 0.2
         world.submit(**shape.submission, **self._submission(), run_id=RUN, input={"order": 7})
@@ -165,13 +174,22 @@ class Stage:
             assert not self.actors.halted_for_nothing, "nobody stopped or revived the run, and a branch was halted"
             self.world.mailbox.must_have_been_true()
             self.world.settle(*self.actors.runs, rounds=600)
+            undone = self._undone()
+            self.world.settle(*undone, rounds=600)
             checked = [self.world.check(run_id) for run_id in self.actors.runs]
+            for run_id in undone:
+                self.world.check(run_id)
             for each in checked:
                 self._must_have_ended(each)
             if not isinstance(self.world.clock, SkewedClock):
                 must_keep_limits(checked, self.world.oracle.signs_us)
                 if self._shape.run_limit is not None and not self.cast.stops:
                     must_be_one_by_one(checked, self._shape.run_limit.at_most)
+
+    def _undone(self) -> list[str]:
+        """The runs that undo those which have failed or were cancelled."""
+        known = (self.world.observer.runtime.run(run_id).undone_by for run_id in self.actors.runs)
+        return [run_id for run_id in known if run_id is not None]
 
     def _leave(self) -> None:
         self.gate.detach()
@@ -188,9 +206,15 @@ class Stage:
         expected |= {"completed", "failed"} if self.cast.meddles else set()
         reasons = {event.failure_reason for event in checked.events if isinstance(event, WorkflowFailed)}
         assert self.has_deadline or "timeout" not in reasons, "it stood still until its deadline"
-        if self.has_deadline or "worker-crash" in reasons:
+        if self.has_deadline or "worker-crash" in reasons or self._has_lost_a_child(checked):
             expected |= {"failed"}
         assert checked.status in expected, reasons
+
+    def _has_lost_a_child(self, checked: Checked) -> bool:
+        """Whether so many workers have died at a child that no attempt was left."""
+        family = self.world.families[checked.story.run.run_id]
+        ends = [event for child in family for event in child.events if isinstance(event, StepFailed)]
+        return any(event.failure_reason == "worker-crash" for event in ends)
 
     def _episodes(self, name: str, act: Callable[..., object]) -> None:
         """What dies comes back as another process."""

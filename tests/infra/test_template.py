@@ -41,6 +41,7 @@ class TestTheDoor:
     def test_every_route_wants_a_signature(self) -> None:
         routes = _routes_of("Api")
         assert {route["RouteKey"] for route in routes} == {
+            "GET /runs/{runId}/children/{stepId+}",
             "GET /diagnosis",
             "GET /runs/{runId}/diagnosis",
             "POST /preflight",

@@ -10,10 +10,12 @@ import pytest
 from cascade_flow import (
     Checkpoint,
     CheckpointRef,
+    ChildrenDefinition,
     DynamoDBBackend,
     Event,
     LogEntry,
     ResourceSnapshot,
+    RetryTier,
     clock,
     dump_event,
 )
@@ -45,6 +47,22 @@ def test_of_a_run_of_every_shape(dynamodb: Store, shape: Shape) -> None:
         checked = check_run(world.observer, run_id)
         assert checked.status == shape.status
         assert_peer_agrees(checked.events)
+
+
+def test_of_a_run_and_those_that_do_its_work(dynamodb: Store) -> None:
+    """One of them fails, and with the run's retry is tried again, while others are born."""
+    world = World(dynamodb, {"pack~0": ["fatal", "ok"]})
+    over = ChildrenDefinition(kind="map", over="lines", concurrency=1)
+    with clock.use(world.clock):
+        world.register([step("lines"), step("pack", "lines", children=over, retry=[RetryTier(max_attempts=1)])])
+        run_id = world.submit(run_id="run")
+        world.settle(run_id)
+        world.backend.retry_run(run_id, "mended")
+        world.settle(run_id)
+        family = [run_id, *(f"run~pack~{number}" for number in range(5))]
+        assert [world.observer.runtime.run(each).run_attempt for each in family] == [2] * 6
+        for each in family:
+            assert_peer_agrees(world.observer.load_events("flow", each))
 
 
 def test_at_every_moment_of_a_run(backend: DynamoDBBackend, time: TickingClock) -> None:

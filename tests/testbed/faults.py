@@ -100,6 +100,13 @@ def can_happen(kind: Kind, operation: str) -> bool:
     return kind not in _OF_WRITES or operation in SINGLE_WRITES | TRANSACTIONS
 
 
+def is_hidden(kind: Kind, operation: str) -> bool:
+    """Whether the SDK hides this from its caller: nothing was done, and it sends the request again."""
+    if kind is Kind.THROTTLE:
+        return operation not in TRANSACTIONS
+    return kind in (Kind.DROP_BEFORE, Kind.ERROR_500)
+
+
 @dataclass(frozen=True)
 class Passed:
     """One request that came by, and what happened to it."""

@@ -35,6 +35,7 @@ def stored() -> dict[str, tuple[object, object]]:
         "shards": (keys.shards(), Key("SHARDS", "SHARDS")),
         "pool": (keys.pool_mark("gpu"), Key("SHARDS", "POOL#gpu")),
         "pulse": (keys.pulse(), Key("PULSE", "PULSE")),
+        "failed undo": (keys.failed_undo("r"), Key("PULSE", "UNDO#r")),
         "due": (keys.due("run"), "due#4"),
         "done": (keys.done("run-1"), "done#6"),
         "call": (keys.call("run-2"), "call#1"),
@@ -68,6 +69,7 @@ def spans() -> dict[str, tuple[Span, list[Key]]]:
         "versions": (keys.versions("flow"), [keys.version("flow", "0"), keys.version("flow", "sha256:ff")]),
         "registry": (keys.registry(), [keys.workflow("0"), keys.workflow("flow")]),
         "called": (keys.all_called(), [keys.called("0"), keys.called("flow")]),
+        "signs": (keys.signs(), [keys.pulse(), keys.failed_undo("0"), keys.failed_undo("zz")]),
         "marks": (keys.index_marks(), [keys.shards(), keys.pool_mark("a"), keys.pool_mark("zz")]),
     }
 
@@ -149,6 +151,8 @@ def test_a_key_tells_what_it_is_of() -> None:
     assert keys.run_of("R#R#r") == "R#r"
     assert (keys.branch_of("B#"), keys.branch_of("B#a")) == ("", "a")
     assert keys.attempt_of(keys.log_chunk("r", "a", 12, TIME_US, "ab").sk) == ("a", 12)
+    assert [keys.unable_to_undo(sk) for sk in (keys.failed_undo("r").sk, keys.pulse().sk)] == ["r", None]
+    assert [keys.commit_time_of(sk) for sk in (keys.commit("r", 17).sk, keys.branch("r", "E").sk)] == [17, None]
     assert [keys.marked_pool(sk) for sk in (keys.pool_mark("gpu").sk, keys.shards().sk)] == ["gpu", None]
     assert [keys.is_pool(place) for place in (keys.pool("gpu"), keys.due("r"), keys.call("r"))] == [True, False, False]
 

@@ -8,8 +8,8 @@ from hypothesis import given, strategies as st
 from rich.console import Console
 from rich.text import Text
 
+from cascade_flow.api.history_answers import log_page
 from cascade_flow.api.query_shapes import MOST_LINES
-from cascade_flow.api.representations import log_page
 from cascade_flow.cli.screen import Screen
 from cascade_flow.operations.history import StepLine, _spread
 

@@ -12,13 +12,16 @@ from cascade_flow.model.reports import QueueDepth, WorkflowQueueDepth
 
 @dataclass(frozen=True, slots=True)
 class LiveRun:
-    """A run that has not ended; `scheduled_us` says of each scheduled step from when on it may be claimed."""
+    """A run that has not ended; `scheduled_us` says of each scheduled step from when on it may be claimed. One that
+    `is_child` does another's work: its steps count, and it is no run of its own.
+    """
 
     workflow_slug: str
     status: Literal["pending", "running"]
     created_us: int
     scheduled_us: tuple[int, ...] = ()
     running_steps: int = 0
+    is_child: bool = False
 
 
 def compute_queue_depth(live: Iterable[LiveRun], *, workflow_slug: str | None = None) -> QueueDepth:
@@ -29,7 +32,7 @@ def compute_queue_depth(live: Iterable[LiveRun], *, workflow_slug: str | None = 
     return QueueDepth(
         workflow_slug=workflow_slug,
         pending_runs=len(pending_us),
-        running_runs=len(runs) - len(pending_us),
+        running_runs=sum(run.status == "running" and not run.is_child for run in runs),
         scheduled_steps=len(scheduled_us),
         running_steps=sum(run.running_steps for run in runs),
         oldest_scheduled_step_us=min(scheduled_us, default=None),

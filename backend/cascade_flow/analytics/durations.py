@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +11,7 @@ from cascade_flow.model.events import (
     StepCompleted,
     StepEvent,
     StepFailed,
+    StepRetrying,
     StepScheduled,
     StepStarted,
     WorkflowCancelled,
@@ -17,15 +19,22 @@ from cascade_flow.model.events import (
     WorkflowEvent,
     WorkflowFailed,
 )
-from cascade_flow.model.reports import SchedulingLatency, StepDuration, WorkflowDuration
+from cascade_flow.model.reports import SchedulingLatency, StepDuration, StepReport, WorkflowDuration
 
 _Attempt = tuple[str, str, int]
+_Step = tuple[str, str]
 
 
 def compute_scheduling_latency(
     step_events: Iterable[StepEvent], *, workflow_slug: str | None = None, step_id: str | None = None
 ) -> SchedulingLatency:
     """From when an attempt could be claimed to its start; a start before that is left out."""
+    distribution = _distribution(wait_us for _, wait_us in waits(step_events))
+    return SchedulingLatency(workflow_slug=workflow_slug, step_id=step_id, **distribution)
+
+
+def waits(step_events: Iterable[StepEvent]) -> list[tuple[int, int]]:
+    """When attempts started, and how long each had waited for that."""
     available_us: dict[_Attempt, int] = {}
     started_us: dict[_Attempt, int] = {}
     for event in step_events:
@@ -33,9 +42,8 @@ def compute_scheduling_latency(
             available_us[_attempt(event)] = event.available_at_us
         elif isinstance(event, StepStarted):
             started_us[_attempt(event)] = event.timestamp_us
-    waits = [started_us[attempt] - time_us for attempt, time_us in available_us.items() if attempt in started_us]
-    distribution = _distribution(wait for wait in waits if wait >= 0)
-    return SchedulingLatency(workflow_slug=workflow_slug, step_id=step_id, **distribution)
+    begun = [(started_us[attempt], time_us) for attempt, time_us in available_us.items() if attempt in started_us]
+    return [(start_us, start_us - time_us) for start_us, time_us in begun if start_us >= time_us]
 
 
 def compute_step_duration(
@@ -57,6 +65,20 @@ def compute_workflow_duration(
 
 def _attempt(event: StepScheduled | StepStarted) -> _Attempt:
     return event.run_id, event.step_id, event.attempt_number
+
+
+def compute_steps(step_events: Iterable[StepEvent]) -> list[StepReport]:
+    """As `compute_step_duration`, of each step by itself, that on which most time was spent first."""
+    took, failures, retries = defaultdict[_Step, list[int]](list), Counter[_Step](), Counter[_Step]()
+    for event in step_events:
+        step = (event.workflow_slug, event.step_id)
+        if isinstance(event, StepCompleted | StepFailed):
+            took[step].append(event.duration_us)
+        failures[step] += isinstance(event, StepFailed)
+        retries[step] += isinstance(event, StepRetrying)
+    ordered = sorted(took, key=lambda step: (-sum(took[step]), step))
+    counts = {step: {"failures": failures[step], "retries": retries[step]} for step in ordered}
+    return [StepReport(workflow_slug=s[0], step_id=s[1], **counts[s], **_distribution(took[s])) for s in ordered]
 
 
 def _distribution(values_us: Iterable[int]) -> dict[str, Any]:

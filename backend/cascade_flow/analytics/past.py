@@ -9,9 +9,11 @@ from typing import get_args
 from cascade_flow.analytics.durations import (
     compute_scheduling_latency,
     compute_step_duration,
+    compute_steps,
     compute_workflow_duration,
 )
 from cascade_flow.analytics.errors import compute_error_analysis
+from cascade_flow.analytics.intervals import compute_intervals
 from cascade_flow.analytics.retries import compute_retry_analysis
 from cascade_flow.analytics.scope import Scope
 from cascade_flow.analytics.throughput import compute_success_rate, compute_throughput
@@ -20,10 +22,12 @@ from cascade_flow.model.events import Event, StepEvent, WorkflowEvent
 from cascade_flow.model.reports import (
     AnalyticsSummary,
     ErrorAnalysis,
+    Interval,
     QueueDepth,
     RetryAnalysis,
     SchedulingLatency,
     StepDuration,
+    StepReport,
     SuccessRate,
     Throughput,
     WorkerStability,
@@ -77,6 +81,12 @@ class Past:
     def success_rate(self) -> SuccessRate:
         slug, step_id = self.scope.workflow_slug, self.scope.step_id
         return compute_success_rate(self.steps, self.runs, workflow_slug=slug, step_id=step_id)
+
+    def by_step(self) -> list[StepReport]:
+        return compute_steps(self.steps)
+
+    def intervals(self, parts: int) -> list[Interval]:
+        return compute_intervals(self.steps, self.runs, self.scope.time_range, parts)
 
     def summary(self, depth: QueueDepth) -> AnalyticsSummary:
         """All of these, and how deep the queue is now."""

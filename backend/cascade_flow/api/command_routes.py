@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cascade_flow.api import event_answers, representations
+from cascade_flow.api import event_answers, representations, workflow_representations
 from cascade_flow.api.answers import Answer, ok
 from cascade_flow.api.resources import details, patience_us, runtime
 from cascade_flow.api.routes import route
@@ -94,7 +94,7 @@ def register_workflow(address: WorkflowAddress, body: RegisterWorkflow) -> Answe
     """Register a workflow that no deployment brings, or a new version of it. The same again changes nothing."""
     registry = runtime().registry
     registry.register(body.registration_of(address.slug))
-    return ok(representations.workflow(registry.current(address.slug)))
+    return ok(workflow_representations.workflow(registry.current(address.slug)))
 
 
 def _bounds(wish: SomeRuns) -> Bounds:

@@ -14,7 +14,7 @@ MOST_RUNS_LOOKED_AT = 200
 MOST_WORKFLOWS = 1_000
 MOST_STEPS = 10_000
 
-Behind = Annotated[str, Field(pattern=r"^\d{1,16}$")]
+Behind = Annotated[str, Field(pattern=r"^[0-9]{1,16}$")]
 """Where an earlier piece ended: its `nextCursor`."""
 
 

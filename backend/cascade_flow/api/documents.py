@@ -10,6 +10,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from copy import copy
 from itertools import islice
 from typing import Any
 
@@ -32,21 +33,39 @@ class _Repeated(dict[str, Any]):
     name: str
 
 
+STORE_ELSEWHERE = "store what is large elsewhere, and send its address"
+
+
 def read_document(
-    body: bytes, *, called: str = "the body", largest: int = LARGEST_BODY_BYTES, deepest: int = DEEPEST
+    body: bytes,
+    *,
+    called: str = "the body",
+    largest: int = LARGEST_BODY_BYTES,
+    deepest: int = DEEPEST,
+    cure: str = STORE_ELSEWHERE,
+    apart: str | None = None,
 ) -> Any:
-    """The value that the body holds. Raises PayloadTooLargeError, RequestInvalidError (with the path of each fault)."""
-    if len(body) > largest:
-        raise PayloadTooLargeError(
-            f"{called} has {len(body)} bytes, and at most {largest} are taken: "
-            "store what is large elsewhere, and send its address",
-            bytes=len(body),
-            limit=largest,
-        )
+    """The value that the body holds; what is in its list `apart` is left to who reads that, one by one.
+
+    Raises PayloadTooLargeError, RequestInvalidError (with the path of each fault).
+    """
+    check_size(len(body), called=called, largest=largest, cure=cure)
     value = _parsed(_text(body, called), called, deepest)
+    check_sound(value if apart is None else _without(value, apart), deepest)
+    return value
+
+
+def check_size(bytes: int, *, called: str, largest: int = LARGEST_BODY_BYTES, cure: str = STORE_ELSEWHERE) -> None:
+    """Raises PayloadTooLargeError, which says what to do."""
+    if bytes > largest:
+        said = f"{called} has {bytes} bytes, and at most {largest} are taken: {cure}"
+        raise PayloadTooLargeError(said, bytes=bytes, limit=largest)
+
+
+def check_sound(value: Any, deepest: int = DEEPEST) -> None:
+    """Raises RequestInvalidError, with the path of each fault of a value that was read."""
     if not _is_sound(value, deepest) and (issues := list(islice(_faults(value, deepest), MOST_ISSUES))):
         raise RequestInvalidError(issues=issues)
-    return value
 
 
 def rejected(message: str, *, path: str = "") -> RequestInvalidError:
@@ -70,6 +89,15 @@ def _parsed(text: str, called: str, deepest: int) -> Any:
         raise rejected(f"{called} is no JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
     except RecursionError:
         raise rejected(f"{called} is nested more than {deepest} deep") from None
+
+
+def _without(value: Any, apart: str) -> Any:
+    """The document with that list empty."""
+    if not isinstance(value, dict) or not isinstance(value.get(apart), list):
+        return value
+    other = copy(value)
+    other[apart] = []
+    return other
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

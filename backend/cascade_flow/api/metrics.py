@@ -13,6 +13,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from cascade_flow.engine.state import Branch, Facts
 from cascade_flow.model.events import Event, StepFailed, WorkflowFailed
+from cascade_flow.model.ids import up_of
 from cascade_flow.operations.observer import Observer
 
 NAMESPACE = "cascade-flow"
@@ -69,9 +70,17 @@ class Metrics(Observer):
         self._noted: list[Measured] = []
 
     def committed(self, events: Sequence[Event]) -> None:
+        """A run that does another's work counts for its steps alone."""
         for event in events:
+            if event.category == "workflow" and up_of(event.run_id) is not None:
+                continue
             if (measure := OF_EVENTS.get(event.type)) is not None:
                 self._noted += [each._replace(workflow=event.workflow_slug) for each in measure(event)]
+
+    def undoing(self, events: Sequence[Event]) -> None:
+        super().undoing(events)
+        failed = (event for event in events if isinstance(event, WorkflowFailed))
+        self._noted += [Measured("UndoFailed", 1, workflow=event.workflow_slug) for event in failed]
 
     def claimed(self, facts: Facts, branch: Branch) -> None:
         waited_us = (branch.started_at_us or 0) - (branch.available_at_us or branch.started_at_us or 0)

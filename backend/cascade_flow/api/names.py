@@ -38,6 +38,7 @@ WORDS: Mapping[str, str] = {
     "startedAt": "startedAtUs",
     "timeout": "timeoutUs",
     "timestamp": "timestampUs",
+    "workflow": "workflowSlug",
 }
 MILLISECONDS: Mapping[str, str] = {
     name: name.removesuffix("Ms") + "Us"

@@ -19,7 +19,7 @@ MOST_EVENTS = 1_000
 MOST_LINES = 10_000
 
 
-def _parts(values: Any) -> Any:
+def parts(values: Any) -> Any:
     """`a,b` and `a` + `b` mean the same."""
     return [part for value in values for part in value.split(",")] if isinstance(values, list) else values
 
@@ -43,7 +43,7 @@ class ListRuns(Query):
     repeatable = frozenset({"status", "tag"})
     workflow: Slug | None = None
     """Only runs of this workflow."""
-    status: Annotated[list[RunStatus], BeforeValidator(_parts)] | None = None
+    status: Annotated[list[RunStatus], BeforeValidator(parts)] | None = None
     """Only runs in one of these states; `a,b` means the same as naming both."""
     tag: Tags | None = None
     """Only runs that have all of these tags."""
@@ -58,6 +58,8 @@ class ListRuns(Query):
     """How many runs to pass over, instead of a cursor; each is read."""
     total: bool = False
     """Whether to count all that the filters pass."""
+    by_status: bool = False
+    """Whether to count those of each status, whichever the filters name."""
 
     @field_validator("offset")
     @classmethod
@@ -86,14 +88,16 @@ class ShowRun(ShowStep):
 
 
 class ListEvents(Query):
-    """GET /runs/{runId}/events: those later than `afterUs`."""
+    """GET /runs/{runId}/events: those later than `afterUs`; with `payloads=false` without what users gave and got."""
 
     repeatable = frozenset({"type"})
     after_us: Annotated[int, Field(ge=0)] = 0
     """Only events that are later than this: an earlier answer's `nextUs`."""
-    type: Annotated[list[EventType], BeforeValidator(_parts)] | None = None
+    type: Annotated[list[EventType], BeforeValidator(parts)] | None = None
     step: StepId | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_EVENTS)] = MOST_EVENTS
+    payloads: bool = True
+    """Whether `input`, `output` and `data` are wanted; without them a look is cheaper."""
 
 
 class ListLogs(Query):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Any, Literal, Never, NotRequired, TypedDict
 
+from cascade_flow.api.children_replies import ChildrenOfStep
 from cascade_flow.api.event_replies import EventOfRun
 from cascade_flow.api.limit_replies import LimitOfStep, WaitsFor
 from cascade_flow.api.names import AsWritten, Document
 from cascade_flow.model.events import Event
 from cascade_flow.model.parts import ResourceUsage, StepError, StepFailureReason, WorkflowFailureReason
-from cascade_flow.model.states import RunState, StepState, SubmittedRun
+from cascade_flow.model.states import LinkedRun, RunStatus, StepState, SubmittedRun
 from cascade_flow.model.workflows import StepDefinition, WorkflowMetadata, WorkflowVersion
 
 
@@ -72,9 +73,9 @@ class WithoutInput(TypedDict):
     input: NotRequired[Never]
 
 
-Run = Document[RunState, WithoutInput]
+Run = Document[LinkedRun, WithoutInput]
 """A run by itself, without its input."""
-RunWithInput = Document[RunState, Input]
+RunWithInput = Document[LinkedRun, Input]
 """A run, with its input where that was asked for."""
 Submitted = Document[SubmittedRun, Nothing]
 """The run that stands for a submission; not new where its idempotency key was known."""
@@ -89,6 +90,9 @@ class RunPart(TypedDict):
     total: NotRequired[int]
     """How many there are in all, where that was asked for; counted up to 10,000."""
     totalIsExact: NotRequired[bool]
+    byStatus: NotRequired[dict[str, int]]
+    """How many are in each status, where that was asked for; of the newest 10,000."""
+    byStatusIsExact: NotRequired[bool]
 
 
 class RunAlone(TypedDict):
@@ -125,6 +129,8 @@ class StepOfGraph(TypedDict):
     """What it waits for, while that is a limit's."""
     event: NotRequired[EventOfRun]
     """Where it has no code, but waits for something from outside: how that stands."""
+    children: NotRequired[ChildrenOfStep]
+    """Where runs of their own do its work: how these stand."""
     delayUs: NotRequired[int]
     """How long after all that it waits for it starts."""
     laters: NotRequired[int]
@@ -153,6 +159,8 @@ class MoreOfRun(TypedDict, total=False):
 
     cancelReason: str
     """What was said when it was cancelled."""
+    undoStatus: RunStatus
+    """How it stands with the run that undoes it, if there is one."""
     steps: list[StepOfRun]
     """Every step of its graph, in declared order, where they were asked for."""
 
@@ -209,6 +217,8 @@ class CurrentVersion(TypedDict):
     """What is known of a workflow now."""
 
     versionId: str
+    description: NotRequired[str]
+    """What its code says of it: the docstring of the module that declares it."""
     timeoutUs: NotRequired[int]
     """How long its runs may last, where they say nothing else."""
     retiredAtUs: NotRequired[int]
@@ -217,10 +227,31 @@ class CurrentVersion(TypedDict):
 
 Workflow = Document[WorkflowMetadata, CurrentVersion]
 """A registered workflow."""
-Step = Document[StepDefinition, Nothing]
+
+
+class NotedStep(TypedDict):
+    """What the code of a step says of it, where that is known."""
+
+    description: NotRequired[str]
+    """The docstring of its function."""
+    code: NotRequired[str]
+    """Another text wherever its source is another."""
+
+
+Step = Document[StepDefinition, NotedStep]
 """A step without its code: what it waits for, how it is tried."""
-Version = Document[WorkflowVersion, Nothing]
+VersionInBrief = Document[WorkflowVersion, Nothing]
 """A workflow as it was at one time; number 1 is the oldest."""
+
+
+class StepsOfVersion(TypedDict):
+    """A version's steps, in declared order."""
+
+    steps: list[Step]
+
+
+Version = Document[WorkflowVersion, StepsOfVersion]
+"""A workflow as it was at one time, with its steps."""
 
 
 class Workflows(TypedDict):
@@ -233,7 +264,7 @@ class VersionsAndSteps(CurrentVersion):
     """All versions of a workflow, and the steps of its current one."""
 
     steps: list[Step]
-    versions: list[Version]
+    versions: list[VersionInBrief]
 
 
 WorkflowDetails = Document[WorkflowMetadata, VersionsAndSteps]
@@ -343,4 +374,4 @@ class Piece(TypedDict):
 class Versions(TypedDict):
     """All versions of a workflow, oldest first, their steps left out."""
 
-    versions: list[Version]
+    versions: list[VersionInBrief]

@@ -30,7 +30,22 @@ QueueDepth = Document[reports.QueueDepth, Nothing]
 """What waits and what is under way, now."""
 DepthOfWorkflow = Document[reports.WorkflowQueueDepth, Nothing]
 """What waits of one workflow, now."""
-Summary = Document[reports.AnalyticsSummary, Nothing]
+StepReport = Document[reports.StepReport, Nothing]
+"""How long the attempts of one step took."""
+Interval = Document[reports.Interval, Nothing]
+"""A part of a range: what came to an end in it."""
+
+
+class MoreOfSummary(TypedDict):
+    """What is told only where it is asked for."""
+
+    steps: NotRequired[list[StepReport]]
+    """By step, those first on which most time was spent; at most 200."""
+    intervals: NotRequired[list[Interval]]
+    """The parts of the range, oldest first."""
+
+
+Summary = Document[reports.AnalyticsSummary, MoreOfSummary]
 """All reports of a range, from one reading of it; the queue's depth is that of now."""
 ErrorGroup = Document[reports.ErrorGroup, Nothing]
 """Failures that share a fingerprint, with the first one's words."""
@@ -111,3 +126,7 @@ class EngineVersion(TypedDict):
 
     version: str
     """The package's version."""
+    heartbeatUs: int
+    """How often Lambda's workers say that they live."""
+    workerMemoryMb: NotRequired[int]
+    """What Lambda's workers have, and what their time costs by; absent where no Lambda runs steps."""

@@ -6,11 +6,11 @@ What a report lists without a bound is cut where nobody reads on; its counts are
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cascade_flow.api.names import document
+from cascade_flow.api.paging import PAGE_CHARACTERS
 from cascade_flow.api.problems import shortened
-from cascade_flow.api.representations import PAGE_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from cascade_flow.api import report_replies as replies
     from cascade_flow.dead_letters import DeadLetter
     from cascade_flow.model import reports
+    from cascade_flow.operations.analytics import Overview
 
 MOST_OCCURRENCES = 100
 """Of one message, in a report about all."""
+MOST_STEPS = 200
+"""Of all that a range has, told one by one."""
 _FRAME = 100
 """Characters that a list's item has beside its own."""
 
@@ -30,9 +33,14 @@ def error_analysis(report: reports.ErrorAnalysis) -> replies.ErrorAnalysis:
     return document(_cut(report), {})
 
 
-def summary(report: reports.AnalyticsSummary) -> replies.Summary:
-    """GET /analytics/summary."""
-    return document(report.model_copy(update={"error_analysis": _cut(report.error_analysis)}), {})
+def summary(found: Overview) -> replies.Summary:
+    """GET /analytics/summary: of steps, those on which most time was spent."""
+    report, more = found.summary, cast("replies.MoreOfSummary", {})
+    if found.steps is not None:
+        more["steps"] = [document(step, {}) for step in found.steps[:MOST_STEPS]]
+    if found.intervals is not None:
+        more["intervals"] = [document(interval, {}) for interval in found.intervals]
+    return document(report.model_copy(update={"error_analysis": _cut(report.error_analysis)}), more)
 
 
 def error_page(page: reports.ErrorsPage, *, offset: int) -> replies.ErrorPage:

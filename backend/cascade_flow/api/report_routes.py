@@ -10,6 +10,7 @@ from cascade_flow.api.names import document
 from cascade_flow.api.report_shapes import (
     AskDepth,
     AskReport,
+    AskSummary,
     FingerprintAddress,
     ListErrors,
     ListWorkers,
@@ -41,9 +42,10 @@ if TYPE_CHECKING:
 
 
 @route("GET /analytics/summary", errors=[ReportTooLargeError])
-def get_summary(query: AskReport) -> Answer[Summary]:
+def get_summary(query: AskSummary) -> Answer[Summary]:
     """Report all of the below, from one reading of the range."""
-    return ok(representations.summary(analytics().summary(**query.options)))
+    found = analytics().overview(by_step=query.by_step, intervals=query.intervals, **query.options)
+    return ok(representations.summary(found))
 
 
 @route("GET /analytics/error-analysis", errors=[ReportTooLargeError])

@@ -15,6 +15,7 @@ from cascade_flow.fingerprints import GroupingStrategy
 from cascade_flow.model.wire import LARGEST_WHOLE, Whole
 
 MOST_GROUPS = 200
+MOST_INTERVALS = 200
 MOST_OCCURRENCES = 1_000
 MOST_WORKERS = 1_000
 
@@ -71,6 +72,15 @@ class AskReport(Range):
             step_id=self.step,
             run_ids=self.run,
         )
+
+
+class AskSummary(AskReport):
+    """GET /analytics/summary: also by step and by parts of the range, where that is asked for."""
+
+    by_step: bool = False
+    """Whether to tell how long each step takes."""
+    intervals: Annotated[int, Field(ge=1, le=MOST_INTERVALS)] | None = None
+    """Into how many equal parts to cut the range, each told by itself."""
 
 
 class AskDepth(Query):

@@ -6,42 +6,38 @@ Absent fields are left out; fields that a reader waits for (`output`, `error`) a
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
-from cascade_flow.api.event_answers import event_of_run
-from cascade_flow.api.limit_representations import tell as tell_limit
-from cascade_flow.api.names import AsWritten, document
+from cascade_flow.api.names import document
+from cascade_flow.api.paging import page
 from cascade_flow.api.problems import shortened
 from cascade_flow.api.shapes import cursor_of
+from cascade_flow.api.waiting_answers import tell as tell_waiting
 from cascade_flow.idempotency import idempotency_key
-from cascade_flow.model.events import WorkflowCancelled, WorkflowCompleted, WorkflowFailed, dump_event
+from cascade_flow.model.events import WorkflowCancelled, WorkflowCompleted, WorkflowFailed
+from cascade_flow.model.states import RunStatus
 from cascade_flow.operations.payloads import Handed
 from cascade_flow.retry import attempts_allowed
 
 if TYPE_CHECKING:
     from cascade_flow.api import replies, worker_replies
-    from cascade_flow.dynamodb.listing import Count
-    from cascade_flow.dynamodb.registry import Entry
+    from cascade_flow.dynamodb.listing import Count, Tally
     from cascade_flow.model.events import CheckpointRef
-    from cascade_flow.model.states import RunState, SubmittedRun
-    from cascade_flow.model.workflows import WorkflowVersion
+    from cascade_flow.model.states import LinkedRun, SubmittedRun
     from cascade_flow.operations.attempts import Attempt
     from cascade_flow.operations.batches import Piece, Refusal
     from cascade_flow.operations.checkpoints import HandedCheckpoint
-    from cascade_flow.operations.details import EventDetails, RunDetails, StepDetails, StepFiles, WorkflowDetails
-    from cascade_flow.operations.history import StepLine
+    from cascade_flow.operations.details import RunDetails, StepDetails, StepFiles
     from cascade_flow.operations.reruns import Plan
     from cascade_flow.operations.runs import RunPart
     from cascade_flow.operations.steps import HeldAttempt
     from cascade_flow.operations.worker_outcomes import Outcome
     from cascade_flow.operations.worker_protocol import Given
 
-ItemT = TypeVar("ItemT")
 Lend = Callable[[str], str]
 """Puts a text where anybody may read it for a while; answers its address."""
-PAGE_CHARACTERS = 2_000_000
 GIVEN_BYTES = 5_500_000
 """What a step is given in one answer, as it is sent: of a claim it must pass, since the step is claimed already."""
 CHECKPOINTS_BYTES = 1_000_000
@@ -64,24 +60,27 @@ def run_details(details: RunDetails) -> replies.RunDetails:
     }
 
 
-def run_part(part: RunPart, count: Count | None) -> replies.RunPart:
+def run_part(part: RunPart, count: Count | None, tally: Tally | None = None) -> replies.RunPart:
     """GET /runs: `nextCursor` is what to ask for as `cursor` where there may be more."""
     told: replies.RunPart = {"runs": [run_in_brief(run) for run in part.runs]}
     if part.more:
         told["nextCursor"] = cursor_of(part.more)
     if count:
         told["total"], told["totalIsExact"] = count.number, count.is_exact
+    if tally:
+        told["byStatus"] = {status: tally.numbers.get(status, 0) for status in get_args(RunStatus)}
+        told["byStatusIsExact"] = tally.is_exact
     return told
 
 
-def run_in_brief(run: RunState) -> replies.Run:
+def run_in_brief(run: LinkedRun) -> replies.Run:
     """A run by itself, without its input."""
     return document(run, {}, without=["input"])
 
 
 def step_page(steps: Sequence[StepDetails], *, after: int, limit: int) -> replies.StepPage:
     """GET /runs/{runId}/steps: a cursor is how many steps lie before it, which are always the same."""
-    found, last = _page(((number, _step(step)) for number, step in enumerate(steps, start=1) if number > after), limit)
+    found, last = page(((number, _step(step)) for number, step in enumerate(steps, start=1) if number > after), limit)
     return {"steps": found, "nextCursor": str(last)} if last else {"steps": found}
 
 
@@ -113,44 +112,6 @@ def piece(done: Piece) -> replies.Piece:
     return told
 
 
-def event_page(events: Iterable[EventDetails], *, limit: int) -> replies.EventPage:
-    """GET /runs/{runId}/events: `nextUs` is what to ask for as `afterUs` where there are more."""
-    found, next_us = _page(((told.event.timestamp_us, _event(told)) for told in events), limit)
-    return {"events": found, "nextUs": next_us} if next_us else {"events": found}
-
-
-def log_page(lines: Sequence[StepLine], *, after_us: int, limit: int) -> replies.LogPage:
-    """GET /runs/{runId}/logs: `nextUs` is what to ask for as `afterUs` where there are more."""
-    later = (line for line in lines if line.timestamp_us > after_us)
-    found, next_us = _page(((line.timestamp_us, _line(line)) for line in later), limit)
-    return {"lines": found, "nextUs": next_us} if next_us else {"lines": found}
-
-
-def workflow(entry: Entry) -> replies.Workflow:
-    """A workflow in GET /workflows."""
-    return document(entry.metadata, _current(entry))
-
-
-def workflow_details(details: WorkflowDetails) -> replies.WorkflowDetails:
-    """GET /workflows/{slug}: the steps are those of the current version."""
-    more: replies.VersionsAndSteps = {
-        **_current(details.entry),
-        "steps": [document(step, {}) for step in details.steps],
-        "versions": [_in_brief(version) for version in details.versions],
-    }
-    return document(details.entry.metadata, more)
-
-
-def versions(found: Iterable[WorkflowVersion]) -> replies.Versions:
-    """GET /workflows/{slug}/versions."""
-    return {"versions": [_in_brief(version) for version in found]}
-
-
-def version(found: WorkflowVersion) -> replies.Version:
-    """GET /workflows/{slug}/versions/{versionId}."""
-    return document(found, {})
-
-
 def claimed(held: HeldAttempt, given: Given, lend: Lend) -> worker_replies.Claimed:
     """POST /steps/claim: what lies in the bucket stands as `inputUrl`, and in `outputUrls`."""
     branch = held.branch
@@ -162,11 +123,11 @@ def claimed(held: HeldAttempt, given: Given, lend: Lend) -> worker_replies.Claim
         "attemptNumber": branch.attempt,
         "countedAttempt": branch.tried,
         "versionId": held.run.version_id,
-        "firstRunId": held.run.first_run_id,
+        "firstRunId": held.first_run_id,
         **_given(given.input, given.outputs),
         "skipped": [step for step, output in given.outputs.items() if output == (None, None)],
         **_checkpoints(given.checkpoints, lend),
-        "idempotencyKey": idempotency_key(held.run.workflow_slug, held.run.first_run_id, branch.step, None),
+        "idempotencyKey": idempotency_key(held.run.workflow_slug, held.first_run_id, branch.step, None),
         "startedAtUs": held.started_us,
         **lease(held),
         "timeoutUs": timeout_ms and timeout_ms * 1_000,
@@ -208,7 +169,7 @@ def _checkpoint(handed: HandedCheckpoint) -> worker_replies.KnownCheckpoint:
         "attemptNumber": number.attempt,
     }
     if number.parent is not None:
-        told["parent"] = _place(number.parent)
+        told["parent"] = {"name": number.parent.name, "sequence": number.parent.sequence_number}
     if handed.address:
         told["dataUrl"] = handed.address
     elif number.stored is not None:
@@ -218,19 +179,6 @@ def _checkpoint(handed: HandedCheckpoint) -> worker_replies.KnownCheckpoint:
 
 def _place(place: CheckpointRef) -> worker_replies.CheckpointPlace:
     return {"name": place.name, "sequence": place.sequence_number}
-
-
-def _in_brief(version: WorkflowVersion) -> replies.Version:
-    return document(version.model_copy(update={"steps": []}), {})
-
-
-def _current(entry: Entry) -> replies.CurrentVersion:
-    told: replies.CurrentVersion = {"versionId": entry.version_id}
-    if entry.timeout_us is not None:
-        told["timeoutUs"] = entry.timeout_us
-    if entry.retired_us is not None:
-        told["retiredAtUs"] = entry.retired_us
-    return told
 
 
 def _step(step: StepDetails) -> replies.StepOfRun:
@@ -249,15 +197,7 @@ def _of_graph(step: StepDetails) -> replies.StepInBrief:
         told["timeoutUs"] = definition.timeout_ms * 1_000
     if definition.executor:
         told["executor"] = definition.executor
-    tell_limit(told, step)
-    if step.event:
-        told["event"] = event_of_run(step.event)
-    if definition.delay_ms:
-        told["delayUs"] = definition.delay_ms * 1_000
-    if step.postponed:
-        told["laters"], reason = step.postponed
-        if reason is not None:
-            told["laterReason"] = reason
+    tell_waiting(told, step)
     if skipped:
         told["skipReason"] = skipped.reason
         if skipped.cascaded_from:
@@ -312,6 +252,8 @@ def _more_of(details: RunDetails) -> replies.MoreOfRun:
         told["steps"] = [_step(step) for step in details.steps]
     if isinstance(details.end, WorkflowCancelled) and details.end.reason is not None:
         told["cancelReason"] = details.end.reason
+    if details.undo_status is not None:
+        told["undoStatus"] = details.undo_status
     return told
 
 
@@ -350,12 +292,6 @@ def _weight(text: str) -> int:
     return len(json.dumps(text, ensure_ascii=False).encode())
 
 
-def _event(told: EventDetails) -> replies.RunEvent:
-    """The contract's own document, but for texts in the bucket."""
-    addresses = {f"{name}Url": address for name, address in told.outside.items()}
-    return AsWritten({**{n: v for n, v in dump_event(told.event).items() if n not in told.outside}, **addresses})
-
-
 def _failure(end: WorkflowFailed) -> replies.RunError:
     more: replies.Failure = {}
     if end.failure_reason:
@@ -363,16 +299,6 @@ def _failure(end: WorkflowFailed) -> replies.RunError:
     if end.failed_step:
         more["failedStep"] = end.failed_step
     return document(end.error, more)
-
-
-def _line(line: StepLine) -> replies.LogLine:
-    return {
-        "timestampUs": line.timestamp_us,
-        "stepId": line.step_id,
-        "attemptNumber": line.attempt_number,
-        "stream": line.stream,
-        "message": line.message,
-    }
 
 
 def _value(text: str | None) -> Any:
@@ -385,16 +311,3 @@ def _value(text: str | None) -> Any:
 
 def _refused(constant: str) -> Any:
     raise ValueError(f"{constant} is no JSON")
-
-
-def _page(timed: Iterable[tuple[int, ItemT]], limit: int) -> tuple[list[ItemT], int | None]:
-    """As many as are asked for and fit in an answer, at least one; and the last one's time, where there are more."""
-    found: list[ItemT] = []
-    last_us = characters = 0
-    for time_us, item in timed:
-        characters += len(json.dumps(item))
-        if found and (len(found) == limit or characters > PAGE_CHARACTERS):
-            return found, last_us
-        found.append(item)
-        last_us = time_us
-    return found, None

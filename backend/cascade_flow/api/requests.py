@@ -62,7 +62,8 @@ class Request:
     def document(self, shape: type[ShapeT]) -> ShapeT:
         """What the body holds; no body is an empty object. Raises RequestInvalidError, PayloadTooLargeError."""
         body = self.content()
-        return shape.of(read_document(body, largest=shape.largest_bytes, deepest=shape.deepest) if body else {})
+        limits: dict[str, Any] = {"largest": shape.largest_bytes, "deepest": shape.deepest}
+        return shape.of(read_document(body, **limits, cure=shape.if_too_large, apart=shape.apart) if body else {})
 
     def _query_fields(self, shape: type[Query]) -> dict[str, str | list[str]]:
         try:

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from cascade_flow.backend import Backend
     from cascade_flow.operations.analytics import Analytics
     from cascade_flow.operations.details import Details
+    from cascade_flow.operations.lanes import Lanes
 
 _PATIENCE_US = 20_000_000
 """API Gateway waits for 30 s."""
+_LANES = 8
+"""Requests of one invocation that wait for the table at once."""
 _runtime: Runtime | None = None
 
 
@@ -71,6 +74,14 @@ def analytics() -> Analytics:
     from cascade_flow.operations.analytics import Analytics  # noqa: PLC0415
 
     return Analytics(runtime(), until_us=patience_us())
+
+
+@cache
+def lanes() -> Lanes:
+    """Where what one request asks for many times is done, some at once."""
+    from cascade_flow.operations.lanes import Threads  # noqa: PLC0415  (for what does many things; an import of 10 ms)
+
+    return Threads(_LANES)
 
 
 def patience_us() -> int:

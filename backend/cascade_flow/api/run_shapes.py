@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from cascade_flow.api.query_shapes import MOST_RUNS, filter_of
+from cascade_flow.api.query_shapes import MOST_RUNS, filter_of, parts
 from cascade_flow.api.shapes import Cursor, Query, Shape, Slug, StepId, Tags
 from cascade_flow.api.submission_shapes import CancelRun
 from cascade_flow.dynamodb.listing import EVERY, START, Filter
@@ -15,6 +15,7 @@ from cascade_flow.model.states import RunStatus
 from cascade_flow.model.wire import LARGEST_WHOLE, Count, Whole
 
 MOST_STEPS = 1_000
+MOST_CHILDREN = 1_000
 
 
 class RetryRun(CancelRun):
@@ -65,6 +66,17 @@ class ListSteps(Query):
     limit: Annotated[int, Field(ge=1, le=MOST_STEPS)] = MOST_STEPS
     cursor: Annotated[int, Field(ge=0, le=LARGEST_WHOLE)] = 0
     """An earlier answer's `nextCursor`: only steps behind that place."""
+
+
+class ListChildren(Query):
+    """GET /runs/{runId}/children/{stepId}."""
+
+    repeatable = frozenset({"status"})
+    status: Annotated[list[RunStatus], BeforeValidator(parts)] | None = None
+    """Only runs in one of these states; `a,b` means the same as naming both."""
+    limit: Annotated[int, Field(ge=1, le=MOST_CHILDREN)] = 100
+    cursor: Annotated[int, Field(ge=-1, le=LARGEST_WHOLE)] = -1
+    """An earlier answer's `nextCursor`: only runs behind that place."""
 
 
 class PlanRerun(Query):

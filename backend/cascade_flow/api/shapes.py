@@ -24,7 +24,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from cascade_flow import clock
-from cascade_flow.api.documents import DEEPEST, LARGEST_BODY_BYTES
+from cascade_flow.api.documents import DEEPEST, LARGEST_BODY_BYTES, STORE_ELSEWHERE
 from cascade_flow.api.problems import MOST_ISSUES, RequestInvalidError
 from cascade_flow.dynamodb.listing import Place
 from cascade_flow.errors import InvalidIdError
@@ -93,7 +93,8 @@ def id_of(check: Callable[[str], str]) -> tuple[Any, Any]:
 
 
 Slug = Annotated[str, _id(ids.check_slug), _reads_like(ids.PART)]
-RunId = Annotated[str, _id(ids.check_run_id), _reads_like(ids.PART)]
+RunId = Annotated[str, _id(ids.check_run_id), _reads_like(ids.RUN)]
+NewRunId = Annotated[str, _id(ids.check_new_run_id), _reads_like(ids.PART)]
 StepId = Annotated[str, _id(ids.check_step_id), _reads_like(f"{ids.PART}(/{ids.PART})*")]
 Pool = Annotated[str, _id(ids.check_pool), _reads_like(ids.PART)]
 LimitName = Annotated[str, _id(ids.check_limit), _reads_like(ids.PART)]
@@ -107,10 +108,15 @@ Cursor = Annotated[Place, BeforeValidator(_place), WithJsonSchema({"type": "stri
 
 
 class Shape(BaseModel):
-    """A request, or a part of one, under its wire names; as a body it has so many bytes at the most, and is so deep."""
+    """A request, or a part of one, under its wire names; as a body it has so many bytes at the most, and is so deep.
+
+    What is in its list `apart` is judged there, one by one: a fault of one is not the body's.
+    """
 
     largest_bytes: ClassVar[int] = LARGEST_BODY_BYTES
     deepest: ClassVar[int] = DEEPEST
+    if_too_large: ClassVar[str] = STORE_ELSEWHERE
+    apart: ClassVar[str | None] = None
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", alias_generator=to_camel, defer_build=True)
 
     @classmethod

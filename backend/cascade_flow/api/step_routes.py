@@ -9,7 +9,7 @@ from cascade_flow.api.answers import Answer, ok
 from cascade_flow.api.query_shapes import ShowStep
 from cascade_flow.api.resources import details, runtime
 from cascade_flow.api.routes import route
-from cascade_flow.api.run_shapes import ListSteps, PlanRerun
+from cascade_flow.api.run_shapes import ListChildren, ListSteps, PlanRerun
 from cascade_flow.api.shapes import RunAddress, StepAddress
 from cascade_flow.errors import (
     PayloadLostError,
@@ -21,6 +21,7 @@ from cascade_flow.errors import (
 )
 
 if TYPE_CHECKING:
+    from cascade_flow.api.children_replies import ChildPage
     from cascade_flow.api.replies import RerunPlan, StepFiles, StepPage
 
 
@@ -34,6 +35,20 @@ def list_steps(address: RunAddress, query: ListSteps) -> Answer[StepPage]:
 def get_step(address: StepAddress, query: ShowStep) -> Answer[StepFiles]:
     """Read a step: where it stands, what it was given and gave, and each of its attempts."""
     return ok(representations.step_files(details().step(address.run_id, address.step_id, payloads=query.payloads)))
+
+
+@route("GET /runs/{runId}/children/{stepId+}", errors=[RunNotFoundError, StepNotFoundError])
+def list_children(address: StepAddress, query: ListChildren) -> Answer[ChildPage]:
+    """List the runs that do a step's work, by number: of a map one for each item, or for each batch of them.
+
+    With a filter a page may hold fewer than there are, or none; `nextCursor` goes on.
+    """
+    from cascade_flow.api.children_answers import page  # noqa: PLC0415  (few workflows grow)
+    from cascade_flow.operations.family_views import FamilyViews  # noqa: PLC0415
+
+    wanted, views = query.status or (), FamilyViews(runtime())
+    found = views.page(address.run_id, address.step_id, status=wanted, after=query.cursor, limit=query.limit)
+    return ok(page(found))
 
 
 @route(

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from cascade_flow import clock
 from cascade_flow.api.documents import rejected
-from cascade_flow.api.shapes import YEAR_US, Headers, Metadata, Name, Priority, RunId, Shape, Slug, Tags, TimeUs
+from cascade_flow.api.shapes import YEAR_US, Headers, Metadata, Name, NewRunId, Priority, Shape, Slug, Tags, TimeUs
 from cascade_flow.model.wire import Whole
 from cascade_flow.model.workflows import RunSubmission
 
@@ -36,7 +36,7 @@ class NewRun(Keyed):
 
     input: Any = None
     """What the workflow is given; it must match the workflow's input schema."""
-    run_id: RunId | None = None
+    run_id: NewRunId | None = None
     """The run's id, where it isn't to be chosen by the service."""
     available_at_us: TimeUs | None = None
     """When the run may start, at most a year ahead; at once where neither this nor `delayUs` is given."""

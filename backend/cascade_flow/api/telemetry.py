@@ -32,6 +32,10 @@ class Telemetry(Observer):
         for listener in self._listeners:
             listener.committed(events)
 
+    def undoing(self, events: Sequence[Event]) -> None:
+        for listener in self._listeners:
+            listener.undoing(events)
+
     def claimed(self, facts: Facts, branch: Branch) -> None:
         for listener in self._listeners:
             listener.claimed(facts, branch)

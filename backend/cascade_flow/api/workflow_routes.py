@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cascade_flow.api import representations
+from cascade_flow.api import workflow_representations as representations
 from cascade_flow.api.answers import Answer, ok
 from cascade_flow.api.resources import details
 from cascade_flow.api.routes import route

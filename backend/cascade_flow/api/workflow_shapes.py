@@ -7,15 +7,17 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, JsonValue
 
 from cascade_flow.api.schedule_shapes import NewSchedule
-from cascade_flow.api.shapes import YEAR_US, LimitName, Name, Pool, Shape, StepId, WorkflowAddress
+from cascade_flow.api.shapes import YEAR_US, LimitName, Name, Pool, Shape, Slug, StepId, WorkflowAddress
 from cascade_flow.model.wire import Ordinal
 from cascade_flow.model.workflows import (
+    ChildrenDefinition,
     EventDefinition,
     GitInfo,
     RetryTier,
     RunLimit,
     StepDefinition,
     StepLimit,
+    UndoDefinition,
     WorkflowRegistration,
 )
 
@@ -89,6 +91,47 @@ class NewEvent(Shape):
         return EventDefinition(**{name: value for name, value in said.items() if value is not None})
 
 
+class NewUndo(Shape):
+    """What undoes a step that has completed, without its code: a step of the run that undoes another."""
+
+    step_id: StepId
+    name: Name | None = None
+    timeout_us: _Timeout | None = None
+    retry: Annotated[list[NewTier], Field(min_length=1, max_length=MOST_TIERS)] | None = None
+    executor: Pool | None = None
+    """The pool of workers that run it; Lambda's where none is named."""
+    limit: NewLimit | None = None
+    """What it must get before it starts."""
+
+    @property
+    def definition(self) -> UndoDefinition:
+        """The undo as the engine knows it."""
+        return UndoDefinition(**_told_of(self))
+
+
+class NewChildren(Shape):
+    """The runs that do a step's work: one for each item of what a step gave, or one of another workflow."""
+
+    kind: Literal["map", "workflow"]
+    over: StepId | None = None
+    """Of a map: the step whose list is gone over, or whose dict; one of those that it depends on."""
+    concurrency: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    """Of a map: how many of its runs may go on at once; 50 if nothing is said."""
+    batch: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    """Of a map: how many items one run does; 1 if nothing is said."""
+    tolerate: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Of a map: the share of the items that may fail; 0 if nothing is said."""
+    workflow_slug: Slug | None = None
+    """Of a sub-workflow: the workflow that it runs."""
+
+    @property
+    def definition(self) -> ChildrenDefinition:
+        """The children as the engine knows them."""
+        said = {name: getattr(self, name) for name in type(self).model_fields if name != "workflow_slug"}
+        known = {name: value for name, value in said.items() if value is not None}
+        return ChildrenDefinition(**known, workflow=self.workflow_slug)
+
+
 class NewStep(Shape):
     """A step without its code."""
 
@@ -105,23 +148,27 @@ class NewStep(Shape):
     """What it must get before it starts."""
     event: NewEvent | None = None
     """What it waits for, where it has no code."""
+    children: NewChildren | None = None
+    """The runs that do its work, where it has some; what is said of how it is tried then holds for each item."""
     delay_us: _Delay | None = None
     """How long after all that it waits for it starts."""
     poll_every_us: Annotated[int, Field(ge=1_000_000, le=YEAR_US, multiple_of=1_000)] | None = None
     """After how long it comes again that isn't ready, unless it says so itself."""
     give_up_after_us: _Timeout | None = None
     """After how long of not being ready it fails for good; none: the run's time bounds it."""
+    undo: NewUndo | None = None
+    """What undoes it, where the run fails or is cancelled after it."""
 
     @property
     def definition(self) -> StepDefinition:
         """The step as the engine knows it."""
-        told = {"name": self.step_id, **_declared(self)}
-        if self.retry:
-            told["retry"] = [RetryTier(**_declared(tier)) for tier in self.retry]
-        if self.limit:
-            told["limit"] = self.limit.definition
+        told = _told_of(self)
         if self.event:
             told["event"] = self.event.definition
+        if self.undo:
+            told["undo"] = self.undo.definition
+        if self.children:
+            told["children"] = self.children.definition
         return StepDefinition(**told)
 
 
@@ -167,6 +214,15 @@ class RegisterWorkflow(Shape):
             run_limit=RunLimit(**_declared(self.run_limit)) if self.run_limit else None,
             schedules=None if self.schedules is None else [each.definition for each in self.schedules],
         )
+
+
+def _told_of(shape: NewStep | NewUndo) -> dict[str, Any]:
+    told = {"name": shape.step_id, **_declared(shape)}
+    if shape.retry:
+        told["retry"] = [RetryTier(**_declared(tier)) for tier in shape.retry]
+    if shape.limit:
+        told["limit"] = shape.limit.definition
+    return told
 
 
 def _declared(shape: Shape) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Made from declarations by `define`, and never changed afterwards. What is regist
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
@@ -60,6 +60,15 @@ class Head:
         )
 
 
+def run_limit_of(max_running: int | None, singleton: str | None, key: str | None) -> RunLimit | None:
+    """How many runs go on at once, as it is registered."""
+    if max_running is None and singleton is None and key is None:
+        return None
+    from cascade_flow.authoring.limits import run_limit  # noqa: PLC0415  (few workflows have one)
+
+    return run_limit(max_running, singleton, key)
+
+
 @dataclass(frozen=True)
 class Definition:
     """A workflow that can be registered and run. Steps are in declared order."""
@@ -72,6 +81,12 @@ class Definition:
     def input_schema(self) -> dict[str, Any] | None:
         """The JSON Schema (2020-12) of the input; None where the workflow takes anything."""
         return self.input.schema() if self.input else None
+
+    @cached_property
+    def codes(self) -> Mapping[str, Step]:
+        """All that is carried out some time: the steps, and what undoes them, by their ids."""
+        undos = (step.undo for step in self.steps.values() if step.undo is not None)
+        return {**self.steps, **{undo.id: undo for undo in undos}}
 
     @cached_property
     def version_id(self) -> str:
@@ -99,10 +114,12 @@ class Definition:
         )
 
 
-def define(head: Head, declarations: Sequence[Declaration], flawed: Flawed) -> Definition:
+def define(
+    head: Head, declarations: Sequence[Declaration], flawed: Flawed, undos: Sequence[Declaration] = ()
+) -> Definition:
     """The definition, or one DefinitionError that names all mistakes found, each with its step and the cure.
 
-    `flawed` are the declarations that were none: their steps may be named by others.
+    `flawed` are the declarations that were none: their steps may be named by others. `undos` are what undoes steps.
     """
     whole = f"workflow {head.slug!r}"
     mistakes, payload = Mistakes(), None
@@ -114,11 +131,17 @@ def define(head: Head, declarations: Sequence[Declaration], flawed: Flawed) -> D
     names = Names({**flawed.steps, **{declared.id: declared.function for declared in declarations}})
     for declared in declarations:
         with mistakes.noted(f"{whole}, {declared.kind} {declared.id!r}", declared.place):
-            steps[declared.id] = _resolved(declared, names, head.input_type)
+            steps[declared.id] = _resolved(declared, names, head.input_type, declarations)
             _check_key(declared.limit, payload)
     for step in steps.values():
-        with mistakes.noted(f"{whole}, step {step.id!r}", step.declared.place):
+        with mistakes.noted(f"{whole}, {step.declared.kind} {step.id!r}", step.declared.place):
             _check_types(step, steps)
+    if any(declared.children for declared in declarations):
+        steps = _with_children(whole, steps, mistakes)
+    for declared in undos:
+        with mistakes.noted(f"{whole}, undo {declared.id!r}", declared.place):
+            _add_undo(declared, names, steps, head.input_type)
+            _check_key(declared.limit, payload)
     with mistakes.noted():
         _check_graph(head, steps, complete=not mistakes.found)
         mistakes.found += [] if mistakes.found else _delayed_too_long(head, steps)
@@ -126,12 +149,37 @@ def define(head: Head, declarations: Sequence[Declaration], flawed: Flawed) -> D
     return Definition(head, steps, payload)
 
 
-def _resolved(declared: Declaration, names: Names, input_type: Any) -> Step:
+def _resolved(declared: Declaration, names: Names, input_type: Any, declarations: Sequence[Declaration]) -> Step:
+    if declared.children is not None:
+        from cascade_flow.authoring.growing import resolve_growing  # noqa: PLC0415  (most workflows don't grow)
+
+        return resolve_growing(declared, names=names, input_type=input_type, declarations=declarations)
     if declared.event is None:
         return resolve(declared, names=names, input_type=input_type)
     from cascade_flow.authoring.events import resolve_event  # noqa: PLC0415  (most workflows have no events)
 
     return resolve_event(declared, names=names)
+
+
+def _add_undo(declared: Declaration, names: Names, steps: dict[str, Step], input_type: Any) -> None:
+    from cascade_flow.authoring.undo import resolve_undo, undone_by  # noqa: PLC0415  (few workflows undo anything)
+
+    undone = undone_by(declared, names, steps)
+    if undone is not None:
+        undo = resolve_undo(declared, undone, input_type=input_type)
+        _check_types(undo, steps)
+        steps[undone.id] = replace(undone, undo=undo)
+
+
+def _with_children(whole: str, steps: Mapping[str, Step], mistakes: Mistakes) -> dict[str, Step]:
+    """The steps, told what maps among them go over and give."""
+    from cascade_flow.authoring.growing import connected  # noqa: PLC0415  (most workflows don't grow)
+
+    known = dict(steps)
+    for step in steps.values():
+        with mistakes.noted(f"{whole}, {step.declared.kind} {step.id!r}", step.declared.place):
+            known[step.id] = connected(step, steps)
+    return known
 
 
 class Flawed:
@@ -178,17 +226,13 @@ def _check_types(step: Step, steps: Mapping[str, Step]) -> None:
     mistakes = Mistakes()
     for parameter in step.parameters:
         source = steps.get(parameter.step_id or "")
-        if source is not None and (reason := misfit(source.output, parameter.payload)):
+        if source is not None and (reason := misfit(source.gives, parameter.payload)):
             with mistakes.noted():
                 raise DefinitionError(
                     f"parameter {parameter.name!r} takes {parameter.payload.type_name}, and {source.declared.kind} "
-                    f"{source.id!r} {_gives(source)} {source.output.type_name}: {reason}; mend one of the two types"
+                    f"{source.id!r} {source.returns} {source.gives.type_name}: {reason}; mend one of the two types"
                 )
     mistakes.check()
-
-
-def _gives(source: Step) -> str:
-    return "returns" if source.declared.event is None else "brings"
 
 
 def _check_graph(head: Head, steps: Mapping[str, Step], *, complete: bool) -> None:

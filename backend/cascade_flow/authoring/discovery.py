@@ -10,7 +10,7 @@ import importlib.util
 import os
 import pkgutil
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 
@@ -70,6 +70,8 @@ def survey(package: str, *, importing: Callable[[str], None] = lambda module: No
     found.workflows = dict(sorted(found.workflows.items()))
     for workflow in found.workflows.values():
         found.misdeclared += _misdeclared(workflow, schedules=schedules)
+    if not found.misdeclared:
+        found.misdeclared += _misspelt_runs(found.workflows)
     if not found.workflows and not found.mistakes:
         told = f"the package {package!r} declares no workflow: add workflow = Workflow(...) to it"
         found.unimported.append(Mistake(told))
@@ -116,6 +118,21 @@ def _misdeclared(workflow: Workflow, *, schedules: bool) -> list[Mistake]:
             told = f"workflow {workflow.slug!r} can't be registered ({_cause(error)}): mend its types"
             raise definition_error([Mistake(told, workflow.place)]) from error
     return mistakes.found
+
+
+def _misspelt_runs(workflows: Mapping[str, Workflow]) -> Iterator[Mistake]:
+    """Sub-workflows whose slug no workflow of the package has, but one nearly: others may be of another package."""
+    for slug, workflow in workflows.items():
+        for step in workflow.definition().steps.values():
+            children = step.definition.children
+            meant = None if children is None else children.workflow
+            if meant is None or meant in workflows:
+                continue
+            from difflib import get_close_matches  # noqa: PLC0415  (only a mistake needs it)
+
+            for near in get_close_matches(meant, workflows, n=1):
+                told = f"it runs {meant!r}, which is no workflow of this package: did you mean {near!r}?"
+                yield Mistake(f"workflow {slug!r}, sub-workflow {step.id!r}: {told}", step.declared.place)
 
 
 def _cause(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from cascade_flow.authoring.mistakes import Mistakes, Place, shown
 from cascade_flow.authoring.parameters import Names
 from cascade_flow.authoring.payloads import ANYTHING, payload_of
 from cascade_flow.authoring.retry import Retry
-from cascade_flow.authoring.steps import Declaration, References, Step, Terms, check_options, steps_meant
+from cascade_flow.authoring.steps import Declaration, References, Step, Terms, check_options, each_of, steps_meant
 from cascade_flow.errors import DefinitionError
 from cascade_flow.operations.validation import defect_of
 
@@ -56,7 +56,7 @@ def declare_event(
         id=node.id,
         name=name or node.id.rpartition("/")[2],
         function=node,
-        after=tuple(after) if isinstance(after, Sequence) and not isinstance(after, str) else (after,),
+        after=each_of(after),
         export=export,
         timeout_ms=None,
         retry=(Retry(max_attempts=1),),

@@ -42,10 +42,33 @@ _TAKEN: Mapping[str, frozenset[str]] = {
 
 def misfit(given: Payload, taken: Payload) -> str | None:
     """Why a value of the one type is never one of the other; None where it may be."""
-    return _misfit(given.adapter.core_schema, taken.adapter.core_schema)
+    return misfit_of(given.adapter.core_schema, taken.adapter.core_schema)
 
 
-def _misfit(given: Core, taken: Core) -> str | None:
+def inner_of(given: Payload) -> Core:
+    """The type as pydantic-core has it, without what is said of it, and without None."""
+    core: Core = given.adapter.core_schema
+    while core["type"] in ("default", "definitions", "nullable"):
+        core = core["schema"]
+    return core
+
+
+def items_of(given: Payload) -> Core | None:
+    """The type of a list's items, or of a dict's values; None where there never are any."""
+    kinds, core = _kinds(given.adapter.core_schema, _GIVEN), inner_of(given)
+    if kinds is not None and not kinds & {"array", "object"}:
+        return None
+    if core["type"] in ("model", "dataclass", "typed-dict") and not _is_own(core):
+        return None
+    found: Core = core.get("values_schema" if core["type"] == "dict" else "items_schema") or _ANY
+    return found if isinstance(found, Mapping) else _ANY
+
+
+_ANY: Core = {"type": "any"}
+
+
+def misfit_of(given: Core, taken: Core) -> str | None:
+    """The same, of types as pydantic-core has them."""
     gives, takes = _kinds(given, _GIVEN), _kinds(taken, _TAKEN)
     if gives is not None and takes is not None and not gives & takes:
         return f"{_named(gives)} is never {_named(takes)}"
@@ -106,7 +129,7 @@ def _misfit_of_models(given: Core, taken: Core) -> str | None:
         found = [written[key] for key in keys if key in written]
         if not found:
             return f"{given['cls'].__name__} has no {name!r}, which {taken['cls'].__name__} requires"
-        reasons = [_misfit(each["schema"], field["schema"]) for each in found]
+        reasons = [misfit_of(each["schema"], field["schema"]) for each in found]
         if all(reasons):
             return f"{name!r}: {reasons[0]}"
     return None

@@ -29,12 +29,12 @@ class Declared(WireModel):
     @classmethod
     def of(cls, workflow: Workflow) -> Declared:
         registered = workflow.registration()
-        step_ids = [step.id for step in registered.steps]
+        step_ids = list(workflow.definition().codes)
         return cls(
             workflow_slug=registered.slug,
             name=registered.name,
             location=registered.location or "",
-            steps=len(step_ids),
+            steps=len(registered.steps),
             version_id=workflow.definition().version_id,
             step_ids=step_ids,
         )

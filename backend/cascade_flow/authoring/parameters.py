@@ -39,6 +39,10 @@ class Source(Enum):
     CONTEXT = "context"
     STEP = "step"
     DEFAULT = "default"
+    ITEM = "item"
+    """Of a map: the item that it is called for, with its number, and its key where it is a dict's."""
+    INDEX = "index"
+    KEY = "key"
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,15 @@ class Parameter:
     def if_absent(self) -> Any:
         return None if self.default is MISSING else self.default
 
+    @property
+    def is_lazy(self) -> bool:
+        """Whether it reads a map's results when it is asked for them, and not before."""
+        return getattr(get_origin(self.payload.annotation) or self.payload.annotation, "is_lazy", False) is True
+
+
+Special = Callable[[str, Any, Any], Parameter | None]
+"""Says of a parameter (its name, annotation and default) that it gets something else than others do."""
+
 
 class Names:
     """The steps of a workflow, found by what people call them."""
@@ -78,6 +91,10 @@ class Names:
         if found:
             raise DefinitionError(f"{_called(reference)!r} may mean several steps: name one of {_quoted(found)}")
         raise DefinitionError(f"{_called(reference)!r} is no step of this workflow: {self.advice(_called(reference))}")
+
+    def is_step(self, reference: object) -> bool:
+        """Whether this is the function of a step, or what stands for one."""
+        return bool(self._by_function(reference))
 
     def advice(self, name: str) -> str:
         """The cure for a name that no step bears."""
@@ -117,22 +134,25 @@ def type_hints(function: Callable[..., Any]) -> dict[str, Any]:
         ) from error
 
 
-def parameters_of(function: Callable[..., Any], *, names: Names, input_type: Any) -> tuple[Parameter, ...]:
+def parameters_of(
+    function: Callable[..., Any], *, names: Names, input_type: Any, special: Special | None = None
+) -> tuple[Parameter, ...]:
     """Every parameter of a step with its source, in order. DefinitionError that names all those that have none."""
     hints, mistakes = type_hints(function), Mistakes()
     found: list[Parameter] = []
     for name, declared in inspect.signature(function).parameters.items():
         with mistakes.noted():
             hint = hints.get(name, Any)
-            found.append(_parameter(name, hint, declared.default, names=names, input_type=input_type))
+            other = special(name, hint, declared.default) if special else None
+            found.append(other or _parameter(name, hint, declared.default, names=names, input_type=input_type))
     mistakes.check()
     return tuple(found)
 
 
 def _parameter(name: str, hint: Any, default: Any, *, names: Names, input_type: Any) -> Parameter:
-    if _is_context(hint):
+    if is_context(hint):
         return Parameter(name, Source.CONTEXT, ANYTHING)
-    if name == INPUT and not _froms(hint):
+    if name == INPUT and not froms(hint):
         annotation = input_type if hint is Any and input_type is not None else hint
         return _checked(Parameter(name, Source.INPUT, payload_of(annotation, f"parameter {name!r}"), default))
     step_id = _step_of(name, hint, default, names)
@@ -142,7 +162,7 @@ def _parameter(name: str, hint: Any, default: Any, *, names: Names, input_type: 
 
 
 def _step_of(name: str, hint: Any, default: Any, names: Names) -> str | None:
-    for source in _froms(hint):
+    for source in froms(hint):
         return names.meant(source.step)
     found = names.named(name)
     if len(found) > 1:
@@ -169,15 +189,15 @@ def _checked(parameter: Parameter) -> Parameter:
     return parameter
 
 
-def _froms(hint: Any) -> list[From]:
+def froms(hint: Any) -> list[From]:
     return [mark for mark in get_args(hint)[1:] if isinstance(mark, From)] if get_origin(hint) is Annotated else []
 
 
-def _is_context(hint: Any) -> bool:
+def is_context(hint: Any) -> bool:
     if get_origin(hint) is Annotated:
-        return _is_context(get_args(hint)[0])
+        return is_context(get_args(hint)[0])
     if get_origin(hint) in (Union, UnionType):
-        return any(_is_context(part) for part in get_args(hint) if part is not NoneType)
+        return any(is_context(part) for part in get_args(hint) if part is not NoneType)
     return isinstance(hint, type) and issubclass(hint, StepContext)
 
 

@@ -8,19 +8,37 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from cascade_flow.authoring.durations import Duration, milliseconds
 from cascade_flow.authoring.later import Poll
 from cascade_flow.authoring.mistakes import Mistakes, Place, shown
-from cascade_flow.authoring.parameters import INPUT, Names, Parameter, Source, bare_name, parameters_of, type_hints
+from cascade_flow.authoring.parameters import (
+    INPUT,
+    Names,
+    Parameter,
+    Source,
+    Special,
+    bare_name,
+    parameters_of,
+    type_hints,
+)
 from cascade_flow.authoring.payloads import ANYTHING, Payload, output_of
 from cascade_flow.authoring.retry import Retry, policies, retryable
 from cascade_flow.errors import DefinitionError, InvalidIdError
 from cascade_flow.model.ids import check_pool, check_step_id
-from cascade_flow.model.workflows import EventDefinition, StepDefinition, StepLimit
+from cascade_flow.model.workflows import (
+    ChildrenDefinition,
+    EventDefinition,
+    StepDefinition,
+    StepLimit,
+    UndoDefinition,
+)
+
+if TYPE_CHECKING:
+    from cascade_flow.authoring.limits import Limit
 
 Function = Callable[..., Any]
 Reference = str | Function
@@ -34,6 +52,23 @@ class Terms:
     payload: Any
     timeout_us: int | None
     on_timeout: Literal["fail", "skip"]
+
+
+class Growth(Protocol):
+    """What a map or a sub-workflow was told beyond what steps are told."""
+
+    @property
+    def kind(self) -> str: ...
+
+
+class Grown(Protocol):
+    """A map or a sub-workflow that is ready to be run: what it gives to others, and as what it is registered."""
+
+    @property
+    def gives(self) -> Payload: ...
+
+    @property
+    def definition(self) -> ChildrenDefinition: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +90,18 @@ class Declaration:
     event: Terms | None = None
     delay_ms: int | None = None
     poll: Poll | None = None
+    undoes: Reference | None = None
+    children: Growth | None = None
+    """Of a step whose work runs of their own do."""
     place: Place | None = None
 
     @property
     def kind(self) -> str:
         """What it is called in what is said of it."""
+        if self.undoes is not None:
+            return "undo"
+        if self.children is not None:
+            return self.children.kind
         return "step" if self.event is None else "event"
 
 
@@ -71,6 +113,20 @@ class Step:
     parameters: tuple[Parameter, ...]
     dependencies: tuple[str, ...]
     output: Payload
+    """What its function returns: of a map, the result of an item; of a sub-workflow, that run's input."""
+    children: Grown | None = None
+    undo: Step | None = None
+    """What undoes it; that is a step of another run."""
+
+    @property
+    def gives(self) -> Payload:
+        """What steps that name it receive."""
+        return self.output if self.children is None else self.children.gives
+
+    @property
+    def returns(self) -> str:
+        """What it does to that, in what is said of it."""
+        return "returns" if self.declared.event is None else "brings"
 
     @property
     def id(self) -> str:
@@ -97,6 +153,20 @@ class Step:
             delay_ms=self.declared.delay_ms,
             poll_every_ms=None if (poll := self.declared.poll) is None else poll.every_ms,
             give_up_after_ms=None if poll is None else poll.give_up_after_ms,
+            undo=None if self.undo is None else self.undo.undo_definition,
+            children=None if self.children is None else self.children.definition,
+        )
+
+    @property
+    def undo_definition(self) -> UndoDefinition:
+        """The same of what undoes a step."""
+        return UndoDefinition(
+            id=self.id,
+            name=self.declared.name,
+            timeout_ms=self.declared.timeout_ms,
+            retry=[policy.tier() for policy in self.declared.retry],
+            executor=self.declared.executor,
+            limit=self.declared.limit,
         )
 
     @property
@@ -145,7 +215,7 @@ def declare(
         id=step_id,
         name=name or step_id.rpartition("/")[2],
         function=function,
-        after=_each(after),
+        after=each_of(after),
         export=export,
         timeout_ms=timeout_ms,
         retry=tiers,
@@ -157,8 +227,33 @@ def declare(
     )
 
 
-def resolve(declared: Declaration, *, names: Names, input_type: Any) -> Step:
-    """The step with its parameters' sources, its dependencies and its output's type.
+def declared(function: Function, *, limit: Limit | None, **options: Any) -> Declaration:
+    """The step, with what it shares with others. DefinitionError, with every mistake."""
+    mistakes = Mistakes()
+    shared = mistakes.kept(lambda: _shared(limit, options["executor"]), None)
+    alone: Declaration | None = mistakes.kept(lambda: declare(function, **options), None)
+    mistakes.check()
+    assert alone is not None, "what is none has mistakes"
+    return replace(alone, limit=shared)
+
+
+def undo_declared(function: Function, *, step: Reference, **options: Any) -> Declaration:
+    """What undoes a step. DefinitionError, with every mistake."""
+    return replace(declared(function, after=(), export=False, run_if_skipped=False, **options), undoes=step)
+
+
+def _shared(limit: Limit | None, executor: str | None) -> StepLimit | None:
+    """What a step's limit is registered as."""
+    if limit is None:
+        return None
+    from cascade_flow.authoring.limits import declared as registered  # noqa: PLC0415  (most workflows have none)
+
+    return registered(limit, executor)
+
+
+def resolve(declared: Declaration, *, names: Names, input_type: Any, special: Special | None = None) -> Step:
+    """The step with its parameters' sources, its dependencies and its output's type. `special` says what parameters
+    of a special kind of step get.
 
     Raises DefinitionError, with every mistake.
     """
@@ -166,7 +261,7 @@ def resolve(declared: Declaration, *, names: Names, input_type: Any) -> Step:
     parameters: tuple[Parameter, ...] = ()
     output = ANYTHING
     with mistakes.noted():
-        parameters = parameters_of(declared.function, names=names, input_type=input_type)
+        parameters = parameters_of(declared.function, names=names, input_type=input_type, special=special)
     after = steps_meant(declared, names, mistakes)
     with mistakes.noted():
         returned = type_hints(declared.function).get("return", Any)
@@ -187,7 +282,7 @@ def steps_meant(declared: Declaration, names: Names, mistakes: Mistakes) -> tupl
     return tuple(dict.fromkeys(after))
 
 
-def _each(after: References) -> tuple[Reference, ...]:
+def each_of(after: References) -> tuple[Reference, ...]:
     return tuple(after) if isinstance(after, Sequence) and not isinstance(after, str) else (after,)
 
 

@@ -26,7 +26,7 @@ def version_id(
         "slug": slug,
         "input": input_schema,
         "timeoutUs": timeout_us,
-        "steps": [{**step.definition.to_wire(), "source": source_text(step.function)} for step in steps],
+        "steps": [{**step.definition.to_wire(), **_sources(step)} for step in steps],
     }
     if run_limit is not None:  # versions that have none keep their ids
         content["runLimit"] = run_limit.to_wire()
@@ -34,8 +34,19 @@ def version_id(
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
+def _sources(step: Step) -> dict[str, str]:
+    """The code of a step, and of what undoes it where something does."""
+    undo = {} if step.undo is None else {"undoSource": source_text(step.undo.function)}
+    return {"source": source_text(step.function), **undo}
+
+
 def source_text(function: Callable[..., Any]) -> str:
-    """The function's source without indentation and trailing blanks; its signature where no source can be read."""
+    """The function's source without indentation and trailing blanks; its signature where no source can be read.
+
+    What is no function of the author's may say itself what stands for its source.
+    """
+    if (own := getattr(function, "source_text", None)) is not None:
+        return str(own)
     try:
         text = inspect.getsource(function)
     except (OSError, TypeError):

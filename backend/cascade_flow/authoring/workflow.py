@@ -8,19 +8,20 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from cascade_flow.authoring.definition import DEFAULT_TIMEOUT, Definition, Flawed, Head, define
+from cascade_flow.authoring.definition import DEFAULT_TIMEOUT, Definition, Flawed, Head, define, run_limit_of
 from cascade_flow.authoring.durations import Duration
 from cascade_flow.authoring.later import Poll
-from cascade_flow.authoring.mistakes import Mistakes, Place, placed, shown
+from cascade_flow.authoring.mistakes import Place, placed, shown
 from cascade_flow.authoring.retry import Retry
-from cascade_flow.authoring.steps import Declaration, References, declare
+from cascade_flow.authoring.steps import Declaration, Reference, References, declared as step_declared, undo_declared
 from cascade_flow.errors import DefinitionError
-from cascade_flow.model.workflows import GitInfo, MissedTimes, RunLimit, StepLimit, WorkflowRegistration
+from cascade_flow.model.workflows import GitInfo, MissedTimes, WorkflowRegistration
 
 if TYPE_CHECKING:
     from cascade_flow.authoring.events import EventNode, OnTimeout
     from cascade_flow.authoring.limits import Limit
     from cascade_flow.authoring.schedules import Scheduled
+    from cascade_flow.authoring.subworkflows import RunNode
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -60,11 +61,13 @@ class Workflow:
         location = sys._getframe(1).f_globals.get("__name__", "")
         try:
             head = Head.of(slug, name=name, location=location, input_type=input, timeout=timeout)
-            self._head = replace(head, run_limit=_run_limit(max_running, singleton, key))
+            self._head = replace(head, run_limit=run_limit_of(max_running, singleton, key))
         except DefinitionError as error:
             raise placed(f"workflow {shown(slug)}", error, Place.of_caller()) from error
         self._declarations: dict[str, Declaration] = {}
+        self._undos: dict[str, Declaration] = {}
         self._schedules: list[Scheduled] = []
+        self._sub_workflows: list[Workflow] = []
         self._flawed = Flawed()
         self._definition: Definition | None = None
 
@@ -156,6 +159,131 @@ class Workflow:
         )
         return add if function is None else add(function)
 
+    def undo(
+        self,
+        step: Reference,
+        /,
+        *,
+        id: str | None = None,
+        name: str | None = None,
+        timeout: Duration | None = None,
+        retry: Retry | Sequence[Retry] | None = None,
+        executor: str | None = None,
+        limit: Limit | None = None,
+    ) -> Callable[[F], F]:
+        """Declare the function below as what undoes a step (its id, or its function) that has completed.
+
+            @orders.undo(book)
+            def unbook(book: Booking) -> None: ...
+
+        Where the run fails, is cancelled or runs out of time, what its steps have done is undone, the last completed
+        first and one after the other, in a run of its own. A parameter named like the step receives what that returned,
+        `input` the run's input. Like a step it may be called again; one that raises `Skip` had nothing to do. The
+        options are those of a step; what is wrong with it is told by `definition`, all of it at once.
+        """
+        how = partial(
+            undo_declared, step=step, id=id, name=name, timeout=timeout, retry=retry, executor=executor, limit=limit
+        )
+        return partial(self._noted, "undo", id, how)
+
+    def map(
+        self,
+        *,
+        over: Reference,
+        concurrency: int = 50,
+        batch: int = 1,
+        tolerate: float = 0,
+        id: str | None = None,
+        name: str | None = None,
+        after: References = (),
+        export: bool = False,
+        timeout: Duration | None = None,
+        retry: Retry | Sequence[Retry] | None = None,
+        executor: str | None = None,
+        limit: Limit | None = None,
+        delay: Duration | None = None,
+        poll: Poll | None = None,
+    ) -> Callable[[F], F]:
+        """Declare the function below as a map: it is called for each item of what the step `over` returns.
+
+            @orders.map(over="lines", concurrency=50, tolerate=0.02)
+            def pack(line: Line, input: Order, index: int) -> Packed: ...
+
+            @orders.step
+            def ship(pack: list[Packed | ItemFailed]) -> str: ...
+
+        The item is received by the first parameter that is neither `input`, `index` (its number, from 0) nor the
+        context. `over` returns a list or a dict, of which the item is a value, and its key what a parameter `key` gets.
+        Others receive the results in order: in a list, or in `Results`, which hold one at a time.
+
+        At most `concurrency` go on at once. `batch` gives a worker so many in a row, each stored when it is done.
+        `tolerate` is the share of items that may fail; in the place of their results stands `ItemFailed`. If more fail,
+        the map fails. All other options are those of `step`, for each item by itself; `export` and `after` are the
+        map's.
+
+        What is wrong with it is told by `definition`, all of it at once.
+        """
+        from cascade_flow.authoring.maps import MapTerms, declare_map  # noqa: PLC0415  (most workflows have none)
+
+        terms = MapTerms(over=over, concurrency=concurrency, batch=batch, tolerate=tolerate)
+        step = partial(
+            step_declared,
+            id=id,
+            name=name,
+            after=after,
+            export=export,
+            timeout=timeout,
+            retry=retry,
+            run_if_skipped=False,
+            executor=executor,
+            limit=limit,
+            delay=delay,
+            poll=poll,
+        )
+        return partial(self._noted, "map", id, partial(declare_map, terms=terms, step=step))
+
+    def run(
+        self,
+        workflow: str | Workflow,
+        input: Any = None,
+        *,
+        id: str | None = None,
+        name: str | None = None,
+        after: References = (),
+        export: bool = False,
+        run_if_skipped: bool = False,
+    ) -> RunNode:
+        """Declare a run of another workflow as a step, a sub-workflow.
+
+            refund = orders.run("refunds", input=lambda quote: {"amount": quote.total})
+
+            @orders.step
+            def tell(refunds: dict[str, Any]) -> None: ...
+
+        `workflow` is its slug, which is the step's id too unless another is given. `input` makes the run's input: a
+        function, whose parameters are filled as those of a step; a step, by its name or function, whose output it is;
+        `"input"` for this run's own; or any other value, as it is. A parameter named like the sub-workflow receives
+        what the run's exported steps returned, by step. If the run fails, so does this one. `after`, `name`, `export`
+        and `run_if_skipped` as of a step.
+
+        What is wrong with it is told by `definition`, all of it at once.
+        """
+        from cascade_flow.authoring.subworkflows import CallTerms, RunNode, declare_call  # noqa: PLC0415  (as above)
+
+        slug = workflow.slug if isinstance(workflow, Workflow) else workflow
+        node = RunNode(slug if id is None else id, input)
+        self._sub_workflows += [workflow] if isinstance(workflow, Workflow) else []
+        how = partial(
+            declare_call,
+            terms=CallTerms(slug, input),
+            name=name,
+            after=after,
+            export=export,
+            run_if_skipped=run_if_skipped,
+        )
+        self._note("sub-workflow", str(node.id), node, how)
+        return node
+
     def event(
         self,
         id: str,
@@ -231,8 +359,13 @@ class Workflow:
         Raises DefinitionError: one message with every mistake, each with its step and the cure.
         """
         if self._definition is None:
-            self._definition = define(self._head, list(self._declarations.values()), self._flawed)
+            undos = list(self._undos.values())
+            self._definition = define(self._head, list(self._declarations.values()), self._flawed, undos)
         return self._definition
+
+    def runs(self) -> list[Workflow]:
+        """The workflows that it runs as steps and was given themselves, not by their slugs."""
+        return [*self._sub_workflows]
 
     def registration(self, *, git: GitInfo | None = None) -> WorkflowRegistration:
         """The workflow as it is registered; `git` says which commit its code is from. Raises DefinitionError."""
@@ -246,52 +379,22 @@ class Workflow:
         return registered.model_copy(update={"schedules": schedules})
 
     def _add(self, function: F, *, id: str | None, **options: Any) -> F:
+        return self._noted("step", id, partial(step_declared, id=id, **options), function)
+
+    def _noted(self, kind: str, id: str | None, declared_by: Callable[[F], Declaration], function: F) -> F:
         called = id or getattr(function, "__name__", None) or shown(function)
-        self._note("step", str(called), function, partial(_declared, id=id, **options))
+        self._note(kind, str(called), function, declared_by)
         return function
 
     def _note(self, kind: str, called: str, code: F, declared_by: Callable[[F], Declaration]) -> None:
         whole = f"workflow {self.slug!r}, {kind} {called!r}"
         if self._definition is not None:
-            raise DefinitionError(
-                f"{whole}: the workflow was already complete: declare all steps where the workflow is declared"
-            )
-        self._flawed.steps[str(called)] = code
+            late = "the workflow was already complete: declare all steps where the workflow is declared"
+            raise DefinitionError(f"{whole}: {late}")
+        if kind != "undo":  # nobody waits for one, or receives what it returns
+            self._flawed.steps[str(called)] = code
         with self._flawed.mistakes.noted(whole, Place.of_caller()):
             declared = declared_by(code)
-            self._check_new(declared)
-            self._declarations[declared.id] = declared
-
-    def _check_new(self, declared: Declaration) -> None:
-        if declared.id in self._declarations:
-            raise DefinitionError("a step with this id exists already: rename one, or give it another id=")
-
-
-def _declared(function: Callable[..., Any], *, limit: Limit | None, **options: Any) -> Declaration:
-    """The step, with what it shares with others. DefinitionError, with every mistake."""
-    mistakes, shared, declared = Mistakes(), None, None
-    with mistakes.noted():
-        shared = _shared(limit, options["executor"])
-    with mistakes.noted():
-        declared = declare(function, **options)
-    mistakes.check()
-    assert declared is not None, "what is none has mistakes"
-    return replace(declared, limit=shared)
-
-
-def _shared(limit: Limit | None, executor: str | None) -> StepLimit | None:
-    """What a step's limit is registered as."""
-    if limit is None:
-        return None
-    from cascade_flow.authoring.limits import declared  # noqa: PLC0415  (most workflows have none)
-
-    return declared(limit, executor)
-
-
-def _run_limit(max_running: int | None, singleton: str | None, key: str | None) -> RunLimit | None:
-    """How many runs go on at once, as it is registered."""
-    if max_running is None and singleton is None and key is None:
-        return None
-    from cascade_flow.authoring.limits import run_limit  # noqa: PLC0415  (few workflows have one)
-
-    return run_limit(max_running, singleton, key)
+            if declared.id in self._declarations or declared.id in self._undos:
+                raise DefinitionError("a step with this id exists already: rename one, or give it another id=")
+            (self._declarations if declared.undoes is None else self._undos)[declared.id] = declared

@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from cascade_flow import clock
-from cascade_flow.cli import filters, formatting, inputs, outcome, tables
+from cascade_flow.cli import families, filters, formatting, inputs, outcome, tables
 from cascade_flow.cli.completion import complete_run, complete_step
 from cascade_flow.cli.run_verbs import RunArgument, WatchOption, watch_run
 from cascade_flow.cli.target import Target, targeted
@@ -59,7 +59,7 @@ def cancel(
             said = ("cancel", "cancelled")
             filters.all_of(target, client, chosen, client.cancel_many, said, reason=reason, yes=yes)
             return
-        state = client.cancel(run, reason)
+        state = client.cancel(families.meant(client, run), reason)
     if target.as_json:
         target.screen.data(state)
         return
@@ -97,7 +97,7 @@ def retry(
             said = ("retry", "tried again")
             filters.all_of(target, client, chosen, client.retry_many, said, reason=reason, yes=yes)
             return
-        state = client.retry(run, reason)
+        state = client.retry(families.meant(client, run), reason)
         _going_on(target, client, state, f"run {run} of {state['workflowSlug']} is tried again", watch=watch)
 
 
@@ -113,6 +113,7 @@ def resume(target: Target, run: RunArgument, watch: WatchOption = False, yes: fi
       $ cascade resume 3f2a91c07b1d4e55 --yes --watch
     """
     with target.client() as client:
+        run = families.meant(client, run)
         _show_plan(target, client.rerun_preview(run), "resume")
         filters.ask("Make this run?", yes=yes)
         _made(target, client, client.resume(run), run, watch=watch)
@@ -147,6 +148,7 @@ def rerun(
     """
     again = {} if given is None else {"input": inputs.read_input(given)}
     with target.client() as client:
+        run = families.meant(client, run)
         if step is None:
             _name_steps(client, run)
         _show_plan(target, client.rerun_preview(run, step), "rerun")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from cascade_flow.cli import exits, formatting, schedule_tables
+from cascade_flow.cli import exits, families, formatting, schedule_tables
 from cascade_flow.cli.command_verbs import OptionalRun
 from cascade_flow.cli.target import Target, targeted
 from cascade_flow.errors import GoneError
@@ -40,7 +40,7 @@ def doctor(
       $ cascade doctor --json | jq -r '.runs[].findings[0].sentence'
     """
     with target.client() as client:
-        told = _of_one(target, client.diagnosis(run)) if run else _of_all(target, client, most)
+        told = _of_one(target, client.diagnosis(families.meant(client, run))) if run else _of_all(target, client, most)
     if not told:
         raise typer.Exit(exits.NOT_AS_PROMISED)
 

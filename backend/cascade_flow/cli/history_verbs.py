@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cascade_flow import clock
-from cascade_flow.cli import event_texts, exits, formatting
+from cascade_flow.cli import event_texts, exits, families, formatting
 from cascade_flow.cli.run_verbs import RunArgument
 from cascade_flow.cli.target import Target, targeted
 from cascade_flow.cli.views import OVER, Document, Phase, RunView
@@ -43,7 +43,8 @@ def events(
       $ cascade events 3f2a91c07b1d4e55 --json | jq -r .type
     """
     with target.client() as client:
-        found = client.events(run, types=kind or (), step_id=step, payloads=target.as_json)
+        run = families.meant(client, run)
+        found = client.events(run, types=kind or (), step_id=step, outside=target.as_json)
     if not target.as_json:
         target.screen.show(_story(found))
         return
@@ -69,6 +70,7 @@ def logs(
     """
     silent = True
     with target.client() as client:
+        run = families.meant(client, run)
         try:
             for lines in _lines(client, run, step, attempt, follow=follow):
                 if target.as_json:

@@ -40,13 +40,14 @@ def read_data(given: str) -> Any:
 
 
 def read_run_id(given: str) -> str:
-    """A run's id as it stands, where it can be one."""
+    """A run's id as it stands, where it can be one, with what names a run inside it (`RUN/pack/17`)."""
     try:
-        return check_run_id(given)
+        check_run_id(given.partition("/")[0])
     except InvalidIdError:
         raise typer.BadParameter(
             f"{formatting.shortened(given, 60)!r} is no run's id; `cascade runs` lists them"
         ) from None
+    return given
 
 
 def read_slug(given: str | None) -> str | None:

@@ -13,7 +13,7 @@ from rich.text import Text
 from cascade_flow.cli import event_texts, formatting
 from cascade_flow.cli.target import Target
 from cascade_flow.cli.tracebacks import here
-from cascade_flow.cli.views import Phase, RunView
+from cascade_flow.cli.views import Phase, RunView, Undo
 
 _MOST_LINES = 14
 _MOST_CHARACTERS = 1_000
@@ -84,6 +84,8 @@ def _start_of(said: str, stack: str) -> int:
 
 
 def _hints(view: RunView, target: Target, *, shown: bool) -> Iterator[tuple[str, str]]:
+    if view.undo.undone_by is not None:
+        yield target.command(f"show {view.undo.undone_by} --watch"), _undoing(view.undo)
     failed = (view.error or {}).get("failedStep")
     if failed:
         yield target.command(f"logs {view.id} {failed}"), "what the step wrote"
@@ -101,6 +103,12 @@ def _hints(view: RunView, target: Target, *, shown: bool) -> Iterator[tuple[str,
     completed = [step.id for step in view.steps if step.phase is Phase.COMPLETED and step.id not in view.outputs]
     if completed and not view.outputs:
         yield target.command(f"show {view.id} --output {completed[-1]}"), "what a step returned"
+
+
+def _undoing(undo: Undo) -> str:
+    """What is to be said of the run that undoes this one."""
+    said = {"failed": "UNDO FAILED: what was not undone", "completed": "how what it had done was undone"}
+    return said.get(undo.status, "how what it had done is undone")
 
 
 def indented(text: Text) -> Text:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 from rich.text import Text
 
 from cascade_flow import clock
-from cascade_flow.cli import exits, filters, formatting, inputs, outcome, tables
+from cascade_flow.cli import exits, families, filters, formatting, inputs, outcome, tables
 from cascade_flow.cli.completion import complete_run, complete_workflow
 from cascade_flow.cli.target import Target, targeted
 from cascade_flow.cli.views import RunView
@@ -26,7 +27,7 @@ RunArgument = Annotated[
     str,
     typer.Argument(
         metavar="RUN",
-        help="The run's id.",
+        help="The run's id; RUN/STEP/ITEM is the run of a map's item, RUN/STEP that of a sub-workflow.",
         show_default=False,
         callback=inputs.read_run_id,
         autocompletion=complete_run,
@@ -52,6 +53,16 @@ WorkflowOption = Annotated[
     str | None,
     typer.Option("--workflow", metavar="SLUG", help="Only runs of this workflow.", autocompletion=complete_workflow),
 ]
+MetadataOption = Annotated[
+    list[str] | None,
+    typer.Option("--metadata", metavar="NAME=VALUE|JSON", help="Facts to keep with the run; may be repeated."),
+]
+EachOption = Annotated[
+    str | None,
+    typer.Option(
+        "--each", metavar="FILE|-", help="A run for each line of a file: JSON objects, as the API takes them."
+    ),
+]
 _MOST_PAGES = 25
 """Pages that are asked for in one list: some 50,000 runs, of which a filter may pass none."""
 _PRIORITY = "Above 0 it overtakes what waits; in a pool, higher goes first."
@@ -68,6 +79,7 @@ def run(
             "--input", "-i", metavar="FILE|JSON|-", help="The input: a file's name, JSON itself, or - for stdin."
         ),
     ] = None,
+    each: EachOption = None,
     watch: WatchOption = False,
     key: Annotated[
         str | None, typer.Option("--key", metavar="TEXT", help="Submit once: the same key again is the same run.")
@@ -76,10 +88,7 @@ def run(
     priority: Annotated[int | None, typer.Option("--priority", metavar="N", help=_PRIORITY)] = None,
     delay: Annotated[str | None, typer.Option("--delay", metavar="TIME", help="Start later: 90s, 5m, 2h, 1d.")] = None,
     timeout: Annotated[str | None, typer.Option("--timeout", metavar="TIME", help="How long the run may take.")] = None,
-    metadata: Annotated[
-        list[str] | None,
-        typer.Option("--metadata", metavar="NAME=VALUE|JSON", help="Facts to keep with the run; may be repeated."),
-    ] = None,
+    metadata: MetadataOption = None,
 ) -> None:
     """Submit a run of a workflow. It runs on, whatever becomes of this command.
 
@@ -90,16 +99,23 @@ def run(
       $ cascade run seattle-weather --watch
       $ cascade run seattle-weather --input '{"first_year": 2014}' --tag nightly
       $ cascade run mishaps --input journey.json --key order-17 --delay 5m
+
+      $ cascade run orders --each rows.jsonl --tag monday
+
+    A line of such a file: {"input": {"order": 17}, "priority": 5, "tags": ["a"]}. Sent again, none is submitted twice:
+    a line without "idempotencyKey" has one made of the file's name (or of --key) and of what it says.
     """
-    wish = {
-        "input": None if given is None else inputs.read_input(given),
-        "idempotency_key": key,
+    wish: dict[str, Any] = {
         "tags": tag or None,
         "priority": priority,
         "delay_s": inputs.read_seconds(delay, "--delay"),
         "timeout_s": inputs.read_seconds(timeout, "--timeout"),
         "metadata": inputs.read_metadata(metadata or ()),
     }
+    if each is not None:
+        _submit_each(target, workflow, each, key, wish, is_alone=given is None and not watch)
+        return
+    wish |= {"input": None if given is None else inputs.read_input(given), "idempotency_key": key}
     with target.client() as client:
         submitted = _submitted(client, workflow, wish)
         if watch:
@@ -172,8 +188,10 @@ def show(
       $ cascade show 3f2a91c07b1d4e55
       $ cascade show 3f2a91c07b1d4e55 --watch
       $ cascade show 3f2a91c07b1d4e55 --output chart > chart.svg
+      $ cascade show 3f2a91c07b1d4e55/pack/17
     """
     with target.client() as client:
+        run = families.meant(client, run)
         if watch:
             watch_run(target, client, run)
             return
@@ -211,6 +229,19 @@ def _submitted(client: Client, workflow: str, wish: dict[str, Any]) -> Json:
         suggest(client, workflow, error)
 
 
+def _submit_each(
+    target: Target, workflow: str, each: str, key: str | None, wish: dict[str, Any], *, is_alone: bool
+) -> None:
+    from cascade_flow.cli.each import Source, submit_each  # noqa: PLC0415
+    from cascade_flow.client.submissions import wish_for_run  # noqa: PLC0415  (the client takes long to import)
+
+    if not is_alone:
+        raise typer.BadParameter(
+            "each line has its own input, and one run is watched: leave the other out", param_hint="--each"
+        )
+    submit_each(target, workflow, Source.of(each, key), wish_for_run(**wish))
+
+
 def _announce(target: Target, workflow: str, submitted: Json) -> None:
     id = submitted["runId"]
     word = "submitted" if submitted["isNew"] else "known already, by its key"
@@ -240,6 +271,7 @@ def watch_run(target: Target, client: Client, id: str) -> None:
 
 
 def _show(target: Target, client: Client, view: RunView) -> None:
+    view = replace(view, document=families.looked_into(client, view.document))
     tried_again = any(step.attempt > 1 or step.error for step in view.steps)
     failures = client.events(view.id, types=_FAILURES) if tried_again else []
     target.screen.show(tables.about_run(view), Text(""), tables.steps(view.steps))

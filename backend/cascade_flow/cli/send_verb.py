@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from cascade_flow.cli import inputs, outcome
+from cascade_flow.cli import families, inputs, outcome
 from cascade_flow.cli.completion import complete_event
 from cascade_flow.cli.run_verbs import RunArgument
 from cascade_flow.cli.target import Target, targeted
@@ -36,6 +36,7 @@ def send(
     """
     given = None if data is None else inputs.read_data(data)
     with target.client() as client:
+        run = families.meant(client, run)
         sent = client.send(run, event, given, idempotency_key=key)
     if target.as_json:
         target.screen.data(sent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cascade_flow.cli import event_texts, formatting
+from cascade_flow.cli import event_texts, families, formatting
 from cascade_flow.cli.views import Phase, RunView, StepView
 from cascade_flow.engine.findings import nth
 
@@ -123,6 +123,8 @@ def state(step: StepView) -> str:
         return ""
     if step.phase is Phase.QUEUED and (waits := waits_for(step)):
         return waits
+    if families.children_of(step) and step.phase is Phase.RUNNING and (told := families.said(step)):
+        return told
     word = step.phase.value if step.phase in (Phase.QUEUED, Phase.STOPPED) else ""
     again = attempts(step) if step.tried > 1 or step.phase is Phase.FAILED else ""
     lost = "the worker before it was lost" if step.was_reclaimed and not step.error and again else ""
@@ -152,5 +154,7 @@ def _until(step: StepView) -> str:
 
 
 def trouble(step: StepView) -> str:
-    """The error that a step ended with, or is tried again after, on one line."""
+    """The error that a step ended with, or is tried again after, or those of its items, on one line."""
+    if families.children_of(step) and step.phase in (Phase.RUNNING, Phase.COMPLETED):
+        return families.failures(step)
     return error_line(step) if step.phase in (Phase.RETRYING, Phase.FAILED, Phase.STOPPED) else ""

@@ -13,8 +13,8 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from cascade_flow.cli import event_texts, formatting, styles
-from cascade_flow.cli.views import Document, Phase, RunView, StepView
+from cascade_flow.cli import event_texts, families, formatting, styles
+from cascade_flow.cli.views import Document, Phase, RunView, StepView, Undo
 
 _LONGEST_VALUE = 300
 
@@ -35,6 +35,7 @@ def about_run(view: RunView) -> Table:
         ("workflow", view.workflow),
         ("status", _status(view)),
         *([("", Text(said, "red"))] if (said := styles.failing(view)) else []),
+        *_undoing(view.undo),
         (
             "submitted",
             f"{formatting.instant(run['createdAtUs'])} ({formatting.ago(run['createdAtUs'], now_us=view.now_us)})",
@@ -51,6 +52,15 @@ def about_run(view: RunView) -> Table:
     table = facts(rows)
     table.columns[1].min_width = cell_len(view.id)
     return table
+
+
+def _undoing(undo: Undo) -> Iterator[tuple[str, Text]]:
+    if undo.undoes is not None:
+        yield "undoes", Text(undo.undoes)
+    if undo.undone_by is not None and undo.status == "failed":
+        yield "", Text(f"UNDO FAILED in run {undo.undone_by}", "bold red")
+    elif undo.undone_by is not None:
+        yield "undone by", Text(f"{undo.undone_by}: {undo.status}", styles.run_style(undo.status))
 
 
 _OPTIONAL = [
@@ -78,6 +88,20 @@ def steps(views: Sequence[StepView]) -> Table:
     return table
 
 
+def children(run_id: str, step: Document, documents: Iterable[Document]) -> Table:
+    """Some of the runs that do a step's work, by the way to each."""
+    table = plain_table("runs of it that failed or go on", "status", "")
+    for child in documents:
+        status = "retrying" if child.get("isRetrying") else child["status"]
+        item = f"/{child['firstItem']}" if "firstItem" in child else ""
+        table.add_row(
+            id_text(f"{run_id}/{step['stepId']}{item}"),
+            Text(f"{styles.run_sign(child['status'])} {status}", styles.run_style(child["status"]), no_wrap=True),
+            Text(event_texts.error_text(child.get("error")), overflow="fold"),
+        )
+    return table
+
+
 def failed_attempts(events: Iterable[Document]) -> Table | None:
     """Each attempt that failed or was lost; None where there is none. `events` are StepFailed and StepReclaimed."""
     table = plain_table("attempts that failed", "", "")
@@ -92,6 +116,8 @@ def runs(documents: Sequence[Document], *, now_us: int) -> Table:
     table.columns[0].no_wrap = True
     table.columns[0].min_width = max((cell_len(str(run["runId"])) for run in documents), default=0)
     table.columns[4].justify = "right"
+    if any("undoes" in run or "undoneBy" in run for run in documents):
+        table.add_column()
     for run in documents:
         view = RunView({"run": run}, now_us)
         table.add_row(
@@ -100,8 +126,15 @@ def runs(documents: Sequence[Document], *, now_us: int) -> Table:
             Text(f"{styles.run_sign(view.status)} {view.status}", styles.run_style(view.status), no_wrap=True),
             formatting.ago(run["createdAtUs"], now_us=now_us),
             "" if view.took_us is None else formatting.duration(view.took_us),
+            *([_linked(view.undo)] if len(table.columns) > 5 else []),
         )
     return table
+
+
+def _linked(undo: Undo) -> Text:
+    if undo.undoes is not None:
+        return Text(f"undo of {undo.undoes}", overflow="fold")
+    return Text("" if undo.undone_by is None else f"undone by {undo.undone_by}", "dim", overflow="fold")
 
 
 def plan(plan: Document, kind: str) -> Table:
@@ -117,6 +150,17 @@ def refusals(documents: Iterable[Document]) -> Table:
     table.columns[0].no_wrap = True
     for refused in documents:
         table.add_row(id_text(refused["runId"]), Text(refused["detail"], overflow="fold"))
+    return table
+
+
+def rows_refused(documents: Iterable[Document]) -> Table:
+    """Lines of a file that became no run: which, what is wrong there, and how."""
+    table = plain_table("line", "field", "")
+    for row in documents:
+        problem = row.get("problem") or {"detail": "the service is busy: the same command sends it again"}
+        issues = problem.get("issues") or [{"path": "", "message": problem["detail"]}]
+        fields = Text("\n".join(issue["path"] for issue in issues), overflow="fold")
+        table.add_row(str(row["line"]), fields, Text("\n".join(issue["message"] for issue in issues), overflow="fold"))
     return table
 
 
@@ -157,6 +201,8 @@ def definitions(documents: Iterable[Document]) -> Table:
 def _marks(step: Document) -> Iterator[str]:
     if "event" in step:
         yield "an event from outside"
+    if "children" in step:
+        yield families.declared(step["children"])
     if step.get("executor"):
         yield f"for pool {step['executor']}"
     if step.get("limit"):
@@ -223,7 +269,13 @@ def _remark(step: StepView) -> str:
         return f"{step.later_reason}: {styles.asking(step)}"
     if step.phase is Phase.QUEUED and (pool := step.document.get("executor")):
         return f"waits for a worker of pool {pool}"
+    if "children" in step.document and (told := _grown(step)):
+        return told
     return "exported" if step.document.get("exportOutput") else ""
+
+
+def _grown(step: StepView) -> str:
+    return ": ".join(part for part in (styles.state(step), styles.trouble(step)) if part)
 
 
 def _failure(event: Document) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 Document = Mapping[str, Any]
 
@@ -29,6 +29,14 @@ class Phase(Enum):
     SKIPPED = "skipped"
     STOPPED = "stopped"
     NOT_RUN = "not run"
+
+
+class Undo(NamedTuple):
+    """The run that this one undoes; the run that undoes this one, and how it stands with that."""
+
+    undoes: str | None
+    undone_by: str | None
+    status: str
 
 
 @dataclass(frozen=True)
@@ -117,8 +125,14 @@ class StepView:
         if self.phase is Phase.RUNNING:
             started_us = self.document.get("startedAtUs")
             return None if started_us is None else max(0, self.now_us - int(started_us))
-        took_us: int | None = self.document.get("durationUs")
+        took_us: int | None = self.document.get("durationUs") if "children" not in self.document else self._whole_us
         return took_us if self.phase in (Phase.COMPLETED, Phase.FAILED) else None
+
+    @property
+    def _whole_us(self) -> int | None:
+        """From when it was first due to its end: its last attempt only collected what others did."""
+        changes, ended_us = self.document.get("stateChanges"), self.document.get("endedAtUs")
+        return None if not changes or ended_us is None else int(ended_us) - int(changes[0]["timestampUs"])
 
     def _scheduled(self) -> Phase:
         if (self.due_us or 0) <= self.now_us and (self.later_reason is not None or not self.error):
@@ -151,6 +165,11 @@ class RunView:
     @property
     def status(self) -> str:
         return str(self.run["status"])
+
+    @property
+    def undo(self) -> Undo:
+        """What undoes it, or what it undoes."""
+        return Undo(self.run.get("undoes"), self.run.get("undoneBy"), str(self.document.get("undoStatus", "")))
 
     @property
     def is_over(self) -> bool:

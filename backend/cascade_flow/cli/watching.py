@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from cascade_flow import clock
-from cascade_flow.cli import formatting, styles
+from cascade_flow.cli import families, formatting, styles
 from cascade_flow.cli.progress import picture
 from cascade_flow.cli.views import Phase, RunView, StepView
 from cascade_flow.errors import TransientError
@@ -41,10 +41,10 @@ def moments(client: Client, run_id: str) -> Iterator[RunView]:
     began_us = reached_us = clock.now_us()
     while True:
         try:
-            view = RunView(client.run(run_id, payloads=False), clock.now_us())
+            view = RunView(families.looked_into(client, client.run(run_id, payloads=False)), clock.now_us())
             reached_us = view.now_us
             if view.is_over:
-                yield RunView(client.run(run_id), clock.now_us())
+                yield RunView(families.looked_into(client, client.run(run_id)), clock.now_us())
                 return
             yield view
         except TransientError:
@@ -113,8 +113,9 @@ def changes(before: RunView | None, view: RunView) -> Iterator[str]:
         yield f"{time}  run {view.id} of {view.workflow}: {view.status}{took}"
 
 
-def _mark(step: StepView) -> tuple[Phase, int]:
-    return step.phase, step.attempt
+def _mark(step: StepView) -> tuple[Phase, int, int]:
+    """What of a step is worth a line when it changes: of a map, each tenth of its items too."""
+    return step.phase, step.attempt, families.tenths(step)
 
 
 def _told(step: StepView) -> str:

@@ -25,12 +25,13 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from cascade_flow import clock
 from cascade_flow.client.answers import refused_by_s3, value_of
-from cascade_flow.client.asking import Json, part as _part
+from cascade_flow.client.asking import AGAIN_US, FIRST_PAUSE_US, Json, part as _part
 from cascade_flow.client.diagnosis import DiagnosisMethods
 from cascade_flow.client.reports import ReportMethods
 from cascade_flow.client.runs import RunMethods
 from cascade_flow.client.schedules import ScheduleMethods
 from cascade_flow.client.service import ServiceMethods
+from cascade_flow.client.submissions import SubmissionMethods
 from cascade_flow.client.workers import WorkerMethods
 from cascade_flow.client.workflows import WorkflowMethods
 from cascade_flow.errors import (
@@ -50,9 +51,6 @@ _TOO_MANY = 429
 _CONNECTIONS = 8
 """Kept open to one host, for whoever asks from several threads."""
 _PASSING = frozenset({502, 503, 504})
-_FIRST_PAUSE_US = 200_000
-_AGAIN_US = 8_000_000
-"""For how long a request is sent again that was refused for a while."""
 _CERTIFICATES = Path(botocore.__file__).parent / "cacert.pem"
 
 
@@ -63,7 +61,14 @@ class Session(Protocol):
 
 
 class Client(
-    RunMethods, WorkflowMethods, ScheduleMethods, ReportMethods, ServiceMethods, WorkerMethods, DiagnosisMethods
+    SubmissionMethods,
+    RunMethods,
+    WorkflowMethods,
+    ScheduleMethods,
+    ReportMethods,
+    ServiceMethods,
+    WorkerMethods,
+    DiagnosisMethods,
 ):
     """A cascade-flow API. Every method raises CascadeFlowErrors only.
 
@@ -91,37 +96,6 @@ class Client(
     def close(self) -> None:
         """Let go of connections."""
         self._http.clear()
-
-    def submit(
-        self,
-        workflow_slug: str,
-        *,
-        input: Any = None,
-        run_id: str | None = None,
-        available_at_us: int | None = None,
-        delay_s: float | None = None,
-        priority: int | None = None,
-        timeout_s: float | None = None,
-        idempotency_key: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        tags: Sequence[str] | None = None,
-    ) -> Json:
-        """Make a run: `{runId, isNew}`.
-
-        Raises WorkflowNotFoundError, InputInvalidError, IdempotencyConflictError, ConflictError (the id is taken).
-        """
-        wish = {
-            "input": input,
-            "runId": run_id,
-            "availableAtUs": available_at_us,
-            "delayUs": _us(delay_s),
-            "priority": priority,
-            "timeoutUs": _us(timeout_s),
-            "idempotencyKey": idempotency_key,
-            "metadata": metadata,
-            "tags": tags,
-        }
-        return self._post(f"/workflows/{_part(workflow_slug)}/runs", wish)
 
     def run(self, run_id: str, *, payloads: bool = True) -> Json:
         """A run with its steps, output and error; quicker without its input and output. Raises RunNotFoundError,
@@ -170,14 +144,17 @@ class Client(
         types: Sequence[str] = (),
         step_id: str | None = None,
         payloads: bool = True,
+        outside: bool = True,
     ) -> list[Json]:
-        """A run's events later than `after_us`, in order; without `payloads` what lies in S3 stays there.
+        """A run's events later than `after_us`, in order; quicker without inputs, outputs and checkpoints' data.
+
+        Unless `outside`, of those that lie in S3 the addresses are told.
 
         Raises RunNotFoundError, StepNotFoundError, PayloadLostError.
         """
-        wish = {"afterUs": after_us, "type": types, "step": step_id}
+        wish = {"afterUs": after_us, "type": types, "step": step_id, "payloads": None if payloads else "false"}
         found = self._all(f"/runs/{_part(run_id)}/events", "events", wish)
-        return [self._filled(event, ("input", "output", "data"), str) if payloads else event for event in found]
+        return [self._filled(event, ("input", "output", "data"), str) if outside else event for event in found]
 
     def logs(
         self, run_id: str, *, step_id: str | None = None, attempt: int | None = None, after_us: int = 0
@@ -228,7 +205,7 @@ class Client(
 
     def _send(self, method: str, path: str, body: bytes = b"", *, again: bool = True) -> Json:
         """What is answered in the end. `again`: a request that may have been done already may be sent again."""
-        until_us = clock.now_us() + _AGAIN_US
+        until_us = clock.now_us() + AGAIN_US
         statuses = {_TOO_MANY, *(_PASSING if again else ())}
         answer, attempt = self.ask(method, path, body), 0
         while answer.status in statuses:
@@ -303,10 +280,6 @@ def _body(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
 
 
-def _us(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds * 1_000_000)
-
-
 def _address(url: str) -> SplitResult:
     try:
         address = urlsplit(url)
@@ -331,7 +304,7 @@ def _reached(url: str) -> str:
 def _pause_us(attempt: int, retry_after: str) -> int:
     """How long to wait before sending a request again: as long as the answer asks for, or ever longer."""
     least_us = int(retry_after) * 1_000_000 if retry_after.isdecimal() else 0
-    return least_us + round(random.uniform(0, _FIRST_PAUSE_US * 2**attempt))
+    return least_us + round(random.uniform(0, FIRST_PAUSE_US * 2**attempt))
 
 
 def _host(address: SplitResult) -> str:

@@ -10,6 +10,9 @@ from urllib.parse import quote
 from cascade_flow.errors import InvalidIdError
 
 Json = dict[str, Any]
+FIRST_PAUSE_US = 200_000
+AGAIN_US = 8_000_000
+"""For how long a request is sent again that was refused for a while."""
 
 
 class Asks:

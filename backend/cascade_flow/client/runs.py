@@ -25,6 +25,20 @@ class RunMethods(Asks):
         found = self._filled(self._get(path, None if payloads else {"payloads": "false"}), ("output",), json.loads)
         return {**found, "input": self._given(found["input"])} if "input" in found else found
 
+    def children(self, run_id: str, step_id: str, *, status: Sequence[str] = (), most: int | None = None) -> list[Json]:
+        """The runs that do a step's work, by number: of a map one for each item, or for each batch of them; only those
+        in one of these states, and so many `most` of all.
+
+        Raises RunNotFoundError, StepNotFoundError.
+        """
+        found: list[Json] = []
+        wish: dict[str, Any] = {"status": ",".join(status)} if status else {}
+        for page in self._pages(f"/runs/{part(run_id)}/children/{place(step_id)}", wish):
+            found += page["children"]
+            if most is not None and len(found) >= most:
+                break
+        return found[:most]
+
     def retry(self, run_id: str, reason: str | None = None) -> Json:
         """Try a failed or cancelled run again; the answer is its state.
 

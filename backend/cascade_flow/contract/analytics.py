@@ -138,7 +138,7 @@ class AnalyticsContract:
 
     def get_analytics_summary(self, **options: Unpack[AnalyticsOptions]) -> AnalyticsSummary:
         """All these reports at once, from one reading of the range. Raises InvalidIdError (among the run ids)."""
-        return self._analytics.summary(**options)
+        return self._analytics.overview(**options).summary
 
     def get_active_workers(
         self,

@@ -23,7 +23,8 @@ REFERENCE = "$ref"
 _CODEC = b"\x01"
 _GZIP = b"\x1f"
 _KNOWN = ("eventId", "runId", "workflowSlug", "category")
-_TEXTS = ("output", "input", "data")
+TEXTS = ("output", "input", "data")
+"""The fields of events that hold what users gave and got."""
 _DICTIONARY = (
     b'"errorFingerprints":{"nameHash":"","messageHash":"","stackExactHash":"","stackNormalizedHash":"",'
     b'"stackPortableHash":""},"validationErrors":[{"path":"","message":""}]'
@@ -51,7 +52,7 @@ _DICTIONARY = (
 def to_record(event: Event, references: Mapping[str, str]) -> Record:
     """An event as a record; a text that was put aside (its key in `references`) is replaced by a reference."""
     record = {name: value for name, value in dump_event(event).items() if name not in _KNOWN}
-    for name in _TEXTS:
+    for name in TEXTS:
         if (key := references.get(record.get(name) or "")) is not None:
             record[name] = {REFERENCE: key}
     return record
@@ -66,7 +67,7 @@ def to_wire(record: Record, *, workflow_slug: str, run_id: str) -> dict[str, Any
 
 def references_of(record: Record) -> dict[str, str]:
     """The texts of a record that were put aside: field → sort key of the payload."""
-    found = {name: record.get(name) for name in _TEXTS}
+    found = {name: record.get(name) for name in TEXTS}
     return {name: value[REFERENCE] for name, value in found.items() if isinstance(value, Mapping)}
 
 

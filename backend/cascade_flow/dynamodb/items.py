@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import astuple, replace
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.codec import Record, decode, deflate, encode, inflate
 from cascade_flow.engine.limits import pack_limit, unpack_limit
-from cascade_flow.engine.state import ENDED, Branch, Owed, Patience, Run, Signal, Stop
+from cascade_flow.engine.state import ENDED, Branch, Family, Owed, Patience, Run, Signal, Stop, Up
+from cascade_flow.engine.undoing import Done, Undoing
 from cascade_flow.model.events import ResourceSnapshot, StepError
+from cascade_flow.model.ids import up_of
 
 Item = dict[str, str | int | bytes]
 LogLine = tuple[int, str, str]
@@ -52,6 +56,38 @@ def _pack_signal(signal: Signal) -> bytes:
     return pack_json([signal.mark, signal.at_us, signal.via, signal.text, signal.place])
 
 
+def _unpack_undoing(data: bytes) -> Undoing:
+    run_id, done = unpack_json(data)
+    return Undoing(run_id, tuple(Done(*each) for each in done))
+
+
+def pack_up(up: Up) -> str:
+    return json.dumps([up.branch, int(up.is_item)])
+
+
+def _unpack_up(run_id: str, packed: str) -> Up | None:
+    """The parent, its step and the number are in a child's id."""
+    if (place := up_of(run_id)) is None:
+        return None
+    parent, step, number = place
+    branch, is_item = json.loads(packed)
+    return Up(parent, branch, step, number, bool(is_item))
+
+
+def _pack_family(family: Family) -> bytes:
+    """The ranges' ends are told as distances, which pack to little: each write of the step rewrites them."""
+    *rest, out = astuple(family)
+    ends = [0, *(number for first, last in out for number in (first, last + 1))]
+    return pack_json([*rest, [after - before for before, after in pairwise(ends)]])
+
+
+def _unpack_family(data: bytes) -> Family:
+    *rest, gaps = unpack_json(data)
+    ends = [*accumulate(gaps)]
+    out = tuple((first, end - 1) for first, end in zip(ends[::2], ends[1::2], strict=True))
+    return replace(Family(*rest), out=out)
+
+
 _TAIL = _Field("e", "tail", encode, decode)
 _BRANCH = (
     _Field("st", "status"),
@@ -82,6 +118,7 @@ _BRANCH = (
     _Field("n", "arrived"),
     _Field("sg", "signal", _pack_signal, lambda d: Signal(*unpack_json(d))),
     _Field("wt", "patience", lambda p: json.dumps([p.until_us, p.run_attempt]), lambda t: Patience(*json.loads(t))),
+    _Field("fa", "family", _pack_family, _unpack_family),
     _Field("sp", "skipped", lambda s: pack_json(dict(s)), unpack_json),
     _Field("la", "last_us"),
     _Field("og", "origin_us"),
@@ -110,7 +147,14 @@ _RUN = (
     _Field("ow", "owed"),
     _Field("li", "limit", pack_limit, unpack_limit),
     _Field("lp", "place"),
+    _Field("up", "up", pack_up),
+    _Field("rs", "result", deflate, inflate),
+    _Field("rp", "result_place"),
+    _Field("ls", "lost"),
     _Field("lk", "limit_keys", lambda values: pack_json(dict(values)), unpack_json),
+    _Field("ub", "undone_by"),
+    _Field("un", "undoing", lambda undoing: pack_json([undoing.run_id, undoing.done]), _unpack_undoing),
+    _Field("rn", "renewed", lambda runs: pack_json(dict(runs)), unpack_json),
     _Field("la", "last_us"),
     _Field(keys.EXPIRY, "expires_s"),
     _TAIL,
@@ -136,13 +180,15 @@ def run_item(run: Run) -> Item:
     live_shard = keys.call if run.driver == "caller" else keys.due
     shard = keys.done(run.run_id) if run.status in ENDED else live_shard(run.run_id)
     due: Item = {} if run.due_us is None else {keys.DUE_SHARD: shard, keys.DUE_TIME: run.due_us}
-    hidden = run.status in ("reserved", "copying")
+    hidden = run.up is not None or run.status in ("reserved", "copying")
     listed: Item = {} if hidden else {keys.RUNS_SHARD: keys.runs(run.workflow_slug, run.run_id)}
     return {**key_of(keys.run(run.run_id)), **_pack(_RUN, run), **due, **listed}
 
 
 def to_run(item: Item) -> Run:
-    return Run(**{"run_id": keys.run_of(str(item[keys.PARTITION])), **_unpack(_RUN, item), **_due(item)})
+    run_id = keys.run_of(str(item[keys.PARTITION]))
+    up: dict[str, Any] = {"up": _unpack_up(run_id, str(item["up"]))} if "up" in item else {}
+    return Run(**{"run_id": run_id, **_unpack(_RUN, item), **up, **_due(item)})
 
 
 def commit_item(run_id: str, records: Sequence[Record], *, expires_s: int) -> Item:

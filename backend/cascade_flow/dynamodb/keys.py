@@ -33,6 +33,7 @@ _LIMIT, _PLACE, _WAITER, _LINE_END = "LIM#", "P#", "W#", "W$"
 _chosen: Shards | None = None
 _CALLED = "CALLED"
 _SCHEDULES = "SCHEDULES"
+_FAILED_UNDO = "UNDO#"
 _DIGESTS = "PAST"
 _BRANCHES_END = "B$"
 _HISTORY_END = "F"
@@ -85,6 +86,11 @@ def payload(run_id: str, step_id: str, attempt: int, nonce: str) -> Key:
     return Key(_run_partition(run_id), f"P#{step_id}#{attempt}#{nonce}")
 
 
+def chunk(run_id: str, step_id: str, attempt: int, number: int) -> Key:
+    """Some of the items that a step hands out, put aside in one of its attempts; no payload's mark begins so."""
+    return Key(_run_partition(run_id), f"P#{step_id}#{attempt}#i{number:06d}")
+
+
 def payload_at(run_id: str, sort: str) -> Key:
     """The payload of a run under a sort key that one of its events names."""
     return Key(_run_partition(run_id), sort)
@@ -135,6 +141,19 @@ def version(slug: str, version_id: str) -> Key:
 
 def versions(slug: str) -> Span:
     return Span(f"{REGISTRY}#{slug}", "V#", "V$")
+
+
+def notes(slug: str, version_id: str) -> Key:
+    return Key(f"{REGISTRY}#{slug}", f"N#{version_id}")
+
+
+def notes_and_versions(slug: str) -> Span:
+    return Span(f"{REGISTRY}#{slug}", "N#", "V$")
+
+
+def noted_version(sk: str) -> str | None:
+    """The version of which these are the notes; None where it is a version itself."""
+    return sk.removeprefix("N#") if sk.startswith("N#") else None
 
 
 def registry() -> Span:
@@ -209,6 +228,11 @@ def branch_of(sk: str) -> str:
     return sk.removeprefix(RUN)
 
 
+def commit_time_of(sk: str) -> int | None:
+    """The time under which this commit lies; None where the key is no commit's."""
+    return int(sk.removeprefix("E#")) if sk.startswith("E#") else None
+
+
 def attempt_of(sk: str) -> tuple[str, int]:
     """The step and the attempt whose log chunk this is."""
     step_id, attempt, _, _ = sk.removeprefix("L#").rsplit("#", 3)
@@ -248,6 +272,21 @@ def digests_since(hour: int) -> Span:
 def pulse() -> Key:
     """Says when the reaper was there last."""
     return Key("PULSE", "PULSE")
+
+
+def failed_undo(run_id: str) -> Key:
+    """Says that a run failed that was to undo another; it may have been tried again since."""
+    return Key("PULSE", f"{_FAILED_UNDO}{run_id}")
+
+
+def signs() -> Span:
+    """All that is known of how the engine is, whatever the runs are that go on: its pulse, and what failed to undo."""
+    return Span("PULSE", "PULSE", f"{_FAILED_UNDO}~")
+
+
+def unable_to_undo(sk: str) -> str | None:
+    """The run of which this note says that it failed to undo another."""
+    return sk.removeprefix(_FAILED_UNDO) if sk.startswith(_FAILED_UNDO) else None
 
 
 def secret() -> Key:

@@ -30,7 +30,7 @@ from cascade_flow.dynamodb.changes import (
     stoppable,
     telling,
 )
-from cascade_flow.dynamodb.codec import Record, to_record
+from cascade_flow.dynamodb.codec import Record, deflate, to_record
 from cascade_flow.dynamodb.items import ITEM_UNIT, Item, branch_item, commit_item, size_of
 from cascade_flow.dynamodb.table import NONCE, Attr, Check, Condition, Put, Refused, Table, Update, Write
 from cascade_flow.engine.joins import is_full
@@ -206,11 +206,11 @@ class Ledger:
         records = ending if rides else (*commit.before.tail, *new, *ending)
         after = rides or self._logged(commit, records)
         writes: list[Write] = [_branch_update(facts, commit.before, after)]
-        writes += _run_writes(facts, commit)
+        writes += _run_writes(facts, commit, references)
         if records:
             writes.append(Put(commit_item(facts.run_id, records, expires_s=facts.expires_s), NEW))
         writes += [birth_put(facts, birth, after.origin_us) for birth in commit.births]
-        self._transact(writes, about_run=len(_run_writes(facts, commit)) > 0)
+        self._transact(writes, about_run=len(_run_writes(facts, commit, references)) > 0)
         return after
 
     def _logged(self, commit: Commit, records: Sequence[Record]) -> Branch:
@@ -258,18 +258,28 @@ def _branch_update(facts: Facts, before: Branch, after: Branch) -> Update:
     return Update(keys.branch(facts.run_id, before.name), fence(before), **changed)
 
 
-def _run_writes(facts: Facts, commit: Commit) -> list[Write]:
+def _run_writes(facts: Facts, commit: Commit, references: Mapping[str, str]) -> list[Write]:
     """What a commit asks of the run: to take over a stop or its end, or just to be under way."""
     key = keys.run(facts.run_id)
     goes_on = GOES_ON & Attr("ra").eq(facts.run_attempt)
     if commit.stop is not None:
-        due = {keys.DUE_TIME: commit.after.last_us + facts.timing.grace_us}
+        due: Item = {keys.DUE_TIME: commit.after.last_us + facts.timing.grace_us}
+        due |= _result(facts, commit.partial, references, commit.lost)
         return [Update(key, goes_on, set={"stop": items.pack_stop(commit.stop), **due}, add={"sq": 1})]
     if commit.end is not None:
         time_us = int(commit.end.timestamp_us)
         done: Item = {keys.DUE_SHARD: keys.done(facts.run_id), keys.DUE_TIME: time_us}
+        done |= _result(facts, commit.end.output, references)
         return [Update(key, goes_on, set={"st": "completed", "te": time_us, "la": time_us, **done}, add={"sq": 1})]
     return [Check(key, goes_on)] if commit.checks_run else []
+
+
+def _result(facts: Facts, text: str | None, references: Mapping[str, str], lost: int | None = None) -> Item:
+    """What a child gives its parent, where that finds it by the child's number alone."""
+    if facts.up is None or text is None:
+        return {}
+    there: Item = {"rp": references[text]} if text in references else {"rs": deflate(text)}
+    return there | _present({"ls": lost})
 
 
 def _present(values: Mapping[str, int | None]) -> Item:

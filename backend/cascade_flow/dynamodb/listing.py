@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from heapq import merge
 from itertools import islice
 from typing import NamedTuple
@@ -75,6 +76,13 @@ class Count(NamedTuple):
     is_exact: bool
 
 
+class Tally(NamedTuple):
+    """How many runs there are by status; or of the newest, where there are more than anybody wants to count."""
+
+    numbers: Mapping[str, int]
+    is_exact: bool
+
+
 EVERY = Filter()
 MOST_COUNTED = 10_000
 MOST_LOOKED_AT = 2_000
@@ -133,6 +141,23 @@ def count(table: Table, places: Sequence[str], wanted: Filter) -> Count:
         return Count(min(number, MOST_COUNTED), number <= MOST_COUNTED)
     entries = list(islice(_merged(table, places, wanted, at_once=_ENTRIES_AT_ONCE), MOST_COUNTED + 1))
     return Count(sum(is_wanted for _, _, is_wanted in entries[:MOST_COUNTED]), len(entries) <= MOST_COUNTED)
+
+
+def tally(table: Table, places: Sequence[str], wanted: Filter) -> Tally:
+    """How many wanted runs are in each status, whichever the filter names; no more are read than are counted."""
+    found, of_any = list(islice(_items(table, places, wanted), MOST_COUNTED + 1)), wanted._replace(status=())
+    numbers = Counter(str(item["st"]) for item in found[:MOST_COUNTED] if of_any.admits(item))
+    return Tally(numbers, len(found) <= MOST_COUNTED)
+
+
+def _items(table: Table, places: Sequence[str], wanted: Filter) -> Iterator[Item]:
+    """What the index holds of these shards, newest first."""
+    conditions = filter(None, (_stretch(shard, wanted, START) for shard in places))
+    streams = (
+        table.query_index(keys.RUNS_INDEX, condition, backwards=True, at_once=_ENTRIES_AT_ONCE)
+        for condition in conditions
+    )
+    return merge(*streams, key=lambda item: -int(item[keys.RUNS_TIME]))
 
 
 def _entries_for(wanted: Filter, limit: int) -> int:

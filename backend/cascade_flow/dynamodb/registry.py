@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -10,14 +11,21 @@ from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.codec import deflate, inflate
 from cascade_flow.dynamodb.items import Item
 from cascade_flow.dynamodb.table import Attr, Put, Refused, Table, Update
-from cascade_flow.model.workflows import RunLimit, WorkflowMetadata, WorkflowRegistration, WorkflowVersion
+from cascade_flow.model.workflows import (
+    RunLimit,
+    WorkflowMetadata,
+    WorkflowNotes,
+    WorkflowRegistration,
+    WorkflowVersion,
+)
 
 
 class Entry(NamedTuple):
     """A registered workflow: what it is called, its current version, its runs' timeout (µs, where it has one).
 
     `deployed`: a deployment has registered it. `retired_us` is when a later one no longer had it. `scheduled`: it has
-    schedules, or once had some. `run_limit` says how many of its runs may go on at once.
+    schedules, or once had some. `run_limit` says how many of its runs may go on at once. `description` is what the
+    newest deployment's code says of it.
     """
 
     metadata: WorkflowMetadata
@@ -27,6 +35,7 @@ class Entry(NamedTuple):
     retired_us: int | None = None
     scheduled: bool = False
     run_limit: RunLimit | None = None
+    description: str | None = None
 
 
 def put_workflow(table: Table, registration: WorkflowRegistration, version_id: str, *, deployed: bool) -> Entry:
@@ -92,8 +101,27 @@ def get_version(table: Table, slug: str, version_id: str) -> WorkflowVersion | N
 
 def list_versions(table: Table, slug: str) -> list[WorkflowVersion]:
     """Oldest first, numbered by age."""
-    found = sorted((_version(item) for item in table.query(keys.versions(slug))), key=_age)
+    return _numbered(table.query(keys.versions(slug)))
+
+
+def _numbered(items: Iterable[Item]) -> list[WorkflowVersion]:
+    found = sorted(map(_version, items), key=_age)
     return [version.model_copy(update={"version_number": number}) for number, version in enumerate(found, start=1)]
+
+
+def put_notes(table: Table, slug: str, version_id: str, notes: WorkflowNotes) -> None:
+    """Write what the code of a version says to people; the last deployment's words win."""
+    key, said = keys.notes(slug, version_id), notes.description
+    noted = Put({keys.PARTITION: key.pk, keys.SORT: key.sk, "m": _pack(notes.to_wire())})
+    of_all: Item = {} if said is None else {"ds": said}
+    table.write([noted, Update(keys.workflow(slug), None, set=of_all, remove=frozenset({"ds"} - of_all.keys()))])
+
+
+def list_noted(table: Table, slug: str) -> tuple[list[WorkflowVersion], dict[str, WorkflowNotes]]:
+    """The versions as they are listed, and what is noted of each, by its id, where anything is: one query."""
+    found = [(keys.noted_version(str(item[keys.SORT])), item) for item in table.query(keys.notes_and_versions(slug))]
+    notes = {version_id: WorkflowNotes.model_validate(_unpack(item)) for version_id, item in found if version_id}
+    return _numbered(item for version_id, item in found if version_id is None), notes
 
 
 def _age(version: WorkflowVersion) -> tuple[int, str]:
@@ -104,7 +132,8 @@ def _entry(item: Item) -> Entry:
     metadata = WorkflowMetadata.model_validate(_unpack(item))
     limit = RunLimit.model_validate(_unpack(item, "rl")) if "rl" in item else None
     timeout_us, retired_us = _whole(item, "to"), _whole(item, "rt")
-    return Entry(metadata, str(item["v"]), timeout_us, "dp" in item, retired_us, "sc" in item, limit)
+    description = str(item["ds"]) if "ds" in item else None
+    return Entry(metadata, str(item["v"]), timeout_us, "dp" in item, retired_us, "sc" in item, limit, description)
 
 
 def _whole(item: Item, name: str) -> int | None:

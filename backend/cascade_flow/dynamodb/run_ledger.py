@@ -5,20 +5,26 @@ Writes that begin at a branch, a run's good end among them, are `ledger`'s.
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.changes import NEW, BranchRefused, RunRefused, birth_put, changes, fence, halting
 from cascade_flow.dynamodb.codec import Record, to_record
-from cascade_flow.dynamodb.items import Item, commit_item, run_item
+from cascade_flow.dynamodb.items import Item, commit_item, key_of, run_item
 from cascade_flow.dynamodb.table import NONCE, Attr, Condition, Put, Refused, Table, Update, Write
 from cascade_flow.engine.runs import Opening
 from cascade_flow.engine.state import Birth, Branch, Facts, Halt, Run, Stop
-from cascade_flow.model.events import Event, WorkflowEvent
+from cascade_flow.model.events import Event, StepError, WorkflowEvent, WorkflowFailed
+
+_LONGEST_REASON = 300
+
+if TYPE_CHECKING:
+    from cascade_flow.engine.undo import UndoBirth
 
 
 class KeyTaken(Exception):
@@ -85,15 +91,28 @@ class RunLedger:
             raise RunRefused.by(refused.items[0]) from None
         return after
 
-    def finish(self, before: Run, event: WorkflowEvent, status: Any, halts: Sequence[tuple[Branch, Halt]]) -> Run:
-        """End a stopped run, with the last halts in the same transaction; raises BranchRefused, RunRefused."""
+    def finish(
+        self,
+        before: Run,
+        event: WorkflowEvent,
+        status: Any,
+        halts: Sequence[tuple[Branch, Halt]],
+        undo: UndoBirth | None = None,
+    ) -> Run:
+        """End a stopped run, with the last halts and the run that undoes it in the same transaction.
+
+        Raises BranchRefused, RunRefused.
+        """
         time_us = int(event.timestamp_us)
         after = replace(before, status=status, completed_at_us=time_us, due_us=time_us, stop=None)
         after = replace(after, reviving=False, last_us=time_us, seq=before.seq + 1)
+        after = after if undo is None else replace(after, undone_by=undo.facts.run_id)
+        after = after if before.up is None else replace(after, result=before.result or _why(event))
         record = commit_item(before.run_id, [to_record(event, {})], expires_s=before.expires_s)
         ended = Update(keys.run(before.run_id), _unmoved(before), **changes(run_item(before), run_item(after)))
         writes: list[Write] = [Put(record, NEW), ended]
         writes += [Update(keys.branch(before.run_id, b.name), fence(b), **halting(halt)) for b, halt in halts]
+        writes += _undo_writes(before, status, undo)
         try:
             self._table.write(writes)
         except Refused as refused:
@@ -132,6 +151,16 @@ class RunLedger:
         return after
 
 
+def _undo_writes(before: Run, status: str, undo: UndoBirth | None) -> list[Write]:
+    """The run that undoes the one that ends; or, where that one was to undo another and has failed, the note of it."""
+    if before.undoing is not None and status == "failed":
+        return [Put({**key_of(keys.failed_undo(before.run_id)), keys.EXPIRY: before.expires_s})]
+    if undo is None:
+        return []
+    run = _with_tail(undo.opening, (), undo.references)
+    return [Put(run_item(run), NEW), *(birth_put(undo.facts, birth, None) for birth in undo.opening.births)]
+
+
 def _unmoved(known: Run) -> Condition:
     """What a writer must have seen: every write of a run's item raises `seq`, its end and its next attempt too."""
     return Attr("sq").eq(known.seq)
@@ -139,6 +168,12 @@ def _unmoved(known: Run) -> Condition:
 
 def _with_tail(opening: Opening, tail: tuple[Record, ...], references: Mapping[str, str]) -> Run:
     return replace(opening.run, tail=(*tail, *(to_record(event, references) for event in opening.events)))
+
+
+def _why(event: WorkflowEvent) -> str:
+    """Why a child did not complete, for its parent: as an error."""
+    error = event.error if isinstance(event, WorkflowFailed) else StepError(name="Cancelled", message="it was stopped")
+    return json.dumps({"name": error.name, "message": error.message and error.message[:_LONGEST_REASON]})
 
 
 def _key_put(key: str, run: Run, content: str) -> Put:

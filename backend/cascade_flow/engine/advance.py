@@ -102,6 +102,7 @@ def schedule(facts: Facts, branch: Branch, step: str, writer: EventWriter) -> Br
         available_at_us=event.available_at_us,
         pool=definition.executor,
         limit=limit_of(definition, facts.limit_keys),
+        family=None,
     )
     return replace(scheduled, due_us=look_us(scheduled, facts.timing)) if definition.delay_ms else scheduled
 

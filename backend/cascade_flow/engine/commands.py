@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from cascade_flow.engine.state import Claimant
 from cascade_flow.model.events import CheckpointRef, ResourceUsage, StepError
+
+if TYPE_CHECKING:
+    from cascade_flow.engine.event_writer import EventWriter
+    from cascade_flow.engine.state import Branch, Commit, Facts
 
 FailureReason = Literal["execution-error", "timeout", "worker-crash", "cancelled", "step-removed", "exhausted-retries"]
 
@@ -85,4 +89,10 @@ class Revive:
     """The run is tried again: what failed, was halted or was parked goes on."""
 
 
-Command = Complete | Fail | SkipStep | Postpone | Cascade | Reclaim | KeepCheckpoint | Revive
+class OwnDecision(Protocol):
+    """A command of few workflows, which brings what is made of it."""
+
+    def judged(self, facts: Facts, branch: Branch, writer: EventWriter) -> Commit: ...
+
+
+Command = Complete | Fail | SkipStep | Postpone | Cascade | Reclaim | KeepCheckpoint | Revive | OwnDecision

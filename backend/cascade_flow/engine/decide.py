@@ -53,7 +53,9 @@ def decide(facts: Facts, branch: Branch, command: Command, *, now_us: int, told_
 
 def judged(facts: Facts, branch: Branch, command: Command, writer: EventWriter) -> Commit:
     """The same, after what the writer has written already."""
-    return _DECISIONS[type(command)](facts, branch, command, writer)
+    if (decision := _DECISIONS.get(type(command))) is None:
+        return command.judged(facts, branch, writer)  # type: ignore[union-attr]
+    return decision(facts, branch, command, writer)
 
 
 def _complete(facts: Facts, branch: Branch, command: Complete, writer: EventWriter) -> Commit:
@@ -120,7 +122,7 @@ def _retry(facts: Facts, branch: Branch, command: Fail, writer: EventWriter) -> 
         total_policies=len(tiers),
         policy_index=place.policy_index,
     )
-    return _schedule_again(facts, branch, writer, available_at_us=due_us, retry_delay_ms=delay, logged=True)
+    return schedule_again(facts, branch, writer, available_at_us=due_us, retry_delay_ms=delay, logged=True)
 
 
 def _give_up(facts: Facts, branch: Branch, command: Fail, writer: EventWriter) -> Commit:
@@ -162,7 +164,7 @@ def _postpone(facts: Facts, branch: Branch, command: Postpone, writer: EventWrit
     writer.write(LogEntry, step_id=branch.step, stream="stdout", message=said, attempt_number=branch.attempt)
     uncounted = replace(branch.untried, later_since_us=asking_since_us(branch))
     delay_ms = (due_us - writer.now_us) // 1_000
-    again = _schedule_again(facts, uncounted, writer, available_at_us=due_us, retry_delay_ms=delay_ms, logged=False)
+    again = schedule_again(facts, uncounted, writer, available_at_us=due_us, retry_delay_ms=delay_ms, logged=False)
     return replace(again, before=branch, after=replace(again.after, laters=(branch.laters or 0) + 1))
 
 
@@ -188,7 +190,7 @@ def _reclaim(facts: Facts, branch: Branch, command: Reclaim, writer: EventWriter
     )
     left = branch.untried if command.released else branch
     if _goes_on(facts, branch) and may_retry(facts.graph.step(branch.step).retry, left.tried):
-        again = _schedule_again(facts, left, writer, available_at_us=writer.now_us, retry_delay_ms=0, logged=False)
+        again = schedule_again(facts, left, writer, available_at_us=writer.now_us, retry_delay_ms=0, logged=False)
         return replace(again, before=branch)
     return _give_up(facts, branch, _crash(facts, branch, writer.now_us - seen_us), writer)
 
@@ -205,9 +207,10 @@ def _crash(facts: Facts, branch: Branch, duration_us: int) -> Fail:
     return Fail(StepError(name="WorkerCrash", message=message), "worker-crash", max(0, duration_us))
 
 
-def _schedule_again(
+def schedule_again(
     facts: Facts, branch: Branch, writer: EventWriter, *, available_at_us: int, retry_delay_ms: int, logged: bool
 ) -> Commit:
+    """The step's next attempt."""
     attempt = branch.attempt + 1
     place = place_of(facts.graph.step(branch.step).retry, branch.tried + 1)
     writer.write(
@@ -258,9 +261,13 @@ def _revive(facts: Facts, branch: Branch, command: Revive, writer: EventWriter) 
     elif branch.status == "failed" and is_event(facts.graph, branch.step):
         again = replace(free, status="open", attempt=branch.attempt + 1, patience=None)
         commit = Commit(branch, replace(again, last_us=writer.last_us))
+    elif branch.family is not None and branch.status in ("failed", "waiting"):
+        from cascade_flow.engine.families import revived  # noqa: PLC0415  (few workflows have children)
+
+        commit = Commit(branch, revived(facts, free, writer), tuple(writer.events))
     elif branch.status in ("failed", "running"):
         again = replace(free, attempts_before=branch.attempt, later_since_us=None)
-        commit = _schedule_again(facts, again, writer, available_at_us=writer.now_us, retry_delay_ms=0, logged=False)
+        commit = schedule_again(facts, again, writer, available_at_us=writer.now_us, retry_delay_ms=0, logged=False)
     else:
         commit = Commit(branch, _let_go(facts, replace(free, last_us=writer.last_us)))
     return replace(commit, before=branch, checks_run=True)

@@ -6,11 +6,12 @@ can help, it is stuck, and the finding says what to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from cascade_flow.engine.children_findings import waits_for_children
 from cascade_flow.engine.decide import last_seen_us
-from cascade_flow.engine.findings import ORDER, Finding, Sweeps, instant, listed, nth, span
+from cascade_flow.engine.findings import ORDER, Finding, Sweeps, ended, instant, listed, nth, span
 from cascade_flow.engine.joins import all_arrived, beyond, steps_over, waits_outside
 from cascade_flow.engine.limit_findings import run_waits, step_waits, waited_for
 from cascade_flow.engine.limits import Waiting
@@ -24,7 +25,7 @@ _REAPER_LOG = "see whether the schedule calls the reaper function, and its log"
 @dataclass(frozen=True, slots=True)
 class Case:
     """A run and its branches as stored; the steps that the deployed code has of its workflow; what limited steps wait
-    for, by branch.
+    for, by branch, and those of the runs that do their work which may not be over.
 
     `graph` is None where the run's version is gone, `deployed` where no deployment has the workflow any more.
     """
@@ -34,6 +35,7 @@ class Case:
     graph: Graph | None
     deployed: frozenset[str] | None
     waits: Mapping[str, Waiting] = field(default_factory=dict)
+    children: Mapping[str, Sequence[Case]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def remaining_steps(case: Case, now_us: int) -> tuple[str, ...]:
 def _of_run(case: Case, world: World, now_us: int) -> Iterator[Finding]:
     run = case.run
     if run.status in ENDED:
-        yield _over(run)
+        yield ended(run)
     elif run.driver == "caller":
         yield Finding("driven-by-caller", "waits", "the run goes on when its caller says so: the engine does nothing")
     elif case.graph is None:
@@ -154,17 +156,20 @@ def _of_branch(case: Case, graph: Graph, branch: Branch, world: World, now_us: i
     elif branch.status == "scheduled":
         waiting = case.waits.get(branch.name)
         yield step_waits(branch, waiting, now_us) if waiting else _scheduled(graph, branch, world, now_us)
+    elif branch.status == "waiting":
+        yield _waiting(case, branch, world, now_us)
     elif branch.status == "skipping":
         said = f"`{branch.step}` is to be skipped"
         yield _in_hand("skip-unfinished", said, "does so", world, branch.due_us, now_us, step=branch.step)
 
 
-def _over(run: Run) -> Finding:
-    if run.status == "completed":
-        return Finding("over", "well", "the run has completed")
-    cure = f"try it again (`cascade retry {run.run_id}`), or make a new run that keeps what is done (`cascade resume`)"
-    said = "the run was cancelled" if run.status == "cancelled" else "the run has failed"
-    return Finding("over", "well", f"{said}: nothing of it is under way", cure)
+def _waiting(case: Case, branch: Branch, world: World, now_us: int) -> Finding:
+    """Whoever ends the last child looks at the step; where nobody has, a sweep does."""
+    if branch.due_us is not None and branch.due_us <= now_us - world.timing.grace_us:
+        said = f"`{branch.step}` waits for runs of its own, and nobody has looked how they are"
+        return _swept("children-unlooked", said, "does so", world, branch.due_us, now_us, step=branch.step)
+    known = [(child.run, diagnosed(child, world, now_us)[0]) for child in case.children.get(branch.name, ())]
+    return waits_for_children(branch, known)
 
 
 def _pending(run: Run, world: World, now_us: int) -> Finding:
@@ -219,7 +224,8 @@ def _scheduled(graph: Graph, branch: Branch, world: World, now_us: int) -> Findi
     step, waited_us = branch.step, now_us - (branch.available_at_us or 0)
     if waited_us < 0:
         said = f"`{step}` {_doing(branch, now_us)}{_delay_of(graph, branch)}"
-        return Finding(_code_of_wait(branch), "waits", said, step_id=step, until_us=branch.available_at_us)
+        code = "not-ready" if branch.laters else "retrying" if branch.tried > 1 else "step-delayed"
+        return Finding(code, "waits", said, step_id=step, until_us=branch.available_at_us)
     if waited_us <= world.timing.grace_us:
         return Finding("queued", "well", f"`{step}` {_doing(branch, now_us)}", step_id=step)
     pool = pool_of(graph, step)
@@ -303,26 +309,17 @@ def _doing(branch: Branch, now_us: int) -> str:
     if branch.status == "running":
         return f"has been running for {span(now_us - (branch.started_at_us or now_us))} (attempt {branch.attempt})"
     if branch.status == "scheduled" and available_us > now_us:
-        return f"{_wait_of(branch)} {_until(available_us, now_us)}{_times_of(branch)}"
+        times = f", for the {nth(branch.laters + 1)} time" if branch.laters else ""
+        return f"{_wait_of(branch)} {_until(available_us, now_us)}{times}"
     if branch.status == "scheduled":
         return f"is due, and waits for a worker for {span(now_us - available_us)}"
     return {"open": "waits itself", "skipping": "is to be skipped"}.get(branch.status, f"stands {branch.status}")
-
-
-def _code_of_wait(branch: Branch) -> str:
-    if branch.laters:
-        return "not-ready"
-    return "retrying" if branch.tried > 1 else "step-delayed"
 
 
 def _wait_of(branch: Branch) -> str:
     if branch.laters:
         return "is not ready, and asks again at"
     return f"is in retry {branch.tried - 1} until" if branch.tried > 1 else "starts at"
-
-
-def _times_of(branch: Branch) -> str:
-    return f", for the {nth(branch.laters + 1)} time" if branch.laters else ""
 
 
 def _delay_of(graph: Graph, branch: Branch) -> str:

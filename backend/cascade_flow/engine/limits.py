@@ -158,8 +158,11 @@ def limit_of_runs(slug: str, limit: RunLimit | None, input: str | None) -> Limit
 
 
 def key_values(steps: Iterable[StepDefinition], input: str | None) -> Mapping[str, str]:
-    """What a run's input (JSON text) has in the fields by which its steps' limits are kept; null where it has none."""
-    paths = dict.fromkeys(step.limit.key for step in steps if step.limit is not None and step.limit.key is not None)
+    """What a run's input (JSON text) has in the fields by which limits of steps and undos are kept; null where it has
+    none.
+    """
+    limits = (each.limit for step in steps for each in (step, step.undo) if each is not None)
+    paths = dict.fromkeys(limit.key for limit in limits if limit is not None and limit.key is not None)
     return {path: _key_value(path, input) for path in paths}
 
 

@@ -64,6 +64,7 @@ def new_run(facts: Facts, submission: Submission, writer: EventWriter) -> Run:
     """A run that waits for its time; RunSubmitted is in the writer."""
     submitted = writer.write(RunSubmitted, **_fields(submission))
     due_us = max(submission.available_at_us, submitted.timestamp_us)
+    latest_us = due_us + (submission.timeout_us or facts.timing.timeout_us)
     return Run(
         run_id=facts.run_id,
         workflow_slug=facts.workflow_slug,
@@ -71,13 +72,15 @@ def new_run(facts: Facts, submission: Submission, writer: EventWriter) -> Run:
         status="pending",
         created_us=submitted.timestamp_us,
         available_at_us=submission.available_at_us,
-        deadline_us=due_us + (submission.timeout_us or facts.timing.timeout_us),
+        deadline_us=latest_us if facts.up is None else facts.deadline_us,
         expires_s=facts.expires_s,
         priority=submission.priority,
         tags=submission.tags or (),
+        run_attempt=facts.run_attempt,
         limit_keys=facts.limit_keys,
         limit=facts.limit,
         place=facts.place,
+        up=facts.up,
         last_us=writer.last_us,
         due_us=due_us,
     )
@@ -97,6 +100,13 @@ def write_start(writer: EventWriter, run: Run, *, has_schema: bool, has_input: b
     """Write that the input is valid, and that the run has started."""
     attempt = run.run_attempt
     writer.write(WorkflowInputValidation, has_schema=has_schema, success=True, workflow_attempt_number=attempt)
+    if attempt > 1:  # a child is born into its parent's attempt, which readers know by this word alone
+        again: dict[str, Any] = {
+            "workflow_attempt_number": attempt,
+            "previous_attempt_number": attempt - 1,
+            "retried_steps": [],
+        }
+        writer.write(WorkflowRetryStarted, reason="its parent is tried again", **again)
     return writer.write(
         WorkflowStarted,
         version_id=run.version_id,
@@ -127,7 +137,8 @@ def started_again(facts: Facts, run: Run, retried: Sequence[str], reason: str | 
         has_input=submitted.get("input") is not None,
         workflow_attempt_number=facts.run_attempt,
     )
-    deadline_us = min(started.timestamp_us + _time_given(run), latest_end_us(facts, run))
+    usual_us = min(started.timestamp_us + _time_given(run), latest_end_us(facts, run))
+    deadline_us = usual_us if facts.up is None else facts.deadline_us
     again = replace(run, status="running", run_attempt=facts.run_attempt, started_at_us=started.timestamp_us)
     again = replace(again, deadline_us=deadline_us, last_us=writer.last_us)
     again = replace(again, place=facts.place)

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from cascade_flow.engine.undoing import Undoing
 from cascade_flow.graph import Graph
 from cascade_flow.model.events import Event, ResourceSnapshot, StepError, WorkflowCompleted
 
-BranchStatus = Literal["open", "scheduled", "running", "skipping", "parked", "failed", "ended"]
+BranchStatus = Literal["open", "scheduled", "running", "skipping", "waiting", "parked", "failed", "ended"]
 Halt = Literal["park", "stop"]
 StopKind = Literal["failed", "timeout", "cancelled"]
 RunStatus = Literal["pending", "running", "completed", "failed", "cancelled", "reserved", "copying"]
@@ -23,7 +24,7 @@ LATEST_US = 10**16 - 1
 """The last time that a sort key can hold, in the year 2286."""
 LONGEST_DELAY_US = 900_000_000
 """How long a message can wait in the queue by itself: SQS's quarter of an hour."""
-LIVE: frozenset[BranchStatus] = frozenset({"scheduled", "running", "skipping"})
+LIVE: frozenset[BranchStatus] = frozenset({"scheduled", "running", "skipping", "waiting"})
 ENDED: frozenset[RunStatus] = frozenset({"completed", "failed", "cancelled"})
 
 
@@ -109,6 +110,40 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
+class Up:
+    """Whose work a run does: of a step of its parent's, on a branch of that, which of its children it is; and whether
+    what it does is the map's body, or another workflow's graph.
+    """
+
+    run_id: str
+    branch: str
+    step: str
+    number: int
+    is_item: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """The runs that do a step's work: so many children for so many items, which lie aside in chunks of `chunk`, under
+    names that hold the `attempt`; `at_once` of them may be out. Of another workflow, its `version`.
+
+    `made` is how far this attempt of the run has come. `out` are ranges of those made that may not be over (first and
+    last number of each), `lost` the items that those have failed at which are over: a look reads what is in the ranges,
+    and no more.
+    """
+
+    items: int
+    children: int
+    chunk: int
+    attempt: int
+    at_once: int
+    version: str | None = None
+    made: int = 0
+    lost: int = 0
+    out: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Branch:
     """One branch as stored. `tail` is its newest events, as records that only the storage reads.
 
@@ -117,7 +152,8 @@ class Branch:
     it was due that said so first. `seq` and `heartbeat_us` are the fence: they say which state a writer has seen.
     `origin_us` names the commit that holds the completion of the step's dependency where that is not in the tail.
     `pool` is that of the step, where only its workers take it; `limit` what it must get first, `place` what its holder
-    has got, `turn_us` when it is its turn. `signal` and `patience` are those of the event that it begins with.
+    has got, `turn_us` when it is its turn. `signal` and `patience` are those of the event that it begins with. `family`
+    are the children that do the step's work; `arrived` counts their ends, as it counts arrivals at a join.
     """
 
     name: str
@@ -147,6 +183,7 @@ class Branch:
     arrived: int = 0
     signal: Signal | None = None
     patience: Patience | None = None
+    family: Family | None = None
     skipped: Mapping[str, str] = field(default_factory=dict)
     last_us: int = 0
     origin_us: int | None = None
@@ -218,6 +255,10 @@ class Run:
 
     `parent` is the run that it goes on from, `origin_run_id` the first of them all; None where it is the first itself.
     `limit` says how many runs may go on at once, of which this is one; it has its `place` from its start to its end.
+    `undone_by` is the run that undoes this one, which has ended for good; `undoing` what this one undoes itself.
+    `renewed` are steps that an earlier run had done and that were undone since, each with the run that did it anew.
+    `up` says whose child it is; then `result` is its output, or `result_place` where that lies, also that of a batch
+    which failed, and `lost` how many of its items have failed.
     """
 
     run_id: str
@@ -243,6 +284,13 @@ class Run:
     limit_keys: Mapping[str, str] = field(default_factory=dict)
     limit: Limit | None = None
     place: int | None = None
+    undone_by: str | None = None
+    undoing: Undoing | None = None
+    renewed: Mapping[str, str] = field(default_factory=dict)
+    up: Up | None = None
+    result: str | None = None
+    result_place: str | None = None
+    lost: int | None = None
     last_us: int = 0
     due_us: int | None = None
     tail: tuple[Mapping[str, Any], ...] = ()
@@ -252,13 +300,18 @@ class Run:
         """The run that all this began with: what effects are known by."""
         return self.origin_run_id or self.run_id
 
+    def first_run_of(self, step: str) -> str:
+        """The same of one step: an effect that was undone is another when it is brought about again."""
+        return self.renewed.get(step, self.first_run_id)
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What does not change while a run's attempt lasts: all that a decision about one of its branches may ask.
 
     `stopping`: the run is known to be stopping, so nothing goes on. `limit_keys` are the values of those fields of the
-    input by which limits are kept. `limit` is the run's own, and `place` what it has got of it.
+    input by which limits are kept. `limit` is the run's own, and `place` what it has got of it. `undoes`: the run is
+    there to undo another.
     """
 
     run_id: str
@@ -274,6 +327,8 @@ class Facts:
     limit_keys: Mapping[str, str] = field(default_factory=dict)
     limit: Limit | None = None
     place: int | None = None
+    undoes: bool = False
+    up: Up | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +364,8 @@ class Commit:
     `before` is the state it was decided on; `events` are appended to the branch's log. A commit that is not `logged`
     may ride in the tail. `raises` are the joins to be counted up first, once for each step that arrives; `checks_run`
     asks that the run still runs with no intention to stop; `stop` and `end` are what the run must take over in the same
-    transaction.
+    transaction; with a stop, of a batch, what its items gave (`partial`), and how many were `lost`. `counted` is the
+    step of a child's parent, as the count of the child's end has seen it.
     """
 
     before: Branch
@@ -321,6 +377,9 @@ class Commit:
     checks_run: bool = False
     stop: Stop | None = None
     end: WorkflowCompleted | None = None
+    partial: str | None = None
+    lost: int | None = None
+    counted: Branch | None = None
 
     @property
     def said(self) -> tuple[Event, ...]:

@@ -6,7 +6,7 @@ the halt `park` (it may report, it may not go on). Whatever else is live gets th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from cascade_flow.engine.event_writer import EventWriter, rendered
@@ -23,14 +23,15 @@ class Halting:
     awaited: tuple[Branch, ...]
 
 
-def halting(run: Run, stop: Stop, branches: Iterable[Branch], *, now_us: int) -> Halting:
+def halting(run: Run, stop: Stop, branches: Iterable[Branch], *, now_us: int, parents: Container[str] = ()) -> Halting:
     """What must be halted before the run can end; past the run's deadline nothing is waited for.
 
-    What goes on in a later attempt of the run is none of this stop's business.
+    What goes on in a later attempt of the run is none of this stop's business. `parents` are the steps that hand their
+    work out: for these nobody waits.
     """
     live = [branch for branch in branches if branch.live and branch.run_attempt <= stop.run_attempt]
     waits = stop.kind == "failed" and now_us < run.deadline_us
-    spared = [branch for branch in live if waits and _may_finish(branch, now_us)]
+    spared = [branch for branch in live if waits and _may_finish(branch, now_us) and not _hands_out(branch, parents)]
     halts = [(branch, _halt(branch in spared)) for branch in live if branch not in spared or branch.halt is None]
     return Halting(tuple(halts), tuple(spared))
 
@@ -54,6 +55,11 @@ def terminal_event(facts: Facts, run: Run, stop: Stop, branches: Iterable[Branch
 def _may_finish(branch: Branch, now_us: int) -> bool:
     """Only who runs has a lease."""
     return branch.lease_us is not None and branch.lease_us > now_us and branch.owed is None
+
+
+def _hands_out(branch: Branch, parents: Container[str]) -> bool:
+    """Whether nothing of a step is done yet, nor should be."""
+    return branch.step in parents and branch.family is None
 
 
 def _halt(spared: bool) -> Halt:

@@ -9,11 +9,21 @@ import re
 from cascade_flow.errors import InvalidIdError
 
 LONGEST_ID = 256
+LONGEST_CHILD_ID = 640
+"""Of a run that does a step's work: a key of the table, which may hold it with a step's id, has 1,024 characters."""
+DEEPEST = 8
+"""How deep runs may lie within runs."""
 
 PART = "[A-Za-z0-9][A-Za-z0-9_.-]*"
 """An id, or what stands between the slashes of a step's."""
 
+CHILD_MARK = "~"
+"""Joins a child's id; neither it nor what stands for `/` in it may be in any id that somebody chooses."""
+_SLASH = ":"
 _PART = re.compile(PART)
+RUN = rf"{PART}(~{PART}(:{PART})*~[0-9]+)*"
+"""A run's id: somebody's choice, or that of a child at whatever depth."""
+_RUN = re.compile(RUN)
 _ALLOWED = f"letters, digits, '_', '.' and '-', beginning with a letter or digit, at most {LONGEST_ID} characters"
 
 
@@ -23,8 +33,32 @@ def check_slug(slug: str) -> str:
 
 
 def check_run_id(run_id: str) -> str:
-    """The run id as given. InvalidIdError where it isn't one."""
+    """The run id as given, which may be a child's. InvalidIdError where it isn't one."""
+    is_child = isinstance(run_id, str) and CHILD_MARK in run_id and len(run_id) <= LONGEST_CHILD_ID
+    return run_id if is_child and _RUN.fullmatch(run_id) else check_new_run_id(run_id)
+
+
+def check_new_run_id(run_id: str) -> str:
+    """The id as given that somebody has chosen for a run. InvalidIdError where it isn't one."""
     return _checked("run id", run_id, [run_id], _ALLOWED)
+
+
+def child_id(parent: str, step_id: str, number: int) -> str:
+    """The id of the run that does a part of a step's work."""
+    return f"{parent}{CHILD_MARK}{step_id.replace('/', _SLASH)}{CHILD_MARK}{number}"
+
+
+def up_of(run_id: str) -> tuple[str, str, int] | None:
+    """The parent, its step and the number of a child; None of a run that is nobody's child."""
+    if CHILD_MARK not in run_id:
+        return None
+    parent, step, number = run_id.rsplit(CHILD_MARK, 2)
+    return parent, step.replace(_SLASH, "/"), int(number)
+
+
+def depth_of(run_id: str) -> int:
+    """How many runs a run lies within."""
+    return run_id.count(CHILD_MARK) // 2
 
 
 def check_step_id(step_id: str) -> str:

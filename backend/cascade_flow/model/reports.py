@@ -144,6 +144,32 @@ class SchedulingLatency(_Times):
     step_id: Text | None = None
 
 
+class StepReport(_Times):
+    """How long the attempts of one step took, those that failed too, and how many these were."""
+
+    step_id: Text
+    failures: Count
+    retries: Count
+
+
+class Interval(Report):
+    """A part of a range, its end excluded: what came to an end in it, and how long runs and waits took that did."""
+
+    start_us: Number
+    end_us: Number
+    runs_completed: Count
+    runs_failed: Count
+    runs_cancelled: Count
+    steps_completed: Count
+    steps_failed: Count
+    retries: Count
+    reclamations: Count
+    run_median_us: Number
+    run_p95_us: Number
+    wait_median_us: Number
+    wait_p95_us: Number
+
+
 class UnstableWorker(Report):
     """A worker that steps were taken away from, and how often."""
 

@@ -39,6 +39,13 @@ class RunState(WireModel):
     input: Text | None = None
 
 
+class LinkedRun(RunState):
+    """A run's state, and the run that undoes it, or that it undoes."""
+
+    undoes: Text | None = None
+    undone_by: Text | None = None
+
+
 class StateChange(WireModel):
     """One entry of a step's diary."""
 

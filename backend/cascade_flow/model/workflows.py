@@ -60,13 +60,40 @@ class EventDefinition(WireModel):
     on_timeout: Literal["fail", "skip"] = "fail"
 
 
+class UndoDefinition(WireModel):
+    """What undoes a step that has completed, without its code: a step of the run that undoes another."""
+
+    id: Text
+    name: Text
+    timeout_ms: Ordinal | None = None
+    retry: list[RetryTier] = Field(default_factory=lambda: [RetryTier()], min_length=1)
+    executor: Text | None = None
+    limit: StepLimit | None = None
+
+
+class ChildrenDefinition(WireModel):
+    """The runs that do a step's work: one for each item of what the step `over` gave, or one of another `workflow`.
+
+    Of a map: `concurrency` of its runs go on at once, each with `batch` items, of which a share of `tolerate` may fail.
+    """
+
+    kind: Literal["map", "workflow"]
+    over: Text | None = None
+    concurrency: Ordinal = 50
+    batch: Ordinal = 1
+    tolerate: Annotated[float, Field(ge=0, le=1)] = 0.0
+    workflow: Text | None = None
+
+
 class StepDefinition(WireModel):
     """A step without its code: what it is called, what it waits for, how it is tried, and who carries it out.
 
     `executor` names a pool: only a worker that asks for that pool gets the step. None: Lambda's workers. `limit` is
     what it shares with others. `delay_ms` is how long after all that it waits for it starts. A step that says that it
     isn't ready is asked again after `poll_every_ms`, unless it says when, and fails for good `give_up_after_ms` after
-    its first attempt began. One with an `event` has no code at all, and nobody carries it out.
+    its first attempt began. One with an `event` has no code at all, and nobody carries it out. Where `children` do the
+    work, all that is said of how it is tried holds for each item. What it has done is undone by its `undo`, where the
+    run fails or is cancelled.
     """
 
     id: Text
@@ -82,6 +109,8 @@ class StepDefinition(WireModel):
     delay_ms: Ordinal | None = None
     poll_every_ms: Ordinal | None = None
     give_up_after_ms: Ordinal | None = None
+    children: ChildrenDefinition | None = None
+    undo: UndoDefinition | None = None
 
 
 class GitInfo(WireModel):
@@ -127,6 +156,20 @@ class WorkflowRegistration(WorkflowMetadata):
     timeout_us: Ordinal | None = None
     run_limit: RunLimit | None = None
     schedules: list[ScheduleDefinition] | None = None
+
+
+class StepNote(WireModel):
+    """What the code of a step says of it to people; `code` is another text wherever its source is another."""
+
+    description: Text | None = None
+    code: Text | None = None
+
+
+class WorkflowNotes(WireModel):
+    """What code says of a workflow to people. It decides nothing, and is no part of a version."""
+
+    description: Text | None = None
+    steps: dict[Text, StepNote] = Field(default_factory=dict)
 
 
 class WorkflowVersion(WireModel):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
@@ -30,6 +30,7 @@ from cascade_flow.operations.told import Told, tell
 from cascade_flow.wake import Wake
 
 if TYPE_CHECKING:
+    from cascade_flow.operations.children import Children
     from cascade_flow.operations.limits import Limits
 
 
@@ -44,7 +45,7 @@ class AfterCommit:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._stops = Stops(runtime)
+        self.stops = Stops(runtime, self)
 
     @cached_property
     def limits(self) -> Limits:
@@ -53,10 +54,23 @@ class AfterCommit:
 
         return Limits(self._runtime)
 
+    @cached_property
+    def children(self) -> Children:
+        """Those who do steps' work: most workflows have none."""
+        from cascade_flow.operations.children import Children  # noqa: PLC0415
+
+        return Children(self._runtime, self)
+
     def raise_joins(self, facts: Facts, commit: Commit) -> None:
         """Count the arrivals that a commit brings about: before it, since whoever dies after it has counted nothing."""
         for join, arrivals in Counter(commit.raises).items():
             self._runtime.ledger.raise_join(facts, join, arrivals=arrivals, now_us=clock.now_us())
+
+    def count_end(self, facts: Facts, commit: Commit) -> Commit:
+        """Count the end of a child, where a commit brings it about: before it, for the same reason."""
+        if facts.up is None or commit.end is None:
+            return commit
+        return replace(commit, counted=self.children.count_end(facts))
 
     def after(self, facts: Facts, commit: Commit, branch: Branch, told: Told | None = None) -> Branch:
         """Follow a commit up; answers the branch as it is then. `told` is what those need who are woken."""
@@ -69,7 +83,11 @@ class AfterCommit:
         for join in dict.fromkeys(commit.raises):
             self.look_at_join(facts, join)
         if commit.stop is not None or _awaits_stop(branch):
-            self._stops.carry_on(facts.run_id)
+            self.stops.carry_on(facts.run_id)
+        if branch.status == "waiting":
+            self.children.look(facts.run_id, branch.name)
+        if commit.counted is not None:
+            self.children.look_up(facts, commit.counted, failed=False)
         self._wake(facts, [branch], told)
         return branch
 
@@ -109,17 +127,28 @@ class AfterCommit:
             return HistoryCopier(self._runtime).branches(facts, run)
         return list(runs.roots(facts, run, now_us=clock.now_us()))
 
-    def begin(self, facts: Facts, births: Iterable[Birth], run: Run) -> None:
+    def begin(self, facts: Facts, births: Iterable[Birth], run: Run | None = None) -> None:
         """Wake whom it concerns, and look at the joins that are filled already: a copy's, and events that depend on
         nothing.
         """
-        branches = [birth.branch for birth in births]
-        self._wake(facts, branches, Told(run, {}))
-        for branch in branches:
+        self.begin_all([(facts, births, None if run is None else Told(run, {}))])
+
+    def begin_all(self, begun: Sequence[tuple[Facts, Iterable[Birth], Told | None]]) -> None:
+        """The same of several runs, whose workers are called out together."""
+        branches = [(facts, birth.branch, told) for facts, births, told in begun for birth in births]
+        self._call_out(branches)
+        for facts, branch, _ in branches:
             if joins.waits_outside(facts.graph, branch):
                 self.look_if_possible(facts, branch.name)
             elif joins.is_full(facts.graph, branch):
                 self.open_join(facts, branch)
+
+    def begin_if_possible(self, facts: Facts, births: Iterable[Birth]) -> None:
+        """The same where what led here stands whatever comes of it, which a sweep does too."""
+        try:
+            self.begin(facts, births)
+        except CascadeFlowError as error:
+            _log.warning("run %s: to begin it is left to the sweep: %s", facts.run_id, error)
 
     def look_if_possible(self, facts: Facts, event: str) -> None:
         """Look at an event: what led here stands whatever comes of the look, which a sweep takes too."""
@@ -143,17 +172,18 @@ class AfterCommit:
         commit = self._opening(facts, join, branches)
         if commit is None:
             return False
+        commit = self.count_end(facts, commit)
         try:
             self.raise_joins(facts, commit)
             opened = self._runtime.ledger.write(facts, commit, self._references(facts, commit))
-            self._runtime.observer.committed(commit.said)
+            self._runtime.tell(facts, commit.said)
             if commit.end is not None:
                 self._leave_run(facts)
             self.after(facts, commit, opened)
         except (BranchRefused, RunRefused):
             return False
         except PayloadTooLargeError as error:
-            self._stops.give_up(facts, error)
+            self.stops.give_up(facts, error)
         return True
 
     def _leave_run(self, facts: Facts) -> None:
@@ -190,9 +220,12 @@ class AfterCommit:
         return {commit.before.name: text, **skipped}
 
     def _wake(self, facts: Facts, branches: Iterable[Branch], told: Told | None = None) -> None:
-        woken = [branch for branch in branches if is_woken(branch) and self._may_start(facts, branch)]
+        self._call_out([(facts, branch, told) for branch in branches])
+
+    def _call_out(self, branches: Iterable[tuple[Facts, Branch, Told | None]]) -> None:
+        woken = [each for each in branches if is_woken(each[1]) and self._may_start(each[0], each[1])]
         if woken:
-            self._runtime.queue.send([self._wake_up(facts, branch, told) for branch in woken])
+            self._runtime.queue.send([self._wake_up(facts, branch, told) for facts, branch, told in woken])
 
     def _wake_up(self, facts: Facts, branch: Branch, told: Told | None) -> Wake:
         wake = wake_for(facts.run_id, branch)

@@ -8,8 +8,8 @@ then is refused, since numbers about a part would be wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Unpack, get_args
+from collections.abc import Container, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Unpack, get_args
 
 from cascade_flow import clock
 from cascade_flow.analytics.depth import LiveRun, compute_queue_depth, compute_queue_depth_by_workflow
@@ -31,10 +31,12 @@ from cascade_flow.model.reports import (
     ErrorAnalysis,
     ErrorDetail,
     ErrorsPage,
+    Interval,
     QueueDepth,
     RetryAnalysis,
     SchedulingLatency,
     StepDuration,
+    StepReport,
     SuccessRate,
     Throughput,
     WorkerStability,
@@ -48,6 +50,14 @@ from cascade_flow.portions import portions
 
 _AT_ONCE = 500
 _STEP_EVENTS = get_args(StepEvent)
+
+
+class Overview(NamedTuple):
+    """All reports of a range, and where it was asked for, these by step and by parts of the range."""
+
+    summary: AnalyticsSummary
+    steps: list[StepReport] | None
+    intervals: list[Interval] | None
 
 
 class Analytics:
@@ -100,11 +110,15 @@ class Analytics:
     def success_rate(self, **options: Unpack[AnalyticsOptions]) -> SuccessRate:
         return self._past(**options).success_rate()
 
-    def summary(self, **options: Unpack[AnalyticsOptions]) -> AnalyticsSummary:
+    def overview(
+        self, *, by_step: bool = False, intervals: int | None = None, **options: Unpack[AnalyticsOptions]
+    ) -> Overview:
         """All reports from one reading of the range; the queue's depth is that of the workflow, now."""
         live, workflow_slug = list(due.live(self._table)), options.get("workflow_slug")
         depth = compute_queue_depth(self._live_runs(live, workflow_slug), workflow_slug=workflow_slug)
-        return self._past(live, **options).summary(depth)
+        past = self._past(live, **options)
+        parts = None if intervals is None else past.intervals(intervals)
+        return Overview(past.summary(depth), past.by_step() if by_step else None, parts)
 
     # -- now ------------------------------------------------------------------------------------------------------
 
@@ -131,7 +145,7 @@ class Analytics:
         scope = Scope.of(clock.now_us(), **options)
         if scope.run_ids is not None:
             ids = map(check_run_id, scope.run_ids)
-            return Past.of(scope, (story.events for story in self._stories(ids, scope)))
+            return Past.of(scope, map(counted, self._stories(ids, scope)))
         return Past.of(scope, self._events_within(scope, due.live(self._table) if live is None else live))
 
     def _events_within(self, scope: Scope, live: Iterable[due.Entry]) -> Iterator[Sequence[Event]]:
@@ -145,7 +159,7 @@ class Analytics:
         yield from (list(digest.events()) for digest in known.values() if _may_be_about(digest, scope))
         try:
             for story in self._stories([*going, *(listed_us.keys() - known.keys())], scope):
-                events = story.events
+                events = counted(story)
                 ended.note(story.run, events)
                 yield events
         finally:
@@ -176,7 +190,7 @@ class Analytics:
     def _workers(self) -> list[ActiveWorker]:
         live = self._runs(_runs_among(due.live(self._table)))
         stories = self._stories_of([run for run in live if run.status == "running"])
-        events = [event for story in stories for event in own_events(story.events)]
+        events = [event for story in stories for event in own_events(_by_workers(story))]
         return compute_workers(event for event in events if isinstance(event, _STEP_EVENTS))
 
     def _live_runs(self, live: Iterable[due.Entry], workflow_slug: str | None) -> list[LiveRun]:
@@ -198,6 +212,24 @@ class Analytics:
             for item in self._table.batch_get(keys.branch(run_id, name) for run_id, name in some):
                 found.setdefault(keys.run_of(str(item[keys.PARTITION])), []).append(item)
         return found
+
+
+def counted(story: RunHistory) -> Sequence[Event]:
+    """What of a run counts in reports: of one that does another's work, or undoes it, its steps; of a map those who do
+    its items.
+    """
+    events = _without(story, {id for id, step in story.steps.items() if step.children and step.children.kind == "map"})
+    is_own = story.run.up is None and story.run.undoing is None
+    return events if is_own else [event for event in events if isinstance(event, _STEP_EVENTS)]
+
+
+def _by_workers(story: RunHistory) -> Sequence[Event]:
+    """What workers are at work on: on no step that waits for its children."""
+    return _without(story, {id for id, step in story.steps.items() if step.children})
+
+
+def _without(story: RunHistory, steps: Container[str]) -> Sequence[Event]:
+    return [event for event in story.events if getattr(event, "step_id", None) not in steps] if steps else story.events
 
 
 def _runs_among(entries: Iterable[due.Entry]) -> list[str]:
@@ -224,6 +256,7 @@ def _live_run(run: Run, parts: Iterable[items.Item]) -> LiveRun:
         created_us=run.created_us,
         scheduled_us=tuple(available_us or 0 for status, available_us in steps if status == "scheduled"),
         running_steps=sum(status == "running" for status, _ in steps),
+        is_child=run.up is not None,
     )
 
 

@@ -22,7 +22,6 @@ from cascade_flow.operations.retries import Retries
 from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Steps
-from cascade_flow.operations.stops import Stops
 from cascade_flow.operations.tally import Tally
 from cascade_flow.wake import Wake
 
@@ -82,7 +81,7 @@ class Attention:
         self._runs = Runs(runtime)
         self._steps = Steps(runtime)
         self._after_commit = AfterCommit(runtime)
-        self._stops = Stops(runtime)
+        self._stops = self._after_commit.stops
         self._retries = Retries(runtime)
         self.calls: list[Call] = []
 
@@ -149,7 +148,7 @@ class Attention:
         if run.reviving:
             self._tally.note("retries resumed", run.run_id)
             return self._retries.revive(run)
-        if run.deadline_us <= now_us:
+        if run.deadline_us <= now_us and run.up is None:  # a child's time is its parent's
             self._tally.note("runs timed out", run.run_id)
             self._runs.time_out(run)
             return self._runtime.run(run.run_id)
@@ -197,6 +196,8 @@ class Attention:
             self._tally.note("debts paid", run.run_id, branch.name)
             branch = self._after_commit.make_owed(facts, branch)
         moves = {"open": self._join, "scheduled": self._wake, "running": self._reclaim, "skipping": self._cascade}
+        if branch.status == "waiting":
+            self._children(run, branch, entry)
         if (move := moves.get(branch.status)) is not None:
             move(facts, run, branch, entry)
 
@@ -265,6 +266,12 @@ class Attention:
             self._tally.waited(silent_us)
             command = Reclaim(reclaimed_by=self._name, threshold_us=self._runtime.timing.lease_us)
             self._steps.report(HeldAttempt(facts, run, branch), command)
+
+    def _children(self, run: Run, step: Branch, entry: due.Entry) -> None:
+        if self._after_commit.children.look(run.run_id, step.name, puts_off=True):
+            self._tally.note("children looked after", run.run_id, step.name)
+        else:
+            self._look_later(entry, clock.now_us() + self._runtime.timing.grace_us, step)
 
     def _cascade(self, facts: Facts, run: Run, branch: Branch, entry: due.Entry) -> None:
         self._tally.note("skips carried on", run.run_id, branch.name)

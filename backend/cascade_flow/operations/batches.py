@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.listing import Filter, Place
+from cascade_flow.engine.undo import TAG
 from cascade_flow.errors import (
     BackendUnavailableError,
     CascadeFlowError,
@@ -59,9 +60,11 @@ class Batches:
         self._retries = Retries(runtime)
 
     def cancel(self, slug: str | None, wanted: Filter, reason: str | None, bounds: Bounds) -> Piece:
-        """Stop the next runs. Raises WorkflowNotFoundError, and what is no run's own fault."""
+        """Stop the next runs; one that undoes another only where the filter names these by their tag: what is stopped
+        is undone, and who stops it all doesn't mean that. Raises WorkflowNotFoundError, and what is no run's own fault.
+        """
         meant = wanted if wanted.status else wanted._replace(status=CANCELLABLE)
-        cancel = partial(self._runs.cancel, reason=reason)
+        cancel = partial(self._runs.cancel, reason=reason, undos=TAG in wanted.tags)
         return self._each(cancel, slug, meant, bounds)
 
     def retry(self, slug: str | None, wanted: Filter, reason: str | None, bounds: Bounds) -> Piece:

@@ -31,7 +31,7 @@ from cascade_flow.engine.repeats import repeat_of
 from cascade_flow.engine.state import ENDED, Run
 from cascade_flow.errors import ConflictError, EngineDrivenError, RunNotFoundError, StaleAttemptError
 from cascade_flow.model.events import Event, RunSubmitted, StepEvent, WorkflowEvent, parse_event
-from cascade_flow.model.ids import check_run_id, check_slug, check_step_id
+from cascade_flow.model.ids import check_new_run_id, check_run_id, check_slug, check_step_id
 from cascade_flow.operations.history import by_step
 from cascade_flow.operations.runtime import Runtime
 
@@ -131,7 +131,9 @@ class Caller:
             known_run = self.ledger.known_run(place.slug, place.run_id, step_id)
         if known_run.run is not None:
             _must_be_callers(known_run.run, place)
-        elif not place.makes:
+        elif place.makes:
+            check_new_run_id(place.run_id)
+        else:
             raise RunNotFoundError(f"there is no run {place.run_id!r}: initialize_run or save_run_submitted makes it")
         return known_run
 

@@ -19,7 +19,7 @@ from cascade_flow.engine.caller import Draft, fold_run, fold_step, redraft
 from cascade_flow.engine.state import Run
 from cascade_flow.errors import ConflictError
 from cascade_flow.model.events import Event, WorkflowCancelled, WorkflowCompleted, WorkflowFailed
-from cascade_flow.model.ids import check_run_id, check_step_id
+from cascade_flow.model.ids import check_new_run_id, check_run_id, check_step_id
 from cascade_flow.operations.caller import Caller, Subject
 from cascade_flow.operations.history import Histories, by_step
 from cascade_flow.operations.runtime import Runtime
@@ -48,7 +48,7 @@ class Copies:
         Raises RunNotFoundError; ConflictError where the id is taken, be it by the run itself.
         """
         source = self._runtime.run_of(slug, check_run_id(source_id))
-        place = Subject(slug, check_run_id(target_id), instead=_COPIES, makes=True)
+        place = Subject(slug, check_new_run_id(target_id), instead=_COPIES, makes=True)
         empty = replace(self._caller.new_run(place), origin_run_id=source.first_run_id)
         try:
             if source_id == target_id:

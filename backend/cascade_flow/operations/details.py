@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cascade_flow.dynamodb.listing import START, Count, Filter, Place
-from cascade_flow.dynamodb.registry import Entry
+from cascade_flow.dynamodb.listing import START, Count, Filter, Place, Tally
+from cascade_flow.dynamodb.registry import Entry, list_noted
 from cascade_flow.engine.limits import Waiting
 from cascade_flow.engine.state import ENDED
 from cascade_flow.errors import RunNotFoundError, StepNotFoundError, VersionNotFoundError
@@ -26,15 +26,20 @@ from cascade_flow.model.events import (
     WorkflowRetryStarted,
 )
 from cascade_flow.model.ids import check_step_id
-from cascade_flow.model.states import RunState, StepState
-from cascade_flow.model.workflows import EventDefinition, StepDefinition, WorkflowVersion
+from cascade_flow.model.states import LinkedRun, RunStatus, StepState
+from cascade_flow.model.workflows import (
+    ChildrenDefinition,
+    EventDefinition,
+    StepDefinition,
+)
 from cascade_flow.operations.attempts import Attempt, attempts_in
 from cascade_flow.operations.history import Histories, RunHistory, StepLine, by_step
 from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.payloads import Handed, key_in_bucket
-from cascade_flow.operations.runs import RunPart, Runs, outline_of
+from cascade_flow.operations.runs import RunPart, Runs, linked, outline_of
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.views import Views
+from cascade_flow.operations.workflow_details import VersionDetails, WorkflowDetails
 from cascade_flow.projection import project_run_state, project_step_state
 
 Outside = Mapping[str, str]
@@ -55,6 +60,18 @@ class OutsideDetails:
 
 
 @dataclass(frozen=True)
+class FamilyDetails:
+    """The runs that do a step's work; how many there are is known while it waits for them, else None."""
+
+    declared: ChildrenDefinition
+    items: int | None = None
+    children: int = 0
+    made: int = 0
+    ended: int = 0
+    lost: int = 0
+
+
+@dataclass(frozen=True)
 class StepDetails:
     """A step of the run's graph, where it stands, and the event that skipped it if one did.
 
@@ -66,6 +83,7 @@ class StepDetails:
     state: StepState
     skipped: StepSkipped | None
     event: OutsideDetails | None = None
+    children: FamilyDetails | None = None
     postponed: tuple[int, str | None] | None = None
     waiting: Waiting | None = None
 
@@ -90,36 +108,28 @@ class RunDetails:
     """A run, its steps in declared order, and the event that ended it if it is over.
 
     Without `has_payloads` its input and output were not asked for, and its steps where they are None. `outside` says
-    where they lie in the bucket, if they do: what is there is not read.
+    where they lie in the bucket, if they do: what is there is not read. `undo_status` is that of what undoes it.
     """
 
-    run: RunState
+    run: LinkedRun
     version_id: str
     steps: tuple[StepDetails, ...] | None
     end: End | None
     has_payloads: bool
     outside: Outside
+    undo_status: RunStatus | None = None
 
 
 @dataclass(frozen=True)
 class EventDetails:
-    """An event, and where those of its texts lie that are in the bucket and were not read."""
+    """An event, and where those of its texts lie that are in the bucket and were not read.
+
+    Without `has_payloads` no text was asked for, and what stands in the event's place of one says nothing.
+    """
 
     event: Event
     outside: Outside
-
-
-@dataclass(frozen=True)
-class WorkflowDetails:
-    """A registered workflow and its versions, oldest first."""
-
-    entry: Entry
-    versions: tuple[WorkflowVersion, ...]
-
-    @property
-    def steps(self) -> list[StepDefinition]:
-        """The steps of the version that new runs get."""
-        return next((v.steps for v in self.versions if v.version_id == self.entry.version_id), [])
+    has_payloads: bool = True
 
 
 class Details:
@@ -143,9 +153,9 @@ class Details:
         known = {each.event.timestamp_us: each.event for each in told}
         events = [known.get(event.timestamp_us, event) for event in story.events]
         outside = {name: address for each in told for name, address in each.outside.items()}
-        state = project_run_state(events, story.run.workflow_slug)
-        told_of = self._steps(story) if steps else None
-        return RunDetails(state, story.run.version_id, told_of, _end(events), payloads, outside)
+        state = linked(project_run_state(events, story.run.workflow_slug), story.run)
+        told_of, undo = self._steps(story) if steps else None, self._undo_status(state)
+        return RunDetails(state, story.run.version_id, told_of, _end(events), payloads, outside, undo)
 
     def steps(self, run_id: str) -> tuple[StepDetails, ...]:
         """A run's steps, in declared order. Raises RunNotFoundError, InvalidIdError."""
@@ -172,24 +182,36 @@ class Details:
         """The next runs behind a place, newest first. Raises WorkflowNotFoundError, ArgumentInvalidError."""
         return self._runs.part(workflow_slug, wanted, limit=limit, after=after, offset=offset)
 
-    def count(self, workflow_slug: str | None, wanted: Filter) -> Count:
-        """How many runs there are, as far as anybody counts."""
-        return self._runs.count(workflow_slug, wanted)
+    def counted(
+        self, workflow_slug: str | None, wanted: Filter, *, total: bool, by_status: bool
+    ) -> tuple[Count | None, Tally | None]:
+        """How many runs there are, in all and by status, as far as that is wanted and anybody counts."""
+        count = self._runs.count(workflow_slug, wanted) if total else None
+        return count, self._runs.tally(workflow_slug, wanted) if by_status else None
 
-    def brief(self, run_id: str) -> RunState:
+    def brief(self, run_id: str) -> LinkedRun:
         """A run's state without its input, from its own item. Raises RunNotFoundError, InvalidIdError."""
         return outline_of(self._runtime.submitted(run_id))
 
     def events(
-        self, run_id: str, *, step_id: str | None = None, types: Sequence[str] | None = None, after_us: int = 0
+        self,
+        run_id: str,
+        *,
+        step_id: str | None = None,
+        types: Sequence[str] | None = None,
+        after_us: int = 0,
+        payloads: bool = True,
     ) -> Iterator[EventDetails]:
-        """A run's later events that pass the filter, in order; their texts are read as far as somebody iterates.
+        """A run's later events that pass the filter, in order; their texts, if wanted, are read as somebody iterates.
 
         Raises RunNotFoundError, StepNotFoundError.
         """
         story = self._outline(run_id)
         found = self._views.among(story, step_id=step_id, types=types) or _none_of(story, step_id)
-        return self._told(story, [event for event in found if event.timestamp_us > after_us])
+        later = [event for event in found if event.timestamp_us > after_us]
+        return (
+            self._told(story, later) if payloads else (EventDetails(event, {}, has_payloads=False) for event in later)
+        )
 
     def logs(self, run_id: str, *, step_id: str | None, attempt: int | None) -> list[StepLine]:
         """A run's log lines, in order; raises RunNotFoundError, StepNotFoundError."""
@@ -202,14 +224,21 @@ class Details:
 
     def workflow(self, slug: str) -> WorkflowDetails:
         """Raises WorkflowNotFoundError, naming what there is."""
-        return WorkflowDetails(self._runtime.registry.current(slug), tuple(self._runtime.registry.versions(slug)))
+        entry = self._runtime.registry.current(slug)
+        versions, notes = list_noted(self._runtime.ledger.table, slug)
+        return WorkflowDetails(entry, tuple(versions), notes)
 
-    def version(self, slug: str, version_id: str) -> WorkflowVersion:
+    def version(self, slug: str, version_id: str) -> VersionDetails:
         """Raises WorkflowNotFoundError, VersionNotFoundError."""
-        known = {version.version_id: version for version in self.workflow(slug).versions}
-        if version_id not in known:
-            raise VersionNotFoundError(f"workflow {slug!r} has no version {version_id!r}; it has {', '.join(known)}")
-        return known[version_id]
+        workflow = self.workflow(slug)
+        found = workflow.version(version_id)
+        if found is None:
+            known = ", ".join(version.version_id for version in workflow.versions)
+            raise VersionNotFoundError(f"workflow {slug!r} has no version {version_id!r}; it has {known}")
+        return found
+
+    def _undo_status(self, run: LinkedRun) -> RunStatus | None:
+        return None if run.undone_by is None else self.brief(run.undone_by).status
 
     def _steps(self, story: RunHistory) -> tuple[StepDetails, ...]:
         """With what limited steps wait for: that is read for these alone."""
@@ -283,7 +312,18 @@ def _step(story: RunHistory, step: StepDefinition, mine: Sequence[StepEvent]) ->
     skips = [event for event in mine if isinstance(event, StepSkipped)]
     state = project_step_state(mine, story.run.workflow_slug) if mine else _pending(story, step)
     skipped = skips[-1] if skips and state.status == "skipped" else None
-    return StepDetails(step, state, skipped, _outside(story, step), _postponed(state, mine))
+    return StepDetails(step, state, skipped, _outside(story, step), _family(story, step), _postponed(state, mine))
+
+
+def _family(story: RunHistory, step: StepDefinition) -> FamilyDetails | None:
+    if step.children is None:
+        return None
+    branch = next((each for each in story.branches.values() if each.step == step.id), None)
+    if branch is None or branch.status == "ended" or (family := branch.family) is None:
+        return FamilyDetails(step.children)
+    out = sum(last - first + 1 for first, last in family.out)
+    ended = min(family.made, max(family.made - out, branch.arrived))
+    return FamilyDetails(step.children, family.items, family.children, family.made, ended, family.lost)
 
 
 def _outside(story: RunHistory, step: StepDefinition) -> OutsideDetails | None:

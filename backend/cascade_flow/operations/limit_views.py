@@ -11,6 +11,7 @@ from cascade_flow.dynamodb.turns import next_free_us
 from cascade_flow.engine.limits import Holder, Place, Standing, Waiter, Waiting
 from cascade_flow.engine.state import Branch, Run
 from cascade_flow.errors import LimitNotFoundError
+from cascade_flow.graph import each_with_undo
 from cascade_flow.model.ids import check_limit
 from cascade_flow.model.workflows import StepLimit
 from cascade_flow.operations.runtime import Runtime
@@ -96,7 +97,8 @@ class LimitViews:
     def _named(self) -> Iterator[tuple[str, str, StepLimit]]:
         for entry in self._runtime.registry.runnable():
             slug = entry.metadata.slug
-            for step in self._runtime.registry.graph(slug, entry.version_id).steps.values():
+            graph = self._runtime.registry.graph(slug, entry.version_id)
+            for step in each_with_undo(graph.declared.values()):
                 if step.limit is not None:
                     yield slug, step.id, step.limit
 

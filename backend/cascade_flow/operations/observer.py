@@ -18,6 +18,10 @@ class Observer:
     def committed(self, events: Sequence[Event]) -> None:
         """These events are in the log."""
 
+    def undoing(self, events: Sequence[Event]) -> None:
+        """The same of a run that undoes another: its steps are steps, its end is no run's of the workflow."""
+        self.committed([event for event in events if event.category == "step"])
+
     def claimed(self, facts: Facts, branch: Branch) -> None:
         """A worker has taken the branch's attempt."""
 

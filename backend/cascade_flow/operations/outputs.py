@@ -46,19 +46,28 @@ def exported(runtime: Runtime, facts: Facts, known: Mapping[str, str | None]) ->
 
     A run that ends has all its steps behind it: KeyError where the history does not tell what came of one.
     """
+    texts = _texts_of_exports(runtime, facts, known)
+    return {step: json.loads(text) for step in facts.graph.exports if (text := texts[step]) is not None}
+
+
+def _texts_of_exports(runtime: Runtime, facts: Facts, known: Mapping[str, str | None]) -> Mapping[str, str | None]:
     texts = dict(known)
     if missing := [step for step in facts.graph.exports if step not in texts]:
         history = runtime.ledger.history(facts.run_id)
         texts |= outputs_in(runtime, facts.run_id, history.records if history else (), missing)
-    return {step: json.loads(text) for step in facts.graph.exports if (text := texts[step]) is not None}
+    return texts
 
 
 def with_end(runtime: Runtime, facts: Facts, commit: Commit, known: Mapping[str, str | None]) -> Commit:
-    """The commit with the run's end, where no step is left after it."""
+    """The commit with the run's end, where no step is left after it. What an item gives, its run gives as it is."""
     if commit.after.status != "ended" or not facts.graph.is_last(commit.after.step):
         return commit
-    outputs = exported(runtime, facts, known)
+    is_item = facts.up is not None and facts.up.is_item
+    outputs = {} if is_item else exported(runtime, facts, known)
     end = runs.completed(facts, outputs, now_us=clock.now_us(), after_us=commit.after.last_us)
+    if is_item:
+        text = _texts_of_exports(runtime, facts, known)[commit.after.step]
+        end = end.model_copy(update={"output": text or "null"})
     return replace(commit, end=end)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from cascade_flow.dynamodb import items, keys
@@ -80,8 +80,12 @@ class Payloads:
 
     def put_run_output(self, run_id: str, end: WorkflowCompleted, *, expires_s: int) -> dict[str, str]:
         """Put the output of a run that ends aside."""
+        return self.put_result(run_id, end.output, expires_s=expires_s)
+
+    def put_result(self, run_id: str, text: str | None, *, expires_s: int) -> dict[str, str]:
+        """Put what a run has given aside."""
         key = keys.run_payload(run_id, f"output#{secrets.token_hex(4)}")
-        return self.put_aside(key, end.output, expires_s=expires_s)
+        return self.put_aside(key, text, expires_s=expires_s)
 
     def whole(self, run_id: str, records: Sequence[Record]) -> list[Record]:
         """The records with every text that was put aside in its place again."""
@@ -109,6 +113,19 @@ class Payloads:
         if missing := places - set(outside) - texts.keys():
             raise PayloadLostError(f"run {run_id!r} has lost a payload ({', '.join(sorted(missing))}): run it anew")
         return texts | dict(zip(outside, self._all_fetched(outside), strict=True))
+
+    def texts_at(self, places: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
+        """The same of several runs: by run and place. In the bucket a place is the same whosever it is."""
+        wanted = list(places)
+        inside = {keys.payload_at(run_id, at): (run_id, at) for run_id, at in wanted if not at.startswith(_IN_BUCKET)}
+        outside = [place for place in wanted if place not in inside.values()]
+        read = {
+            keys.Key(str(item[keys.PARTITION]), str(item[keys.SORT])): item for item in self._table.batch_get(inside)
+        }
+        if lost := inside.keys() - read.keys():
+            raise PayloadLostError(f"{len(lost)} payloads are there no more ({min(lost).pk} is one's): run it anew")
+        texts = {inside[key]: items.to_payload(item) for key, item in read.items()}
+        return texts | dict(zip(outside, self._all_fetched([at for _, at in outside]), strict=True))
 
     def _all_fetched(self, places: Sequence[str]) -> list[str]:
         if len(places) < 2:

@@ -66,7 +66,7 @@ class Preflight:
         """The steps that each run has still to begin."""
         for run in runs:
             branches = self._runtime.ledger.branches(run.run_id) if run.status == "running" else {}
-            graph = self._runtime.registry.graph(run.workflow_slug, run.version_id)
+            graph = self._runtime.graph_of(run)
             yield run, remaining_steps(Case(run, branches, graph, None), clock.now_us())
 
 

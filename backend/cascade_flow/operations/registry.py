@@ -6,8 +6,9 @@ import hashlib
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import Lock
+from types import MappingProxyType
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import registry, shards
@@ -20,13 +21,14 @@ from cascade_flow.errors import (
     WorkflowNotFoundError,
     WorkflowRetiredError,
 )
-from cascade_flow.graph import Graph, too_late
+from cascade_flow.graph import Graph, each_with_undo, too_late
 from cascade_flow.model.events import ValidationIssue
 from cascade_flow.model.ids import check_limit, check_pool, check_slug, check_step_id
 from cascade_flow.model.workflows import (
     ScheduleDefinition,
     StepDefinition,
     WorkflowMetadata,
+    WorkflowNotes,
     WorkflowRegistration,
     WorkflowVersion,
 )
@@ -60,13 +62,17 @@ class Registry:
         """
         self._register(registration, deployed=False)
 
-    def deploy(self, registrations: Sequence[WorkflowRegistration]) -> None:
+    def deploy(
+        self, registrations: Sequence[WorkflowRegistration], notes: Mapping[str, WorkflowNotes] = MappingProxyType({})
+    ) -> None:
         """Register all workflows of a deployment, and retire those that only an earlier one had.
 
-        What callers have registered is theirs. Raises as `register`.
+        `notes` are what their code says of them, by slug. What callers have registered is theirs. Raises as `register`.
         """
         for registration in registrations:
-            self._register(registration, deployed=True)
+            version_id = self._register(registration, deployed=True)
+            if registration.slug in notes:
+                registry.put_notes(self._table, registration.slug, version_id, notes[registration.slug])
         there = {registration.slug for registration in registrations}
         for entry in registry.list_workflows(self._table):
             if entry.deployed and entry.retired_us is None and entry.metadata.slug not in there:
@@ -78,13 +84,13 @@ class Registry:
             self._declare_schedules(entry.metadata.slug, [])
         registry.retire_workflow(self._table, entry.metadata.slug, now_us=clock.now_us())
 
-    def _register(self, registration: WorkflowRegistration, *, deployed: bool) -> None:
+    def _register(self, registration: WorkflowRegistration, *, deployed: bool) -> str:
         from cascade_flow.operations.validation import defect_of  # noqa: PLC0415  (whoever reads registers nothing)
 
         check_slug(registration.slug)
         if defect := defect_of(registration.input_schema_json):
             raise ArgumentInvalidError(f"workflow {registration.slug!r} has no usable input schema", issues=[defect])
-        for step in registration.steps:
+        for step in each_with_undo(registration.steps):
             check_step_id(step.id)
             if step.limit is not None:
                 check_limit(step.limit.name)
@@ -100,6 +106,7 @@ class Registry:
         entry = registry.put_workflow(self._table, registration, version.version_id, deployed=deployed)
         if entry.scheduled:
             self._declare_schedules(registration.slug, registration.schedules or [])
+        return version.version_id
 
     def _declare_schedules(self, slug: str, schedules: Sequence[ScheduleDefinition]) -> None:
         from cascade_flow.operations.declared_schedules import declare  # noqa: PLC0415  (few workflows have some)
@@ -114,7 +121,7 @@ class Registry:
 
     def _remember_pools(self, steps: Sequence[StepDefinition]) -> None:
         """Before a version is stored: who lists what is due must know where its steps may lie."""
-        names = {check_pool(step.executor) for step in steps if step.executor is not None}
+        names = {check_pool(step.executor) for step in each_with_undo(steps) if step.executor is not None}
         shards.remember_pools(self._table, sorted(names))
 
     def _put_version(self, version: WorkflowVersion) -> None:

@@ -30,18 +30,22 @@ from cascade_flow.model.states import SubmittedRun
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.history_copier import HistoryCopier, over_in
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.operations.undone_below import undone_below, undone_in
 from cascade_flow.operations.validation import check_input
 from cascade_flow.serialization import safe_serialize
 
 
 @dataclass(frozen=True)
 class _Parent:
-    """The run that is gone on from: as stored, with its records, and the workflow as it is registered now."""
+    """The run that is gone on from: as stored, with its records, and the workflow as it is registered now; and what it
+    has done that was undone.
+    """
 
     run: Run
     records: Sequence[Record]
     entry: Entry
     graph: Graph
+    undone: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,8 @@ class Reruns:
     def rerun_from(self, parent_run_id: str, from_step_id: str, input: Any) -> SubmittedRun:
         """A new run in which a step and all that depend on it run again; the other completed steps are kept.
 
-        Raises RunNotFoundError, WorkflowRetiredError, StepNotFoundError (of the current version), InputInvalidError.
+        Raises RunNotFoundError, WorkflowRetiredError, StepNotFoundError (of the current version), InputInvalidError,
+        RunNotRetryableError (it is another's child).
         """
         return self.carry_out(self.plan_rerun(parent_run_id, from_step_id), input)
 
@@ -132,9 +137,18 @@ class Reruns:
         history = self._runtime.ledger.history(check_run_id(run_id))
         if history is None or history.run.status == "reserved":
             raise RunNotFoundError(f"there is no run {run_id!r}; it may have been deleted after its retention")
+        self._runtime.nobodys_child(history.run, RunNotRetryableError)
+        if history.run.undoing is not None:
+            undone = history.run.undoing.run_id
+            raise RunNotRetryableError(
+                f"run {run_id!r} undoes run {undone!r}, so none goes on from it: retry it where it has failed, "
+                f"or rerun run {undone!r}",
+                run_id=run_id,
+                status=history.run.status,
+            )
         entry = self._runtime.registry.for_new_runs(history.run.workflow_slug)
         graph = self._runtime.registry.graph(history.run.workflow_slug, entry.version_id)
-        return _Parent(history.run, history.records, entry, graph)
+        return _Parent(history.run, history.records, entry, graph, undone_in(self._runtime, history.run))
 
     def _submit(
         self, parent: _Parent, kept: Kept, link: type[Link], fields: Mapping[str, Any], input: Any
@@ -144,6 +158,7 @@ class Reruns:
         newest_us = self._copier.copy(parent.run.run_id, parent.records, facts, kept)
         references = self._runtime.payloads.put_input(facts.run_id, order.input, expires_s=facts.expires_s)
         opening = open_copy(facts, order, parent.run, link, fields, now_us=clock.now_us(), after_us=newest_us)
+        opening = replace(opening, run=replace(opening.run, renewed=self._renewed(parent, facts.run_id)))
         run = self._runtime.run_ledger.submit(facts, opening, references, key=None, content="")
         self._runtime.observer.committed(opening.events)
         with suppress(
@@ -151,6 +166,11 @@ class Reruns:
         ):  # a sweep makes the branches, or the run is stopped already: it is there all the same
             self._after_commit.make_owed_roots(self._runtime.facts(run), run)
         return SubmittedRun(run_id=run.run_id, is_new=True)
+
+    def _renewed(self, parent: _Parent, run_id: str) -> Mapping[str, str]:
+        """Whose effects those of each step are that was undone some time: it does them anew, under other keys."""
+        below = undone_below(self._runtime, parent.run, run_id)
+        return {**parent.run.renewed, **below, **dict.fromkeys(parent.undone, run_id)}
 
     def _order(self, parent: _Parent, input: Any) -> Submission:
         submitted = self._runtime.payloads.whole(parent.run.run_id, parent.run.tail[:1])[0]
@@ -178,7 +198,7 @@ class Reruns:
             expires_s=expires_us // 1_000_000,
             timing=timing,
             priority=order.priority,
-            limit_keys=key_values(parent.graph.steps.values(), order.input),
+            limit_keys=key_values(parent.graph.declared.values(), order.input),
         )
 
 
@@ -186,4 +206,5 @@ def _over(parent: _Parent) -> Kept:
     """The steps that are over and that a new run may keep."""
     by_caller = parent.run.driver == "caller"
     orderly = reusable_steps(parent.graph, parent.records, by_caller=by_caller, now_us=clock.now_us())
-    return {step: origin for step, origin in over_in(parent.records).items() if step in orderly}
+    there = orderly - parent.undone
+    return {step: origin for step, origin in over_in(parent.records).items() if step in there}

@@ -30,14 +30,13 @@ from cascade_flow.errors import (
     WorkflowRetiredError,
 )
 from cascade_flow.model.events import RunSubmitted, ValidationIssue, parse_event
-from cascade_flow.model.ids import check_run_id, check_slug
-from cascade_flow.model.states import RunPage, RunState, RunStatus, SubmittedRun
+from cascade_flow.model.ids import check_new_run_id, check_run_id, check_slug
+from cascade_flow.model.states import LinkedRun, RunPage, RunState, RunStatus, SubmittedRun
 from cascade_flow.model.workflows import RunSubmission
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.caller import Caller
 from cascade_flow.operations.caller_runs import CallerRuns
 from cascade_flow.operations.runtime import Runtime
-from cascade_flow.operations.stops import Stops
 from cascade_flow.operations.unreadable import readable
 from cascade_flow.operations.validation import check_input
 from cascade_flow.serialization import safe_serialize
@@ -53,7 +52,7 @@ _LONGEST_TIMEOUT_US = 366 * 86_400_000_000
 class RunPart(NamedTuple):
     """Some runs, newest first, without inputs that were put aside; and where to go on if there may be more."""
 
-    runs: list[RunState]
+    runs: list[LinkedRun]
     more: listing.Place | None
 
 
@@ -63,7 +62,7 @@ class Runs:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._after_commit = AfterCommit(runtime)
-        self._stops = Stops(runtime)
+        self._stops = self._after_commit.stops
         self._callers = CallerRuns(runtime, Caller(runtime))
 
     @cached_property
@@ -170,8 +169,9 @@ class Runs:
         except RunRefused as refused:
             return refused.now or run
 
-    def cancel(self, run_id: str, reason: str | None) -> None:
-        """Stop a run; once this returned, nothing of it can be claimed.
+    def cancel(self, run_id: str, reason: str | None, *, undos: bool = True) -> None:
+        """Stop a run; once this returned, nothing of it can be claimed. One that undoes another only where `undos` too
+        are meant.
 
         Raises RunNotFoundError, RunNotCancellableError.
         """
@@ -180,9 +180,13 @@ class Runs:
             if run.driver == "caller":
                 self._callers.cancel(run, reason)
                 return
+            self._runtime.nobodys_child(run, RunNotCancellableError)
             if run.status in ENDED:
                 over = f"run {run_id!r} is {run.status} already: there is nothing to cancel"
                 raise RunNotCancellableError(over, run_id=run_id, status=run.status)
+            if run.undoing is not None and not undos:
+                meant = f"run {run_id!r} undoes run {run.undoing.run_id!r}: to stop that, cancel it by its id"
+                raise RunNotCancellableError(meant, run_id=run_id, status=run.status)
             if self._intend(run, Stop("cancelled", run.run_attempt, reason=reason)):
                 self._stops.carry_on(run_id)
                 return
@@ -215,7 +219,8 @@ class Runs:
         wanted = listing.Filter(tuple(status or ()), tuple(tags or ()))
         shards = self._shards(workflow_slug)
         found = listing.page(self._runtime.ledger.table, shards, wanted, offset=offset, limit=limit)
-        return RunPage(runs=self._states(found.ids), total=found.total)
+        runs = [_state(run, without_payload(run.tail[0])) for run in self._found(found.ids)]
+        return RunPage(runs=runs, total=found.total)
 
     def part(
         self,
@@ -231,7 +236,7 @@ class Runs:
         Raises WorkflowNotFoundError where nobody ever had any, ArgumentInvalidError where the offset is too deep.
         """
         found = self.found(workflow_slug, wanted, limit=limit, after=after, offset=offset)
-        return RunPart(self._states(found.ids), found.more)
+        return RunPart([outline_of(run) for run in self._found(found.ids)], found.more)
 
     def found(
         self,
@@ -256,6 +261,10 @@ class Runs:
         """How many there are, as far as anybody counts."""
         return listing.count(self._runtime.ledger.table, self._shards(workflow_slug), wanted)
 
+    def tally(self, workflow_slug: str | None, wanted: listing.Filter) -> listing.Tally:
+        """How many there are by status, as far as anybody counts."""
+        return listing.tally(self._runtime.ledger.table, self._shards(workflow_slug), wanted)
+
     def ids(self, workflow_slug: str) -> list[str]:
         """The ids of a workflow's runs, newest first: from the index alone."""
         table = self._runtime.ledger.table
@@ -269,9 +278,9 @@ class Runs:
         """The workflows that are or were registered, and those of which callers drive runs."""
         return sorted({*self._runtime.registry.names(), *called_slugs(self._runtime.ledger.table)})
 
-    def _states(self, ids: Sequence[str]) -> list[RunState]:
+    def _found(self, ids: Sequence[str]) -> list[Run]:
         found = {run.run_id: run for run in readable(self._runtime.ledger.runs, ids)}
-        return [outline_of(found[id]) for id in ids if id in found]
+        return [found[id] for id in ids if id in found]
 
     def _begin(self, run: Run, opening: runs.Opening) -> None:
         self._after_commit.begin(self._runtime.facts(run), opening.births, run)
@@ -301,20 +310,26 @@ class Runs:
         expires_us = starts_us + (order.timeout_us or timing.timeout_us) + timing.retention_us
         graph = self._runtime.registry.graph(submission.workflow_slug, entry.version_id)
         return Facts(
-            run_id=secrets.token_hex(8) if submission.run_id is None else check_run_id(submission.run_id),
+            run_id=secrets.token_hex(8) if submission.run_id is None else check_new_run_id(submission.run_id),
             workflow_slug=submission.workflow_slug,
             graph=graph,
             expires_s=expires_us // 1_000_000,
             timing=timing,
             priority=order.priority,
-            limit_keys=key_values(graph.steps.values(), order.input),
+            limit_keys=key_values(graph.declared.values(), order.input),
             limit=limit_of_runs(submission.workflow_slug, entry.run_limit, order.input),
         )
 
 
-def outline_of(run: Run) -> RunState:
+def outline_of(run: Run) -> LinkedRun:
     """The state that a stored run says, without an input that was put aside: nothing is read."""
-    return _state(run, without_payload(run.tail[0]))
+    return linked(_state(run, without_payload(run.tail[0])), run)
+
+
+def linked(state: RunState, run: Run) -> LinkedRun:
+    """A run's state with what undoes it, or what it undoes."""
+    undoes = None if run.undoing is None else run.undoing.run_id
+    return LinkedRun(**dict(state), undoes=undoes, undone_by=run.undone_by)
 
 
 def _state(run: Run, record: Record) -> RunState:

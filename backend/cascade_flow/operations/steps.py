@@ -35,7 +35,7 @@ from cascade_flow.operations.after_commit import AfterCommit, wake_for
 from cascade_flow.operations.claims import Claims, Taker, waits
 from cascade_flow.operations.outputs import Inputs, inputs_of, knows_enough, with_end
 from cascade_flow.operations.runtime import Runtime
-from cascade_flow.operations.stops import Stops
+from cascade_flow.operations.stale import not_yet, stale
 from cascade_flow.operations.told import Told, heard
 from cascade_flow.wake import Wake
 
@@ -65,6 +65,11 @@ class HeldAttempt:
         return max(self.branch.started_at_us or 0, self.branch.last_us) + self.facts.graph.modulus
 
     @property
+    def first_run_id(self) -> str:
+        """The run that the step's effects are known by."""
+        return self.run.first_run_of(self.branch.step)
+
+    @property
     def running(self) -> bool:
         """Whether the worker has a step to carry on with."""
         return self.branch.status == "running" and not self.lost and not self.branch.stopped
@@ -85,7 +90,7 @@ class Steps:
         self._runtime = runtime
         self._claims = Claims(runtime)
         self._after_commit = AfterCommit(runtime)
-        self._stops = Stops(runtime)
+        self._stops = self._after_commit.stops
 
     def claim(self, wake: Wake, worker_id: str, *, slot: Slot | None = None) -> HeldAttempt | None:
         """Take the attempt that a wake-up names; None where another has it, it is over, or not due yet.
@@ -117,8 +122,16 @@ class Steps:
 
     def inputs(self, held: HeldAttempt) -> Inputs:
         """What the held step is given; what the worker knows already is not read."""
+        if held.facts.up is not None and held.facts.up.is_item:
+            from cascade_flow.operations.item_inputs import inputs_of_item  # noqa: PLC0415  (most steps are no map's)
+
+            return inputs_of_item(self._runtime, held.run, self._input(held))
         wanted = held.facts.graph.step(held.branch.step).dependencies
         input = self._input(held)
+        if (undoing := held.run.undoing) is not None:
+            from cascade_flow.operations.undone import outputs_undone  # noqa: PLC0415  (few runs undo another)
+
+            return Inputs(input, outputs_undone(self._runtime, held.run, undoing, held.branch.step))
         if all(step in held.known for step in wanted):
             return Inputs(input, {step: held.known[step] for step in wanted})
         return Inputs(input, inputs_of(self._runtime, held.facts, held.branch, held.records))
@@ -177,7 +190,7 @@ class Steps:
         facts, branch = held.facts, self._ready(held, command)
         references = self.put_aside(held, command) if references is None else references
         for _ in range(_ROUNDS):
-            commit = self._decide(facts, branch, command, held)
+            commit = self._after_commit.count_end(facts, self._decide(facts, branch, command, held))
             try:
                 after = self._write(facts, commit, references)
             except BranchRefused as refused:
@@ -272,6 +285,10 @@ class Steps:
 
     def _decide(self, facts: Facts, branch: Branch, command: Command, held: HeldAttempt) -> Commit:
         commit = decide(facts, branch, command, now_us=clock.now_us(), told_us=held.told_us)
+        if commit.stop is not None and facts.up is not None and facts.up.is_item:
+            from cascade_flow.operations.partial_results import with_partial  # noqa: PLC0415  (few runs are a map's)
+
+            return with_partial(self._runtime, facts, held.run, commit)
         return with_end(self._runtime, facts, commit, _known(held, command, commit))
 
     def _ready(self, held: HeldAttempt, command: Command) -> Branch:
@@ -290,8 +307,11 @@ class Steps:
         return branch
 
     def _write(self, facts: Facts, commit: Commit, references: Mapping[str, str]) -> Branch:
-        if commit.end is not None:
+        if commit.end is not None and commit.end.output not in references:
             aside = self._runtime.payloads.put_run_output(facts.run_id, commit.end, expires_s=facts.expires_s)
+            references = {**references, **aside}
+        if commit.partial is not None:
+            aside = self._runtime.payloads.put_result(facts.run_id, commit.partial, expires_s=facts.expires_s)
             references = {**references, **aside}
         self._after_commit.raise_joins(facts, commit)
         try:
@@ -303,7 +323,7 @@ class Steps:
 
     def _after(self, facts: Facts, commit: Commit, held: HeldAttempt) -> HeldAttempt:
         """What follows a commit, which stands whatever comes of that: what isn't done here the sweep does."""
-        self._runtime.observer.committed(commit.said)
+        self._runtime.tell(facts, commit.said)
         try:
             told = Told(held.run, held.known)
             return replace(held, branch=self._after_commit.after(facts, commit, held.branch, told))
@@ -326,32 +346,13 @@ class Steps:
         return submitted[0].get("input")
 
 
-def stale(held: Branch, now: Branch | None) -> StaleAttemptError:
-    """What to tell a worker that holds an attempt no more: what is true now."""
-    attempt = f"attempt {held.attempt} of step {held.step!r} is no longer held by {held.worker or 'this worker'}"
-    if now is None:
-        return StaleAttemptError(f"{attempt}: the step was never scheduled")
-    state = f"the branch is {now.status} at step {now.step!r}, attempt {now.attempt}"
-    halted = "; its run is being stopped or has ended" if now.halt else ""
-    return StaleAttemptError(f"{attempt}: {state}{halted}. Stop the work, nothing of it was stored", now=now.status)
-
-
-def _not_yet(step_id: str) -> StaleAttemptError:
-    """What to tell who speaks of a step before its time: there is no attempt whose fence could hold the words."""
-    return StaleAttemptError(
-        f"step {step_id!r} is not scheduled yet: what it depends on isn't over, so nothing was stored. Say it when "
-        "list_scheduled_steps shows the step, or end the run with cancel_run",
-        now="pending",
-    )
-
-
 def _held(
     facts: Facts, run: Run, branch: Branch | None, step_id: str, worker_id: str | None, attempt_number: int
 ) -> HeldAttempt:
     """Raises StaleAttemptError where this attempt is not, or by somebody else, held."""
     asked = Branch(facts.graph.branch_of(step_id), "running", step_id, attempt=attempt_number, worker=worker_id)
     if run.status not in ENDED and not reached(facts.graph, branch, step_id):
-        raise _not_yet(step_id)
+        raise not_yet(step_id)
     if branch is None or not _is_held(branch, asked):
         raise stale(asked, branch)
     return HeldAttempt(facts, run, branch)

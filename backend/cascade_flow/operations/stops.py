@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
-from cascade_flow.engine.state import Branch, Facts, Halt, Run, Stop
-from cascade_flow.engine.stop import halting, terminal_event
+from cascade_flow.engine.state import Birth, Branch, Facts, Halt, Run, Stop
+from cascade_flow.engine.stop import Halting, halting, terminal_event
 from cascade_flow.errors import CascadeFlowError, ConflictError
-from cascade_flow.model.events import StepError
+from cascade_flow.model.events import StepError, WorkflowEvent
 from cascade_flow.operations.runtime import Runtime
 
 _HALTS_AT_ONCE = 20
@@ -18,11 +19,31 @@ _ROUNDS = 50
 _CHASES = 8
 
 
+class Families(Protocol):
+    """What a child's end does to its parent's step."""
+
+    def count_end(self, facts: Facts) -> Branch | None: ...
+
+    def look_up(self, facts: Facts, seen: Branch | None, *, failed: bool) -> None: ...
+
+
+class Following(Protocol):
+    """Who does what an end leaves to be done (`AfterCommit`): stops are part of that, and ask for it."""
+
+    @property
+    def children(self) -> Families: ...
+
+    def begin_if_possible(self, facts: Facts, births: Iterable[Birth]) -> None: ...
+
+
 class Stops:
     """Carries out the intention that is written on a run."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, follow: Following, *, from_above: bool = False) -> None:
+        """`from_above`: the parent's stop ends its children, and looks at them itself."""
         self._runtime = runtime
+        self._follow = follow
+        self._from_above = from_above
 
     def carry_on(self, run_id: str) -> Run:
         """Go as far as one can; a run that waits for a running step is left to whoever finishes that, or the sweep."""
@@ -49,24 +70,70 @@ class Stops:
         before, branches = (self._runtime.ledger.branches(run.run_id) for _ in range(2))
         if any(branch.run_attempt > stop.run_attempt for branch in branches.values()):
             raise RunRefused(None)
-        step = halting(run, stop, branches.values(), now_us=clock.now_us())
+        parents = _parents(facts)
+        step = halting(run, stop, branches.values(), now_us=clock.now_us(), parents=parents)
         stable = _marks(before) == _marks(branches)
-        if step.awaited or not stable or len(step.halts) > _HALTS_AT_ONCE:
-            as_seen = [self._halt(run, stop, branch, halt) for branch, halt in step.halts]
-            if step.awaited and stable and all(as_seen):
-                return run
-            raise BranchRefused(None)
-        event = terminal_event(facts, run, stop, branches.values(), now_us=clock.now_us())
+        halts_parents = any(branch.family is not None for branch, _ in step.halts)
+        if step.awaited or not stable or len(step.halts) > _HALTS_AT_ONCE or halts_parents:
+            as_seen = [self._halt(run, stop, branch, halt, parents) for branch, halt in step.halts]
+            if not (step.awaited and stable and all(as_seen)):
+                raise BranchRefused(None)
+        last_us = self._children_ended(facts, stop, branches.values())
+        if last_us is None or step.awaited:
+            return run
+        return self._finish(facts, run, stop, branches, step, after_us=last_us)
+
+    def _children_ended(self, facts: Facts, stop: Stop, branches: Iterable[Branch]) -> int | None:
+        """Stop the children of steps that are halted by now, or have failed; when the last has ended, None while one
+        goes on.
+        """
+        parents = [b for b in branches if b.family is not None and b.family.out and b.run_attempt <= stop.run_attempt]
+        if not parents:
+            return 0
+        from cascade_flow.operations.child_stops import stop_children  # noqa: PLC0415  (most runs have no children)
+
+        carry_on = Stops(self._runtime, self._follow, from_above=True).carry_on
+        ends_us = [stop_children(self._runtime, facts, parent, stop, carry_on) for parent in parents]
+        return None if None in ends_us else max(end_us or 0 for end_us in ends_us)
+
+    def _finish(
+        self, facts: Facts, run: Run, stop: Stop, branches: Mapping[str, Branch], step: Halting, *, after_us: int
+    ) -> Run:
+        event = terminal_event(facts, run, stop, branches.values(), now_us=max(clock.now_us(), after_us + 1))
         status = "cancelled" if stop.kind == "cancelled" else "failed"
-        ended = self._runtime.run_ledger.finish(run, event, status, step.halts)
-        self._runtime.observer.committed((event,))
+        counted = self._count_end(facts)
+        ended = self._end(facts, run, event, status, step.halts)
+        self._runtime.tell(facts, (event,))
         if facts.place is not None:
             from cascade_flow.operations.run_places import RunPlaces  # noqa: PLC0415  (few workflows have such a limit)
 
             RunPlaces(self._runtime).leave_by(facts)
+        self._look_up(facts, counted)
         return ended
 
-    def _halt(self, run: Run, stop: Stop, branch: Branch, halt: Halt) -> bool:
+    def _end(
+        self, facts: Facts, run: Run, event: WorkflowEvent, status: str, halts: Sequence[tuple[Branch, Halt]]
+    ) -> Run:
+        """End the run; what it has done that can be undone is undone by a run that is born with its end."""
+        if not facts.graph.undos:
+            return self._runtime.run_ledger.finish(run, event, status, halts)
+        from cascade_flow.operations.undoing import Undos  # noqa: PLC0415  (few workflows undo anything)
+
+        undo = Undos(self._runtime).birth(facts, run, event)
+        ended = self._runtime.run_ledger.finish(run, event, status, halts, undo)
+        if undo is not None:
+            self._follow.begin_if_possible(undo.facts, undo.opening.births)
+        return ended
+
+    def _count_end(self, facts: Facts) -> Branch | None:
+        """Of a child, before its end: its parent's step as it is then."""
+        return None if facts.up is None else self._follow.children.count_end(facts)
+
+    def _look_up(self, facts: Facts, counted: Branch | None) -> None:
+        if facts.up is not None and not self._from_above:
+            self._follow.children.look_up(facts, counted, failed=True)
+
+    def _halt(self, run: Run, stop: Stop, branch: Branch, halt: Halt, parents: Container[str]) -> bool:
         """Halt a branch, also one that moves on meanwhile; one that a retry of the run has revived is left alone.
 
         Answers whether it was as seen: who has moved may have forked before it was halted.
@@ -77,11 +144,16 @@ class Stops:
                 return chase == 0
             except BranchRefused as refused:
                 now = [] if refused.now is None else [refused.now]
-                again = halting(run, stop, now, now_us=clock.now_us()).halts
+                again = halting(run, stop, now, now_us=clock.now_us(), parents=parents).halts
                 if not again:
                     return False
                 branch, halt = again[0]
         return False
+
+
+def _parents(facts: Facts) -> frozenset[str]:
+    """The steps that hand their work out."""
+    return frozenset(name for name, step in facts.graph.steps.items() if step.children is not None)
 
 
 def _marks(branches: Mapping[str, Branch]) -> dict[str, tuple[int, str | None]]:

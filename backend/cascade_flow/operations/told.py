@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cache
 from typing import Any
 
-from cascade_flow.engine.state import Branch, Facts, Run
+from cascade_flow.engine.state import Branch, Facts, Run, Up
 from cascade_flow.errors import CascadeFlowError
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.wake import Wake
@@ -37,7 +37,20 @@ _LASTING = (
     "limit_keys",
 )
 _OTHERWISE_KNOWN = frozenset(
-    {"run_id", "status", "driver", "seq", "reviving", "completed_at_us", "tags", "last_us", "due_us", "owed", "tail"}
+    {
+        "run_id",
+        "status",
+        "driver",
+        "seq",
+        "reviving",
+        "completed_at_us",
+        "tags",
+        "last_us",
+        "due_us",
+        "owed",
+        "tail",
+        "up",
+    }
 )
 """Fields of a run that nobody asks for who works on its steps, or that are known without being told."""
 
@@ -55,7 +68,7 @@ def tell(runtime: Runtime, facts: Facts, told: Told, branch: Branch) -> str:
     seal, run = runtime.queue.seal, told.run
     if seal is None or branch.status != "scheduled" or not _is_told_by_these(run):
         return ""
-    lasting = {name: getattr(run, name) for name in _LASTING}
+    lasting = {name: getattr(run, name) for name in _LASTING} | {"up": run.up and asdict(run.up)}
     known = {step: told.known[step] for step in facts.graph.step(branch.step).dependencies if step in told.known}
     text = json.dumps([_FORM, _place(run.run_id, branch), dict(lasting), run.tail[:1], known], default=dict)
     try:
@@ -94,7 +107,8 @@ def _believed(told: list[Any], run_id: str, branch: Branch) -> Told | None:
     _, place, lasting, submitted, known = told
     if place != _place(run_id, branch) or lasting["run_attempt"] != branch.run_attempt:
         return None
-    return Told(Run(run_id=run_id, status="running", tail=tuple(submitted), **lasting), known)
+    up = lasting.pop("up")
+    return Told(Run(run_id=run_id, status="running", tail=tuple(submitted), up=up and Up(**up), **lasting), known)
 
 
 def _place(run_id: str, branch: Branch) -> list[str | int]:

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from cascade_flow import clock
+from cascade_flow.dynamodb.codec import Record
 from cascade_flow.engine.state import Branch
 from cascade_flow.errors import GoneError, RunNotFoundError, WrongPoolError
 from cascade_flow.model.events import ResourceSnapshot
@@ -99,6 +100,8 @@ class WorkerProtocol:
         found = self._queue.claimable(None if pool is None else check_pool(pool), workflow_slug=workflow_slug)
         for live in islice(found, _TRIES):
             with suppress(GoneError):  # a run that can't be carried on must not keep the others waiting
+                if self._runtime.facts(live.run).graph.step(live.branch.step).children is not None:
+                    continue  # who hands items out is one of Lambda's workers
                 taken = self._steps.take_branch(live.run.run_id, live.branch, worker_id, slot, lines_up=False)
                 if held := self._held(live.run.run_id, taken):
                     return held
@@ -113,11 +116,22 @@ class WorkerProtocol:
         return Patience.of_ms(_PATIENCE_MS).ask(lambda: self._given(held))
 
     def _given(self, held: HeldAttempt) -> Given:
-        ends = ends_of_dependencies(self._runtime, held.facts, held.branch, [*held.records])
-        payloads, run_id = self._runtime.payloads, held.facts.run_id
-        [input] = payloads.handed_on(run_id, {"": held.run.tail[0]}, "input").values()
-        outputs = payloads.handed_on(run_id, ends, "output")
+        if held.facts.up is not None and held.facts.up.is_item:
+            from cascade_flow.operations.item_inputs import handed_to_item  # noqa: PLC0415  (most steps are no map's)
+
+            return Given(*handed_to_item(self._runtime, held.run), self._checkpoints(held))
+        payloads = self._runtime.payloads
+        [input] = payloads.handed_on(held.facts.run_id, {"": held.run.tail[0]}, "input").values()
+        outputs = payloads.handed_on(*self._ends(held), "output")
         return Given(input, outputs, self._checkpoints(held))
+
+    def _ends(self, held: HeldAttempt) -> tuple[str, Mapping[str, Record]]:
+        """How that ended whose outputs a step is given, and the run that they belong to."""
+        if (undoing := held.run.undoing) is not None:
+            from cascade_flow.operations.undone import end_undone  # noqa: PLC0415  (few runs undo another)
+
+            return undoing.run_id, end_undone(self._runtime, held.run, undoing, held.branch.step)
+        return held.facts.run_id, ends_of_dependencies(self._runtime, held.facts, held.branch, [*held.records])
 
     def lend(self, text: str) -> str:
         """Put a text that belongs to a claimed step where anybody may read it for a while; answers its address."""
@@ -147,7 +161,13 @@ class WorkerProtocol:
 
 
 def _check_executor(step: StepDefinition, pool: str | None) -> None:
-    """Raises WrongPoolError where the step is not this pool's."""
+    """Raises WrongPoolError where the step is not this pool's, or none that has code to be called."""
+    if step.children is not None:
+        raise WrongPoolError(
+            f"step {step.id!r} hands its work out, which Lambda's workers do: claim the steps of its children",
+            step_id=step.id,
+            pool=None,
+        )
     if step.executor == pool:
         return
     whose = "no pool's" if step.executor is None else f"pool {step.executor!r}'s"

@@ -13,6 +13,7 @@ from cascade_flow.authoring import Step, StepInputs, Workflow
 from cascade_flow.client.asking import Json
 from cascade_flow.engine.commands import Command, Fail, SkipStep
 from cascade_flow.errors import PayloadTooLargeError, StaleAttemptError, TransientError
+from cascade_flow.model.ids import up_of
 from cascade_flow.model.parts import StepError
 from cascade_flow.remote.lease import RemoteLease
 from cascade_flow.worker.capture import Capture
@@ -81,14 +82,21 @@ class RemoteAttempt:
         if step is None:
             return removed(self.lease.attempt.step_id, self.lease.claim["workflowSlug"])
         limit_ms = step.definition.timeout_ms
+        given, work = self._given(beat, limit_ms), None
+        if (children := step.definition.children) is not None and (up := up_of(self.lease.attempt.run_id)) is not None:
+            from cascade_flow.worker.children import of_item  # noqa: PLC0415  (most runs are nobody's child)
+
+            given, work = of_item(children, up[2], given)
+            limit_ms = limit_ms and limit_ms * children.batch
         capture = Capture(self.lease.log, echo=False, after_us=self.lease.started_us, on_exit=self.lease.exited)
         outcome = run_attempt(
             step,
-            self._given(beat, limit_ms),
+            given,
             timeout_ms=limit_ms,
             interrupt=self._interrupt,
             capture=capture,
             meter=self._meter,
+            work=work,
         )
         if capture.error is not None:
             _log.warning("lines of step %r are lost: %s", step.id, capture.error)
@@ -96,7 +104,7 @@ class RemoteAttempt:
 
     def _step(self) -> Step | None:
         workflow = self._workflows.get(self.lease.claim["workflowSlug"])
-        return None if workflow is None else workflow.definition().steps.get(self.lease.attempt.step_id)
+        return None if workflow is None else workflow.definition().codes.get(self.lease.attempt.step_id)
 
     def _given(self, beat: Heartbeat, limit_ms: int | None) -> StepInputs:
         claim = self.lease.given()

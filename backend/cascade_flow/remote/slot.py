@@ -138,7 +138,7 @@ def _client(spec: Json) -> Client:
 
 
 def _declared(workflows: Mapping[str, Workflow]) -> Json:
-    steps = [step for workflow in workflows.values() for step in workflow.definition().steps.values()]
+    steps = [step for workflow in workflows.values() for step in workflow.definition().codes.values()]
     pools = {pool for step in steps if (pool := step.definition.executor)}
     return {"workflows": len(workflows), "pools": sorted(pools)}
 

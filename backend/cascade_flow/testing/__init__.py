@@ -15,10 +15,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cascade_flow.testing.attempts import Attempt as Attempt
     from cascade_flow.testing.engine import Engine as Engine
     from cascade_flow.testing.fakes import in_turn as in_turn
     from cascade_flow.testing.results import (
-        Attempt as Attempt,
         Result as Result,
         StepResult as StepResult,
         UnexpectedEnd as UnexpectedEnd,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _HOME_OF = {
     "Engine": "engine",
     "in_turn": "fakes",
-    "Attempt": "results",
+    "Attempt": "attempts",
     "Result": "results",
     "StepResult": "results",
     "UnexpectedEnd": "results",

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Self, TypedDict, Unpack
 
 from cascade_flow.authoring import Workflow
 from cascade_flow.authoring.steps import Reference
+from cascade_flow.errors import CascadeFlowError
 from cascade_flow.model.states import TERMINAL_RUN_STATUSES, RunStatus
 from cascade_flow.serialization import safe_serialize
 from cascade_flow.testing import fakes
 from cascade_flow.testing.fakes import Fakes
 from cascade_flow.testing.inputs import plain_input
+from cascade_flow.testing.inside import Spot, spot_meant
 from cascade_flow.testing.mishaps import Mishap, When, left_over
 from cascade_flow.testing.places import Place, Wish
 from cascade_flow.testing.results import Result, UnexpectedEnd
@@ -23,6 +25,7 @@ from cascade_flow.testing.stage import Plan
 from cascade_flow.worker.interrupt import Cause
 
 _US = 1_000_000
+_UNNAMED = Spot("")
 
 
 class Options(TypedDict, total=False):
@@ -50,6 +53,7 @@ class Engine:
         from cascade_flow.testing.in_process import InProcess  # noqa: PLC0415  (a stack needs nothing of it)
 
         self._place: Place = place or InProcess()
+        self._known: dict[str, Workflow] = {}
         self._planned: list[tuple[Reference, Mishap]] = []
         self._unsent: list[tuple[Reference, Any, str | None]] = []
         self._plans: dict[str, Plan] = {}
@@ -59,11 +63,16 @@ class Engine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let go of connections, where there are any."""
         self._place.close()
+
+    def know(self, *workflows: Workflow) -> Self:
+        """Make workflows known that others run as sub-workflows. One that was given to `run(...)` itself is known."""
+        for workflow in workflows:
+            if self._known.get(workflow.slug) is not workflow:
+                self._known[workflow.slug] = workflow
+                self._place.know(workflow)
+                self.know(*workflow.runs())
+        return self
 
     def run(
         self,
@@ -111,6 +120,13 @@ class Engine:
         )
         return self._begun(workflow, self._place.submit(wish, plan), plan)
 
+    def submit_many(self, workflow: Workflow, runs: Iterable[Mapping[str, Any]]) -> list[Result | CascadeFlowError]:
+        """Submit runs, each of which says what `submit` takes: `{"input": {...}, "idempotency_key": "k"}`.
+
+        One that is refused stands there as its error, and loses no other.
+        """
+        return [self._submitted(workflow, run) for run in runs]
+
     def run_until_idle(self) -> None:
         """Let time pass until every run has ended."""
         self._settle([run_id for run_id, result in self._results.items() if not _is_over(result)])
@@ -144,13 +160,13 @@ class Engine:
         before its result is reported, or as soon as a checkpoint is stored. Its lease runs out, and another takes over.
         """
         self._place.may_plan("kill")
-        self._planned.append((step, Mishap("", attempt, Cause.LOST, when, after_checkpoint)))
+        self._planned.append((step, Mishap(_UNNAMED, attempt, Cause.LOST, when, after_checkpoint)))
         return self
 
     def time_out(self, step: Reference, *, attempt: int = 1) -> Self:
         """Let an attempt of the next run take longer than it may, without waiting for it; its code isn't called."""
         self._place.may_plan("time_out")
-        self._planned.append((step, Mishap("", attempt, Cause.TIMEOUT, "start")))
+        self._planned.append((step, Mishap(_UNNAMED, attempt, Cause.TIMEOUT, "start")))
         return self
 
     def send(self, event: Reference, data: Any = None, *, to: Result | None = None, key: str | None = None) -> Self:
@@ -215,21 +231,29 @@ class Engine:
     def cancel(self, result: Result, reason: str | None = None) -> Result:
         """Stop a run that was submitted."""
         self._place.cancel(result.run_id, reason)
-        self._place.settle([result.run_id])
+        self._settle([result.run_id])
         return result
 
-    def _plan(self, workflow: Workflow, before: Mapping[str, Any], fake: Fakes | None) -> Plan:
+    def _submitted(self, workflow: Workflow, run: Mapping[str, Any]) -> Result | CascadeFlowError:
+        try:
+            return self.submit(workflow, **run)
+        except CascadeFlowError as error:
+            return error
+
+    def _plan(self, workflow: Workflow, before: Mapping[Spot, Any], fake: Fakes | None) -> Plan:
         """How the next run is to be played; what was planned is its, whether it can be begun or not."""
         planned, self._planned = self._planned, []
+        self.know(*workflow.runs())
         if fake:
             self._place.may_plan("fake=")
-        mishaps = [replace(mishap, step_id=fakes.step_meant(workflow, step)) for step, mishap in planned]
-        known = {step: each for step, each in before.items() if step in workflow.definition().steps}
-        return Plan({**known, **fakes.by_step(workflow, fake or {})}, mishaps)
+        mishaps = [replace(mishap, spot=spot_meant(workflow, step, self._known)[0]) for step, mishap in planned]
+        steps = workflow.definition().codes
+        kept = {spot: each for spot, each in before.items() if any(spot.is_within(step) for step in steps)}
+        return Plan({**kept, **fakes.by_spot(workflow, fake or {}, self._known)}, mishaps)
 
     def _begun(self, workflow: Workflow, run_id: str, plan: Plan) -> Result:
         self._plans[run_id] = plan
-        self._results[run_id] = result = Result(self._place, workflow, run_id)
+        self._results[run_id] = result = Result(self._place, workflow, run_id, self._known)
         unsent, self._unsent = self._unsent, []
         for event, data, key in unsent:
             self._send(result, event, data, key)
@@ -245,6 +269,7 @@ class Engine:
     def _settle(self, run_ids: Sequence[str]) -> None:
         __tracebackhide__ = True
         self._place.settle(run_ids)
+        self._place.settle([undo for run_id in run_ids if (undo := self._place.story(run_id).undone_by) is not None])
         for run_id in run_ids:
             if missed := left_over(self._plans[run_id].mishaps):
                 raise UnexpectedEnd(f"{self._results[run_id]!r} has ended, and this has not come: {missed}")

@@ -10,9 +10,12 @@ from cascade_flow.authoring import Workflow
 from cascade_flow.authoring.parameters import Names
 from cascade_flow.authoring.steps import Function, Reference, Step
 from cascade_flow.errors import DefinitionError
+from cascade_flow.testing.inside import Spot, Workflows, spot_meant
 
 Fakes = Mapping[Reference, Any]
-"""By step: its id, its name as a parameter, or its function."""
+"""By step: its id, its name as a parameter, or its function; `pack/17` for an item, `refunds/charge` for what is in a
+sub-workflow.
+"""
 
 
 class InTurn:
@@ -33,18 +36,19 @@ def in_turn(*fakes: Any) -> InTurn:
 
 
 def step_meant(workflow: Workflow, reference: Reference) -> str:
-    """The id of a step. Raises DefinitionError, naming those that it could have been."""
-    steps = workflow.definition().steps
+    """The id of a step, or of what undoes one. Raises DefinitionError, naming those that it could have been."""
+    steps = workflow.definition().codes
     return Names({step_id: step.function for step_id, step in steps.items()}).meant(reference)
 
 
-def by_step(workflow: Workflow, fakes: Fakes) -> dict[str, Any]:
-    """The fakes by their steps' ids. Raises DefinitionError for what is no step, and for parameters that it has not."""
-    steps = workflow.definition().steps
-    found = {step_meant(workflow, reference): fake for reference, fake in fakes.items()}
-    for step_id, fake in found.items():
+def by_spot(workflow: Workflow, fakes: Fakes, known: Workflows) -> dict[Spot, Any]:
+    """The fakes by where they stand in. DefinitionError for what is no step, and for parameters that it has not."""
+    found: dict[Spot, Any] = {}
+    for reference, fake in fakes.items():
+        spot, step = spot_meant(workflow, reference, known)
         for each in fake.fakes if isinstance(fake, InTurn) else (fake,):
-            _check(steps[step_id], each)
+            _check(step, each)
+        found[spot] = fake
     return found
 
 

@@ -67,6 +67,22 @@ class InProcess:
     def may_plan(self, what: str) -> None:
         """All can be planned here."""
 
+    def know(self, workflow: Workflow) -> None:
+        with clock.use(self._clock):
+            self._register(workflow)
+
+    def children(self, run_id: str, step_id: str) -> list[str]:
+        from cascade_flow.operations.family_views import FamilyViews  # noqa: PLC0415  (most workflows don't grow)
+
+        views, found, last = FamilyViews(self._runtime), list[str](), -1
+        with clock.use(self._clock):
+            while True:
+                page = views.page(run_id, step_id, after=last)
+                found += [child.run_id for child in page.children]
+                if page.more is None:
+                    return found
+                last = page.more
+
     def submit(self, wish: Wish, plan: Plan) -> str:
         with clock.use(self._clock):
             self._register(wish.workflow)
@@ -135,7 +151,7 @@ class InProcess:
         assert told is not None
         lines = [Line(each.step_id, each.attempt_number, each.message) for each in self._logs.of(told, None, None)]
         raised = {(step, number): error for (run, step, number), error in self._stage.raised.items() if run == run_id}
-        return Story(told.events, lines, raised)
+        return Story(told.events, lines, raised, told.run.undone_by)
 
     def _register(self, workflow: Workflow) -> None:
         if self._workflows.get(workflow.slug) is not workflow:
@@ -216,12 +232,18 @@ def _registration(workflow: Workflow) -> WorkflowRegistration:
     test expects runs of its own accord.
     """
     registered = workflow.registration()
-    steps = [step.model_copy(update={"executor": None}) if _is_of_a_pool(step) else step for step in registered.steps]
+    steps = [_for_anybody(step) for step in registered.steps]
     return registered.model_copy(update={"steps": steps, "schedules": None})
 
 
-def _is_of_a_pool(step: StepDefinition) -> bool:
-    return getattr(step, "executor", None) is not None
+def _for_anybody(step: StepDefinition) -> StepDefinition:
+    """The step, and what undoes it, for workers of no pool; as it is where it names none."""
+    undo = step.undo
+    if undo is not None and undo.executor is not None:
+        undo = undo.model_copy(update={"executor": None})
+    if step.executor is None and undo is step.undo:
+        return step
+    return step.model_copy(update={"executor": None, "undo": undo})
 
 
 def _submission(wish: Wish) -> RunSubmission:

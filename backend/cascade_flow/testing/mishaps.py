@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from cascade_flow.testing.inside import Spot
 from cascade_flow.worker.interrupt import Cause
 
 When = Literal["start", "report"]
@@ -15,20 +16,20 @@ When = Literal["start", "report"]
 class Mishap:
     """Ends one attempt of a step: before its code runs, after its code and before its report, or after a checkpoint."""
 
-    step_id: str
+    spot: Spot
     attempt: int
     cause: Cause
     when: When = "report"
     after_checkpoint: str | None = None
     happened: bool = False
 
-    def befalls(self, step_id: str, attempt: int) -> bool:
-        return (self.step_id, self.attempt, self.happened) == (step_id, attempt, False)
+    def befalls(self, spot: Spot, attempt: int) -> bool:
+        return self.spot.is_at(spot) and (self.attempt, self.happened) == (attempt, False)
 
     def __str__(self) -> str:
         what = "its worker was to die" if self.cause is Cause.LOST else "its time was to run out"
         where = f", after the checkpoint {self.after_checkpoint!r}" if self.after_checkpoint else ""
-        return f"step {self.step_id!r}: {what} in attempt {self.attempt}{where}"
+        return f"step {str(self.spot)!r}: {what} in attempt {self.attempt}{where}"
 
 
 def left_over(mishaps: Iterable[Mishap]) -> str:

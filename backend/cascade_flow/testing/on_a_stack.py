@@ -39,6 +39,12 @@ class OnAStack:
         self._refuse(told)
         raise ConfigurationError(told)
 
+    def know(self, workflow: Workflow) -> None:
+        self._check(workflow)
+
+    def children(self, run_id: str, step_id: str) -> list[str]:
+        return [child["runId"] for child in self._client.children(run_id, step_id)]
+
     def submit(self, wish: Wish, plan: Plan) -> str:
         self._check(wish.workflow)
         submitted = self._client.submit(
@@ -93,11 +99,11 @@ class OnAStack:
         """What happened; of a run that is over it is read once."""
         if run_id in self._over:
             return self._over[run_id]
-        is_over = self._is_over(run_id)
+        run = self._client.run(run_id, payloads=False)["run"]
         events = [parse_event(each) for each in self._client.events(run_id) if each["type"] != "LogEntry"]
         lines = [Line(each["stepId"], each["attemptNumber"], each["message"]) for each in self._client.logs(run_id)]
-        story = Story(events, lines, None)
-        if is_over:
+        story = Story(events, lines, None, run.get("undoneBy"))
+        if run["status"] in TERMINAL_RUN_STATUSES:
             self._over[run_id] = story
         return story
 

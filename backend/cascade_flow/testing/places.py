@@ -21,11 +21,14 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Story:
-    """All that happened in a run so far; and, where that is known, what its code raised, by step and attempt."""
+    """All that happened in a run so far; and, where that is known, what its code raised, by step and attempt. Which run
+    undoes it, if one does.
+    """
 
     events: Sequence[Event]
     lines: Sequence[Line]
     raised: Mapping[tuple[str, int], Raised] | None
+    undone_by: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,12 @@ class Place(Protocol):
     """Plays runs. `may_plan` refuses what a place can't do: it raises, or skips the test."""
 
     def may_plan(self, what: str) -> None: ...
+
+    def know(self, workflow: Workflow) -> None:
+        """Let other workflows run this one."""
+
+    def children(self, run_id: str, step_id: str) -> list[str]:
+        """The ids of the runs that do a step's work, in order, so far as they have begun."""
 
     def submit(self, wish: Wish, plan: Plan) -> str: ...
 

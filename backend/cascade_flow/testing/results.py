@@ -7,23 +7,23 @@ of it. All of it is folded from the run's events, wherever they come from.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from cascade_flow.authoring import Workflow
+from cascade_flow.authoring import Step, Workflow
 from cascade_flow.authoring.parameters import Names
-from cascade_flow.engine.waits import reason_in
+from cascade_flow.authoring.payloads import Payload
 from cascade_flow.errors import DefinitionError
 from cascade_flow.model.events import (
     Event,
+    RunSubmitted,
+    StepCheckpoint,
+    StepCheckpointFailed,
     StepCompleted,
     StepEvent,
-    StepFailed,
-    StepReclaimed,
     StepScheduled,
     StepSkipped,
-    StepStarted,
     WorkflowCompleted,
     WorkflowFailed,
     WorkflowRetryStarted,
@@ -31,10 +31,10 @@ from cascade_flow.model.events import (
 from cascade_flow.model.parts import StepError
 from cascade_flow.model.states import RunStatus, StepStatus
 from cascade_flow.projection import project_run_state, project_step_state
+from cascade_flow.testing.attempts import Attempt, attempts_of
+from cascade_flow.testing.inside import Workflows, known_by
 from cascade_flow.testing.places import Place, Story
 from cascade_flow.testing.stage import Raised
-
-_END_OF_AN_ATTEMPT = (StepCompleted, StepFailed, StepSkipped, StepReclaimed)
 
 
 class UnexpectedEnd(AssertionError):
@@ -42,27 +42,27 @@ class UnexpectedEnd(AssertionError):
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """One attempt of a step. `status` is "running", "completed", "failed", "skipped", "died" or "postponed": it raised
-    `Later`, with this `reason`.
-    """
+class Inside:
+    """The way to the runs that do a run's steps."""
 
-    number: int
-    status: str
-    worker: str
-    error: StepError | None = None
-    retry_at_us: int | None = None
-    """When another was due after it failed, or was not ready."""
-    started_at_us: int = 0
-    reason: str | None = None
+    place: Place
+    run_id: str
+    known: Workflows
+
+    def children(self, step_id: str) -> list[str]:
+        return self.place.children(self.run_id, step_id)
+
+    def result(self, slug: str, run_id: str) -> Result:
+        return Result(self.place, known_by(self.known, slug), run_id, self.known)
 
 
 class StepResult:
     """What has become of one step."""
 
-    def __init__(self, workflow: Workflow, story: Story, step_id: str) -> None:
+    def __init__(self, workflow: Workflow, story: Story, step_id: str, inside: Inside) -> None:
         self.step_id = step_id
         self._workflow = workflow
+        self._inside = inside
         self._story = story
         self._events = [e for e in story.events if isinstance(e, StepEvent) and e.step_id == step_id]
 
@@ -77,12 +77,31 @@ class StepResult:
         completed = self._last(StepCompleted)
         if self.status != "completed" or completed is None:
             raise unexpected(f"step {self.step_id!r} is {self.status}, and so has no output", [self])
-        return self._workflow.definition().steps[self.step_id].output.load(completed.output, f"step {self.step_id!r}")
+        return self._payload.load(completed.output, f"step {self.step_id!r}")
+
+    @property
+    def items(self) -> Sequence[ItemResult]:
+        """Of a map: what has become of each of its items, in order, so far as they have begun."""
+        children = self._workflow.definition().steps[self.step_id].definition.children
+        if children is None or children.kind != "map":
+            raise DefinitionError(f"step {self.step_id!r} is no map: it has no items")
+        return items(self._workflow, self.step_id, self._inside)
+
+    @property
+    def run(self) -> Result:
+        """Of a sub-workflow: its run. Raises UnexpectedEnd where that has not begun."""
+        children = self._workflow.definition().steps[self.step_id].definition.children
+        if children is None or children.workflow is None:
+            raise DefinitionError(f"step {self.step_id!r} is no sub-workflow: it has no run of its own")
+        if not (begun := self._inside.children(self.step_id)):
+            raise unexpected(f"step {self.step_id!r} is {self.status}, and its run has not begun", [self])
+        return self._inside.result(children.workflow, begun[0])
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
         """Those that were begun, in order; of a step that was kept from another run, those of that run."""
-        return tuple(map(self._attempt, [each for each in self._events if isinstance(each, StepStarted)]))
+        lines = [line for line in self._story.lines if line.step_id == self.step_id]
+        return attempts_of(self._events, lines)
 
     @property
     def error(self) -> StepError | None:
@@ -111,45 +130,100 @@ class StepResult:
         tried = f", {len(self.attempts)} attempts" if len(self.attempts) > 1 else ""
         return f"<step {self.step_id!r}: {self.status}{tried}{self._why()}>"
 
+    @property
+    def _payload(self) -> Payload:
+        return self._workflow.definition().codes[self.step_id].gives
+
     def _why(self) -> str:
         if self.skipped is not None:
             return f", {self.skipped}"
         return f", {told(self.error)}" if self.error is not None else ""
 
-    def _attempt(self, started: StepStarted) -> Attempt:
-        number = started.attempt_number
-        ends = [e for e in self._events if isinstance(e, _END_OF_AN_ATTEMPT) and e.attempt_number == number]
-        failed = next((each for each in ends if isinstance(each, StepFailed)), None)
-        reason = None if ends else self._postponed(number)
-        return Attempt(
-            number=number,
-            status=_status(ends) if reason is None else "postponed",
-            worker=started.worker_id,
-            error=None if failed is None else failed.error,
-            retry_at_us=self._retry_us(number) if failed or reason is not None else None,
-            started_at_us=int(started.timestamp_us),
-            reason=reason,
-        )
-
-    def _postponed(self, number: int) -> str | None:
-        """What the attempt said that was not ready; None where it said nothing of the kind."""
-        mine = [line.message for line in self._story.lines if (line.step_id, line.attempt) == (self.step_id, number)]
-        return reason_in(mine[-1]) if mine and self._retry_us(number) is not None else None
-
-    def _retry_us(self, number: int) -> int | None:
-        scheduled = [e for e in self._events if isinstance(e, StepScheduled) and e.attempt_number == number + 1]
-        return int(scheduled[0].available_at_us) if scheduled else None
-
     def _last(self, kind: type[Any]) -> Any:
         return next((each for each in reversed(self._events) if isinstance(each, kind)), None)
 
 
-class Steps(Mapping[str, StepResult]):
-    """The steps of a run, in declared order, by id or by their names as parameters."""
+class ItemResult(StepResult):
+    """What has become of one item of a map; `run_id` is the run that does it."""
 
-    def __init__(self, workflow: Workflow, story: Story) -> None:
-        self._found = {step_id: StepResult(workflow, story, step_id) for step_id in workflow.definition().steps}
-        self._names = Names({step_id: step.function for step_id, step in workflow.definition().steps.items()})
+    def __init__(self, workflow: Workflow, run_id: str, step_id: str, inside: Inside) -> None:
+        super().__init__(workflow, inside.place.story(run_id), step_id, inside)
+        self.run_id = run_id
+
+    def logs(self, attempt: int | None = None) -> str:
+        """What was written and logged for it, one line each."""
+        return "\n".join(line.message for line in self._story.lines if attempt in (None, line.attempt))
+
+    @property
+    def _payload(self) -> Payload:
+        return self._workflow.definition().steps[self.step_id].output
+
+
+class BatchedItem(ItemResult):
+    """One of several that a worker does in a row: they have their attempts and their logs in common."""
+
+    def __init__(self, workflow: Workflow, run_id: str, step_id: str, inside: Inside, place: int) -> None:
+        super().__init__(workflow, run_id, step_id, inside)
+        self._place = place
+
+    @property
+    def status(self) -> StepStatus:
+        return "completed" if self._kept is not None else super().status
+
+    @property
+    def output(self) -> Any:
+        """What the step returned for it, as its type; raises UnexpectedEnd where it has not completed."""
+        __tracebackhide__ = True
+        if (kept := self._kept) is None:
+            raise unexpected(f"an item of step {self.step_id!r} is {self.status}, and so has no output", [self])
+        return self._payload.load(kept.data, f"an item of step {self.step_id!r}")
+
+    @property
+    def error(self) -> StepError | None:
+        """Why its last attempt failed: `name`, `message`, `stack`; None where it did not."""
+        failed = [each for each in self._events if isinstance(each, StepCheckpointFailed) and self._is_mine(each)]
+        return failed[-1].error if failed and self._kept is None else None
+
+    @property
+    def _kept(self) -> StepCheckpoint | None:
+        kept = [each for each in self._events if isinstance(each, StepCheckpoint) and self._is_mine(each)]
+        return kept[-1] if kept else None
+
+    def _is_mine(self, event: StepCheckpoint | StepCheckpointFailed) -> bool:
+        is_items = event.parent_checkpoint is None and event.name == "item"
+        return is_items and event.sequence_number == self._place
+
+
+def items(workflow: Workflow, step_id: str, inside: Inside) -> list[ItemResult]:
+    """Those of a map, in order."""
+    return [item for run_id in inside.children(step_id) for item in _items_of(workflow, run_id, step_id, inside)]
+
+
+def _items_of(workflow: Workflow, run_id: str, step_id: str, inside: Inside) -> Iterator[ItemResult]:
+    children = workflow.definition().steps[step_id].definition.children
+    assert children is not None, f"{step_id} is no map"
+    if children.batch == 1:
+        yield ItemResult(workflow, run_id, step_id, inside)
+    else:
+        for place in range(_size(inside.place.story(run_id))):
+            yield BatchedItem(workflow, run_id, step_id, inside, place)
+
+
+def _size(story: Story) -> int:
+    """How many items are in a batch."""
+    submitted = next(event for event in story.events if isinstance(event, RunSubmitted))
+    return len(json.loads(submitted.input or "[]"))
+
+
+class Steps(Mapping[str, StepResult]):
+    """The steps of a run, in declared order, by id or by their names as parameters; of one that undoes another the
+    undos, as they come.
+    """
+
+    def __init__(self, workflow: Workflow, story: Story, inside: Inside, *, undoes: bool = False) -> None:
+        known = _undos(workflow, story) if undoes else workflow.definition().steps
+        self._found = {step_id: StepResult(workflow, story, step_id, inside) for step_id in known}
+        self._names = Names({step_id: step.function for step_id, step in known.items()})
 
     def __getitem__(self, reference: str) -> StepResult:
         try:
@@ -167,6 +241,13 @@ class Steps(Mapping[str, StepResult]):
         return repr(list(self._found.values()))
 
 
+def _undos(workflow: Workflow, story: Story) -> Mapping[str, Step]:
+    """What undoes the workflow's steps: first those that were reached, in their order."""
+    undos = {step.undo.id: step.undo for step in workflow.definition().steps.values() if step.undo is not None}
+    reached = dict.fromkeys(event.step_id for event in story.events if isinstance(event, StepScheduled))
+    return {step_id: undos[step_id] for step_id in dict.fromkeys([*reached, *undos])}
+
+
 class Status(str):
     """A run's status, which knows what to say where a test expects another."""
 
@@ -181,10 +262,20 @@ class Status(str):
 class Result:
     """A run, as a test looks at it."""
 
-    def __init__(self, place: Place, workflow: Workflow, run_id: str) -> None:
+    def __init__(
+        self,
+        place: Place,
+        workflow: Workflow,
+        run_id: str,
+        known: Workflows | None = None,
+        *,
+        undoes: bool = False,
+    ) -> None:
         self.run_id = run_id
         self.workflow = workflow
         self._place = place
+        self._known = known or {}
+        self._undoes = undoes
 
     @property
     def status(self) -> Status:
@@ -207,7 +298,18 @@ class Result:
 
     @property
     def steps(self) -> Steps:
-        return Steps(self.workflow, self._story())
+        inside = Inside(self._place, self.run_id, self._known)
+        return Steps(self.workflow, self._story(), inside, undoes=self._undoes)
+
+    @property
+    def undone(self) -> Result | None:
+        """The run that undoes what this one has done, since it failed or was cancelled, when it has ended; None where
+        this one did nothing that can be undone. Its steps are the undos, in the order in which they are called.
+        """
+        if (run_id := self._story().undone_by) is None:
+            return None
+        self._place.settle([run_id])
+        return Result(self._place, self.workflow, run_id, self._known, undoes=True)
 
     @property
     def events(self) -> list[Event]:
@@ -263,11 +365,3 @@ def told(error: StepError | None) -> str:
 
 def _step_of(failed: WorkflowFailed) -> str:
     return f"step {failed.failed_step!r}: " if failed.failed_step else ""
-
-
-def _status(ends: list[Any]) -> str:
-    kinds = {type(each) for each in ends}
-    if StepReclaimed in kinds or any(isinstance(e, StepFailed) and e.failure_reason == "worker-crash" for e in ends):
-        return "died"
-    names = {StepCompleted: "completed", StepFailed: "failed", StepSkipped: "skipped"}
-    return next((name for kind, name in names.items() if kind in kinds), "running")

@@ -18,9 +18,16 @@ from types import CoroutineType, FrameType, TracebackType
 from typing import Any, TypeVar
 
 from cascade_flow.authoring import Step, StepContext
+from cascade_flow.authoring.maps import Items
+from cascade_flow.authoring.parameters import Parameter, Source
+from cascade_flow.authoring.payloads import ANYTHING
 from cascade_flow.authoring.steps import Function
+from cascade_flow.authoring.subworkflows import Called
+from cascade_flow.engine.state import Run
+from cascade_flow.model.workflows import ChildrenDefinition
 from cascade_flow.operations.steps import HeldAttempt
 from cascade_flow.testing import fakes
+from cascade_flow.testing.inside import Spot, root_of, way_to
 from cascade_flow.testing.mishaps import Mishap
 from cascade_flow.worker.capture import Capture, Sink
 from cascade_flow.worker.heartbeat import Heartbeat
@@ -30,6 +37,13 @@ from cascade_flow.worker.means import Means
 T = TypeVar("T")
 Place = tuple[str, str, int]
 """A run, a step of it, and the attempt."""
+Script = Callable[[int | None], tuple[Function, Mishap | None]]
+"""What is called for an item, or for a step that is no map, and what befalls it."""
+
+REAL: Any = object()
+"""Stands where no fake does."""
+_NUMBER = "$number"
+"""The parameter by which a map's code, whatever it takes, is told its item's number here."""
 
 _OURS = str(Path(__file__).parents[1])
 _DEBUGGERS = frozenset({"bdb", "pdb", "ipdb", "pudb", "pydevd", "_pydevd_bundle", "_pydevd_frame_eval"})
@@ -48,8 +62,16 @@ class Raised:
 class Plan:
     """How one run is to be played."""
 
-    fakes: Mapping[str, Any] = field(default_factory=dict)
+    fakes: Mapping[Spot, Any] = field(default_factory=dict)
     mishaps: list[Mishap] = field(default_factory=list)
+
+    def fake(self, spot: Spot) -> Any:
+        """What stands in for the code there, for an item alone or for a map as a whole; REAL where nothing does."""
+        return self.fakes.get(spot, self.fakes.get(Spot(spot.way), REAL))
+
+    def mishap(self, spot: Spot, attempt: int) -> Mishap | None:
+        """What befalls an attempt there."""
+        return next((each for each in self.mishaps if each.befalls(spot, attempt)), None)
 
 
 class PlayedInterrupt(Interrupt):
@@ -91,6 +113,7 @@ class Stage(Means):
         self.escaped: BaseException | None = None
         self._passing: tuple[type[BaseException], ...] = (BdbQuit, *passing)
         self._interrupt = PlayedInterrupt(is_timed=False)
+        self._stands_for_a_run = False
 
     @property
     def is_dead(self) -> bool:
@@ -99,12 +122,27 @@ class Stage(Means):
 
     def step(self, step: Step, held: HeldAttempt) -> Step:
         self._interrupt = PlayedInterrupt(is_timed=step.declared.timeout_ms is not None)
-        plan, attempt = self.plans.get(held.run.run_id, Plan()), held.branch.attempt
-        fake = step.id in plan.fakes
-        function = fakes.function_of(step, plan.fakes[step.id], attempt) if fake else step.function
-        mishap = next((each for each in plan.mishaps if each.befalls(step.id, attempt)), None)
-        played = self._played(function, mishap, (held.run.run_id, step.id, attempt))
-        return replace(step, declared=replace(step.declared, function=played))
+        run, attempt = held.run, held.branch.attempt
+        plan = self._plan_of(run)
+        spot = Spot(way_to(_undone(run), step.id, is_item=run.up is not None and run.up.is_item))
+        self._stands_for_a_run = isinstance(step.children, Called) and plan.fake(spot) is not REAL
+        if self._stands_for_a_run:
+            step = _in_place_of_a_run(step)
+
+        def script(item: int | None) -> tuple[Function, Mishap | None]:
+            here = replace(spot, item=item)
+            fake = plan.fake(here)
+            function = step.function if fake is REAL else fakes.function_of(step, fake, attempt)
+            return function, plan.mishap(here, attempt)
+
+        played = self._played(script, (run.run_id, step.id, attempt))
+        return replace(_numbered(step), declared=replace(step.declared, function=played))
+
+    def children(self, held: HeldAttempt) -> ChildrenDefinition | None:
+        return None if self._stands_for_a_run else super().children(held)
+
+    def _plan_of(self, run: Run) -> Plan:
+        return self.plans.get(run.run_id) or self.plans.get(root_of(_undone(run))) or Plan()
 
     def interrupt(self) -> Interrupt:
         return self._interrupt
@@ -119,8 +157,9 @@ class Stage(Means):
     def heartbeat(self, *given: Any, **options: Any) -> Heartbeat:
         return QuietHeartbeat(*given, **options)
 
-    def _played(self, function: Function, mishap: Mishap | None, place: Place) -> Function:
+    def _played(self, script: Script, place: Place) -> Function:
         def played(**arguments: Any) -> Any:
+            function, mishap = script(arguments.pop(_NUMBER, None))
             if mishap is not None:
                 self._prepare(mishap, arguments)
             with self._heard(place):
@@ -208,6 +247,23 @@ class Stage(Means):
             return result
 
         return checkpoint
+
+
+def _numbered(step: Step) -> Step:
+    if not isinstance(step.children, Items):
+        return step
+    number = Parameter(_NUMBER, Source.INDEX, ANYTHING)
+    return replace(step, parameters=(*step.parameters, number))
+
+
+def _in_place_of_a_run(step: Step) -> Step:
+    """A step that gives what the run of a sub-workflow would, and begins none."""
+    return replace(step, children=None, output=step.gives)
+
+
+def _undone(run: Run) -> str:
+    """A run that undoes another is played as that one is planned."""
+    return run.run_id if run.undoing is None else run.undoing.run_id
 
 
 def is_debugged(frame: FrameType | None) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from cascade_flow import clock
@@ -120,7 +121,7 @@ class Worker:
 
     def _step(self, held: HeldAttempt) -> Step | None:
         workflow = self._workflows.get(held.facts.workflow_slug)
-        return None if workflow is None else workflow.definition().steps.get(held.branch.step)
+        return None if workflow is None else workflow.definition().codes.get(held.branch.step)
 
     def _beating(self, lease: Lease, shift: _Shift, interrupt: Interrupt, meter: Meter) -> Heartbeat:
         return self._means.heartbeat(
@@ -134,14 +135,35 @@ class Worker:
     def _run(
         self, step: Step, lease: Lease, shift: _Shift, interrupt: Interrupt, meter: Meter, beat: Heartbeat
     ) -> Command | None:
+        children = self._means.children(lease.held)
+        if children is None:
+            return self._call(step, lease, shift, interrupt, meter, beat)
+        from cascade_flow.worker.children import Parent  # noqa: PLC0415  (few workflows have such steps)
+
+        parent, claimant = Parent(self._runtime, lease.held, children), self._next_claimant(lease.held, shift)
+        call = partial(self._call, step, lease, shift, interrupt, meter, beat)
+        return shift.patience.ask(lambda: parent.command(claimant, call))
+
+    def _call(
+        self, step: Step, lease: Lease, shift: _Shift, interrupt: Interrupt, meter: Meter, beat: Heartbeat
+    ) -> Command | None:
+        """Run the step's own code."""
         inputs = shift.patience.ask(lambda: self._steps.inputs(lease.held))
-        limit_ms = shift.limit_ms(step.definition.timeout_ms)
+        limit_ms = shift.limit_ms(_timeout_ms(step, lease.held))
         capture = self._means.capture(lease.log, after_us=lease.held.started_us, on_exit=lease.exited)
         context = _context(self._runtime, lease, interrupt, beat, limit_ms)
         tried = lease.held.branch.tried
         given = StepInputs(input_json=inputs.input, outputs=inputs.outputs, context=context, tried=tried)
+        work = None
+        if (up := lease.held.facts.up) is not None and up.is_item:
+            from cascade_flow.operations.item_inputs import declared_of  # noqa: PLC0415  (most are nobody's child)
+            from cascade_flow.worker.children import of_item  # noqa: PLC0415
+
+            given, work = of_item(declared_of(self._runtime, lease.held.run), up.number, given)
         lease.patience = Patience.of_ms(limit_ms)
-        outcome = run_attempt(step, given, timeout_ms=limit_ms, interrupt=interrupt, capture=capture, meter=meter)
+        outcome = run_attempt(
+            step, given, timeout_ms=limit_ms, interrupt=interrupt, capture=capture, meter=meter, work=work
+        )
         lease.patience = shift.patience
         _tell_errors(lease.held, capture.error, beat.error)
         claimant = self._next_claimant(lease.held, shift)
@@ -161,6 +183,13 @@ class Worker:
             if isinstance(command, SkipStep) and command.metadata:
                 return lease.report(replace(command, metadata={"left out": str(error)}))
             return lease.report(unforeseen(error, getattr(command, "duration_us", 0)))
+
+
+def _timeout_ms(step: Step, held: HeldAttempt) -> int | None:
+    """How long an attempt may take; where children do the work, the run's graph knows for whom that holds."""
+    if step.definition.children is None:
+        return step.definition.timeout_ms
+    return held.facts.graph.step(held.branch.step).timeout_ms
 
 
 @dataclass(frozen=True)
@@ -200,7 +229,7 @@ def _context(runtime: Runtime, lease: Lease, interrupt: Interrupt, beat: Heartbe
         workflow_slug=facts.workflow_slug,
         step_id=branch.step,
         attempt=branch.attempt,
-        first_run_id=lease.held.run.first_run_id,
+        first_run_id=lease.held.first_run_id,
         interrupt=interrupt,
         beat=beat.beat,
         store=lease,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from cascade_flow.authoring import Step
 from cascade_flow.model.events import ResourceSnapshot
+from cascade_flow.model.workflows import ChildrenDefinition
 from cascade_flow.operations.steps import HeldAttempt
 from cascade_flow.worker.capture import Capture, Sink
 from cascade_flow.worker.heartbeat import Beat, Heartbeat
@@ -19,6 +20,10 @@ class Means:
     def step(self, step: Step, held: HeldAttempt) -> Step:
         """The step whose code is run."""
         return step
+
+    def children(self, held: HeldAttempt) -> ChildrenDefinition | None:
+        """The runs that do the step's work; None where its own code does."""
+        return held.facts.graph.step(held.branch.step).children
 
     def interrupt(self) -> Interrupt:
         return Interrupt()

@@ -7,8 +7,10 @@ is reported here, and no policy decided but which errors it covers: that is the 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from types import CoroutineType
 from typing import Any
 
@@ -74,6 +76,7 @@ class Lost(Measured):
 
 
 Outcome = Completed | Failed | Skipped | Postponed | Lost
+Work = Callable[[Step, StepInputs, Interrupt], Outcome]
 
 
 def run_attempt(
@@ -84,27 +87,32 @@ def run_attempt(
     interrupt: Interrupt,
     capture: AbstractContextManager[object] | None = None,
     meter: Meter | None = None,
+    work: Work | None = None,
 ) -> Outcome:
     """Run the step's function on what it is given, under its timeout, and say how that ended.
 
-    `interrupt.fire` stops it from any thread. `capture` is entered around it. Raises nothing that user code raises.
+    `interrupt.fire` stops it from any thread. `capture` is entered around it. `work` says what is done, where that
+    isn't one call. Raises nothing that user code raises.
     """
-    meter = meter or Meter()
+    meter, work = meter or Meter(), work or _outcome
     started_us = now_us()
     with capture or nullcontext():
         try:
-            outcome = interrupt.run(lambda: _outcome(step, given, interrupt), timeout_ms=timeout_ms)
+            outcome = interrupt.run(lambda: work(step, given, interrupt), timeout_ms=timeout_ms)
         except Interrupted as interrupted:
             outcome = _stopped(step, given, interrupted, cause=interrupt.cause, timeout_ms=timeout_ms)
     return replace(outcome, duration_us=max(0, now_us() - started_us), resource_usage=meter.usage())
 
 
 def _outcome(step: Step, given: StepInputs, interrupt: Interrupt) -> Outcome:
+    return outcome_of(step, given, partial(text_of, step, given, interrupt))
+
+
+def outcome_of(step: Step, given: StepInputs, give: Callable[[], str]) -> Outcome:
+    """How it ends to let user code give JSON text. Raises nothing but Interrupted."""
     try:
         with children_end_here():
-            arguments = bind(step, input_json=given.input_json, outputs=given.outputs, context=given.context)
-            result = _awaited(step.function(**arguments), interrupt)
-            return Completed(output=step.dump_output(result))
+            return Completed(output=give())
     except Interrupted:
         raise
     except Skip as skip:
@@ -113,6 +121,12 @@ def _outcome(step: Step, given: StepInputs, interrupt: Interrupt) -> Outcome:
         return _postponed(step, given, later)
     except BaseException as error:  # noqa: BLE001  user code may raise anything, sys.exit included
         return _failed(step, given, error)
+
+
+def text_of(step: Step, given: StepInputs, interrupt: Interrupt) -> str:
+    """What the step's function gives, as JSON text. Raises whatever user code raises."""
+    arguments = bind(step, input_json=given.input_json, outputs=given.outputs, context=given.context, index=given.index)
+    return step.dump_output(_awaited(step.function(**arguments), interrupt))
 
 
 def _awaited(result: Any, interrupt: Interrupt) -> Any:

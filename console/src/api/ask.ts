@@ -1,5 +1,6 @@
 /** One way to ask: this console's server, which passes calls on to the API. What is refused is thrown as a Problem. */
 
+import { exactly, spelled } from "../model/exact";
 import type { components } from "./schema";
 
 export type Schemas = components["schemas"];
@@ -53,7 +54,7 @@ export function takeKey(): void {
 }
 
 export function get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
-  return ask<T>("GET", path + spelled(query), undefined, signal);
+  return ask<T>("GET", path + queryText(query), undefined, signal);
 }
 
 export function post<T>(path: string, body: unknown): Promise<T> {
@@ -65,7 +66,7 @@ export function part(text: string): string {
   return encodeURIComponent(text).replace(/%2F/g, "/");
 }
 
-function spelled(query: Query): string {
+function queryText(query: Query): string {
   const pairs = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (value === undefined || value === "") continue;
@@ -78,7 +79,7 @@ function spelled(query: Query): string {
 async function ask<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
   const headers: Record<string, string> = { "x-cascade-console": localStorage.getItem(KEY) ?? "" };
   if (body !== undefined) headers["content-type"] = "application/json";
-  const answer = await sent(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal });
+  const answer = await sent(path, { method, headers, body: body === undefined ? undefined : spelled(body), signal });
   const value = await readOf(answer);
   if (!answer.ok) throw problemOf(answer.status, value);
   return value as T;
@@ -96,7 +97,7 @@ async function sent(path: string, how: RequestInit): Promise<Response> {
 async function readOf(answer: Response): Promise<unknown> {
   const text = await answer.text();
   try {
-    return text ? JSON.parse(text) : {};
+    return text ? exactly(text) : {};
   } catch {
     return { detail: text.slice(0, 200) };
   }

@@ -18,6 +18,11 @@ export function duration(us: number): string {
   return rest ? `${Math.floor(us / size)} ${name} ${rest} ${belowName}` : `${Math.floor(us / size)} ${name}`;
 }
 
+/** A length that somebody chose, as round as they did. */
+export function chosen(us: number): string {
+  return duration(us).replace(/(\.\d*?)0+ s$/, "$1 s").replace(". s", " s");
+}
+
 export function ago(us: number, nowUs: number): string {
   const passed = nowUs - us;
   if (passed < 0) return `in ${roughly(-passed)}`;
@@ -39,6 +44,19 @@ export function timeOfDay(us: number): string {
   const at = new Date(us / 1_000);
   const millis = String(at.getMilliseconds()).padStart(3, "0");
   return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${millis}`;
+}
+
+/** An instant on an axis that is so long. */
+export function onAxis(us: number, rangeUs: number): string {
+  const at = new Date(us / 1_000);
+  if (rangeUs <= 36 * 3_600 * SECOND) return `${two(at.getHours())}:${two(at.getMinutes())}`;
+  return `${at.getDate()} ${at.toLocaleString("en", { month: "short" })}`;
+}
+
+/** An instant to the minute, with the day where that isn't today. */
+export function toTheMinute(us: number, nowUs: number): string {
+  const time = onAxis(us, 0);
+  return instant(us).slice(0, 10) === instant(nowUs).slice(0, 10) ? time : `${onAxis(us, Infinity)}, ${time}`;
 }
 
 function two(value: number): string {

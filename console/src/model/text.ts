@@ -13,6 +13,13 @@ function mark(code: number): string {
   return `⟨U+${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;
 }
 
+/** A sentence in pieces: what stands between backticks is code. */
+export function quoted(text: string): { text: string; isCode: boolean }[] {
+  const parts = text.split("`");
+  if (parts.length % 2 === 0) return [{ text, isCode: false }];
+  return parts.map((part, n) => ({ text: part, isCode: n % 2 === 1 })).filter((part) => part.text);
+}
+
 export function shortened(text: string, most: number): string {
   return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
 }

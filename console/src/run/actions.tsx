@@ -3,10 +3,12 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { go } from "../address";
-import { get, part, post, type Schemas } from "../api/ask";
+import { get, part, post, Problem, type Schemas } from "../api/ask";
+import { faultIn } from "../model/schema";
 import { visible } from "../model/text";
+import { SchemaForm } from "../ui/form";
 import { Dialog, Failure, Loading } from "../ui/parts";
-import { usePayloads, type RunWithSteps } from "./data";
+import { useInputSchema, usePayloads, type RunWithSteps } from "./data";
 
 interface ActionProps {
   run: RunWithSteps;
@@ -51,28 +53,28 @@ export function Rerun({ run, from, close }: ActionProps & { from: string }) {
     queryFn: ({ signal }) => get<Schemas["RerunPlan"]>(`/api/runs/${part(id)}/rerun`, { fromStepId: from }, signal),
   });
   const payloads = usePayloads(id, run);
-  const [edited, setEdited] = useState<string | null>(null);
-  const before = JSON.stringify(payloads.data?.run.input ?? null, null, 2);
-  const wrong = edited === null ? null : jsonFault(edited);
+  const schema = useInputSchema(run.run.workflowSlug);
+  const [edited, setEdited] = useState<{ input: unknown } | null>(null);
+  const input = edited ? edited.input : (payloads.data?.run.input ?? null);
   const act = useMutation({
-    mutationFn: () => post<Schemas["GoneOn"]>(`/api/runs/${part(id)}/rerun`, { fromStepId: from, ...(edited !== null && edited !== before ? { input: JSON.parse(edited) } : {}) }),
+    mutationFn: () => post<Schemas["GoneOn"]>(`/api/runs/${part(id)}/rerun`, { fromStepId: from, ...edited }),
     onSuccess: ({ runId }) => go(`/runs/${encodeURIComponent(runId)}`),
   });
+  const issues = act.error instanceof Problem ? act.error.issues : [];
   return (
     <Dialog title={`Rerun from ${visible(from)}`} close={close} wide>
-      <form onSubmit={(event) => (event.preventDefault(), act.mutate())}>
+      <form noValidate onSubmit={(event) => (event.preventDefault(), act.mutate())}>
         <p>A new run, on the code of today, in which this step and all that depend on it run again.</p>
         {plan.error ? <Failure what="It can't be rerun." error={plan.error} again={() => void plan.refetch()} />
           : !plan.data ? <Loading what="Looking at what would run" />
           : <div className="plan"><StepsOf title="run again" sign="↻" steps={plan.data.runsAgain} /><StepsOf title="are kept" sign="✓" steps={plan.data.keeps} /></div>}
-        <label className="field"><span>Input {edited !== null && edited !== before ? "(changed)" : "(as it was; change it if you like)"}</span>
-          <textarea rows={8} spellCheck={false} value={edited ?? before} disabled={!payloads.data} onChange={(event) => setEdited(event.target.value)} aria-invalid={wrong !== null} />
-        </label>
-        {wrong && <p className="wrong" role="alert">This is no JSON: {wrong}</p>}
+        {payloads.error ? <Failure what="The input can't be read, and stays as it was." error={payloads.error} />
+          : !payloads.data || schema.isPending ? <Loading what="Reading the input" />
+          : <SchemaForm schema={schema.data} value={input} change={(value) => setEdited({ input: value })} root="input" label={edited ? "Input, changed" : "Input, as it was; change it if you like"} issues={issues} />}
         {act.error && <Failure what="It was refused." error={act.error} />}
         <footer>
           <button type="button" onClick={close}>Leave it</button>
-          <button type="submit" className="primary" disabled={!plan.data || wrong !== null || act.isPending}>{act.isPending ? "…" : "Rerun"}</button>
+          <button type="submit" className="primary" disabled={!plan.data || faultIn(edited?.input) !== null || act.isPending}>{act.isPending ? "…" : "Rerun"}</button>
         </footer>
       </form>
     </Dialog>
@@ -86,13 +88,4 @@ function StepsOf({ title, sign, steps }: { title: string; sign: string; steps: r
       <ul>{steps.slice(0, 200).map((step) => <li key={step}><span aria-hidden="true">{sign}</span> {visible(step)}</li>)}</ul>
     </section>
   );
-}
-
-export function jsonFault(text: string): string | null {
-  try {
-    JSON.parse(text);
-    return null;
-  } catch (error) {
-    return (error as Error).message;
-  }
 }

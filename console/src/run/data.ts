@@ -4,6 +4,7 @@ import { useQuery, useQueryClient, type QueryClient } from "@tanstack/react-quer
 import { useEffect } from "react";
 import { get, part, type Finding, type LogLine, type RunDetails, type RunEvent, type Schemas, type StepFiles, type StepOfRun } from "../api/ask";
 import { merged } from "../model/events";
+import type { Schema } from "../model/schema";
 
 export const LIVE_MS = 2_000;
 const CALM_MS = 10_000;
@@ -12,7 +13,7 @@ const LATE_US = 60_000_000;
 const STORY: RunEvent["type"][] = [
   "RunSubmitted", "WorkflowStarted", "WorkflowInputValidation", "WorkflowCompleted", "WorkflowFailed", "WorkflowCancelled",
   "WorkflowResumed", "WorkflowRetryStarted", "WorkflowRerunFromStep", "StepScheduled", "StepStarted", "StepCompleted",
-  "StepFailed", "StepRetrying", "StepReclaimed", "StepSkipped", "StepCheckpointFailed",
+  "StepFailed", "StepRetrying", "StepReclaimed", "StepSkipped", "StepHeartbeat", "StepCheckpointFailed",
 ];
 
 export type RunWithSteps = RunDetails & { steps: StepOfRun[] };
@@ -45,7 +46,19 @@ async function allSteps(runId: string, signal: AbortSignal): Promise<StepOfRun[]
   return steps;
 }
 
-/** All that happened so far; with heartbeats and lines of logs if `everything` is wanted. */
+/** An event with what it gave and got. */
+export function useWholeEvent(runId: string, event: RunEvent) {
+  return useQuery({
+    queryKey: ["event", runId, event.eventId],
+    staleTime: Infinity,
+    queryFn: async ({ signal }) => {
+      const asked = { afterUs: event.timestampUs - 1, limit: 1, type: event.type };
+      return (await get<Schemas["EventPage"]>(`/api/runs/${part(runId)}/events`, asked, signal)).events[0] ?? event;
+    },
+  });
+}
+
+/** All that happened so far, without what was given and got; with lines of logs and checkpoints if `everything` is wanted. */
 export function useEvents(runId: string, run: RunWithSteps | undefined, everything: boolean) {
   const queries = useQueryClient();
   const key = ["events", runId, everything];
@@ -66,7 +79,7 @@ async function laterEvents(queries: QueryClient, key: unknown[], runId: string, 
   let known = queries.getQueryData<RunEvent[]>(key) ?? [];
   let afterUs: number | undefined = Math.max(0, (known.at(-1)?.timestampUs ?? 0) - LATE_US);
   while (afterUs !== undefined) {
-    const page: Schemas["EventPage"] = await get(`/api/runs/${part(runId)}/events`, { afterUs, type: everything ? undefined : STORY }, signal);
+    const page: Schemas["EventPage"] = await get(`/api/runs/${part(runId)}/events`, { afterUs, type: everything ? undefined : STORY, payloads: false }, signal);
     known = merged(known, page.events);
     afterUs = page.nextUs;
   }
@@ -81,6 +94,33 @@ export function useDiagnosis(runId: string, run: RunWithSteps | undefined) {
     enabled: standing,
     queryFn: ({ signal }) => get<{ findings: Finding[]; engine: Finding[]; isWell: boolean }>(`/api/runs/${part(runId)}/diagnosis`, {}, signal),
     refetchInterval: standing ? CALM_MS : false,
+  });
+}
+
+/** The version that a run goes by: its steps as declared, and the commit. */
+export function useVersion(slug: string, versionId: string) {
+  return useQuery({
+    queryKey: ["version", slug, versionId],
+    staleTime: Infinity,
+    queryFn: ({ signal }) => get<Schemas["Version"]>(`/api/workflows/${part(slug)}/versions/${part(versionId)}`, {}, signal),
+  });
+}
+
+/** What the input of a new run must be, by the version that new runs get; none where anything is taken. */
+export function useInputSchema(slug: string) {
+  return useQuery({
+    queryKey: ["workflow", slug],
+    queryFn: ({ signal }) => get<Schemas["WorkflowDetails"]>(`/api/workflows/${part(slug)}`, {}, signal),
+    select: (workflow) => workflow.inputSchemaJSON as Schema | undefined,
+  });
+}
+
+/** How the engine's workers are set. */
+export function useEngine() {
+  return useQuery({
+    queryKey: ["engine"],
+    staleTime: Infinity,
+    queryFn: ({ signal }) => get<Schemas["EngineVersion"]>("/api/version", {}, signal),
   });
 }
 

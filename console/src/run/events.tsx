@@ -8,7 +8,7 @@ import { timeOfDay } from "../model/format";
 import { shortened, visible } from "../model/text";
 import { JsonView } from "../ui/json";
 import { Failure, Loading } from "../ui/parts";
-import { useEvents, type RunWithSteps } from "./data";
+import { useEvents, useWholeEvent, type RunWithSteps } from "./data";
 
 export function Events({ run, step }: { run: RunWithSteps; step: string | null }) {
   const [everything, setEverything] = useState(false);
@@ -31,7 +31,7 @@ export function Events({ run, step }: { run: RunWithSteps; step: string | null }
         </select>
         <input type="search" value={text} onChange={(event) => setText(event.target.value)} placeholder="look for a text" aria-label="Look for a text in the events" />
         {step && <label className="choice"><input type="checkbox" checked={only} onChange={(event) => setOnly(event.target.checked)} /><span>of the chosen step</span></label>}
-        <label className="choice"><input type="checkbox" checked={everything} onChange={(event) => setEverything(event.target.checked)} /><span>heartbeats, logs and checkpoints too</span></label>
+        <label className="choice"><input type="checkbox" checked={everything} onChange={(event) => setEverything(event.target.checked)} /><span>logs and checkpoints too</span></label>
         <span className="dim" role="status">{events.length.toLocaleString("en")} events</span>
       </div>
       {query.isPending ? <Loading what="Reading the events" /> : (
@@ -48,7 +48,7 @@ export function Events({ run, step }: { run: RunWithSteps; step: string | null }
                     <span className="event-step">{"stepId" in event ? visible(event.stepId) : ""}</span>
                     <span className="event-told">{visible(shortened(told(event), 200))}</span>
                   </button>
-                  {isOpen && <JsonView value={event} name={event.type} />}
+                  {isOpen && <Whole runId={run.run.runId} event={event} />}
                 </div>
               );
             })}
@@ -57,6 +57,12 @@ export function Events({ run, step }: { run: RunWithSteps; step: string | null }
       )}
     </div>
   );
+}
+
+function Whole({ runId, event }: { runId: string; event: RunEvent }) {
+  const found = useWholeEvent(runId, event);
+  if (found.error) return <Failure what="The event can't be read." error={found.error} again={() => void found.refetch()} />;
+  return found.data ? <JsonView value={found.data} name={event.type} /> : <Loading what="Reading the event" />;
 }
 
 function passes(event: RunEvent, type: string, text: string, step: string | null): boolean {

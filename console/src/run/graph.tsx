@@ -3,6 +3,7 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent, type PointerEvent } from "react";
 import type { StepOfRun } from "../api/ask";
 import { drawn, folded, NODE, type Placed } from "../model/graph";
+import { sharesOf } from "../model/family";
 import { count } from "../model/format";
 import { visible } from "../model/text";
 import { Shape, type State } from "../ui/signs";
@@ -121,12 +122,14 @@ interface NodeProps {
 }
 
 function Node({ node, step, word, chosen, choose, tabbable, onFocus }: NodeProps & { step: StepOfRun; word: string; chosen: boolean; choose: () => void }) {
+  const shares = sharesOf(step);
   return (
-    <button type="button" className={`node is-${step.status}`} style={placeOf(node)} data-step={node.id} aria-pressed={chosen} tabIndex={tabbable ? 0 : -1}
+    <button type="button" className={`node ${step.children ? "is-family" : ""} is-${step.status} ${step.event ? "is-event" : ""} ${step.event?.waits ? "is-waits" : ""}`} style={placeOf(node)} data-step={node.id} aria-pressed={chosen} tabIndex={tabbable ? 0 : -1}
       onFocus={onFocus} onClick={choose} title={visible(step.stepId)}>
-      <Shape state={step.status as State} />
+      <Shape state={step.event?.waits ? "waiting" : (step.status as State)} />
       <span className="node-name">{visible(step.name || step.stepId)}</span>
-      <span className="node-word">{word}{step.attemptNumber > 1 && <b> ×{step.attemptNumber}</b>}</span>
+      {shares && <span className="node-share" aria-hidden="true"><i style={{ width: `${shares.over * 100}%` }} /><b style={{ width: `${shares.failed * 100}%` }} /></span>}
+      <span className="node-word">{word}{!step.children && step.attemptNumber > 1 && <b> ×{step.attemptNumber}</b>}</span>
     </button>
   );
 }

@@ -11,7 +11,9 @@ import { useNow } from "../ui/now";
 import { Copy, Failure, Loading, Tabs } from "../ui/parts";
 import { Sign, type State } from "../ui/signs";
 import { useStep } from "./data";
+import { Items } from "./items";
 import { Logs } from "./logs";
+import { EventState, isAwaited } from "./send";
 
 interface SideProps {
   runId: string;
@@ -19,15 +21,19 @@ interface SideProps {
   live: boolean;
   close: () => void;
   rerun: () => void;
+  send: () => void;
+  /** Of a run that does another's step nothing is done by itself. */
+  isChild: boolean;
 }
 
-export function Side({ runId, step, live, close, rerun }: SideProps) {
+export function Side({ runId, step, live, close, rerun, send, isChild }: SideProps) {
   const query = useStep(runId, step);
   const may = useMayAct();
-  const [tab, setTab] = useState(step.status === "completed" ? "output" : "attempts");
+  const [tab, setTab] = useState(step.status === "completed" ? "output" : step.children ? "items" : "attempts");
   const runs = step.status === "running" || step.status === "scheduled";
   const found = query.data;
   const tabs = [
+    ...(step.children ? [{ id: "items", label: step.children.kind === "map" ? "Items" : "Run" }] : []),
     { id: "attempts", label: "Attempts", count: found?.attempts.length },
     { id: "logs", label: "Log" },
     { id: "input", label: "Input" },
@@ -40,12 +46,16 @@ export function Side({ runId, step, live, close, rerun }: SideProps) {
           <h2><bdi>{visible(step.stepId)}</bdi></h2>
           <StateLine step={step} />
         </div>
-        <button type="button" className="small" disabled={!may} onClick={rerun}>Rerun from here…</button>
         <button type="button" className="plain icon" aria-label="Close the step" onClick={close}>✕</button>
+        <p className="side-actions">
+          {live && isAwaited(step) && <button type="button" className="small primary" disabled={!may} onClick={send}>Send…</button>}
+          {!isChild && <button type="button" className="small" disabled={!may} onClick={rerun}>Rerun from here…</button>}
+        </p>
       </header>
       <Tabs tabs={tabs} chosen={tab} choose={setTab} label="About the step" />
       <div className="side-body" id="tabpanel" role="tabpanel" aria-labelledby={`tab-${tab}`}>
-        {tab === "logs" ? <Logs runId={runId} stepId={step.stepId} live={live && runs} />
+        {tab === "items" ? <Items runId={runId} step={step} live={live} />
+          : tab === "logs" ? <Logs runId={runId} stepId={step.stepId} live={live && runs} />
           : query.error && !found ? <Failure what="The step can't be read." error={query.error} again={() => void query.refetch()} />
           : !found ? <Loading what="Reading the step" />
           : tab === "attempts" ? <Attempts step={found} />
@@ -65,14 +75,17 @@ function StateLine({ step }: { step: StepOfRun }) {
       {step.status === "running" && step.startedAtUs !== undefined && <span>for {duration(now - step.startedAtUs)}</span>}
       {later && <span>attempt {step.attemptNumber} begins {ago(step.availableAtUs!, now)}</span>}
       {step.durationUs !== undefined && step.status !== "running" && <span>{duration(step.durationUs)}</span>}
+      {step.event && <EventState step={step} />}
       {step.executor && <span className="badge" title="Workers of this pool run it">pool {visible(step.executor)}</span>}
-      {step.laters !== undefined && <span>not ready {step.laters === 1 ? "once" : `${step.laters} times`}{step.laterReason && `: ${visible(step.laterReason)}`}</span>}
+      {step.laters !== undefined && !step.children && <span>not ready {step.laters === 1 ? "once" : `${step.laters} times`}{step.laterReason && `: ${visible(step.laterReason)}`}</span>}
       {step.skipReason && <span>{visible(step.skipReason)}</span>}
     </p>
   );
 }
 
 function Attempts({ step }: { step: StepFiles }) {
+  if (!step.attempts.length && step.event)
+    return <p className="dim pad">It has no code of its own: the run goes on with what is sent{step.event.waits ? "." : `, once it gets here${step.dependencies.length ? `, after ${step.dependencies.map(visible).join(", ")}` : ""}.`}</p>;
   if (!step.attempts.length)
     return <p className="dim pad">{step.dependencies.length && step.status === "pending" ? `It waits for ${step.dependencies.map(visible).join(", ")}.` : "Nobody has begun it yet."}</p>;
   return (

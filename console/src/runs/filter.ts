@@ -17,19 +17,29 @@ export interface Filter {
   status: Status[];
   tags: string[];
   since: string;
+  /** From when to when, instead of `since`; microseconds, the end excluded. */
+  from?: number;
+  until?: number;
   id: string;
 }
 
 export function filterOf(search: string): Filter {
   const query = new URLSearchParams(search);
   const since = query.get("since") ?? "";
+  const [from, until] = [wholeOf(query.get("from")), wholeOf(query.get("until"))];
   return {
     workflow: query.get("workflow") ?? "",
     status: query.getAll("status").filter((each): each is Status => STATUSES.includes(each as Status)),
     tags: query.getAll("tag").filter(Boolean),
-    since: Object.hasOwn(RANGES, since) ? since : "",
+    since: Object.hasOwn(RANGES, since) && from === undefined ? since : "",
+    ...(from === undefined ? {} : { from }),
+    ...(until === undefined ? {} : { until }),
     id: query.get("id") ?? "",
   };
+}
+
+function wholeOf(text: string | null): number | undefined {
+  return text && /^\d{1,16}$/.test(text) ? Number(text) : undefined;
 }
 
 /** What the API is asked for. A range begins at a full minute, so that pages of it are the same list. */
@@ -39,16 +49,17 @@ export function asked(filter: Filter, nowUs: number) {
     workflow: filter.workflow || undefined,
     status: filter.status,
     tag: filter.tags,
-    createdAfterUs: range && Math.floor((nowUs - range.us) / 60_000_000) * 60_000_000,
+    createdAfterUs: filter.from === undefined ? range && Math.floor((nowUs - range.us) / 60_000_000) * 60_000_000 : Math.max(0, filter.from - 1),
+    createdBeforeUs: filter.until,
   };
 }
 
 /** The same, as the actions on many take it. */
 export function askedOfMany(filter: Filter, nowUs: number) {
-  const { workflow, status, tag, createdAfterUs } = asked(filter, nowUs);
-  return { workflowSlug: workflow, status: status.length ? status : undefined, tags: tag.length ? tag : undefined, createdAfterUs };
+  const { workflow, status, tag, ...times } = asked(filter, nowUs);
+  return { workflowSlug: workflow, status: status.length ? status : undefined, tags: tag.length ? tag : undefined, ...times };
 }
 
 export function isNarrow(filter: Filter): boolean {
-  return Boolean(filter.workflow || filter.status.length || filter.tags.length || filter.since || filter.id);
+  return Boolean(filter.workflow || filter.status.length || filter.tags.length || filter.since || filter.id) || filter.from !== undefined || filter.until !== undefined;
 }

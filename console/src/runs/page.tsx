@@ -5,7 +5,7 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState, type RefObject } from "react";
 import { go, goWith, useQueryText, within } from "../address";
 import { get, type Run, type Workflow } from "../api/ask";
-import { ago, duration, instant } from "../model/format";
+import { ago, duration, instant, toTheMinute } from "../model/format";
 import { visible } from "../model/text";
 import { useMayAct } from "../ui/about";
 import { useKeys } from "../ui/keys";
@@ -82,7 +82,7 @@ function Filters({ filter, search }: { filter: Filter; search: RefObject<HTMLInp
         </select>
       </label>
       <label><span>Submitted within</span>
-        <select value={filter.since} onChange={(event) => goWith({ since: event.target.value })}>
+        <select value={filter.since} onChange={(event) => goWith({ since: event.target.value, from: "", until: "" })}>
           <option value="">any time</option>
           {Object.entries(RANGES).map(([word, range]) => <option key={word} value={word}>{range.words}</option>)}
         </select>
@@ -96,6 +96,10 @@ function Filters({ filter, search }: { filter: Filter; search: RefObject<HTMLInp
           onKeyDown={(event) => event.key === "Enter" && filter.id.length > 8 && go(`/runs/${encodeURIComponent(filter.id.trim())}`)} />
       </label>
       <div className="chips">
+        {(filter.from !== undefined || filter.until !== undefined) && (
+          <button type="button" className="chip" title="Take this time away" aria-label={`Submitted ${stretchOf(filter)}: take away`}
+            onClick={() => goWith({ from: "", until: "" })}>submitted {stretchOf(filter)} <span aria-hidden="true">✕</span></button>
+        )}
         {filter.tags.map((each) => (
           <button key={each} type="button" className="chip" title="Take this tag away" aria-label={`Tag ${each}: take away`}
             onClick={() => goWith({ tag: filter.tags.filter((other) => other !== each) })}>{visible(each)} <span aria-hidden="true">✕</span></button>
@@ -104,6 +108,11 @@ function Filters({ filter, search }: { filter: Filter; search: RefObject<HTMLInp
       </div>
     </form>
   );
+}
+
+function stretchOf({ from, until }: Filter): string {
+  const told = (us: number) => toTheMinute(us, nowUs());
+  return [from !== undefined && `from ${told(from)}`, until !== undefined && `until ${told(until)}`].filter(Boolean).join(" ");
 }
 
 function ActionBar({ count, act, clear }: { count: number; act: (verb: Verb) => void; clear: () => void }) {

@@ -1,6 +1,7 @@
 /** A value as a tree that opens part by part, so that a large one costs what is looked at. All of it is text. */
 
 import { useState } from "react";
+import { Exact, spelled } from "../model/exact";
 import { shortened, visible } from "../model/text";
 import { Copy, download } from "./parts";
 
@@ -8,7 +9,7 @@ const PART = 100;
 const LONGEST = 400;
 
 export function JsonView({ value, name }: { value: unknown; name: string }) {
-  const text = () => (typeof value === "string" ? value : JSON.stringify(value, null, 2));
+  const text = () => (typeof value === "string" ? value : spelled(value, 2));
   const file = typeof value === "string" ? `${name}.txt` : `${name}.json`;
   return (
     <div className="json">
@@ -23,6 +24,7 @@ export function JsonView({ value, name }: { value: unknown; name: string }) {
 
 function Value({ value, depth }: { value: unknown; depth: number }) {
   if (typeof value === "string") return <LongText text={value} quoted={depth > 0} />;
+  if (value instanceof Exact) return <span className="json-number">{value.text}</span>;
   if (value === null || typeof value !== "object") return <span className={`json-${typeof value}`}>{String(value)}</span>;
   return <Branch value={value} depth={depth} />;
 }

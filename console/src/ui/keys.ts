@@ -29,11 +29,26 @@ export const KEYS: { where: string; keys: Key[] }[] = [
     ],
   },
   {
+    where: "A workflow",
+    keys: [
+      { keys: "← ↑ → ↓", does: "from step to step in the graph" },
+      { keys: "r", does: "to the form that runs it" },
+    ],
+  },
+  {
+    where: "Health",
+    keys: [
+      { keys: "[ ]", does: "a shorter, a longer time" },
+      { keys: "← →", does: "through the time of a chart" },
+      { keys: "Enter", does: "open the runs of that time" },
+    ],
+  },
+  {
     where: "A run",
     keys: [
       { keys: "← ↑ → ↓", does: "from step to step in the graph" },
       { keys: "Enter", does: "open the step" },
-      { keys: "+ − 0", does: "zoom the graph in, out, to fit" },
+      { keys: "+ − 0", does: "zoom the graph, or the timeline: in, out, to fit" },
     ],
   },
 ];

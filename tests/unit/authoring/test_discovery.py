@@ -137,3 +137,15 @@ def test_a_type_that_ends_in_another_error_is_a_mistake_of_its_workflow(shop: Pa
     shop.write("w", FLOW.format(slug="w") + code)
     with pytest.raises(DefinitionError, match=r"workflow 'w' can't be registered \(ZeroDivisionError"):
         discover("shop")
+
+
+def test_a_sub_workflow_that_looks_like_one_of_the_package_is_misspelt(shop: Package) -> None:
+    shop.flow("bills", "refunds")
+    shop.write("orders", FLOW.format(slug="orders") + "flow.run('refund')\n")
+    with pytest.raises(DefinitionError, match=r"it runs 'refund', which is no workflow of this package.*'refunds'"):
+        discover("shop")
+
+
+def test_a_sub_workflow_may_be_of_another_package(shop: Package) -> None:
+    shop.write("orders", FLOW.format(slug="orders") + "flow.run('taxes')\n")
+    assert list(discover("shop")) == ["orders"]

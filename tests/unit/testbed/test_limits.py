@@ -32,8 +32,7 @@ def test_hanging(act):
 """
 
 
-@pytest.mark.parametrize("act", ["never_ends", "play"])
-@pytest.mark.parametrize("processes", ["0", "1"])
+@pytest.mark.parametrize(("act", "processes"), [("never_ends", "0"), ("play", "1")])
 def test_a_test_that_hangs_is_told_by_name(tmp_path: Path, act: str, processes: str) -> None:
     (tmp_path / "pytest.ini").touch()
     (tmp_path / "test_it.py").write_text(HANGING)

@@ -1,4 +1,4 @@
-"""What docs/testing.md shows works: each of its examples is run as a user's file, and each of its tests passes."""
+"""What docs/testing.md and docs/growing.md show works: each example is run as a user's file, and each test passes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ PAGE = Path(__file__).parents[3] / "docs" / "testing.md"
 BLOCK = re.compile(r"```python(?: file=(\S+))?\n(.*?)```", re.DOTALL)
 
 
-def test_the_page_is_true(pytester: pytest.Pytester) -> None:
-    blocks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
+@pytest.mark.parametrize(("page", "least"), [("testing.md", 6), ("growing.md", 2)])
+def test_the_page_is_true(pytester: pytest.Pytester, page: str, least: int) -> None:
+    blocks = BLOCK.findall(PAGE.with_name(page).read_text(encoding="utf-8"))
     for number, (name, code) in enumerate(blocks):
         (pytester.path / (name or f"test_example_{number}.py")).write_text(code, encoding="utf-8")
     pytester.makeini("[pytest]\npythonpath = .\nfilterwarnings = error")
     shown = sum(len(re.findall(r"^def test_", code, re.MULTILINE)) for _, code in blocks)
-    assert shown > 5
+    assert shown >= least
     pytester.runpytest_inprocess().assert_outcomes(passed=shown)
 
 
