@@ -15,7 +15,7 @@ import pytest
 from cascade_flow import Event, InvalidIdError, RetryTier, StepError, StepRetrying, clock
 from cascade_flow.analytics.past import Past
 from cascade_flow.analytics.scope import Scope
-from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb import digests, keys
 from checker import check_run
 from reported import check_reports
 from simulation import TIMING, Script, TickingClock, World, step
@@ -252,6 +252,15 @@ def test_what_was_kept_of_a_run_ends_with_it(day: Day) -> None:
         left = [run_id for run_id in ENDS if backend.runtime.ledger.run(run_id) is not None]
         assert "plain" not in left
         assert backend.get_success_rate(start_us=day.start_us).total_runs == len(left)
+
+
+def test_what_another_release_has_kept_is_not_read(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_reports(day.world.backend, day.histories())
+    monkeypatch.setattr(digests, "FORM", digests.FORM + 1)
+    check_reports(day.world.backend, day.histories())
+    assert requests_of_a_report(day) == ["Query"]
+    monkeypatch.undo()
+    assert requests_of_a_report(day) == ["Query"]
 
 
 def test_who_may_only_read_gets_the_same_reports(day: Day) -> None:

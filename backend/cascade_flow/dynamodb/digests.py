@@ -15,6 +15,9 @@ from cascade_flow.dynamodb.codec import deflate, inflate
 from cascade_flow.dynamodb.table import Put, Table
 from cascade_flow.portions import portions
 
+FORM = 1
+"""How digests are made and written: of another form, none is read. Raise it with whatever else is to count in them."""
+
 _HOUR_US = 3_600_000_000
 _MOST_BYTES = 350_000
 """Of JSON: packed, it is an item in any case."""
@@ -35,6 +38,8 @@ def digests_since(table: Table, since_us: int) -> Iterator[Digest]:
     """Those of the runs that have ended since then, and of some that ended a little before."""
     now_s = clock.now_us() // 1_000_000
     for item in table.query(keys.digests_since(_hour(since_us))):
+        if item["f"] != FORM:
+            continue
         for digest in to_digests(inflate(items.bytes_of(item, "d"))):
             if digest.expires_s > now_s:
                 yield digest
@@ -42,7 +47,8 @@ def digests_since(table: Table, since_us: int) -> Iterator[Digest]:
 
 def _put(table: Table, hour: int, texts: Iterable[str], *, expires_s: int) -> None:
     key = keys.digests(hour, secrets.token_hex(4))
-    table.write([Put({**items.key_of(key), "d": deflate(f"[{','.join(texts)}]"), keys.EXPIRY: expires_s})])
+    packed = deflate(f"[{','.join(texts)}]")
+    table.write([Put({**items.key_of(key), "f": FORM, "d": packed, keys.EXPIRY: expires_s})])
 
 
 def _hour(time_us: int) -> int:
