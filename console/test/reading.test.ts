@@ -78,3 +78,12 @@ describe("the address", () => {
     expect(asked(filterOf("?since=15m"), 1_000_000_000_000)).toMatchObject({ createdAfterUs: 999_060_000_000 });
   });
 });
+
+describe("a stretch of time in the address", () => {
+  it("stands in the place of a range, its end excluded", () => {
+    const filter = filterOf("?since=24h&from=100&until=200");
+    expect([filter.since, filter.from, filter.until]).toEqual(["", 100, 200]);
+    expect(asked(filter, 1_000)).toMatchObject({ createdAfterUs: 99, createdBeforeUs: 200 });
+  });
+  it("is none where it is no number", () => expect(filterOf("?from=now&until=-1")).not.toHaveProperty("from"));
+});
