@@ -85,7 +85,8 @@ WAITING_EVENT = Budget("an event that waits for 30 days, in all", None, 10, 10)
 WAITING_JOIN = Budget("an open join that waits for 30 days, in all", None, 10, 10)
 """20 requests each: as many of the one kind as of the other."""
 
-CHILD = Budget("an item of a map, a run of its own, from its release to its arrival", 22, 3.3, 1.7)
+CHILD = Budget("an item of a map, a run of its own, from its release to its arrival", 22, 3.3, 0.7)
+"""In all 40,000 requests for 10,000 items, at the most."""
 BATCHED = Budget("an item of a map, one of 20 that a worker does in a row", 3, 1.3, 0.2)
 
 GROWTH = 0.10
