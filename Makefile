@@ -106,6 +106,10 @@ openapi: $(VENV)/dev-installed ## Write docs/openapi.json and docs/api.html anew
 console: ## Build the console's page anew, from the folder console, once its types and tests are right (needs Node)
 	@cd console && npm ci --silent && npm run --silent check && npm test --silent && npm run --silent build
 
+.PHONY: pictures
+pictures: $(VENV)/dev-installed ## Take the pictures of the console anew that docs/ shows (needs Node and Chromium)
+	@PYTHONPATH=tests $(BIN)/python -m console.pictures
+
 .PHONY: setup
 setup: $(VENV)/dev-installed $(FUZZ)/installed ## Install all that working on this project needs, and stop there
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from pathlib import Path
@@ -23,6 +24,11 @@ def test_a_fresh_build_is_the_committed_one(tmp_path: Path) -> None:
     built = {f"/{path.relative_to(tmp_path)}": path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     differing = [name for name in {**built, **page.files()} if built.get(name) != page.files().get(name)]
     assert not differing, f"{differing}: cd console && npm run build, and commit what it makes"
+
+
+def test_the_first_load_is_small() -> None:
+    sizes = {name: len(gzip.compress(content)) for name, content in page.files().items()}
+    assert sum(sizes.values()) <= 300_000, sizes
 
 
 def test_types_are_those_of_the_api() -> None:

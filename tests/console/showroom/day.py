@@ -129,7 +129,7 @@ def _as_before(step: StepDefinition) -> StepDefinition:
 
 
 @contextmanager
-def a_day(orders: int = 260) -> Iterator[Shop]:
+def a_day(orders: int = 160) -> Iterator[Shop]:
     """A shop whose functions answer, a day after it was opened."""
     logging.getLogger("cascade_flow").setLevel(logging.CRITICAL)
     now_us = clock.SystemClock().now_us()

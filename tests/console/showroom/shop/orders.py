@@ -3,7 +3,7 @@
     reserve ─┬─ charge ─────────────┬─ ship ── notify
              └─ pack/box, pack/note ─┘
 
-Charging is tried again while the bank is away. Nobody but the warehouse's own machine packs.
+Charging is tried again while the bank is away.
 """
 
 from __future__ import annotations
