@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks import cold, costs, recovery, tables
 from benchmarks.prices import IN_A_LAMBDA, NOTHING, THROUGH_THE_QUEUE, Around
 from benchmarks.report import Report
-from budgets import measures
+from budgets import children, measures
 from budgets.counting import counted
 from budgets.figures import Figure, Spent
 from budgets.growth import Trend, cost_of_looking, trends
@@ -45,6 +45,8 @@ PROMISES = (
     Promise(measures.later),
     Promise(measures.heartbeat, "heartbeat"),
     Promise(measures.tick),
+    Promise(children.child),
+    Promise(children.batched),
     Promise(measures.one_branch, "run", THROUGH_THE_QUEUE),
     Promise(measures.get_run),
     Promise(measures.told),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cascade_flow import Event, StepCompleted, StepSkipped, StepStarted
+from cascade_flow import Event, StepCompleted, StepScheduled, StepSkipped
 from cascade_flow.backend import Backend
 from cascade_flow.engine.state import Run
 from cascade_flow.engine.undo import TAG
@@ -42,9 +42,11 @@ def _is_undone_once(backend: Backend, checked: Checked, run: Run) -> None:
 
 
 def _last_first(checked: Checked, events: Sequence[Event]) -> list[str]:
-    """The completed steps that can be undone, the last one first."""
+    """The completed steps that can be undone, the last one first; before them maps that were still under way."""
     done = [event.step_id for event in events if isinstance(event, StepCompleted)]
-    return [step for step in reversed(done) if step in checked.facts.graph.undos]
+    families = [branch for branch in checked.story.branches.values() if branch.family and not branch.family.version]
+    in_part = sorted((branch.step for branch in families if branch.step not in done), reverse=True)
+    return [step for step in (*in_part, *reversed(done)) if step in checked.facts.graph.undos]
 
 
 def _runs(backend: Backend) -> list[Run]:
@@ -61,5 +63,5 @@ def _undoes(backend: Backend, checked: Checked, run: Run, undoing: Undoing) -> N
     todo = [graph.undos[step].id for step in undoing.steps]
     over = [event.step_id for event in checked.story.events if isinstance(event, StepCompleted | StepSkipped)]
     assert over == (todo if run.status == "completed" else todo[: len(over)]), f"undone in another order: {over}"
-    begun = dict.fromkeys(event.step_id for event in checked.story.events if isinstance(event, StepStarted))
+    begun = dict.fromkeys(event.step_id for event in checked.story.events if isinstance(event, StepScheduled))
     assert list(begun) == todo[: len(begun)], f"begun before its turn: {begun}"

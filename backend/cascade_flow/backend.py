@@ -181,7 +181,8 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
     def cancel_run(self, run_id: str, reason: str | None = None) -> None:
         """Stop a run; once this returned, nothing of it can be claimed.
 
-        Raises RunNotFoundError, RunNotCancellableError (it has ended), InvalidIdError.
+        Raises RunNotFoundError, RunNotCancellableError (it has ended, or does a part of another run's work, with which
+        it is stopped), InvalidIdError.
         """
         self._runs.cancel(run_id, reason)
 
@@ -199,8 +200,8 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
     def retry_run(self, run_id: str, reason: str | None = None) -> RunState:
         """Try a failed or cancelled run again: what failed or was stopped is scheduled anew, what completed is kept.
 
-        Raises RunNotFoundError, RunNotRetryableError (it has neither failed nor been cancelled, or its caller drives
-        it), ConflictError (somebody else is trying it again), InvalidIdError.
+        Raises RunNotFoundError, RunNotRetryableError (it has neither failed nor been cancelled, its caller drives it,
+        or it does a part of another run's work), ConflictError (somebody else is trying it again), InvalidIdError.
         """
         return self._runs.state_of(self._retries.retry(run_id, reason))
 
@@ -212,7 +213,7 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
 
         Raises RunNotFoundError, WorkflowNotFoundError (a caller's run may be of one that nobody has registered),
         WorkflowRetiredError, StepNotFoundError (the current version has none such), InputInvalidError, InvalidIdError,
-        PayloadTooLargeError.
+        PayloadTooLargeError, RunNotRetryableError (it does a part of another run's work).
         """
         return self._reruns.rerun_from(parent_run_id, from_step_id, input)
 
@@ -222,8 +223,8 @@ class Backend(WorkerReports, RunsByCallers, StepsByCallers, EventsByCallers, Ana
         Who drives it, and what is kept of a caller's run: as `rerun_from`.
 
         Raises RunNotFoundError, WorkflowNotFoundError (a caller's run may be of one that nobody has registered),
-        WorkflowRetiredError, RunNotRetryableError (it has neither failed nor been cancelled, or all of its steps are
-        over), InputInvalidError (it doesn't fit the current version), InvalidIdError.
+        WorkflowRetiredError, RunNotRetryableError (it has neither failed nor been cancelled, all of its steps are over,
+        or it does a part of another's work), InputInvalidError (it doesn't fit the current version), InvalidIdError.
         """
         return self._reruns.resume(run_id)
 

@@ -19,6 +19,7 @@ from cascade_flow import (
     RunSubmission,
     StaleAttemptError,
     StepDefinition,
+    StepError,
     WorkflowRegistration,
     WrongPoolError,
     clock,
@@ -26,13 +27,14 @@ from cascade_flow import (
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.table import Update
-from cascade_flow.engine.commands import Complete
+from cascade_flow.engine.commands import Complete, KeepCheckpoint
 from cascade_flow.engine.state import ENDED, Run, Stop
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.child_stops import stop_children
 from cascade_flow.operations.children import Children
 from cascade_flow.operations.expansion import Expansion
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
+from cascade_flow.operations.sweep import Sweep
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.wake import Wake
 from checker import check_run
@@ -411,6 +413,17 @@ def test_an_end_is_counted_before_it_is_written(world: World) -> None:
     whole(world)
 
 
+def test_a_childs_time_is_over_with_its_parents_alone(world: World) -> None:
+    handed_out(world, concurrency=1)
+    world.clock.pause_us(run_of(world).deadline_us - clock.now_us() + 1)
+    Sweep(world.backend.runtime, name="reaper").attend(child(0), "")
+    assert (there(world), child_run(world, 0).stop) == ({0: "running"}, None)
+    world.sweep()
+    world.sweep()
+    assert there(world) == {0: "failed"}
+    whole(world, "failed")
+
+
 def test_a_sweep_looks_at_who_waits_whatever_the_counter_says(world: World) -> None:
     handed_out(world, ["a"])
     only_ended(world, 0)
@@ -616,11 +629,13 @@ def test_children_are_no_runs_in_lists_and_reports_and_their_steps_count(world: 
     assert [run.run_id for run in backend.list_runs(workflow_slug="flow").runs] == [RUN]
     depth = backend.get_queue_depth(workflow_slug="flow")
     assert (depth.running_runs, depth.running_steps, depth.scheduled_steps) == (1, 1, 1)
+    [worker] = backend.get_active_workers().workers
+    assert [(each.run_id, each.step_id) for each in worker.active_steps] == [(child(3), "pack")]
     reported(world, held, Complete("3", 1))
     world.settle(RUN)
     throughput = backend.get_throughput(workflow_slug="flow")
     assert (throughput.runs_completed, throughput.runs_failed) == (1, 0)
-    assert (throughput.steps_completed, throughput.steps_failed) == (3 + len(ITEMS) - 1, 1)
+    assert (throughput.steps_completed, throughput.steps_failed) == (2 + len(ITEMS) - 1, 1)
     assert backend.get_error_analysis(workflow_slug="flow", step_id="pack").total_failures == 1
     assert world.observer.runtime.run(child(3)).status == "completed"
     assert [event.type for event in backend.load_events("flow", child(3))][-1] == "WorkflowCompleted"
@@ -641,4 +656,53 @@ def test_due_steps_are_the_childrens_and_no_worker_elsewhere_gets_their_parents(
     given = protocol.given(held)
     assert (given.input.text, given.outputs["lines"].text) == ('{"order":7}', '"a"')
     reported(world, held)
+    whole(world)
+
+
+# -- batches -----------------------------------------------------------------------------------------------------------
+
+
+def stored(world: World, held: HeldAttempt, *places: int) -> HeldAttempt:
+    """The results of these items of a batch are stored."""
+    for place in places:
+        held = reported(world, held, KeepCheckpoint("item", place, data=f'"{held.facts.run_id}/{place}"'))
+    return held
+
+
+def test_a_batch_that_fails_for_good_loses_no_item_that_is_done(world: World) -> None:
+    handed_out(world, batch=3, tolerate=0.2)
+    assert there(world) == {0: "running", 1: "running"}
+    held = stored(world, taken(world, 1), 0, 2)
+    held = reported(world, held, KeepCheckpoint("item", 1, error=StepError(name="Cold", message="too cold")))
+    reported(world, held, FATAL)
+    assert (child_run(world, 1).status, child_run(world, 1).lost) == ("failed", 1)
+    reported(world, stored(world, taken(world, 0), 0, 1, 2), Complete('["a", "b", "c"]', 1))
+    world.settle(RUN)
+    failure = {"$failed": {"index": 4, "run_id": child(1), "error": {"name": "Cold", "message": "too cold"}}}
+    assert results(world) == ["a", "b", "c", f"{child(1)}/0", failure, f"{child(1)}/2"]
+    whole(world)
+
+
+def test_a_batch_whose_workers_die_loses_no_item_that_is_done(world: World) -> None:
+    handed_out(world, batch=3, tolerate=0.5, retry=ONCE)
+    stored(world, taken(world, 1), 0)
+    silent(world)
+    world.sweep()
+    assert (child_run(world, 1).status, child_run(world, 1).lost) == ("failed", 2)
+    assert run_of(world).status == "running"
+    reported(world, taken(world, 0), Complete("[1, 2, 3]", 1))
+    whole(world)
+    assert [each["$failed"]["error"]["name"] for each in results(world)[4:]] == ["WorkerCrash"] * 2
+
+
+def test_a_batch_that_is_stopped_with_its_parent_has_lost_nothing_for_good(world: World) -> None:
+    handed_out(world, batch=3)
+    held = stored(world, taken(world, 1), 0)
+    world.backend.cancel_run(RUN)
+    world.backend.retry_run(RUN)
+    with pytest.raises(StaleAttemptError):
+        reported(world, held)
+    assert (child_run(world, 1).status, child_run(world, 1).lost) == ("running", None)
+    for number, attempt in ((0, 1), (1, 2)):
+        reported(world, taken(world, number, attempt), Complete("[1, 2, 3]", 1))
     whole(world)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
-from cascade_flow import RetryTier, StepNotFoundError, WorkflowRegistration
-from cascade_flow.engine.commands import Complete, Fail
+from cascade_flow import RetryTier, StepError, StepNotFoundError, WorkflowRegistration
+from cascade_flow.engine.commands import Complete, KeepCheckpoint
 from cascade_flow.model.workflows import ChildrenDefinition
 from cascade_flow.operations.details import Details, FamilyDetails
 from cascade_flow.operations.diagnoses import Diagnoses
@@ -71,8 +70,11 @@ def test_pages_go_on_and_pass_what_is_asked_for(world: World) -> None:
 
 def test_of_a_batch_the_first_item_and_how_many_failed_are_told(world: World) -> None:
     handed_out(world, batch=4, tolerate=1)
-    partial = json.dumps([1, {"$failed": {"index": 1, "run_id": child(0), "error": {"name": "E", "message": "no"}}}])
-    reported(world, taken(world, 0), Fail(FATAL.error, "execution-error", 1, retryable=False, partial=partial, lost=1))
+    held = taken(world, 0)
+    for place in (0, 2, 3):
+        held = reported(world, held, KeepCheckpoint("item", place, data="1"))
+    held = reported(world, held, KeepCheckpoint("item", 1, error=StepError(name="E", message="no")))
+    reported(world, held, FATAL)
     told = {each.number: each for each in page(world).children}
     assert (told[0].first_item, told[0].failed_items, told[1].first_item) == (0, 1, 4)
     assert told[0].error is not None

@@ -10,6 +10,7 @@ from random import Random
 import pytest
 
 from cascade_flow import StepCheckpoint, StepCompleted, StepStarted
+from cascade_flow.cli.families import meant
 from cascade_flow.local import worker_pids
 from cascade_flow.operations.details import Details
 from checker import check_run
@@ -34,6 +35,7 @@ def test_a_map_whose_workers_are_killed_at_random(stack: Stack, items: int, deat
     assert run.count(StepCompleted) == 4
     children = stack.client.children(run_id, "pick")
     assert [child["firstItem"] for child in children] == list(range(0, items, BATCH))
+    assert meant(stack.client, f"{run_id}/pick/17") == children[17 // BATCH]["runId"]
     picked = [check_run(stack.backend, child["runId"]) for child in children]
     assert {each.count(StepCompleted) for each in picked} == {1}
     assert sum(each.count(StepCheckpoint) for each in picked) == items

@@ -75,7 +75,7 @@ def renamed(shape: Shape, dice: random.Random) -> Shape:
         for step in shape.steps
     ]
     outside = {other[name]: data for name, data in shape.outside.items()}
-    script = {other[name]: acts for name, acts in shape.script.items()}
+    script = {other.get(name, name): acts for name, acts in shape.script.items()}
     return replace(shape, steps=steps, script=script, outside=outside)
 
 
@@ -165,13 +165,22 @@ class Stage:
             assert not self.actors.halted_for_nothing, "nobody stopped or revived the run, and a branch was halted"
             self.world.mailbox.must_have_been_true()
             self.world.settle(*self.actors.runs, rounds=600)
+            undone = self._undone()
+            self.world.settle(*undone, rounds=600)
             checked = [self.world.check(run_id) for run_id in self.actors.runs]
+            for run_id in undone:
+                self.world.check(run_id)
             for each in checked:
                 self._must_have_ended(each)
             if not isinstance(self.world.clock, SkewedClock):
                 must_keep_limits(checked, self.world.oracle.signs_us)
                 if self._shape.run_limit is not None and not self.cast.stops:
                     must_be_one_by_one(checked, self._shape.run_limit.at_most)
+
+    def _undone(self) -> list[str]:
+        """The runs that undo those which have failed or were cancelled."""
+        known = (self.world.observer.runtime.run(run_id).undone_by for run_id in self.actors.runs)
+        return [run_id for run_id in known if run_id is not None]
 
     def _leave(self) -> None:
         self.gate.detach()

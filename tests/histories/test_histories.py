@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from histories.stage import CASTS, Cast, Stage
-from shapes import EVENTS, LIMITS, ONE_RUN, POOLS, SHAPES, WAITS, WIDE, Shape
+from shapes import EVENTS, LIMITS, ONE_RUN, POOLS, SHAPES, UNDONE_LATE, WAITS, WIDE, Shape
 from tally import TALLY
 from testbed.servers import MemoryServer
 from testbed.turnstile import explore
@@ -52,6 +52,12 @@ def test_random_histories_of_runs_that_wait_for_runs_keep_every_promise(server: 
     assert explore(range(8), stage, stage.check) == 8
 
 
+@pytest.mark.parametrize("cast", CASTS, ids=str)
+def test_random_histories_of_runs_that_are_undone_keep_every_promise(server: MemoryServer, cast: Cast) -> None:
+    stage = Stage(server, UNDONE_LATE, cast)
+    assert explore(range(8), stage, stage.check) == 8
+
+
 @pytest.mark.parametrize("cast", CASTS[1:], ids=str)
 def test_random_histories_of_many_branches_keep_every_promise(server: MemoryServer, cast: Cast) -> None:
     stage = Stage(server, WIDE, cast)
@@ -60,7 +66,7 @@ def test_random_histories_of_many_branches_keep_every_promise(server: MemoryServ
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cast", CASTS, ids=str)
-@pytest.mark.parametrize("shape", [*SHAPES, *EVENTS, POOLS, LIMITS, ONE_RUN, WAITS, WIDE], ids=str)
+@pytest.mark.parametrize("shape", [*SHAPES, *EVENTS, POOLS, LIMITS, ONE_RUN, UNDONE_LATE, WAITS, WIDE], ids=str)
 def test_many_random_histories_keep_every_promise(server: MemoryServer, shape: Shape, cast: Cast) -> None:
     stage = Stage(server, shape, cast)
     TALLY["random histories"] += explore(range(SEEDS, MANY), stage, stage.check)

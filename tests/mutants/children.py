@@ -252,6 +252,14 @@ CHILDREN_OF_STEPS = (
         'when = Attr("n").eq(before.arrived)',
         "test_a_look_puts_nobody_off_who_is_halted_meanwhile",
     ),
+    _mutant(
+        "a child is timed out by itself",
+        "§14 A child is stopped, retried and timed out through its parent only",
+        "operations/attention.py",
+        "if run.deadline_us <= now_us and run.up is None:",
+        "if run.deadline_us <= now_us:",
+        "test_a_childs_time_is_over_with_its_parents_alone",
+    ),
     Mutant(
         "an end is counted whatever its parent's step does, where that is looked at soon",
         "§14 an ADD under waiting",

@@ -1170,8 +1170,8 @@ HELD = (
         "a run is stopped before its deadline",
         "§10 a run that meets its deadline fails",
         "operations/attention.py",
-        "if run.deadline_us <= now_us:",
-        "if run.deadline_us:",
+        "if run.deadline_us <= now_us and",
+        "if run.deadline_us and",
         ("clauses/test_sweeps.py::test_a_run_is_not_stopped_before_its_deadline",),
     ),
     Mutant(

@@ -20,7 +20,43 @@ def _mutant(name: str, clause: str, place: str, text: str, instead: str, *tests:
     return Mutant(name, clause, place, text, instead, tuple(TESTS + test for test in tests))
 
 
+CHILDREN = "unit/testing/test_undo_of_children.py::"
+"""Of these, maps and sub-workflows."""
+
+
+def _of_children(name: str, place: str, text: str, instead: str, *tests: str) -> Mutant:
+    return Mutant(name, SECTION, place, text, instead, tuple(CHILDREN + test for test in tests))
+
+
 UNDOING = (
+    _of_children(
+        "a map that was under way is not undone",
+        READS,
+        "        if (map_id := _under_way(item)) is not None:\n",
+        "        if (map_id := None) is not None:\n",
+        "test_a_map_that_fails_is_undone_with_what_had_completed",
+    ),
+    _of_children(
+        "a run is tried again of which a part has undone itself",
+        "operations/retries.py",
+        "        if undone_below(self._runtime, run, run.run_id):\n",
+        "        if False:\n",
+        "test_a_run_of_a_sub_workflow_that_fails_undoes_itself_and_is_final",
+    ),
+    _of_children(
+        "what a sub-workflow does anew is known by its old key",
+        RERUNS,
+        "return {**parent.run.renewed, **below, **dict.fromkeys(parent.undone, run_id)}",
+        "return {**parent.run.renewed, **dict.fromkeys(parent.undone, run_id)}",
+        "test_what_a_sub_workflow_had_done_and_undone_is_done_anew_as_another_effect",
+    ),
+    _of_children(
+        "what failed of a batch is undone",
+        "operations/expansion.py",
+        "if not (isinstance(item, dict) and FAILED in item)]",
+        "]",
+        "test_a_map_that_fails_is_undone_with_what_had_completed",
+    ),
     _mutant(
         "what undoes a run is born after its end",
         MARKED[0],
@@ -106,8 +142,8 @@ UNDOING = (
         "what was undone is done anew under its old key",
         SECTION,
         RERUNS,
-        "return {**parent.run.renewed, **dict.fromkeys(parent.undone, run_id)}",
-        "return parent.run.renewed",
+        "return {**parent.run.renewed, **below, **dict.fromkeys(parent.undone, run_id)}",
+        "return {**parent.run.renewed, **below}",
         "test_what_was_undone_is_done_anew_as_another_effect",
     ),
     _mutant(

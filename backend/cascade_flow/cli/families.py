@@ -12,11 +12,12 @@ from cascade_flow.model.ids import child_id
 
 if TYPE_CHECKING:
     from cascade_flow.cli.views import Document, StepView
-    from cascade_flow.client import Client
+    from cascade_flow.client import Client, Json
 
 _WIDTH = 20
 _MOST_NAMED = 3
 _MOST_LOOKED_AT = 200
+_MOST_LISTED = 20
 
 
 def meant(client: Client, given: str) -> str:
@@ -74,6 +75,15 @@ def _more(client: Client, run_id: str, step: Document, told: Document) -> dict[s
     return more
 
 
+def worth_a_look(client: Client, run_id: str, step: Document) -> list[Json]:
+    """Of the runs that do a step's work those that have failed, and those that go on; a few of many."""
+    if "children" not in step or step["status"] == "pending":
+        return []
+    wanted = (("failed", "cancelled"), ("running", "pending"))
+    found = [client.children(run_id, step["stepId"], status=status, most=_MOST_LISTED) for status in wanted]
+    return [child for some in found for child in some]
+
+
 @dataclass(frozen=True)
 class Counts:
     """How a map's items stand."""
@@ -106,6 +116,15 @@ def said(step: StepView) -> str:
         return f"runs {children['workflowSlug']}: cascade show {step.run_id}/{step.id}"
     counts = Counts.of(children)
     return "" if counts is None else f"{bar(counts)} {_words(counts)}"
+
+
+def declared(children: Document) -> str:
+    """What a workflow says of a step whose work runs of their own do."""
+    if children["kind"] == "workflow":
+        return f"runs {children['workflowSlug']}"
+    batch = f", {children['batch']} in a row" if children["batch"] > 1 else ""
+    tolerated = f", {children['tolerate']:.3g} of them may fail" if children["tolerate"] else ""
+    return f"for each of {children['over']}, {children['concurrency']} at once{batch}{tolerated}"
 
 
 def children_of(step: StepView) -> Document:

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from cascade_flow import clock
-from cascade_flow.cli import event_texts, families, formatting, outcome, styles
+from cascade_flow.cli import event_texts, families, formatting, outcome, styles, tables
 from cascade_flow.cli.completion import complete_step
 from cascade_flow.cli.run_verbs import RunArgument
 from cascade_flow.cli.tables import facts
@@ -50,10 +50,13 @@ def step(
     with target.client() as client:
         run = families.meant(client, run)
         found = client.step(run, step)
+        children = families.worth_a_look(client, run, found) if not target.as_json else []
     if target.as_json:
         target.screen.data(found)
         return
     target.screen.show(facts(_about(found)), *_given(found), *_attempts(found))
+    if children:
+        target.screen.show(Text(""), tables.children(run, found, children))
     target.screen.show(Text(""), outcome.Commands((target.command(f"logs {run} {step}"), "what it wrote")))
 
 

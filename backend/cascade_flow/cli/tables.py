@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from cascade_flow.cli import event_texts, formatting, styles
+from cascade_flow.cli import event_texts, families, formatting, styles
 from cascade_flow.cli.views import Document, Phase, RunView, StepView, Undo
 
 _LONGEST_VALUE = 300
@@ -84,6 +84,20 @@ def steps(views: Sequence[StepView]) -> Table:
             f"{step.tried} of {step.max_attempts}" if tried and step.phase is not Phase.SKIPPED else "",
             "" if step.took_us is None else formatting.duration(step.took_us),
             Text(_remark(step), overflow="fold"),
+        )
+    return table
+
+
+def children(run_id: str, step: Document, documents: Iterable[Document]) -> Table:
+    """Some of the runs that do a step's work, by the way to each."""
+    table = plain_table("runs of it that failed or go on", "status", "")
+    for child in documents:
+        status = "retrying" if child.get("isRetrying") else child["status"]
+        item = f"/{child['firstItem']}" if "firstItem" in child else ""
+        table.add_row(
+            id_text(f"{run_id}/{step['stepId']}{item}"),
+            Text(f"{styles.run_sign(child['status'])} {status}", styles.run_style(child["status"]), no_wrap=True),
+            Text(event_texts.error_text(child.get("error")), overflow="fold"),
         )
     return table
 
@@ -176,6 +190,8 @@ def definitions(documents: Iterable[Document]) -> Table:
 def _marks(step: Document) -> Iterator[str]:
     if "event" in step:
         yield "an event from outside"
+    if "children" in step:
+        yield families.declared(step["children"])
     if step.get("executor"):
         yield f"for pool {step['executor']}"
     if step.get("limit"):

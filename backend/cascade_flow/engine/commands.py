@@ -28,9 +28,7 @@ class Complete:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """The step raised, or ran out of time. `chance` (0 to 1) places the jitter of the retry's delay. Of a batch,
-    `partial` is what its items gave all the same, and `lost` how many did not.
-    """
+    """The step raised, or ran out of time. `chance` (0 to 1) places the jitter of the retry's delay."""
 
     error: StepError
     reason: FailureReason
@@ -38,8 +36,6 @@ class Fail:
     retryable: bool = True
     chance: float = 0.5
     resource_usage: ResourceUsage | None = None
-    partial: str | None = None
-    lost: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,8 +132,7 @@ def _give_up(facts: Facts, branch: Branch, command: Fail, writer: EventWriter) -
     _write_failure(branch, command, writer, terminal=True, reason=reason, next_retry_at_us=None, place=place)
     stop = Stop("failed", facts.run_attempt, step=branch.step, error=command.error, reason=reason)
     failed = replace(branch.released(last_us=writer.last_us), status="failed", due_us=None)
-    commit = Commit(branch, failed, tuple(writer.events), logged=True, stop=stop)
-    return commit if command.partial is None else replace(commit, partial=command.partial, lost=command.lost)
+    return Commit(branch, failed, tuple(writer.events), logged=True, stop=stop)
 
 
 def _write_failure(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from cascade_flow.engine.children_findings import waits_for_children
 from cascade_flow.engine.decide import last_seen_us
-from cascade_flow.engine.findings import ORDER, Finding, Sweeps, instant, listed, nth, span, undo_failed
+from cascade_flow.engine.findings import ORDER, Finding, Sweeps, ended, instant, listed, nth, span
 from cascade_flow.engine.joins import all_arrived, beyond, steps_over, waits_outside
 from cascade_flow.engine.limit_findings import run_waits, step_waits, waited_for
 from cascade_flow.engine.limits import Waiting
@@ -104,7 +104,7 @@ def remaining_steps(case: Case, now_us: int) -> tuple[str, ...]:
 def _of_run(case: Case, world: World, now_us: int) -> Iterator[Finding]:
     run = case.run
     if run.status in ENDED:
-        yield _over(run)
+        yield ended(run)
     elif run.driver == "caller":
         yield Finding("driven-by-caller", "waits", "the run goes on when its caller says so: the engine does nothing")
     elif case.graph is None:
@@ -170,19 +170,6 @@ def _waiting(case: Case, branch: Branch, world: World, now_us: int) -> Finding:
         return _swept("children-unlooked", said, "does so", world, branch.due_us, now_us, step=branch.step)
     known = [(child.run, diagnosed(child, world, now_us)[0]) for child in case.children.get(branch.name, ())]
     return waits_for_children(branch, known)
-
-
-def _over(run: Run) -> Finding:
-    if run.status == "completed":
-        return Finding("over", "well", "the run has completed")
-    if run.undoing is not None and run.status == "failed":
-        return undo_failed(run.run_id, run.undoing.run_id)
-    if run.undone_by is not None:
-        said = f"the run is {run.status} for good: what it had done is undone by run {run.undone_by}"
-        return Finding("undone", "well", said, f"see how that went (`cascade show {run.undone_by}`)")
-    cure = f"try it again (`cascade retry {run.run_id}`), or make a new run that keeps what is done (`cascade resume`)"
-    said = "the run was cancelled" if run.status == "cancelled" else "the run has failed"
-    return Finding("over", "well", f"{said}: nothing of it is under way", cure)
 
 
 def _pending(run: Run, world: World, now_us: int) -> Finding:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from cascade_flow.engine.state import Run
 
 Severity = Literal["well", "waits", "late", "stuck"]
 """How it is: as it should be; waiting as was asked for; late, but the engine mends it; waiting for a person."""
@@ -78,7 +81,21 @@ def listed(steps: list[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def undo_failed(run_id: str, undone: str) -> Finding:
+def ended(run: Run) -> Finding:
+    """A run that has ended, and what may be done about it."""
+    if run.status == "completed":
+        return Finding("over", "well", "the run has completed")
+    if run.undoing is not None and run.status == "failed":
+        return _undo_failed(run.run_id, run.undoing.run_id)
+    if run.undone_by is not None:
+        said = f"the run is {run.status} for good: what it had done is undone by run {run.undone_by}"
+        return Finding("undone", "well", said, f"see how that went (`cascade show {run.undone_by}`)")
+    cure = f"try it again (`cascade retry {run.run_id}`), or make a new run that keeps what is done (`cascade resume`)"
+    said = "the run was cancelled" if run.status == "cancelled" else "the run has failed"
+    return Finding("over", "well", f"{said}: nothing of it is under way", cure)
+
+
+def _undo_failed(run_id: str, undone: str) -> Finding:
     """A run has failed that was to undo another."""
     said = f"undoing run {undone} has failed: what that had done, and is not undone yet, stands"
     cure = (

@@ -31,7 +31,7 @@ class UndoBirth:
 def undoing(graph: Graph, run_id: str, completions: Iterable[Completion]) -> Undoing | None:
     """What is to be undone of a run, the last completed first; None where nothing is."""
     last_first = sorted(completions, reverse=True)
-    done = tuple(Done(each.step, each.commit_us) for each in last_first if each.step in graph.undos)
+    done = tuple(Done(*each[1:]) for each in last_first if each.step in graph.undos)
     return Undoing(run_id, done) if done else None
 
 

@@ -7,18 +7,25 @@ from typing import NamedTuple
 
 
 class Completion(NamedTuple):
-    """That a step has completed: when, and in which commit that is told; None: in its branch's tail."""
+    """That a step has completed: when, and in which commit that is told; None: in its branch's tail. Or that a map has
+    handed its items out, and was still under way.
+    """
 
     time_us: int
     step: str
     commit_us: int | None
+    in_part: bool = False
 
 
 class Done(NamedTuple):
-    """A step that has completed, and the commit that tells what it has given; None: its branch's tail tells it."""
+    """A step that has completed, and the commit that tells what it has given; None: its branch's tail tells it.
+
+    Or (`in_part`) a map that was still under way, of which some items may have completed.
+    """
 
     step: str
     commit_us: int | None
+    in_part: bool = False
 
 
 @dataclass(frozen=True, slots=True)

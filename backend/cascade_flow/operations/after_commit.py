@@ -75,8 +75,6 @@ class AfterCommit:
         """Follow a commit up; answers the branch as it is then."""
         if commit.end is not None:
             self._leave_run(facts)
-            if facts.up is not None:
-                self.children.look_up(facts, commit.counted, failed=False)
         if leaves_place(commit):
             self.limits.give_back(facts.run_id, commit.before, commit.before.place or 0)
         self._wake(facts, [birth.branch for birth in commit.births])
@@ -87,6 +85,8 @@ class AfterCommit:
             self.stops.carry_on(facts.run_id)
         if branch.status == "waiting":
             self.children.look(facts.run_id, branch.name)
+        if commit.counted is not None:
+            self.children.look_up(facts, commit.counted, failed=False)
         self._wake(facts, [branch])
         return branch
 
@@ -171,9 +171,9 @@ class AfterCommit:
         commit = self._opening(facts, join, branches)
         if commit is None:
             return False
+        commit = self.count_end(facts, commit)
         try:
             self.raise_joins(facts, commit)
-            commit = self.count_end(facts, commit)
             opened = self._runtime.ledger.write(facts, commit, self._references(facts, commit))
             self._runtime.tell(facts, commit.said)
             if commit.end is not None:

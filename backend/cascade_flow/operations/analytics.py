@@ -7,7 +7,7 @@ until when: what can't be read by then is refused, since numbers about a part wo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple, Unpack, get_args
 
@@ -42,7 +42,7 @@ from cascade_flow.model.reports import (
     WorkflowDuration,
     WorkflowQueueDepth,
 )
-from cascade_flow.operations.history import Histories
+from cascade_flow.operations.history import Histories, RunHistory
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.portions import portions
 
@@ -159,12 +159,14 @@ class Analytics:
             yield from self._runtime.ledger.runs(some)
 
     def _events_of(self, runs: Sequence[Run]) -> Iterator[Sequence[Event]]:
+        return map(counted, self._stories_of(runs))
+
+    def _stories_of(self, runs: Sequence[Run]) -> Iterator[RunHistory]:
         for number, run in enumerate(runs):
             self._check_time(read=number, found=len(runs))
             story = self._histories.outline(run.run_id)
             if story is not None:
-                counts = run.up is None and run.undoing is None
-                yield story.events if counts else _of_steps(story.events)
+                yield story
 
     def _check_time(self, *, read: int, found: int | None = None) -> None:
         if self._until_us is not None and clock.now_us() > self._until_us:
@@ -173,8 +175,8 @@ class Analytics:
 
     def _workers(self) -> list[ActiveWorker]:
         live = self._runs(_runs_among(due.live(self._table)))
-        histories = self._events_of([run for run in live if run.status == "running"])
-        events = [event for history in histories for event in own_events(history)]
+        stories = self._stories_of([run for run in live if run.status == "running"])
+        events = [event for story in stories for event in own_events(_by_workers(story))]
         return compute_workers(event for event in events if isinstance(event, _STEP_EVENTS))
 
     def _live_runs(self, live: Iterable[due.Entry], workflow_slug: str | None) -> list[LiveRun]:
@@ -198,9 +200,22 @@ class Analytics:
         return found
 
 
-def _of_steps(events: Sequence[Event]) -> Sequence[Event]:
-    """What a child counts for, and a run that undoes another: the steps that it does, not a run."""
-    return [event for event in events if isinstance(event, _STEP_EVENTS)]
+def counted(story: RunHistory) -> Sequence[Event]:
+    """What of a run counts in reports: of one that does another's work, or undoes it, its steps; of a map those who do
+    its items.
+    """
+    events = _without(story, {id for id, step in story.steps.items() if step.children and step.children.kind == "map"})
+    is_own = story.run.up is None and story.run.undoing is None
+    return events if is_own else [event for event in events if isinstance(event, _STEP_EVENTS)]
+
+
+def _by_workers(story: RunHistory) -> Sequence[Event]:
+    """What workers are at work on: on no step that waits for its children."""
+    return _without(story, {id for id, step in story.steps.items() if step.children})
+
+
+def _without(story: RunHistory, steps: Container[str]) -> Sequence[Event]:
+    return [event for event in story.events if getattr(event, "step_id", None) not in steps] if steps else story.events
 
 
 def _runs_among(entries: Iterable[due.Entry]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from cascade_flow import clock
@@ -62,9 +62,9 @@ class Births:
         references = self._put_input(child, text)
         now_us = max(clock.now_us(), step.last_us + 1)
         opening = submit(child, self._order(child, version, text, now_us), now_us=now_us)
-        first = child_id(run.first_run_id, step.step, number)
-        origin = None if first == child.run_id else first
-        return Child(child, replace(opening, run=replace(opening.run, origin_run_id=origin)), references)
+        first = child_id(run.first_run_of(step.step), step.step, number)
+        own = replace(opening.run, origin_run_id=None if first == child.run_id else first)
+        return Child(child, replace(opening, run=replace(own, renewed=_renewed(run, step.step))), references)
 
     def _code(self, facts: Facts, run: Run, step: Branch, definition: ChildrenDefinition) -> tuple[str, str, Graph]:
         """Which workflow a child runs, in which version, and what of it."""
@@ -99,3 +99,12 @@ class Births:
         opening = started_again(known, child, retried, None, now_us=max(clock.now_us(), step.last_us + 1))
         fresh = replace(opening.run, result=None, result_place=None, lost=None)
         return Child(known, replace(opening, run=fresh), {}, before=child)
+
+
+def _renewed(run: Run, step: str) -> Mapping[str, str]:
+    """What a step's own run does anew that an earlier one had done, and that was undone."""
+    if not run.renewed:
+        return {}
+    from cascade_flow.operations.undone_below import renewed_below  # noqa: PLC0415  (few runs repair what was undone)
+
+    return renewed_below(run.renewed, step)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
@@ -151,6 +152,11 @@ def _error(family: Family, children: Mapping[int, Run]) -> StepError:
     named = "; ".join(_named(family, child) for child in failed[:_SHOWN])
     count = f"{family.lost:,} of {family.items:,} items failed"
     return StepError(name="ItemsFailed", message=f"{count}: {named}" if named else count)
+
+
+def failed_item(index: int, run_id: str, error: Mapping[str, Any]) -> str:
+    """What is told in the place of an item that failed, as JSON text."""
+    return json.dumps({FAILED: {"index": index, "run_id": run_id, "error": dict(error)}}, ensure_ascii=False)
 
 
 def error_of(child: Run) -> StepError:

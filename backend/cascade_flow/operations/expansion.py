@@ -16,7 +16,7 @@ from cascade_flow.engine.state import Branch, Facts, Family, Run
 from cascade_flow.errors import GraphInvalidError, InputInvalidError, PayloadLostError
 from cascade_flow.model.ids import DEEPEST, LONGEST_CHILD_ID, child_id, depth_of
 from cascade_flow.model.workflows import ChildrenDefinition
-from cascade_flow.operations.children import FAILED, error_of
+from cascade_flow.operations.children import FAILED, error_of, failed_item
 from cascade_flow.operations.items_aside import ItemsAside
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt
@@ -56,7 +56,12 @@ class Expansion:
         if definition.kind == "map":
             return items_in(text, step.step, definition.over or ""), None
         entry = self._runtime.registry.for_new_runs(definition.workflow or "")
-        check_input(entry.metadata.input_schema_json, text)
+        try:
+            check_input(entry.metadata.input_schema_json, text)
+        except InputInvalidError as error:
+            faults = "; ".join(f"{issue.path}: {issue.message}" for issue in error.issues)
+            told = f"step {step.step!r} runs workflow {definition.workflow!r}, whose input this is not: {faults}"
+            raise InputInvalidError(told, issues=error.issues) from None
         return [json.loads(text or "null")], entry.version_id
 
     def collect(self, held: HeldAttempt) -> str:
@@ -71,15 +76,29 @@ class Expansion:
             return next(text for _, text in found)
         return f"[{','.join(_inside(text) if definition.batch > 1 else text for _, text in found)}]"
 
+    def completed(self, facts: Facts, step: Branch) -> str:
+        """What those of a map's items have given that completed, in order, as JSON text; however many there are not."""
+        family, definition = step.family, definition_of(facts, step)
+        given: list[str] = []
+        for numbers in _pages(range(0 if family is None else family.children)):
+            children = self._ledger.children(facts, step.step, numbers)
+            over = {number: child for number, child in children.items() if _has_given(child)}
+            aside = self._texts_of(over)
+            texts = (_outcome(facts, step, over[number], aside) for number in sorted(over))
+            given += (item for text in texts for item in _items_that_completed(text, definition.batch))
+        return f"[{','.join(given)}]"
+
+    def _texts_of(self, children: Mapping[int, Run]) -> Mapping[tuple[str, str], str]:
+        places = {(child.run_id, child.result_place) for child in children.values() if child.result_place}
+        return self._runtime.payloads.texts_at(places)
+
     def outcomes(self, facts: Facts, step: Branch, numbers: range) -> Iterator[tuple[Run, str]]:
         """These children, which are over, in order, each with what it gave as JSON text."""
-        for start in range(0, len(numbers), READ_AT_ONCE):
-            some = numbers[start : start + READ_AT_ONCE]
+        for some in _pages(numbers):
             children = self._ledger.children(facts, step.step, some)
             if lost := [number for number in some if number not in children]:
                 raise PayloadLostError(f"run {child_id(facts.run_id, step.step, lost[0])!r} is there no more")
-            places = {(child.run_id, child.result_place) for child in children.values() if child.result_place}
-            aside = self._runtime.payloads.texts_at(places)
+            aside = self._texts_of(children)
             yield from ((children[number], _outcome(facts, step, children[number], aside)) for number in some)
 
 
@@ -101,11 +120,6 @@ def items_in(text: str | None, step: str, over: str) -> list[Any]:
             f"step {step!r} goes over what {over!r} gave, which is no list but {kind}: return a list"
         )
     return given or []
-
-
-def failed_item(index: int, run_id: str, error: Mapping[str, Any]) -> str:
-    """What is told in the place of an item that failed, as JSON text."""
-    return json.dumps({FAILED: {"index": index, "run_id": run_id, "error": dict(error)}}, ensure_ascii=False)
 
 
 def _check(facts: Facts, step: Branch, children: int, definition: ChildrenDefinition) -> None:
@@ -136,6 +150,23 @@ def _outcome(facts: Facts, step: Branch, child: Run, aside: Mapping[tuple[str, s
     error = error_of(child).to_wire()
     failed = [failed_item(at, child.run_id, error) for at in items_of(step.family, child.up.number, batch)]
     return f"[{','.join(failed)}]" if batch > 1 else failed[0]
+
+
+def _pages(numbers: range) -> Iterator[range]:
+    return (numbers[start : start + READ_AT_ONCE] for start in range(0, len(numbers), READ_AT_ONCE))
+
+
+def _has_given(child: Run) -> bool:
+    """Whether it has completed, or is a batch of which some items have."""
+    return child.status == "completed" or child.lost is not None
+
+
+def _items_that_completed(text: str, batch: int) -> list[str]:
+    """What the items of a child have given, each as JSON text; those that failed have given nothing."""
+    if batch == 1:
+        return [text]
+    given = [item for item in json.loads(text) if not (isinstance(item, dict) and FAILED in item)]
+    return [json.dumps(item, ensure_ascii=False) for item in given]
 
 
 def _inside(text: str) -> str:

@@ -80,8 +80,12 @@ class Payloads:
 
     def put_run_output(self, run_id: str, end: WorkflowCompleted, *, expires_s: int) -> dict[str, str]:
         """Put the output of a run that ends aside."""
+        return self.put_result(run_id, end.output, expires_s=expires_s)
+
+    def put_result(self, run_id: str, text: str | None, *, expires_s: int) -> dict[str, str]:
+        """Put what a run has given aside."""
         key = keys.run_payload(run_id, f"output#{secrets.token_hex(4)}")
-        return self.put_aside(key, end.output, expires_s=expires_s)
+        return self.put_aside(key, text, expires_s=expires_s)
 
     def whole(self, run_id: str, records: Sequence[Record]) -> list[Record]:
         """The records with every text that was put aside in its place again."""

@@ -30,6 +30,7 @@ from cascade_flow.model.states import SubmittedRun
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.history_copier import HistoryCopier, over_in
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.operations.undone_below import undone_below, undone_in
 from cascade_flow.operations.validation import check_input
 from cascade_flow.serialization import safe_serialize
 
@@ -147,12 +148,7 @@ class Reruns:
             )
         entry = self._runtime.registry.for_new_runs(history.run.workflow_slug)
         graph = self._runtime.registry.graph(history.run.workflow_slug, entry.version_id)
-        return _Parent(history.run, history.records, entry, graph, self._undone(history.run))
-
-    def _undone(self, run: Run) -> frozenset[str]:
-        """What a run had done and was to be undone since, whatever became of that."""
-        undo = None if run.undone_by is None else self._runtime.run(run.undone_by)
-        return frozenset() if undo is None or undo.undoing is None else frozenset(undo.undoing.steps)
+        return _Parent(history.run, history.records, entry, graph, undone_in(self._runtime, history.run))
 
     def _submit(
         self, parent: _Parent, kept: Kept, link: type[Link], fields: Mapping[str, Any], input: Any
@@ -162,7 +158,7 @@ class Reruns:
         newest_us = self._copier.copy(parent.run.run_id, parent.records, facts, kept)
         references = self._runtime.payloads.put_input(facts.run_id, order.input, expires_s=facts.expires_s)
         opening = open_copy(facts, order, parent.run, link, fields, now_us=clock.now_us(), after_us=newest_us)
-        opening = replace(opening, run=replace(opening.run, renewed=_renewed(parent, facts.run_id)))
+        opening = replace(opening, run=replace(opening.run, renewed=self._renewed(parent, facts.run_id)))
         run = self._runtime.run_ledger.submit(facts, opening, references, key=None, content="")
         self._runtime.observer.committed(opening.events)
         with suppress(
@@ -170,6 +166,11 @@ class Reruns:
         ):  # a sweep makes the branches, or the run is stopped already: it is there all the same
             self._after_commit.make_owed_roots(self._runtime.facts(run), run)
         return SubmittedRun(run_id=run.run_id, is_new=True)
+
+    def _renewed(self, parent: _Parent, run_id: str) -> Mapping[str, str]:
+        """Whose effects those of each step are that was undone some time: it does them anew, under other keys."""
+        below = undone_below(self._runtime, parent.run, run_id)
+        return {**parent.run.renewed, **below, **dict.fromkeys(parent.undone, run_id)}
 
     def _order(self, parent: _Parent, input: Any) -> Submission:
         submitted = self._runtime.payloads.whole(parent.run.run_id, parent.run.tail[:1])[0]
@@ -207,8 +208,3 @@ def _over(parent: _Parent) -> Kept:
     orderly = reusable_steps(parent.graph, parent.records, by_caller=by_caller, now_us=clock.now_us())
     there = orderly - parent.undone
     return {step: origin for step, origin in over_in(parent.records).items() if step in there}
-
-
-def _renewed(parent: _Parent, run_id: str) -> Mapping[str, str]:
-    """Whose effects those of each step are that was undone some time: it does them anew, under keys of their own."""
-    return {**parent.run.renewed, **dict.fromkeys(parent.undone, run_id)}

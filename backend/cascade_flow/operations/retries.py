@@ -18,6 +18,7 @@ from cascade_flow.graph import is_event
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import Steps
+from cascade_flow.operations.undone_below import undone_below
 
 _ROUNDS = 5
 
@@ -45,12 +46,10 @@ class Retries:
             state = f"run {run_id!r} is {run.status}: only a failed or cancelled run is tried again"
             raise RunNotRetryableError(state, run_id=run_id, status=run.status)
         if run.undone_by is not None:
-            raise RunNotRetryableError(
-                f"run {run_id!r} is {run.status} for good: what it had done is undone by run {run.undone_by!r}. Rerun "
-                f"or resume it, which makes a new run; where undoing has failed, retry run {run.undone_by!r}",
-                run_id=run_id,
-                status=run.status,
-            )
+            undone = f"what it had done is undone by run {run.undone_by!r}"
+            raise _final(run, f"{undone}. Where that has failed, retry that one")
+        if undone_below(self._runtime, run, run.run_id):
+            raise _final(run, "a run of a sub-workflow of it has undone what that had done")
         try:
             return self.revive(self._start(run, reason))
         except RunRefused:
@@ -101,6 +100,14 @@ class Retries:
             self._steps.revive(facts, run, branch)
             if branch.status == "open" or is_event(facts.graph, branch.step):
                 self._after_commit.look_at_join(facts, branch.name)
+
+
+def _final(run: Run, why: str) -> RunNotRetryableError:
+    """What is undone is over for good."""
+    cure = "rerun or resume it, which makes a new run"
+    return RunNotRetryableError(
+        f"run {run.run_id!r} is {run.status} for good: {why}; {cure}", run_id=run.run_id, status=run.status
+    )
 
 
 def _waits(run: Run, branch: Branch) -> bool:

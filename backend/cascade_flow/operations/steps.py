@@ -270,6 +270,10 @@ class Steps:
 
     def _decide(self, facts: Facts, branch: Branch, command: Command, held: HeldAttempt) -> Commit:
         commit = decide(facts, branch, command, now_us=clock.now_us(), told_us=held.told_us)
+        if commit.stop is not None and facts.up is not None and facts.up.is_item:
+            from cascade_flow.operations.partial_results import with_partial  # noqa: PLC0415  (few runs are a map's)
+
+            return with_partial(self._runtime, facts, held.run, commit)
         return with_end(self._runtime, facts, commit, _known(held, command, commit))
 
     def _ready(self, held: HeldAttempt, command: Command) -> Branch:
@@ -290,6 +294,9 @@ class Steps:
     def _write(self, facts: Facts, commit: Commit, references: Mapping[str, str]) -> Branch:
         if commit.end is not None and commit.end.output not in references:
             aside = self._runtime.payloads.put_run_output(facts.run_id, commit.end, expires_s=facts.expires_s)
+            references = {**references, **aside}
+        if commit.partial is not None:
+            aside = self._runtime.payloads.put_result(facts.run_id, commit.partial, expires_s=facts.expires_s)
             references = {**references, **aside}
         self._after_commit.raise_joins(facts, commit)
         try:

@@ -303,11 +303,13 @@ class Result:
 
     @property
     def undone(self) -> Result | None:
-        """The run that undoes what this one has done, since it failed or was cancelled; None where it did nothing that
-        can be undone. Its steps are the undos, in the order in which they are called.
+        """The run that undoes what this one has done, since it failed or was cancelled, when it has ended; None where
+        this one did nothing that can be undone. Its steps are the undos, in the order in which they are called.
         """
-        run_id = self._story().undone_by
-        return None if run_id is None else Result(self._place, self.workflow, run_id, self._known, undoes=True)
+        if (run_id := self._story().undone_by) is None:
+            return None
+        self._place.settle([run_id])
+        return Result(self._place, self.workflow, run_id, self._known, undoes=True)
 
     @property
     def events(self) -> list[Event]:

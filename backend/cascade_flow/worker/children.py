@@ -45,8 +45,8 @@ class Parent:
             return Complete(text, max(0, clock.now_us() - started_us), claimant=claimant)
         except (StaleAttemptError, TransientError):
             raise
-        except CascadeFlowError as error:
-            return unforeseen(error, clock.now_us() - started_us)
+        except CascadeFlowError as error:  # whose words say it all: no frame of ours helps anybody
+            return unforeseen(error.with_traceback(None), clock.now_us() - started_us)
 
     def _handed_out(self, run: Callable[[], Command | None]) -> Command | None:
         if self._definition.kind == "map":

@@ -83,6 +83,7 @@ class AttemptContext(StepContext):
         self._address = address
         self._lock = threading.RLock()
         self._known: Sequence[CheckpointNumber] | None = None
+        self._part_of = ""
 
     @property
     def log(self) -> logging.Logger:
@@ -124,13 +125,24 @@ class AttemptContext(StepContext):
         return result
 
     def keep(self, name: str, text_of: Callable[[], str]) -> str:
-        """The JSON text that stands for a part of the work, made if no earlier attempt has stored it."""
+        """The JSON text that stands for a part of the work, made if no earlier attempt has stored it.
+
+        Checkpoints inside it are numbered by themselves: a part that failed early leaves its numbers to no other.
+        """
         place, known = self._next(name)
         if known is None:
-            with self._part(place) as parent:
+            with self._part(place) as parent, self._within(place):
                 data = text_of()
             known = self._stored(place, parent, data, None)
         return known.data or "null"
+
+    @contextmanager
+    def _within(self, place: CheckpointRef) -> Iterator[None]:
+        self._part_of = f"{place.sequence_number}/"
+        try:
+            yield
+        finally:
+            self._part_of = ""
 
     async def _awaited(
         self,
@@ -188,6 +200,7 @@ class AttemptContext(StepContext):
     def _next(self, name: str) -> tuple[CheckpointRef, Checkpoint | None]:
         """The place of the next checkpoint of this name, and what is stored there."""
         with self._lock:
+            name = f"{self._part_of}{name}"
             place = CheckpointRef(name=name, sequence_number=self._counts[name])
             self._counts[name] += 1
             known = next((each.stored for each in self._recorded() if each.stored and each.place == place), None)

@@ -45,15 +45,12 @@ class Completed(Measured):
 class Failed(Measured):
     """The step raised, took too long, or gave something that can't be stored.
 
-    `retryable` tells whether the step's policy goes on after this error, not whether attempts are left. Of a batch,
-    `partial` is what its items gave, as JSON text, and `lost` how many of them failed.
+    `retryable` tells whether the step's policy goes on after this error, not whether attempts are left.
     """
 
     error: StepError
     failure_reason: StepFailureReason
     retryable: bool
-    partial: str | None = None
-    lost: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,8 +27,6 @@ def command_of(outcome: Outcome, *, chance: float, claimant: Claimant | None = N
                 outcome.retryable,
                 chance,
                 outcome.resource_usage,
-                outcome.partial,
-                outcome.lost,
             )
         case Lost():
             return None

@@ -14,7 +14,7 @@ from cascade_flow.cli.progress import picture
 from cascade_flow.cli.views import RunView
 from cascade_flow.cli.watching import changes
 from unit.cli.conftest import Api, Done, problem
-from unit.cli.documents import NOW_US, RUN_ID, document, error, step
+from unit.cli.documents import NOW_US, RUN_ID, WORKFLOW, document, error, step
 
 Cascade = Callable[..., Done]
 CHILD_ID = f"{RUN_ID}~pack~17"
@@ -153,3 +153,33 @@ def test_a_bar_is_as_long_as_ever_and_hides_no_trouble(
 def test_a_bar_is_in_proportion() -> None:
     assert bar(Counts(50, 0, 25, 0, 25)) == "█" * 10 + "▓" * 5 + "░" * 5
     assert bar(Counts(100, 0, 0, 0, 0)) == "█" * 20
+
+
+def test_step_lists_the_runs_that_failed_or_go_on(growth: Api, cascade: Cascade) -> None:
+    growth.routes[f"GET /runs/{RUN_ID}/steps/pack"] = (200, {**pack(), "attempts": []})
+    failed = [child(17, "failed", error=error("ValueError", "no stock"))]
+    running = [child(312, "running", attemptNumber=2, isRetrying=True)]
+    growth.routes[f"GET /runs/{RUN_ID}/children/pack"] = [(200, {"children": failed}), (200, {"children": running})]
+    rows = [" ".join(line.split()) for line in cascade("step", RUN_ID, "pack").out.splitlines()]
+    assert f"{RUN_ID}/pack/17 ✗ failed ValueError: no stock" in rows
+    assert f"{RUN_ID}/pack/312 ● retrying" in rows
+
+
+@pytest.mark.parametrize(
+    ("children", "said"),
+    [
+        (
+            {"kind": "map", "over": "lines", "concurrency": 50, "batch": 20, "tolerate": 0.02},
+            "for each of lines, 50 at once, 20 in a row, 0.02 of them may fail",
+        ),
+        (
+            {"kind": "map", "over": "lines", "concurrency": 5, "batch": 1, "tolerate": 0.0},
+            "for each of lines, 5 at once",
+        ),
+        ({"kind": "workflow", "workflowSlug": "refunds"}, "runs refunds"),
+    ],
+)
+def test_workflows_say_what_grows(api: Api, cascade: Cascade, children: Any, said: str) -> None:
+    grown = {"stepId": "pack", "name": "pack", "dependencies": ["lines"], "retry": [{}], "children": children}
+    api.routes["GET /workflows/mishaps"] = (200, {**WORKFLOW, "steps": [grown]})
+    assert said in " ".join(cascade("workflows", "mishaps").out.split())

@@ -114,6 +114,33 @@ def test_a_worker_dies_in_an_item(engine: Engine, batch: int) -> None:
     assert result.steps["pack"].items[2].attempts[0].status == "completed"
 
 
+@pytest.mark.parametrize("fails_at", [0, 1])
+def test_an_item_of_a_batch_never_gets_a_checkpoint_of_another(engine: Engine, fails_at: int) -> None:
+    """An item that failed before its checkpoint, or between two, must not read what the next one stored."""
+    flow, keys = Workflow("numbers"), dict[int, set[str]]()
+
+    @flow.step
+    def numbers() -> list[int]:
+        return [0, 1, 2]
+
+    @flow.map(over=numbers, batch=3)
+    def kept(number: int, ctx: StepContext) -> list[int]:
+        found = []
+        for at in range(2):
+            if (number, at, ctx.attempt) == (1, fails_at, 1):
+                raise ConnectionError("busy")
+            found.append(ctx.checkpoint("part", lambda at=at: 10 * number + at))
+        keys.setdefault(number, set()).add(ctx.idempotency_key)
+        return found
+
+    @flow.step(export=True)
+    def result(kept: list[list[int]]) -> list[list[int]]:
+        return kept
+
+    assert engine.run(flow, expect="completed").output == {"result": [[0, 1], [10, 11], [20, 21]]}
+    assert len(set().union(*keys.values())) == 3
+
+
 def test_an_items_time_runs_out(engine: Engine) -> None:
     result = engine.time_out("pack/0").run(orders(timeout=60), of("tea"), expect="completed")
     first, second = result.steps["pack"].items[0].attempts
@@ -139,6 +166,18 @@ def test_one_that_is_named_by_its_slug_must_be_known(engine: Engine) -> None:
     assert failed.error is not None
     assert "refunds" in str(failed.error.message)
     assert engine.know(refunds()).run(orders("refunds"), of("tea")).status == "completed"
+
+
+def test_an_input_that_it_does_not_take_is_the_steps_failure(engine: Engine) -> None:
+    other = Workflow("others", input=Order)
+    other.step(id="done")(lambda: None)
+    flow = Workflow("orders")
+    flow.run(other, input={"lines": [{"skew": "tea"}]}, id="back")
+    failed = engine.run(flow, expect="failed")
+    assert failed.error is not None
+    assert "step 'back' runs workflow 'others', whose input this is not: input.lines.0" in str(failed.error.message)
+    assert "Traceback" not in str(failed.error.stack)
+    assert len(failed.steps["back"].attempts) == 1
 
 
 def test_its_output_or_a_step_of_it_is_faked(engine: Engine) -> None:
