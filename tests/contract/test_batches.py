@@ -55,7 +55,7 @@ class Refusing:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, act: str, errors: dict[str, CascadeFlowError]) -> None:
         self.asked: list[str] = []
         self._errors = errors
-        monkeypatch.setattr(act, lambda _, run_id, reason: self._acted(run_id))
+        monkeypatch.setattr(act, lambda _, run_id, reason, **__: self._acted(run_id))
 
     def _acted(self, run_id: str) -> None:
         self.asked.append(run_id)

@@ -13,7 +13,7 @@ from cascade_flow.operations.after_commit import AfterCommit
 from checker import Checked
 from faults.breaking import run_with
 from faults.test_double_faults import survived as survived_both
-from faults.test_single_faults import survived
+from faults.test_single_faults import HIDDEN_EVERY, survived
 from shapes import CALLED, CHILDREN, FAMILIES_THAT_WAIT, Shape
 from simulation import TIMING, TickingClock, World
 from testbed.faults import Kind, at, faults, nowhere
@@ -34,13 +34,13 @@ def test_a_family_waits_for_nothing_but_what_its_script_calls_for(server: Server
 
 @pytest.mark.parametrize("shape", EVERY, ids=str)
 def test_a_fault_in_a_family_is_survived(server: Server, shape: Shape) -> None:
-    survived(server, shape, every=11)
+    survived(server, shape, every=11, hidden_every=11 * HIDDEN_EVERY)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", EVERY, ids=str)
 def test_any_single_fault_in_a_family_is_survived(server: Server, shape: Shape) -> None:
-    survived(server, shape, every=1)
+    survived(server, shape, hidden_every=1)
 
 
 @pytest.mark.parametrize("shape", EVERY, ids=str)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -181,6 +182,7 @@ def test_a_claim_that_was_taken_waits_for_what_belongs_to_it(
         return taken
 
     monkeypatch.setattr(Steps, "take", take)
+    world.mailbox.wakes[:] = [replace(wake, told="") for wake in world.mailbox.wakes]
     with faults(outage.plan, dynamodb.client):
         world.work()
     assert outage.refused > 0
