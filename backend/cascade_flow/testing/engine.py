@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Self, TypedDict, Unpack
 
 from cascade_flow.authoring import Workflow
 from cascade_flow.authoring.steps import Reference
-from cascade_flow.errors import CascadeFlowError
 from cascade_flow.model.states import TERMINAL_RUN_STATUSES, RunStatus
 from cascade_flow.serialization import safe_serialize
 from cascade_flow.testing import fakes
 from cascade_flow.testing.fakes import Fakes
 from cascade_flow.testing.inputs import plain_input
 from cascade_flow.testing.inside import Spot, spot_meant
+from cascade_flow.testing.many import SubmitsMany
 from cascade_flow.testing.mishaps import Mishap, When, left_over
 from cascade_flow.testing.places import Place, Wish
 from cascade_flow.testing.results import Result, UnexpectedEnd
@@ -39,7 +39,7 @@ class Options(TypedDict, total=False):
     tags: Sequence[str] | None
 
 
-class Engine:
+class Engine(SubmitsMany):
     """Runs workflows for tests: in this process, with time skipped, unless it is given another place.
 
         with Engine() as engine:
@@ -119,13 +119,6 @@ class Engine:
             tags=None if tags is None else list(tags),
         )
         return self._begun(workflow, self._place.submit(wish, plan), plan)
-
-    def submit_many(self, workflow: Workflow, runs: Iterable[Mapping[str, Any]]) -> list[Result | CascadeFlowError]:
-        """Submit runs, each of which says what `submit` takes: `{"input": {...}, "idempotency_key": "k"}`.
-
-        One that is refused stands there as its error, and loses no other.
-        """
-        return [self._submitted(workflow, run) for run in runs]
 
     def run_until_idle(self) -> None:
         """Let time pass until every run has ended."""
@@ -234,11 +227,8 @@ class Engine:
         self._settle([result.run_id])
         return result
 
-    def _submitted(self, workflow: Workflow, run: Mapping[str, Any]) -> Result | CascadeFlowError:
-        try:
-            return self.submit(workflow, **run)
-        except CascadeFlowError as error:
-            return error
+    def _submitted(self, workflow: Workflow, run: Mapping[str, Any]) -> Result:
+        return self.submit(workflow, **run)
 
     def _plan(self, workflow: Workflow, before: Mapping[Spot, Any], fake: Fakes | None) -> Plan:
         """How the next run is to be played; what was planned is its, whether it can be begun or not."""
