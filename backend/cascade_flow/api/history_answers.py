@@ -12,8 +12,7 @@ from cascade_flow.model.events import dump_event
 
 if TYPE_CHECKING:
     from cascade_flow.api import replies
-    from cascade_flow.operations.details import EventDetails
-    from cascade_flow.operations.history import StepLine
+    from cascade_flow.operations.history import EventDetails, StepLine
 
 
 def event_page(events: Iterable[EventDetails], *, limit: int) -> replies.EventPage:

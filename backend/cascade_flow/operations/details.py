@@ -33,7 +33,7 @@ from cascade_flow.model.workflows import (
     StepDefinition,
 )
 from cascade_flow.operations.attempts import Attempt, attempts_in
-from cascade_flow.operations.history import Histories, RunHistory, StepLine, by_step
+from cascade_flow.operations.history import EventDetails, Histories, RunHistory, StepLine, by_step
 from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.payloads import Handed, key_in_bucket
 from cascade_flow.operations.runs import RunPart, Runs, linked, outline_of
@@ -118,18 +118,6 @@ class RunDetails:
     has_payloads: bool
     outside: Outside
     undo_status: RunStatus | None = None
-
-
-@dataclass(frozen=True)
-class EventDetails:
-    """An event, and where those of its texts lie that are in the bucket and were not read.
-
-    Without `has_payloads` no text was asked for, and what stands in the event's place of one says nothing.
-    """
-
-    event: Event
-    outside: Outside
-    has_payloads: bool = True
 
 
 class Details:

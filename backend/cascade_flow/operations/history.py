@@ -55,6 +55,18 @@ class RunHistory:
     aside: Mapping[float, Mapping[str, str]]
 
 
+@dataclass(frozen=True)
+class EventDetails:
+    """An event, and where those of its texts lie that are in the bucket and were not read.
+
+    Without `has_payloads` no text was asked for, and what stands in the event's place of one says nothing.
+    """
+
+    event: Event
+    outside: Mapping[str, str]
+    has_payloads: bool = True
+
+
 class StepLine(NamedTuple):
     """A line of an attempt's log."""
 
