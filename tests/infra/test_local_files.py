@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import stat
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from cascade_flow import clock
 from cascade_flow.errors import BackendUnavailableError, ConfigurationError
 from cascade_flow.local import LocalStack, Project, artifacts, down, emulator, find_root, running, state, up
+from simulation import TickingClock
 
 CONFIG = 'stack = "mine"\npackage = "workflows"\nfolder = "examples"\nsources = "."\n'
 
@@ -149,3 +152,19 @@ class TestState:
         monkeypatch.setattr(emulator, "answers", lambda *_: True)
         with pytest.raises(BackendUnavailableError, match=r"nothing is deployed.*go on: cascade up"):
             running(project)
+
+    def test_who_ends_it_waits_for_what_dies_slowly(self, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+        signs: list[signal.Signals] = []
+        left = [(4711, 4711, "python -m ministack")]
+
+        def ours(home: Path) -> list[tuple[int, int, str]]:
+            if signs.count(signal.SIGKILL) > 200:
+                left.clear()
+            return left
+
+        monkeypatch.setattr(emulator, "_ours", ours)
+        monkeypatch.setattr(emulator, "_signal", lambda pid, sign: signs.append(sign))
+        with clock.use(TickingClock()):
+            emulator.stop(project.home)
+        assert not left
+        assert signs[0] == signal.SIGTERM

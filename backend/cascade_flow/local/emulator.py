@@ -26,6 +26,8 @@ from cascade_flow.local.tools import run, uv
 
 _START_PATIENCE_US = 120_000_000
 _STOP_PATIENCE_US = 2_000_000
+_DEATH_PATIENCE_US = 60_000_000
+"""What is killed ends as soon as the machine comes to it."""
 _GLANCE_US = 50_000
 _LAST_PORT = 65_535
 _FILES = resources.files("cascade_flow.local")
@@ -117,8 +119,8 @@ def stop(home: Path) -> None:
 
     One that nobody had the time to remember too.
     """
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        deadline_us = now_us() + _STOP_PATIENCE_US
+    for sign, patience_us in ((signal.SIGTERM, _STOP_PATIENCE_US), (signal.SIGKILL, _DEATH_PATIENCE_US)):
+        deadline_us = now_us() + patience_us
         while (left := _ours(home)) and now_us() < deadline_us:
             for pid, _, _ in left:
                 _signal(pid, sign)
