@@ -22,7 +22,7 @@ describe("numbers", () => {
   it.each([[0, "0 µs"], [1_500, "2 ms"], [999_400, "999 ms"], [1_250_000, "1.25 s"], [59_940_000, "59.9 s"], [61_000_000, "1 m 1 s"], [3_600_000_000, "1 h"], [90_000_000_000, "1 d 1 h"]])(
     "%d µs is %s", (us, words) => expect(duration(us)).toBe(words));
   it("tells how long ago, and how soon", () => {
-    expect([ago(0, 4_000_000), ago(0, 90_000_000), ago(8_000_000, 0)]).toEqual(["just now", "1 m ago", "in 8 s"]);
+    expect([ago(0, 4_000_000), ago(0, 90_000_000), ago(8_000_000, 0), ago(900_000, 0)]).toEqual(["just now", "1 m ago", "in 8 s", "just now"]);
   });
   it("counts", () => expect([count(1, "run"), count(1_200, "run"), bytes(999), bytes(2_500_000)]).toEqual(["1 run", "1,200 runs", "999 B", "2.5 MB"]));
 });

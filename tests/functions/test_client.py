@@ -140,7 +140,7 @@ def test_workflows_are_registered_and_their_versions_read(client: Client) -> Non
 
 def test_the_service_is_asked(client: Client) -> None:
     assert client.health()["status"] == "ok"
-    assert client.version_of_engine() == {"version": VERSION}
+    assert client.version_of_engine() == {"version": VERSION, "heartbeatUs": 20_000_000, "workerMemoryMb": 512}
     assert client.dead_letters(limit=5) == {"deadLetters": [], "approximateCount": 0}
     assert client.redrive(limit=5) == {"count": 0, "remaining": 0}
 

@@ -134,10 +134,10 @@ class TestManyAtOnce:
         runs = [functions.submit() for _ in range(3)]
         cancel = Runs.cancel
 
-        def quicker(self: Runs, run_id: str, reason: str | None) -> None:
+        def quicker(self: Runs, run_id: str, reason: str | None, **options: Any) -> None:
             if run_id == runs[1]:
                 cancel(self, run_id, "somebody else")
-            cancel(self, run_id, reason)
+            cancel(self, run_id, reason, **options)
 
         monkeypatch.setattr(Runs, "cancel", quicker)
         piece = post(functions, "/runs/cancel", workflowSlug="parcels").json
@@ -179,10 +179,10 @@ class TestManyAtOnce:
         runs = [functions.submit() for _ in range(3)]
         cancel, busy = Runs.cancel, {runs[1]}
 
-        def throttled(self: Runs, run_id: str, reason: str | None) -> None:
+        def throttled(self: Runs, run_id: str, reason: str | None, **options: Any) -> None:
             if run_id in busy:
                 raise ThrottledError
-            cancel(self, run_id, reason)
+            cancel(self, run_id, reason, **options)
 
         monkeypatch.setattr(Runs, "cancel", throttled)
         first = post(functions, "/runs/cancel", workflowSlug="parcels").json

@@ -145,7 +145,7 @@ def test_events_are_the_contracts_wherever_their_texts_lie() -> None:
     gateway = WithObjects(lambda at: {"events": [{"type": "StepCompleted", "outputUrl": at}]}, OBJECTS[0])
     with asked(gateway) as client:
         assert client.events("r") == [{"type": "StepCompleted", "output": TEXT}]
-        [left] = client.events("r", payloads=False)
+        [left] = client.events("r", outside=False)
         assert left["outputUrl"].endswith("X-Amz-Signature=1")
     assert [target.startswith("/b/") for _, target in gateway.requests] == [False, True, False]
 

@@ -25,7 +25,7 @@ export function chosen(us: number): string {
 
 export function ago(us: number, nowUs: number): string {
   const passed = nowUs - us;
-  if (passed < 0) return `in ${roughly(-passed)}`;
+  if (passed <= -SECOND) return `in ${roughly(-passed)}`; // what is nearer was told by another clock
   return passed < 5 * SECOND ? "just now" : `${roughly(passed)} ago`;
 }
 
