@@ -46,6 +46,7 @@ def test_a_run_grows_and_tells_what_its_runs_are_at(functions: Functions, done: 
     }
     assert children["labels"] == {"kind": "workflow", "workflowSlug": "labels"}
     assert children["read/lines"] is None
+    assert not any("laters" in step for step in run["steps"]), "whoever waits for children was ready"
 
 
 def test_the_runs_of_a_step_are_listed_in_pages(functions: Functions, done: str) -> None:

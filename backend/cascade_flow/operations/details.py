@@ -300,7 +300,8 @@ def _step(story: RunHistory, step: StepDefinition, mine: Sequence[StepEvent]) ->
     skips = [event for event in mine if isinstance(event, StepSkipped)]
     state = project_step_state(mine, story.run.workflow_slug) if mine else _pending(story, step)
     skipped = skips[-1] if skips and state.status == "skipped" else None
-    return StepDetails(step, state, skipped, _outside(story, step), _family(story, step), _postponed(state, mine))
+    laters = None if step.children else _postponed(state, mine)  # whoever waits for children was ready
+    return StepDetails(step, state, skipped, _outside(story, step), _family(story, step), laters)
 
 
 def _family(story: RunHistory, step: StepDefinition) -> FamilyDetails | None:
