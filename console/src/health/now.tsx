@@ -6,7 +6,7 @@ import { within } from "../address";
 import { get, post, type Finding, type Schemas } from "../api/ask";
 import { ago, count } from "../model/format";
 import { shortened, visible } from "../model/text";
-import { FindingLine } from "../run/standing";
+import { FindingLine, Worded } from "../run/standing";
 import { useMayAct } from "../ui/about";
 import { nowUs } from "../ui/now";
 import { Dialog, Empty, Failure, Loading } from "../ui/parts";
@@ -40,7 +40,7 @@ function Late({ runs }: { runs: readonly { runId: string; worst: Finding }[] }) 
     <div className={`notice is-${stuck ? "stuck" : "late"}`} role="status"><div>
       <strong>{words.filter(Boolean).join(", ")}</strong>
       <ul className="standing">{runs.slice(0, MOST).map(({ runId, worst }) => (
-        <li key={runId}><a className="id" {...within(`/runs/${encodeURIComponent(runId)}`)}>{visible(runId)}</a> {visible(worst.sentence)}</li>
+        <li key={runId}><a className="id" {...within(`/runs/${encodeURIComponent(runId)}`)}>{visible(runId)}</a> <Worded text={worst.sentence} /></li>
       ))}</ul>
       {runs.length > MOST && <p className="dim">and {runs.length - MOST} more: <code>cascade doctor</code> names all of them.</p>}
     </div></div>

@@ -46,6 +46,6 @@ export function FindingLine({ finding, choose, send }: { finding: Finding; choos
 }
 
 /** A sentence whose names stand in backticks. */
-function Worded({ text }: { text: string }) {
+export function Worded({ text }: { text: string }) {
   return <bdi>{quoted(visible(text)).map((each, n) => (each.isCode ? <code key={n}>{each.text}</code> : each.text))}</bdi>;
 }
