@@ -184,7 +184,10 @@ class TestTheEnvironment:
         }
         own.pop("WorkerFunction")  # said below
         assert own == {
-            "ServiceFunction": {"CASCADE_DEAD_LETTERS_URL": {"Ref": "DeadLetters"}},
+            "ServiceFunction": {
+                "CASCADE_DEAD_LETTERS_URL": {"Ref": "DeadLetters"},
+                "CASCADE_WORKER_MEMORY_MB": {"Ref": "WorkerMemory"},
+            },
             "DiagnosisFunction": {
                 "CASCADE_WORKER_CONCURRENCY": {"Ref": "WorkerConcurrency"},
                 "CASCADE_URGENT_CONCURRENCY": {"Ref": "UrgentConcurrency"},
@@ -320,7 +323,7 @@ class TestTheDoors:
     def test_a_policy_opens_what_its_name_says(self) -> None:
         assert granted("ReadPolicy") == {"execute-api:Invoke": ["$default/GET/*"]}
         assert granted("SubmitPolicy") == {
-            "execute-api:Invoke": ["$default/POST/runs", "$default/POST/workflows/*/runs"]
+            "execute-api:Invoke": ["$default/POST/runs", "$default/POST/runs/batch", "$default/POST/workflows/*/runs"]
         }
         steps = "runs/*/steps/*"
         assert granted("WorkPolicy") == {

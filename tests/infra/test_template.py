@@ -46,6 +46,7 @@ class TestTheDoor:
             "GET /runs/{runId}/diagnosis",
             "POST /preflight",
             "POST /runs",
+            "POST /runs/batch",
             "POST /workflows/{slug}/runs",
             "GET /runs",
             "GET /runs/{runId}",
@@ -89,6 +90,7 @@ class TestTheDoor:
         routes = _routes_of("TokenApi")
         assert {route["RouteKey"] for route in routes} == {
             "POST /runs",
+            "POST /runs/batch",
             "POST /workflows/{slug}/runs",
             *(f"POST /runs/{{runId}}/{command}" for command in ("cancel", "retry", "resume", "rerun")),
             "POST /runs/{runId}/events/{event+}",
