@@ -17,9 +17,10 @@ UV_VERSION := 0.13.9
 CODE := backend tests benchmarks reference functions examples layers/framework/build.py setup.py
 LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-# Tests go in three lanes at the same time: what computes, in this process and then on servers of DynamoDB; what starts
-# stacks of its own; what has one stack for all of it, and mostly waits. What computes is nice: a stack that waits for a
-# processor misses its leases. A suite that is not named here is in the last lane.
+# Suites that live in this process come first, and share the processors; then come, at the same time, those that start
+# servers of DynamoDB, those that start stacks of their own, and what has one stack for all of it, and mostly waits. What
+# computes beside stacks is nice: one that waits for a processor misses its leases. A suite that is not named here is in
+# the last lane.
 TOGETHER := $(wildcard $(addprefix tests/,architecture unit properties budgets peer functions clauses faults histories)) examples/tests
 SERVED := $(wildcard $(addprefix tests/,contract races unit/testbed))
 STARTING := $(wildcard $(addprefix tests/,infra console e2e/test_newcomer.py e2e/test_whatever_is_asked.py))
@@ -47,12 +48,13 @@ test: $(VENV)/dev-installed ## Check everything that has to hold, the fast thing
 	@echo "== style" && $(BIN)/ruff check $(CODE) && $(BIN)/ruff format --check --quiet $(CODE)
 	@echo "== types, template, safety: at the same time, each with one processor" && \
 		$(MAKE) --no-print-directory --jobs 2 types template scan
-	@echo "== tests that compute, tests that start stacks, tests on a whole one: at the same time, since those of stacks mostly wait" && \
-		$(MAKE) --no-print-directory --jobs 3 computed stacks whole
+	@echo "== tests in this process" && \
+		$(BIN)/pytest --numprocesses 2 --dist worksteal --quiet $(TOGETHER) $(addprefix --ignore=,$(SERVED))
+	@echo "== tests on every server, tests that start stacks, tests on a whole one: at the same time, since these two mostly wait" && \
+		$(MAKE) --no-print-directory --jobs 3 served stacks whole
 
-.PHONY: computed
-computed: $(VENV)/dev-installed
-	@$(NICE) $(BIN)/pytest --numprocesses 2 --dist worksteal --quiet $(TOGETHER) $(addprefix --ignore=,$(SERVED))
+.PHONY: served
+served: $(VENV)/dev-installed
 	@$(NICE) $(BIN)/pytest --numprocesses 2 --dist loadgroup --quiet $(SERVED)
 
 .PHONY: stacks

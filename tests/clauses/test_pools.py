@@ -516,3 +516,10 @@ def test_a_pool_that_has_no_name_is_refused(world: World, name: str) -> None:
         world.register([step("a", executor=name)])
     with pytest.raises(InvalidIdError, match="is no pool"):
         taken(world, name)
+
+
+def test_what_has_gone_on_to_a_step_of_no_pool_is_left_to_others_though_the_index_is_late(world: World) -> None:
+    begun(world, pooled("a"), step("b", "a"))
+    late = pausing(world, "BatchGetItem", lambda: reported(world, got(world), Complete("1", 1)))
+    assert taken(world, by=late) is None
+    assert branch_of(world, "a").step == "b"

@@ -998,6 +998,17 @@ PEOPLE = (
         ("contract/test_caller_queue.py::test_whoever_names_no_priority_comes_last",),
     ),
     Mutant(
+        "a pool's worker takes what the index still has for it (queue.py)",
+        MISTAKE,
+        "operations/queue.py",
+        'what="entry") if live.branch.pool == pool)',
+        'what="entry"))',
+        (
+            "clauses/test_pools.py::"
+            "test_what_has_gone_on_to_a_step_of_no_pool_is_left_to_others_though_the_index_is_late",
+        ),
+    ),
+    Mutant(
         "what is told to park is reclaimed (queue.py)",
         MISTAKE,
         "operations/queue.py",

@@ -117,12 +117,14 @@ class Queue:
             yield list(found.values())
 
     def _of_pool(self, pool: str, until_us: int) -> Iterator[Live]:
-        """Read a few at a time, as far as anybody asks: the index has them in their order."""
+        """Read a few at a time, as far as anybody asks: the index has them in their order. It is late at times, and
+        what it has stands at another step by now, which may be no pool's.
+        """
         waiting = due.waiting(self._runtime.ledger.table, pool, until_us=until_us, at_once=2 * _AT_ONCE)
         entries = islice(waiting, _MOST_LOOKED_AT)
         read = partial(self._wanted_among, partial(_is_due, until_us=until_us))
         while group := list(islice(entries, _AT_ONCE)):
-            yield from readable(read, group, what="entry")
+            yield from (live for live in readable(read, group, what="entry") if live.branch.pool == pool)
 
     def _wanted_among(self, wanted: Callable[[Branch], bool], group: Sequence[due.Entry]) -> Iterator[Live]:
         known = self._runtime.ledger.snapshot((entry.run_id, entry.branch) for entry in group)

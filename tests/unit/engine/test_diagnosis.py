@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 
 from cascade_flow.engine.diagnosis import Case, Room, World, diagnosed, diagnosed_engine, remaining_steps
 from cascade_flow.engine.findings import ORDER, Finding, Sweeps, nth, span
-from cascade_flow.engine.state import Branch, BranchStatus, Owed, Patience, Run, Signal, Stop, StopKind
+from cascade_flow.engine.state import Branch, BranchStatus, Family, Owed, Patience, Run, Signal, Stop, StopKind
 from cascade_flow.graph import END, Graph
 from cascade_flow.model.workflows import EventDefinition
 from unit.engine.facts import NOW_US, TIMING, run_of, step
@@ -339,9 +339,10 @@ def placed(draw: st.DrawFn, graph: Graph | None) -> Branch:
     branch = draw(BRANCHES)
     if branch.name == END:
         return replace(branch, step=END, status=draw(st.sampled_from(["open", "ended"])), owed=None)
+    family = Family(items=3, children=3, chunk=100, attempt=1, at_once=2) if branch.status == "waiting" else None
     known = graph or GRAPH
     chain = known.chain(branch.name) if branch.name in known.branches else ["a"]
-    return replace(branch, name=known.branch_of(chain[0]), step=draw(st.sampled_from(chain)))
+    return replace(branch, name=known.branch_of(chain[0]), step=draw(st.sampled_from(chain)), family=family)
 
 
 @st.composite
