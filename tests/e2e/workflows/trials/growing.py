@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from cascade_flow import Results, Workflow
+from cascade_flow import Results, Retry, Workflow
 
 BATCH = 5
 
@@ -33,7 +33,7 @@ def trees(input: Harvest) -> list[int]:
     return list(range(input.items))
 
 
-@harvest.map(over=trees, concurrency=20, batch=BATCH)
+@harvest.map(over=trees, concurrency=20, batch=BATCH, retry=Retry(max_attempts=20, delay=0.1))
 def pick(tree: int) -> int:
     return 3 * tree
 
