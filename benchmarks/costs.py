@@ -10,8 +10,8 @@ from pathlib import Path
 
 from benchmarks import idle, prices
 from benchmarks.contract import write
-from benchmarks.prices import IN_A_LAMBDA, NOTHING, THROUGH_THE_QUEUE, Around, table_dollars
-from budgets import measures
+from benchmarks.prices import CHAIN_MS, IN_A_LAMBDA, NOTHING, THROUGH_THE_QUEUE, Around, table_dollars
+from budgets import children, measures
 from budgets.figures import Figure
 from cascade_flow.dynamodb import schema
 from cascade_flow.testing.memory.sizes import item_size
@@ -20,6 +20,11 @@ from testbed.servers import MemoryServer, Store, fresh_table
 
 PATH = Path(__file__).parents[1] / "docs" / "costs.md"
 STEPS = 10
+_IN_A_BATCH_OF_20 = Around(
+    queue_requests=THROUGH_THE_QUEUE.queue_requests / 20,
+    invocations=THROUGH_THE_QUEUE.invocations / 20,
+    lambda_ms=CHAIN_MS + THROUGH_THE_QUEUE.lambda_ms / 20,
+)
 _HAPPENINGS: Sequence[tuple[Callable[[Store], Figure], Around]] = (
     (measures.chained, IN_A_LAMBDA),
     (measures.queued, THROUGH_THE_QUEUE),
@@ -33,6 +38,8 @@ _HAPPENINGS: Sequence[tuple[Callable[[Store], Figure], Around]] = (
     (measures.limited_waiting, THROUGH_THE_QUEUE),
     (measures.limited_heartbeat, NOTHING),
     (measures.tick, NOTHING),
+    (children.child, THROUGH_THE_QUEUE),
+    (children.batched, _IN_A_BATCH_OF_20),
 )
 _PRICES = {
     "write": f"{prices.WRITE_UNIT:g}",
