@@ -29,6 +29,11 @@ def test_a_request_without_a_signature_is_refused(stack: Stack, method: str, pat
     assert stack.call(method, path, body, signed=False).status_code == 403
 
 
+def test_a_line_may_end_in_a_path(stack: Stack) -> None:
+    refused = stack.call("GET", "/analytics/errors/a%0Ab")
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid-id")
+
+
 def test_the_first_request_of_the_documentation_makes_a_run(stack: Stack) -> None:
     command = (ROOT / "docs" / "api.md").read_text(encoding="utf-8").partition("```sh\n")[2].partition("```")[0]
     command = command.replace('"order"', '"linear"').replace('{"orderId": "4711"}', '{"number": 1}')

@@ -6,6 +6,7 @@ This module is the last of its suite: what is submitted and claimed here is left
 from __future__ import annotations
 
 import secrets
+from math import ceil
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ OPERATIONS = [
     if method in conformance.METHODS
 ]
 CASES, MANY_CASES = 500, 5_000
+_FEWER = 1.1
+"""Some operations have fewer cases than are asked for."""
 
 
 def test_every_answer_is_documented(stack: Stack, tmp_path: Path) -> None:
@@ -31,7 +34,7 @@ def test_every_answer_is_documented(stack: Stack, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_every_answer_is_documented_for_long(stack: Stack, tmp_path: Path) -> None:
-    seed, examples = secrets.randbelow(10**6), -(-MANY_CASES // len(OPERATIONS))
+    seed, examples = secrets.randbelow(10**6), ceil(_FEWER * MANY_CASES / len(OPERATIONS))
     outcome = schemathesis_run.tried(stack, tmp_path, phases=["fuzzing"], examples=examples, seed=seed)
     assert outcome.has_passed, f"with the seed {seed}: {outcome.told}"
     assert outcome.cases >= MANY_CASES

@@ -42,8 +42,10 @@ class SubmitRuns(Shape):
     apart: ClassVar[str | None] = "runs"
     workflow_slug: Slug | None = None
     """The workflow of those runs that name none."""
-    runs: Annotated[list[Annotated[OneOfMany, WrapValidator(_read)]], Field(min_length=1, max_length=MOST_AT_ONCE)]
-    """The runs, each as `POST /runs` takes it."""
+    runs: Annotated[
+        list[Annotated[OneOfMany | Any, WrapValidator(_read)]], Field(min_length=1, max_length=MOST_AT_ONCE)
+    ]
+    """The runs, each as `POST /runs` takes it. One that is something else is refused by itself, in the answer."""
 
     def wishes(self) -> Iterator[RunSubmission | CascadeFlowError]:
         """What each asks for, or why that can't be read."""

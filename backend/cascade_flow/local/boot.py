@@ -1,7 +1,7 @@
 """Runs the emulator, and makes up for what it does otherwise: it answers whoever asks, so a guard stands before it;
 its schedules know only minutes, so the reaper is called from here every few seconds; it wants a permission that AWS has
-no word for, and its API says too much of one that is missing; it unpacks layers for each process anew; it waits for a
-custom resource whose function has long ended.
+no word for, and its API says too much of one that is missing; its routes stop where a line ends; it unpacks layers for
+each process anew; it waits for a custom resource whose function has long ended.
 
 A script of its own, run by the emulator's interpreter: of this project it can import the guard beside it, and no more.
 It prints the pid that it goes on with, detached from whoever started it. The emulator and the calls end together.
@@ -170,6 +170,18 @@ def refuse_in_an_apis_words() -> None:
     app._enforce_execute_api = enforced
 
 
+def match_lines() -> None:
+    """Let `{name+}` in a route take whatever `{name}` takes: the emulator's stops where a line ends."""
+    gateway: Any = importlib.import_module("ministack.services.apigateway")
+    extract, line_end = gateway._extract_path_params, "\uffff"
+
+    def extracted(route: str, path: str) -> dict[str, str] | None:
+        found = extract(route, path.replace("\n", line_end))
+        return found and {name: value.replace(line_end, "\n") for name, value in found.items()}
+
+    gateway._extract_path_params = extracted
+
+
 def unpack_layers_once() -> None:
     """Unpack a layer when first it is asked for, and link to that from then on: most of a cold start would be this."""
     unpack = zipfile.ZipFile.extractall
@@ -197,6 +209,7 @@ def main(log: str, port: str, stack: str, every_ms: str) -> None:
     threading.Thread(target=call_reaper, args=arguments, name="reaper", daemon=True).start()
     grant_batches()
     refuse_in_an_apis_words()
+    match_lines()
     unpack_layers_once()
     issue_secret_credentials()
     find_dead_resources()
