@@ -17,16 +17,22 @@ from checker import check_run
 from e2e.stack import Stack
 from e2e.waiting import until
 from e2e.workflows.trials.growing import BATCH
+from e2e.workflows.trials.meeting import Meeting
 
 
 @pytest.mark.parametrize(("items", "deaths"), [(60, 1), pytest.param(500, 12, marks=pytest.mark.slow)])
-def test_a_map_whose_workers_are_killed_at_random(stack: Stack, items: int, deaths: int) -> None:
-    run_id, random = stack.submit("harvest", input={"items": items}), Random(items)
+def test_a_map_whose_workers_are_killed(stack: Stack, meeting: Meeting, items: int, deaths: int) -> None:
+    """One in an item, others at random."""
+    run_id = stack.submit("harvest", input={"items": items, "meeting": meeting.model_dump(mode="json")})
+    [torn] = until(lambda: meeting.visits("pick"), otherwise=lambda: stack.told(run_id))
+    os.kill(torn.pid, signal.SIGKILL)
+    meeting.let_go("pick")
+    random = Random(items)
     for death in range(1, deaths + 1):
         wanted = death * items // (deaths + 1)
         until(partial(_has_done, stack, run_id, wanted), otherwise=lambda: stack.told(run_id))
         for pid in worker_pids(stack.project):
-            if random.random() < 0.5 or death == 1:
+            if random.random() < 0.5:
                 os.kill(pid, signal.SIGKILL)
 
     run = stack.finished(run_id)

@@ -1,4 +1,4 @@
-"""A map over as many items as a run asks for, and a run of another workflow."""
+"""A map over as many items as a run asks for, one of which may wait for a test, and a run of another workflow."""
 
 from __future__ import annotations
 
@@ -6,15 +6,25 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from cascade_flow import Results, Retry, Workflow
+from cascade_flow import Results, Retry, StepContext, Workflow
+
+from .meeting import Meeting
 
 BATCH = 5
 
 
 class Harvest(BaseModel):
-    """How many trees there are."""
+    """How many trees there are, and where the one in the middle meets a test."""
 
-    items: int = Field(ge=0)
+    items: int = Field(ge=1)
+    meeting: Meeting
+
+
+class Tree(BaseModel):
+    """One of them."""
+
+    number: int
+    meeting: Meeting | None
 
 
 counting = Workflow("counting")
@@ -29,13 +39,16 @@ harvest = Workflow("harvest", input=Harvest)
 
 
 @harvest.step
-def trees(input: Harvest) -> list[int]:
-    return list(range(input.items))
+def trees(input: Harvest) -> list[Tree]:
+    middle = input.items // 2
+    return [Tree(number=number, meeting=input.meeting if number == middle else None) for number in range(input.items)]
 
 
 @harvest.map(over=trees, concurrency=20, batch=BATCH, retry=Retry(max_attempts=20, delay=0.1))
-def pick(tree: int) -> int:
-    return 3 * tree
+def pick(tree: Tree, context: StepContext) -> int:
+    if tree.meeting is not None:
+        tree.meeting.attend(context)
+    return 3 * tree.number
 
 
 harvest.run(counting, input=lambda pick: len(pick))
