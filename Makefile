@@ -18,14 +18,19 @@ CODE := backend tests benchmarks reference functions examples layers/framework/b
 LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 # Suites that live in this process come first, and share the processors; then come, at the same time, those that start
-# servers of DynamoDB, those that start stacks of their own, and what has one stack for all of it, and mostly waits. What
-# computes beside stacks is nice: one that waits for a processor misses its leases. A suite that is not named here is in
-# the last lane.
+# servers of DynamoDB, those that start stacks of their own, and two halves of what has one stack for all of it: these
+# mostly wait. Each half ends with what must hold of all that its stack has seen; then the second is asked everything.
+# What computes beside stacks is nice: one that waits for a processor misses its leases. A suite that is not named here is
+# among those that start stacks.
 TOGETHER := $(wildcard $(addprefix tests/,architecture unit properties budgets peer functions clauses faults histories)) examples/tests
 SERVED := $(wildcard $(addprefix tests/,contract races unit/testbed))
-STARTING := $(wildcard $(addprefix tests/,infra console e2e/test_newcomer.py e2e/test_whatever_is_asked.py))
+ENDS := tests/e2e/test_the_end.py
+ASKED := tests/e2e/test_whatever_is_asked.py
+ALONE := tests/e2e/test_newcomer.py
+WHOLE := $(filter-out $(ENDS) $(ASKED) $(ALONE),$(sort $(wildcard tests/e2e/test_*.py)))
+FIRST := $(wordlist 1,10,$(WHOLE))
 NO_SUITES := $(addprefix tests/,testbed events mutants torture node_modules __pycache__)
-WHOLE := $(filter-out $(TOGETHER) $(SERVED) $(STARTING) $(NO_SUITES),$(patsubst %/,%,$(wildcard tests/*/)))
+STARTING := $(filter-out $(TOGETHER) $(SERVED) tests/e2e $(NO_SUITES),$(patsubst %/,%,$(wildcard tests/*/))) $(ALONE)
 NICE := nice -n 10
 
 .PHONY: help
@@ -50,20 +55,24 @@ test: $(VENV)/dev-installed ## Check everything that has to hold, the fast thing
 		$(MAKE) --no-print-directory --jobs 2 types template scan
 	@echo "== tests in this process" && \
 		$(BIN)/pytest --numprocesses 2 --dist worksteal --quiet $(TOGETHER) $(addprefix --ignore=,$(SERVED))
-	@echo "== tests on every server, tests that start stacks, tests on a whole one: at the same time, since these two mostly wait" && \
-		$(MAKE) --no-print-directory --jobs 3 served stacks whole
+	@echo "== tests on every server, tests that start stacks, tests on a whole one: at the same time, since most only wait" && \
+		$(MAKE) --no-print-directory --jobs 4 served starting first second
 
 .PHONY: served
 served: $(VENV)/dev-installed
 	@$(NICE) $(BIN)/pytest --numprocesses 2 --dist loadgroup --quiet $(SERVED)
 
-.PHONY: stacks
-stacks: $(VENV)/dev-installed $(FUZZ)/installed
+.PHONY: starting
+starting: $(VENV)/dev-installed
 	@$(BIN)/pytest --quiet $(STARTING)
 
-.PHONY: whole
-whole: $(VENV)/dev-installed
-	@$(BIN)/pytest --quiet $(WHOLE) $(addprefix --ignore=,$(STARTING))
+.PHONY: first
+first: $(VENV)/dev-installed
+	@$(BIN)/pytest --quiet $(FIRST) $(ENDS)
+
+.PHONY: second
+second: $(VENV)/dev-installed $(FUZZ)/installed
+	@$(BIN)/pytest --quiet $(filter-out $(FIRST),$(WHOLE)) $(ENDS) $(ASKED)
 
 .PHONY: types
 types: $(VENV)/dev-installed
