@@ -12,7 +12,9 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -36,8 +38,12 @@ CLAUSES_OF = re.compile(r"^## (?:6|7|13)\..*?(?=^## )|^## 14\..*?(?=^7\. )", re.
 @each(CATALOGUE)
 def test_a_mutant_is_one_mistake(mutant: Mutant) -> None:
     """Its text is there once, and what stands there instead is Python, and another program."""
-    planted = ast.dump(ast.parse(mutant.planted()))
-    assert planted != ast.dump(ast.parse(mutant.path.read_text(encoding="utf-8")))
+    assert ast.dump(ast.parse(mutant.planted())) != _program(mutant.path)
+
+
+@cache
+def _program(path: Path) -> str:
+    return ast.dump(ast.parse(path.read_text(encoding="utf-8")))
 
 
 @each(CATALOGUE)
