@@ -63,7 +63,7 @@ class Budget:
 
 QUEUED = Budget("a step through the queue", 3, 2, 0)
 CHAINED = Budget("a step chained in the same worker", 1.5, 1, 0)
-PARALLEL = Budget("a parallel step of a wide fan-out, to its join", 11, 3.2, 1.1)
+PARALLEL = Budget("a parallel step of a wide fan-out, to its join", 11, 3.2, 0.1)
 FAN_IN = Budget("fan-in: a step beyond its own completion", None, 1.3)
 RETRY = Budget("a retry", 7, 1)
 DELAYED = Budget("a delayed step, beyond a queued one", 2, 0, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from functools import partial
+from itertools import count
 from typing import Any
 
 import pytest
@@ -496,7 +497,7 @@ def test_it_is_not_left_alone_while_somebody_stands_between_raise_and_commit(wor
         world.sweep()
 
     late = pausing(world, "TransactWriteItems", others)
-    wire_of(late.runtime.ledger.table.client).add(dying_after("TransactWriteItems"), floor=Floor.SCHEDULE)
+    wire_of(late.runtime.ledger.table.client).add(dying_after("TransactWriteItems", at=2), floor=Floor.SCHEDULE)
     dies(lambda: reported(world, held, by=late))
     assert (branch_of(world, "e").status, branch_of(world, "c").status) == ("open", "ended")
     assert due_in_us(world) <= TIMING.grace_us
@@ -505,12 +506,15 @@ def test_it_is_not_left_alone_while_somebody_stands_between_raise_and_commit(wor
     assert kinds_of(world, "e") == ONCE
 
 
-def dying_after(operation: str) -> Any:
+def dying_after(operation: str, *, at: int) -> Any:
+    numbers = count(1)
+
     def die(request: Request, send: Send) -> Answer:
-        answer = send(request)
-        if request.operation == operation:
-            raise Crash("here")
-        return answer
+        try:
+            return send(request)
+        finally:
+            if request.operation == operation and next(numbers) == at:
+                raise Crash("here")
 
     return die
 

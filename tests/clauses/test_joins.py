@@ -8,12 +8,14 @@ from itertools import pairwise
 
 import pytest
 
-from cascade_flow import StepScheduled, WorkflowCancelled, WorkflowCompleted, WorkflowFailed, clock
+from cascade_flow import StaleAttemptError, StepScheduled, WorkflowCancelled, WorkflowCompleted, WorkflowFailed, clock
 from cascade_flow.dynamodb import due, keys
+from cascade_flow.engine.decide import decide
 from cascade_flow.engine.state import Branch
 from cascade_flow.graph import END
 from cascade_flow.operations.steps import HeldAttempt
 from clauses.stage import (
+    DONE,
     FATAL,
     RUN,
     begun,
@@ -24,12 +26,14 @@ from clauses.stage import (
     dying,
     ended,
     found,
+    going_on,
     item_of,
     reported,
     run_of,
     silent,
 )
 from faults.moments import pausing
+from shapes import event
 from simulation import TIMING, World, step
 
 JOIN = [step("a"), step("b"), step("j", "a", "b", export_output=True)]
@@ -186,6 +190,87 @@ def test_of_two_failures_the_first_is_the_runs(world: World) -> None:
     reported(world, first, FATAL, by=late)
     [end] = [event for event in ended(world, "failed").events if isinstance(event, WorkflowFailed)]
     assert end.failed_step == "a"
+
+
+@pytest.mark.parametrize("join", SHAPES)
+def test_who_was_on_its_way_when_another_filled_it_looks_itself(world: World, join: str) -> None:
+    begun(world, *SHAPES[join])
+    late = claimed(world, "a")
+    reported(world, late, by=pausing(world, "TransactWriteItems", partial(done, world, "b")))
+    assert branch_of(world, join).status == ("scheduled" if join == "j" else "ended")
+    world.check(RUN)
+
+
+def test_one_at_a_time_is_asked_to_look(world: World) -> None:
+    begun(world, *map(step, "abc"), step("j", "a", "b", "c"))
+    first, second = claimed(world, "a"), claimed(world, "b")
+
+    def others() -> None:
+        done(world, "c")
+        assert [branch_of(world, name).looks for name in "ab"] == [True, False]
+        reported(world, first)
+        assert branch_of(world, "b").looks
+        assert branch_of(world, "j").status == "open"
+
+    world.observer.runtime.ledger.raise_join(first.facts, "j", arrivals=1, now_us=clock.now_us())
+    reported(world, second, by=pausing(world, "TransactWriteItems", others))
+    assert branch_of(world, "j").status == "scheduled"
+
+
+def test_who_was_asked_once_looks_at_whatever_it_arrives_at_later(world: World) -> None:
+    begun(world, step("a"), step("b"), step("c"), step("a2", "a"), step("j", "a", "b"), step("k", "a2", "c"))
+    held = claimed(world, "a")
+    held = reported(world, held, going_on(), by=pausing(world, "TransactWriteItems", partial(done, world, "b")))
+    reported(world, held, by=pausing(world, "TransactWriteItems", partial(done, world, "c")))
+    assert [branch_of(world, join).status for join in "jk"] == ["scheduled", "scheduled"]
+
+
+def test_who_has_lost_its_step_does_not_arrive(world: World) -> None:
+    begun(world, *JOIN)
+    zombie = claimed(world, "a")
+    silent(world)
+    world.sweep()
+    with pytest.raises(StaleAttemptError):
+        reported(world, zombie)
+    assert (branch_of(world, "a").status, branch_of(world, "a").attempt) == ("scheduled", 2)
+
+
+def test_nobody_else_is_asked_while_one_is_to_look(world: World) -> None:
+    begun(world, *map(step, "abc"), step("j", "a", "b", "c"))
+    ledger = world.observer.runtime.ledger
+    for held in [claimed(world, "a"), claimed(world, "b")]:
+        ledger.raise_join(held.facts, "j", arrivals=1, now_us=clock.now_us())
+    ledger.ask_to_look(RUN, branch_of(world, "b"))
+    done(world, "c")
+    assert [branch_of(world, name).looks for name in "ab"] == [False, True]
+
+
+def test_nobody_is_asked_while_one_is_still_to_be_counted(world: World) -> None:
+    begun(world, *map(step, "abc"), step("j", "a", "b", "c"))
+    held = claimed(world, "a")
+    world.observer.runtime.ledger.raise_join(held.facts, "j", arrivals=2, now_us=clock.now_us())
+    done(world, "c")
+    assert not branch_of(world, "a").looks
+
+
+def test_who_has_arrived_when_it_is_to_be_asked_is_seen(world: World) -> None:
+    begun(world, *JOIN)
+    held, last = claimed(world, "a"), claimed(world, "b")
+    ledger = world.observer.runtime.ledger
+    ledger.raise_join(held.facts, "j", arrivals=1, now_us=clock.now_us())
+    arrival = decide(held.facts, held.branch, DONE, now_us=clock.now_us())
+    late = pausing(world, "UpdateItem", lambda: ledger.write(held.facts, arrival, {}), at=2)
+    reported(world, last, by=late)
+    assert (branch_of(world, "a").looks, branch_of(world, "j").status) == (False, "scheduled")
+
+
+def test_what_nobody_works_on_looks_without_being_asked(world: World) -> None:
+    """An event is over by whoever looks at it, and not by a worker."""
+    begun(world, event("e"), step("b"), step("j", "e", "b"))
+    late = pausing(world, "TransactWriteItems", partial(done, world, "b"))
+    late.send_event(RUN, "e", {})
+    assert not branch_of(world, "e").looks
+    assert branch_of(world, "j").status == "scheduled"
 
 
 def test_a_join_opens_once(world: World) -> None:

@@ -17,6 +17,7 @@ MARKED = (
 )
 """The words before each (M) in §6 and §7 of protocol.md."""
 
+LOOK = "architecture.md: who fills a join looks at it, and asks one of those on their way to look"
 STEPS, AFTER, DECIDE = "operations/steps.py", "operations/after_commit.py", "engine/decide.py"
 
 FORKS = (
@@ -102,14 +103,13 @@ JOINS = (
         "a join is raised after the commit",
         "raising after the commit can be lost for good",
         STEPS,
-        """        self._after_commit.raise_joins(facts, commit)
-        try:
-            return self._runtime.ledger.write(facts, commit, references)
+        """            commit = self._after_commit.raise_joins(facts, commit)
+            try:
+                after = self._write(facts, commit, references)
 """,
-        """        try:
-            after = self._runtime.ledger.write(facts, commit, references)
-            self._after_commit.raise_joins(facts, commit)
-            return after
+        """            try:
+                after = self._write(facts, commit, references)
+                commit = self._after_commit.raise_joins(facts, commit)
 """,
         ("clauses/test_joins.py::test_who_dies_around_the_commit_of_the_last_arrival_leaves_it_to_the_sweep",),
     ),
@@ -160,17 +160,73 @@ JOINS = (
         "steps of one branch that arrive together count as one",
         "§6 join: raise",
         AFTER,
-        "            self._runtime.ledger.raise_join(facts, join, arrivals=arrivals, now_us=clock.now_us())",
-        "            self._runtime.ledger.raise_join(facts, join, arrivals=1, now_us=clock.now_us())",
+        "            join: self._runtime.ledger.raise_join(facts, join, arrivals=arrivals, now_us=clock.now_us())",
+        "            join: self._runtime.ledger.raise_join(facts, join, arrivals=1, now_us=clock.now_us())",
         ("clauses/test_joins.py::test_steps_that_are_skipped_together_arrive_together",),
     ),
     Mutant(
         "nobody looks at a join after the commit",
         "§6 join: then the join is read",
         AFTER,
-        "        for join in dict.fromkeys(commit.raises):\n            self.look_at_join(facts, join)\n",
+        "        for join in commit.looked_at:\n            self.look_at_join(facts, join)\n",
         "",
         ("clauses/test_joins.py::test_the_last_to_arrive_opens_it_at_once",),
+    ),
+    Mutant(
+        "nobody is asked to look who was on its way",
+        LOOK,
+        AFTER,
+        "            if late is None:",
+        "            if late is late:",
+        ("clauses/test_joins.py::test_who_was_on_its_way_when_another_filled_it_looks_itself",),
+    ),
+    Mutant(
+        "who has moved before it was asked is not read again",
+        LOOK,
+        AFTER,
+        "                self._runtime.ledger.ask_to_look(facts.run_id, late)\n                return branches\n",
+        "                self._runtime.ledger.ask_to_look(facts.run_id, late)\n            return branches\n",
+        ("clauses/test_joins.py::test_who_has_arrived_when_it_is_to_be_asked_is_seen",),
+    ),
+    Mutant(
+        "who was asked looks at what it has filled",
+        LOOK,
+        "engine/state.py",
+        'may_pass = self.before.status == "running" and not self.before.looks',
+        'may_pass = self.before.status == "running"',
+        ("clauses/test_joins.py::test_who_was_asked_once_looks_at_whatever_it_arrives_at_later",),
+    ),
+    Mutant(
+        "what nobody works on looks at what it has filled",
+        LOOK,
+        "engine/state.py",
+        'may_pass = self.before.status == "running" and not self.before.looks',
+        "may_pass = not self.before.looks",
+        ("clauses/test_joins.py::test_what_nobody_works_on_looks_without_being_asked",),
+    ),
+    Mutant(
+        "who fills a join does not know it",
+        LOOK,
+        AFTER,
+        "for join, is_full in raised.items() if is_full",
+        "for join, is_full in raised.items() if not is_full",
+        ("clauses/test_joins.py::test_the_last_to_arrive_opens_it_at_once",),
+    ),
+    Mutant(
+        "who was asked is asked again",
+        LOOK,
+        "engine/joins.py",
+        'branch is None or branch.status != "running" or branch.looks for branch in late',
+        'branch is None or branch.status != "running" for branch in late',
+        ("clauses/test_joins.py::test_nobody_else_is_asked_while_one_is_to_look",),
+    ),
+    Mutant(
+        "one is asked though another has still to be counted",
+        LOOK,
+        "engine/joins.py",
+        'branch is None or branch.status != "running" or branch.looks for branch in late',
+        "branch is None or branch.looks for branch in late",
+        ("clauses/test_joins.py::test_nobody_is_asked_while_one_is_still_to_be_counted",),
     ),
     Mutant(
         "the sweep opens no join",
@@ -697,8 +753,8 @@ WAKES = (
         "a join's workers are woken before it is opened",
         "§3 a wake-up names what is there",
         AFTER,
-        "        try:\n            self.raise_joins(facts, commit)\n",
-        "        self._wake(facts, [commit.after])\n        try:\n            self.raise_joins(facts, commit)\n",
+        "            commit = self.raise_joins(facts, commit)\n",
+        "            self._wake(facts, [commit.after])\n            commit = self.raise_joins(facts, commit)\n",
         ("clauses/test_wakes.py::test_a_wake_up_is_sent_when_what_it_names_is_there",),
     ),
     Mutant(
@@ -894,8 +950,8 @@ SWEEPS = (
         "who fills a join brings no look forward",
         "architecture.md: a join that waits is looked at ever more rarely",
         "dynamodb/ledger.py",
-        "if is_full(facts.graph, raised) and (raised.due_us or 0) > soon_us:",
-        "if not raised:",
+        "if (join.due_us or 0) > soon_us:",
+        "if not join:",
         ("clauses/test_joins.py::test_who_fills_what_has_waited_for_days_and_dies_is_made_up_for_as_soon_as_ever",),
     ),
     Mutant(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mutants.clauses import LOOK
 from mutants.mutant import Mutant
 
 CHANGES, LEDGER, RUNS = "dynamodb/changes.py", "dynamodb/ledger.py", "dynamodb/run_ledger.py"
@@ -195,9 +196,17 @@ FENCE = (
         "a commit of a branch has no fence",
         "§4 commit by the holder",
         LEDGER,
-        "return Update(keys.branch(facts.run_id, before.name), fence(before), **changed)",
-        f"return Update(keys.branch(facts.run_id, before.name), {ALWAYS}, **changed)",
+        "return Update(keys.branch(facts.run_id, before.name), when, **difference",
+        f"return Update(keys.branch(facts.run_id, before.name), {ALWAYS}, **difference",
         ("clauses/test_fences.py::test_what_a_zombie_reports_is_not_stored_as_the_other_attempts",),
+    ),
+    Mutant(
+        "who makes what is owed asks for no fence",
+        "§6 advance the parent's owed under its seq",
+        LEDGER,
+        "_branch_update(facts, parent, moved, fence(parent))",
+        f"_branch_update(facts, parent, moved, {ALWAYS})",
+        ("clauses/test_forks.py::test_a_halt_between_two_parts_of_a_fork_is_seen",),
     ),
     Mutant(
         "a riding commit has no fence",
@@ -257,6 +266,38 @@ JOINS = (
         'WAITS = NEW | Attr("st").eq("open")',
         "WAITS = NEW",
         ("clauses/test_joins.py::test_the_last_to_arrive_opens_it_at_once",),
+    ),
+    Mutant(
+        "who arrives need not see that it was asked to look",
+        LOOK,
+        CHANGES,
+        'return fence(known) & _as_known("lo", int(known.looks) or None)',
+        "return fence(known)",
+        ("clauses/test_joins.py::test_who_was_on_its_way_when_another_filled_it_looks_itself",),
+    ),
+    Mutant(
+        "who arrives asks for no fence",
+        "§4 commit by the holder",
+        CHANGES,
+        'return fence(known) & _as_known("lo", int(known.looks) or None)',
+        'return _as_known("lo", int(known.looks) or None)',
+        ("clauses/test_joins.py::test_who_has_lost_its_step_does_not_arrive",),
+    ),
+    Mutant(
+        "only who forks sees whether it was asked to look",
+        LOOK,
+        LEDGER,
+        "fence_of = arriving if commit.raises else fence",
+        "fence_of = arriving if commit.births else fence",
+        ("clauses/test_joins.py::test_who_was_on_its_way_when_another_filled_it_looks_itself",),
+    ),
+    Mutant(
+        "who has moved is asked to look",
+        LOOK,
+        LEDGER,
+        'as_read = Attr("sq").eq(late.seq)',
+        "as_read = None",
+        ("clauses/test_joins.py::test_who_has_arrived_when_it_is_to_be_asked_is_seen",),
     ),
     Mutant(
         "a run's end is not checked to be under way",
@@ -540,7 +581,7 @@ OF_RUNS = (
         "a look is brought forward from wherever it is",
         "architecture.md: a join that waits is looked at ever more rarely",
         "dynamodb/ledger.py",
-        "seen = Attr(keys.DUE_TIME).eq(raised.due_us)",
+        "seen = Attr(keys.DUE_TIME).eq(join.due_us)",
         "seen = None",
         ("clauses/test_joins.py::test_who_brings_a_look_forward_leaves_alone_what_has_moved",),
     ),

@@ -135,11 +135,11 @@ EVENTS = (
         "what an event arrives at is raised after it",
         MARKED[8],
         AFTER,
-        """            self.raise_joins(facts, commit)
+        """            commit = self.raise_joins(facts, commit)
             opened = self._runtime.ledger.write(facts, commit, self._references(facts, commit))
 """,
         """            opened = self._runtime.ledger.write(facts, commit, self._references(facts, commit))
-            self.raise_joins(facts, commit)
+            commit = self.raise_joins(facts, commit)
 """,
         "test_what_it_arrives_at_is_raised_before",
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mutants.mutant import Mutant
 
 MISTAKE = "a mistake that a person makes"
+REPORTS_AGAIN = "properties/test_reports_again.py::test_reports_are_right_after_whatever_happens"
 
 PEOPLE = (
     Mutant(
@@ -950,11 +951,30 @@ PEOPLE = (
         ("clauses/test_joins.py::test_a_join_is_made_whole_by_its_first_arrival",),
     ),
     Mutant(
+        "what was kept of a run is believed whatever has become of it (ended_runs.py)",
+        MISTAKE,
+        "operations/ended_runs.py",
+        "if listed_us.get(digest.run_id) == digest.listed_us}",
+        "if digest.run_id in listed_us}",
+        (REPORTS_AGAIN, "contract/test_analytics_of_a_day.py::test_a_run_that_goes_on_again_is_read_again[memory]"),
+    ),
+    Mutant(
+        "what is added to a run that has ended leaves what was kept of it (caller_ledger.py)",
+        MISTAKE,
+        "dynamodb/caller_ledger.py",
+        'add={"sq": 1, keys.DUE_TIME: 1}',
+        'add={"sq": 1}',
+        (
+            REPORTS_AGAIN,
+            "contract/test_analytics_of_a_day.py::test_what_is_added_to_a_run_that_has_ended_is_told[memory]",
+        ),
+    ),
+    Mutant(
         "each arrival brings the look forward (ledger.py)",
         MISTAKE,
         "dynamodb/ledger.py",
-        "if is_full(facts.graph, raised) and (raised.due_us or 0) > soon_us:",
-        "if (raised.due_us or 0) > soon_us:",
+        "            if is_full(facts.graph, raised):\n",
+        "            if self._bring_forward(write.key, raised, soon_us) or is_full(facts.graph, raised):\n",
         ("clauses/test_joins.py::test_who_arrives_at_what_stays_open_brings_no_look_forward",),
     ),
     Mutant(

@@ -57,6 +57,11 @@ def fence(known: Branch) -> Condition:
     return Attr("sq").eq(known.seq) & _as_known("hb", known.heartbeat_us) & _as_known("h", known.halt)
 
 
+def arriving(known: Branch) -> Condition:
+    """The fence of who arrives at a join: whether it is to look at it, it has seen too."""
+    return fence(known) & _as_known("lo", int(known.looks) or None)
+
+
 def of_pool(known: Branch) -> Condition:
     """What a claim asks of a step: that it waits for this pool, or, where none is known, for no pool."""
     return _as_known("po", known.pool)

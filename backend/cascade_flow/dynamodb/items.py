@@ -116,6 +116,7 @@ _BRANCH = (
     _Field("h", "halt"),
     _Field("ow", "owed", lambda o: json.dumps([o.made, *o.steps]), lambda t: _owed(json.loads(t))),
     _Field("n", "arrived"),
+    _Field("lo", "looks", int, bool),
     _Field("sg", "signal", _pack_signal, lambda d: Signal(*unpack_json(d))),
     _Field("wt", "patience", lambda p: json.dumps([p.until_us, p.run_attempt]), lambda t: Patience(*json.loads(t))),
     _Field("fa", "family", _pack_family, _unpack_family),

@@ -19,6 +19,7 @@ from cascade_flow.dynamodb.changes import (
     NEW,
     BranchRefused,
     RunRefused,
+    arriving,
     birth_put,
     changes,
     difference,
@@ -159,8 +160,9 @@ class Ledger:
         """
         return self._move(run_id, branch.name, stoppable(branch, stop), **halting(halt))
 
-    def raise_join(self, facts: Facts, join: str, *, arrivals: int, now_us: int) -> None:
-        """Count arrivals at a join, and give birth to it where it is the first; a refusal is harmless.
+    def raise_join(self, facts: Facts, join: str, *, arrivals: int, now_us: int) -> bool:
+        """Count arrivals at a join, and give birth to it where it is the first; a refusal is harmless. Answers whether
+        as many have been counted as it waits for.
 
         Who fills it may die before anybody has looked, so somebody must look soon, however rarely they did till now.
         """
@@ -168,9 +170,26 @@ class Ledger:
         write = raising(facts, join, arrivals=arrivals, soon_us=soon_us)
         with suppress(Refused):
             raised = items.to_branch(self.table.write([write]))
-            if is_full(facts.graph, raised) and (raised.due_us or 0) > soon_us:
-                seen = Attr(keys.DUE_TIME).eq(raised.due_us)
-                self.table.write([Update(write.key, seen, set={keys.DUE_TIME: soon_us}, blind=True)])
+            if is_full(facts.graph, raised):
+                self._bring_forward(write.key, raised, soon_us)
+                return True
+        return False
+
+    def _bring_forward(self, key: keys.Key, join: Branch, soon_us: int) -> None:
+        if (join.due_us or 0) > soon_us:
+            seen = Attr(keys.DUE_TIME).eq(join.due_us)
+            with suppress(Refused):
+                self.table.write([Update(key, seen, set={keys.DUE_TIME: soon_us}, blind=True)])
+
+    def ask_to_look(self, run_id: str, late: Branch) -> None:
+        """Ask who is at work on a branch to look at the join that it arrives at; raises BranchRefused where the branch
+        was claimed or committed to since it was read.
+        """
+        as_read = Attr("sq").eq(late.seq)
+        try:
+            self.table.write([Update(keys.branch(run_id, late.name), as_read, set={"lo": 1}, blind=True)])
+        except Refused:
+            raise BranchRefused(None) from None
 
     def tell_event(self, facts: Facts, event: str, signal: Signal) -> Branch:
         """Tell an event what the outside says; raises BranchRefused where it was told before, or is over."""
@@ -205,7 +224,8 @@ class Ledger:
         ending = () if commit.end is None else (to_record(commit.end, references),)
         records = ending if rides else (*commit.before.tail, *new, *ending)
         after = rides or self._logged(commit, records)
-        writes: list[Write] = [_branch_update(facts, commit.before, after)]
+        fence_of = arriving if commit.raises else fence
+        writes: list[Write] = [_branch_update(facts, commit.before, after, fence_of(commit.before))]
         writes += _run_writes(facts, commit, references)
         if records:
             writes.append(Put(commit_item(facts.run_id, records, expires_s=facts.expires_s), NEW))
@@ -221,7 +241,7 @@ class Ledger:
     def make_owed(self, facts: Facts, parent: Branch, after: Branch, births: Sequence[Birth]) -> Branch:
         """Put some of the branches that a parent owes, and note it on the parent; raises BranchRefused."""
         moved = replace(after, seq=parent.seq + 1)
-        writes: list[Write] = [_branch_update(facts, parent, moved)]
+        writes: list[Write] = [_branch_update(facts, parent, moved, fence(parent))]
         self._transact([*writes, *(birth_put(facts, birth, parent.origin_us) for birth in births)], about_run=False)
         return moved
 
@@ -253,9 +273,8 @@ def _settles(commit: Commit) -> bool:
     return commit.after.step != commit.before.step or commit.after.owed is not None or commit.after.status == "parked"
 
 
-def _branch_update(facts: Facts, before: Branch, after: Branch) -> Update:
-    changed = difference(facts.run_id, before, after)
-    return Update(keys.branch(facts.run_id, before.name), fence(before), **changed)
+def _branch_update(facts: Facts, before: Branch, after: Branch, when: Condition) -> Update:
+    return Update(keys.branch(facts.run_id, before.name), when, **difference(facts.run_id, before, after))
 
 
 def _run_writes(facts: Facts, commit: Commit, references: Mapping[str, str]) -> list[Write]:

@@ -23,6 +23,21 @@ def is_full(graph: Graph, join: Branch) -> bool:
     return join.status == "open" and join.arrived >= len(graph.awaited(join.name))
 
 
+def one_to_ask(graph: Graph, join: Branch, branches: Mapping[str, Branch]) -> Branch | None:
+    """Of those that a full join still waits for, the one that is to look when it arrives; None where one looks anyway.
+
+    Who is at work may have been counted before the join was full. Who isn't there, or is not at work, is counted after
+    that, or looks in any case (`Commit.looked_at`).
+    """
+    if not is_full(graph, join):
+        return None
+    awaited = ((branches.get(graph.branch_of(step)), step) for step in graph.awaited(join.name))
+    late = [branch for branch, step in awaited if not beyond(graph, branch, step)]
+    if any(branch is None or branch.status != "running" or branch.looks for branch in late):
+        return None
+    return next(iter(late), None)
+
+
 def waits_outside(graph: Graph, branch: Branch) -> bool:
     """Whether a branch is an event's, which is not over."""
     return branch.status == "open" and is_event(graph, branch.name)

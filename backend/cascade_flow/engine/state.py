@@ -152,8 +152,9 @@ class Branch:
     it was due that said so first. `seq` and `heartbeat_us` are the fence: they say which state a writer has seen.
     `origin_us` names the commit that holds the completion of the step's dependency where that is not in the tail.
     `pool` is that of the step, where only its workers take it; `limit` what it must get first, `place` what its holder
-    has got, `turn_us` when it is its turn. `signal` and `patience` are those of the event that it begins with. `family`
-    are the children that do the step's work; `arrived` counts their ends, as it counts arrivals at a join.
+    has got, `turn_us` when it is its turn. `looks`: who arrives at a join from here is to look at it, since whoever
+    filled it has found this branch on its way. `signal` and `patience` are those of the event that it begins with.
+    `family` are the children that do the step's work; `arrived` counts their ends, as it counts arrivals at a join.
     """
 
     name: str
@@ -181,6 +182,7 @@ class Branch:
     halt: Halt | None = None
     owed: Owed | None = None
     arrived: int = 0
+    looks: bool = False
     signal: Signal | None = None
     patience: Patience | None = None
     family: Family | None = None
@@ -362,10 +364,10 @@ class Commit:
     """What a decision about a branch wants written, all of it or nothing.
 
     `before` is the state it was decided on; `events` are appended to the branch's log. A commit that is not `logged`
-    may ride in the tail. `raises` are the joins to be counted up first, once for each step that arrives; `checks_run`
-    asks that the run still runs with no intention to stop; `stop` and `end` are what the run must take over in the same
-    transaction; with a stop, of a batch, what its items gave (`partial`), and how many were `lost`. `counted` is the
-    step of a child's parent, as the count of the child's end has seen it.
+    may ride in the tail. `raises` are the joins to be counted up first, once for each step that arrives, `fills` those
+    of them that were full then; `checks_run` asks that the run still runs with no intention to stop; `stop` and `end`
+    are what the run must take over in the same transaction; with a stop, of a batch, what its items gave (`partial`),
+    and how many were `lost`. `counted` is the step of a child's parent, as the count of the child's end has seen it.
     """
 
     before: Branch
@@ -374,12 +376,21 @@ class Commit:
     logged: bool = False
     births: tuple[Birth, ...] = ()
     raises: tuple[str, ...] = ()
+    fills: tuple[str, ...] = ()
     checks_run: bool = False
     stop: Stop | None = None
     end: WorkflowCompleted | None = None
     partial: str | None = None
     lost: int | None = None
     counted: Branch | None = None
+
+    @property
+    def looked_at(self) -> tuple[str, ...]:
+        """The joins to be looked at after it: of who was at work, those that it has filled, unless it was asked to look
+        at all. Nobody else can be asked.
+        """
+        may_pass = self.before.status == "running" and not self.before.looks
+        return tuple(dict.fromkeys(self.fills if may_pass else self.raises))
 
     @property
     def said(self) -> tuple[Event, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
@@ -61,10 +62,13 @@ class AfterCommit:
 
         return Children(self._runtime, self)
 
-    def raise_joins(self, facts: Facts, commit: Commit) -> None:
+    def raise_joins(self, facts: Facts, commit: Commit) -> Commit:
         """Count the arrivals that a commit brings about: before it, since whoever dies after it has counted nothing."""
-        for join, arrivals in Counter(commit.raises).items():
-            self._runtime.ledger.raise_join(facts, join, arrivals=arrivals, now_us=clock.now_us())
+        raised = {
+            join: self._runtime.ledger.raise_join(facts, join, arrivals=arrivals, now_us=clock.now_us())
+            for join, arrivals in Counter(commit.raises).items()
+        }
+        return replace(commit, fills=tuple(join for join, is_full in raised.items() if is_full))
 
     def count_end(self, facts: Facts, commit: Commit) -> Commit:
         """Count the end of a child, where a commit brings it about: before it, for the same reason."""
@@ -80,7 +84,7 @@ class AfterCommit:
             self.limits.give_back(facts.run_id, commit.before, commit.before.place or 0)
         self._wake(facts, [birth.branch for birth in commit.births], told)
         branch = self.make_owed(facts, branch, told)
-        for join in dict.fromkeys(commit.raises):
+        for join in commit.looked_at:
             self.look_at_join(facts, join)
         if commit.stop is not None or _awaits_stop(branch):
             self.stops.carry_on(facts.run_id)
@@ -168,13 +172,13 @@ class AfterCommit:
 
         Whoever comes second is refused, and that is well.
         """
-        branches = self._runtime.ledger.some_branches(facts.run_id, joins.awaited_branches(facts.graph, join.name))
+        branches = self._awaited(facts, join)
         commit = self._opening(facts, join, branches)
         if commit is None:
             return False
         commit = self.count_end(facts, commit)
         try:
-            self.raise_joins(facts, commit)
+            commit = self.raise_joins(facts, commit)
             opened = self._runtime.ledger.write(facts, commit, self._references(facts, commit))
             self._runtime.tell(facts, commit.said)
             if commit.end is not None:
@@ -185,6 +189,20 @@ class AfterCommit:
         except PayloadTooLargeError as error:
             self.stops.give_up(facts, error)
         return True
+
+    def _awaited(self, facts: Facts, join: Branch) -> Mapping[str, Branch]:
+        """The branches that a join waits for. Where it is full and some are still on their way, one of them is asked to
+        look when it arrives; if that has moved meanwhile, all are read again.
+        """
+        names = joins.awaited_branches(facts.graph, join.name)
+        while True:
+            branches = self._runtime.ledger.some_branches(facts.run_id, names)
+            late = joins.one_to_ask(facts.graph, join, branches)
+            if late is None:
+                return branches
+            with suppress(BranchRefused):
+                self._runtime.ledger.ask_to_look(facts.run_id, late)
+                return branches
 
     def _leave_run(self, facts: Facts) -> None:
         """Let another run of the workflow start, where only so many may go on at once."""

@@ -191,6 +191,7 @@ class Steps:
         references = self.put_aside(held, command) if references is None else references
         for _ in range(_ROUNDS):
             commit = self._after_commit.count_end(facts, self._decide(facts, branch, command, held))
+            commit = self._after_commit.raise_joins(facts, commit)
             try:
                 after = self._write(facts, commit, references)
             except BranchRefused as refused:
@@ -313,7 +314,6 @@ class Steps:
         if commit.partial is not None:
             aside = self._runtime.payloads.put_result(facts.run_id, commit.partial, expires_s=facts.expires_s)
             references = {**references, **aside}
-        self._after_commit.raise_joins(facts, commit)
         try:
             return self._runtime.ledger.write(facts, commit, references)
         except RunRefused:
