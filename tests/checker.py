@@ -75,8 +75,10 @@ class Checked:
         return sum(isinstance(e, kind) and step_id in (None, getattr(e, "step_id", None)) for e in self.events)
 
 
-def check_run(backend: Backend, run_id: str) -> Checked:
-    """Assert what is promised of a run at every moment, whatever has happened to it."""
+def check_run(backend: Backend, run_id: str, *, skew_us: int = 0) -> Checked:
+    """Assert what is promised of a run at every moment, whatever has happened to it; machines' clocks may be ahead or
+    behind by so much.
+    """
     story = Histories(backend.runtime).story(run_id)
     assert story is not None, f"run {run_id} left nothing"
     events = Histories(backend.runtime).with_logs(story)
@@ -94,7 +96,7 @@ def check_run(backend: Backend, run_id: str) -> Checked:
         promise(checked)
     _folded(backend, checked)
     check_undo(backend, checked)
-    _placed(backend, checked, left)
+    _placed(backend, checked, left, skew_us)
     return checked
 
 
@@ -330,7 +332,7 @@ def _placed_for_whom_it_waits(checked: Checked, branch: Branch, item: Item) -> N
     assert item[keys.DUE_SHARD] in shards, f"in {item[keys.DUE_SHARD]!r}: {branch}"
 
 
-def _placed(backend: Backend, checked: Checked, left: Mapping[str, Item]) -> None:
+def _placed(backend: Backend, checked: Checked, left: Mapping[str, Item], skew_us: int) -> None:
     """What is live is in the due index, what has ended is not for long."""
     story, timing, run = checked.story, backend.runtime.timing, left[keys.RUN]
     ended = story.run.status in ENDED
@@ -345,7 +347,7 @@ def _placed(backend: Backend, checked: Checked, left: Mapping[str, Item]) -> Non
             end_us, pause_us = int(story.run.completed_at_us or 0), max(timing.lease_us, timing.grace_us)
             if branch.status == "open":  # left alone 15 times as long as its run was old; who arrives late moves it
                 end_us = max(end_us, clock.now_us())
-                pause_us += 15 * (end_us - story.run.created_us)
+                pause_us += 15 * (end_us - story.run.created_us + 2 * skew_us) + 2 * skew_us
                 if is_event(checked.facts.graph, name):  # put off until the run's deadline, or its own
                     end_us = max(end_us, story.run.deadline_us, branch.patience.until_us if branch.patience else 0)
             assert int(item.get(keys.DUE_TIME, 0)) <= end_us + pause_us, f"due for long: {branch}"

@@ -57,13 +57,11 @@ class Kin:
         return next((event for event in ends if event.step_id == self.step.id), None)
 
 
-def check_families(
-    backend: Backend, parent: Checked, stored: Collection[str], *, clocks_agree: bool = True
-) -> list[Checked]:
+def check_families(backend: Backend, parent: Checked, stored: Collection[str], *, skew_us: int = 0) -> list[Checked]:
     """Assert what is promised of a run's children, and of theirs, of all runs that are stored; answers all of them."""
-    kin = list(_kin(backend, parent, stored))
+    kin = list(_kin(backend, parent, stored, skew_us))
     for each in kin:
-        _check(each, clocks_agree=clocks_agree)
+        _check(each, clocks_agree=not skew_us)
     found = [child for each in kin for child in each.children.values()]
     orphans = {each for each in stored if each.startswith(f"{parent.story.run.run_id}~")}
     orphans -= {child.story.run.run_id for child in found}
@@ -71,16 +69,16 @@ def check_families(
     return found
 
 
-def _kin(backend: Backend, parent: Checked, stored: Collection[str]) -> Iterator[Kin]:
+def _kin(backend: Backend, parent: Checked, stored: Collection[str], skew_us: int) -> Iterator[Kin]:
     """The run's steps with children, and those of these."""
     run_id, graph = parent.story.run.run_id, parent.facts.graph
     for step in graph.steps.values():
         if step.children is not None:
             at = {number: id for id in stored if (number := _number(id, run_id, step.id)) is not None}
-            children = {number: check_run(backend, id) for number, id in sorted(at.items())}
+            children = {number: check_run(backend, id, skew_us=skew_us) for number, id in sorted(at.items())}
             yield Kin(parent, step, parent.story.branches.get(graph.branch_of(step.id)), children)
             for child in children.values():
-                yield from _kin(backend, child, stored)
+                yield from _kin(backend, child, stored, skew_us)
 
 
 def _number(run_id: str, parent: str, step: str) -> int | None:

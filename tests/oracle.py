@@ -37,11 +37,13 @@ class Mark(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What somebody has reported of an attempt, and with what output."""
+    """What somebody has reported of an attempt, in words of his own: an output, an error's stack, a skip's reason.
+    Who postpones it says nothing.
+    """
 
     mark: Mark
     end: End
-    output: str | None
+    words: str | None
 
 
 class Sent(NamedTuple):
@@ -113,14 +115,13 @@ class Oracle:
                 assert told == {step: _value(won[step]) for step in given}, f"{mark} was given other outputs"
 
     def _check_said(self, run_id: str, events: Mapping[tuple[Mark, type], Any]) -> None:
-        for mark, end, output in (said for said in self.accepted if said.mark.run_id == run_id):
+        for mark, end, words in (said for said in self.accepted if said.mark.run_id == run_id):
             event = events.get((mark, end))
             assert event is not None, f"it was taken, and is not there: {end.__name__} of {mark}"
-            if isinstance(event, StepCompleted):
-                assert _value(event.output) == _value(output), f"another output than was said: {event}"
-        for mark, end, _ in (said for said in self.refused if said.mark.run_id == run_id):
+            assert _words(event) == _spoken(end, words), f"other words than were said: {event}"
+        for mark, end, words in (said for said in self.refused if said.mark.run_id == run_id):
             event = events.get((mark, end))
-            assert event is None or _is_of_a_sweep(event), f"it was refused, and is there: {event}"
+            assert event is None or _words(event) != _spoken(end, words), f"it was refused, and is there: {event}"
 
     def _check_checkpoints(self, run_id: str, checked: Checked) -> None:
         stored = {
@@ -158,9 +159,21 @@ def _by_mark(checked: Checked) -> Mapping[tuple[Mark, type], Any]:
     return {(Mark(run_id, event.step_id, event.attempt_number), type(event)): event for event in told}
 
 
-def _is_of_a_sweep(event: Any) -> bool:
-    """Whether nobody who worked on the attempt said so: its worker was held for dead, and tried no more."""
-    return isinstance(event, StepFailed) and event.failure_reason == "worker-crash"
+def _words(event: Any) -> Any:
+    """Who says something of the attempt of another, as sweeps and meddlers may, has words of its own."""
+    match event:
+        case StepCompleted():
+            return _value(event.output)
+        case StepFailed():
+            return event.error.stack
+        case StepSkipped():
+            return event.reason
+        case _:
+            return None
+
+
+def _spoken(end: End, words: str | None) -> Any:
+    return _value(words) if end is StepCompleted else words
 
 
 def _value(output: str | None) -> Any:

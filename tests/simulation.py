@@ -32,7 +32,6 @@ from cascade_flow import (
 )
 from cascade_flow.dynamodb import due, keys
 from cascade_flow.engine.commands import Command, Complete, Fail, KeepCheckpoint, Postpone, SkipStep
-from cascade_flow.engine.families import Expand
 from cascade_flow.engine.state import ENDED, LATEST_US, Claimant, Timing
 from cascade_flow.errors import CascadeFlowError
 from cascade_flow.offload import Bucket
@@ -217,14 +216,14 @@ class World:
         claimant = Claimant(worker, lease_us, pool=held.branch.pool) if self.chained else None
         signed: Any = {"by": [name, attempt, worker]}
         if (items := self._batch_of(held)) is not None:
-            return self._as_batch(held, items)
+            return self._as_batch(held, items, worker)
         match acts[min(attempt, len(acts)) - 1]:
             case "ok":
                 return Complete(json.dumps({**OUTPUT, **signed}), 123_456, USAGE, claimant)
             case act if act.endswith(" items"):
                 return Complete(json.dumps(items_of(act)), 1_000, USAGE, claimant)
             case "skip":
-                return SkipStep("nothing to do", 1_000, {"why": "test"}, claimant)
+                return SkipStep(f"nothing to do, says {worker}", 1_000, {"why": "test"}, claimant)
             case "later":
                 return Postpone("not ready", 1_000, delay_us=LATER_US)
             case "die":
@@ -236,7 +235,7 @@ class World:
                 lines = [random.Random(str(signed)).randbytes(33_000).hex()]
                 return Complete(json.dumps({"lines": lines, **signed}), 123_456, USAGE, claimant)
             case act:
-                error = StepError(name="ValueError", message=f"{name} can't")
+                error = StepError(name="ValueError", message=f"{name} can't", stack=f"in {worker}")
                 return Fail(error, "execution-error", 1_000, retryable=act == "fail")
 
     def _of_child(self, name: str, number: int) -> Sequence[str]:
@@ -266,10 +265,10 @@ class World:
         told = [r for r in history.records if r["type"] == "StepCheckpoint"] if history else []
         return {r["sequenceNumber"]: r["data"] for r in told if r["name"] == ITEM}
 
-    def _as_batch(self, held: HeldAttempt, items: range) -> Command:
+    def _as_batch(self, held: HeldAttempt, items: range, worker: str) -> Command:
         kept = self._kept(held)
         if len(kept) < len(items):
-            error = StepError(name="ItemsFailed", message=f"{held.branch.step} can't")
+            error = StepError(name="ItemsFailed", message=f"{held.branch.step} can't", stack=f"in {worker}")
             return Fail(error, "execution-error", 1_000, retryable=True)
         return Complete(f"[{','.join(text for _, text in sorted(kept.items()))}]", 1_000)
 
@@ -355,13 +354,13 @@ class World:
         """Assert that the run keeps every promise, and has become what everybody was told; and that no sweep has met
         what it did not foresee, which it would only have put off.
         """
-        agree = not isinstance(self.clock, SkewedClock)
-        checked = check_run(self.observer, run_id)
+        skew_us = SKEW_US if isinstance(self.clock, SkewedClock) else 0
+        checked = check_run(self.observer, run_id, skew_us=skew_us)
         has_children = any(each.children is not None for each in checked.facts.graph.steps.values())
-        children = check_families(self.observer, checked, self.stored(), clocks_agree=agree) if has_children else []
+        children = check_families(self.observer, checked, self.stored(), skew_us=skew_us) if has_children else []
         self.families[run_id] = children
         for each in (checked, *children):
-            self.oracle.check(each, clocks_agree=agree)
+            self.oracle.check(each, clocks_agree=not skew_us)
         assert not self.swept["failed"], "a sweep has failed: its log says at what"
         return checked
 
@@ -397,14 +396,14 @@ def said_by(held: HeldAttempt, command: Command) -> list[Said]:
     match command:
         case Complete(output=output):
             return [Said(mark_of(held), StepCompleted, output)]
-        case SkipStep():
-            return [Said(mark_of(held), StepSkipped, None)]
+        case SkipStep(reason=reason):
+            return [Said(mark_of(held), StepSkipped, reason)]
+        case Fail(error=error):
+            return [Said(mark_of(held), StepFailed, error.stack)]
         case Postpone():
             return [Said(mark_of(held), LogEntry, None)]
-        case Expand():
-            return []
         case _:
-            return [Said(mark_of(held), StepFailed, None)]
+            return []
 
 
 def survive(act: Callable[[], object]) -> BaseException | None:

@@ -149,17 +149,17 @@ class Actors:
                 said = Said(mark, StepCompleted, json.dumps(given))
                 self._say(said, lambda: backend.save_step_complete(*place, given, export_output=False, **spent))
             case "skip":
-                said = Said(mark, StepSkipped, None)
-                skip: dict[str, Any] = {"skip_type": "primary", "reason": "nothing to do", **spent}
+                said = Said(mark, StepSkipped, f"nothing to do, says {name}")
+                skip: dict[str, Any] = {"skip_type": "primary", "reason": said.words, **spent}
                 self._say(said, lambda: backend.save_step_skipped(*place, **skip))
             case "later":
                 attempt = Attempt(mark.run_id, mark.step, name, mark.attempt)
                 postponed = partial(WorkerOutcomes(backend.runtime).postpone, attempt, "not ready", Measures())
                 self._say(Said(mark, LogEntry, None), partial(postponed, at_us=None, delay_us=LATER_US))
             case act:
-                error = StepError(name="ValueError", message=f"{mark.step} can't")
+                error = StepError(name="ValueError", message=f"{mark.step} can't", stack=f"in {name}")
                 fail: dict[str, Any] = {"terminal": act != "fail", "failure_reason": "execution-error", **spent}
-                self._say(Said(mark, StepFailed, None), lambda: backend.save_step_failed(*place, error, **fail))
+                self._say(Said(mark, StepFailed, error.stack), lambda: backend.save_step_failed(*place, error, **fail))
 
     def _say(self, said: Said, report: Callable[[], object]) -> None:
         oracle, lost = self._world.oracle, self._world.answers_lost()
@@ -213,18 +213,19 @@ class Actors:
             return
         for step in backend.list_scheduled_steps()[:1]:
             mark = Mark(step.run_id, step.step_id, step.attempt_number or 1)
-            self._say_without_work(mark, backend)
+            self._say_without_work(mark, name, backend)
 
-    def _say_without_work(self, mark: Mark, backend: DynamoDBBackend) -> None:
+    def _say_without_work(self, mark: Mark, name: str, backend: DynamoDBBackend) -> None:
         spent: dict[str, Any] = {"duration_us": 0, "attempt_number": mark.attempt}
         place = (SLUG, mark.run_id, mark.step)
+        words = f"not wanted, says {name}"
         is_skip = self._dice.random() < 0.5
         if is_skip:
-            backend.save_step_skipped(*place, skip_type="primary", reason="not wanted", **spent)
+            backend.save_step_skipped(*place, skip_type="primary", reason=words, **spent)
         else:
-            error = StepError(name="Meddling", message="not wanted")
+            error = StepError(name="Meddling", message="not wanted", stack=words)
             backend.save_step_failed(*place, error, terminal=True, failure_reason="execution-error", **spent)
-        self._world.oracle.accepted.append(Said(mark, StepSkipped if is_skip else StepFailed, None))
+        self._world.oracle.accepted.append(Said(mark, StepSkipped if is_skip else StepFailed, words))
 
     def _read(self, name: str, backend: DynamoDBBackend) -> None:
         """What a reader was shown stays; and a page of events is in order."""
