@@ -582,10 +582,36 @@ def test_a_late_stop_leaves_children_alone_that_go_on_in_the_next_attempt(world:
     world.backend.cancel_run(RUN)
     world.backend.retry_run(RUN)
     runtime = world.backend.runtime
-    stop_children(runtime, runtime.facts(run_of(world)), halted, stop, AfterCommit(runtime).stops.carry_on)
+    stop_children(runtime, runtime.facts(run_of(world)), halted, stop, AfterCommit(runtime).stops.carry_on, until_us=0)
     assert there(world) == {0: "running", 1: "running"}
     assert child_run(world, 0).stop is None
     whole(world)
+
+
+def test_more_children_than_there_is_time_for_are_stopped_by_who_is_woken(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cascade_flow.operations.stops._LONGEST_US", 0)
+    handed_out(world, concurrency=3)
+    world.mailbox.wakes.clear()
+    world.backend.cancel_run(RUN)
+    assert there(world) == {0: "cancelled", 1: "running", 2: "running"}
+    world.deliver(world.mailbox.wakes.pop())
+    assert there(world) == {0: "cancelled", 1: "cancelled", 2: "running"}
+    world.mailbox.wakes.clear()  # what is lost is found by the sweep
+    silent(world)
+    world.sweep()
+    whole(world, "cancelled")
+
+
+def test_who_is_told_of_a_stop_and_left_by_who_told_it_goes_on_by_itself(world: World) -> None:
+    handed_out(world, concurrency=2)
+    dies(lambda: dying(world, "UpdateItem", at=3, after=True).cancel_run(RUN))  # told are the run, the step, a child
+    assert child_run(world, 0).stop is not None
+    silent(world)
+    world.sweep()
+    assert there(world) == {0: "cancelled", 1: "cancelled"}
+    whole(world, "cancelled")
 
 
 def test_a_parents_end_comes_after_its_childrens(world: World) -> None:
