@@ -15,6 +15,7 @@ from cascade_flow import (
     InvalidIdError,
     RetryTier,
     RunNotCancellableError,
+    RunNotFoundError,
     RunNotRetryableError,
     RunSubmission,
     StaleAttemptError,
@@ -651,6 +652,26 @@ def test_a_retry_begins_with_the_first_child(world: World, status: str) -> None:
     family = pack_of(world).family
     assert (family.made, family.out, family.lost, pack_of(world).arrived) == (3, ((1, 2),), 0, 1)
     whole(world)
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_children_that_begin_again_are_woken_and_wait_for_no_sweep(world: World, status: str) -> None:
+    """Their messages name no step: which it is, is for their own run to say."""
+    handed_out(world, concurrency=2)
+    failed(world, 1) if status == "failed" else world.backend.cancel_run(RUN)
+    world.mailbox.wakes.clear()
+    world.backend.retry_run(RUN)
+    assert {wake.step for wake in world.mailbox.wakes if wake.run_id in (child(0), child(1))} == {""}
+    while world.mailbox.wakes:
+        world.deliver(world.mailbox.wakes.pop(0))
+    assert run_of(world).status == "completed"
+    whole(world)
+
+
+def test_a_child_that_is_not_there_may_be_still_to_come(world: World) -> None:
+    handed_out(world, concurrency=2)
+    with pytest.raises(RunNotFoundError, match="it has not begun yet, or was deleted"):
+        world.backend.cancel_run(child(5))
 
 
 def test_nobody_but_its_parent_stops_a_child_or_tries_it_again(world: World) -> None:
