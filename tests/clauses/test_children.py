@@ -605,6 +605,18 @@ def test_more_children_than_there_is_time_for_are_stopped_by_who_is_woken(
     whole(world, "cancelled")
 
 
+def test_who_cancels_waits_no_more_for_items_that_a_failure_lets_finish(world: World) -> None:
+    begun(world, *mapped(), step("other", retry=ONCE), input={"order": 7})
+    reported(world, claimed(world, "lines"), Complete('["a"]', 1))
+    expanded(world)
+    taken(world, 0)
+    reported(world, claimed(world, "other"), FATAL)
+    assert there(world) == {0: "running"}
+    world.backend.cancel_run(RUN)
+    assert there(world) == {0: "cancelled"}
+    whole(world, "cancelled")
+
+
 def test_who_is_told_of_a_stop_and_left_by_who_told_it_goes_on_by_itself(world: World) -> None:
     handed_out(world, concurrency=2)
     dies(lambda: dying(world, "UpdateItem", at=3, after=True).cancel_run(RUN))  # told are the run, the step, a child

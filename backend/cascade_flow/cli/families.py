@@ -137,6 +137,11 @@ def children_of(step: StepView) -> Document:
     return found
 
 
+def is_tried(step: StepView) -> bool:
+    """Whether it is tried as its policy says: where runs of its own do the work, that is said of these."""
+    return not children_of(step)
+
+
 def tenths(step: StepView) -> int:
     """How many tenths of a map's items are over."""
     counts = Counts.of(children_of(step))

@@ -68,7 +68,7 @@ def _about(found: Json) -> Iterator[tuple[str, str | Text]]:
         yield "", said
     if view.dependencies:
         yield "waits for", ", ".join(view.dependencies)
-    if view.is_counted:
+    if families.is_tried(view):
         yield "tries", f"{view.max_attempts} at most"
     if found.get("timeoutUs"):
         yield "timeout", formatting.duration(found["timeoutUs"])

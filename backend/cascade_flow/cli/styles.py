@@ -126,7 +126,7 @@ def state(step: StepView) -> str:
     if families.children_of(step) and step.phase is Phase.RUNNING and (told := families.said(step)):
         return told
     word = step.phase.value if step.phase in (Phase.QUEUED, Phase.STOPPED) else ""
-    again = attempts(step) if step.is_counted and (step.tried > 1 or step.phase is Phase.FAILED) else ""
+    again = attempts(step) if families.is_tried(step) and (step.tried > 1 or step.phase is Phase.FAILED) else ""
     lost = "the worker before it was lost" if step.was_reclaimed and not step.error and again else ""
     return ", ".join(part for part in (word, again, lost) if part)
 

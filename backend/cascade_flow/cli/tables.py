@@ -77,7 +77,7 @@ def steps(views: Sequence[StepView]) -> Table:
     table = plain_table("step", "status", "attempt", "took", "")
     table.columns[3].justify = "right"
     for step in views:
-        tried = step.is_counted and step.phase not in (Phase.WAITING, Phase.NOT_RUN)
+        tried = families.is_tried(step) and step.phase not in (Phase.WAITING, Phase.NOT_RUN)
         table.add_row(
             id_text(step.id),
             Text(f"{styles.sign(step.phase)} {step.phase.value}", styles.style(step.phase), no_wrap=True),

@@ -81,11 +81,6 @@ class StepView:
         return max(1, self.attempt - self.laters)
 
     @property
-    def is_counted(self) -> bool:
-        """Whether it is tried as its policy says: where runs of its own do the work, that is said of these."""
-        return "children" not in self.document
-
-    @property
     def max_attempts(self) -> int:
         return max(int(self.document.get("maxAttempts") or 1), self.tried)
 
