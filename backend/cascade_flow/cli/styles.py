@@ -97,7 +97,12 @@ def _listed(steps: Sequence[StepView]) -> str:
 
 
 def attempts(step: StepView) -> str:
-    return f"attempt {step.tried} of {step.max_attempts}"
+    return f"attempt {tries(step)}"
+
+
+def tries(step: StepView) -> str:
+    """`2 of 3`; where the run has been tried again, and so its steps more often than that, the number alone."""
+    return f"{step.tried} of {step.max_attempts}" if step.tried <= step.max_attempts else str(step.tried)
 
 
 def error_line(step: StepView) -> str:

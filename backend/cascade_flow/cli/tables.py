@@ -81,7 +81,7 @@ def steps(views: Sequence[StepView]) -> Table:
         table.add_row(
             id_text(step.id),
             Text(f"{styles.sign(step.phase)} {step.phase.value}", styles.style(step.phase), no_wrap=True),
-            f"{step.tried} of {step.max_attempts}" if tried and step.phase is not Phase.SKIPPED else "",
+            styles.tries(step) if tried and step.phase is not Phase.SKIPPED else "",
             "" if step.took_us is None else formatting.duration(step.took_us),
             Text(_remark(step), overflow="fold"),
         )

@@ -142,6 +142,17 @@ def test_the_attempts_of_a_step_whose_work_runs_of_its_own_do_are_nobodys_busine
     assert " of 3" not in next(line for line in out.splitlines() if line.startswith("pack"))
 
 
+def test_a_step_that_is_tried_in_a_further_attempt_of_its_run_is_not_said_to_be_at_its_last_try(
+    api: Api, cascade: Cascade
+) -> None:
+    again = step("lines", status="running", attemptNumber=5, maxAttempts=3, startedAtUs=NOW_US)
+    api.routes[f"GET /runs/{RUN_ID}"] = (200, document(again))
+    api.routes[f"GET /runs/{RUN_ID}/events"] = (200, {"events": []})
+    out = cascade("show", RUN_ID).out
+    row = next(line for line in out.splitlines() if line.startswith("lines"))
+    assert ("attempt 5" in row, "of 5" in row, "of 3" in row) == (True, False, False)
+
+
 def test_what_the_engine_refuses_to_do_with_an_items_run_is_told(growth: Api, cascade: Cascade) -> None:
     refused = problem(409, "child-run", f"{CHILD_ID} does an item of run {RUN_ID}: cancel that")
     growth.routes[f"POST /runs/{CHILD_ID}/cancel"] = refused
