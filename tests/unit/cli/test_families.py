@@ -150,7 +150,7 @@ def test_a_step_that_is_tried_in_a_further_attempt_of_its_run_is_not_said_to_be_
     api.routes[f"GET /runs/{RUN_ID}/events"] = (200, {"events": []})
     out = cascade("show", RUN_ID).out
     row = next(line for line in out.splitlines() if line.startswith("lines"))
-    assert ("attempt 5" in row, "of 5" in row, "of 3" in row) == (True, False, False)
+    assert (row.split()[3], " of " in row) == ("5", False), row
 
 
 def test_what_the_engine_refuses_to_do_with_an_items_run_is_told(growth: Api, cascade: Cascade) -> None:
