@@ -6,15 +6,17 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import cast
 
 from budgets.figures import BATCHED, CHILD, Figure, Spent
-from budgets.measures import SUBMISSION, Metered, metered, output_of
-from cascade_flow import ChildrenDefinition
+from budgets.measures import SUBMISSION, WORKER, Metered, metered, output_of
+from cascade_flow import ChildrenDefinition, RetryTier
 from cascade_flow.dynamodb import keys
 from cascade_flow.engine.commands import Command, Complete, KeepCheckpoint
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from checker import check_run
+from clauses.stage import FATAL
 from simulation import step
 from testbed.meter import Line
 from testbed.servers import Store
@@ -72,6 +74,27 @@ def carried(store: Store, items: int, *, concurrency: int, batch: int = 1) -> It
         world.carry()
         assert check_run(world.observer, RUN).status == "completed"
         yield world, world.lines[world.handed_out : world.over]
+
+
+def end_while_failing(store: Store, children: int) -> float:
+    """The requests of one child's end while its map fails, for another one, and waits for the steps of all these."""
+    over = ChildrenDefinition(kind="map", over="lines", concurrency=children)
+    once = [RetryTier(max_attempts=1)]
+    with metered(store, [step("lines"), step("pack", "lines", children=over, retry=once)], kind=Families) as (world, _):
+        assert isinstance(world, Families)
+        world.items = children
+        world.submit(**SUBMISSION, run_id=RUN)
+        while parents := [wake for wake in world.mailbox.wakes if wake.run_id == RUN]:
+            world.mailbox.wakes.remove(parents[0])
+            world.deliver(parents[0])
+        steps = Steps(world.backend.runtime)
+        first, *others = [steps.claim(wake, WORKER) for wake in world.mailbox.wakes]
+        steps.report(cast(HeldAttempt, first), FATAL)
+        before = len(world.lines)
+        for held in others:
+            steps.report(cast(HeldAttempt, held), Complete('"x"', 1))
+        assert check_run(world.observer, RUN).status == "failed"
+        return (len(world.lines) - before) / len(others)
 
 
 def writes_of(run_id: str, lines: Sequence[Line]) -> int:

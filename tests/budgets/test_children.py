@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from budgets.children import FAMILIES, RUN, carried, writes_of
+from budgets.children import FAMILIES, RUN, carried, end_while_failing, writes_of
 from budgets.figures import Figure
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.items import size_of
@@ -27,3 +27,7 @@ def test_a_wide_map_keeps_its_parent_small_and_quiet(dynamodb: Store) -> None:
         for item in world.observer.runtime.ledger.table.query(keys.branches(RUN)):
             assert size_of(item) < 1_024
         assert writes_of(RUN, spent) <= 1.2 * world.items
+
+
+def test_who_ends_while_its_map_fails_leaves_the_others_to_themselves(dynamodb: Store) -> None:
+    assert end_while_failing(dynamodb, 24) <= 13

@@ -15,6 +15,7 @@ from cascade_flow import (
     InvalidIdError,
     RetryTier,
     RunNotCancellableError,
+    RunNotFoundError,
     RunNotRetryableError,
     RunSubmission,
     StaleAttemptError,
@@ -582,10 +583,48 @@ def test_a_late_stop_leaves_children_alone_that_go_on_in_the_next_attempt(world:
     world.backend.cancel_run(RUN)
     world.backend.retry_run(RUN)
     runtime = world.backend.runtime
-    stop_children(runtime, runtime.facts(run_of(world)), halted, stop, AfterCommit(runtime).stops.carry_on)
+    stop_children(runtime, runtime.facts(run_of(world)), halted, stop, AfterCommit(runtime).stops.carry_on, until_us=0)
     assert there(world) == {0: "running", 1: "running"}
     assert child_run(world, 0).stop is None
     whole(world)
+
+
+def test_more_children_than_there_is_time_for_are_stopped_by_who_is_woken(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cascade_flow.operations.stops._LONGEST_US", 0)
+    handed_out(world, concurrency=3)
+    world.mailbox.wakes.clear()
+    world.backend.cancel_run(RUN)
+    assert there(world) == {0: "cancelled", 1: "running", 2: "running"}
+    world.deliver(world.mailbox.wakes.pop())
+    assert there(world) == {0: "cancelled", 1: "cancelled", 2: "running"}
+    world.mailbox.wakes.clear()  # what is lost is found by the sweep
+    silent(world)
+    world.sweep()
+    whole(world, "cancelled")
+
+
+def test_who_cancels_waits_no_more_for_items_that_a_failure_lets_finish(world: World) -> None:
+    begun(world, *mapped(), step("other", retry=ONCE), input={"order": 7})
+    reported(world, claimed(world, "lines"), Complete('["a"]', 1))
+    expanded(world)
+    taken(world, 0)
+    reported(world, claimed(world, "other"), FATAL)
+    assert there(world) == {0: "running"}
+    world.backend.cancel_run(RUN)
+    assert there(world) == {0: "cancelled"}
+    whole(world, "cancelled")
+
+
+def test_who_is_told_of_a_stop_and_left_by_who_told_it_goes_on_by_itself(world: World) -> None:
+    handed_out(world, concurrency=2)
+    dies(lambda: dying(world, "UpdateItem", at=3, after=True).cancel_run(RUN))  # told are the run, the step, a child
+    assert child_run(world, 0).stop is not None
+    silent(world)
+    world.sweep()
+    assert there(world) == {0: "cancelled", 1: "cancelled"}
+    whole(world, "cancelled")
 
 
 def test_a_parents_end_comes_after_its_childrens(world: World) -> None:
@@ -625,6 +664,26 @@ def test_a_retry_begins_with_the_first_child(world: World, status: str) -> None:
     family = pack_of(world).family
     assert (family.made, family.out, family.lost, pack_of(world).arrived) == (3, ((1, 2),), 0, 1)
     whole(world)
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_children_that_begin_again_are_woken_and_wait_for_no_sweep(world: World, status: str) -> None:
+    """Their messages name no step: which it is, is for their own run to say."""
+    handed_out(world, concurrency=2)
+    failed(world, 1) if status == "failed" else world.backend.cancel_run(RUN)
+    world.mailbox.wakes.clear()
+    world.backend.retry_run(RUN)
+    assert {wake.step for wake in world.mailbox.wakes if wake.run_id in (child(0), child(1))} == {""}
+    while world.mailbox.wakes:
+        world.deliver(world.mailbox.wakes.pop(0))
+    assert run_of(world).status == "completed"
+    whole(world)
+
+
+def test_a_child_that_is_not_there_may_be_still_to_come(world: World) -> None:
+    handed_out(world, concurrency=2)
+    with pytest.raises(RunNotFoundError, match="it has not begun yet, or was deleted"):
+        world.backend.cancel_run(child(5))
 
 
 def test_nobody_but_its_parent_stops_a_child_or_tries_it_again(world: World) -> None:

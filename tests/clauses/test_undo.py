@@ -246,6 +246,7 @@ def test_its_failure_is_noted_and_it_is_tried_again_by_itself(world: World) -> N
     all_undone(world, status="failed")
     assert (get_signs(table).failed_undos, undo_run(world).undone_by) == ([run_id], None)
     assert codes_of_late(world) == {run_id: ["undo-failed"]}
+    assert told_of_the_run(world) == [("undo-failed", "stuck")]
     world.backend.retry_run(run_id)
     assert codes_of_late(world) == {}
     assert order_of(all_undone(world)) == ["un-b", "un-a"]
@@ -260,8 +261,14 @@ def codes_of_late(world: World) -> dict[str, list[str]]:
 def test_a_diagnosis_says_that_it_is_undone(world: World) -> None:
     failed(world, *BOOKED)
     all_undone(world)
+    assert told_of_the_run(world) == [("undone", "well")]
+
+
+def told_of_the_run(world: World) -> list[tuple[str, str]]:
+    """What a diagnosis finds of the run that is undone."""
     diagnosis, _ = Diagnoses(world.observer.runtime).run(RUN)
-    assert [(finding.code, finding.severity) for finding in diagnosis.findings] == [("undone", "well")]
+    assert (diagnosis.run_id, diagnosis.run and diagnosis.run.run_id) == (RUN, RUN)
+    return [(finding.code, finding.severity) for finding in diagnosis.findings]
 
 
 def test_it_lasts_as_long_as_any_run_and_no_longer_than_what_it_undoes_is_stored(world: World) -> None:

@@ -175,3 +175,11 @@ def test_they_are_sent_in_requests_that_are_taken_and_what_no_request_holds_is_r
     assert [len(sent) for sent in gateway.sent] == [9, 2]
     assert (found[10]["outcome"], found[10]["problem"]["code"]) == ("refused", "payload-too-large")
     assert 9 * 250_000 < MOST_BYTES_AT_ONCE < 10 * 250_100
+
+
+def test_what_is_no_option_of_a_run_is_told_before_anything_is_sent() -> None:
+    client, script = Client("http://nowhere.example", region="us-east-1"), dict[str, Any](inptu=1)
+    with pytest.raises(TypeError, match=r"no option 'inptu' of a run; there are: input, run_id, "):
+        client.submit("parcels", **script)
+    with pytest.raises(TypeError, match="no option 'inptu'"):
+        [*client.submit_many("parcels", [script])]

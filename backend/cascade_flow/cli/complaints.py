@@ -18,6 +18,8 @@ _TYPED = {
     "tags": "--tag",
     "delayUs": "--delay",
     "timeoutUs": "--timeout",
+    "fromUs": "--from",
+    "toUs": "--to",
     "runId": "RUN",
 }
 """What a person typed for a field of a request; for all others it is the option of that name."""
@@ -29,12 +31,13 @@ def told(error: CascadeFlowError) -> str:
         return error.message
     if error.code == "request-invalid":
         return "\n".join(f"{_typed(issue.path)}: {_read(issue)}" for issue in error.issues)
-    head = (
-        "the input doesn't fit the workflow"
-        if isinstance(error, InputInvalidError)
-        else error.message.split("\n")[0].rstrip(".: ")
-    )
+    is_input = isinstance(error, InputInvalidError) and all(_is_of(issue, "input") for issue in error.issues)
+    head = "the input doesn't fit the workflow" if is_input else error.message.split("\n")[0].rstrip(".: ")
     return "\n".join([f"{head}:", *(f"  {issue.path or '(the whole)'}: {issue.message}" for issue in error.issues)])
+
+
+def _is_of(issue: Issue, root: str) -> bool:
+    return issue.path.partition(".")[0].partition("[")[0] == root
 
 
 def _read(issue: Issue) -> str:

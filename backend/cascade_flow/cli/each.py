@@ -37,14 +37,17 @@ class Source(NamedTuple):
     @classmethod
     def of(cls, given: str, key: str | None) -> Source:
         """BadParameter where there is no such file, or nothing to make keys of."""
-        if given == _STDIN and key is None:
-            said = "what comes from stdin has no name: give one with --key, so that sending it again doubles nothing"
-            raise typer.BadParameter(said, param_hint="--each")
-        if given != _STDIN and not Path(given).is_file():
-            shown = formatting.shortened(given, 60)
+        shown = formatting.shortened(given, 60)
+        if given != _STDIN and (not Path(given).exists() or Path(given).is_dir()):
             raise typer.BadParameter(
                 f"there is no file {shown!r}: name one with a JSON object on each line", param_hint="--each"
             )
+        if key is None and not Path(given).is_file():
+            whence = "stdin" if given == _STDIN else "a pipe"
+            said = (
+                f"what comes from {whence} has no name: give one with --key, so that sending it again doubles nothing"
+            )
+            raise typer.BadParameter(said, param_hint="--each")
         return cls(given, key or str(Path(given).resolve()))
 
     @contextmanager
@@ -57,7 +60,7 @@ class Source(NamedTuple):
 
     def length(self) -> int | None:
         """How many rows there are, where that can be known before."""
-        if self.given == _STDIN:
+        if not Path(self.given).is_file():
             return None
         with self.opened() as lines:
             return sum(1 for line in lines if line.strip())
@@ -150,6 +153,15 @@ def _tell(target: Target, told: Iterable[Json], counts: Mapping[str, int]) -> No
     failed = [row for row in told if row["outcome"] in ("refused", "left")]
     if failed:
         said = f"{formatting.count(len(failed), 'row')} not submitted:"
-        target.screen.show(Text.assemble(("✗ ", "red"), said), tables.rows_refused(failed[:_MOST_SHOWN]))
-    if len(failed) > _MOST_SHOWN:
-        target.screen.show(Text(f"and {len(failed) - _MOST_SHOWN:,} more: --json names them", "dim"))
+        kinds = _alike(failed)
+        target.screen.show(Text.assemble(("✗ ", "red"), said), tables.rows_refused(kinds[:_MOST_SHOWN]))
+        if left := sum(len(rows) for rows in kinds[_MOST_SHOWN:]):
+            target.screen.show(Text(f"and {left:,} more: --json names them", "dim"))
+
+
+def _alike(rows: Iterable[Json]) -> list[list[Json]]:
+    """The rows, those together with which the same is wrong."""
+    kinds: dict[object, list[Json]] = {}
+    for row in rows:
+        kinds.setdefault(tables.wrong_with(row), []).append(row)
+    return [*kinds.values()]

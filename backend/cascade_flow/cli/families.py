@@ -37,8 +37,8 @@ def _inside(client: Client, run: str, rest: Sequence[str]) -> tuple[str, Sequenc
     steps = {each["stepId"]: each["children"] for each in client.steps(run) if "children" in each}
     named = [length for length in range(1, len(rest) + 1) if "/".join(rest[:length]) in steps]
     if not named:
-        known = ", ".join(steps) or "none"
-        raise StepNotFoundError(f"run {run!r} has no step {'/'.join(rest)!r} that runs of their own do; it has {known}")
+        known = f"it has {', '.join(steps)}" if steps else "it has none"
+        raise StepNotFoundError(f"run {run!r} has no map or sub-workflow {'/'.join(rest)!r}; {known}")
     step, after = "/".join(rest[: named[-1]]), rest[named[-1] :]
     number, after = (0, after) if steps[step]["kind"] == "workflow" else _number(run, step, steps[step], after)
     return child_id(run, step, number), after
@@ -47,7 +47,11 @@ def _inside(client: Client, run: str, rest: Sequence[str]) -> tuple[str, Sequenc
 def _number(run: str, step: str, children: Document, rest: Sequence[str]) -> tuple[int, Sequence[str]]:
     if not rest or not rest[0].isdecimal():
         raise StepNotFoundError(f"step {step!r} is a map: name one of its items, as in {run}/{step}/0")
-    return int(rest[0]) // int(children["batch"]), rest[1:]
+    number, items = int(rest[0]), children.get("items")
+    if items is not None and number >= items:
+        there = f"{items:,} items, up to {run}/{step}/{items - 1}" if items else "no items"
+        raise StepNotFoundError(f"step {step!r} has {there}: there is no {number:,}")
+    return number // int(children["batch"]), rest[1:]
 
 
 def looked_into(client: Client, document: Document) -> Document:
@@ -131,6 +135,11 @@ def children_of(step: StepView) -> Document:
     """How it stands with the runs that do the step's work; nothing where it does that itself."""
     found: Document = step.document.get("children") or {}
     return found
+
+
+def is_tried(step: StepView) -> bool:
+    """Whether it is tried as its policy says: where runs of its own do the work, that is said of these."""
+    return not children_of(step)
 
 
 def tenths(step: StepView) -> int:

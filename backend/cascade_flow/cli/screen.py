@@ -12,17 +12,36 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 from cascade_flow.portions import portions
 
 _PIPE_WIDTH = 160
 _PORTION = 30_000
+_MOVING = [range(0x09), range(0x0B, 0x20), range(0x7F, 0xA0)]
+_TURNING = [range(0x61C, 0x61D), range(0x200B, 0x2010), range(0x2028, 0x202F), range(0x2060, 0x206A)]
+_HIDDEN = dict.fromkeys(code for codes in [*_MOVING, *_TURNING, range(0xFEFF, 0xFF00)] for code in codes)
+
+
+def harmless(text: str) -> str:
+    """What somebody else wrote, without what a terminal would obey: nothing in it moves the cursor, changes colours or
+    titles, or turns the line round. What is left is as wide as before.
+    """
+    return text.translate(_HIDDEN)
+
+
+class _Console(Console):
+    """Prints only what is harmless, whoever wrote it."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=harmless(segment.text))
 
 
 def _console(*, stderr: bool = False) -> Console:
-    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    console = _Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = max(console.width, _PIPE_WIDTH)
     return console
@@ -63,7 +82,7 @@ class Screen:
             if self.out.is_terminal:
                 self._print([Text("\n").join(portion)])
             else:
-                self.raw("\n".join(line.plain for line in portion))
+                self.raw(harmless("\n".join(line.plain for line in portion)))
 
     def data(self, value: Any) -> None:
         """One JSON document."""

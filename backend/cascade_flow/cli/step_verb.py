@@ -68,7 +68,8 @@ def _about(found: Json) -> Iterator[tuple[str, str | Text]]:
         yield "", said
     if view.dependencies:
         yield "waits for", ", ".join(view.dependencies)
-    yield "tries", f"{view.max_attempts} at most"
+    if families.is_tried(view):
+        yield "tries", f"{view.max_attempts} at most"
     if found.get("timeoutUs"):
         yield "timeout", formatting.duration(found["timeoutUs"])
 

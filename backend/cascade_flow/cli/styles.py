@@ -97,7 +97,12 @@ def _listed(steps: Sequence[StepView]) -> str:
 
 
 def attempts(step: StepView) -> str:
-    return f"attempt {step.tried} of {step.max_attempts}"
+    return f"attempt {tries(step)}"
+
+
+def tries(step: StepView) -> str:
+    """`2 of 3`; where the run has been tried again, and so its steps more often than that, the number alone."""
+    return f"{step.tried} of {step.max_attempts}" if step.tried <= step.max_attempts else str(step.tried)
 
 
 def error_line(step: StepView) -> str:
@@ -126,7 +131,7 @@ def state(step: StepView) -> str:
     if families.children_of(step) and step.phase is Phase.RUNNING and (told := families.said(step)):
         return told
     word = step.phase.value if step.phase in (Phase.QUEUED, Phase.STOPPED) else ""
-    again = attempts(step) if step.tried > 1 or step.phase is Phase.FAILED else ""
+    again = attempts(step) if families.is_tried(step) and (step.tried > 1 or step.phase is Phase.FAILED) else ""
     lost = "the worker before it was lost" if step.was_reclaimed and not step.error and again else ""
     return ", ".join(part for part in (word, again, lost) if part)
 

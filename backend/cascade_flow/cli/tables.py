@@ -77,11 +77,11 @@ def steps(views: Sequence[StepView]) -> Table:
     table = plain_table("step", "status", "attempt", "took", "")
     table.columns[3].justify = "right"
     for step in views:
-        tried = step.phase not in (Phase.WAITING, Phase.NOT_RUN)
+        tried = families.is_tried(step) and step.phase not in (Phase.WAITING, Phase.NOT_RUN)
         table.add_row(
             id_text(step.id),
             Text(f"{styles.sign(step.phase)} {step.phase.value}", styles.style(step.phase), no_wrap=True),
-            f"{step.tried} of {step.max_attempts}" if tried and step.phase is not Phase.SKIPPED else "",
+            styles.tries(step) if tried and step.phase is not Phase.SKIPPED else "",
             "" if step.took_us is None else formatting.duration(step.took_us),
             Text(_remark(step), overflow="fold"),
         )
@@ -153,15 +153,21 @@ def refusals(documents: Iterable[Document]) -> Table:
     return table
 
 
-def rows_refused(documents: Iterable[Document]) -> Table:
-    """Lines of a file that became no run: which, what is wrong there, and how."""
+def rows_refused(kinds: Iterable[Sequence[Document]]) -> Table:
+    """Lines of a file that became no run: which, what is wrong there, and how; a row for all that are wrong alike."""
     table = plain_table("line", "field", "")
-    for row in documents:
-        problem = row.get("problem") or {"detail": "the service is busy: the same command sends it again"}
-        issues = problem.get("issues") or [{"path": "", "message": problem["detail"]}]
-        fields = Text("\n".join(issue["path"] for issue in issues), overflow="fold")
-        table.add_row(str(row["line"]), fields, Text("\n".join(issue["message"] for issue in issues), overflow="fold"))
+    for rows in kinds:
+        words = (Text("\n".join(words), overflow="fold") for words in zip(*wrong_with(rows[0]), strict=True))
+        more = "" if len(rows) == 1 else f" and {len(rows) - 1:,} more"
+        table.add_row(f"{rows[0]['line']}{more}", *words)
     return table
+
+
+def wrong_with(row: Document) -> tuple[tuple[str, str], ...]:
+    """Each field of a refused row that is wrong, and how."""
+    problem = row.get("problem") or {"detail": "the service is busy: the same command sends it again"}
+    issues = problem.get("issues") or [{"path": "", "message": problem["detail"]}]
+    return tuple((issue["path"], issue["message"]) for issue in issues)
 
 
 def broken(documents: Iterable[Document]) -> Table:

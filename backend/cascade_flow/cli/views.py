@@ -82,7 +82,8 @@ class StepView:
 
     @property
     def max_attempts(self) -> int:
-        return max(int(self.document.get("maxAttempts") or 1), self.tried)
+        """How often its policy lets it be tried in an attempt of its run."""
+        return int(self.document.get("maxAttempts") or 1)
 
     @property
     def error(self) -> Document | None:

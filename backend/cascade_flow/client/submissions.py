@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from cascade_flow import clock
 from cascade_flow.client.asking import AGAIN_US, FIRST_PAUSE_US, Asks, Json, part
@@ -16,39 +16,30 @@ MOST_BYTES_AT_ONCE = 2_500_000
 _BUSY = 503
 
 
+class RunOptions(TypedDict, total=False):
+    """What may be said of a run that is submitted; None says nothing. Lengths of time are seconds."""
+
+    input: Any
+    run_id: str | None
+    available_at_us: int | None
+    delay_s: float | None
+    priority: int | None
+    timeout_s: float | None
+    idempotency_key: str | None
+    metadata: Mapping[str, Any] | None
+    tags: Sequence[str] | None
+
+
 class SubmissionMethods(Asks):
     """How runs are made."""
 
-    def submit(
-        self,
-        workflow_slug: str,
-        *,
-        input: Any = None,
-        run_id: str | None = None,
-        available_at_us: int | None = None,
-        delay_s: float | None = None,
-        priority: int | None = None,
-        timeout_s: float | None = None,
-        idempotency_key: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        tags: Sequence[str] | None = None,
-    ) -> Json:
-        """Make a run: `{runId, isNew}`.
+    def submit(self, workflow_slug: str, **options: Unpack[RunOptions]) -> Json:
+        """Make a run, such as `submit("orders", input={"item": "tea"}, tags=["paid"])`: `{runId, isNew}`.
 
-        Raises WorkflowNotFoundError, InputInvalidError, IdempotencyConflictError, ConflictError (the id is taken).
+        Raises WorkflowNotFoundError, InputInvalidError, IdempotencyConflictError, ConflictError (the id is taken);
+        TypeError for what is no option.
         """
-        wish = wish_for_run(
-            input=input,
-            run_id=run_id,
-            available_at_us=available_at_us,
-            delay_s=delay_s,
-            priority=priority,
-            timeout_s=timeout_s,
-            idempotency_key=idempotency_key,
-            metadata=metadata,
-            tags=tags,
-        )
-        return self._post(f"/workflows/{part(workflow_slug)}/runs", wish)
+        return self._post(f"/workflows/{part(workflow_slug)}/runs", wish_for_run(**options))
 
     def submit_many(self, workflow_slug: str, runs: Iterable[Mapping[str, Any]]) -> Iterator[Json]:
         """Make runs, as many as there are, a thousand at a time: what became of each, in their order.
@@ -91,29 +82,21 @@ class SubmissionMethods(Asks):
         return answered
 
 
-def wish_for_run(
-    *,
-    input: Any = None,
-    run_id: str | None = None,
-    available_at_us: int | None = None,
-    delay_s: float | None = None,
-    priority: int | None = None,
-    timeout_s: float | None = None,
-    idempotency_key: str | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    tags: Sequence[str] | None = None,
-) -> Json:
-    """A submission in the words of the API."""
+def wish_for_run(**options: Unpack[RunOptions]) -> Json:
+    """A submission in the words of the API. Raises TypeError for what is no option."""
+    if unknown := options.keys() - RunOptions.__annotations__.keys():
+        known = ", ".join(RunOptions.__annotations__)
+        raise TypeError(f"there is no option {sorted(unknown)[0]!r} of a run; there are: {known}")
     return {
-        "input": input,
-        "runId": run_id,
-        "availableAtUs": available_at_us,
-        "delayUs": _us(delay_s),
-        "priority": priority,
-        "timeoutUs": _us(timeout_s),
-        "idempotencyKey": idempotency_key,
-        "metadata": metadata,
-        "tags": tags,
+        "input": options.get("input"),
+        "runId": options.get("run_id"),
+        "availableAtUs": options.get("available_at_us"),
+        "delayUs": _us(options.get("delay_s")),
+        "priority": options.get("priority"),
+        "timeoutUs": _us(options.get("timeout_s")),
+        "idempotencyKey": options.get("idempotency_key"),
+        "metadata": options.get("metadata"),
+        "tags": options.get("tags"),
     }
 
 

@@ -13,7 +13,7 @@ from cascade_flow.dynamodb.listing import START, Count, Filter, Place, Tally
 from cascade_flow.dynamodb.registry import Entry, list_noted
 from cascade_flow.engine.limits import Waiting
 from cascade_flow.engine.state import ENDED
-from cascade_flow.errors import RunNotFoundError, StepNotFoundError, VersionNotFoundError
+from cascade_flow.errors import StepNotFoundError, VersionNotFoundError
 from cascade_flow.model.events import (
     Event,
     RunSubmitted,
@@ -37,7 +37,7 @@ from cascade_flow.operations.history import EventDetails, Histories, RunHistory,
 from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.payloads import Handed, key_in_bucket
 from cascade_flow.operations.runs import RunPart, Runs, linked, outline_of
-from cascade_flow.operations.runtime import Runtime
+from cascade_flow.operations.runtime import Runtime, no_run
 from cascade_flow.operations.views import Views
 from cascade_flow.operations.workflow_details import VersionDetails, WorkflowDetails
 from cascade_flow.projection import project_run_state, project_step_state
@@ -243,13 +243,13 @@ class Details:
     def _outline(self, run_id: str) -> RunHistory:
         story = self._histories.outline(run_id)
         if story is None:
-            raise _no_run(run_id)
+            raise no_run(run_id)
         return story
 
     def _submitted(self, run_id: str) -> RunHistory:
         story = self._outline(run_id)
         if story.run.status == "reserved":
-            raise _no_run(run_id)
+            raise no_run(run_id)
         return story
 
     def _handed(self, story: RunHistory, steps: Sequence[str]) -> dict[str, Handed]:
@@ -277,10 +277,6 @@ def _handed(told: EventDetails) -> Handed:
     text = event.input if isinstance(event, RunSubmitted) else getattr(event, "output", None)
     address = next(iter(told.outside.values()), None)
     return Handed(address=address) if address else Handed(text)
-
-
-def _no_run(run_id: str) -> RunNotFoundError:
-    return RunNotFoundError(f"there is no run {run_id!r}; it may have been deleted after its retention")
 
 
 def _none_of(story: RunHistory, step_id: str | None) -> list[Any]:

@@ -81,11 +81,12 @@ class Diagnoses:
     def run(self, run_id: str) -> tuple[Diagnosis, Sequence[Finding]]:
         """What is to be said of a run, and of the engine. Raises RunNotFoundError, InvalidIdError."""
         run = self._runtime.submitted(run_id)
-        case = next(iter(readable(self._cases_with_children, [run])), None)
+        case = self._failed_undo(run) or next(iter(readable(self._cases_with_children, [run])), None)
         sweeps = get_sweeps(self._runtime.ledger.table)
         world, now_us = self._world([case] if case else [], sweeps), clock.now_us()
         engine = () if run.status in ENDED else diagnosed_engine(world, now_us)
-        return _diagnosis(run_id, case, world, now_us), engine
+        told = _diagnosis(run_id, case, world, now_us)
+        return replace(told, run=told.run and run), engine
 
     def part(self, *, limit: int, after_us: int = START_US) -> DiagnosisPart:
         """The next runs behind a time of the index, those first that are late; with the first also those that have
@@ -113,6 +114,11 @@ class Diagnoses:
         """Some of those that have failed to undo others, and were not tried again since."""
         failed = (run for run in readable(self._runtime.ledger.runs, noted[:_MOST_NOTED]) if run.status == "failed")
         return [Case(run, {}, None, None) for run in islice(failed, most)]
+
+    def _failed_undo(self, run: Run) -> Case | None:
+        """The run that was to undo this one, where that has failed: then nothing else is to be said of it."""
+        undo = None if run.undone_by is None else self._runtime.ledger.run(run.undone_by)
+        return Case(undo, {}, None, None) if undo is not None and undo.status == "failed" else None
 
     def _read(self, run_id: str) -> Case | None:
         """None where somebody must mend it first; a run that is gone or over meanwhile has nothing due."""

@@ -22,14 +22,14 @@ from cascade_flow.engine.limits import key_values
 from cascade_flow.engine.reuse import reusable_steps
 from cascade_flow.engine.runs import Submission
 from cascade_flow.engine.state import Facts, Run
-from cascade_flow.errors import RunNotFoundError, RunNotRetryableError
+from cascade_flow.errors import RunNotRetryableError
 from cascade_flow.graph import Graph
 from cascade_flow.model.events import WorkflowRerunFromStep, WorkflowResumed
 from cascade_flow.model.ids import check_run_id, check_step_id
 from cascade_flow.model.states import SubmittedRun
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.history_copier import HistoryCopier, over_in
-from cascade_flow.operations.runtime import Runtime
+from cascade_flow.operations.runtime import Runtime, no_run
 from cascade_flow.operations.undone_below import undone_below, undone_in
 from cascade_flow.operations.validation import check_input
 from cascade_flow.serialization import safe_serialize
@@ -136,7 +136,7 @@ class Reruns:
     def _parent(self, run_id: str) -> _Parent:
         history = self._runtime.ledger.history(check_run_id(run_id))
         if history is None or history.run.status == "reserved":
-            raise RunNotFoundError(f"there is no run {run_id!r}; it may have been deleted after its retention")
+            raise no_run(run_id)
         self._runtime.nobodys_child(history.run, RunNotRetryableError)
         if history.run.undoing is not None:
             undone = history.run.undoing.run_id

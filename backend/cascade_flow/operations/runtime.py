@@ -17,7 +17,7 @@ from cascade_flow.engine.state import Facts, Run, Timing
 from cascade_flow.errors import CascadeFlowError, RequestError, RunNotFoundError
 from cascade_flow.graph import Graph, body_of, undo_graph
 from cascade_flow.model.events import Event
-from cascade_flow.model.ids import check_run_id
+from cascade_flow.model.ids import CHILD_MARK, check_run_id
 from cascade_flow.offload import Bucket
 from cascade_flow.operations.observer import Observer
 from cascade_flow.operations.payloads import Payloads
@@ -69,7 +69,7 @@ class Runtime:
         """Raises RunNotFoundError."""
         run = self.ledger.run(run_id)
         if run is None:
-            raise RunNotFoundError(f"there is no run {run_id!r}; it may have been deleted after its retention")
+            raise no_run(run_id)
         return run
 
     def submitted(self, run_id: str) -> Run:
@@ -137,3 +137,9 @@ class Runtime:
             undoes=run.undoing is not None,
             up=run.up,
         )
+
+
+def no_run(run_id: str) -> RunNotFoundError:
+    """That there is no such run, and why that may be."""
+    may_be = "it has not begun yet, or was" if CHILD_MARK in run_id else "it may have been"
+    return RunNotFoundError(f"there is no run {run_id!r}; {may_be} deleted after its retention")

@@ -17,6 +17,8 @@ from cascade_flow.operations.runtime import Runtime
 _HALTS_AT_ONCE = 20
 _ROUNDS = 50
 _CHASES = 8
+_LONGEST_US = 5_000_000
+"""How long one goes on with a run's children: a person waits for the answer. A thousand of them take half a minute."""
 
 
 class Families(Protocol):
@@ -39,11 +41,11 @@ class Following(Protocol):
 class Stops:
     """Carries out the intention that is written on a run."""
 
-    def __init__(self, runtime: Runtime, follow: Following, *, from_above: bool = False) -> None:
-        """`from_above`: the parent's stop ends its children, and looks at them itself."""
+    def __init__(self, runtime: Runtime, follow: Following, *, until_us: int | None = None) -> None:
+        """`until_us`: the parent's stop ends its children, and looks at them itself, for so long."""
         self._runtime = runtime
         self._follow = follow
-        self._from_above = from_above
+        self._until_us = until_us
 
     def carry_on(self, run_id: str) -> Run:
         """Go as far as one can; a run that waits for a running step is left to whoever finishes that, or the sweep."""
@@ -92,8 +94,9 @@ class Stops:
             return 0
         from cascade_flow.operations.child_stops import stop_children  # noqa: PLC0415  (most runs have no children)
 
-        carry_on = Stops(self._runtime, self._follow, from_above=True).carry_on
-        ends_us = [stop_children(self._runtime, facts, parent, stop, carry_on) for parent in parents]
+        until_us = self._until_us or clock.now_us() + _LONGEST_US
+        carry_on = Stops(self._runtime, self._follow, until_us=until_us).carry_on
+        ends_us = [stop_children(self._runtime, facts, parent, stop, carry_on, until_us=until_us) for parent in parents]
         return None if None in ends_us else max(end_us or 0 for end_us in ends_us)
 
     def _finish(
@@ -130,7 +133,7 @@ class Stops:
         return None if facts.up is None else self._follow.children.count_end(facts)
 
     def _look_up(self, facts: Facts, counted: Branch | None) -> None:
-        if facts.up is not None and not self._from_above:
+        if facts.up is not None and self._until_us is None:
             self._follow.children.look_up(facts, counted, failed=True)
 
     def _halt(self, run: Run, stop: Stop, branch: Branch, halt: Halt, parents: Container[str]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -128,10 +129,27 @@ def test_with_json_all_are_told_in_the_order_of_their_lines(api: Api, cascade: C
 
 
 def test_of_many_that_failed_the_first_are_shown(api: Api, cascade: Cascade, file: Path) -> None:
-    file.write_text("\n".join(["oops"] * 25))
+    file.write_text("\n".join(f'{{"{n}": 1, "{n}": 2}}' for n in range(25)))
     done = cascade("run", "mishaps", "--each", str(file))
     assert (done.status, "and 5 more: --json names them" in done.out) == (exits.NOT_AS_PROMISED, True)
     assert not api.asked
+
+
+def test_those_that_are_wrong_alike_are_told_together(api: Api, cascade: Cascade, file: Path) -> None:
+    file.write_text("\n".join(["oops"] * 25 + ["[]"]))
+    out = cascade("run", "mishaps", "--each", str(file)).out
+    assert [line for line in out.splitlines() if line.startswith("1 and 24 more ")] != []
+    assert "--json names them" not in out
+
+
+def test_a_pipe_is_read_under_a_name_that_is_given(api: Api, cascade: Cascade) -> None:
+    read, write = os.pipe()
+    os.write(write, b'{"input": {"n": 1}}\n')
+    os.close(write)
+    assert "--key" in cascade("run", "mishaps", "--each", f"/dev/fd/{read}").err
+    api.routes[ROUTE] = (200, answer("submitted"))
+    assert cascade("run", "mishaps", "--each", f"/dev/fd/{read}", "--key", "monday").status == exits.OK
+    os.close(read)
 
 
 def test_who_is_stopped_halfway_hears_how_far_it_went(api: Api, cascade: Cascade, file: Path) -> None:

@@ -119,16 +119,38 @@ def test_an_item_of_a_batch_is_in_the_batchs_run_and_the_way_goes_on_inside(api:
 @pytest.mark.parametrize(
     ("way", "said"),
     [
-        ("pakc/17", "has no step 'pakc/17' that runs of their own do; it has pack"),
+        ("pakc/17", "has no map or sub-workflow 'pakc/17'; it has pack"),
         ("pack", f"step 'pack' is a map: name one of its items, as in {RUN_ID}/pack/0"),
         ("pack/x", "is a map: name one of its items"),
-        ("lines/3", "has no step 'lines/3'"),
+        ("lines/3", "has no map or sub-workflow 'lines/3'"),
+        ("pack/500", f"step 'pack' has 500 items, up to {RUN_ID}/pack/499: there is no 500"),
     ],
 )
 def test_a_way_that_leads_nowhere_is_told(growth: Api, cascade: Cascade, way: str, said: str) -> None:
     done = cascade("show", f"{RUN_ID}/{way}")
     assert done.status == 4
     assert said in " ".join(done.err.split())
+
+
+def test_the_attempts_of_a_step_whose_work_runs_of_its_own_do_are_nobodys_business(api: Api, cascade: Cascade) -> None:
+    """Its first one hands out, and the next one collects."""
+    done = pack("completed", ended=500, begun=500, failedItems=0) | {"attemptNumber": 2, "maxAttempts": 3}
+    api.routes[f"GET /runs/{RUN_ID}"] = (200, growing(done))
+    api.routes[f"GET /runs/{RUN_ID}/children/pack"] = (200, {"children": []})
+    api.routes[f"GET /runs/{RUN_ID}/events"] = (200, {"events": []})
+    out = cascade("show", RUN_ID).out
+    assert " of 3" not in next(line for line in out.splitlines() if line.startswith("pack"))
+
+
+def test_a_step_that_is_tried_in_a_further_attempt_of_its_run_is_not_said_to_be_at_its_last_try(
+    api: Api, cascade: Cascade
+) -> None:
+    again = step("lines", status="running", attemptNumber=5, maxAttempts=3, startedAtUs=NOW_US)
+    api.routes[f"GET /runs/{RUN_ID}"] = (200, document(again))
+    api.routes[f"GET /runs/{RUN_ID}/events"] = (200, {"events": []})
+    out = cascade("show", RUN_ID).out
+    row = next(line for line in out.splitlines() if line.startswith("lines"))
+    assert (row.split()[3], " of " in row) == ("5", False), row
 
 
 def test_what_the_engine_refuses_to_do_with_an_items_run_is_told(growth: Api, cascade: Cascade) -> None:

@@ -122,6 +122,14 @@ def test_a_range_that_is_none_is_refused(api: Api, cascade: Cascade, options: li
     assert (said.status, told in said.err) == (exits.WRONG_USE, True)
 
 
+def test_what_the_api_refuses_of_a_range_is_told_of_what_was_typed(api: Api, cascade: Cascade) -> None:
+    wrong = [{"path": "fromUs", "message": "Input should be greater than or equal to 0"}]
+    refused = problem(422, "request-invalid", "the request is not valid", issues=wrong)
+    api.routes |= {f"GET {AT}": (200, NIGHTLY), f"POST {AT}/backfill": refused}
+    said = cascade("schedules", "backfill", "orders", "nightly", "--from", "1900-01-01", "--yes")
+    assert said.err.startswith("error: --from: ")
+
+
 def test_one_that_is_not_there_is_told_so(api: Api, cascade: Cascade) -> None:
     api.routes[f"GET {AT}"] = problem(404, "schedule-not-found", "workflow 'orders' has no schedule 'nightly'")
     said = cascade("schedules", "show", "orders", "nightly")

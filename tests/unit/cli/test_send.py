@@ -48,3 +48,12 @@ def test_what_was_known_is_said_to_be(api: Api, cascade: Cascade) -> None:
     assert "has had this approval already" in cascade("send", RUN_ID, "approval").out
     api.routes[ROUTE] = problem(409, "event-closed", "approval was sent already")
     assert cascade("send", RUN_ID, "approval").status == exits.NOT_IN_THIS_STATE
+
+
+def test_data_that_does_not_fit_is_told_of_the_event(api: Api, cascade: Cascade) -> None:
+    said = "the data doesn't match what event 'approval' takes: mend the fields named below"
+    issues = [{"path": "data.ok", "message": '"perhaps" is not a "boolean"'}]
+    api.routes[ROUTE] = problem(422, "input-invalid", said, issues=issues)
+    err = cascade("send", RUN_ID, "approval", "--data", '{"ok": "perhaps"}').err
+    assert "the data doesn't match what event 'approval' takes" in err
+    assert 'data.ok: "perhaps" is not a "boolean"' in err
