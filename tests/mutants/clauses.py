@@ -830,6 +830,14 @@ WAKES = (
         ("clauses/test_told.py::test_what_can_not_be_believed_is_read",),
     ),
     Mutant(
+        "what another release tells is taken for what this one would",
+        "architecture.md: whatever can't be believed is read",
+        "operations/told.py",
+        "    if told[0] != _form():\n        return None\n",
+        "",
+        ("clauses/test_told.py::test_what_another_release_tells_is_read",),
+    ),
+    Mutant(
         "what anybody has written is believed of a wake-up",
         "architecture.md: sealed with a secret that lies in the table",
         "seal.py",

@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cache
 from typing import Any
+from zlib import crc32
 
 from cascade_flow.engine.state import Branch, Facts, Run, Up
 from cascade_flow.errors import CascadeFlowError
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.wake import Wake
 
-_FORM = 1
 _MOST_CHARACTERS = 6_000
 _log = logging.getLogger(__name__)
 _LASTING = (
@@ -70,7 +70,7 @@ def tell(runtime: Runtime, facts: Facts, told: Told, branch: Branch) -> str:
         return ""
     lasting = {name: getattr(run, name) for name in _LASTING} | {"up": run.up and asdict(run.up)}
     known = {step: told.known[step] for step in facts.graph.step(branch.step).dependencies if step in told.known}
-    text = json.dumps([_FORM, _place(run.run_id, branch), dict(lasting), run.tail[:1], known], default=dict)
+    text = json.dumps([_form(), _place(run.run_id, branch), dict(lasting), run.tail[:1], known], default=dict)
     try:
         return seal.sealed(text) if len(text) <= _MOST_CHARACTERS else ""
     except CascadeFlowError as error:
@@ -84,6 +84,11 @@ def heard(runtime: Runtime, wake: Wake, branch: Branch) -> Told | None:
         return None
     text = runtime.queue.seal.opened(wake.told)
     return None if text is None else _believed(json.loads(text), wake.run_id, branch)
+
+
+def _form() -> int:
+    """Stands for what is told: who tells other fields, as another release may, is not understood."""
+    return crc32(" ".join([*_LASTING, *(field.name for field in fields(Up))]).encode())
 
 
 def _is_told_by_these(run: Run) -> bool:
@@ -102,7 +107,7 @@ def _others() -> Mapping[str, Any]:
 
 
 def _believed(told: list[Any], run_id: str, branch: Branch) -> Told | None:
-    if told[0] != _FORM:
+    if told[0] != _form():
         return None
     _, place, lasting, submitted, known = told
     if place != _place(run_id, branch) or lasting["run_attempt"] != branch.run_attempt:
