@@ -1,0 +1,214 @@
+"""How fast the console is here: a run of 1,000 steps, and the list with 100,000 runs stored, before the real functions.
+
+`PYTHONPATH=tests:. python -m console.measures` says it in medians of some visits, with the machine's load beside them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from playwright.sync_api import Browser, Page, Route, expect
+
+from browser import chromium, visit
+from budgets.growth import fill, samples_of
+from budgets.measures import Metered
+from cascade_flow import StepDefinition, clock
+from cascade_flow.api import resources
+from cascade_flow.console import Console
+from cascade_flow.dynamodb import schema
+from console.pictures import console
+from functions.front_door import Gateway, serving
+from shapes import diamond, step
+from testbed.servers import MemoryServer, Store
+
+VISITS = 5
+LONG, WIDE, TOWARDS = 25, 40, 3
+STORED = 100_000
+PAGES = 60
+"""So many pages of a hundred are scrolled through."""
+
+PAINTED = """
+(() => {
+  const told = (window.told = { long: [] });
+  new PerformanceObserver((list) => told.long.push(...list.getEntries().map((each) => each.duration)))
+    .observe({ type: "longtask", buffered: true });
+  const look = () => {
+    for (const [name, seen] of Object.entries({ graph: ".node", timeline: ".lane", events: ".event" }))
+      if (!told[name] && document.querySelector(seen)) requestAnimationFrame(() => (told[name] ??= performance.now()));
+    requestAnimationFrame(look);
+  };
+  look();
+})()
+"""
+"""Notes when the parts of a run's page were first painted, and which tasks kept the page from answering."""
+
+
+def lines() -> list[StepDefinition]:
+    """Lines of steps beside each other, between one that begins and one that ends: nothing of it can be folded."""
+    inner = [
+        step(_name(row, line), _name(row - 1, line) if row else "begin") for line in range(WIDE) for row in range(LONG)
+    ]
+    return [step("begin"), *inner, step("end", *(_name(LONG - 1, line) for line in range(WIDE)))]
+
+
+def fan(wide: int = LONG * WIDE) -> list[StepDefinition]:
+    """One step, all others beside each other, and one that waits for them."""
+    names = [f"part-{number:03}" for number in range(wide)]
+    return [step("list"), *(step(name, "list") for name in names), step("sum", *names)]
+
+
+def _name(row: int, line: int) -> str:
+    return f"line-{line:02}/step-{row:02}"
+
+
+def _weave(route: Route) -> None:
+    """Each step of the lines waits for some of the row above: what a run of it costs would be the engine's to say."""
+    answer = route.fetch()
+    told = answer.json()
+    for each in told.get("steps", []):
+        if found := re.fullmatch(r"line-(\d+)/step-(\d+)", each["stepId"]):
+            line, row = map(int, found.groups())
+            each["dependencies"] = (
+                [_name(row - 1, (line * 7 + k * 3) % WIDE) for k in range(TOWARDS)] if row else ["begin"]
+            )
+    route.fulfill(response=answer, body=json.dumps(told))
+
+
+@contextmanager
+def world_of(steps: list[StepDefinition]) -> Iterator[tuple[Metered, Store]]:
+    """A table in this process with this workflow, and functions around it."""
+    server = MemoryServer()
+    store = Store(server, "measures")
+    schema.create_table(server.dynamodb(), store.table)
+    world = Metered(store)
+    with clock.use(world.clock), resources.use(world.backend.runtime):
+        world.register(steps, input_schema_json={"type": "object"})
+        yield world, store
+
+
+class TimedGateway(Gateway):
+    """Adds up what the functions take of the processor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.took_s = 0.0
+
+    def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> dict[str, Any]:
+        begun_s = time.thread_time()
+        try:
+            return super().answer(method, target, headers, body)
+        finally:
+            self.took_s += time.thread_time() - begun_s
+
+
+@contextmanager
+def opened(gateway: Gateway) -> Iterator[Console]:
+    """A console before these functions."""
+    with serving(gateway) as api, console(api) as there:
+        yield there
+
+
+@dataclass(frozen=True)
+class Painting:
+    """When, in ms since the address was entered, what was seen; the longest that the page didn't answer."""
+
+    graph: float
+    timeline: float
+    events: float
+    longest: float
+
+
+def painted(browser: Browser, there: Console, run_id: str, *, woven: bool = False) -> Painting:
+    """Open a run's page in a fresh profile."""
+    with visit(browser) as seen:
+        if woven:
+            seen.page.route(re.compile(rf"/api/runs/{run_id}(/steps)?\?"), _weave)
+        seen.page.goto(there.link("/workflows"))
+        seen.page.add_init_script(PAINTED)
+        seen.page.goto(f"{there.site.gate.address}/runs/{run_id}")
+        seen.page.wait_for_function("() => told.graph && told.timeline && told.events")
+        told: dict[str, Any] = seen.page.evaluate("told")
+        return Painting(told["graph"], told["timeline"], told["events"], max(told["long"], default=0))
+
+
+def _thousand(browser: Browser, name: str, steps: list[StepDefinition], *, woven: bool = False) -> None:
+    with world_of(steps) as (world, _):
+        run_id = world.submit(run_id="thousand")
+        world.carry()
+        gateway = TimedGateway()
+        with opened(gateway) as there:
+            found = [painted(browser, there, run_id, woven=woven) for _ in range(VISITS)]
+    for part in ("graph", "timeline", "events", "longest"):
+        times = sorted(getattr(each, part) for each in found)
+        _tell(f"{name}: {part}", f"{median(times):.0f} ms ({times[0]:.0f} to {times[-1]:.0f})")
+    _tell(f"{name}: the functions' processor time", f"{gateway.took_s / VISITS * 1_000:.0f} ms a visit")
+
+
+SCROLLED = """
+async (pages) => {
+  const box = document.querySelector(".rows");
+  const frames = [];
+  let last = performance.now();
+  const tick = (now) => (frames.push(now - last), (last = now), window.stop || requestAnimationFrame(tick));
+  requestAnimationFrame(tick);
+  const took = [];
+  for (let page = 1; page < pages; page++) {
+    const height = box.scrollHeight;
+    const begun = performance.now();
+    box.scrollTop = height;
+    while (box.scrollHeight <= height + 60) await new Promise(requestAnimationFrame);
+    took.push(performance.now() - begun);
+  }
+  window.stop = true;
+  return { took, frames, rows: document.querySelectorAll(".rows .row").length };
+}
+"""
+
+
+def _hundred_thousand(browser: Browser) -> None:
+    with world_of(diamond()) as (world, store):
+        fill(store, samples_of(world), STORED, lambda _: None)
+        with opened(Gateway()) as there, visit(browser) as seen:
+            _list(seen.page, there)
+
+
+def _list(page: Page, there: Console) -> None:
+    page.goto(there.link("/runs"))
+    expect(page.locator(".rows .row").first).to_be_visible()
+    first = page.evaluate("performance.now()")
+    found = page.evaluate(SCROLLED, PAGES)
+    took, frames = sorted(found["took"]), sorted(found["frames"])
+    _tell("100,000 runs: the list is there", f"{first:.0f} ms")
+    _tell("100,000 runs: a further page", f"{median(took):.0f} ms ({took[0]:.0f} to {took[-1]:.0f}), {len(took)} pages")
+    _tell(
+        "100,000 runs: a frame", f"{median(frames):.0f} ms, the longest {frames[-1]:.0f} ms; {found['rows']} rows drawn"
+    )
+
+
+def _tell(what: str, how: str) -> None:
+    sys.stdout.write(f"{what:44} {how:44} load {os.getloadavg()[0]:.1f}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Measure all of it."""
+    logging.disable(logging.CRITICAL)
+    with chromium() as browser:
+        _thousand(browser, "1,000 steps in lines", lines())
+        _thousand(browser, "1,000 steps, woven", lines(), woven=True)
+        _thousand(browser, "1,000 steps, a fan", fan())
+        _hundred_thousand(browser)
+
+
+if __name__ == "__main__":
+    main()
