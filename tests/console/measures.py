@@ -1,4 +1,4 @@
-"""How fast the console is here: a run of 1,000 steps, and the list with 100,000 runs stored, before the real functions.
+"""How fast the console is here: a run of 1,000 steps, and what the list asks for with 100,000 stored.
 
 `PYTHONPATH=tests:. python -m console.measures` says it in medians of some visits, with the machine's load beside them;
 with `steps` or `runs` behind it, the one or the other.
@@ -6,6 +6,8 @@ with `steps` or `runs` behind it, the one or the other.
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import logging
 import os
@@ -18,9 +20,11 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Route
 
+import events
 from browser import chromium, visit
+from budgets.figures import Spent
 from budgets.growth import fill, samples_of
 from budgets.measures import Metered
 from cascade_flow import StepDefinition, clock
@@ -28,16 +32,17 @@ from cascade_flow.api import resources
 from cascade_flow.console import Console
 from cascade_flow.dynamodb import schema
 from console.pictures import console
+from events.deployed import app
 from functions.front_door import Gateway, serving
 from shapes import diamond
 from simulation import step
+from testbed.meter import meter
 from testbed.servers import MemoryServer, Store
 
 VISITS = 3
 LONG, WIDE, TOWARDS = 25, 40, 3
-STORED = 100_000
-PAGES = 30
-"""So many pages of a hundred are scrolled through."""
+STORED = (1_000, 100_000)
+PAGES = 4
 
 PAINTED = """
 (() => {
@@ -163,46 +168,29 @@ def _thousand(browser: Browser, name: str, steps: list[StepDefinition], *, woven
     _tell(f"{name}: the functions' processor time", f"{gateway.took_s / VISITS * 1_000:.0f} ms a visit")
 
 
-SCROLLED = """
-async (pages) => {
-  const box = document.querySelector(".rows");
-  const frames = [];
-  let last = performance.now();
-  const tick = (now) => (frames.push(now - last), (last = now), window.stop || requestAnimationFrame(tick));
-  requestAnimationFrame(tick);
-  const took = [];
-  for (let page = 1; page < pages; page++) {
-    const height = box.scrollHeight;
-    const begun = performance.now();
-    box.scrollTop = height;
-    while (box.scrollHeight <= height + 60) await new Promise(requestAnimationFrame);
-    took.push(performance.now() - begun);
-  }
-  window.stop = true;
-  return { took, frames, rows: document.querySelectorAll(".rows .row").length };
-}
-"""
-
-
-def _hundred_thousand(browser: Browser) -> None:
+def _pages(stored: int) -> None:
+    """What the list's pages ask of the table. Times would be those of the table in this process, which sorts."""
     with world_of(diamond()) as (world, store):
-        fill(store, samples_of(world), STORED, lambda _: None)
-        _tell("100,000 runs", "are stored")
-        with opened(Gateway()) as there, visit(browser) as seen:
-            _list(seen.page, there)
+        fill(store, samples_of(world), stored, lambda _: None)
+        with meter(store.client, store.table) as counting:
+            cursor = ""
+            for number in range(PAGES):
+                counting.reset()
+                cursor = _next(cursor)
+                spent = Spent.on(counting.lines)
+                _tell(
+                    f"{stored:,} runs: page {number + 1}",
+                    f"{spent.reads:.0f} reads, {spent.read_units:.0f} read units",
+                )
 
 
-def _list(page: Page, there: Console) -> None:
-    page.goto(there.link("/runs"))
-    expect(page.locator(".rows .row").first).to_be_visible()
-    first = page.evaluate("performance.now()")
-    found = page.evaluate(SCROLLED, PAGES)
-    took, frames = sorted(found["took"]), sorted(found["frames"])
-    _tell("100,000 runs: the list is there", f"{first:.0f} ms")
-    _tell("100,000 runs: a further page", f"{median(took):.0f} ms ({took[0]:.0f} to {took[-1]:.0f}), {len(took)} pages")
-    _tell(
-        "100,000 runs: a frame", f"{median(frames):.0f} ms, the longest {frames[-1]:.0f} ms; {found['rows']} rows drawn"
-    )
+def _next(cursor: str) -> str:
+    """Asks for a page as the console does; where the next one begins."""
+    asked = events.get(f"/runs?limit=100{cursor and f'&cursor={cursor}'}")
+    answer = app(events.function_of(asked)).handler(asked, events.Context())
+    body = base64.b64decode(answer["body"]) if answer.get("isBase64Encoded") else answer["body"].encode()
+    packed = answer["headers"].get("content-encoding") == "gzip"
+    return str(json.loads(gzip.decompress(body) if packed else body)["nextCursor"])
 
 
 def _tell(what: str, how: str) -> None:
@@ -219,8 +207,8 @@ def main() -> None:
             _thousand(browser, "1,000 steps in lines", lines())
             _thousand(browser, "1,000 steps, woven", lines(), woven=True)
             _thousand(browser, "1,000 steps, a fan", fan())
-        if "runs" in wanted:
-            _hundred_thousand(browser)
+    for stored in STORED if "runs" in wanted else ():
+        _pages(stored)
 
 
 if __name__ == "__main__":
