@@ -13,6 +13,12 @@ describe("a number that JavaScript's own can't hold", () => {
   it.each(["9007199254740991", "1795725080884864", "1e300", "0.1", "[0.12345678901234567, 1.5e10, 12345678901234567.5]", "1.7976931348623157e308", '"9007199254740993"', '{"a":"x 12345678901234567"}', "100000000000000000000"])("%s is none", (text) =>
     expect(exactly(text)).toEqual(JSON.parse(text)));
 
+  it.each([["x".repeat(10_000_000), "long"], ["\\\n".repeat(1_000_000), "full of escapes"], ['\\"'.repeat(1_000_000), "full of quotes"]])("is found beside a text of 10 MB", (text) => {
+    const found = exactly(`{"id": 9007199254740993, "text": ${JSON.stringify(text)}, "last": 9007199254740995}`) as Record<string, unknown>;
+    expect([found.id, found.last]).toEqual([new Exact("9007199254740993"), new Exact("9007199254740995")]);
+    expect(found.text === text).toBe(true);
+  });
+
   it("is compared by what it is", () => {
     const [one, other] = ["9007199254740993", "9007199254740992"].map((text) => ({ id: exactly(text) }));
     expect(differences(one, { id: exactly("9007199254740993") })).toEqual([]);

@@ -13,6 +13,8 @@ describe("what somebody else wrote", () => {
     ["a\u202egpj.exe", "a⟨U+202E⟩gpj.exe"],
     ["zero\u200bwidth\ufeff", "zero⟨U+200B⟩width⟨U+FEFF⟩"],
     ["\u0000\u007f\u0085", "⟨U+0000⟩⟨U+007F⟩⟨U+0085⟩"],
+    ["pay\u00adpal\u3164\u{e0041}", "pay⟨U+00AD⟩pal⟨U+3164⟩⟨U+E0041⟩"],
+    ["half a pair \ud83c", "half a pair ⟨U+D83C⟩"],
     ["two\r\nlines\tand a tab", "two\nlines\tand a tab"],
     ["<b>Ünïcode 🎉</b>", "<b>Ünïcode 🎉</b>"],
   ])("%j is shown as what it is", (written, shown) => expect(visible(written)).toBe(shown));

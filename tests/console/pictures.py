@@ -65,9 +65,11 @@ def console(api: str, *, read_only: bool = False) -> Iterator[Console]:
     with Console(lambda: api_client(api), wishes) as opened:
         thread = Thread(target=opened.serve)
         thread.start()
-        yield opened
-        opened.stop()
-        thread.join()
+        try:
+            yield opened
+        finally:
+            opened.stop()
+            thread.join()
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,13 @@ from playwright.sync_api import Browser, Page, Route, expect
 import browser as browsers
 import events
 from browser import Visit, visit
+from cascade_flow import StepDefinition, WorkflowRegistration, clock
 from cascade_flow.api import resources
 from cascade_flow.authoring import discover
 from cascade_flow.client import Client
 from cascade_flow.console import Console, Wishes
 from cascade_flow.dead_letters import DeadLetter
-from cascade_flow.model.workflows import ScheduleDefinition, StepLimit
+from cascade_flow.model.workflows import RunLimit, ScheduleDefinition, StepLimit
 from cascade_flow.signing import StaticKeys
 from console.showroom.day import Letters
 from events.deployed import Functions, app
@@ -29,6 +30,7 @@ from functions.front_door import KEY, SECRET, Gateway, serving
 
 pytestmark = [pytest.mark.servers("ministack"), pytest.mark.xdist_group("console")]
 
+HOUR_US = 3_600_000_000
 HOSTILE = "<img src=x onerror=alert(1)>\u202egpj\x1b[31m</script>"
 SHOWN = "<img src=x onerror=alert(1)>⟨U+202E⟩gpj⟨ESC⟩[31m</script>"
 
@@ -320,6 +322,26 @@ def test_a_workflow_is_read_run_and_put_on_hold(desk: Desk, seen: Visit) -> None
     assert [run.run_id for run in backend.list_runs().runs] == [newest, earlier]
 
 
+def test_a_run_that_has_not_begun_says_what_it_waits_for(desk: Desk, seen: Visit) -> None:
+    backend = desk.functions.backend
+    single = discover("parcels")["parcels"].registration().model_copy(update={"run_limit": RunLimit(at_most=1)})
+    backend.register_workflow(single.model_copy(update={"version_id": "sha256:2"}))
+    [_, waits] = desk.runs(2)
+    [later] = desk.runs(1, availableAtUs=clock.now_us() + HOUR_US)
+    desk.enter(seen.page, "/workflows")
+    expect(seen.page.locator(".card")).to_contain_text("1 run at once")
+    seen.page.get_by_role("link", name="Parcels").click()
+    expect(seen.page.locator(".workflow-head")).to_contain_text("1 run at once: more wait")
+    desk.enter(seen.page, f"/runs/{waits}")
+    standing = seen.page.locator(".findings")
+    expect(standing).to_contain_text(
+        "waits the run waits for another run of 'parcels' to end (1 of 1 go on, 0 before it)"
+    )
+    desk.enter(seen.page, f"/runs/{later}")
+    expect(standing).to_contain_text("the run is delayed until")
+    seen.accessible()
+
+
 def test_health_leads_to_what_is_behind_its_numbers(desk: Desk, seen: Visit) -> None:
     page, letters = seen.page, Letters([DeadLetter("m-1", "r-1", "no wake-up", 1, 5)])
     desk.runs(2)
@@ -363,6 +385,65 @@ def test_what_is_hostile_is_text(desk: Desk, seen: Visit) -> None:
     page.get_by_role("button", name="RunSubmitted").click()
     expect(page.locator(".event .json-tree")).to_contain_text(SHOWN)
     assert page.locator("main img, main script").count() == 0
+
+
+def test_ten_megabytes_are_shown_in_parts_and_handed_over_whole(desk: Desk, seen: Visit) -> None:
+    page = seen.page
+    text, items = HOSTILE + "x" * 5_000_000, [f"{HOSTILE} {number}" for number in range(80_000)]
+    output = {"id": 2**63, "text": text, "items": items}
+    [run_id] = desk.runs(1)
+    desk.functions.work()
+
+    def grown(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, body=json.dumps({**answer.json(), "output": output}))
+
+    page.route(re.compile(rf"/api/runs/{run_id}/steps/bill$"), grown)
+    desk.enter(page, f"/runs/{run_id}?step=bill")
+    side = page.get_by_role("complementary")
+    tree = side.locator(".json-tree")
+    expect(tree).to_contain_text(f'id: {2**63}text: "{SHOWN}xxx')
+    expect(side.get_by_role("button", name="80,000 items")).to_be_visible()
+    assert len(tree.inner_text()) < 2_000
+    side.get_by_role("button", name="more characters").click()
+    expect(side.get_by_role("button", name="more characters")).to_contain_text(f"{len(text) - 50_400:,}")
+    side.get_by_role("button", name="80,000 items").click()
+    expect(side.get_by_role("button", name="79,900 more")).to_be_visible()
+    expect(tree).to_contain_text(f'99: "{SHOWN} 99"')
+    assert page.locator("*").count() < 2_000
+    assert page.locator("main img, main script").count() == 0
+
+    with page.expect_download() as begun:
+        side.get_by_role("button", name="Download").click()
+    assert json.loads(begun.value.path().read_text(encoding="utf-8")) == output
+    side.get_by_role("button", name="Copy", exact=True).click()
+    expect(side.get_by_role("button", name="Copied")).to_be_visible()
+    assert json.loads(page.evaluate("() => navigator.clipboard.readText()")) == output
+
+
+def test_what_is_hostile_in_names_logs_and_errors_is_text(bare: Functions, seen: Visit) -> None:
+    steps = [StepDefinition(id="a", name=HOSTILE)]
+    bare.backend.register_workflow(WorkflowRegistration(slug="odd", name=HOSTILE, steps=steps))
+    worker = {"workerId": HOSTILE, "attemptNumber": 1}
+    with desk_of(bare) as desk:
+        [run_id] = desk.runs(1, workflowSlug="odd", input=None)
+        bare.asked(events.post("/steps/claim", {"workerId": HOSTILE, "runId": run_id, "stepId": "a"}))
+        lines = [{"stream": "stdout", "message": f"ERROR {HOSTILE}"}]
+        assert bare.asked(events.post(f"/runs/{run_id}/steps/a/logs", {**worker, "lines": lines})).status < 300
+        error = {"name": HOSTILE, "message": HOSTILE, "stack": f"Traceback:\n{HOSTILE}"}
+        failed = {**worker, "error": error, "retryable": False}
+        assert bare.asked(events.post(f"/runs/{run_id}/steps/a/fail", failed)).status < 300
+        desk.enter(seen.page, f"/runs/{run_id}?step=a")
+        side = seen.page.get_by_role("complementary")
+        expect(seen.page.locator(".node-name")).to_have_text(SHOWN)
+        expect(side.locator(".error-line")).to_have_text(f"{SHOWN} {SHOWN}")
+        expect(side.get_by_label("Traceback")).to_contain_text(SHOWN)
+        expect(side.locator("code").first).to_have_text(SHOWN)
+        side.get_by_role("tab", name="Log").click()
+        expect(side.get_by_role("log")).to_contain_text(f"ERROR {SHOWN}")
+        assert seen.page.locator("main img, main script").count() == 0
+        desk.enter(seen.page, "/workflows/odd")
+        expect(seen.page.get_by_role("heading", level=1)).to_have_text(SHOWN)
 
 
 def test_a_stack_that_dies_is_told_and_comes_back(desk: Desk, seen: Visit) -> None:
@@ -432,6 +513,7 @@ def test_a_thousand_steps_stay_usable(desk: Desk, seen: Visit) -> None:
     folded.click()
     expect(page.locator(".node").first).to_be_visible()
     assert page.locator(".node").count() < 100
+    assert page.locator("*").count() < 3_000, "what is not in sight is not drawn"
     page.get_by_role("group", name="Graph of the steps").get_by_role("button").first.focus()
     page.keyboard.press("ArrowDown")
     expect(page.locator(".node:focus")).to_be_visible()

@@ -96,6 +96,26 @@ def test_a_diagnosis_says_so_too(shop: Functions) -> None:
     assert told["waits-for-place"]["severity"] == "waits"
 
 
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        (RunLimit(at_most=5), {"atMost": 5, "skips": False}),
+        (RunLimit(at_most=1, key="shop_id", skips=True), {"atMost": 1, "key": "shop_id", "skips": True}),
+        (None, None),
+    ],
+)
+def test_a_workflow_says_how_many_of_its_runs_go_on_at_once(
+    functions: Functions, limit: RunLimit | None, told: dict[str, Any] | None
+) -> None:
+    steps = [StepDefinition(id="a", name="a")]
+    functions.backend.register_workflow(
+        WorkflowRegistration(slug="single", name="Single", steps=steps, run_limit=limit)
+    )
+    [listed] = [each for each in asked(functions, "/workflows")["workflows"] if each["workflowSlug"] == "single"]
+    assert listed.get("runLimit") == told
+    assert asked(functions, "/workflows/single").get("runLimit") == told
+
+
 def test_a_diagnosis_says_that_a_run_waits_for_others(functions: Functions) -> None:
     steps, limit = [StepDefinition(id="a", name="a")], RunLimit(at_most=1)
     registration = WorkflowRegistration(slug="single", name="Single", steps=steps, run_limit=limit)

@@ -16,6 +16,16 @@ class LimitOfStep(TypedDict):
     """The field of the run's input by which the limit is kept."""
 
 
+class LimitOfRuns(TypedDict):
+    """How many runs of a workflow go on at once."""
+
+    atMost: int
+    key: NotRequired[str]
+    """The field of the input by whose values they are counted, each by itself."""
+    skips: bool
+    """Whether a submission while so many go on is answered with one of them, instead of waiting."""
+
+
 class WaitsFor(TypedDict):
     """What a limited step waits for: a place, or its turn."""
 

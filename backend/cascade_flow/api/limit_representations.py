@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from cascade_flow.api import limit_replies as replies
     from cascade_flow.api.replies import StepOfGraph
     from cascade_flow.engine.limits import Holder, Waiting
-    from cascade_flow.model.workflows import StepLimit
+    from cascade_flow.model.workflows import RunLimit, StepLimit
     from cascade_flow.operations.details import StepDetails
     from cascade_flow.operations.limit_views import Declared, LimitDetails
 
@@ -17,6 +17,13 @@ def of_step(limit: StepLimit) -> replies.LimitOfStep:
     told: replies.LimitOfStep = {"name": limit.name, "atMost": limit.at_most}
     if limit.per_ms:
         told["perUs"] = limit.per_ms * 1_000
+    if limit.key:
+        told["key"] = limit.key
+    return told
+
+
+def of_runs(limit: RunLimit) -> replies.LimitOfRuns:
+    told: replies.LimitOfRuns = {"atMost": limit.at_most, "skips": limit.skips}
     if limit.key:
         told["key"] = limit.key
     return told

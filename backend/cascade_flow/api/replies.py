@@ -10,7 +10,7 @@ from typing import Any, Literal, Never, NotRequired, TypedDict
 
 from cascade_flow.api.children_replies import ChildrenOfStep
 from cascade_flow.api.event_replies import EventOfRun
-from cascade_flow.api.limit_replies import LimitOfStep, WaitsFor
+from cascade_flow.api.limit_replies import LimitOfRuns, LimitOfStep, WaitsFor
 from cascade_flow.api.names import AsWritten, Document
 from cascade_flow.model.events import Event
 from cascade_flow.model.parts import ResourceUsage, StepError, StepFailureReason, WorkflowFailureReason
@@ -221,6 +221,8 @@ class CurrentVersion(TypedDict):
     """What its code says of it: the docstring of the module that declares it."""
     timeoutUs: NotRequired[int]
     """How long its runs may last, where they say nothing else."""
+    runLimit: NotRequired[LimitOfRuns]
+    """How many of its runs go on at once; absent: as many as there are."""
     retiredAtUs: NotRequired[int]
     """Since when the deployment has it no more: it takes no runs, and its history stays."""
 

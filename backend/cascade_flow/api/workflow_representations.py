@@ -55,6 +55,10 @@ def _current(entry: Entry) -> replies.CurrentVersion:
         told["description"] = entry.description
     if entry.timeout_us is not None:
         told["timeoutUs"] = entry.timeout_us
+    if entry.run_limit is not None:
+        from cascade_flow.api.limit_representations import of_runs  # noqa: PLC0415  (few workflows have such a limit)
+
+        told["runLimit"] = of_runs(entry.run_limit)
     if entry.retired_us is not None:
         told["retiredAtUs"] = entry.retired_us
     return told

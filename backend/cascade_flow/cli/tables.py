@@ -182,10 +182,21 @@ def broken(documents: Iterable[Document]) -> Table:
 
 def workflows(documents: Sequence[Document]) -> Table:
     """A list of workflows."""
-    table = plain_table("workflow", "name", "declared in")
+    limited = any("runLimit" in workflow for workflow in documents)
+    table = plain_table("workflow", "name", "declared in", *(["go on at once"] if limited else []))
     for workflow in documents:
-        table.add_row(id_text(workflow["workflowSlug"]), workflow["name"], workflow.get("location") or "")
+        told = [workflow["name"], workflow.get("location") or "", *([run_limit(workflow)] if limited else [])]
+        table.add_row(id_text(workflow["workflowSlug"]), *told)
     return table
+
+
+def run_limit(workflow: Document) -> str:
+    """How many runs of a workflow go on at once, and what becomes of more; nothing where as many do as there are."""
+    limit = workflow.get("runLimit")
+    if limit is None:
+        return ""
+    by_key = f" for each {limit['key']}" if "key" in limit else ""
+    return f"{limit['atMost']}{by_key}{', a further one is that one' if limit['skips'] else ''}"
 
 
 def definitions(documents: Iterable[Document]) -> Table:

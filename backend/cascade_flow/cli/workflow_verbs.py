@@ -96,6 +96,7 @@ def _show(target: Target, workflow: Document) -> None:
         ("retired", retired),
         ("declared in", str(workflow.get("location") or "")),
         ("may take", formatting.duration(timeout_us) if timeout_us else ""),
+        ("go on at once", tables.run_limit(workflow)),
         ("version", tables.version(workflow)),
         ("versions", str(len(workflow.get("versions", ())))),
     ]

@@ -64,15 +64,26 @@ export function useEvents(runId: string, run: RunWithSteps | undefined, everythi
   const key = ["events", runId, everything];
   const query = useQuery({
     queryKey: key,
-    enabled: run !== undefined,
     staleTime: Infinity,
     queryFn: ({ signal }) => laterEvents(queries, key, runId, everything, signal),
   });
   const { refetch } = query;
   useEffect(() => {
-    if (run) void refetch({ cancelRefetch: false });
+    const caughtUp = async () => {
+      const inHand = queries.isFetching({ queryKey: key, exact: true }) > 0;
+      if (!run || (!inHand && isTold(run, queries.getQueryData(key)))) return;
+      const { data } = await refetch({ cancelRefetch: false });
+      // What was in hand may have been asked for before that happened which the run tells of.
+      if (inHand && !isTold(run, data)) await refetch({ cancelRefetch: false });
+    };
+    void caughtUp();
   }, [run, refetch]);
   return query;
+}
+
+/** Whether these events reach to the end of a run that is over. */
+export function isTold({ run }: { run: RunDetails["run"] }, events: readonly RunEvent[] | undefined): boolean {
+  return isOver(run.status) && run.endedAtUs !== undefined && (events?.at(-1)?.timestampUs ?? 0) >= run.endedAtUs;
 }
 
 async function laterEvents(queries: QueryClient, key: unknown[], runId: string, everything: boolean, signal: AbortSignal): Promise<RunEvent[]> {
@@ -82,6 +93,8 @@ async function laterEvents(queries: QueryClient, key: unknown[], runId: string, 
     const page: Schemas["EventPage"] = await get(`/api/runs/${part(runId)}/events`, { afterUs, type: everything ? undefined : STORY, payloads: false }, signal);
     known = merged(known, page.events);
     afterUs = page.nextUs;
+    // What is known is shown while the rest of a long history is read.
+    if (!signal.aborted) queries.setQueryData(key, known);
   }
   return known;
 }

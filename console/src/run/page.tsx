@@ -26,6 +26,7 @@ type Action = { verb: "cancel" } | { verb: "retry" } | { verb: "rerun"; from: st
 export function RunPage({ runId }: { runId: string }) {
   const query = useRun(runId);
   const run = query.data;
+  const events = useEvents(runId, run, false);
   useEffect(() => {
     document.title = `${run ? `${run.run.status} · ${run.run.workflowSlug}` : "Run"} · cascade`;
   }, [run]);
@@ -35,17 +36,23 @@ export function RunPage({ runId }: { runId: string }) {
     return <Failure what="The run can't be read." error={query.error} again={() => void query.refetch()} />;
   }
   if (!run) return <Loading what="Reading the run" />;
-  return <Shown run={run} problem={query.error} again={() => void query.refetch()} />;
+  return <Shown run={run} events={events} problem={query.error} again={() => void query.refetch()} />;
 }
 
-function Shown({ run, problem, again }: { run: RunWithSteps; problem: Error | null; again: () => void }) {
+interface ShownProps {
+  run: RunWithSteps;
+  events: ReturnType<typeof useEvents>;
+  problem: Error | null;
+  again: () => void;
+}
+
+function Shown({ run, events, problem, again }: ShownProps) {
   const id = run.run.runId;
   const search = new URLSearchParams(useQueryText());
   const step = run.steps.find((each) => each.stepId === search.get("step"));
   const choose = (stepId: string | null) => goWith({ step: stepId === step?.stepId ? null : stepId });
   const other = search.get("compare");
   const [action, setAction] = useState<Action | null>(null);
-  const events = useEvents(id, run, false);
   const over = isOver(run.run.status);
   useKeys(step ? { Escape: () => choose(null) } : {});
   return (
@@ -110,8 +117,8 @@ function Below({ run, step }: { run: RunWithSteps; step: string | null }) {
   const tabs = [{ id: "events", label: "Events" }, { id: "run-input", label: "Input" }, { id: "run-output", label: "Output" }];
   return (
     <section className="panel" aria-label="More about the run">
-      <Tabs tabs={tabs} chosen={tab} choose={setTab} label="More about the run" />
-      <div className="below-body" role="tabpanel" aria-labelledby={`tab-${tab}`}>
+      <Tabs tabs={tabs} chosen={tab} choose={setTab} label="More about the run" panel="about-run" />
+      <div className="below-body" id="about-run" role="tabpanel" aria-labelledby={`tab-${tab}`}>
         {tab === "events" ? <Events run={run} step={step} /> : <Payload run={run} which={tab === "run-input" ? "input" : "output"} />}
       </div>
     </section>

@@ -52,8 +52,8 @@ export function Side({ runId, step, live, close, rerun, send, isChild }: SidePro
           {!isChild && <button type="button" className="small" disabled={!may} onClick={rerun}>Rerun from here…</button>}
         </p>
       </header>
-      <Tabs tabs={tabs} chosen={tab} choose={setTab} label="About the step" />
-      <div className="side-body" id="tabpanel" role="tabpanel" aria-labelledby={`tab-${tab}`}>
+      <Tabs tabs={tabs} chosen={tab} choose={setTab} label="About the step" panel="about-step" />
+      <div className="side-body" id="about-step" role="tabpanel" aria-labelledby={`tab-${tab}`}>
         {tab === "items" ? <Items runId={runId} step={step} live={live} />
           : tab === "logs" ? <Logs runId={runId} stepId={step.stepId} live={live && runs} />
           : query.error && !found ? <Failure what="The step can't be read." error={query.error} again={() => void query.refetch()} />

@@ -7,6 +7,8 @@ import { Copy, download } from "./parts";
 
 const PART = 100;
 const LONGEST = 400;
+/** How much more of a long text is shown at a time: what a browser lays out at once. */
+const PIECE = 50_000;
 
 export function JsonView({ value, name }: { value: unknown; name: string }) {
   const text = () => (typeof value === "string" ? value : spelled(value, 2));
@@ -31,27 +33,27 @@ function Value({ value, depth }: { value: unknown; depth: number }) {
 
 function Branch({ value, depth }: { value: object; depth: number }) {
   const isList = Array.isArray(value);
-  const entries = Object.entries(value);
-  const [open, setOpen] = useState(depth === 0 || (depth === 1 && entries.length <= PART));
+  const keys = Object.keys(value);
+  const [open, setOpen] = useState(depth === 0 || (depth === 1 && keys.length <= PART));
   const [most, setMost] = useState(PART);
   const [start, end] = isList ? ["[", "]"] : ["{", "}"];
-  if (!entries.length) return <span className="json-empty">{start}{end}</span>;
+  if (!keys.length) return <span className="json-empty">{start}{end}</span>;
   return (
     <>
       <button type="button" className="json-fold" aria-expanded={open} onClick={() => setOpen(!open)}>
-        {start}{!open && <span className="json-more"> {entries.length.toLocaleString("en")} {isList ? "items" : "fields"} </span>}{!open && end}
+        {start}{!open && <span className="json-more"> {keys.length.toLocaleString("en")} {isList ? "items" : "fields"} </span>}{!open && end}
       </button>
       {open && (
         <>
           <ul>
-            {entries.slice(0, most).map(([key, each]) => (
+            {keys.slice(0, most).map((key) => (
               <li key={key}>
-                <span className={isList ? "json-index" : "json-key"}>{visible(key)}</span>: <Value value={each} depth={depth + 1} />
+                <span className={isList ? "json-index" : "json-key"}>{visible(key)}</span>: <Value value={(value as Record<string, unknown>)[key]} depth={depth + 1} />
               </li>
             ))}
-            {entries.length > most && (
+            {keys.length > most && (
               <li><button type="button" className="small" onClick={() => setMost(most + 10 * PART)}>
-                {(entries.length - most).toLocaleString("en")} more</button></li>
+                {(keys.length - most).toLocaleString("en")} more</button></li>
             )}
           </ul>
           <span>{end}</span>
@@ -62,13 +64,13 @@ function Branch({ value, depth }: { value: object; depth: number }) {
 }
 
 function LongText({ text, quoted }: { text: string; quoted: boolean }) {
-  const [whole, setWhole] = useState(false);
-  const shown = visible(whole ? text.slice(0, 200_000) : shortened(text, quoted ? LONGEST : 4 * LONGEST));
-  const cut = !whole && text.length > (quoted ? LONGEST : 4 * LONGEST);
+  const [most, setMost] = useState(quoted ? LONGEST : 4 * LONGEST);
+  const left = text.length - most;
+  const shown = visible(shortened(text, most));
   return (
     <>
       <bdi className="json-string">{quoted ? `"${shown}"` : shown}</bdi>
-      {cut && <button type="button" className="small" onClick={() => setWhole(true)}>{text.length.toLocaleString("en")} characters</button>}
+      {left > 0 && <button type="button" className="small" onClick={() => setMost(most + PIECE)}>{left.toLocaleString("en")} more characters</button>}
     </>
   );
 }

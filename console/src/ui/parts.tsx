@@ -84,7 +84,16 @@ export interface Tab {
   count?: number;
 }
 
-export function Tabs({ tabs, chosen, choose, label }: { tabs: readonly Tab[]; chosen: string; choose: (id: string) => void; label: string }) {
+interface TabsProps {
+  tabs: readonly Tab[];
+  chosen: string;
+  choose: (id: string) => void;
+  label: string;
+  /** The id of what they show. */
+  panel: string;
+}
+
+export function Tabs({ tabs, chosen, choose, label, panel }: TabsProps) {
   const move = (by: number) => {
     const at = tabs.findIndex((tab) => tab.id === chosen);
     const next = tabs[(at + by + tabs.length) % tabs.length]!;
@@ -97,7 +106,7 @@ export function Tabs({ tabs, chosen, choose, label }: { tabs: readonly Tab[]; ch
       if (event.key === "ArrowLeft") move(-1);
     }}>
       {tabs.map((tab) => (
-        <button key={tab.id} id={`tab-${tab.id}`} type="button" role="tab" aria-selected={tab.id === chosen} aria-controls="tabpanel"
+        <button key={tab.id} id={`tab-${tab.id}`} type="button" role="tab" aria-selected={tab.id === chosen} aria-controls={panel}
           tabIndex={tab.id === chosen ? 0 : -1} onClick={() => choose(tab.id)}>
           {tab.label}{tab.count !== undefined && <span className="count">{tab.count}</span>}
         </button>

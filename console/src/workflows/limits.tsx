@@ -4,10 +4,16 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { within } from "../address";
 import { get, part, type Schemas } from "../api/ask";
-import { ago, chosen } from "../model/format";
+import { ago, chosen, count } from "../model/format";
 import { visible } from "../model/text";
 import { nowUs } from "../ui/now";
 import { Failure, Loading } from "../ui/parts";
+
+/** How many of a workflow's runs go on at once. */
+export function limitOfRuns({ atMost, key, skips }: Schemas["LimitOfRuns"]): string {
+  const more = skips ? "a submission meanwhile is answered with one of them" : "more wait";
+  return `${count(atMost, "run")} at once${key ? ` for each ${visible(key)}` : ""}: ${more}`;
+}
 
 const EVERY_MS = 5_000;
 const MOST = 8;

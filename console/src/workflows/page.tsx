@@ -4,12 +4,13 @@ import { useQuery } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { within } from "../address";
 import { get, type Run, type Schemas, type Workflow } from "../api/ask";
-import { ago } from "../model/format";
+import { ago, count } from "../model/format";
 import { gist } from "../model/prose";
 import { shortened, visible } from "../model/text";
 import { useNow } from "../ui/now";
 import { Empty, Failure, Loading } from "../ui/parts";
 import { Shape, type State } from "../ui/signs";
+import { limitOfRuns } from "./limits";
 
 const MOST_WITH_RUNS = 40;
 const RECENT = 12;
@@ -53,6 +54,7 @@ function Card({ workflow, schedules, recent }: CardProps) {
         <code>{visible(workflow.workflowSlug)}</code>
         <a {...within(`/runs?workflow=${slug}`)}>runs</a>
         <a {...within(`/health?workflow=${slug}`)}>health</a>
+        {workflow.runLimit && <span title={limitOfRuns(workflow.runLimit)}>{count(workflow.runLimit.atMost, "run")} at once{workflow.runLimit.key && ` for each ${visible(workflow.runLimit.key)}`}</span>}
         {schedules.length > 0 && <span>{Number.isFinite(next) ? `next ${ago(next, now)}` : schedules.every((each) => each.pausedAtUs !== undefined) ? "paused" : "scheduled"}</span>}
       </p>
     </li>

@@ -10,7 +10,7 @@ import { visible } from "../model/text";
 import { Graph } from "../run/graph";
 import { useKeys } from "../ui/keys";
 import { Failure, Loading } from "../ui/parts";
-import { LimitsOf } from "./limits";
+import { limitOfRuns, LimitsOf } from "./limits";
 import { RunIt } from "./run-it";
 import { SchedulesOf } from "./schedules";
 import { Versions } from "./versions";
@@ -51,6 +51,7 @@ function Head({ workflow }: { workflow: Details }) {
         <code>{visible(workflow.workflowSlug)}</code>
         {workflow.location && <span>{visible(workflow.location)}</span>}
         {workflow.timeoutUs !== undefined && <span>a run may take {chosen(workflow.timeoutUs)}</span>}
+        {workflow.runLimit && <span>{limitOfRuns(workflow.runLimit)}</span>}
         <a {...within(`/runs?workflow=${slug}`)}>its runs</a><a {...within(`/health?workflow=${slug}`)}>its health</a>
       </p>
       {workflow.description && <Prose text={workflow.description} />}

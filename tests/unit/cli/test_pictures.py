@@ -153,6 +153,15 @@ def test_who_carries_a_step_out_is_told() -> None:
     assert "waits for a worker of pool printer" in printed(tables.steps(view(BUSY).steps), width=BROAD)
 
 
+def test_a_workflow_says_how_many_of_its_runs_go_on_at_once() -> None:
+    limits = [{"atMost": 5, "skips": False}, {"atMost": 1, "key": "shop_id", "skips": True}]
+    limited = [{**documents.WORKFLOW, "runLimit": limit} for limit in limits]
+    shown = printed(tables.workflows([documents.WORKFLOW, *limited]), width=BROAD)
+    assert "go on at once" in shown
+    assert "1 for each shop_id, a further one is that one" in shown
+    assert "go on at once" not in printed(tables.workflows([documents.WORKFLOW]))
+
+
 def test_an_inputs_fields_are_listed() -> None:
     fields = tables.fields(documents.WORKFLOW["inputSchemaJSON"])
     assert fields is not None
