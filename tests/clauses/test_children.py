@@ -35,6 +35,7 @@ from cascade_flow.operations.expansion import Expansion
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.operations.worker_protocol import WorkerProtocol
+from cascade_flow.retry import attempts_allowed
 from cascade_flow.wake import Wake
 from checker import check_run
 from clauses.stage import FATAL, RUN, begun, branch_of, claimed, dies, dying, ended, reported, run_of, silent
@@ -824,3 +825,16 @@ def test_what_another_workflow_does_not_take_is_not_submitted_to_it(world: World
     failure = next(event for event in world.observer.load_events("flow", RUN) if event.type == "StepFailed")
     assert (failure.terminal, failure.error.name) == (True, "InputInvalidError")
     assert world.observer.runtime.ledger.run(f"{RUN}~refund~0") is None
+
+
+def test_who_collects_has_all_the_tries_that_a_step_has(world: World) -> None:
+    """It is no try of the step's that its children are over."""
+    handed_out(world, ["a"])
+    packed(world, 0)
+    tries = attempts_allowed(step("lines").retry)
+    for attempt in range(2, tries + 1):
+        claimed(world, "pack", attempt, branch="lines")
+        silent(world)
+        world.sweep()
+    whole(world)
+    assert world.ran[-2:] == [("pack", tries + 1), ("total", 1)]

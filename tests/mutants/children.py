@@ -277,6 +277,14 @@ CHILDREN_OF_STEPS = (
         "if run.deadline_us <= now_us:",
         "test_a_childs_time_is_over_with_its_parents_alone",
     ),
+    _mutant(
+        "an attempt that collects is one that the retry policy counts",
+        "§14 its next attempt, not counted",
+        RULES,
+        "ready = replace(now.untried, due_us",
+        "ready = replace(now, due_us",
+        "test_who_collects_has_all_the_tries_that_a_step_has",
+    ),
     Mutant(
         "an end is counted whatever its parent's step does, where that is looked at soon",
         "§14 an ADD under waiting",
