@@ -44,6 +44,8 @@ from simulation import TIMING, TickingClock, World, step
 
 ITEMS = ["a", "b", "c", "d", "e", "f"]
 ONCE = [RetryTier(max_attempts=1)]
+AHEAD_US = 1_000_000
+"""By how much one clock may be ahead of another."""
 
 
 def mapped(**declared: Any) -> list[StepDefinition]:
@@ -838,3 +840,14 @@ def test_who_collects_has_all_the_tries_that_a_step_has(world: World) -> None:
         world.sweep()
     whole(world)
     assert world.ran[-2:] == [("pack", tries + 1), ("total", 1)]
+
+
+def test_what_a_step_tells_is_later_than_its_childrens_ends_whatever_the_clocks_say(world: World) -> None:
+    handed_out(world, ["a"])
+    held = taken(world, 0)
+    world.clock.pause_us(AHEAD_US)
+    dies(lambda: reported(world, held, Complete("0", 1), by=dying(world, "TransactWriteItems", after=True)))
+    world.clock.pause_us(-AHEAD_US)
+    assert look(world)
+    assert pack_of(world).last_us > child_run(world, 0).last_us
+    whole(world)

@@ -285,6 +285,14 @@ CHILDREN_OF_STEPS = (
         "ready = replace(now, due_us",
         "test_who_collects_has_all_the_tries_that_a_step_has",
     ),
+    _mutant(
+        "what a step tells may be earlier than its children's ends",
+        "§5 later than its causes'",
+        RULES,
+        "last_us = max([waiting.last_us, *(child.last_us for child in over.values())])",
+        "last_us = waiting.last_us",
+        "test_what_a_step_tells_is_later_than_its_childrens_ends_whatever_the_clocks_say",
+    ),
     Mutant(
         "an end is counted whatever its parent's step does, where that is looked at soon",
         "§14 an ADD under waiting",
