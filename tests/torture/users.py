@@ -83,7 +83,7 @@ _OUTPUTS: Mapping[str, Callable[[int], Output]] = {
     "regret": lambda number: {},
     "ticking": lambda number: {"tick": "tock"},
 }
-PLAIN = ("chain", "fork", "flaky", "skipping", "bulky", "parts", "growing", "crowd", "calls", *["gated"] * 3)
+PLAIN = ("chain", "fork", "flaky", "skipping", "bulky", "parts", "growing", "crowd", "calls", "gated", "gated", "gated")
 STOPPED = ("chain", "fork", "parts", "bulky", "crowd", "calls")
 
 
@@ -96,6 +96,7 @@ class User:
         self._name = name
         self._client: Client = town.stack.client
         self._wishes = 0
+        self._shapes: list[str] = []
 
     def look_around(self) -> None:
         """See one run come to its end before anything is broken."""
@@ -122,8 +123,13 @@ class User:
 
     def _plain(self) -> None:
         for _ in range(self._dice.choice([1, 1, 3])):
-            run = self._submit(self._dice.choice(PLAIN), "completed", delay_s=self._dice.choice([None, None, 2]))
+            run = self._submit(self._next_shape(), "completed", delay_s=self._dice.choice([None, None, 2]))
         self._ended(run)
+
+    def _next_shape(self) -> str:
+        """Each as often as the others, in another order every time."""
+        self._shapes = self._shapes or self._dice.sample(PLAIN, len(PLAIN))
+        return self._shapes.pop()
 
     def _lost(self) -> None:
         self._ended(self._submit("poison", "failed"))

@@ -41,9 +41,10 @@ def violations(town: Town) -> Iterator[Violation]:
     """Wait until everything has settled, then judge it."""
     yield from (Violation("", complaint) for complaint in town.complaints)
     ticks = list(_ticked(town))
-    yield from _unsettled(town)
-    town.promised += _undos(town)
-    yield from _unsettled(town)
+    yield from _unsettled(town, town.promised)
+    undos = _undos(town)
+    town.promised += undos
+    yield from _unsettled(town, undos)
     begun = town.begun()
     words = {attempt.word: attempt for attempt in begun}
     stored = _stored_partitions(town)
@@ -55,9 +56,9 @@ def violations(town: Town) -> Iterator[Violation]:
     yield from _of_all(town)
 
 
-def _unsettled(town: Town) -> Iterator[Violation]:
+def _unsettled(town: Town, runs: Iterable[Promised]) -> Iterator[Violation]:
     deadline_us = now_us() + SETTLED_WITHIN_US
-    for run in town.promised:
+    for run in runs:
         try:
             left_us = max(1, deadline_us - now_us())
             until(lambda run=run: town.stack.status(run.run_id) in ENDED, within_us=left_us)  # type: ignore[misc]
