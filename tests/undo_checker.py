@@ -50,8 +50,8 @@ def _last_first(checked: Checked, events: Sequence[Event]) -> list[str]:
 
 
 def _runs(backend: Backend) -> list[Run]:
-    """Every run there is, as stored."""
-    return backend.runtime.ledger.runs([each.run_id for each in backend.list_runs().runs])
+    """Every run that undoes another, as stored."""
+    return backend.runtime.ledger.runs([each.run_id for each in backend.list_runs(tags=[TAG]).runs])
 
 
 def _undoes(backend: Backend, checked: Checked, run: Run, undoing: Undoing) -> None:

@@ -28,14 +28,16 @@ from cascade_flow import (
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.table import Update
+from cascade_flow.engine.children import items_lost, tolerated
 from cascade_flow.engine.commands import Complete, KeepCheckpoint
-from cascade_flow.engine.state import ENDED, Run, Stop
+from cascade_flow.engine.state import ENDED, Family, Run, Stop
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.child_stops import stop_children
 from cascade_flow.operations.expansion import Expansion
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.operations.worker_protocol import WorkerProtocol
+from cascade_flow.retry import attempts_allowed
 from cascade_flow.wake import Wake
 from checker import check_run
 from clauses.stage import FATAL, RUN, begun, branch_of, claimed, dies, dying, ended, reported, run_of, silent
@@ -44,6 +46,8 @@ from simulation import TIMING, TickingClock, World, step
 
 ITEMS = ["a", "b", "c", "d", "e", "f"]
 ONCE = [RetryTier(max_attempts=1)]
+AHEAD_US = 1_000_000
+"""By how much one clock may be ahead of another."""
 
 
 def mapped(**declared: Any) -> list[StepDefinition]:
@@ -883,3 +887,58 @@ def test_what_another_workflow_does_not_take_is_not_submitted_to_it(world: World
     failure = next(event for event in world.observer.load_events("flow", RUN) if event.type == "StepFailed")
     assert (failure.terminal, failure.error.name) == (True, "InputInvalidError")
     assert world.observer.runtime.ledger.run(f"{RUN}~refund~0") is None
+
+
+def test_who_collects_has_all_the_tries_that_a_step_has(world: World) -> None:
+    """It is no try of the step's that its children are over."""
+    handed_out(world, ["a"])
+    packed(world, 0)
+    tries = attempts_allowed(step("lines").retry)
+    for attempt in range(2, tries + 1):
+        claimed(world, "pack", attempt, branch="lines")
+        silent(world)
+        world.sweep()
+    whole(world)
+    assert world.ran[-2:] == [("pack", tries + 1), ("total", 1)]
+
+
+def test_what_a_step_tells_is_later_than_its_childrens_ends_whatever_the_clocks_say(world: World) -> None:
+    handed_out(world, ["a"])
+    held = taken(world, 0)
+    world.clock.pause_us(AHEAD_US)
+    dies(lambda: reported(world, held, Complete("0", 1), by=dying(world, "TransactWriteItems", after=True)))
+    world.clock.pause_us(-AHEAD_US)
+    assert look(world)
+    assert pack_of(world).last_us > child_run(world, 0).last_us
+    whole(world)
+
+
+def test_a_parents_end_comes_after_its_childrens_whatever_the_clocks_say(world: World) -> None:
+    handed_out(world, ["a"])
+    world.clock.pause_us(AHEAD_US)
+    dies(lambda: dying(world, "TransactWriteItems", after=True).cancel_run(RUN))
+    world.clock.pause_us(-AHEAD_US)
+    assert (there(world), run_of(world).status) == ({0: "cancelled"}, "running")
+    AfterCommit(world.backend.runtime).stops.carry_on(RUN)
+    whole(world, "cancelled")
+
+
+def test_who_is_over_among_others_that_go_on_is_counted_once(world: World) -> None:
+    handed_out(world, tolerate=0.34, concurrency=3)
+    failed(world, 1)
+    assert (pack_of(world).family.out, pack_of(world).family.lost) == (((0, 0), (2, 3)), 1)
+    packed(world, 3)
+    assert (pack_of(world).family.out, pack_of(world).family.lost) == (((0, 0), (2, 2), (4, 4)), 1)
+
+
+def test_a_share_that_is_a_whole_number_of_items_is_that_number() -> None:
+    family = Family(100, 100, 100, 1, 1, None)
+    over = ChildrenDefinition(kind="map", over="lines", tolerate=0.29)
+    assert (0.29 * 100 < 29, tolerated(family, over)) == (True, 29)
+
+
+def test_a_batch_of_which_nothing_is_told_has_lost_all_of_its_items(world: World) -> None:
+    handed_out(world, batch=4, concurrency=2)
+    world.backend.cancel_run(RUN)
+    family = Family(6, 2, 6, 1, 2, None)
+    assert [items_lost(family, child_run(world, number), 4) for number in range(2)] == [4, 2]

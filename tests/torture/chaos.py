@@ -117,15 +117,17 @@ def _longest_pause(town: Town, run_id: str) -> tuple[int, str]:
     run = town.stack.backend.runtime.ledger.run(run_id)
     assert run is not None
     events = town.stack.backend.load_events(run.workflow_slug, run_id)
-    own = [event for event in events if event.timestamp_us >= run.created_us]
+    own = [event for event in events if event.timestamp_us >= max(run.created_us, run.available_at_us)]
     pauses = [
         (after.timestamp_us - before.timestamp_us, f"{after.type} {getattr(after, 'step_id', '')}".strip())
         for before, after in pairwise(own)
         if after.type != "WorkflowRetryStarted"
     ]
-    return max(pauses)
+    return max(pauses, default=(0, "its only event"))
 
 
 def _took_us(town: Town, run_id: str) -> int:
     run = town.stack.backend.runtime.ledger.run(run_id)
-    return 0 if run is None or run.completed_at_us is None else run.completed_at_us - run.created_us
+    if run is None or run.completed_at_us is None:
+        return 0
+    return run.completed_at_us - max(run.created_us, run.available_at_us)

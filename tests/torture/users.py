@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -16,8 +17,9 @@ from typing import Any, TypeVar
 from cascade_flow.client import Client
 from cascade_flow.clock import now_us, pause_us
 from cascade_flow.engine.state import ENDED
-from cascade_flow.errors import CascadeFlowError, GoneError, RequestError, TransientError
+from cascade_flow.errors import CascadeFlowError, EventClosedError, GoneError, RequestError, TransientError
 from e2e.stack import Stack, client_of
+from torture.workflows.chaos.growth import HEADS
 from torture.workflows.chaos.order import Begun, Order
 from torture.workflows.chaos.shapes import PARTS, text_of
 
@@ -47,6 +49,7 @@ class Town:
 
     stack: Stack
     folder: Path
+    begun_us: int = field(default_factory=now_us)
     over: threading.Event = field(default_factory=threading.Event)
     promised: list[Promised] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
@@ -73,8 +76,15 @@ _OUTPUTS: Mapping[str, Callable[[int], Output]] = {
     "parts": lambda number: {"summit": [f"{part} {number}" for part in PARTS]},
     "doomed": lambda number: {"beside": number + 1, "a-draw": number + 2},
     "poison": lambda number: {},
+    "crowd": lambda number: {"count": [number + head for head in range(HEADS)]},
+    "calls": lambda number: {"heard": number + 3},
+    "gated": lambda number: {"pass-the-gate": number},
+    "asking": lambda number: {"told": number},
+    "regret": lambda number: {},
+    "ticking": lambda number: {"tick": "tock"},
 }
-PLAIN = ("chain", "fork", "flaky", "skipping", "bulky", "parts", "growing")
+PLAIN = ("chain", "fork", "flaky", "skipping", "bulky", "parts", "growing", "crowd", "calls", "gated", "gated", "gated")
+STOPPED = ("chain", "fork", "parts", "bulky", "crowd", "calls")
 
 
 class User:
@@ -86,6 +96,7 @@ class User:
         self._name = name
         self._client: Client = town.stack.client
         self._wishes = 0
+        self._shapes: list[str] = []
 
     def look_around(self) -> None:
         """See one run come to its end before anything is broken."""
@@ -98,7 +109,10 @@ class User:
         with client_of(self._town.stack.local) as self._client:
             while not self._town.over.is_set():
                 want = self._dice.choice(
-                    [self._plain, self._plain, self._mended, self._stopped, self._again, self._lost]
+                    [
+                        *(self._plain, self._plain, self._mended, self._stopped, self._stopped, self._again),
+                        *(self._lost, self._undone, self._asked),
+                    ]
                 )
                 try:
                     want()
@@ -109,11 +123,29 @@ class User:
 
     def _plain(self) -> None:
         for _ in range(self._dice.choice([1, 1, 3])):
-            run = self._submit(self._dice.choice(PLAIN), "completed", delay_s=self._dice.choice([None, None, 2]))
+            run = self._submit(self._next_shape(), "completed", delay_s=self._dice.choice([None, None, 2]))
         self._ended(run)
+
+    def _next_shape(self) -> str:
+        """Each as often as the others, in another order every time."""
+        self._shapes = self._shapes or self._dice.sample(PLAIN, len(PLAIN))
+        return self._shapes.pop()
 
     def _lost(self) -> None:
         self._ended(self._submit("poison", "failed"))
+
+    def _undone(self) -> None:
+        self._ended(self._submit("regret", "failed"))
+
+    def _asked(self) -> None:
+        """A run that is told something, before or when it asks; what is said after that is not heard."""
+        run = self._submit("asking", "completed")
+        pause_us(self._dice.randrange(4_000_000))
+        self._tell(run, run.order.number)
+        with suppress(EventClosedError):
+            self._tell(run, run.order.number + 1)
+            self._town.complaints.append(f"{run.run_id} was told twice, and heard both")
+        self._ended(run)
 
     def _mended(self) -> None:
         """A run that fails until what it needs is mended, and then is tried again until it completes."""
@@ -128,7 +160,7 @@ class User:
 
     def _stopped(self) -> None:
         """A run that is cancelled somewhere, then left, tried again, or resumed as another."""
-        run = self._submit(self._dice.choice(["chain", "fork", "parts", "bulky"]), "completed", "cancelled")
+        run = self._submit(self._dice.choice(STOPPED), "completed", "cancelled")
         pause_us(self._dice.randrange(6_000_000))
         if not self._cancelled(run):
             return
@@ -170,6 +202,9 @@ class User:
         run = Promised(run_id, shape, order, frozenset(ends), outputs)
         self._town.promised.append(run)
         return run
+
+    def _tell(self, run: Promised, said: int) -> None:
+        self._insist(lambda: self._client.send(run.run_id, "word", said, idempotency_key=f"{self._name}-{said}"))
 
     def _cancelled(self, run: Promised) -> bool:
         """Whether the run was cancelled before it was over."""

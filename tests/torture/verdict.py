@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
-from cascade_flow import StepCompleted, StepStarted
+from cascade_flow import Event, ScheduleDefinition, StepCompleted, StepFailed, StepReclaimed, StepStarted
 from cascade_flow.clock import now_us
 from cascade_flow.dynamodb import due
 from cascade_flow.engine.state import ENDED
 from cascade_flow.errors import CascadeFlowError
+from cascade_flow.local.deployment import client as emulated
 from checker import Checked, check_run
 from e2e.waiting import until
-from torture.users import Promised, Town
-from torture.workflows.chaos.order import Begun
+from family_checker import check_families
+from schedule_checker import must_be_times_of, scheduled_runs, times_of
+from torture.users import Promised, Town, outputs_of
+from torture.workflows.chaos.growth import AT_ONCE, SCHEDULE
+from torture.workflows.chaos.order import Begun, Order
 
 SETTLED_WITHIN_US = 240_000_000
 _WORD = "word"
+_SPREAD_US = 1_000
+"""By how much an event's time may be later than the clock's when it was decided."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +40,25 @@ class Violation:
 def violations(town: Town) -> Iterator[Violation]:
     """Wait until everything has settled, then judge it."""
     yield from (Violation("", complaint) for complaint in town.complaints)
-    yield from _unsettled(town)
+    ticks = list(_ticked(town))
+    yield from _unsettled(town, town.promised)
+    undos = _undos(town)
+    town.promised += undos
+    yield from _unsettled(town, undos)
     begun = town.begun()
     words = {attempt.word: attempt for attempt in begun}
+    stored = _stored_partitions(town)
     for run in town.promised:
-        yield from _of_run(town, run, words)
+        yield from _of_run(town, run, words, stored)
+    yield from ticks
+    yield from _gated(town)
     yield from of_attempts(town, begun)
     yield from _of_all(town)
 
 
-def _unsettled(town: Town) -> Iterator[Violation]:
+def _unsettled(town: Town, runs: Iterable[Promised]) -> Iterator[Violation]:
     deadline_us = now_us() + SETTLED_WITHIN_US
-    for run in town.promised:
+    for run in runs:
         try:
             left_us = max(1, deadline_us - now_us())
             until(lambda run=run: town.stack.status(run.run_id) in ENDED, within_us=left_us)  # type: ignore[misc]
@@ -52,11 +66,12 @@ def _unsettled(town: Town) -> Iterator[Violation]:
             yield Violation(run.run_id, f"{run.shape}: not over {SETTLED_WITHIN_US // 1_000_000} s after chaos ended")
 
 
-def _of_run(town: Town, run: Promised, words: dict[str, Begun]) -> Iterator[Violation]:
+def _of_run(town: Town, run: Promised, words: dict[str, Begun], stored: Collection[str]) -> Iterator[Violation]:
     try:
         checked = check_run(town.stack.backend, run.run_id)
         must_have_ended(run, checked)
-        must_be_signed(checked, words)
+        for each in (checked, *check_families(town.stack.backend, checked, stored)):
+            must_be_signed(each, words)
         if checked.status == "completed":
             must_have_given(run, town.stack.client.run(run.run_id)["output"])
     except (AssertionError, CascadeFlowError, LookupError) as error:
@@ -112,6 +127,63 @@ def _of_all(town: Town) -> Iterator[Violation]:
         until(lambda: not list(due.entries(table, until_us=2**62)))
     except AssertionError:
         yield from (Violation(entry.run_id, f"still due: {entry}") for entry in due.entries(table, until_us=2**62))
+
+
+def _undos(town: Town) -> list[Promised]:
+    """The runs that undo others; each must come to its end, and do all of it."""
+    backend = town.stack.backend
+    undone = {run.run_id: run for run in town.promised}
+    runs = backend.runtime.ledger.runs(list(undone))
+    pairs = [(undone[run.run_id], run.undone_by) for run in runs if run.undone_by is not None]
+    return [replace(run, run_id=undo, ends=frozenset({"completed"})) for run, undo in pairs]
+
+
+def _ticked(town: Town) -> list[Violation]:
+    """The schedule is paused, so that there is an end: each of its times until now has its one run, and no other."""
+    backend, order = town.stack.backend, Order(folder=town.folder, number=0)
+    every_us = backend.schedules.pause("ticking", SCHEDULE).every_us
+    definition, paused_us = ScheduleDefinition(name=SCHEDULE, every_us=every_us), now_us()
+    found = scheduled_runs(backend, "ticking", SCHEDULE)
+    ends, outputs = frozenset({"completed"}), outputs_of("ticking", 0)
+    town.promised += [Promised(run.run_id, "ticking", order, ends, outputs) for run in found.values()]
+    times = times_of(definition, after_us=town.begun_us, until_us=paused_us)
+    missed = [time_us for time_us in times if time_us not in found]
+    must_be_times_of(found, [definition], after_us=min(found, default=0) - 1)
+    return [Violation("", f"the schedule's time {time_us} has no run") for time_us in missed]
+
+
+def _gated(town: Town) -> Iterator[Violation]:
+    """Of the attempts that share a limit no more went on at once than may."""
+    moves = [move for run in town.promised if run.shape == "gated" for move in moves_of(_events(town, run))]
+    yield from (Violation("", f"{out} were behind the gate at {at_us}") for at_us, out in crowded(moves))
+
+
+def _events(town: Town, run: Promised) -> list[Event]:
+    return town.stack.backend.load_events(run.shape, run.run_id)
+
+
+def moves_of(events: Iterable[Event]) -> Iterator[tuple[int, int]]:
+    """When attempts begin (1) and when they are over (-1); one that was believed dead, when it was last heard of."""
+    for event in events:
+        if isinstance(event, StepStarted):
+            yield event.timestamp_us, 1
+        elif isinstance(event, StepReclaimed):
+            yield event.timestamp_us - event.stale_duration_us, -1
+        elif isinstance(event, StepCompleted | StepFailed):
+            yield event.timestamp_us - _SPREAD_US, -1
+
+
+def crowded(moves: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The moments at which more were behind the gate than may be, and how many."""
+    times, changes = zip(*sorted(moves), strict=True) if (moves := list(moves)) else ((), ())
+    return [(at_us, out) for at_us, out in zip(times, accumulate(changes), strict=True) if out > AT_ONCE]
+
+
+def _stored_partitions(town: Town) -> set[str]:
+    """The ids of all runs of which anything is there, children too."""
+    client = emulated(town.stack.local, "dynamodb")
+    pages = client.get_paginator("scan").paginate(TableName=town.stack.local.outputs["TableName"])
+    return {item["pk"]["S"].removeprefix("R#") for page in pages for item in page["Items"]}
 
 
 def _stored(town: Town) -> Iterator[Any]:

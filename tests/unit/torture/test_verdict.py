@@ -15,7 +15,7 @@ from shapes import SHAPES
 from simulation import World
 from testbed.servers import Store
 from torture.users import Promised, outputs_of
-from torture.verdict import must_be_signed, must_have_ended, must_have_given, of_attempts
+from torture.verdict import crowded, must_be_signed, must_have_ended, must_have_given, of_attempts
 from torture.workflows.chaos.order import Begun, Order
 
 WORD = "c0ffee"
@@ -95,3 +95,9 @@ def test_code_that_ran_twice_or_without_a_start_is_seen(dynamodb: Store, time: A
     assert [v.what for v in of_attempts(town, [first, first])] == [f"{first.step_id}, attempt 1: run 2 times"]
     [strange] = of_attempts(town, [first._replace(attempt=4)])
     assert "was never started" in strange.what
+
+
+def test_more_behind_a_gate_than_may_be_are_seen() -> None:
+    apart = [(1, 1), (2, 1), (3, -1), (4, 1)]
+    assert crowded(apart) == crowded([]) == []
+    assert crowded([*apart, (5, 1)]) == [(5, 3)]
