@@ -10,7 +10,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Any
 
 from cascade_flow.dynamodb import items, keys
@@ -37,6 +36,7 @@ from cascade_flow.dynamodb.table import NONCE, Attr, Check, Condition, Put, Refu
 from cascade_flow.engine.joins import is_full
 from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Halt, Run, Signal, Stop
 from cascade_flow.model.events import ResourceSnapshot
+from cascade_flow.records import dataclass, replace
 
 _ROOM_TO_RUN = 72
 _ROOM_TO_BE_CLAIMED = 176

@@ -10,7 +10,6 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -28,6 +27,7 @@ from cascade_flow.operations.outputs import exported, with_end
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.stops import Stops
 from cascade_flow.operations.told import Told, tell
+from cascade_flow.records import replace
 from cascade_flow.wake import Wake
 
 if TYPE_CHECKING:

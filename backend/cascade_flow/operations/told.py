@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, fields
 from functools import cache
 from typing import Any
 
 from cascade_flow.engine.state import Branch, Facts, Run, Up
 from cascade_flow.errors import CascadeFlowError
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.records import dataclass
 from cascade_flow.wake import Wake
 
 _FORM = 1
