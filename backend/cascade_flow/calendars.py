@@ -9,7 +9,6 @@ the clock as it runs. `cronsim` does the arithmetic, as Debian's cron does.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from difflib import get_close_matches
 from typing import Protocol
@@ -20,6 +19,7 @@ from cronsim import CronSim, CronSimError
 from cascade_flow.errors import ArgumentInvalidError
 from cascade_flow.model.parts import ValidationIssue
 from cascade_flow.model.workflows import ScheduleDefinition
+from cascade_flow.records import dataclass
 
 SHORTEST_US = 60_000_000
 LONGEST_US = 366 * 86_400_000_000

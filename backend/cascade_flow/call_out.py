@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
 from cascade_flow.aws.boto import open_boto
 from cascade_flow.aws.failures import Failure, asked
+from cascade_flow.records import dataclass
 
 _log = logging.getLogger(__name__)
 

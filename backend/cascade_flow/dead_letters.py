@@ -8,7 +8,6 @@ there twice, and none is lost.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from operator import attrgetter
@@ -18,6 +17,7 @@ from cascade_flow import clock
 from cascade_flow.aws.failures import Failure, NoCredentials, ServiceError, asked
 from cascade_flow.aws.opening import open_client
 from cascade_flow.errors import BackendUnavailableError, CascadeFlowError, ConfigurationError
+from cascade_flow.records import dataclass, replace
 from cascade_flow.wake import Addresses, Wake
 
 _BATCH = 10

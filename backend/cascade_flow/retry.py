@@ -7,12 +7,12 @@ so on. So an attempt's tier follows from its number alone, and nothing has to be
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from cascade_flow.model.workflows import RetryTier
+from cascade_flow.records import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PolicyPosition:
     """Where an attempt stands in the tiers: which policy, and which of its attempts (from 1)."""
 

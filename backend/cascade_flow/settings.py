@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
@@ -20,6 +19,7 @@ from cascade_flow.errors import ConfigurationError
 from cascade_flow.offload import Bucket
 from cascade_flow.operations.observer import Observer
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.records import replace
 from cascade_flow.wake import NoQueue, SqsQueue
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -15,6 +14,7 @@ from typing import Protocol
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from cascade_flow import clock
+from cascade_flow.records import dataclass
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from operator import attrgetter
 from typing import Any, Protocol, TypeVar
 
@@ -17,6 +17,7 @@ from cascade_flow import clock
 from cascade_flow.aws.failures import Failure, asked
 from cascade_flow.aws.opening import open_client
 from cascade_flow.engine.state import LONGEST_DELAY_US
+from cascade_flow.records import dataclass
 from cascade_flow.seal import Seal
 
 _BATCH = 10
@@ -24,7 +25,7 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Wake:
     """Says where to look: at a run that is to be started (no branch), or at a branch and what is scheduled there.
 
@@ -68,7 +69,7 @@ class Queue(Protocol):
     def send(self, wakes: Sequence[Wake]) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Addresses:
     """Of the queue, and of the one for what is urgent, where there is one."""
 

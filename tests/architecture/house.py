@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = "cascade_flow"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "clock", "release"),
+    ("errors", "clock", "release", "records"),
     ("signing", "seal", "aws"),
     ("model",),
     ("graph", "retry", "fingerprints", "serialization", "portions", "idempotency", "calendars"),

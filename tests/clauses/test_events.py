@@ -26,6 +26,7 @@ from cascade_flow import (
     clock,
 )
 from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.join_ledger import JoinLedger
 from cascade_flow.operations.after_commit import AfterCommit
 from clauses.stage import (
     FATAL,
@@ -649,5 +650,5 @@ def test_a_raise_of_what_is_over_changes_nothing(world: World) -> None:
     sent(world)
     before = branch_of(world, "e")
     facts = world.backend.runtime.facts(run_of(world))
-    world.backend.runtime.ledger.raise_join(facts, "e", arrivals=1, now_us=clock.now_us())
+    JoinLedger(world.backend.runtime.ledger.table).raise_join(facts, "e", arrivals=1, now_us=clock.now_us())
     assert branch_of(world, "e") == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -145,7 +146,7 @@ def test_a_branch_that_is_there_is_never_put_anew(world: World) -> None:
 
 def unhalted(parent: Branch) -> Branch:
     """The parent as who had read it before the halt knows it."""
-    return Branch(**{**{name: getattr(parent, name) for name in Branch.__slots__}, "halt": None})
+    return replace(parent, halt=None)
 
 
 def births_of(world: World, parent: Branch) -> tuple[Branch, list[Birth]]:

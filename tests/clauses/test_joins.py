@@ -10,6 +10,7 @@ import pytest
 
 from cascade_flow import StaleAttemptError, StepScheduled, WorkflowCancelled, WorkflowCompleted, WorkflowFailed, clock
 from cascade_flow.dynamodb import due, keys
+from cascade_flow.dynamodb.join_ledger import JoinLedger
 from cascade_flow.engine.decide import decide
 from cascade_flow.engine.state import Branch
 from cascade_flow.graph import END
@@ -40,6 +41,10 @@ JOIN = [step("a"), step("b"), step("j", "a", "b", export_output=True)]
 SINKS = [step("a", export_output=True), step("b")]
 SHAPES = {"j": JOIN, END: SINKS}
 DAY_US = 86_400_000_000
+
+
+def joins_of(world: World) -> JoinLedger:
+    return JoinLedger(world.observer.runtime.ledger.table)
 
 
 def look_us(world: World, join: str) -> int:
@@ -111,7 +116,7 @@ def test_a_raise_on_a_join_that_is_claimed_is_harmless(world: World) -> None:
 
     holders: list[HeldAttempt] = []
     late = pausing(world, "UpdateItem", others)
-    late.runtime.ledger.raise_join(slow.facts, "j", arrivals=1, now_us=world.clock.now_us())
+    JoinLedger(late.runtime.ledger.table).raise_join(slow.facts, "j", arrivals=1, now_us=world.clock.now_us())
     assert branch_of(world, "j").status == "running"
     [holder] = holders
     reported(world, holder)
@@ -212,7 +217,7 @@ def test_one_at_a_time_is_asked_to_look(world: World) -> None:
         assert branch_of(world, "b").looks
         assert branch_of(world, "j").status == "open"
 
-    world.observer.runtime.ledger.raise_join(first.facts, "j", arrivals=1, now_us=clock.now_us())
+    joins_of(world).raise_join(first.facts, "j", arrivals=1, now_us=clock.now_us())
     reported(world, second, by=pausing(world, "TransactWriteItems", others))
     assert branch_of(world, "j").status == "scheduled"
 
@@ -237,10 +242,10 @@ def test_who_has_lost_its_step_does_not_arrive(world: World) -> None:
 
 def test_nobody_else_is_asked_while_one_is_to_look(world: World) -> None:
     begun(world, *map(step, "abc"), step("j", "a", "b", "c"))
-    ledger = world.observer.runtime.ledger
+    joins = joins_of(world)
     for held in [claimed(world, "a"), claimed(world, "b")]:
-        ledger.raise_join(held.facts, "j", arrivals=1, now_us=clock.now_us())
-    ledger.ask_to_look(RUN, branch_of(world, "b"))
+        joins.raise_join(held.facts, "j", arrivals=1, now_us=clock.now_us())
+    joins.ask_to_look(RUN, branch_of(world, "b"))
     done(world, "c")
     assert [branch_of(world, name).looks for name in "ab"] == [False, True]
 
@@ -248,7 +253,7 @@ def test_nobody_else_is_asked_while_one_is_to_look(world: World) -> None:
 def test_nobody_is_asked_while_one_is_still_to_be_counted(world: World) -> None:
     begun(world, *map(step, "abc"), step("j", "a", "b", "c"))
     held = claimed(world, "a")
-    world.observer.runtime.ledger.raise_join(held.facts, "j", arrivals=2, now_us=clock.now_us())
+    joins_of(world).raise_join(held.facts, "j", arrivals=2, now_us=clock.now_us())
     done(world, "c")
     assert not branch_of(world, "a").looks
 
@@ -257,7 +262,7 @@ def test_who_has_arrived_when_it_is_to_be_asked_is_seen(world: World) -> None:
     begun(world, *JOIN)
     held, last = claimed(world, "a"), claimed(world, "b")
     ledger = world.observer.runtime.ledger
-    ledger.raise_join(held.facts, "j", arrivals=1, now_us=clock.now_us())
+    joins_of(world).raise_join(held.facts, "j", arrivals=1, now_us=clock.now_us())
     arrival = decide(held.facts, held.branch, DONE, now_us=clock.now_us())
     late = pausing(world, "UpdateItem", lambda: ledger.write(held.facts, arrival, {}), at=2)
     reported(world, last, by=late)
@@ -359,7 +364,7 @@ def test_who_brings_a_look_forward_leaves_alone_what_has_moved(world: World) -> 
 
     held = claimed(world, "b")
     late = pausing(world, "UpdateItem", others, at=2)
-    late.runtime.ledger.raise_join(held.facts, "j", arrivals=1, now_us=clock.now_us())
+    JoinLedger(late.runtime.ledger.table).raise_join(held.facts, "j", arrivals=1, now_us=clock.now_us())
     assert keys.DUE_TIME not in item_of(world, keys.branch(RUN, "j"))
     ended(world)
 

@@ -160,8 +160,8 @@ JOINS = (
         "steps of one branch that arrive together count as one",
         "§6 join: raise",
         AFTER,
-        "            join: self._runtime.ledger.raise_join(facts, join, arrivals=arrivals, now_us=clock.now_us())",
-        "            join: self._runtime.ledger.raise_join(facts, join, arrivals=1, now_us=clock.now_us())",
+        "            join: self._joins.raise_join(facts, join, arrivals=arrivals, now_us=clock.now_us())",
+        "            join: self._joins.raise_join(facts, join, arrivals=1, now_us=clock.now_us())",
         ("clauses/test_joins.py::test_steps_that_are_skipped_together_arrive_together",),
     ),
     Mutant(
@@ -184,8 +184,8 @@ JOINS = (
         "who has moved before it was asked is not read again",
         LOOK,
         AFTER,
-        "                self._runtime.ledger.ask_to_look(facts.run_id, late)\n                return branches\n",
-        "                self._runtime.ledger.ask_to_look(facts.run_id, late)\n            return branches\n",
+        "                self._joins.ask_to_look(facts.run_id, late)\n                return branches\n",
+        "                self._joins.ask_to_look(facts.run_id, late)\n            return branches\n",
         ("clauses/test_joins.py::test_who_has_arrived_when_it_is_to_be_asked_is_seen",),
     ),
     Mutant(
@@ -957,7 +957,7 @@ SWEEPS = (
     Mutant(
         "who fills a join brings no look forward",
         "architecture.md: a join that waits is looked at ever more rarely",
-        "dynamodb/ledger.py",
+        "dynamodb/join_ledger.py",
         "if (join.due_us or 0) > soon_us:",
         "if not join:",
         ("clauses/test_joins.py::test_who_fills_what_has_waited_for_days_and_dies_is_made_up_for_as_soon_as_ever",),

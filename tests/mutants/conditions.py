@@ -294,7 +294,7 @@ JOINS = (
     Mutant(
         "who has moved is asked to look",
         LOOK,
-        LEDGER,
+        "dynamodb/join_ledger.py",
         'as_read = Attr("sq").eq(late.seq)',
         "as_read = None",
         ("clauses/test_joins.py::test_who_has_arrived_when_it_is_to_be_asked_is_seen",),
@@ -580,7 +580,7 @@ OF_RUNS = (
     Mutant(
         "a look is brought forward from wherever it is",
         "architecture.md: a join that waits is looked at ever more rarely",
-        "dynamodb/ledger.py",
+        "dynamodb/join_ledger.py",
         "seen = Attr(keys.DUE_TIME).eq(join.due_us)",
         "seen = None",
         ("clauses/test_joins.py::test_who_brings_a_look_forward_leaves_alone_what_has_moved",),

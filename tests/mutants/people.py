@@ -970,9 +970,9 @@ PEOPLE = (
         ),
     ),
     Mutant(
-        "each arrival brings the look forward (ledger.py)",
+        "each arrival brings the look forward (join_ledger.py)",
         MISTAKE,
-        "dynamodb/ledger.py",
+        "dynamodb/join_ledger.py",
         "            if is_full(facts.graph, raised):\n",
         "            if self._bring_forward(write.key, raised, soon_us) or is_full(facts.graph, raised):\n",
         ("clauses/test_joins.py::test_who_arrives_at_what_stays_open_brings_no_look_forward",),

@@ -32,7 +32,7 @@ MIDDLE = [f"p{number}" for number in range(24)]
 @cache
 def backend_of(lane: Lane) -> DynamoDBBackend:
     """The backend of one racing process."""
-    return DynamoDBBackend(lane.table, client=lane.dynamodb())
+    return DynamoDBBackend(lane.table, client=lane.product())
 
 
 def worker_of(lane: Lane, run_id: str) -> Outside:

@@ -23,15 +23,21 @@ from contract.outside import FLOW, Outside, register, step, submit
 from races import racers
 from schedule_checker import scheduled_runs
 from testbed.races import race
-from testbed.servers import Store
+from testbed.servers import Server, Store
 
 pytestmark = pytest.mark.servers("dynamodb-local")
+
+
+@pytest.fixture(autouse=True, params=["lean", pytest.param("boto3", marks=pytest.mark.slow)])
+def _asked_by(server: Server, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who races asks by either of the product's clients."""
+    monkeypatch.setattr(server, "asked_by", request.param)
 
 
 @pytest.fixture
 def here(dynamodb: Store) -> DynamoDBBackend:
     """The test's own backend, by the machine's clock: the racers have no other."""
-    return DynamoDBBackend(dynamodb.table, client=dynamodb.client)
+    return DynamoDBBackend(dynamodb.table, client=dynamodb.product)
 
 
 def ten_taken(here: DynamoDBBackend) -> list[str]:

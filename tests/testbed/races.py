@@ -15,8 +15,9 @@ from typing import Any
 from botocore.config import Config
 from mypy_boto3_dynamodb import DynamoDBClient
 
+from cascade_flow.aws.opening import Transport
 from testbed.outcome import Outcome
-from testbed.servers import Store, connect
+from testbed.servers import Store, connect, leanly
 
 START_SECONDS = 60
 PATIENCE_SECONDS = 300
@@ -34,6 +35,11 @@ class Lane:
     of: int
     endpoint_url: str
     table: str
+    transport: Transport = "lean"
+
+    def product(self) -> Any:
+        """A client of this process, as the product has it."""
+        return self.dynamodb() if self.transport == "boto3" else leanly("dynamodb", self.endpoint_url)
 
     def dynamodb(self, config: Config | None = None) -> DynamoDBClient:
         """A client of this process."""
@@ -45,13 +51,17 @@ Run = Callable[[Lane], Any]
 
 
 def race(run: Run, store: Store, *, processes: int = 4) -> list[Outcome]:
-    """Let so many processes start `run` at once; how each ended, in the order of their lanes."""
+    """Let so many processes start `run` at once; how each ended, in the order of their lanes.
+
+    The product asks as `Server.asked_by` says.
+    """
     endpoint_url = store.server.endpoint_url
     if not store.server.serves_processes or not endpoint_url:
         raise ValueError(f"{store.server.name} lives in one process: race on ministack-http or dynamodb-local.")
     context = multiprocessing.get_context("spawn")
     start = context.Barrier(processes)
-    lanes = [Lane(number, processes, endpoint_url, store.table) for number in range(processes)]
+    by = store.server.asked_by or "lean"
+    lanes = [Lane(number, processes, endpoint_url, store.table, by) for number in range(processes)]
     racing: list[tuple[BaseProcess, Connection]] = []
     for lane in lanes:
         mine, theirs = context.Pipe(duplex=False)

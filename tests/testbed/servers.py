@@ -17,7 +17,7 @@ from botocore.config import Config
 from mypy_boto3_dynamodb import DynamoDBClient
 from mypy_boto3_sqs import SQSClient
 
-from cascade_flow.aws.opening import LIMITS, Name, lean
+from cascade_flow.aws.opening import LIMITS, Name, Transport, lean
 from cascade_flow.aws.service import Place
 from cascade_flow.signing import StaticKeys
 from cascade_flow.testing.memory.table_client import MemoryClient
@@ -37,6 +37,8 @@ class Server(ABC):
     has_sqs: ClassVar[bool] = True
     serves_processes: ClassVar[bool] = False
     endpoint_url: str | None = None
+    asked_by: Transport | None = None
+    """By which client the product asks it; None: as the environment says."""
 
     @abstractmethod
     def missing(self) -> str | None:
@@ -65,7 +67,7 @@ class Server(ABC):
 
     def product_client(self, service: Name = "dynamodb") -> Any:
         """A client as the product has it: the lean one, or boto3's where the environment says so."""
-        if os.environ.get("CASCADE_TRANSPORT") == "boto3":
+        if (self.asked_by or os.environ.get("CASCADE_TRANSPORT")) == "boto3":
             return self._botocores(service)
         client = self.lean_client(service)
         wire.install_lean(client, self.transport())
@@ -73,8 +75,8 @@ class Server(ABC):
 
     def lean_client(self, service: Name = "dynamodb") -> Any:
         """The same with nothing of the testbed's on its way: for who measures."""
-        place = Place(service, self.endpoint_url or f"https://{service}.{REGION}.amazonaws.com", REGION, _keys)
-        return lean(place, LIMITS[service], rare=partial(self._client, service, None))
+        url = self.endpoint_url or f"https://{service}.{REGION}.amazonaws.com"
+        return leanly(service, url, rare=partial(self._client, service, None))
 
     def sqs(self, config: Config | None = None) -> SQSClient:
         """A new SQS client, where the server has SQS."""
@@ -101,6 +103,11 @@ def connect(service: str, endpoint_url: str | None, config: Config | None = None
     """A boto3 client with the testbed's region and credentials, whatever the environment says."""
     with _session_lock:
         return _session().client(service, endpoint_url=endpoint_url, config=config)
+
+
+def leanly(service: Name, endpoint_url: str, *, rare: Callable[[], Any] | None = None) -> Any:
+    """The same of the lean kind; `rare` opens the boto3 client that is asked for all else."""
+    return lean(Place(service, endpoint_url, REGION, _keys), LIMITS[service], rare=rare)
 
 
 def _keys() -> StaticKeys:
@@ -168,6 +175,22 @@ class MiniStack(InProcess):
     name = "ministack"
     endpoint_url = "http://testbed.invalid"
     make_transport = inprocess.MiniStackTransport
+
+
+class OverAWire(MiniStack):
+    """The same, asked by the product's own clients alone, so that faults meet a transport of its."""
+
+    def __init__(self, asked_by: Transport) -> None:
+        super().__init__()
+        self.asked_by = asked_by
+
+    @cached_property
+    def keeper(self) -> DynamoDBClient:
+        return super().dynamodb()
+
+    def dynamodb(self, config: Config | None = None) -> DynamoDBClient:
+        client: DynamoDBClient = self.product_client()
+        return client
 
 
 class Moto(InProcess):

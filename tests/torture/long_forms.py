@@ -14,7 +14,7 @@ from typing import Any
 from cascade_flow.clock import now_us
 from infra.written import ROOT
 
-SUITES = ("histories", "faults", "properties", "peer", "infra", "e2e")
+SUITES = ("histories", "faults", "races", "properties", "peer", "infra", "e2e")
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
 
 from cascade_flow.model.reports import QueueDepth, WorkflowQueueDepth
+from cascade_flow.records import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LiveRun:
     """A run that has not ended; `scheduled_us` says of each scheduled step from when on it may be claimed. One that
     `is_child` does another's work: its steps count, and it is no run of its own.

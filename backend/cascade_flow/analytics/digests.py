@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from cascade_flow.analytics.scope import own_events
@@ -28,6 +27,7 @@ from cascade_flow.model.events import (
     WorkflowFailed,
 )
 from cascade_flow.model.wire import WireModel
+from cascade_flow.records import dataclass
 
 _Row = list[Any]
 """The number of its kind, microseconds since the row before, the number of its step, the attempt, and its fields."""
@@ -52,7 +52,7 @@ _MODELS: Mapping[str, type[WireModel]] = {"error": StepError, "error_fingerprint
 _MADE_BY_HAND = {"__pydantic_fields_set__": frozenset[str](), "__pydantic_extra__": None, "__pydantic_private__": None}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Digest:
     """A run that has ended; `listed_us` is the time under which the index has it, which nothing else of it ever had."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from cascade_flow.analytics.durations import waits
 from cascade_flow.analytics.percentiles import calculate_percentiles
@@ -17,6 +17,7 @@ from cascade_flow.model.events import (
     WorkflowFailed,
 )
 from cascade_flow.model.reports import Interval, TimeRange
+from cascade_flow.records import dataclass
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import get_args
 
 from cascade_flow.analytics.durations import (
@@ -33,6 +32,7 @@ from cascade_flow.model.reports import (
     WorkerStability,
     WorkflowDuration,
 )
+from cascade_flow.records import dataclass
 
 _STEP_EVENTS, _WORKFLOW_EVENTS = get_args(StepEvent), get_args(WorkflowEvent)
 

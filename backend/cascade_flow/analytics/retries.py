@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from cascade_flow.analytics.percentiles import percentage
 from cascade_flow.model.events import StepCompleted, StepEvent, StepFailed, StepRetrying
 from cascade_flow.model.reports import RetryAnalysis
+from cascade_flow.records import dataclass
 
 
 @dataclass

@@ -6,12 +6,12 @@ A copied event (a run that goes on from another one begins with copies) counts o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from typing_extensions import TypedDict
 
 from cascade_flow.model.events import Event, RunSubmitted, WorkflowRerunFromStep, WorkflowResumed
 from cascade_flow.model.reports import TimeRange
+from cascade_flow.records import dataclass
 
 DAY_US = 86_400_000_000
 
@@ -26,7 +26,7 @@ class AnalyticsOptions(TypedDict, total=False):
     run_ids: Sequence[str] | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scope:
     """The options, with the time range that they mean at a certain moment."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from cascade_flow.model.events import (
     StepCompleted,
@@ -16,6 +16,7 @@ from cascade_flow.model.events import (
 )
 from cascade_flow.model.reports import ActiveStep, ActiveWorker, ActiveWorkers, UnstableWorker, WorkerStability
 from cascade_flow.projection import project_step_state
+from cascade_flow.records import dataclass
 
 MOST_UNSTABLE = 10
 STALE_THRESHOLD_US = 30_000_000

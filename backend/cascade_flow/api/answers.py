@@ -6,10 +6,11 @@ import base64
 import gzip
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cascade_flow.api.problems import MEDIA_TYPE, AnswerTooLargeError
+from cascade_flow.records import dataclass
 
 if TYPE_CHECKING:
     from cascade_flow.api.replies import Problem

@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote, unquote
@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, quote, unquote
 from cascade_flow.api.documents import read_document, rejected
 from cascade_flow.api.problems import MethodNotAllowedError, RouteNotFoundError
 from cascade_flow.api.shapes import Headers, Query, Shape
+from cascade_flow.records import dataclass
 
 MOST_QUERY_FIELDS = 100
 

@@ -8,7 +8,6 @@ catch whatever is raised: what is no CascadeFlowError is a mistake of ours.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -19,6 +18,7 @@ from cascade_flow.api.requests import Request, matched
 from cascade_flow.api.resources import measured
 from cascade_flow.api.routes import Route
 from cascade_flow.errors import CascadeFlowError
+from cascade_flow.records import replace
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

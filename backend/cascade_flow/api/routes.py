@@ -12,7 +12,6 @@ is made of these declarations alone; nothing here knows of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from types import FunctionType
 from typing import Any, cast
@@ -28,6 +27,7 @@ from cascade_flow.errors import (
     PayloadTooLargeError,
     ThrottledError,
 )
+from cascade_flow.records import dataclass
 
 Act = Callable[..., Answer[Any]]
 _READERS: Mapping[str, Callable[[Request, Any], Shape]] = {

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from cascade_flow.authoring.context import StepContext
 from cascade_flow.authoring.parameters import Parameter, Source
 from cascade_flow.authoring.steps import Step
 from cascade_flow.errors import InputInvalidError
+from cascade_flow.records import dataclass
 
 NO_INPUT = "{}"
 """What a workflow with an input type reads where the run was submitted without any."""

@@ -6,7 +6,6 @@ Made from declarations by `define`, and never changed afterwards. What is regist
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
@@ -23,6 +22,7 @@ from cascade_flow.errors import DefinitionError, InvalidIdError
 from cascade_flow.graph import too_late
 from cascade_flow.model.ids import check_slug
 from cascade_flow.model.workflows import GitInfo, RunLimit, StepLimit, WorkflowRegistration
+from cascade_flow.records import dataclass, replace
 
 DEFAULT_TIMEOUT = timedelta(days=7)
 

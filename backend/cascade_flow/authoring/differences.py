@@ -11,7 +11,7 @@ import marshal
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from datetime import datetime, time
 from decimal import Decimal
 from enum import Enum
@@ -22,6 +22,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from cascade_flow.model.events import ValidationIssue
+from cascade_flow.records import dataclass, replace
 from cascade_flow.serialization import DEEPEST, safe_serialize
 
 Path = tuple[str | int, ...]

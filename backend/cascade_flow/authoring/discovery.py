@@ -11,12 +11,13 @@ import os
 import pkgutil
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import ModuleType
 
 from cascade_flow.authoring.mistakes import Mistake, Mistakes, Place, definition_error, mistakes_of
 from cascade_flow.authoring.workflow import Workflow
 from cascade_flow.errors import ConfigurationError, DefinitionError
+from cascade_flow.records import dataclass
 
 
 @dataclass

@@ -6,7 +6,6 @@ Imported where a workflow has some.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, get_args
 
@@ -19,6 +18,7 @@ from cascade_flow.authoring.results import Results
 from cascade_flow.authoring.steps import Declaration, Step
 from cascade_flow.authoring.subworkflows import resolve_call
 from cascade_flow.errors import DefinitionError, InputInvalidError
+from cascade_flow.records import replace
 
 
 def resolve_growing(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cascade_flow.authoring.durations import Duration, milliseconds
 from cascade_flow.authoring.mistakes import Mistakes, shown
 from cascade_flow.errors import DefinitionError
+from cascade_flow.records import dataclass
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LEAST = timedelta(seconds=1)

@@ -6,7 +6,6 @@ Whether a limit's key can be in the workflow's input is judged here too, as far 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from cascade_flow.authoring.durations import Duration, milliseconds
@@ -14,6 +13,7 @@ from cascade_flow.authoring.mistakes import Mistakes, shown
 from cascade_flow.errors import DefinitionError, InvalidIdError
 from cascade_flow.model.ids import check_limit
 from cascade_flow.model.workflows import RunLimit, StepLimit
+from cascade_flow.records import dataclass
 
 MOST_PLACES = 1_000
 MOST_STARTS = 1_000_000

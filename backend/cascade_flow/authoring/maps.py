@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from functools import cached_property, partial
 from typing import Any
 
@@ -28,6 +28,7 @@ from cascade_flow.authoring.receiving import results_of
 from cascade_flow.authoring.steps import Declaration, Function, Reference, Step, resolve
 from cascade_flow.errors import DefinitionError
 from cascade_flow.model.workflows import ChildrenDefinition
+from cascade_flow.records import dataclass, replace
 
 INDEX = "index"
 KEY = "key"

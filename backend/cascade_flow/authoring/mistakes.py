@@ -6,18 +6,18 @@ import reprlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from cascade_flow.errors import DefinitionError
+from cascade_flow.records import dataclass, replace
 
 T = TypeVar("T")
 
 _FRAMEWORK = str(Path(__file__).parent)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Place:
     """A line of a file."""
 
@@ -33,7 +33,7 @@ class Place:
         return cls(frame.f_code.co_filename, frame.f_lineno)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Mistake:
     """What is wrong, and where it was written; an issue of a DefinitionError."""
 

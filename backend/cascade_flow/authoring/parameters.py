@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -18,6 +17,7 @@ from cascade_flow.authoring.context import StepContext
 from cascade_flow.authoring.mistakes import Mistakes
 from cascade_flow.authoring.payloads import ANYTHING, Payload, payload_of
 from cascade_flow.errors import DefinitionError
+from cascade_flow.records import dataclass
 
 INPUT = "input"
 MISSING: Any = inspect.Parameter.empty

@@ -9,7 +9,6 @@ type, or `Any`, is JSON: a tuple arrives as a list, a date as text, a model as a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, get_type_hints
 
@@ -23,6 +22,7 @@ from cascade_flow.authoring.input_schemas import InputSchema, Schema
 from cascade_flow.errors import DefinitionError, InputInvalidError
 from cascade_flow.model.events import ValidationIssue
 from cascade_flow.operations.lax_schemas import LAX
+from cascade_flow.records import dataclass
 
 _CARRIERS = "a pydantic model, a dataclass, a TypedDict, or plain lists, dicts, numbers and text"
 _ONE_WAY = "; let its validators take what its serializers write"

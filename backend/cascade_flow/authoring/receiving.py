@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import reduce
 from operator import or_
 from types import NoneType, UnionType
@@ -16,6 +15,7 @@ from cascade_flow.authoring.parameters import Parameter
 from cascade_flow.authoring.payloads import Payload, payload_of
 from cascade_flow.authoring.results import FAILED, ItemFailed, Results
 from cascade_flow.errors import DefinitionError
+from cascade_flow.records import replace
 
 
 def results_of(result: Payload, *, tolerant: bool) -> Payload:

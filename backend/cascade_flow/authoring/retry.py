@@ -7,7 +7,6 @@ is decided here, since only the worker has the exception itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from types import UnionType
 
@@ -15,6 +14,7 @@ from cascade_flow.authoring.durations import Duration, milliseconds
 from cascade_flow.authoring.mistakes import Mistakes, shown
 from cascade_flow.errors import DefinitionError
 from cascade_flow.model.workflows import RetryTier
+from cascade_flow.records import dataclass
 from cascade_flow.retry import place_of
 
 ErrorClasses = type[BaseException] | tuple[type[BaseException], ...]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import is_dataclass
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -19,6 +19,7 @@ from cascade_flow.authoring.payloads import ANYTHING, Payload
 from cascade_flow.errors import ArgumentInvalidError, DefinitionError, InputInvalidError, InvalidIdError
 from cascade_flow.model.ids import check_schedule
 from cascade_flow.model.workflows import MissedTimes, ScheduleDefinition
+from cascade_flow.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -36,6 +35,7 @@ from cascade_flow.model.workflows import (
     StepLimit,
     UndoDefinition,
 )
+from cascade_flow.records import dataclass, replace
 
 if TYPE_CHECKING:
     from cascade_flow.authoring.limits import Limit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from typing import Annotated, Any
 
 from cascade_flow.authoring.mistakes import Mistakes, Place, shown
@@ -16,6 +16,7 @@ from cascade_flow.authoring.version import source_text
 from cascade_flow.errors import DefinitionError, InvalidIdError
 from cascade_flow.model.ids import check_slug
 from cascade_flow.model.workflows import ChildrenDefinition
+from cascade_flow.records import dataclass, replace
 from cascade_flow.serialization import safe_serialize
 
 

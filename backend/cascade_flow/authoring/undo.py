@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from cascade_flow.authoring.parameters import Names
 from cascade_flow.authoring.steps import Declaration, Function, Step, resolve
 from cascade_flow.errors import DefinitionError
+from cascade_flow.records import replace
 
 
 class _Undone(Names):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
@@ -16,6 +15,7 @@ from cascade_flow.authoring.retry import Retry
 from cascade_flow.authoring.steps import Declaration, Reference, References, declared as step_declared, undo_declared
 from cascade_flow.errors import DefinitionError
 from cascade_flow.model.workflows import GitInfo, MissedTimes, WorkflowRegistration
+from cascade_flow.records import replace
 
 if TYPE_CHECKING:
     from cascade_flow.authoring.events import EventNode, OnTimeout

@@ -6,7 +6,6 @@ import os
 from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from importlib.util import find_spec
@@ -17,12 +16,13 @@ from urllib.parse import unquote, urlsplit
 from cascade_flow.aws import environment
 from cascade_flow.aws.answers import read_answer
 from cascade_flow.aws.failures import NotReached
+from cascade_flow.records import dataclass
 
 KEPT = 32
 """How many idle connections to a host are kept: enough for the lanes of a sweep. Each is made when it is needed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Asked:
     """A request as it goes over the wire."""
 
@@ -32,7 +32,7 @@ class Asked:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answered:
     """An answer as it came over the wire; names of headers are small."""
 

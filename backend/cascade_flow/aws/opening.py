@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cache, partial
 from types import MappingProxyType
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from cascade_flow.aws.connections import Connections
 from cascade_flow.aws.failures import NoCredentials, NoRegion, asked
 from cascade_flow.aws.service import Place, Refusal, Service
 from cascade_flow.errors import ConfigurationError
+from cascade_flow.records import dataclass
 from cascade_flow.signing import StaticKeys
 
 Transport = Literal["lean", "boto3"]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from gzip import decompress
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ from zlib import crc32
 from cascade_flow import clock
 from cascade_flow.aws.connections import Answered, Asked, Exchange
 from cascade_flow.aws.failures import NotReached, ServiceError
+from cascade_flow.records import dataclass, replace
 from cascade_flow.signing import Keys, presigned, signed
 
 Refusal = Callable[[Answered, str], ServiceError]

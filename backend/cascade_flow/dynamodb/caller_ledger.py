@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.caller_items import caller_step_item, to_caller_step
@@ -22,6 +22,7 @@ from cascade_flow.engine.caller import UNSPOKEN, CallerStep, Known
 from cascade_flow.engine.state import ENDED, Run
 from cascade_flow.model.events import Event
 from cascade_flow.portions import portions
+from cascade_flow.records import dataclass, replace
 
 _AT_ONCE = 90
 _AT_ONCE_BYTES = 2_000_000

@@ -6,7 +6,6 @@ Also what the two ledgers raise when a condition was false. No request is sent h
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
 from typing import Any, Self
 
 from cascade_flow.dynamodb import keys
@@ -17,6 +16,7 @@ from cascade_flow.engine.joins import waits_outside
 from cascade_flow.engine.limits import pack_limit
 from cascade_flow.engine.state import Birth, Branch, Facts, Halt, Run, Signal, Stop
 from cascade_flow.graph import is_event
+from cascade_flow.records import replace
 
 NEW = Attr(keys.PARTITION).not_exists()
 GOES_ON = Attr("st").eq("running") & Attr("stop").not_exists()

@@ -6,8 +6,10 @@ Held against boto3's own builder in `tests/unit/aws/test_conditions.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from cascade_flow.records import dataclass
 
 
 class Condition:

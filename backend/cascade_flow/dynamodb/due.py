@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from heapq import merge
 from itertools import chain, islice
@@ -17,6 +16,7 @@ from cascade_flow import clock
 from cascade_flow.dynamodb import keys, shards
 from cascade_flow.dynamodb.table import Attr, Condition, Key, Refused, Table, Update
 from cascade_flow.engine.state import Branch, within_time
+from cascade_flow.records import dataclass
 
 PAGE = 1_000
 """Entries of one shard that a sweep reads in one request."""

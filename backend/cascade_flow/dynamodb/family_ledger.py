@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.changes import NEW, BranchRefused, birth_put, changes, difference, fence
@@ -17,6 +16,7 @@ from cascade_flow.dynamodb.table import NONCE, Attr, Put, Refused, Table, Update
 from cascade_flow.engine.runs import Opening
 from cascade_flow.engine.state import Branch, Facts, Run, Up
 from cascade_flow.model.ids import child_id
+from cascade_flow.records import dataclass, replace
 
 WAITING = Attr("st").eq("waiting") & Attr("h").not_exists()
 """Of a step with children: it waits for them, and nobody has halted it."""

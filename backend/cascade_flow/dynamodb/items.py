@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import astuple, replace
+from dataclasses import astuple
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from cascade_flow.engine.state import ENDED, Branch, Family, Owed, Patience, Run
 from cascade_flow.engine.undoing import Done, Undoing
 from cascade_flow.model.events import ResourceSnapshot, StepError
 from cascade_flow.model.ids import up_of
+from cascade_flow.records import replace
 
 Item = dict[str, str | int | bytes]
 LogLine = tuple[int, str, str]

@@ -2,15 +2,13 @@
 
 There are two ways to write a commit and no third (protocol.md §3): it rides, as one conditional update of its branch,
 or it is logged, as one transaction. Every condition that keeps a promise stands here, in `run_ledger` (which writes the
-run's own item) or in `changes`.
+run's own item), in `join_ledger` or in `changes`.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Any
 
 from cascade_flow.dynamodb import items, keys
@@ -27,16 +25,15 @@ from cascade_flow.dynamodb.changes import (
     halting,
     of_limit,
     of_pool,
-    raising,
     stoppable,
     telling,
 )
 from cascade_flow.dynamodb.codec import Record, deflate, to_record
 from cascade_flow.dynamodb.items import ITEM_UNIT, Item, branch_item, commit_item, size_of
 from cascade_flow.dynamodb.table import NONCE, Attr, Check, Condition, Put, Refused, Table, Update, Write
-from cascade_flow.engine.joins import is_full
 from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Halt, Run, Signal, Stop
 from cascade_flow.model.events import ResourceSnapshot
+from cascade_flow.records import dataclass, replace
 
 _ROOM_TO_RUN = 72
 _ROOM_TO_BE_CLAIMED = 176
@@ -159,37 +156,6 @@ class Ledger:
         a later attempt of the run than the one that is to stop.
         """
         return self._move(run_id, branch.name, stoppable(branch, stop), **halting(halt))
-
-    def raise_join(self, facts: Facts, join: str, *, arrivals: int, now_us: int) -> bool:
-        """Count arrivals at a join, and give birth to it where it is the first; a refusal is harmless. Answers whether
-        as many have been counted as it waits for.
-
-        Who fills it may die before anybody has looked, so somebody must look soon, however rarely they did till now.
-        """
-        soon_us = now_us + facts.timing.grace_us
-        write = raising(facts, join, arrivals=arrivals, soon_us=soon_us)
-        with suppress(Refused):
-            raised = items.to_branch(self.table.write([write]))
-            if is_full(facts.graph, raised):
-                self._bring_forward(write.key, raised, soon_us)
-                return True
-        return False
-
-    def _bring_forward(self, key: keys.Key, join: Branch, soon_us: int) -> None:
-        if (join.due_us or 0) > soon_us:
-            seen = Attr(keys.DUE_TIME).eq(join.due_us)
-            with suppress(Refused):
-                self.table.write([Update(key, seen, set={keys.DUE_TIME: soon_us}, blind=True)])
-
-    def ask_to_look(self, run_id: str, late: Branch) -> None:
-        """Ask who is at work on a branch to look at the join that it arrives at; raises BranchRefused where the branch
-        was claimed or committed to since it was read.
-        """
-        as_read = Attr("sq").eq(late.seq)
-        try:
-            self.table.write([Update(keys.branch(run_id, late.name), as_read, set={"lo": 1}, blind=True)])
-        except Refused:
-            raise BranchRefused(None) from None
 
     def tell_event(self, facts: Facts, event: str, signal: Signal) -> Branch:
         """Tell an event what the outside says; raises BranchRefused where it was told before, or is over."""

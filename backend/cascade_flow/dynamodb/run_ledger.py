@@ -9,7 +9,6 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cascade_flow.dynamodb import keys
@@ -20,6 +19,7 @@ from cascade_flow.dynamodb.table import NONCE, Attr, Condition, Put, Refused, Ta
 from cascade_flow.engine.runs import Opening
 from cascade_flow.engine.state import Birth, Branch, Facts, Halt, Run, Stop
 from cascade_flow.model.events import Event, StepError, WorkflowEvent, WorkflowFailed
+from cascade_flow.records import replace
 
 _LONGEST_REASON = 300
 

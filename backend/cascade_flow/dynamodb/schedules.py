@@ -7,7 +7,6 @@ meanwhile is told, and looks again.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
 from typing import Any
 
 from cascade_flow.dynamodb import keys
@@ -16,6 +15,7 @@ from cascade_flow.dynamodb.codec import deflate, inflate
 from cascade_flow.dynamodb.items import Item
 from cascade_flow.dynamodb.table import Attr, Put, Refused, Table, Update
 from cascade_flow.model.workflows import ScheduleDefinition
+from cascade_flow.records import dataclass, replace
 
 LEAD_US = 60_000_000
 """How long before its time a run is submitted, for that time: as often somebody looks, so that it begins on time."""

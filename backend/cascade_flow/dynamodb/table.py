@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar
 
 from cascade_flow import clock
@@ -28,6 +28,7 @@ from cascade_flow.errors import (
     PayloadTooLargeError,
     ThrottledError,
 )
+from cascade_flow.records import dataclass
 
 __all__ = ["Attr", "Check", "Condition", "Delete", "Key", "Put", "Refused", "Table", "Update", "Write", "translated"]
 

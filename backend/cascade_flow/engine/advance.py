@@ -6,7 +6,6 @@ A skip runs on along the branch for as long as the next step gives way to it; al
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import islice
 
 from cascade_flow.engine.event_writer import EventWriter
@@ -15,6 +14,7 @@ from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Ow
 from cascade_flow.engine.waits import look_us
 from cascade_flow.graph import Graph, is_event
 from cascade_flow.model.events import StepScheduled, StepSkipped
+from cascade_flow.records import replace
 
 BIRTHS_AT_ONCE = 22
 """Branches that one transaction puts: with the branch, its commit item and the run it stays within 25 items."""

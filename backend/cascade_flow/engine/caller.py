@@ -7,7 +7,7 @@ No graph is known here, and no rule of what should happen next.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from functools import reduce
 from math import ceil
 from typing import Any, cast
@@ -26,13 +26,14 @@ from cascade_flow.model.events import (
 )
 from cascade_flow.model.states import RunState, RunStatus as RunStateStatus, StepState
 from cascade_flow.projection import evolve_run, evolve_step, project_run_state
+from cascade_flow.records import dataclass, replace
 
 UNSPOKEN = 1
 """The fence of a run of which nothing was said: its id is taken, and that is all."""
 _UNKNOWN_VERSION = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CallerStep:
     """A step as stored: its state without output and diary, which history holds.
 
@@ -57,7 +58,7 @@ class CallerStep:
         return ceil(self.state.last_heartbeat or self.state.start_time or 0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Known:
     """What a writer knows: the run and the step that it writes about (None: there is none), or all steps."""
 
@@ -78,7 +79,7 @@ class Known:
         return max([*known, 0 if self.run is None else self.run.last_us])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Draft:
     """An event without its place: its kind, what it says, and the time where one is given."""
 

@@ -7,7 +7,6 @@ that may not be over, and decides. What is decided is written under the step's `
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from math import floor
 
 from cascade_flow.engine.commands import Fail
@@ -18,6 +17,7 @@ from cascade_flow.engine.state import ENDED, Branch, Commit, Facts, Family, Run,
 from cascade_flow.engine.waits import line_of
 from cascade_flow.model.events import LogEntry, StepError
 from cascade_flow.model.workflows import ChildrenDefinition
+from cascade_flow.records import dataclass, replace
 
 MADE_AT_ONCE = 10
 """Children that one transaction makes: each is a run and a branch, or a run and a commit; with their parent's 21."""
@@ -25,7 +25,7 @@ READ_AT_ONCE = 100
 """Children of an earlier attempt that one look passes over at the most: what one request reads."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Release:
     """The children to be made next, by number: new ones, and those of an earlier attempt to be tried again; how many
     need not, since they have completed; and the step as it is then.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from cascade_flow.engine.children import ends
 from cascade_flow.engine.findings import ORDER, Finding
 from cascade_flow.engine.state import Branch, Run
+from cascade_flow.records import replace
 
 
 def waits_for_children(branch: Branch, known: Sequence[tuple[Run, Finding]]) -> Finding:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from cascade_flow.engine.state import Claimant
 from cascade_flow.model.events import CheckpointRef, ResourceUsage, StepError
+from cascade_flow.records import dataclass
 
 if TYPE_CHECKING:
     from cascade_flow.engine.event_writer import EventWriter
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FailureReason = Literal["execution-error", "timeout", "worker-crash", "cancelled", "step-removed", "exhausted-retries"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Complete:
     """The step returned. With a claimant the same worker starts the branch's next step in the same commit."""
 
@@ -26,7 +26,7 @@ class Complete:
     claimant: Claimant | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fail:
     """The step raised, or ran out of time. `chance` (0 to 1) places the jitter of the retry's delay."""
 
@@ -38,7 +38,7 @@ class Fail:
     resource_usage: ResourceUsage | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SkipStep:
     """The step said that there is nothing to do."""
 
@@ -48,7 +48,7 @@ class SkipStep:
     claimant: Claimant | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Postpone:
     """The step said that it isn't ready: it comes again, at a time, after a delay, or as it was declared."""
 
@@ -58,12 +58,12 @@ class Postpone:
     delay_us: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cascade:
     """The branch's first step is to be skipped because its dependency was."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reclaim:
     """Take the attempt away from its worker, which fell silent; or has `released` it: that was no try of the step."""
 
@@ -72,7 +72,7 @@ class Reclaim:
     released: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class KeepCheckpoint:
     """The step finished a part of its work that a later attempt need not repeat (or failed at it: `error`)."""
 
@@ -84,7 +84,7 @@ class KeepCheckpoint:
     parent: CheckpointRef | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Revive:
     """The run is tried again: what failed, was halted or was parked goes on."""
 

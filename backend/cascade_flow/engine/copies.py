@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from graphlib import TopologicalSorter
 from typing import Any
 
@@ -14,6 +13,7 @@ from cascade_flow.engine.runs import Opening, Submission, new_run, write_start
 from cascade_flow.engine.state import Birth, Branch, Facts, Run
 from cascade_flow.graph import END, Graph, is_event
 from cascade_flow.model.events import WorkflowRerunFromStep, WorkflowResumed
+from cascade_flow.records import replace
 
 Kept = Mapping[str, str | None]
 """The steps that are kept: None for one that completed, the step that began the skip for one that was skipped."""

@@ -7,7 +7,6 @@ under the branch's fence or not at all, so nothing here has to ask whether it st
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -40,6 +39,7 @@ from cascade_flow.model.events import (
     StepScheduled,
     StepSkipped,
 )
+from cascade_flow.records import replace
 from cascade_flow.retry import attempts_allowed, delay_ms, may_retry, place_of
 
 GAVE_UP = "GaveUp"

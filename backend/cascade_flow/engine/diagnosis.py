@@ -7,7 +7,7 @@ can help, it is stuck, and the finding says what to do.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 
 from cascade_flow.engine.children_findings import waits_for_children
 from cascade_flow.engine.decide import last_seen_us
@@ -17,12 +17,13 @@ from cascade_flow.engine.limit_findings import run_waits, step_waits, waited_for
 from cascade_flow.engine.limits import Waiting
 from cascade_flow.engine.state import ENDED, Branch, Run, Timing, is_urgent
 from cascade_flow.graph import END, Graph
+from cascade_flow.records import dataclass, replace
 
 _WORKER_LOG = "see the worker function's log and the dead letters (`cascade dead-letters list`)"
 _REAPER_LOG = "see whether the schedule calls the reaper function, and its log"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Case:
     """A run and its branches as stored; the steps that the deployed code has of its workflow; what limited steps wait
     for, by branch, and those of the runs that do their work which may not be over.
@@ -38,7 +39,7 @@ class Case:
     children: Mapping[str, Sequence[Case]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Room:
     """How many steps the worker function runs, and may run, where that is known: of urgent runs, or of the others."""
 
@@ -59,7 +60,7 @@ class Room:
         return f"wait, or raise {'UrgentConcurrency' if self.urgent else 'WorkerConcurrency'}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class World:
     """What is around the runs: the sweeps (None: nobody knows of one), and how many steps run where.
 

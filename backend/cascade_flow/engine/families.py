@@ -5,19 +5,19 @@ What becomes of it when somebody looks is `engine/children`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
 
 from cascade_flow.engine.event_writer import EventWriter
 from cascade_flow.engine.state import Branch, Commit, Facts, Family
 from cascade_flow.model.events import StepScheduled, StepStarted
 from cascade_flow.model.workflows import ChildrenDefinition
+from cascade_flow.records import dataclass, replace
 
 _TELLING = "children"
 """Whose attempt it is that a retry of the run begins: no worker's."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Expand:
     """The step knows its items, and waits for those who do them."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
+
+from cascade_flow.records import dataclass
 
 if TYPE_CHECKING:
     from cascade_flow.engine.state import Run
@@ -16,7 +17,7 @@ _SECOND_US = 1_000_000
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Finding:
     """One thing that is true of a run or of the engine; `until_us` is when it will have changed by itself."""
 
@@ -28,7 +29,7 @@ class Finding:
     until_us: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sweeps:
     """When the reaper has swept last, and how often it does."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from cascade_flow.engine.advance import schedule
 from cascade_flow.engine.event_writer import EventWriter
 from cascade_flow.engine.state import Branch, Commit, Facts
 from cascade_flow.graph import END, Graph, is_event
+from cascade_flow.records import replace
 
 OVER: frozenset[str] = frozenset({"ended", "parked"})
 

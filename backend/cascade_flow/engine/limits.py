@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from cascade_flow.engine.state import Branch, Limit
 from cascade_flow.model.workflows import RunLimit, StepDefinition
+from cascade_flow.records import dataclass
 
 _LONGEST_KEY = 128
 """Longer values of an input's field are told apart by their hash."""
@@ -46,7 +46,7 @@ class Waiter(NamedTuple):
     at_most: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Place:
     """A place that was taken at some time; without a holder it was given back."""
 
@@ -65,7 +65,7 @@ class HandOut(NamedTuple):
     waiter: Waiter
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Standing:
     """A limit at one moment: its places by number, and the first of those who wait."""
 
@@ -106,7 +106,7 @@ class Standing:
         return [waiter for waiter in self.line if self.places_of(waiter.holder, now_us)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Waiting:
     """What a limited step waits for: a place, of which so many are taken, with so many `before` it (None: nobody has
     counted so far); or its turn, at a time.

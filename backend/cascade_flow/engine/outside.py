@@ -6,14 +6,13 @@ was scheduled, begun and completed, all in one commit; the worker is the way by 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cascade_flow.engine.commands import Complete, Fail, SkipStep
 from cascade_flow.engine.decide import judged
 from cascade_flow.engine.event_writer import EventWriter
 from cascade_flow.engine.state import Branch, Commit, Facts, Patience, Run, Signal
 from cascade_flow.model.events import StepError, StepScheduled, StepStarted
 from cascade_flow.model.workflows import EventDefinition
+from cascade_flow.records import replace
 
 
 def looked_at(facts: Facts, event: Branch, ready: Branch, *, now_us: int) -> Commit | None:

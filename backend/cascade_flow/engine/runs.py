@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -18,13 +17,14 @@ from cascade_flow.model.events import (
     WorkflowRetryStarted,
     WorkflowStarted,
 )
+from cascade_flow.records import dataclass, replace
 from cascade_flow.serialization import safe_serialize
 
 ROOTS_AT_ONCE = 22
 """Roots that the starting transaction puts: with the run and its idempotency key it stays within 25 items."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Submission:
     """A checked submission: what RunSubmitted will say."""
 
@@ -39,7 +39,7 @@ class Submission:
     tags: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Opening:
     """A run to be written (new, or started), the events that do it and the branches of its first roots."""
 

@@ -6,12 +6,13 @@ Data only. The stored form is `dynamodb/items`; the rules are `engine/decide` an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from typing import Any, Literal
 
 from cascade_flow.engine.undoing import Undoing
 from cascade_flow.graph import Graph
 from cascade_flow.model.events import Event, ResourceSnapshot, StepError, WorkflowCompleted
+from cascade_flow.records import dataclass, replace
 
 BranchStatus = Literal["open", "scheduled", "running", "skipping", "waiting", "parked", "failed", "ended"]
 Halt = Literal["park", "stop"]
@@ -38,7 +39,7 @@ def within_time(time_us: int) -> int:
     return max(-LATEST_US, min(time_us, LATEST_US))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Timing:
     """How long things may take, in microseconds.
 
@@ -62,7 +63,7 @@ class Timing:
         return 10 * self.silence_us
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Owed:
     """Branches that a commit promised and could not put at once: the forks of these steps, less those made."""
 
@@ -70,7 +71,7 @@ class Owed:
     made: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Limit:
     """What a step needs before it may start: one of so many places or, with `per_us`, of so many turns in that time.
 
@@ -82,7 +83,7 @@ class Limit:
     per_us: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Signal:
     """What the outside has said to an event: the first counts. `mark` tells whether somebody says the same again.
 
@@ -101,7 +102,7 @@ class Signal:
         return replace(self, text=None, place=None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Patience:
     """Until when an event waits for the outside, as noted in this attempt of the run: it counts in no other."""
 
@@ -109,7 +110,7 @@ class Patience:
     run_attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Up:
     """Whose work a run does: of a step of its parent's, on a branch of that, which of its children it is; and whether
     what it does is the map's body, or another workflow's graph.
@@ -122,7 +123,7 @@ class Up:
     is_item: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Family:
     """The runs that do a step's work: so many children for so many items, which lie aside in chunks of `chunk`, under
     names that hold the `attempt`; `at_once` of them may be out. Of another workflow, its `version`.
@@ -143,7 +144,7 @@ class Family:
     out: tuple[tuple[int, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Branch:
     """One branch as stored. `tail` is its newest events, as records that only the storage reads.
 
@@ -240,7 +241,7 @@ class Branch:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stop:
     """The intention to stop a run, and for which of the run's attempts it was meant."""
 
@@ -251,7 +252,7 @@ class Stop:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Run:
     """One run as stored. `tail` begins with its RunSubmitted; then come the events of its start.
 
@@ -307,7 +308,7 @@ class Run:
         return self.renewed.get(step, self.first_run_id)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Facts:
     """What does not change while a run's attempt lasts: all that a decision about one of its branches may ask.
 
@@ -333,7 +334,7 @@ class Facts:
     up: Up | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Claimant:
     """The worker that goes on along the branch, and where its lease ends; `pool` is the one that it works for, `place`
     what it has got for the next step, where that is limited.
@@ -347,7 +348,7 @@ class Claimant:
     place: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Birth:
     """A branch to put under "not there yet", with the events that begin it.
 
@@ -359,7 +360,7 @@ class Birth:
     origin_us: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Commit:
     """What a decision about a branch wants written, all of it or nothing.
 

@@ -7,15 +7,15 @@ the halt `park` (it may report, it may not go on). Whatever else is live gets th
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
 
 from cascade_flow.engine.event_writer import EventWriter, rendered
 from cascade_flow.engine.joins import completed_steps
 from cascade_flow.engine.state import Branch, Facts, Halt, Run, Stop
 from cascade_flow.model.events import StepError, WorkflowCancelled, WorkflowEvent, WorkflowFailed
+from cascade_flow.records import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Halting:
     """The halts to write now, and the branches that are still to be waited for after them."""
 

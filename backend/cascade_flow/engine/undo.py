@@ -7,19 +7,19 @@ the run is live any more; they are born in the same transaction as its terminal 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 
 from cascade_flow.engine.runs import Opening, Submission, submit
 from cascade_flow.engine.state import Facts, Run
 from cascade_flow.engine.undoing import Completion, Done, Undoing
 from cascade_flow.graph import Graph, undo_graph
 from cascade_flow.model.events import WorkflowEvent
+from cascade_flow.records import dataclass, replace
 
 TAG = "undo"
 """The tag that a run has that undoes another, beside those of that run."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UndoBirth:
     """A run that undoes another, to be written with that one's end; `references` say where its input lies aside."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from cascade_flow.records import dataclass
 
 
 class Completion(NamedTuple):
@@ -28,7 +29,7 @@ class Done(NamedTuple):
     in_part: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Undoing:
     """What a run is there for that undoes another: these steps of that run, in this order."""
 

@@ -10,13 +10,13 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
+from cascade_flow.dynamodb.join_ledger import JoinLedger
 from cascade_flow.engine import joins, runs
 from cascade_flow.engine.advance import BIRTHS_AT_ONCE, births_owed, owed_after
 from cascade_flow.engine.limits import pack_limit
@@ -28,6 +28,7 @@ from cascade_flow.operations.outputs import exported, with_end
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.stops import Stops
 from cascade_flow.operations.told import Told, tell
+from cascade_flow.records import replace
 from cascade_flow.wake import Wake
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class AfterCommit:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._joins = JoinLedger(runtime.ledger.table)
         self.stops = Stops(runtime, self)
 
     @cached_property
@@ -65,7 +67,7 @@ class AfterCommit:
     def raise_joins(self, facts: Facts, commit: Commit) -> Commit:
         """Count the arrivals that a commit brings about: before it, since whoever dies after it has counted nothing."""
         raised = {
-            join: self._runtime.ledger.raise_join(facts, join, arrivals=arrivals, now_us=clock.now_us())
+            join: self._joins.raise_join(facts, join, arrivals=arrivals, now_us=clock.now_us())
             for join, arrivals in Counter(commit.raises).items()
         }
         return replace(commit, fills=tuple(join for join, is_full in raised.items() if is_full))
@@ -124,7 +126,7 @@ class AfterCommit:
         for birth in births:
             if joins.waits_outside(facts.graph, birth.branch):
                 name, arrivals = birth.branch.name, birth.branch.arrived
-                self._runtime.ledger.raise_join(facts, name, arrivals=arrivals, now_us=clock.now_us())
+                self._joins.raise_join(facts, name, arrivals=arrivals, now_us=clock.now_us())
 
     def _beginnings(self, facts: Facts, run: Run) -> list[Birth]:
         if run.parent is not None:
@@ -201,7 +203,7 @@ class AfterCommit:
             if late is None:
                 return branches
             with suppress(BranchRefused):
-                self._runtime.ledger.ask_to_look(facts.run_id, late)
+                self._joins.ask_to_look(facts.run_id, late)
                 return branches
 
     def _leave_run(self, facts: Facts) -> None:

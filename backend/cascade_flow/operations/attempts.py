@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from cascade_flow.engine.waits import reason_in
@@ -17,6 +16,7 @@ from cascade_flow.model.events import (
     StepStarted,
 )
 from cascade_flow.model.parts import ResourceUsage, StepError, StepFailureReason
+from cascade_flow.records import dataclass, replace
 
 AttemptStatus = Literal["running", "completed", "failed", "reclaimed", "postponed"]
 

@@ -7,7 +7,6 @@ entry is moved only while its branch is as it was read. Wake-ups are kept, to be
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from cascade_flow import clock
@@ -23,6 +22,7 @@ from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.operations.tally import Tally
+from cascade_flow.records import replace
 from cascade_flow.wake import Wake
 
 _TIMES_AS_LONG = 15

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from cascade_flow import clock
@@ -22,6 +21,7 @@ from cascade_flow.operations.items_aside import ItemsAside
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.stops import Stops
 from cascade_flow.operations.told import Told
+from cascade_flow.records import replace
 from cascade_flow.wake import Wake
 
 

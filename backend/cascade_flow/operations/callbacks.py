@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
 from typing import Any
 
 from cascade_flow.dynamodb import keys
@@ -21,6 +20,7 @@ from cascade_flow.errors import ConfigurationError, EventClosedError, EventNotFo
 from cascade_flow.model.ids import check_run_id
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.signals import Signals, declared
+from cascade_flow.records import dataclass
 
 PATH = "/callbacks"
 _SECRET_BYTES = 32

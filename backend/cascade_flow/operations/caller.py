@@ -7,7 +7,6 @@ moment. What may be said, and when, is the operations' business (`caller_runs`, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, reduce
 
 from cascade_flow import clock
@@ -34,6 +33,7 @@ from cascade_flow.model.events import Event, RunSubmitted, StepEvent, WorkflowEv
 from cascade_flow.model.ids import check_new_run_id, check_run_id, check_slug, check_step_id
 from cascade_flow.operations.history import by_step
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.records import dataclass
 
 LONGEST_US = 365 * 86_400_000_000
 """How long a run may take that nobody here ends: the longest that any run may."""

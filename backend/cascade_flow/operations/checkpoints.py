@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from cascade_flow.engine.state import Facts
 from cascade_flow.model.events import CheckpointRef, StepCheckpoint, StepCheckpointFailed
@@ -11,6 +10,7 @@ from cascade_flow.model.states import Checkpoint
 from cascade_flow.operations.history import Histories, RunHistory
 from cascade_flow.operations.payloads import key_in_bucket
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.records import dataclass
 
 _KINDS = (StepCheckpoint, StepCheckpointFailed)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.changes import RunRefused
@@ -14,6 +13,7 @@ from cascade_flow.engine.families import family_of
 from cascade_flow.engine.state import ENDED, Branch, Facts, Run, Stop, is_urgent
 from cascade_flow.model.events import StepError
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.records import replace
 from cascade_flow.wake import Wake
 
 CarryOn = Callable[[str], Run]

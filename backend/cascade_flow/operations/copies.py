@@ -8,7 +8,6 @@ already is not done again.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 
 from cascade_flow.dynamodb.caller_items import caller_step_item
@@ -23,6 +22,7 @@ from cascade_flow.model.ids import check_new_run_id, check_run_id, check_step_id
 from cascade_flow.operations.caller import Caller, Subject
 from cascade_flow.operations.history import Histories, by_step
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.records import replace
 
 _AT_ONCE = 90
 """Events in one transaction, which holds 100 items."""

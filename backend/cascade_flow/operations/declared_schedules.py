@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 from cascade_flow import clock
@@ -16,6 +15,7 @@ from cascade_flow.model.ids import check_schedule
 from cascade_flow.model.parts import ValidationIssue
 from cascade_flow.model.workflows import ScheduleDefinition, WorkflowRegistration
 from cascade_flow.operations.validation import check_input
+from cascade_flow.records import replace
 from cascade_flow.serialization import safe_serialize
 
 MOST = 100

@@ -6,7 +6,6 @@ All that is said of a run is folded from one reading of its events, so that its 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from cascade_flow.dynamodb.listing import START, Count, Filter, Place, Tally
@@ -41,6 +40,7 @@ from cascade_flow.operations.runtime import Runtime, no_run
 from cascade_flow.operations.views import Views
 from cascade_flow.operations.workflow_details import VersionDetails, WorkflowDetails
 from cascade_flow.projection import project_run_state, project_step_state
+from cascade_flow.records import dataclass, replace
 
 Outside = Mapping[str, str]
 """Addresses of texts in the bucket, by the field that they belong to."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 
@@ -28,6 +27,7 @@ from cascade_flow.model.ids import child_id
 from cascade_flow.operations.live_pieces import START_US, piece
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.unreadable import readable
+from cascade_flow.records import dataclass, replace
 
 _MOST_AT_WORK = 1_000
 _MOST_CHILDREN = 100

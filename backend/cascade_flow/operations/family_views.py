@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import count
 from typing import cast
 
@@ -17,6 +16,7 @@ from cascade_flow.model.states import RunStatus
 from cascade_flow.model.workflows import ChildrenDefinition
 from cascade_flow.operations.failed_items import error_of
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.records import dataclass
 
 _AT_ONCE = 100
 _MOST_READ = 1_000

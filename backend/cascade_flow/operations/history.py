@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -30,6 +29,7 @@ from cascade_flow.model.ids import check_run_id
 from cascade_flow.model.workflows import StepDefinition
 from cascade_flow.operations.payloads import key_in_bucket
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.records import dataclass, replace
 
 _READS = 10
 _OVER = (StepCompleted, StepSkipped)

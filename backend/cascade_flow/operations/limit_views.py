@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.places import Places
@@ -15,6 +15,7 @@ from cascade_flow.graph import each_with_undo
 from cascade_flow.model.ids import check_limit
 from cascade_flow.model.workflows import StepLimit
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.records import dataclass
 
 MOST_SHOWN = 200
 """Those who wait that are read: who is further behind is told that these are before it, at least."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 
 from cascade_flow import clock
@@ -18,6 +17,7 @@ from cascade_flow.model.workflows import RunSubmission
 from cascade_flow.operations.lanes import Lanes, OneByOne
 from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.records import replace
 from cascade_flow.seal import Seal
 from cascade_flow.wake import Wake
 

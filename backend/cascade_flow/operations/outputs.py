@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from cascade_flow import clock
@@ -14,6 +13,7 @@ from cascade_flow.engine.state import Branch, Commit, Facts
 from cascade_flow.errors import RunNotFoundError, StepNotFoundError
 from cascade_flow.operations.payloads import key_in_bucket
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.records import dataclass, replace
 
 
 @dataclass(frozen=True)

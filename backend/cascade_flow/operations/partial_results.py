@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from cascade_flow.dynamodb.codec import Record
@@ -15,6 +14,7 @@ from cascade_flow.engine.state import Commit, Facts, Run
 from cascade_flow.operations.failed_items import failed_item
 from cascade_flow.operations.item_inputs import declared_of
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.records import replace
 
 ITEM = "item"
 """The name of the checkpoints of a batch: one for each of its items, in order."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 from cascade_flow import clock
 from cascade_flow.errors import TransientError
+from cascade_flow.records import dataclass
 
 _FIRST_PAUSE_US = 200_000
 _LONGEST_PAUSE_US = 5_000_000

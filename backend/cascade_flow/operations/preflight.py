@@ -7,7 +7,6 @@ version's id covers the code of all its steps, so under the same id nothing chan
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from cascade_flow import clock
 from cascade_flow.engine.diagnosis import Case, remaining_steps
@@ -15,6 +14,7 @@ from cascade_flow.engine.state import ENDED, Run
 from cascade_flow.operations.live_pieces import START_US, piece
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.unreadable import readable
+from cascade_flow.records import dataclass
 
 
 @dataclass(frozen=True)

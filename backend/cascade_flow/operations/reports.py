@@ -7,7 +7,6 @@ event that it is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -38,6 +37,7 @@ from cascade_flow.operations.history import Histories
 from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import Slot, Steps
+from cascade_flow.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Any
 
 from cascade_flow import clock
@@ -32,6 +31,7 @@ from cascade_flow.operations.history_copier import HistoryCopier, over_in
 from cascade_flow.operations.runtime import Runtime, no_run
 from cascade_flow.operations.undone_below import undone_below, undone_in
 from cascade_flow.operations.validation import check_input
+from cascade_flow.records import dataclass, replace
 from cascade_flow.serialization import safe_serialize
 
 

@@ -7,7 +7,6 @@ the condition that the run still goes on. Whoever dies between leaves the note t
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
@@ -19,6 +18,7 @@ from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import Steps
 from cascade_flow.operations.undone_below import undone_below
+from cascade_flow.records import replace
 
 _ROUNDS = 5
 

@@ -7,7 +7,6 @@ its own: the truth is the run's item, and who finds all places taken looks wheth
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 from cascade_flow import clock
@@ -16,6 +15,7 @@ from cascade_flow.engine.limits import Holder, Waiter
 from cascade_flow.engine.state import ENDED, Facts, Limit, Run, is_urgent
 from cascade_flow.errors import ConflictError
 from cascade_flow.operations.limits import Limits
+from cascade_flow.records import replace
 from cascade_flow.wake import Wake
 
 _ROUNDS = 8

@@ -6,7 +6,6 @@ import hashlib
 import json
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property
 from math import ceil
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -39,6 +38,7 @@ from cascade_flow.operations.caller_runs import CallerRuns
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.unreadable import readable
 from cascade_flow.operations.validation import check_input
+from cascade_flow.records import replace
 from cascade_flow.serialization import safe_serialize
 from cascade_flow.wake import Wake
 

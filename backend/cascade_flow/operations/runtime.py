@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from typing import Any, Self
 
 from cascade_flow.aws.opening import open_client
@@ -22,6 +22,7 @@ from cascade_flow.offload import Bucket
 from cascade_flow.operations.observer import Observer
 from cascade_flow.operations.payloads import Payloads
 from cascade_flow.operations.registry import Registry
+from cascade_flow.records import dataclass, replace
 from cascade_flow.wake import NoQueue, Queue
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import islice
 
 from cascade_flow import clock
@@ -19,6 +18,7 @@ from cascade_flow.operations.declared_schedules import settled
 from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.ticks import submission_of, submit_tick
+from cascade_flow.records import replace
 
 MOST_AT_ONCE = 100
 """Runs that one backfill makes."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
@@ -37,6 +37,7 @@ from cascade_flow.operations.outputs import Inputs, inputs_of, knows_enough, wit
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.stale import not_yet, stale
 from cascade_flow.operations.told import Told, heard
+from cascade_flow.records import dataclass, replace
 from cascade_flow.wake import Wake
 
 _ROUNDS = 8

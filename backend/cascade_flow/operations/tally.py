@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from threading import Lock
+
+from cascade_flow.records import dataclass
 
 _log = logging.getLogger(__name__)
 _NAMED = 50

@@ -5,7 +5,6 @@ Whoever dies in between submits the same again, and of two sweeps one makes the 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from cascade_flow import clock
@@ -19,6 +18,7 @@ from cascade_flow.model.states import SubmittedRun
 from cascade_flow.model.workflows import RunSubmission
 from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.tally import Tally
+from cascade_flow.records import replace
 
 _LONGEST_ERROR = 300
 

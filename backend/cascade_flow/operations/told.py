@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, fields
 from functools import cache
 from typing import Any
 from zlib import crc32
@@ -18,6 +18,7 @@ from zlib import crc32
 from cascade_flow.engine.state import Branch, Facts, Run, Up
 from cascade_flow.errors import CascadeFlowError
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.records import dataclass
 from cascade_flow.wake import Wake
 
 _MOST_CHARACTERS = 6_000

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Any
 
 from cascade_flow import clock
@@ -48,6 +47,7 @@ from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.reports import Report
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
+from cascade_flow.records import dataclass, replace
 
 _ROUNDS = 3
 _MEASURED = frozenset({"duration_us", "resource_usage"})

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from cascade_flow.dynamodb.registry import Entry
 from cascade_flow.model.workflows import StepDefinition, StepNote, WorkflowNotes, WorkflowVersion
+from cascade_flow.records import dataclass
 
 
 @dataclass(frozen=True)

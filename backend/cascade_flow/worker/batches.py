@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import cast
@@ -16,6 +15,7 @@ from typing import cast
 from cascade_flow.authoring import Skip, Step, StepInputs
 from cascade_flow.model.events import StepError
 from cascade_flow.operations.partial_results import ITEM
+from cascade_flow.records import replace
 from cascade_flow.worker.context import AttemptContext
 from cascade_flow.worker.interrupt import Interrupt
 from cascade_flow.worker.runner import Completed, Failed, Outcome, Work, outcome_of, text_of

@@ -7,7 +7,6 @@ Imported only where a workflow has such steps.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from cascade_flow import clock
 from cascade_flow.authoring import StepInputs
@@ -19,6 +18,7 @@ from cascade_flow.operations.collection import Collection
 from cascade_flow.operations.expansion import Expansion
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Steps
+from cascade_flow.records import replace
 from cascade_flow.worker.batches import batch_of
 from cascade_flow.worker.runner import Work
 from cascade_flow.worker.verdicts import unforeseen

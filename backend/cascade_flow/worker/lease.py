@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cascade_flow import clock
@@ -17,6 +16,7 @@ from cascade_flow.model.events import ResourceSnapshot, StepError
 from cascade_flow.operations.patience import Patience
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Steps
+from cascade_flow.records import replace
 from cascade_flow.worker.log_buffer import LogLine
 from cascade_flow.worker.telling import Telling
 

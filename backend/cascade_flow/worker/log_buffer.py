@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections import defaultdict, deque
 from collections.abc import Hashable
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from cascade_flow.clock import now_us
 from cascade_flow.model.parts import LogStream
 from cascade_flow.model.wire import well_formed
 from cascade_flow.portions import portions
+from cascade_flow.records import dataclass
 
 
 class LogLine(NamedTuple):

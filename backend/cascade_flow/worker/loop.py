@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -20,6 +19,7 @@ from cascade_flow.errors import CascadeFlowError, PayloadTooLargeError, StaleAtt
 from cascade_flow.operations.patience import Patience
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Steps
+from cascade_flow.records import dataclass, replace
 from cascade_flow.wake import Wake
 from cascade_flow.worker.context import AttemptContext
 from cascade_flow.worker.heartbeat import Heartbeat

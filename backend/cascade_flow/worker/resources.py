@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from cascade_flow.model.events import ResourceSnapshot, ResourceUsage
+from cascade_flow.records import dataclass
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")

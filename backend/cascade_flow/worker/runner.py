@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
 from functools import partial
 from types import CoroutineType
 from typing import Any
@@ -19,6 +18,7 @@ from cascade_flow.clock import now_us
 from cascade_flow.errors import DefinitionError, InputInvalidError
 from cascade_flow.model.events import ResourceUsage, StepError
 from cascade_flow.model.parts import StepFailureReason
+from cascade_flow.records import dataclass, replace
 from cascade_flow.serialization import safe_serialize
 from cascade_flow.worker.forks import children_end_here
 from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted
