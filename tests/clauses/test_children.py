@@ -587,7 +587,8 @@ def test_a_late_stop_leaves_children_alone_that_go_on_in_the_next_attempt(world:
     world.backend.cancel_run(RUN)
     world.backend.retry_run(RUN)
     runtime = world.backend.runtime
-    stop_children(runtime, runtime.facts(run_of(world)), halted, stop, AfterCommit(runtime).stops.carry_on, until_us=0)
+    facts, carry_on = runtime.facts(run_of(world)), AfterCommit(runtime).stops.carry_on
+    stop_children(runtime, facts, halted, stop, carry_on=carry_on, until_us=0, again=True)
     assert there(world) == {0: "running", 1: "running"}
     assert child_run(world, 0).stop is None
     whole(world)
@@ -621,12 +622,38 @@ def test_who_cancels_waits_no_more_for_items_that_a_failure_lets_finish(world: W
     whole(world, "cancelled")
 
 
+def test_who_cancels_over_a_failure_has_the_rest_told_by_who_is_woken(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(world, *mapped(), step("other", retry=ONCE), input={"order": 7})
+    reported(world, claimed(world, "lines"), Complete('["a", "b"]', 1))
+    expanded(world)
+    for number in range(2):
+        taken(world, number)
+    reported(world, claimed(world, "other"), FATAL)
+    monkeypatch.setattr("cascade_flow.operations.stops._LONGEST_US", 0)
+    world.mailbox.wakes.clear()
+    world.backend.cancel_run(RUN)
+    assert there(world) == {0: "cancelled", 1: "running"}
+    world.deliver(world.mailbox.wakes.pop())
+    assert there(world) == {0: "cancelled", 1: "cancelled"}
+    whole(world, "cancelled")
+
+
 def test_who_is_told_of_a_stop_and_left_by_who_told_it_goes_on_by_itself(world: World) -> None:
     handed_out(world, concurrency=2)
     dies(lambda: dying(world, "UpdateItem", at=3, after=True).cancel_run(RUN))  # told are the run, the step, a child
     assert child_run(world, 0).stop is not None
     silent(world)
     world.sweep()
+    assert there(world) == {0: "cancelled", 1: "cancelled"}
+    whole(world, "cancelled")
+
+
+def test_who_cancels_again_goes_on_with_what_another_has_begun(world: World) -> None:
+    handed_out(world, concurrency=2)
+    dies(lambda: dying(world, "UpdateItem", at=3, after=True).cancel_run(RUN))
+    world.backend.cancel_run(RUN)
     assert there(world) == {0: "cancelled", 1: "cancelled"}
     whole(world, "cancelled")
 

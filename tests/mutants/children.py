@@ -283,7 +283,7 @@ CHILDREN_OF_STEPS = (
         "operations/child_stops.py",
         'return child.stop is not None and (child.stop.kind == stop.kind or stop.kind != "cancelled")',
         "return child.stop is not None",
-        "test_who_cancels_waits_no_more_for_items_that_a_failure_lets_finish",
+        "test_who_cancels_over_a_failure_has_the_rest_told_by_who_is_woken",
     ),
     _mutant(
         "nobody is woken to stop the children for whom there was no time",
@@ -293,12 +293,20 @@ CHILDREN_OF_STEPS = (
         "if len(told) > len(untold):",
         "test_more_children_than_there_is_time_for_are_stopped_by_who_is_woken",
     ),
+    _mutant(
+        "who cancels again leaves those who are being stopped to the sweep",
+        "§14 its children are stopped, each as a run",
+        "operations/child_stops.py",
+        "[*untold, *stopping] if again else untold",
+        "untold",
+        "test_who_cancels_again_goes_on_with_what_another_has_begun",
+    ),
     Mutant(
         "who is being stopped is looked at by each other's end",
         "§14 its children are stopped, each as a run",
         "operations/child_stops.py",
-        "if child.status not in ENDED and not _is_told(child, meant)]",
-        "if child.status not in ENDED]",
+        "[*untold, *stopping] if again else untold",
+        "[*untold, *stopping]",
         ("budgets/test_children.py::test_who_ends_while_its_map_fails_leaves_the_others_to_themselves",),
     ),
     _mutant(

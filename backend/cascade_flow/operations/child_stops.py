@@ -21,19 +21,20 @@ CarryOn = Callable[[str], Run]
 
 
 def stop_children(
-    runtime: Runtime, facts: Facts, parent: Branch, stop: Stop, carry_on: CarryOn, *, until_us: int
+    runtime: Runtime, facts: Facts, parent: Branch, stop: Stop, *, carry_on: CarryOn, until_us: int, again: bool
 ) -> int | None:
     """Stop those of a step's children that go on; answers when the last of all has ended, None while one goes on.
 
     The step is halted, or has failed: so there are no others, and there will be none in this attempt of the run. Who
-    was told before is left alone: whoever ends its step goes on with its stop, or the sweep. When time is over, who is
-    woken tells the next ones.
+    was told before is told `again` after all others, since who told it may be dead; or is left to whoever ends its
+    step, and to the sweep. When time is over, who is woken tells those that weren't told yet.
     """
     numbers = numbers_in(family_of(parent).out)
     children = FamilyLedger(runtime.ledger.table).children(facts, parent.step, numbers).values()
     meant = _for_child(stop, facts.run_id)
     untold = [child for child in children if child.status not in ENDED and not _is_told(child, meant)]
-    told = _told_in_time(runtime, untold, meant, carry_on, until_us)
+    stopping = [child for child in children if child.status not in ENDED and _is_told(child, meant)]
+    told = _told_in_time(runtime, [*untold, *stopping] if again else untold, meant, carry_on, until_us)
     if len(told) < len(untold):
         runtime.queue.send([Wake(facts.run_id, urgent=is_urgent(facts.priority))])
     now = [told.get(child.run_id, child) for child in children]
@@ -46,11 +47,11 @@ def _is_told(child: Run, stop: Stop) -> bool:
 
 
 def _told_in_time(
-    runtime: Runtime, untold: Sequence[Run], stop: Stop, carry_on: CarryOn, until_us: int
+    runtime: Runtime, wanted: Sequence[Run], stop: Stop, carry_on: CarryOn, until_us: int
 ) -> dict[str, Run]:
     """The children that were told, one at least, each as it is then: ended, if it may."""
     told: dict[str, Run] = {}
-    for child in untold:
+    for child in wanted:
         told[child.run_id] = _tell(runtime, child, stop, carry_on)
         if clock.now_us() >= until_us:
             break

@@ -49,7 +49,7 @@ class Children:
             return
         try:
             if seen.halt is not None or seen.status == "failed":
-                self._follow.stops.carry_on(facts.up.run_id)
+                self._follow.stops.carry_on(facts.up.run_id, again=False)
             elif failed or rules.is_worth_a_look(seen):
                 self.look(facts.up.run_id, facts.up.branch, is_urgent=failed)
         except CascadeFlowError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 from cascade_flow import clock
@@ -47,14 +48,16 @@ class Stops:
         self._follow = follow
         self._until_us = until_us
 
-    def carry_on(self, run_id: str) -> Run:
-        """Go as far as one can; a run that waits for a running step is left to whoever finishes that, or the sweep."""
+    def carry_on(self, run_id: str, *, again: bool = True) -> Run:
+        """Go as far as one can; a run that waits for a running step is left to whoever finishes that, or the sweep. Not
+        `again`: children that are being stopped are left to who stops them.
+        """
         for _ in range(_ROUNDS):
             run = self._runtime.run(run_id)
             if run.stop is None:
                 return run
             try:
-                return self._round(self._runtime.facts(run), run, run.stop)
+                return self._round(self._runtime.facts(run), run, run.stop, again)
             except (BranchRefused, RunRefused):
                 continue
         raise ConflictError(run_id=run_id)
@@ -68,7 +71,7 @@ class Stops:
                 self._runtime.run_ledger.intend(run, stop, due_us=clock.now_us() + self._runtime.timing.grace_us)
         self.carry_on(facts.run_id)
 
-    def _round(self, facts: Facts, run: Run, stop: Stop) -> Run:
+    def _round(self, facts: Facts, run: Run, stop: Stop, again: bool) -> Run:
         before, branches = (self._runtime.ledger.branches(run.run_id) for _ in range(2))
         if any(branch.run_attempt > stop.run_attempt for branch in branches.values()):
             raise RunRefused(None)
@@ -80,12 +83,12 @@ class Stops:
             as_seen = [self._halt(run, stop, branch, halt, parents) for branch, halt in step.halts]
             if not (step.awaited and stable and all(as_seen)):
                 raise BranchRefused(None)
-        last_us = self._children_ended(facts, stop, branches.values())
+        last_us = self._children_ended(facts, stop, branches.values(), again)
         if last_us is None or step.awaited:
             return run
         return self._finish(facts, run, stop, branches, step, after_us=last_us)
 
-    def _children_ended(self, facts: Facts, stop: Stop, branches: Iterable[Branch]) -> int | None:
+    def _children_ended(self, facts: Facts, stop: Stop, branches: Iterable[Branch], again: bool) -> int | None:
         """Stop the children of steps that are halted by now, or have failed; when the last has ended, None while one
         goes on.
         """
@@ -96,7 +99,8 @@ class Stops:
 
         until_us = self._until_us or clock.now_us() + _LONGEST_US
         carry_on = Stops(self._runtime, self._follow, until_us=until_us).carry_on
-        ends_us = [stop_children(self._runtime, facts, parent, stop, carry_on, until_us=until_us) for parent in parents]
+        stopping = partial(stop_children, self._runtime, facts, carry_on=carry_on, until_us=until_us, again=again)
+        ends_us = [stopping(parent, stop) for parent in parents]
         return None if None in ends_us else max(end_us or 0 for end_us in ends_us)
 
     def _finish(
