@@ -78,7 +78,7 @@ def test_a_decision_about_a_run_begins_in_its_first_attempt() -> None:
 
 def test_a_commit_asks_for_nothing_that_was_not_decided() -> None:
     commit = Commit(BRANCH, BRANCH)
-    assert commit == Commit(BRANCH, BRANCH, (), False, (), (), False, None, None)
+    assert commit == Commit(BRANCH, BRANCH, events=(), logged=False, births=(), raises=(), fills=(), checks_run=False)
     assert Owed(("a",)) == Owed(("a",), 0)
 
 
