@@ -22,7 +22,7 @@ export const PRICES = {
   "a run of one branch, without its steps": 14.1,
   "a step chained in the same worker": 0.99,
   "a step through the queue": 3.12,
-  "a parallel step of a wide fan-out, to its join": 8.20,
+  "a parallel step of a wide fan-out, to its join": 8.08,
   "a retry": 5.35,
   "an attempt that was not ready": 2.23,
   "a heartbeat": 0.62,
