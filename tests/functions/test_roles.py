@@ -28,6 +28,7 @@ from cascade_flow.dead_letters import SqsDeadLetters
 from cascade_flow.dynamodb.secret import seal_of
 from cascade_flow.dynamodb.table import Table
 from cascade_flow.errors import CascadeFlowError
+from cascade_flow.model.ids import child_id
 from cascade_flow.offload import Bucket
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.callbacks import Callbacks
@@ -89,8 +90,8 @@ class Stage:
         with self.guard.acting("reaper", "sweep"), clock.use(clock.SteppingClock(clock.now_us() + after_us)):
             app("reaper").handler(events.load("scheduler"), events.Context())
 
-    def claim(self, run_id: str, step: str) -> None:
-        wish = {"workerId": "mila", "runId": run_id, "stepId": step}
+    def claim(self, run_id: str, step: str, **more: object) -> None:
+        wish = {"workerId": "mila", "runId": run_id, "stepId": step, **more}
         reply = self.http("claim", f"POST /steps/claim of {step}", events.post("/steps/claim", wish))
         assert reply.status == 200, step
 
@@ -421,6 +422,48 @@ def schedules(stage: Stage) -> None:
     stage.functions.lose_messages()
 
 
+def families(stage: Stage) -> None:
+    """A map is out while its run is cancelled, tried again, looked at, swept, and failed by one of its items."""
+    cancelled, swept = (stage.submit(text, workflow="fleet") for text in (large(9), medium(9)))
+    stage.work()
+    for target in ("/children/sail", "/steps"):
+        assert stage.http("query", f"GET {target}", events.get(f"/runs/{cancelled}{target}")).status == 200
+    assert stage.http("diagnosis", "GET a family's", events.get(f"/runs/{cancelled}/diagnosis")).status == 200
+    assert stage.http("submission", "cancel a family", events.post(f"/runs/{cancelled}/cancel")).status == 200
+    assert stage.http("control", "retry a family", events.post(f"/runs/{cancelled}/retry")).status == 200
+    stage.work()
+    first, second = (child_id(cancelled, "sail", number) for number in range(2))
+    for child in (first, second):
+        stage.claim(child, "sail", pool="quay")
+    assert stage.say(first, "sail", "complete", output=large(2)).status == 200
+    assert stage.say(second, "sail", "fail", error={"message": "no wind"}, retryable=False).status == 200
+    all_of_them = events.post("/runs/cancel", {"workflowSlug": "fleet"})
+    assert stage.http("control", "cancel many families", all_of_them).status == 200
+    assert stage.http("control", "resume a family", events.post(f"/runs/{swept}/resume")).status == 201
+    stage.reap()
+    stage.work()
+    stage.functions.lose_messages()
+
+
+def undone(stage: Stage) -> None:
+    """What was done is undone by whoever ends the run."""
+    cancelled, failed, late, last = (
+        stage.submit(text, workflow="raft", **more)
+        for text, more in ((large(9), {}), (medium(9), {}), (large(8), {"timeoutUs": 1_000_000}), (large(7), {}))
+    )
+    stage.work()
+    assert stage.http("submission", "cancel what is undone", events.post(f"/runs/{cancelled}/cancel")).status == 200
+    stage.claim(failed, "drift", pool="quay")
+    assert stage.say(failed, "drift", "fail", error={"message": "a leak"}, retryable=False).status == 200
+    stage.reap(after_us=2_000_000)
+    all_of_them = events.post("/runs/cancel", {"workflowSlug": "raft"})
+    assert stage.http("control", "cancel many that are undone", all_of_them).status == 200
+    stage.work()
+    runs = [stage.functions.backend.runtime.run(run_id) for run_id in (cancelled, failed, late, last)]
+    assert [run.status for run in runs] == ["cancelled", "failed", "failed", "cancelled"]
+    assert all(run.undone_by for run in runs)
+
+
 def deployments(stage: Stage) -> None:
     with stage.guard.acting("registration", "deployment"):
         for _ in range(2):
@@ -443,6 +486,8 @@ SCENES: tuple[Callable[[Stage], None], ...] = (
     limits,
     urgent,
     schedules,
+    families,
+    undone,
 )
 
 

@@ -1,5 +1,6 @@
-"""Three workflows: one's input and outputs are too large for the table, and two exported steps share its end; another's
-fork is so wide that it is made in several writes, and meets in a join; of the third, one lifts at a time.
+"""Six workflows: one's input and outputs are too large for the table, and two exported steps share its end; another's
+fork is so wide that it is made in several writes, and meets in a join; of one, one lifts at a time;
+one is a map whose items wait for somebody outside; what one has done is undone, unless somebody outside ends it well.
 """
 
 from __future__ import annotations
@@ -78,3 +79,33 @@ crane = Workflow("crane", input=Freight)
 @crane.step(limit=Concurrency("crane", 1))
 def lift(input: Freight) -> str:
     return input.text
+
+
+fleet = Workflow("fleet", input=Freight)
+
+
+@fleet.step
+def ships(input: Freight) -> list[str]:
+    return [input.text, input.text]
+
+
+@fleet.map(over=ships, executor="quay", retry=Retry(max_attempts=1))
+def sail(ship: str) -> str:
+    return ship
+
+
+raft = Workflow("raft", input=Freight)
+
+
+@raft.step
+def build(input: Freight) -> str:
+    return input.text
+
+
+@raft.undo(build)
+def sink(build: str) -> None: ...
+
+
+@raft.step(executor="quay", retry=Retry(max_attempts=1))
+def drift(build: str) -> str:
+    return build
