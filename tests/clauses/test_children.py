@@ -650,6 +650,14 @@ def test_who_is_told_of_a_stop_and_left_by_who_told_it_goes_on_by_itself(world: 
     whole(world, "cancelled")
 
 
+def test_who_waits_beyond_its_runs_deadline_is_looked_at_no_more_than_others(world: World) -> None:
+    """Before the run's stop is carried on; a sweep would else look at it again and again."""
+    handed_out(world, concurrency=2)
+    world.clock.pause_us(run_of(world).deadline_us - clock.now_us() + 1)
+    assert AfterCommit(world.backend.runtime).children.look(RUN, pack_of(world).name, puts_off=True)
+    assert (pack_of(world).due_us or 0) >= clock.now_us() + TIMING.grace_us - 1_000
+
+
 def test_who_cancels_again_goes_on_with_what_another_has_begun(world: World) -> None:
     handed_out(world, concurrency=2)
     dies(lambda: dying(world, "UpdateItem", at=3, after=True).cancel_run(RUN))

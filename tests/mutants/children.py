@@ -294,6 +294,14 @@ CHILDREN_OF_STEPS = (
         "test_more_children_than_there_is_time_for_are_stopped_by_who_is_woken",
     ),
     _mutant(
+        "who waits beyond its run's deadline is looked at by each sweep",
+        "architecture.md: a join that waits is looked at ever more rarely",
+        RULES,
+        "due_us=max(facts.deadline_us, now_us + facts.timing.grace_us))",
+        "due_us=facts.deadline_us)",
+        "test_who_waits_beyond_its_runs_deadline_is_looked_at_no_more_than_others",
+    ),
+    _mutant(
         "who cancels again leaves those who are being stopped to the sweep",
         "§14 its children are stopped, each as a run",
         "operations/child_stops.py",

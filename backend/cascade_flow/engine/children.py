@@ -99,11 +99,13 @@ def release(facts: Facts, now: Branch, found: Mapping[int, Run], *, now_us: int)
     return Release(after, tuple(born), tuple(again), passed)
 
 
-def put_off(facts: Facts, now: Branch) -> Branch | None:
-    """The step when nothing is left to do but to wait; None where its counter tells of ends that nobody has found."""
+def put_off(facts: Facts, now: Branch, *, now_us: int) -> Branch | None:
+    """The step when nothing is left to do but to wait, until the run's deadline, which may be over where its stop was
+    not carried on yet; None where its counter tells of ends that nobody has found.
+    """
     if now.arrived > ends(family_of(now)):
         return None
-    return replace(now, due_us=facts.deadline_us)
+    return replace(now, due_us=max(facts.deadline_us, now_us + facts.timing.grace_us))
 
 
 def ends(family: Family) -> int:

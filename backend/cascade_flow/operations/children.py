@@ -92,7 +92,7 @@ class Children:
             return self._write(facts, rules.collecting(facts, step, now, now_us=clock.now_us()))
         if rules.places_left(family):
             return self._release(facts, run, step, now)
-        if puts_off and (later := rules.put_off(facts, now)) is not None:
+        if puts_off and (later := rules.put_off(facts, now, now_us=clock.now_us())) is not None:
             self._ledger.put_off(facts, step, later)
             return False
         return None
