@@ -11,6 +11,7 @@ from cascade_flow import (
     ChildrenDefinition,
     StepCompleted,
     StepDefinition,
+    StepFailed,
     StepSkipped,
     WorkflowCancelled,
     WorkflowCompleted,
@@ -53,8 +54,13 @@ class Kin:
     @property
     def output(self) -> StepCompleted | None:
         """What the step has given, if it has."""
-        ends = [event for event in self.parent.story.events if isinstance(event, StepCompleted)]
-        return next((event for event in ends if event.step_id == self.step.id), None)
+        return next((event for event in self.ends if isinstance(event, StepCompleted)), None)
+
+    @property
+    def ends(self) -> list[StepCompleted | StepSkipped | StepFailed]:
+        """How the step's attempts have ended; of one that collects, whoever is no worker of ours may have said so."""
+        ends = [e for e in self.parent.story.events if isinstance(e, StepCompleted | StepSkipped | StepFailed)]
+        return [event for event in ends if event.step_id == self.step.id]
 
 
 def check_families(backend: Backend, parent: Checked, stored: Collection[str], *, skew_us: int = 0) -> list[Checked]:
@@ -93,7 +99,7 @@ def _check(kin: Kin, *, clocks_agree: bool) -> None:
     if kin.family is not None:
         _is_known(kin, kin.family)
     elif kin.children:
-        assert kin.output is not None, f"the children of {kin.step.id}, which has handed nothing out: {kin.runs}"
+        assert kin.ends, f"the children of {kin.step.id}, which has handed nothing out: {kin.runs}"
     if clocks_agree:
         _never_too_many(kin)
     if kin.parent.status in ENDED:
