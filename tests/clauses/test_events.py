@@ -498,12 +498,13 @@ def test_it_is_not_left_alone_while_somebody_stands_between_raise_and_commit(wor
         world.sweep()
 
     late = pausing(world, "TransactWriteItems", others)
-    wire_of(late.runtime.ledger.table.client).add(dying_after("TransactWriteItems", at=2), floor=Floor.SCHEDULE)
+    wire_of(late.runtime.ledger.table.client).add(dying_after("TransactWriteItems", at=1), floor=Floor.SCHEDULE)
     dies(lambda: reported(world, held, by=late))
-    assert (branch_of(world, "e").status, branch_of(world, "c").status) == ("open", "ended")
+    assert (branch_of(world, "e").status, branch_of(world, "c").status) == ("open", "running")
     assert due_in_us(world) <= TIMING.grace_us
     silent(world)
     world.sweep()
+    reported(world, claimed(world, "c", 2))
     assert kinds_of(world, "e") == ONCE
 
 

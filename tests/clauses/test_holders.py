@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from cascade_flow import (
@@ -14,6 +16,8 @@ from cascade_flow import (
     StepStarted,
     clock,
 )
+from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.ledger import Snapshot
 from cascade_flow.engine.commands import KeepCheckpoint, SkipStep
 from cascade_flow.operations.steps import Steps
 from clauses.stage import (
@@ -152,13 +156,26 @@ def test_who_beats_before_it_is_taken_away_is_not_told_of_as_taken(world: World)
     assert branch_of(world, "a").attempt == 1
 
 
-def test_what_is_told_to_park_while_it_is_looked_at_is_not_taken_away(world: World) -> None:
+def test_what_is_told_to_park_while_it_is_looked_at_is_not_taken_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read in one request is not of one moment: here the run is as it was before, the step as it is after."""
     begun(world, step("x"), step("a"))
     claimed(world, "a")
     failing = claimed(world, "x")
     world.clock.pause_us(TIMING.lease_us // 2 + 1)
     Steps(world.backend.runtime).heartbeat(failing)
-    late = pausing(world, "BatchGetItem", lambda: reported(world, failing, FATAL))
+    late = world.another(world.store.another_client())
+    read = late.runtime.ledger.snapshot
+
+    def torn(places: Iterable[tuple[str, str]]) -> Snapshot:
+        before = read(wanted := list(places))
+        if branch_of(world, "x").status == "running":
+            reported(world, failing, FATAL)
+        after = read(wanted)
+        return Snapshot({key: (before if key == keys.run(RUN) else after).items[key] for key in after.items})
+
+    monkeypatch.setattr(late.runtime.ledger, "snapshot", torn)
     assert late.reclaim_stale_steps(TIMING.lease_us // 2, "reaper") == []
     assert branch_of(world, "a").halt == "park"
 
