@@ -10,7 +10,7 @@ import pytest
 from cascade_flow import StaleAttemptError, StepCompleted, StepReclaimed, StepScheduled
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.changes import BranchRefused
-from cascade_flow.engine.commands import Complete
+from cascade_flow.engine.commands import Complete, KeepCheckpoint
 from cascade_flow.engine.decide import decide
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from clauses.stage import (
@@ -28,7 +28,7 @@ from clauses.stage import (
     silent,
     told_before,
 )
-from faults.moments import pausing
+from faults.moments import pausing, unanswered
 from shapes import SHAPES, Shape, chain
 from simulation import World, step
 from testbed.wire import Answer, Floor, Request, Send, wire_of
@@ -126,6 +126,24 @@ def test_who_beats_is_not_reclaimed_by_one_that_had_looked_before(world: World, 
     world.sweep(late)
     reported(world, held)
     assert ended(world).count(StepReclaimed) == 0
+
+
+def test_who_learns_late_that_its_write_was_done_is_given_no_other_attempt(world: World) -> None:
+    """Its answer is lost, and when it asks again the step is scheduled anew: nobody may speak for who takes that."""
+    begun(world, step("a"))
+    held = claimed(world, "a")
+
+    def others() -> None:
+        world.backend.cancel_run(RUN)
+        world.backend.retry_run(RUN)
+
+    late = Steps(unanswered(world, "UpdateItem", others).runtime)
+    with pytest.raises(StaleAttemptError):
+        late.report(late.report(held, KeepCheckpoint("part", 0, "1")), DONE)
+    assert (branch_of(world, "a").attempt, branch_of(world, "a").status) == (2, "scheduled")
+    done_again = reported(world, claimed(world, "a", 2, worker="worker-2"))
+    assert not done_again.running
+    world.check(RUN)
 
 
 def test_a_holder_that_has_beaten_since_is_still_the_holder(world: World) -> None:

@@ -54,9 +54,9 @@ class Put:
     item: Item
     when: Condition | None = None
 
-    @property
-    def nonce(self) -> str | None:
-        return str(self.item[NONCE]) if NONCE in self.item else None
+    def is_known_by(self, item: Item) -> bool:
+        """Whether it has put this item, whatever others have made of it meanwhile."""
+        return NONCE in self.item and item.get(NONCE) == self.item[NONCE]
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,9 @@ class Update:
     add: Mapping[str, int] = field(default_factory=dict)
     blind: bool = False
 
-    @property
-    def nonce(self) -> str | None:
-        return str(self.set[NONCE]) if NONCE in self.set else None
+    def is_known_by(self, item: Item) -> bool:
+        """Whether the item is as it has left it: others who write several items at once let its nonce stay there."""
+        return NONCE in self.set and self.set.items() <= item.items() and not self.remove & item.keys()
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ class Table:
         except ServiceError as error:
             old: Any = error.response.get("Item")
             item = None if old is None else plain(old)
-            if item is not None and write.nonce is not None and item.get(NONCE) == write.nonce:
+            if item is not None and write.is_known_by(item):
                 return item
             raise Refused({0: item}) from None
 
