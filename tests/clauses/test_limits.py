@@ -175,6 +175,16 @@ def test_a_place_outlives_the_lease_that_was_claimed_with_it(world: World) -> No
     assert holders(world) == ["r1"]
 
 
+def test_a_place_outlives_the_lease_of_who_was_slow_to_claim(world: World) -> None:
+    """It comes late for its place, and stands still for a lease between its look and the word that it keeps it."""
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    world.clock.pause_us(TIMING.lease_us)
+    held = got(world, "r1", by=pausing(world, "UpdateItem", lambda: world.clock.pause_us(TIMING.lease_us)))
+    world.clock.pause_us((held.branch.lease_us or 0) - clock.now_us())
+    assert holders(world) == ["r1"]
+
+
 def test_who_dies_between_commit_and_giving_back_frees_the_place_when_its_time_is_over(world: World) -> None:
     world.register([limited("a")])
     started(world, "r1", "r2")

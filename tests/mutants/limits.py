@@ -94,6 +94,14 @@ LIMITS = (
         "test_a_heartbeat_keeps_the_place",
     ),
     _mutant(
+        "who was slow to claim has a place for less than its lease",
+        TAKEN,
+        OPERATIONS,
+        "elif taken is not None and (taken.lease_us or 0) > self._until_us(looked_us):",
+        "elif False:",
+        "test_a_place_outlives_the_lease_of_who_was_slow_to_claim",
+    ),
+    _mutant(
         "a place ends with the lease",
         TAKEN,
         OPERATIONS,

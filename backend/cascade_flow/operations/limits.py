@@ -48,7 +48,7 @@ class Limits:
 
         Answers what the claim does, and the branch as it is where that is too early.
         """
-        holder = Holder.of(run_id, wanted)
+        holder, looked_us = Holder.of(run_id, wanted), clock.now_us()
         number = self.free_place(_limit_of(wanted), holder)
         if number is None and lines_up:
             now = self._runtime.ledger.branch(run_id, wanted.name)
@@ -57,7 +57,7 @@ class Limits:
             if now.ready_us > clock.now_us():
                 return now
             number = self.wait_in_line(run_id, now)
-        return None if number is None else self._claimed(_limit_of(wanted), holder, number, claim(number))
+        return None if number is None else self._claimed(_limit_of(wanted), holder, number, claim(number), looked_us)
 
     def admit(self, run_id: str, branch: Branch) -> bool:
         """Whether a scheduled attempt has a place; if not, it waits in line."""
@@ -145,11 +145,17 @@ class Limits:
                 return next(iter(mine), None)
         return None
 
-    def _claimed(self, limit: Limit, holder: Holder, number: int, taken: Branch | None) -> Branch | None:
-        """What a claim has answered; a place that nobody can need any more is given back."""
+    def _claimed(
+        self, limit: Limit, holder: Holder, number: int, taken: Branch | None, looked_us: int
+    ) -> Branch | None:
+        """What a claim has answered; a place that nobody can need any more is given back, and one that would be over
+        before the lease, since its claimer was slow after it had looked, is kept for longer.
+        """
         if taken is None and self._is_over(holder, number):
             self._places.give_back(limit.id, number, holder)
             self.hand_out(limit)
+        elif taken is not None and (taken.lease_us or 0) > self._until_us(looked_us):
+            self.prolong(holder.run_id, taken, lease_us=taken.lease_us or 0)
         return taken
 
     def _is_over(self, holder: Holder, number: int) -> bool:
