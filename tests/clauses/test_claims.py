@@ -10,6 +10,7 @@ from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.engine.commands import SkipStep
 from cascade_flow.engine.state import Claimant
 from cascade_flow.operations.steps import Slot, Steps
+from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.wake import Wake
 from clauses.stage import (
     AGAIN,
@@ -23,7 +24,7 @@ from clauses.stage import (
     run_of,
     silent,
 )
-from faults.moments import pausing
+from faults.moments import pausing, unanswered
 from shapes import chain
 from simulation import TIMING, World, step
 from testbed.faults import Kind, faults, only
@@ -107,6 +108,22 @@ def test_a_claim_whose_answer_was_lost_is_known_as_ones_own(world: World) -> Non
         lost.plan = plan
         claimed(world, "a")
     assert len(lost.happened) == 1
+
+
+def test_a_claim_whose_answer_was_lost_is_ones_own_wherever_a_sweep_has_moved_it(world: World) -> None:
+    """What waits for a pool is moved by its claim, and may be moved again before the claimer asks once more."""
+    begun(world, step("a", executor="gpu"))
+
+    def others() -> None:
+        there = branch_of(world, "a")
+        entry = due.Entry(there.due_us or 0, keys.branch(RUN, "a"))
+        due.look_later(world.observer.runtime.ledger.table, entry, (there.due_us or 0) + 1, there)
+        assert branch_of(world, "a").due_us == (there.due_us or 0) + 1
+
+    late = WorkerProtocol(unanswered(world, "UpdateItem", others).runtime)
+    held = late.claim_next("worker-1", slot=Slot(), pool="gpu")
+    assert held is not None
+    assert held.branch == branch_of(world, "a")
 
 
 def test_an_attempt_is_claimed_from_the_microsecond_on_at_which_it_is_due(world: World) -> None:

@@ -1396,9 +1396,17 @@ ANSWERS = (
         "what others have made of an item since is what one has written",
         "§4 the writer's nonce tells my own retried request won from another won",
         "dynamodb/table.py",
-        "return NONCE in self.set and self.set.items() <= item.items() and not self.remove & item.keys()",
-        "return NONCE in self.set and item.get(NONCE) == self.set[NONCE]",
+        "return NONCE in kept and kept.items() <= item.items() and not (self.remove - _PLACE) & item.keys()",
+        "return NONCE in kept and item.get(NONCE) == kept[NONCE]",
         ("clauses/test_fences.py::test_who_learns_late_that_its_write_was_done_is_given_no_other_attempt",),
+    ),
+    Mutant(
+        "a claim that a sweep has moved meanwhile is another's",
+        "§4 the writer's nonce tells my own retried request won from another won",
+        "dynamodb/table.py",
+        "for name, value in self.set.items() if name not in _PLACE}",
+        "for name, value in self.set.items()}",
+        ("clauses/test_claims.py::test_a_claim_whose_answer_was_lost_is_ones_own_wherever_a_sweep_has_moved_it",),
     ),
 )
 

@@ -44,6 +44,7 @@ _BUSY = frozenset({"ProvisionedThroughputExceededException", "ThrottlingExceptio
 _FORBIDDEN = frozenset(
     {"AccessDeniedException", "ExpiredTokenException", "InvalidSignatureException", "UnrecognizedClientException"}
 )
+_PLACE = frozenset({keys.DUE_SHARD, keys.DUE_TIME})
 _Answer = TypeVar("_Answer")
 
 
@@ -75,8 +76,12 @@ class Update:
     blind: bool = False
 
     def is_known_by(self, item: Item) -> bool:
-        """Whether the item is as it has left it: others who write several items at once let its nonce stay there."""
-        return NONCE in self.set and self.set.items() <= item.items() and not self.remove & item.keys()
+        """Whether the item is as it has left it: others who write several items at once let its nonce stay there.
+
+        Its place in the due index is anybody's to move, and says nothing.
+        """
+        kept = {name: value for name, value in self.set.items() if name not in _PLACE}
+        return NONCE in kept and kept.items() <= item.items() and not (self.remove - _PLACE) & item.keys()
 
 
 @dataclass(frozen=True)

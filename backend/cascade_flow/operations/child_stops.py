@@ -60,8 +60,9 @@ def _told_in_time(
 
 def _tell(runtime: Runtime, child: Run, stop: Stop, carry_on: CarryOn) -> Run:
     """One that goes on in a later attempt is none of this stop's business."""
-    with suppress(RunRefused):  # it has moved: what it is now is read again
-        runtime.run_ledger.intend(child, stop, due_us=clock.now_us() + runtime.timing.grace_us)
+    if not _is_told(child, stop):
+        with suppress(RunRefused):  # it has moved: what it is now is read again
+            runtime.run_ledger.intend(child, stop, due_us=clock.now_us() + runtime.timing.grace_us)
     return carry_on(child.run_id)
 
 
