@@ -2,7 +2,8 @@
 
 That module compiles six methods of each class where it is declared, most of which nobody calls: of a function's cold
 start that was a quarter. Here all classes share theirs, but for `__init__`, which is compiled when the first of its
-kind is made. `dataclasses.fields` and its kin know these classes; to a type checker they are those of that module.
+kind is made. `dataclasses.fields` and its kin know these classes; to a type checker they are those of that module. What
+no function imports uses that module itself.
 """
 
 from __future__ import annotations
