@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cascade_flow import (
+    ArgumentInvalidError,
     ChildrenDefinition,
     ConflictError,
     InvalidIdError,
@@ -29,13 +30,14 @@ from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.children import items_lost, tolerated
-from cascade_flow.engine.commands import Complete, KeepCheckpoint
+from cascade_flow.engine.commands import Complete, KeepCheckpoint, SkipStep
 from cascade_flow.engine.state import ENDED, Family, Run, Stop
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.child_stops import stop_children
 from cascade_flow.operations.expansion import Expansion
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.sweep import Sweep
+from cascade_flow.operations.worker_outcomes import Attempt, Measures, WorkerOutcomes
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.retry import attempts_allowed
 from cascade_flow.wake import Wake
@@ -856,6 +858,25 @@ def test_a_batch_whose_workers_die_loses_no_item_that_is_done(world: World) -> N
     reported(world, taken(world, 0), Complete("[1, 2, 3]", 1))
     whole(world)
     assert [each["$failed"]["error"]["name"] for each in results(world)[4:]] == ["WorkerCrash"] * 2
+
+
+def test_a_batch_that_is_skipped_gave_nothing_for_each_of_its_items(world: World) -> None:
+    handed_out(world, ITEMS[:3], batch=2)
+    reported(world, taken(world, 0), SkipStep("gone", 1))
+    reported(world, stored(world, taken(world, 1), 0), Complete('["c"]', 1))
+    world.settle(RUN)
+    assert results(world) == [None, None, "c"]
+    whole(world)
+
+
+@pytest.mark.parametrize("given", ['"one"', "[1]", "[1, 2, 3]", '{"0": 1, "1": 2}', "null"])
+def test_a_batch_gives_a_result_for_each_of_its_items_or_is_not_taken(world: World, given: str) -> None:
+    handed_out(world, batch=2)
+    taken(world, 0, worker="mila")
+    outcomes, mine = WorkerOutcomes(world.backend.runtime), Attempt(child(0), "pack", "mila", 1)
+    with pytest.raises(ArgumentInvalidError, match="does 2 items of a map: its output is a list of so many results"):
+        outcomes.complete(mine, given, Measures())
+    assert outcomes.complete(mine, "[1, 2]", Measures()).status == "completed"
 
 
 def test_a_batch_that_is_stopped_with_its_parent_has_lost_nothing_for_good(world: World) -> None:

@@ -237,7 +237,7 @@ def test_a_signal_whose_answer_is_lost_is_known_when_it_comes_again(world: World
     if over:
         done(world, "a")
     others = (lambda: world.sweep()) if over else (lambda: None)
-    sent(world, by=unanswered(world, "UpdateItem", others))
+    assert sent(world, by=unanswered(world, "UpdateItem", others))
     assert kinds_of(world, "e") == (ONCE if over else [])
     done_if_waiting(world)
     ended(world)

@@ -318,6 +318,22 @@ CHILDREN_OF_STEPS = (
         ("budgets/test_children.py::test_who_ends_while_its_map_fails_leaves_the_others_to_themselves",),
     ),
     _mutant(
+        "a batch that was skipped is read as a list",
+        "§14 collects in the items' order",
+        "operations/collection.py",
+        "return text if batch == 1 or text != _NOTHING else",
+        "return text if True else",
+        "test_a_batch_that_is_skipped_gave_nothing_for_each_of_its_items",
+    ),
+    _mutant(
+        "a batch may give more or fewer results than it has items",
+        "§14 collects in the items' order",
+        "operations/item_inputs.py",
+        "if not isinstance(results, list) or len(results) != len(items):",
+        "if not isinstance(results, list):",
+        "test_a_batch_gives_a_result_for_each_of_its_items_or_is_not_taken",
+    ),
+    _mutant(
         "an attempt that collects is one that the retry policy counts",
         "§14 its next attempt, not counted",
         RULES,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from cascade_flow.dynamodb import items, keys
@@ -30,7 +31,7 @@ from cascade_flow.dynamodb.changes import (
 )
 from cascade_flow.dynamodb.codec import Record, deflate, to_record
 from cascade_flow.dynamodb.items import ITEM_UNIT, Item, branch_item, commit_item, size_of
-from cascade_flow.dynamodb.table import NONCE, Attr, Check, Condition, Put, Refused, Table, Update, Write
+from cascade_flow.dynamodb.table import NONCE, Attr, Check, Condition, Overtaken, Put, Refused, Table, Update, Write
 from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Halt, Run, Signal, Stop
 from cascade_flow.model.events import ResourceSnapshot
 from cascade_flow.records import dataclass, replace
@@ -157,10 +158,13 @@ class Ledger:
         """
         return self._move(run_id, branch.name, stoppable(branch, stop), **halting(halt))
 
-    def tell_event(self, facts: Facts, event: str, signal: Signal) -> Branch:
-        """Tell an event what the outside says; raises BranchRefused where it was told before, or is over."""
+    def tell_event(self, facts: Facts, event: str, signal: Signal) -> None:
+        """Tell an event what the outside says, on which the run may have gone on meanwhile; raises BranchRefused where
+        it was told before, or is over.
+        """
         try:
-            return items.to_branch(self.table.write([telling(facts, event, signal)]))
+            with suppress(Overtaken):
+                self.table.write([telling(facts, event, signal)])
         except Refused as refused:
             raise BranchRefused.by(refused.items[0]) from None
 

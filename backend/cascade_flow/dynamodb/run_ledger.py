@@ -15,7 +15,7 @@ from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.changes import NEW, BranchRefused, RunRefused, birth_put, changes, fence, halting
 from cascade_flow.dynamodb.codec import Record, to_record
 from cascade_flow.dynamodb.items import Item, commit_item, key_of, run_item
-from cascade_flow.dynamodb.table import NONCE, Attr, Condition, Put, Refused, Table, Update, Write
+from cascade_flow.dynamodb.table import NONCE, Attr, Condition, Overtaken, Put, Refused, Table, Update, Write
 from cascade_flow.engine.runs import Opening
 from cascade_flow.engine.state import Birth, Branch, Facts, Halt, Run, Stop
 from cascade_flow.model.events import Event, StepError, WorkflowEvent, WorkflowFailed
@@ -80,13 +80,16 @@ class RunLedger:
         return self._write_run(facts, before, moved, births)
 
     def intend(self, before: Run, stop: Stop, *, due_us: int) -> Run:
-        """Write the intention to stop a run; raises RunRefused where it moved."""
+        """Write the intention to stop a run, which others may have carried out meanwhile; raises RunRefused where it
+        moved before.
+        """
         after = replace(before, stop=stop, due_us=due_us, seq=before.seq + 1)
         when = _unmoved(before) & Attr("ra").eq(stop.run_attempt)
         changed = changes(run_item(before), run_item(after))
         changed["set"] = {**changed["set"], NONCE: secrets.token_hex(3)}
         try:
-            self._table.write([Update(keys.run(before.run_id), when, **changed)])
+            with suppress(Overtaken):
+                self._table.write([Update(keys.run(before.run_id), when, **changed)])
         except Refused as refused:
             raise RunRefused.by(refused.items[0]) from None
         return after

@@ -55,9 +55,13 @@ class Put:
     item: Item
     when: Condition | None = None
 
-    def is_known_by(self, item: Item) -> bool:
-        """Whether it has put this item, whatever others have made of it meanwhile."""
-        return NONCE in self.item and item.get(NONCE) == self.item[NONCE]
+    @property
+    def nonce(self) -> str | None:
+        return str(self.item[NONCE]) if NONCE in self.item else None
+
+    def is_overtaken(self, item: Item) -> bool:
+        """Who puts an item has nothing to go on with: it may be anything since."""
+        return False
 
 
 @dataclass(frozen=True)
@@ -75,13 +79,17 @@ class Update:
     add: Mapping[str, int] = field(default_factory=dict)
     blind: bool = False
 
-    def is_known_by(self, item: Item) -> bool:
-        """Whether the item is as it has left it: others who write several items at once let its nonce stay there.
+    @property
+    def nonce(self) -> str | None:
+        return str(self.set[NONCE]) if NONCE in self.set else None
+
+    def is_overtaken(self, item: Item) -> bool:
+        """Whether the item is no longer as it has left it: others who write several items at once let the nonce stay.
 
         Its place in the due index is anybody's to move, and says nothing.
         """
         kept = {name: value for name, value in self.set.items() if name not in _PLACE}
-        return NONCE in kept and kept.items() <= item.items() and not (self.remove - _PLACE) & item.keys()
+        return not kept.items() <= item.items() or bool((self.remove - _PLACE) & item.keys())
 
 
 @dataclass(frozen=True)
@@ -109,6 +117,10 @@ class Refused(Exception):
     def __init__(self, items: Mapping[int, Item | None]) -> None:
         super().__init__("a condition was false")
         self.items = items
+
+
+class Overtaken(Refused):
+    """The write was done and its answer lost, and others have gone on from there since."""
 
 
 class Table:
@@ -194,9 +206,11 @@ class Table:
         except ServiceError as error:
             old: Any = error.response.get("Item")
             item = None if old is None else plain(old)
-            if item is not None and write.is_known_by(item):
-                return item
-            raise Refused({0: item}) from None
+            if item is None or write.nonce is None or item.get(NONCE) != write.nonce:
+                raise Refused({0: item}) from None
+            if write.is_overtaken(item):
+                raise Overtaken({0: item}) from None
+            return item
 
     def _answer_of(self, write: Put | Update) -> Item:
         call = self.client.put_item if isinstance(write, Put) else self.client.update_item

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from cascade_flow.dynamodb.family_ledger import FamilyLedger
 from cascade_flow.engine.children import READ_AT_ONCE, items_of
@@ -13,6 +13,8 @@ from cascade_flow.errors import PayloadLostError
 from cascade_flow.model.ids import child_id
 from cascade_flow.operations.failed_items import FAILED, error_of, failed_item
 from cascade_flow.operations.runtime import Runtime
+
+_NOTHING = "null"
 
 
 class Collection:
@@ -30,7 +32,7 @@ class Collection:
         found = self.outcomes(facts, step, range(family.children))
         if definition.kind == "workflow":
             return next(text for _, text in found)
-        return f"[{','.join(_inside(text) if definition.batch > 1 else text for _, text in found)}]"
+        return _list(_inside(text) if definition.batch > 1 else text for _, text in found)
 
     def completed(self, facts: Facts, step: Branch) -> str:
         """What those of a map's items have given that completed, in order, as JSON text; however many there are not."""
@@ -42,7 +44,7 @@ class Collection:
             aside = self._texts_of(over)
             texts = (_outcome(facts, step, over[number], aside) for number in sorted(over))
             given += (item for text in texts for item in _items_that_completed(text, definition.batch))
-        return f"[{','.join(given)}]"
+        return _list(given)
 
     def _texts_of(self, children: Mapping[int, Run]) -> Mapping[tuple[str, str], str]:
         places = {(child.run_id, child.result_place) for child in children.values() if child.result_place}
@@ -59,14 +61,21 @@ class Collection:
 
 
 def _outcome(facts: Facts, step: Branch, child: Run, aside: Mapping[tuple[str, str], str]) -> str:
-    if child.status == "completed" or child.lost is not None:
-        return aside[child.run_id, child.result_place] if child.result_place else child.result or "null"
-    batch = definition_of(facts, step).batch
+    """What a child gave, as JSON text; of a batch a list. An item that was skipped gave null."""
     assert step.family is not None, f"{step.step} has handed nothing out"
     assert child.up is not None, f"{child.run_id} is nobody's child"
+    batch = definition_of(facts, step).batch
+    items = items_of(step.family, child.up.number, batch)
+    if child.status == "completed" or child.lost is not None:
+        text = aside[child.run_id, child.result_place] if child.result_place else child.result or _NOTHING
+        return text if batch == 1 or text != _NOTHING else _list([_NOTHING for _ in items])
     error = error_of(child).to_wire()
-    failed = [failed_item(at, child.run_id, error) for at in items_of(step.family, child.up.number, batch)]
-    return f"[{','.join(failed)}]" if batch > 1 else failed[0]
+    failed = [failed_item(at, child.run_id, error) for at in items]
+    return _list(failed) if batch > 1 else failed[0]
+
+
+def _list(texts: Iterable[str]) -> str:
+    return f"[{','.join(texts)}]"
 
 
 def _pages(numbers: range) -> Iterator[range]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from cascade_flow.engine.state import Run
-from cascade_flow.errors import PayloadLostError
+from cascade_flow.errors import ArgumentInvalidError, PayloadLostError
 from cascade_flow.model.workflows import ChildrenDefinition
 from cascade_flow.operations.outputs import Inputs
 from cascade_flow.operations.payloads import Handed
@@ -28,6 +29,20 @@ def handed_to_item(runtime: Runtime, child: Run) -> tuple[Handed, Mapping[str, H
     over, parent = declared_of(runtime, child).over or "", _parent_of(runtime, child.up.run_id)
     handed = [runtime.payloads.handed_on(run.run_id, {"": run.tail[0]}, "input")[""] for run in (parent, child)]
     return handed[0], {over: handed[1]}
+
+
+def check_results(runtime: Runtime, child: Run, output: str) -> None:
+    """Whether a batch's output (JSON text) has a result for each of its items: others would get the wrong ones.
+
+    Raises ArgumentInvalidError.
+    """
+    if declared_of(runtime, child).batch == 1:
+        return
+    items = json.loads(runtime.payloads.whole(child.run_id, child.tail[:1])[0].get("input") or "[]")
+    results = json.loads(output)
+    if not isinstance(results, list) or len(results) != len(items):
+        wanted = f"run {child.run_id!r} does {len(items):,} items of a map"
+        raise ArgumentInvalidError(f"{wanted}: its output is a list of so many results, in their order")
 
 
 def declared_of(runtime: Runtime, child: Run) -> ChildrenDefinition:

@@ -105,7 +105,10 @@ class WorkerOutcomes:
     def complete(
         self, attempt: Attempt, output: str, measures: Measures, *, claims_next: Slot | None = None
     ) -> Outcome:
-        """The step returned (JSON text). Who `claims_next` holds the branch's next step too, if it may."""
+        """The step returned (JSON text). Who `claims_next` holds the branch's next step too, if it may.
+
+        Raises ArgumentInvalidError where it is a batch's, and no list of its items' results.
+        """
         report = reports.completion(
             attempt.step_id, attempt.number, output, duration_us=0, export_output=False, usage=measures.usage
         )
@@ -176,11 +179,18 @@ class WorkerOutcomes:
         try:
             held = replace(self._holding(attempt), told_us=measures.told_us)
             _check_time(held, report.command)
+            self._check_results(held, report.command)
             after = self._steps.report(held, self._command(held, report, measures, claims_next))
         except StaleAttemptError as error:
             return self._said_again(attempt, report, error, claims_next)
         outcome = _tried_again(after.branch) if report.event.kind in _AGAIN else Outcome(_STATUS[report.event.kind])
         return replace(outcome, next=self._next(attempt, after.branch if after.running else None))
+
+    def _check_results(self, held: HeldAttempt, command: Command) -> None:
+        if isinstance(command, Complete) and held.facts.up is not None and held.facts.up.is_item:
+            from cascade_flow.operations.item_inputs import check_results  # noqa: PLC0415  (most steps are no map's)
+
+            check_results(self._runtime, held.run, command.output)
 
     def _command(
         self, held: HeldAttempt, report: Report, measures: Measures, claims_next: Slot | None

@@ -1,6 +1,6 @@
 /** Begins a run: a form made of the input's JSON Schema, with what earlier runs were given to choose from. */
 
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, type UseMutationResult, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { go, within } from "../address";
 import { get, part, post, Problem, type Run, type RunDetails, type Schemas } from "../api/ask";
@@ -22,6 +22,7 @@ export function RunIt({ workflow }: { workflow: Details }) {
   const [tags, setTags] = useState("");
   const [key, setKey] = useState("");
   const queries = useQueryClient();
+  const read = useMutation({ mutationFn: inputOf, onSuccess: (found) => setInput(found ?? null) });
   const act = useMutation({
     mutationFn: () => post<Schemas["Submitted"]>(`/api/workflows/${part(slug)}/runs`, { ...(input === null ? {} : { input }), ...wishes(tags, key) }),
     onSuccess: async ({ runId, isNew }) => {
@@ -33,7 +34,7 @@ export function RunIt({ workflow }: { workflow: Details }) {
   const known = act.data?.isNew === false ? act.data.runId : null;
   return (
     <form className="pad" noValidate onSubmit={(event) => (event.preventDefault(), act.mutate())}>
-      <Earlier slug={slug} choose={setInput} />
+      <Earlier slug={slug} read={read} />
       <SchemaForm schema={schema} value={input} change={setInput} root="input" label="Input" issues={issues} />
       <details>
         <summary>Tags, key</summary>
@@ -46,7 +47,7 @@ export function RunIt({ workflow }: { workflow: Details }) {
       {known && <div className="notice is-waits" role="status"><div><strong>this key was used before</strong><p>It stands for run <a className="id" {...within(`/runs/${encodeURIComponent(known)}`)}>{visible(known)}</a>; no other was begun.</p></div></div>}
       <footer>
         {!may && <span className="dim">this console changes nothing</span>}
-        <button type="submit" className="primary" disabled={!may || workflow.retiredAtUs !== undefined || faultIn(input) !== null || act.isPending}>{act.isPending ? "…" : "Run it"}</button>
+        <button type="submit" className="primary" disabled={!may || workflow.retiredAtUs !== undefined || faultIn(input) !== null || read.isPending || act.isPending}>{act.isPending ? "…" : "Run it"}</button>
       </footer>
     </form>
   );
@@ -60,9 +61,8 @@ function wishes(tags: string, key: string) {
 const MOST = 10;
 
 /** The last runs' inputs; one is read when it is chosen. */
-function Earlier({ slug, choose }: { slug: string; choose: (input: unknown) => void }) {
+function Earlier({ slug, read }: { slug: string; read: UseMutationResult<unknown, Error, string> }) {
   const runs = useQuery({ queryKey: ["inputs", slug], queryFn: ({ signal }) => get<{ runs: Run[] }>("/api/runs", { workflow: slug, limit: MOST }, signal) });
-  const read = useMutation({ mutationFn: inputOf, onSuccess: (input) => choose(input ?? null) });
   if (!runs.data?.runs.length) return null;
   return (
     <>
