@@ -874,8 +874,11 @@ def test_a_batch_gives_a_result_for_each_of_its_items_or_is_not_taken(world: Wor
     handed_out(world, batch=2)
     taken(world, 0, worker="mila")
     outcomes, mine = WorkerOutcomes(world.backend.runtime), Attempt(child(0), "pack", "mila", 1)
-    with pytest.raises(ArgumentInvalidError, match="does 2 items of a map: its output is a list of so many results"):
+    refused = "does 2 items of a map: its output is a list of so many results"
+    with pytest.raises(ArgumentInvalidError, match=refused):
         outcomes.complete(mine, given, Measures())
+    with pytest.raises(ArgumentInvalidError, match=refused):
+        world.backend.save_step_complete("flow", child(0), "pack", json.loads(given), duration_us=1, attempt_number=1)
     assert outcomes.complete(mine, "[1, 2]", Measures()).status == "completed"
 
 

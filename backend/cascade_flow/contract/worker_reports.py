@@ -107,7 +107,8 @@ class WorkerReports:
         """Report that an attempt completed.
 
         Raises StaleAttemptError (the attempt is not held), RunNotFoundError, StepNotFoundError (the graph has none
-        such), InvalidIdError, EventInvalidError (a value that no event holds), PayloadTooLargeError.
+        such), InvalidIdError, EventInvalidError (a value that no event holds), PayloadTooLargeError,
+        ArgumentInvalidError (a batch of a map's items gives no list of so many results).
         """
         self._reports.report(
             workflow_slug,

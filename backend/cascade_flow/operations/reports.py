@@ -96,7 +96,7 @@ class Reports:
         self._steps.heartbeat(held, snapshot=beat.fields["resource_snapshot"])
 
     def report(self, slug: str, run_id: str, step_id: str, report: Report, *, logs: Sequence[LogEntry] = ()) -> None:
-        """Commit what came of an attempt; raises StaleAttemptError."""
+        """Commit what came of an attempt; raises StaleAttemptError, ArgumentInvalidError (not a batch's results)."""
         run = self._runtime.run_of(slug, run_id)
         if run.driver == "caller":
             self._callers.must_take(run, check_step_id(step_id), report.event, without_work=report.without_work)
@@ -115,6 +115,7 @@ class Reports:
             self._steps.report_without_work(run, step_id, attempt, report.command)
             return
         held = self._steps.holding(run, step_id, None, attempt)
+        self._steps.check_results(held, report.command)
         self._store(run, step_id, logs)
         self._steps.report(held, report.command)
 

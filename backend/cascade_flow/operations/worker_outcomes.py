@@ -179,18 +179,12 @@ class WorkerOutcomes:
         try:
             held = replace(self._holding(attempt), told_us=measures.told_us)
             _check_time(held, report.command)
-            self._check_results(held, report.command)
+            self._steps.check_results(held, report.command)
             after = self._steps.report(held, self._command(held, report, measures, claims_next))
         except StaleAttemptError as error:
             return self._said_again(attempt, report, error, claims_next)
         outcome = _tried_again(after.branch) if report.event.kind in _AGAIN else Outcome(_STATUS[report.event.kind])
         return replace(outcome, next=self._next(attempt, after.branch if after.running else None))
-
-    def _check_results(self, held: HeldAttempt, command: Command) -> None:
-        if isinstance(command, Complete) and held.facts.up is not None and held.facts.up.is_item:
-            from cascade_flow.operations.item_inputs import check_results  # noqa: PLC0415  (most steps are no map's)
-
-            check_results(self._runtime, held.run, command.output)
 
     def _command(
         self, held: HeldAttempt, report: Report, measures: Measures, claims_next: Slot | None
