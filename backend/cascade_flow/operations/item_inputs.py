@@ -31,7 +31,7 @@ def handed_to_item(runtime: Runtime, child: Run) -> tuple[Handed, Mapping[str, H
     return handed[0], {over: handed[1]}
 
 
-def check_results(runtime: Runtime, child: Run, output: str) -> None:
+def check_batch(runtime: Runtime, child: Run, output: str) -> None:
     """Whether a batch's output (JSON text) has a result for each of its items: others would get the wrong ones.
 
     Raises ArgumentInvalidError.

@@ -36,7 +36,7 @@ from cascade_flow.operations.caller_steps import CallerSteps
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.runtime import Runtime
-from cascade_flow.operations.steps import Slot, Steps
+from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.records import dataclass
 
 
@@ -115,7 +115,7 @@ class Reports:
             self._steps.report_without_work(run, step_id, attempt, report.command)
             return
         held = self._steps.holding(run, step_id, None, attempt)
-        self._steps.check_results(held, report.command)
+        check_results(self._runtime, held, report.command)
         self._store(run, step_id, logs)
         self._steps.report(held, report.command)
 
@@ -131,6 +131,14 @@ class Reports:
     def _store(self, run: Run, step_id: str, logs: Sequence[LogEntry]) -> None:
         for attempt, lines in groupby(logs, key=lambda line: line.attempt_number):
             self._logs.store(run, step_id, attempt, [(line.timestamp_us, line.stream, line.message) for line in lines])
+
+
+def check_results(runtime: Runtime, held: HeldAttempt, command: Command) -> None:
+    """Whether what somebody else's worker returned is what the step is to give; raises ArgumentInvalidError."""
+    if isinstance(command, Complete) and held.facts.up is not None and held.facts.up.is_item:
+        from cascade_flow.operations.item_inputs import check_batch  # noqa: PLC0415  (most steps are no map's)
+
+        check_batch(runtime, held.run, command.output)
 
 
 def beat(step_id: str, worker_id: str, attempt: int, *, slot: Slot, **told: Any) -> Draft:

@@ -231,13 +231,6 @@ class Steps:
         facts = self._runtime.facts(run)
         return _held(facts, run, self._branch(facts, step_id), step_id, worker_id, attempt_number)
 
-    def check_results(self, held: HeldAttempt, command: Command) -> None:
-        """Whether what somebody else's worker returned is what the step is to give; raises ArgumentInvalidError."""
-        if isinstance(command, Complete) and held.facts.up is not None and held.facts.up.is_item:
-            from cascade_flow.operations.item_inputs import check_results  # noqa: PLC0415  (most steps are no map's)
-
-            check_results(self._runtime, held.run, command.output)
-
     def report_without_work(self, run: Run, step_id: str, attempt_number: int, command: Command) -> None:
         """Commit what is said of an attempt that is scheduled, or held by whomever.
 

@@ -179,7 +179,7 @@ class WorkerOutcomes:
         try:
             held = replace(self._holding(attempt), told_us=measures.told_us)
             _check_time(held, report.command)
-            self._steps.check_results(held, report.command)
+            reports.check_results(self._runtime, held, report.command)
             after = self._steps.report(held, self._command(held, report, measures, claims_next))
         except StaleAttemptError as error:
             return self._said_again(attempt, report, error, claims_next)
