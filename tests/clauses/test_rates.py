@@ -215,9 +215,11 @@ def test_a_claim_of_whatever_is_due_takes_only_whose_turn_it_is(world: World) ->
     assert protocol.claim_next("machine", slot=Slot()) is not None
 
 
-def test_a_retry_takes_a_turn_of_its_own(world: World) -> None:
-    world.script = {"a": ["fail", "ok"]}
+@pytest.mark.parametrize("before", [(), ("r0",)], ids=["begun at once", "had to wait"])
+def test_a_retry_takes_a_turn_of_its_own(world: World, before: tuple[str, ...]) -> None:
+    world.script = {"a": [*("ok" for _ in before), "fail", "ok"]}
     world.register([limited("a", retry=[RetryTier(max_attempts=2, delay_ms=10, jitter=0)])])
-    world.submit(run_id="r1")
-    world.settle("r1")
-    must_be_spaced(starts(world, "r1"))
+    for name in (*before, "r1"):
+        world.submit(run_id=name)
+    world.settle(*before, "r1")
+    must_be_spaced(starts(world, *before, "r1"))

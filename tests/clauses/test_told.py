@@ -131,6 +131,14 @@ def test_what_can_not_be_believed_is_read(world: World, words: Any) -> None:
     world.check(RUN)
 
 
+def test_nothing_was_never_sealed() -> None:
+    assert Seal(lambda: b"secret").opened("") is None
+
+
+def test_nothing_was_never_sealed() -> None:
+    assert Seal(lambda: b"secret").opened("") is None
+
+
 def test_what_another_release_tells_is_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as other:
         other.setattr(told, "_LASTING", tuple(name for name in told._LASTING if name != "parent"))

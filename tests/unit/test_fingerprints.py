@@ -80,6 +80,11 @@ def test_the_three_innermost_frames_of_the_python_error_that_was_raised() -> Non
     )
 
 
+def test_a_path_begins_with_the_last_folder_that_is_known() -> None:
+    stack = 'Traceback (most recent call last):\n  File "/app/src/vendor/packages/m.py", line 1, in f\n    x\nE: m'
+    assert stack_hashes(stack)[2] == hashed('File "packages/m.py", line 1, in f')
+
+
 def test_paths_of_windows_are_made_relative() -> None:
     [frame] = ['File "C:\\app\\src\\x.py", line 1, in f']
     assert stack_hashes(frame)[2] == hashed('File "src/x.py", line 1, in f')

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from cascade_flow.engine.advance import births_owed, owed_after
-from cascade_flow.engine.commands import Complete, SkipStep
+from cascade_flow.engine.commands import Cascade, Complete, SkipStep
 from cascade_flow.engine.decide import decide
 from cascade_flow.engine.event_writer import EventWriter
-from cascade_flow.engine.state import Branch, Owed
+from cascade_flow.engine.state import Branch, Family, Owed
 from cascade_flow.model.events import StepSkipped
 from unit.engine.facts import NOW_US, TIMING, facts_of, step
 
@@ -25,6 +25,26 @@ def test_all_that_a_skip_runs_along_names_where_it_began() -> None:
     assert [(event.step_id, event.cascaded_from) for event in skips] == [("a", None), ("b", "a"), ("c", "a")]
     assert commit.after.skipped == {"a": "a", "b": "a", "c": "a"}
     assert (commit.after.step, commit.after.status) == ("d", "scheduled")
+
+
+def test_a_skip_that_came_from_elsewhere_names_where_it_began() -> None:
+    """Also on a branch that had skipped something before."""
+    skipped = {"a": "a", "b": "z"}
+    commit = decide(CHAIN, replace(HELD, status="skipping", step="b", skipped=skipped), Cascade(), now_us=NOW_US)
+    skips = [event for event in commit.events if isinstance(event, StepSkipped)]
+    assert [(event.step_id, event.cascaded_from) for event in skips] == [("b", "z"), ("c", "z")]
+    assert commit.after.skipped == {"a": "a", "b": "z", "c": "z"}
+
+
+def test_what_was_skipped_before_stays_so() -> None:
+    commit = decide(CHAIN, replace(HELD, step="c", skipped={"a": "a"}), SkipStep("rain", 1), now_us=NOW_US)
+    assert commit.after.skipped == {"a": "a", "c": "c"}
+
+
+def test_what_comes_after_a_step_with_children_has_none() -> None:
+    held = replace(HELD, attempt=2, attempts_before=1, family=Family(2, 2, 2, 1, 2, made=2))
+    after = decide(CHAIN, held, Complete("[]", 1), now_us=NOW_US).after
+    assert (after.step, after.family) == ("b", None)
 
 
 @pytest.mark.parametrize(("made", "left"), [(0, "cde"), (1, "de"), (3, "")])

@@ -138,6 +138,15 @@ def test_a_skip_that_was_copied_goes_on_along_its_branch() -> None:
     assert copied == skipping("a", "b", a="a", b="a")
 
 
+@pytest.mark.parametrize(
+    ("kept", "status"), [({"a": None, "b": "b"}, "skipping"), ({"a": "a", "b": None}, "scheduled")]
+)
+def test_what_is_next_gives_way_to_the_last_that_is_kept(kept: dict[str, str | None], status: str) -> None:
+    facts = facts_of(step("a"), step("b", "a", skip_cascades=False), step("c", "b"))
+    [copied] = branches(facts, kept, now_us=NOW_US, after_us=AFTER_US)
+    assert (copied.branch.step, copied.branch.status) == ("c", status)
+
+
 def test_one_end_is_no_join() -> None:
     facts = facts_of(step("a"), step("b", "a"))
     [copied] = branches(facts, {"a": None, "b": None}, now_us=NOW_US, after_us=AFTER_US)

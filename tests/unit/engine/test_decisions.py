@@ -10,7 +10,7 @@ import pytest
 from cascade_flow import RetryTier, StepError
 from cascade_flow.engine.commands import Cascade, Command, Complete, Fail, KeepCheckpoint, Reclaim, Revive, SkipStep
 from cascade_flow.engine.decide import decide, last_seen_us
-from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Owed, Stop
+from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Limit, Owed, Stop
 from cascade_flow.fingerprints import compute_error_fingerprints
 from cascade_flow.model.events import (
     CheckpointRef,
@@ -415,9 +415,10 @@ def test_a_worker_goes_on_with_what_is_its_pools(works_for: str | None, status: 
 
 
 def test_what_ends_belongs_to_no_pool() -> None:
-    held = replace(HELD, pool="gpu")
+    held = replace(HELD, pool="gpu", limit=Limit("db", 1), place=0)
     after = decided(Complete('"out"', 8), held, facts_of(step("a", executor="gpu"))).after
-    assert after == replace(held, **NOBODY | {"status": "ended", "pool": None, "last_us": AT, "due_us": None})
+    gone = {"status": "ended", "pool": None, "limit": None, "place": None, "last_us": AT, "due_us": None}
+    assert after == replace(held, **NOBODY | gone)
 
 
 def test_a_failure_may_be_tried_again_and_waits_in_the_middle_where_nobody_says() -> None:

@@ -116,6 +116,7 @@ EXPECTED: list[tuple[str, Case, World, str, str, int | None]] = [
         12,
     ),
     ("retrying", case(RETRYING), WORLD, "waits", "`b` is in retry 3 until", 300),
+    ("step-delayed", case(replace(RETRYING, attempts_before=3)), WORLD, "waits", "`b` starts at", 300),
     ("step-delayed", case(replace(RETRYING, attempt=1)), WORLD, "waits", "`b` starts at", 300),
     (
         "not-ready",

@@ -207,6 +207,7 @@ def waits(name: str) -> Branch:
 
 
 ENDS = Graph([step("a"), step("c"), step("j", "a", "c"), step("k", "j", "c")])
+LONGER = Graph([*ENDS.steps.values(), step("l", "k", "c")])
 TWO_ENDS = Graph([step("a"), step("b")])
 
 
@@ -238,6 +239,12 @@ TWO_ENDS = Graph([step("a"), step("b")])
             "`k` waits for `j`, and so for `a`, which has been running for 5 s (attempt 1)",
             "k",
         ),
+        (
+            LONGER,
+            [busy("a"), *over("c"), waits("l")],
+            "`l` waits for `k`, and so for `a`, which has been running for 5 s (attempt 1)",
+            "l",
+        ),
         (ENDS, [*over("a", "c"), waits("j"), waits("k")], "`k` waits for `j`, which waits itself", "k"),
         (
             ENDS,
@@ -254,7 +261,7 @@ TWO_ENDS = Graph([step("a"), step("b")])
     ],
 )
 def test_who_waits_is_told_for_whom(graph: Graph, branches: list[Branch], said: str, step_id: str | None) -> None:
-    found = diagnosed(case(*branches, graph=graph, deployed=frozenset("abcjk")), WORLD, NOW_US)
+    found = diagnosed(case(*branches, graph=graph, deployed=frozenset("abcjkl")), WORLD, NOW_US)
     assert (said, step_id) in [(each.sentence, each.step_id) for each in found]
 
 

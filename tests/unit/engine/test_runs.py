@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from cascade_flow.engine.runs import Opening, Submission, completed, latest_end_us, started_again, submit
-from cascade_flow.engine.state import Run
+from cascade_flow.engine.state import Run, Up
 from cascade_flow.model.events import RunSubmitted, WorkflowCompleted, WorkflowRetryStarted
 from unit.engine.facts import NOW_US, TIMING, facts_of, run_of, step, told
 from unit.engine.openings import ENDED, FACTS, GRACE_US, NEW, ORDER, SAID, born, started, validated
@@ -51,6 +51,16 @@ def test_a_retried_run_is_over_well_before_it_expires() -> None:
     run = replace(run_of(), expires_s=(NOW_US + TIMING.retention_us // 90 + 5_000_000) // 1_000_000)
     assert latest_end_us(SECOND, run) == run.expires_s * 1_000_000 - TIMING.retention_us // 90
     assert again(run).deadline_us == latest_end_us(SECOND, run)
+
+
+def test_a_retried_run_has_the_place_that_was_got_for_it() -> None:
+    run = replace(ENDED, place=1, tail=TAIL)
+    assert started_again(replace(SECOND, place=0), run, [], None, now_us=NOW_US).run.place == 0
+
+
+def test_a_child_that_is_tried_again_has_its_parents_time() -> None:
+    facts = replace(SECOND, up=Up("parent", "m", "m", 0, True), deadline_us=NOW_US + 7)
+    assert started_again(facts, replace(ENDED, tail=TAIL), [], None, now_us=NOW_US).run.deadline_us == NOW_US + 7
 
 
 @pytest.mark.parametrize(("started_at_us", "owed"), [(None, 0), (NOW_US - 100, None)])

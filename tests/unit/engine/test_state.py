@@ -161,14 +161,21 @@ def test_nobody_is_left_on_a_branch_that_is_released() -> None:
         snapshot=ResourceSnapshot(memory_bytes=1),
         slot_index=5,
         worker_concurrency=6,
-        last_us=7,
+        place=7,
+        turn_us=8,
+        last_us=9,
     )
-    assert held.released(last_us=8) == replace(BRANCH, **kept, last_us=8)
+    assert held.released(last_us=10) == replace(BRANCH, **kept, last_us=10)
 
 
 @pytest.mark.parametrize(("origin", "first"), [(None, "run"), ("oldest", "oldest")])
 def test_effects_are_known_by_the_first_of_the_runs_that_go_on(origin: str | None, first: str) -> None:
     assert replace(RUN, parent="older", origin_run_id=origin).first_run_id == first
+
+
+def test_a_join_is_looked_at_once_however_many_arrive_at_it_together() -> None:
+    assert Commit(replace(BRANCH, status="skipping"), BRANCH, raises=("j", "j", "$")).looked_at == ("j", "$")
+    assert Commit(BRANCH, BRANCH, raises=("j", "j"), fills=("j", "j")).looked_at == ("j",)
 
 
 def test_a_commit_says_the_runs_end_after_its_own_events() -> None:

@@ -1,0 +1,20 @@
+"""Who gets the places of a limit that are free: decided without a table."""
+
+from __future__ import annotations
+
+from cascade_flow.engine.limits import HandOut, Holder, Place, Standing, Waiter
+from unit.engine.facts import NOW_US
+
+
+def waiter(run_id: str, at_most: int = 2) -> Waiter:
+    return Waiter(0, Holder(run_id, "a", "a", 1), at_most)
+
+
+def test_each_of_those_in_line_is_handed_a_place_of_its_own() -> None:
+    line = waiter("r1"), waiter("r2"), waiter("r3")
+    assert [*Standing({}, line).hand_outs(NOW_US)] == [HandOut(0, line[0]), HandOut(1, line[1])]
+
+
+def test_whose_number_leaves_no_place_holds_up_all_behind() -> None:
+    taken = {0: Place(Holder("r0", "a", "a", 1), NOW_US + 1)}
+    assert not [*Standing(taken, (waiter("r1", at_most=1), waiter("r2", at_most=2))).hand_outs(NOW_US)]
