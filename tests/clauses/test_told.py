@@ -135,10 +135,6 @@ def test_nothing_was_never_sealed() -> None:
     assert Seal(lambda: b"secret").opened("") is None
 
 
-def test_nothing_was_never_sealed() -> None:
-    assert Seal(lambda: b"secret").opened("") is None
-
-
 def test_what_another_release_tells_is_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as other:
         other.setattr(told, "_LASTING", tuple(name for name in told._LASTING if name != "parent"))
