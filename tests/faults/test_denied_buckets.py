@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -117,11 +118,31 @@ def test_a_body_that_always_breaks_is_told_in_the_end(error: Callable[[], Except
     assert client.asked == 4
 
 
-def test_what_is_refused_is_not_asked_for_again() -> None:
-    client = Answers(refused("AccessDenied"))
-    with pytest.raises(errors.ConfigurationError):
+@pytest.mark.parametrize("code", ["AccessDenied", "NoSuchKey", "InternalError"])
+def test_what_s3_has_answered_is_not_asked_for_again(code: str) -> None:
+    client = Answers(refused(code))
+    with pytest.raises(errors.CascadeFlowError):
         Bucket("b", client=client).get(KEY)
     assert client.asked == 1
+
+
+def test_a_write_that_fails_is_told_as_one() -> None:
+    with pytest.raises(errors.BackendUnavailableError, match="can't be stored in bucket b"):
+        Bucket("b", client=Answers(refused("InternalError", operation="PutObject"))).put(b"packed")
+
+
+def test_an_object_says_what_it_is_and_is_written_again_where_its_age_is_to_begin_anew() -> None:
+    put: list[dict[str, Any]] = []
+
+    class Stored(Answers):
+        def put_object(self, **request: Any) -> dict[str, Any]:
+            put.append(request)
+            return {}
+
+    Bucket("b", client=Stored(BytesIO(b"packed"))).renew(KEY)
+    key = f"payloads/{sha256(b'packed').hexdigest()}"
+    kind = {"ContentType": "application/json", "ContentEncoding": "gzip"}
+    assert put == [{"Bucket": "b", "Key": key, "Body": b"packed", **kind}]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cascade_flow import GraphInvalidError, StepDefinition, StepNotFoundError
-from cascade_flow.graph import END, Graph, graph_issues
+from cascade_flow.graph import END, Graph, body_of, graph_issues
+from cascade_flow.model.workflows import ChildrenDefinition, UndoDefinition
 
 
 def step(id: str, *dependencies: str, export_output: bool = False) -> StepDefinition:
@@ -50,6 +51,19 @@ def test_a_single_sink_is_the_runs_last_step_and_arrives_nowhere() -> None:
     graph = Graph(WOOD[:5])
     assert [graph.is_last(id) for id in "abcde"] == [False] * 4 + [True]
     assert graph.joins("e") == ()
+
+
+def test_a_map_is_one_step_of_its_run_and_another_of_each_item() -> None:
+    """What holds for the step among others is its run's; how it is done, the items'; what undoes it, neither's."""
+    undo = UndoDefinition(id="undo-m", name="undo-m")
+    children = ChildrenDefinition(kind="map", over="a", batch=3)
+    declared = {"children": children, "undo": undo, "skip_cascades": False, "timeout_ms": 5, "executor": "gpu"}
+    graph = Graph([step("a"), step("m", "a", export_output=True).model_copy(update=declared)])
+    mine, [items] = graph.step("m"), body_of(graph, "m").steps.values()
+    assert (mine.dependencies, mine.skip_cascades, mine.export_output) == (["a"], False, True)
+    assert (mine.timeout_ms, mine.executor, mine.undo, graph.undos) == (None, None, None, {"m": undo})
+    assert (items.dependencies, items.timeout_ms, items.executor, items.export_output) == ([], 15, "gpu", True)
+    assert (items.children, items.undo, body_of(graph, "m").undos) == (None, None, {})
 
 
 def test_times_have_a_residue_for_each_branch_the_run_and_all_others() -> None:

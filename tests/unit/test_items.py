@@ -26,7 +26,8 @@ from cascade_flow.dynamodb.items import (
     to_run,
 )
 from cascade_flow.engine.caller import CallerStep, reserved
-from cascade_flow.engine.state import ENDED, Branch, Owed, Run, Stop
+from cascade_flow.engine.state import ENDED, Branch, Family, Limit, Owed, Patience, Run, Signal, Stop, Up
+from cascade_flow.engine.undoing import Done, Undoing
 from cascade_flow.model.events import ResourceSnapshot, StepError
 from cascade_flow.model.states import StepState
 
@@ -128,6 +129,48 @@ RUN_ITEM = (
     | {"stop": ["failed", 4, "s", {"name": "E", "message": "m"}, "why"], "or": "first", "ow": 9, "la": 10, "exp": 99}
     | {"e": TAIL, "q": "due#4", "due": 11, "rk": "flow#0"}
 )
+RARER_BRANCH = Branch(
+    name="b",
+    status="waiting",
+    step="s",
+    laters=1,
+    later_since_us=2,
+    limit=Limit("db#k:1", 3, 4),
+    place=0,
+    turn_us=5,
+    looks=True,
+    signal=Signal("mark", 6, "api", text="1", place="P#s#1#ab"),
+    patience=Patience(7, 8),
+    family=Family(9, 5, 3, 1, 4, "sha256:1", made=5, lost=2, out=((0, 0), (2, 4))),
+)
+RARER_BRANCH_ITEM = (
+    {"pk": "R#run", "sk": "B#b", "st": "waiting", "s": "s", "a": 1, "ra": 1, "sq": 1, "n": 0, "la": 0, "exp": 99}
+    | {"lt": 1, "ls": 2, "li": "3/4:db#k:1", "lp": 0, "tu": 5, "lo": 1, "sg": ["mark", 6, "api", "1", "P#s#1#ab"]}
+    | {"wt": "[7, 8]", "fa": [9, 5, 3, 1, 4, "sha256:1", 5, 2, [0, 1, 1, 3]]}
+)
+RARER_RUN = replace(
+    FULL_RUN,
+    run_id="run~m~7",
+    limit=Limit("@flow", 2),
+    place=0,
+    up=Up("run", "b", "m", 7, True),
+    result="out",
+    result_place="P#$output#ab",
+    lost=3,
+    limit_keys={"k": "v"},
+    undone_by="run-2",
+    undoing=Undoing("first", (Done("s", 4), Done("m", None, True))),
+    renewed={"s": "run-3"},
+)
+RARER_RUN_ITEM = {
+    "li": "2:@flow",
+    "lp": 0,
+    "up": '["b", 1]',
+    "rp": "P#$output#ab",
+    "ls": 3,
+    "lk": {"k": "v"},
+    "ub": "run-2",
+} | {"un": ["first", [["s", 4, False], ["m", None, True]]], "rn": {"s": "run-3"}}
 STEP_STATE: Any = {
     "status": "running",
     "attempt_number": 2,
@@ -148,6 +191,23 @@ def test_a_branch_lies_in_the_table_as_it_always_has() -> None:
     item = branch_item("run", BRANCH, expires_s=99)
     assert told(item) == BRANCH_ITEM
     assert to_branch(item) == BRANCH
+
+
+def test_what_few_branches_have_lies_there_as_it_always_has() -> None:
+    item = branch_item("run", RARER_BRANCH, expires_s=99)
+    assert told(item) == RARER_BRANCH_ITEM
+    assert to_branch(item) == RARER_BRANCH
+
+
+def test_what_few_runs_have_lies_there_as_it_always_has() -> None:
+    item = run_item(RARER_RUN)
+    assert to_run(item) == RARER_RUN
+    assert item.pop("rs") == deflate("out")
+    shared = RUN_ITEM.keys() - {"pk", "q", "rk"}
+    assert {name: value for name, value in told(item).items() if name not in ("pk", "q")} == {
+        **{name: RUN_ITEM[name] for name in shared},
+        **RARER_RUN_ITEM,
+    }
 
 
 def test_of_a_branch_nothing_is_stored_that_it_does_not_have() -> None:

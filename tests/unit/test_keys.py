@@ -28,6 +28,15 @@ def stored() -> dict[str, tuple[object, object]]:
         "payload": (keys.payload("r", "a", 2, "ab"), Key("R#r", "P#a#2#ab")),
         "payload that an event names": (keys.payload_at("r", "P#a#2#ab"), Key("R#r", "P#a#2#ab")),
         "payload of the run": (keys.run_payload("r", "input#ab"), Key("R#r", "P#$input#ab")),
+        "items of a step": (keys.chunk("r", "a", 2, 7), Key("R#r", "P#a#2#i000007")),
+        "address": (keys.callback("r", "ab"), Key("R#r", "S#ab")),
+        "place": (keys.place("db#k", 7), Key("LIM#db#k", "P#000007")),
+        "waiter": (keys.waiter("db", 17, "r", "a", 2), Key("LIM#db", f"W#{17:038d}#r#a#2")),
+        "turns": (keys.turns("db"), Key("LIM#db", "T#")),
+        "schedule": (keys.schedule("flow", "daily"), Key("SCHEDULES", "flow#daily")),
+        "notes": (keys.notes("flow", "sha256:1"), Key("WF#flow", "N#sha256:1")),
+        "digests": (keys.digests(7, "ab"), Key("PAST", "00000007#ab")),
+        "secret": (keys.secret(), Key("SECRET", "SECRET")),
         "idempotency": (keys.idempotency("order"), Key(IDEMPOTENCY, "IDEM")),
         "workflow": (keys.workflow("flow"), Key("WF", "flow")),
         "version": (keys.version("flow", "sha256:1"), Key("WF#flow", "V#sha256:1")),
@@ -145,6 +154,17 @@ def test_a_span_holds_nothing_else_of_the_run(made: Callable[..., Span], given: 
     wanted = [key for key in of_a_run() if key.sk.startswith(tuple(kinds))]
     assert wanted
     assert [key for key in of_a_run() if lies_in(made(*given), key)] == wanted
+
+
+def test_a_workflows_schedules_are_its_own() -> None:
+    of_others = [keys.schedule(slug, "daily") for slug in ("flow-2", "flow2", "flo")]
+    assert [key for key in of_others if lies_in(keys.schedules("flow"), key)] == []
+    assert lies_in(keys.schedules("flow"), keys.schedule("flow", "zz"))
+    assert all(lies_in(keys.schedules(), key) for key in of_others)
+
+
+def test_an_attempts_lines_are_its_own_however_many_attempts_there_are() -> None:
+    assert not lies_in(keys.logs("r", "a", 1_000), keys.log_chunk("r", "a", 10_000, TIME_US, "ab"))
 
 
 def test_a_key_tells_what_it_is_of() -> None:

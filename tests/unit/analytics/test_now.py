@@ -53,6 +53,11 @@ def test_workflows_of_which_something_waits_the_longest_queue_first() -> None:
     ]
 
 
+def test_what_waits_for_longest_may_be_a_run() -> None:
+    [found] = compute_queue_depth_by_workflow([LiveRun("bill", "pending", 8, scheduled_us=(9,))], {})
+    assert found.oldest_pending_item_us == 8
+
+
 def by_id(workers: list[ActiveWorker]) -> dict[str, ActiveWorker]:
     return {worker.worker_id: worker for worker in workers}
 

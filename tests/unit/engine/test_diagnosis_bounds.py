@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from cascade_flow.engine.children_findings import waits_for_children
 from cascade_flow.engine.diagnosis import Room, World, diagnosed, diagnosed_engine, remaining_steps
 from cascade_flow.engine.findings import Finding, Sweeps, instant, listed
-from cascade_flow.engine.state import Branch, Owed, Stop
+from cascade_flow.engine.state import Branch, Family, Owed, Stop
+from cascade_flow.engine.undoing import Done, Undoing
 from cascade_flow.graph import END, Graph
-from unit.engine.facts import NOW_US, TIMING, step
+from unit.engine.facts import NOW_US, TIMING, run_of, step
 from unit.engine.test_diagnosis import FULL, JOIN, RETRYING, RUNNING, SWEEPS, WORLD, S, case, due, finding, in_pool
 
 GRACE_US, LEASE_US = TIMING.grace_us, TIMING.lease_us
@@ -167,6 +169,28 @@ def test_what_is_over_is_told_and_what_may_follow(status: Any, said: str) -> Non
     found = alone(RUNNING, status=status, graph=None, driver="caller")
     assert (found.code, found.severity, found.sentence) == ("over", "well", said)
     assert ("`cascade retry run`" in found.cure) == (status != "completed")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "severity"), [("failed", "undo-failed", "stuck"), ("cancelled", "over", "well")]
+)
+def test_only_an_undo_that_has_failed_is_stuck(status: Any, code: str, severity: str) -> None:
+    found = alone(RUNNING, status=status, undoing=Undoing("first", (Done("a", None),)))
+    assert (found.code, found.severity) == (code, severity)
+
+
+@pytest.mark.parametrize("counted", [3, 0])
+def test_of_the_children_those_are_over_that_are_counted_or_found(counted: int) -> None:
+    family = Family(5, 5, 5, 1, 5, made=5, out=((3, 4),))
+    parent = Branch("m", "waiting", "m", family=family, arrived=counted)
+    assert "3 of 5 are over" in waits_for_children(parent, []).sentence
+
+
+def test_the_child_that_is_worst_off_is_told() -> None:
+    parent = Branch("m", "waiting", "m", family=Family(2, 2, 2, 1, 2, made=2, out=((0, 1),)))
+    known = [(run_of(), Finding("running", "well", "it runs")), (run_of(), Finding("lost", "stuck", "it is lost"))]
+    found = waits_for_children(parent, known)
+    assert (found.severity, found.sentence.endswith("it is lost")) == ("stuck", True)
 
 
 @pytest.mark.parametrize(("held_us", "left"), [(0, "a b c j last"), (1, "a b j last")])

@@ -249,6 +249,12 @@ def test_what_it_does_not_know_is_refused(text: str) -> None:
         expressions.condition(text)
 
 
+@pytest.mark.parametrize("text", ["SET a = :v REMOVE a", "SET a = :v ADD a :n", "REMOVE a, a"])
+def test_what_would_be_changed_twice_is_refused(text: str) -> None:
+    with pytest.raises(NotImplementedError):
+        expressions.update(text)
+
+
 @pytest.fixture
 def late() -> Iterator[Store]:
     with fresh_table(MemoryServer(), create_table) as store:

@@ -73,6 +73,7 @@ class _Reading:
     def __init__(self, text: str) -> None:
         self._text = text
         self._left = list(reversed(_tokens(text)))
+        self._changed: set[str] = set()
 
     def must_end(self) -> None:
         if self._left:
@@ -148,8 +149,16 @@ class _Reading:
             while self._takes(","):
                 yield read()
 
-    def _set(self) -> Change:
+    def _path(self) -> str:
+        """What is changed next: DynamoDB refuses who changes something twice."""
         name = self._left.pop()
+        if name in self._changed:
+            raise self._wrong()
+        self._changed.add(name)
+        return name
+
+    def _set(self) -> Change:
+        name = self._path()
         self._must_take("=")
         value = self._set_value()
 
@@ -165,11 +174,11 @@ class _Reading:
         return self._operand()
 
     def _remove(self) -> Change:
-        name = self._left.pop()
+        name = self._path()
         return lambda new, old, bound: new.pop(_name(name, bound), None) and None
 
     def _add(self) -> Change:
-        name, value = self._left.pop(), self._operand()
+        name, value = self._path(), self._operand()
 
         def change(new: dict[str, Any], old: Item, bound: Bound) -> None:
             before = _number(old.get(_name(name, bound), {"N": "0"})["N"])
