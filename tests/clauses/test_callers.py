@@ -22,6 +22,9 @@ from cascade_flow import (
     clock,
 )
 from cascade_flow.dynamodb import due, keys
+from cascade_flow.dynamodb.caller_ledger import chunk_of
+from cascade_flow.dynamodb.items import log_item
+from cascade_flow.dynamodb.table import Put
 from checker import check_run
 from clauses.stage import DONE, FATAL, begun, claimed, dies, done, dying, reported
 from contract.called import FLOW, Called
@@ -148,6 +151,12 @@ def test_words_are_kept_from_a_run_that_is_being_copied_into(world: World) -> No
     assert checked(world, run) == checked(world, source)
 
 
+def test_steps_of_a_callers_run_are_no_branches(world: World) -> None:
+    history = world.observer.runtime.ledger.history(under_way(world).run_id)
+    assert history is not None
+    assert (history.branches, [record["type"] for record in history.records][-1:]) == ({}, ["StepScheduled"])
+
+
 def test_two_events_of_one_time_are_two(world: World) -> None:
     run = under_way(world)
     with clock.use(TickingClock(BEGIN_US + MINUTE_US, tick_us=0)):
@@ -241,6 +250,24 @@ def test_an_interrupted_copy_is_repeated(world: World) -> None:
     dies(lambda: copy(dying(world, "TransactWriteItems"), source))
     assert world.observer.runtime.ledger.run("copy") is None
     assert checked(world, copy(world.backend, source)) == checked(world, source)
+
+
+def test_a_copy_leaves_no_line_of_one_that_was_interrupted(world: World) -> None:
+    source = under_way(world)
+    dies(lambda: copy(dying(world, "TransactWriteItems"), source))
+    table = world.observer.runtime.ledger.table
+    left = log_item(keys.log_chunk("copy", "a", 1, BEGIN_US, "ab"), [(BEGIN_US, "stdout", "old")], expires_s=2**40)
+    table.write([Put(left)])
+    assert checked(world, copy(world.backend, source)) == checked(world, source)
+    assert list(table.query(keys.logs("copy"))) == []
+
+
+def test_a_copys_lines_expire_with_it(world: World) -> None:
+    run = world.observer.runtime.ledger.run(under_way(world).run_id)
+    assert run is not None
+    key = keys.log_chunk("older", "a", 1, BEGIN_US, "ab")
+    copied = chunk_of(run, log_item(key, [(BEGIN_US, "stdout", "line")], expires_s=7))
+    assert (copied[keys.PARTITION], copied[keys.EXPIRY]) == (keys.run(run.run_id).pk, run.expires_s)
 
 
 def test_a_copy_is_seen_by_nobody_until_it_is_whole(world: World) -> None:

@@ -29,6 +29,7 @@ from shapes import chain
 from simulation import TIMING, World, step
 from testbed.faults import Kind, faults, only
 
+MINUTE_US = 60_000_000
 A_SECOND_US = 1_000_000
 """The smallest delay of SQS."""
 LATER = [RetryTier(max_attempts=3, delay_ms=5_000, jitter=0)]
@@ -38,6 +39,14 @@ def test_an_attempt_is_claimed_once(world: World) -> None:
     begun(world, step("a"))
     claimed(world, "a")
     assert is_refused(world, "a")
+
+
+def test_a_lease_is_as_long_as_its_claimant_says_however_late_somebody_looks(world: World) -> None:
+    begun(world, step("a"))
+    now_us = clock.now_us()
+    claim = world.backend.runtime.ledger.claim
+    held = claim(RUN, branch_of(world, "a"), Claimant("w", now_us + 5), now_us=now_us, look_us=now_us + 9 * MINUTE_US)
+    assert held.lease_us == now_us + 5
 
 
 def test_a_message_of_an_earlier_step_claims_nothing(world: World) -> None:

@@ -99,6 +99,16 @@ def test_a_signal_lets_it_go_on_at_once(world: World) -> None:
     ended(world)
 
 
+def test_all_that_follow_it_find_what_was_said(world: World) -> None:
+    begun(world, step("a"), event("e", "a"), *(step(name, "e") for name in ("b", "c", "d")))
+    done(world, "a")
+    assert sent(world)
+    world.settle(RUN)
+    given = {mark.step: input for mark, input in world.oracle.given.items()}
+    assert [given[name] for name in ("b", "c", "d")] == [{"e": '{"ok":true}'}] * 3
+    ended(world)
+
+
 def test_a_signal_before_anybody_waits_is_kept(world: World) -> None:
     begun(world, *chain())
     assert sent(world)

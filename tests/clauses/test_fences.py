@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import StaleAttemptError, StepCompleted, StepReclaimed, StepScheduled
+from cascade_flow import StaleAttemptError, StepCompleted, StepReclaimed, StepScheduled, clock
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.engine.commands import Complete, KeepCheckpoint
@@ -171,6 +171,15 @@ def test_what_was_told_to_park_meanwhile_finishes_and_goes_no_further(world: Wor
     reported(world, sibling, going_on())
     checked = ended(world, "failed")
     assert (checked.count(StepCompleted, "a"), checked.count(StepScheduled, "b")) == (1, 0)
+
+
+def test_who_has_lost_its_branch_is_told_so_though_its_run_has_ended_too(world: World) -> None:
+    begun(world, step("a"))
+    held = claimed(world, "a")
+    world.observer.cancel_run(RUN)
+    late = decide(held.facts, held.branch, FATAL, now_us=clock.now_us())
+    with pytest.raises(BranchRefused):
+        world.backend.runtime.ledger.write(held.facts, late, {})
 
 
 def test_a_commit_overwrites_nothing_in_the_log(world: World) -> None:

@@ -1,6 +1,9 @@
 """A heartbeat: this worker, this attempt, no halt but one that lets it finish (protocol.md §4)."""
 
+from functools import partial
+
 from cascade_flow import RetryTier, StaleAttemptError, clock
+from cascade_flow.model.events import ResourceSnapshot
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from clauses.stage import FATAL, RUN, begun, branch_of, claimed, ended, going_on, reported, silent
 from shapes import chain
@@ -27,6 +30,15 @@ def test_a_heartbeat_prolongs_the_lease(world: World) -> None:
     world.sweep()
     reported(world, held)
     ended(world)
+
+
+def test_a_heartbeat_tells_what_was_measured_for_it_alone(world: World) -> None:
+    begun(world, step("a"))
+    held = claimed(world, "a").branch
+    beat = partial(world.backend.runtime.ledger.beat, RUN, lease_us=clock.now_us() + TIMING.lease_us)
+    once = beat(held, now_us=clock.now_us(), snapshot=ResourceSnapshot(memory_bytes=1))
+    assert once.snapshot is not None
+    assert beat(once, now_us=clock.now_us(), snapshot=None).snapshot is None
 
 
 def test_an_attempt_that_is_over_has_no_heartbeat(world: World) -> None:

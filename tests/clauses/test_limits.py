@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cascade_flow import RetryTier, StaleAttemptError, StepDefinition, StepLimit, StepStarted, clock
+from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.places import Places
 from cascade_flow.engine.commands import Complete, Postpone, SkipStep
 from cascade_flow.engine.limits import Holder, Standing, pack_limit
@@ -193,6 +194,18 @@ def test_who_dies_between_commit_and_giving_back_frees_the_place_when_its_time_i
     dies(lambda: reported(world, held, by=dying(world, "UpdateItem")))
     assert holders(world) == ["r1"]
     ended(world, "r1", "r2")
+
+
+def test_a_place_is_kept_for_as_long_as_it_is_held_and_a_week_more(world: World) -> None:
+    table, holder, day_us = world.observer.runtime.ledger.table, Holder("r1", "a", "a", 1), 86_400_000_000
+    places, now_us = Places(table), clock.now_us()
+    assert places.take("stripe", 0, holder, now_us=now_us, until_us=now_us + day_us)
+    assert places.prolong("stripe", 0, holder, until_us=now_us + 30 * day_us)
+    world.clock.pause_us(29 * day_us)
+    assert holders(world) == ["r1"]
+    assert places.take("stripe", 1, holder, now_us=now_us, until_us=now_us + 30 * day_us)
+    kept = [table.get(keys.place("stripe", number)) for number in (0, 1)]
+    assert [item and item[keys.EXPIRY] for item in kept] == [(now_us + 37 * day_us) // 1_000_000] * 2
 
 
 def test_a_place_that_was_given_and_never_claimed_is_given_anew(world: World) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from cascade_flow import WorkflowRegistration
+from cascade_flow.dynamodb.registry import get_workflow
+from cascade_flow.model.workflows import RunLimit
 from faults.moments import pausing
 from simulation import World, step
 
@@ -17,6 +19,19 @@ def test_a_version_that_is_there_is_not_created_again(world: World) -> None:
     world.clock.pause_us(1_000_000)
     world.another().register_workflow(registration("flow"))
     assert world.backend.list_workflow_versions("flow") == [first]
+
+
+def test_what_is_registered_anew_has_no_limit_and_no_timeout_of_before(world: World) -> None:
+    table = world.observer.runtime.ledger.table
+    limited = {"timeout_us": 5_000_000, "run_limit": RunLimit(at_most=2)}
+    world.backend.register_workflow(registration("flow").model_copy(update=limited))
+    known = get_workflow(table, "flow")
+    assert known is not None
+    assert (known.timeout_us, known.run_limit) == (5_000_000, RunLimit(at_most=2))
+    world.backend.register_workflow(registration("flow"))
+    known = get_workflow(table, "flow")
+    assert known is not None
+    assert (known.timeout_us, known.run_limit) == (None, None)
 
 
 def test_what_a_caller_registers_meanwhile_is_not_retired(world: World) -> None:

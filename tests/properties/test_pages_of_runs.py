@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given, strategies as st
 
-from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb import keys, listing
 from cascade_flow.dynamodb.listing import START, Filter, Place, count, part
 from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.dynamodb.table import Put, Table
@@ -114,6 +114,19 @@ def test_an_offset_passes_over_what_pages_would_have_shown(
         rest = [] if page.more is None else part(runs.table, runs.places, wanted, limit=100, after=page.more).ids
         assert rest == whole[offset + limit :]
         assert count(runs.table, runs.places, wanted).number == len(whole)
+
+
+def test_an_offset_beyond_what_one_part_looks_at_is_gone_on_with(
+    server: MemoryServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "MOST_COUNTED", 3)
+    monkeypatch.setattr(listing, "MOST_LOOKED_AT", 1)
+    for runs in index(server):
+        runs.add([Run("one", 1_000 + number, "running") for number in range(8)])
+        first = part(runs.table, runs.places, Filter(), limit=2, offset=5)
+        assert (first.ids, first.to_skip) == ([], 2)
+        rest = part(runs.table, runs.places, Filter(), limit=2, after=first.more or START, offset=first.to_skip)
+        assert (rest.ids, rest.to_skip) == (["r-2"], 0)
 
 
 @given(st.lists(RUNS, max_size=12), FILTERS, st.integers(1, 5))

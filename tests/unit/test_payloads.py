@@ -7,7 +7,7 @@ import secrets
 import pytest
 
 from cascade_flow import DynamoDBBackend
-from cascade_flow.dynamodb.codec import deflate
+from cascade_flow.dynamodb.codec import deflate, zipped
 from cascade_flow.errors import PayloadTooLargeError
 from cascade_flow.offload import Bucket
 from cascade_flow.operations.payloads import INLINE_BYTES, LARGEST_ITEM_BYTES, OFFLOAD_BYTES, Payloads
@@ -37,6 +37,10 @@ def test_a_text_goes_where_its_packed_size_belongs(backend: DynamoDBBackend) -> 
     assert placed(payloads, packing_to(INLINE_BYTES) + "x" * 2 * OFFLOAD_BYTES).startswith("P#s#1#")
     assert placed(payloads, packing_to(OFFLOAD_BYTES)[:-40]).startswith("P#s#1#")
     assert placed(payloads, packing_to(OFFLOAD_BYTES)).startswith("s3:payloads/")
+
+
+def test_the_same_text_is_the_same_file_whenever_it_is_packed() -> None:
+    assert zipped("text")[4:8] == bytes(4), "the time in the file's head"
 
 
 def test_what_no_item_holds_is_refused_where_there_is_no_bucket(backend: DynamoDBBackend) -> None:
