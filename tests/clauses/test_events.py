@@ -26,7 +26,10 @@ from cascade_flow import (
     clock,
 )
 from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.changes import birth_put
 from cascade_flow.dynamodb.join_ledger import JoinLedger
+from cascade_flow.dynamodb.table import Update
+from cascade_flow.engine.state import Birth, Branch
 from cascade_flow.operations.after_commit import AfterCommit
 from clauses.stage import (
     FATAL,
@@ -653,6 +656,15 @@ def test_a_signal_to_a_copy_whose_branches_are_owed_keeps_none_from_being_made(w
         world.backend.send_event(copy, "e", NO)
     world.settle(copy)
     assert world.check(copy).status == "completed"
+
+
+def test_what_a_copy_has_kept_of_its_causes_is_counted_at_its_birth(world: World) -> None:
+    """In a copy it may be there already, where somebody was quick to send it: then its birth counts as raises do."""
+    begun(world, *AFTER_TWO)
+    facts = claimed(world, "a").facts
+    put = birth_put(facts, Birth(Branch("e", "open", "e", arrived=2, due_us=7)), None)
+    assert isinstance(put, Update)
+    assert (put.add, put.set["due"]) == ({"n": 2}, 7)
 
 
 def test_a_raise_of_what_is_over_changes_nothing(world: World) -> None:

@@ -141,6 +141,13 @@ def test_what_waits_for_a_pools_workers(known: dict[str, Any], pool: str | None)
     assert replace(BRANCH, **{"pool": "gpu", **known}).awaited_pool == pool
 
 
+@pytest.mark.parametrize(("available_us", "turn_us", "ready_us"), [(5, None, 5), (5, 7, 7), (7, 5, 7), (None, None, 0)])
+def test_what_is_scheduled_may_be_claimed_when_it_is_available_and_its_turn_has_come(
+    available_us: int | None, turn_us: int | None, ready_us: int
+) -> None:
+    assert replace(BRANCH, available_at_us=available_us, turn_us=turn_us).ready_us == ready_us
+
+
 @pytest.mark.parametrize(("before", "tried"), [(None, 7), (0, 7), (5, 2)])
 def test_the_retry_policy_counts_from_where_the_runs_attempt_began(before: int | None, tried: int) -> None:
     branch = replace(BRANCH, attempt=7, attempts_before=before)
