@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import RetryTier, StaleAttemptError, StepDefinition, StepLimit, StepStarted, clock
+from cascade_flow import (
+    Concurrency,
+    RetryTier,
+    StaleAttemptError,
+    StepContext,
+    StepDefinition,
+    StepLimit,
+    StepStarted,
+    Workflow,
+    clock,
+)
 from cascade_flow.dynamodb.places import Places
 from cascade_flow.engine.commands import Complete, Postpone, SkipStep
 from cascade_flow.engine.limits import Holder, Standing, pack_limit
@@ -16,6 +26,7 @@ from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.wake import Wake
+from cascade_flow.worker.loop import Worker
 from checker import check_run
 from clauses.stage import AGAIN, DONE, FATAL, dies, dying, reported, silent
 from faults.moments import pausing
@@ -175,6 +186,16 @@ def test_a_place_outlives_the_lease_that_was_claimed_with_it(world: World) -> No
     assert holders(world) == ["r1"]
 
 
+def test_a_place_outlives_the_lease_that_a_heartbeat_gives(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1")
+    held = got(world, "r1")
+    world.clock.pause_us(TIMING.lease_us // 2)
+    held = Steps(world.backend.runtime).heartbeat(held)
+    world.clock.pause_us((held.branch.lease_us or 0) - clock.now_us())
+    assert holders(world) == ["r1"]
+
+
 def test_a_place_outlives_the_lease_of_who_was_slow_to_claim(world: World) -> None:
     """It comes late for its place, and stands still for a lease between its look and the word that it keeps it."""
     world.register([limited("a")])
@@ -227,6 +248,23 @@ def test_a_cancelled_step_keeps_its_place_until_its_code_is_over(world: World) -
     world.backend.cancel_run("r1", None)
     assert holders(world) == ["r1"]
     Steps(world.backend.runtime).let_place_go(held)
+    assert called(world) == ["r2"]
+
+
+def test_a_worker_whose_attempt_was_stopped_lets_its_place_go_when_its_code_is_over(world: World) -> None:
+    flow = Workflow("flow")
+
+    @flow.step(limit=Concurrency("stripe", 1))
+    def a(ctx: StepContext) -> None:
+        if ctx.run_id == "r1":
+            world.backend.cancel_run("r1", None)
+            assert holders(world) == ["r1"]
+
+    world.backend.register_workflow(flow.registration())
+    started(world, "r1", "r2")
+    [wake] = world.mailbox.wakes
+    world.mailbox.wakes.clear()
+    Worker(world.backend.runtime, {"flow": flow}, worker_id="worker-1").work(wake, remaining_ms=lambda: 60_000)
     assert called(world) == ["r2"]
 
 

@@ -5,11 +5,13 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any, cast
 
 import pytest
 
 from cascade_flow.authoring import Retry, Skip, Step, StepContext, StepInputs, Workflow
+from cascade_flow.clock import SteppingClock, use
 from cascade_flow.fingerprints import compute_error_fingerprints
 from cascade_flow.worker.capture import Capture
 from cascade_flow.worker.interrupt import Cause, Interrupt
@@ -181,6 +183,25 @@ def test_a_skip_has_its_reason_and_metadata() -> None:
     outcome = run(plain)
     assert isinstance(outcome, Skipped)
     assert (outcome.reason, outcome.metadata) == ("skipped", None)
+
+
+def test_a_reason_is_cut_as_a_message_is() -> None:
+    def work() -> None:
+        raise Skip("x" * (LONGEST_MESSAGE + 1))
+
+    outcome = run(work)
+    assert isinstance(outcome, Skipped)
+    assert outcome.reason == "x" * LONGEST_MESSAGE
+
+
+def test_a_clock_that_is_put_back_makes_no_negative_duration() -> None:
+    with use(SteppingClock(2)):
+
+        def work() -> None:
+            clocks.enter_context(use(SteppingClock(1)))
+
+        with ExitStack() as clocks:
+            assert run(work).duration_us == 0
 
 
 def spin() -> None:
