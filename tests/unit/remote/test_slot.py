@@ -16,8 +16,9 @@ import pytest
 from cascade_flow import Workflow
 from cascade_flow.client import Client
 from cascade_flow.client.asking import Json
-from cascade_flow.errors import StaleAttemptError
+from cascade_flow.errors import BackendUnavailableError, StaleAttemptError
 from cascade_flow.remote import slot as slot_module
+from cascade_flow.remote.attempt import RemoteAttempt
 from cascade_flow.remote.slot import SECONDS_TO_GIVE_BACK, Channel, Slot
 from unit.remote.conftest import Api, claim_of
 
@@ -93,11 +94,17 @@ def test_a_failure_is_told_with_its_error(api: Api) -> None:
     assert told.words[1]["error"].items() >= {"name": "ValueError", "message": "no gpu"}.items()
 
 
-def test_what_is_lost_is_told_and_nothing_follows(api: Api) -> None:
+@pytest.mark.parametrize(
+    "error", [StaleAttemptError("somebody else has it"), BackendUnavailableError("away")], ids=repr
+)
+def test_what_is_lost_is_told_and_nothing_follows(api: Api, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def lost(_: RemoteAttempt) -> Json:
+        raise error
+
     told = Told()
-    api.answers["complete"] = [StaleAttemptError("somebody else has it")]
+    monkeypatch.setattr(RemoteAttempt, "carry_out", lost)
     assert slot_of(api, told, lambda: 1)._carry_out(CLAIM) is None
-    assert told.words[1] == {"event": "lost", **NAMED, "reason": "somebody else has it"}
+    assert told.words[1] == {"event": "lost", **NAMED, "reason": str(error)}
 
 
 def test_it_goes_on_along_the_branch_and_is_idle_when_that_ends(api: Api, timers: list[Any]) -> None:

@@ -17,7 +17,7 @@ from cascade_flow.worker.capture import Capture
 from cascade_flow.worker.interrupt import Cause, Interrupt
 from cascade_flow.worker.log_buffer import LogLine
 from cascade_flow.worker.runner import Completed, Failed, Lost, Outcome, Skipped, run_attempt
-from cascade_flow.worker.tracebacks import LONGEST_MESSAGE, LONGEST_STACK, step_error
+from cascade_flow.worker.tracebacks import LONGEST_MESSAGE, LONGEST_STACK, MOST_FRAMES, step_error
 
 LONG_MS = 600_000
 
@@ -132,6 +132,25 @@ def test_endless_recursion_fails_in_bounded_size() -> None:
     error = failed(dig, input="0").error
     assert error.name == "RecursionError"
     assert len(error.stack or "") <= LONGEST_STACK + 100
+
+
+def test_of_a_deep_stack_the_innermost_frames_are_told() -> None:
+    def even(input: int) -> int:
+        return odd(input - 1) if input else 1 // input
+
+    def odd(input: int) -> int:
+        return even(input - 1)
+
+    stack = failed(even, input="100").error.stack or ""
+    assert stack.count("  File ") == MOST_FRAMES
+    assert "1 // input" in stack
+
+
+def test_of_a_huge_stack_the_end_is_told() -> None:
+    def work() -> None:
+        raise ValueError("x" * LONGEST_STACK + " at last")
+
+    assert (failed(work).error.stack or "").endswith("x at last")
 
 
 def test_a_huge_message_is_cut() -> None:
