@@ -31,6 +31,7 @@ from checker import check_run
 from clauses.stage import AGAIN, DONE, FATAL, dies, dying, reported, silent
 from faults.moments import pausing
 from simulation import BEGIN_US, TIMING, World, step
+from testbed.faults import Kind, faults
 
 STRIPE = StepLimit(name="stripe", at_most=1)
 TWO = StepLimit(name="stripe", at_most=2)
@@ -268,6 +269,16 @@ def test_a_worker_whose_attempt_was_stopped_lets_its_place_go_when_its_code_is_o
     assert called(world) == ["r2"]
 
 
+def test_a_worker_that_cannot_let_a_place_go_leaves_it_until_its_time_is_over(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1")
+    held = got(world, "r1")
+    world.backend.cancel_run("r1", None)
+    with faults(lambda *_: Kind.THROTTLE, world.store.client):
+        Steps(world.backend.runtime).let_place_go(held)
+    assert holders(world) == ["r1"]
+
+
 def test_a_retry_of_the_run_leaves_the_place_with_code_that_may_be_at_work(world: World) -> None:
     world.register([limited("a")])
     started(world, "r1", "r2")
@@ -404,6 +415,15 @@ def test_a_limit_by_key_is_one_for_each_value(world: World) -> None:
     assert called(world) == ["r1", "r3", "r4"]
     assert line(world, "erp#C-1") == ["r2"]
     ended(world, "r1", "r2", "r3", "r4")
+
+
+def test_a_rerun_counts_by_the_key_that_its_own_input_gives(world: World) -> None:
+    by_customer = StepLimit(name="erp", at_most=1, key="customer.id")
+    world.register([limited("a", limit=by_customer)])
+    started(world, "r1", input={"customer": {"id": "C-1"}})
+    again = world.backend.rerun_from(parent_run_id="r1", from_step_id="a", input={"customer": {"id": "C-2"}}).run_id
+    assert called(world) == ["r1", again]
+    assert holders(world, "erp#C-2") == [again]
 
 
 def test_a_claim_of_whatever_is_due_passes_over_what_has_no_place(world: World) -> None:

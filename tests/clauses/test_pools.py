@@ -25,6 +25,7 @@ from cascade_flow import (
 from cascade_flow.dynamodb import keys, shards
 from cascade_flow.engine.commands import Complete, SkipStep
 from cascade_flow.engine.state import Claimant
+from cascade_flow.operations.queue import Queue
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 from clauses.stage import (
@@ -423,6 +424,13 @@ def test_who_has_waited_longest_is_among_those_that_are_looked_at(world: World, 
     for number in range(8):
         world.submit(run_id=f"new-{number}")
     assert [got(world, None).run.run_id for _ in range(3)] == ["old-2", "old-0", "old-1"]
+
+
+def test_what_is_looked_at_from_both_ends_is_met_once(world: World) -> None:
+    world.register([step("a")])
+    runs = [world.submit(run_id=f"run-{number}") for number in range(60)]
+    met = [live.run.run_id for live in Queue(world.backend.runtime).claimable(None, workflow_slug=None)]
+    assert sorted(met) == sorted(runs)
 
 
 @pytest.mark.usefixtures("six_at_once")

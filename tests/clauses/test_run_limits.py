@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import RunLimit, RunSubmission, WorkflowRegistration
+from cascade_flow import ConflictError, RunLimit, RunSubmission, WorkflowRegistration
 from cascade_flow.dynamodb.places import Places
 from cascade_flow.engine.limits import Holder
 from cascade_flow.operations.steps import Steps
@@ -161,6 +161,15 @@ def test_of_two_who_start_a_run_one_place_is_left(world: World) -> None:
     ended(world, "r1")
 
 
+def test_a_run_that_is_cancelled_while_it_starts_leaves_no_place_taken(world: World) -> None:
+    registered(world, RunLimit(at_most=1))
+    submitted(world, "r1", available_at=LATER_US)
+    world.clock.pause_us(61_000_000)
+    slow = pausing(world, "TransactWriteItems", lambda: world.observer.cancel_run("r1", None))
+    Sweep(slow.runtime, name="other").attend("r1", "")
+    assert (status(world, "r1"), holders(world)) == ("cancelled", [])
+
+
 def test_by_key_each_value_is_counted_by_itself(world: World) -> None:
     registered(world, RunLimit(at_most=1, key="customer"))
     submitted(world, "r1", "r2", input={"customer": "C-1"})
@@ -202,6 +211,15 @@ def test_a_submission_with_a_known_key_is_the_run_that_it_made(world: World) -> 
     assert world.backend.submit_run(keyed).run_id == first.run_id
     world.settle(other.run_id)
     assert world.backend.submit_run(keyed).run_id == first.run_id
+    assert holders(world) == []
+
+
+def test_a_submission_under_a_taken_id_leaves_no_place_taken(world: World) -> None:
+    registered(world, RunLimit(at_most=1, skips=True))
+    submitted(world, "r1")
+    world.settle("r1")
+    with pytest.raises(ConflictError, match="taken"):
+        submitted(world, "r1")
     assert holders(world) == []
 
 

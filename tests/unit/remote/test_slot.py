@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -160,6 +161,15 @@ def test_whose_worker_is_dead_ends_by_itself_and_else_is_ended(api: Api, timers:
     carried_out(slot_of(api, told, lambda: 1), words({"claim": CLAIM}))
     assert timers == [(SECONDS_TO_GIVE_BACK, os.kill, (os.getpid(), signal.SIGKILL))]
     assert told.events == []
+
+
+def test_who_waits_for_a_step_ends_with_its_worker(api: Api, timers: list[Any]) -> None:
+    slot = slot_of(api, Told(), lambda: 1)
+    waiting = threading.Thread(target=slot.work, daemon=True)
+    waiting.start()
+    slot.listen(words())
+    waiting.join(10)
+    assert not waiting.is_alive()
 
 
 def test_a_worker_that_hears_no_more_is_told_nothing() -> None:
