@@ -230,6 +230,21 @@ def test_a_place_that_was_given_and_never_claimed_is_given_anew(world: World) ->
     ended(world, "r2")
 
 
+def test_to_wait_for_a_place_is_not_to_wait_for_a_worker(world: World) -> None:
+    """What a limit keeps waiting makes no sweep late; and with its place it is looked at as soon as any other."""
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    held = got(world, "r1")
+    for _ in range(6):
+        world.clock.pause_us(TIMING.lease_us // 2)
+        held = Steps(world.backend.runtime).heartbeat(held)
+    reported(world, held)
+    world.clock.pause_us(TIMING.grace_us)
+    swept = Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 10**12)
+    assert swept.done["wake-ups repeated"] == 1
+    assert swept.oldest_due_s <= 2 * TIMING.grace_us // 1_000_000
+
+
 def test_a_step_of_a_run_that_was_stopped_is_passed_over(world: World) -> None:
     world.register([limited("a")])
     started(world, "r1", "r2", "r3")

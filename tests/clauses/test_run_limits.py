@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import ConflictError, RunLimit, RunSubmission, WorkflowRegistration
+from cascade_flow import ConflictError, RunLimit, RunSubmission, WorkflowRegistration, clock
 from cascade_flow.dynamodb.places import Places
 from cascade_flow.engine.limits import Holder
 from cascade_flow.operations.steps import Steps
@@ -149,6 +149,15 @@ def test_a_run_that_waits_takes_no_message_and_is_looked_at_ever_more_rarely(wor
     assert called(world) == []
     assert world.swept["looked at"] <= 20
     assert world.swept["runs started"] == 0
+
+
+def test_a_run_that_waits_for_others_makes_no_sweep_late(world: World) -> None:
+    registered(world, RunLimit(at_most=1))
+    submitted(world, "r1", "r2")
+    assert Steps(world.backend.runtime).claim(Wake("r1", "a", "a", 1), "worker-1") is not None
+    world.clock.pause_us(TIMING.grace_us)
+    swept = Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 10**12)
+    assert ("looked at" in swept.done, swept.oldest_due_s) == (True, 0)
 
 
 def test_of_two_who_start_a_run_one_place_is_left(world: World) -> None:
