@@ -64,7 +64,7 @@ def test_what_is_let_go_is_no_try_and_said_again_it_is_for_the_same_time(world: 
 def test_a_heartbeat_keeps_nobody_from_letting_go(world: World) -> None:
     begun(world, step("a"))
     held = claimed(world, "a", worker="mine")
-    late = pausing(world, "TransactWriteItems", lambda: Steps(world.observer.runtime).heartbeat(held))
+    late = pausing(world, "UpdateItem", lambda: Steps(world.observer.runtime).heartbeat(held))
     assert WorkerOutcomes(late.runtime).let_go(MINE).status == "scheduled"
 
 
