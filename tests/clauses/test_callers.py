@@ -25,6 +25,8 @@ from cascade_flow.dynamodb import due, keys
 from cascade_flow.dynamodb.caller_ledger import chunk_of
 from cascade_flow.dynamodb.items import log_item
 from cascade_flow.dynamodb.table import Put
+from cascade_flow.engine.caller import Draft
+from cascade_flow.operations.copies import _taken_from
 from checker import check_run
 from clauses.stage import DONE, FATAL, begun, claimed, dies, done, dying, reported
 from contract.called import FLOW, Called
@@ -284,6 +286,26 @@ def test_a_copy_is_seen_by_nobody_until_it_is_whole(world: World) -> None:
     assert "copy" not in {entry.run_id for entry in due.live(ledger.table)}
     copied = copy(world.backend, source)
     assert sorted(world.observer.list_run_ids(FLOW)) == sorted([copied.run_id, source.run_id])
+
+
+def test_a_copy_of_a_copy_stands_for_the_first_run(world: World) -> None:
+    run = under_way(world)
+    for source, target in ((run.run_id, "copy"), ("copy", "another")):
+        world.backend.copy_entire_run(FLOW, source, target)
+    assert world.observer.runtime.run("another").first_run_id == run.run_id
+
+
+def test_a_run_is_there_into_which_nothing_was_copied(world: World) -> None:
+    run = under_way(world)
+    world.backend.copy_step_events(FLOW, run.run_id, "steps", include_step_ids=["nothing"])
+    assert world.observer.run_exists(FLOW, "steps")
+
+
+def test_of_two_events_that_say_the_same_each_is_copied_where_the_first_was_moved_on(world: World) -> None:
+    """The first stands where the second should, since another had its time when the copy was interrupted."""
+    said = Draft(StepHeartbeat, {"step_id": "a"}, 7)
+    there: dict[int, Draft | None] = {7: Draft(StepHeartbeat, {"step_id": "b"}, 7), 8: said}
+    assert [_taken_from(there, wanted) for wanted in (said, replace(said, at_us=8))] == [True, False]
 
 
 def test_a_copy_takes_no_id_of_which_something_was_said(world: World) -> None:

@@ -102,6 +102,15 @@ def test_a_worker_that_has_claimed_late_is_looked_at_within_a_lease(world: World
     assert world.sweep()["steps reclaimed"] == 1
 
 
+def test_a_claim_leaves_a_look_alone_that_comes_within_a_lease(world: World) -> None:
+    begun(world, step("a"))
+    seen, look_us = branch_of(world, "a"), clock.now_us() + TIMING.silence_us
+    entry = due.Entry(int(seen.due_us or 0), keys.branch(RUN, "a"))
+    due.look_later(world.observer.runtime.ledger.table, entry, look_us)
+    claimed(world, "a")
+    assert branch_of(world, "a").due_us == look_us
+
+
 def test_who_read_before_a_claim_does_not_write_after_it(world: World) -> None:
     begun(world, step("a"), step("b"))
     speaker = pausing(world, "TransactWriteItems", lambda: claimed(world, "a"))

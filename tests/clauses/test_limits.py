@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import RetryTier, StaleAttemptError, StepDefinition, StepLimit, StepStarted, clock
+from cascade_flow import (
+    Concurrency,
+    RetryTier,
+    StaleAttemptError,
+    StepContext,
+    StepDefinition,
+    StepLimit,
+    StepStarted,
+    Workflow,
+    clock,
+)
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.places import Places
 from cascade_flow.engine.commands import Complete, Postpone, SkipStep
@@ -17,10 +27,12 @@ from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.wake import Wake
+from cascade_flow.worker.loop import Worker
 from checker import check_run
 from clauses.stage import AGAIN, DONE, FATAL, dies, dying, reported, silent
 from faults.moments import pausing
 from simulation import BEGIN_US, TIMING, World, step
+from testbed.faults import Kind, faults
 
 STRIPE = StepLimit(name="stripe", at_most=1)
 TWO = StepLimit(name="stripe", at_most=2)
@@ -176,6 +188,16 @@ def test_a_place_outlives_the_lease_that_was_claimed_with_it(world: World) -> No
     assert holders(world) == ["r1"]
 
 
+def test_a_place_outlives_the_lease_that_a_heartbeat_gives(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1")
+    held = got(world, "r1")
+    world.clock.pause_us(TIMING.lease_us // 2)
+    held = Steps(world.backend.runtime).heartbeat(held)
+    world.clock.pause_us((held.branch.lease_us or 0) - clock.now_us())
+    assert holders(world) == ["r1"]
+
+
 def test_a_place_outlives_the_lease_of_who_was_slow_to_claim(world: World) -> None:
     """It comes late for its place, and stands still for a lease between its look and the word that it keeps it."""
     world.register([limited("a")])
@@ -221,6 +243,21 @@ def test_a_place_that_was_given_and_never_claimed_is_given_anew(world: World) ->
     ended(world, "r2")
 
 
+def test_to_wait_for_a_place_is_not_to_wait_for_a_worker(world: World) -> None:
+    """What a limit keeps waiting makes no sweep late; and with its place it is looked at as soon as any other."""
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    held = got(world, "r1")
+    for _ in range(6):
+        world.clock.pause_us(TIMING.lease_us // 2)
+        held = Steps(world.backend.runtime).heartbeat(held)
+    reported(world, held)
+    world.clock.pause_us(TIMING.grace_us)
+    swept = Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 10**12)
+    assert swept.done["wake-ups repeated"] == 1
+    assert swept.oldest_due_s <= 2 * TIMING.grace_us // 1_000_000
+
+
 def test_a_step_of_a_run_that_was_stopped_is_passed_over(world: World) -> None:
     world.register([limited("a")])
     started(world, "r1", "r2", "r3")
@@ -241,6 +278,33 @@ def test_a_cancelled_step_keeps_its_place_until_its_code_is_over(world: World) -
     assert holders(world) == ["r1"]
     Steps(world.backend.runtime).let_place_go(held)
     assert called(world) == ["r2"]
+
+
+def test_a_worker_whose_attempt_was_stopped_lets_its_place_go_when_its_code_is_over(world: World) -> None:
+    flow = Workflow("flow")
+
+    @flow.step(limit=Concurrency("stripe", 1))
+    def a(ctx: StepContext) -> None:
+        if ctx.run_id == "r1":
+            world.backend.cancel_run("r1", None)
+            assert holders(world) == ["r1"]
+
+    world.backend.register_workflow(flow.registration())
+    started(world, "r1", "r2")
+    [wake] = world.mailbox.wakes
+    world.mailbox.wakes.clear()
+    Worker(world.backend.runtime, {"flow": flow}, worker_id="worker-1").work(wake, remaining_ms=lambda: 60_000)
+    assert called(world) == ["r2"]
+
+
+def test_a_worker_that_cannot_let_a_place_go_leaves_it_until_its_time_is_over(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1")
+    held = got(world, "r1")
+    world.backend.cancel_run("r1", None)
+    with faults(lambda *_: Kind.THROTTLE, world.store.client):
+        Steps(world.backend.runtime).let_place_go(held)
+    assert holders(world) == ["r1"]
 
 
 def test_a_retry_of_the_run_leaves_the_place_with_code_that_may_be_at_work(world: World) -> None:
@@ -379,6 +443,15 @@ def test_a_limit_by_key_is_one_for_each_value(world: World) -> None:
     assert called(world) == ["r1", "r3", "r4"]
     assert line(world, "erp#C-1") == ["r2"]
     ended(world, "r1", "r2", "r3", "r4")
+
+
+def test_a_rerun_counts_by_the_key_that_its_own_input_gives(world: World) -> None:
+    by_customer = StepLimit(name="erp", at_most=1, key="customer.id")
+    world.register([limited("a", limit=by_customer)])
+    started(world, "r1", input={"customer": {"id": "C-1"}})
+    again = world.backend.rerun_from(parent_run_id="r1", from_step_id="a", input={"customer": {"id": "C-2"}}).run_id
+    assert called(world) == ["r1", again]
+    assert holders(world, "erp#C-2") == [again]
 
 
 def test_a_claim_of_whatever_is_due_passes_over_what_has_no_place(world: World) -> None:

@@ -19,7 +19,7 @@ from cascade_flow import (
     StepStarted,
     clock,
 )
-from cascade_flow.engine.commands import KeepCheckpoint, Reclaim, SkipStep
+from cascade_flow.engine.commands import KeepCheckpoint, Postpone, Reclaim, SkipStep
 from cascade_flow.engine.state import Branch, Facts
 from cascade_flow.model.events import Event
 from cascade_flow.operations.observer import Observer
@@ -123,7 +123,11 @@ def test_joins_that_the_sweep_opens_are_heard(world: World, ear: Ear) -> None:
     must_have_heard_all(world, ear, RUN)
 
 
-@pytest.mark.parametrize("said", [DONE, FATAL, SkipStep("no need", 1)], ids=["done", "failed", "skipped"])
+@pytest.mark.parametrize(
+    "said",
+    [DONE, FATAL, SkipStep("no need", 1), Postpone("not yet", 1, delay_us=1)],
+    ids=["done", "failed", "skipped", "postponed"],
+)
 def test_a_result_that_came_too_late_is_heard(world: World, ear: Ear, said: Any) -> None:
     begun(world, step("a", retry=TWICE))
     zombie = claimed(world, "a")

@@ -16,6 +16,8 @@ from cascade_flow import (
     StepReclaimed,
     StepSkipped,
     StepStarted,
+    ThrottledError,
+    VersionNotFoundError,
     WorkflowNotFoundError,
     WorkflowRegistration,
     WorkflowVersion,
@@ -23,8 +25,10 @@ from cascade_flow import (
     clock,
 )
 from cascade_flow.dynamodb import keys, shards
-from cascade_flow.engine.commands import Complete, SkipStep
-from cascade_flow.engine.state import Claimant
+from cascade_flow.engine.commands import Complete, KeepCheckpoint, SkipStep
+from cascade_flow.engine.state import Claimant, Run
+from cascade_flow.operations.queue import Queue
+from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 from clauses.stage import (
@@ -425,6 +429,13 @@ def test_who_has_waited_longest_is_among_those_that_are_looked_at(world: World, 
     assert [got(world, None).run.run_id for _ in range(3)] == ["old-2", "old-0", "old-1"]
 
 
+def test_what_is_looked_at_from_both_ends_is_met_once(world: World) -> None:
+    world.register([step("a")])
+    runs = [world.submit(run_id=f"run-{number}") for number in range(60)]
+    met = [live.run.run_id for live in Queue(world.backend.runtime).claimable(None, workflow_slug=None)]
+    assert sorted(met) == sorted(runs)
+
+
 @pytest.mark.usefixtures("six_at_once")
 def test_a_look_without_a_pool_costs_the_same_however_many_wait(world: World) -> None:
     world.register([step("a")])
@@ -452,6 +463,48 @@ def test_who_asks_without_a_pool_for_one_workflow_is_answered_however_many_of_ot
     assert reported(world, got(world, None, workflow_slug="flow")).run.run_id == RUN
     assert len({reported(world, got(world, None)).run.run_id for _ in range(14)}) == 14, "each is found, and once"
     assert taken(world, None) is None
+
+
+def test_a_run_that_is_gone_meanwhile_holds_nothing_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.register([pooled("a")])
+    for run_id in ("gone", "there"):
+        world.submit(run_id=run_id)
+    facts: Any = Runtime.facts
+
+    def facts_of(runtime: Runtime, run: Run) -> Any:
+        if run.run_id == "gone":
+            raise VersionNotFoundError
+        return facts(runtime, run)
+
+    monkeypatch.setattr(Runtime, "facts", facts_of)
+    assert got(world).facts.run_id == "there"
+
+
+def test_a_table_that_is_busy_after_a_claim_costs_no_attempt(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun(world, pooled("a"))
+    refusals = [ThrottledError(), None, ThrottledError(), None]
+    for owner, part in ((Steps, "held_by"), (WorkerProtocol, "_given")):
+        monkeypatch.setattr(owner, part, _refused_at_first(refusals, getattr(owner, part)))
+    held = got(world)
+    assert WorkerProtocol(world.backend.runtime).given(held).outputs == {}
+    assert (refusals, held.branch.attempt) == ([], 1)
+
+
+def _refused_at_first(refusals: list[ThrottledError | None], real: Any) -> Any:
+    def part(*asked: Any) -> Any:
+        if refusal := refusals.pop(0):
+            raise refusal
+        return real(*asked)
+
+    return part
+
+
+def test_a_second_attempt_is_given_what_the_first_has_stored(world: World) -> None:
+    begun(world, pooled("a", retry=[RetryTier(max_attempts=2, delay_ms=0, jitter=0)]))
+    reported(world, reported(world, got(world), KeepCheckpoint("part", 0, "1")), AGAIN)
+    world.clock.pause_us(SECOND_US)
+    given = WorkerProtocol(world.backend.runtime).given(got(world))
+    assert [handed.number.place.name for handed in given.checkpoints] == ["part"]
 
 
 def test_who_waits_gets_what_comes_meanwhile(world: World) -> None:

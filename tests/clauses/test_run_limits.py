@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import RunLimit, RunSubmission, WorkflowRegistration
+from cascade_flow import ConflictError, RunLimit, RunSubmission, WorkflowRegistration, clock
 from cascade_flow.dynamodb.places import Places
 from cascade_flow.engine.limits import Holder
 from cascade_flow.operations.steps import Steps
@@ -151,6 +151,15 @@ def test_a_run_that_waits_takes_no_message_and_is_looked_at_ever_more_rarely(wor
     assert world.swept["runs started"] == 0
 
 
+def test_a_run_that_waits_for_others_makes_no_sweep_late(world: World) -> None:
+    registered(world, RunLimit(at_most=1))
+    submitted(world, "r1", "r2")
+    assert Steps(world.backend.runtime).claim(Wake("r1", "a", "a", 1), "worker-1") is not None
+    world.clock.pause_us(TIMING.grace_us)
+    swept = Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 10**12)
+    assert ("looked at" in swept.done, swept.oldest_due_s) == (True, 0)
+
+
 def test_of_two_who_start_a_run_one_place_is_left(world: World) -> None:
     registered(world, RunLimit(at_most=2))
     submitted(world, "r1", available_at=LATER_US)
@@ -159,6 +168,15 @@ def test_of_two_who_start_a_run_one_place_is_left(world: World) -> None:
     Sweep(slow.runtime, name="other").attend("r1", "")
     assert holders(world) == ["r1"]
     ended(world, "r1")
+
+
+def test_a_run_that_is_cancelled_while_it_starts_leaves_no_place_taken(world: World) -> None:
+    registered(world, RunLimit(at_most=1))
+    submitted(world, "r1", available_at=LATER_US)
+    world.clock.pause_us(61_000_000)
+    slow = pausing(world, "TransactWriteItems", lambda: world.observer.cancel_run("r1", None))
+    Sweep(slow.runtime, name="other").attend("r1", "")
+    assert (status(world, "r1"), holders(world)) == ("cancelled", [])
 
 
 def test_by_key_each_value_is_counted_by_itself(world: World) -> None:
@@ -202,6 +220,15 @@ def test_a_submission_with_a_known_key_is_the_run_that_it_made(world: World) -> 
     assert world.backend.submit_run(keyed).run_id == first.run_id
     world.settle(other.run_id)
     assert world.backend.submit_run(keyed).run_id == first.run_id
+    assert holders(world) == []
+
+
+def test_a_submission_under_a_taken_id_leaves_no_place_taken(world: World) -> None:
+    registered(world, RunLimit(at_most=1, skips=True))
+    submitted(world, "r1")
+    world.settle("r1")
+    with pytest.raises(ConflictError, match="taken"):
+        submitted(world, "r1")
     assert holders(world) == []
 
 

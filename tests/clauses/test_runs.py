@@ -10,10 +10,20 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import ConflictError, LogEntry, RunSubmission, WorkflowFailed, WorkflowResumed, WorkflowStarted, clock
+from cascade_flow import (
+    ConflictError,
+    LogEntry,
+    RunSubmission,
+    WorkflowFailed,
+    WorkflowRerunFromStep,
+    WorkflowResumed,
+    WorkflowStarted,
+    clock,
+)
 from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.engine.commands import Complete, SkipStep
-from cascade_flow.engine.state import Run, RunStatus
+from cascade_flow.engine.state import LONGEST_DELAY_US, Run, RunStatus
 from cascade_flow.wake import Wake
 from clauses.stage import (
     AT_ONCE,
@@ -37,6 +47,7 @@ from simulation import BEGIN_US, TIMING, World, step
 ROOTS = [f"r{number:02d}" for number in range(AT_ONCE + 2)]
 DELAY_US = 60_000_000
 DAY_US = 86_400_000_000
+A_SECOND_US = 1_000_000
 
 
 def submitted(world: World, **options: object) -> None:
@@ -79,6 +90,15 @@ def test_an_early_message_does_not_begin_a_delayed_run(world: World) -> None:
     world.clock.pause_us(DELAY_US)
     world.deliver(Wake(RUN))
     assert (run_of(world).status, branch_of(world, "a").status) == ("running", "scheduled")
+
+
+def test_a_run_that_no_message_can_wait_for_is_left_to_the_sweep(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Wake] = []
+    monkeypatch.setattr(world.mailbox, "send", sent.extend)
+    for us in (LONGEST_DELAY_US, LONGEST_DELAY_US + A_SECOND_US):
+        world.register([step("a")])
+        world.submit(available_at=clock.now_us() + us)
+    assert len(sent) == 1
 
 
 def test_a_run_that_is_cancelled_meanwhile_does_not_start(world: World) -> None:
@@ -325,6 +345,27 @@ def test_what_a_resumed_run_keeps_is_counted(world: World) -> None:
     made = world.backend.resume_run(RUN)
     [event] = [e for e in world.observer.load_events("flow", made.run_id) if isinstance(e, WorkflowResumed)]
     assert (event.original_run_id, event.resumed_steps, event.pending_steps) == (RUN, 1, 2)
+
+
+def test_a_rerun_names_all_that_runs_again_and_both_versions(world: World) -> None:
+    begun(world, step("a"), step("b", "a"), step("c", "b"), step("d", "a"))
+    ended(world)
+    world.register([step("a"), step("b", "a"), step("c", "b"), step("d", "a"), step("e", "c")])
+    made = world.backend.rerun_from(parent_run_id=RUN, from_step_id="b")
+    [event] = [e for e in world.observer.load_events("flow", made.run_id) if isinstance(e, WorkflowRerunFromStep)]
+    assert (event.parent_run_id, event.rerun_from_step_id, event.rerun_step_ids) == (RUN, "b", ["b", "c", "e"])
+    versions = [version.version_id for version in world.observer.list_workflow_versions("flow")]
+    assert [event.parent_version_id, event.version_id] == versions
+
+
+def test_runs_are_listed_newest_first_in_whatever_order_they_are_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.register([step("a")])
+    ids = [world.submit(run_id=f"run-{number}") for number in range(3)]
+    runs: Any = Ledger.runs
+    monkeypatch.setattr(Ledger, "runs", lambda *asked: sorted(runs(*asked), key=lambda run: run.run_id != "run-1"))
+    assert [run.run_id for run in world.backend.list_runs().runs] == ids[::-1]
 
 
 def test_what_a_run_gives_may_be_more_than_can_be_stored(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

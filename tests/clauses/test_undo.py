@@ -410,6 +410,16 @@ def _gone_on(world: World, how: str) -> str:
     return world.backend.rerun_from(parent_run_id=RUN, from_step_id="c").run_id
 
 
+def test_what_was_done_anew_stays_that_effect_in_a_run_that_goes_on_from_it(world: World) -> None:
+    failed(world, step("k"), *BOOKED)
+    all_undone(world)
+    new = _gone_on(world, "resume")
+    world.settle(new)
+    last = world.backend.rerun_from(parent_run_id=new, from_step_id="a").run_id
+    run = world.observer.runtime.run(last)
+    assert [run.first_run_of(name) for name in ("a", "b", "c", "k")] == [new, new, RUN, RUN]
+
+
 def test_what_is_kept_is_undone_by_the_new_run(world: World) -> None:
     begun(world, *BOOKED)
     ended(world)

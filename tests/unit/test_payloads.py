@@ -43,6 +43,16 @@ def test_the_same_text_is_the_same_file_whenever_it_is_packed() -> None:
     assert zipped("text")[4:8] == bytes(4), "the time in the file's head"
 
 
+def test_an_object_that_another_run_is_given_is_kept_for_longer(
+    backend: DynamoDBBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payloads = Payloads(backend.runtime.ledger.table, Bucket("bucket", client=BucketClient()))
+    place, renewed = placed(payloads, packing_to(OFFLOAD_BYTES)), list[str]()
+    monkeypatch.setattr(Bucket, "renew", lambda _, key: renewed.append(key))
+    payloads.copy("run", "other", place, expires_s=2_000_000_000)
+    assert renewed == [place.removeprefix("s3:")]
+
+
 def test_what_no_item_holds_is_refused_where_there_is_no_bucket(backend: DynamoDBBackend) -> None:
     payloads = Payloads(backend.runtime.ledger.table)
     assert placed(payloads, packing_to(OFFLOAD_BYTES)).startswith("P#s#1#")

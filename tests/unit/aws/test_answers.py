@@ -16,6 +16,9 @@ values = st.text(st.characters(codec="latin-1", exclude_characters="\r\n\x85\x1c
 connections = st.sampled_from(["", "Connection: close\r\n", "Connection: keep-alive\r\n", "connection: Close\r\n"])
 
 
+AFTER = b"what comes next"
+
+
 class Wire:
     """A socket that has been sent these bytes."""
 
@@ -36,7 +39,7 @@ def theirs(sent: bytes) -> tuple[int, dict[str, str], bytes, bool]:
 def framed(body: bytes, form: str, cut: int) -> tuple[str, bytes]:
     """A body's headers and its bytes: with a length, in chunks, or up to the end."""
     if form == "length":
-        return f"Content-Length: {len(body)}\r\n", body + b"what comes next"
+        return f"Content-Length: {len(body)}\r\n", body + AFTER
     if form == "chunked":
         parts = [part for part in (body[:cut], body[cut:]) if part]
         chunks = b"".join(b"%x;e=1\r\n%s\r\n" % (len(part), part) for part in parts)
@@ -52,7 +55,7 @@ def framed(body: bytes, form: str, cut: int) -> tuple[str, bytes]:
     form=st.sampled_from(["length", "chunked", "to the end"]),
     body=st.binary(max_size=200),
     cut=st.integers(0, 200),
-    continued=st.booleans(),
+    continued=st.integers(0, 2),
 )
 def test_an_answer_is_read_as_http_client_reads_it(
     version: str,
@@ -62,11 +65,11 @@ def test_an_answer_is_read_as_http_client_reads_it(
     form: str,
     body: bytes,
     cut: int,
-    continued: bool,
+    continued: int,
 ) -> None:
     frame, sent = framed(body, form, cut)
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers) + connection + frame
-    before = b"HTTP/1.1 100 Continue\r\n\r\n" if continued else b""
+    before = b"HTTP/1.1 100 Continue\r\n\r\n" * continued
     whole = before + f"HTTP/{version} {status} Told\r\n{lines}\r\n".encode("latin-1") + sent
     assert tuple(read_answer(BytesIO(whole))) == theirs(whole)
 
@@ -91,6 +94,13 @@ def test_an_answer_is_read_as_http_client_reads_it(
 def test_what_is_no_answer_is_refused(sent: bytes, error: type[Exception]) -> None:
     with pytest.raises(error):
         read_answer(BytesIO(sent))
+
+
+@pytest.mark.parametrize("form", ["length", "chunked"])
+def test_an_answer_is_read_to_its_end(form: str) -> None:
+    headers, sent = framed(b"said", form, 2)
+    file = BytesIO(f"HTTP/1.1 200 Told\r\n{headers}\r\n".encode() + sent.removesuffix(AFTER) + AFTER)
+    assert (read_answer(file).body, file.read()) == (b"said", AFTER)
 
 
 def test_a_header_may_go_on_in_the_next_line() -> None:

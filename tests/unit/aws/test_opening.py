@@ -100,12 +100,13 @@ def test_keys_are_read_for_each_request(environment: pytest.MonkeyPatch) -> None
     assert place.keys().access_key == "AKIDNEXT"
 
 
-def test_an_object_that_lies_in_another_region_is_asked_of_boto3() -> None:
+@pytest.mark.parametrize(("code", "status"), [("PermanentRedirect", 301), ("AuthorizationHeaderMalformed", 400)])
+def test_an_object_that_lies_in_another_region_is_asked_of_boto3(code: str, status: int) -> None:
     class Boto3:
         def get_object(self, **request: str) -> dict[str, str]:
             return {"asked": request["Key"]}
 
-    with misbehaving([answer(b"<Error><Code>PermanentRedirect</Code></Error>", 301)]) as (url, heard):
+    with misbehaving([answer(f"<Error><Code>{code}</Code></Error>".encode(), status)]) as (url, heard):
         client = lean(Place("s3", url, "eu-west-1", lambda: KEYS), Limits(5, 5, 2), rare=Boto3)
         assert client.get_object(Bucket="b", Key="payloads/a") == {"asked": "payloads/a"}
         client.close()
@@ -126,9 +127,10 @@ def test_an_object_is_stored_and_read_as_it_is_also_where_it_says_that_it_is_pac
     assert (told["content-type"], told["content-encoding"], body) == ("application/json", "gzip", packed)
 
 
-def test_the_address_of_an_object_is_the_one_that_boto3_gives(environment: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("bucket", ["bucket", "a.bucket"])
+def test_the_address_of_an_object_is_the_one_that_boto3_gives(environment: pytest.MonkeyPatch, bucket: str) -> None:
     environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    wish = {"Params": {"Bucket": "bucket", "Key": "payloads/a"}, "ExpiresIn": 900}
+    wish = {"Params": {"Bucket": bucket, "Key": "payloads/a"}, "ExpiresIn": 900}
     ours, theirs = (
         urlsplit(open_client("s3", transport=transport).generate_presigned_url("get_object", **wish))
         for transport in ("lean", "boto3")

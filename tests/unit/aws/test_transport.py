@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from email.utils import formatdate
+from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from cascade_flow import clock
+from cascade_flow.aws.connections import KEPT, Connections
 from cascade_flow.aws.failures import NotReached, ServiceError
 from cascade_flow.aws.opening import Limits, lean
 from cascade_flow.aws.service import Place
@@ -73,11 +75,30 @@ def test_every_form_of_an_answer_is_read(told: bytes) -> None:
         assert heard.connections == (2 if b"close" in told else 1)
 
 
-def test_a_kept_connection_that_the_server_has_closed_costs_no_try(still: clock.SteppingClock) -> None:
-    with talking(answer(ITEM), CLOSED, answer(ITEM)) as (client, heard):
+@pytest.mark.parametrize("lost", [CLOSED, b"HTTP/1.1 200 Told\r\nContent-Length: 500\r\n\r\n{..."])
+def test_a_kept_connection_that_the_server_has_closed_costs_no_try(still: clock.SteppingClock, lost: bytes) -> None:
+    with talking(answer(ITEM), lost, answer(ITEM)) as (client, heard):
         assert [get(client), get(client)] == [ITEM, ITEM]
         assert still.now_us() == NOW_US
         assert heard.connections == 2
+
+
+def test_a_fork_shares_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    with talking(answer(ITEM), answer(ITEM)) as (client, heard):
+        get(client)
+        connections = client.service.exchange.__self__
+        [[parents]] = connections._idle.values()
+        monkeypatch.setattr(connections, "_process", 0)
+        with closing(parents):
+            get(client)
+        assert heard.connections == 2
+
+
+def test_no_more_connections_are_kept_than_are_of_use() -> None:
+    connections = Connections(connect_s=1, read_s=1)
+    for _ in range(KEPT + 1):
+        connections._put_away(HTTPConnection("host"), "host", is_whole=True)
+    assert len(connections._idle["host"]) == KEPT
 
 
 @pytest.mark.parametrize("told", [refusal("ThrottlingException"), answer(b"", 500)])
@@ -96,13 +117,30 @@ def test_a_refusal_is_an_answer() -> None:
     assert heard.requests[0][2] == b'{"TableName": "t", "Item": {"a": {"B": "AAE="}}}'
 
 
-@pytest.mark.parametrize("code", ["InvalidSignatureException", "RequestExpired"])
-def test_a_clock_that_is_wrong_is_put_right_once(code: str) -> None:
-    ahead = formatdate(clock.now_us() / 1_000_000 + 3_600, usegmt=True)
-    with talking(refusal(code, Date=ahead), answer(ITEM), answer(ITEM)) as (client, heard):
+@pytest.mark.parametrize(
+    ("code", "hours"), [("InvalidSignatureException", 1), ("RequestExpired", 1), ("RequestTimeTooSkewed", -1)]
+)
+def test_a_clock_that_is_wrong_is_put_right_once(code: str, hours: int) -> None:
+    with talking(refusal(code, Date=in_hours(hours)), answer(ITEM), answer(ITEM)) as (client, heard):
         assert [get(client), get(client)] == [ITEM, ITEM]
-        hours = [headers["x-amz-date"][9:11] for _, headers, _ in heard.requests]
-        assert [int(hour) - int(hours[0]) for hour in hours] == [0, 1, 1]
+        assert hours_of(heard) == [0, hours, hours]
+
+
+def test_a_clock_that_is_wrong_again_is_put_right_again() -> None:
+    first, second = (refusal("RequestExpired", Date=in_hours(hours)) for hours in (1, 3))
+    with talking(first, answer(ITEM), second, answer(ITEM)) as (client, heard):
+        assert [get(client), get(client)] == [ITEM, ITEM]
+        assert hours_of(heard) == [0, 1, 1, 3]
+
+
+def in_hours(hours: int) -> str:
+    return formatdate(clock.now_us() / 1_000_000 + hours * 3_600, usegmt=True)
+
+
+def hours_of(heard: Heard) -> list[int]:
+    """By which clock each request was signed, from the first on."""
+    hours = [int(headers["x-amz-date"][9:11]) for _, headers, _ in heard.requests]
+    return [hour - hours[0] for hour in hours]
 
 
 def test_addresses_are_signed_by_the_clock_that_was_put_right() -> None:

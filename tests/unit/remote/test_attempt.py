@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
 
-from cascade_flow import Skip, StepContext, Workflow, clock
+from cascade_flow import Retry, Skip, StepContext, Workflow, clock
 from cascade_flow.client import Client
 from cascade_flow.errors import BackendUnavailableError, PayloadLostError, PayloadTooLargeError, StaleAttemptError
 from cascade_flow.idempotency import idempotency_key
@@ -19,13 +19,18 @@ from unit.remote.conftest import LEASE_US, START_US, Api, claim_of
 
 
 def attempt_of(
-    api: Api, function: Callable[..., Any] | None, *, timeout: float | None = None, **claim: Any
+    api: Api,
+    function: Callable[..., Any] | None,
+    *,
+    timeout: float | None = None,
+    retry: Sequence[Retry] | None = None,
+    **claim: Any,
 ) -> RemoteAttempt:
     flow = Workflow("flow")
     if function is not None:
         for name in ("left", "right"):
             flow.step(id=name)(lambda: 1)
-        flow.step(id="train", timeout=timeout)(function)
+        flow.step(id="train", timeout=timeout, retry=retry)(function)
     return RemoteAttempt(RemoteLease(cast(Client, api), claim_of(**claim), "box-1"), {"flow": flow})
 
 
@@ -52,10 +57,11 @@ def test_a_step_with_a_timeout_is_told_what_is_left(api: Api, time: clock.Steppi
 
 
 def test_what_is_printed_goes_to_the_api_and_nowhere_else(api: Api, capfd: pytest.CaptureFixture[str]) -> None:
-    attempt_of(api, lambda: print("at work")).carry_out()
+    begun_us = 2 * START_US
+    attempt_of(api, lambda: print("at work"), startedAtUs=begun_us).carry_out()
     [lines] = [words[1] for name, words, _ in api.asked if name == "write_logs"]
     assert [(line["stream"], line["message"]) for line in lines] == [("stdout", "at work")]
-    assert all(line["timestampUs"] > START_US for line in lines)
+    assert all(line["timestampUs"] > begun_us for line in lines), "whatever this machine's clock says"
     assert "at work" not in capfd.readouterr().out
 
 
@@ -123,6 +129,31 @@ def test_what_is_given_back_is_released(api: Api) -> None:
     attempt = attempt_of(api, lambda: attempt.give_back())
     assert attempt.carry_out() == {"status": "completed"}
     assert [name for name, *_ in api.asked if name != "heartbeat"] == ["release"]
+
+
+def test_what_has_come_of_it_all_the_same_is_told_and_not_given_back(api: Api) -> None:
+    attempt = attempt_of(api, lambda: 1, stepId="gone")
+    attempt.give_back()
+    attempt.carry_out()
+    assert [told["reason"] for told in api.told("fail")] == ["step-removed"]
+    assert not api.told("release")
+
+
+def test_code_that_is_stopped_to_be_given_back_is_known_to_be(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    attempt, known = attempt_of(api, lambda: 1), list[bool]()
+    monkeypatch.setattr(attempt, "_stop", lambda: known.append(attempt._given_back.is_set()))
+    attempt.give_back()
+    assert known == [True]
+
+
+def test_a_policy_is_asked_for_the_attempt_as_it_counts(api: Api) -> None:
+    def train() -> None:
+        raise ValueError("no gpu")
+
+    retry = [Retry(max_attempts=2), Retry(give_up_on=ValueError)]
+    for counted in (2, 3):
+        attempt_of(api, train, retry=retry, attemptNumber=7, countedAttempt=counted).carry_out()
+    assert [told["retryable"] for told in api.told("fail")] == [True, False]
 
 
 def test_what_another_has_is_told_so_and_not_released(api: Api) -> None:

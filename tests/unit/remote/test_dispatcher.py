@@ -261,6 +261,48 @@ def test_a_slot_that_dies_is_told_for_and_replaced(
     assert [slot.seat for slot in at.slots] == [at.slots[0].seat] * 2
 
 
+def test_a_step_whose_slot_dies_while_its_worker_drains_has_failed(desk: Callable[..., Desk], api: Api) -> None:
+    at = desk()
+
+    def begins(slot: Slot, words: Json) -> None:
+        if "claim" in words:
+            slot.hears(BEGAN)
+            signalled()
+        else:
+            slot.hears(None)
+
+    at.words = begins
+    assert at.run(gives) == ["ready", "began", "draining", "crashed"]
+    assert [name for name, *_ in api.asked] == ["fail"]
+
+
+def test_a_slot_that_dies_after_its_step_has_taken_nothing_with_it(desk: Callable[..., Desk], api: Api) -> None:
+    at = desk()
+    at.words = lambda slot, words: [slot.hears(said) for said in (BEGAN, ENDED, None) if "claim" in words]
+    assert at.run(gives, last) == ["ready", "began", "ended", "ready", "draining"]
+    assert api.asked == []
+
+
+def test_a_slot_that_is_given_a_step_before_it_is_ready_is_busy(desk: Callable[..., Desk]) -> None:
+    """The one before it has died while it was asked for."""
+    at = desk()
+
+    def replaced(desk: Desk, seat: Seat) -> None:
+        desk.first = []
+        desk.slots[0].hears(None)
+        gives(desk, seat)
+
+    def begins(slot: Slot, words: Json) -> None:
+        if "claim" in words:
+            slot.hears(READY)
+            signalled()
+        elif words == {"do": "drain"}:
+            works(slot, {"claim": CLAIM})
+
+    at.words = begins
+    assert at.run(replaced) == ["ready", "ready", "draining", "began", "ended"]
+
+
 @pytest.mark.parametrize(
     ("first", "words"),
     [
@@ -294,6 +336,26 @@ def test_where_one_cannot_be_replaced_the_others_finish(desk: Callable[..., Desk
     told = at.run(gives, gives)
     assert told == ["ready", "began", "began", "crashed", "unable", "draining", "ended"]
     assert at.told[4] == {"event": "unable", "reason": "no flows"}
+
+
+def test_where_two_cannot_be_replaced_that_is_told_once_and_costs_nobody_a_step(
+    desk: Callable[..., Desk], api: Api
+) -> None:
+    at = desk(concurrency=3)
+    at.first = [READY, READY, READY, {"event": "unable", "reason": "no flows"}]
+
+    def begins(slot: Slot, words: Json) -> None:
+        if "claim" in words:
+            slot.hears(BEGAN)
+            for other in at.slots[1:3]:
+                other.hears(None)
+        elif words == {"do": "drain"} and slot.holds:
+            slot.hears(ENDED)
+            slot.hears(IDLE)
+
+    at.words = begins
+    assert at.run(gives, nothing) == ["ready", "began", "unable", "draining", "ended"]
+    assert api.asked == []
 
 
 def fails(desk: Desk, seat: Seat) -> None:

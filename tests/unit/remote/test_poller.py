@@ -11,7 +11,7 @@ from cascade_flow.client import Client
 from cascade_flow.errors import BackendUnavailableError
 from cascade_flow.remote.poller import WAIT_MS, Poller, Seat
 
-SEAT = Seat(0, "box-1-0")
+SEAT = Seat(2, "box-1-2")
 CLAIM = {"runId": "r", "stepId": "train"}
 
 
@@ -73,8 +73,8 @@ def test_what_nobody_foresaw_is_told_as_the_end() -> None:
 def test_a_question_names_its_seat_and_pool_and_waits() -> None:
     api = Api(CLAIM)
     heard_of(api, clock.SteppingClock(0), 1)
-    wishes = {"pool": "gpu", "wait_ms": WAIT_MS, "slot_index": 0, "worker_concurrency": 3}
-    assert api.asked == [("box-1-0", wishes)]
+    wishes = {"pool": "gpu", "wait_ms": WAIT_MS, "slot_index": 2, "worker_concurrency": 3}
+    assert api.asked == [("box-1-2", wishes)]
 
 
 def test_it_pauses_ever_longer_up_to_half_a_minute_and_never_at_once() -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -16,8 +17,9 @@ import pytest
 from cascade_flow import Workflow
 from cascade_flow.client import Client
 from cascade_flow.client.asking import Json
-from cascade_flow.errors import StaleAttemptError
+from cascade_flow.errors import BackendUnavailableError, StaleAttemptError
 from cascade_flow.remote import slot as slot_module
+from cascade_flow.remote.attempt import RemoteAttempt
 from cascade_flow.remote.slot import SECONDS_TO_GIVE_BACK, Channel, Slot
 from unit.remote.conftest import Api, claim_of
 
@@ -93,11 +95,17 @@ def test_a_failure_is_told_with_its_error(api: Api) -> None:
     assert told.words[1]["error"].items() >= {"name": "ValueError", "message": "no gpu"}.items()
 
 
-def test_what_is_lost_is_told_and_nothing_follows(api: Api) -> None:
+@pytest.mark.parametrize(
+    "error", [StaleAttemptError("somebody else has it"), BackendUnavailableError("away")], ids=repr
+)
+def test_what_is_lost_is_told_and_nothing_follows(api: Api, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def lost(_: RemoteAttempt) -> Json:
+        raise error
+
     told = Told()
-    api.answers["complete"] = [StaleAttemptError("somebody else has it")]
+    monkeypatch.setattr(RemoteAttempt, "carry_out", lost)
     assert slot_of(api, told, lambda: 1)._carry_out(CLAIM) is None
-    assert told.words[1] == {"event": "lost", **NAMED, "reason": "somebody else has it"}
+    assert told.words[1] == {"event": "lost", **NAMED, "reason": str(error)}
 
 
 def test_it_goes_on_along_the_branch_and_is_idle_when_that_ends(api: Api, timers: list[Any]) -> None:
@@ -153,6 +161,15 @@ def test_whose_worker_is_dead_ends_by_itself_and_else_is_ended(api: Api, timers:
     carried_out(slot_of(api, told, lambda: 1), words({"claim": CLAIM}))
     assert timers == [(SECONDS_TO_GIVE_BACK, os.kill, (os.getpid(), signal.SIGKILL))]
     assert told.events == []
+
+
+def test_who_waits_for_a_step_ends_with_its_worker(api: Api, timers: list[Any]) -> None:
+    slot = slot_of(api, Told(), lambda: 1)
+    waiting = threading.Thread(target=slot.work, daemon=True)
+    waiting.start()
+    slot.listen(words())
+    waiting.join(10)
+    assert not waiting.is_alive()
 
 
 def test_a_worker_that_hears_no_more_is_told_nothing() -> None:

@@ -119,6 +119,19 @@ def test_records_are_echoed_where_nobody_else_shows_them(
     assert capsys.readouterr().err == "INFO hello\n"
 
 
+def test_records_are_shown_once_by_those_who_show_them_and_no_finer(
+    sink: Sink, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = logging.StreamHandler()
+    theirs.setLevel(logging.WARNING)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [theirs])
+    with Capture(sink):
+        StepContext().log.info("hello")
+        StepContext().log.warning("careful")
+    assert capsys.readouterr().err == "careful\n"
+    assert sink.messages == ["INFO hello", "WARNING careful"]
+
+
 def test_the_streams_are_still_streams(sink: Sink) -> None:
     encoding = sys.stdout.encoding
     with quiet(sink):
@@ -161,6 +174,25 @@ def test_attempts_side_by_side_are_kept_apart() -> None:
         assert list(pool.map(attempt, ["a", "b"])) == [["a", "INFO a"], ["b", "INFO b"]]
 
 
+def test_who_leaves_first_takes_nothing_from_who_stays() -> None:
+    first, second = Sink(), Sink()
+    begun, left = threading.Event(), threading.Event()
+
+    def stay() -> None:
+        with quiet(second):
+            begun.set()
+            left.wait(10)
+            print("still here")
+
+    thread = threading.Thread(target=stay)
+    with quiet(first):
+        thread.start()
+        begun.wait(10)
+    left.set()
+    thread.join()
+    assert (first.messages, second.messages) == ([], ["still here"])
+
+
 def test_what_is_the_workers_own_is_not_the_steps(sink: Sink, capsys: pytest.CaptureFixture[str]) -> None:
     with quiet(sink):
         with unrecorded():
@@ -196,6 +228,18 @@ def test_a_sink_that_fails_does_not_fail_the_step() -> None:
     with capture:
         print("x")
     assert isinstance(capture.error, ThrottledError)
+
+
+def test_a_chunk_that_is_lost_takes_no_other_with_it() -> None:
+    told: list[str] = []
+
+    def refuse(lines: Sequence[LogLine]) -> None:
+        told.append(lines[0].message)
+        raise ThrottledError
+
+    with quiet(refuse, limits=Limits(chunk_lines=1)):  # type: ignore[arg-type]
+        print("one\ntwo")
+    assert told == ["one", "two"]
 
 
 def test_chunks_are_bounded(sink: Sink) -> None:

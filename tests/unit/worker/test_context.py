@@ -64,6 +64,10 @@ class Counted:
         return self.calls
 
 
+def away() -> int:
+    raise OSError("away")
+
+
 @pytest.fixture
 def shelf() -> Shelf:
     return Shelf()
@@ -193,6 +197,43 @@ def test_what_failed_with_its_parent_is_not_counted_again(shelf: Shelf) -> None:
         step(attempt(shelf), fail)
     assert step(attempt(shelf, 2), work) == step(attempt(shelf, 3), work) == [1, 2]
     assert shelf.places() == [("page", 0), ("outer", 0), ("page", 1)]
+
+
+def test_what_failed_in_an_earlier_attempt_of_a_parent_is_not_counted(shelf: Shelf) -> None:
+    def step(ctx: StepContext, work: Callable[[], int], pages: int, broken: bool = False) -> list[int]:
+        def outer() -> int:
+            for _ in range(pages):
+                with suppress(OSError):
+                    ctx.checkpoint("page", away)
+            return away() if broken else 0
+
+        return [ctx.checkpoint("outer", outer), ctx.checkpoint("page", work)]
+
+    work = Counted()
+    with pytest.raises(OSError, match="away"):
+        step(attempt(shelf), work, pages=2, broken=True)
+    assert step(attempt(shelf, 2), work, pages=1) == step(attempt(shelf, 3), work, pages=1) == [0, 1]
+    assert shelf.places() == [("outer", 0), ("page", 1)]
+
+
+def test_a_failure_inside_what_an_earlier_attempt_of_a_parent_stored_is_counted(shelf: Shelf) -> None:
+    def step(ctx: StepContext, work: Callable[[], int], broken: bool = False) -> list[int]:
+        def chapter() -> int:
+            with suppress(OSError):
+                ctx.checkpoint("page", away)
+            return 0
+
+        def outer() -> int:
+            ctx.checkpoint("chapter", chapter)
+            return away() if broken else 0
+
+        return [ctx.checkpoint("outer", outer), ctx.checkpoint("page", work)]
+
+    work = Counted()
+    with pytest.raises(OSError, match="away"):
+        step(attempt(shelf), work, broken=True)
+    assert step(attempt(shelf, 2), work) == step(attempt(shelf, 3), work) == [0, 1]
+    assert shelf.places() == [("chapter", 0), ("outer", 0), ("page", 1)]
 
 
 def test_a_circle_of_parents_is_no_reason_to_hang(shelf: Shelf) -> None:

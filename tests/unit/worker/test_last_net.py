@@ -73,6 +73,10 @@ def well() -> int:
     return 42
 
 
+def after_work(work: int) -> int:
+    return work
+
+
 def failing() -> int:
     raise ValueError("their own")
 
@@ -213,6 +217,18 @@ def test_a_heartbeat_that_does_not_end_takes_nothing_back(
     assert at.told(StepFailed) == []
     assert at.backend.get_run(at.run_id).status == "completed"
     assert [record.levelno for record in caplog.records if record.name == loop.__name__] == [logging.ERROR]
+
+
+def test_a_heartbeat_that_does_not_end_leaves_the_next_step_alone(
+    world: Callable[[Workflow], World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = flow_of(well)
+    flow.step(retry=Retry(max_attempts=1))(after_work)
+    at = world(flow)
+    monkeypatch.setattr(Heartbeat, "__exit__", once(Fault("broke"), Heartbeat.__exit__))
+    at.work()
+    assert at.told(StepFailed) == []
+    assert at.backend.get_run(at.run_id).status == "completed"
 
 
 def test_a_failure_after_the_commit_takes_nothing_back(

@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import Later, Poll, Retry, StepContext, Workflow
+from cascade_flow import DynamoDBBackend, Later, Poll, Retry, RunSubmission, StepContext, Workflow
 from cascade_flow.authoring import StepInputs
 from cascade_flow.engine.commands import Postpone
 from cascade_flow.worker.interrupt import Interrupt
+from cascade_flow.worker.loop import Worker
 from cascade_flow.worker.runner import Failed, Outcome, Postponed, run_attempt
 from cascade_flow.worker.verdicts import command_of
+from simulated_queue import Mailbox
+from simulation import TIMING, TickingClock
+from testbed.servers import Store
 
 
 def outcome_of(raised: BaseException, *, attempt: int = 1, tried: int | None = None, **options: Any) -> Outcome:
@@ -68,3 +72,21 @@ def test_a_policy_is_asked_for_the_attempt_as_it_counts() -> None:
     retry = [Retry(max_attempts=2, retry_on=ValueError), Retry(retry_on=OSError)]
     outcomes = [outcome_of(ValueError("no"), attempt=7, tried=tried, retry=retry) for tried in (2, 3, None)]
     assert [isinstance(each, Failed) and each.retryable for each in outcomes] == [True, False, False]
+
+
+def test_a_worker_lets_no_policy_count_what_was_not_ready(dynamodb: Store, time: TickingClock) -> None:
+    flow, mailbox, attempts = Workflow("flow"), Mailbox(dynamodb), list[int]()
+
+    @flow.step(retry=[Retry(max_attempts=2, delay=0, retry_on=ValueError), Retry(retry_on=OSError)])
+    def work(ctx: StepContext) -> None:
+        attempts.append(ctx.attempt)
+        raise Later(1) if ctx.attempt == 1 else ValueError("no")
+
+    backend = DynamoDBBackend(dynamodb.table, client=dynamodb.client, queue=mailbox, timing=TIMING)
+    backend.register_workflow(flow.registration())
+    backend.submit_run(RunSubmission(workflow_slug="flow"))
+    worker = Worker(backend.runtime, {"flow": flow}, worker_id="worker")
+    while mailbox.wakes:
+        time.pause_us(1_000_000)
+        worker.work(mailbox.wakes.pop(0), remaining_ms=lambda: 60_000)
+    assert attempts == [1, 2, 3, 4], "two by the first policy, one by the second, which knows no such error"

@@ -50,6 +50,27 @@ def test_a_long_line_is_cut_and_says_so() -> None:
     assert messages(book) == [f"{'x' * 10}… (+99,990 characters)", f"{'y' * 10}… (+1 characters)"]
 
 
+def test_of_a_line_that_is_begun_anew_nothing_is_left() -> None:
+    book = LogBuffer(SMALL)
+    book.write("stdout", "x" * 100)
+    book.write("stdout", "\rdone\n")
+    assert messages(book) == ["done"]
+
+
+def test_of_a_line_without_an_end_no_more_is_kept_than_is_told() -> None:
+    book = LogBuffer(SMALL)
+    for _ in range(100):
+        book.write("stdout", "x" * 9)
+    assert [len(pending.text) for pending in book._pending.values()] == [10]
+
+
+def test_what_comes_after_a_line_that_was_too_much_does_not_come_before_it() -> None:
+    book = LogBuffer(Limits(total_bytes=10))
+    for line in ("first", "too much", "last"):
+        book.write("stdout", f"{line}\n")
+    assert messages(book) == ["first", "too much", "last"]
+
+
 def test_of_too_many_lines_the_first_and_the_last_are_kept() -> None:
     book = LogBuffer(SMALL)
     for number in range(100):

@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
-from cascade_flow.worker.resources import Meter
+import pytest
+
+from cascade_flow.worker import resources
+from cascade_flow.worker.resources import Meter, Spent
 
 MB = 1024 * 1024
 
@@ -23,6 +26,14 @@ def test_child_processes_count() -> None:
     meter = Meter()
     subprocess.run([sys.executable, "-c", "sum(range(10**6))"], check=True)
     assert meter.usage().cpu_time_total_us > 5_000
+
+
+def test_what_the_process_had_used_before_is_not_the_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    spent = iter([Spent(1, 10, 100, 1_000), Spent(3, 16, 108, 1_010)])
+    monkeypatch.setattr(resources, "_spent", lambda: next(spent))
+    used = Meter().usage()
+    assert (used.cpu_time_user_us, used.cpu_time_system_us, used.cpu_time_total_us) == (2, 6, 8)
+    assert (used.voluntary_context_switches, used.involuntary_context_switches) == (8, 10)
 
 
 def test_a_snapshot_is_of_this_moment() -> None:

@@ -5,17 +5,19 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any, cast
 
 import pytest
 
 from cascade_flow.authoring import Retry, Skip, Step, StepContext, StepInputs, Workflow
+from cascade_flow.clock import SteppingClock, use
 from cascade_flow.fingerprints import compute_error_fingerprints
 from cascade_flow.worker.capture import Capture
 from cascade_flow.worker.interrupt import Cause, Interrupt
 from cascade_flow.worker.log_buffer import LogLine
 from cascade_flow.worker.runner import Completed, Failed, Lost, Outcome, Skipped, run_attempt
-from cascade_flow.worker.tracebacks import LONGEST_MESSAGE, LONGEST_STACK, step_error
+from cascade_flow.worker.tracebacks import LONGEST_MESSAGE, LONGEST_STACK, MOST_FRAMES, step_error
 
 LONG_MS = 600_000
 
@@ -132,6 +134,25 @@ def test_endless_recursion_fails_in_bounded_size() -> None:
     assert len(error.stack or "") <= LONGEST_STACK + 100
 
 
+def test_of_a_deep_stack_the_innermost_frames_are_told() -> None:
+    def even(input: int) -> int:
+        return odd(input - 1) if input else 1 // input
+
+    def odd(input: int) -> int:
+        return even(input - 1)
+
+    stack = failed(even, input="100").error.stack or ""
+    assert stack.count("  File ") == MOST_FRAMES
+    assert "1 // input" in stack
+
+
+def test_of_a_huge_stack_the_end_is_told() -> None:
+    def work() -> None:
+        raise ValueError("x" * LONGEST_STACK + " at last")
+
+    assert (failed(work).error.stack or "").endswith("x at last")
+
+
 def test_a_huge_message_is_cut() -> None:
     def work() -> None:
         raise ValueError("x" * 100_000)
@@ -181,6 +202,25 @@ def test_a_skip_has_its_reason_and_metadata() -> None:
     outcome = run(plain)
     assert isinstance(outcome, Skipped)
     assert (outcome.reason, outcome.metadata) == ("skipped", None)
+
+
+def test_a_reason_is_cut_as_a_message_is() -> None:
+    def work() -> None:
+        raise Skip("x" * (LONGEST_MESSAGE + 1))
+
+    outcome = run(work)
+    assert isinstance(outcome, Skipped)
+    assert outcome.reason == "x" * LONGEST_MESSAGE
+
+
+def test_a_clock_that_is_put_back_makes_no_negative_duration() -> None:
+    with use(SteppingClock(2)):
+
+        def work() -> None:
+            clocks.enter_context(use(SteppingClock(1)))
+
+        with ExitStack() as clocks:
+            assert run(work).duration_us == 0
 
 
 def spin() -> None:

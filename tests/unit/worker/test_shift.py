@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from cascade_flow import DynamoDBBackend, RunSubmission, StepContext, Workflow, clock
+from cascade_flow.operations.steps import Steps
+from cascade_flow.records import replace
 from cascade_flow.worker import means
 from cascade_flow.worker.heartbeat import Heartbeat
 from cascade_flow.worker.loop import Pace, Worker
@@ -80,6 +82,14 @@ def test_another_step_is_begun_where_it_has_its_time(
     branch = shift.backend.runtime.ledger.branch(shift.run_id, "first")
     assert branch is not None
     assert (branch.step, branch.status) == ("second", "ended" if attempts == 2 else "scheduled")
+
+
+def test_what_another_goes_on_with_is_not_begun(
+    dynamodb: Store, time: TickingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report: Any = Steps.report
+    monkeypatch.setattr(Steps, "report", lambda *said: replace(report(*said), lost=True))
+    assert Shift(dynamodb).work() == 1
 
 
 def test_what_is_begun_is_held_for_a_lease(dynamodb: Store, time: TickingClock) -> None:

@@ -1,12 +1,21 @@
-"""What a held attempt tells of its checkpoints is all that there is to tell."""
+"""What a held attempt tells of its checkpoints is all that there is to tell, and of itself while it is held."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
+
+import pytest
 
 from cascade_flow.engine.commands import KeepCheckpoint
+from cascade_flow.engine.state import Branch, Facts, Run
 from cascade_flow.model.parts import CheckpointRef, StepError
 from cascade_flow.model.states import Checkpoint
+from cascade_flow.operations.patience import Patience
+from cascade_flow.operations.runtime import Runtime
+from cascade_flow.operations.steps import HeldAttempt, Steps
+from cascade_flow.records import replace
+from cascade_flow.worker.lease import Lease
+from cascade_flow.worker.log_buffer import LogLine
 from cascade_flow.worker.telling import Telling
 
 OUTER = CheckpointRef(name="outer", sequence_number=1)
@@ -32,3 +41,39 @@ def test_a_checkpoint_is_told_whole() -> None:
         KeepCheckpoint("inner", 2, "[1]", label="half", parent=OUTER),
         KeepCheckpoint("inner", 2, error=ERROR, parent=OUTER),
     ]
+
+
+class Beaten:
+    """Counts heartbeats, and answers each with what is held then."""
+
+    def __init__(self) -> None:
+        self.beats = 0
+
+    def heartbeat(self, held: HeldAttempt, *, snapshot: object) -> HeldAttempt:
+        self.beats += 1
+        return held
+
+
+@pytest.fixture
+def lease() -> Lease:
+    branch = Branch("a", "running", "a", attempt=1)
+    held: Any = HeldAttempt(cast(Facts, None), cast(Run, None), branch)
+    return Lease(cast(Runtime, None), cast(Steps, Beaten()), held, Patience(0))
+
+
+def beats_of(lease: Lease) -> int:
+    lease.beat()
+    return cast(Any, lease._steps).beats
+
+
+@pytest.mark.parametrize("now", [{"attempt": 2}, {"step": "b"}, {"status": "ended"}, {"halt": "stop"}])
+def test_it_beats_for_no_attempt_but_its_own(lease: Lease, now: dict[str, Any]) -> None:
+    assert beats_of(lease) == 1
+    lease.held = replace(lease.held, branch=replace(lease.held.branch, **now))
+    assert beats_of(lease) == 1
+
+
+def test_a_forked_child_neither_beats_nor_logs(lease: Lease) -> None:
+    lease._process = 0
+    lease.log([LogLine("stdout", "a child's", 7)])
+    assert (beats_of(lease), lease.held.told_us) == (0, 0)

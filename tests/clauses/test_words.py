@@ -1,0 +1,122 @@
+"""What a worker elsewhere says of its attempt counts once, for that worker; who says it again is answered the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from cascade_flow import RetryTier, StaleAttemptError, StepCheckpoint, StepCompleted, clock
+from cascade_flow.clock import SteppingClock, use
+from cascade_flow.engine.commands import KeepCheckpoint
+from cascade_flow.operations.steps import Slot, Steps
+from cascade_flow.operations.worker_outcomes import Attempt, Measures, Outcome, WorkerOutcomes
+from cascade_flow.operations.worker_protocol import WorkerProtocol
+from clauses.stage import RUN, begun, branch_of, claimed
+from faults.moments import pausing
+from simulation import World, step
+
+ONCE = [RetryTier(max_attempts=1)]
+MINE, THEIRS = Attempt(RUN, "a", "mine", 1), Attempt(RUN, "a", "theirs", 1)
+MINUTE_US = 60_000_000
+
+
+def outcomes(world: World) -> WorkerOutcomes:
+    return WorkerOutcomes(world.backend.runtime)
+
+
+def completed(world: World, attempt: Attempt = MINE, *, next: Slot | None = None, took_us: int = 1) -> Outcome:
+    return outcomes(world).complete(attempt, "1", Measures(duration_us=took_us), claims_next=next)
+
+
+def test_a_checkpoint_that_is_said_again_is_stored_once_and_another_is_another(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a", worker="mine")
+    for data in ("1", "1", "2"):
+        outcomes(world).keep_checkpoint(MINE, KeepCheckpoint("part", 0, data))
+    assert world.check(RUN).count(StepCheckpoint) == 2
+
+
+def test_a_result_is_later_than_the_last_line(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a", worker="mine")
+    told_us = clock.now_us() + MINUTE_US
+    outcomes(world).complete(MINE, "1", Measures(told_us=told_us))
+    [event] = [event for event in world.check(RUN).events if isinstance(event, StepCompleted)]
+    assert event.timestamp_us > told_us
+
+
+def test_an_attempt_that_a_clock_ahead_has_begun_took_no_time(world: World) -> None:
+    begun(world, step("a"))
+    with use(SteppingClock(clock.now_us() + MINUTE_US)):
+        claimed(world, "a", worker="mine")
+    outcomes(world).complete(MINE, "1", Measures())
+    [event] = [event for event in world.check(RUN).events if isinstance(event, StepCompleted)]
+    assert event.duration_us == 0
+
+
+def test_what_is_let_go_is_no_try_and_said_again_it_is_for_the_same_time(world: World) -> None:
+    begun(world, step("a", retry=ONCE))
+    claimed(world, "a", worker="mine")
+    first = outcomes(world).let_go(MINE)
+    assert first == Outcome("scheduled", branch_of(world, "a").available_at_us)
+    assert outcomes(world).let_go(MINE) == first
+
+
+def test_a_heartbeat_keeps_nobody_from_letting_go(world: World) -> None:
+    begun(world, step("a"))
+    held = claimed(world, "a", worker="mine")
+    late = pausing(world, "UpdateItem", lambda: Steps(world.observer.runtime).heartbeat(held))
+    assert WorkerOutcomes(late.runtime).let_go(MINE).status == "scheduled"
+
+
+def test_what_has_ended_otherwise_is_not_let_go(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a", worker="mine")
+    completed(world)
+    with pytest.raises(StaleAttemptError):
+        outcomes(world).let_go(MINE)
+
+
+def test_who_completes_a_step_holds_the_next_one_of_its_pool(world: World) -> None:
+    begun(world, step("a", executor="gpu"), step("b", "a", executor="gpu"), step("c", "b", executor="cpu"))
+    assert WorkerProtocol(world.backend.runtime).claim(RUN, "a", "mine", slot=Slot(), pool="gpu") is not None
+    following = completed(world, next=Slot()).next
+    assert following is not None
+    assert (following.branch.step, following.branch.worker) == ("b", "mine")
+    assert completed(world, Attempt(RUN, "b", "mine", 1), next=Slot()).next is None
+    assert (branch_of(world, "a").step, branch_of(world, "a").status) == ("c", "scheduled")
+
+
+def test_who_completes_again_holds_what_it_has_got_if_it_asks_and_nothing_of_others(world: World) -> None:
+    begun(world, step("a"), step("b", "a"), step("c", "b"))
+    claimed(world, "a", worker="mine")
+    completed(world, next=Slot())
+    again = completed(world, next=Slot(), took_us=2).next
+    assert again is not None
+    assert again.branch.step == "b"
+    assert completed(world).next is None, "who doesn't ask gets nothing"
+    mine = Attempt(RUN, "b", "mine", 1)
+    completed(world, mine)
+    claimed(world, "c", branch="a", worker="theirs")
+    assert completed(world, mine, next=Slot()) == Outcome("completed")
+
+
+def test_nobody_says_again_what_another_has_said(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    claimed(world, "a", worker="mine")
+    completed(world)
+    with pytest.raises(StaleAttemptError):
+        completed(world, THEIRS)
+
+
+def test_who_says_again_that_it_is_not_ready_is_told_that_it_has_given_up(world: World) -> None:
+    begun(world, step("a", poll_every_ms=1_000, give_up_after_ms=1_000), step("b"))
+    world.clock.pause_us(MINUTE_US)
+    claimed(world, "a", worker="mine")
+    told = [outcomes(world).postpone(MINE, "not yet", Measures(), at_us=None, delay_us=None) for _ in range(2)]
+    assert told == [Outcome("failed")] * 2
+
+
+def test_what_was_skipped_is_told_as_skipped(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a", worker="mine")
+    assert [outcomes(world).skip(MINE, "no need", None, Measures()).status for _ in range(2)] == ["skipped"] * 2
