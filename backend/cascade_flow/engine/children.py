@@ -13,7 +13,7 @@ from cascade_flow.engine.commands import Fail
 from cascade_flow.engine.decide import judged, schedule_again
 from cascade_flow.engine.event_writer import EventWriter
 from cascade_flow.engine.families import family_of
-from cascade_flow.engine.state import ENDED, Branch, Commit, Facts, Family, Run, Up
+from cascade_flow.engine.state import ENDED, Branch, Commit, Facts, Family, Run
 from cascade_flow.engine.waits import line_of
 from cascade_flow.model.events import LogEntry, StepError
 from cascade_flow.model.workflows import ChildrenDefinition
@@ -151,11 +151,6 @@ def items_lost(family: Family, child: Run, batch: int) -> int:
 def numbers_in(ranges: Iterable[tuple[int, int]]) -> list[int]:
     """The numbers in these ranges, each from its first to its last."""
     return [number for first, last in ranges for number in range(first, last + 1)]
-
-
-def up_to(facts: Facts, parent: Branch, number: int, *, is_item: bool) -> Up:
-    """What a child points to."""
-    return Up(facts.run_id, parent.name, parent.step, number, is_item)
 
 
 def _is_over(facts: Facts, child: Run) -> bool:
