@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime
 from email.utils import formatdate
 from http.client import HTTPConnection
 from typing import Any
@@ -139,8 +140,8 @@ def in_hours(hours: int) -> str:
 
 def hours_of(heard: Heard) -> list[int]:
     """By which clock each request was signed, from the first on."""
-    hours = [int(headers["x-amz-date"][9:11]) for _, headers, _ in heard.requests]
-    return [hour - hours[0] for hour in hours]
+    signed = [datetime.strptime(headers["x-amz-date"], "%Y%m%dT%H%M%SZ") for _, headers, _ in heard.requests]
+    return [round((each - signed[0]).total_seconds() / 3_600) for each in signed]
 
 
 def test_addresses_are_signed_by_the_clock_that_was_put_right() -> None:
