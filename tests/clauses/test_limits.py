@@ -74,6 +74,14 @@ def standing(world: World, limit: str = "stripe") -> Standing:
     return Places(world.observer.runtime.ledger.table).standing(limit, at_most=9)
 
 
+def beating(world: World, held: HeldAttempt, *, times: int = 1) -> HeldAttempt:
+    """The attempt after so many heartbeats, each after half a lease."""
+    for _ in range(times):
+        world.clock.pause_us(TIMING.lease_us // 2)
+        held = Steps(world.backend.runtime).heartbeat(held)
+    return held
+
+
 def holders(world: World, limit: str = "stripe") -> list[str]:
     places, now_us = standing(world, limit).places, clock.now_us()
     return [f"{place.holder.run_id}" for place in places.values() if place.holder and not place.is_free(now_us)]
@@ -161,9 +169,7 @@ def test_a_heartbeat_keeps_the_place(world: World) -> None:
     world.register([limited("a")])
     started(world, "r1", "r2")
     held = got(world, "r1")
-    for _ in range(4):
-        world.clock.pause_us(TIMING.lease_us // 2)
-        held = Steps(world.backend.runtime).heartbeat(held)
+    beating(world, held, times=4)
     assert holders(world) == ["r1"]
     assert taken(world, "r2") is None
 
@@ -192,8 +198,7 @@ def test_a_place_outlives_the_lease_that_a_heartbeat_gives(world: World) -> None
     world.register([limited("a")])
     started(world, "r1")
     held = got(world, "r1")
-    world.clock.pause_us(TIMING.lease_us // 2)
-    held = Steps(world.backend.runtime).heartbeat(held)
+    held = beating(world, held)
     world.clock.pause_us((held.branch.lease_us or 0) - clock.now_us())
     assert holders(world) == ["r1"]
 
@@ -248,10 +253,7 @@ def test_to_wait_for_a_place_is_not_to_wait_for_a_worker(world: World) -> None:
     world.register([limited("a")])
     started(world, "r1", "r2")
     held = got(world, "r1")
-    for _ in range(6):
-        world.clock.pause_us(TIMING.lease_us // 2)
-        held = Steps(world.backend.runtime).heartbeat(held)
-    reported(world, held)
+    reported(world, beating(world, held, times=6))
     world.clock.pause_us(TIMING.grace_us)
     swept = Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 10**12)
     assert swept.done["wake-ups repeated"] == 1
