@@ -874,7 +874,7 @@ def test_a_batch_gives_a_result_for_each_of_its_items_or_is_not_taken(world: Wor
     handed_out(world, batch=2)
     taken(world, 0, worker="mila")
     outcomes, mine = WorkerOutcomes(world.backend.runtime), Attempt(child(0), "pack", "mila", 1)
-    refused = "does 2 items of a map: its output is a list of so many results"
+    refused = "output: a list of 2 results, in the order of the items"
     with pytest.raises(ArgumentInvalidError, match=refused):
         outcomes.complete(mine, given, Measures())
     with pytest.raises(ArgumentInvalidError, match=refused):

@@ -8,6 +8,7 @@ import pytest
 
 import events
 from events.deployed import Functions, Reply
+from functions.test_worker_protocol import claim
 
 pytestmark = pytest.mark.servers("ministack")
 
@@ -97,6 +98,30 @@ def test_a_map_is_registered_over_http(functions: Functions) -> None:
     assert functions.asked(events.post("/workflows/packing", wish, method="PUT")).status in (200, 201)
     steps = get(functions, "/workflows/packing").json["steps"]
     assert steps[1]["children"] == {"kind": "map", "over": "lines", "concurrency": 7, "batch": 1, "tolerate": 0.0}
+
+
+def test_a_batch_that_gives_too_few_results_is_refused_and_goes_on(functions: Functions) -> None:
+    run_id = functions.asked(events.post("/runs", {"workflowSlug": "crates"})).json["runId"]
+    functions.work()
+    first, last = (f"{run_id}~fill~{number}" for number in (0, 1))
+    reply = handed(functions, first, ["one"])
+    assert (reply.status, [issue["path"] for issue in reply.json["issues"]]) == (400, ["output"])
+    assert "2 results" in reply.json["issues"][0]["message"]
+    assert said(functions, first, ["one", "two"]).json == {"status": "completed"}
+    assert handed(functions, last, ["three"]).status == 200
+    functions.work()
+    assert get(functions, f"/runs/{run_id}").json["output"] == {"fill": ["one", "two", "three"]}
+
+
+def handed(functions: Functions, run_id: str, output: Any) -> Reply:
+    """What a worker elsewhere is answered that takes a batch, and returns this."""
+    assert claim(functions, runId=run_id, stepId="fill", pool="packers").status == 200
+    return said(functions, run_id, output)
+
+
+def said(functions: Functions, run_id: str, output: Any) -> Reply:
+    body = {"workerId": "mila", "attemptNumber": 1, "output": output}
+    return functions.asked(events.post(f"/runs/{run_id}/steps/fill/complete", body))
 
 
 @pytest.mark.parametrize(

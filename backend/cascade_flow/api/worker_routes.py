@@ -57,10 +57,14 @@ def store_checkpoint(address: StepAddress, body: StoreCheckpoint) -> Answer[Stor
     return ok({})
 
 
-@route(f"{_STEP}/complete", errors=[*_NOT_HELD, PayloadTooLargeError, PayloadLostError], shapes=_SHAPES)
+@route(
+    f"{_STEP}/complete",
+    errors=[*_NOT_HELD, PayloadTooLargeError, PayloadLostError, ArgumentInvalidError],
+    shapes=_SHAPES,
+)
 def complete_step(address: StepAddress, body: CompleteStep) -> Answer[StepOutcome]:
-    """The step returned. With `claimNext` the worker holds the branch's next step at once, if that is for the same
-    workers.
+    """The step returned; of a batch of a map's items, a list of their results in order. With `claimNext` the worker
+    holds the branch's next step at once, if that is for the same workers.
     """
     attempt, measures = _attempt(address, body), _measures(body)
     return _told(_outcomes().complete(attempt, body.text, measures, claims_next=body.next_slot))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from cascade_flow.engine.state import Run
 from cascade_flow.errors import ArgumentInvalidError, PayloadLostError
+from cascade_flow.model.parts import ValidationIssue
 from cascade_flow.model.workflows import ChildrenDefinition
 from cascade_flow.operations.outputs import Inputs
 from cascade_flow.operations.payloads import Handed
@@ -38,11 +39,11 @@ def check_batch(runtime: Runtime, child: Run, output: str) -> None:
     """
     if declared_of(runtime, child).batch == 1:
         return
-    items = json.loads(runtime.payloads.whole(child.run_id, child.tail[:1])[0].get("input") or "[]")
+    items = json.loads(runtime.payloads.whole(child.run_id, child.tail[:1])[0]["input"])
     results = json.loads(output)
     if not isinstance(results, list) or len(results) != len(items):
-        wanted = f"run {child.run_id!r} does {len(items):,} items of a map"
-        raise ArgumentInvalidError(f"{wanted}: its output is a list of so many results, in their order")
+        wanted = f"a list of {len(items):,} results, in the order of the items that run {child.run_id!r} does"
+        raise ArgumentInvalidError(issues=[ValidationIssue(path="output", message=wanted)])
 
 
 def declared_of(runtime: Runtime, child: Run) -> ChildrenDefinition:

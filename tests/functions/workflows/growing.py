@@ -40,3 +40,16 @@ orders.run(labels, input=lambda all: [str(each) for each in all], export=True)
 @orders.step(export=True)
 def failed(all: list[str | ItemFailed]) -> int:
     return sum(isinstance(each, ItemFailed) for each in all)
+
+
+crates = Workflow("crates")
+
+
+@crates.step
+def stacked() -> list[int]:
+    return [1, 2, 3]
+
+
+@crates.map(over=stacked, batch=2, executor="packers", export=True)
+def fill(crate: int) -> str:
+    return str(crate)
