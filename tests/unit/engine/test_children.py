@@ -33,3 +33,4 @@ def test_what_had_failed_is_begun_again_after_what_it_depends_on() -> None:
     assert (scheduled.attempt_number, started.attempt_number, started.dependencies) == (2, 2, ["a"])
     assert commit.after.family == replace(FAMILY, made=0, lost=0, out=())
     assert (commit.after.status, commit.after.arrived) == ("waiting", 0)
+    assert (commit.after.attempts_before, commit.after.last_us) == (1, int(started.timestamp_us))
