@@ -1,0 +1,191 @@
+"""What a child is born with, and begins again with; what a release leaves behind (protocol.md §14)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from cascade_flow import (
+    ChildrenDefinition,
+    PayloadLostError,
+    RunLimit,
+    StepLimit,
+    WorkflowRegistration,
+    WorkflowRetryStarted,
+    clock,
+)
+from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.changes import BranchRefused
+from cascade_flow.dynamodb.family_ledger import FamilyLedger
+from cascade_flow.engine.commands import Complete
+from cascade_flow.operations import collection
+from cascade_flow.operations.collection import Collection
+from clauses.stage import FATAL, RUN, begun, claimed, reported, run_of
+from clauses.test_children import (
+    ITEMS,
+    ONCE,
+    child,
+    child_run,
+    expanded,
+    failed,
+    handed_out,
+    mapped,
+    pack_of,
+    packed,
+    stored,
+    taken,
+    there,
+)
+from simulation import TickingClock, World, step
+
+
+def urgent(world: World, **submission: Any) -> None:
+    """A map has handed out, in a run that has what its children must have, or must not."""
+    world.register(mapped(limit=StepLimit(name="erp", at_most=9, key="customer")), run_limit=RunLimit(at_most=3))
+    world.submit(run_id=RUN, input={"customer": "C-1"}, **submission)
+    reported(world, claimed(world, "lines"), Complete(json.dumps(ITEMS), 1))
+    expanded(world)
+
+
+def test_an_item_has_its_parents_priority_and_keys_and_none_of_its_places(world: World) -> None:
+    urgent(world, priority=5)
+    one = child_run(world, 0)
+    assert run_of(world).place is not None
+    assert (one.priority, one.limit, one.place, one.origin_run_id) == (5, None, None, None)
+    assert world.observer.runtime.facts(one).limit_keys == {"customer": "C-1"}
+
+
+def test_a_run_of_another_workflow_has_the_keys_that_its_own_input_gives(world: World) -> None:
+    limited = step("pay", limit=StepLimit(name="erp", at_most=1, key="customer"))
+    world.backend.register_workflow(WorkflowRegistration(slug="refunds", name="Refunds", steps=[limited]))
+    runs = ChildrenDefinition(kind="workflow", workflow="refunds")
+    begun(world, step("refund", children=runs), input={"customer": "C-2"})
+    held = claimed(world, "refund")
+    reported(world, held, world.act(held, "worker-1"))
+    other = world.observer.runtime.run(f"{RUN}~refund~0")
+    assert world.observer.runtime.facts(other).limit_keys == {"customer": "C-2"}
+
+
+def test_all_roots_of_a_wide_run_of_another_workflow_are_made_at_once(world: World) -> None:
+    many = [step(f"root-{number:02}") for number in range(40)]
+    world.backend.register_workflow(WorkflowRegistration(slug="wide", name="Wide", steps=many))
+    begun(world, step("run", children=ChildrenDefinition(kind="workflow", workflow="wide")))
+    held = claimed(world, "run")
+    reported(world, held, world.act(held, "worker-1"))
+    assert len(world.observer.runtime.ledger.branches(f"{RUN}~run~0")) == 40
+
+
+def test_a_child_is_born_after_all_that_its_step_has_told(world: World) -> None:
+    begun(world, *mapped(), input={"order": 7})
+    reported(world, claimed(world, "lines"), Complete(json.dumps(ITEMS), 1))
+    held = claimed(world, "pack", branch="lines")
+    with clock.use(TickingClock(clock.now_us() - 60_000_000, tick_us=1)):
+        reported(world, held, world.act(held, "worker-1"))
+    born_us = min(event.timestamp_us for event in world.observer.load_events("flow", child(0)))
+    told_us = max(event.timestamp_us for event in world.observer.load_events("flow", RUN, step_id="lines"))
+    assert born_us > told_us
+
+
+def test_a_child_that_begins_again_has_its_parents_time_and_nothing_of_what_it_was(world: World) -> None:
+    handed_out(world, batch=3)
+    reported(world, stored(world, taken(world, 0), 0), FATAL)
+    before = child_run(world, 0)
+    assert (before.lost, before.result is None and before.result_place is None) == (2, False)
+    world.clock.pause_us(1_000_000)
+    world.backend.retry_run(RUN)
+    again = child_run(world, 0)
+    assert (again.lost, again.result, again.result_place) == (None, None, None)
+    assert (again.run_attempt, again.deadline_us) == (2, run_of(world).deadline_us)
+    assert (again.deadline_us > before.deadline_us, again.seq > before.seq) == (True, True)
+
+
+def test_a_child_that_was_halted_says_which_step_it_does_again(world: World) -> None:
+    handed_out(world, concurrency=1)
+    world.backend.cancel_run(RUN)
+    world.backend.retry_run(RUN)
+    told = world.observer.load_events("flow", child(0))
+    assert [event.retried_steps for event in told if isinstance(event, WorkflowRetryStarted)] == [["pack"]]
+
+
+def test_a_child_is_stopped_for_no_step_of_its_own(world: World) -> None:
+    handed_out(world, concurrency=2)
+    taken(world, 0)
+    failed(world, 1)
+    stop = child_run(world, 0).stop
+    assert stop is not None
+    assert (stop.step, stop.error and stop.error.name) == (None, "ParentStopped")
+
+
+def test_of_two_who_release_one_does(world: World) -> None:
+    handed_out(world, concurrency=2)
+    ledger, facts, before = FamilyLedger(world.backend.runtime.ledger.table), taken(world, 0).facts, pack_of(world)
+    parent = world.backend.runtime.facts(run_of(world))
+    assert facts.up is not None
+    after = ledger.release(parent, before, before, [], passed=2)
+    assert (after.arrived, after.seq) == (before.arrived + 2, before.seq + 1)
+    assert pack_of(world).arrived == after.arrived
+    with pytest.raises(BranchRefused):
+        ledger.release(parent, before, before, [], passed=0)
+
+
+def test_who_finds_all_done_by_an_earlier_attempt_collects_at_once(world: World) -> None:
+    handed_out(world, ITEMS[:2])
+    packed(world, 0, 1)
+    reported(world, claimed(world, "pack", 2, branch="lines"), FATAL)
+    assert run_of(world).status == "failed"
+    world.backend.retry_run(RUN)
+    assert (pack_of(world).status, pack_of(world).step) == ("scheduled", "pack")
+
+
+def test_a_failure_is_looked_at_at_once_however_many_are_out(world: World) -> None:
+    handed_out(world, list(range(40)), concurrency=20, retry=ONCE)
+    failed(world, 0)
+    assert pack_of(world).status == "failed"
+
+
+@pytest.mark.parametrize(("limit", "most"), [("MOST_CHILDREN", 6), ("LONGEST_CHILD_ID", 10)])
+def test_as_many_and_as_long_as_may_be_are_made(
+    world: World, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
+) -> None:
+    monkeypatch.setattr(f"cascade_flow.operations.expansion.{limit}", most)
+    handed_out(world)
+    assert len(there(world)) == len(ITEMS)
+
+
+def test_the_longest_name_is_the_last_childs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cascade_flow.operations.expansion.LONGEST_CHILD_ID", 10)
+    handed_out(world, list(range(11)))
+    assert (run_of(world).status, there(world)) == ("failed", {})
+
+
+# -- what is collected -------------------------------------------------------------------------------------------------
+
+
+def test_what_more_have_given_than_are_read_at_once_is_collected(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collection, "READ_AT_ONCE", 2)
+    handed_out(world, ITEMS[:5])
+    packed(world, *range(5))
+    assert json.loads(collected(world)) == [0, 1, 2, 3, 4]
+
+
+def test_what_a_child_has_given_that_is_gone_is_told_as_lost(world: World) -> None:
+    handed_out(world, ITEMS[:2])
+    packed(world, 0, 1)
+    world.observer.runtime.ledger.table.delete(keys.run(child(1)))
+    with pytest.raises(PayloadLostError):
+        collected(world)
+
+
+def test_what_has_completed_is_in_order_however_it_is_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed_out(world, ITEMS[:3])
+    packed(world, 0, 1, 2)
+    facts, read = world.backend.runtime.facts(run_of(world)), FamilyLedger.children
+    monkeypatch.setattr(FamilyLedger, "children", lambda *given: dict(reversed(read(*given).items())))
+    assert json.loads(Collection(world.backend.runtime).completed(facts, pack_of(world))) == [0, 1, 2]
+
+
+def collected(world: World) -> str:
+    runtime = world.backend.runtime
+    return Collection(runtime).collect(runtime.facts(run_of(world)), pack_of(world))
