@@ -1,0 +1,49 @@
+"""Digests of ended runs: kept as long as the longest of them, read as long as their own run, and of this form alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from cascade_flow import clock
+from cascade_flow.analytics.digests import Digest
+from cascade_flow.dynamodb import digests, keys
+from cascade_flow.dynamodb.digests import digests_since, put_digests
+from cascade_flow.dynamodb.table import Table
+from simulation import World
+
+
+@pytest.fixture
+def table(world: World) -> Table:
+    return world.observer.runtime.ledger.table
+
+
+def digest(run_id: str, *, expires_in_s: int = 1_000) -> Digest:
+    now_us = clock.now_us()
+    return Digest(run_id, "flow", now_us, now_us // 1_000_000 + expires_in_s, [], [])
+
+
+def read(table: Table, since_us: int) -> list[str]:
+    return sorted(each.run_id for each in digests_since(table, since_us))
+
+
+def test_one_whose_run_has_expired_is_read_no_more(world: World, table: Table) -> None:
+    since_us = clock.now_us()
+    put_digests(table, [digest("brief", expires_in_s=10), digest("long")])
+    assert read(table, since_us) == ["brief", "long"]
+    world.clock.pause_us(11_000_000)
+    assert read(table, since_us) == ["long"]
+
+
+def test_they_are_kept_as_long_as_the_longest_of_them(table: Table) -> None:
+    some = [digest("brief", expires_in_s=10), digest("long")]
+    put_digests(table, some)
+    [item] = table.query(keys.digests_since(0))
+    assert item[keys.EXPIRY] == some[1].expires_s
+
+
+@pytest.mark.parametrize("form", [digests.FORM - 1, digests.FORM + 1])
+def test_none_of_another_form_is_read(table: Table, monkeypatch: pytest.MonkeyPatch, form: int) -> None:
+    with monkeypatch.context() as written:
+        written.setattr(digests, "FORM", form)
+        put_digests(table, [digest("other")])
+    assert read(table, 0) == []
