@@ -9,6 +9,7 @@ import pytest
 from cascade_flow import RetryTier, RunNotFoundError, WorkflowRegistration, clock
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.table import Update
+from cascade_flow.operations import live_pieces
 from cascade_flow.operations.diagnoses import Diagnoses, DiagnosisPart
 from cascade_flow.operations.live_pieces import START_US
 from cascade_flow.operations.preflight import Effect, Planned, Preflight
@@ -277,3 +278,16 @@ def test_a_preflight_counts_each_run_once_in_pieces(world: World) -> None:
     assert len(found) > 3
     assert len({each.run_id for effect in found for each in effect.broken}) == 7
     assert sum(len(effect.broken) for effect in found) == 7
+
+
+def test_a_piece_ends_also_where_nothing_in_it_is_wanted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_pieces, "_MOST_ENTRIES", 3)
+    world.register([step("a")])
+    for number in range(5):
+        world.submit(run_id=f"run-{number}")
+        world.clock.pause_us(1_000_000)
+    table = world.observer.runtime.ledger.table
+    nothing = live_pieces.piece(table, after_us=START_US, most_runs=100, wanted=lambda _: False)
+    assert (nothing.entries, nothing.more_us is None) == ([], False)
+    more = live_pieces.piece(table, after_us=nothing.more_us or 0, most_runs=100)
+    assert 0 < len({entry.run_id for entry in more.entries}) < 5

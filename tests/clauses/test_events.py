@@ -265,6 +265,9 @@ def test_what_is_long_is_put_aside_by_each_sender_for_itself(world: World) -> No
     begun(world, *chain())
     words = [{"ok": True, "why": noise(seed)} for seed in range(2)]
     assert sent(world, words[0])
+    signal = branch_of(world, "e").signal
+    assert signal is not None
+    assert (signal.text, signal.place is None) == (None, False), "the branch itself holds what is short alone"
     with pytest.raises(EventClosedError) as told:
         sent(world, words[1])
     assert json.loads(told.value.facts["data"]) == words[0]

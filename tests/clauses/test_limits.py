@@ -21,7 +21,7 @@ from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.places import Places
 from cascade_flow.engine.commands import Complete, Postpone, SkipStep
 from cascade_flow.engine.limits import Holder, Standing, pack_limit
-from cascade_flow.engine.state import Claimant
+from cascade_flow.engine.state import Claimant, Limit
 from cascade_flow.operations.limits import Limits
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.sweep import Sweep
@@ -569,3 +569,45 @@ def test_a_limited_step_that_starts_later_takes_no_place_before(world: World) ->
     reported(world, got(world, "r1"), Complete('"x"', 1, claimant=claimant))
     assert standing(world).places == {}
     ended(world, "r1")
+
+
+def test_whoever_comes_for_its_free_place_waits_in_line_no_more(world: World) -> None:
+    """The place's last holder fell silent, so nobody has handed it out."""
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    dies(lambda: reported(world, got(world, "r1"), by=dying(world, "UpdateItem")))
+    silent(world)
+    assert line(world) == ["r2"]
+    got(world, "r2")
+    assert line(world) == []
+
+
+def test_whoever_has_a_place_is_taken_out_of_the_line_when_others_are_given_theirs(world: World) -> None:
+    """Who gave it died between the place and the line."""
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    dies(lambda: reported(world, got(world, "r1"), by=dying(world, "DeleteItem")))
+    assert (holders(world), line(world)) == (["r2"], ["r2"])
+    Limits(world.backend.runtime).hand_out(Limit("stripe", 1))
+    assert (holders(world), line(world)) == (["r2"], [])
+
+
+def test_a_branch_that_was_tried_again_gets_the_first_attempt_of_its_next_step_a_place(world: World) -> None:
+    world.register(
+        [step("x", retry=[RetryTier(max_attempts=2, delay_ms=1_000, jitter=0)]), limited("a", "x", branch="x")]
+    )
+    started(world, "r1")
+    reported(world, got(world, "r1", "x"), AGAIN)
+    world.clock.pause_us(1_000_000)
+    held = got(world, "r1", "x", 2)
+    claimant = Claimant("worker-1", clock.now_us() + TIMING.lease_us)
+    after = reported(world, held, Complete("1", 1, claimant=claimant))
+    assert (after.branch.step, after.branch.status, after.branch.place) == ("a", "running", 0)
+    assert [place.holder for place in standing(world).places.values()] == [Holder("r1", "x", "a", 1)]
+
+
+def test_a_line_is_read_as_far_as_was_asked(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1", "r2", "r3", "r4")
+    places = Places(world.observer.runtime.ledger.table)
+    assert [each.holder.run_id for each in places.standing("stripe", at_most=1, first=2).line] == ["r2", "r3"]

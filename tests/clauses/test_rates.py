@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cascade_flow import RetryTier, StepDefinition, StepLimit, StepStarted, clock
-from cascade_flow.dynamodb import turns
+from cascade_flow.dynamodb import keys, turns
 from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.turns import next_turn
 from cascade_flow.engine.commands import Complete
@@ -223,3 +223,20 @@ def test_a_retry_takes_a_turn_of_its_own(world: World, before: tuple[str, ...]) 
         world.submit(run_id=name)
     world.settle(*before, "r1")
     must_be_spaced(starts(world, *before, "r1"))
+
+
+def test_whoever_can_not_wait_takes_no_turn_of_the_next_moment(world: World) -> None:
+    table, limit = world.backend.runtime.ledger.table, Limit("openai", 2, 1_000_000)
+    assert next_turn(table, limit, at_once=True) is not None
+    assert next_turn(table, limit, at_once=True) is None
+    world.clock.pause_us(500_000)
+    assert next_turn(table, limit, at_once=True) is not None
+
+
+def test_a_turn_is_kept_until_long_after_it_has_come(world: World) -> None:
+    table, limit, day_us = world.backend.runtime.ledger.table, Limit("seldom", 1, 10 * 86_400_000_000), 86_400_000_000
+    turns_of = [next_turn(table, limit) for _ in range(2)]
+    last_us = max(turn.next_us for turn in turns_of if turn is not None)
+    item = table.get(keys.turns("seldom"))
+    assert item is not None
+    assert item[keys.EXPIRY] * 1_000_000 >= last_us + 6 * day_us

@@ -140,14 +140,11 @@ def test_two_chunks_of_one_microsecond_are_two(world: World) -> None:
     begun(world, step("a"))
     claimed(world, "a")
     logs, now_us = Logs(world.backend.runtime), clock.now_us()
-    for message in ("first", "second"):
-        logs.store(run_of(world), "a", 1, [(now_us, "stdout", message)])
+    for first, second in (("a", "b"), ("c", "d"), ("c", "e")):
+        logs.store(run_of(world), "a", 1, [(now_us, "stdout", first), (now_us + 1, "stdout", second)])
     found = logs.lines(RUN, "a")
-    assert [line.message for line in found] == ["first", "second"] or [line.message for line in found] == [
-        "second",
-        "first",
-    ]
-    assert len({line.timestamp_us for line in found}) == 2
+    assert sorted(line.message for line in found) == ["a", "b", "c", "c", "d", "e"]
+    assert len({line.timestamp_us for line in found}) == 6
 
 
 def test_a_chunk_that_is_stored_again_is_one(world: World) -> None:

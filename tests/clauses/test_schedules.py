@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -16,6 +17,7 @@ from cascade_flow import (
     ScheduleDefinition,
     ScheduleNotFoundError,
     WorkflowRegistration,
+    WorkflowRetiredError,
     clock,
 )
 from cascade_flow.dynamodb import due, keys, schedules
@@ -23,8 +25,10 @@ from cascade_flow.dynamodb.schedules import LEAD_US, Schedule
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.ticks import AT_ONCE, LATE_US
 from cascade_flow.operations.attention import Attention
+from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.operations.tally import Tally
+from cascade_flow.records import replace
 from clauses.stage import dies, dying
 from faults.moments import pausing
 from simulation import BEGIN_US, World, step
@@ -455,3 +459,24 @@ def test_who_lists_what_is_live_meets_no_schedule(world: World) -> None:
     assert list(due.later(table, than_us=0, at_once=10)) == []
     assert world.backend.list_scheduled_steps() == []
     assert world.backend.get_queue_depth().pending_runs == 0
+
+
+def test_a_schedule_that_was_put_off_and_is_moved_on_is_looked_at_before_its_time_again(world: World) -> None:
+    """The sweep that could not deal with it has moved its place in the index, and nothing else."""
+    deployed(world, NIGHTLY)
+    table, read = world.backend.runtime.ledger.table, stored(world)
+    entry = due.Entry(FIRST_US - LEAD_US, keys.schedule("flow", "s"))
+    due.put_off(table, entry, least_us=DAY, most_us=DAY)
+    assert stored(world).due_us != FIRST_US - LEAD_US
+    assert schedules.move(table, read, replace(read, failed_us=1))
+    assert stored(world).due_us == FIRST_US - LEAD_US
+
+
+def test_a_time_whose_workflow_is_gone_is_noted_and_passed_over(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was retired between the look at its schedule and the submission."""
+    deployed(world, NIGHTLY)
+    monkeypatch.setattr(Runs, "submit", Mock(side_effect=WorkflowRetiredError("workflow 'flow' is retired")))
+    assert swept(world, FIRST_US) == 0
+    told = stored(world)
+    assert (told.next_us, told.failed_us, told.last_us) == (FIRST_US + DAY, FIRST_US, None)
+    assert told.error == "WorkflowRetiredError: workflow 'flow' is retired"

@@ -11,7 +11,7 @@ import pytest
 from cascade_flow import RetryTier
 from cascade_flow.dynamodb.secret import secret_of
 from cascade_flow.dynamodb.table import Table
-from cascade_flow.engine.commands import Complete
+from cascade_flow.engine.commands import Complete, SkipStep
 from cascade_flow.errors import BackendUnavailableError
 from cascade_flow.model.workflows import RunLimit
 from cascade_flow.operations import told
@@ -82,9 +82,16 @@ def test_a_run_with_more_to_it_is_read(world: World) -> None:
     by_wake(world, wake, reads=1)
 
 
-def test_a_large_output_is_read(world: World) -> None:
+def test_a_step_that_was_skipped_has_given_nothing_which_is_told_too(world: World) -> None:
+    begun(world, step("s0"), step("s1", "s0"), step("beside", "s0", skip_cascades=False), input=INPUT)
+    reported(world, by_wake(world, newest(world, "s0"), reads=0), SkipStep("no need", 1))
+    assert given(world, by_wake(world, newest(world, "beside"), reads=0)) == {"s0": None}
+
+
+@pytest.mark.parametrize("lines", [600, 5_000], ids=["beside the branch", "put aside"])
+def test_a_large_output_is_read(world: World, lines: int) -> None:
     begun(world, *chain(2), step("beside", "s0"), input=INPUT)
-    text = json.dumps([f"line {number}" for number in range(5_000)])
+    text = json.dumps([f"line {number}" for number in range(lines)])
     reported(world, by_wake(world, newest(world, "s0"), reads=0), Complete(text, 1))
     wake = newest(world, "beside")
     assert not wake.told

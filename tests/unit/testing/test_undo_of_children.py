@@ -123,3 +123,27 @@ def test_one_that_has_completed_is_undone_as_its_parent_says() -> None:
         assert undone is not None
         assert (undone.status, undone.steps["unroom"].output) == ("completed", "not poor")
         assert failed.steps["rooms"].run.undone is None
+
+
+def test_a_map_that_was_still_under_way_is_undone_before_what_had_completed() -> None:
+    flow, undone = Workflow("flow"), list[str]()
+
+    @flow.step
+    def legs() -> list[str]:
+        return ["a", "full"]
+
+    @flow.map(over="legs", retry=ONCE, concurrency=1)
+    def book(leg: str) -> str:
+        return {"a": "A"}[leg]
+
+    @flow.undo("legs")
+    def forget() -> None:
+        undone.append("legs")
+
+    @flow.undo("book")
+    def unbook() -> None:
+        undone.append("book")
+
+    with Engine() as engine:
+        engine.run(flow, expect="failed")
+    assert undone == ["book", "legs"]
