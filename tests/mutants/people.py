@@ -390,8 +390,8 @@ PEOPLE = (
         "difference to the first (codec.py)",
         MISTAKE,
         "dynamodb/codec.py",
-        "yield _shifted(record, timestampUs=-before, availableAtUs=-time)\n        before = time",
-        "yield _shifted(record, timestampUs=-before, availableAtUs=-time)\n        before = before or time",
+        "yield _with_times(record, time - before, -time)\n        before = time",
+        "yield _with_times(record, time - before, -time)\n        before = before or time",
         ("clauses/test_callers.py::test_two_events_of_others_of_one_time_are_two",),
     ),
     Mutant(

@@ -50,7 +50,7 @@ class _Json(Client):
             "content-type": f"application/x-amz-json-{self.version}",
             "x-amz-target": f"{self.target}.{operation}",
         }
-        body = json.dumps(request, default=_base64).encode()
+        body = _REQUEST.encode(request).encode()
         answer = self.service.send(Asked("POST", f"{self.service.place.url}/", headers, body), operation)
         return _said(answer)
 
@@ -176,3 +176,6 @@ def _base64(value: object) -> str:
     if isinstance(value, bytes | bytearray):
         return b64encode(value).decode()
     raise TypeError(f"a request to AWS holds no {type(value).__name__}")
+
+
+_REQUEST = json.JSONEncoder(default=_base64)

@@ -6,11 +6,12 @@ Also what the two ledgers raise when a condition was false. No request is sent h
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from typing import Any, Self
 
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.codec import to_record
-from cascade_flow.dynamodb.items import Item, branch_item, to_branch, to_run
+from cascade_flow.dynamodb.items import Item, branch_item, differing, to_branch, to_run
 from cascade_flow.dynamodb.table import NONCE, Attr, Condition, Put, Update
 from cascade_flow.engine.joins import waits_outside
 from cascade_flow.engine.limits import pack_limit
@@ -124,14 +125,12 @@ def _birth(facts: Facts, born: Branch, *, sets: tuple[str, ...], add: dict[str, 
     return Update(key, WAITS, set={name: item[name] for name in sets}, default=rest, add=add)
 
 
-def difference(run_id: str, before: Branch, after: Branch) -> dict[str, Any]:
-    """An update's `set` and `remove` that make the one branch the other."""
-    if before.tail == after.tail:  # packing is the dearest part
-        before, after = replace(before, tail=()), replace(after, tail=())
-    return changes(branch_item(run_id, before, expires_s=0), branch_item(run_id, after, expires_s=0))
+def difference(run_id: str, before: Branch, after: Branch, packed: Item | None = None) -> dict[str, Any]:
+    """An update's `set` and `remove` that make the one branch the other, whose item may be `packed` already."""
+    return changes(*differing(run_id, before, after, packed))
 
 
-def changes(before: Item, after: Item) -> dict[str, Any]:
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """An update's `set` and `remove` that make the one item the other."""
     changed = {name: value for name, value in after.items() if before.get(name) != value}
     if keys.DUE_TIME in changed:  # whoever gives a time gives the place too: a sweep may have taken it away meanwhile

@@ -12,7 +12,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from cascade_flow.errors import CascadeFlowError
 from cascade_flow.model.events import Event, dump_event
@@ -20,6 +20,7 @@ from cascade_flow.model.events import Event, dump_event
 Record = Mapping[str, Any]
 REFERENCE = "$ref"
 
+_TEXT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 _CODEC = b"\x01"
 _GZIP = b"\x1f"
 _KNOWN = ("eventId", "runId", "workflowSlug", "category")
@@ -79,7 +80,7 @@ def without_payload(record: Record) -> Record:
 
 def encode(records: Sequence[Record]) -> bytes:
     """Records as bytes; their times are written as differences, which pack better."""
-    return deflate(json.dumps(list(_as_steps(records)), separators=(",", ":"), ensure_ascii=False))
+    return deflate(_TEXT.encode([*_as_steps(records)]))
 
 
 def decode(data: bytes) -> tuple[Record, ...]:
@@ -113,8 +114,8 @@ def inflate(data: bytes) -> str:
 def _as_steps(records: Iterable[Record]) -> Iterable[Record]:
     before = 0
     for record in records:
-        time = cast(int, record["timestampUs"])
-        yield _shifted(record, timestampUs=-before, availableAtUs=-time)
+        time = record["timestampUs"]
+        yield _with_times(record, time - before, -time)
         before = time
 
 
@@ -122,9 +123,12 @@ def _as_times(records: Iterable[Record]) -> Iterable[Record]:
     before = 0
     for record in records:
         before += record["timestampUs"]
-        yield _shifted({**record, "timestampUs": before}, availableAtUs=before)
+        yield _with_times(record, before, before)
 
 
-def _shifted(record: Record, **by: int) -> Record:
-    """The record with these whole numbers moved; a fraction would lose digits on the way, and stays."""
-    return {**record, **{name: record[name] + shift for name, shift in by.items() if type(record.get(name)) is int}}
+def _with_times(record: Record, time: int, available_by: int) -> Record:
+    """The record at another time, available so much later; a fraction would lose digits on the way, and stays."""
+    moved = {**record, "timestampUs": time}
+    if type(moved.get("availableAtUs")) is int:
+        moved["availableAtUs"] += available_by
+    return moved

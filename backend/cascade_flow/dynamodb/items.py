@@ -169,6 +169,18 @@ def branch_item(run_id: str, branch: Branch, *, expires_s: int) -> Item:
     return {**key_of(keys.branch(run_id, branch.name)), **_pack(_BRANCH, branch), **place, keys.EXPIRY: expires_s}
 
 
+def differing(
+    run_id: str, before: Branch, after: Branch, packed: Item | None = None
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The attributes in which two states of a branch differ, of the first by name; `packed` is the second's item, where
+    it is made already.
+    """
+    fields = [field for field in _BRANCH if getattr(before, field.name) != getattr(after, field.name)]
+    were = {field.attribute: None for field in fields if not _absent(getattr(before, field.name))}
+    are = _pack(fields, after) if packed is None else _those_of(fields, packed)
+    return {**were, **_place(run_id, before)}, {**are, **_place(run_id, after)}
+
+
 def to_branch(item: Item) -> Branch:
     """Also of an item that holds a part of the attributes only."""
     name = keys.branch_of(str(item[keys.SORT]))
@@ -238,8 +250,12 @@ def _pack(fields: Iterable[_Field], model: Any) -> Item:
     return {field.attribute: field.pack(value) for field, value in values if not _absent(value)}
 
 
+def _those_of(fields: Iterable[_Field], item: Item) -> Item:
+    return {field.attribute: item[field.attribute] for field in fields if field.attribute in item}
+
+
 def _absent(value: Any) -> bool:
-    return value is None or value is False or value in ((), {})
+    return value is None or value is False or value == () or value == {}
 
 
 def _unpack(fields: Iterable[_Field], item: Item) -> dict[str, Any]:

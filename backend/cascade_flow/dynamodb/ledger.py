@@ -20,7 +20,6 @@ from cascade_flow.dynamodb.changes import (
     RunRefused,
     arriving,
     birth_put,
-    changes,
     difference,
     fence,
     halting,
@@ -177,8 +176,7 @@ class Ledger:
         alone = not (commit.logged or commit.births or commit.checks_run or commit.stop or commit.end)
         item = branch_item(facts.run_id, rides, expires_s=facts.expires_s)
         if alone and size_of(item) <= ITEM_UNIT - (_ROOM_TO_RUN if rides.status == "running" else _ROOM_TO_BE_CLAIMED):
-            tailless = replace(commit.before, tail=())  # packing is the dearest part, and a tail only grows
-            changed = changes(branch_item(facts.run_id, tailless, expires_s=facts.expires_s), item)
+            changed = difference(facts.run_id, commit.before, rides, item)
             return self._move(facts.run_id, rides.name, fence(commit.before), **changed)
         return self._log(facts, commit, rides if commit.checks_run and not commit.logged else None, new, references)
 
