@@ -11,7 +11,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import APIResponse, Browser, Page, Route, expect
 
 import browser as browsers
 import events
@@ -474,6 +474,26 @@ def test_read_only_offers_nothing(functions: Functions, seen: Visit) -> None:
 def test_without_the_link_nothing_is_seen(desk: Desk, seen: Visit) -> None:
     seen.page.goto(f"{desk.address}/runs")
     expect(seen.page.get_by_role("heading", name="This page opens with its link")).to_be_visible()
+
+
+def test_a_history_that_was_on_its_way_while_its_run_ended_is_asked_for_again(desk: Desk, seen: Visit) -> None:
+    page, held = seen.page, list[tuple[Route, APIResponse]]()
+    [run_id] = desk.runs(1)
+
+    def holding(route: Route) -> None:
+        if held:
+            route.fallback()
+        else:
+            held.append((route, route.fetch()))
+
+    page.route(re.compile(rf"/api/runs/{run_id}/events"), holding)
+    desk.enter(page, f"/runs/{run_id}")
+    expect(page.locator(".run-facts")).to_contain_text("running")
+    desk.functions.work()
+    expect(page.locator(".run-facts")).to_contain_text("completed")
+    [(route, answer)] = held
+    route.fulfill(response=answer)
+    expect(page.get_by_role("button", name="WorkflowCompleted")).to_be_visible()
 
 
 def test_it_asks_seldom_and_hidden_not_at_all(desk: Desk, seen: Visit) -> None:

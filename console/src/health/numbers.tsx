@@ -9,7 +9,7 @@ import { runsOf, type Scope, type Summary } from "./range";
 export function Numbers({ found, scope }: { found: Summary; scope: Scope }) {
   const { successRate: ended, throughput: flow, queueDepth: depth, schedulingLatency: wait, workflowDuration: runs, retryAnalysis: retries, workerStability: workers, errorAnalysis: failures } = found;
   const live = (status: string) => runsOf({ ...scope, since: "" }, { status });
-  const oldest = depth.oldestScheduledStepUs ?? depth.oldestPendingRunUs;
+  const oldest = depth.oldestScheduledStepUs;
   return (
     <div className="numbers">
       <Number title="success" value={ended.totalRuns ? percent(ended.successRate) : "–"} to={runsOf(scope)} below={`${ended.successfulRuns.toLocaleString("en")} of ${count(ended.totalRuns, "run")}`} />

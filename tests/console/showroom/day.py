@@ -51,7 +51,7 @@ class Letters:
 class Shop:
     """The engine around a table in this process, and who works for it."""
 
-    def __init__(self, seed: int = 7) -> None:
+    def __init__(self, seed: int = 9) -> None:
         self.dice = Random(seed)
         self._waiting: list[tuple[int, int, str]] = []
         self._sent = 0
@@ -79,7 +79,9 @@ class Shop:
         registry.deploy(list(declared.values()), notes)
 
     def submit(self, slug: str, input: Any = None, **wish: Any) -> str:
-        return self.backend.submit_run(RunSubmission(workflow_slug=slug, input=input, **wish)).run_id
+        """What becomes of a run is diced by its id: each day is like the other."""
+        run_id = self.dice.randbytes(8).hex()
+        return self.backend.submit_run(RunSubmission(workflow_slug=slug, run_id=run_id, input=input, **wish)).run_id
 
     def order(self, number: int) -> str:
         dice = self.dice
