@@ -6,11 +6,11 @@ Both are asked of the same server in another process, in turn, so that a busy ma
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.cold import Stage, conditional_update, stage
 from cascade_flow import RunSubmission, StepDefinition, WorkflowRegistration, clock
@@ -24,20 +24,32 @@ _TIMES = {LENGTH: 30, WIDTH: 5}
 _LEASE_US = 60_000_000
 
 
+class Spent(NamedTuple):
+    """Seconds: that passed, and of this process's processor."""
+
+    passed_s: float
+    processor_s: float
+
+
 @dataclass(frozen=True)
 class Speed:
-    """How long a run took and its floor, in seconds, and how many steps it has; and how long it was wanted to take."""
+    """What a run took and its floor, and how many steps it has; and how long it was wanted to take, in floors."""
 
     name: str
-    took_s: float
-    floor_s: float
+    ours: Spent
+    floor: Spent
     steps: int
     wanted: float
 
     @property
     def ratio(self) -> float:
-        """In multiples of the floor."""
-        return self.took_s / self.floor_s
+        """Time in multiples of the floor's."""
+        return self.ours.passed_s / self.floor.passed_s
+
+    @property
+    def processor_ratio(self) -> float:
+        """The client's processor time, without the emulator's, in multiples of the floor's."""
+        return self.ours.processor_s / self.floor.processor_s
 
 
 def speeds() -> list[Speed]:
@@ -62,8 +74,8 @@ def _measured(
     run = partial(_run, made, slug)
     assert made.backend.runtime.run(run()).status == "completed"
     floor()
-    took = [(_seconds(run), _seconds(floor)) for _ in range(_TIMES[number])]
-    return Speed(name, median(ours for ours, _ in took), median(theirs for _, theirs in took), len(steps), wanted)
+    ours, theirs = zip(*((_spent(run), _spent(floor)) for _ in range(_TIMES[number])), strict=True)
+    return Speed(name, _typical(ours), _typical(theirs), len(steps), wanted)
 
 
 def _run(made: Stage, slug: str) -> str:
@@ -99,10 +111,14 @@ def _times(number: int, call: Callable[[], object]) -> None:
         call()
 
 
-def _seconds(act: Callable[[], object]) -> float:
-    begun = time.perf_counter()
+def _spent(act: Callable[[], object]) -> Spent:
+    begun = Spent(time.perf_counter(), time.process_time())
     act()
-    return time.perf_counter() - begun
+    return Spent(time.perf_counter() - begun.passed_s, time.process_time() - begun.processor_s)
+
+
+def _typical(spent: Sequence[Spent]) -> Spent:
+    return Spent(*(median(times) for times in zip(*spent, strict=True)))
 
 
 def _step(id: str, *dependencies: str) -> StepDefinition:
