@@ -216,6 +216,12 @@ def test_it_gives_up_in_the_end(told: bytes) -> None:
     assert len(heard.requests) == TRIES
 
 
+def test_bytes_are_sent_as_base64_whatever_holds_them() -> None:
+    with talking(answer({})) as (client, heard):
+        client.put_item(TableName="t", Item={"a": {"B": bytearray(b"\x00\x01")}})
+        assert b'"AAE="' in heard.requests[0][2]
+
+
 def test_a_refusal_is_an_answer() -> None:
     said = {"__type": "x#ConditionalCheckFailedException", "Message": "false", "Item": {"a": {"B": "AAE="}}}
     with talking(answer(said, 400)) as (client, heard), pytest.raises(ServiceError) as caught:

@@ -96,6 +96,12 @@ def test_times_never_go_back() -> None:
     assert times == sorted(times)
 
 
+def test_a_line_of_which_nothing_is_kept_is_told_all_the_same() -> None:
+    book = LogBuffer(Limits(line_chars=0))
+    book.write("stdout", "xyz")
+    assert messages(book) == ["… (+3 characters)"]
+
+
 def test_halves_of_characters_are_replaced() -> None:
     book = LogBuffer(Limits())
     book.write("stdout", "a\ud800b\n")
