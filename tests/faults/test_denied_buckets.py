@@ -95,7 +95,13 @@ def test_a_write_that_is_denied_says_which_right_it_takes(message: str) -> None:
     assert "ListBucket" not in str(caught.value).partition("grant")[2]
 
 
-@pytest.mark.parametrize("error", [refused("NoSuchBucket"), refused("InvalidAccessKeyId"), NoCredentialsError()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        *map(refused, ("NoSuchBucket", "AllAccessDisabled", "InvalidAccessKeyId", "SignatureDoesNotMatch")),
+        NoCredentialsError(),
+    ],
+)
 def test_a_bucket_that_cannot_be_used_is_a_matter_of_set_up(error: Exception) -> None:
     with pytest.raises(errors.ConfigurationError, match="check the bucket's name"):
         Bucket("b", client=Answers(error)).get(KEY)
