@@ -20,7 +20,7 @@ from botocore.exceptions import (
 from cascade_flow import clock, errors
 from cascade_flow.api.problems import status_of
 from cascade_flow.offload import Bucket
-from simulation import TickingClock
+from simulation import BEGIN_US, TickingClock
 
 KEY = "payloads/5feceb66"
 MAY_NOT_LIST = (
@@ -119,9 +119,10 @@ def test_a_body_that_breaks_while_it_is_read_is_read_again(error: Callable[[], E
 def test_a_body_that_always_breaks_is_told_in_the_end(error: Callable[[], Exception]) -> None:
     client = Answers(Broken(error()))
     away = pytest.raises(errors.BackendUnavailableError, match="can't be read from")
-    with clock.use(TickingClock()), away:
+    with clock.use(TickingClock(tick_us=0)) as time, away:
         Bucket("b", client=client).get(KEY)
     assert client.asked == 4
+    assert time.now_us() - BEGIN_US == 50_000 + 100_000 + 200_000
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "NoSuchKey", "InternalError"])
