@@ -81,6 +81,14 @@ def test_of_too_many_lines_the_first_and_the_last_are_kept() -> None:
     assert kept[6:] == ["line 098", "line 099"]
 
 
+def test_what_was_told_at_the_end_is_not_told_again() -> None:
+    """Code that ends its process is closed twice where the process lives on."""
+    book = LogBuffer(Limits(total_lines=1, tail_lines=1))
+    book.write("stdout", "first\nmissing\nlast\n")
+    assert messages(book)[-1] == "last"
+    assert "last" not in messages(book)
+
+
 def test_a_little_too_much_is_kept_whole() -> None:
     book = LogBuffer(SMALL)
     for number in range(7):
