@@ -20,7 +20,7 @@ from botocore.exceptions import (
 from cascade_flow import clock, errors
 from cascade_flow.api.problems import status_of
 from cascade_flow.offload import Bucket
-from simulation import TickingClock
+from simulation import BEGIN_US, TickingClock
 
 KEY = "payloads/5feceb66"
 MAY_NOT_LIST = (
@@ -95,7 +95,13 @@ def test_a_write_that_is_denied_says_which_right_it_takes(message: str) -> None:
     assert "ListBucket" not in str(caught.value).partition("grant")[2]
 
 
-@pytest.mark.parametrize("error", [refused("NoSuchBucket"), refused("InvalidAccessKeyId"), NoCredentialsError()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        *map(refused, ("NoSuchBucket", "AllAccessDisabled", "InvalidAccessKeyId", "SignatureDoesNotMatch")),
+        NoCredentialsError(),
+    ],
+)
 def test_a_bucket_that_cannot_be_used_is_a_matter_of_set_up(error: Exception) -> None:
     with pytest.raises(errors.ConfigurationError, match="check the bucket's name"):
         Bucket("b", client=Answers(error)).get(KEY)
@@ -113,9 +119,10 @@ def test_a_body_that_breaks_while_it_is_read_is_read_again(error: Callable[[], E
 def test_a_body_that_always_breaks_is_told_in_the_end(error: Callable[[], Exception]) -> None:
     client = Answers(Broken(error()))
     away = pytest.raises(errors.BackendUnavailableError, match="can't be read from")
-    with clock.use(TickingClock()), away:
+    with clock.use(TickingClock(tick_us=0)) as time, away:
         Bucket("b", client=client).get(KEY)
     assert client.asked == 4
+    assert time.now_us() - BEGIN_US == 50_000 + 100_000 + 200_000
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "NoSuchKey", "InternalError"])

@@ -197,8 +197,9 @@ def test_a_missing_package_is_told(bare: Functions, environment: pytest.MonkeyPa
         app("registration").handler({}, events.Context())
 
 
-def test_cloudformation_is_told_what_is_registered(bare: Functions) -> None:
-    asked = events.load("custom_resource")
+@pytest.mark.parametrize("kind", ["Create", "Update"])
+def test_cloudformation_is_told_what_is_registered(bare: Functions, kind: str) -> None:
+    asked = {**events.load("custom_resource"), "RequestType": kind}
     with _cloudformation() as (url, told):
         app("registration").handler({**asked, "ResponseURL": url}, events.Context())
     (answer,) = told

@@ -55,6 +55,12 @@ def test_a_message_says_whether_it_is_urgent() -> None:
     assert Wake.from_message(urgent.to_message()) == urgent
 
 
+def test_a_message_says_what_its_step_must_get_first() -> None:
+    limited = Wake("run", "a", "b", 2, limit="stripe")
+    assert json.loads(limited.to_message()) == {**json.loads(WAKE.to_message()), "limit": "stripe"}
+    assert Wake.from_message(limited.to_message()) == limited
+
+
 @pytest.mark.parametrize(
     "body",
     ["", "null", "[]", "{}", '{"runId": "r", "branch": "a", "step": "b"}', WAKE.to_message().replace("2", '"two"')],

@@ -53,8 +53,10 @@ def _headers(file: BinaryIO) -> dict[str, str]:
     name = ""
     for _ in range(_MOST_HEADERS):
         line = _line(file)
-        if line in (b"\r\n", b"\n", b""):
+        if line in (b"\r\n", b"\n"):
             return found
+        if not line:
+            raise IncompleteRead(b"")
         text = line.decode("latin-1")
         if text[0] in " \t":  # goes on with the one before
             found[name] = f"{found.get(name, '')} {text.strip()}".strip()

@@ -61,6 +61,11 @@ def test_what_lambda_does_not_hand_on_is_refused() -> None:
         quoted.to_event(accepts_gzip=False)
 
 
+def test_bytes_count_and_not_characters() -> None:
+    with pytest.raises(AnswerTooLargeError):
+        Answer(200, "ä" * (LARGEST_ANSWER_BYTES // 2)).to_event(accepts_gzip=False)
+
+
 def test_no_number_is_sent_that_json_does_not_have() -> None:
     with pytest.raises(ValueError, match="JSON"):
         Answer(200, float("nan")).to_event(accepts_gzip=False)

@@ -81,6 +81,10 @@ def test_an_answer_is_read_as_http_client_reads_it(
         (b"nonsense\r\n\r\n", HTTPException),
         (b"HTTP/2 200\r\n\r\n", HTTPException),
         (b"HTTP/1.1 20\r\n\r\n", HTTPException),
+        (b"HTTP/1.1 20", HTTPException),
+        (b"HTTP/1.1 200 OK\r\n", IncompleteRead),
+        (b"HTTP/1.1 200 OK\r\nServer: a\r\n", IncompleteRead),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\n", IncompleteRead),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhalf", IncompleteRead),
         (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhalf", HTTPException),
         (b"HTTP/1.1 200 OK\r\nContent-Length: five\r\n\r\nhalf", HTTPException),
@@ -101,6 +105,20 @@ def test_an_answer_is_read_to_its_end(form: str) -> None:
     headers, sent = framed(b"said", form, 2)
     file = BytesIO(f"HTTP/1.1 200 Told\r\n{headers}\r\n".encode() + sent.removesuffix(AFTER) + AFTER)
     assert (read_answer(file).body, file.read()) == (b"said", AFTER)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"HTTP/1.1 200 OK\nContent-Length: 4\n\nsaid" + AFTER,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n4\r\nsaid\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"Content-Length: 4\r\n\r\nsaid",
+        b"HTTP/1.1 200 OK\r\nA: " + b"b" * 60_000 + b"\r\nContent-Length: 4\r\n\r\nsaid",
+    ],
+    ids=["bare newlines", "capitals", "many headers", "a long one"],
+)
+def test_what_is_unusual_is_read_too(sent: bytes) -> None:
+    assert read_answer(BytesIO(sent)).body == b"said"
 
 
 def test_a_header_may_go_on_in_the_next_line() -> None:

@@ -100,7 +100,10 @@ def test_keys_are_read_for_each_request(environment: pytest.MonkeyPatch) -> None
     assert place.keys().access_key == "AKIDNEXT"
 
 
-@pytest.mark.parametrize(("code", "status"), [("PermanentRedirect", 301), ("AuthorizationHeaderMalformed", 400)])
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("PermanentRedirect", 301), ("Found", 302), ("TemporaryRedirect", 307), ("AuthorizationHeaderMalformed", 400)],
+)
 def test_an_object_that_lies_in_another_region_is_asked_of_boto3(code: str, status: int) -> None:
     class Boto3:
         def get_object(self, **request: str) -> dict[str, str]:
@@ -137,6 +140,26 @@ def test_the_address_of_an_object_is_the_one_that_boto3_gives(environment: pytes
     )
     assert ours[:3] == theirs[:3]
     assert parse_qs(ours.query).keys() == parse_qs(theirs.query).keys()
+
+
+def test_boto3_is_opened_once_for_all_that_only_it_knows() -> None:
+    class Boto3:
+        opened = 0
+
+        def __init__(self) -> None:
+            Boto3.opened += 1
+
+        def list_objects(self) -> int:
+            return self.opened
+
+    client = lean(Place("s3", "http://a.invalid", "eu-west-1", lambda: KEYS), Limits(5, 5, 1), rare=Boto3)
+    assert [client.list_objects(), client.list_objects()] == [1, 1]
+
+
+def test_an_address_of_a_private_link_is_taken_as_it_is() -> None:
+    url = "https://bucket.vpce-1.s3.us-east-1.vpce.amazonaws.com"
+    assert Place("s3", url, "us-east-1", lambda: KEYS).is_named
+    assert not Place("s3", "https://s3.us-east-1.amazonaws.com", "us-east-1", lambda: KEYS).is_named
 
 
 def test_threads_share_the_connections_that_are_kept() -> None:

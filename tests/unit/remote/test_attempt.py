@@ -11,10 +11,13 @@ from cascade_flow import Retry, Skip, StepContext, Workflow, clock
 from cascade_flow.client import Client
 from cascade_flow.errors import BackendUnavailableError, PayloadLostError, PayloadTooLargeError, StaleAttemptError
 from cascade_flow.idempotency import idempotency_key
+from cascade_flow.model.ids import child_id
 from cascade_flow.remote import attempt as attempt_module
 from cascade_flow.remote.attempt import RemoteAttempt
 from cascade_flow.remote.lease import RemoteLease
+from cascade_flow.worker.capture import Capture
 from cascade_flow.worker.heartbeat import Heartbeat
+from cascade_flow.worker.runner import run_attempt
 from unit.remote.conftest import LEASE_US, START_US, Api, claim_of
 
 
@@ -54,6 +57,62 @@ def test_a_step_with_a_timeout_is_told_what_is_left(api: Api, time: clock.Steppi
 
     attempt_of(api, train, timeout=7, timeoutUs=7_000_000).carry_out()
     assert next(words[1] for name, words, _ in api.asked if name == "complete") == 7_000
+
+
+def test_a_batch_has_the_time_of_all_its_items(
+    api: Api, time: clock.SteppingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits_ms: list[int | None] = []
+
+    def noted(*given: Any, timeout_ms: int | None, **more: Any) -> Any:
+        limits_ms.append(timeout_ms)
+        return run_attempt(*given, timeout_ms=timeout_ms, **more)
+
+    flow = Workflow("flow")
+
+    @flow.step
+    def numbers() -> list[int]:
+        return []
+
+    @flow.map(id="train", over=numbers, batch=3, timeout=7)
+    def train(number: int, ctx: StepContext) -> int | None:
+        return ctx.remaining_ms
+
+    monkeypatch.setattr(attempt_module, "run_attempt", noted)
+    claim = claim_of(runId=child_id("r", "train", 2), outputs={"numbers": [1, 2]})
+    RemoteAttempt(RemoteLease(cast(Client, api), claim, "box-1"), {"flow": flow}).carry_out()
+    [(_, words, _)] = [each for each in api.asked if each[0] == "complete"]
+    assert (limits_ms, words[1]) == ([21_000], [21_000, 21_000])
+
+
+@pytest.mark.parametrize("value", [0, "", [], False])
+def test_an_input_may_be_next_to_nothing(api: Api, value: Any) -> None:
+    def train(input: Any) -> Any:
+        return input
+
+    attempt_of(api, train, input=value).carry_out()
+    assert next(words[1] for name, words, _ in api.asked if name == "complete") == value
+
+
+def test_what_it_used_is_told_by_the_meter_of_its_heartbeats(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    attempt = attempt_of(api, lambda: 1)
+    used = attempt._meter.usage()
+    monkeypatch.setattr(attempt._meter, "usage", lambda: used)
+    attempt.carry_out()
+    assert api.told("complete")[0]["resourceUsage"] == used.to_wire()
+
+
+def test_code_that_ends_its_process_is_told_of_by_the_lease(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Any] = []
+
+    def noted(sink: Any, **options: Any) -> Capture:
+        told.append(options["on_exit"])
+        return Capture(sink, **options)
+
+    monkeypatch.setattr(attempt_module, "Capture", noted)
+    attempt = attempt_of(api, lambda: 1)
+    attempt.carry_out()
+    assert told == [attempt.lease.exited]
 
 
 def test_what_is_printed_goes_to_the_api_and_nowhere_else(api: Api, capfd: pytest.CaptureFixture[str]) -> None:
@@ -104,6 +163,16 @@ def test_what_is_too_large_fails_the_step_and_a_skip_goes_without_its_metadata(a
     assert failed["durationUs"] >= 0
     first, second = api.told("skip")
     assert (first["metadata"], second["metadata"]) == ({"much": "x"}, {"left out": "too large"})
+
+
+def test_a_skip_that_is_too_large_without_metadata_fails_the_step(api: Api) -> None:
+    def skip() -> None:
+        raise Skip("a long reason")
+
+    api.answers["skip"] = [PayloadTooLargeError("too large")]
+    attempt_of(api, skip).carry_out()
+    assert [told["retryable"] for told in api.told("fail")] == [False]
+    assert len(api.told("skip")) == 1
 
 
 def test_a_fault_of_ours_is_told_as_the_steps_failure_and_logged(api: Api, caplog: pytest.LogCaptureFixture) -> None:

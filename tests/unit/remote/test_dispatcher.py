@@ -6,10 +6,12 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Mapping
+from threading import Timer
 from typing import Any, cast
 
 import pytest
 
+from cascade_flow import clock
 from cascade_flow.client import Client
 from cascade_flow.client.asking import Json
 from cascade_flow.client.workers import Attempt
@@ -228,6 +230,54 @@ def test_after_its_time_a_step_is_given_back_and_then_killed(
     assert len(at.slots) == 1, "who ends opens no further slot"
 
 
+def test_who_gives_back_has_seconds_for_it_and_is_then_killed_once(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits_s: list[float] = []
+
+    def noted(seconds: float) -> int:
+        limits_s.append(seconds)
+        return 0
+
+    def kill(slot: Slot) -> None:
+        slot.told.append("kill")
+        Timer(0.02, slot.hears, [None]).start()
+
+    monkeypatch.setattr(dispatcher, "_in", noted)
+    monkeypatch.setattr(Slot, "kill", kill)
+    at = desk(drain_s=5)
+    at.words = stays
+    at.run(gives)
+    assert limits_s == [5, dispatcher.SECONDS_TO_GIVE_BACK]
+    assert [words for _, words in at.said].count("kill") == 1
+
+
+def test_what_comes_for_a_slot_that_died_while_its_worker_drained_is_given_back(
+    desk: Callable[..., Desk], api: Api
+) -> None:
+    def dies_first(desk: Desk, seat: Seat) -> None:
+        desk.slots[0].hears(None)
+        gives(desk, seat)
+
+    at = desk()
+    assert at.run(after_a_signal(dies_first)) == ["ready", "draining"]
+    assert [name for name, *_ in api.asked] == ["release"]
+
+
+def test_what_is_left_of_its_time_is_more_than_whole_seconds(desk: Callable[..., Desk], api: Api) -> None:
+    with clock.use(clock.SteppingClock(1_000_000)):
+        worker = Dispatcher(cast(Client, api), desk()._wishes, print)
+        worker._until_us = 1_500_000
+        assert worker._left_s() == 0.5
+
+
+def test_a_machines_long_name_is_cut(desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "h" * 200)
+    at = desk()
+    at.run(last)
+    assert at.slots[0].seat.worker_id == f"{'h' * 100}-{os.getpid()}-0"
+
+
 def test_without_a_limit_it_waits_for_its_steps(desk: Callable[..., Desk]) -> None:
     at = desk()
 
@@ -374,7 +424,7 @@ def test_an_api_that_is_away_is_told_of_once_and_so_is_its_return(desk: Callable
         desk.take(seat, None)
 
     at = desk()
-    assert at.run(nothing, twice, last) == ["ready", "away", "back", "draining"]
+    assert at.run(nothing, twice, nothing, last) == ["ready", "away", "back", "draining"]
     assert at.told[1]["reason"] == "away"
 
 

@@ -11,7 +11,13 @@ from cascade_flow import clock
 from cascade_flow.client import Client
 from cascade_flow.client.workers import Attempt
 from cascade_flow.engine.commands import Cascade, Command, Complete, Fail, KeepCheckpoint, Postpone, SkipStep
-from cascade_flow.errors import BackendUnavailableError, CascadeFlowError, DefinitionError, StaleAttemptError
+from cascade_flow.errors import (
+    BackendUnavailableError,
+    CascadeFlowError,
+    DefinitionError,
+    PayloadLostError,
+    StaleAttemptError,
+)
 from cascade_flow.model.parts import CheckpointRef, ResourceSnapshot, ResourceUsage, StepError
 from cascade_flow.model.states import Checkpoint
 from cascade_flow.operations.checkpoints import CheckpointNumber
@@ -115,6 +121,14 @@ def test_lines_are_told_with_their_times_and_the_end_with_the_last_of_them(lease
         ],
     )
     assert told["lastLogUs"] == START_US + 2
+
+
+def test_lines_that_may_have_been_stored_are_before_the_end(lease: RemoteLease, api: Api) -> None:
+    api.answers["write_logs"] = [PayloadLostError("whether they were stored is unknown")]
+    with pytest.raises(PayloadLostError):
+        lease.log([LogLine("stdout", "a", START_US + 1)])
+    lease.report(Complete("1", 1))
+    assert api.told("complete")[0]["lastLogUs"] == START_US + 1
 
 
 def test_a_heartbeat_prolongs_the_lease_from_when_it_was_asked_for(

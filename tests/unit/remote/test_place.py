@@ -90,6 +90,53 @@ def test_what_it_says_is_heard_and_then_its_end(scene: Scene) -> None:
     assert scene.slot.end() == "has ended with status 3"
 
 
+def test_its_last_words_are_heard_before_its_end(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard, ended = list[Any](), Event()
+
+    def hear(_: SlotProcess, words: Any) -> None:
+        assert words is None or not ended.wait(0.05)
+        heard.append(words)
+        if words is None:
+            ended.set()
+
+    monkeypatch.setattr(scene.slot, "_hear", hear)
+    os.write(scene.process.outbox, b'{"event": "ended"}\n')
+    scene.process.end(0)
+    assert ended.wait(30)
+    assert heard == [{"event": "ended"}, None]
+
+
+def test_the_pipe_is_its_own_and_ends_with_it(scene: Scene) -> None:
+    scene.process.end(0)
+    scene.slot._listener.join(3)
+    assert not scene.slot._listener.is_alive()
+    assert scene.said() is None
+
+
+def test_whoever_else_holds_the_pipe_is_not_waited_for_long(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(place, "_LAST_WORDS_S", 0.01)
+    held = os.dup(scene.process.outbox)
+    scene.process.end(0)
+    assert scene.said() is None
+    os.close(held)
+
+
+@pytest.mark.parametrize("error", [ProcessLookupError, PermissionError])
+def test_who_is_gone_cannot_be_killed(scene: Scene, monkeypatch: pytest.MonkeyPatch, error: type[OSError]) -> None:
+    def killpg(*_: int) -> None:
+        raise error
+
+    monkeypatch.setattr(place.os, "killpg", killpg)
+    scene.slot.kill()
+
+
+def test_what_is_said_goes_at_once(scene: Scene) -> None:
+    sent = io.BytesIO()
+    scene.process.stdin = io.TextIOWrapper(sent, "utf-8")  # type: ignore[assignment]
+    scene.slot.drain()
+    assert json.loads(sent.getvalue()) == {"do": "drain"}
+
+
 def test_a_claim_is_held_and_told(scene: Scene) -> None:
     scene.slot.is_free = True
     assert scene.slot.attempt is None

@@ -141,6 +141,22 @@ def test_an_item_of_a_batch_never_gets_a_checkpoint_of_another(engine: Engine, f
     assert len(set().union(*keys.values())) == 3
 
 
+def test_a_batch_has_the_time_of_all_its_items(engine: Engine) -> None:
+    flow, left_ms = Workflow("numbers"), list[int]()
+
+    @flow.step
+    def numbers() -> list[int]:
+        return [0, 1, 2]
+
+    @flow.map(over=numbers, batch=3, timeout=7)
+    def kept(number: int, ctx: StepContext) -> None:
+        left_ms.append(ctx.remaining_ms or 0)
+
+    engine.run(flow, expect="completed")
+    assert all(14_000 < each <= 21_000 for each in left_ms)
+    assert len(left_ms) == 3
+
+
 def test_an_items_time_runs_out(engine: Engine) -> None:
     result = engine.time_out("pack/0").run(orders(timeout=60), of("tea"), expect="completed")
     first, second = result.steps["pack"].items[0].attempts

@@ -6,13 +6,14 @@ import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 import pytest
 
 from cascade_flow.authoring import StepContext
 from cascade_flow.errors import ThrottledError
-from cascade_flow.worker.capture import Capture, unrecorded
+from cascade_flow.worker.capture import Capture, _switchboard, unrecorded
 from cascade_flow.worker.log_buffer import Limits, LogLine
 
 
@@ -218,6 +219,37 @@ def test_a_thread_that_outlives_its_attempt_writes_to_the_real_stream(
     thread.join()
     assert sink.messages == []
     assert capsys.readouterr().out == "late\n"
+
+
+def test_what_is_left_of_an_attempt_writes_to_the_real_stream_while_another_is_at_work(
+    sink: Sink, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with quiet(Sink()):
+        left = copy_context()
+    with quiet(sink):
+        left.run(print, "late")
+    assert sink.messages == []
+    assert capsys.readouterr().out == "late\n"
+
+
+def test_a_record_that_is_nobodys_is_shown(
+    sink: Sink, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    with quiet(sink), unrecorded():
+        StepContext().log.info("ours")
+    assert sink.messages == []
+    assert capsys.readouterr().err == "INFO ours\n"
+
+
+def test_an_end_that_cannot_be_told_keeps_no_process_from_ending(sink: Sink) -> None:
+    def refuse(_: str) -> None:
+        raise ThrottledError
+
+    with quiet(sink, on_exit=refuse):
+        print("last words", end="")
+        _switchboard.end_process("the end")
+        assert sink.messages == ["last words"]
 
 
 def test_a_sink_that_fails_does_not_fail_the_step() -> None:

@@ -1,5 +1,6 @@
 """Checkpoints: run once, replayed after a retry, in the same order and nesting; failures recorded; losses obeyed."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -325,6 +326,39 @@ def test_a_heartbeat_stops_an_attempt_that_is_lost(shelf: Shelf) -> None:
         ctx.heartbeat()
 
 
+def test_a_heartbeat_that_learns_of_the_loss_stops_at_once(shelf: Shelf) -> None:
+    interrupt = Interrupt()
+    ctx = attempt(shelf, interrupt=interrupt)
+    ctx._beat = lambda: interrupt.fire(Cause.LOST)
+    with pytest.raises(Interrupted):
+        ctx.heartbeat()
+
+
+def test_what_is_passed_over_is_counted_in_whatever_order_it_was_stored(shelf: Shelf) -> None:
+    """As by threads of one checkpoint."""
+    outer = CheckpointRef(name="outer", sequence_number=0)
+    for number in (1, 0):
+        part = {"name": "part", "sequence_number": number, "attempt_number": 1, "data": "1"}
+        shelf.save(Checkpoint(**part, parent_checkpoint=outer))
+    shelf.save(Checkpoint(name="outer", sequence_number=0, attempt_number=1, data="1"))
+    ctx = attempt(shelf, 2)
+    assert ctx.checkpoint("outer", away) == 1
+    ctx.checkpoint("part", lambda: 1)
+    assert shelf.places()[-1] == ("part", 2)
+
+
+def test_what_is_awaited_is_stored_with_its_label(shelf: Shelf) -> None:
+    async def fetch() -> int:
+        return 1
+
+    async def step() -> int:
+        told: Any = attempt(shelf).checkpoint("fetch", fetch, label="the pages")
+        return int(await told)
+
+    assert asyncio.run(step()) == 1
+    assert shelf.checkpoints[0].label == "the pages"
+
+
 def test_what_remains_is_told_in_milliseconds(shelf: Shelf) -> None:
     assert attempt(shelf).remaining_ms is None
     with use(SteppingClock(1_000_000)) as clock:
@@ -336,7 +370,7 @@ def test_what_remains_is_told_in_milliseconds(shelf: Shelf) -> None:
             interrupt=Interrupt(),
             beat=lambda: None,
             store=shelf,
-            deadline_us=3_500_000,
+            deadline_us=3_500_999,
         )
         assert ctx.remaining_ms == 2_500
         clock.advance(9_000_000)

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from cascade_flow import DynamoDBBackend, Retry, RunSubmission, StepContext, Workflow
+from cascade_flow.worker.forks import _status
 from cascade_flow.worker.loop import Worker
 from checker import check_run
 from simulated_queue import Mailbox
@@ -88,3 +89,9 @@ def events_of(work: Work, store: Store) -> list[Any]:
     run_id = backend.submit_run(RunSubmission(workflow_slug="flow")).run_id
     Worker(backend.runtime, {"flow": flow}, worker_id="worker").work(mailbox.wakes.pop(), remaining_ms=lambda: 600_000)
     return list(check_run(backend, run_id).events)
+
+
+@pytest.mark.parametrize(("code", "status"), [(None, 0), (3, 3), (256, 0), (2**40 + 3, 3)])
+def test_a_status_is_a_byte_as_it_is_of_any_process(code: int | None, status: int) -> None:
+    """A number that is too much for the system would end nothing."""
+    assert _status(SystemExit(code)) == status

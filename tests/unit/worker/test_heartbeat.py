@@ -5,6 +5,7 @@ import threading
 from cascade_flow.clock import SteppingClock, now_us, use
 from cascade_flow.errors import BackendUnavailableError, StaleAttemptError
 from cascade_flow.model.events import ResourceSnapshot
+from cascade_flow.worker.capture import Capture
 from cascade_flow.worker.heartbeat import Heartbeat
 from cascade_flow.worker.resources import Meter
 
@@ -60,6 +61,8 @@ def test_a_loss_is_told_at_once_and_ends_it() -> None:
     engine, told = Engine(None, StaleAttemptError()), threading.Event()
     with heartbeat(engine, on_lost=told) as beating:
         assert told.wait(PATIENCE_S)
+        beating._thread.join(PATIENCE_S)
+        assert not beating._thread.is_alive()
     assert beating.lost
     assert isinstance(beating.error, StaleAttemptError)
     assert len(engine.snapshots) == 2
@@ -141,3 +144,73 @@ def test_it_stops_when_its_time_is_over_and_no_sooner() -> None:
     with use(time), taking_time:
         taking_time._thread.join(PATIENCE_S)
     assert len(engine.snapshots) == 10
+
+
+def test_who_is_told_of_a_loss_finds_it_lost() -> None:
+    lost: list[bool] = []
+    engine = Engine(StaleAttemptError())
+    beating = Heartbeat(
+        engine.beat, every_ms=60_000, snapshot=Meter().snapshot, on_lost=lambda: lost.append(beating.lost)
+    )
+    beating.beat()
+    assert lost == [True]
+
+
+def test_a_pace_that_is_very_fast_leaves_a_pause_after_an_error() -> None:
+    engine = Engine(BackendUnavailableError("away"))
+    beating = heartbeat(engine, every_ms=2)
+    beating._ended = waits = Waits(1)
+    with beating:
+        engine.wait_for_beats(1)
+    assert waits.noted_s == [0.002, 0.001]
+
+
+def test_beats_take_turns() -> None:
+    """Each needs the fence as the last one left it."""
+    at_once, most = 0, 0
+    both = threading.Event()
+
+    def beat(_: ResourceSnapshot) -> None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        both.wait(0.05)
+        at_once -= 1
+
+    beating = Heartbeat(beat, every_ms=60_000, snapshot=Meter().snapshot, on_lost=threading.Event().set)
+    threads = [threading.Thread(target=beating.beat) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
+
+
+def test_after_the_block_no_beat_is_under_way() -> None:
+    begun, nothing = threading.Event(), threading.Event()
+
+    def beat(_: ResourceSnapshot) -> None:
+        begun.set()
+        beating._ended.wait(PATIENCE_S)
+        nothing.wait(0.05)
+
+    beating = Heartbeat(beat, every_ms=1, snapshot=Meter().snapshot, on_lost=threading.Event().set)
+    with beating:
+        assert begun.wait(PATIENCE_S)
+    assert not beating._thread.is_alive()
+
+
+def test_what_is_said_while_it_beats_is_no_line_of_the_step() -> None:
+    told: list[str] = []
+    engine = Engine()
+
+    def beat(snapshot: ResourceSnapshot) -> None:
+        print("ours")
+        engine.beat(snapshot)
+
+    beating = Heartbeat(beat, every_ms=1, snapshot=Meter().snapshot, on_lost=threading.Event().set)
+    with Capture(lambda lines: told.extend(line.message for line in lines), echo=False):
+        with beating:
+            engine.wait_for_beats(1)
+        print("theirs")
+    assert told == ["theirs"]

@@ -81,6 +81,14 @@ def test_of_too_many_lines_the_first_and_the_last_are_kept() -> None:
     assert kept[6:] == ["line 098", "line 099"]
 
 
+def test_what_was_told_at_the_end_is_not_told_again() -> None:
+    """Code that ends its process is closed twice where the process lives on."""
+    book = LogBuffer(Limits(total_lines=1, tail_lines=1))
+    book.write("stdout", "first\nmissing\nlast\n")
+    assert messages(book)[-1] == "last"
+    assert "last" not in messages(book)
+
+
 def test_a_little_too_much_is_kept_whole() -> None:
     book = LogBuffer(SMALL)
     for number in range(7):
@@ -94,6 +102,12 @@ def test_times_never_go_back() -> None:
         book.write("stdout", f"line {number:03}\n")
     times = [line.timestamp_us for line in everything(book)]
     assert times == sorted(times)
+
+
+def test_a_line_of_which_nothing_is_kept_is_told_all_the_same() -> None:
+    book = LogBuffer(Limits(line_chars=0))
+    book.write("stdout", "xyz")
+    assert messages(book) == ["… (+3 characters)"]
 
 
 def test_halves_of_characters_are_replaced() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from cascade_flow.engine.commands import KeepCheckpoint
+from cascade_flow import clock
+from cascade_flow.engine.commands import Fail, KeepCheckpoint
 from cascade_flow.engine.state import Branch, Facts, Run
 from cascade_flow.model.parts import CheckpointRef, StepError
 from cascade_flow.model.states import Checkpoint
@@ -20,6 +22,7 @@ from cascade_flow.worker.telling import Telling
 
 OUTER = CheckpointRef(name="outer", sequence_number=1)
 ERROR = StepError(name="ValueError", message="no")
+START_US = 1_700_000_000_000_000
 
 
 class Told(Telling):
@@ -77,3 +80,17 @@ def test_a_forked_child_neither_beats_nor_logs(lease: Lease) -> None:
     lease._process = 0
     lease.log([LogLine("stdout", "a child's", 7)])
     assert (beats_of(lease), lease.held.told_us) == (0, 0)
+
+
+@pytest.mark.parametrize(("passed_us", "duration_us"), [(2_000_000, 2_000_000), (-1, 0)])
+def test_code_that_ends_its_process_is_told_as_a_crash_with_its_time_and_chance(
+    lease: Lease, monkeypatch: pytest.MonkeyPatch, passed_us: int, duration_us: int
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(lease, "report", told.append)
+    monkeypatch.setattr(lease, "_runtime", SimpleNamespace(chance=lambda: 0.25))
+    monkeypatch.setattr(HeldAttempt, "started_us", START_US)
+    with clock.use(clock.SteppingClock(START_US + passed_us)):
+        lease.exited("os._exit(3)")
+    error = StepError(name="WorkerExit", message="os._exit(3)")
+    assert told == [Fail(error, "worker-crash", duration_us, chance=0.25)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cascade_flow.engine.commands import Command, Complete, Fail, SkipStep
+from cascade_flow.engine.commands import Command, Complete, Fail, Postpone, SkipStep
 from cascade_flow.engine.state import Claimant
 from cascade_flow.errors import (
     BackendUnavailableError,
@@ -14,7 +14,7 @@ from cascade_flow.errors import (
     RunNotFoundError,
 )
 from cascade_flow.model.parts import ResourceUsage, StepError
-from cascade_flow.worker.runner import Completed, Failed, Lost, Outcome, Skipped
+from cascade_flow.worker.runner import Completed, Failed, Lost, Outcome, Postponed, Skipped
 from cascade_flow.worker.verdicts import command_of, removed, unforeseen
 
 ERROR = StepError(name="ValueError", message="no")
@@ -41,6 +41,9 @@ USAGE = ResourceUsage(
             Failed(error=ERROR, failure_reason="timeout", retryable=False, duration_us=5, resource_usage=USAGE),
             Fail(ERROR, "timeout", 5, retryable=False, chance=0.25, resource_usage=USAGE),
         ),
+        (Postponed(reason="why", duration_us=5, delay_ms=0), Postpone("why", 5, delay_us=0)),
+        (Postponed(reason="why", duration_us=5, delay_ms=3), Postpone("why", 5, delay_us=3_000)),
+        (Postponed(reason="why", duration_us=5, at_us=7), Postpone("why", 5, at_us=7)),
         (Lost(duration_us=5), None),
     ],
 )

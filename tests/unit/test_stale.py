@@ -1,0 +1,22 @@
+"""Who speaks for an attempt that is not its own is told what is true instead."""
+
+from __future__ import annotations
+
+import pytest
+
+from cascade_flow.engine.state import Branch, Halt
+from cascade_flow.operations.stale import not_yet, stale
+
+HELD = Branch("a", "running", "b", attempt=1)
+
+
+@pytest.mark.parametrize(("halt", "is_told"), [(None, False), ("stop", True), ("park", True)])
+def test_what_the_branch_is_now_is_told_and_whether_it_goes_on(halt: Halt | None, is_told: bool) -> None:
+    told = stale(HELD, Branch("a", "scheduled", "b", attempt=2, halt=halt))
+    assert "the branch is scheduled at step 'b', attempt 2" in str(told)
+    assert ("its run is being stopped or has ended" in str(told)) is is_told
+    assert told.facts == {"now": "scheduled"}
+
+
+def test_a_step_before_its_time_is_pending() -> None:
+    assert not_yet("b").facts == {"now": "pending"}

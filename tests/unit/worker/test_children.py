@@ -1,0 +1,63 @@
+"""A step whose work children did, in the hands of who collects it: that worker goes on, and tells what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+from unittest.mock import Mock
+
+import pytest
+
+from cascade_flow import clock
+from cascade_flow.engine.commands import Complete, Fail
+from cascade_flow.engine.state import Branch, Claimant, Facts, Run
+from cascade_flow.errors import BackendUnavailableError, CascadeFlowError, PayloadTooLargeError, StaleAttemptError
+from cascade_flow.model.workflows import ChildrenDefinition
+from cascade_flow.operations.collection import Collection
+from cascade_flow.operations.steps import HeldAttempt
+from cascade_flow.worker.children import Parent
+
+NEXT = Claimant("w", 7)
+START_US = 1_700_000_000_000_000
+Collecting = Callable[..., Any]
+
+
+@pytest.fixture
+def collecting(monkeypatch: pytest.MonkeyPatch) -> Collecting:
+    """What a parent reports where this comes of it to collect, and the clock says that it took so long."""
+
+    def command(collect: Callable[..., str], passed_us: int = 5) -> Any:
+        branch = Branch("a", "running", "a", attempt=1, family=cast(Any, "children"))
+        held = HeldAttempt(cast(Facts, None), cast(Run, None), branch)
+        monkeypatch.setattr(Collection, "collect", collect)
+        monkeypatch.setattr(clock, "now_us", iter([START_US, START_US + passed_us]).__next__)
+        return Parent(Mock(), held, ChildrenDefinition(kind="map", over="items")).command(NEXT, pytest.fail)
+
+    return command
+
+
+@pytest.mark.parametrize(("passed_us", "duration_us"), [(5, 5), (-5, 0)])
+def test_who_collects_goes_on_with_the_branch_and_says_how_long_it_took(
+    collecting: Collecting, passed_us: int, duration_us: int
+) -> None:
+    assert collecting(lambda *_: "[1, 2]", passed_us) == Complete("[1, 2]", duration_us, claimant=NEXT)
+
+
+def test_what_cannot_be_collected_is_the_steps_failure_in_words_alone(collecting: Collecting) -> None:
+    failed = collecting(raising(PayloadTooLargeError("too large")))
+    assert isinstance(failed, Fail)
+    assert (failed.error.message, failed.duration_us, failed.retryable) == ("too large", 5, False)
+    assert "File" not in (failed.error.stack or "")
+
+
+@pytest.mark.parametrize("error", [StaleAttemptError(), BackendUnavailableError()], ids=repr)
+def test_what_is_no_fault_of_the_step_is_not_its_failure(collecting: Collecting, error: CascadeFlowError) -> None:
+    with pytest.raises(type(error)):
+        collecting(raising(error))
+
+
+def raising(error: CascadeFlowError) -> Callable[..., str]:
+    def collect(*_: object) -> str:
+        raise error
+
+    return collect
