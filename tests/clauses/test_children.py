@@ -30,7 +30,7 @@ from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.children import items_lost, tolerated
-from cascade_flow.engine.commands import Complete, KeepCheckpoint, SkipStep
+from cascade_flow.engine.commands import Command, Complete, KeepCheckpoint, SkipStep
 from cascade_flow.engine.state import ENDED, Family, Run, Stop
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.child_stops import stop_children
@@ -610,6 +610,28 @@ def test_more_children_than_there_is_time_for_are_stopped_by_who_is_woken(
     silent(world)
     world.sweep()
     whole(world, "cancelled")
+
+
+def test_the_time_for_children_is_that_for_theirs_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cascade_flow.operations.stops._LONGEST_US", 1_000_000)
+    world.backend.register_workflow(WorkflowRegistration(slug="inner", name="Inner", steps=mapped(concurrency=3)))
+    begun(world, step("call", children=ChildrenDefinition(kind="workflow", workflow="inner")))
+    held = claimed(world, "call")
+    reported(world, held, world.act(held, "worker-1"))
+    inner = f"{RUN}~call~0"
+    gone_on(world, inner, "lines", Complete('["a", "b", "c"]', 1))
+    gone_on(world, inner, "pack", branch="lines")
+    slow = pausing(world, "UpdateItem", lambda: world.clock.pause_us(1_000_000), at=3)  # the run and the step are told
+    slow.cancel_run(RUN)
+    states = [world.observer.runtime.run(f"{inner}~pack~{number}").status for number in range(3)]
+    assert states == ["cancelled", "running", "running"]
+
+
+def gone_on(world: World, run_id: str, step_id: str, command: Command | None = None, *, branch: str = "") -> None:
+    """A step of another run has done this, or what its code does."""
+    held = Steps(world.backend.runtime).claim(Wake(run_id, branch or step_id, step_id, 1), "worker-1")
+    assert held is not None, f"{step_id} can't be claimed"
+    reported(world, held, command or world.act(held, "worker-1"))
 
 
 def test_who_cancels_waits_no_more_for_items_that_a_failure_lets_finish(world: World) -> None:

@@ -21,7 +21,7 @@ from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.places import Places
 from cascade_flow.engine.commands import Complete, Postpone, SkipStep
 from cascade_flow.engine.limits import Holder, Standing, pack_limit
-from cascade_flow.engine.state import Claimant, Limit
+from cascade_flow.engine.state import LONGEST_DELAY_US, Claimant, Limit
 from cascade_flow.operations.limits import Limits
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.sweep import Sweep
@@ -569,6 +569,15 @@ def test_a_limited_step_that_starts_later_takes_no_place_before(world: World) ->
     reported(world, got(world, "r1"), Complete('"x"', 1, claimant=claimant))
     assert standing(world).places == {}
     ended(world, "r1")
+
+
+def test_a_limited_step_whose_message_carries_the_rest_of_its_wait_takes_no_place_before(world: World) -> None:
+    world.register([limited("a", delay_ms=3_600_000)])
+    started(world, "r1")
+    called(world)
+    world.clock.pause_us(3_600_000_000 - LONGEST_DELAY_US)
+    world.sweep()
+    assert (called(world), holders(world)) == (["r1"], [])
 
 
 def test_whoever_comes_for_its_free_place_waits_in_line_no_more(world: World) -> None:
