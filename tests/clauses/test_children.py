@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -33,7 +34,7 @@ from cascade_flow.engine.children import items_lost, tolerated
 from cascade_flow.engine.commands import Command, Complete, KeepCheckpoint, SkipStep
 from cascade_flow.engine.state import ENDED, Family, Run, Stop
 from cascade_flow.operations.after_commit import AfterCommit
-from cascade_flow.operations.child_stops import stop_children
+from cascade_flow.operations.child_stops import _is_told, stop_children
 from cascade_flow.operations.expansion import Expansion
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.sweep import Sweep
@@ -45,6 +46,7 @@ from checker import check_run
 from clauses.stage import FATAL, RUN, begun, branch_of, claimed, dies, dying, ended, reported, run_of, silent
 from faults.moments import pausing
 from simulation import TIMING, TickingClock, World, step
+from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 ITEMS = ["a", "b", "c", "d", "e", "f"]
 ONCE = [RetryTier(max_attempts=1)]
@@ -662,6 +664,50 @@ def test_who_cancels_over_a_failure_has_the_rest_told_by_who_is_woken(
     world.deliver(world.mailbox.wakes.pop())
     assert there(world) == {0: "cancelled", 1: "cancelled"}
     whole(world, "cancelled")
+
+
+def test_who_was_told_of_a_stop_is_told_again_after_all_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cascade_flow.operations.stops._LONGEST_US", 0)
+    failing_by_another(world)
+    assert [child_run(world, number).stop is not None for number in range(2)] == [True, False]
+    world.deliver(world.mailbox.wakes.pop())
+    assert child_run(world, 1).stop is not None
+
+
+def test_a_childs_end_tells_no_other_again(world: World) -> None:
+    held = failing_by_another(world)
+    client, asked = world.store.another_client(), list[str]()
+
+    def noted(request: Request, send: Send) -> Answer:
+        asked.append(f"{request.operation} {request.body}")
+        return send(request)
+
+    wire_of(client).add(noted, floor=Floor.SCHEDULE)
+    reported(world, held, Complete("0", 1), by=world.another(client))
+    assert there(world) == {0: "failed", 1: "running"}
+    assert not [each for each in asked if each.startswith("Query") and child(1) in each]
+
+
+def failing_by_another(world: World) -> HeldAttempt:
+    """A run that fails while its two items, of which the first is answered, may finish."""
+    begun(world, *mapped(), step("other", retry=ONCE), input={"order": 7})
+    reported(world, claimed(world, "lines"), Complete('["a", "b"]', 1))
+    expanded(world)
+    held = [taken(world, number) for number in range(2)]
+    world.mailbox.wakes.clear()
+    reported(world, claimed(world, "other"), FATAL)
+    return held[0]
+
+
+@pytest.mark.parametrize(
+    ("own", "meant", "told"), [("failed", "timeout", True), ("failed", "cancelled", False), (None, "failed", False)]
+)
+def test_only_who_cancels_has_more_to_say_to_who_is_being_stopped(
+    world: World, own: Any, meant: Any, told: bool
+) -> None:
+    handed_out(world, concurrency=1)
+    known = replace(child_run(world, 0), stop=None if own is None else Stop(own, 1))
+    assert _is_told(known, Stop(meant, 1)) is told
 
 
 def test_who_is_told_of_a_stop_and_left_by_who_told_it_goes_on_by_itself(world: World) -> None:
