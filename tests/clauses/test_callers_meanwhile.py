@@ -6,6 +6,8 @@ import secrets
 from functools import partial
 
 from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.digests import digests_since
+from cascade_flow.operations.ended_runs import EndedRuns
 from clauses.stage import dies, dying
 from clauses.test_callers import MINUTE_US, by, line, listed, others, under_way
 from contract.called import Called
@@ -64,6 +66,26 @@ def test_what_is_said_again_since_others_were_quicker_is_put_aside_once(world: W
     table = world.observer.runtime.ledger.table
     items = table.query(keys.Span(keys.run(run.run_id).pk, "P#", "P#~"))
     assert len(list(items)) == 1
+
+
+def test_whoever_forgets_a_long_step_and_dies_leaves_how_it_began(world: World) -> None:
+    run = under_way(world)
+    run.take("a")
+    for _ in range(100):
+        run.beat("a")
+    before = run.kinds("a")
+    dies(lambda: dying(world, "TransactWriteItems", at=2).delete_step_events(run.slug, run.run_id, step_ids=["a"]))
+    assert run.kinds("a") == before[:12]
+
+
+def test_of_a_run_that_its_caller_may_go_on_telling_of_nothing_is_kept_for_reports(world: World) -> None:
+    run = under_way(world)
+    run.give_up()
+    runtime = world.observer.runtime
+    ended = EndedRuns(runtime.ledger.table)
+    ended.note(runtime.run(run.run_id), run.events())
+    ended.keep()
+    assert list(digests_since(runtime.ledger.table, 0)) == []
 
 
 def test_what_is_said_of_a_run_that_has_ended_looks_for_no_steps(world: World) -> None:

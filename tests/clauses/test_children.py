@@ -23,6 +23,7 @@ from cascade_flow import (
     StaleAttemptError,
     StepDefinition,
     StepError,
+    StepFailed,
     WorkflowRegistration,
     WrongPoolError,
     clock,
@@ -30,12 +31,15 @@ from cascade_flow import (
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.table import Update
+from cascade_flow.engine import children
 from cascade_flow.engine.children import items_lost, tolerated
-from cascade_flow.engine.commands import Command, Complete, KeepCheckpoint, SkipStep
-from cascade_flow.engine.state import ENDED, Family, Run, Stop
+from cascade_flow.engine.commands import Command, Complete, Fail, KeepCheckpoint, SkipStep
+from cascade_flow.engine.state import ENDED, Facts, Family, Run, Stop
+from cascade_flow.operations import item_inputs
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.child_stops import _is_told, stop_children
 from cascade_flow.operations.expansion import Expansion
+from cascade_flow.operations.failed_items import error_of, failed_item
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.operations.worker_outcomes import Attempt, Measures, WorkerOutcomes
@@ -915,6 +919,49 @@ def test_a_batch_that_fails_for_good_loses_no_item_that_is_done(world: World) ->
     failure = {"$failed": {"index": 4, "run_id": child(1), "error": {"name": "Cold", "message": "too cold"}}}
     assert results(world) == ["a", "b", "c", f"{child(1)}/0", failure, f"{child(1)}/2"]
     whole(world)
+
+
+def test_what_a_failed_batch_has_stored_otherwise_is_no_items_result(world: World) -> None:
+    handed_out(world, ITEMS[:3], batch=2, tolerate=0.9)
+    held = reported(world, taken(world, 1), KeepCheckpoint("mine", 0, data='"other"'))
+    reported(world, held, FATAL)
+    assert child_run(world, 1).lost == 1
+    assert len(json.loads(child_run(world, 1).result or "")) == 1
+
+
+def test_a_failed_childs_reason_is_cut_and_a_batch_names_its_first_items(world: World) -> None:
+    handed_out(world, concurrency=1)
+    long = Fail(StepError(name="ValueError", message="x" * 1_000), "execution-error", 1, retryable=False)
+    reported(world, taken(world, 0), long)
+    told = child_run(world, 0)
+    assert json.loads(told.result or "")["message"] == "x" * 300
+    items = [json.loads(failed_item(n, "r", {"name": "E", "message": "no"})) for n in range(5)]
+    batch = replace(told, lost=5, result=json.dumps(items))
+    assert error_of(batch).message == "5 items failed: item 0: E: no; item 1: E: no; item 2: E: no"
+
+
+def test_a_step_that_fails_for_its_children_before_it_has_begun_took_no_time(world: World) -> None:
+    """By a clock that was set back."""
+    handed_out(world, concurrency=1)
+    pack, error = pack_of(world), StepError(message="no")
+    commit = children.failed(claimed_facts(world), pack, pack, error, now_us=pack.last_us - AHEAD_US)
+    assert [event.duration_us for event in commit.events if isinstance(event, StepFailed)] == [0]
+
+
+def claimed_facts(world: World) -> Facts:
+    return world.observer.runtime.facts(run_of(world))
+
+
+def test_few_parents_inputs_are_kept_and_no_vast_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed_out(world, concurrency=1)
+    runtime = world.another().runtime
+    with monkeypatch.context() as vast:
+        vast.setattr(item_inputs, "_LONGEST_KEPT", 5)
+        assert item_inputs.input_of_parent(runtime, RUN) == '{"order":7}'
+        assert runtime.kept_inputs == {}
+    runtime.kept_inputs.update({str(n): None for n in range(8)})
+    item_inputs.input_of_parent(runtime, RUN)
+    assert list(runtime.kept_inputs) == [*map(str, range(1, 8)), RUN]
 
 
 def test_a_batch_whose_workers_die_loses_no_item_that_is_done(world: World) -> None:

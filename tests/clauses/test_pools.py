@@ -284,14 +284,6 @@ def test_a_branch_that_owes_is_paid_by_the_sweep_before_it_waits_for_its_pool(wo
     ended(world)
 
 
-def test_a_skip_that_begins_with_a_step_of_a_pool_calls_a_worker_out(world: World) -> None:
-    begun(world, step("a"), step("b", "a"), pooled("c", "a"))
-    held = claimed(world, "a")
-    world.mailbox.wakes.clear()
-    reported(world, held, SkipStep("no need", 1))
-    assert [wake.branch for wake in world.mailbox.wakes] == ["c"]
-
-
 def test_who_waits_for_a_step_waits_no_longer_than_it_said(world: World) -> None:
     began_us = clock.now_us()
     assert taken(world, wait_us=SECOND_US * 7 // 10) is None

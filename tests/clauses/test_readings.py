@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from cascade_flow import (
+    CheckpointRef,
     EventInvalidError,
     LogEntry,
     ResourceSnapshot,
@@ -24,10 +25,13 @@ from cascade_flow import (
 from cascade_flow.dynamodb import due, items, keys
 from cascade_flow.engine.commands import Complete, Fail, KeepCheckpoint
 from cascade_flow.engine.state import LATEST_US
+from cascade_flow.offload import Bucket
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.logs import Logs
+from cascade_flow.operations.payloads import OFFLOAD_BYTES
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.worker_protocol import WorkerProtocol
+from cascade_flow.testing.memory.bucket_client import BucketClient
 from cascade_flow.wake import Wake
 from clauses.stage import (
     AGAIN,
@@ -234,14 +238,6 @@ def test_a_step_finds_what_rides_in_its_tail(world: World) -> None:
     assert Steps(world.backend.runtime).inputs(claimed(world, "b", 2, branch="x")).outputs == {"a": '"done"'}
 
 
-def test_a_step_of_a_fork_finds_what_rides_in_its_tail(world: World) -> None:
-    begun(world, step("a"), step("b", "a"), step("c", "a"), step("d", "c"))
-    done(world, "a")
-    reported(world, claimed(world, "c"), Complete('"mine"', 1))
-    held = claimed(world, "d", branch="c")
-    assert Steps(world.backend.runtime).inputs(held).outputs == {"c": '"mine"'}
-
-
 def test_a_worker_elsewhere_is_given_a_large_checkpoint_that_lies_in_the_table(world: World) -> None:
     begun(world, step("a"))
     data = json.dumps(secrets.token_hex(2_000))
@@ -251,6 +247,31 @@ def test_a_worker_elsewhere_is_given_a_large_checkpoint_that_lies_in_the_table(w
     [handed] = WorkerProtocol(world.backend.runtime).given(claimed(world, "a", 2)).checkpoints
     assert handed.number.stored is not None
     assert handed.number.stored.data == data
+
+
+def test_a_worker_elsewhere_is_given_its_own_checkpoints_alone(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    reported(world, claimed(world, "a"), KeepCheckpoint("part", 0, "1"))
+    outer = CheckpointRef(name="outer", sequence_number=3)
+    reported(world, claimed(world, "b"), KeepCheckpoint("part", 0, error=StepError(message="no"), parent=outer))
+    silent(world)
+    world.sweep()
+    [handed] = WorkerProtocol(world.backend.runtime).given(claimed(world, "b", 2)).checkpoints
+    assert (handed.number.stored, handed.number.parent) == (None, outer)
+
+
+def test_a_worker_elsewhere_is_given_the_address_of_a_checkpoint_in_the_bucket(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.bucket = BucketClient()
+    world.backend = world.another()
+    begun(world, step("a"))
+    reported(world, claimed(world, "a"), KeepCheckpoint("part", 0, json.dumps(secrets.token_hex(OFFLOAD_BYTES))))
+    silent(world)
+    world.sweep()
+    monkeypatch.setattr(Bucket, "get", lambda *_: pytest.fail("it is read"))
+    [handed] = WorkerProtocol(world.backend.runtime).given(claimed(world, "a", 2)).checkpoints
+    assert handed.address is not None
 
 
 def test_a_step_finds_what_its_branch_has_logged_last(world: World) -> None:
