@@ -38,6 +38,7 @@ from cascade_flow.engine.state import ENDED, Facts, Family, Run, Stop
 from cascade_flow.operations import item_inputs
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.child_stops import _is_told, stop_children
+from cascade_flow.operations.children import _error
 from cascade_flow.operations.expansion import Expansion
 from cascade_flow.operations.failed_items import error_of, failed_item
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
@@ -938,6 +939,18 @@ def test_a_failed_childs_reason_is_cut_and_a_batch_names_its_first_items(world: 
     items = [json.loads(failed_item(n, "r", {"name": "E", "message": "no"})) for n in range(5)]
     batch = replace(told, lost=5, result=json.dumps(items))
     assert error_of(batch).message == "5 items failed: item 0: E: no; item 1: E: no; item 2: E: no"
+
+
+def test_a_step_names_its_first_failed_items_and_a_batch_by_its_run(world: World) -> None:
+    handed_out(world, concurrency=6)
+    family = replace(pack_of(world).family, lost=5)
+    failed(world, 0)
+    one = child_run(world, 0)
+    assert one.up is not None
+    five = {number: replace(one, up=replace(one.up, number=number)) for number in range(5)}
+    named = "; ".join(f"item {number}: ValueError: no" for number in range(3))
+    assert _error(family, five).message == f"5 of 6 items failed: {named}"
+    assert _error(replace(family, items=12), {0: one}).message == f"5 of 12 items failed: {child(0)}: ValueError: no"
 
 
 def test_a_step_that_fails_for_its_children_before_it_has_begun_took_no_time(world: World) -> None:

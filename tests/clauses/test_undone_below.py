@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from cascade_flow import ChildrenDefinition, RunNotRetryableError, StepDefinition
+from cascade_flow.operations.undone import _given_in_part
 from cascade_flow.operations.undone_below import renewed_below, undone_below
-from clauses.stage import RUN, run_of
+from clauses.stage import RUN, begun, run_of
 from clauses.test_undo import BOOKED, ONCE, all_undone, failed, undone
 from simulation import World, step
 
@@ -57,3 +58,8 @@ def test_what_was_undone_twice_is_done_anew_by_the_last_run(world: World) -> Non
     world.settle(second)
     last = world.backend.resume_run(second).run_id
     assert world.observer.runtime.run(last).first_run_of("a") == last
+
+
+def test_of_a_map_of_which_nothing_is_left_nothing_was_given(world: World) -> None:
+    begun(world, step("a"), step("b", "a"), step("c", "a"))
+    assert _given_in_part(world.backend.runtime, RUN, "c") == "[]"
