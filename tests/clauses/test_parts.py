@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cascade_flow import Event, LogEntry, StepHeartbeat
@@ -18,7 +20,7 @@ LONG = "é" * 1_000
 
 
 def line(at_us: int, message: str = LONG) -> LogEntry:
-    place = {"workflow_slug": FLOW, "run_id": "run", "step_id": "a"}
+    place: dict[str, Any] = {"workflow_slug": FLOW, "run_id": "run", "step_id": "a"}
     return LogEntry(**place, timestamp_us=10**15 + at_us, attempt_number=1, stream="stdout", message=message)
 
 

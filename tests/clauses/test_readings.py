@@ -178,7 +178,13 @@ def test_lines_come_in_order_however_they_were_told(world: World) -> None:
     begun(world, step("a"))
     claimed(world, "a")
     now_us = clock.now_us()
-    place = {"workflow_slug": "flow", "run_id": RUN, "step_id": "a", "attempt_number": 1, "stream": "stdout"}
+    place: dict[str, Any] = {
+        "workflow_slug": "flow",
+        "run_id": RUN,
+        "step_id": "a",
+        "attempt_number": 1,
+        "stream": "stdout",
+    }
     world.backend.append_event("flow", RUN, LogEntry(**place, timestamp_us=now_us, message="later"))
     logs = Logs(world.backend.runtime)
     logs.store(run_of(world), "a", 1, [(now_us - 1_000, "stdout", "sooner")])
