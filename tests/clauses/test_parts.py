@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cascade_flow import Event, LogEntry, StepHeartbeat
+from cascade_flow.dynamodb import caller_ledger
 from cascade_flow.dynamodb.codec import Record
 from cascade_flow.operations import copies
 from cascade_flow.operations.copies import _batches
@@ -65,6 +66,10 @@ def test_a_copy_of_long_events_is_made_in_transactions_of_so_many_bytes(
     whole = most_in_a_transaction(world, source)
     monkeypatch.setattr("cascade_flow.dynamodb.caller_ledger._AT_ONCE_BYTES", 500)
     assert most_in_a_transaction(world, source, "again") < whole / 2
+
+
+def test_a_part_and_one_item_more_are_less_than_a_transaction_takes() -> None:
+    assert max(caller_ledger._AT_ONCE_BYTES, copies._BYTES_AT_ONCE) + 400_000 < 4_000_000
 
 
 def most_in_a_transaction(world: World, source: Called, target: str = "copy") -> int:
