@@ -101,6 +101,16 @@ def test_a_child_that_begins_again_has_its_parents_time_and_nothing_of_what_it_w
     assert (again.deadline_us > before.deadline_us, again.seq > before.seq) == (True, True)
 
 
+def test_children_of_an_urgent_run_that_begin_again_are_urgent(world: World) -> None:
+    urgent(world, priority=5)
+    failed(world, 0)
+    world.mailbox.wakes.clear()
+    world.backend.retry_run(RUN)
+    expanded_again = [wake for wake in world.mailbox.wakes if wake.run_id.startswith(f"{RUN}~") and not wake.step]
+    assert expanded_again
+    assert all(wake.urgent for wake in expanded_again)
+
+
 def test_a_child_that_was_halted_says_which_step_it_does_again(world: World) -> None:
     handed_out(world, concurrency=1)
     world.backend.cancel_run(RUN)

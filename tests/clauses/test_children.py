@@ -28,7 +28,7 @@ from cascade_flow import (
     WrongPoolError,
     clock,
 )
-from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb import due, keys
 from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine import children
@@ -37,12 +37,14 @@ from cascade_flow.engine.commands import Command, Complete, Fail, KeepCheckpoint
 from cascade_flow.engine.state import ENDED, Facts, Family, Run, Stop
 from cascade_flow.operations import item_inputs
 from cascade_flow.operations.after_commit import AfterCommit
+from cascade_flow.operations.attention import Attention
 from cascade_flow.operations.child_stops import _is_told, stop_children
 from cascade_flow.operations.children import _error
 from cascade_flow.operations.expansion import Expansion
 from cascade_flow.operations.failed_items import error_of, failed_item
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.sweep import Sweep
+from cascade_flow.operations.tally import Tally
 from cascade_flow.operations.worker_outcomes import Attempt, Measures, WorkerOutcomes
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.retry import attempts_allowed
@@ -733,6 +735,14 @@ def test_who_waits_beyond_its_runs_deadline_is_looked_at_no_more_than_others(wor
     assert (pack_of(world).due_us or 0) >= clock.now_us() + TIMING.grace_us - 1_000
 
 
+def test_a_child_beyond_its_deadline_is_looked_at_no_more_than_others(world: World) -> None:
+    handed_out(world, concurrency=1)
+    world.clock.pause_us(child_run(world, 0).deadline_us - clock.now_us() + 1)
+    runtime, entry = world.backend.runtime, due.Entry(child_run(world, 0).due_us or 0, keys.run(child(0)))
+    Attention(runtime, Tally(), name="reaper").attend(entry, runtime.ledger)
+    assert (child_run(world, 0).due_us or 0) >= clock.now_us() + TIMING.grace_us - 1_000
+
+
 def test_who_cancels_again_goes_on_with_what_another_has_begun(world: World) -> None:
     handed_out(world, concurrency=2)
     dies(lambda: dying(world, "UpdateItem", at=3, after=True).cancel_run(RUN))
@@ -987,6 +997,14 @@ def test_a_batch_whose_workers_die_loses_no_item_that_is_done(world: World) -> N
     reported(world, taken(world, 0), Complete("[1, 2, 3]", 1))
     whole(world)
     assert [each["$failed"]["error"]["name"] for each in results(world)[4:]] == ["WorkerCrash"] * 2
+
+
+def test_an_item_that_is_skipped_gave_nothing(world: World) -> None:
+    handed_out(world, ITEMS[:2])
+    reported(world, taken(world, 0), SkipStep("gone", 1))
+    packed(world, 1)
+    world.settle(RUN)
+    assert results(world) == [None, 1]
 
 
 def test_a_batch_that_is_skipped_gave_nothing_for_each_of_its_items(world: World) -> None:

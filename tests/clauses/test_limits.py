@@ -580,6 +580,26 @@ def test_a_limited_step_whose_message_carries_the_rest_of_its_wait_takes_no_plac
     assert (called(world), holders(world)) == (["r1"], [])
 
 
+def test_whoever_comes_before_its_time_is_not_in_line(world: World) -> None:
+    world.register([limited("a", retry=[RetryTier(max_attempts=2, delay_ms=60_000, jitter=0)])])
+    started(world, "r1")
+    reported(world, got(world, "r1"), AGAIN)
+    started(world, "r2")
+    got(world, "r2")
+    assert taken(world, "r1", attempt=2) is None
+    assert line(world) == []
+
+
+def test_who_is_next_in_line_is_looked_at_no_sooner_than_after_a_grace(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    world.clock.pause_us(standing(world).places[0].until_us - clock.now_us() - 1_000_000)
+    waiting = world.observer.runtime.ledger.branch("r2", "a")
+    assert waiting is not None
+    look_us = Limits(world.backend.runtime).next_look_us("r2", waiting, usual_us=2**60)
+    assert look_us == pytest.approx(clock.now_us() + TIMING.grace_us, abs=10_000)
+
+
 def test_whoever_comes_for_its_free_place_waits_in_line_no_more(world: World) -> None:
     """The place's last holder fell silent, so nobody has handed it out."""
     world.register([limited("a")])
