@@ -421,6 +421,26 @@ def test_a_place_that_was_got_ahead_comes_back_where_nothing_is_begun(world: Wor
     assert holders(world) == []
 
 
+def test_a_place_that_was_got_ahead_and_comes_back_is_the_next_ones(world: World) -> None:
+    world.register([step("a"), limited("b", "a")])
+    started(world, "r1", "r2")
+    held, other = got(world, "r1"), got(world, "r2")
+    world.backend.cancel_run("r1", None)
+    claimant = Claimant("worker-1", clock.now_us() + TIMING.lease_us)
+    late = pausing(world, "UpdateItem", lambda: reported(world, other, Complete('"x"', 1)), at=2)  # the place is got
+    with pytest.raises(StaleAttemptError):
+        reported(world, held, Complete('"x"', 1, claimant=claimant), by=late)
+    assert holders(world) == ["r2"]
+
+
+def test_a_place_is_over_whose_attempt_runs_in_another(world: World) -> None:
+    world.register([limited("a", limit=TWO)])
+    started(world, "r1")
+    got(world, "r1")
+    limits, holder = Limits(world.backend.runtime), Holder("r1", "a", "a", 1)
+    assert [limits._is_over(holder, number) for number in range(2)] == [False, True]
+
+
 def test_two_versions_may_disagree_on_the_number(world: World) -> None:
     """Each goes by its own: the smaller waits until fewer than so many are at work at all."""
     world.register([limited("a", limit=TWO)])
