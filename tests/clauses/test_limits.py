@@ -18,7 +18,7 @@ from cascade_flow import (
     clock,
 )
 from cascade_flow.dynamodb import keys
-from cascade_flow.dynamodb.places import Places
+from cascade_flow.dynamodb.places import FIRST, Places
 from cascade_flow.engine.commands import Complete, Postpone, SkipStep
 from cascade_flow.engine.limits import Holder, Standing, pack_limit
 from cascade_flow.engine.state import LONGEST_DELAY_US, Claimant, Limit
@@ -618,6 +618,23 @@ def test_who_is_next_in_line_is_looked_at_no_sooner_than_after_a_grace(world: Wo
     assert waiting is not None
     look_us = Limits(world.backend.runtime).next_look_us("r2", waiting, usual_us=2**60)
     assert look_us == pytest.approx(clock.now_us() + TIMING.grace_us, abs=10_000)
+
+
+def test_who_is_not_next_in_line_is_looked_at_as_usual(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1", "r2", "r3")
+    waiting = world.observer.runtime.ledger.branch("r3", "a")
+    assert waiting is not None
+    assert Limits(world.backend.runtime).next_look_us("r3", waiting, usual_us=2**60) == 2**60
+
+
+def test_as_many_are_given_places_as_are_free_though_fewer_of_the_line_are_read_at_once(world: World) -> None:
+    world.register([limited("a", limit=StepLimit(name="stripe", at_most=FIRST + 1))])
+    names = [f"r{number:02d}" for number in range(2 * FIRST + 2)]
+    started(world, *names)
+    silent(world)
+    Limits(world.backend.runtime).hand_out(Limit("stripe", FIRST + 1))
+    assert holders(world) == names[FIRST + 1 :]
 
 
 def test_whoever_comes_for_its_free_place_waits_in_line_no_more(world: World) -> None:

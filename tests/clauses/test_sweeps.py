@@ -186,6 +186,14 @@ def test_roots_at_which_others_were_quicker_are_looked_at_soon(world: World, mon
     assert int(run_of(world).due_us or 0) == pytest.approx(clock.now_us() + TIMING.grace_us, abs=10_000)
 
 
+def test_a_start_at_which_others_were_quicker_is_looked_at_soon(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun(world, step("a"), available_at=clock.now_us() + 60_000_000)
+    world.clock.pause_us(61_000_000)
+    monkeypatch.setattr(Runs, "start", lambda _, run: run)
+    world.sweep()
+    assert int(run_of(world).due_us or 0) == pytest.approx(clock.now_us() + TIMING.grace_us, abs=10_000)
+
+
 def test_a_join_of_a_run_that_has_ended_leaves_the_index(world: World) -> None:
     begun(world, step("a"), step("b"), step("j", "a", "b"))
     done(world, "a")
