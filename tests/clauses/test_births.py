@@ -101,6 +101,33 @@ def test_a_child_that_begins_again_has_its_parents_time_and_nothing_of_what_it_w
     assert (again.deadline_us > before.deadline_us, again.seq > before.seq) == (True, True)
 
 
+def test_what_has_failed_or_goes_on_has_not_completed(world: World) -> None:
+    handed_out(world, ITEMS[:3], tolerate=0.9)
+    packed(world, 0)
+    failed(world, 1)
+    facts = world.observer.runtime.facts(run_of(world))
+    assert Collection(world.observer.runtime).completed(facts, pack_of(world)) == "[0]"
+
+
+def test_an_item_that_is_done_anew_is_known_by_the_first_runs(world: World) -> None:
+    handed_out(world, ITEMS[:1])
+    packed(world, 0)
+    world.settle(RUN)
+    again = world.backend.rerun_from(parent_run_id=RUN, from_step_id="pack").run_id
+    world.settle(again)
+    assert world.observer.runtime.run(f"{again}~pack~0").origin_run_id == child(0)
+
+
+def test_children_of_an_urgent_run_that_begin_again_are_urgent(world: World) -> None:
+    urgent(world, priority=5)
+    failed(world, 0)
+    world.mailbox.wakes.clear()
+    world.backend.retry_run(RUN)
+    expanded_again = [wake for wake in world.mailbox.wakes if wake.run_id.startswith(f"{RUN}~") and not wake.step]
+    assert expanded_again
+    assert all(wake.urgent for wake in expanded_again)
+
+
 def test_a_child_that_was_halted_says_which_step_it_does_again(world: World) -> None:
     handed_out(world, concurrency=1)
     world.backend.cancel_run(RUN)

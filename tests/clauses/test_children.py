@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,21 +23,28 @@ from cascade_flow import (
     StaleAttemptError,
     StepDefinition,
     StepError,
+    StepFailed,
     WorkflowRegistration,
     WrongPoolError,
     clock,
 )
-from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb import due, keys
 from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.table import Update
+from cascade_flow.engine import children
 from cascade_flow.engine.children import items_lost, tolerated
-from cascade_flow.engine.commands import Complete, KeepCheckpoint, SkipStep
-from cascade_flow.engine.state import ENDED, Family, Run, Stop
+from cascade_flow.engine.commands import Command, Complete, Fail, KeepCheckpoint, SkipStep
+from cascade_flow.engine.state import ENDED, Facts, Family, Run, Stop
+from cascade_flow.operations import item_inputs
 from cascade_flow.operations.after_commit import AfterCommit
-from cascade_flow.operations.child_stops import stop_children
+from cascade_flow.operations.attention import Attention
+from cascade_flow.operations.child_stops import _is_told, stop_children
+from cascade_flow.operations.children import _error
 from cascade_flow.operations.expansion import Expansion
+from cascade_flow.operations.failed_items import error_of, failed_item
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.sweep import Sweep
+from cascade_flow.operations.tally import Tally
 from cascade_flow.operations.worker_outcomes import Attempt, Measures, WorkerOutcomes
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.retry import attempts_allowed
@@ -45,6 +53,7 @@ from checker import check_run
 from clauses.stage import FATAL, RUN, begun, branch_of, claimed, dies, dying, ended, reported, run_of, silent
 from faults.moments import pausing
 from simulation import TIMING, TickingClock, World, step
+from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 ITEMS = ["a", "b", "c", "d", "e", "f"]
 ONCE = [RetryTier(max_attempts=1)]
@@ -612,6 +621,28 @@ def test_more_children_than_there_is_time_for_are_stopped_by_who_is_woken(
     whole(world, "cancelled")
 
 
+def test_the_time_for_children_is_that_for_theirs_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cascade_flow.operations.stops._LONGEST_US", 1_000_000)
+    world.backend.register_workflow(WorkflowRegistration(slug="inner", name="Inner", steps=mapped(concurrency=3)))
+    begun(world, step("call", children=ChildrenDefinition(kind="workflow", workflow="inner")))
+    held = claimed(world, "call")
+    reported(world, held, world.act(held, "worker-1"))
+    inner = f"{RUN}~call~0"
+    gone_on(world, inner, "lines", Complete('["a", "b", "c"]', 1))
+    gone_on(world, inner, "pack", branch="lines")
+    slow = pausing(world, "UpdateItem", lambda: world.clock.pause_us(1_000_000), at=3)  # the run and the step are told
+    slow.cancel_run(RUN)
+    states = [world.observer.runtime.run(f"{inner}~pack~{number}").status for number in range(3)]
+    assert states == ["cancelled", "running", "running"]
+
+
+def gone_on(world: World, run_id: str, step_id: str, command: Command | None = None, *, branch: str = "") -> None:
+    """A step of another run has done this, or what its code does."""
+    held = Steps(world.backend.runtime).claim(Wake(run_id, branch or step_id, step_id, 1), "worker-1")
+    assert held is not None, f"{step_id} can't be claimed"
+    reported(world, held, command or world.act(held, "worker-1"))
+
+
 def test_who_cancels_waits_no_more_for_items_that_a_failure_lets_finish(world: World) -> None:
     begun(world, *mapped(), step("other", retry=ONCE), input={"order": 7})
     reported(world, claimed(world, "lines"), Complete('["a"]', 1))
@@ -642,6 +673,50 @@ def test_who_cancels_over_a_failure_has_the_rest_told_by_who_is_woken(
     whole(world, "cancelled")
 
 
+def test_who_was_told_of_a_stop_is_told_again_after_all_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cascade_flow.operations.stops._LONGEST_US", 0)
+    failing_by_another(world)
+    assert [child_run(world, number).stop is not None for number in range(2)] == [True, False]
+    world.deliver(world.mailbox.wakes.pop())
+    assert child_run(world, 1).stop is not None
+
+
+def test_a_childs_end_tells_no_other_again(world: World) -> None:
+    held = failing_by_another(world)
+    client, asked = world.store.another_client(), list[str]()
+
+    def noted(request: Request, send: Send) -> Answer:
+        asked.append(f"{request.operation} {request.body}")
+        return send(request)
+
+    wire_of(client).add(noted, floor=Floor.SCHEDULE)
+    reported(world, held, Complete("0", 1), by=world.another(client))
+    assert there(world) == {0: "failed", 1: "running"}
+    assert not [each for each in asked if each.startswith("Query") and child(1) in each]
+
+
+def failing_by_another(world: World) -> HeldAttempt:
+    """A run that fails while its two items, of which the first is answered, may finish."""
+    begun(world, *mapped(), step("other", retry=ONCE), input={"order": 7})
+    reported(world, claimed(world, "lines"), Complete('["a", "b"]', 1))
+    expanded(world)
+    held = [taken(world, number) for number in range(2)]
+    world.mailbox.wakes.clear()
+    reported(world, claimed(world, "other"), FATAL)
+    return held[0]
+
+
+@pytest.mark.parametrize(
+    ("own", "meant", "told"), [("failed", "timeout", True), ("failed", "cancelled", False), (None, "failed", False)]
+)
+def test_only_who_cancels_has_more_to_say_to_who_is_being_stopped(
+    world: World, own: Any, meant: Any, told: bool
+) -> None:
+    handed_out(world, concurrency=1)
+    known = replace(child_run(world, 0), stop=None if own is None else Stop(own, 1))
+    assert _is_told(known, Stop(meant, 1)) is told
+
+
 def test_who_is_told_of_a_stop_and_left_by_who_told_it_goes_on_by_itself(world: World) -> None:
     handed_out(world, concurrency=2)
     dies(lambda: dying(world, "UpdateItem", at=3, after=True).cancel_run(RUN))  # told are the run, the step, a child
@@ -658,6 +733,14 @@ def test_who_waits_beyond_its_runs_deadline_is_looked_at_no_more_than_others(wor
     world.clock.pause_us(run_of(world).deadline_us - clock.now_us() + 1)
     assert AfterCommit(world.backend.runtime).children.look(RUN, pack_of(world).name, puts_off=True)
     assert (pack_of(world).due_us or 0) >= clock.now_us() + TIMING.grace_us - 1_000
+
+
+def test_a_child_beyond_its_deadline_is_looked_at_no_more_than_others(world: World) -> None:
+    handed_out(world, concurrency=1)
+    world.clock.pause_us(child_run(world, 0).deadline_us - clock.now_us() + 1)
+    runtime, entry = world.backend.runtime, due.Entry(child_run(world, 0).due_us or 0, keys.run(child(0)))
+    Attention(runtime, Tally(), name="reaper").attend(entry, runtime.ledger)
+    assert (child_run(world, 0).due_us or 0) >= clock.now_us() + TIMING.grace_us - 1_000
 
 
 def test_who_cancels_again_goes_on_with_what_another_has_begun(world: World) -> None:
@@ -849,6 +932,61 @@ def test_a_batch_that_fails_for_good_loses_no_item_that_is_done(world: World) ->
     whole(world)
 
 
+def test_what_a_failed_batch_has_stored_otherwise_is_no_items_result(world: World) -> None:
+    handed_out(world, ITEMS[:3], batch=2, tolerate=0.9)
+    held = reported(world, taken(world, 1), KeepCheckpoint("mine", 0, data='"other"'))
+    reported(world, held, FATAL)
+    assert child_run(world, 1).lost == 1
+    assert len(json.loads(child_run(world, 1).result or "")) == 1
+
+
+def test_a_failed_childs_reason_is_cut_and_a_batch_names_its_first_items(world: World) -> None:
+    handed_out(world, concurrency=1)
+    long = Fail(StepError(name="ValueError", message="x" * 1_000), "execution-error", 1, retryable=False)
+    reported(world, taken(world, 0), long)
+    told = child_run(world, 0)
+    assert json.loads(told.result or "")["message"] == "x" * 300
+    items = [json.loads(failed_item(n, "r", {"name": "E", "message": "no"})) for n in range(5)]
+    batch = replace(told, lost=5, result=json.dumps(items))
+    assert error_of(batch).message == "5 items failed: item 0: E: no; item 1: E: no; item 2: E: no"
+
+
+def test_a_step_names_its_first_failed_items_and_a_batch_by_its_run(world: World) -> None:
+    handed_out(world, concurrency=6)
+    family = replace(pack_of(world).family, lost=5)
+    failed(world, 0)
+    one = child_run(world, 0)
+    assert one.up is not None
+    five = {number: replace(one, up=replace(one.up, number=number)) for number in range(5)}
+    named = "; ".join(f"item {number}: ValueError: no" for number in range(3))
+    assert _error(family, five).message == f"5 of 6 items failed: {named}"
+    assert _error(replace(family, items=12), {0: one}).message == f"5 of 12 items failed: {child(0)}: ValueError: no"
+
+
+def test_a_step_that_fails_for_its_children_before_it_has_begun_took_no_time(world: World) -> None:
+    """By a clock that was set back."""
+    handed_out(world, concurrency=1)
+    pack, error = pack_of(world), StepError(message="no")
+    commit = children.failed(claimed_facts(world), pack, pack, error, now_us=pack.last_us - AHEAD_US)
+    assert [event.duration_us for event in commit.events if isinstance(event, StepFailed)] == [0]
+
+
+def claimed_facts(world: World) -> Facts:
+    return world.observer.runtime.facts(run_of(world))
+
+
+def test_few_parents_inputs_are_kept_and_no_vast_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed_out(world, concurrency=1)
+    runtime = world.another().runtime
+    with monkeypatch.context() as vast:
+        vast.setattr(item_inputs, "_LONGEST_KEPT", 5)
+        assert item_inputs.input_of_parent(runtime, RUN) == '{"order":7}'
+        assert runtime.kept_inputs == {}
+    runtime.kept_inputs.update({str(n): None for n in range(8)})
+    item_inputs.input_of_parent(runtime, RUN)
+    assert list(runtime.kept_inputs) == [*map(str, range(1, 8)), RUN]
+
+
 def test_a_batch_whose_workers_die_loses_no_item_that_is_done(world: World) -> None:
     handed_out(world, batch=3, tolerate=0.5, retry=ONCE)
     stored(world, taken(world, 1), 0)
@@ -859,6 +997,14 @@ def test_a_batch_whose_workers_die_loses_no_item_that_is_done(world: World) -> N
     reported(world, taken(world, 0), Complete("[1, 2, 3]", 1))
     whole(world)
     assert [each["$failed"]["error"]["name"] for each in results(world)[4:]] == ["WorkerCrash"] * 2
+
+
+def test_an_item_that_is_skipped_gave_nothing(world: World) -> None:
+    handed_out(world, ITEMS[:2])
+    reported(world, taken(world, 0), SkipStep("gone", 1))
+    packed(world, 1)
+    world.settle(RUN)
+    assert results(world) == [None, 1]
 
 
 def test_a_batch_that_is_skipped_gave_nothing_for_each_of_its_items(world: World) -> None:

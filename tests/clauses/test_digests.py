@@ -9,7 +9,10 @@ from cascade_flow.analytics.digests import Digest
 from cascade_flow.dynamodb import digests, keys
 from cascade_flow.dynamodb.digests import digests_since, put_digests
 from cascade_flow.dynamodb.table import Table
-from simulation import World
+from cascade_flow.operations import ended_runs
+from cascade_flow.operations.ended_runs import EndedRuns
+from clauses.stage import begun, done, run_of
+from simulation import World, step
 
 
 @pytest.fixture
@@ -39,6 +42,21 @@ def test_they_are_kept_as_long_as_the_longest_of_them(table: Table) -> None:
     put_digests(table, some)
     [item] = table.query(keys.digests_since(0))
     assert item[keys.EXPIRY] == some[1].expires_s
+
+
+def test_what_a_long_report_has_read_is_kept_a_part_at_a_time(
+    world: World, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[int] = []
+    monkeypatch.setattr(ended_runs, "_AT_ONCE", 2)
+    monkeypatch.setattr(ended_runs, "put_digests", lambda _, new: kept.append(len(new)))
+    begun(world, step("a"))
+    done(world, "a")
+    report = EndedRuns(table)
+    for _ in range(3):
+        report.note(run_of(world), [])
+    report.keep()
+    assert kept == [2, 1]
 
 
 @pytest.mark.parametrize("form", [digests.FORM - 1, digests.FORM + 1])

@@ -191,6 +191,12 @@ def test_a_root_that_was_sent_before_the_run_owes_it_keeps_no_other_from_being_m
     ended(world)
 
 
+def test_a_root_that_is_owed_is_there_before_it_is_sent(world: World) -> None:
+    """Its time runs; nobody else makes it."""
+    begun(world, step("r1"), step("r2"), event("e"), step("end", "r1", "r2", "e"))
+    assert branch_of(world, "e").status == "open"
+
+
 def begun_by_who_dies(world: World, steps: list[StepDefinition]) -> None:
     """A run that has started, and owes roots, since whoever has submitted it died then."""
     world.register(steps)

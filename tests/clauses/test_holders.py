@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable
 
 import pytest
@@ -286,6 +287,14 @@ def test_a_zombie_keeps_no_checkpoint(world: World) -> None:
     checked = ended(world)
     data = [event.data for event in checked.events if isinstance(event, StepCheckpoint)]
     assert (data, checked.count(StepStarted)) == (['"by the heir"', "1"], 2)
+
+
+def test_a_large_checkpoint_is_put_aside(world: World) -> None:
+    begun(world, step("a"))
+    reported(world, claimed(world, "a"), KeepCheckpoint("part", 0, secrets.token_hex(2_000)))
+    stored = world.observer.runtime.ledger.table.query(keys.Span(keys.run(RUN).pk, "P#a#1#", "P#a#1#~"))
+    assert len(list(stored)) == 1
+    assert len(str(branch_of(world, "a").tail[-1])) < 1_000
 
 
 def test_nobody_waits_for_a_step_of_a_run_that_has_ended(world: World) -> None:

@@ -18,10 +18,10 @@ from cascade_flow import (
     clock,
 )
 from cascade_flow.dynamodb import keys
-from cascade_flow.dynamodb.places import Places
+from cascade_flow.dynamodb.places import FIRST, Places
 from cascade_flow.engine.commands import Complete, Postpone, SkipStep
 from cascade_flow.engine.limits import Holder, Standing, pack_limit
-from cascade_flow.engine.state import Claimant, Limit
+from cascade_flow.engine.state import LONGEST_DELAY_US, Claimant, Limit
 from cascade_flow.operations.limits import Limits
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.sweep import Sweep
@@ -421,6 +421,26 @@ def test_a_place_that_was_got_ahead_comes_back_where_nothing_is_begun(world: Wor
     assert holders(world) == []
 
 
+def test_a_place_that_was_got_ahead_and_comes_back_is_the_next_ones(world: World) -> None:
+    world.register([step("a"), limited("b", "a")])
+    started(world, "r1", "r2")
+    held, other = got(world, "r1"), got(world, "r2")
+    world.backend.cancel_run("r1", None)
+    claimant = Claimant("worker-1", clock.now_us() + TIMING.lease_us)
+    late = pausing(world, "UpdateItem", lambda: reported(world, other, Complete('"x"', 1)), at=2)  # the place is got
+    with pytest.raises(StaleAttemptError):
+        reported(world, held, Complete('"x"', 1, claimant=claimant), by=late)
+    assert holders(world) == ["r2"]
+
+
+def test_a_place_is_over_whose_attempt_runs_in_another(world: World) -> None:
+    world.register([limited("a", limit=TWO)])
+    started(world, "r1")
+    got(world, "r1")
+    limits, holder = Limits(world.backend.runtime), Holder("r1", "a", "a", 1)
+    assert [limits._is_over(holder, number) for number in range(2)] == [False, True]
+
+
 def test_two_versions_may_disagree_on_the_number(world: World) -> None:
     """Each goes by its own: the smaller waits until fewer than so many are at work at all."""
     world.register([limited("a", limit=TWO)])
@@ -569,6 +589,52 @@ def test_a_limited_step_that_starts_later_takes_no_place_before(world: World) ->
     reported(world, got(world, "r1"), Complete('"x"', 1, claimant=claimant))
     assert standing(world).places == {}
     ended(world, "r1")
+
+
+def test_a_limited_step_whose_message_carries_the_rest_of_its_wait_takes_no_place_before(world: World) -> None:
+    world.register([limited("a", delay_ms=3_600_000)])
+    started(world, "r1")
+    called(world)
+    world.clock.pause_us(3_600_000_000 - LONGEST_DELAY_US)
+    world.sweep()
+    assert (called(world), holders(world)) == (["r1"], [])
+
+
+def test_whoever_comes_before_its_time_is_not_in_line(world: World) -> None:
+    world.register([limited("a", retry=[RetryTier(max_attempts=2, delay_ms=60_000, jitter=0)])])
+    started(world, "r1")
+    reported(world, got(world, "r1"), AGAIN)
+    started(world, "r2")
+    got(world, "r2")
+    assert taken(world, "r1", attempt=2) is None
+    assert line(world) == []
+
+
+def test_who_is_next_in_line_is_looked_at_no_sooner_than_after_a_grace(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    world.clock.pause_us(standing(world).places[0].until_us - clock.now_us() - 1_000_000)
+    waiting = world.observer.runtime.ledger.branch("r2", "a")
+    assert waiting is not None
+    look_us = Limits(world.backend.runtime).next_look_us("r2", waiting, usual_us=2**60)
+    assert look_us == pytest.approx(clock.now_us() + TIMING.grace_us, abs=10_000)
+
+
+def test_who_is_not_next_in_line_is_looked_at_as_usual(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1", "r2", "r3")
+    waiting = world.observer.runtime.ledger.branch("r3", "a")
+    assert waiting is not None
+    assert Limits(world.backend.runtime).next_look_us("r3", waiting, usual_us=2**60) == 2**60
+
+
+def test_as_many_are_given_places_as_are_free_though_fewer_of_the_line_are_read_at_once(world: World) -> None:
+    world.register([limited("a", limit=StepLimit(name="stripe", at_most=FIRST + 1))])
+    names = [f"r{number:02d}" for number in range(2 * FIRST + 2)]
+    started(world, *names)
+    silent(world)
+    Limits(world.backend.runtime).hand_out(Limit("stripe", FIRST + 1))
+    assert holders(world) == names[FIRST + 1 :]
 
 
 def test_whoever_comes_for_its_free_place_waits_in_line_no_more(world: World) -> None:

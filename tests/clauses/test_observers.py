@@ -25,6 +25,7 @@ from cascade_flow.model.events import Event
 from cascade_flow.operations.observer import Observer
 from cascade_flow.operations.steps import Steps
 from clauses.stage import AT_ONCE, DONE, FATAL, RUN, begun, claimed, done, ended, reported, silent
+from contract.called import Called
 from shapes import SHAPES, Shape
 from simulation import TIMING, World, step
 
@@ -108,6 +109,11 @@ def test_a_run_that_goes_on_from_another_is_heard_with_what_is_its_own(world: Wo
         "WorkflowStarted",
     ]
     assert {event.run_id for event in ear.events} == {other}
+
+
+def test_what_a_caller_tells_of_its_run_is_heard(world: World, ear: Ear) -> None:
+    Called.new(world.backend).schedule("a")
+    assert [event.type for event in ear.events] == ["RunSubmitted", "WorkflowStarted", "StepScheduled"]
 
 
 def test_a_run_that_is_due_later_is_heard_when_it_begins(world: World, ear: Ear) -> None:

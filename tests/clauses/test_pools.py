@@ -284,6 +284,23 @@ def test_a_branch_that_owes_is_paid_by_the_sweep_before_it_waits_for_its_pool(wo
     ended(world)
 
 
+def test_who_waits_for_a_step_waits_no_longer_than_it_said(world: World) -> None:
+    began_us = clock.now_us()
+    assert taken(world, wait_us=SECOND_US * 7 // 10) is None
+    assert clock.now_us() - began_us < SECOND_US
+
+
+def test_who_loses_every_step_to_others_gives_up_after_some(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+    monkeypatch.setattr("cascade_flow.operations.worker_protocol._TRIES", 2)
+    monkeypatch.setattr(Steps, "take_branch", lambda _, run_id, *asked, **wish: tried.append(run_id))
+    world.register([pooled("a")])
+    for name in ("r1", "r2", "r3"):
+        world.submit(run_id=name)
+    assert taken(world) is None
+    assert tried == ["r1", "r2"]
+
+
 def test_a_skip_in_cascade_needs_no_worker_of_the_pool(world: World) -> None:
     begun(world, step("a"), pooled("b", "a"), step("c", "b"), pooled("d", "a"))
     reported(world, claimed(world, "a"), SkipStep("no need", 1))

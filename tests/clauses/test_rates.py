@@ -15,6 +15,7 @@ from cascade_flow.engine.commands import Complete
 from cascade_flow.engine.limits import Turn
 from cascade_flow.engine.state import LONGEST_DELAY_US, Branch, Claimant, Limit
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
+from cascade_flow.operations.sweep import Sweep
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.wake import Wake
 from clauses.stage import AGAIN, DONE, reported, silent
@@ -137,6 +138,16 @@ def test_a_lost_message_is_sent_again_when_the_turn_has_come(world: World) -> No
     world.sweep()
     assert [wake.run_id for wake in world.mailbox.wakes] == ["r2"]
     assert claim(world, "r2") is not None
+
+
+def test_who_looks_before_the_turn_calls_nobody_out(world: World) -> None:
+    world.register([limited("a")])
+    for name in ("r1", "r2"):
+        world.submit(run_id=name)
+        claim(world, name)
+    world.mailbox.wakes.clear()
+    Sweep(world.backend.runtime, name="early").attend("r2", "a")
+    assert world.mailbox.wakes == []
 
 
 def test_a_turn_is_noted_only_where_it_is_needed_still(world: World) -> None:

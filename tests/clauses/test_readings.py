@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from hashlib import sha256
 from itertools import pairwise
 from typing import Any
@@ -10,20 +11,27 @@ from typing import Any
 import pytest
 
 from cascade_flow import (
+    CheckpointRef,
     EventInvalidError,
+    LogEntry,
     ResourceSnapshot,
     RetryTier,
     StepCompleted,
+    StepError,
     StepReclaimed,
     StepScheduled,
     clock,
 )
 from cascade_flow.dynamodb import due, items, keys
-from cascade_flow.engine.commands import Complete
+from cascade_flow.engine.commands import Complete, Fail, KeepCheckpoint
 from cascade_flow.engine.state import LATEST_US
+from cascade_flow.offload import Bucket
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.logs import Logs
+from cascade_flow.operations.payloads import OFFLOAD_BYTES
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
+from cascade_flow.operations.worker_protocol import WorkerProtocol
+from cascade_flow.testing.memory.bucket_client import BucketClient
 from cascade_flow.wake import Wake
 from clauses.stage import (
     AGAIN,
@@ -166,6 +174,30 @@ def test_what_a_zombie_writes_after_its_attempts_end_is_dropped(world: World) ->
     assert [line.message for line in logs.lines(RUN, "a")] == ["alive"]
 
 
+def test_lines_come_in_order_however_they_were_told(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a")
+    now_us = clock.now_us()
+    place: dict[str, Any] = {
+        "workflow_slug": "flow",
+        "run_id": RUN,
+        "step_id": "a",
+        "attempt_number": 1,
+        "stream": "stdout",
+    }
+    world.backend.append_event("flow", RUN, LogEntry(**place, timestamp_us=now_us, message="later"))
+    logs = Logs(world.backend.runtime)
+    logs.store(run_of(world), "a", 1, [(now_us - 1_000, "stdout", "sooner")])
+    assert [line.message for line in logs.lines(RUN, "a")] == ["sooner", "later"]
+
+
+def test_a_chunk_has_no_more_bytes_than_it_may(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cascade_flow.operations.logs._CHUNK_BYTES", 1_000)
+    begun(world, step("a"))
+    Logs(world.backend.runtime).store(run_of(world), "a", 1, [(us, "stdout", "é" * 400) for us in (1, 2)])
+    assert len(list(world.observer.runtime.ledger.table.query(keys.logs(RUN)))) == 2
+
+
 def test_what_has_expired_is_not_read(world: World) -> None:
     begun(world, step("a"))
     done(world, "a")
@@ -210,6 +242,42 @@ def test_a_step_finds_what_rides_in_its_tail(world: World) -> None:
     assert Steps(world.backend.runtime).inputs(held).outputs == {"a": '"done"'}
     reported(world, held, AGAIN)
     assert Steps(world.backend.runtime).inputs(claimed(world, "b", 2, branch="x")).outputs == {"a": '"done"'}
+
+
+def test_a_worker_elsewhere_is_given_a_large_checkpoint_that_lies_in_the_table(world: World) -> None:
+    begun(world, step("a"))
+    data = json.dumps(secrets.token_hex(2_000))
+    reported(world, claimed(world, "a"), KeepCheckpoint("part", 0, data))
+    silent(world)
+    world.sweep()
+    [handed] = WorkerProtocol(world.backend.runtime).given(claimed(world, "a", 2)).checkpoints
+    assert handed.number.stored is not None
+    assert handed.number.stored.data == data
+
+
+def test_a_worker_elsewhere_is_given_its_own_checkpoints_alone(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    reported(world, claimed(world, "a"), KeepCheckpoint("part", 0, "1"))
+    outer = CheckpointRef(name="outer", sequence_number=3)
+    reported(world, claimed(world, "b"), KeepCheckpoint("part", 0, error=StepError(message="no"), parent=outer))
+    silent(world)
+    world.sweep()
+    [handed] = WorkerProtocol(world.backend.runtime).given(claimed(world, "b", 2)).checkpoints
+    assert (handed.number.stored, handed.number.parent) == (None, outer)
+
+
+def test_a_worker_elsewhere_is_given_the_address_of_a_checkpoint_in_the_bucket(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.bucket = BucketClient()
+    world.backend = world.another()
+    begun(world, step("a"))
+    reported(world, claimed(world, "a"), KeepCheckpoint("part", 0, json.dumps(secrets.token_hex(OFFLOAD_BYTES))))
+    silent(world)
+    world.sweep()
+    monkeypatch.setattr(Bucket, "get", lambda *_: pytest.fail("it is read"))
+    [handed] = WorkerProtocol(world.backend.runtime).given(claimed(world, "a", 2)).checkpoints
+    assert handed.address is not None
 
 
 def test_a_step_finds_what_its_branch_has_logged_last(world: World) -> None:
@@ -284,7 +352,12 @@ def test_a_line_of_the_moment_at_which_an_attempt_is_taken_away_is_a_zombies(wor
     assert lines_at(world, end_us - 1, end_us, end_us + 1) == [end_us - 1]
 
 
-@pytest.mark.parametrize("said", [DONE, AGAIN, FATAL], ids=["done", "failed", "failed for good"])
+TIMED_OUT = Fail(StepError(message="too long"), "timeout", 1)
+
+
+@pytest.mark.parametrize(
+    "said", [DONE, AGAIN, FATAL, TIMED_OUT], ids=["done", "failed", "failed for good", "timed out"]
+)
 def test_what_a_holder_has_written_is_its_own_whatever_its_clock_did(world: World, said: Any) -> None:
     begun(world, step("a", retry=AT_ONCE))
     reported(world, claimed(world, "a"), said)

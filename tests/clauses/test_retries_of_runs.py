@@ -34,6 +34,7 @@ from clauses.stage import (
 from faults.moments import pausing
 from simulation import World, step
 
+ONCE = [RetryTier(max_attempts=1)]
 TWICE = [RetryTier(max_attempts=2, delay_ms=0, jitter=0)]
 
 
@@ -119,6 +120,17 @@ def test_what_a_zombie_knows_of_the_attempt_before_is_not_scheduled_in_it(world:
     with pytest.raises(Exception, match="no longer held"):
         reported(world, held)
     assert world.check(RUN).count(StepScheduled, "b") == 0
+
+
+def test_who_read_the_run_before_its_retry_fails_it_in_the_attempt_of_its_branch(world: World) -> None:
+    begun(world, step("a", retry=ONCE))
+    reported(world, claimed(world, "a"), FATAL)
+    known = run_of(world)
+    world.backend.retry_run(RUN)
+    held = replace(claimed(world, "a", 2), run=known, facts=world.backend.runtime.facts(known))
+    reported(world, held, FATAL)
+    assert (run_of(world).status, run_of(world).run_attempt) == ("failed", 2)
+    world.check(RUN)
 
 
 def test_two_revivals_of_one_branch_are_one(world: World) -> None:

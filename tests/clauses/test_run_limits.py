@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from cascade_flow import ConflictError, RunLimit, RunSubmission, WorkflowRegistration, clock
 from cascade_flow.dynamodb.places import Places
 from cascade_flow.engine.limits import Holder
+from cascade_flow.operations.run_places import RunPlaces
 from cascade_flow.operations.steps import Steps
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.wake import Wake
@@ -230,6 +232,80 @@ def test_a_submission_under_a_taken_id_leaves_no_place_taken(world: World) -> No
     with pytest.raises(ConflictError, match="taken"):
         submitted(world, "r1")
     assert holders(world) == []
+
+
+def test_a_run_that_is_just_being_made_keeps_its_place(world: World) -> None:
+    registered(world, RunLimit(at_most=1, skips=True))
+    others: list[bool] = []
+
+    def another() -> None:
+        others.append(world.backend.submit_run(RunSubmission(workflow_slug="flow")).is_new)
+
+    made = pausing(world, "TransactWriteItems", another).submit_run(RunSubmission(workflow_slug="flow"))
+    assert (others, made.is_new) == ([False], True)
+    ended(world, made.run_id)
+
+
+@pytest.mark.parametrize(
+    ("now", "kept"),
+    [
+        (None, False),
+        ({"status": "pending", "place": None}, True),
+        ({"status": "running", "place": 0}, True),
+        ({"status": "running", "place": 1}, False),
+        ({"status": "completed", "place": 0}, False),
+    ],
+)
+def test_a_place_is_given_back_that_nobody_starts_the_run_with(world: World, now: Any, kept: bool) -> None:
+    registered(world, RunLimit(at_most=1))
+    submitted(world, "r1")
+    run = world.observer.runtime.run("r1")
+    RunPlaces(world.backend.runtime).not_started(run, 0, now and replace(run, **now))
+    assert (holders(world) == ["r1"]) is kept
+
+
+def test_a_run_that_has_ended_leaves_every_place_that_it_was_given(world: World) -> None:
+    registered(world, RunLimit(at_most=2))
+    submitted(world, "r1")
+    places, holder = Places(world.observer.runtime.ledger.table), Holder.of_run("r1", 1)
+    assert places.take("@flow", 1, holder, now_us=clock.now_us(), until_us=LATER_US * 2)
+    finished(world, "r1")
+    assert holders(world) == []
+
+
+def test_a_place_of_an_earlier_attempt_of_a_run_that_goes_on_is_free(world: World) -> None:
+    """Who had ended that attempt died before it gave the place back."""
+    registered(world, RunLimit(at_most=1))
+    submitted(world, "r1")
+    held = Steps(world.backend.runtime).claim(Wake("r1", "a", "a", 1), "worker-1")
+    assert held is not None
+    dies(lambda: reported(world, held, FATAL, by=dying(world, "UpdateItem")))
+    world.backend.retry_run("r1")
+    submitted(world, "r2")
+    assert going_on(world, "r1", "r2") == ["r1", "r2"]
+
+
+def test_a_run_whose_stop_is_still_to_be_carried_out_is_passed_over(world: World) -> None:
+    registered(world, RunLimit(at_most=1))
+    submitted(world, "r1", "r2", "r3")
+    dies(lambda: dying(world, "UpdateItem", after=True).cancel_run("r2"))
+    finished(world, "r1")
+    assert holders(world) == ["r3"]
+
+
+def test_a_run_that_is_given_a_place_is_looked_at_soon_however_long_it_has_waited(world: World) -> None:
+    registered(world, RunLimit(at_most=1))
+    submitted(world, "r1", "r2")
+    held = Steps(world.backend.runtime).claim(Wake("r1", "a", "a", 1), "worker-1")
+    for _ in range(3):
+        assert held is not None
+        world.clock.pause_us(TIMING.lease_us // 2)
+        held = Steps(world.backend.runtime).heartbeat(held)
+        world.sweep()
+    assert int(world.observer.runtime.run("r2").due_us or 0) > clock.now_us() + TIMING.grace_us
+    assert held is not None
+    reported(world, held, FATAL)
+    assert int(world.observer.runtime.run("r2").due_us or 0) <= clock.now_us() + TIMING.grace_us
 
 
 def test_whoever_dies_before_the_run_is_made_holds_nobody_up_for_long(world: World) -> None:

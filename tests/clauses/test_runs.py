@@ -24,6 +24,7 @@ from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.engine.commands import Complete, SkipStep
 from cascade_flow.engine.state import LONGEST_DELAY_US, Run, RunStatus
+from cascade_flow.operations.reruns import Reruns
 from cascade_flow.wake import Wake
 from clauses.stage import (
     AT_ONCE,
@@ -42,7 +43,7 @@ from clauses.stage import (
     silent,
 )
 from faults.moments import pausing
-from simulation import BEGIN_US, TIMING, World, step
+from simulation import BEGIN_US, TIMING, TickingClock, World, step
 
 ROOTS = [f"r{number:02d}" for number in range(AT_ONCE + 2)]
 DELAY_US = 60_000_000
@@ -356,6 +357,21 @@ def test_a_rerun_names_all_that_runs_again_and_both_versions(world: World) -> No
     assert (event.parent_run_id, event.rerun_from_step_id, event.rerun_step_ids) == (RUN, "b", ["b", "c", "e"])
     versions = [version.version_id for version in world.observer.list_workflow_versions("flow")]
     assert [event.parent_version_id, event.version_id] == versions
+
+
+def test_what_a_rerun_keeps_is_told_in_the_declared_order(world: World) -> None:
+    begun(world, step("b", "a"), step("a"), step("c", "b"))
+    ended(world)
+    assert Reruns(world.backend.runtime).plan_rerun(RUN, "c").keeps == ["b", "a"]
+
+
+def test_a_rerun_is_later_than_what_it_keeps_though_the_clock_is_set_back(world: World) -> None:
+    begun(world, step("a"), step("b", "a"))
+    ended(world)
+    with clock.use(TickingClock()):
+        made = world.backend.rerun_from(parent_run_id=RUN, from_step_id="b").run_id
+    kept_us = max(e.timestamp_us for e in world.check(made).events if getattr(e, "step_id", "") == "a")
+    assert kept_us < world.observer.runtime.run(made).created_us
 
 
 def test_runs_are_listed_newest_first_in_whatever_order_they_are_read(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import RetryTier, StaleAttemptError, StepFailed, StepReclaimed, ThrottledError, clock
+from cascade_flow import RetryTier, RunSubmission, StaleAttemptError, StepFailed, StepReclaimed, ThrottledError, clock
 from cascade_flow.dynamodb import due, keys
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.dynamodb.table import Update
@@ -16,6 +16,7 @@ from cascade_flow.engine.decide import last_seen_us
 from cascade_flow.operations.attention import Attention
 from cascade_flow.operations.lanes import Threads
 from cascade_flow.operations.retries import Retries
+from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.steps import Steps
 from cascade_flow.operations.sweep import Failure, Sweep, Swept
 from cascade_flow.operations.tally import Tally
@@ -172,6 +173,24 @@ def test_a_retry_at_which_others_were_quicker_is_looked_at_soon(world: World, mo
     silent(world)
     monkeypatch.setattr(Retries, "revive", lambda _, run: run)
     assert world.sweep()["retries resumed"] == 1
+    assert int(run_of(world).due_us or 0) == pytest.approx(clock.now_us() + TIMING.grace_us, abs=10_000)
+
+
+def test_roots_at_which_others_were_quicker_are_looked_at_soon(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.register([step(f"r{number}") for number in range(AT_ONCE + 1)])
+    late = dying(world, "TransactWriteItems", after=True)
+    dies(lambda: late.submit_run(RunSubmission(workflow_slug="flow", run_id=RUN)))
+    silent(world)
+    monkeypatch.setattr(Runs, "make_owed_roots", lambda _, run: run)
+    world.sweep()
+    assert int(run_of(world).due_us or 0) == pytest.approx(clock.now_us() + TIMING.grace_us, abs=10_000)
+
+
+def test_a_start_at_which_others_were_quicker_is_looked_at_soon(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun(world, step("a"), available_at=clock.now_us() + 60_000_000)
+    world.clock.pause_us(61_000_000)
+    monkeypatch.setattr(Runs, "start", lambda _, run: run)
+    world.sweep()
     assert int(run_of(world).due_us or 0) == pytest.approx(clock.now_us() + TIMING.grace_us, abs=10_000)
 
 

@@ -15,10 +15,11 @@ from cascade_flow.engine.commands import Complete, SkipStep
 from cascade_flow.errors import BackendUnavailableError
 from cascade_flow.model.workflows import RunLimit
 from cascade_flow.operations import told
+from cascade_flow.operations.outputs import knows_enough
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.seal import Seal
 from cascade_flow.wake import Wake
-from clauses.stage import AGAIN, FATAL, RUN, begun, reported
+from clauses.stage import AGAIN, FATAL, RUN, begun, claimed, done, reported
 from faults.moments import pausing
 from shapes import chain
 from simulation import World, step
@@ -47,6 +48,13 @@ def by_wake(world: World, wake: Wake, *, reads: int) -> HeldAttempt:
 
 def given(world: World, held: HeldAttempt) -> Any:
     return dict(Steps(world.backend.runtime).inputs(held).outputs)
+
+
+def test_of_several_dependencies_nothing_need_be_known_since_the_history_is_read(world: World) -> None:
+    begun(world, step("a"), step("b"), step("j", "a", "b"))
+    done(world, "a", "b")
+    held = claimed(world, "j")
+    assert knows_enough(held.facts, held.branch, {})
 
 
 def test_who_is_woken_reads_nothing(world: World) -> None:

@@ -325,6 +325,16 @@ def test_it_undoes_what_the_step_has_given_wherever_that_lies(world: World) -> N
     assert state.input == world.observer.get_run(RUN).input  # type: ignore[union-attr]
 
 
+def test_it_undoes_what_rides_on_the_branch_of_an_earlier_step(world: World) -> None:
+    begun(world, step("a"), undone("b", "a"), step("c", "b"))
+    for name in ("a", "b"):
+        held = claimed(world, name, branch="a")
+        reported(world, held, world.act(held, "worker-1"))
+    world.backend.cancel_run(RUN)
+    assert undo_run(world).undoing.done == (Done("b", None),)  # type: ignore[union-attr]
+    all_undone(world)
+
+
 def test_an_undo_that_has_nothing_to_do_is_passed_over(world: World) -> None:
     world.script = {"un-b": ["skip"]}
     failed(world, *BOOKED)

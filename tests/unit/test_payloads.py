@@ -8,7 +8,7 @@ import pytest
 
 from cascade_flow import DynamoDBBackend
 from cascade_flow.dynamodb.codec import deflate, zipped
-from cascade_flow.errors import PayloadTooLargeError
+from cascade_flow.errors import PayloadLostError, PayloadTooLargeError
 from cascade_flow.offload import Bucket
 from cascade_flow.operations.payloads import INLINE_BYTES, LARGEST_ITEM_BYTES, OFFLOAD_BYTES, Payloads
 from cascade_flow.testing.memory.bucket_client import BucketClient
@@ -37,6 +37,34 @@ def test_a_text_goes_where_its_packed_size_belongs(backend: DynamoDBBackend) -> 
     assert placed(payloads, packing_to(INLINE_BYTES) + "x" * 2 * OFFLOAD_BYTES).startswith("P#s#1#")
     assert placed(payloads, packing_to(OFFLOAD_BYTES)[:-40]).startswith("P#s#1#")
     assert placed(payloads, packing_to(OFFLOAD_BYTES)).startswith("s3:payloads/")
+
+
+def test_a_long_text_goes_to_the_bucket_however_well_it_packs(
+    backend: DynamoDBBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cascade_flow.operations.payloads.LARGE_CHARACTERS", 9_999)
+    payloads = Payloads(backend.runtime.ledger.table, Bucket("bucket", client=BucketClient()))
+    assert placed(payloads, "x" * 10_000).startswith("s3:payloads/")
+
+
+def test_the_limit_counts_bytes(backend: DynamoDBBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cascade_flow.operations.payloads.LARGEST_TEXT_BYTES", 2_000)
+    payloads = Payloads(backend.runtime.ledger.table)
+    assert placed(payloads, "e" * 2_000) == ""
+    with pytest.raises(PayloadTooLargeError, match="2,002 bytes"):
+        placed(payloads, "é" * 1_001)
+
+
+def test_what_two_give_for_a_run_lies_in_two_places(backend: DynamoDBBackend) -> None:
+    payloads = Payloads(backend.runtime.ledger.table)
+    texts = [packing_to(INLINE_BYTES) for _ in range(2)]
+    places = [payloads.put_result("run", text, expires_s=2_000_000_000)[text] for text in texts]
+    assert [payloads.texts("run", {place})[place] for place in places] == texts
+
+
+def test_a_payload_that_is_gone_from_the_table_is_named(backend: DynamoDBBackend) -> None:
+    with pytest.raises(PayloadLostError, match="P#a#1#gone"):
+        Payloads(backend.runtime.ledger.table).texts("run", {"P#a#1#gone"})
 
 
 def test_the_same_text_is_the_same_file_whenever_it_is_packed() -> None:

@@ -183,8 +183,6 @@ class AfterCommit:
             commit = self.raise_joins(facts, commit)
             opened = self._runtime.ledger.write(facts, commit, self._references(facts, commit))
             self._runtime.tell(facts, commit.said)
-            if commit.end is not None:
-                self._leave_run(facts)
             self.after(facts, commit, opened)
         except (BranchRefused, RunRefused):
             return False

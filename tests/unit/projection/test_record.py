@@ -96,6 +96,15 @@ def test_a_record_knows_zombies_by_their_starts_only() -> None:
     assert (zombied.status, zombied.output, len(zombied.state_changes)) == ("running", None, 3)
 
 
+def test_a_record_goes_by_the_last_start_whatever_its_number() -> None:
+    events = [
+        of(StepStarted, 10, attempt=4, **BEGUN),
+        of(StepStarted, 20, attempt=3, **BEGUN),
+        of(StepCompleted, **DONE),
+    ]
+    assert project_step_record(events).status == "completed"
+
+
 def test_what_was_never_begun_is_its_first_attempts() -> None:
     assert project_step_record([of(StepCompleted, 3, 1, **DONE)]).status == "completed"
 

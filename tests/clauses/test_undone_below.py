@@ -1,0 +1,65 @@
+"""Runs of sub-workflows that have undone themselves: final with their parents, and done anew where a run goes on."""
+
+from __future__ import annotations
+
+import pytest
+
+from cascade_flow import ChildrenDefinition, RunNotRetryableError, StepDefinition
+from cascade_flow.operations.undone import _given_in_part
+from cascade_flow.operations.undone_below import renewed_below, undone_below
+from clauses.stage import RUN, begun, run_of
+from clauses.test_undo import BOOKED, ONCE, all_undone, failed, undone
+from simulation import World, step
+
+
+def calls(id: str, workflow: str) -> StepDefinition:
+    return step(id, children=ChildrenDefinition(kind="workflow", workflow=workflow))
+
+
+@pytest.fixture
+def undone_two_below(world: World) -> World:
+    """A run has failed with one two levels below it, which has undone its first step."""
+    world.script = {"b": ["fatal"]}
+    world.register([undone("a"), step("b", "a", retry=ONCE)], slug="inner")
+    world.register([calls("call", "inner")], slug="middle")
+    world.register([calls("go", "middle")])
+    world.submit(run_id=RUN)
+    world.settle(RUN)
+    return world
+
+
+def test_a_run_is_final_with_what_is_undone_at_any_depth_below_it(undone_two_below: World) -> None:
+    with pytest.raises(RunNotRetryableError, match="a run of a sub-workflow of it has undone"):
+        undone_two_below.backend.retry_run(RUN)
+
+
+def test_what_was_undone_below_is_done_anew_by_the_new_runs_own(undone_two_below: World) -> None:
+    runtime = undone_two_below.observer.runtime
+    assert undone_below(runtime, run_of(undone_two_below), "new") == {"go~call~a": "new~go~0~call~0"}
+    assert renewed_below({"go~call~a": "new~go~0~call~0", "other~b": "new~other~0"}, "go") == {
+        "call~a": "new~go~0~call~0"
+    }
+
+
+def test_what_could_not_be_undone_is_done_anew_too(world: World) -> None:
+    world.script = {"un-a": ["fatal"]}
+    failed(world, *BOOKED)
+    all_undone(world, status="failed")
+    new = world.backend.resume_run(RUN).run_id
+    run = world.observer.runtime.run(new)
+    assert [run.first_run_of(name) for name in ("a", "b")] == [new, new]
+
+
+def test_what_was_undone_twice_is_done_anew_by_the_last_run(world: World) -> None:
+    world.script = {"c": ["fatal"]}
+    failed(world, *BOOKED)
+    all_undone(world)
+    second = world.backend.resume_run(RUN).run_id
+    world.settle(second)
+    last = world.backend.resume_run(second).run_id
+    assert world.observer.runtime.run(last).first_run_of("a") == last
+
+
+def test_of_a_map_of_which_nothing_is_left_nothing_was_given(world: World) -> None:
+    begun(world, step("a"), step("b", "a"), step("c", "a"))
+    assert _given_in_part(world.backend.runtime, RUN, "c") == "[]"
