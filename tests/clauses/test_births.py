@@ -22,8 +22,7 @@ from cascade_flow.dynamodb.family_ledger import FamilyLedger
 from cascade_flow.engine.commands import Complete
 from cascade_flow.operations import collection
 from cascade_flow.operations.collection import Collection
-from clauses.stage import FATAL, RUN, begun, claimed, reported, run_of
-from clauses.test_children import (
+from clauses.families import (
     ITEMS,
     ONCE,
     child,
@@ -38,6 +37,7 @@ from clauses.test_children import (
     taken,
     there,
 )
+from clauses.stage import FATAL, RUN, begun, claimed, reported, run_of
 from simulation import TickingClock, World, step
 
 

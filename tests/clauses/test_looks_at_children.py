@@ -13,8 +13,8 @@ from cascade_flow.operations.details import Details, FamilyDetails
 from cascade_flow.operations.diagnoses import Diagnoses
 from cascade_flow.operations.family_views import ChildPage, FamilyViews
 from cascade_flow.operations.preflight import Planned, Preflight
+from clauses.families import child, failed, handed_out, mapped, packed, taken
 from clauses.stage import AGAIN, FATAL, RUN, begun, claimed, reported
-from clauses.test_children import child, failed, handed_out, mapped, packed, taken
 from simulation import TIMING, World, step
 
 

@@ -31,7 +31,6 @@ MARKED = (
 )
 """The words before each (M) in §14 of protocol.md, points 1 to 6."""
 
-TESTS = "clauses/test_children.py::"
 RULES, LEDGER, CHILDREN = "engine/children.py", "dynamodb/family_ledger.py", "operations/children.py"
 FAMILIES = "engine/families.py"
 STOPS, CHANGES = "operations/stops.py", "dynamodb/changes.py"
@@ -39,7 +38,7 @@ FENCE = 'return Attr("sq").eq(known.seq) & _as_known("hb", known.heartbeat_us) &
 
 
 def _mutant(name: str, clause: str, place: str, text: str, instead: str, *tests: str) -> Mutant:
-    return Mutant(name, clause, place, text, instead, tuple(TESTS + test for test in tests))
+    return Mutant(name, clause, place, text, instead, tests)
 
 
 CHILDREN_OF_STEPS = (
@@ -49,7 +48,7 @@ CHILDREN_OF_STEPS = (
         "dynamodb/keys.py",
         'f"P#{step_id}#{attempt}#i{number:06d}"',
         'f"P#{step_id}#0#i{number:06d}"',
-        "test_who_is_believed_dead_puts_its_items_aside_for_itself",
+        "clauses/test_children_meanwhile.py::test_who_is_believed_dead_puts_its_items_aside_for_itself",
     ),
     _mutant(
         "items are handed out by a step that is halted",
@@ -57,7 +56,7 @@ CHILDREN_OF_STEPS = (
         CHANGES,
         FENCE,
         'return Attr("sq").eq(known.seq) & _as_known("hb", known.heartbeat_us)',
-        "test_nobody_hands_out_what_is_stopped",
+        "clauses/test_children_meanwhile.py::test_nobody_hands_out_what_is_stopped",
     ),
     _mutant(
         "who has handed out waits for its run's end",
@@ -65,7 +64,7 @@ CHILDREN_OF_STEPS = (
         FAMILIES,
         "arrived=0, due_us=writer.now_us + facts.timing.grace_us)",
         "arrived=0, due_us=facts.deadline_us)",
-        "test_who_hands_out_and_dies_is_looked_after_soon",
+        "clauses/test_children_meanwhile.py::test_who_hands_out_and_dies_is_looked_after_soon",
     ),
     _mutant(
         "a release asks for no halt alone",
@@ -73,7 +72,7 @@ CHILDREN_OF_STEPS = (
         LEDGER,
         "before.name), fence(before), add=counted, **change))",
         'before.name), Attr("h").not_exists(), add=counted, **change))',
-        "test_a_release_decided_before_a_retry_makes_nobody_after_it",
+        "clauses/test_children_meanwhile.py::test_a_release_decided_before_a_retry_makes_nobody_after_it",
     ),
     _mutant(
         "a release does not ask for a halt",
@@ -81,7 +80,7 @@ CHILDREN_OF_STEPS = (
         LEDGER,
         "before.name), fence(before), add=counted, **change))",
         'before.name), Attr("sq").eq(before.seq), add=counted, **change))',
-        "test_a_release_decided_before_a_stop_makes_nobody_after_it",
+        "clauses/test_children_meanwhile.py::test_a_release_decided_before_a_stop_makes_nobody_after_it",
     ),
     _mutant(
         "an end is counted by nobody before it is written",
@@ -89,7 +88,7 @@ CHILDREN_OF_STEPS = (
         "operations/steps.py",
         "commit = self._after_commit.count_end(facts, self._decide(facts, branch, command, held))",
         "commit = self._decide(facts, branch, command, held)",
-        "test_an_end_is_counted_before_it_is_written",
+        "clauses/test_children_meanwhile.py::test_an_end_is_counted_before_it_is_written",
     ),
     _mutant(
         "the end of a child that is stopped is counted by nobody",
@@ -97,7 +96,7 @@ CHILDREN_OF_STEPS = (
         STOPS,
         "counted = self._count_end(facts)",
         "counted = None",
-        "test_a_failed_childs_end_is_counted_before_it_is_written",
+        "clauses/test_children_meanwhile.py::test_a_failed_childs_end_is_counted_before_it_is_written",
     ),
     _mutant(
         "the end of a child with several sinks is counted by nobody",
@@ -105,7 +104,7 @@ CHILDREN_OF_STEPS = (
         "operations/after_commit.py",
         "        commit = self.count_end(facts, commit)\n",
         "",
-        "test_the_end_of_a_child_with_several_sinks_is_counted_before_it_is_written",
+        "clauses/test_children_meanwhile.py::test_the_end_of_a_child_with_several_sinks_is_counted_before_it_is_written",
     ),
     _mutant(
         "an end that is counted leaves the look where it is",
@@ -113,7 +112,7 @@ CHILDREN_OF_STEPS = (
         LEDGER,
         "Attr(keys.DUE_TIME).lte(look_us)",
         "WAITING",
-        "test_an_end_is_counted_before_it_is_written",
+        "clauses/test_children_meanwhile.py::test_an_end_is_counted_before_it_is_written",
     ),
     _mutant(
         "a sweep looks at who waits if the counter is full",
@@ -121,7 +120,7 @@ CHILDREN_OF_STEPS = (
         "operations/attention.py",
         "if self._after_commit.children.look(run.run_id, step.name, puts_off=True):",
         "if self._after_commit.children.look(run.run_id, step.name, is_urgent=False, puts_off=True):",
-        "test_a_sweep_looks_at_who_waits_whatever_the_counter_says",
+        "clauses/test_children_meanwhile.py::test_a_sweep_looks_at_who_waits_whatever_the_counter_says",
     ),
     _mutant(
         "the counter decides who is released",
@@ -131,7 +130,7 @@ CHILDREN_OF_STEPS = (
         "        if family.at_once > family.made - step.arrived:\n"
         "            now = rules.replace(now, family=rules.replace(family, out=()))\n"
         "            return self._release(facts, run, step, now)\n",
-        "test_a_counter_that_is_ahead_releases_nobody",
+        "clauses/test_children_meanwhile.py::test_a_counter_that_is_ahead_releases_nobody",
     ),
     _mutant(
         "the counter decides that all are over",
@@ -139,7 +138,7 @@ CHILDREN_OF_STEPS = (
         CHILDREN,
         "if family.made == family.children and not family.out:",
         "if family.made == family.children and step.arrived >= family.children:",
-        "test_a_counter_that_is_full_ends_nothing",
+        "clauses/test_children_meanwhile.py::test_a_counter_that_is_full_ends_nothing",
     ),
     _mutant(
         "failures of earlier looks are forgotten",
@@ -147,7 +146,7 @@ CHILDREN_OF_STEPS = (
         RULES,
         "lost = family.lost + sum(items_lost(family, child, batch) for child in over.values())",
         "lost = sum(items_lost(family, child, batch) for child in over.values())",
-        "test_failures_that_were_looked_at_stay_counted",
+        "clauses/test_children_meanwhile.py::test_failures_that_were_looked_at_stay_counted",
     ),
     _mutant(
         "a look is put off whatever was counted meanwhile",
@@ -155,7 +154,7 @@ CHILDREN_OF_STEPS = (
         LEDGER,
         'when = fence(before) & Attr("n").eq(before.arrived)',
         "when = fence(before)",
-        "test_a_look_is_not_put_off_past_an_end_that_comes_between",
+        "clauses/test_children_meanwhile.py::test_a_look_is_not_put_off_past_an_end_that_comes_between",
     ),
     _mutant(
         "a look is put off whatever was counted and not found",
@@ -163,7 +162,7 @@ CHILDREN_OF_STEPS = (
         RULES,
         "    if now.arrived > ends(family_of(now)):\n        return None\n",
         "",
-        "test_a_look_is_not_put_off_while_an_end_is_counted_and_not_found",
+        "clauses/test_children_meanwhile.py::test_a_look_is_not_put_off_while_an_end_is_counted_and_not_found",
     ),
     _mutant(
         "a step with children is halted whatever it has become",
@@ -171,7 +170,7 @@ CHILDREN_OF_STEPS = (
         CHANGES,
         'return fence(known) & Attr("ra").lte(stop.run_attempt)',
         'return Attr("ra").lte(stop.run_attempt)',
-        "test_a_step_that_is_halted_as_it_was_not_read_is_read_again",
+        "clauses/test_children_meanwhile.py::test_a_step_that_is_halted_as_it_was_not_read_is_read_again",
     ),
     _mutant(
         "a step with children is halted in a later attempt",
@@ -179,7 +178,7 @@ CHILDREN_OF_STEPS = (
         CHANGES,
         'return fence(known) & Attr("ra").lte(stop.run_attempt)',
         "return fence(known)",
-        "test_a_late_stop_leaves_alone_who_waits_in_the_next_attempt",
+        "clauses/test_children_meanwhile.py::test_a_late_stop_leaves_alone_who_waits_in_the_next_attempt",
     ),
     _mutant(
         "a step that waits for its children is not halted",
@@ -187,7 +186,7 @@ CHILDREN_OF_STEPS = (
         "engine/state.py",
         'frozenset({"scheduled", "running", "skipping", "waiting"})',
         'frozenset({"scheduled", "running", "skipping"})',
-        "test_a_step_is_halted_before_its_children_are_stopped",
+        "clauses/test_children_meanwhile.py::test_a_step_is_halted_before_its_children_are_stopped",
     ),
     _mutant(
         "the children of a step that has failed go on",
@@ -195,7 +194,7 @@ CHILDREN_OF_STEPS = (
         STOPS,
         "if b.family is not None and b.family.out and b.run_attempt <= stop.run_attempt]",
         "if b.family is not None and b.family.out and b.halt]",
-        "test_a_failed_child_fails_its_parent_and_stops_the_others",
+        "clauses/test_children.py::test_a_failed_child_fails_its_parent_and_stops_the_others",
     ),
     _mutant(
         "a late stop ends children in a later attempt",
@@ -203,7 +202,7 @@ CHILDREN_OF_STEPS = (
         "dynamodb/run_ledger.py",
         'when = _unmoved(before) & Attr("ra").eq(stop.run_attempt)',
         "when = _unmoved(before)",
-        "test_a_late_stop_leaves_children_alone_that_go_on_in_the_next_attempt",
+        "clauses/test_children_meanwhile.py::test_a_late_stop_leaves_children_alone_that_go_on_in_the_next_attempt",
     ),
     _mutant(
         "a run ends before its children",
@@ -211,7 +210,7 @@ CHILDREN_OF_STEPS = (
         STOPS,
         "if last_us is None or step.awaited:",
         "if step.awaited:",
-        "test_a_parents_end_comes_after_its_childrens",
+        "clauses/test_children_meanwhile.py::test_a_parents_end_comes_after_its_childrens",
     ),
     _mutant(
         "who waits for children is revived though its run has ended again",
@@ -219,7 +218,7 @@ CHILDREN_OF_STEPS = (
         "engine/decide.py",
         "return replace(commit, before=branch, checks_run=True)",
         "return replace(commit, before=branch)",
-        "test_who_waits_is_revived_while_its_run_goes_on_alone",
+        "clauses/test_children_meanwhile.py::test_who_waits_is_revived_while_its_run_goes_on_alone",
     ),
     _mutant(
         "a retry goes on with the children that were not made yet",
@@ -227,7 +226,7 @@ CHILDREN_OF_STEPS = (
         FAMILIES,
         "again = replace(family_of(branch), made=0, lost=0, out=())",
         "again = replace(family_of(branch), lost=0, out=())",
-        "test_a_retry_begins_with_the_first_child",
+        "clauses/test_children_meanwhile.py::test_a_retry_begins_with_the_first_child",
     ),
     _mutant(
         "a retry waits for the children of the attempt before",
@@ -235,7 +234,7 @@ CHILDREN_OF_STEPS = (
         FAMILIES,
         "again = replace(family_of(branch), made=0, lost=0, out=())",
         "again = replace(family_of(branch), made=0, lost=0)",
-        "test_a_retry_begins_with_the_first_child",
+        "clauses/test_children_meanwhile.py::test_a_retry_begins_with_the_first_child",
     ),
     _mutant(
         "anybody tries a child again",
@@ -243,7 +242,7 @@ CHILDREN_OF_STEPS = (
         "operations/retries.py",
         "        self._runtime.nobodys_child(run, RunNotRetryableError)\n",
         "",
-        "test_nobody_but_its_parent_stops_a_child_or_tries_it_again",
+        "clauses/test_children_meanwhile.py::test_nobody_but_its_parent_stops_a_child_or_tries_it_again",
     ),
     _mutant(
         "an end is counted by a step that waits no more",
@@ -251,7 +250,7 @@ CHILDREN_OF_STEPS = (
         LEDGER,
         'WAITING = Attr("st").eq("waiting") & Attr("h").not_exists()',
         'WAITING = Attr("h").not_exists()',
-        "test_an_end_brings_nobody_back_into_the_index_who_waits_no_more[memory-failed]",
+        "clauses/test_children_meanwhile.py::test_an_end_brings_nobody_back_into_the_index_who_waits_no_more[memory-failed]",
     ),
     _mutant(
         "an end is counted by a step that is halted",
@@ -259,7 +258,7 @@ CHILDREN_OF_STEPS = (
         LEDGER,
         'WAITING = Attr("st").eq("waiting") & Attr("h").not_exists()',
         'WAITING = Attr("st").eq("waiting")',
-        "test_an_end_brings_nobody_back_into_the_index_who_waits_no_more[memory-cancelled]",
+        "clauses/test_children_meanwhile.py::test_an_end_brings_nobody_back_into_the_index_who_waits_no_more[memory-cancelled]",
     ),
     _mutant(
         "a look puts a step off that has moved",
@@ -267,7 +266,7 @@ CHILDREN_OF_STEPS = (
         LEDGER,
         'when = fence(before) & Attr("n").eq(before.arrived)',
         'when = Attr("n").eq(before.arrived)',
-        "test_a_look_puts_nobody_off_who_is_halted_meanwhile",
+        "clauses/test_children_meanwhile.py::test_a_look_puts_nobody_off_who_is_halted_meanwhile",
     ),
     _mutant(
         "a child is timed out by itself",
@@ -275,7 +274,7 @@ CHILDREN_OF_STEPS = (
         "operations/attention.py",
         "if run.deadline_us <= now_us and run.up is None:",
         "if run.deadline_us <= now_us:",
-        "test_a_childs_time_is_over_with_its_parents_alone",
+        "clauses/test_children_meanwhile.py::test_a_childs_time_is_over_with_its_parents_alone",
     ),
     _mutant(
         "who cancels tells nobody who is being stopped for a failure",
@@ -283,7 +282,7 @@ CHILDREN_OF_STEPS = (
         "operations/child_stops.py",
         'return child.stop is not None and (child.stop.kind == stop.kind or stop.kind != "cancelled")',
         "return child.stop is not None",
-        "test_who_cancels_over_a_failure_has_the_rest_told_by_who_is_woken",
+        "clauses/test_children_meanwhile.py::test_who_cancels_over_a_failure_has_the_rest_told_by_who_is_woken",
     ),
     _mutant(
         "nobody is woken to stop the children for whom there was no time",
@@ -291,7 +290,7 @@ CHILDREN_OF_STEPS = (
         "operations/child_stops.py",
         "if len(told) < len(untold):",
         "if len(told) > len(untold):",
-        "test_more_children_than_there_is_time_for_are_stopped_by_who_is_woken",
+        "clauses/test_children_meanwhile.py::test_more_children_than_there_is_time_for_are_stopped_by_who_is_woken",
     ),
     _mutant(
         "who waits beyond its run's deadline is looked at by each sweep",
@@ -299,7 +298,7 @@ CHILDREN_OF_STEPS = (
         RULES,
         "due_us=max(facts.deadline_us, now_us + facts.timing.grace_us))",
         "due_us=facts.deadline_us)",
-        "test_who_waits_beyond_its_runs_deadline_is_looked_at_no_more_than_others",
+        "clauses/test_children_meanwhile.py::test_who_waits_beyond_its_runs_deadline_is_looked_at_no_more_than_others",
     ),
     _mutant(
         "who cancels again leaves those who are being stopped to the sweep",
@@ -307,7 +306,7 @@ CHILDREN_OF_STEPS = (
         "operations/child_stops.py",
         "[*untold, *stopping] if again else untold",
         "untold",
-        "test_who_cancels_again_goes_on_with_what_another_has_begun",
+        "clauses/test_children_meanwhile.py::test_who_cancels_again_goes_on_with_what_another_has_begun",
     ),
     Mutant(
         "who is being stopped is looked at by each other's end",
@@ -323,7 +322,7 @@ CHILDREN_OF_STEPS = (
         "operations/collection.py",
         "return text if batch == 1 or text != _NOTHING else",
         "return text if True else",
-        "test_a_batch_that_is_skipped_gave_nothing_for_each_of_its_items",
+        "clauses/test_batches_of_items.py::test_a_batch_that_is_skipped_gave_nothing_for_each_of_its_items",
     ),
     _mutant(
         "a batch may give more or fewer results than it has items",
@@ -331,7 +330,7 @@ CHILDREN_OF_STEPS = (
         "operations/item_inputs.py",
         "if not isinstance(results, list) or len(results) != len(items):",
         "if not isinstance(results, list):",
-        "test_a_batch_gives_a_result_for_each_of_its_items_or_is_not_taken",
+        "clauses/test_batches_of_items.py::test_a_batch_gives_a_result_for_each_of_its_items_or_is_not_taken",
     ),
     _mutant(
         "an attempt that collects is one that the retry policy counts",
@@ -339,7 +338,7 @@ CHILDREN_OF_STEPS = (
         RULES,
         "ready = replace(now.untried, due_us",
         "ready = replace(now, due_us",
-        "test_who_collects_has_all_the_tries_that_a_step_has",
+        "clauses/test_children.py::test_who_collects_has_all_the_tries_that_a_step_has",
     ),
     _mutant(
         "what a step tells may be earlier than its children's ends",
@@ -347,7 +346,7 @@ CHILDREN_OF_STEPS = (
         RULES,
         "last_us = max([waiting.last_us, *(child.last_us for child in over.values())])",
         "last_us = waiting.last_us",
-        "test_what_a_step_tells_is_later_than_its_childrens_ends_whatever_the_clocks_say",
+        "clauses/test_children.py::test_what_a_step_tells_is_later_than_its_childrens_ends_whatever_the_clocks_say",
     ),
     _mutant(
         "a parent's end may be earlier than its children's",
@@ -355,7 +354,7 @@ CHILDREN_OF_STEPS = (
         STOPS,
         "now_us=max(clock.now_us(), after_us + 1))",
         "now_us=clock.now_us())",
-        "test_a_parents_end_comes_after_its_childrens_whatever_the_clocks_say",
+        "clauses/test_children.py::test_a_parents_end_comes_after_its_childrens_whatever_the_clocks_say",
     ),
     _mutant(
         "who is over among others that go on is counted again",
@@ -363,7 +362,7 @@ CHILDREN_OF_STEPS = (
         RULES,
         "number == found[-1][1] + 1",
         "number >= found[-1][1] + 1",
-        "test_who_is_over_among_others_that_go_on_is_counted_once",
+        "clauses/test_children.py::test_who_is_over_among_others_that_go_on_is_counted_once",
     ),
     _mutant(
         "a share of the items is rounded as it comes",
@@ -371,7 +370,7 @@ CHILDREN_OF_STEPS = (
         RULES,
         "family.items + 1e-9)",
         "family.items)",
-        "test_a_share_that_is_a_whole_number_of_items_is_that_number",
+        "clauses/test_children.py::test_a_share_that_is_a_whole_number_of_items_is_that_number",
     ),
     _mutant(
         "a batch of which nothing is told has lost one item",
@@ -379,7 +378,7 @@ CHILDREN_OF_STEPS = (
         RULES,
         "len(items_of(family, child.up.number, batch)) if child.lost is None else",
         "1 if child.lost is None else",
-        "test_a_batch_of_which_nothing_is_told_has_lost_all_of_its_items",
+        "clauses/test_children.py::test_a_batch_of_which_nothing_is_told_has_lost_all_of_its_items",
     ),
     Mutant(
         "an end is counted whatever its parent's step does, where that is looked at soon",

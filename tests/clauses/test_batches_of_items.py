@@ -1,0 +1,167 @@
+"""Batches of a map's items: what is done in them is not lost, and each item has its result."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from cascade_flow import (
+    ArgumentInvalidError,
+    StaleAttemptError,
+    StepError,
+    StepFailed,
+)
+from cascade_flow.engine import children
+from cascade_flow.engine.commands import Complete, Fail, KeepCheckpoint, SkipStep
+from cascade_flow.engine.state import Facts
+from cascade_flow.operations import item_inputs
+from cascade_flow.operations.children import _error
+from cascade_flow.operations.failed_items import error_of, failed_item
+from cascade_flow.operations.worker_outcomes import Attempt, Measures, WorkerOutcomes
+from clauses.families import (
+    AHEAD_US,
+    ITEMS,
+    ONCE,
+    child,
+    child_run,
+    failed,
+    handed_out,
+    pack_of,
+    packed,
+    results,
+    revived,
+    stored,
+    taken,
+    there,
+    whole,
+)
+from clauses.stage import FATAL, RUN, reported, run_of, silent
+from simulation import World
+
+
+def test_a_batch_that_fails_for_good_loses_no_item_that_is_done(world: World) -> None:
+    handed_out(world, batch=3, tolerate=0.2)
+    assert there(world) == {0: "running", 1: "running"}
+    held = stored(world, taken(world, 1), 0, 2)
+    for why in (StepError(name="Warm", message="too warm"), StepError(name="Cold", message="too cold")):
+        held = reported(world, held, KeepCheckpoint("item", 1, error=why))
+    reported(world, held, FATAL)
+    assert (child_run(world, 1).status, child_run(world, 1).lost) == ("failed", 1)
+    reported(world, stored(world, taken(world, 0), 0, 1, 2), Complete('["a", "b", "c"]', 1))
+    world.settle(RUN)
+    failure = {"$failed": {"index": 4, "run_id": child(1), "error": {"name": "Cold", "message": "too cold"}}}
+    assert results(world) == ["a", "b", "c", f"{child(1)}/0", failure, f"{child(1)}/2"]
+    whole(world)
+
+
+def test_what_a_failed_batch_has_stored_otherwise_is_no_items_result(world: World) -> None:
+    handed_out(world, ITEMS[:3], batch=2, tolerate=0.9)
+    held = reported(world, taken(world, 1), KeepCheckpoint("mine", 0, data='"other"'))
+    reported(world, held, FATAL)
+    assert child_run(world, 1).lost == 1
+    assert len(json.loads(child_run(world, 1).result or "")) == 1
+
+
+def test_a_failed_childs_reason_is_cut_and_a_batch_names_its_first_items(world: World) -> None:
+    handed_out(world, concurrency=1)
+    long = Fail(StepError(name="ValueError", message="x" * 1_000), "execution-error", 1, retryable=False)
+    reported(world, taken(world, 0), long)
+    told = child_run(world, 0)
+    assert json.loads(told.result or "")["message"] == "x" * 300
+    items = [json.loads(failed_item(n, "r", {"name": "E", "message": "no"})) for n in range(5)]
+    batch = replace(told, lost=5, result=json.dumps(items))
+    assert error_of(batch).message == "5 items failed: item 0: E: no; item 1: E: no; item 2: E: no"
+
+
+def test_a_step_names_its_first_failed_items_and_a_batch_by_its_run(world: World) -> None:
+    handed_out(world, concurrency=6)
+    family = replace(pack_of(world).family, lost=5)
+    failed(world, 0)
+    one = child_run(world, 0)
+    assert one.up is not None
+    five = {number: replace(one, up=replace(one.up, number=number)) for number in range(5)}
+    named = "; ".join(f"item {number}: ValueError: no" for number in range(3))
+    assert _error(family, five).message == f"5 of 6 items failed: {named}"
+    assert _error(replace(family, items=12), {0: one}).message == f"5 of 12 items failed: {child(0)}: ValueError: no"
+
+
+def test_a_step_that_fails_for_its_children_before_it_has_begun_took_no_time(world: World) -> None:
+    """By a clock that was set back."""
+    handed_out(world, concurrency=1)
+    pack, error = pack_of(world), StepError(message="no")
+    commit = children.failed(claimed_facts(world), pack, pack, error, now_us=pack.last_us - AHEAD_US)
+    assert [event.duration_us for event in commit.events if isinstance(event, StepFailed)] == [0]
+
+
+def claimed_facts(world: World) -> Facts:
+    return world.observer.runtime.facts(run_of(world))
+
+
+def test_few_parents_inputs_are_kept_and_no_vast_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed_out(world, concurrency=1)
+    runtime = world.another().runtime
+    with monkeypatch.context() as vast:
+        vast.setattr(item_inputs, "_LONGEST_KEPT", 5)
+        assert item_inputs.input_of_parent(runtime, RUN) == '{"order":7}'
+        assert runtime.kept_inputs == {}
+    runtime.kept_inputs.update({str(n): None for n in range(8)})
+    item_inputs.input_of_parent(runtime, RUN)
+    assert list(runtime.kept_inputs) == [*map(str, range(1, 8)), RUN]
+
+
+def test_a_batch_whose_workers_die_loses_no_item_that_is_done(world: World) -> None:
+    handed_out(world, batch=3, tolerate=0.5, retry=ONCE)
+    stored(world, taken(world, 1), 0)
+    silent(world)
+    world.sweep()
+    assert (child_run(world, 1).status, child_run(world, 1).lost) == ("failed", 2)
+    assert run_of(world).status == "running"
+    reported(world, taken(world, 0), Complete("[1, 2, 3]", 1))
+    whole(world)
+    assert [each["$failed"]["error"]["name"] for each in results(world)[4:]] == ["WorkerCrash"] * 2
+
+
+def test_an_item_that_is_skipped_gave_nothing(world: World) -> None:
+    handed_out(world, ITEMS[:2])
+    reported(world, taken(world, 0), SkipStep("gone", 1))
+    packed(world, 1)
+    world.settle(RUN)
+    assert results(world) == [None, 1]
+
+
+def test_a_batch_that_is_skipped_gave_nothing_for_each_of_its_items(world: World) -> None:
+    handed_out(world, ITEMS[:3], batch=2)
+    reported(world, taken(world, 0), SkipStep("gone", 1))
+    reported(world, stored(world, taken(world, 1), 0), Complete('["c"]', 1))
+    world.settle(RUN)
+    assert results(world) == [None, None, "c"]
+    whole(world)
+
+
+@pytest.mark.parametrize("given", ['"one"', "[1]", "[1, 2, 3]", '{"0": 1, "1": 2}', "null"])
+def test_a_batch_gives_a_result_for_each_of_its_items_or_is_not_taken(world: World, given: str) -> None:
+    handed_out(world, batch=2)
+    taken(world, 0, worker="mila")
+    outcomes, mine = WorkerOutcomes(world.backend.runtime), Attempt(child(0), "pack", "mila", 1)
+    refused = "output: a list of 2 results, in the order of the items"
+    with pytest.raises(ArgumentInvalidError, match=refused):
+        outcomes.complete(mine, given, Measures())
+    with pytest.raises(ArgumentInvalidError, match=refused):
+        world.backend.save_step_complete("flow", child(0), "pack", json.loads(given), duration_us=1, attempt_number=1)
+    assert outcomes.complete(mine, "[1, 2]", Measures()).status == "completed"
+
+
+def test_a_batch_that_is_stopped_with_its_parent_has_lost_nothing_for_good(world: World) -> None:
+    handed_out(world, batch=3)
+    held = stored(world, taken(world, 1), 0)
+    world.backend.cancel_run(RUN)
+    world.backend.retry_run(RUN)
+    with pytest.raises(StaleAttemptError):
+        reported(world, held)
+    revived(world)
+    assert (child_run(world, 1).status, child_run(world, 1).lost) == ("running", None)
+    for number, attempt in ((0, 1), (1, 2)):
+        reported(world, taken(world, number, attempt), Complete("[1, 2, 3]", 1))
+    whole(world)
