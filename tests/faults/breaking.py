@@ -40,10 +40,12 @@ class Course:
         same = (self.took_us, self.attempts, self.looks) == (other.took_us, other.attempts, other.looks)
         return same and asked == [passed.operation for passed in other.log]
 
-    def must_be_in_time(self) -> Course:
-        """Assert the bounds of liveness: nothing waits for what isn't there, and nobody looks without a reason."""
+    def must_be_in_time(self, *, pauses_us: int = 0) -> Course:
+        """Assert the bounds of liveness: nothing waits for what isn't there, and nobody looks without a reason; for
+        `pauses_us` a client may wait before it asks again.
+        """
         bound = Bound.of(self.shape, self.happened)
-        took = Bound(self.took_us, self.attempts, self.looks, len(self.log))
+        took = Bound(self.took_us - pauses_us, self.attempts, self.looks, len(self.log))
         assert all(getattr(took, what) <= most for what, most in vars(bound).items()), (took, bound, self.happened)
         return self
 
