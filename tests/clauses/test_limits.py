@@ -186,6 +186,15 @@ def test_a_worker_that_falls_silent_frees_its_place(world: World) -> None:
     ended(world, "r1", "r2")
 
 
+def test_a_place_that_is_given_lasts_for_a_grace_beyond_a_lease(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1")
+    world.clock.pause_us(TIMING.lease_us + TIMING.grace_us // 2)
+    assert holders(world) == ["r1"]
+    world.clock.pause_us(TIMING.grace_us)
+    assert holders(world) == []
+
+
 def test_a_place_outlives_the_lease_that_was_claimed_with_it(world: World) -> None:
     world.register([limited("a")])
     started(world, "r1", "r2")

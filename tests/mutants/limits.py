@@ -107,7 +107,7 @@ LIMITS = (
         OPERATIONS,
         "return now_us + self._runtime.timing.lease_us + self._runtime.timing.grace_us",
         "return now_us + self._runtime.timing.lease_us",
-        "test_a_place_outlives_the_lease_that_was_claimed_with_it",
+        "test_a_place_that_is_given_lasts_for_a_grace_beyond_a_lease",
     ),
     _mutant(
         "a commit keeps the place",
