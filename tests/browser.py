@@ -19,6 +19,12 @@ MISSING = "no Chromium is here to look at the console with: apt-get install chro
 EXPECTED = "Failed to load resource"
 """What Chromium says of every answer that is a refusal; whether the page told of it is the test's to ask."""
 PATIENCE_MS = 60_000
+AT_REST = """
+async () => {
+  const ends = (each) => each.effect.getComputedTiming().iterations !== Infinity;
+  await Promise.allSettled(document.getAnimations().filter(ends).map((each) => each.finished));
+}
+"""
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -31,7 +37,8 @@ class Visit:
     complaints: list[str] = field(default_factory=list)
 
     def accessible(self) -> None:
-        """Holds what is shown against axe's rules."""
+        """Holds what is shown against axe's rules, once what moves has come to rest."""
+        self.page.evaluate(AT_REST)
         self.page.evaluate((modules() / "axe-core/axe.min.js").read_text(encoding="utf-8"))
         found: list[dict[str, Any]] = self.page.evaluate("async () => (await axe.run()).violations")
         told = [
