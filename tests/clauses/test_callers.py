@@ -371,13 +371,22 @@ def test_what_reports_ask_for_is_told_though_a_run_ends_before_it_is_added(world
     check_run(world.observer, "run")
 
 
+def test_what_a_caller_tells_of_before_its_run_was_submitted_is_reported(world: World) -> None:
+    before_us = clock.now_us()
+    world.clock.pause_us(10 * MINUTE_US)
+    under_way(world)
+    world.backend.append_event(FLOW, "run-1", retrying(before_us + 1, run=(FLOW, "run-1")))
+    found = world.backend.get_retry_analysis(start_us=before_us, end_us=before_us + MINUTE_US)
+    assert found.total_retries == 1
+
+
 def foreign(at_us: int | None = None) -> LogEntry:
     return LogEntry(**place("flow", "run", at_us), step_id="a", attempt_number=1, stream="stdout", message="hello")
 
 
-def retrying() -> StepRetrying:
+def retrying(at_us: int | None = None, *, run: tuple[str, str] = ("flow", "run")) -> StepRetrying:
     more: dict[str, Any] = {"error": StepError(message="no"), "next_attempt": 2}
-    return StepRetrying(**place("flow", "run", None), step_id="a", attempt_number=1, **more)
+    return StepRetrying(**place(*run, at_us), step_id="a", attempt_number=1, **more)
 
 
 def test_what_happened_before_the_end_of_a_run_of_the_engines_is_added(world: World) -> None:

@@ -31,6 +31,7 @@ from cascade_flow.dynamodb.join_ledger import JoinLedger
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.state import Birth, Branch
 from cascade_flow.operations.after_commit import AfterCommit
+from cascade_flow.records import replace
 from clauses.stage import (
     FATAL,
     RUN,
@@ -281,6 +282,7 @@ def test_what_is_long_is_put_aside_by_each_sender_for_itself(world: World) -> No
     world.settle(RUN)
     [given] = [given for mark, given in world.oracle.given.items() if mark.step == "b"]
     assert json.loads(given["e"] or "") == words[0]
+    assert branch_of(world, "e").signal == signal.spent == replace(signal, text=None, place=None)
     ended(world)
 
 

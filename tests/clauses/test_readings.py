@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from hashlib import sha256
-from itertools import pairwise
+from itertools import count, islice, pairwise
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ from cascade_flow import (
     StepScheduled,
     clock,
 )
-from cascade_flow.dynamodb import due, items, keys
+from cascade_flow.dynamodb import due, items, keys, listing
 from cascade_flow.engine.commands import Complete, Fail, KeepCheckpoint
 from cascade_flow.engine.state import LATEST_US
 from cascade_flow.offload import Bucket
@@ -382,3 +382,17 @@ def test_a_line_may_have_any_time_that_a_key_can_hold(world: World) -> None:
     for us in (-1, LATEST_US + 1):
         with pytest.raises(EventInvalidError):
             lines_at(world, us)
+
+
+@pytest.mark.parametrize(("runs", "counted"), [(3, listing.Count(3, True)), (4, listing.Count(3, False))])
+def test_as_many_are_counted_as_are_said_and_one_more_to_know_whether_that_is_all(
+    world: World, monkeypatch: pytest.MonkeyPatch, runs: int, counted: listing.Count
+) -> None:
+    monkeypatch.setattr(listing, "MOST_COUNTED", 3)
+    world.register([step("a")])
+    place = keys.runs("flow", "run-0")
+    beside = (run_id for run_id in (f"run-{number}" for number in count()) if keys.runs("flow", run_id) == place)
+    for run_id in islice(beside, runs):
+        world.submit(run_id=run_id)
+    table = in_pages(world).runtime.ledger.table
+    assert listing.count(table, [place], listing.Filter()) == counted

@@ -290,6 +290,10 @@ def test_another_calendar_begins_anew_from_now(world: World) -> None:
 def test_what_is_declared_no_more_is_taken_out(world: World) -> None:
     deployed(world, NIGHTLY, {**NIGHTLY, "name": "t"})
     deployed(world, {**NIGHTLY, "name": "t"})
+    retired = stored(world)
+    world.clock.pause_us(MINUTE)
+    deployed(world, {**NIGHTLY, "name": "t"})
+    assert stored(world) == retired, "what is taken out already is left as it is"
     assert [each.name for each in world.backend.schedules.list("flow")] == ["t"]
     assert swept(world, FIRST_US) == 1
     for act in (world.backend.schedules.get, world.backend.schedules.pause, world.backend.schedules.resume):

@@ -597,3 +597,10 @@ def test_what_is_swept_by_shard_says_nothing_of_pools_and_a_busy_table_undoes_no
 def busy_for_pools(request: Request, send: Send) -> Answer:
     asks = request.operation == "Query" and "pool#gpu" in str(request.body)
     return refusal(Kind.THROTTLE, request) if asks else send(request)
+
+
+def test_a_run_that_is_gone_is_passed_over(world: World) -> None:
+    """It has expired since the index showed it."""
+    swept = Sweep(world.backend.runtime, name="reaper")
+    swept.attend("gone", "")
+    assert world.backend.get_run("gone") is None

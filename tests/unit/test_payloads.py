@@ -55,6 +55,15 @@ def test_the_limit_counts_bytes(backend: DynamoDBBackend, monkeypatch: pytest.Mo
         placed(payloads, "é" * 1_001)
 
 
+def test_what_just_fits_an_item_is_put_there(backend: DynamoDBBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    payloads, text = Payloads(backend.runtime.ledger.table), packing_to(2 * INLINE_BYTES)
+    monkeypatch.setattr("cascade_flow.operations.payloads.LARGEST_ITEM_BYTES", len(deflate(text)))
+    assert placed(payloads, text).startswith("P#s#1#")
+    monkeypatch.setattr("cascade_flow.operations.payloads.LARGEST_ITEM_BYTES", len(deflate(text)) - 1)
+    with pytest.raises(PayloadTooLargeError):
+        placed(payloads, text)
+
+
 def test_what_two_give_for_a_run_lies_in_two_places(backend: DynamoDBBackend) -> None:
     payloads = Payloads(backend.runtime.ledger.table)
     texts = [packing_to(INLINE_BYTES) for _ in range(2)]

@@ -188,9 +188,13 @@ def test_of_the_children_those_are_over_that_are_counted_or_found(counted: int) 
 
 def test_the_child_that_is_worst_off_is_told() -> None:
     parent = Branch("m", "waiting", "m", family=Family(2, 2, 2, 1, 2, made=2, out=((0, 1),)))
-    known = [(run_of(), Finding("running", "well", "it runs")), (run_of(), Finding("lost", "stuck", "it is lost"))]
+    known = [
+        (run_of(), Finding("running", "well", "it runs")),
+        (run_of(), Finding("lost", "stuck", "it is lost", step_id="a")),
+    ]
     found = waits_for_children(parent, known)
     assert (found.severity, found.sentence.endswith("it is lost")) == ("stuck", True)
+    assert found.step_id == "m", "it is the parent that waits"
 
 
 @pytest.mark.parametrize(("held_us", "left"), [(0, "a b c j last"), (1, "a b j last")])
