@@ -12,7 +12,7 @@ from cascade_flow.dynamodb import keys, turns
 from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.turns import next_turn
 from cascade_flow.engine.commands import Complete
-from cascade_flow.engine.limits import Turn
+from cascade_flow.engine.limits import Turn, pack_limit
 from cascade_flow.engine.state import LONGEST_DELAY_US, Branch, Claimant, Limit
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.sweep import Sweep
@@ -251,3 +251,15 @@ def test_a_turn_is_kept_until_long_after_it_has_come(world: World) -> None:
     item = table.get(keys.turns("seldom"))
     assert item is not None
     assert int(item[keys.EXPIRY]) * 1_000_000 >= last_us + 6 * day_us
+
+
+@pytest.mark.parametrize("attempt", [1, 2], ids=["it is held already", "it is not scheduled yet"])
+def test_a_message_that_is_no_longer_good_takes_no_turn(world: World, attempt: int) -> None:
+    world.register([limited("a")])
+    world.submit(run_id="r1")
+    assert claim(world, "r1") is not None
+    table = world.backend.runtime.ledger.table
+    free_us = turns.next_free_us(table, "openai")
+    wake = Wake("r1", "a", "a", attempt, limit=pack_limit(Limit("openai", 3, 6_000_000)))
+    assert Steps(world.backend.runtime).claim(wake, "worker-2") is None
+    assert turns.next_free_us(table, "openai") == free_us
