@@ -22,6 +22,7 @@ from cascade_flow.dynamodb.places import FIRST, Places
 from cascade_flow.engine.commands import Complete, Postpone, SkipStep
 from cascade_flow.engine.limits import Holder, Standing, pack_limit
 from cascade_flow.engine.state import LONGEST_DELAY_US, Claimant, Limit
+from cascade_flow.operations.limit_views import LimitViews
 from cascade_flow.operations.limits import Limits
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.sweep import Sweep
@@ -686,3 +687,13 @@ def test_a_line_is_read_as_far_as_was_asked(world: World) -> None:
     started(world, "r1", "r2", "r3", "r4")
     places = Places(world.observer.runtime.ledger.table)
     assert [each.holder.run_id for each in places.standing("stripe", at_most=1, first=2).line] == ["r2", "r3"]
+
+
+def test_a_limit_is_shown_with_who_has_its_places_now_and_who_waits(world: World) -> None:
+    world.register([limited("a", limit=TWO)])
+    started(world, "r1", "r2", "r3")
+    shown = LimitViews(world.observer.runtime).one("stripe", None)
+    assert [place.holder and place.holder.run_id for place in shown.places.values()] == ["r1", "r2"]
+    assert [waiter.holder.run_id for waiter in shown.line] == ["r3"]
+    world.clock.pause_us(TIMING.lease_us + TIMING.grace_us)
+    assert LimitViews(world.observer.runtime).one("stripe", None).places == {}
