@@ -83,13 +83,13 @@ class RemoteAttempt:
             return removed(self.lease.attempt.step_id, self.lease.claim["workflowSlug"])
         limit_ms, work = step.definition.timeout_ms, None
         children, up = step.definition.children, up_of(self.lease.attempt.run_id)
-        if children is not None and up is not None:
-            limit_ms = limit_ms and limit_ms * children.batch
-        given = self._given(beat, limit_ms)
-        if children is not None and up is not None:
+        if children is None or up is None:
+            given = self._given(beat, limit_ms)
+        else:
             from cascade_flow.worker.children import of_item  # noqa: PLC0415  (most runs are nobody's child)
 
-            given, work = of_item(children, up[2], given)
+            limit_ms = limit_ms and limit_ms * children.batch
+            given, work = of_item(children, up[2], self._given(beat, limit_ms))
         capture = Capture(self.lease.log, echo=False, after_us=self.lease.started_us, on_exit=self.lease.exited)
         outcome = run_attempt(
             step,
