@@ -126,6 +126,18 @@ def dies(act: Callable[[], object]) -> None:
         raise AssertionError("it was to die")
 
 
+def counting(world: World) -> tuple[DynamoDBBackend, list[int]]:
+    """A backend, and of how many items each of its requests has been a transaction."""
+    client, sizes = world.store.another_client(), list[int]()
+
+    def counted(request: Request, send: Send) -> Answer:
+        sizes.append(len(request.body.get("TransactItems", ())))
+        return send(request)
+
+    wire_of(client).add(counted, floor=Floor.SCHEDULE)
+    return world.another(client), sizes
+
+
 def in_pages(world: World, others: Callable[[], object] = lambda: None, *, page: int = 0) -> DynamoDBBackend:
     """A backend whose queries come item by item, so that none is a snapshot; before its page number `page` the others
     act.

@@ -28,11 +28,10 @@ from cascade_flow.dynamodb.table import Put
 from cascade_flow.engine.caller import Draft
 from cascade_flow.operations.copies import _taken_from
 from checker import check_run
-from clauses.stage import DONE, FATAL, begun, claimed, dies, done, dying, reported
+from clauses.stage import DONE, FATAL, begun, claimed, counting, dies, done, dying, reported
 from contract.called import FLOW, Called
 from faults.moments import pausing
 from simulation import BEGIN_US, TickingClock, World, step
-from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 MINUTE_US = 60_000_000
 ENDS: dict[str, Callable[[Called], object]] = {
@@ -407,13 +406,6 @@ def test_two_events_of_others_of_one_time_are_two(world: World) -> None:
 
 def test_a_long_run_is_copied_in_transactions_that_dynamodb_takes(world: World) -> None:
     source = under_way(world, *(f"s{number:02d}" for number in range(60)))
-    sizes: list[int] = []
-    client = world.store.another_client()
-
-    def counted(request: Request, send: Send) -> Answer:
-        sizes.append(len(request.body.get("TransactItems", ())))
-        return send(request)
-
-    wire_of(client).add(counted, floor=Floor.SCHEDULE)
-    assert checked(world, copy(world.another(client), source)) == checked(world, source)
+    by, sizes = counting(world)
+    assert checked(world, copy(by, source)) == checked(world, source)
     assert sum(sizes) > 100 >= max(sizes)

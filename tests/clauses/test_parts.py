@@ -12,10 +12,10 @@ from cascade_flow.dynamodb.codec import Record
 from cascade_flow.operations import copies
 from cascade_flow.operations.copies import _batches
 from cascade_flow.operations.history_copier import _chunks
+from clauses.stage import counting
 from clauses.test_callers import under_way
 from contract.called import FLOW, Called
 from simulation import World
-from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 LONG = "é" * 1_000
 
@@ -73,13 +73,6 @@ def test_a_part_and_one_item_more_are_less_than_a_transaction_takes() -> None:
 
 
 def most_in_a_transaction(world: World, source: Called, target: str = "copy") -> int:
-    sizes: list[int] = []
-    client = world.store.another_client()
-
-    def counted(request: Request, send: Send) -> Answer:
-        sizes.append(len(request.body.get("TransactItems", ())))
-        return send(request)
-
-    wire_of(client).add(counted, floor=Floor.SCHEDULE)
-    world.another(client).copy_entire_run(FLOW, source.run_id, target)
+    by, sizes = counting(world)
+    by.copy_entire_run(FLOW, source.run_id, target)
     return max(sizes)

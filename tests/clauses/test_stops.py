@@ -33,6 +33,7 @@ from clauses.stage import (
     begun,
     branch_of,
     claimed,
+    counting,
     dies,
     done,
     dying,
@@ -50,7 +51,6 @@ from clauses.stage import (
 from faults.moments import pausing, unanswered
 from shapes import chain
 from simulation import TIMING, World, step
-from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 
 @pytest.mark.parametrize("page", range(1, 12))
@@ -299,15 +299,8 @@ def test_one_clean_query_is_no_snapshot_also_where_somebody_is_waited_for(world:
 
 def test_a_wide_run_is_stopped_in_transactions_of_25_items_at_most(world: World) -> None:
     begun(world, *(step(f"s{number:02d}") for number in range(30)))
-    sizes: list[int] = []
-    client = world.store.another_client()
-
-    def counted(request: Request, send: Send) -> Answer:
-        sizes.append(len(request.body.get("TransactItems", ())))
-        return send(request)
-
-    wire_of(client).add(counted, floor=Floor.SCHEDULE)
-    world.another(client).cancel_run(RUN)
+    by, sizes = counting(world)
+    by.cancel_run(RUN)
     assert run_of(world).status == "cancelled"
     assert max(sizes) <= 25
 
