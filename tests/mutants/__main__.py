@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from random import Random
 
 from mutants.catalogue import CATALOGUE
-from mutants.mutant import Mutant
-from mutants.rules import ByRule, by_rule
-from mutants.sieve import AT_IMPORT, UNSEEN, sifted
-from mutants.trial import Verdict, fails_unplanted, share, trials
+from mutants.foreign import mutants_of
+from mutants.mutant import PACKAGE, Mutant
+from mutants.rules import by_rule
+from mutants.sieve import AT_IMPORT, GATE, UNSEEN, sifted
+from mutants.trial import SURVIVED, Verdict, fails_unplanted, share, trials
 
 _SHOWN_LINES = 15
 
@@ -28,32 +30,47 @@ def main() -> int:
     print(f"== {len(mutants)} mutants, {len(chosen) - len(mutants)} more that no test can tell from the product")
     if not mutants:
         return 2
-    if asked.by_rule:
-        return _report(_by_rule(asked, mutants))
+    if asked.by_rule or asked.of:
+        return _report(_sifted(asked, mutants), asked.at_least)
     share()
     if told := fails_unplanted(test for mutant in mutants for test in mutant.tests):
         print(told, "\n== these tests fail without any mutant: mend them first", file=sys.stderr)
         return 2
-    return _report([_told(verdict) for verdict in trials(mutants, jobs=asked.jobs, limit_s=asked.limit)])
+    return _report(
+        [_told(verdict) for verdict in trials(mutants, jobs=asked.jobs, limit_s=asked.limit)], asked.at_least
+    )
 
 
 def _chosen(asked: argparse.Namespace) -> list[Mutant]:
+    if asked.of:
+        return list(mutants_of(asked.of))
     if asked.by_rule:
         dice = Random(asked.seed)
-        return [mutant for place in asked.names for mutant in by_rule(place) if dice.random() < asked.share]
+        return [mutant for place in _modules(asked.names) for mutant in by_rule(place) if dice.random() < asked.share]
     return [mutant for mutant in CATALOGUE if _is_meant(mutant, asked.names)]
 
 
-def _by_rule(asked: argparse.Namespace, chosen: Sequence[Mutant]) -> list[Verdict]:
-    """What became of them: those that act when their module is imported are tried after all others, one by one."""
-    mutants = [mutant for mutant in chosen if isinstance(mutant, ByRule)]
-    found: list[Verdict] = []
-    suites = dict.fromkeys(suite for mutant in mutants for suite in mutant.tests)
-    sifted(mutants, list(suites), limit_s=asked.limit, told=lambda verdict: found.append(_told(verdict)))
+def _modules(names: Sequence[str]) -> Iterator[str]:
+    """The modules of these names, and of these folders."""
+    for name in names:
+        found = sorted((PACKAGE / name).rglob("*.py")) or [PACKAGE / name]
+        yield from (str(path.relative_to(PACKAGE)) for path in found)
+
+
+def _sifted(asked: argparse.Namespace, mutants: Sequence[Mutant]) -> list[Verdict]:
+    """What became of them: who survives the module's own suites meets all others of the gate that need no stack.
+
+    Those that act when their module is imported are tried one by one, after all others.
+    """
+    left, verdicts = list(mutants), dict[str, Verdict]()
+    own = tuple(dict.fromkeys(suite for mutant in left for suite in mutant.tests))
+    for suites in (own, *GATE):
+        sifted(left, suites, limit_s=asked.limit, told=lambda it: verdicts.update({it.mutant.name: _told(it)}))
+        left = [mutant for mutant in left if verdicts[mutant.name].outcome in (SURVIVED, UNSEEN)]
     share()
-    left = [verdict.mutant for verdict in found if verdict.outcome in (UNSEEN, AT_IMPORT)]
-    tried = [_told(verdict) for verdict in trials(left, jobs=asked.jobs, limit_s=asked.limit)]
-    return [verdict for verdict in found if verdict.mutant not in left] + tried
+    at_import = [verdict.mutant for verdict in verdicts.values() if verdict.outcome == AT_IMPORT]
+    tried = [_told(verdict) for verdict in trials(at_import, jobs=asked.jobs, limit_s=asked.limit)]
+    return [*(verdicts | {verdict.mutant.name: verdict for verdict in tried}).values()]
 
 
 def _arguments() -> argparse.Namespace:
@@ -64,8 +81,10 @@ def _arguments() -> argparse.Namespace:
         "--limit", type=float, default=60, help="seconds for one; longer is killed by time (default: 60)"
     )
     parser.add_argument(
-        "--by-rule", action="store_true", help="the names are modules: all mistakes that are made by rule"
+        "--by-rule", action="store_true", help="the names are modules or folders: all mistakes that are made by rule"
     )
+    parser.add_argument("--of", type=Path, help="instead: those of this file, a list of [module, text, instead]")
+    parser.add_argument("--at-least", type=float, default=100, help="how many of 100 must be noticed (default: all)")
     parser.add_argument("--share", type=float, default=1, help="of mutants by rule only this share, at random")
     parser.add_argument("--seed", type=int, default=1, help="what that is drawn from")
     parser.add_argument("--list", action="store_true", help="only say which there are")
@@ -82,14 +101,16 @@ def _told(verdict: Verdict) -> Verdict:
     return verdict
 
 
-def _report(verdicts: Sequence[Verdict]) -> int:
-    for verdict in verdicts:
-        if not verdict.is_well:
-            last = "\n    ".join(verdict.told.splitlines()[-_SHOWN_LINES:])
-            print(f"\n{verdict.outcome}: {verdict.mutant.name} ({verdict.mutant.clause})\n    {last}")
+def _report(verdicts: Sequence[Verdict], at_least: float) -> int:
+    missed = [verdict for verdict in verdicts if not verdict.is_well]
+    for verdict in missed:
+        last = "\n    ".join(verdict.told.splitlines()[-_SHOWN_LINES:])
+        print(f"\n{verdict.outcome}: {verdict.mutant.name} ({verdict.mutant.clause})\n    {last}")
     counts = Counter(verdict.outcome for verdict in verdicts)
-    print("\n== " + ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common()))
-    return 0 if all(verdict.is_well for verdict in verdicts) else 1
+    noticed = 100 * (len(verdicts) - len(missed)) / len(verdicts)
+    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
+    print(f"\n== {told}: {noticed:.1f} of 100 noticed, of {at_least:g} wanted")
+    return 0 if noticed >= at_least else 1
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,3 +46,17 @@ class Mutant:
         if (times := source.count(self.text)) != 1:
             raise Stale(f"{self.name!r}: {self.place} holds its text {times} times, not once")
         return source.replace(self.text, self.instead)
+
+    def tree(self) -> ast.Module:
+        """The module with the mistake in it."""
+        return ast.parse(self.planted())
+
+    def sound_tree(self) -> ast.Module:
+        return ast.parse(self.path.read_text(encoding="utf-8"))
+
+    @property
+    def lines(self) -> range:
+        """The lines of the module that hold its text: who executes none of them can't notice it."""
+        before = self.path.read_text(encoding="utf-8").partition(self.text)[0]
+        first = before.count("\n") + 1
+        return range(first, first + self.text.count("\n") + 1)

@@ -120,9 +120,6 @@ class ByRule(Mutant):
     def planted(self) -> str:
         return ast.unparse(self.tree())
 
-    def sound_tree(self) -> ast.Module:
-        return ast.parse(self.path.read_text(encoding="utf-8"))
-
     def tree(self) -> ast.Module:
         """The module with the mistake in it; all else is on the line where it was."""
         whole = self.sound_tree()
@@ -132,9 +129,14 @@ class ByRule(Mutant):
         return ast.fix_missing_locations(whole)
 
 
+def suites_of(place: str) -> tuple[str, ...]:
+    """The tests that see this module's floor."""
+    return next(suites for start, suites in _SUITES.items() if place.startswith(start))
+
+
 def by_rule(place: str) -> Iterator[ByRule]:
     """All mutants of a module."""
-    tests = next(suites for start, suites in _SUITES.items() if place.startswith(start))
+    tests = suites_of(place)
     tree = ast.parse((PACKAGE / place).read_text(encoding="utf-8"))
     left = {id(each) for node in ast.walk(tree) if _is_left(node) for each in ast.walk(node)}
     for number, node in enumerate(ast.walk(tree)):

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from types import CodeType, FunctionType
 
-from mutants.rules import ByRule
+from mutants.mutant import Mutant
 
 Path = tuple[tuple[str, int], ...]
 
@@ -31,7 +31,7 @@ def functions() -> Functions:
     return found
 
 
-def swap(mutant: ByRule, among: Functions) -> None:
+def swap(mutant: Mutant, among: Functions) -> None:
     """Give every function of the mutant's module the code that it has in the planted source; raises NotSwappable."""
     old, new = (dict(_codes(_compiled(tree, mutant))) for tree in (mutant.sound_tree(), mutant.tree()))
     changed = {path: code for path, code in new.items() if path not in old or _own(code) != _own(old[path])}
@@ -42,7 +42,7 @@ def swap(mutant: ByRule, among: Functions) -> None:
         function.__code__ = whole.get(function.__code__, function.__code__)
 
 
-def _compiled(tree: ast.Module, mutant: ByRule) -> CodeType:
+def _compiled(tree: ast.Module, mutant: Mutant) -> CodeType:
     return compile(tree, str(mutant.path), "exec", dont_inherit=True)
 
 

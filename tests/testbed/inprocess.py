@@ -77,6 +77,11 @@ def _spelled(value: bytes | datetime) -> str | float:
     return value.timestamp() if isinstance(value, datetime) else b64encode(value).decode()
 
 
+def preload() -> None:
+    """Import the handlers, for who forks a process for each of many tests."""
+    MiniStackTransport()
+
+
 def _without_threads(module: str) -> Any:
     """Import a module without what it starts: MiniStack's expiry goes by the machine's clock, not the test's."""
     with patch.object(threading.Thread, "start"):
