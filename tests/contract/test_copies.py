@@ -113,6 +113,14 @@ def test_what_is_copied_into_is_there_also_where_nothing_was_copied(backend: Dyn
     assert Called(backend, "new").kinds() == ["LogEntry"]
 
 
+def test_an_id_into_which_only_lines_were_copied_gets_no_copy(backend: DynamoDBBackend) -> None:
+    run = Called.new(backend, "old")
+    backend.save_step_logs(FLOW, "old", "a", [line(run, "early")])
+    backend.copy_step_events(FLOW, "old", "new", include_step_ids=["a"])
+    with pytest.raises(ConflictError, match="taken"):
+        backend.copy_entire_run(FLOW, "old", "new")
+
+
 def test_a_reserved_id_of_which_something_was_told_gets_none(backend: DynamoDBBackend) -> None:
     told(backend)
     scheduled, spoken = Called(backend, "scheduled"), Called(backend, "spoken")
