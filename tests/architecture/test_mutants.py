@@ -103,7 +103,8 @@ def test_a_mutant_is_planted_and_noticed_and_the_checkout_stays_as_it_is() -> No
     command = [sys.executable, "-m", "mutants", "--jobs", "1", "a heartbeat is refused by park"]
     environment = {**os.environ, "PYTHONPATH": str(TESTS)}
     found = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert (found.returncode, found.stdout.splitlines()[-1]) == (0, "== 1 killed: 100.0 of 100 noticed, of 100 wanted"), found.stdout + found.stderr
+    told = (0, "== 1 killed: 100.0 of 100 noticed, of 100 wanted")
+    assert (found.returncode, found.stdout.splitlines()[-1]) == told, found.stdout + found.stderr
     assert before == {path: path.read_bytes() for path in before}
 
 

@@ -9,10 +9,12 @@ import pytest
 
 from cascade_flow import (
     ArgumentInvalidError,
+    PayloadLostError,
     StaleAttemptError,
     StepError,
     StepFailed,
 )
+from cascade_flow.dynamodb import keys
 from cascade_flow.engine import children
 from cascade_flow.engine.commands import Complete, Fail, KeepCheckpoint, SkipStep
 from cascade_flow.engine.state import Facts
@@ -109,6 +111,14 @@ def test_few_parents_inputs_are_kept_and_no_vast_one(world: World, monkeypatch: 
     runtime.kept_inputs.update({str(n): None for n in range(8)})
     item_inputs.input_of_parent(runtime, RUN)
     assert list(runtime.kept_inputs) == [*map(str, range(1, 8)), RUN]
+
+
+def test_an_item_whose_parent_is_gone_is_told_so(world: World) -> None:
+    handed_out(world, concurrency=1)
+    runtime = world.another().runtime
+    runtime.ledger.table.delete(keys.run(RUN))
+    with pytest.raises(PayloadLostError, match=f"run '{RUN}', whose work this is, is there no more"):
+        item_inputs.input_of_parent(runtime, RUN)
 
 
 def test_a_batch_whose_workers_die_loses_no_item_that_is_done(world: World) -> None:

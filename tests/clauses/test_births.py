@@ -187,6 +187,12 @@ def test_the_longest_name_is_the_last_childs(world: World, monkeypatch: pytest.M
     assert (run_of(world).status, there(world)) == ("failed", {})
 
 
+def test_no_name_is_measured_that_no_child_has(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cascade_flow.operations.expansion.LONGEST_CHILD_ID", 10)
+    handed_out(world, list(range(10)))
+    assert len(there(world)) == 10
+
+
 # -- what is collected -------------------------------------------------------------------------------------------------
 
 

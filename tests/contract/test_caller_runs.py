@@ -20,6 +20,8 @@ from cascade_flow import (
     StaleAttemptError,
     ValidationIssue,
 )
+from cascade_flow.operations.caller import Caller
+from cascade_flow.operations.caller_runs import CallerRuns
 from contract.called import ERROR, FLOW, Called
 from contract.outside import Outside, register, step, sweep
 from simulation import TickingClock
@@ -143,6 +145,15 @@ def test_cancel_run_leaves_nothing_to_claim(backend: DynamoDBBackend) -> None:
     assert not backend.is_step_claimable(FLOW, run.run_id, "a")
     with pytest.raises(RunNotCancellableError, match="cancelled already"):
         backend.cancel_run(run.run_id)
+
+
+def test_what_has_ended_since_it_was_read_is_not_cancelled(backend: DynamoDBBackend) -> None:
+    run = Called.with_step(backend)
+    read = backend.runtime.submitted(run.run_id)
+    run.give_up()
+    with pytest.raises(RunNotCancellableError, match="failed already"):
+        CallerRuns(backend.runtime, Caller(backend.runtime)).cancel(read, None)
+    assert run.events("WorkflowCancelled") == []
 
 
 def test_a_run_says_where_it_comes_from(backend: DynamoDBBackend) -> None:
