@@ -102,7 +102,14 @@ def test_a_record_goes_by_the_last_start_whatever_its_number() -> None:
         of(StepStarted, 20, attempt=3, **BEGUN),
         of(StepCompleted, **DONE),
     ]
-    assert project_step_record(events).status == "completed"
+    record = project_step_record(events)
+    assert (record.status, record.start_time, record.end_time) == ("completed", 20, 90)
+
+
+def test_only_an_end_makes_a_zombie() -> None:
+    begun, late = of(StepStarted, 10, attempt=4, **BEGUN), {"attempt": 3, "available_at_us": 30, "reason": "retry"}
+    record = project_step_record([begun, of(StepScheduled, 20, **late)])
+    assert [change.status for change in record.state_changes] == ["running"]
 
 
 def test_what_was_never_begun_is_its_first_attempts() -> None:
