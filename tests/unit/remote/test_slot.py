@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -246,3 +247,33 @@ def test_it_asks_the_api_that_it_was_given_or_that_of_this_machine(monkeypatch: 
     assert slot_module._client({"url": None}) == ("here", Path.cwd())  # type: ignore[comparison-overlap]
     known = {"region": "eu-west-1", "profile": "ops"}
     assert slot_module._client({"url": "https://x", **known}) == ("https://x", known)  # type: ignore[comparison-overlap]
+
+
+READS = """
+import os, select
+from cascade_flow import Workflow
+flow = Workflow("flow")
+is_over = bool(select.select([0], [], [], 0)[0]) and not os.read(0, 1)
+@flow.step(executor="hears-nothing" if is_over else "waits-for-words")
+def a() -> int:
+    return 1
+"""
+
+
+def test_no_step_reads_its_workers_words_and_what_ends_a_worker_does_not_end_its_slots(tmp_path: Path) -> None:
+    (tmp_path / "flows_that_read.py").write_text(READS)
+    read, write = os.pipe()
+    command = [sys.executable, "-m", "cascade_flow.remote"]
+    slot = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[write], text=True, cwd=tmp_path)
+    os.close(write)
+    spec = {"path": [str(tmp_path)], "workflows": "flows_that_read", "workerId": "w", "outbox": write}
+    with os.fdopen(read, encoding="utf-8") as says, slot:
+        assert slot.stdin is not None
+        slot.stdin.write(
+            json.dumps({**spec, "url": "http://localhost:1", "region": "eu-west-1", "profile": None}) + "\n"
+        )
+        slot.stdin.flush()
+        assert json.loads(says.readline()) == {"event": "ready", "workflows": 1, "pools": ["hears-nothing"]}
+        for each in (signal.SIGTERM, signal.SIGINT):
+            slot.send_signal(each)
+    assert slot.returncode == 0
