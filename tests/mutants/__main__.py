@@ -63,8 +63,8 @@ def _sifted(asked: argparse.Namespace, mutants: Sequence[Mutant]) -> list[Verdic
     Those that act when their module is imported are tried one by one, after all others.
     """
     left, verdicts = list(mutants), dict[str, Verdict]()
-    own = tuple(dict.fromkeys(suite for mutant in left for suite in mutant.tests))
-    for suites in (own, *GATE):
+    own = dict.fromkeys(suite for mutant in left for suite in mutant.tests if not suite.startswith("functions"))
+    for suites in filter(None, (tuple(own), *GATE)):
         sifted(left, suites, limit_s=asked.limit, told=lambda it: verdicts.update({it.mutant.name: _told(it)}))
         left = [mutant for mutant in left if verdicts[mutant.name].outcome in (SURVIVED, UNSEEN)]
     share()

@@ -28,7 +28,7 @@ import pytest
 from mutants.mutant import ROOT, TESTS, Mutant
 from mutants.planting import plant
 from mutants.reach import Reach, reach_of
-from mutants.swapping import Functions, NotSwappable, functions, swap
+from mutants.swapping import Functions, NotSwappable, functions, swap, swaps
 from mutants.trial import KILLED, KILLED_BY_TIME, SURVIVED, Verdict, server_of
 from testbed.inprocess import preload
 
@@ -38,8 +38,8 @@ GATE = (("functions",), ("unit", "clauses", "contract", "properties", "faults", 
 """What the gate has beside a module's own suites and stacks: who survives those meets these, one after the other."""
 _OPTIONS = ("-q", "--no-header", "--assert=plain", "-p", "no:cacheprovider", "--timeout=0")
 _HANGS_TRACED = ("unit/worker/test_interrupt.py",)
-_SURVIVES, _IS_KILLED, _ACTS_AT_IMPORT = 0, 1, 3
-_OUTCOMES = {_SURVIVES: SURVIVED, _IS_KILLED: KILLED, _ACTS_AT_IMPORT: AT_IMPORT}
+_SURVIVES, _IS_KILLED = 0, 1
+_OUTCOMES = {_SURVIVES: SURVIVED, _IS_KILLED: KILLED}
 """What the process of a mutant says with its exit code; one that was ended says nothing."""
 _PATIENCE_S, _SLOWER = 240, 4
 """How long a mutant may take, all in all, on a busy machine: so many seconds, or so many times what its tests took."""
@@ -89,6 +89,8 @@ class Sieve:
     def _tested(
         self, items: Sequence[pytest.Item], tests: Sequence[int], mutant: Mutant, patience_s: float
     ) -> tuple[str, int | None, float]:
+        if not _is_swappable(mutant):
+            return AT_IMPORT, None, 0.0
         if not tests:
             return UNSEEN, None, 0.0
         begun = monotonic()
@@ -113,8 +115,6 @@ class Sieve:
                 if not self._run(items[test]):
                     os._exit(_IS_KILLED)
             os._exit(_SURVIVES)
-        except NotSwappable:
-            os._exit(_ACTS_AT_IMPORT)
         finally:
             os._exit(_IS_KILLED)
 
@@ -142,6 +142,13 @@ def _sift(mutants: Sequence[Mutant], suites: Sequence[str], limit_s: float, says
     sieve = Sieve(mutants, limit_s, lambda it: says.send((numbers[id(it.mutant)], it.outcome, it.seconds, it.told)))
     left_out = [f"--ignore={TESTS / place}" for place in _HANGS_TRACED]
     pytest.main([*_OPTIONS, *left_out, *server_of(suites), *(str(TESTS / suite) for suite in suites)], plugins=[sieve])
+
+
+def _is_swappable(mutant: Mutant) -> bool:
+    try:
+        return bool(swaps(mutant))
+    except NotSwappable:
+        return False
 
 
 def _take(mutant: Mutant, among: Functions) -> None:

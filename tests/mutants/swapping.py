@@ -33,13 +33,18 @@ def functions() -> Functions:
 
 def swap(mutant: Mutant, among: Functions) -> None:
     """Give every function of the mutant's module the code that it has in the planted source; raises NotSwappable."""
+    whole = swaps(mutant)
+    for function in among[str(mutant.path)]:
+        function.__code__ = whole.get(function.__code__, function.__code__)
+
+
+def swaps(mutant: Mutant) -> Mapping[CodeType, CodeType]:
+    """Which code takes which one's place; raises NotSwappable."""
     old, new = (dict(_codes(_compiled(tree, mutant))) for tree in (mutant.sound_tree(), mutant.tree()))
     changed = {path: code for path, code in new.items() if path not in old or _own(code) != _own(old[path])}
     if any(not path or not _is_function(code) for path, code in changed.items()):
         raise NotSwappable(mutant.name)
-    whole = {old[path]: new[path] for path in new if path in old and any(path == c[: len(path)] for c in changed)}
-    for function in among[str(mutant.path)]:
-        function.__code__ = whole.get(function.__code__, function.__code__)
+    return {old[path]: new[path] for path in new if path in old and any(path == c[: len(path)] for c in changed)}
 
 
 def _compiled(tree: ast.Module, mutant: Mutant) -> CodeType:
