@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cascade_flow.engine.children import failed
+import pytest
+
+from cascade_flow.engine.children import collecting, failed
 from cascade_flow.engine.commands import Revive
 from cascade_flow.engine.decide import decide
+from cascade_flow.engine.families import Expand
 from cascade_flow.engine.state import Branch, Family
-from cascade_flow.model.events import StepError, StepFailed, StepScheduled, StepStarted
+from cascade_flow.model.events import LogEntry, StepError, StepFailed, StepScheduled, StepStarted
 from cascade_flow.model.workflows import ChildrenDefinition
-from unit.engine.facts import NOW_US, facts_of, step
+from unit.engine.facts import NOW_US, TIMING, facts_of, step
 
 FACTS = facts_of(step("a"), step("m", "a", children=ChildrenDefinition(kind="map", over="a")), run_attempt=2)
 FAMILY = Family(3, 3, 3, 1, 3, made=3, lost=1, out=((1, 2),))
@@ -34,3 +37,19 @@ def test_what_had_failed_is_begun_again_after_what_it_depends_on() -> None:
     assert commit.after.family == replace(FAMILY, made=0, lost=0, out=())
     assert (commit.after.status, commit.after.arrived) == ("waiting", 0)
     assert (commit.after.attempts_before, commit.after.last_us) == (1, int(started.timestamp_us))
+
+
+def test_who_has_handed_items_out_is_looked_at_soon() -> None:
+    """Nobody else releases its children, should who is to do that be gone."""
+    held = Branch("a", "running", "m", attempt=2, lease_us=NOW_US + 5, due_us=NOW_US + 5)
+    commit = decide(FACTS, held, Expand(FAMILY), now_us=NOW_US)
+    assert (commit.after.status, commit.after.due_us) == ("waiting", NOW_US + TIMING.grace_us)
+
+
+@pytest.mark.parametrize(("children", "said"), [(1, "1 run over"), (2, "2 runs over"), (1_200, "1,200 runs over")])
+def test_who_collects_says_of_how_many(children: int, said: str) -> None:
+    line = collecting(
+        FACTS, WAITING, replace(WAITING, family=replace(FAMILY, children=children)), now_us=NOW_US
+    ).events[0]
+    assert isinstance(line, LogEntry)
+    assert said in line.message

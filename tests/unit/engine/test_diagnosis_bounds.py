@@ -10,11 +10,25 @@ import pytest
 from cascade_flow.engine.children_findings import waits_for_children
 from cascade_flow.engine.diagnosis import Room, World, diagnosed, diagnosed_engine, remaining_steps
 from cascade_flow.engine.findings import Finding, Sweeps, instant, listed
-from cascade_flow.engine.state import Branch, Family, Owed, Stop
+from cascade_flow.engine.state import Branch, Family, Owed, Patience, Stop, Up
 from cascade_flow.engine.undoing import Done, Undoing
 from cascade_flow.graph import END, Graph
 from unit.engine.facts import NOW_US, TIMING, run_of, step
-from unit.engine.test_diagnosis import FULL, JOIN, RETRYING, RUNNING, SWEEPS, WORLD, S, case, due, finding, in_pool
+from unit.engine.test_diagnosis import (
+    FULL,
+    JOIN,
+    RETRYING,
+    RUNNING,
+    SWEEPS,
+    WAITING,
+    WORLD,
+    S,
+    case,
+    due,
+    finding,
+    in_pool,
+    waiting_case,
+)
 
 GRACE_US, LEASE_US = TIMING.grace_us, TIMING.lease_us
 LATE = replace(due(NOW_US), available_at_us=NOW_US - 10 * S)
@@ -195,6 +209,19 @@ def test_the_child_that_is_worst_off_is_told() -> None:
     found = waits_for_children(parent, known)
     assert (found.severity, found.sentence.endswith("it is lost")) == ("stuck", True)
     assert found.step_id == "m", "it is the parent that waits"
+
+
+@pytest.mark.parametrize(("items", "named"), [(2, "item 1 (r~m~1): it runs"), (5, "; r~m~1: it runs")])
+def test_a_child_is_named_by_its_item_where_it_does_one(items: int, named: str) -> None:
+    parent = Branch("m", "waiting", "m", family=Family(items, 2, 2, 1, 2, made=2, out=((0, 1),)))
+    child = replace(run_of(), run_id="r~m~1", up=Up("r", "m", "m", 1, is_item=True))
+    assert named in waits_for_children(parent, [(child, Finding("running", "well", "it runs"))]).sentence
+
+
+@pytest.mark.parametrize(("in_us", "code"), [(0, "event-timed-out"), (1, "waits-for-event")])
+def test_an_event_is_waited_for_until_its_time_is_over(in_us: int, code: str) -> None:
+    [found] = diagnosed(waiting_case(replace(WAITING, patience=Patience(NOW_US + in_us, 1))), WORLD, NOW_US)
+    assert found.code == code
 
 
 @pytest.mark.parametrize(("held_us", "left"), [(0, "a b c j last"), (1, "a b j last")])
