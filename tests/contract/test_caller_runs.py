@@ -110,6 +110,7 @@ def test_a_run_fails_and_is_tried_again(backend: DynamoDBBackend) -> None:
     assert state is not None
     assert (state.status, state.workflow_attempt_number) == ("pending", 2)
     assert backend.list_active_workflows() == [FLOW]
+    assert not backend.runtime.submitted(run.run_id).reviving, "each reader would list its steps again"
 
 
 def test_terminal_is_final(backend: DynamoDBBackend) -> None:
