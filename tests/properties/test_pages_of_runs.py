@@ -116,6 +116,14 @@ def test_an_offset_passes_over_what_pages_would_have_shown(
         assert count(runs.table, runs.places, wanted).number == len(whole)
 
 
+@pytest.mark.parametrize("offset", range(5))
+def test_an_offset_counts_what_is_wanted_alone(server: MemoryServer, offset: int) -> None:
+    for runs in index(server):
+        runs.add([Run("one", 1_000 + number, ("running", "failed")[number % 2]) for number in range(8)])
+        page = part(runs.table, runs.places, Filter(status=("failed",)), limit=2, offset=offset)
+        assert page.ids == ["r-7", "r-5", "r-3", "r-1"][offset : offset + 2]
+
+
 def test_an_offset_beyond_what_one_part_looks_at_is_gone_on_with(
     server: MemoryServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
