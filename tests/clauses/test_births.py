@@ -219,6 +219,18 @@ def test_what_has_completed_is_in_order_however_it_is_read(world: World, monkeyp
     assert json.loads(Collection(world.backend.runtime).completed(facts, pack_of(world))) == [0, 1, 2]
 
 
+def test_of_a_batch_what_has_failed_has_given_nothing(world: World) -> None:
+    handed_out(world, ITEMS[:4], batch=2, tolerate=0.5)
+    reported(world, stored(world, taken(world, 0), 0), FATAL)
+    reported(world, taken(world, 1), Complete('["three", "four"]', 1))
+    facts = world.backend.runtime.facts(run_of(world))
+    assert json.loads(Collection(world.backend.runtime).completed(facts, pack_of(world))) == [
+        f"{child(0)}/0",
+        "three",
+        "four",
+    ]
+
+
 def collected(world: World) -> str:
     runtime = world.backend.runtime
     return Collection(runtime).collect(runtime.facts(run_of(world)), pack_of(world))

@@ -237,6 +237,17 @@ def test_a_workflow_runs_another_and_receives_its_output(world: World) -> None:
     whole(world)
 
 
+def test_what_another_workflow_takes_is_told_of_its_run(world: World) -> None:
+    schema: dict[str, Any] = {"type": "object"}
+    world.backend.register_workflow(
+        WorkflowRegistration(slug="refunds", name="Refunds", steps=[step("pay")], input_schema_json=schema)
+    )
+    begun(world, step("refund", children=ChildrenDefinition(kind="workflow", workflow="refunds")), input={"n": 1})
+    world.settle(RUN)
+    submitted = next(e for e in world.observer.load_events("refunds", f"{RUN}~refund~0") if e.type == "RunSubmitted")
+    assert submitted.has_input_schema
+
+
 def test_a_workflow_fails_with_the_one_that_it_runs(world: World) -> None:
     world.script = {"tell": ["fatal"]}
     nested(world)

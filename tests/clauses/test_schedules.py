@@ -282,9 +282,10 @@ def test_another_calendar_begins_anew_from_now(world: World) -> None:
     at(world, FIRST_US + 3 * DAY)
     deployed(world, {**NIGHTLY, "missed": "all", "timezone": "Europe/Berlin"})
     assert stored(world).next_us == FIRST_US + 4 * DAY - HOUR
+    assert stored(world).definition.timezone == "Europe/Berlin", "the times after the next are of the new calendar too"
     world.backend.schedules.pause("flow", "s")
     deployed(world, {"name": "s", "everyUs": HOUR})
-    assert stored(world).paused_us is not None
+    assert (stored(world).paused_us is not None, stored(world).definition.every_us) == (True, HOUR)
 
 
 def test_what_is_declared_no_more_is_taken_out(world: World) -> None:

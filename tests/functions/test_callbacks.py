@@ -82,6 +82,12 @@ def test_who_opens_it_is_asked_and_nothing_happens(functions: Functions, run_id:
     assert status_of(functions, run_id)["run"]["status"] == "running"
 
 
+def test_who_opens_it_before_the_run_waits_is_asked_too(functions: Functions, run_id: str, address: str) -> None:
+    """A step may call out with its address before it has ended."""
+    functions.backend.runtime.ledger.table.delete(keys.branch(run_id, "approval"))
+    assert called(address).status == 200
+
+
 @pytest.mark.parametrize("form", [False, True], ids=["json", "form"])
 def test_an_answer_counts_once(functions: Functions, run_id: str, address: str, form: bool) -> None:
     said = {"ok": "true", "speed": "fast"}
