@@ -280,6 +280,24 @@ def test_chunks_are_bounded(sink: Sink) -> None:
     assert [len(chunk) for chunk in sink.chunks] == [2, 2, 1]
 
 
+def test_the_long_beginning_of_a_line_is_not_lost(sink: Sink) -> None:
+    with quiet(sink, limits=Limits(line_chars=10_000)):
+        print("x" * 9_000, end="")
+        print("y")
+    assert sink.messages == ["x" * 9_000 + "y"]
+
+
+def test_bytes_are_echoed_as_text_where_there_is_no_place_for_bytes(
+    sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", shown)
+    with Capture(sink):
+        sys.stdout.buffer.write(b"caf\xe9\n")
+    assert shown.getvalue() == "caf\ufffd\n"
+    assert len(sink.messages) == 1
+
+
 def test_a_print_reaches_the_process_as_one_write(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cascade_flow.worker.tracebacks import step_error
+from cascade_flow.worker.tracebacks import _end, step_error
 
 CODE = """
 from cascade_flow.portions import portions
@@ -102,3 +102,8 @@ def test_a_file_that_can_not_be_compiled_is_named_as_it_is_imported(shop: Any) -
     stack = stack_of(shop.unreadable)
     assert stack.count('File "workflows/shop.py"') == 2
     assert "SyntaxError: invalid syntax" in stack
+
+
+def test_what_is_longer_than_may_be_says_how_much_is_left_out() -> None:
+    assert _end("abc", 3) == "abc"
+    assert _end("abcde", 3) == "… (2 characters before)\ncde"
