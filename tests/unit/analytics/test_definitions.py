@@ -124,6 +124,12 @@ def test_retries_are_judged_by_how_their_steps_ended() -> None:
     assert found.retry_effectiveness_rate == pytest.approx(200 / 3)
 
 
+def test_what_failed_for_good_and_succeeded_when_its_run_was_tried_again_has_succeeded() -> None:
+    found = compute_retry_analysis([*retried_to(failed(9, 3, terminal=True)), completed(19, 4)])
+    assert (found.retries_succeeded, found.retries_failed, found.retry_effectiveness_rate) == (1, 0, 100)
+    assert (found.average_attempts_before_success, found.average_attempts_before_failure) == (4, 0)
+
+
 def test_a_step_that_ran_again_without_a_retry_has_not_retried() -> None:
     found = compute_retry_analysis([reclaimed(1), completed(2, 2), retrying(3, step_id="t")])
     assert (found.total_retries, found.retries_succeeded, found.retry_effectiveness_rate) == (1, 0, 0)
@@ -140,9 +146,11 @@ def test_latency_is_from_when_an_attempt_may_start_to_its_start() -> None:
             started(9, run_id="ahead"),
             scheduled(1, available_us=10, run_id="waits"),
             started(50, run_id="cut off"),
+            scheduled(1, available_us=10, run_id="at once"),
+            started(10, run_id="at once"),
         ]
     )
-    assert (found.count, found.min_us, found.max_us, found.average_us) == (2, 5, 7, 6)
+    assert (found.count, found.min_us, found.max_us, found.average_us) == (3, 0, 7, 4)
 
 
 def test_durations_are_those_that_were_measured() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cascade_flow.analytics.digests import digest_of
 from cascade_flow.analytics.past import Past
 from cascade_flow.analytics.scope import DAY_US, Scope, own_events
 from cascade_flow.model.events import RunSubmitted, WorkflowRerunFromStep, WorkflowResumed
@@ -63,4 +64,6 @@ def test_an_unknown_option_is_refused() -> None:
 def test_what_was_copied_counts_where_it_happened(goes_on: Any) -> None:
     history = [completed(10, step_id="kept"), SUBMITTED, goes_on, completed(60)]
     assert [event.timestamp_us for event in own_events(history)] == [50, 51, 60]
+    digest = digest_of("r", "w", history, listed_us=60, expires_s=1)
+    assert [event.timestamp_us for event in digest.events()] == [60], "nor does it count in what is kept for reports"
     assert own_events([completed(10), SUBMITTED]) == [completed(10), SUBMITTED]

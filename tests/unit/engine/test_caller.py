@@ -120,6 +120,15 @@ def test_events_that_are_told_together_have_times_of_their_own() -> None:
     assert [event.timestamp_us - NOW_US for event in events] == [6, 7, 9]
 
 
+def test_what_is_told_of_before_makes_nothing_earlier_that_follows_it() -> None:
+    """By a clock that is behind what is stored."""
+    known = Known("flow", "run", replace(RUN, last_us=NOW_US + 5))
+    said = {"step_id": "s", "attempt_number": 1, "available_at_us": 1, "reason": "initial"}
+    soon = draft(StepScheduled, **said)
+    events = placed(known, [soon, redraft(scheduled(NOW_US + 2)), soon], now_us=NOW_US, taken=frozenset())
+    assert [event.timestamp_us - NOW_US for event in events] == [6, 2, 7]
+
+
 @pytest.mark.parametrize(("us", "is_taken"), [(0, True), (LATEST_US, True), (LATEST_US + 1, False)])
 def test_a_time_that_no_key_holds_is_refused(us: int, is_taken: bool) -> None:
     if is_taken:

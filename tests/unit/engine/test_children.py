@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from cascade_flow.engine.children import collecting, failed
+from cascade_flow.engine.children import MADE_AT_ONCE, collecting, failed, release
 from cascade_flow.engine.commands import Revive
 from cascade_flow.engine.decide import decide
 from cascade_flow.engine.families import Expand
@@ -53,3 +53,32 @@ def test_who_collects_says_of_how_many(children: int, said: str) -> None:
     ).events[0]
     assert isinstance(line, LogEntry)
     assert said in line.message
+
+
+MANY = Family(90, 90, 90, 1, 40, made=8, out=((0, 7),))
+SOON_US = NOW_US + TIMING.silence_us
+
+
+@pytest.mark.parametrize(("at_once", "most"), [(40, MADE_AT_ONCE), (12, 4), (8, 0)])
+def test_of_the_free_places_as_many_are_filled_as_one_transaction_makes(at_once: int, most: int) -> None:
+    now = replace(WAITING, family=replace(MANY, at_once=at_once))
+    made = release(FACTS, now, {}, now_us=NOW_US)
+    assert made.born == tuple(range(8, 8 + most))
+    assert made.after.family == replace(MANY, at_once=at_once, made=8 + most, out=((0, 7 + most),))
+
+
+@pytest.mark.parametrize(
+    ("due_us", "look_us"),
+    [
+        (None, SOON_US),
+        (NOW_US - 1, SOON_US),
+        (NOW_US, SOON_US),
+        (NOW_US + 1, NOW_US + 1),
+        (SOON_US, SOON_US),
+        (SOON_US + 1, SOON_US),
+    ],
+)
+def test_who_is_released_is_looked_after_within_a_silence_and_not_at_once(due_us: int | None, look_us: int) -> None:
+    """What is still to come of an entry stays; one that is over would be met by every sweep."""
+    now = replace(WAITING, family=MANY, due_us=due_us)
+    assert release(FACTS, now, {}, now_us=NOW_US).after.due_us == look_us

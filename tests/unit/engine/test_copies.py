@@ -11,6 +11,7 @@ from cascade_flow.engine.runs import Opening
 from cascade_flow.engine.state import Birth, Branch, Run
 from cascade_flow.graph import END
 from cascade_flow.model.events import RunSubmitted, WorkflowResumed
+from cascade_flow.model.workflows import EventDefinition
 from unit.engine.facts import NOW_US, facts_of, step, told
 from unit.engine.openings import ENDED, FACTS, GRACE_US, NEW, ORDER, SAID, born, scheduled, started, validated
 
@@ -145,6 +146,11 @@ def test_what_is_next_gives_way_to_the_last_that_is_kept(kept: dict[str, str | N
     facts = facts_of(step("a"), step("b", "a", skip_cascades=False), step("c", "b"))
     [copied] = branches(facts, kept, now_us=NOW_US, after_us=AFTER_US)
     assert (copied.branch.step, copied.branch.status) == ("c", status)
+
+
+def test_an_event_that_waits_for_nothing_but_the_outside_is_waited_for_again() -> None:
+    facts = facts_of(step("e", event=EventDefinition()), step("b", "e"), priority=6)
+    assert branches(facts, {}, now_us=NOW_US, after_us=AFTER_US) == [waiting("e", 0)]
 
 
 def test_one_end_is_no_join() -> None:

@@ -193,11 +193,11 @@ def test_only_an_undo_that_has_failed_is_stuck(status: Any, code: str, severity:
     assert (found.code, found.severity) == (code, severity)
 
 
-@pytest.mark.parametrize("counted", [3, 0])
-def test_of_the_children_those_are_over_that_are_counted_or_found(counted: int) -> None:
+@pytest.mark.parametrize(("counted", "over"), [(0, 3), (3, 3), (4, 4), (6, 5)])
+def test_of_the_children_those_are_over_that_are_counted_or_found(counted: int, over: int) -> None:
     family = Family(5, 5, 5, 1, 5, made=5, out=((3, 4),))
     parent = Branch("m", "waiting", "m", family=family, arrived=counted)
-    assert "3 of 5 are over" in waits_for_children(parent, []).sentence
+    assert f"{over} of 5 are over" in waits_for_children(parent, []).sentence
 
 
 def test_the_child_that_is_worst_off_is_told() -> None:

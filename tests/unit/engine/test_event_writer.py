@@ -49,6 +49,11 @@ def test_what_a_branch_holds_is_written_as_its_next_commit_will() -> None:
     assert rendered(FACTS, replace(HELD, started_at_us=None, heartbeat_us=None)) == []
 
 
+def test_a_sign_of_life_is_told_also_where_the_start_was_told_before() -> None:
+    """A checkpoint has taken the start in; then the worker went on beating."""
+    assert rendered(FACTS, replace(HELD, started_at_us=None)) == BEGUN[1:]
+
+
 @pytest.mark.parametrize(("told_us", "last_us"), [(0, 34), (33, 34), (35, 35)])
 def test_what_is_taken_in_ends_with_the_newest_line(told_us: int, last_us: int) -> None:
     writer = EventWriter.of(FACTS, HELD, now_us=90, told_us=told_us)

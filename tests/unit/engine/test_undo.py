@@ -60,3 +60,12 @@ def test_the_run_that_undoes_another_is_a_run_of_its_own() -> None:
     assert run.deadline_us == run.due_us == run.created_us + TIMING.timeout_us
     [first] = born.opening.births
     assert (first.branch.name, first.branch.priority) == ("undo-b", 6)
+
+
+def test_it_is_over_and_looked_at_before_what_it_reads_expires() -> None:
+    """By a 180th of the time for which that is kept, which is half a day of 90: here a second."""
+    timing = replace(TIMING, retention_us=180_000_000)
+    facts = replace(FACTS, timing=timing, expires_s=NOW_US // 1_000_000 + 61)
+    back = Undoing("run", (Done("a", 4),))
+    run = undo_run(facts, RUN, back, END, run_id="back", input={"input": "P#$input#ab"}).opening.run
+    assert run.deadline_us == run.due_us == NOW_US + 60_000_000

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -75,8 +76,10 @@ def test_a_child_left_behind_does_not_hold_the_attempt_nor_write_into_the_next(
         child.communicate(b"\n", timeout=10)
         print("next")
     assert (sink.messages, following.messages) == (["early"], ["next"])
+    until_s = time.monotonic() + 10
     while "late" not in capfd.readouterr().out:
         assert child.returncode == 0
+        assert time.monotonic() < until_s, "what it writes then is shown by nobody"
 
 
 def test_everything_is_still_echoed(sink: Sink, capfd: pytest.CaptureFixture[str]) -> None:

@@ -8,14 +8,15 @@ from unittest.mock import Mock
 
 import pytest
 
-from cascade_flow import clock
+from cascade_flow import StepContext, clock
+from cascade_flow.authoring import StepInputs
 from cascade_flow.engine.commands import Complete, Fail
 from cascade_flow.engine.state import Branch, Claimant, Facts, Run
 from cascade_flow.errors import BackendUnavailableError, CascadeFlowError, PayloadTooLargeError, StaleAttemptError
 from cascade_flow.model.workflows import ChildrenDefinition
 from cascade_flow.operations.collection import Collection
 from cascade_flow.operations.steps import HeldAttempt
-from cascade_flow.worker.children import Parent
+from cascade_flow.worker.children import Parent, of_item
 
 NEXT = Claimant("w", 7)
 START_US = 1_700_000_000_000_000
@@ -54,6 +55,13 @@ def test_what_cannot_be_collected_is_the_steps_failure_in_words_alone(collecting
 def test_what_is_no_fault_of_the_step_is_not_its_failure(collecting: Collecting, error: CascadeFlowError) -> None:
     with pytest.raises(type(error)):
         collecting(raising(error))
+
+
+@pytest.mark.parametrize(("batch", "index"), [(1, 2), (20, 40)])
+def test_an_item_has_its_place_among_all_and_a_batch_that_of_its_first(batch: int, index: int) -> None:
+    given = StepInputs(input_json=None, outputs={}, context=StepContext())
+    placed, work = of_item(ChildrenDefinition(kind="map", over="items", batch=batch), 2, given)
+    assert (placed.index, work is not None) == (index, batch > 1)
 
 
 def raising(error: CascadeFlowError) -> Callable[..., str]:

@@ -1,5 +1,6 @@
 """What an attempt used is measured from its own start."""
 
+import mmap
 import subprocess
 import sys
 
@@ -41,3 +42,9 @@ def test_a_snapshot_is_of_this_moment() -> None:
     assert snapshot.memory_bytes > MB
     assert snapshot.cpu_time_us is not None
     assert snapshot.cpu_time_us >= 0
+
+
+def test_memory_that_was_only_asked_for_is_not_in_use() -> None:
+    before = Meter().snapshot().memory_bytes
+    with mmap.mmap(-1, 400 * MB):
+        assert Meter().snapshot().memory_bytes < before + 200 * MB

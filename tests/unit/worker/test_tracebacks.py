@@ -36,6 +36,11 @@ def grouped():
     except ValueError as error:
         raise ExceptionGroup("several", [error]) from None
 
+def deep(calls=70):
+    if calls:
+        deep(calls - 1)
+    raise ValueError("at the bottom")
+
 def unreadable():
     compile("x = = 1", __file__, "exec")
 """
@@ -96,6 +101,12 @@ def test_causes_and_groups_are_told_alike(shop: Any, name: str) -> None:
 
 def test_the_whole_error_is_told(shop: Any) -> None:
     assert stack_of(shop.broken).endswith("ValueError: line one\nline two")
+
+
+def test_of_many_frames_those_are_told_that_are_nearest_to_the_error(shop: Any) -> None:
+    stack = stack_of(shop.deep)
+    assert stack.endswith('    raise ValueError("at the bottom")\nValueError: at the bottom')
+    assert "in stack_of" not in stack
 
 
 def test_a_file_that_can_not_be_compiled_is_named_as_it_is_imported(shop: Any) -> None:
