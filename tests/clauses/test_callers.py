@@ -19,6 +19,7 @@ from cascade_flow import (
     StepError,
     StepHeartbeat,
     StepRetrying,
+    StepStarted,
     clock,
 )
 from cascade_flow.dynamodb import due, keys
@@ -172,6 +173,19 @@ def test_who_schedules_a_step_that_another_has_scheduled_meanwhile_tells_of_both
     late.schedule("b", attempt=2)
     check_run(world.observer, run.run_id)
     assert others(world, run).kinds("b") == ["StepStarted", "StepScheduled"]
+
+
+def test_who_was_overtaken_by_what_is_told_of_before_all_that_is_known_tells_of_it_too(world: World) -> None:
+    """A step that is told anew is never stored as one that somebody knows already."""
+    run = under_way(world)
+    [scheduled] = run.events("StepScheduled")
+    first_us = int(scheduled.timestamp_us) - 1
+    early = StepStarted(
+        **place(FLOW, run.run_id, first_us), step_id="a", worker_id="worker-2", dependencies=[], attempt_number=1
+    )
+    late = pausing(world, "TransactWriteItems", lambda: world.observer.append_event(FLOW, run.run_id, early))
+    by(run, late).schedule("a", attempt=2)
+    assert checked(world, run)[-3:] == ["StepStarted", "StepScheduled", "StepScheduled"]
 
 
 def test_of_two_reports_one_is_taken(world: World) -> None:

@@ -105,6 +105,29 @@ def test_who_hands_out_and_dies_is_looked_after_soon(world: World) -> None:
     whole(world)
 
 
+def test_one_sweep_that_makes_children_of_two_runs_gives_each_its_own_items(world: World) -> None:
+    world.register(mapped())
+    steps = Steps(world.backend.runtime)
+
+    def only_handed_out(run_id: str) -> None:
+        world.submit(run_id=run_id)
+        lines = steps.claim(Wake(run_id, "lines", "lines", 1), "worker-1")
+        assert lines is not None
+        reported(world, lines, Complete(json.dumps([run_id]), 1))
+        held = steps.claim(Wake(run_id, "lines", "pack", 1), "worker-1")
+        assert held is not None
+        dies(lambda: reported(world, held, world.act(held, "worker-1"), by=dying(world, "UpdateItem", after=True)))
+
+    for run_id in (RUN, "other"):
+        only_handed_out(run_id)
+    silent(world)
+    world.sweep()
+    for run_id in (RUN, "other"):
+        held = steps.claim(Wake(f"{run_id}~pack~0", "pack", "pack", 1), "worker-1")
+        assert held is not None
+        assert steps.inputs(held).outputs == {"lines": f'"{run_id}"'}
+
+
 def test_nobody_hands_out_what_is_stopped(world: World) -> None:
     begun(world, *mapped(), input={"order": 7})
     reported(world, claimed(world, "lines"), Complete('["a", "b"]', 1))

@@ -8,6 +8,7 @@ import pytest
 
 from cascade_flow import RetryTier, RunNotFoundError, WorkflowRegistration, clock
 from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.pulse import get_sweeps
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.operations import live_pieces
 from cascade_flow.operations.diagnoses import Diagnoses, DiagnosisPart
@@ -15,6 +16,7 @@ from cascade_flow.operations.live_pieces import START_US
 from cascade_flow.operations.preflight import Effect, Planned, Preflight
 from cascade_flow.operations.pulse import Pulse
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.operations.tally import Swept
 from clauses.stage import AGAIN, FATAL, RUN, begun, claimed, dies, done, dying, reported, silent
 from simulation import TIMING, World, step
 from testbed.wire import Answer, Floor, Request, Send, wire_of
@@ -63,6 +65,20 @@ def test_a_second_beat_tells_how_often_the_reaper_comes(world: World) -> None:
     assert "the sweep in 1 s" in told(world)["wake-up-lost"] or "the sweep in 2 s" in told(world)["wake-up-lost"]
 
 
+def test_a_sweep_is_noted_under_the_time_at_which_it_began(world: World) -> None:
+    """However long it takes: the next one comes a minute after that."""
+
+    def slow() -> Swept:
+        world.clock.pause_us(SWEEP_US // 2)
+        return Swept({}, [])
+
+    begun_us = clock.now_us()
+    Pulse().noted(world.backend.runtime, slow)
+    noted = get_sweeps(world.observer.runtime.ledger.table)
+    assert noted is not None
+    assert begun_us < noted.last_us < begun_us + SWEEP_US // 2
+
+
 def test_what_was_called_out_again_in_vain_is_stuck(world: World) -> None:
     begun(world, *DIAMOND)
     for _ in range(2):
@@ -103,6 +119,16 @@ def test_who_waits_for_a_place_is_told_of_the_places_that_are_its_own(
     diagnoses = Diagnoses(world.observer.runtime, concurrency=1, urgent_concurrency=urgent_concurrency)
     found = {each.run_id: each.findings[0].code for each in diagnoses.part(limit=9).diagnoses}
     assert found == {"usual": usual, "urgent": urgent}
+
+
+def test_a_dead_worker_takes_nobodys_place(world: World) -> None:
+    world.register([step("a")])
+    world.submit(run_id="waits")
+    world.submit(run_id=RUN)
+    claimed(world, "a")
+    silent(world)
+    found = Diagnoses(world.observer.runtime, concurrency=1).part(limit=9).diagnoses
+    assert {each.run_id: each.findings[0].code for each in found} == {"waits": "wake-up-lost", RUN: "lease-over"}
 
 
 def test_a_dead_worker_is_told_of_before_and_after_its_lease(world: World) -> None:

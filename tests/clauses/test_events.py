@@ -31,6 +31,7 @@ from cascade_flow.dynamodb.join_ledger import JoinLedger
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.state import Birth, Branch
 from cascade_flow.operations.after_commit import AfterCommit
+from cascade_flow.operations.sweep import Sweep
 from cascade_flow.records import replace
 from clauses.stage import (
     FATAL,
@@ -392,6 +393,18 @@ def test_it_does_not_go_on_in_a_run_that_is_being_stopped(world: World, over: bo
     else:
         sent(world, by=late)
     assert (branch_of(world, "e").status, kinds_of(world, "e")) == ("open", [])
+    assert world.check(RUN).status == "cancelled"
+
+
+def test_its_time_does_not_begin_in_a_run_that_is_being_stopped(world: World) -> None:
+    begun(world, *chain(timeout_us=WAIT_US))
+    held = claimed(world, "a")
+    dies(lambda: reported(world, held, by=dying(world, "TransactWriteItems", after=True)))
+    dies(lambda: dying(world, "UpdateItem", after=True).cancel_run(RUN))
+    silent(world)
+    Sweep(world.backend.runtime, name="other").attend(RUN, "e")
+    assert (branch_of(world, "e").status, branch_of(world, "e").patience) == ("open", None)
+    world.settle(RUN)
     assert world.check(RUN).status == "cancelled"
 
 

@@ -133,3 +133,17 @@ def test_of_a_sub_workflow_its_run_is_looked_into(world: World) -> None:
     severity, sentence = said(world)["waits-for-children"]
     assert severity == "well"
     assert f"`back` waits for its workflow's run; {RUN}~back~0: `charge` is due" in sentence
+
+
+@pytest.mark.parametrize("kind", ["map", "workflow"])
+def test_who_has_handed_out_a_steps_work_is_not_at_work_on_it(world: World, kind: str) -> None:
+    if kind == "map":
+        handed_out(world)
+    else:
+        world.backend.register_workflow(WorkflowRegistration(slug="inner", name="inner", steps=[step("charge")]))
+        begun(world, step("back", children=ChildrenDefinition(kind="workflow", workflow="inner")))
+        held = claimed(world, "back")
+        reported(world, held, world.act(held, "worker-1"))
+    found = world.observer.get_active_workers()
+    assert found.total_running_steps == 0
+    assert [worker for worker in found.workers if worker.active_steps] == []

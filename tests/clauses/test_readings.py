@@ -323,6 +323,17 @@ def test_what_a_parked_step_gave_is_found_by_all_that_follow_when_its_run_is_tri
     assert output_of_a(world, claimed(world, "c")) == "done"
 
 
+def test_what_a_parked_step_gave_is_found_by_the_next_of_its_branch_without_a_search(world: World) -> None:
+    begun(world, step("x"), step("a"), step("b", "a"))
+    held = claimed(world, "a")
+    reported(world, claimed(world, "x"), FATAL)
+    reported(world, held)
+    assert (parked := branch_of(world, "a")).status == "parked"
+    world.backend.retry_run(RUN)
+    assert (branch_of(world, "a").step, branch_of(world, "a").origin_us) == ("b", parked.origin_us)
+    assert output_of_a(world, claimed(world, "b", branch="a")) == "done"
+
+
 def test_a_run_that_goes_on_from_another_finds_what_was_kept(world: World) -> None:
     begun(world, step("a"), step("b", "a"), step("c", "a"), step("d", "a", "b"))
     done(world, "a")

@@ -45,3 +45,15 @@ def test_what_no_deployment_has_any_more_is_retired(world: World) -> None:
     world.backend.runtime.registry.deploy([registration("flow"), registration("other")])
     world.backend.runtime.registry.deploy([registration("other")])
     assert [flow.slug for flow in world.backend.list_workflow_metadata()] == ["other"]
+
+
+def test_a_workflow_was_retired_when_it_was_retired_first(world: World) -> None:
+    world.backend.runtime.registry.deploy([registration("flow")])
+    known = []
+    for _ in range(2):
+        world.backend.runtime.registry.deploy([])
+        known.append(get_workflow(world.observer.runtime.ledger.table, "flow"))
+        world.clock.pause_us(1_000_000)
+    assert known[0] is not None
+    assert known[0].retired_us is not None
+    assert known[1] == known[0]

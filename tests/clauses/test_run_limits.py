@@ -153,6 +153,15 @@ def test_a_run_that_waits_takes_no_message_and_is_looked_at_ever_more_rarely(wor
     assert world.swept["runs started"] == 0
 
 
+def test_however_long_a_run_waits_for_others_it_is_looked_at_within_the_lists_horizon(world: World) -> None:
+    registered(world, RunLimit(at_most=1))
+    submitted(world, "r1", "r2", timeout=100 * TIMING.horizon_us)
+    world.clock.pause_us(3 * TIMING.horizon_us)
+    world.sweep()
+    assert going_on(world, "r1", "r2") == ["r1"]
+    assert int(world.observer.runtime.run("r2").due_us or 0) <= clock.now_us() + TIMING.horizon_us
+
+
 def test_a_run_that_waits_for_others_makes_no_sweep_late(world: World) -> None:
     registered(world, RunLimit(at_most=1))
     submitted(world, "r1", "r2")

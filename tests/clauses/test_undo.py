@@ -456,3 +456,12 @@ def test_nothing_goes_on_from_what_undoes(world: World, go_on: Callable[[World, 
     all_undone(world, status="failed")
     with pytest.raises(RunNotRetryableError, match="retry it where it has failed"):
         go_on(world, undo_run(world).run_id)
+
+
+def test_a_run_that_undoes_another_is_counted_as_no_run_and_its_steps_are(world: World) -> None:
+    failed(world, *BOOKED)
+    all_undone(world)
+    for _ in ("from the histories", "from what was kept of these"):
+        found = world.backend.get_success_rate()
+        assert (found.total_runs, found.failed_runs, found.successful_runs) == (1, 1, 0)
+        assert found.successful_steps == 4

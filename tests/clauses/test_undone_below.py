@@ -7,8 +7,9 @@ import pytest
 from cascade_flow import ChildrenDefinition, RunNotRetryableError, StepDefinition
 from cascade_flow.operations.undone import _given_in_part
 from cascade_flow.operations.undone_below import renewed_below, undone_below
-from clauses.stage import RUN, begun, run_of
-from clauses.test_undo import BOOKED, ONCE, all_undone, failed, undone
+from clauses.stage import RUN, begun, claimed, done, reported, run_of
+from clauses.test_undo import BOOKED, ONCE, all_undone, failed, order_of, undone
+from shapes import undo
 from simulation import World, step
 
 
@@ -63,3 +64,15 @@ def test_what_was_undone_twice_is_done_anew_by_the_last_run(world: World) -> Non
 def test_of_a_map_of_which_nothing_is_left_nothing_was_given(world: World) -> None:
     begun(world, step("a"), step("b", "a"), step("c", "a"))
     assert _given_in_part(world.backend.runtime, RUN, "c") == "[]"
+
+
+def test_a_step_whose_own_run_was_under_way_has_done_nothing_that_it_undoes(world: World) -> None:
+    """That run undoes itself what it has done; of a map the items that are done are undone by its undo."""
+    world.register([step("b")], slug="inner")
+    call = calls("go", "inner").model_copy(update={"undo": undo("un-go")})
+    begun(world, call, undone("a"))
+    done(world, "a")
+    held = claimed(world, "go")
+    reported(world, held, world.act(held, "worker-1"))
+    world.backend.cancel_run(RUN)
+    assert order_of(all_undone(world)) == ["un-a"]

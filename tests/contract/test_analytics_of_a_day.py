@@ -17,6 +17,7 @@ from cascade_flow.analytics.past import Past
 from cascade_flow.analytics.scope import Scope
 from cascade_flow.dynamodb import digests, keys
 from checker import check_run
+from faults.moments import pausing
 from reported import check_reports
 from simulation import TIMING, Script, TickingClock, World, step
 from testbed.meter import meter
@@ -252,6 +253,22 @@ def test_what_was_kept_of_a_run_ends_with_it(day: Day) -> None:
         left = [run_id for run_id in ENDS if backend.runtime.ledger.run(run_id) is not None]
         assert "plain" not in left
         assert backend.get_success_rate(start_us=day.start_us).total_runs == len(left)
+
+
+def test_a_run_that_ends_while_a_report_is_made_and_is_kept_by_another_counts_once(day: Day) -> None:
+    world = day.world
+    world.script, world.chained = {}, False
+    live = 2 * keys.written().due
+    for moment in range(live - 1, live + 2):
+        run_id = world.submit()
+        world.deliver(world.mailbox.wakes.pop(0))
+        known = world.observer.get_step_duration().count
+
+        def others(run_id: str = run_id) -> None:
+            world.settle(run_id)
+            world.observer.get_step_duration()
+
+        assert pausing(world, "Query", others, at=moment).get_step_duration().count == known
 
 
 def test_what_another_release_has_kept_is_not_read(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:

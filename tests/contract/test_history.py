@@ -178,6 +178,14 @@ def test_a_zombies_lines_are_dropped(backend: DynamoDBBackend, time: TickingCloc
     run.complete("a", run.take("a"))
 
 
+def test_what_an_attempt_says_after_its_time_is_over_is_its_holders(backend: DynamoDBBackend) -> None:
+    """It is its worker that has ended it: the last words are stored behind that."""
+    run = Outside.at(backend, step("a"))
+    run.fail("a", run.take("a"), failure_reason="timeout")
+    log(run, line(run, "was interrupted"))
+    assert messages(backend.load_step_logs(FLOW, run.run_id, "a")) == ["was interrupted"]
+
+
 def test_lines_from_before_a_clock_stepped_back_are_their_holders(backend: DynamoDBBackend, time: TickingClock) -> None:
     run = Outside.at(backend, step("a"))
     held = run.take("a")

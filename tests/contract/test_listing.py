@@ -47,6 +47,19 @@ def test_each_status_is_counted_in_one_look_whichever_is_filtered(
     assert runs.tally(None, listing.EVERY) == listing.Tally({"cancelled": 5, "running": 5}, is_exact=False)
 
 
+def test_what_is_counted_is_what_the_filter_lets_pass(backend: DynamoDBBackend, ids: list[str]) -> None:
+    for run_id in ids[:5]:
+        backend.cancel_run(run_id)
+    counted = {
+        listing.EVERY: RUNS,
+        listing.Filter(tags=("t0",)): RUNS // 3,
+        listing.Filter(status=("cancelled",)): 5,
+        listing.Filter(status=("cancelled",), tags=("t0",)): 1,
+    }
+    for wanted, number in counted.items():
+        assert Runs(backend.runtime).count(FLOW, wanted) == listing.Count(number, is_exact=True)
+
+
 @pytest.mark.servers("all")
 def test_what_has_expired_is_not_listed(dynamodb: Store, time: TickingClock) -> None:
     backend = DynamoDBBackend(dynamodb.table, client=dynamodb.product, timing=TIMING)

@@ -68,6 +68,15 @@ def test_who_names_an_item_twice_asks_for_it_once() -> None:
     assert [key["sk"]["S"] for key in asked["RequestItems"]["t"]["Keys"]] == ["B#", "B#a"]
 
 
+def test_what_a_batch_leaves_unread_is_asked_for_with_the_next_one() -> None:
+    unread = {"t": {"Keys": [{"pk": {"S": "R#r"}, "sk": {"S": "B#7"}}]}}
+    client = Asked({"Responses": {}, "UnprocessedKeys": unread}, {"Responses": {}})
+    with clock.use(TickingClock()):
+        client.table.batch_get(Key("R#r", f"B#{number}") for number in range(101))
+    _, again = client.requests
+    assert [key["sk"]["S"] for key in again["RequestItems"]["t"]["Keys"]] == ["B#7", "B#100"]
+
+
 def test_a_batch_of_which_something_is_always_left_unread_is_given_up() -> None:
     unread = {"t": {"Keys": [{"pk": {"S": "R#r"}, "sk": {"S": "B#"}}]}}
     with clock.use(TickingClock()), pytest.raises(ThrottledError):
