@@ -34,7 +34,11 @@ from testbed.inprocess import preload
 
 UNSEEN, AT_IMPORT = "UNSEEN", "at import"
 """What no test executes; what is no part of a function, and needs a process that imports it anew."""
-GATE = (("functions",), ("unit", "clauses", "contract", "properties", "faults", "budgets"), ("histories", "peer"))
+GATE = (
+    ("unit", "clauses", "contract", "properties", "budgets"),
+    ("functions",),
+    ("faults", "histories", "peer"),
+)
 """What the gate has beside a module's own suites and stacks: who survives those meets these, one after the other."""
 _OPTIONS = ("-q", "--no-header", "--assert=plain", "-p", "no:cacheprovider", "--timeout=0")
 _HANGS_TRACED = ("unit/worker/test_interrupt.py",)
