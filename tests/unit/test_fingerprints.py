@@ -5,6 +5,8 @@ from __future__ import annotations
 import traceback
 from hashlib import sha1
 
+import pytest
+
 from cascade_flow.fingerprints import compose_fingerprint, compute_error_fingerprints
 from cascade_flow.model.events import ErrorFingerprints, StepError
 
@@ -83,6 +85,11 @@ def test_the_three_innermost_frames_of_the_python_error_that_was_raised() -> Non
 def test_a_path_begins_with_the_last_folder_that_is_known() -> None:
     stack = 'Traceback (most recent call last):\n  File "/app/src/vendor/packages/m.py", line 1, in f\n    x\nE: m'
     assert stack_hashes(stack)[2] == hashed('File "packages/m.py", line 1, in f')
+
+
+@pytest.mark.parametrize("folder", ["node_modules", "packages", "src", "dist"])
+def test_a_frame_of_javascript_begins_with_a_folder_that_is_known(folder: str) -> None:
+    assert stack_hashes(f" at f (/app/{folder}/x.js:1:2)")[2] == hashed(f"at f ({folder}/x.js:1:2)")
 
 
 def test_paths_of_windows_are_made_relative() -> None:

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, computed_field
 
-from cascade_flow.serialization import safe_serialize
+from cascade_flow.serialization import DEEPEST, safe_serialize
 from strategies import json_values
 
 
@@ -145,6 +145,16 @@ def test_a_circular_model_is_cut_where_it_closes() -> None:
 def test_a_value_seen_twice_is_no_circle() -> None:
     shared = [1]
     assert json.loads(safe_serialize([shared, shared])) == [[1], [1]]
+
+
+def test_of_keys_that_read_alike_none_takes_anothers_place() -> None:
+    alike = {"1": "a", "1 (int)": "b", 1: "c"}
+    assert json.loads(safe_serialize(alike)) == {"1": "a", "1 (int)": "b", "1 (int) (int)": "c"}
+
+
+def test_what_is_as_deep_as_may_be_is_whole() -> None:
+    assert "too deeply" not in safe_serialize(nested(DEEPEST))
+    assert "[nested too deeply: list]" in safe_serialize(nested(DEEPEST + 1))
 
 
 def test_what_is_nested_without_end_is_cut() -> None:

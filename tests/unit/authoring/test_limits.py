@@ -27,6 +27,10 @@ class Customer(BaseModel):
     id: str
 
 
+class Loose(BaseModel, extra="allow"):
+    id: str
+
+
 class Order(BaseModel):
     customer: Customer
     agent: Customer | None = None
@@ -94,7 +98,7 @@ def test_a_key_that_the_input_does_not_have_is_refused(key: str, words: str) -> 
     assert words in refused(Concurrency("erp", 1, key=key), input=Order)
 
 
-@pytest.mark.parametrize("input", [None, dict[str, Any], Any])
+@pytest.mark.parametrize("input", [None, dict[str, Any], Any, Loose])
 def test_of_an_input_that_may_hold_anything_any_key_is_taken(input: Any) -> None:
     assert declared(Concurrency("erp", 1, key="customer"), input=input).limit is not None
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given, strategies as st
 
 from cascade_flow.authoring.durations import milliseconds
@@ -73,6 +74,11 @@ def test_durations_round_up_to_whole_milliseconds(seconds: float) -> None:
     assert ms >= 1
     assert abs(ms - seconds * 1000) <= 1.001
     assert abs(milliseconds(timedelta(seconds=seconds), "x") - ms) <= 1
+
+
+@pytest.mark.parametrize(("seconds", "ms"), [(0.0012, 2), (0.0018, 2), (0.002, 2), (1.001, 1_001), (2.3, 2_300)])
+def test_a_part_of_a_millisecond_is_a_whole_one(seconds: float, ms: int) -> None:
+    assert milliseconds(seconds, "x") == ms
 
 
 def test_a_lone_policy_and_none_make_one_tier() -> None:
