@@ -81,6 +81,7 @@ def test_what_has_completed_is_undone_the_last_first(world: World) -> None:
     done(world, "b", "a")
     reported(world, claimed(world, "c"), FATAL)
     assert order_of(all_undone(world)) == ["un-a", "un-b"]
+    assert not get_signs(world.observer.runtime.ledger.table).failed_undos, "it has not failed at it"
 
 
 def test_along_a_branch_too_and_what_has_no_undo_is_passed_over(world: World) -> None:

@@ -72,6 +72,15 @@ def test_one_that_was_sent_is_begun_and_completed_and_its_branch_goes_on() -> No
     )
 
 
+@pytest.mark.parametrize(("attempt", "why"), [(1, "dependency-satisfied"), (2, "retry")])
+def test_it_is_scheduled_as_any_step_is(attempt: int, why: str) -> None:
+    commit = looked(facts(), replace(EVENT, attempt=attempt, signal=SIGNAL, patience=Patience(NOW_US, 2)))
+    assert commit is not None
+    scheduled = commit.events[0]
+    assert isinstance(scheduled, StepScheduled)
+    assert (scheduled.reason, scheduled.attempt_number) == (why, attempt)
+
+
 def test_who_looks_first_notes_until_when_it_waits_in_this_attempt_of_the_run() -> None:
     until = Patience(NOW_US + WAIT_US, 2)
     noted = replace(EVENT, patience=until, due_us=until.until_us)
