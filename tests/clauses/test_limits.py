@@ -628,6 +628,7 @@ def test_who_is_next_in_line_is_looked_at_no_sooner_than_after_a_grace(world: Wo
     assert waiting is not None
     look_us = Limits(world.backend.runtime).next_look_us("r2", waiting, usual_us=2**60)
     assert look_us == pytest.approx(clock.now_us() + TIMING.grace_us, abs=10_000)
+    assert Limits(world.backend.runtime).next_look_us("r2", waiting, usual_us=7) == 7, "and no later than as usual"
 
 
 def test_who_is_not_next_in_line_is_looked_at_as_usual(world: World) -> None:

@@ -55,8 +55,9 @@ def test_an_id_is_reserved_once(backend: DynamoDBBackend) -> None:
         backend.submit_run(RunSubmission(workflow_slug=FLOW, run_id="run-1"))
     with pytest.raises(RunNotFoundError, match="belongs to"):
         backend.initialize_run("bills", "run-1")
-    with pytest.raises(InvalidIdError):
-        backend.initialize_run(FLOW, "a#b")
+    for no_id_of_a_new_run in ("a#b", "run~pack~0"):
+        with pytest.raises(InvalidIdError):
+            backend.initialize_run(FLOW, no_id_of_a_new_run)
 
 
 def test_a_submitted_run_is_pending(backend: DynamoDBBackend, time: TickingClock) -> None:

@@ -2,6 +2,8 @@
 
 from cascade_flow.model.events import LogEntry, StepCompleted, StepFailed, StepReclaimed, StepScheduled, StepStarted
 from cascade_flow.operations.attempts import Attempt, attempts_in
+from cascade_flow.operations.details import _postponed
+from cascade_flow.projection import project_step_state
 from unit.projection.told import BEGUN, BROKEN, DONE, ERROR, TAKEN, of, usage
 
 FIRST = of(StepScheduled, 1, attempt=1, available_at_us=1, reason="initial")
@@ -55,3 +57,11 @@ def test_only_the_next_attempts_schedule_tells_that_one_was_postponed() -> None:
 def test_of_ends_and_waits_without_a_start_nothing_is_known() -> None:
     again = of(StepScheduled, 21, 2, available_at_us=90, reason="retry")
     assert attempts_in([FIRST, said(20, 1, "later: no ship yet"), again, of(StepCompleted, 30, 2, **DONE)]) == []
+
+
+def test_why_a_step_is_not_ready_is_told_until_it_is_tried_again() -> None:
+    again = of(StepScheduled, 21, 2, available_at_us=90, reason="retry")
+    waits = [FIRST, begun(10, 1), said(20, 1, "later: no ship yet"), again]
+    for history, why in ((waits, "no ship yet"), ([*waits, begun(90, 2)], None)):
+        assert _postponed(project_step_state(history, "w"), history) == (1, why)
+    assert _postponed(project_step_state(waits[:2], "w"), waits[:2]) is None
