@@ -150,6 +150,8 @@ def test_what_was_deployed_meanwhile_is_submitted_no_second_time(world: World) -
     world.sweep()
     [run] = runs(world)
     assert (run.input, stored(world).next_us, stored(world).error) == ('{"of":"tea"}', FIRST_US + DAY, None)
+    filled = world.backend.schedules.backfill("flow", "s", from_us=FIRST_US, until_us=FIRST_US)
+    assert [(each.run_id, each.is_new) for each in filled.runs] == [(run.run_id, False)]
 
 
 def test_a_sweep_that_is_late_does_not_undo_a_deployment(world: World) -> None:

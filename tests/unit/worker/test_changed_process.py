@@ -60,6 +60,7 @@ CHANGES: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     "root logger": (configure_logging, lambda: (logging.getLogger().level, list(logging.getLogger().handlers))),
     "other loggers": (configure_logging, lambda: OTHER.disabled),
     "a logger's level": (lambda: OTHER.setLevel(1), lambda: (OTHER.level, OTHER.isEnabledFor(2))),
+    "a logger's filters": (lambda: OTHER.addFilter(lambda record: False), lambda: list(OTHER.filters)),
     "logging.disable": (lambda: logging.disable(logging.CRITICAL), lambda: logging.root.manager.disable),
     "signal handlers": (lambda: signal.signal(signal.SIGUSR1, print), lambda: signal.getsignal(signal.SIGUSR1)),
     "signal mask": (
