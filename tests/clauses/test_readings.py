@@ -133,6 +133,15 @@ def test_a_forked_step_that_is_retried_still_finds_what_it_depends_on(world: Wor
         reported(world, held, AGAIN)
 
 
+def test_a_step_that_has_kept_a_part_of_its_work_still_finds_what_it_depends_on(world: World) -> None:
+    begun(world, step("a"), step("b", "a"), step("c", "a"))
+    done(world, "a")
+    reported(world, claimed(world, "b", branch="a"), KeepCheckpoint("part", 0, "1"))
+    silent(world)
+    world.sweep()
+    assert output_of_a(world, claimed(world, "b", 2, branch="a")) == "done"
+
+
 def test_a_step_finds_the_newest_of_its_chain(world: World) -> None:
     begun(world, step("a", retry=AT_ONCE), step("b", "a"), step("c", "b", retry=AT_ONCE))
     reported(world, claimed(world, "a"), AGAIN)
