@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cascade_flow.engine.limit_findings import waited_for
 from cascade_flow import StepLimit
+from cascade_flow.engine.limit_findings import waited_for
 from cascade_flow.engine.limits import HandOut, Holder, Place, Standing, Waiter, Waiting, key_values, limit_of
 from cascade_flow.engine.state import Limit
 from unit.engine.facts import NOW_US, step
