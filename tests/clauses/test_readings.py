@@ -416,3 +416,6 @@ def test_as_many_are_counted_as_are_said_and_one_more_to_know_whether_that_is_al
         world.submit(run_id=run_id)
     table = in_pages(world).runtime.ledger.table
     assert listing.count(table, [place], listing.Filter()) == counted
+    of_status = listing.Filter(status=("running",))
+    assert listing.count(table, [place], of_status) == counted
+    assert listing.tally(table, [place], of_status) == listing.Tally({"running": counted.number}, counted[1])
