@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from cascade_flow import (
     WrongPoolError,
     clock,
 )
+from cascade_flow.dynamodb.changes import BranchRefused
+from cascade_flow.dynamodb.family_ledger import FamilyLedger
 from cascade_flow.engine.children import items_lost, tolerated
 from cascade_flow.engine.commands import Complete
 from cascade_flow.engine.state import Family
@@ -188,6 +191,17 @@ def test_a_child_is_born_under_way_though_the_clock_is_set_back(world: World) ->
     with clock.use(TickingClock(clock.now_us(), tick_us=-1)):
         reported(world, held, world.act(held, "worker-1"))
     assert set(there(world).values()) == {"running"}
+
+
+def test_who_puts_a_look_off_has_moved_the_step_and_puts_off_no_other(world: World) -> None:
+    handed_out(world)
+    seen, runtime = pack_of(world), world.backend.runtime
+    facts, later = runtime.facts(runtime.run(RUN)), replace(seen, due_us=clock.now_us() + 100 * TIMING.lease_us)
+    ledger = FamilyLedger(runtime.ledger.table)
+    ledger.put_off(facts, seen, later)
+    assert (pack_of(world).seq, pack_of(world).due_us) == (seen.seq + 1, later.due_us)
+    with pytest.raises(BranchRefused):
+        ledger.put_off(facts, seen, replace(later, due_us=1))
 
 
 def test_nobody_polls_who_only_waits(world: World) -> None:

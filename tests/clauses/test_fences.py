@@ -182,11 +182,12 @@ def test_who_has_lost_its_branch_is_told_so_though_its_run_has_ended_too(world: 
         world.backend.runtime.ledger.write(held.facts, late, {})
 
 
-def test_a_commit_overwrites_nothing_in_the_log(world: World) -> None:
+@pytest.mark.parametrize("said", [DONE, FATAL], ids=["of a step", "of a step and its run"])
+def test_a_commit_overwrites_nothing_in_the_log(world: World, said: Any) -> None:
     begun(world, step("a"), step("b"))
     held = claimed(world, "a")
     facts, ledger = held.facts, world.backend.runtime.ledger
-    commit = decide(facts, held.branch, DONE, now_us=held.branch.last_us + 10)
+    commit = decide(facts, held.branch, said, now_us=held.branch.last_us + 10)
     first_us = held.branch.tail[0]["timestampUs"]
     told = told_before(world, first_us)
     with pytest.raises(BranchRefused):

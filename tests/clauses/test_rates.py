@@ -236,6 +236,20 @@ def test_a_retry_takes_a_turn_of_its_own(world: World, before: tuple[str, ...]) 
     must_be_spaced(starts(world, *before, "r1"))
 
 
+def test_who_finds_the_turns_of_a_limit_forgotten_takes_the_first(world: World) -> None:
+    """Nobody had touched them for long, and the table has let them go since they were read."""
+    table, limit = world.backend.runtime.ledger.table, Limit("openai", 3, 6_000_000)
+    assert turns.next_free_us(table, "openai") is None
+    first = next_turn(table, limit)
+    assert first is not None
+    assert turns.next_free_us(table, "openai") == first.next_us
+    world.clock.pause_us(SPACING_US)
+    late = pausing(world, "UpdateItem", lambda: table.delete(keys.turns("openai")))
+    taken = next_turn(late.runtime.ledger.table, limit)
+    assert taken is not None
+    assert turns.next_free_us(table, "openai") == taken.next_us
+
+
 def test_whoever_can_not_wait_takes_no_turn_of_the_next_moment(world: World) -> None:
     table, limit = world.backend.runtime.ledger.table, Limit("openai", 2, 1_000_000)
     assert next_turn(table, limit, at_once=True) is not None

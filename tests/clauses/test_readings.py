@@ -133,6 +133,15 @@ def test_a_forked_step_that_is_retried_still_finds_what_it_depends_on(world: Wor
         reported(world, held, AGAIN)
 
 
+def test_a_step_that_has_kept_a_part_of_its_work_still_finds_what_it_depends_on(world: World) -> None:
+    begun(world, step("a"), step("b", "a"), step("c", "a"))
+    done(world, "a")
+    reported(world, claimed(world, "b", branch="a"), KeepCheckpoint("part", 0, "1"))
+    silent(world)
+    world.sweep()
+    assert output_of_a(world, claimed(world, "b", 2, branch="a")) == "done"
+
+
 def test_a_step_finds_the_newest_of_its_chain(world: World) -> None:
     begun(world, step("a", retry=AT_ONCE), step("b", "a"), step("c", "b", retry=AT_ONCE))
     reported(world, claimed(world, "a"), AGAIN)
@@ -407,3 +416,6 @@ def test_as_many_are_counted_as_are_said_and_one_more_to_know_whether_that_is_al
         world.submit(run_id=run_id)
     table = in_pages(world).runtime.ledger.table
     assert listing.count(table, [place], listing.Filter()) == counted
+    of_status = listing.Filter(status=("running",))
+    assert listing.count(table, [place], of_status) == counted
+    assert listing.tally(table, [place], of_status) == listing.Tally({"running": counted.number}, counted[1])

@@ -237,6 +237,7 @@ def test_it_is_cancelled_by_itself_and_bears_nothing(world: World) -> None:
     world.backend.cancel_run(undo_run(world).run_id)
     assert undo_run(world).undone_by is None
     all_undone(world, status="cancelled")
+    assert not get_signs(world.observer.runtime.ledger.table).failed_undos, "who has cancelled it knows"
 
 
 def test_its_failure_is_noted_and_it_is_tried_again_by_itself(world: World) -> None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 
 from cascade_flow import ChildrenDefinition, RunNotRetryableError, StepDefinition
+from cascade_flow.dynamodb.undoing import completions
+from cascade_flow.engine.state import LATEST_US
+from cascade_flow.engine.undoing import Completion
 from cascade_flow.operations.undone import _given_in_part
 from cascade_flow.operations.undone_below import renewed_below, undone_below
+from clauses.families import handed_out
 from clauses.stage import RUN, begun, claimed, done, reported, run_of
 from clauses.test_undo import BOOKED, ONCE, all_undone, failed, order_of, undone
 from shapes import undo
@@ -66,6 +70,14 @@ def test_of_a_map_of_which_nothing_is_left_nothing_was_given(world: World) -> No
     assert _given_in_part(world.backend.runtime, RUN, "c") == "[]"
 
 
+def test_a_map_that_was_under_way_counts_as_the_last_that_was_done_and_in_part(world: World) -> None:
+    handed_out(world)
+    table = world.observer.runtime.ledger.table
+    found = {each.step: each for each in completions(table, RUN)}
+    assert found.keys() == {"lines", "pack"}
+    assert found["pack"] == Completion(LATEST_US, "pack", None, in_part=True)
+
+
 def test_a_step_whose_own_run_was_under_way_has_done_nothing_that_it_undoes(world: World) -> None:
     """That run undoes itself what it has done; of a map the items that are done are undone by its undo."""
     world.register([step("b")], slug="inner")
@@ -74,5 +86,6 @@ def test_a_step_whose_own_run_was_under_way_has_done_nothing_that_it_undoes(worl
     done(world, "a")
     held = claimed(world, "go")
     reported(world, held, world.act(held, "worker-1"))
+    assert [each.step for each in completions(world.observer.runtime.ledger.table, RUN)] == ["a"]
     world.backend.cancel_run(RUN)
     assert order_of(all_undone(world)) == ["un-a"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.caller_items import caller_step_item, to_caller_step
-from cascade_flow.dynamodb.codec import decode, deflate, inflate
+from cascade_flow.dynamodb.codec import REFERENCE, decode, deflate, inflate, without_payload, zipped
 from cascade_flow.dynamodb.items import (
     branch_item,
     commit_item,
@@ -331,3 +332,14 @@ def test_no_two_things_lie_in_one_attribute(fields: Any) -> None:
     of_indexes = [keys.PARTITION, keys.SORT, keys.DUE_SHARD, keys.DUE_TIME, keys.RUNS_SHARD]
     used = Counter([*of_indexes, *(field.attribute for field in fields)])
     assert [attribute for attribute, times in used.items() if times > 1] == []
+
+
+@pytest.mark.parametrize("packed", [deflate, zipped])
+def test_a_text_is_unpacked_however_it_was_packed(packed: Callable[[str], bytes]) -> None:
+    assert inflate(packed("größer")) == "größer"
+
+
+def test_of_a_record_what_was_put_aside_goes_and_all_else_stays() -> None:
+    record = {"type": "StepCompleted", "timestampUs": 1, "output": {REFERENCE: "P#1"}}
+    assert without_payload(record) == {"type": "StepCompleted", "timestampUs": 1}
+    assert without_payload({**record, "output": "[1]"}) == {**record, "output": "[1]"}

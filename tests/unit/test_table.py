@@ -10,8 +10,15 @@ from botocore.exceptions import ClientError
 from cascade_flow import clock
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.keys import Key
-from cascade_flow.dynamodb.table import Attr, Check, Put, Table, Update
-from cascade_flow.errors import BackendUnavailableError, ConflictError, ThrottledError
+from cascade_flow.dynamodb.table import Attr, Check, Delete, Put, Refused, Table, Update
+from cascade_flow.errors import (
+    BackendUnavailableError,
+    CascadeFlowError,
+    ConfigurationError,
+    ConflictError,
+    PayloadTooLargeError,
+    ThrottledError,
+)
 from simulation import TickingClock
 
 HERE, THERE = Key("R#r", "B#"), Key("R#r", "B#a")
@@ -24,8 +31,9 @@ def cancelled(*codes: str) -> ClientError:
     return ClientError(told, "TransactWriteItems")
 
 
-def failed(code: str, status: int = 400) -> ClientError:
-    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "PutItem")  # type: ignore[typeddict-item]
+def failed(code: str, status: int = 400, message: str = "", **more: Any) -> ClientError:
+    told: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}, **more}
+    return ClientError(told, "PutItem")
 
 
 class Asked:
@@ -77,10 +85,17 @@ def test_what_a_batch_leaves_unread_is_asked_for_with_the_next_one() -> None:
     assert [key["sk"]["S"] for key in again["RequestItems"]["t"]["Keys"]] == ["B#7", "B#100"]
 
 
-def test_a_batch_of_which_something_is_always_left_unread_is_given_up() -> None:
+def test_a_batch_of_which_something_is_always_left_unread_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After pauses that grow, each of a length that nobody knows before."""
+    pauses: list[int] = []
+    monkeypatch.setattr("random.uniform", lambda least, most: most)
+    monkeypatch.setattr(clock, "pause_us", pauses.append)
     unread = {"t": {"Keys": [{"pk": {"S": "R#r"}, "sk": {"S": "B#"}}]}}
-    with clock.use(TickingClock()), pytest.raises(ThrottledError):
-        Asked({"Responses": {}, "UnprocessedKeys": unread}).table.batch_get([HERE])
+    client = Asked({"Responses": {}, "UnprocessedKeys": unread})
+    with pytest.raises(ThrottledError):
+        client.table.batch_get([HERE])
+    assert pauses == [5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, *[500_000] * 5]
+    assert len(client.requests) == 13
 
 
 @pytest.mark.parametrize(
@@ -113,6 +128,68 @@ def test_a_transaction_that_is_not_decided_is_sent_again_as_it_was(undecided: Cl
 def test_what_is_never_decided_is_told(error: ClientError, told: type[Exception]) -> None:
     with clock.use(TickingClock()), pytest.raises(told):
         Asked(error).table.write([Put({**ITEM}), Put({**ITEM, "sk": "B#a"})])
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (failed("ThrottlingException"), ThrottledError),
+        (failed("ResourceNotFoundException"), ConfigurationError),
+        (failed("ExpiredTokenException"), ConfigurationError),
+        (failed("ValidationException", message="Item size has exceeded the maximum"), PayloadTooLargeError),
+        (failed("ValidationException", message="the size of a key must be more than 0"), CascadeFlowError),
+        (failed("ValidationException", message="a number exceeds what there is"), CascadeFlowError),
+        (failed("SomethingNew", 500), BackendUnavailableError),
+        (failed("InternalServerError"), BackendUnavailableError),
+        (failed("ServiceUnavailable"), BackendUnavailableError),
+    ],
+    ids=str,
+)
+def test_what_is_refused_once_is_told_at_once_by_what_it_is(error: ClientError, told: type[Exception]) -> None:
+    """The driver has sent it again itself, where that is of any use."""
+    client = Asked(error)
+    with pytest.raises(CascadeFlowError) as found:
+        client.table.write([Put({**ITEM})])
+    assert (type(found.value), len(client.requests)) == (told, 1)
+
+
+def refused_with(**item: str) -> ClientError:
+    there = {name: {"S": value} for name, value in item.items()}
+    return failed("ConditionalCheckFailedException", Item=there)
+
+
+def test_who_finds_what_it_has_put_itself_has_put_it() -> None:
+    """The answer was lost, and the driver has asked again."""
+    mine = Put({**ITEM, "x": "mine"}, Attr("pk").not_exists())
+    assert Asked(refused_with(**ITEM, x="mine", st="ended")).table.write([mine])["st"] == "ended"
+    for there in ({**ITEM, "x": "theirs"}, ITEM):
+        with pytest.raises(Refused) as found:
+            Asked(refused_with(**there)).table.write([mine])
+        assert found.value.items == {0: there}
+
+
+def test_what_asks_or_takes_away_is_a_transaction_also_where_it_is_alone() -> None:
+    for alone, kind in ((Check(HERE, Attr("st").exists()), "ConditionCheck"), (Delete(HERE), "Delete")):
+        client = Asked({})
+        client.table.write([alone])
+        [asked] = client.requests
+        assert [[*item] for item in asked["TransactItems"]] == [[kind]]
+
+
+def test_a_page_has_as_many_entries_as_are_asked_for() -> None:
+    client = Asked({"Items": []})
+    for at_once in (None, 7):
+        list(client.table.query(keys.branches("r"), at_once=at_once))
+        list(client.table.query_index("due", Attr("q").eq("due#1"), at_once=at_once))
+    assert [asked.get("Limit") for asked in client.requests] == [None, None, 7, 7]
+
+
+@pytest.mark.parametrize(("at_most", "asked"), [(2, 1), (3, 2), (4, 2), (None, 3)])
+def test_no_more_is_counted_than_is_wanted(at_most: int | None, asked: int) -> None:
+    page = {"Count": 2, "LastEvaluatedKey": {"pk": {"S": "R#r"}}}
+    client = Asked(page, page, {"Count": 1})
+    client.table.count_index("due", Attr("q").eq("due#1"), at_most=at_most)
+    assert len(client.requests) == asked
 
 
 def test_what_is_to_be_done_first_is_done_once_and_again_where_it_failed() -> None:

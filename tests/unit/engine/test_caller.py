@@ -79,6 +79,11 @@ def test_an_attempt_is_given_up_with_its_own_end_or_a_later_ones(gives_up: Any, 
     assert step.given_up is given_up
 
 
+@pytest.mark.parametrize("gives_up", [failed, reclaimed])
+def test_an_attempt_of_which_nothing_else_was_told_is_given_up_with_its_end(gives_up: Any) -> None:
+    assert folded(gives_up(5, 1)).given_up
+
+
 def test_what_is_given_up_stays_so_until_it_is_scheduled_begun_or_over() -> None:
     step = folded(scheduled(1), started(2), failed(3, 1))
     beat = of_step(StepHeartbeat, 4, worker_id="w")

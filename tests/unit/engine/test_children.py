@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from cascade_flow.engine.children import MADE_AT_ONCE, collecting, failed, release
+from cascade_flow.engine.children import MADE_AT_ONCE, collecting, failed, is_worth_a_look, release, seen
 from cascade_flow.engine.commands import Revive
 from cascade_flow.engine.decide import decide
 from cascade_flow.engine.families import Expand
-from cascade_flow.engine.state import Branch, Family
+from cascade_flow.engine.state import Branch, Family, Up
 from cascade_flow.model.events import LogEntry, StepError, StepFailed, StepScheduled, StepStarted
 from cascade_flow.model.workflows import ChildrenDefinition
-from unit.engine.facts import NOW_US, TIMING, facts_of, step
+from unit.engine.facts import NOW_US, TIMING, facts_of, run_of, step
 
 FACTS = facts_of(step("a"), step("m", "a", children=ChildrenDefinition(kind="map", over="a")), run_attempt=2)
 FAMILY = Family(3, 3, 3, 1, 3, made=3, lost=1, out=((1, 2),))
@@ -53,6 +54,41 @@ def test_who_collects_says_of_how_many(children: int, said: str) -> None:
     ).events[0]
     assert isinstance(line, LogEntry)
     assert said in line.message
+
+
+def test_who_is_to_collect_is_looked_at_after_a_grace_however_late_nobody_needed_to_look() -> None:
+    late = replace(WAITING, due_us=NOW_US + 100 * TIMING.silence_us)
+    assert collecting(FACTS, late, late, now_us=NOW_US).after.due_us == NOW_US + TIMING.grace_us
+
+
+@pytest.mark.parametrize(
+    ("status", "run_attempt", "is_over"),
+    [("completed", 1, True), ("completed", 2, True), ("failed", 1, False), ("failed", 2, True), ("running", 2, False)],
+)
+def test_only_a_good_end_outlasts_the_attempt_of_the_run(status: Any, run_attempt: int, is_over: bool) -> None:
+    child = run_of(status=status, run_attempt=run_attempt, up=Up("run", "a", "m", 1, is_item=True))
+    after = seen(FACTS, WAITING, {1: child}, 1).family
+    assert after == replace(FAMILY, out=((2, 2),) if is_over else FAMILY.out, lost=1 + (is_over and status == "failed"))
+
+
+@pytest.mark.parametrize(
+    ("at_once", "out", "is_worth"),
+    [
+        *((1, 1, False), (1, 0, True), (2, 2, False), (2, 1, True)),
+        *((4, 4, False), (4, 3, False), (4, 2, True), (4, 1, True), (4, 0, True), (4, -1, True)),
+        *((5, 5, False), (5, 4, False), (5, 3, True), (5, 2, False), (5, 1, True)),
+        *((40, 31, False), (40, 30, True), (40, 29, False), (40, 10, True), (40, 9, True)),
+    ],
+)
+def test_an_end_is_worth_a_look_where_it_fills_a_release_or_few_are_out(at_once: int, out: int, is_worth: bool) -> None:
+    family = replace(FAMILY, children=1_000, at_once=at_once, made=100)
+    assert is_worth_a_look(replace(WAITING, family=family, arrived=100 - out)) is is_worth
+
+
+def test_each_end_is_worth_a_look_when_all_are_made_and_none_where_nobody_waits() -> None:
+    family = replace(FAMILY, children=100, at_once=40, made=100)
+    assert is_worth_a_look(replace(WAITING, family=family, arrived=61))
+    assert not is_worth_a_look(replace(WAITING, family=None))
 
 
 MANY = Family(90, 90, 90, 1, 40, made=8, out=((0, 7),))

@@ -136,6 +136,14 @@ def test_who_was_never_ready_fails_for_good_and_says_how_long_it_was_asked() -> 
     assert found == Commit(held, after, (*BEGUN, failed), logged=True, stop=stop)
 
 
+def test_who_gives_up_without_a_reason_says_that_there_was_none() -> None:
+    held = replace(HELD, laters=3, later_since_us=NOW_US - 10 * MINUTE_US)
+    stop = decide(POLLED, held, Postpone("", 5), now_us=NOW_US).stop
+    assert stop is not None
+    assert stop.error is not None
+    assert stop.error.message == "step 'a' was not ready after 0:10:00: it did not say why"
+
+
 def test_a_checkpoint_before_it_does_not_hide_when_it_was_due() -> None:
     """A commit takes the start into the tail: the branch has it no more."""
     held = replace(HELD, started_at_us=None, heartbeat_us=None)

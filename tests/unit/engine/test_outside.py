@@ -91,6 +91,29 @@ def test_who_looks_first_notes_until_when_it_waits_in_this_attempt_of_the_run() 
     assert looked(facts(), noted) is None
 
 
+def test_its_time_is_counted_once_however_often_somebody_looks() -> None:
+    noted = replace(EVENT, patience=Patience(NOW_US + WAIT_US - 9, 2), due_us=NOW_US + WAIT_US - 9)
+    assert looked(facts(), noted) is None
+
+
+@pytest.mark.parametrize(
+    ("waits_for", "attempt", "reason"),
+    [(("a",), 1, "dependency-satisfied"), ((), 1, "initial"), (("a",), 2, "retry"), ((), 2, "retry")],
+)
+def test_what_came_from_outside_says_why_it_was_waited_for(
+    waits_for: tuple[str, ...], attempt: int, reason: str
+) -> None:
+    known = facts_of(step("a"), step("e", *waits_for, event=EventDefinition()))
+    commit = looked(known, replace(EVENT, signal=SIGNAL, attempt=attempt))
+    assert commit is not None
+    [scheduled] = [event for event in commit.events if isinstance(event, StepScheduled)]
+    assert (scheduled.reason, scheduled.attempt_number) == (reason, attempt)
+
+
+def test_of_a_signal_that_was_heard_its_mark_is_left_and_no_word() -> None:
+    assert replace(SIGNAL, place="there").spent == Signal("mark", NOW_US - 5, "callback")
+
+
 def test_without_a_timeout_it_waits_as_long_as_its_run() -> None:
     known = facts_of(step("a"), step("e", "a", event=EventDefinition()), deadline_us=DEADLINE_US)
     assert looked(known, EVENT) == Commit(EVENT, replace(EVENT, due_us=DEADLINE_US))
