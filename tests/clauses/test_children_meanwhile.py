@@ -100,7 +100,7 @@ def test_who_hands_out_and_dies_is_looked_after_soon(world: World) -> None:
     dies(lambda: reported(world, held, world.act(held, "worker-1"), by=dying(world, "UpdateItem", after=True)))
     assert (pack_of(world).status, there(world)) == ("waiting", {})
     silent(world)
-    world.sweep()
+    assert world.sweep() == {"looked at": 1, "children looked after": 1}
     assert there(world) == {0: "running", 1: "running"}
     whole(world)
 

@@ -15,6 +15,7 @@ from cascade_flow import (
     EventDefinition,
     EventNotFoundError,
     InputInvalidError,
+    RunLimit,
     RunSubmission,
     StepCompleted,
     StepDefinition,
@@ -237,6 +238,17 @@ def test_nobody_polls_it_before_the_run_starts(world: World) -> None:
     sent(world)
     world.sweep()
     assert due_in_us(world) > 999 * HOUR_US
+
+
+def test_it_is_left_alone_for_a_grace_where_its_run_waits_for_another_to_end(world: World) -> None:
+    world.register(ROOT, run_limit=RunLimit(at_most=1))
+    for run_id in ("first", RUN):
+        world.submit(run_id=run_id)
+    sent(world)
+    silent(world)
+    assert run_of(world).status == "pending"
+    world.sweep()
+    assert due_in_us(world) == pytest.approx(TIMING.grace_us, abs=10_000)
 
 
 def test_who_dies_after_a_signal_leaves_it_to_the_next_sweep(world: World) -> None:

@@ -188,7 +188,7 @@ def test_roots_at_which_others_were_quicker_are_looked_at_soon(world: World, mon
 
 def test_a_start_at_which_others_were_quicker_is_looked_at_soon(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     begun(world, step("a"), available_at=clock.now_us() + 60_000_000)
-    world.clock.pause_us(61_000_000)
+    world.clock.pause_us(60_000_000 + 3 * TIMING.grace_us)
     monkeypatch.setattr(Runs, "start", lambda _, run: run)
     world.sweep()
     assert int(run_of(world).due_us or 0) == pytest.approx(clock.now_us() + TIMING.grace_us, abs=10_000)
@@ -602,5 +602,23 @@ def busy_for_pools(request: Request, send: Send) -> Answer:
 def test_a_run_that_is_gone_is_passed_over(world: World) -> None:
     """It has expired since the index showed it."""
     swept = Sweep(world.backend.runtime, name="reaper")
-    swept.attend("gone", "")
+    for branch in ("", "a"):
+        swept.attend("gone", branch)
     assert world.backend.get_run("gone") is None
+
+
+def test_what_is_left_of_a_run_that_is_gone_leaves_the_index(world: World) -> None:
+    begun(world, step("a"))
+    world.observer.runtime.ledger.table.delete(keys.run(RUN))
+    silent(world)
+    assert reaped(world) == {"looked at": 1}
+    assert keys.DUE_SHARD not in item_of(world, keys.branch(RUN, "a"))
+
+
+def test_a_late_message_of_a_run_that_has_ended_stops_nothing(world: World) -> None:
+    begun(world, step("a"), timeout=60_000_000)
+    done(world, "a")
+    world.clock.pause_us(60_000_000)
+    before = run_of(world)
+    Sweep(world.backend.runtime, name="worker-1").attend(RUN, "")
+    assert run_of(world) == before
