@@ -389,6 +389,20 @@ def test_a_parents_end_comes_after_its_childrens_whatever_the_clocks_say(world: 
     whole(world, "cancelled")
 
 
+def test_a_runs_end_comes_after_the_children_of_each_of_its_steps(world: World) -> None:
+    more = [step("rows"), step("load", "rows", children=ChildrenDefinition(kind="map", over="rows"))]
+    begun(world, *mapped(), *more)
+    for id, over in (("pack", "lines"), ("load", "rows")):
+        reported(world, claimed(world, over), Complete('["a"]', 1))
+        held = claimed(world, id, branch=over)
+        reported(world, held, world.act(held, "worker-1"))
+    world.clock.pause_us(AHEAD_US)
+    dies(lambda: dying(world, "TransactWriteItems", after=True).cancel_run(RUN))
+    world.clock.pause_us(-AHEAD_US)
+    AfterCommit(world.backend.runtime).stops.carry_on(RUN)
+    whole(world, "cancelled")
+
+
 def test_who_is_over_among_others_that_go_on_is_counted_once(world: World) -> None:
     handed_out(world, tolerate=0.34, concurrency=3)
     failed(world, 1)
