@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 
 import pytest
@@ -21,6 +22,7 @@ from cascade_flow.engine.state import Facts
 from cascade_flow.operations import item_inputs
 from cascade_flow.operations.children import _error
 from cascade_flow.operations.failed_items import error_of, failed_item
+from cascade_flow.operations.steps import Steps
 from cascade_flow.operations.worker_outcomes import Attempt, Measures, WorkerOutcomes
 from clauses.families import (
     AHEAD_US,
@@ -39,7 +41,7 @@ from clauses.families import (
     there,
     whole,
 )
-from clauses.stage import FATAL, RUN, reported, run_of, silent
+from clauses.stage import FATAL, RUN, counting, reported, run_of, silent
 from simulation import World
 
 
@@ -56,6 +58,36 @@ def test_a_batch_that_fails_for_good_loses_no_item_that_is_done(world: World) ->
     failure = {"$failed": {"index": 4, "run_id": child(1), "error": {"name": "Cold", "message": "too cold"}}}
     assert results(world) == ["a", "b", "c", f"{child(1)}/0", failure, f"{child(1)}/2"]
     whole(world)
+
+
+def test_what_a_batch_that_fails_has_done_is_put_aside_where_it_is_long(world: World) -> None:
+    handed_out(world, ITEMS[:2], batch=2, tolerate=0.9)
+    long = json.dumps(random.Random(1).randbytes(4_000).hex())
+    held = reported(world, taken(world, 0), KeepCheckpoint("item", 0, data=long))
+    reported(world, held, FATAL)
+    assert child_run(world, 0).result_place is not None
+    world.settle(RUN)
+    assert results(world)[0] == json.loads(long)
+
+
+def test_what_an_item_gives_is_collected_however_long_it_is(world: World) -> None:
+    handed_out(world, ITEMS[:2])
+    long = json.dumps(random.Random(1).randbytes(4_000).hex())
+    reported(world, taken(world, 0), Complete(long, 1))
+    packed(world, 1)
+    world.settle(RUN)
+    assert results(world) == [json.loads(long), 1]
+
+
+def test_an_item_of_a_parent_that_is_known_reads_no_parent(world: World) -> None:
+    handed_out(world, concurrency=2)
+    held = [taken(world, number) for number in range(2)]
+    late, sizes = counting(world)
+    for each in held:
+        Steps(late.runtime).inputs(each)
+    asked = len(sizes)
+    Steps(late.runtime).inputs(held[1])
+    assert len(sizes) == asked
 
 
 def test_what_a_failed_batch_has_stored_otherwise_is_no_items_result(world: World) -> None:

@@ -89,6 +89,34 @@ def test_no_report_is_taken_after_the_runs_end(world: World, end: str) -> None:
 
 
 @pytest.mark.parametrize("end", ENDS)
+def test_nothing_is_claimed_or_scheduled_after_the_runs_end(world: World, end: str) -> None:
+    for name in ("run-1", "run-2"):
+        run = Called.with_step(world.backend, run_id=name)
+        late = by(run, pausing(world, "TransactWriteItems", partial(ENDS[end], others(world, run))))
+        if name == "run-1":
+            assert late.claim("a") is None
+        else:
+            with pytest.raises(StaleAttemptError):
+                late.schedule("b")
+        assert not {"StepStarted", "b"} & {*checked(world, run), *run.kinds("b")}
+        assert run.kinds("b") == []
+
+
+def test_who_claims_what_is_not_due_writes_nothing(world: World) -> None:
+    run = under_way(world)
+    run.take("a")
+    late, sizes = counting(world)
+    assert by(run, late).claim("a") is None
+    assert not any(sizes)
+
+
+def test_what_is_left_of_a_run_that_is_gone_is_listed_nowhere(world: World) -> None:
+    run, other = under_way(world), Called.with_step(world.backend, run_id="run-2")
+    gone(world, keys.run(run.run_id))
+    assert [ref.run_id for ref in world.observer.list_scheduled_steps()] == [other.run_id]
+
+
+@pytest.mark.parametrize("end", ENDS)
 def test_the_steps_of_an_ended_run_leave_the_lists(world: World, end: str) -> None:
     run = under_way(world, "a", "b")
     run.take("a")

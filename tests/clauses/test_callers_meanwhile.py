@@ -8,7 +8,7 @@ from functools import partial
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.digests import digests_since
 from cascade_flow.operations.ended_runs import EndedRuns
-from clauses.stage import dies, dying
+from clauses.stage import counting, dies, dying
 from clauses.test_callers import MINUTE_US, by, line, listed, others, under_way
 from contract.called import Called
 from faults.moments import pausing
@@ -28,6 +28,18 @@ def test_a_worker_that_beats_just_before_it_is_reclaimed_is_left_alone(world: Wo
     run = silent(world)
     late = pausing(world, "BatchGetItem", partial(others(world, run).beat, "a"), at=2)
     assert late.reclaim_stale_steps(stale_threshold_us=MINUTE_US // 2, reclaimed_by="late") == []
+
+
+def test_who_is_not_silent_is_not_read_one_by_one(world: World) -> None:
+    run = silent(world)
+    asked = []
+    for _ in range(2):
+        late, sizes = counting(world)
+        assert late.reclaim_stale_steps(stale_threshold_us=2 * MINUTE_US, reclaimed_by="late") == []
+        asked.append(len(sizes))
+        run.beat("a")
+        world.clock.pause_us(2 * MINUTE_US - 1_000_000)
+    assert asked[1] <= asked[0] + 1
 
 
 def test_no_attempt_is_reclaimed_but_the_one_that_was_found_silent(world: World) -> None:

@@ -403,6 +403,57 @@ def test_a_parents_end_comes_after_its_childrens_whatever_the_clocks_say(world: 
     whole(world, "cancelled")
 
 
+def test_a_runs_end_comes_after_the_children_of_each_of_its_steps(world: World) -> None:
+    more = [step("rows"), step("load", "rows", children=ChildrenDefinition(kind="map", over="rows"))]
+    begun(world, *mapped(), *more)
+    for id, over in (("pack", "lines"), ("load", "rows")):
+        reported(world, claimed(world, over), Complete('["a"]', 1))
+        held = claimed(world, id, branch=over)
+        reported(world, held, world.act(held, "worker-1"))
+    world.clock.pause_us(AHEAD_US)
+    dies(lambda: dying(world, "TransactWriteItems", after=True).cancel_run(RUN))
+    world.clock.pause_us(-AHEAD_US)
+    AfterCommit(world.backend.runtime).stops.carry_on(RUN)
+    whole(world, "cancelled")
+
+
+def test_a_child_that_is_born_later_is_later_than_its_step_whatever_the_clocks_say(world: World) -> None:
+    handed_out(world, concurrency=1)
+    packed(world, 0)
+    told_us = pack_of(world).last_us
+    held = taken(world, 1)
+    world.clock.pause_us(-AHEAD_US)
+    reported(world, held)
+    assert child_run(world, 2).created_us > told_us
+    world.clock.pause_us(AHEAD_US)
+    whole(world)
+
+
+def test_a_maps_items_are_as_urgent_as_their_run_and_their_workflows_schema_is_not_theirs(world: World) -> None:
+    world.register(mapped(), input_schema_json={"type": "object"})
+    world.submit(run_id=RUN, input={})
+    reported(world, claimed(world, "lines"), Complete('["a"]', 1))
+    expanded(world)
+    submitted = next(e for e in world.observer.load_events("flow", child(0)) if e.type == "RunSubmitted")
+    assert (submitted.priority, submitted.has_input_schema) == (0, False)
+
+
+def test_who_does_an_item_is_told_all_that_it_needs(world: World) -> None:
+    handed_out(world, ["a"])
+    [wake] = [wake for wake in world.mailbox.wakes if wake.run_id == child(0)]
+    assert wake.told
+
+
+def test_a_workflow_that_begins_again_tells_which_of_its_steps_do(world: World) -> None:
+    world.script = {"tell": ["fatal", "ok"]}
+    nested(world)
+    world.settle(RUN)
+    world.backend.retry_run(RUN)
+    world.settle(RUN)
+    events = world.observer.load_events("refunds", f"{RUN}~refund~0")
+    assert [event.retried_steps for event in events if event.type == "WorkflowRetryStarted"] == [["tell"]]
+
+
 def test_who_is_over_among_others_that_go_on_is_counted_once(world: World) -> None:
     handed_out(world, tolerate=0.34, concurrency=3)
     failed(world, 1)

@@ -50,7 +50,7 @@ from clauses.families import (
     there,
     whole,
 )
-from clauses.stage import FATAL, RUN, begun, branch_of, claimed, dies, dying, reported, run_of, silent
+from clauses.stage import FATAL, RUN, begun, branch_of, claimed, counting, dies, dying, reported, run_of, silent
 from faults.moments import pausing
 from simulation import TIMING, World, step
 from testbed.wire import Answer, Floor, Request, Send, wire_of
@@ -100,7 +100,7 @@ def test_who_hands_out_and_dies_is_looked_after_soon(world: World) -> None:
     dies(lambda: reported(world, held, world.act(held, "worker-1"), by=dying(world, "UpdateItem", after=True)))
     assert (pack_of(world).status, there(world)) == ("waiting", {})
     silent(world)
-    world.sweep()
+    assert world.sweep() == {"looked at": 1, "children looked after": 1}
     assert there(world) == {0: "running", 1: "running"}
     whole(world)
 
@@ -236,6 +236,40 @@ def test_a_sweep_looks_at_who_waits_whatever_the_counter_says(world: World) -> N
     world.sweep()
     assert pack_of(world).status == "scheduled"
     whole(world)
+
+
+def test_not_each_end_is_looked_at_while_many_are_out(world: World) -> None:
+    """Each costs its count and its commit; every second one of four lets two more begin."""
+    handed_out(world, concurrency=4)
+    costs = []
+    for number in range(2):
+        held = taken(world, number)
+        late, sizes = counting(world)
+        reported(world, held, Complete("1", 1), by=late)
+        costs.append(len(sizes))
+    assert costs == [2, 7]
+    assert sorted(there(world)) == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_look_at_whom_nothing_moves_is_one(world: World) -> None:
+    handed_out(world, concurrency=6)
+    late, sizes = counting(world)
+    assert look(world, late, puts_off=True)
+    assert len(sizes) == 4
+
+
+def test_who_counts_an_end_and_dies_has_the_step_looked_at_in_time(world: World) -> None:
+    handed_out(world, ["a"])
+    put_off(world)
+    only_counted(world, 0)
+    assert int(pack_of(world).due_us or 0) == pytest.approx(clock.now_us() + TIMING.silence_us, abs=10_000)
+
+
+def test_a_child_whose_parents_step_is_gone_ends_all_the_same(world: World) -> None:
+    handed_out(world, ["a"])
+    world.observer.runtime.ledger.table.delete(keys.branch(RUN, "lines"))
+    failed(world, 0)
+    assert there(world) == {0: "failed"}
 
 
 def test_a_counter_that_is_ahead_releases_nobody(world: World) -> None:

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from cascade_flow import (
+    ArgumentInvalidError,
     EventClosedError,
     EventDefinition,
     EventNotFoundError,
     InputInvalidError,
+    RunLimit,
     RunSubmission,
     StepCompleted,
     StepDefinition,
@@ -239,6 +241,17 @@ def test_nobody_polls_it_before_the_run_starts(world: World) -> None:
     assert due_in_us(world) > 999 * HOUR_US
 
 
+def test_it_is_left_alone_for_a_grace_where_its_run_waits_for_another_to_end(world: World) -> None:
+    world.register(ROOT, run_limit=RunLimit(at_most=1))
+    for run_id in ("first", RUN):
+        world.submit(run_id=run_id)
+    sent(world)
+    silent(world)
+    assert run_of(world).status == "pending"
+    world.sweep()
+    assert due_in_us(world) == pytest.approx(TIMING.grace_us, abs=10_000)
+
+
 def test_who_dies_after_a_signal_leaves_it_to_the_next_sweep(world: World) -> None:
     begun(world, *chain())
     done(world, "a")
@@ -433,6 +446,40 @@ def test_its_timeout_counts_from_when_all_is_there_and_fails_it(world: World) ->
     [failure] = [each for each in checked.events if isinstance(each, StepFailed)]
     assert (failure.failure_reason, failure.terminal, failure.error.name) == ("timeout", True, "EventTimeout")
     assert kinds_of(world, "e") == [StepScheduled, StepFailed]
+
+
+def test_who_is_late_is_told_why(world: World) -> None:
+    begun(world, *chain(timeout_us=WAIT_US), step("other"))
+    done(world, "a")
+    world.clock.pause_us(WAIT_US + 1)
+    claimed(world, "other")
+    world.sweep()
+    with pytest.raises(EventClosedError, match="has run out of time") as told:
+        sent(world)
+    assert told.value.facts["state"] == "timed-out"
+
+
+def test_who_sends_what_was_skipped_is_told_so(world: World) -> None:
+    begun(world, *chain(), step("other"))
+    world.script = {"a": ["skip"]}
+    reported(world, held := claimed(world, "a"), world.act(held, "worker-1"))
+    with pytest.raises(EventClosedError, match="was skipped") as told:
+        sent(world)
+    assert told.value.facts["state"] == "skipped"
+
+
+@pytest.mark.parametrize(("steps", "known"), [(chain(), "e"), ([step("a")], "none")], ids=["one", "none"])
+def test_who_names_no_event_is_told_those_that_there_are(world: World, steps: list[StepDefinition], known: str) -> None:
+    begun(world, *steps)
+    with pytest.raises(EventNotFoundError, match=f"its events are {known}$"):
+        world.backend.send_event(RUN, "other", YES)
+
+
+@pytest.mark.parametrize("key", ["", "k" * 1_000], ids=["empty", "long"])
+def test_what_is_no_key_is_refused(world: World, key: str) -> None:
+    begun(world, *chain())
+    with pytest.raises(ArgumentInvalidError):
+        sent(world, key=key)
 
 
 def test_a_timeout_may_skip_it_and_what_follows(world: World) -> None:

@@ -5,7 +5,7 @@ from functools import partial
 from cascade_flow import RetryTier, StaleAttemptError, clock
 from cascade_flow.model.events import ResourceSnapshot
 from cascade_flow.operations.steps import HeldAttempt, Steps
-from clauses.stage import FATAL, RUN, begun, branch_of, claimed, ended, going_on, reported, silent
+from clauses.stage import FATAL, RUN, begun, branch_of, claimed, counting, ended, going_on, reported, silent
 from shapes import chain
 from simulation import TIMING, World, step
 
@@ -30,6 +30,14 @@ def test_a_heartbeat_prolongs_the_lease(world: World) -> None:
     world.sweep()
     reported(world, held)
     ended(world)
+
+
+def test_who_has_beaten_reports_at_the_first_try(world: World) -> None:
+    begun(world, *chain(2))
+    held = Steps(world.backend.runtime).heartbeat(claimed(world, "s0"))
+    late, sizes = counting(world)
+    reported(world, held, going_on(), by=late)
+    assert sizes == [0]
 
 
 def test_a_heartbeat_tells_what_was_measured_for_it_alone(world: World) -> None:

@@ -21,6 +21,7 @@ from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.ledger import Snapshot
 from cascade_flow.engine.commands import KeepCheckpoint, SkipStep
 from cascade_flow.operations.steps import Steps
+from cascade_flow.wake import Wake
 from clauses.stage import (
     AGAIN,
     DONE,
@@ -32,6 +33,7 @@ from clauses.stage import (
     dies,
     dying,
     ended,
+    going_on,
     reported,
     run_of,
     silent,
@@ -77,6 +79,32 @@ def test_nobody_speaks_for_an_earlier_step_of_a_branch(world: World) -> None:
     with pytest.raises(StaleAttemptError):
         outside(world).complete("s0")
     assert branch_of(world, "s0").step == "s1"
+
+
+def test_nobody_speaks_for_what_is_gone(world: World) -> None:
+    """It has expired."""
+    begun(world, step("a"))
+    held = claimed(world, "a")
+    world.observer.runtime.ledger.table.delete(keys.branch(RUN, "a"))
+    with pytest.raises(StaleAttemptError):
+        reported(world, held)
+
+
+def test_a_step_that_is_done_anew_is_known_by_the_run_that_did_it_first(world: World) -> None:
+    begun(world, step("a"))
+    reported(world, claimed(world, "a"), FATAL)
+    new = world.backend.resume_run(RUN).run_id
+    held = Steps(world.backend.runtime).claim(Wake(new, "a", "a", 1), "worker-1")
+    assert held is not None
+    assert (held.run.run_id, held.first_run_id) == (new, RUN)
+
+
+def test_of_what_was_given_a_worker_keeps_what_is_still_asked_for(world: World) -> None:
+    begun(world, step("s0", export_output=True), *(step(f"s{n}", f"s{n - 1}") for n in (1, 2, 3)))
+    held = claimed(world, "s0")
+    for _ in range(3):
+        held = reported(world, held, going_on())
+    assert sorted(held.known) == ["s0", "s2"]
 
 
 def test_nobody_completes_what_nobody_has_begun(world: World) -> None:
@@ -138,6 +166,14 @@ def test_who_was_silent_for_longer_is_reclaimed_on_demand_and_nobody_else(world:
     taken = world.backend.reclaim_stale_steps(TIMING.lease_us // 2, "reaper")
     assert [(ref.step_id, ref.attempt_number) for ref in taken] == [("a", 1)]
     assert (branch_of(world, "a").attempt, branch_of(world, "b").attempt) == (2, 1)
+
+
+def test_who_waits_for_a_worker_is_not_silent(world: World) -> None:
+    begun(world, step("a"))
+    before = branch_of(world, "a")
+    world.clock.pause_us(TIMING.lease_us)
+    assert world.backend.reclaim_stale_steps(1, "reaper") == []
+    assert branch_of(world, "a") == before
 
 
 def test_who_beats_is_not_silent(world: World) -> None:

@@ -123,6 +123,23 @@ def test_a_raise_on_a_join_that_is_claimed_is_harmless(world: World) -> None:
     ended(world)
 
 
+def test_a_run_whose_last_steps_have_arrived_leaves_nothing_in_the_index(world: World) -> None:
+    begun(world, *SINKS)
+    done(world, "a", "b")
+    assert keys.DUE_SHARD not in item_of(world, keys.branch(RUN, END))
+
+
+def test_a_sweep_tells_of_no_join_that_another_has_opened(world: World) -> None:
+    begun(world, *JOIN)
+    done(world, "a")
+    held = claimed(world, "b")
+    dies(lambda: reported(world, held, by=dying(world, "TransactWriteItems", after=True)))
+    silent(world)
+    late = pausing(world, "TransactWriteItems", lambda: world.sweep(world.observer))
+    assert "joins opened" not in world.sweep(late)
+    assert branch_of(world, "j").status == "scheduled"
+
+
 def test_a_join_that_is_open_is_in_the_due_index_from_its_birth(world: World) -> None:
     begun(world, *JOIN)
     held = claimed(world, "a")

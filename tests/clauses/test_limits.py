@@ -30,7 +30,7 @@ from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.wake import Wake
 from cascade_flow.worker.loop import Worker
 from checker import check_run
-from clauses.stage import AGAIN, DONE, FATAL, dies, dying, reported, silent
+from clauses.stage import AGAIN, DONE, FATAL, counting, dies, dying, reported, silent
 from faults.moments import pausing
 from simulation import BEGIN_US, TIMING, World, step
 from testbed.faults import Kind, faults
@@ -81,6 +81,13 @@ def beating(world: World, held: HeldAttempt, *, times: int = 1) -> HeldAttempt:
         world.clock.pause_us(TIMING.lease_us // 2)
         held = Steps(world.backend.runtime).heartbeat(held)
     return held
+
+
+def looked_at_us(world: World, run_id: str) -> int:
+    """When the sweep looks at a run's step."""
+    branch = world.observer.runtime.ledger.branch(run_id, "a")
+    assert branch is not None
+    return branch.due_us or 0
 
 
 def holders(world: World, limit: str = "stripe") -> list[str]:
@@ -270,6 +277,73 @@ def test_to_wait_for_a_place_is_not_to_wait_for_a_worker(world: World) -> None:
     assert swept.oldest_due_s <= 2 * TIMING.grace_us // 1_000_000
 
 
+def test_who_is_given_a_place_is_looked_at_soon_though_it_was_not_to_be_for_long(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1", "r2", "r3")
+    held = got(world, "r1")
+    for _ in range(6):
+        held = beating(world, held)
+        world.sweep()
+    world.clock.pause_us(10_000)
+    world.sweep()
+    due_us = [looked_at_us(world, run_id) for run_id in ("r2", "r3")]
+    assert min(due_us) > clock.now_us() + TIMING.grace_us
+    reported(world, held)
+    assert looked_at_us(world, "r2") <= clock.now_us() + TIMING.grace_us < looked_at_us(world, "r3")
+
+
+def test_who_is_given_a_place_is_looked_at_no_later_than_before(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    held = got(world, "r1")
+    before_us = looked_at_us(world, "r2")
+    world.clock.pause_us(TIMING.grace_us // 2)
+    reported(world, held)
+    assert looked_at_us(world, "r2") == before_us
+
+
+def test_a_place_that_comes_back_is_for_no_attempt_that_is_over(world: World) -> None:
+    world.register([limited("a"), limited("b", "a", skip_cascades=False)])
+    started(world, "r1", "r2")
+    held = got(world, "r1")
+    steps, run = Steps(world.backend.runtime), world.observer.runtime.run("r2")
+    steps.report_without_work(run, "a", 1, SkipStep("no need", 1))
+    assert line(world) == ["r2", "r2"]
+    reported(world, held, FATAL)
+    [place] = standing(world).places.values()
+    assert place.holder == Holder("r2", "a", "b", 1)
+    assert line(world) == []
+
+
+@pytest.mark.parametrize(("others", "requests"), [([], 3), (["r2"], 6)], ids=["nobody", "one"])
+def test_a_place_that_comes_back_is_handed_out_at_one_look(world: World, others: list[str], requests: int) -> None:
+    """The commit, the place, and the look; then the waiter, its place, and its end of waiting."""
+    world.register([limited("a")])
+    started(world, "r1", *others)
+    held = got(world, "r1")
+    late, sizes = counting(world)
+    reported(world, held, by=late)
+    assert len(sizes) == requests
+
+
+def test_who_comes_too_early_for_a_limited_step_is_called_out_again(world: World) -> None:
+    world.register([limited("a"), limited("b", delay_ms=60_000)])
+    started(world, "r1")
+    got(world, "r1")
+    world.mailbox.wakes.clear()
+    assert taken(world, "r1", "b") is None
+    assert [wake.step for wake in world.mailbox.wakes] == ["b"]
+
+
+def test_a_claim_asks_for_its_place_once(world: World) -> None:
+    """For the limit's places and its line, for the step, and for its run."""
+    world.register([limited("a")])
+    started(world, "r1")
+    late, sizes = counting(world)
+    got(world, "r1", by=late)
+    assert len(sizes) == 4
+
+
 def test_a_step_of_a_run_that_was_stopped_is_passed_over(world: World) -> None:
     world.register([limited("a")])
     started(world, "r1", "r2", "r3")
@@ -317,6 +391,15 @@ def test_a_worker_that_cannot_let_a_place_go_leaves_it_until_its_time_is_over(wo
     with faults(lambda *_: Kind.THROTTLE, world.store.client):
         Steps(world.backend.runtime).let_place_go(held)
     assert holders(world) == ["r1"]
+
+
+def test_a_worker_that_has_no_place_lets_none_go(world: World) -> None:
+    world.register([step("a")])
+    started(world, "r1")
+    held = got(world, "r1")
+    late, sizes = counting(world)
+    Steps(late.runtime).let_place_go(held)
+    assert sizes == []
 
 
 def test_a_retry_of_the_run_leaves_the_place_with_code_that_may_be_at_work(world: World) -> None:
@@ -651,12 +734,12 @@ def test_as_many_are_given_places_as_are_free_though_fewer_of_the_line_are_read_
 def test_whoever_comes_for_its_free_place_waits_in_line_no_more(world: World) -> None:
     """The place's last holder fell silent, so nobody has handed it out."""
     world.register([limited("a")])
-    started(world, "r1", "r2")
+    started(world, "r1", "r2", "r3")
     dies(lambda: reported(world, got(world, "r1"), by=dying(world, "UpdateItem")))
     silent(world)
-    assert line(world) == ["r2"]
+    assert line(world) == ["r2", "r3"]
     got(world, "r2")
-    assert line(world) == []
+    assert line(world) == ["r3"]
 
 
 def test_whoever_has_a_place_is_taken_out_of_the_line_when_others_are_given_theirs(world: World) -> None:

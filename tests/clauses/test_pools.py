@@ -381,8 +381,12 @@ def test_of_two_workers_that_have_seen_the_same_one_gets_it(world: World) -> Non
 def test_a_claim_by_name_says_for_which_pool(world: World) -> None:
     begun(world, pooled("a"), step("b"))
     protocol, slot = WorkerProtocol(world.backend.runtime), Slot()
-    for name, pool, told in (("a", None, POOL), ("a", OTHER, POOL), ("b", POOL, None)):
-        with pytest.raises(WrongPoolError) as refused:
+    for name, pool, told, words in (
+        ("a", None, POOL, f"is pool '{POOL}''s, and was claimed without a pool: claim it with pool '{POOL}'"),
+        ("a", OTHER, POOL, f"is pool '{POOL}''s, and was claimed for pool '{OTHER}': claim it with pool '{POOL}'"),
+        ("b", POOL, None, f"is no pool's, and was claimed for pool '{POOL}': claim it without a pool"),
+    ):
+        with pytest.raises(WrongPoolError, match=words) as refused:
             protocol.claim(RUN, name, "machine-1", slot=slot, pool=pool)
         assert refused.value.facts == {"step_id": name, "pool": told}
     assert protocol.claim(RUN, "a", "machine-1", slot=slot, pool=POOL)

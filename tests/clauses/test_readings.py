@@ -41,6 +41,7 @@ from clauses.stage import (
     begun,
     branch_of,
     claimed,
+    counting,
     done,
     ended,
     in_pages,
@@ -181,6 +182,27 @@ def test_what_a_zombie_writes_after_its_attempts_end_is_dropped(world: World) ->
     world.sweep()
     logs.store(run_of(world), "a", 1, [(clock.now_us(), "stdout", "undead")])
     assert [line.message for line in logs.lines(RUN, "a")] == ["alive"]
+
+
+def test_what_a_zombie_writes_after_its_last_attempt_has_failed_is_dropped(world: World) -> None:
+    begun(world, step("a", retry=[RetryTier(max_attempts=1)]), step("b"))
+    claimed(world, "a")
+    silent(world)
+    world.sweep()
+    Logs(world.backend.runtime).store(run_of(world), "a", 1, [(clock.now_us(), "stdout", "undead")])
+    assert [event for event in world.backend.load_events("flow", RUN) if isinstance(event, LogEntry)] == []
+
+
+@pytest.mark.parametrize("wanted", [{"category": "workflow"}, {"types": ["StepStarted"]}], ids=str)
+def test_who_asks_for_no_lines_reads_none(world: World, wanted: dict[str, Any]) -> None:
+    begun(world, step("a"))
+    claimed(world, "a")
+    asked = []
+    for each in (wanted, {}):
+        late, sizes = counting(world)
+        late.load_events("flow", RUN, **each)
+        asked.append(len(sizes))
+    assert asked[0] < asked[1]
 
 
 def test_lines_come_in_order_however_they_were_told(world: World) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cascade_flow import WorkflowRegistration
+import pytest
+
+from cascade_flow import GraphInvalidError, InvalidIdError, StepLimit, WorkflowRegistration
 from cascade_flow.dynamodb.registry import get_workflow
 from cascade_flow.model.workflows import RunLimit
 from faults.moments import pausing
@@ -19,6 +21,18 @@ def test_a_version_that_is_there_is_not_created_again(world: World) -> None:
     world.clock.pause_us(1_000_000)
     world.another().register_workflow(registration("flow"))
     assert world.backend.list_workflow_versions("flow") == [first]
+
+
+def test_what_could_not_start_in_the_time_of_its_run_is_refused(world: World) -> None:
+    late = registration("flow").model_copy(update={"steps": [step("a", delay_ms=60_000)], "timeout_us": 1_000_000})
+    with pytest.raises(GraphInvalidError, match="step 'a'"):
+        world.backend.register_workflow(late)
+
+
+def test_a_limit_has_a_name_that_no_run_limit_has(world: World) -> None:
+    steps = [step("a", limit=StepLimit(name="@flow", at_most=1))]
+    with pytest.raises(InvalidIdError):
+        world.backend.register_workflow(registration("flow").model_copy(update={"steps": steps}))
 
 
 def test_what_is_registered_anew_has_no_limit_and_no_timeout_of_before(world: World) -> None:

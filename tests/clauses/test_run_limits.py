@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cascade_flow import ConflictError, RunLimit, RunSubmission, WorkflowRegistration, clock
+from cascade_flow.dynamodb import due, keys
 from cascade_flow.dynamodb.places import Places
 from cascade_flow.engine.limits import Holder
 from cascade_flow.operations.run_places import RunPlaces
@@ -128,6 +129,28 @@ def test_who_dies_between_a_runs_end_and_giving_its_place_back_holds_nobody_up_f
     dies(lambda: reported(world, last, by=dying(world, "UpdateItem")))
     assert (status(world, "r1"), holders(world)) == ("completed", ["r1"])
     ended(world, "r2")
+
+
+def test_who_may_start_is_looked_at_no_later_than_before(world: World) -> None:
+    registered(world, RunLimit(at_most=1))
+    submitted(world, "r1", "r2")
+    soon_us, entry = clock.now_us() + TIMING.grace_us // 2, due.Entry(int(due_us_of(world) or 0), keys.run("r2"))
+    due.look_later(world.observer.runtime.ledger.table, entry, soon_us)
+    finished(world, "r1")
+    assert due_us_of(world) == soon_us
+
+
+def due_us_of(world: World) -> int | None:
+    """When somebody looks at the run that waits."""
+    return world.observer.runtime.run("r2").due_us
+
+
+def test_a_run_whose_place_comes_back_while_it_lines_up_starts_at_once(world: World) -> None:
+    registered(world, RunLimit(at_most=1))
+    submitted(world, "r1")
+    late = pausing(world, "PutItem", lambda: finished(world, "r1"))
+    late.submit_run(RunSubmission(workflow_slug="flow", run_id="r2"))
+    assert status(world, "r2") == "running"
 
 
 def test_a_lost_message_is_mended(world: World) -> None:

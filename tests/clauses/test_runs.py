@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,16 +16,18 @@ from cascade_flow import (
     LogEntry,
     RunSubmission,
     WorkflowFailed,
+    WorkflowNotFoundError,
     WorkflowRerunFromStep,
     WorkflowResumed,
     WorkflowStarted,
     clock,
 )
-from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb import keys, listing
 from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.engine.commands import Complete, SkipStep
 from cascade_flow.engine.state import LONGEST_DELAY_US, Run, RunStatus
 from cascade_flow.operations.reruns import Reruns
+from cascade_flow.operations.runs import Runs
 from cascade_flow.wake import Wake
 from clauses.stage import (
     AT_ONCE,
@@ -128,6 +131,33 @@ def test_roots_that_are_owed_are_made_by_the_sweep(world: World) -> None:
     assert all(found(world, root) is not None for root in ROOTS)
     assert run_of(world).owed is None
     ended(world)
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["stopped", "gone"])
+def test_a_sweep_that_owes_roots_to_what_is_no_more_fails_at_nothing(world: World, gone: bool) -> None:
+    world.register([step(root) for root in ROOTS])
+    dies(lambda: submit(world, dying(world, "TransactWriteItems", at=2)))
+    silent(world)
+    table = world.observer.runtime.ledger.table
+    others = partial(table.delete, keys.run(RUN)) if gone else partial(world.observer.cancel_run, RUN)
+    done = world.sweep(pausing(world, "TransactWriteItems", others))
+    assert "failed" not in done
+    assert found(world, ROOTS[-1]) is None
+
+
+def test_a_run_that_starts_later_says_what_it_was_given(world: World) -> None:
+    submitted(world, input={"n": 1})
+    world.clock.pause_us(DELAY_US)
+    [start] = [event for event in ended(world).events if isinstance(event, WorkflowStarted)]
+    assert start.has_input
+
+
+def test_whose_runs_nobody_has_ever_had_is_not_listed(world: World) -> None:
+    runs = Runs(world.backend.runtime)
+    with pytest.raises(WorkflowNotFoundError):
+        runs.found("nobody", listing.Filter(), limit=10)
+    begun(world, step("a"))
+    assert runs.found("flow", listing.Filter(), limit=10).ids == [RUN]
 
 
 def test_roots_that_are_owed_are_not_made_once_the_run_is_stopped(world: World) -> None:

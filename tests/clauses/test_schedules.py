@@ -306,6 +306,12 @@ def test_what_is_declared_no_more_is_taken_out(world: World) -> None:
         world.backend.schedules.trigger("flow", "s")
 
 
+def test_who_registers_a_workflow_without_a_word_on_schedules_takes_out_what_was_declared(world: World) -> None:
+    deployed(world, NIGHTLY)
+    world.register([step("a")])
+    assert stored(world).retired_us is not None
+
+
 def test_what_is_declared_again_begins_anew(world: World) -> None:
     deployed(world, {**NIGHTLY, "missed": "all"})
     world.backend.schedules.pause("flow", "s")

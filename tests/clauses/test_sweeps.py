@@ -188,7 +188,7 @@ def test_roots_at_which_others_were_quicker_are_looked_at_soon(world: World, mon
 
 def test_a_start_at_which_others_were_quicker_is_looked_at_soon(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     begun(world, step("a"), available_at=clock.now_us() + 60_000_000)
-    world.clock.pause_us(61_000_000)
+    world.clock.pause_us(60_000_000 + 3 * TIMING.grace_us)
     monkeypatch.setattr(Runs, "start", lambda _, run: run)
     world.sweep()
     assert int(run_of(world).due_us or 0) == pytest.approx(clock.now_us() + TIMING.grace_us, abs=10_000)
@@ -204,7 +204,8 @@ def test_a_join_of_a_run_that_has_ended_leaves_the_index(world: World) -> None:
     assert not {keys.DUE_SHARD, keys.DUE_TIME} & item_of(world, keys.branch(RUN, "j")).keys()
 
 
-def test_a_reclaim_does_not_wait_behind_wake_ups(world: World) -> None:
+def test_a_reclaim_does_not_wait_behind_wake_ups(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cascade_flow.operations.sweep._BATCH", 2)
     world.register([step("a")])
     for number in range(30):
         world.submit(run_id=f"run-{number}")
@@ -319,6 +320,7 @@ def test_a_sweep_says_how_late_it_is_and_whether_it_is_through(world: World) -> 
     world.clock.pause_us(60_000_000)
     swept = Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 10**12)
     assert (swept.done["looked at"], swept.oldest_due_s, swept.left) == (2, 60, False)
+    assert swept.took_ms < 1_000
     world.clock.pause_us(TIMING.horizon_us)
     assert Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 1).left
     assert Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 10**12).oldest_due_s >= 160
@@ -602,5 +604,23 @@ def busy_for_pools(request: Request, send: Send) -> Answer:
 def test_a_run_that_is_gone_is_passed_over(world: World) -> None:
     """It has expired since the index showed it."""
     swept = Sweep(world.backend.runtime, name="reaper")
-    swept.attend("gone", "")
+    for branch in ("", "a"):
+        swept.attend("gone", branch)
     assert world.backend.get_run("gone") is None
+
+
+def test_what_is_left_of_a_run_that_is_gone_leaves_the_index(world: World) -> None:
+    begun(world, step("a"))
+    world.observer.runtime.ledger.table.delete(keys.run(RUN))
+    silent(world)
+    assert reaped(world) == {"looked at": 1}
+    assert keys.DUE_SHARD not in item_of(world, keys.branch(RUN, "a"))
+
+
+def test_a_late_message_of_a_run_that_has_ended_stops_nothing(world: World) -> None:
+    begun(world, step("a"), timeout=60_000_000)
+    done(world, "a")
+    world.clock.pause_us(60_000_000)
+    before = run_of(world)
+    Sweep(world.backend.runtime, name="worker-1").attend(RUN, "")
+    assert run_of(world) == before

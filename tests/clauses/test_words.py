@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cascade_flow import RetryTier, StaleAttemptError, StepCheckpoint, StepCompleted, clock
+from cascade_flow import RetryTier, StaleAttemptError, StepCheckpoint, StepCompleted, StepError, clock
 from cascade_flow.clock import SteppingClock, use
 from cascade_flow.engine.commands import KeepCheckpoint
 from cascade_flow.operations.steps import Slot, Steps
@@ -114,6 +114,46 @@ def test_who_says_again_that_it_is_not_ready_is_told_that_it_has_given_up(world:
     claimed(world, "a", worker="mine")
     told = [outcomes(world).postpone(MINE, "not yet", Measures(), at_us=None, delay_us=None) for _ in range(2)]
     assert told == [Outcome("failed")] * 2
+
+
+def test_nobody_is_told_otherwise_of_a_step_that_gave_up(world: World) -> None:
+    begun(world, step("a", poll_every_ms=1_000, give_up_after_ms=1_000), step("b"))
+    world.clock.pause_us(MINUTE_US)
+    claimed(world, "a", worker="mine")
+    outcomes(world).postpone(MINE, "not yet", Measures(), at_us=None, delay_us=None)
+    with pytest.raises(StaleAttemptError):
+        completed(world)
+
+
+def test_who_says_again_that_it_is_not_ready_is_told_the_same_time(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a", worker="mine")
+    first = outcomes(world).postpone(MINE, "not yet", Measures(), at_us=None, delay_us=MINUTE_US)
+    assert first == Outcome("scheduled", branch_of(world, "a").available_at_us)
+    assert outcomes(world).postpone(MINE, "not yet", Measures(), at_us=None, delay_us=MINUTE_US) == first
+
+
+@pytest.mark.parametrize("retryable", [True, False])
+def test_who_says_again_that_it_has_failed_is_told_the_same(world: World, retryable: bool) -> None:
+    begun(world, step("a"), step("b"))
+    claimed(world, "a", worker="mine")
+    first = not_done(world, retryable=retryable)
+    due_us = branch_of(world, "a").available_at_us
+    assert first == (Outcome("scheduled", due_us) if retryable else Outcome("failed"))
+    assert not_done(world, retryable=retryable) == first
+
+
+def test_nobody_is_told_that_a_step_comes_again_later_which_has_failed(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a", worker="mine")
+    not_done(world, retryable=True)
+    with pytest.raises(StaleAttemptError):
+        outcomes(world).postpone(MINE, "not yet", Measures(), at_us=None, delay_us=MINUTE_US)
+
+
+def not_done(world: World, *, retryable: bool) -> Outcome:
+    error = StepError(name="ValueError", message="no")
+    return outcomes(world).fail(MINE, error, Measures(), reason="execution-error", is_retryable=retryable)
 
 
 def test_what_was_skipped_is_told_as_skipped(world: World) -> None:

@@ -166,7 +166,14 @@ def test_a_key_with_other_content_is_refused(backend: DynamoDBBackend) -> None:
     register(backend)
     wish = RunSubmission(workflow_slug=FLOW, input=1, idempotency_key="k")
     first = backend.submit_run(wish)
-    others: list[dict[str, Any]] = [{"input": 2}, {"priority": 1}, {"tags": ["x"]}, {"timeout": 5}, {"run_id": "r"}]
+    others: list[dict[str, Any]] = [
+        {"input": 2},
+        {"priority": 1},
+        {"tags": ["x"]},
+        {"metadata": {"x": 1}},
+        {"timeout": 5},
+        {"run_id": "r"},
+    ]
     for other in others:
         with pytest.raises(IdempotencyConflictError, match=first.run_id):
             backend.submit_run(wish.model_copy(update=other))
