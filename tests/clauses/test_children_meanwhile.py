@@ -183,6 +183,14 @@ def test_an_end_is_counted_before_it_is_written(world: World) -> None:
     whole(world)
 
 
+def test_who_counts_an_end_has_its_parent_looked_at_within_a_lease_and_not_sooner(world: World) -> None:
+    handed_out(world, concurrency=1)
+    held = taken(world, 0)
+    put_off(world)
+    dies(lambda: reported(world, held, Complete("0", 1), by=dying(world, "TransactWriteItems")))
+    assert 0 < pack_of(world).due_us - clock.now_us() <= TIMING.silence_us
+
+
 def test_a_failed_childs_end_is_counted_before_it_is_written(world: World) -> None:
     handed_out(world, concurrency=1)
     held = taken(world, 0)
