@@ -11,6 +11,7 @@ from cascade_flow import (
     ChildrenDefinition,
     PayloadLostError,
     RunLimit,
+    RunSubmitted,
     StepLimit,
     WorkflowRegistration,
     WorkflowRetryStarted,
@@ -22,6 +23,8 @@ from cascade_flow.dynamodb.family_ledger import FamilyLedger
 from cascade_flow.engine.commands import Complete
 from cascade_flow.operations import collection
 from cascade_flow.operations.collection import Collection
+from cascade_flow.operations.steps import Steps
+from cascade_flow.wake import Wake
 from clauses.families import (
     ITEMS,
     ONCE,
@@ -37,7 +40,7 @@ from clauses.families import (
     taken,
     there,
 )
-from clauses.stage import FATAL, RUN, begun, claimed, reported, run_of
+from clauses.stage import DONE, FATAL, RUN, begun, claimed, reported, run_of
 from simulation import TickingClock, World, step
 
 
@@ -83,6 +86,7 @@ def test_a_child_is_born_after_all_that_its_step_has_told(world: World) -> None:
     held = claimed(world, "pack", branch="lines")
     with clock.use(TickingClock(clock.now_us() - 60_000_000, tick_us=1)):
         reported(world, held, world.act(held, "worker-1"))
+        assert child_run(world, 0).available_at_us == pack_of(world).last_us + 1
     born_us = min(event.timestamp_us for event in world.observer.load_events("flow", child(0)))
     told_us = max(event.timestamp_us for event in world.observer.load_events("flow", RUN, step_id="lines"))
     assert born_us > told_us
@@ -136,6 +140,36 @@ def test_a_child_that_was_halted_says_which_step_it_does_again(world: World) -> 
     assert [event.retried_steps for event in told if isinstance(event, WorkflowRetryStarted)] == [["pack"]]
 
 
+def test_a_child_that_has_failed_says_which_step_it_does_again(world: World) -> None:
+    two = [step("pay", export_output=True), step("tell")]
+    world.backend.register_workflow(WorkflowRegistration(slug="refunds", name="Refunds", steps=two))
+    begun(world, step("run", children=ChildrenDefinition(kind="workflow", workflow="refunds")))
+    reported(world, held := claimed(world, "run"), world.act(held, "worker-1"))
+    own = f"{RUN}~run~0"
+    for name, command in (("pay", DONE), ("tell", FATAL)):
+        one = Steps(world.backend.runtime).claim(Wake(own, name, name, 1), "worker-1")
+        assert one is not None
+        reported(world, one, command)
+    world.backend.retry_run(RUN)
+    told = world.observer.load_events("refunds", own)
+    assert [event.retried_steps for event in told if isinstance(event, WorkflowRetryStarted)] == [["tell"]]
+
+
+def test_an_item_has_no_schema_though_its_workflows_input_has_one(world: World) -> None:
+    world.register(mapped(), input_schema_json={"type": "object"})
+    world.submit(run_id=RUN, input={"order": 7})
+    reported(world, claimed(world, "lines"), Complete(json.dumps(ITEMS), 1))
+    expanded(world)
+    [event] = [event for event in world.observer.load_events("flow", child(0)) if isinstance(event, RunSubmitted)]
+    assert (event.has_input_schema, child_run(world, 0).priority) == (False, 0)
+
+
+def test_the_messages_of_new_children_tell_what_their_workers_need(world: World) -> None:
+    world.mailbox.wakes.clear()
+    handed_out(world)
+    assert [bool(wake.told) for wake in world.mailbox.wakes if wake.run_id == child(0)] == [True]
+
+
 def test_a_child_is_stopped_for_no_step_of_its_own(world: World) -> None:
     handed_out(world, concurrency=2)
     taken(world, 0)
@@ -164,6 +198,14 @@ def test_who_finds_all_done_by_an_earlier_attempt_collects_at_once(world: World)
     assert run_of(world).status == "failed"
     world.backend.retry_run(RUN)
     assert (pack_of(world).status, pack_of(world).step) == ("scheduled", "pack")
+
+
+def test_who_finds_its_only_child_done_by_an_earlier_attempt_collects_at_once(world: World) -> None:
+    handed_out(world, ITEMS[:1])
+    packed(world, 0)
+    reported(world, claimed(world, "pack", 2, branch="lines"), FATAL)
+    world.backend.retry_run(RUN)
+    assert pack_of(world).status == "scheduled"
 
 
 def test_a_failure_is_looked_at_at_once_however_many_are_out(world: World) -> None:
@@ -222,12 +264,12 @@ def test_what_has_completed_is_in_order_however_it_is_read(world: World, monkeyp
 def test_of_a_batch_what_has_failed_has_given_nothing(world: World) -> None:
     handed_out(world, ITEMS[:4], batch=2, tolerate=0.5)
     reported(world, stored(world, taken(world, 0), 0), FATAL)
-    reported(world, taken(world, 1), Complete('["three", "four"]', 1))
+    reported(world, taken(world, 1), Complete('[{"n": 3}, "$failed"]', 1))
     facts = world.backend.runtime.facts(run_of(world))
     assert json.loads(Collection(world.backend.runtime).completed(facts, pack_of(world))) == [
         f"{child(0)}/0",
-        "three",
-        "four",
+        {"n": 3},
+        "$failed",
     ]
 
 

@@ -178,8 +178,17 @@ def test_what_is_no_payload_is_refused_at_the_door(world: World) -> None:
         sent(world, {"ok": "perhaps"})
     assert [issue.path for issue in told.value.issues] == ["data.ok"]
     assert found(world, "e") is None
-    with pytest.raises(EventNotFoundError):
+    with pytest.raises(EventNotFoundError, match=r"its events are e$"):
         world.backend.send_event(RUN, "a", YES)
+    with pytest.raises(ArgumentInvalidError, match="1 to"):
+        sent(world, key="")
+
+
+def test_of_a_run_that_waits_for_nothing_and_has_ended_no_event_is_closed(world: World) -> None:
+    begun(world, step("a"))
+    world.backend.cancel_run(RUN)
+    with pytest.raises(EventNotFoundError, match="its events are none"):
+        sent(world)
 
 
 # -- born by whoever comes first, and looked at soon ------------------------------------------------------------------
@@ -318,7 +327,7 @@ def test_a_signal_does_not_open_again_what_is_over(world: World) -> None:
     done(world, "a")
     world.clock.pause_us(WAIT_US + 1)
     world.sweep()
-    with pytest.raises(EventClosedError) as told:
+    with pytest.raises(EventClosedError, match="was skipped") as told:
         sent(world)
     assert told.value.facts["state"] == "skipped"
     assert branch_of(world, "e").status != "open"
@@ -428,6 +437,18 @@ def test_a_skip_in_cascade_wins_over_a_signal(world: World) -> None:
     reported(world, held := claimed(world, "a"), world.act(held, "worker-1"))
     ended(world)
     assert kinds_of(world, "e") == [StepSkipped]
+
+
+def test_who_is_too_late_for_an_event_that_failed_its_run_is_told_that_its_time_is_over(world: World) -> None:
+    begun(world, *chain(timeout_us=WAIT_US), step("sibling"))
+    done(world, "a")
+    world.clock.pause_us(WAIT_US + 1)
+    claimed(world, "sibling")
+    world.sweep()
+    assert run_of(world).status == "running", "a step that may finish is waited for"
+    with pytest.raises(EventClosedError, match="has run out of time") as told:
+        sent(world)
+    assert told.value.facts["state"] == "timed-out"
 
 
 # -- waiting ----------------------------------------------------------------------------------------------------------

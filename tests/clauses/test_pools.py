@@ -372,6 +372,13 @@ def test_who_looks_before_a_stop_claims_nothing_after_it(world: World) -> None:
     assert world.check(RUN).count(StepStarted) == 0
 
 
+def test_who_waits_for_steps_of_no_workflow_is_told_so_at_once(world: World) -> None:
+    begun_us = clock.now_us()
+    with pytest.raises(WorkflowNotFoundError):
+        taken(world, workflow_slug="none", wait_us=60 * SECOND_US)
+    assert clock.now_us() - begun_us < SECOND_US // 10
+
+
 def test_of_two_workers_that_have_seen_the_same_one_gets_it(world: World) -> None:
     begun(world, pooled("a"))
     late = pausing(world, "UpdateItem", lambda: got(world, by=world.observer))

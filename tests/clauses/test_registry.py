@@ -23,10 +23,19 @@ def test_a_version_that_is_there_is_not_created_again(world: World) -> None:
     assert world.backend.list_workflow_versions("flow") == [first]
 
 
-def test_what_could_not_start_in_the_time_of_its_run_is_refused(world: World) -> None:
-    late = registration("flow").model_copy(update={"steps": [step("a", delay_ms=60_000)], "timeout_us": 1_000_000})
-    with pytest.raises(GraphInvalidError, match="step 'a'"):
+def test_what_can_not_begin_before_its_runs_time_is_over_is_no_version(world: World) -> None:
+    steps = [step("a", delay_ms=3_000), step("b", "a", delay_ms=2_000)]
+    late = registration("flow").model_copy(update={"steps": steps, "timeout_us": 5_000_000})
+    with pytest.raises(GraphInvalidError, match="step 'b'"):
         world.backend.register_workflow(late)
+    assert world.backend.list_workflow_metadata() == []
+    world.backend.register_workflow(late.model_copy(update={"timeout_us": 5_000_001}))
+
+
+def test_a_limits_name_is_one_of_which_a_key_can_be_made(world: World) -> None:
+    named = step("a", limit=StepLimit(name="erp#1", at_most=1))
+    with pytest.raises(InvalidIdError, match="limit"):
+        world.backend.register_workflow(registration("flow").model_copy(update={"steps": [named]}))
 
 
 def test_a_limit_has_a_name_that_no_run_limit_has(world: World) -> None:

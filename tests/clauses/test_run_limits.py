@@ -69,6 +69,11 @@ def holders(world: World, id: str = "@flow") -> list[str]:
     return [place.holder.run_id for place in places if place.holder is not None]
 
 
+def in_line(world: World, id: str = "@flow") -> list[str]:
+    line = Places(world.observer.runtime.ledger.table).standing(id, at_most=9).line
+    return [waiter.holder.run_id for waiter in line]
+
+
 def ended(world: World, *run_ids: str) -> None:
     world.settle(*run_ids, rounds=400)
     for run_id in run_ids:
@@ -81,6 +86,7 @@ def test_no_more_runs_go_on_than_the_workflow_says(world: World) -> None:
     submitted(world, "r1", "r2", "r3")
     submitted(world, "r4", priority=5)
     assert going_on(world, "r1", "r2", "r3", "r4") == ["r1", "r2"]
+    assert in_line(world) == ["r4", "r3"], "who has a place doesn't wait"
     assert called(world) == []
     finished(world, "r1")
     [wake] = called(world)
@@ -202,6 +208,35 @@ def test_of_two_who_start_a_run_one_place_is_left(world: World) -> None:
     Sweep(slow.runtime, name="other").attend("r1", "")
     assert holders(world) == ["r1"]
     ended(world, "r1")
+
+
+def test_who_finds_a_place_does_not_line_up(world: World) -> None:
+    registered(world, RunLimit(at_most=1))
+    submitted(world, "r1", available_at=LATER_US)
+    world.clock.pause_us(61_000_000)
+    Sweep(dying(world, "PutItem").runtime, name="other").attend("r1", "")
+    assert (status(world, "r1"), holders(world)) == ("running", ["r1"])
+
+
+def test_who_lines_up_while_the_last_place_is_given_back_starts(world: World) -> None:
+    """Nobody else comes to hand that place out."""
+    registered(world, RunLimit(at_most=1))
+    submitted(world, "r1")
+    submitted(world, "r2", available_at=LATER_US)
+    world.clock.pause_us(61_000_000)
+    runtime = pausing(world, "PutItem", lambda: world.backend.cancel_run("r1")).runtime
+    assert RunPlaces(runtime).place_of(world.observer.runtime.run("r2")) == 0
+    assert (holders(world), in_line(world)) == (["r2"], [])
+
+
+def test_a_run_that_is_given_a_place_is_looked_at_no_later_than_it_was_to_be(world: World) -> None:
+    registered(world, RunLimit(at_most=1))
+    submitted(world, "r1", "r2")
+    due_us = int(world.observer.runtime.run("r2").due_us or 0)
+    world.clock.pause_us(due_us - clock.now_us() - 1_000_000)
+    world.backend.cancel_run("r1")
+    assert [wake.run_id for wake in called(world)] == ["r2"]
+    assert world.observer.runtime.run("r2").due_us == due_us
 
 
 def test_a_run_that_is_cancelled_while_it_starts_leaves_no_place_taken(world: World) -> None:

@@ -14,6 +14,7 @@ import pytest
 from cascade_flow import (
     ConflictError,
     LogEntry,
+    RunNotRetryableError,
     RunSubmission,
     WorkflowFailed,
     WorkflowNotFoundError,
@@ -376,6 +377,23 @@ def test_what_a_resumed_run_keeps_is_counted(world: World) -> None:
     made = world.backend.resume_run(RUN)
     [event] = [e for e in world.observer.load_events("flow", made.run_id) if isinstance(e, WorkflowResumed)]
     assert (event.original_run_id, event.resumed_steps, event.pending_steps) == (RUN, 1, 2)
+
+
+def test_a_run_that_is_over_by_the_code_of_now_is_not_resumed(world: World) -> None:
+    begun(world, step("a"), step("b", "a"))
+    done(world, "a")
+    world.backend.cancel_run(RUN)
+    world.register([step("a")])
+    with pytest.raises(RunNotRetryableError, match="all steps of run 'run' are over"):
+        world.backend.resume_run(RUN)
+
+
+def test_a_plan_says_what_stays_and_what_runs_again(world: World) -> None:
+    begun(world, step("a"), step("b", "a"), step("c", "b"), step("d", "a"))
+    done(world, "a", "d")
+    world.backend.cancel_run(RUN)
+    plan = Reruns(world.observer.runtime).plan_resume(RUN)
+    assert (plan.keeps, plan.runs_again) == (["a", "d"], ["b", "c"])
 
 
 def test_a_rerun_names_all_that_runs_again_and_both_versions(world: World) -> None:

@@ -150,7 +150,7 @@ def test_who_can_open_no_seal_reads_what_it_is_told(world: World) -> None:
     begun(world, step("a"), input=INPUT)
     wake = newest(world, "a")
     assert wake.told
-    world.mailbox.seal = None
+    world.mailbox.seal = None  # type: ignore[assignment]
     by_wake(world, wake, reads=1)
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from cascade_flow import RetryTier, StaleAttemptError, StepCheckpoint, StepCompleted, StepError, clock
+from cascade_flow import (
+    ArgumentInvalidError,
+    RetryTier,
+    StaleAttemptError,
+    StepCheckpoint,
+    StepCompleted,
+    StepError,
+    clock,
+)
 from cascade_flow.clock import SteppingClock, use
 from cascade_flow.engine.commands import KeepCheckpoint
 from cascade_flow.operations.steps import Slot, Steps
@@ -13,14 +21,20 @@ from cascade_flow.operations.worker_protocol import WorkerProtocol
 from clauses.stage import RUN, begun, branch_of, claimed
 from faults.moments import pausing
 from simulation import World, step
+from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 ONCE = [RetryTier(max_attempts=1)]
 MINE, THEIRS = Attempt(RUN, "a", "mine", 1), Attempt(RUN, "a", "theirs", 1)
 MINUTE_US = 60_000_000
+NO = StepError(name="ValueError", message="no")
 
 
 def outcomes(world: World) -> WorkerOutcomes:
     return WorkerOutcomes(world.backend.runtime)
+
+
+def later(world: World, *, at_us: int | None = None, delay_us: int | None = None) -> Outcome:
+    return outcomes(world).postpone(MINE, "not yet", Measures(), at_us=at_us, delay_us=delay_us)
 
 
 def completed(world: World, attempt: Attempt = MINE, *, next: Slot | None = None, took_us: int = 1) -> Outcome:
@@ -66,6 +80,21 @@ def test_a_heartbeat_keeps_nobody_from_letting_go(world: World) -> None:
     held = claimed(world, "a", worker="mine")
     late = pausing(world, "UpdateItem", lambda: Steps(world.observer.runtime).heartbeat(held))
     assert WorkerOutcomes(late.runtime).let_go(MINE).status == "scheduled"
+
+
+def test_who_beats_ever_again_is_told_after_three_tries(world: World) -> None:
+    begun(world, step("a"))
+    held, late = [claimed(world, "a", worker="mine")], world.store.another_client()
+
+    def beaten_first(request: Request, send: Send) -> Answer:
+        if request.operation == "UpdateItem":
+            held.append(Steps(world.observer.runtime).heartbeat(held[-1]))
+        return send(request)
+
+    wire_of(late).add(beaten_first, floor=Floor.SCHEDULE)
+    with pytest.raises(StaleAttemptError):
+        WorkerOutcomes(world.another(late).runtime).let_go(MINE)
+    assert len(held) == 1 + 3
 
 
 def test_what_has_ended_otherwise_is_not_let_go(world: World) -> None:
@@ -116,44 +145,43 @@ def test_who_says_again_that_it_is_not_ready_is_told_that_it_has_given_up(world:
     assert told == [Outcome("failed")] * 2
 
 
-def test_nobody_is_told_otherwise_of_a_step_that_gave_up(world: World) -> None:
+def test_who_has_given_up_has_said_nothing_else(world: World) -> None:
     begun(world, step("a", poll_every_ms=1_000, give_up_after_ms=1_000), step("b"))
     world.clock.pause_us(MINUTE_US)
     claimed(world, "a", worker="mine")
-    outcomes(world).postpone(MINE, "not yet", Measures(), at_us=None, delay_us=None)
+    later(world)
     with pytest.raises(StaleAttemptError):
         completed(world)
-
-
-def test_who_says_again_that_it_is_not_ready_is_told_the_same_time(world: World) -> None:
-    begun(world, step("a"))
-    claimed(world, "a", worker="mine")
-    first = outcomes(world).postpone(MINE, "not yet", Measures(), at_us=None, delay_us=MINUTE_US)
-    assert first == Outcome("scheduled", branch_of(world, "a").available_at_us)
-    assert outcomes(world).postpone(MINE, "not yet", Measures(), at_us=None, delay_us=MINUTE_US) == first
-
-
-@pytest.mark.parametrize("retryable", [True, False])
-def test_who_says_again_that_it_has_failed_is_told_the_same(world: World, retryable: bool) -> None:
-    begun(world, step("a"), step("b"))
-    claimed(world, "a", worker="mine")
-    first = not_done(world, retryable=retryable)
-    due_us = branch_of(world, "a").available_at_us
-    assert first == (Outcome("scheduled", due_us) if retryable else Outcome("failed"))
-    assert not_done(world, retryable=retryable) == first
-
-
-def test_nobody_is_told_that_a_step_comes_again_later_which_has_failed(world: World) -> None:
-    begun(world, step("a"))
-    claimed(world, "a", worker="mine")
-    not_done(world, retryable=True)
     with pytest.raises(StaleAttemptError):
-        outcomes(world).postpone(MINE, "not yet", Measures(), at_us=None, delay_us=MINUTE_US)
+        outcomes(world).fail(MINE, NO, Measures(), reason="execution-error", is_retryable=True)
 
 
-def not_done(world: World, *, retryable: bool) -> Outcome:
-    error = StepError(name="ValueError", message="no")
-    return outcomes(world).fail(MINE, error, Measures(), reason="execution-error", is_retryable=retryable)
+@pytest.mark.parametrize("is_retryable", [True, False])
+def test_what_has_failed_is_not_put_off_and_failing_again_is_answered_the_same(
+    world: World, is_retryable: bool
+) -> None:
+    begun(world, step("a", poll_every_ms=1_000, retry=[RetryTier(max_attempts=2, delay_ms=5_000, jitter=0)]))
+    claimed(world, "a", worker="mine")
+    told = [
+        outcomes(world).fail(MINE, NO, Measures(), reason="execution-error", is_retryable=is_retryable)
+        for _ in range(2)
+    ]
+    assert told[0] == told[1]
+    assert told[0].next_retry_at_us == (branch_of(world, "a").available_at_us if is_retryable else None)
+    with pytest.raises(StaleAttemptError):
+        later(world)
+
+
+@pytest.mark.parametrize("when", ["at_us", "delay_us"])
+def test_a_step_that_was_declared_to_ask_never_comes_again_when_it_says(world: World, when: str) -> None:
+    begun(world, step("a"))
+    claimed(world, "a", worker="mine")
+    with pytest.raises(ArgumentInvalidError):
+        later(world)
+    due_us = clock.now_us() + MINUTE_US
+    told = [later(world, **{when: due_us if when == "at_us" else MINUTE_US}) for _ in range(2)]
+    assert told[0] == told[1]
+    assert told[0].next_retry_at_us == pytest.approx(due_us, abs=100_000)
 
 
 def test_what_was_skipped_is_told_as_skipped(world: World) -> None:
