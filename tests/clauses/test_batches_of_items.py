@@ -90,6 +90,21 @@ def test_an_item_of_a_parent_that_is_known_reads_no_parent(world: World) -> None
     assert len(sizes) == asked
 
 
+def test_each_item_of_a_batch_that_fails_has_its_own_reason(world: World) -> None:
+    handed_out(world, ITEMS[:2], batch=2, tolerate=1)
+    held = taken(world, 0)
+    for place, name in enumerate(("Warm", "Cold")):
+        held = reported(world, held, KeepCheckpoint("item", place, error=StepError(name=name, message="no")))
+    reported(world, held, FATAL)
+    world.settle(RUN)
+    assert [each["$failed"]["error"]["name"] for each in results(world)] == ["Warm", "Cold"]
+
+
+def test_few_items_are_put_aside_together(world: World) -> None:
+    handed_out(world)
+    assert pack_of(world).family.chunk >= len(ITEMS)
+
+
 def test_what_a_failed_batch_has_stored_otherwise_is_no_items_result(world: World) -> None:
     handed_out(world, ITEMS[:3], batch=2, tolerate=0.9)
     held = reported(world, taken(world, 1), KeepCheckpoint("mine", 0, data='"other"'))
