@@ -21,6 +21,7 @@ from cascade_flow.engine.commands import Complete, Fail, KeepCheckpoint, SkipSte
 from cascade_flow.engine.state import Facts
 from cascade_flow.operations import item_inputs
 from cascade_flow.operations.children import _error
+from cascade_flow.operations.collection import _items_that_completed
 from cascade_flow.operations.failed_items import error_of, failed_item
 from cascade_flow.operations.steps import Steps
 from cascade_flow.operations.worker_outcomes import Attempt, Measures, WorkerOutcomes
@@ -98,6 +99,11 @@ def test_each_item_of_a_batch_that_fails_has_its_own_reason(world: World) -> Non
     reported(world, held, FATAL)
     world.settle(RUN)
     assert [each["$failed"]["error"]["name"] for each in results(world)] == ["Warm", "Cold"]
+
+
+def test_what_an_item_gave_is_no_failure_whatever_it_is() -> None:
+    given = ["1", '"$failed"', '{"a": 1}', '["$failed"]', "null"]
+    assert _items_that_completed(f"[{','.join(given)}, {failed_item(5, 'r', {})}]", 6) == given
 
 
 def test_few_items_are_put_aside_together(world: World) -> None:
