@@ -21,6 +21,7 @@ from cascade_flow.engine.commands import Complete, Fail, KeepCheckpoint, SkipSte
 from cascade_flow.engine.state import Facts
 from cascade_flow.operations import item_inputs
 from cascade_flow.operations.children import _error
+from cascade_flow.operations.collection import _items_that_completed
 from cascade_flow.operations.failed_items import error_of, failed_item
 from cascade_flow.operations.steps import Steps
 from cascade_flow.operations.worker_outcomes import Attempt, Measures, WorkerOutcomes
@@ -89,6 +90,26 @@ def test_an_item_of_a_parent_that_is_known_reads_no_parent(world: World) -> None
     asked = len(sizes)
     Steps(late.runtime).inputs(held[1])
     assert len(sizes) == asked
+
+
+def test_each_item_of_a_batch_that_fails_has_its_own_reason(world: World) -> None:
+    handed_out(world, ITEMS[:2], batch=2, tolerate=1)
+    held = taken(world, 0)
+    for place, name in enumerate(("Warm", "Cold")):
+        held = reported(world, held, KeepCheckpoint("item", place, error=StepError(name=name, message="no")))
+    reported(world, held, FATAL)
+    world.settle(RUN)
+    assert [each["$failed"]["error"]["name"] for each in results(world)] == ["Warm", "Cold"]
+
+
+def test_what_an_item_gave_is_no_failure_whatever_it_is() -> None:
+    given = ["1", '"$failed"', '{"a": 1}', '["$failed"]', "null"]
+    assert _items_that_completed(f"[{','.join(given)}, {failed_item(5, 'r', {})}]", 6) == given
+
+
+def test_few_items_are_put_aside_together(world: World) -> None:
+    handed_out(world)
+    assert pack_of(world).family.chunk >= len(ITEMS)
 
 
 def test_what_a_failed_batch_has_stored_otherwise_is_no_items_result(world: World) -> None:

@@ -168,14 +168,6 @@ def test_who_was_silent_for_longer_is_reclaimed_on_demand_and_nobody_else(world:
     assert (branch_of(world, "a").attempt, branch_of(world, "b").attempt) == (2, 1)
 
 
-def test_who_waits_for_a_worker_is_not_silent(world: World) -> None:
-    begun(world, step("a"))
-    before = branch_of(world, "a")
-    world.clock.pause_us(TIMING.lease_us)
-    assert world.backend.reclaim_stale_steps(1, "reaper") == []
-    assert branch_of(world, "a") == before
-
-
 def test_who_beats_is_not_silent(world: World) -> None:
     begun(world, step("a"))
     held = claimed(world, "a")

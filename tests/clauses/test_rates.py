@@ -72,6 +72,13 @@ def test_no_time_of_that_length_holds_more_starts(at_most: int, per_us: int, spa
     assert spacing_us * at_most >= per_us
 
 
+def test_who_comes_before_its_time_takes_no_turn(world: World) -> None:
+    world.register([limited("a", delay_ms=60_000), limited("b")])
+    world.submit(run_id="r1")
+    assert claim(world, "r1") is None
+    assert claim(world, "r1", "b") is not None
+
+
 def test_who_must_wait_has_a_turn_and_a_message_for_it(world: World) -> None:
     world.register([limited("a")])
     world.submit(run_id="r1")

@@ -154,7 +154,7 @@ def due_us_of(world: World) -> int | None:
 def test_a_run_whose_place_comes_back_while_it_lines_up_starts_at_once(world: World) -> None:
     registered(world, RunLimit(at_most=1))
     submitted(world, "r1")
-    late = pausing(world, "PutItem", lambda: finished(world, "r1"))
+    late = pausing(world, "PutItem", lambda: finished(world, "r1"), at=2)
     late.submit_run(RunSubmission(workflow_slug="flow", run_id="r2"))
     assert status(world, "r2") == "running"
 

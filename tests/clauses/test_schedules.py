@@ -312,6 +312,17 @@ def test_who_registers_a_workflow_without_a_word_on_schedules_takes_out_what_was
     assert stored(world).retired_us is not None
 
 
+def test_a_workflow_may_have_as_many_schedules_as_are_said_and_no_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cascade_flow.operations.declared_schedules.MOST", 2)
+    declared = [{**NIGHTLY, "name": name} for name in ("s", "t", "u")]
+    deployed(world, *declared[:2])
+    with pytest.raises(ArgumentInvalidError):
+        deployed(world, *declared)
+    assert [each.name for each in world.backend.schedules.list("flow")] == ["s", "t"]
+
+
 def test_what_is_declared_again_begins_anew(world: World) -> None:
     deployed(world, {**NIGHTLY, "missed": "all"})
     world.backend.schedules.pause("flow", "s")

@@ -146,11 +146,11 @@ def test_what_can_not_be_believed_is_read(world: World, words: Any) -> None:
     world.check(RUN)
 
 
-def test_who_can_open_no_seal_reads_what_it_is_told(world: World) -> None:
+def test_who_can_open_no_seal_reads_what_it_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     begun(world, step("a"), input=INPUT)
     wake = newest(world, "a")
     assert wake.told
-    world.mailbox.seal = None  # type: ignore[assignment]
+    monkeypatch.setattr(world.mailbox, "seal", None)
     by_wake(world, wake, reads=1)
 
 
