@@ -266,7 +266,8 @@ def test_of_several_shards_no_more_are_counted_than_of_one(monkeypatch: pytest.M
 
 def test_who_arrives_last_brings_the_look_forward_and_asks_for_nothing_back() -> None:
     facts, soon_us = facts_of(step("a"), step("b"), step("j", "a", "b")), NOW_US + TIMING.grace_us
-    for arrived, due_us, is_full, requests in ((1, soon_us + 1, False, 1), (2, soon_us, True, 1), (2, soon_us + 1, True, 2)):
+    cases = ((1, soon_us + 1, False, 1), (2, soon_us, True, 1), (2, soon_us + 1, True, 2))
+    for arrived, due_us, is_full, requests in cases:
         join = Branch("j", "open", "j", arrived=arrived, due_us=due_us)
         client = Asked({"Attributes": raw(branch_item("run", join, expires_s=facts.expires_s))}, {})
         assert JoinLedger(client.table).raise_join(facts, "j", arrivals=1, now_us=NOW_US) is is_full
@@ -294,5 +295,6 @@ def test_whose_run_has_moved_is_told_so_whatever_else_is_in_the_way(codes: Any, 
     said: Any = {"step_id": "a", "attempt_number": 1, "available_at_us": 1, "reason": "initial"}
     telling = CallerWrite("run", (run, run), events=(event_of(StepScheduled, NOW_US, **said),))
     assert telling.size == 2
+    assert CallerWrite("run", (run, run), {"a": (None, None)}, telling.events * 2, (1, 2, 3)).size == 7
     with pytest.raises(told):
         CallerLedger(Asked(cancelled(*codes)).table).write(telling, {})
