@@ -11,12 +11,13 @@ from cascade_flow import clock
 from cascade_flow.dynamodb import keys, listing
 from cascade_flow.dynamodb.attribute_values import raw
 from cascade_flow.dynamodb.caller_ledger import CallerLedger, CallerWrite, Moved, TimesTaken
+from cascade_flow.dynamodb.family_ledger import FamilyLedger
 from cascade_flow.dynamodb.items import branch_item
 from cascade_flow.dynamodb.join_ledger import JoinLedger
 from cascade_flow.dynamodb.keys import Key
 from cascade_flow.dynamodb.table import Attr, Check, Delete, Put, Refused, Table, Update
 from cascade_flow.engine.caller import reserved
-from cascade_flow.engine.state import Branch
+from cascade_flow.engine.state import Branch, Up
 from cascade_flow.errors import (
     BackendUnavailableError,
     CascadeFlowError,
@@ -298,3 +299,25 @@ def test_whose_run_has_moved_is_told_so_whatever_else_is_in_the_way(codes: Any, 
     assert CallerWrite("run", (run, run), {"a": (None, None)}, telling.events * 2, (1, 2, 3)).size == 7
     with pytest.raises(told):
         CallerLedger(Asked(cancelled(*codes)).table).write(telling, {})
+
+
+def test_of_a_run_that_stays_as_it_is_no_more_is_asked_than_that_it_is_a_callers() -> None:
+    run, client = reserved("flow", "run", now_us=NOW_US, longest_us=10, retention_us=20), Asked({})
+    CallerLedger(client.table).write(CallerWrite("run", (run, run), {"a": (None, None)}), {})
+    check = client.requests[0]["TransactItems"][0]["ConditionCheck"]
+    assert {"S": run.status} not in check["ExpressionAttributeValues"].values()
+
+
+@pytest.mark.parametrize(
+    ("now", "requests"),
+    [
+        (Branch("a", "running", "m"), 1),
+        (Branch("a", "waiting", "m", halt="stop"), 1),
+        (Branch("a", "waiting", "m", due_us=NOW_US), 2),
+    ],
+)
+def test_a_childs_end_is_counted_where_somebody_waits_for_it_or_given_up_at_once(now: Branch, requests: int) -> None:
+    client = Asked(failed("ConditionalCheckFailedException", Item=raw(branch_item("run", now, expires_s=2**40))))
+    up = Up("run", "a", "m", 0, is_item=True)
+    assert FamilyLedger(client.table).raise_parent(up, look_us=NOW_US) is not None
+    assert len(client.requests) == requests
