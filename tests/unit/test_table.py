@@ -8,9 +8,16 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cascade_flow import clock
-from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb import keys, listing
+from cascade_flow.dynamodb.attribute_values import raw
+from cascade_flow.dynamodb.caller_ledger import CallerLedger, CallerWrite, Moved, TimesTaken
+from cascade_flow.dynamodb.family_ledger import FamilyLedger
+from cascade_flow.dynamodb.items import branch_item
+from cascade_flow.dynamodb.join_ledger import JoinLedger
 from cascade_flow.dynamodb.keys import Key
 from cascade_flow.dynamodb.table import Attr, Check, Delete, Put, Refused, Table, Update
+from cascade_flow.engine.caller import reserved
+from cascade_flow.engine.state import Branch, Up
 from cascade_flow.errors import (
     BackendUnavailableError,
     CascadeFlowError,
@@ -19,7 +26,9 @@ from cascade_flow.errors import (
     PayloadTooLargeError,
     ThrottledError,
 )
+from cascade_flow.model.events import StepScheduled
 from simulation import TickingClock
+from unit.engine.facts import NOW_US, TIMING, facts_of, step, told as event_of
 
 HERE, THERE = Key("R#r", "B#"), Key("R#r", "B#a")
 ITEM = {"pk": "R#r", "sk": "B#"}
@@ -231,3 +240,84 @@ def test_a_write_is_overtaken_where_others_have_changed_what_it_has_set_or_remov
     """Its place in the due index is anybody's to move."""
     written = Update(HERE, None, set={"st": "running", "x": "1", "due": 5}, remove=frozenset({"h", "q"}))
     assert written.is_overtaken(now) is overtaken
+
+
+@pytest.mark.parametrize(("offset", "entries"), [(0, 4), (5, 9), (10_000, listing._ENTRIES_AT_ONCE)])
+def test_no_more_entries_are_read_at_once_than_a_page_goes_deep(offset: int, entries: int) -> None:
+    client = Asked({"Items": []})
+    listing.part(client.table, ["s"], listing.EVERY, limit=3, offset=offset)
+    listing.part(client.table, ["s"], listing.Filter(status=("failed",)), limit=3, offset=offset)
+    assert [asked["Limit"] for asked in client.requests] == [entries, listing._ENTRIES_AT_ONCE]
+
+
+@pytest.mark.parametrize(("limit", "entries"), [(3, 5), (10_000, listing._ENTRIES_AT_ONCE)])
+def test_what_lies_behind_a_page_is_counted_alone(limit: int, entries: int) -> None:
+    client = Asked({"Items": []}, {"Count": 7})
+    assert listing.page(client.table, ["s"], listing.EVERY, offset=2, limit=limit) == listing.Page([], 7)
+    read, counted = client.requests
+    assert (read["Limit"], counted["Select"]) == (entries, "COUNT")
+
+
+def test_of_several_shards_no_more_are_counted_than_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "MOST_COUNTED", 3)
+    client = Asked({"Count": 3}, {"Count": 1, "LastEvaluatedKey": {"pk": {"S": "R#r"}}}, {"Count": 1})
+    assert listing.count(client.table, ["s", "t"], listing.EVERY) == listing.Count(3, False)
+    assert len(client.requests) == 2
+
+
+def test_who_arrives_last_brings_the_look_forward_and_asks_for_nothing_back() -> None:
+    facts, soon_us = facts_of(step("a"), step("b"), step("j", "a", "b")), NOW_US + TIMING.grace_us
+    cases = ((1, soon_us + 1, False, 1), (2, soon_us, True, 1), (2, soon_us + 1, True, 2))
+    for arrived, due_us, is_full, requests in cases:
+        join = Branch("j", "open", "j", arrived=arrived, due_us=due_us)
+        client = Asked({"Attributes": raw(branch_item("run", join, expires_s=facts.expires_s))}, {})
+        assert JoinLedger(client.table).raise_join(facts, "j", arrivals=1, now_us=NOW_US) is is_full
+        assert len(client.requests) == requests
+        assert not [name for asked in client.requests[1:] for name in asked if name.startswith("Return")]
+    assert not JoinLedger(Asked(refused_with(**ITEM)).table).raise_join(facts, "j", arrivals=1, now_us=NOW_US)
+
+
+def test_who_asks_another_to_look_asks_for_nothing_back() -> None:
+    client = Asked({})
+    JoinLedger(client.table).ask_to_look("run", Branch("a", "running", "a"))
+    assert not [name for name in client.requests[0] if name.startswith("Return")]
+
+
+@pytest.mark.parametrize(
+    ("codes", "told"),
+    [
+        (("ConditionalCheckFailed", "None"), Moved),
+        (("None", "ConditionalCheckFailed"), TimesTaken),
+        (("ConditionalCheckFailed", "ConditionalCheckFailed"), Moved),
+    ],
+)
+def test_whose_run_has_moved_is_told_so_whatever_else_is_in_the_way(codes: Any, told: type[Exception]) -> None:
+    run = reserved("flow", "run", now_us=NOW_US, longest_us=10, retention_us=20)
+    said: Any = {"step_id": "a", "attempt_number": 1, "available_at_us": 1, "reason": "initial"}
+    telling = CallerWrite("run", (run, run), events=(event_of(StepScheduled, NOW_US, **said),))
+    assert telling.size == 2
+    assert CallerWrite("run", (run, run), {"a": (None, None)}, telling.events * 2, (1, 2, 3)).size == 7
+    with pytest.raises(told):
+        CallerLedger(Asked(cancelled(*codes)).table).write(telling, {})
+
+
+def test_of_a_run_that_stays_as_it_is_no_more_is_asked_than_that_it_is_a_callers() -> None:
+    run, client = reserved("flow", "run", now_us=NOW_US, longest_us=10, retention_us=20), Asked({})
+    CallerLedger(client.table).write(CallerWrite("run", (run, run), {"a": (None, None)}), {})
+    check = client.requests[0]["TransactItems"][0]["ConditionCheck"]
+    assert {"S": run.status} not in check["ExpressionAttributeValues"].values()
+
+
+@pytest.mark.parametrize(
+    ("now", "requests"),
+    [
+        (Branch("a", "running", "m"), 1),
+        (Branch("a", "waiting", "m", halt="stop"), 1),
+        (Branch("a", "waiting", "m", due_us=NOW_US), 2),
+    ],
+)
+def test_a_childs_end_is_counted_where_somebody_waits_for_it_or_given_up_at_once(now: Branch, requests: int) -> None:
+    client = Asked(failed("ConditionalCheckFailedException", Item=raw(branch_item("run", now, expires_s=2**40))))
+    up = Up("run", "a", "m", 0, is_item=True)
+    assert FamilyLedger(client.table).raise_parent(up, look_us=NOW_US) is not None
+    assert len(client.requests) == requests
