@@ -402,3 +402,4 @@ def test_who_tries_a_run_again_does_not_wait_and_is_counted_if_there_is_room(wor
         "r3", "", "", 2
     )
     ended(world, "r3")
+    assert holders(world) == []

@@ -10,7 +10,8 @@ import pytest
 from cascade_flow.engine.children_findings import waits_for_children
 from cascade_flow.engine.diagnosis import Room, World, diagnosed, diagnosed_engine, remaining_steps
 from cascade_flow.engine.findings import Finding, Sweeps, instant, listed
-from cascade_flow.engine.state import Branch, Family, Owed, Patience, Stop, Up
+from cascade_flow.engine.limits import Waiting
+from cascade_flow.engine.state import Branch, Family, Limit, Owed, Patience, Stop, Up
 from cascade_flow.engine.undoing import Done, Undoing
 from cascade_flow.graph import END, Graph
 from unit.engine.facts import NOW_US, TIMING, run_of, step
@@ -209,6 +210,12 @@ def test_the_child_that_is_worst_off_is_told() -> None:
     found = waits_for_children(parent, known)
     assert (found.severity, found.sentence.endswith("it is lost")) == ("stuck", True)
     assert found.step_id == "m", "it is the parent that waits"
+
+
+def test_what_a_limited_step_waits_for_is_told_wherever_on_its_branch_it_is() -> None:
+    along = Branch("a", "scheduled", "b", available_at_us=NOW_US - S, due_us=NOW_US)
+    known = replace(case(along), waits={"a": Waiting(Limit("stripe", 3), taken=3, before=1)})
+    assert "waits-for-place" in [found.code for found in diagnosed(known, WORLD, NOW_US)]
 
 
 @pytest.mark.parametrize(("items", "named"), [(2, "item 1 (r~m~1): it runs"), (5, "; r~m~1: it runs")])
