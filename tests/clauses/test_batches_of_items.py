@@ -47,8 +47,9 @@ def test_a_batch_that_fails_for_good_loses_no_item_that_is_done(world: World) ->
     handed_out(world, batch=3, tolerate=0.2)
     assert there(world) == {0: "running", 1: "running"}
     held = stored(world, taken(world, 1), 0, 2)
-    for why in (StepError(name="Warm", message="too warm"), StepError(name="Cold", message="too cold")):
-        held = reported(world, held, KeepCheckpoint("item", 1, error=why))
+    for place, name in ((1, "Warm"), (1, "Cold"), (2, "Wet")):
+        why = StepError(name=name, message=f"too {name.lower()}")
+        held = reported(world, held, KeepCheckpoint("item", place, error=why))
     reported(world, held, FATAL)
     assert (child_run(world, 1).status, child_run(world, 1).lost) == ("failed", 1)
     reported(world, stored(world, taken(world, 0), 0, 1, 2), Complete('["a", "b", "c"]', 1))

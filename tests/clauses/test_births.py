@@ -264,12 +264,12 @@ def test_what_has_completed_is_in_order_however_it_is_read(world: World, monkeyp
 def test_of_a_batch_what_has_failed_has_given_nothing(world: World) -> None:
     handed_out(world, ITEMS[:4], batch=2, tolerate=0.5)
     reported(world, stored(world, taken(world, 0), 0), FATAL)
-    reported(world, taken(world, 1), Complete('["three", "four"]', 1))
+    reported(world, taken(world, 1), Complete('[{"n": 3}, "$failed"]', 1))
     facts = world.backend.runtime.facts(run_of(world))
     assert json.loads(Collection(world.backend.runtime).completed(facts, pack_of(world))) == [
         f"{child(0)}/0",
-        "three",
-        "four",
+        {"n": 3},
+        "$failed",
     ]
 
 

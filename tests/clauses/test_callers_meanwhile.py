@@ -50,6 +50,13 @@ def test_nothing_is_reclaimed_after_the_runs_end(world: World) -> None:
     assert "StepReclaimed" not in run.kinds()
 
 
+def test_nothing_is_claimed_after_the_runs_end(world: World) -> None:
+    run = under_way(world)
+    late = pausing(world, "TransactWriteItems", others(world, run).give_up)
+    assert by(run, late).claim("a") is None
+    assert "StepStarted" not in run.kinds()
+
+
 def test_who_ends_a_run_and_dies_leaves_its_steps_to_the_next_reader(world: World) -> None:
     run = under_way(world)
     dies(by(run, dying(world, "TransactWriteItems", at=2)).give_up)

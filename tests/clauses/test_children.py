@@ -18,6 +18,7 @@ from cascade_flow.engine.children import items_lost, tolerated
 from cascade_flow.engine.commands import Complete
 from cascade_flow.engine.state import Family
 from cascade_flow.operations.after_commit import AfterCommit
+from cascade_flow.operations.expansion import Expansion
 from cascade_flow.operations.steps import Slot, Steps
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.retry import attempts_allowed
@@ -39,7 +40,7 @@ from clauses.families import (
     there,
     whole,
 )
-from clauses.stage import RUN, begun, claimed, dies, dying, reported, run_of, silent
+from clauses.stage import RUN, begun, branch_of, claimed, dies, done, dying, reported, run_of, silent
 from faults.moments import pausing
 from simulation import TIMING, TickingClock, World, step
 
@@ -63,10 +64,30 @@ def test_each_child_is_given_its_item_and_its_parents_input(world: World) -> Non
 
 def test_a_map_of_nothing_completes_at_once(world: World) -> None:
     handed_out(world, [])
+    assert (branch_of(world, "lines").step, branch_of(world, "lines").status) == ("total", "scheduled")
     assert there(world) == {}
     world.settle(RUN)
     assert results(world) == []
     whole(world)
+
+
+def test_a_map_over_what_was_skipped_has_nothing_to_do(world: World) -> None:
+    over = ChildrenDefinition(kind="map", over="lines")
+    world.script = {"lines": ["skip"]}
+    begun(world, step("lines"), step("pack", "lines", children=over, skip_cascades=False, export_output=True))
+    world.settle(RUN)
+    assert results(world) == []
+    whole(world)
+
+
+def test_a_run_of_another_workflow_that_is_given_nothing_is_given_null(world: World) -> None:
+    nested(world)
+    done(world, "a")
+    held = claimed(world, "refund", branch="a")
+    command = Expansion(world.backend.runtime).command(held, None)
+    reported(world, held, command)
+    [event] = [e for e in world.observer.load_events("refunds", f"{RUN}~refund~0") if e.type == "RunSubmitted"]
+    assert event.input == "null"
 
 
 def test_what_is_no_list_fails_the_step(world: World) -> None:

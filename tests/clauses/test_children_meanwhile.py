@@ -36,6 +36,7 @@ from cascade_flow.operations.sweep import Sweep
 from cascade_flow.operations.tally import Tally
 from cascade_flow.wake import Wake
 from clauses.families import (
+    AHEAD_US,
     ONCE,
     child,
     child_run,
@@ -52,7 +53,7 @@ from clauses.families import (
 )
 from clauses.stage import FATAL, RUN, begun, branch_of, claimed, dies, dying, reported, run_of, silent
 from faults.moments import pausing
-from simulation import TIMING, World, step
+from simulation import TIMING, TickingClock, World, step
 from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 
@@ -497,6 +498,22 @@ def test_a_parents_end_comes_after_its_childrens(world: World) -> None:
     reported(world, held, Complete("0", 1))
     assert (run_of(world).status, there(world)) == ("failed", {0: "failed", 1: "failed"})
     whole(world, "failed")
+
+
+def test_a_run_ends_after_the_last_child_of_any_of_its_steps(world: World) -> None:
+    """Of the first map one has ended by a clock that is ahead."""
+    both = [step(name, "lines", children=ChildrenDefinition(kind="map", over="lines")) for name in ("pack", "post")]
+    begun(world, step("lines"), *both)
+    reported(world, claimed(world, "lines"), Complete('["a", "b", "c"]', 1))
+    for name, branch in (("pack", "lines"), ("post", "post")):
+        held = claimed(world, name, branch=branch)
+        reported(world, held, world.act(held, "worker-1"))
+    put_off(world)
+    with clock.use(TickingClock(clock.now_us() + AHEAD_US)):
+        dies(lambda: reported(world, taken(world, 0), Complete("0", 1), by=dying(world, "BatchGetItem")))
+    world.backend.cancel_run(RUN)
+    assert there(world)[0] == "completed"
+    whole(world, "cancelled")
 
 
 def test_who_waits_is_revived_while_its_run_goes_on_alone(world: World) -> None:

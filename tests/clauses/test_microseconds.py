@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from cascade_flow import RunNotRetryableError, clock
+from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.decide import last_seen_us
 from cascade_flow.engine.runs import latest_end_us
 from cascade_flow.operations.sweep import Sweep
-from clauses.stage import RUN, begun, branch_of, claimed, run_of
+from clauses.stage import RUN, begun, branch_of, claimed, is_refused, run_of
 from contract.called import FLOW, Called
 from simulation import TickingClock, World, step
 
@@ -51,6 +54,19 @@ def test_a_callers_worker_too(world: World) -> None:
         assert reclaimed(world) == 0
     with at(int(started.timestamp_us) + LONG_US + 1):
         assert reclaimed(world) == 1
+
+
+def test_what_is_due_now_is_taken_however_far_ahead_the_index_looks(world: World) -> None:
+    due_us = clock.now_us() + LONG_US
+    begun(world, step("a", delay_ms=LONG_US // 1_000))
+    ready_us = branch_of(world, "a").ready_us
+    assert ready_us >= due_us
+    far: dict[str, Any] = {keys.DUE_TIME: ready_us + 1_000 * LONG_US}
+    world.observer.runtime.ledger.table.write([Update(keys.branch(RUN, "a"), None, set=far)])
+    with at(ready_us - 1):
+        assert is_refused(world, "a")
+    with at(ready_us):
+        assert claimed(world, "a").running
 
 
 def test_a_lease_is_over_when_its_time_has_come(world: World) -> None:

@@ -372,6 +372,13 @@ def test_who_looks_before_a_stop_claims_nothing_after_it(world: World) -> None:
     assert world.check(RUN).count(StepStarted) == 0
 
 
+def test_who_waits_for_steps_of_no_workflow_is_told_so_at_once(world: World) -> None:
+    begun_us = clock.now_us()
+    with pytest.raises(WorkflowNotFoundError):
+        taken(world, workflow_slug="none", wait_us=60 * SECOND_US)
+    assert clock.now_us() - begun_us < SECOND_US // 10
+
+
 def test_of_two_workers_that_have_seen_the_same_one_gets_it(world: World) -> None:
     begun(world, pooled("a"))
     late = pausing(world, "UpdateItem", lambda: got(world, by=world.observer))
@@ -381,8 +388,12 @@ def test_of_two_workers_that_have_seen_the_same_one_gets_it(world: World) -> Non
 def test_a_claim_by_name_says_for_which_pool(world: World) -> None:
     begun(world, pooled("a"), step("b"))
     protocol, slot = WorkerProtocol(world.backend.runtime), Slot()
-    for name, pool, told in (("a", None, POOL), ("a", OTHER, POOL), ("b", POOL, None)):
-        with pytest.raises(WrongPoolError) as refused:
+    for name, pool, told, words in (
+        ("a", None, POOL, "pool 'gpu-box''s, and was claimed without a pool: claim it with pool 'gpu-box'"),
+        ("a", OTHER, POOL, "pool 'gpu-box''s, and was claimed for pool 'cpu.box': claim it with pool 'gpu-box'"),
+        ("b", POOL, None, "no pool's, and was claimed for pool 'gpu-box': claim it without a pool"),
+    ):
+        with pytest.raises(WrongPoolError, match=words) as refused:
             protocol.claim(RUN, name, "machine-1", slot=slot, pool=pool)
         assert refused.value.facts == {"step_id": name, "pool": told}
     assert protocol.claim(RUN, "a", "machine-1", slot=slot, pool=POOL)

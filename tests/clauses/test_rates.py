@@ -90,6 +90,25 @@ def test_who_must_wait_has_a_turn_and_a_message_for_it(world: World) -> None:
     assert claim(world, "r2") is not None
 
 
+def test_who_comes_before_the_step_is_due_takes_nobodys_turn(world: World) -> None:
+    world.register([limited("a", delay_ms=60_000)])
+    world.submit(run_id="r1")
+    assert claim(world, "r1") is None
+    assert branch_of(world, "r1").turn_us is None
+    limit = branch_of(world, "r1").limit
+    assert limit is not None
+    turn = next_turn(world.observer.runtime.ledger.table, limit, at_once=True)
+    assert turn is not None
+
+
+def test_a_turn_that_has_come_is_not_noted(world: World) -> None:
+    world.register([limited("a")])
+    world.submit(run_id="r1")
+    held = claim(world, "r1")
+    assert held is not None
+    assert held.branch.turn_us is None
+
+
 def test_a_message_that_comes_twice_leaves_the_turn_that_is_noted(world: World) -> None:
     """Both have taken one, and the second is lost: the branch keeps what was noted first."""
     world.register([limited("a")])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cascade_flow import WorkflowRegistration
+import pytest
+
+from cascade_flow import GraphInvalidError, InvalidIdError, StepLimit, WorkflowRegistration
 from cascade_flow.dynamodb.registry import get_workflow
 from cascade_flow.model.workflows import RunLimit
 from faults.moments import pausing
@@ -19,6 +21,21 @@ def test_a_version_that_is_there_is_not_created_again(world: World) -> None:
     world.clock.pause_us(1_000_000)
     world.another().register_workflow(registration("flow"))
     assert world.backend.list_workflow_versions("flow") == [first]
+
+
+def test_what_can_not_begin_before_its_runs_time_is_over_is_no_version(world: World) -> None:
+    steps = [step("a", delay_ms=3_000), step("b", "a", delay_ms=2_000)]
+    late = registration("flow").model_copy(update={"steps": steps, "timeout_us": 5_000_000})
+    with pytest.raises(GraphInvalidError, match="step 'b'"):
+        world.backend.register_workflow(late)
+    assert world.backend.list_workflow_metadata() == []
+    world.backend.register_workflow(late.model_copy(update={"timeout_us": 5_000_001}))
+
+
+def test_a_limits_name_is_one_of_which_a_key_can_be_made(world: World) -> None:
+    named = step("a", limit=StepLimit(name="erp#1", at_most=1))
+    with pytest.raises(InvalidIdError, match="limit"):
+        world.backend.register_workflow(registration("flow").model_copy(update={"steps": [named]}))
 
 
 def test_what_is_registered_anew_has_no_limit_and_no_timeout_of_before(world: World) -> None:

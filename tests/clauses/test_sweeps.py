@@ -232,6 +232,21 @@ def test_wake_ups_are_sent_before_half_of_the_time_is_over(world: World, monkeyp
     assert 1 <= swept.done["wake-ups repeated"] == len(world.mailbox.wakes) < 30
 
 
+def test_wake_ups_are_gathered_while_there_is_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cascade_flow.operations.sweep._BATCH", 2)
+    world.register([step("a")])
+    for number in range(6):
+        world.submit(run_id=f"run-{number}")
+    silent(world)
+    world.mailbox.wakes.clear()
+    sent: list[int] = []
+    late = pausing(world, "BatchGetItem", lambda: sent.append(len(world.mailbox.wakes)), at=3)
+    begun_us = clock.now_us()
+    swept = Sweep(late.runtime, name="reaper").sweep(until_us=begun_us + 10**9)
+    assert (sent, len(world.mailbox.wakes)) == ([0], 6)
+    assert swept.took_ms <= (clock.now_us() - begun_us) // 1_000
+
+
 def test_wake_ups_are_not_gathered_without_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cascade_flow.operations.sweep._BATCH", 2)
     monkeypatch.setattr("cascade_flow.operations.sweep._GATHERED", 4)
@@ -299,14 +314,23 @@ def test_who_has_little_to_do_calls_nobody(world: World) -> None:
     assert sweep.sweep(until_us=clock.now_us() + 10**9).done["wake-ups repeated"] == 40
 
 
-def test_in_many_lanes_as_much_is_done_as_in_one(world: World) -> None:
+def test_in_many_lanes_as_much_is_done_as_in_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.register([step("a", retry=ONCE), step("b")])
     runs = [world.submit(run_id=f"run-{number}") for number in range(40)]
     for run_id in runs[::2]:
         Steps(world.backend.runtime).claim(Wake(run_id, "a", "a", 1), "worker-1")
     silent(world)
     world.mailbox.wakes.clear()
-    swept = Sweep(world.observer.runtime, name="reaper", lanes=Threads(8)).sweep(until_us=clock.now_us() + 10**12)
+    lanes, each = Threads(8), Threads.each
+    widths: list[int] = []
+
+    def noted(self: Threads, act: Any, over: Any) -> Any:
+        widths.append(len(over))
+        return each(self, act, over)
+
+    monkeypatch.setattr(Threads, "each", noted)
+    swept = Sweep(world.observer.runtime, name="reaper", lanes=lanes).sweep(until_us=clock.now_us() + 10**12)
+    assert max(widths) == 80, "one process has these as its lanes"
     assert swept.failures == []
     assert {"looked at": 80, "wake-ups repeated": 60}.items() <= swept.done.items()
     assert swept.done["steps reclaimed"] == 20

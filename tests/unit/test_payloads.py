@@ -8,7 +8,7 @@ import pytest
 
 from cascade_flow import DynamoDBBackend
 from cascade_flow.dynamodb.codec import deflate, zipped
-from cascade_flow.errors import PayloadLostError, PayloadTooLargeError
+from cascade_flow.errors import ConfigurationError, PayloadLostError, PayloadTooLargeError
 from cascade_flow.offload import Bucket
 from cascade_flow.operations.payloads import INLINE_BYTES, LARGEST_ITEM_BYTES, OFFLOAD_BYTES, Payloads
 from cascade_flow.testing.memory.bucket_client import BucketClient
@@ -74,6 +74,26 @@ def test_what_two_give_for_a_run_lies_in_two_places(backend: DynamoDBBackend) ->
 def test_a_payload_that_is_gone_from_the_table_is_named(backend: DynamoDBBackend) -> None:
     with pytest.raises(PayloadLostError, match="P#a#1#gone"):
         Payloads(backend.runtime.ledger.table).texts("run", {"P#a#1#gone"})
+
+
+def test_what_several_runs_have_put_aside_is_read_wherever_it_lies(backend: DynamoDBBackend) -> None:
+    payloads = Payloads(backend.runtime.ledger.table, Bucket("bucket", client=BucketClient()))
+    near, far = packing_to(INLINE_BYTES), packing_to(OFFLOAD_BYTES)
+    wanted = {("run", placed(payloads, near)): near, ("run", placed(payloads, far)): far}
+    assert payloads.texts_at(wanted) == wanted
+    elsewhere = {("other", place): text for (_, place), text in wanted.items() if text == far}
+    assert payloads.texts_at([*wanted, *elsewhere]) == {**wanted, **elsewhere}
+    with pytest.raises(PayloadLostError, match="2 payloads are there no more"):
+        payloads.texts_at([*wanted, ("run", "P#a#1#gone"), ("other", "P#a#1#gone")])
+
+
+def test_what_is_lent_lies_in_the_bucket(backend: DynamoDBBackend) -> None:
+    client = BucketClient()
+    address = Payloads(backend.runtime.ledger.table, Bucket("bucket", client=client)).lend("text")
+    [(bucket, key)] = client.objects
+    assert address.startswith(f"memory://{bucket}/{key}?")
+    with pytest.raises(ConfigurationError, match="name the bucket"):
+        Payloads(backend.runtime.ledger.table).lend("text")
 
 
 def test_the_same_text_is_the_same_file_whenever_it_is_packed() -> None:
