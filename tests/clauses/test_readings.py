@@ -163,8 +163,9 @@ def test_a_chunk_that_is_stored_again_is_one(world: World) -> None:
     assert [line.message for line in logs.lines(RUN, "a")] == ["hello"]
 
 
-def test_what_a_zombie_writes_after_its_attempts_end_is_dropped(world: World) -> None:
-    begun(world, step("a"))
+@pytest.mark.parametrize("tries", [1, 2], ids=["its last one", "another follows"])
+def test_what_a_zombie_writes_after_its_attempts_end_is_dropped(world: World, tries: int) -> None:
+    begun(world, step("a", retry=[RetryTier(max_attempts=tries)]), step("b"))
     claimed(world, "a")
     logs = Logs(world.backend.runtime)
     logs.store(run_of(world), "a", 1, [(clock.now_us(), "stdout", "alive")])
