@@ -155,6 +155,14 @@ def test_a_child_that_has_failed_says_which_step_it_does_again(world: World) -> 
     assert [event.retried_steps for event in told if isinstance(event, WorkflowRetryStarted)] == [["tell"]]
 
 
+def test_short_items_are_put_aside_together(world: World) -> None:
+    handed_out(world)
+    family = pack_of(world).family
+    assert family.chunk >= len(ITEMS)
+    table = world.observer.runtime.ledger.table
+    assert [table.get(keys.chunk(RUN, "pack", 1, number)) is not None for number in range(2)] == [True, False]
+
+
 def test_an_item_has_no_schema_though_its_workflows_input_has_one(world: World) -> None:
     world.register(mapped(), input_schema_json={"type": "object"})
     world.submit(run_id=RUN, input={"order": 7})

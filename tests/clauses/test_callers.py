@@ -148,6 +148,13 @@ def test_a_run_that_has_expired_takes_no_more_words(world: World) -> None:
         late.complete("a")
 
 
+def test_a_run_that_has_expired_keeps_no_other_from_being_listed(world: World) -> None:
+    expired, other = under_way(world), Called.with_step(world.backend, "b", "run-2")
+    gone(world, keys.run(expired.run_id))
+    assert listed(world, expired) == ["a"]
+    assert [(ref.run_id, ref.step_id) for ref in world.observer.list_scheduled_steps()] == [(other.run_id, "b")]
+
+
 def test_lines_of_a_run_that_has_expired_are_not_deleted_one_by_one(world: World) -> None:
     run = under_way(world)
     run.backend.save_step_logs(FLOW, run.run_id, "a", [line(run)])

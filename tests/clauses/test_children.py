@@ -272,6 +272,15 @@ def test_a_workflow_runs_another_and_receives_its_output(world: World) -> None:
     whole(world)
 
 
+def test_a_step_that_runs_another_workflow_counts_and_so_do_the_steps_of_that(world: World) -> None:
+    nested(world)
+    world.settle(RUN)
+    throughput = world.observer.get_throughput(workflow_slug="flow")
+    assert (throughput.runs_completed, throughput.steps_completed) == (1, 3)
+    own = world.observer.get_throughput(workflow_slug="refunds")
+    assert (own.runs_completed, own.steps_completed) == (0, 2)
+
+
 def test_what_another_workflow_takes_is_told_of_its_run(world: World) -> None:
     schema: dict[str, Any] = {"type": "object"}
     world.backend.register_workflow(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cascade_flow import RunNotRetryableError, clock
+from cascade_flow import RunNotRetryableError, StepLimit, clock
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.decide import last_seen_us
@@ -66,6 +67,15 @@ def test_what_is_due_now_is_taken_however_far_ahead_the_index_looks(world: World
     with at(ready_us - 1):
         assert is_refused(world, "a")
     with at(ready_us):
+        assert claimed(world, "a").running
+
+
+def test_what_is_limited_by_rate_is_taken_when_its_time_has_come(world: World) -> None:
+    slow = StepLimit(name="slow", at_most=1, per_ms=60_000)
+    begun(world, step("a", delay_ms=LONG_US // 1_000, limit=slow))
+    with at(branch_of(world, "a").ready_us - 1):
+        assert is_refused(world, "a")
+    with at(branch_of(world, "a").ready_us):
         assert claimed(world, "a").running
 
 

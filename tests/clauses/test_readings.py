@@ -18,6 +18,7 @@ from cascade_flow import (
     RetryTier,
     StepCompleted,
     StepError,
+    StepNotFoundError,
     StepReclaimed,
     StepScheduled,
     clock,
@@ -28,6 +29,7 @@ from cascade_flow.engine.state import LATEST_US
 from cascade_flow.offload import Bucket
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.logs import Logs
+from cascade_flow.operations.outputs import output_path
 from cascade_flow.operations.payloads import OFFLOAD_BYTES
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.worker_protocol import WorkerProtocol
@@ -173,8 +175,9 @@ def test_a_chunk_that_is_stored_again_is_one(world: World) -> None:
     assert [line.message for line in logs.lines(RUN, "a")] == ["hello"]
 
 
-def test_what_a_zombie_writes_after_its_attempts_end_is_dropped(world: World) -> None:
-    begun(world, step("a"))
+@pytest.mark.parametrize("tries", [1, 2], ids=["its last one", "another follows"])
+def test_what_a_zombie_writes_after_its_attempts_end_is_dropped(world: World, tries: int) -> None:
+    begun(world, step("a", retry=[RetryTier(max_attempts=tries)]), step("b"))
     claimed(world, "a")
     logs = Logs(world.backend.runtime)
     logs.store(run_of(world), "a", 1, [(clock.now_us(), "stdout", "alive")])
@@ -308,7 +311,22 @@ def test_a_worker_elsewhere_is_given_the_address_of_a_checkpoint_in_the_bucket(
     world.sweep()
     monkeypatch.setattr(Bucket, "get", lambda *_: pytest.fail("it is read"))
     [handed] = WorkerProtocol(world.backend.runtime).given(claimed(world, "a", 2)).checkpoints
-    assert handed.address is not None
+    assert str(handed.address).startswith("memory://")
+
+
+def test_a_large_output_is_at_its_own_steps_and_attempts_address(world: World) -> None:
+    world.bucket = BucketClient()
+    world.backend = world.another()
+    begun(world, step("a", retry=AT_ONCE), step("b"))
+    reported(world, claimed(world, "a"), AGAIN)
+    for name, attempt in (("a", 2), ("b", 1)):
+        large = Complete(json.dumps(secrets.token_hex(OFFLOAD_BYTES)), 1)
+        reported(world, claimed(world, name, attempt), large)
+    places = [output_path(world.backend.runtime, "flow", RUN, name, attempt) for name, attempt in (("a", 2), ("b", 1))]
+    assert {place.removeprefix("s3://bucket/") for place in places} == {key for _, key in world.bucket.objects}
+    for name, attempt in (("a", 1), ("b", 2)):
+        with pytest.raises(StepNotFoundError):
+            output_path(world.backend.runtime, "flow", RUN, name, attempt)
 
 
 def test_a_step_finds_what_its_branch_has_logged_last(world: World) -> None:

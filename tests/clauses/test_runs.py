@@ -16,6 +16,7 @@ from cascade_flow import (
     LogEntry,
     RunNotRetryableError,
     RunSubmission,
+    RunSubmitted,
     WorkflowFailed,
     WorkflowNotFoundError,
     WorkflowRerunFromStep,
@@ -394,6 +395,16 @@ def test_a_plan_says_what_stays_and_what_runs_again(world: World) -> None:
     world.backend.cancel_run(RUN)
     plan = Reruns(world.observer.runtime).plan_resume(RUN)
     assert (plan.keeps, plan.runs_again) == (["a", "d"], ["b", "c"])
+
+
+def test_a_run_that_goes_on_from_one_without_tags_has_none(world: World) -> None:
+    begun(world, step("a"), step("b", "a"))
+    world.backend.cancel_run(RUN)
+    submitted = [
+        next(event for event in world.observer.load_events("flow", run_id) if isinstance(event, RunSubmitted))
+        for run_id in (RUN, world.backend.resume_run(RUN).run_id)
+    ]
+    assert [event.tags for event in submitted] == [None, None]
 
 
 def test_a_rerun_names_all_that_runs_again_and_both_versions(world: World) -> None:

@@ -25,6 +25,7 @@ from cascade_flow.dynamodb.schedules import LEAD_US, Schedule
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.ticks import AT_ONCE, LATE_US
 from cascade_flow.operations.attention import Attention
+from cascade_flow.operations.declared_schedules import check
 from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.operations.tally import Tally
@@ -372,6 +373,11 @@ def test_what_is_no_schedule_is_refused_and_nothing_is_registered(
     assert world.backend.list_workflow_metadata() == []
 
 
+def test_a_hundred_schedules_are_not_too_many() -> None:
+    declared = [ScheduleDefinition.model_validate({**NIGHTLY, "name": f"s{n}"}) for n in range(100)]
+    check(WorkflowRegistration(slug="flow", name="Flow", steps=[step("a")], schedules=declared))
+
+
 # -- a time for which there can be no run -----------------------------------------------------------------------------
 
 
@@ -461,6 +467,8 @@ def test_what_is_to_come_is_not_filled_in(world: World) -> None:
     deployed(world, NIGHTLY)
     with pytest.raises(ArgumentInvalidError, match="future"):
         world.backend.schedules.backfill("flow", "s", from_us=0, until_us=FIRST_US)
+    with pytest.raises(ArgumentInvalidError):
+        world.backend.schedules.backfill("flow", "s", from_us=-1, until_us=clock.now_us())
 
 
 def test_a_pause_and_a_deployment_at_once_are_both_kept(world: World) -> None:

@@ -57,6 +57,25 @@ def test_of_several_dependencies_nothing_need_be_known_since_the_history_is_read
     assert knows_enough(held.facts, held.branch, {})
 
 
+def test_who_reads_what_its_only_dependency_gave_reads_no_history(world: World) -> None:
+    begun(world, step("a"), step("b", "a"), input=INPUT)
+    done(world, "a")
+    held = Steps(world.backend.runtime).claim(replace(newest(world, "b"), told=""), "worker-1")
+    assert held is not None
+    with meter(world.store.client, world.store.table) as counting:
+        assert given(world, held) == {"a": '"done"'}
+    assert counting.lines == []
+
+
+def test_who_knows_no_secret_believes_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun(world, step("a"), input=INPUT)
+    wake = newest(world, "a")
+    monkeypatch.setattr(world.mailbox, "seal", None)
+    held = Steps(world.backend.runtime).claim(wake, "worker-1")
+    assert held is not None
+    assert json.loads(Steps(world.backend.runtime).inputs(held).input or "") == INPUT
+
+
 def test_who_is_woken_reads_nothing(world: World) -> None:
     begun(world, *chain(3), step("beside", "s0"), input=INPUT, priority=5)
     reported(world, by_wake(world, newest(world, "s0"), reads=0), Complete('"first"', 1))

@@ -46,6 +46,14 @@ def test_what_was_undone_below_is_done_anew_by_the_new_runs_own(undone_two_below
     }
 
 
+def test_a_run_of_another_workflow_that_was_never_made_has_nothing_undone(world: World) -> None:
+    world.register([undone("a")], slug="inner")
+    begun(world, step("first", retry=ONCE), calls("go", "inner").model_copy(update={"dependencies": ["first"]}))
+    world.backend.cancel_run(RUN)
+    assert undone_below(world.observer.runtime, run_of(world), "new") == {}
+    assert world.backend.resume_run(RUN).is_new
+
+
 def test_what_could_not_be_undone_is_done_anew_too(world: World) -> None:
     world.script = {"un-a": ["fatal"]}
     failed(world, *BOOKED)

@@ -7,6 +7,8 @@ import pytest
 from cascade_flow import DynamoDBBackend, RetryTier, clock
 from cascade_flow.analytics.past import Past
 from cascade_flow.analytics.scope import Scope
+from cascade_flow.errors import ReportTooLargeError
+from cascade_flow.operations.analytics import Analytics
 from contract.called import Called
 from contract.outside import ERROR, FLOW, Outside, register, step, submit, sweep
 from simulation import TIMING, TickingClock
@@ -47,6 +49,15 @@ def test_the_depth_of_the_queue(backend: DynamoDBBackend) -> None:
     backend.cancel_run(run.run_id)
     backend.cancel_run(later)
     assert backend.get_queue_depth().to_wire() == NOTHING
+
+
+def test_a_report_that_can_not_be_made_in_time_is_told_so(backend: DynamoDBBackend) -> None:
+    run = Outside.at(backend, step("a"))
+    run.take("a")
+    in_time, late = (Analytics(backend.runtime, until_us=clock.now_us() + us) for us in (60_000_000, -1))
+    assert in_time.queue_depth() == backend.get_queue_depth()
+    with pytest.raises(ReportTooLargeError):
+        late.queue_depth()
 
 
 def test_the_depth_by_workflow(backend: DynamoDBBackend) -> None:

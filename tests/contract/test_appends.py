@@ -25,6 +25,7 @@ from cascade_flow import (
     WorkflowRerunFromStep,
     WorkflowStarted,
 )
+from cascade_flow.dynamodb import keys
 from contract.called import FLOW, VERSION, Called
 from contract.outside import Outside, step
 from simulation import BEGIN_US
@@ -226,6 +227,8 @@ def test_what_changes_no_state_is_added_to_an_engines_run(backend: DynamoDBBacke
         )
     ]
     assert len({event.timestamp_us for event in stored}) == 4
+    table = backend.runtime.ledger.table
+    assert len(list(table.query(keys.Span(keys.run(run.run_id).pk, "P#", "P#~")))) == 1, "what is large lies aside"
     assert set(map(str, stored)) <= set(map(str, backend.load_events(FLOW, run.run_id)))
     run.complete("a")
     assert run.status == "completed"

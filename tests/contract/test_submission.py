@@ -118,6 +118,13 @@ def test_invalid_input_is_refused_with_every_path(backend: DynamoDBBackend) -> N
     assert submit(backend, input={"order": "1"}, idempotency_key="k"), "the key is still free"
 
 
+def test_a_format_is_held_as_a_type_is(backend: DynamoDBBackend) -> None:
+    register(backend, input_schema_json={"type": "string", "format": "ipv4"})
+    assert submit(backend, input="10.0.0.1")
+    with pytest.raises(InputInvalidError, match="ipv4"):
+        submit(backend, input="10.0.0.256")
+
+
 def test_what_is_checked_is_what_is_stored(backend: DynamoDBBackend) -> None:
     register(backend, input_schema_json={"properties": {"at": {"type": "string"}, "rate": {"type": "string"}}})
     run = backend.get_run(submit(backend, input={"at": date(2026, 11, 22), "rate": float("nan")}))
