@@ -11,6 +11,7 @@ from cascade_flow import (
     ChildrenDefinition,
     PayloadLostError,
     RunLimit,
+    RunSubmitted,
     StepLimit,
     WorkflowRegistration,
     WorkflowRetryStarted,
@@ -20,8 +21,10 @@ from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.family_ledger import FamilyLedger
 from cascade_flow.engine.commands import Complete
+from cascade_flow.engine.families import Expand
 from cascade_flow.operations import collection
 from cascade_flow.operations.collection import Collection
+from cascade_flow.operations.expansion import Expansion
 from clauses.families import (
     ITEMS,
     ONCE,
@@ -84,8 +87,42 @@ def test_a_child_is_born_after_all_that_its_step_has_told(world: World) -> None:
     with clock.use(TickingClock(clock.now_us() - 60_000_000, tick_us=1)):
         reported(world, held, world.act(held, "worker-1"))
     born_us = min(event.timestamp_us for event in world.observer.load_events("flow", child(0)))
-    told_us = max(event.timestamp_us for event in world.observer.load_events("flow", RUN, step_id="lines"))
+    told_us = max(event.timestamp_us for event in world.observer.load_events("flow", RUN))
     assert born_us > told_us
+
+
+def test_whoever_is_woken_for_a_new_child_is_told_of_its_run(world: World) -> None:
+    handed_out(world)
+    woken = [wake for wake in world.mailbox.wakes if wake.run_id == child(0)]
+    assert [(wake.branch, bool(wake.told)) for wake in woken] == [("pack", True)]
+
+
+def test_an_item_of_a_run_like_any_other_is_as_urgent_and_takes_what_is_no_runs_input(world: World) -> None:
+    """The workflow's schema says what its runs are given, not what their items are."""
+    told = {"slug": "flow", "name": "Flow", "steps": mapped(), "input_schema_json": {"type": "object"}}
+    world.backend.register_workflow(WorkflowRegistration.model_validate(told))
+    world.submit(run_id=RUN, input={})
+    reported(world, claimed(world, "lines"), Complete(json.dumps(ITEMS), 1))
+    expanded(world)
+    [submitted] = world.observer.load_events("flow", child(0), types=["RunSubmitted"])
+    assert isinstance(submitted, RunSubmitted)
+    assert (submitted.has_input_schema, submitted.priority, child_run(world, 0).priority) == (False, 0, 0)
+
+
+@pytest.mark.parametrize("given", ["null", "[]", "{}"])
+def test_a_map_over_nothing_gives_nothing_and_makes_nothing(world: World, given: str) -> None:
+    begun(world, *mapped())
+    reported(world, claimed(world, "lines"), Complete(given, 1))
+    held = claimed(world, "pack", branch="lines")
+    assert world.act(held, "worker-1") == Complete("[]", 0)
+
+
+def test_a_workflow_that_nothing_is_given_to_takes_nothing(world: World) -> None:
+    world.register([step("a")], slug="inner")
+    begun(world, step("go", children=ChildrenDefinition(kind="workflow", workflow="inner")))
+    command = Expansion(world.backend.runtime).command(claimed(world, "go"), None)
+    assert isinstance(command, Expand)
+    assert command.family.children == 1
 
 
 def test_a_child_that_begins_again_has_its_parents_time_and_nothing_of_what_it_was(world: World) -> None:
@@ -134,6 +171,16 @@ def test_a_child_that_was_halted_says_which_step_it_does_again(world: World) -> 
     world.backend.retry_run(RUN)
     told = world.observer.load_events("flow", child(0))
     assert [event.retried_steps for event in told if isinstance(event, WorkflowRetryStarted)] == [["pack"]]
+
+
+def test_a_child_that_has_failed_says_which_step_it_does_again(world: World) -> None:
+    world.register([step("a"), step("b", "a", retry=ONCE)], slug="inner")
+    begun(world, step("go", children=ChildrenDefinition(kind="workflow", workflow="inner")))
+    world.script = {"b": ["fatal"]}
+    world.settle(RUN)
+    world.backend.retry_run(RUN)
+    told = world.observer.load_events("inner", f"{RUN}~go~0")
+    assert [event.retried_steps for event in told if isinstance(event, WorkflowRetryStarted)] == [["b"]]
 
 
 def test_a_child_is_stopped_for_no_step_of_its_own(world: World) -> None:
