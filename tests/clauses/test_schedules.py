@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import pytest
 
@@ -21,6 +21,7 @@ from cascade_flow import (
     clock,
 )
 from cascade_flow.dynamodb import due, keys, schedules
+from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.dynamodb.schedules import LEAD_US, Schedule
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.ticks import AT_ONCE, LATE_US
@@ -82,6 +83,14 @@ def told(time_us: int) -> str:
 
 
 # -- a time comes -----------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_of_schedules_alone_reads_no_runs(world: World) -> None:
+    deployed(world, NIGHTLY)
+    at(world, FIRST_US)
+    with patch.object(Ledger, "snapshot") as read:
+        world.sweep()
+    assert [list(call.args[0]) for call in read.call_args_list] == [[]]
 
 
 def test_its_run_begins_when_its_time_comes_not_before_and_not_a_sweep_later(world: World) -> None:
