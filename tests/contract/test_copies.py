@@ -113,6 +113,13 @@ def test_what_is_copied_into_is_there_also_where_nothing_was_copied(backend: Dyn
     assert Called(backend, "new").kinds() == ["LogEntry"]
 
 
+def test_an_id_into_which_nothing_was_copied_may_get_a_copy(backend: DynamoDBBackend) -> None:
+    old = told(backend)
+    backend.copy_step_events(FLOW, "old", "new", include_step_ids=["unknown"])
+    backend.copy_entire_run(FLOW, "old", "new")
+    assert told_of(backend, "new") == old.events()
+
+
 def test_an_id_into_which_only_lines_were_copied_gets_no_copy(backend: DynamoDBBackend) -> None:
     run = Called.new(backend, "old")
     backend.save_step_logs(FLOW, "old", "a", [line(run, "early")])
