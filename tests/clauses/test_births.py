@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -25,6 +26,7 @@ from cascade_flow.engine.families import Expand
 from cascade_flow.operations import collection
 from cascade_flow.operations.collection import Collection
 from cascade_flow.operations.expansion import Expansion
+from cascade_flow.operations.items_aside import ItemsAside
 from clauses.families import (
     ITEMS,
     ONCE,
@@ -276,6 +278,26 @@ def test_of_a_batch_what_has_failed_has_given_nothing(world: World) -> None:
         "three",
         "four",
     ]
+
+
+def test_what_the_items_of_a_batch_give_is_of_any_sort(world: World) -> None:
+    handed_out(world, ITEMS[:4], batch=2)
+    reported(world, taken(world, 0), Complete('[{"n": 1}, 5]', 1))
+    reported(world, taken(world, 1), Complete('["$failed", null]', 1))
+    facts = world.backend.runtime.facts(run_of(world))
+    completed = Collection(world.backend.runtime).completed(facts, pack_of(world))
+    assert json.loads(completed) == [{"n": 1}, 5, "$failed", None]
+
+
+@pytest.mark.parametrize(("item", "chunk"), [("x" * 100_000, 1), ("x" * 28_000, 2)])
+def test_large_items_lie_a_few_to_a_chunk_that_is_read_once(world: World, item: str, chunk: int) -> None:
+    handed_out(world, [item] * 3)
+    assert pack_of(world).family.chunk == chunk
+    aside, facts = ItemsAside(world.backend.runtime), world.backend.runtime.facts(run_of(world))
+    with patch.object(ItemsAside, "_read", autospec=True, side_effect=ItemsAside._read) as read:
+        texts = aside.texts(facts, pack_of(world), range(3), batch=1)
+    assert texts == {number: json.dumps(item) for number in range(3)}
+    assert read.call_count == -(-3 // chunk)
 
 
 def collected(world: World) -> str:
