@@ -193,6 +193,23 @@ def test_step_events_are_copied(backend: DynamoDBBackend) -> None:
     assert {record.step_id for record in backend.load_run(FLOW, "new")} == {"a", "b"}
 
 
+def test_steps_that_are_copied_bit_by_bit_go_on_where_they_were(
+    backend: DynamoDBBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Called.new(backend, "old")
+    run.schedule("b")
+    run.take("b")
+    run.beat("b")
+    monkeypatch.setattr("cascade_flow.operations.copies._AT_ONCE", 2)
+    backend.copy_workflow_events(FLOW, "old", "new", exclude_terminal=True)
+    backend.copy_step_events(FLOW, "old", "new", include_step_ids=["b"])
+    new = Called(backend, "new")
+    assert new.claim("b") is None, "it is held"
+    new.complete("b")
+    assert [record.step_id for record in backend.load_run(FLOW, "new")] == ["b"]
+    assert new.kinds("b") == ["StepScheduled", "StepStarted", "StepHeartbeat", "StepCompleted"]
+
+
 @pytest.mark.servers("memory", "ministack", "dynamodb-local")
 def test_more_is_copied_than_a_transaction_holds(backend: DynamoDBBackend) -> None:
     run = Called.new(backend, "old")
