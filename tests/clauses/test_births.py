@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -21,10 +22,13 @@ from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.family_ledger import FamilyLedger
 from cascade_flow.engine.commands import Complete
+from cascade_flow.engine.families import Expand
 from cascade_flow.operations import collection
 from cascade_flow.operations.collection import Collection
 from cascade_flow.operations.steps import Steps
 from cascade_flow.wake import Wake
+from cascade_flow.operations.expansion import Expansion
+from cascade_flow.operations.items_aside import ItemsAside
 from clauses.families import (
     ITEMS,
     ONCE,
@@ -88,8 +92,42 @@ def test_a_child_is_born_after_all_that_its_step_has_told(world: World) -> None:
         reported(world, held, world.act(held, "worker-1"))
         assert child_run(world, 0).available_at_us == pack_of(world).last_us + 1
     born_us = min(event.timestamp_us for event in world.observer.load_events("flow", child(0)))
-    told_us = max(event.timestamp_us for event in world.observer.load_events("flow", RUN, step_id="lines"))
+    told_us = max(event.timestamp_us for event in world.observer.load_events("flow", RUN))
     assert born_us > told_us
+
+
+def test_whoever_is_woken_for_a_new_child_is_told_of_its_run(world: World) -> None:
+    handed_out(world)
+    woken = [wake for wake in world.mailbox.wakes if wake.run_id == child(0)]
+    assert [(wake.branch, bool(wake.told)) for wake in woken] == [("pack", True)]
+
+
+def test_an_item_of_a_run_like_any_other_is_as_urgent_and_takes_what_is_no_runs_input(world: World) -> None:
+    """The workflow's schema says what its runs are given, not what their items are."""
+    told = {"slug": "flow", "name": "Flow", "steps": mapped(), "input_schema_json": {"type": "object"}}
+    world.backend.register_workflow(WorkflowRegistration.model_validate(told))
+    world.submit(run_id=RUN, input={})
+    reported(world, claimed(world, "lines"), Complete(json.dumps(ITEMS), 1))
+    expanded(world)
+    [submitted] = world.observer.load_events("flow", child(0), types=["RunSubmitted"])
+    assert isinstance(submitted, RunSubmitted)
+    assert (submitted.has_input_schema, submitted.priority, child_run(world, 0).priority) == (False, 0, 0)
+
+
+@pytest.mark.parametrize("given", ["null", "[]", "{}"])
+def test_a_map_over_nothing_gives_nothing_and_makes_nothing(world: World, given: str) -> None:
+    begun(world, *mapped())
+    reported(world, claimed(world, "lines"), Complete(given, 1))
+    held = claimed(world, "pack", branch="lines")
+    assert world.act(held, "worker-1") == Complete("[]", 0)
+
+
+def test_a_workflow_that_nothing_is_given_to_takes_nothing(world: World) -> None:
+    world.register([step("a")], slug="inner")
+    begun(world, step("go", children=ChildrenDefinition(kind="workflow", workflow="inner")))
+    command = Expansion(world.backend.runtime).command(claimed(world, "go"), None)
+    assert isinstance(command, Expand)
+    assert command.family.children == 1
 
 
 def test_a_child_that_begins_again_has_its_parents_time_and_nothing_of_what_it_was(world: World) -> None:
@@ -279,6 +317,26 @@ def test_of_a_batch_what_has_failed_has_given_nothing(world: World) -> None:
         {"n": 3},
         "$failed",
     ]
+
+
+def test_what_the_items_of_a_batch_give_is_of_any_sort(world: World) -> None:
+    handed_out(world, ITEMS[:4], batch=2)
+    reported(world, taken(world, 0), Complete('[{"n": 1}, 5]', 1))
+    reported(world, taken(world, 1), Complete('["$failed", null]', 1))
+    facts = world.backend.runtime.facts(run_of(world))
+    completed = Collection(world.backend.runtime).completed(facts, pack_of(world))
+    assert json.loads(completed) == [{"n": 1}, 5, "$failed", None]
+
+
+@pytest.mark.parametrize(("item", "chunk"), [("x" * 100_000, 1), ("x" * 28_000, 2)])
+def test_large_items_lie_a_few_to_a_chunk_that_is_read_once(world: World, item: str, chunk: int) -> None:
+    handed_out(world, [item] * 3)
+    assert pack_of(world).family.chunk == chunk
+    aside, facts = ItemsAside(world.backend.runtime), world.backend.runtime.facts(run_of(world))
+    with patch.object(ItemsAside, "_read", autospec=True, side_effect=ItemsAside._read) as read:
+        texts = aside.texts(facts, pack_of(world), range(3), batch=1)
+    assert texts == {number: json.dumps(item) for number in range(3)}
+    assert read.call_count == -(-3 // chunk)
 
 
 def collected(world: World) -> str:

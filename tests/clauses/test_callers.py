@@ -22,10 +22,10 @@ from cascade_flow import (
     StepStarted,
     clock,
 )
-from cascade_flow.dynamodb import due, keys
+from cascade_flow.dynamodb import due, keys, registry
 from cascade_flow.dynamodb.caller_ledger import chunk_of
 from cascade_flow.dynamodb.items import log_item
-from cascade_flow.dynamodb.table import Put
+from cascade_flow.dynamodb.table import Put, Table
 from cascade_flow.engine.caller import Draft
 from cascade_flow.operations.copies import _taken_from
 from checker import check_run
@@ -76,6 +76,24 @@ def gone(world: World, key: keys.Key) -> None:
 def checked(world: World, run: Called) -> list[str]:
     check_run(world.observer, run.run_id)
     return others(world, run).kinds()
+
+
+def test_workflows_of_which_runs_were_told_are_noted_once_by_each_process(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted: list[str] = []
+    put_called = registry.put_called
+
+    def note(table: Table, slug: str) -> None:
+        noted.append(slug)
+        put_called(table, slug)
+
+    monkeypatch.setattr(registry, "put_called", note)
+    world.backend.initialize_run("other", "reserved")
+    under_way(world)
+    Called.new(world.backend, "run-2")
+    assert noted == [FLOW]
+    assert registry.list_called(world.observer.runtime.ledger.table) == [FLOW]
 
 
 @pytest.mark.parametrize("end", ENDS)

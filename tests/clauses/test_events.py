@@ -191,6 +191,22 @@ def test_of_a_run_that_waits_for_nothing_and_has_ended_no_event_is_closed(world:
         sent(world)
 
 
+def test_what_is_no_event_is_none_in_a_run_that_is_over_too(world: World) -> None:
+    begun(world, step("a"))
+    done(world, "a")
+    with pytest.raises(EventNotFoundError, match=r"its events are none$"):
+        sent(world)
+
+
+@pytest.mark.parametrize("length", [0, 257])
+def test_a_senders_key_is_neither_empty_nor_long(world: World, length: int) -> None:
+    begun(world, *chain())
+    with pytest.raises(ArgumentInvalidError):
+        sent(world, key="k" * length)
+    assert found(world, "e") is None
+    assert sent(world, key="k" * max(1, length - 1))
+
+
 # -- born by whoever comes first, and looked at soon ------------------------------------------------------------------
 
 
@@ -330,8 +346,33 @@ def test_a_signal_does_not_open_again_what_is_over(world: World) -> None:
     with pytest.raises(EventClosedError, match="was skipped") as told:
         sent(world)
     assert told.value.facts["state"] == "skipped"
+    assert "was skipped" in str(told.value)
     assert branch_of(world, "e").status != "open"
     ended(world)
+
+
+def test_who_is_late_for_what_has_failed_hears_that_its_time_was_over(world: World) -> None:
+    """The run goes on until another step has ended."""
+    begun(world, *chain(timeout_us=WAIT_US), step("x"))
+    done(world, "a")
+    world.clock.pause_us(WAIT_US + 1)
+    claimed(world, "x")
+    world.sweep()
+    assert run_of(world).status == "running"
+    with pytest.raises(EventClosedError, match="has run out of time") as told:
+        sent(world)
+    assert told.value.facts["state"] == "timed-out"
+
+
+@pytest.mark.parametrize("stops", [False, True], ids=["not yet", "no more"])
+def test_nobody_looks_at_an_event_of_a_run_that_does_not_go_on(
+    world: World, monkeypatch: pytest.MonkeyPatch, stops: bool
+) -> None:
+    begun(world, *ROOT, available_at=None if stops else clock.now_us() + HOUR_US)
+    if stops:
+        dies(lambda: dying(world, "UpdateItem", after=True).cancel_run(RUN))
+    monkeypatch.setattr(AfterCommit, "look_if_possible", lambda *_: pytest.fail("somebody looks"))
+    assert sent(world)
 
 
 def test_who_is_late_reads_what_the_first_has_said_and_changes_nothing(world: World) -> None:

@@ -20,7 +20,7 @@ from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.wake import Wake
 from clauses.stage import AGAIN, DONE, reported, silent
 from faults.moments import pausing
-from simulation import TIMING, World, step
+from simulation import TIMING, TickingClock, World, step
 
 SPACING_US = 2_000_000
 OPENAI = StepLimit(name="openai", at_most=3, per_ms=6_000)
@@ -291,6 +291,28 @@ def test_a_turn_is_kept_until_long_after_it_has_come(world: World) -> None:
     item = table.get(keys.turns("seldom"))
     assert item is not None
     assert int(item[keys.EXPIRY]) * 1_000_000 >= last_us + 6 * day_us
+
+
+def test_a_message_that_comes_before_its_step_is_due_takes_no_turn(world: World) -> None:
+    world.register([limited("a", retry=[RetryTier(max_attempts=2, delay_ms=60_000, jitter=0)])])
+    world.submit(run_id="r1")
+    held = claim(world, "r1")
+    assert held is not None
+    reported(world, held, AGAIN)
+    table, seen = world.backend.runtime.ledger.table, branch_of(world, "r1")
+    free_us = turns.next_free_us(table, "openai")
+    assert claim(world, "r1", attempt=2) is None
+    assert (turns.next_free_us(table, "openai"), branch_of(world, "r1")) == (free_us, seen)
+
+
+def test_what_is_due_this_very_moment_and_whose_turn_it_is_begins(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.register([limited("a")])
+    world.submit(run_id="r1")
+    monkeypatch.setattr("cascade_flow.operations.turns.note", lambda *_, **__: pytest.fail("it is noted"))
+    with clock.use(TickingClock(branch_of(world, "r1").ready_us, tick_us=0)):
+        assert claim(world, "r1") is not None
 
 
 @pytest.mark.parametrize("attempt", [1, 2], ids=["it is held already", "it is not scheduled yet"])

@@ -16,6 +16,7 @@ from cascade_flow import (
     LogEntry,
     ResourceSnapshot,
     RetryTier,
+    StepCheckpoint,
     StepCompleted,
     StepError,
     StepNotFoundError,
@@ -24,6 +25,8 @@ from cascade_flow import (
     clock,
 )
 from cascade_flow.dynamodb import due, items, keys, listing
+from cascade_flow.dynamodb.codec import inflate, references_of
+from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.engine.commands import Complete, Fail, KeepCheckpoint
 from cascade_flow.engine.state import LATEST_US
 from cascade_flow.offload import Bucket
@@ -206,6 +209,51 @@ def test_who_asks_for_no_lines_reads_none(world: World, wanted: dict[str, Any]) 
         late.load_events("flow", RUN, **each)
         asked.append(len(sizes))
     assert asked[0] < asked[1]
+
+
+def test_a_large_checkpoint_that_somebody_adds_is_put_aside(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a")
+    data = json.dumps(secrets.token_hex(1_000))
+    told: dict[str, Any] = {"step_id": "a", "attempt_number": 1, "name": "part", "sequence_number": 0, "data": data}
+    added = StepCheckpoint(workflow_slug="flow", run_id=RUN, timestamp_us=clock.now_us(), **told)
+    world.backend.append_event("flow", RUN, added)
+    history = world.observer.runtime.ledger.history(RUN)
+    assert history is not None
+    assert [references_of(record).keys() for record in history.records if record["type"] == added.type] == [{"data"}]
+    assert [e.data for e in world.check(RUN).events if isinstance(e, StepCheckpoint)] == [data]
+
+
+def test_there_is_no_story_of_what_is_not_there(world: World) -> None:
+    assert Histories(world.backend.runtime).story("nowhere") is None
+
+
+def test_an_output_in_the_bucket_comes_whole_and_its_path_is_its_attempts(world: World) -> None:
+    world.bucket = BucketClient()
+    world.backend = world.another()
+    made = json.dumps(secrets.token_hex(OFFLOAD_BYTES))
+    begun(world, step("a"), step("b"), step("c"))
+    reported(world, claimed(world, "b"), Complete(json.dumps(secrets.token_hex(1_000)), 1))
+    reported(world, claimed(world, "c"), Complete(json.dumps(secrets.token_hex(OFFLOAD_BYTES)), 1))
+    reported(world, claimed(world, "a"), AGAIN)
+    world.clock.pause_us(60_000_000)
+    reported(world, claimed(world, "a", 2), Complete(made, 1))
+    [completed] = world.backend.load_events("flow", RUN, step_id="a", types=["StepCompleted"])
+    assert isinstance(completed, StepCompleted)
+    assert completed.output == made
+    path = world.backend.get_step_output_path("flow", RUN, "a", 2)
+    assert made == inflate(world.bucket.objects["bucket", path.removeprefix("s3://bucket/")])
+    for step_id, attempt in (("a", 1), ("b", 1)):
+        with pytest.raises(StepNotFoundError):
+            world.backend.get_step_output_path("flow", RUN, step_id, attempt)
+
+
+def test_what_one_step_alone_has_given_is_read_from_no_history(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun(world, step("a"), step("b", "a"))
+    done(world, "a")
+    held = claimed(world, "b", branch="a")
+    monkeypatch.setattr(Ledger, "history", lambda *_: pytest.fail("it is read"))
+    assert Steps(world.backend.runtime).inputs(held).outputs == {"a": '"done"'}
 
 
 def test_lines_come_in_order_however_they_were_told(world: World) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from cascade_flow import GraphInvalidError, InvalidIdError, StepLimit, WorkflowRegistration
 from cascade_flow.dynamodb.registry import get_workflow
+from cascade_flow.graph import Graph
 from cascade_flow.model.workflows import RunLimit
 from faults.moments import pausing
 from simulation import World, step
@@ -42,6 +43,32 @@ def test_a_limit_has_a_name_that_no_run_limit_has(world: World) -> None:
     steps = [step("a", limit=StepLimit(name="@flow", at_most=1))]
     with pytest.raises(InvalidIdError):
         world.backend.register_workflow(registration("flow").model_copy(update={"steps": steps}))
+
+
+def test_what_can_never_be_carried_out_is_not_registered(world: World) -> None:
+    slow = registration("flow").model_copy(update={"steps": [step("a", delay_ms=60_000)], "timeout_us": 60_000_000})
+    with pytest.raises(GraphInvalidError, match="shorten the delay"):
+        world.backend.register_workflow(slow)
+    shared = [step("a", limit=StepLimit(name="not a name", at_most=1))]
+    with pytest.raises(InvalidIdError, match="limit"):
+        world.backend.register_workflow(registration("flow").model_copy(update={"steps": shared}))
+    assert world.backend.list_workflow_metadata() == []
+
+
+def test_a_graph_is_read_again_of_what_was_used_longest_ago_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cascade_flow.operations.registry._GRAPHS_KEPT", 2)
+    registry, read = world.backend.runtime.registry, list[str]()
+
+    def read_graph(slug: str, _: str) -> Graph:
+        read.append(slug)
+        return Graph([step("a")])
+
+    monkeypatch.setattr(registry, "_read_graph", read_graph)
+    for slug in ("one", "two", "one", "three", "one", "two"):
+        registry.graph(slug, "sha256:1")
+    assert read == ["one", "two", "three", "two"]
 
 
 def test_what_is_registered_anew_has_no_limit_and_no_timeout_of_before(world: World) -> None:

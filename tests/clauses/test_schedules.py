@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import pytest
 
@@ -21,6 +21,7 @@ from cascade_flow import (
     clock,
 )
 from cascade_flow.dynamodb import due, keys, schedules
+from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.dynamodb.schedules import LEAD_US, Schedule
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.ticks import AT_ONCE, LATE_US
@@ -32,7 +33,7 @@ from cascade_flow.operations.tally import Tally
 from cascade_flow.records import replace
 from clauses.stage import dies, dying
 from faults.moments import pausing
-from simulation import BEGIN_US, World, step
+from simulation import BEGIN_US, TickingClock, World, step
 from testbed.faults import Kind, faults, only
 
 MINUTE, HOUR, DAY = 60_000_000, 3_600_000_000, 86_400_000_000
@@ -83,6 +84,14 @@ def told(time_us: int) -> str:
 
 
 # -- a time comes -----------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_of_schedules_alone_reads_no_runs(world: World) -> None:
+    deployed(world, NIGHTLY)
+    at(world, FIRST_US)
+    with patch.object(Ledger, "snapshot") as read:
+        world.sweep()
+    assert [list(call.args[0]) for call in read.call_args_list] == [[]]
 
 
 def test_its_run_begins_when_its_time_comes_not_before_and_not_a_sweep_later(world: World) -> None:
@@ -469,6 +478,27 @@ def test_what_is_to_come_is_not_filled_in(world: World) -> None:
         world.backend.schedules.backfill("flow", "s", from_us=0, until_us=FIRST_US)
     with pytest.raises(ArgumentInvalidError):
         world.backend.schedules.backfill("flow", "s", from_us=-1, until_us=clock.now_us())
+
+
+def test_a_time_of_this_very_moment_is_filled_in(world: World) -> None:
+    deployed(world, NIGHTLY)
+    with clock.use(TickingClock(FIRST_US, tick_us=0)):
+        filled = world.backend.schedules.backfill("flow", "s", from_us=FIRST_US, until_us=FIRST_US)
+    assert [run.time_us for run in filled.runs] == [FIRST_US]
+
+
+def test_a_workflow_has_as_many_schedules_as_it_may(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cascade_flow.operations.declared_schedules.MOST", 2)
+    declared = [{**NIGHTLY, "name": name} for name in "abc"]
+    deployed(world, *declared[:2])
+    with pytest.raises(ArgumentInvalidError):
+        deployed(world, *declared)
+
+
+def test_a_schedule_that_is_gone_calls_for_nothing(world: World) -> None:
+    entry = due.Entry(FIRST_US, keys.schedule("flow", "gone"))
+    Attention(world.backend.runtime, Tally(), name="reaper").attend(entry, world.backend.runtime.ledger)
+    assert runs(world) == []
 
 
 def test_a_pause_and_a_deployment_at_once_are_both_kept(world: World) -> None:

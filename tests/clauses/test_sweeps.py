@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -14,7 +15,7 @@ from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.commands import SkipStep
 from cascade_flow.engine.decide import last_seen_us
 from cascade_flow.operations.attention import Attention
-from cascade_flow.operations.lanes import Threads
+from cascade_flow.operations.lanes import OneByOne, Threads
 from cascade_flow.operations.retries import Retries
 from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.steps import Steps
@@ -234,6 +235,9 @@ def test_wake_ups_are_sent_before_half_of_the_time_is_over(world: World, monkeyp
 
 
 def test_wake_ups_are_gathered_while_there_is_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+
+
+def test_wake_ups_wait_until_all_else_is_dealt_with(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cascade_flow.operations.sweep._BATCH", 2)
     world.register([step("a")])
     for number in range(6):
@@ -336,6 +340,30 @@ def test_in_many_lanes_as_much_is_done_as_in_one(world: World, monkeypatch: pyte
     assert {"looked at": 80, "wake-ups repeated": 60}.items() <= swept.done.items()
     assert swept.done["steps reclaimed"] == 20
     assert {(wake.run_id, wake.step) for wake in world.mailbox.wakes} >= {(run_id, "b") for run_id in runs}
+
+
+def test_a_sweep_deals_with_what_it_finds_in_the_lanes_that_it_was_given(world: World) -> None:
+    begun(world, step("a"))
+    silent(world)
+    world.mailbox.wakes.clear()
+    lanes = OneByOne()
+    with patch.object(lanes, "each", wraps=lanes.each) as each:
+        Sweep(world.backend.runtime, name="reaper", lanes=lanes).sweep(until_us=clock.now_us() + 10**12)
+    assert each.call_count == 3, "to read, to look, to send"
+
+
+def test_a_sweep_says_how_long_it_took(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun(world, step("a"))
+    silent(world)
+    look = Attention.attend
+
+    def slowly(*given: Any) -> None:
+        world.clock.pause_us(7_000_000)
+        look(*given)
+
+    monkeypatch.setattr(Attention, "attend", slowly)
+    swept = Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 10**12)
+    assert swept.took_ms == pytest.approx(7_000, abs=10)
 
 
 def test_a_sweep_says_how_late_it_is_and_whether_it_is_through(world: World) -> None:

@@ -54,6 +54,21 @@ def test_a_run_of_another_workflow_that_was_never_made_has_nothing_undone(world:
     assert world.backend.resume_run(RUN).is_new
 
 
+def test_a_run_below_knows_at_its_birth_what_it_does_anew(undone_two_below: World) -> None:
+    undone_two_below.script = {}
+    new = undone_two_below.backend.resume_run(RUN).run_id
+    undone_two_below.settle(new)
+    own = f"{new}~go~0~call~0"
+    below = undone_two_below.observer.runtime.run(own)
+    assert (below.first_run_of("a"), below.first_run_of("b")) == (own, f"{RUN}~go~0~call~0")
+
+
+def test_what_was_never_begun_below_is_not_done_anew(world: World) -> None:
+    world.register([undone("a")], slug="inner")
+    begun(world, step("a"), calls("go", "inner").model_copy(update={"dependencies": ["a"]}))
+    assert undone_below(world.observer.runtime, run_of(world), "new") == {}
+
+
 def test_what_could_not_be_undone_is_done_anew_too(world: World) -> None:
     world.script = {"un-a": ["fatal"]}
     failed(world, *BOOKED)

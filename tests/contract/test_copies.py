@@ -113,6 +113,13 @@ def test_what_is_copied_into_is_there_also_where_nothing_was_copied(backend: Dyn
     assert Called(backend, "new").kinds() == ["LogEntry"]
 
 
+def test_an_id_into_which_nothing_was_copied_may_get_a_copy(backend: DynamoDBBackend) -> None:
+    old = told(backend)
+    backend.copy_step_events(FLOW, "old", "new", include_step_ids=["unknown"])
+    backend.copy_entire_run(FLOW, "old", "new")
+    assert told_of(backend, "new") == old.events()
+
+
 def test_an_id_into_which_only_lines_were_copied_gets_no_copy(backend: DynamoDBBackend) -> None:
     run = Called.new(backend, "old")
     backend.save_step_logs(FLOW, "old", "a", [line(run, "early")])
@@ -184,6 +191,23 @@ def test_step_events_are_copied(backend: DynamoDBBackend) -> None:
         assert told_of(backend, "new", step_id=step_id) == told_of(backend, "old", step_id=step_id)
     assert Called(backend, "new").events("StepScheduled")[-1].step_id == "b"
     assert {record.step_id for record in backend.load_run(FLOW, "new")} == {"a", "b"}
+
+
+def test_steps_that_are_copied_bit_by_bit_go_on_where_they_were(
+    backend: DynamoDBBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Called.new(backend, "old")
+    run.schedule("b")
+    run.take("b")
+    run.beat("b")
+    monkeypatch.setattr("cascade_flow.operations.copies._AT_ONCE", 2)
+    backend.copy_workflow_events(FLOW, "old", "new", exclude_terminal=True)
+    backend.copy_step_events(FLOW, "old", "new", include_step_ids=["b"])
+    new = Called(backend, "new")
+    assert new.claim("b") is None, "it is held"
+    new.complete("b")
+    assert [record.step_id for record in backend.load_run(FLOW, "new")] == ["b"]
+    assert new.kinds("b") == ["StepScheduled", "StepStarted", "StepHeartbeat", "StepCompleted"]
 
 
 @pytest.mark.servers("memory", "ministack", "dynamodb-local")

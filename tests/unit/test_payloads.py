@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -44,6 +45,7 @@ def test_a_long_text_goes_to_the_bucket_however_well_it_packs(
 ) -> None:
     monkeypatch.setattr("cascade_flow.operations.payloads.LARGE_CHARACTERS", 9_999)
     payloads = Payloads(backend.runtime.ledger.table, Bucket("bucket", client=BucketClient()))
+    assert placed(payloads, "x" * 9_999) == ""
     assert placed(payloads, "x" * 10_000).startswith("s3:payloads/")
 
 
@@ -62,6 +64,58 @@ def test_what_just_fits_an_item_is_put_there(backend: DynamoDBBackend, monkeypat
     monkeypatch.setattr("cascade_flow.operations.payloads.LARGEST_ITEM_BYTES", len(deflate(text)) - 1)
     with pytest.raises(PayloadTooLargeError):
         placed(payloads, text)
+
+
+def test_what_takes_up_as_much_as_may_ride_rides(backend: DynamoDBBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "x" * 10_000
+    monkeypatch.setattr("cascade_flow.operations.payloads.INLINE_BYTES", len(deflate(text)))
+    assert placed(Payloads(backend.runtime.ledger.table), text) == ""
+
+
+def test_the_texts_of_several_runs_are_found_wherever_they_lie(backend: DynamoDBBackend) -> None:
+    payloads = Payloads(backend.runtime.ledger.table, Bucket("bucket", client=BucketClient()))
+    texts = [packing_to(size) for size in (INLINE_BYTES, INLINE_BYTES, OFFLOAD_BYTES, OFFLOAD_BYTES)]
+    given = {
+        (f"run-{number}", payloads.put_result(f"run-{number}", text, expires_s=2_000_000_000)[text]): text
+        for number, text in enumerate(texts)
+    }
+    assert payloads.texts_at(given) == given
+
+
+def test_of_the_texts_of_several_runs_those_that_are_gone_are_counted(backend: DynamoDBBackend) -> None:
+    payloads, text = Payloads(backend.runtime.ledger.table), packing_to(INLINE_BYTES)
+    place = payloads.put_result("run", text, expires_s=2_000_000_000)[text]
+    with pytest.raises(PayloadLostError, match=r"^1 payloads .*run-2.* run it anew"):
+        payloads.texts_at([("run", place), ("run-2", place)])
+
+
+@pytest.mark.parametrize(("places", "at_once"), [(2, 2), (20, 8)])
+def test_objects_are_fetched_side_by_side_a_few_at_a_time(
+    backend: DynamoDBBackend, monkeypatch: pytest.MonkeyPatch, places: int, at_once: int
+) -> None:
+    payloads, widths = Payloads(backend.runtime.ledger.table, Bucket("bucket", client=BucketClient())), list[int]()
+    place = placed(payloads, packing_to(OFFLOAD_BYTES))
+
+    def opened(width: int, name: str) -> ThreadPoolExecutor:
+        widths.append(width)
+        return ThreadPoolExecutor(width, name)
+
+    monkeypatch.setattr("concurrent.futures.ThreadPoolExecutor", opened)
+    payloads.texts_at([(f"run-{number}", place) for number in range(places)])
+    assert widths == [at_once]
+
+
+def test_what_is_lent_is_read_at_the_address_that_is_answered(backend: DynamoDBBackend) -> None:
+    client = BucketClient()
+    address = Payloads(backend.runtime.ledger.table, Bucket("bucket", client=client)).lend("text")
+    [(_, key)] = client.objects
+    assert f"bucket/{key}" in address
+    assert client.objects["bucket", key] == zipped("text")
+
+
+def test_who_has_no_bucket_is_told_to_name_it(backend: DynamoDBBackend) -> None:
+    with pytest.raises(ConfigurationError, match="name the bucket"):
+        Payloads(backend.runtime.ledger.table).texts("run", {"s3:payloads/any"})
 
 
 def test_what_two_give_for_a_run_lies_in_two_places(backend: DynamoDBBackend) -> None:

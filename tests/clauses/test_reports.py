@@ -1,0 +1,47 @@
+"""What reports are made of: which runs are read, whose steps count, and until when somebody waits."""
+
+from __future__ import annotations
+
+import pytest
+
+from cascade_flow import ChildrenDefinition, clock
+from cascade_flow.analytics.scope import Scope
+from cascade_flow.errors import ReportTooLargeError
+from cascade_flow.operations.analytics import Analytics, _may_matter, counted
+from cascade_flow.operations.history import Histories
+from clauses.stage import RUN, begun, claimed, done, reported, run_of
+from faults.moments import pausing
+from simulation import World, step
+
+
+def test_a_report_is_made_while_there_is_time(world: World) -> None:
+    begun(world, step("a"))
+    assert Analytics(world.backend.runtime, until_us=clock.now_us() + 10**9).throughput().runs_completed == 0
+    with pytest.raises(ReportTooLargeError):
+        Analytics(world.backend.runtime, until_us=clock.now_us()).throughput()
+
+
+def test_a_run_that_has_ended_since_the_index_showed_it_is_under_way_no_more(world: World) -> None:
+    begun(world, step("a"))
+    late = pausing(world, "BatchGetItem", lambda: done(world, "a"))
+    assert late.get_queue_depth().running_runs == 0
+    assert run_of(world).status == "completed"
+
+
+def test_a_step_that_runs_another_workflow_counts(world: World) -> None:
+    world.register([step("a")], slug="inner")
+    begun(world, step("go", children=ChildrenDefinition(kind="workflow", workflow="inner")))
+    held = claimed(world, "go")
+    reported(world, held, world.act(held, "worker-1"))
+    story = Histories(world.backend.runtime).outline(RUN)
+    assert story is not None
+    assert "StepStarted" in [event.type for event in counted(story)]
+
+
+def test_no_history_is_read_that_a_report_is_not_about(world: World) -> None:
+    begun(world, step("a"))
+    run = run_of(world)
+    before, after = run.created_us - 1, run.created_us
+    wanted = [Scope(0, after), Scope(0, after, workflow_slug="flow")]
+    others = [Scope(0, before), Scope(0, after, workflow_slug="other")]
+    assert [_may_matter(run, scope) for scope in (*wanted, *others)] == [True, True, False, False]
