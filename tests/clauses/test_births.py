@@ -25,10 +25,10 @@ from cascade_flow.engine.commands import Complete
 from cascade_flow.engine.families import Expand
 from cascade_flow.operations import collection
 from cascade_flow.operations.collection import Collection
-from cascade_flow.operations.steps import Steps
-from cascade_flow.wake import Wake
 from cascade_flow.operations.expansion import Expansion
 from cascade_flow.operations.items_aside import ItemsAside
+from cascade_flow.operations.steps import Steps
+from cascade_flow.wake import Wake
 from clauses.families import (
     ITEMS,
     ONCE,

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import RunNotRetryableError, clock
 from cascade_flow import RunNotRetryableError, StepLimit, clock
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.table import Update

@@ -392,23 +392,6 @@ def test_a_run_that_finds_a_place_stands_in_no_line(world: World, monkeypatch: p
     assert going_on(world, "r1") == ["r1"]
 
 
-def test_a_run_whose_place_comes_back_while_it_lines_up_starts_at_once(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    registered(world, RunLimit(at_most=1))
-    submitted(world, "r1")
-    line_up = Places.line_up
-
-    def late(*given: Any) -> None:
-        finished(world, "r1")
-        line_up(*given)
-
-    monkeypatch.setattr(Places, "line_up", late)
-    submitted(world, "r2")
-    assert going_on(world, "r1", "r2") == ["r2"]
-    ended(world, "r2")
-
-
 def test_whoever_dies_before_the_run_is_made_holds_nobody_up_for_long(world: World) -> None:
     registered(world, RunLimit(at_most=1, skips=True))
     dies(lambda: dying(world, "TransactWriteItems").submit_run(RunSubmission(workflow_slug="flow")))

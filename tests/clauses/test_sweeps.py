@@ -234,9 +234,6 @@ def test_wake_ups_are_sent_before_half_of_the_time_is_over(world: World, monkeyp
     assert 1 <= swept.done["wake-ups repeated"] == len(world.mailbox.wakes) < 30
 
 
-def test_wake_ups_are_gathered_while_there_is_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-
-
 def test_wake_ups_wait_until_all_else_is_dealt_with(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cascade_flow.operations.sweep._BATCH", 2)
     world.register([step("a")])
