@@ -33,26 +33,11 @@ def test_what_can_not_begin_before_its_runs_time_is_over_is_no_version(world: Wo
     world.backend.register_workflow(late.model_copy(update={"timeout_us": 5_000_001}))
 
 
-def test_a_limits_name_is_one_of_which_a_key_can_be_made(world: World) -> None:
-    named = step("a", limit=StepLimit(name="erp#1", at_most=1))
+@pytest.mark.parametrize("name", ["erp#1", "not a name", "@flow"])
+def test_a_limits_name_is_one_of_which_a_key_can_be_made_and_no_run_limits(world: World, name: str) -> None:
+    named = step("a", limit=StepLimit(name=name, at_most=1))
     with pytest.raises(InvalidIdError, match="limit"):
         world.backend.register_workflow(registration("flow").model_copy(update={"steps": [named]}))
-
-
-def test_a_limit_has_a_name_that_no_run_limit_has(world: World) -> None:
-    steps = [step("a", limit=StepLimit(name="@flow", at_most=1))]
-    with pytest.raises(InvalidIdError):
-        world.backend.register_workflow(registration("flow").model_copy(update={"steps": steps}))
-
-
-def test_what_can_never_be_carried_out_is_not_registered(world: World) -> None:
-    slow = registration("flow").model_copy(update={"steps": [step("a", delay_ms=60_000)], "timeout_us": 60_000_000})
-    with pytest.raises(GraphInvalidError, match="shorten the delay"):
-        world.backend.register_workflow(slow)
-    shared = [step("a", limit=StepLimit(name="not a name", at_most=1))]
-    with pytest.raises(InvalidIdError, match="limit"):
-        world.backend.register_workflow(registration("flow").model_copy(update={"steps": shared}))
-    assert world.backend.list_workflow_metadata() == []
 
 
 def test_a_graph_is_read_again_of_what_was_used_longest_ago_alone(

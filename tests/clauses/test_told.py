@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import DynamoDBBackend, RetryTier
+from cascade_flow import RetryTier
 from cascade_flow.dynamodb.secret import secret_of
 from cascade_flow.dynamodb.table import Table
 from cascade_flow.engine.commands import Complete, SkipStep
@@ -178,16 +178,6 @@ def test_of_what_tells_nothing_no_seal_is_opened(world: World, monkeypatch: pyte
     begun(world, step("a"), input=INPUT)
     monkeypatch.setattr(world.mailbox.seal, "opened", lambda _: pytest.fail("it is opened"))
     by_wake(world, replace(newest(world, "a"), told=""), reads=1)
-
-
-def test_who_has_no_seal_reads_whatever_is_told(world: World) -> None:
-    begun(world, step("a"), input=INPUT)
-    wake = newest(world, "a")
-    assert wake.told
-    steps = Steps(DynamoDBBackend(world.store.table, client=world.store.client).runtime)
-    held = steps.claim(wake, "worker-1")
-    assert held is not None
-    assert json.loads(steps.inputs(held).input or "") == INPUT
 
 
 def test_nothing_was_never_sealed() -> None:
