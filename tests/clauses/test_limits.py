@@ -442,6 +442,26 @@ def test_who_loses_the_claim_gives_its_place_back_if_the_attempt_is_over(world: 
     assert holders(world) == []
 
 
+def test_the_place_of_who_lost_the_claim_is_given_to_who_is_next(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.register([limited("a"), step("b", "a")])
+    started(world, "r1")
+    called(world)
+    take = Places.take
+
+    def taken_while_another_comes(*given: Any, **more: Any) -> bool:
+        won = take(*given, **more)
+        monkeypatch.setattr(Places, "take", take)
+        started(world, "r2")
+        return won
+
+    def win() -> None:
+        reported(world, got(world, "r1"))
+        monkeypatch.setattr(Places, "take", taken_while_another_comes)
+
+    assert taken(world, "r1", by=pausing(world, "Query", win)) is None
+    assert (holders(world), called(world)) == (["r2"], ["r1", "r2"])
+
+
 def test_who_loses_the_claim_leaves_the_place_that_the_winner_runs_in(world: World) -> None:
     world.register([limited("a")])
     started(world, "r1", "r2")

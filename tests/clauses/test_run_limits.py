@@ -414,7 +414,7 @@ def test_who_tries_a_run_again_does_not_wait_and_is_counted_if_there_is_room(wor
     submitted(world, "r3")
     world.backend.cancel_run("r3", None)
     world.backend.retry_run("r3")
-    assert holders(world) == ["r3"]
+    assert (holders(world), world.observer.runtime.run("r3").place) == (["r3"], 0), "who knows of its place keeps it"
     assert Places(world.observer.runtime.ledger.table).standing("@flow", at_most=1).places[0].holder == Holder(
         "r3", "", "", 2
     )

@@ -37,7 +37,7 @@ def environment(environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 @pytest.fixture
 def run_id(functions: Functions) -> Any:
     """A run that has given its address away."""
-    with resources.use(replace(functions.backend.runtime, callbacks_url="https://calls.example")):
+    with resources.use(replace(functions.backend.runtime, callbacks_url="https://calls.example/")):
         app("worker").worker.cache_clear()
         wish = events.post("/runs", {"workflowSlug": "approvals"})
         found = str(functions.http("submission", wish).json["runId"])

@@ -40,6 +40,13 @@ def cancelled(*codes: str) -> ClientError:
     return ClientError(told, "TransactWriteItems")
 
 
+def oversized() -> ClientError:
+    told: Any = {"Error": {"Code": "TransactionCanceledException", "Message": "Transaction cancelled"}}
+    reason = {"Code": "ValidationError", "Message": "Item size to update has exceeded the maximum allowed size"}
+    told["CancellationReasons"] = [{"Code": "None"}, reason]
+    return ClientError(told, "TransactWriteItems")
+
+
 def failed(code: str, status: int = 400, message: str = "", **more: Any) -> ClientError:
     told: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}, **more}
     return ClientError(told, "PutItem")
@@ -132,6 +139,7 @@ def test_a_transaction_that_is_not_decided_is_sent_again_as_it_was(undecided: Cl
         (cancelled("TransactionConflict"), ConflictError),
         (cancelled("ProvisionedThroughputExceeded"), ThrottledError),
         (failed("SomethingNew", 503), BackendUnavailableError),
+        (oversized(), PayloadTooLargeError),
     ],
 )
 def test_what_is_never_decided_is_told(error: ClientError, told: type[Exception]) -> None:
