@@ -140,6 +140,8 @@ def test_a_failed_childs_reason_is_cut_and_a_batch_names_its_first_items(world: 
     items = [json.loads(failed_item(n, "r", {"name": "E", "message": "no"})) for n in range(5)]
     batch = replace(told, lost=5, result=json.dumps(items))
     assert error_of(batch).message == "5 items failed: item 0: E: no; item 1: E: no; item 2: E: no"
+    mostly = replace(batch, lost=1, result=json.dumps(["won"] * 4 + items[4:]))
+    assert error_of(mostly).message == "1 items failed: item 4: E: no"
 
 
 def test_a_step_names_its_first_failed_items_and_a_batch_by_its_run(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from typing import Any
 from unittest.mock import patch
 
@@ -27,7 +28,9 @@ from cascade_flow.operations import collection
 from cascade_flow.operations.collection import Collection
 from cascade_flow.operations.expansion import Expansion
 from cascade_flow.operations.items_aside import ItemsAside
+from cascade_flow.operations.payloads import OFFLOAD_BYTES
 from cascade_flow.operations.steps import Steps
+from cascade_flow.testing.memory.bucket_client import BucketClient
 from cascade_flow.wake import Wake
 from clauses.families import (
     ITEMS,
@@ -337,6 +340,16 @@ def test_large_items_lie_a_few_to_a_chunk_that_is_read_once(world: World, item: 
         texts = aside.texts(facts, pack_of(world), range(3), batch=1)
     assert texts == {number: json.dumps(item) for number in range(3)}
     assert read.call_count == -(-3 // chunk)
+
+
+def test_items_that_are_too_large_for_the_table_lie_in_the_bucket(world: World) -> None:
+    world.bucket = BucketClient()
+    world.backend = world.another()
+    item = secrets.token_hex(OFFLOAD_BYTES)
+    handed_out(world, [item] * 2)
+    assert world.bucket.objects
+    aside, facts = ItemsAside(world.another().runtime), world.backend.runtime.facts(run_of(world))
+    assert aside.texts(facts, pack_of(world), range(2), batch=1) == dict.fromkeys(range(2), json.dumps(item))
 
 
 def collected(world: World) -> str:

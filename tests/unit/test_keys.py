@@ -15,6 +15,7 @@ from cascade_flow.model.wire import LARGEST_WHOLE
 
 TIME_US = 1_800_000_000_000_000
 IDEMPOTENCY = f"IDEM#{hashlib.sha256(b'order').hexdigest()}"
+TO_THE_LETTER = f"IDEM#{hashlib.sha256(b' Order ').hexdigest()}"
 FEWER = Shards(2, 1)
 
 
@@ -38,6 +39,7 @@ def stored() -> dict[str, tuple[object, object]]:
         "digests": (keys.digests(7, "ab"), Key("PAST", "00000007#ab")),
         "secret": (keys.secret(), Key("SECRET", "SECRET")),
         "idempotency": (keys.idempotency("order"), Key(IDEMPOTENCY, "IDEM")),
+        "idempotency, to the letter": (keys.idempotency(" Order "), Key(TO_THE_LETTER, "IDEM")),
         "workflow": (keys.workflow("flow"), Key("WF", "flow")),
         "version": (keys.version("flow", "sha256:1"), Key("WF#flow", "V#sha256:1")),
         "called": (keys.called("flow"), Key("CALLED", "flow")),

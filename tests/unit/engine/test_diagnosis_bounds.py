@@ -222,7 +222,15 @@ def test_what_a_limited_step_waits_for_is_told_wherever_on_its_branch_it_is() ->
 def test_a_child_is_named_by_its_item_where_it_does_one(items: int, named: str) -> None:
     parent = Branch("m", "waiting", "m", family=Family(items, 2, 2, 1, 2, made=2, out=((0, 1),)))
     child = replace(run_of(), run_id="r~m~1", up=Up("r", "m", "m", 1, is_item=True))
-    assert named in waits_for_children(parent, [(child, Finding("running", "well", "it runs"))]).sentence
+    for known in ([], [(child, Finding("running", "well", "it runs"))]):
+        assert waits_for_children(parent, known).step_id == "m"
+    assert named in waits_for_children(parent, known).sentence
+
+
+@pytest.mark.parametrize(("version", "what"), [(None, "its items: 0 of 1 are over"), ("v2", "its workflow's run")])
+def test_an_only_item_is_no_workflows_run(version: str | None, what: str) -> None:
+    parent = Branch("m", "waiting", "m", family=Family(1, 1, 1, 1, 1, version, made=1, out=((0, 0),)))
+    assert waits_for_children(parent, []).sentence.endswith(what)
 
 
 @pytest.mark.parametrize(("in_us", "code"), [(0, "event-timed-out"), (1, "waits-for-event")])
