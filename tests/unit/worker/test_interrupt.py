@@ -157,6 +157,16 @@ def test_the_signal_and_the_timer_are_put_back() -> None:
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
+def test_an_alarm_that_was_set_before_comes_after_it() -> None:
+    signal.setitimer(signal.ITIMER_REAL, 600, 60)
+    try:
+        run_here(lambda: 1, timeout_ms=LONG_MS)
+        left_s, every_s = signal.getitimer(signal.ITIMER_REAL)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    assert (500 < left_s <= 600, every_s) == (True, 60)
+
+
 def test_our_own_code_is_let_finish_first() -> None:
     steps: list[str] = []
     interrupt = Interrupt()
