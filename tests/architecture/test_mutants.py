@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import gc
+import json
 import os
 import re
 import subprocess
@@ -22,7 +23,8 @@ from architecture.house import each
 from mutants import children, clauses, events, undo
 from mutants.catalogue import CATALOGUE
 from mutants.equivalent import EQUIVALENT
-from mutants.mutant import PACKAGE, ROOT, TESTS, Mutant
+from mutants.foreign import mutants_of
+from mutants.mutant import PACKAGE, ROOT, TESTS, Mutant, Stale
 from mutants.rules import by_rule
 from mutants.swapping import functions
 from mutants.trial import BROKEN, trials
@@ -106,6 +108,17 @@ def test_a_mutant_is_planted_and_noticed_and_the_checkout_stays_as_it_is() -> No
     told = (0, "== 1 killed: 100.0 of 100 noticed, of 100 wanted")
     assert (found.returncode, found.stdout.splitlines()[-1]) == told, found.stdout + found.stderr
     assert before == {path: path.read_bytes() for path in before}
+
+
+def test_mutants_of_somebody_else_are_on_the_lines_of_their_text(tmp_path: Path) -> None:
+    file, source = tmp_path / "mutants.json", (PACKAGE / "retry.py").read_text(encoding="utf-8")
+    last = next(line for line in reversed(source.splitlines()) if source.count(line) == 1)
+    file.write_text(json.dumps([["retry.py", last, f"{last} + 1"]]), encoding="utf-8")
+    [mutant] = mutants_of(file)
+    assert source.splitlines()[mutant.lines.start - 1 : mutant.lines.stop - 1] == [last]
+    file.write_text(json.dumps([["retry.py", "nowhere in it", "pass"]]), encoding="utf-8")
+    with pytest.raises(Stale, match="not once"):
+        mutants_of(file)
 
 
 def test_frozen_functions_are_swapped_too() -> None:
