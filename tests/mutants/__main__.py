@@ -11,7 +11,7 @@ from random import Random
 
 from mutants.catalogue import CATALOGUE
 from mutants.foreign import mutants_of
-from mutants.mutant import PACKAGE, Mutant
+from mutants.mutant import PACKAGE, Mutant, Stale
 from mutants.rules import by_rule
 from mutants.sieve import AT_IMPORT, GATE, UNSEEN, sifted
 from mutants.trial import SURVIVED, Verdict, fails_unplanted, share, trials
@@ -22,7 +22,11 @@ _SHOWN_LINES = 15
 def main() -> int:
     """The process's exit code: 0 where every mutant was killed."""
     asked = _arguments()
-    chosen = _chosen(asked)
+    try:
+        chosen = _chosen(asked)
+    except (OSError, ValueError, TypeError, SyntaxError, Stale) as error:
+        print(f"these mutants can't be planted: {error}", file=sys.stderr)
+        return 2
     if asked.list:
         print("\n".join(f"{mutant.clause:60.60}  {mutant.name}" for mutant in chosen))
         return 0

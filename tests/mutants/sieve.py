@@ -42,8 +42,8 @@ GATE = (
 """What the gate has beside a module's own suites and stacks: who survives those meets these, one after the other."""
 _OPTIONS = ("-q", "--no-header", "--assert=plain", "-p", "no:cacheprovider", "--timeout=0")
 _HANGS_TRACED = ("unit/worker/test_interrupt.py",)
-_SURVIVES, _IS_KILLED = 0, 1
-_OUTCOMES = {_SURVIVES: SURVIVED, _IS_KILLED: KILLED}
+_SURVIVES, _IS_KILLED, _IS_NOT_SWAPPED = 0, 1, 3
+_OUTCOMES = {_SURVIVES: SURVIVED, _IS_KILLED: KILLED, _IS_NOT_SWAPPED: AT_IMPORT}
 """What the process of a mutant says with its exit code; one that was ended says nothing."""
 _PATIENCE_S, _SLOWER = 240, 4
 """How long a mutant may take, all in all, on a busy machine: so many seconds, or so many times what its tests took."""
@@ -119,6 +119,8 @@ class Sieve:
                 if not self._run(items[test]):
                     os._exit(_IS_KILLED)
             os._exit(_SURVIVES)
+        except NotSwappable:
+            os._exit(_IS_NOT_SWAPPED)
         finally:
             os._exit(_IS_KILLED)
 

@@ -14,7 +14,9 @@ Path = tuple[tuple[str, int], ...]
 
 
 class NotSwappable(Exception):
-    """The mistake is not inside a function: it acts when the module is imported."""
+    """The mistake is not inside a function, but acts when the module is imported; or its function takes other variables
+    from around it than it was given.
+    """
 
 
 Functions = Mapping[str, Sequence[FunctionType]]
@@ -35,7 +37,10 @@ def swap(mutant: Mutant, among: Functions) -> None:
     """Give every function of the mutant's module the code that it has in the planted source; raises NotSwappable."""
     whole = swaps(mutant)
     for function in among[str(mutant.path)]:
-        function.__code__ = whole.get(function.__code__, function.__code__)
+        try:
+            function.__code__ = whole.get(function.__code__, function.__code__)
+        except ValueError as error:
+            raise NotSwappable(f"{mutant.name}: {error}") from error
 
 
 def swaps(mutant: Mutant) -> Mapping[CodeType, CodeType]:
