@@ -92,16 +92,6 @@ def test_an_item_of_a_parent_that_is_known_reads_no_parent(world: World) -> None
     assert len(sizes) == asked
 
 
-def test_each_item_of_a_batch_that_fails_has_its_own_reason(world: World) -> None:
-    handed_out(world, ITEMS[:2], batch=2, tolerate=1)
-    held = taken(world, 0)
-    for place, name in enumerate(("Warm", "Cold")):
-        held = reported(world, held, KeepCheckpoint("item", place, error=StepError(name=name, message="no")))
-    reported(world, held, FATAL)
-    world.settle(RUN)
-    assert [each["$failed"]["error"]["name"] for each in results(world)] == ["Warm", "Cold"]
-
-
 def test_what_an_item_gave_is_no_failure_whatever_it_is() -> None:
     given = ["1", '"$failed"', '{"a": 1}', '["$failed"]', "null"]
     assert _items_that_completed(f"[{','.join(given)}, {failed_item(5, 'r', {})}]", 6) == given

@@ -480,18 +480,6 @@ def test_a_skip_in_cascade_wins_over_a_signal(world: World) -> None:
     assert kinds_of(world, "e") == [StepSkipped]
 
 
-def test_who_is_too_late_for_an_event_that_failed_its_run_is_told_that_its_time_is_over(world: World) -> None:
-    begun(world, *chain(timeout_us=WAIT_US), step("sibling"))
-    done(world, "a")
-    world.clock.pause_us(WAIT_US + 1)
-    claimed(world, "sibling")
-    world.sweep()
-    assert run_of(world).status == "running", "a step that may finish is waited for"
-    with pytest.raises(EventClosedError, match="has run out of time") as told:
-        sent(world)
-    assert told.value.facts["state"] == "timed-out"
-
-
 # -- waiting ----------------------------------------------------------------------------------------------------------
 
 

@@ -224,11 +224,7 @@ def test_a_reclaim_does_not_wait_behind_wake_ups(world: World, monkeypatch: pyte
 def test_wake_ups_are_sent_before_half_of_the_time_is_over(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else what takes long to be found would be found by each sweep, and woken by none."""
     monkeypatch.setattr("cascade_flow.operations.sweep._BATCH", 2)
-    world.register([step("a")])
-    for number in range(30):
-        world.submit(run_id=f"run-{number}")
-    silent(world)
-    world.mailbox.wakes.clear()
+    unheard(world, 30)
     swept = Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 2_500)
     assert swept.left
     assert 1 <= swept.done["wake-ups repeated"] == len(world.mailbox.wakes) < 30
@@ -236,11 +232,7 @@ def test_wake_ups_are_sent_before_half_of_the_time_is_over(world: World, monkeyp
 
 def test_wake_ups_wait_until_all_else_is_dealt_with(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cascade_flow.operations.sweep._BATCH", 2)
-    world.register([step("a")])
-    for number in range(6):
-        world.submit(run_id=f"run-{number}")
-    silent(world)
-    world.mailbox.wakes.clear()
+    unheard(world, 6)
     sent: list[int] = []
     late = pausing(world, "BatchGetItem", lambda: sent.append(len(world.mailbox.wakes)), at=3)
     begun_us = clock.now_us()
@@ -252,15 +244,20 @@ def test_wake_ups_wait_until_all_else_is_dealt_with(world: World, monkeypatch: p
 def test_wake_ups_are_not_gathered_without_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cascade_flow.operations.sweep._BATCH", 2)
     monkeypatch.setattr("cascade_flow.operations.sweep._GATHERED", 4)
-    world.register([step("a")])
-    for number in range(6):
-        world.submit(run_id=f"run-{number}")
-    silent(world)
-    world.mailbox.wakes.clear()
+    unheard(world, 6)
     sent: list[int] = []
     late = pausing(world, "BatchGetItem", lambda: sent.append(len(world.mailbox.wakes)), at=3)
     assert world.sweep(late)["wake-ups repeated"] == 6
     assert sent == [4]
+
+
+def unheard(world: World, number: int) -> None:
+    """So many runs whose wake-ups are lost."""
+    world.register([step("a")])
+    for each in range(number):
+        world.submit(run_id=f"run-{each}")
+    silent(world)
+    world.mailbox.wakes.clear()
 
 
 def behind(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
