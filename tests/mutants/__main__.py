@@ -69,6 +69,8 @@ def _sifted(asked: argparse.Namespace, mutants: Sequence[Mutant]) -> list[Verdic
     left, verdicts = list(mutants), dict[str, Verdict]()
     own = dict.fromkeys(suite for mutant in left for suite in mutant.tests if not suite.startswith("functions"))
     for suites in filter(None, (tuple(own), *GATE)):
+        if not left:
+            break
         sifted(left, suites, limit_s=asked.limit, told=lambda it: verdicts.update({it.mutant.name: _told(it)}))
         left = [mutant for mutant in left if verdicts[mutant.name].outcome in (SURVIVED, UNSEEN)]
     share()
