@@ -337,6 +337,7 @@ def test_a_run_that_is_given_up_says_what_could_not_be_stored(world: World) -> N
     begun(world, step("a"), step("b"))
     runtime = world.backend.runtime
     AfterCommit(runtime).stops.give_up(runtime.facts(run_of(world)), PayloadTooLargeError(bytes=2, limit=1))
+    assert run_of(world).status == "failed", "and no sweep is waited for"
     [failed] = [event for event in ended(world, "failed").events if isinstance(event, WorkflowFailed)]
     assert failed.error is not None
     assert failed.error.name == "PayloadTooLargeError"
@@ -353,3 +354,44 @@ def test_who_forks_before_it_is_halted_leaves_nothing_that_can_be_claimed(world:
     assert (branch_of(world, "a").step, run_of(world).status) == ("b", "running")
     assert [branch_of(world, name).halt for name in ("a", "p", "w")] == ["stop", "stop", "park"]
     assert is_refused(world, "p")
+
+
+def test_who_gives_a_run_up_and_dies_leaves_it_to_the_sweep_in_a_grace(world: World) -> None:
+    begun(world, step("a"))
+    dead = dying(world, "Query").runtime
+    dies(lambda: AfterCommit(dead).stops.give_up(dead.facts(run_of(world)), PayloadTooLargeError(bytes=2, limit=1)))
+    assert run_of(world).due_us == pytest.approx(clock.now_us() + TIMING.grace_us, abs=10_000)
+    silent(world)
+    assert world.sweep()["stops resumed"] == 1
+    ended(world, "failed")
+
+
+MEANWHILE: list[tuple[Callable[[World], object], bool, str | None]] = [
+    (lambda _: None, True, "stop"),
+    (lambda world: claimed(world, "a"), False, "stop"),
+    (lambda world: done(world, "a"), False, "stop"),
+    (lambda world: reported(world, reported(world, claimed(world, "a"), going_on())), False, None),
+]
+
+
+@pytest.mark.parametrize(("others", "as_seen", "halt"), MEANWHILE, ids=["nobody", "claims", "goes on", "ends"])
+def test_who_halts_a_branch_follows_it_and_tells_whether_it_was_as_seen(
+    world: World, others: Callable[[World], object], as_seen: bool, halt: str | None
+) -> None:
+    begun(world, step("a"), step("b", "a"), step("x"))
+    run, seen, stops = run_of(world), branch_of(world, "a"), AfterCommit(world.backend.runtime).stops
+    others(world)
+    assert stops._halt(run, Stop("cancelled", run_attempt=1), seen, "stop", frozenset()) is as_seen
+    assert branch_of(world, "a").halt == halt
+
+
+def test_who_moves_on_too_often_to_be_followed_is_not_taken_for_halted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cascade_flow.operations.stops._CHASES", 1)
+    begun(world, step("a"), step("b", "a"), step("w"), step("x"))
+    held = claimed(world, "a")
+    claimed(world, "w")
+    late = pausing(world, "UpdateItem", lambda: reported(world, held, by=world.observer))
+    reported(world, claimed(world, "x"), FATAL, by=late)
+    assert (branch_of(world, "a").step, branch_of(world, "a").halt, run_of(world).status) == ("b", "stop", "running")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import random
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -22,15 +24,18 @@ from cascade_flow import (
     clock,
 )
 from cascade_flow.dynamodb import keys, shards
+from cascade_flow.dynamodb.codec import references_of
 from cascade_flow.dynamodb.listing import START, Filter
 from cascade_flow.dynamodb.pulse import get_signs
 from cascade_flow.dynamodb.table import Delete
 from cascade_flow.engine.state import Run
 from cascade_flow.engine.undoing import Done
+from cascade_flow.offload import Bucket
 from cascade_flow.operations.batches import Batches, Bounds
 from cascade_flow.operations.diagnoses import Diagnoses
 from cascade_flow.operations.observer import Observer
 from cascade_flow.operations.steps import Steps
+from cascade_flow.testing.memory.bucket_client import BucketClient
 from cascade_flow.wake import Wake
 from checker import Checked
 from clauses.stage import FATAL, RUN, begun, branch_of, claimed, dies, done, dying, ended, reported, run_of, silent
@@ -191,6 +196,35 @@ def test_another_runs_id_is_not_taken(world: World, monkeypatch: pytest.MonkeyPa
     world.backend.cancel_run(RUN)
     assert (undo_run(world).run_id, world.observer.runtime.run("taken").undoing) == ("free", None)
     world.check("taken")
+    all_undone(world)
+
+
+def test_who_undoes_is_woken_at_once(world: World) -> None:
+    failed(world, *BOOKED)
+    undone_by = undo_run(world).run_id
+    assert [(wake.branch, wake.step) for wake in world.mailbox.wakes if wake.run_id == undone_by] == [("un-b", "un-b")]
+
+
+@pytest.mark.parametrize("in_bucket", [False, True], ids=["in the table", "in the bucket"])
+def test_it_is_given_the_runs_long_input_wherever_that_lies(
+    world: World, monkeypatch: pytest.MonkeyPatch, in_bucket: bool
+) -> None:
+    """What lies in the bucket is as long there as the run itself is stored: nobody need ask for it."""
+    world.bucket = BucketClient()
+    world.backend, world.observer = world.another(), world.another()
+    monkeypatch.setattr(Bucket, "renew", lambda *_: pytest.fail("an object is put again"))
+    given = {"long": random.Random(1).randbytes(40_000 if in_bucket else 2_000).hex()}
+    begun(world, *BOOKED, input=given)
+    assert bool(world.bucket.objects) is in_bucket
+    done(world, "a")
+    world.backend.cancel_run(RUN)
+    run_id = undo_run(world).run_id
+    state = world.observer.get_run(run_id)
+    assert state is not None
+    assert json.loads(state.input or "") == given
+    [place] = references_of(undo_run(world).tail[0]).values()
+    copied = world.observer.runtime.ledger.table.get(keys.payload_at(run_id, place))
+    assert (copied and copied[keys.EXPIRY]) == (None if in_bucket else run_of(world).expires_s)
     all_undone(world)
 
 
