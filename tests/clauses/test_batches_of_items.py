@@ -21,7 +21,7 @@ from cascade_flow.engine.commands import Complete, Fail, KeepCheckpoint, SkipSte
 from cascade_flow.engine.state import Facts
 from cascade_flow.operations import item_inputs
 from cascade_flow.operations.children import _error
-from cascade_flow.operations.collection import _items_that_completed
+from cascade_flow.operations.collection import _items_that_completed, _outcome
 from cascade_flow.operations.failed_items import error_of, failed_item
 from cascade_flow.operations.steps import Steps
 from cascade_flow.operations.worker_outcomes import Attempt, Measures, WorkerOutcomes
@@ -93,7 +93,7 @@ def test_an_item_of_a_parent_that_is_known_reads_no_parent(world: World) -> None
 
 
 def test_what_an_item_gave_is_no_failure_whatever_it_is() -> None:
-    given = ["1", '"$failed"', '{"a": 1}', '["$failed"]', "null"]
+    given = ["1", '"$failed"', '{"a": 1}', '["$failed"]', "null", '"tëa"']
     assert _items_that_completed(f"[{','.join(given)}, {failed_item(5, 'r', {})}]", 6) == given
 
 
@@ -130,8 +130,27 @@ def test_a_failed_childs_reason_is_cut_and_a_batch_names_its_first_items(world: 
     items = [json.loads(failed_item(n, "r", {"name": "E", "message": "no"})) for n in range(5)]
     batch = replace(told, lost=5, result=json.dumps(items))
     assert error_of(batch).message == "5 items failed: item 0: E: no; item 1: E: no; item 2: E: no"
-    mostly = replace(batch, lost=1, result=json.dumps(["won"] * 4 + items[4:]))
+    mostly = replace(batch, lost=1, result=json.dumps(["won", {"n": 1}, None, [2], *items[4:]]))
     assert error_of(mostly).message == "1 items failed: item 4: E: no"
+
+
+def test_what_is_told_of_a_failed_item_is_as_it_was_said() -> None:
+    told = '{"$failed": {"index": 4, "run_id": "r", "error": {"name": "E", "message": "zu spät"}}}'
+    assert failed_item(4, "r", {"name": "E", "message": "zu spät"}) == told
+
+
+def test_a_batch_that_has_told_nothing_has_failed_with_each_of_its_items(world: World) -> None:
+    """Also the last, which has fewer."""
+    handed_out(world, ITEMS[:3], batch=2)
+    gone = [replace(child_run(world, number), status="failed", result=None, lost=None) for number in range(2)]
+    given = [json.loads(_outcome(claimed_facts(world), pack_of(world), each, {})) for each in gone]
+    assert [[each["$failed"]["index"] for each in batch] for batch in given] == [[0, 1], [2]]
+
+
+def test_a_child_that_completed_with_nothing_gave_null(world: World) -> None:
+    handed_out(world, ITEMS[:1])
+    done = replace(child_run(world, 0), status="completed", result=None)
+    assert _outcome(claimed_facts(world), pack_of(world), done, {}) == "null"
 
 
 def test_a_step_names_its_first_failed_items_and_a_batch_by_its_run(world: World) -> None:
@@ -165,6 +184,10 @@ def test_few_parents_inputs_are_kept_and_no_vast_one(world: World, monkeypatch: 
         vast.setattr(item_inputs, "_LONGEST_KEPT", 5)
         assert item_inputs.input_of_parent(runtime, RUN) == '{"order":7}'
         assert runtime.kept_inputs == {}
+        vast.setattr(item_inputs, "_LONGEST_KEPT", len('{"order":7}'))
+        item_inputs.input_of_parent(runtime, RUN)
+        assert list(runtime.kept_inputs) == [RUN]
+        runtime.kept_inputs.clear()
     runtime.kept_inputs.update({str(n): None for n in range(8)})
     item_inputs.input_of_parent(runtime, RUN)
     assert list(runtime.kept_inputs) == [*map(str, range(1, 8)), RUN]

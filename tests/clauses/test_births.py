@@ -22,7 +22,7 @@ from cascade_flow import (
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.family_ledger import FamilyLedger
-from cascade_flow.engine.commands import Complete
+from cascade_flow.engine.commands import Complete, KeepCheckpoint
 from cascade_flow.engine.families import Expand
 from cascade_flow.operations import collection
 from cascade_flow.operations.collection import Collection
@@ -48,7 +48,7 @@ from clauses.families import (
     there,
 )
 from clauses.stage import DONE, FATAL, RUN, begun, claimed, reported, run_of
-from simulation import TickingClock, World, step
+from simulation import TIMING, TickingClock, World, step
 
 
 def urgent(world: World, **submission: Any) -> None:
@@ -144,6 +144,33 @@ def test_a_child_that_begins_again_has_its_parents_time_and_nothing_of_what_it_w
     assert (again.lost, again.result, again.result_place) == (None, None, None)
     assert (again.run_attempt, again.deadline_us) == (2, run_of(world).deadline_us)
     assert (again.deadline_us > before.deadline_us, again.seq > before.seq) == (True, True)
+
+
+def test_what_a_child_gave_that_begins_again_is_gone_wherever_it_lay(world: World) -> None:
+    handed_out(world, batch=3)
+    held = reported(world, taken(world, 0), KeepCheckpoint("item", 0, data=json.dumps(secrets.token_hex(1_000))))
+    reported(world, held, FATAL)
+    assert child_run(world, 0).result_place is not None
+    world.backend.retry_run(RUN)
+    assert (child_run(world, 0).run_attempt, child_run(world, 0).result_place) == (2, None)
+
+
+def test_a_child_begins_again_after_all_that_its_step_has_told_though_the_clock_is_set_back(world: World) -> None:
+    handed_out(world, concurrency=1)
+    failed(world, 0)
+    with clock.use(TickingClock(clock.now_us() - 60_000_000, tick_us=1)):
+        world.backend.retry_run(RUN)
+    assert child_run(world, 0).due_us == pack_of(world).last_us + 1 + TIMING.grace_us
+
+
+@pytest.mark.parametrize("schema", [None, {"type": "object"}], ids=["none", "one"])
+def test_a_run_of_another_workflow_says_whether_that_has_a_schema(world: World, schema: Any) -> None:
+    world.register([step("pay")], slug="refunds", input_schema_json=schema)
+    begun(world, step("run", children=ChildrenDefinition(kind="workflow", workflow="refunds")), input={})
+    reported(world, held := claimed(world, "run"), world.act(held, "worker-1"))
+    [submitted] = world.observer.load_events("refunds", f"{RUN}~run~0", types=["RunSubmitted"])
+    assert isinstance(submitted, RunSubmitted)
+    assert submitted.has_input_schema is (schema is not None)
 
 
 def test_what_has_failed_or_goes_on_has_not_completed(world: World) -> None:
@@ -350,6 +377,27 @@ def test_items_that_are_too_large_for_the_table_lie_in_the_bucket(world: World) 
     assert world.bucket.objects
     aside, facts = ItemsAside(world.another().runtime), world.backend.runtime.facts(run_of(world))
     assert aside.texts(facts, pack_of(world), range(2), batch=1) == dict.fromkeys(range(2), json.dumps(item))
+
+
+def test_items_that_are_too_large_for_a_branch_lie_in_the_table_as_they_are(world: World) -> None:
+    items = [secrets.token_hex(1_000) for _ in range(3)]
+    handed_out(world, items)
+    aside, facts = ItemsAside(world.another().runtime), world.backend.runtime.facts(run_of(world))
+    assert aside.texts(facts, pack_of(world), range(3), batch=1) == {n: json.dumps(items[n]) for n in range(3)}
+
+
+def test_items_are_stored_and_handed_on_letter_by_letter(world: World) -> None:
+    handed_out(world, ["tëa", {"cüp": 1}])
+    given = [Steps(world.backend.runtime).inputs(taken(world, number)).outputs["lines"] for number in range(2)]
+    assert given == ['"tëa"', '{"cüp":1}']
+
+
+def test_items_that_are_there_no_more_are_told_as_lost(world: World) -> None:
+    handed_out(world)
+    world.observer.runtime.ledger.table.delete(keys.chunk(RUN, "pack", 1, 0))
+    aside, facts = ItemsAside(world.another().runtime), world.backend.runtime.facts(run_of(world))
+    with pytest.raises(PayloadLostError, match="has lost the items that its step goes over"):
+        aside.texts(facts, pack_of(world), range(1), batch=1)
 
 
 def collected(world: World) -> str:

@@ -478,7 +478,14 @@ def failing_by_another(world: World) -> HeldAttempt:
 
 
 @pytest.mark.parametrize(
-    ("own", "meant", "told"), [("failed", "timeout", True), ("failed", "cancelled", False), (None, "failed", False)]
+    ("own", "meant", "told"),
+    [
+        ("failed", "timeout", True),
+        ("failed", "cancelled", False),
+        ("cancelled", "cancelled", True),
+        ("cancelled", "failed", True),
+        (None, "failed", False),
+    ],
 )
 def test_only_who_cancels_has_more_to_say_to_who_is_being_stopped(
     world: World, own: Any, meant: Any, told: bool

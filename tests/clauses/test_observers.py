@@ -14,6 +14,7 @@ from cascade_flow import (
     LogEntry,
     RetryTier,
     StaleAttemptError,
+    StepFailed,
     StepHeartbeat,
     StepScheduled,
     StepStarted,
@@ -24,6 +25,7 @@ from cascade_flow.engine.state import Branch, Facts
 from cascade_flow.model.events import Event
 from cascade_flow.operations.observer import Observer
 from cascade_flow.operations.steps import Steps
+from clauses.families import failed, handed_out
 from clauses.stage import AT_ONCE, DONE, FATAL, RUN, begun, claimed, done, ended, reported, silent
 from contract.called import Called
 from shapes import SHAPES, Shape
@@ -94,6 +96,14 @@ def test_what_stops_a_run_and_tries_it_again_is_heard(world: World, ear: Ear) ->
     world.sweep()
     assert world.check(RUN).status == "failed"
     must_have_heard_all(world, ear, RUN)
+
+
+def test_what_becomes_of_a_step_whose_children_have_failed_is_heard(world: World, ear: Ear) -> None:
+    handed_out(world, ["a", "b"], retry=[RetryTier(max_attempts=1)])
+    failed(world, 1)
+    stored = world.observer.load_events("flow", RUN)
+    assert StepFailed in {type(event) for event in stored}
+    assert counted([event for event in ear.events if event.run_id == RUN]) == counted(stored)
 
 
 def test_a_run_that_goes_on_from_another_is_heard_with_what_is_its_own(world: World, ear: Ear) -> None:

@@ -1,0 +1,85 @@
+"""Who is told of a parent's stop, in which order and for how long, and when that is over (protocol.md §14)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import pytest
+
+from cascade_flow import clock
+from cascade_flow.engine.state import Run, Stop
+from cascade_flow.operations.child_stops import stop_children
+from clauses.families import child_run, handed_out, pack_of
+from clauses.stage import RUN, run_of
+from clauses.test_children_meanwhile import only_ended
+from clauses.test_microseconds import at
+from simulation import TIMING, World
+
+STOP = Stop("failed", 1)
+FAR_US = 2**60
+
+
+class Told(NamedTuple):
+    """Who was told, in order; when the last has ended; and who was woken to go on."""
+
+    who: list[int]
+    ended_us: int | None
+    woken: list[str]
+
+
+def told(world: World, *, until_us: int = FAR_US, again: bool = True, ends: bool = False) -> Told:
+    """What one does who stops the children, of which none ends at once but where that is said."""
+    runtime, who = world.another().runtime, list[str]()
+
+    def carry_on(run_id: str) -> Run:
+        who.append(run_id)
+        run = runtime.run(run_id)
+        return replace(run, status="failed") if ends else run
+
+    world.mailbox.wakes.clear()
+    ended_us = stop_children(
+        runtime, runtime.facts(run_of(world)), pack_of(world), STOP, carry_on=carry_on, until_us=until_us, again=again
+    )
+    return Told([int(each.rpartition("~")[2]) for each in who], ended_us, [wake.run_id for wake in world.mailbox.wakes])
+
+
+@pytest.fixture
+def family(world: World) -> World:
+    """Of four children the first has ended, unseen so far, and the second is being stopped."""
+    handed_out(world, concurrency=4, tolerate=1)
+    only_ended(world, 0)
+    world.backend.runtime.run_ledger.intend(child_run(world, 1), STOP, due_us=clock.now_us() + TIMING.lease_us)
+    return world
+
+
+@pytest.mark.parametrize(("again", "who"), [(True, [2, 3, 1]), (False, [2, 3])])
+def test_those_are_told_that_go_on_and_who_was_told_before_after_them(
+    family: World, again: bool, who: list[int]
+) -> None:
+    assert told(family, again=again) == Told(who, None, [])
+
+
+def test_who_was_told_before_is_carried_on_with_and_not_told_anew(family: World) -> None:
+    before = child_run(family, 1)
+    told(family)
+    assert child_run(family, 1) == before
+
+
+def test_whoever_is_told_is_found_by_a_sweep_in_a_grace(family: World) -> None:
+    told(family)
+    assert child_run(family, 2).due_us == pytest.approx(clock.now_us() + TIMING.grace_us, abs=10_000)
+
+
+def test_when_time_is_over_others_are_woken_for_those_that_were_not_told(family: World) -> None:
+    with at(clock.now_us()):
+        assert told(family, until_us=clock.now_us()) == Told([2], None, [RUN])
+    with at(clock.now_us()):
+        assert told(family, until_us=clock.now_us() + 1) == Told([3, 1, 2], None, [])
+
+
+def test_when_all_have_ended_the_last_end_is_told(family: World) -> None:
+    ends = [child_run(family, number).last_us for number in range(4)]
+    assert told(family, ends=True).ended_us is not None
+    assert told(family, ends=True, again=False).ended_us is None, "one is left to who stops it"
+    assert told(family, ends=True).ended_us == max(ends)
