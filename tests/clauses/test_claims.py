@@ -1,6 +1,7 @@
 """A claim: scheduled, this step, this attempt, due, no halt; one taker (protocol.md §4)."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,8 @@ from cascade_flow import RetryTier, StepSkipped, StepStarted, clock
 from cascade_flow.dynamodb import due, keys
 from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.engine.commands import SkipStep
-from cascade_flow.engine.state import Claimant
+from cascade_flow.engine.state import Branch, Claimant
+from cascade_flow.operations.claims import waits
 from cascade_flow.operations.steps import Slot, Steps
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.wake import Wake
@@ -47,6 +49,21 @@ def test_a_lease_is_as_long_as_its_claimant_says_however_late_somebody_looks(wor
     claim = world.backend.runtime.ledger.claim
     held = claim(RUN, branch_of(world, "a"), Claimant("w", now_us + 5), now_us=now_us, look_us=now_us + 9 * MINUTE_US)
     assert held.lease_us == now_us + 5
+
+
+@pytest.mark.parametrize(
+    ("now", "there"),
+    [
+        ({}, True),
+        ({"status": "running"}, False),
+        ({"step": "b"}, False),
+        ({"attempt": 2}, False),
+        ({"halt": "stop"}, False),
+    ],
+)
+def test_an_attempt_is_there_to_be_taken_while_it_is_scheduled_and_not_halted(now: Any, there: bool) -> None:
+    wanted = Branch("a", "scheduled", "a")
+    assert waits(wanted, replace(wanted, **now)) is there
 
 
 def test_a_message_of_an_earlier_step_claims_nothing(world: World) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from cascade_flow import clock
@@ -11,7 +14,7 @@ from cascade_flow.dynamodb.digests import digests_since, put_digests
 from cascade_flow.dynamodb.table import Table
 from cascade_flow.operations import ended_runs
 from cascade_flow.operations.ended_runs import EndedRuns
-from clauses.stage import begun, done, run_of
+from clauses.stage import RUN, begun, counting, done, run_of
 from simulation import World, step
 
 
@@ -57,6 +60,35 @@ def test_what_a_long_report_has_read_is_kept_a_part_at_a_time(
         report.note(run_of(world), [])
     report.keep()
     assert kept == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("now", "kept"),
+    [
+        ({"status": "failed"}, 1),
+        ({"status": "running"}, 0),
+        ({"status": "failed", "driver": "caller"}, 0),
+        ({"status": "failed", "due_us": None}, 0),
+    ],
+    ids=["ended", "goes on", "a caller's", "in no index"],
+)
+def test_what_was_read_is_kept_of_runs_of_the_engine_that_the_index_has_as_ended(
+    world: World, table: Table, monkeypatch: pytest.MonkeyPatch, now: Any, kept: int
+) -> None:
+    found: list[Digest] = []
+    monkeypatch.setattr(ended_runs, "put_digests", lambda _, new: found.extend(new))
+    begun(world, step("a"))
+    run = replace(run_of(world), **now)
+    report = EndedRuns(table)
+    report.note(run, [])
+    report.keep()
+    assert [(each.run_id, each.listed_us) for each in found] == [(RUN, run.due_us)] * kept
+
+
+def test_of_no_runs_nothing_is_asked(world: World) -> None:
+    late, sizes = counting(world)
+    assert EndedRuns(late.runtime.ledger.table).known({}, since_us=0) == {}
+    assert sizes == []
 
 
 @pytest.mark.parametrize("form", [digests.FORM - 1, digests.FORM + 1])

@@ -33,6 +33,7 @@ from cascade_flow.dynamodb.join_ledger import JoinLedger
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.state import Birth, Branch
 from cascade_flow.operations.after_commit import AfterCommit
+from cascade_flow.operations.payloads import Payloads
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.records import replace
 from clauses.stage import (
@@ -402,6 +403,33 @@ def test_what_it_arrives_at_is_raised_before(world: World, skip: bool) -> None:
     assert branch_of(world, "e").status == "ended"
     assert branch_of(world, "j").arrived == 2
     ended(world)
+
+
+def test_a_root_waits_from_the_start_of_its_run(world: World) -> None:
+    begun(world, event("e", timeout_us=WAIT_US), step("a"))
+    patience = branch_of(world, "e").patience
+    assert patience is not None
+    assert patience.until_us == pytest.approx(clock.now_us() + WAIT_US, abs=10_000)
+    assert due_in_us(world) == pytest.approx(WAIT_US, abs=10_000)
+
+
+def test_a_root_that_was_sent_before_its_runs_start_is_over_with_it(world: World) -> None:
+    begun(world, *ROOT, available_at=clock.now_us() + HOUR_US)
+    assert sent(world)
+    world.clock.pause_us(HOUR_US)
+    Sweep(world.backend.runtime, name="reaper").attend(RUN, "")
+    assert kinds_of(world, "e") == ONCE
+
+
+def test_what_an_event_gives_is_read_for_its_runs_result_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun(world, step("a", export_output=True), event("e", "a"))
+    sent(world, {"ok": True, "why": noise(1)})
+    held, long = claimed(world, "a"), branch_of(world, "e").signal
+    assert long is not None
+    assert long.place is not None
+    monkeypatch.setattr(Payloads, "texts", lambda *_: pytest.fail("it is read"))
+    reported(world, held)
+    assert run_of(world).status == "completed"
 
 
 def test_a_look_at_what_has_gone_on_changes_nothing(world: World) -> None:

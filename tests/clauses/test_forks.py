@@ -13,6 +13,7 @@ from cascade_flow.engine.advance import births_owed, owed_after
 from cascade_flow.engine.commands import Reclaim, Revive, SkipStep
 from cascade_flow.engine.decide import decide
 from cascade_flow.engine.state import Birth, Branch, Owed
+from cascade_flow.operations.history_copier import HistoryCopier
 from cascade_flow.operations.steps import Steps
 from cascade_flow.wake import Wake
 from clauses.stage import (
@@ -222,3 +223,11 @@ def test_each_part_of_a_fork_moves_its_parent(world: World) -> None:
     assert branch_of(world, "a").seq == parent.seq + 1
     with pytest.raises(BranchRefused):
         world.backend.runtime.ledger.make_owed(facts, parent, after, [])
+
+
+def test_a_run_that_begins_with_many_steps_asks_for_no_history(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was copied to it."""
+    world.register([step(f"s{number}") for number in range(2 * AT_ONCE)])
+    monkeypatch.setattr(HistoryCopier, "branches", lambda *_: pytest.fail("it is read"))
+    world.submit(run_id=RUN)
+    assert len(world.observer.runtime.ledger.branches(RUN)) == 2 * AT_ONCE

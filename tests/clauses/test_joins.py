@@ -14,6 +14,7 @@ from cascade_flow.dynamodb.join_ledger import JoinLedger
 from cascade_flow.engine.decide import decide
 from cascade_flow.engine.state import Branch
 from cascade_flow.graph import END
+from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.steps import HeldAttempt
 from clauses.stage import (
     DONE,
@@ -22,6 +23,7 @@ from clauses.stage import (
     begun,
     branch_of,
     claimed,
+    counting,
     dies,
     done,
     dying,
@@ -103,6 +105,22 @@ def test_arrivals_that_are_counted_twice_open_nothing(world: World, join: str) -
     assert run_of(world).status == "running"
     done(world, "b")
     ended(world)
+
+
+@pytest.mark.parametrize("join", SHAPES)
+def test_who_arrives_and_is_not_the_last_looks_at_nothing(world: World, join: str) -> None:
+    """It has counted its arrival and written its commit."""
+    begun(world, *SHAPES[join])
+    held, (late, sizes) = claimed(world, "a"), counting(world)
+    reported(world, held, by=late)
+    assert len(sizes) == 2
+
+
+def test_a_join_that_nobody_has_arrived_at_is_looked_at_in_vain(world: World) -> None:
+    begun(world, *JOIN)
+    after_commit = AfterCommit(world.backend.runtime)
+    after_commit.look_at_join(world.backend.runtime.facts(run_of(world)), "j")
+    assert found(world, "j") is None
 
 
 def test_a_raise_on_a_join_that_is_claimed_is_harmless(world: World) -> None:

@@ -19,6 +19,7 @@ from cascade_flow import (
 )
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
+from cascade_flow.engine.commands import KeepCheckpoint
 from cascade_flow.engine.state import Stop
 from cascade_flow.engine.stop import halting, terminal_event
 from cascade_flow.errors import PayloadTooLargeError
@@ -354,6 +355,17 @@ def test_who_forks_before_it_is_halted_leaves_nothing_that_can_be_claimed(world:
     assert (branch_of(world, "a").step, run_of(world).status) == ("b", "running")
     assert [branch_of(world, name).halt for name in ("a", "p", "w")] == ["stop", "stop", "park"]
     assert is_refused(world, "p")
+
+
+def test_who_may_finish_and_stores_a_checkpoint_carries_no_stop_on(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    held = claimed(world, "b")
+    reported(world, claimed(world, "a"), FATAL)
+    held = reported(world, held, KeepCheckpoint("c", 0, "1"))
+    assert held.branch.halt == "park"
+    late, sizes = counting(world)
+    reported(world, held, KeepCheckpoint("c", 1, "2"), by=late)
+    assert len(sizes) == 1
 
 
 def test_who_gives_a_run_up_and_dies_leaves_it_to_the_sweep_in_a_grace(world: World) -> None:

@@ -11,7 +11,7 @@ from cascade_flow.engine.undoing import Completion
 from cascade_flow.operations.undone import _given_in_part
 from cascade_flow.operations.undone_below import renewed_below, undone_below
 from clauses.families import handed_out
-from clauses.stage import RUN, begun, claimed, done, reported, run_of
+from clauses.stage import RUN, begun, claimed, counting, done, reported, run_of
 from clauses.test_undo import BOOKED, ONCE, all_undone, failed, order_of, undone
 from shapes import undo
 from simulation import World, step
@@ -67,6 +67,14 @@ def test_what_was_never_begun_below_is_not_done_anew(world: World) -> None:
     world.register([undone("a")], slug="inner")
     begun(world, step("a"), calls("go", "inner").model_copy(update={"dependencies": ["a"]}))
     assert undone_below(world.observer.runtime, run_of(world), "new") == {}
+
+
+def test_of_other_workflows_runs_alone_is_looked_for_what_they_have_undone(world: World) -> None:
+    """What the items of a map have done its own undo undoes; what else there is has no runs."""
+    handed_out(world)
+    late, sizes = counting(world)
+    assert undone_below(late.runtime, late.runtime.run(RUN), "new") == {}
+    assert len(sizes) == 2, "the run, and its version"
 
 
 def test_what_could_not_be_undone_is_done_anew_too(world: World) -> None:

@@ -1,0 +1,165 @@
+"""Places of limits to the request and the microsecond: who has one, who is given one, who gives one back."""
+
+from __future__ import annotations
+
+import pytest
+
+from cascade_flow import RetryTier, clock
+from cascade_flow.dynamodb.places import Places
+from cascade_flow.engine.limits import Holder, Waiter
+from cascade_flow.engine.state import Branch, Limit
+from cascade_flow.operations.limits import Ahead, Limits
+from clauses.stage import AGAIN, counting, reported
+from clauses.test_limits import (
+    called,
+    got,
+    holders,
+    limited,
+    line,
+    looked_at_us,
+    standing,
+    started,
+    taken,
+)
+from clauses.test_microseconds import at
+from faults.moments import pausing
+from simulation import TIMING, TickingClock, World
+from testbed.wire import Answer, Floor, Request, Send, wire_of
+
+LIMIT = Limit("stripe", 2)
+ME, OTHER = Holder("r1", "a", "a", 1), Holder("r2", "a", "a", 1)
+FAR_US = 2**60
+
+
+def held_by(world: World, number: int, holder: Holder) -> None:
+    table = world.observer.runtime.ledger.table
+    assert Places(table).take("stripe", number, holder, now_us=clock.now_us(), until_us=FAR_US)
+
+
+def waiting(world: World, *waiting: Holder) -> None:
+    for rank, holder in enumerate(waiting):
+        Places(world.observer.runtime.ledger.table).line_up("stripe", Waiter(rank, holder, LIMIT.at_most))
+
+
+NEXT = Branch("a", "running", "a", place=0)
+
+
+@pytest.mark.parametrize(
+    ("after", "kept"),
+    [
+        (NEXT, True),
+        (Branch("a", "scheduled", "a"), False),
+        (Branch("a", "running", "b", place=0), False),
+        (Branch("a", "running", "a", attempt=2, place=0), False),
+        (Branch("b", "running", "a", place=0), False),
+        (None, False),
+    ],
+    ids=["begun", "only scheduled", "another step", "another attempt", "another branch", "refused"],
+)
+def test_a_place_that_was_got_ahead_is_kept_by_whoever_has_begun_with_it(
+    world: World, after: Branch | None, kept: bool
+) -> None:
+    held_by(world, 0, ME)
+    Limits(world.backend.runtime).went_on(Ahead(LIMIT, ME, 0), after)
+    assert (holders(world) == ["r1"]) is kept
+
+
+@pytest.mark.parametrize("ahead", [Ahead(LIMIT, ME, None), Ahead(Limit("stripe", 2, per_us=1), ME, 0)])
+def test_who_got_no_place_ahead_gives_none_back(world: World, ahead: Ahead) -> None:
+    late, sizes = counting(world)
+    Limits(late.runtime).went_on(ahead, None)
+    assert sizes == []
+
+
+def test_a_place_of_a_run_that_is_there_no_more_is_over(world: World) -> None:
+    assert Limits(world.backend.runtime)._is_over(Holder("gone", "a", "a", 1), 0)
+
+
+def test_who_is_given_a_place_by_another_meanwhile_finds_it(world: World) -> None:
+    held_by(world, 1, ME)
+    limits = Limits(world.backend.runtime)
+    assert (limits.hand_out(LIMIT, ME), limits.hand_out(LIMIT, OTHER), limits.hand_out(LIMIT)) == (1, None, None)
+
+
+def test_a_place_that_another_takes_first_is_not_ones_own(world: World) -> None:
+    waiting(world, ME)
+    held_by(world, 0, OTHER)
+    late = pausing(world, "UpdateItem", lambda: held_by(world, 1, Holder("r3", "a", "a", 1)))
+    assert Limits(late.runtime).hand_out(LIMIT, ME) is None
+    assert (sorted(holders(world)), line(world)) == (["r2", "r3"], ["r1"])
+
+
+def test_who_has_its_place_stands_in_no_line(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Places, "line_up", lambda *_: pytest.fail("it waits"))
+    world.register([limited("a")])
+    started(world, "r1")
+    assert called(world) == ["r1"]
+
+
+def test_of_two_places_the_later_counts_for_how_long_one_has_had_it(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1")
+    world.clock.pause_us(1_000_000)
+    held_by(world, 1, ME)
+    since_us = [place.since_us for place in standing(world).places.values()]
+    branch = world.observer.runtime.ledger.branch("r1", "a")
+    assert branch is not None
+    assert Limits(world.backend.runtime).placed_us("r1", branch) == max(since_us) > min(since_us)
+
+
+@pytest.mark.parametrize(("early_us", "waits"), [(1, []), (0, ["r1"])])
+def test_who_comes_on_its_microsecond_waits_in_line(world: World, early_us: int, waits: list[str]) -> None:
+    world.register([limited("a", retry=[RetryTier(max_attempts=2, delay_ms=5_000, jitter=0)])])
+    started(world, "r1")
+    reported(world, got(world, "r1"), AGAIN)
+    started(world, "r2")
+    got(world, "r2")
+    branch = world.observer.runtime.ledger.branch("r1", "a")
+    assert branch is not None
+    with at(branch.ready_us - early_us):
+        assert taken(world, "r1", attempt=2) is None
+    assert line(world) == waits
+
+
+def test_who_is_due_this_very_moment_is_not_called_out_without_a_place(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1")
+    called(world)
+    with at(clock.now_us()):
+        started(world, "r2", "r3")
+    assert (called(world), line(world)) == ([], ["r2", "r3"])
+
+
+@pytest.mark.parametrize(("early_us", "requests"), [(0, 6), (1, 7)])
+def test_who_is_given_a_place_and_is_looked_at_in_time_keeps_its_entry(
+    world: World, early_us: int, requests: int
+) -> None:
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    held = got(world, "r1")
+    late, sizes = counting(world)
+    due_us = looked_at_us(world, "r2")
+    with at(due_us - TIMING.grace_us - early_us):
+        reported(world, held, by=late)
+    assert (len(sizes), holders(world)) == (requests, ["r2"])
+    assert looked_at_us(world, "r2") == due_us - early_us
+
+
+@pytest.mark.parametrize(("slow_us", "requests"), [(TIMING.grace_us, 4), (TIMING.grace_us + 1, 6)])
+def test_a_place_that_lasts_as_long_as_the_claims_lease_is_not_prolonged(
+    world: World, slow_us: int, requests: int
+) -> None:
+    world.register([limited("a")])
+    client, sizes = world.store.another_client(), list[str]()
+
+    def slow(request: Request, send: Send) -> Answer:
+        sizes.append(request.operation)
+        if len(sizes) == 1:
+            time.pause_us(slow_us)
+        return send(request)
+
+    wire_of(client).add(slow, floor=Floor.SCHEDULE)
+    with clock.use(TickingClock(clock.now_us(), tick_us=0)) as time:
+        started(world, "r1")
+        got(world, "r1", by=world.another(client))
+    assert len(sizes) == requests
