@@ -182,12 +182,13 @@ def test_what_has_failed_or_goes_on_has_not_completed(world: World) -> None:
 
 
 def test_an_item_that_is_done_anew_is_known_by_the_first_runs(world: World) -> None:
-    handed_out(world, ITEMS[:1])
-    packed(world, 0)
+    handed_out(world, ITEMS[:2])
+    packed(world, 0, 1)
     world.settle(RUN)
     again = world.backend.rerun_from(parent_run_id=RUN, from_step_id="pack").run_id
     world.settle(again)
-    assert world.observer.runtime.run(f"{again}~pack~0").origin_run_id == child(0)
+    origins = [world.observer.runtime.run(f"{again}~pack~{number}").origin_run_id for number in range(2)]
+    assert origins == [child(0), child(1)]
 
 
 def test_children_of_an_urgent_run_that_begin_again_are_urgent(world: World) -> None:

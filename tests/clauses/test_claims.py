@@ -8,6 +8,7 @@ import pytest
 from cascade_flow import RetryTier, StepSkipped, StepStarted, clock
 from cascade_flow.dynamodb import due, keys
 from cascade_flow.dynamodb.changes import BranchRefused
+from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.commands import SkipStep
 from cascade_flow.engine.state import Branch, Claimant
 from cascade_flow.operations.claims import waits
@@ -49,6 +50,14 @@ def test_a_lease_is_as_long_as_its_claimant_says_however_late_somebody_looks(wor
     claim = world.backend.runtime.ledger.claim
     held = claim(RUN, branch_of(world, "a"), Claimant("w", now_us + 5), now_us=now_us, look_us=now_us + 9 * MINUTE_US)
     assert held.lease_us == now_us + 5
+
+
+def test_who_takes_what_was_to_be_looked_at_much_later_is_looked_at_when_it_must_have_spoken(world: World) -> None:
+    begun(world, step("a"))
+    far: dict[str, Any] = {keys.DUE_TIME: clock.now_us() + 99 * MINUTE_US}
+    world.observer.runtime.ledger.table.write([Update(keys.branch(RUN, "a"), None, set=far)])
+    claimed(world, "a")
+    assert branch_of(world, "a").due_us == pytest.approx(clock.now_us() + TIMING.silence_us, abs=10_000)
 
 
 @pytest.mark.parametrize(

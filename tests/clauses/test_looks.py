@@ -10,10 +10,24 @@ from functools import partial
 import pytest
 
 from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.ledger import Ledger, Snapshot
 from cascade_flow.engine.commands import Complete
 from cascade_flow.operations.children import _may_move
-from clauses.families import child, failed, handed_out, look, pack_of, packed, revived, taken, there, whole
-from clauses.stage import FATAL, RUN, counting, dies, dying, reported, run_of
+from clauses.families import (
+    child,
+    child_run,
+    failed,
+    handed_out,
+    look,
+    mapped,
+    pack_of,
+    packed,
+    revived,
+    taken,
+    there,
+    whole,
+)
+from clauses.stage import FATAL, RUN, begun, claimed, counting, dies, dying, item_of, reported, run_of
 from faults.moments import pausing
 from simulation import World
 from testbed.faults import Kind, faults
@@ -46,6 +60,32 @@ def test_who_looks_and_finds_nothing_to_do_writes_nothing(world: World) -> None:
     before = pack_of(world)
     assert not look(world)
     assert pack_of(world) == before
+
+
+def test_while_the_last_are_out_an_end_asks_whether_all_are_over_and_no_more(world: World) -> None:
+    """It is counted and written; then the step is read with its run."""
+    handed_out(world, ["a", "b", "c"])
+    held, (late, sizes) = taken(world, 1), counting(world)
+    reported(world, held, Complete("1", 1), by=late)
+    assert len(sizes) == 3
+
+
+def test_who_has_read_a_run_before_its_retry_and_the_step_after_it_reads_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Children that are made for an attempt that is over would never be."""
+    begun(world, *mapped(), input={"order": 7})
+    reported(world, claimed(world, "lines"), Complete('["a"]', 1))
+    held = claimed(world, "pack", branch="lines")
+    dies(lambda: reported(world, held, world.act(held, "worker-1"), by=dying(world, "UpdateItem", after=True)))
+    world.backend.cancel_run(RUN)
+    before = item_of(world, keys.run(RUN))
+    dies(lambda: dying(world, "TransactWriteItems", at=3).retry_run(RUN))
+    snapshot, key = Ledger.snapshot, keys.run(RUN)
+    late = iter([{key: before}])
+    monkeypatch.setattr(Ledger, "snapshot", lambda *given: Snapshot({**snapshot(*given).items, **next(late, {})}))
+    look(world)
+    assert (pack_of(world).run_attempt, child_run(world, 0).run_attempt) == (2, 2)
 
 
 def test_a_step_whose_collection_is_scheduled_is_not_scheduled_again(world: World) -> None:
