@@ -54,7 +54,7 @@ from clauses.stage import (
 )
 from faults.moments import pausing, unanswered
 from simulation import TIMING, World, step
-from testbed.faults import Crash
+from testbed.faults import Crash, Kind, refusal
 from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 HOUR_US = 3_600_000_000
@@ -436,6 +436,25 @@ def test_what_an_event_gives_is_read_for_its_runs_result_alone(world: World, mon
     monkeypatch.setattr(Payloads, "texts", noted)
     reported(world, held)
     assert (run_of(world).status, read) == ("completed", [])
+
+
+def test_what_was_said_is_kept_where_the_look_at_it_is_left_to_the_sweep(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun(world, *chain())
+    done(world, "a")
+    client = world.store.another_client()
+
+    def busy(request: Request, send: Send) -> Answer:
+        is_told = branch_of(world, "e").signal is not None
+        return refusal(Kind.THROTTLE, request) if is_told else send(request)
+
+    wire_of(client).add(busy, floor=Floor.FAULT)
+    assert sent(world, by=world.another(client))
+    assert "a look at e is left to the sweep" in caplog.text
+    assert kinds_of(world, "e") == []
+    ended(world)
+    assert kinds_of(world, "e") == ONCE
 
 
 def test_a_look_at_what_has_gone_on_changes_nothing(world: World) -> None:

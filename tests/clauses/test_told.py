@@ -19,7 +19,7 @@ from cascade_flow.operations.outputs import knows_enough
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.seal import Seal
 from cascade_flow.wake import Wake
-from clauses.stage import AGAIN, FATAL, RUN, begun, claimed, done, reported
+from clauses.stage import AGAIN, AT_ONCE, FATAL, RUN, begun, claimed, done, reported
 from faults.moments import pausing
 from shapes import chain
 from simulation import World, step
@@ -65,6 +65,22 @@ def test_who_reads_what_its_only_dependency_gave_reads_no_history(world: World) 
     with meter(world.store.client, world.store.table) as counting:
         assert given(world, held) == {"a": '"done"'}
     assert counting.lines == []
+
+
+def test_whoever_is_woken_for_what_a_run_owed_at_its_start_reads_nothing(world: World) -> None:
+    names = [f"s{number}" for number in range(2 * AT_ONCE)]
+    begun(world, *map(step, names), input=INPUT)
+    for name in names:
+        by_wake(world, newest(world, name), reads=0)
+
+
+def test_whoever_is_woken_for_what_a_branch_owed_reads_nothing(world: World) -> None:
+    """Whether the debt was paid by who ended the step, or by who takes the next one of its branch."""
+    names = [f"s{number}" for number in range(2 * AT_ONCE)]
+    begun(world, step("a"), step("b", "a"), *(step(name, "a") for name in names), input=INPUT)
+    done(world, "a")
+    for name in names:
+        assert given(world, by_wake(world, newest(world, name), reads=0)) == {"a": '"done"'}
 
 
 def test_who_knows_no_secret_believes_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,7 @@ from clauses.stage import FATAL, RUN, begun, branch_of, claimed, dies, done, dyi
 from faults.moments import pausing, unanswered
 from shapes import undo
 from simulation import TIMING, World, step
+from testbed.faults import Kind, refusal
 from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 ONCE = [RetryTier(max_attempts=1)]
@@ -203,6 +204,24 @@ def test_who_undoes_is_woken_at_once(world: World) -> None:
     failed(world, *BOOKED)
     undone_by = undo_run(world).run_id
     assert [(wake.branch, wake.step) for wake in world.mailbox.wakes if wake.run_id == undone_by] == [("un-b", "un-b")]
+
+
+def test_a_run_has_ended_where_it_is_left_to_the_sweep_to_begin_what_undoes_it(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its first step is limited, and the table is too busy to say whether there is a place."""
+    begun(world, undone("a", limit=StepLimit(name="bank", at_most=1).to_wire()), step("b", "a"))
+    done(world, "a")
+    client = world.store.another_client()
+
+    def busy(request: Request, send: Send) -> Answer:
+        return refusal(Kind.THROTTLE, request) if "LIM#bank" in str(request.body) else send(request)
+
+    wire_of(client).add(busy, floor=Floor.FAULT)
+    world.another(client).cancel_run(RUN)
+    assert (run_of(world).status, undo_run(world).status) == ("cancelled", "running")
+    assert "to begin it is left to the sweep" in caplog.text
+    assert order_of(all_undone(world)) == ["un-a"]
 
 
 @pytest.mark.parametrize("in_bucket", [False, True], ids=["in the table", "in the bucket"])
