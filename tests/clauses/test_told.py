@@ -75,7 +75,6 @@ def test_whoever_is_woken_for_what_a_run_owed_at_its_start_reads_nothing(world: 
 
 
 def test_whoever_is_woken_for_what_a_branch_owed_reads_nothing(world: World) -> None:
-    """Whether the debt was paid by who ended the step, or by who takes the next one of its branch."""
     names = [f"s{number}" for number in range(2 * AT_ONCE)]
     begun(world, step("a"), step("b", "a"), *(step(name, "a") for name in names), input=INPUT)
     done(world, "a")
