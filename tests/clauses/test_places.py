@@ -145,6 +145,18 @@ def test_who_is_given_a_place_and_is_looked_at_in_time_keeps_its_entry(
     assert looked_at_us(world, "r2") == due_us - early_us
 
 
+def test_who_is_given_a_place_and_called_out_is_told_of_its_limit(world: World) -> None:
+    """So its claim asks for it at once."""
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    held = got(world, "r1")
+    world.mailbox.wakes.clear()
+    reported(world, held)
+    assert [(wake.run_id, wake.step, wake.attempt, wake.limit) for wake in world.mailbox.wakes] == [
+        ("r2", "a", 1, "1:stripe")
+    ]
+
+
 @pytest.mark.parametrize(("slow_us", "requests"), [(TIMING.grace_us, 4), (TIMING.grace_us + 1, 6)])
 def test_a_place_that_lasts_as_long_as_the_claims_lease_is_not_prolonged(
     world: World, slow_us: int, requests: int

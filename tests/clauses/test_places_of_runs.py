@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from cascade_flow import RunLimit, clock
+from cascade_flow import ConflictError, RunLimit, clock
 from cascade_flow.dynamodb.places import Places
 from cascade_flow.engine.limits import Holder, Waiter
 from cascade_flow.engine.state import Limit
@@ -117,6 +117,23 @@ def test_who_finds_a_free_place_asks_for_no_others_runs(world: World) -> None:
     late, sizes = counting(world)
     assert RunPlaces(late.runtime).place_of(world.observer.runtime.run("r1")) == 0
     assert len(sizes) == 2, "the places, and the own one"
+
+
+def test_runs_wait_in_the_order_in_which_they_were_to_start_whatever_their_names(world: World) -> None:
+    registered(world, RunLimit(at_most=1))
+    submitted(world, "r1", "z", "b")
+    assert in_line(world) == ["z", "b"]
+
+
+def test_who_finds_neither_a_place_nor_a_run_that_has_one_gives_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others are quicker each time."""
+    monkeypatch.setattr(RunPlaces, "free_place", lambda *_: None)
+    registered(world, RunLimit(at_most=1, skips=True))
+    with pytest.raises(ConflictError):
+        submitted(world, "r1")
+    assert holders(world) == []
 
 
 def test_a_place_is_given_back_and_handed_out_at_one_look(world: World) -> None:
