@@ -260,6 +260,12 @@ def test_the_worst_comes_first() -> None:
     assert [each.code for each in found] == ["nobody-takes-it", "retrying", "waits-for"]
 
 
+def test_an_event_is_waited_for_once_all_before_it_is_over() -> None:
+    graph = Graph([step("a"), step("c"), step("e", "a", "c", event=EventDefinition())])
+    known = Case(run_of(), {"c": RUNNING, "e": WAITING}, graph, frozenset(graph.steps))
+    assert [each.code for each in diagnosed(known, WORLD, NOW_US)] == ["waits-for", "running"]
+
+
 @pytest.mark.parametrize(
     ("world", "codes"),
     [
