@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from cascade_flow import (
+    ConflictError,
     RetryTier,
     RunNotCancellableError,
     StaleAttemptError,
@@ -19,6 +21,7 @@ from cascade_flow import (
 )
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
+from cascade_flow.dynamodb.run_ledger import RunLedger
 from cascade_flow.engine.state import Stop
 from cascade_flow.engine.stop import halting, terminal_event
 from cascade_flow.errors import PayloadTooLargeError
@@ -353,3 +356,17 @@ def test_who_forks_before_it_is_halted_leaves_nothing_that_can_be_claimed(world:
     assert (branch_of(world, "a").step, run_of(world).status) == ("b", "running")
     assert [branch_of(world, name).halt for name in ("a", "p", "w")] == ["stop", "stop", "park"]
     assert is_refused(world, "p")
+
+
+def test_a_cancel_that_others_always_overtake_is_not_said_to_have_worked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(world, step("a"))
+    monkeypatch.setattr(RunLedger, "intend", overtaken)
+    with pytest.raises(ConflictError):
+        world.backend.cancel_run(RUN)
+    assert run_of(world).status == "running"
+
+
+def overtaken(*_: Any, **options: Any) -> Any:
+    raise RunRefused(None)
