@@ -191,6 +191,7 @@ def test_few_parents_inputs_are_kept_and_no_vast_one(world: World, monkeypatch: 
     runtime.kept_inputs.update({str(n): None for n in range(8)})
     item_inputs.input_of_parent(runtime, RUN)
     assert list(runtime.kept_inputs) == [*map(str, range(1, 8)), RUN]
+    assert item_inputs.input_of_parent(runtime, "1") is None, "known to have none: it is not read again"
 
 
 def test_an_item_whose_parent_is_gone_is_told_so(world: World) -> None:

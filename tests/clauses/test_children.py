@@ -11,6 +11,7 @@ import pytest
 from cascade_flow import (
     ChildrenDefinition,
     StaleAttemptError,
+    StepStarted,
     WorkflowRegistration,
     WrongPoolError,
     clock,
@@ -191,6 +192,17 @@ def test_a_retry_revives_the_children_that_did_not_complete(world: World) -> Non
     assert results(world)[:4] == [0, 1, 2, 3]
     assert child_run(world, 1).run_attempt == 2
     whole(world)
+
+
+def test_a_cancel_costs_a_step_that_waits_for_its_children_no_attempt(world: World) -> None:
+    handed_out(world, ["a", "b"], concurrency=1)
+    world.observer.cancel_run(RUN)
+    world.backend.retry_run(RUN)
+    assert (branch_of(world, "lines").status, branch_of(world, "lines").attempt) == ("waiting", 1)
+    revived(world)
+    whole(world)
+    told = world.observer.load_events("flow", RUN, step_id="pack", types=["StepStarted"])
+    assert [event.attempt_number for event in told if isinstance(event, StepStarted)] == [1, 2], "and who collects"
 
 
 def test_the_parents_time_is_its_childrens(world: World) -> None:

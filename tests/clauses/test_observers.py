@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cascade_flow import (
+    ConflictError,
     DynamoDBBackend,
     LogEntry,
     RetryTier,
@@ -168,3 +169,14 @@ def test_what_is_no_result_overtakes_nobody(world: World, ear: Ear) -> None:
             late()
     assert ear.overtaken_in == []
     assert ear.claims == [("a", 1)]
+
+
+def test_a_run_that_is_there_already_is_not_told_again(world: World, ear: Ear) -> None:
+    world.register([step("a")])
+    given = {"run_id": RUN, "idempotency_key": "once"}
+    assert world.submit(**given) == RUN
+    told = counted(ear.events)
+    world.submit(**given)
+    with pytest.raises(ConflictError):
+        world.submit(run_id=RUN)
+    assert counted(ear.events) == told

@@ -13,7 +13,7 @@ from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.turns import next_turn
 from cascade_flow.engine.commands import Complete
 from cascade_flow.engine.limits import Turn, pack_limit
-from cascade_flow.engine.state import LONGEST_DELAY_US, Branch, Claimant, Limit
+from cascade_flow.engine.state import LONGEST_DELAY_US, Branch, Claimant, Limit, Stop
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.operations.worker_protocol import WorkerProtocol
@@ -224,6 +224,42 @@ def test_of_two_who_want_the_same_turn_each_gets_one(world: World) -> None:
     take(pausing(world, "UpdateItem", lambda: take(world.backend)))
     starts_us = sorted(turn.start_us for turn in turns if turn is not None)
     assert [after - before for before, after in pairwise(starts_us)] == [SPACING_US] * 3
+
+
+def test_what_is_stopped_takes_no_turn(world: World) -> None:
+    world.register([limited("a")])
+    begun_us = clock.now_us()
+    first, stopped, last = (sent(world, name) for name in ("r1", "r2", "r3"))
+    assert claimed(world, first)
+    world.observer.runtime.ledger.halt("r2", branch_of(world, "r2"), "stop", Stop("cancelled", 1))
+    assert not claimed(world, stopped)
+    assert not claimed(world, last)
+    assert (branch_of(world, "r3").turn_us or 0) - begun_us < 1.5 * SPACING_US
+
+
+def test_who_is_overtaken_at_a_claim_calls_nobody_out(world: World) -> None:
+    world.register([limited("a")])
+    wake = sent(world, "r1")
+
+    def overtakes() -> None:
+        world.clock.pause_us(2 * SPACING_US)
+        assert claimed(world, wake)
+
+    late = pausing(world, "UpdateItem", overtakes, at=2)
+    assert not claimed(world, wake, by=late)
+    assert world.mailbox.wakes == []
+
+
+def sent(world: World, run_id: str) -> Wake:
+    """The message of a run's first step, with the step's limit in it."""
+    world.submit(run_id=run_id)
+    wake = world.mailbox.wakes.pop()
+    assert wake.limit
+    return wake
+
+
+def claimed(world: World, wake: Wake, *, by: Any = None) -> bool:
+    return Steps((by or world.backend).runtime).claim(wake, "worker-1") is not None
 
 
 def test_a_worker_goes_on_with_the_next_step_if_its_turn_is_now(world: World) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from cascade_flow import ChildrenDefinition, clock
@@ -9,9 +11,12 @@ from cascade_flow.analytics.scope import Scope
 from cascade_flow.errors import ReportTooLargeError
 from cascade_flow.operations.analytics import Analytics, _may_matter, counted
 from cascade_flow.operations.history import Histories
+from cascade_flow.operations.runtime import Runtime
+from cascade_flow.records import replace
 from clauses.stage import RUN, begun, claimed, done, reported, run_of
 from faults.moments import pausing
 from simulation import World, step
+from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 
 def test_a_report_is_made_while_there_is_time(world: World) -> None:
@@ -45,3 +50,49 @@ def test_no_history_is_read_that_a_report_is_not_about(world: World) -> None:
     wanted = [Scope(0, after), Scope(0, after, workflow_slug="flow")]
     others = [Scope(0, before), Scope(0, after, workflow_slug="other")]
     assert [_may_matter(run, scope) for scope in (*wanted, *others)] == [True, True, False, False]
+
+
+def test_a_run_that_has_ended_matters_until_its_end(world: World) -> None:
+    begun(world, step("a"))
+    done(world, "a")
+    run = run_of(world)
+    end_us = run.completed_at_us or 0
+    assert [_may_matter(run, Scope(since_us, end_us + 9)) for since_us in (end_us, end_us + 1)] == [True, False]
+    assert _may_matter(replace(run, completed_at_us=None), Scope(end_us + 1, end_us + 9))
+
+
+def test_a_report_reads_no_history_that_it_is_not_about(world: World) -> None:
+    begun(world, step("a"))
+    runtime, read = reading(world)
+    Analytics(runtime).throughput(workflow_slug="other", run_ids=[RUN])
+    assert RUN not in read()
+    Analytics(runtime).throughput(workflow_slug="flow", run_ids=[RUN])
+    assert RUN in read()
+
+
+def test_who_is_at_work_is_not_looked_for_in_a_run_that_has_not_begun(world: World) -> None:
+    world.register([step("a")])
+    waiting = world.submit(available_at=clock.now_us() + 10**9)
+    runtime, read = reading(world)
+    assert Analytics(runtime).active_workers().workers == []
+    assert waiting not in read()
+
+
+def test_runs_that_are_read_for_nothing_take_their_time_too(world: World) -> None:
+    begun(world, step("a"))
+    late = Analytics(world.backend.runtime, until_us=clock.now_us())
+    with pytest.raises(ReportTooLargeError):
+        late.throughput(workflow_slug="other")
+
+
+def reading(world: World) -> tuple[Runtime, Callable[[], str]]:
+    """What reads, and which partitions it has queried by now."""
+    client, asked = world.store.another_client(), list[str]()
+
+    def heard(request: Request, send: Send) -> Answer:
+        if request.operation == "Query":
+            asked.append(str(request.body["ExpressionAttributeValues"]))
+        return send(request)
+
+    wire_of(client).add(heard, floor=Floor.SCHEDULE)
+    return world.another(client).runtime, lambda: " ".join(asked)

@@ -333,6 +333,12 @@ def test_a_workflow_may_have_as_many_schedules_as_are_said_and_no_more(
     assert [each.name for each in world.backend.schedules.list("flow")] == ["s", "t"]
 
 
+def test_of_a_schedule_that_is_not_there_that_is_told_first(world: World) -> None:
+    deployed(world)
+    with pytest.raises(ScheduleNotFoundError):
+        world.backend.schedules.backfill("flow", "s", from_us=-1, until_us=clock.now_us() + HOUR)
+
+
 def test_what_is_declared_again_begins_anew(world: World) -> None:
     deployed(world, {**NIGHTLY, "missed": "all"})
     world.backend.schedules.pause("flow", "s")

@@ -46,6 +46,16 @@ def test_what_was_undone_below_is_done_anew_by_the_new_runs_own(undone_two_below
     }
 
 
+def test_what_each_of_several_sub_workflows_has_undone_is_found(world: World) -> None:
+    world.script = {"b": ["fatal"], "d": ["fatal"]}
+    world.register([undone("a"), step("b", "a", retry=ONCE)], slug="one")
+    world.register([undone("c"), step("d", "c", retry=ONCE)], slug="other")
+    begun(world, calls("go", "one"), calls("come", "other"))
+    world.settle(RUN)
+    found = undone_below(world.observer.runtime, run_of(world), "new")
+    assert found == {"go~a": "new~go~0", "come~c": "new~come~0"}
+
+
 def test_a_run_of_another_workflow_that_was_never_made_has_nothing_undone(world: World) -> None:
     world.register([undone("a")], slug="inner")
     begun(world, step("first", retry=ONCE), calls("go", "inner").model_copy(update={"dependencies": ["first"]}))

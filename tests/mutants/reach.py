@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import _lru_cache_wrapper, partial
 from time import process_time
 from types import FrameType
 from typing import Any
@@ -40,6 +40,7 @@ def reach_of(items: Sequence[pytest.Item], run: Run, among: Set[str]) -> Reach:
     """What each of these tests executes of these modules when it is run."""
     reach = Reach()
     for number in range(len(items)):
+        _forget_answers()
         begun, seen = process_time(), set[Line]()
         with _traced(seen, among):
             if not run(number):
@@ -48,6 +49,13 @@ def reach_of(items: Sequence[pytest.Item], run: Run, among: Set[str]) -> Reach:
         for line in () if number in reach.failed else seen:
             reach.tests[line].add(number)
     return reach
+
+
+def _forget_answers() -> None:
+    """What an earlier test has asked for is worked out again: whoever only finds it there would not be seen."""
+    for module in [module for name, module in sys.modules.items() if name.startswith("cascade_flow")]:
+        for cached in (each for each in vars(module).values() if isinstance(each, _lru_cache_wrapper)):
+            cached.cache_clear()
 
 
 @contextmanager

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cascade_flow import GraphInvalidError, StepDefinition, StepNotFoundError
-from cascade_flow.graph import END, Graph, body_of, graph_issues
-from cascade_flow.model.workflows import ChildrenDefinition, UndoDefinition
+from cascade_flow.graph import END, Graph, body_of, graph_issues, too_late
+from cascade_flow.model.workflows import ChildrenDefinition, EventDefinition, StepLimit, UndoDefinition
 
 
 def step(id: str, *dependencies: str, export_output: bool = False) -> StepDefinition:
     return StepDefinition(id=id, name=id, dependencies=list(dependencies), export_output=export_output)
 
 
+def having(id: str, **declared: Any) -> StepDefinition:
+    return step(id).model_copy(update=declared)
+
+
+def undo(id: str, **declared: Any) -> UndoDefinition:
+    return UndoDefinition(id=id, name=id, **declared)
+
+
+LIMIT = StepLimit(name="hotel", at_most=1)
+RUNS, NOTHING = ChildrenDefinition(kind="workflow", workflow="inner"), ChildrenDefinition(kind="workflow")
+MAPS = ChildrenDefinition(kind="map", over="x")
 WOOD = [
     step("a"),
     step("b", "a"),
@@ -88,6 +101,14 @@ def test_a_step_that_is_not_there_is_named_beside_those_that_are() -> None:
         ([step("a"), step("b", "a", "a")], "steps.1.dependencies", "its dependency 'a' 2 times"),
         ([step("a", "b"), step("b", "a")], "steps", "in a circle: "),
         ([step("a", "c"), step("b", "a"), step("c", "b")], "steps", "in a circle: a → c → b → a; remove one"),
+        ([step("x"), having("a", limit=LIMIT, executor="gpu")], "steps.1.limit", "a limit and an executor"),
+        ([step("x"), having("a", undo=undo("x"))], "steps.1.undo", "undo id 'x' of step 'a' is taken"),
+        ([step("x"), having("a", undo=undo(END))], "steps.1.undo", "is taken"),
+        ([step("x"), having("a", undo=undo("u", limit=LIMIT, executor="gpu"))], "steps.1.undo", "undo 'u' has a limit"),
+        ([step("x"), having("a", event=EventDefinition(), undo=undo("u"))], "steps.1.undo", "event 'a' has an undo"),
+        ([step("x"), having("a", event=EventDefinition(), children=RUNS)], "steps.1.children", "waits for the outside"),
+        ([step("x"), having("a", children=MAPS)], "steps.1.children", "a map over 'x', which it does not depend on"),
+        ([step("x"), having("a", children=NOTHING)], "steps.1.children", "does not say which"),
     ],
 )
 def test_what_is_no_graph_is_told_with_its_place(steps: list[StepDefinition], path: str, words: str) -> None:
@@ -109,3 +130,28 @@ def test_all_mistakes_are_told_at_once_and_a_circle_only_where_nothing_else_is_w
 
 def test_a_graph_has_no_issues() -> None:
     assert graph_issues(WOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("steps", "paths"),
+    [
+        ([having("a", undo=undo("u")), having("b", undo=undo("u"))], ["steps.0.undo", "steps.1.undo"]),
+        ([having("a", undo=undo("u")), having("b", undo=undo("v"))], []),
+        ([having("a", limit=LIMIT), having("b", executor="gpu"), having("c", undo=undo("u", limit=LIMIT))], []),
+        ([step("x"), having("a", dependencies=["x"], children=MAPS), having("b", children=RUNS)], []),
+    ],
+)
+def test_what_undoes_and_hands_out_is_looked_at_with_the_steps(steps: list[StepDefinition], paths: list[str]) -> None:
+    assert [issue.path for issue in graph_issues(steps)] == paths
+
+
+@pytest.mark.parametrize(
+    ("timeout_ms", "late"),
+    [(15, ""), (14, "de"), (11, "de"), (10, "bde"), (6, "bde"), (5, "abcdef")],
+)
+def test_who_starts_after_the_runs_end_is_known_before(timeout_ms: int, late: str) -> None:
+    """The longest way counts, and who would start with the end is too late."""
+    delayed = {"a": 5, "b": 5, "d": 4}
+    steps = [each.model_copy(update={"delay_ms": delayed.get(each.id)}) for each in WOOD]
+    assert "".join(too_late(steps, timeout_ms * 1_000)) == late
+    assert too_late(WOOD, 0) == {}

@@ -17,6 +17,7 @@ from cascade_flow.dynamodb.items import (
     branch_item,
     commit_item,
     log_item,
+    pack_json,
     payload_item,
     run_item,
     size_of,
@@ -25,6 +26,7 @@ from cascade_flow.dynamodb.items import (
     to_payload,
     to_records,
     to_run,
+    unpack_json,
 )
 from cascade_flow.engine.caller import CallerStep, reserved
 from cascade_flow.engine.state import ENDED, Branch, Family, Limit, Owed, Patience, Run, Signal, Stop, Up
@@ -337,6 +339,12 @@ def test_no_two_things_lie_in_one_attribute(fields: Any) -> None:
 @pytest.mark.parametrize("packed", [deflate, zipped])
 def test_a_text_is_unpacked_however_it_was_packed(packed: Callable[[str], bytes]) -> None:
     assert inflate(packed("größer")) == "größer"
+
+
+def test_half_a_character_is_stored_as_it_is() -> None:
+    """What a worker has read from anywhere may hold one, and UTF-8 has none."""
+    lines = [(1, "stdout", "half: \ud83d"), (2, "stderr", "größer")]
+    assert unpack_json(pack_json(lines)) == [[*line] for line in lines]
 
 
 def test_of_a_record_what_was_put_aside_goes_and_all_else_stays() -> None:

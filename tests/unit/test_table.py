@@ -32,6 +32,7 @@ from unit.engine.facts import NOW_US, TIMING, facts_of, step, told as event_of
 
 HERE, THERE = Key("R#r", "B#"), Key("R#r", "B#a")
 ITEM = {"pk": "R#r", "sk": "B#"}
+THERE_IS = Attr("a").exists()
 
 
 def cancelled(*codes: str) -> ClientError:
@@ -99,6 +100,23 @@ def test_what_a_batch_leaves_unread_is_asked_for_with_the_next_one() -> None:
         client.table.batch_get(Key("R#r", f"B#{number}") for number in range(101))
     _, again = client.requests
     assert [key["sk"]["S"] for key in again["RequestItems"]["t"]["Keys"]] == ["B#7", "B#100"]
+
+
+def test_what_one_batch_can_not_hold_is_asked_for_without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "pause_us", lambda us: pytest.fail(f"a pause of {us} µs"))
+    client = Asked({"Responses": {}})
+    client.table.batch_get(Key("R#r", f"B#{number}") for number in range(201))
+    assert [len(asked["RequestItems"]["t"]["Keys"]) for asked in client.requests] == [100, 100, 1]
+
+
+@pytest.mark.parametrize("write", [Put(ITEM), Update(HERE, THERE_IS, set={"a": 1})], ids=["put", "update"])
+def test_who_is_refused_is_told_what_is_there(write: Any) -> None:
+    alone, together = Asked({"Attributes": {}}), Asked({})
+    alone.table.write([write])
+    together.table.write([write, Check(THERE, THERE_IS)])
+    [asked], [several] = alone.requests, together.requests
+    told = [asked, *(next(iter(each.values())) for each in several["TransactItems"])]
+    assert [each["ReturnValuesOnConditionCheckFailure"] for each in told] == ["ALL_OLD"] * 3
 
 
 def test_a_batch_of_which_something_is_always_left_unread_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,15 @@ def waiting_case(event: Branch) -> Case:
     return Case(run_of(), {"a": Branch("a", "ended", "a"), "e": event}, graph, frozenset(graph.steps))
 
 
+FAMILY = Family(items=3, children=3, chunk=100, attempt=1, at_once=2)
+
+
+def handing_out(due_us: int, *children: Case) -> Case:
+    """A run whose step `a` waits for runs of its own, and these of them."""
+    branch = Branch("a", "waiting", "a", family=FAMILY, due_us=due_us)
+    return Case(run_of(), {"a": branch}, GRAPH, STEPS, children={"a": children})
+
+
 WAITING = Branch("e", "open", "e", arrived=1, patience=Patience(NOW_US + 300 * S, 1), due_us=NOW_US + 300 * S)
 LATE = due(NOW_US - 7 * S)
 AGAIN = due(NOW_US + 7 * S)
@@ -212,6 +221,22 @@ EXPECTED: list[tuple[str, Case, World, str, str, int | None]] = [
         "all that `j` waits for is there, and whoever was about it did not come to the end; the sweep in 12 s",
         12,
     ),
+    (
+        "children-unlooked",
+        handing_out(NOW_US - 3 * S),
+        WORLD,
+        "late",
+        "`a` waits for runs of its own, and nobody has looked how they are; the sweep in 12 s does so",
+        12,
+    ),
+    (
+        "waits-for-children",
+        handing_out(NOW_US - 2 * S),
+        WORLD,
+        "well",
+        "`a` waits for its items: 0 of 3 are over",
+        None,
+    ),
 ]
 
 OF_C = (
@@ -220,6 +245,7 @@ OF_C = (
 )
 STEP_OF = {
     **dict.fromkeys(OF_C, "c"),
+    **dict.fromkeys(("children-unlooked", "waits-for-children"), "a"),
     **dict.fromkeys(("branches-owed", "retrying", "step-delayed", "not-ready"), "b"),
     **dict.fromkeys(("waits-for-event", "event-timed-out", "event-unfinished"), "e"),
     **dict.fromkeys(("step-gone", "waits-for", "join-unopened"), "j"),
@@ -258,6 +284,20 @@ def test_a_step_of_a_pool_waits_for_its_workers(at_work: int, severity: str, sai
 def test_the_worst_comes_first() -> None:
     found = diagnosed(case(RETRYING, AGAIN, JOIN), WORLD, NOW_US)
     assert [each.code for each in found] == ["nobody-takes-it", "retrying", "waits-for"]
+
+
+def test_of_the_children_the_one_that_is_worst_off_is_told() -> None:
+    running, late, stuck = case(RUNNING), case(replace(RUNNING, lease_us=NOW_US - S)), case()
+    for children in ((running, stuck, late), (late, running, stuck)):
+        [found] = diagnosed(handing_out(NOW_US, *children), WORLD, NOW_US)
+        assert (found.code, found.severity) == ("waits-for-children", "stuck")
+        assert "nothing of the run is under way" in found.sentence
+
+
+def test_an_event_is_waited_for_once_all_before_it_is_over() -> None:
+    graph = Graph([step("a"), step("c"), step("e", "a", "c", event=EventDefinition())])
+    known = Case(run_of(), {"c": RUNNING, "e": WAITING}, graph, frozenset(graph.steps))
+    assert [each.code for each in diagnosed(known, WORLD, NOW_US)] == ["waits-for", "running"]
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,9 @@ def test_a_long_line_is_cut_and_says_so() -> None:
         book.write("stdout", "x" * 100)
     book.write("stdout", "\n")
     book.add("stderr", "y" * 11)
-    assert messages(book) == [f"{'x' * 10}… (+99,990 characters)", f"{'y' * 10}… (+1 characters)"]
+    book.add("stderr", "z" * 10)
+    longest = [f"{'x' * 10}… (+99,990 characters)", f"{'y' * 10}… (+1 characters)", "z" * 10]
+    assert messages(book) == longest
 
 
 def test_of_a_line_that_is_begun_anew_nothing_is_left() -> None:
