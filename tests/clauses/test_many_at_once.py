@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from cascade_flow import ConfigurationError, RunSubmission, SubmittedRun, ThrottledError, clock
-from cascade_flow.errors import ConflictError
+from cascade_flow.errors import CascadeFlowError, ConflictError
 from cascade_flow.operations import many_submissions
+from cascade_flow.operations.lanes import OneByOne
 from cascade_flow.operations.many_submissions import Submissions, groups
 from cascade_flow.operations.runs import Runs
 from cascade_flow.wake import Wake
@@ -94,6 +95,29 @@ def test_a_table_that_is_busy_before_all_is_told_as_busy(world: World, monkeypat
     refusing(monkeypatch, "r1", ThrottledError())
     with pytest.raises(ThrottledError):
         Submissions(world.backend.runtime).submit([wish("r1"), wish("r2")], until_us=LATER_US)
+
+
+@pytest.mark.usefixtures("sent")
+def test_a_mistake_of_ours_loses_no_other_submission_and_is_written_down(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    refusing(monkeypatch, "r1", ValueError("of ours"))
+    [failed, made] = Submissions(world.backend.runtime).submit([wish("r1"), wish("r2")], until_us=LATER_US)
+    assert (type(failed), names([made])) == (CascadeFlowError, ["r2"])
+    assert "ValueError: of ours" in caplog.text
+
+
+@pytest.mark.usefixtures("sent")
+def test_a_group_is_made_in_the_lanes_that_are_there(world: World) -> None:
+    groups: list[int] = []
+
+    class Noted(OneByOne):
+        def each(self, act: Callable[[Any], Any], over: Sequence[Any]) -> list[Any]:
+            groups.append(len(over))
+            return super().each(act, over)
+
+    made = Submissions(world.backend.runtime, Noted()).submit([wish("r1"), wish("r2"), wish("r3")], until_us=LATER_US)
+    assert (names(made), groups) == (["r1", "r2", "r3"], [2, 1])
 
 
 @pytest.mark.usefixtures("sent")

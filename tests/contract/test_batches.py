@@ -134,6 +134,25 @@ def test_what_is_set_up_wrongly_is_raised_whatever_was_done(
         cancelled(submitted)
 
 
+def test_a_piece_whose_time_is_over_counts_what_was_done_and_what_refused(
+    submitted: DynamoDBBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = RunNotCancellableError("it is over")
+
+    def slowly(_: Any, run_id: str, **__: Any) -> None:
+        clock.pause_us(1_000_000)
+        if run_id == RUNS[4]:
+            raise over
+
+    monkeypatch.setattr(CANCEL, slowly)
+    with clock.use(TickingClock(clock.now_us())):
+        piece = cancelled(submitted, for_us=2_500_000)
+    assert (piece.done, piece.refused) == (2, [Refusal(RUNS[4], over)])
+    again = cancelling(monkeypatch, errors={})
+    assert cancelled(submitted, piece.more).more is None
+    assert again.asked == NEWEST_FIRST[3:]
+
+
 def test_a_piece_whose_time_is_over_has_one_run_at_least(
     submitted: DynamoDBBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:

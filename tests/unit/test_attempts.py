@@ -54,6 +54,12 @@ def test_only_the_next_attempts_schedule_tells_that_one_was_postponed() -> None:
         assert attempt.status == "running"
 
 
+def test_a_line_that_says_no_reason_postpones_nothing() -> None:
+    again = of(StepScheduled, 21, 2, available_at_us=90, reason="retry")
+    [attempt] = attempts_in([FIRST, begun(10, 1), said(20, 1, "the ship is late"), again])
+    assert attempt == Attempt(1, "running", "ann", 10)
+
+
 def test_of_ends_and_waits_without_a_start_nothing_is_known() -> None:
     again = of(StepScheduled, 21, 2, available_at_us=90, reason="retry")
     assert attempts_in([FIRST, said(20, 1, "later: no ship yet"), again, of(StepCompleted, 30, 2, **DONE)]) == []
