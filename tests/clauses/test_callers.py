@@ -497,7 +497,8 @@ def test_a_run_is_there_into_which_nothing_was_copied(world: World) -> None:
 def test_of_two_events_that_say_the_same_each_is_copied_where_the_first_was_moved_on(world: World) -> None:
     """The first stands where the second should, since another had its time when the copy was interrupted."""
     said = Draft(StepHeartbeat, {"step_id": "a"}, 7)
-    there: dict[int, Draft | None] = {7: Draft(StepHeartbeat, {"step_id": "b"}, 7), 8: said}
+    others = {7: Draft(StepHeartbeat, {"step_id": "b"}, 7), 8: Draft(StepStarted, {"step_id": "a"}, 8)}
+    there: dict[int, Draft | None] = {**others, 9: said}
     assert [_taken_from(there, wanted) for wanted in (said, replace(said, at_us=8))] == [True, False]
 
 

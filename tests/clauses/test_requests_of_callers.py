@@ -70,3 +70,14 @@ def test_what_is_copied_makes_its_run_and_is_not_copied_again(asked: tuple[Calle
         operations.clear()
         run.backend.copy_step_events(FLOW, run.run_id, "new", include_step_ids=["a"])
         assert operations == needed
+
+
+def test_steps_that_were_begun_since_are_not_looked_at_by_who_looks_for_silent_ones(
+    asked: tuple[Called, list[str]],
+) -> None:
+    run, operations = asked
+    assert run.backend.reclaim_stale_steps(60_000_000, "reaper") == []
+    assert {*operations} == {ALL}
+    operations.clear()
+    assert run.backend.reclaim_stale_steps(1, "reaper") != []
+    assert READ in operations
