@@ -32,6 +32,7 @@ from cascade_flow.engine.commands import Complete, Fail, KeepCheckpoint
 from cascade_flow.engine.state import LATEST_US
 from cascade_flow.offload import Bucket
 from cascade_flow.operations.history import Histories
+from cascade_flow.operations.history_copier import over_in
 from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.outputs import output_path
 from cascade_flow.operations.payloads import OFFLOAD_BYTES
@@ -201,6 +202,20 @@ def test_what_a_zombie_writes_after_its_last_attempt_has_failed_is_dropped(world
     world.sweep()
     Logs(world.backend.runtime).store(run_of(world), "a", 1, [(clock.now_us(), "stdout", "undead")])
     assert [event for event in world.backend.load_events("flow", RUN) if isinstance(event, LogEntry)] == []
+
+
+def test_an_attempts_end_drops_no_line_of_another_attempt_and_of_no_other_step(world: World) -> None:
+    begun(world, step("a", retry=AT_ONCE), step("b"))
+    logs = Logs(world.backend.runtime)
+    for attempt in (1, 2):
+        claimed(world, "a", attempt)
+        silent(world)
+        world.sweep()
+    claimed(world, "a", 3)
+    claimed(world, "b")
+    for place in (("a", 1), ("a", 2), ("a", 3), ("b", 1)):
+        logs.store(run_of(world), *place, [(clock.now_us(), "stdout", f"of {place}")])
+    assert [line.message for line in logs.lines(RUN)] == ["of ('a', 3)", "of ('b', 1)"]
 
 
 def test_lines_of_an_attempt_that_a_caller_has_given_up_are_kept_whenever_they_come(world: World) -> None:
@@ -513,6 +528,45 @@ def lines_at(world: World, *times_us: int) -> list[int]:
     found = Logs(world.backend.runtime).lines(RUN, "a", 1)
     assert [line.message for line in found] == sorted((line.message for line in found), key=int)
     return [int(line.timestamp_us) for line in found]
+
+
+def test_lines_of_one_microsecond_come_in_the_order_in_which_they_were_written(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a")
+    at_us = clock.now_us()
+    written = [(at_us, "stderr", "z"), (at_us, "stdout", "y"), (at_us, "stderr", "x"), (at_us, "stdout", "a")]
+    Logs(world.backend.runtime).store(run_of(world), "a", 1, written)
+    found = Logs(world.backend.runtime).lines(RUN, "a", 1)
+    assert [(line.stream, line.message) for line in found] == [(stream, message) for _, stream, message in written]
+
+
+def test_lines_are_those_of_the_step_and_the_attempt_that_are_asked_for_wherever_they_lie(world: World) -> None:
+    run = Called.new(world.backend)
+    logs, places = Logs(world.backend.runtime), [("a", 1), ("a", 2), ("b", 1)]
+    for step_id, attempt in places:
+        said: dict[str, Any] = {"step_id": step_id, "attempt_number": attempt, "stream": "stdout", "message": "added"}
+        line = LogEntry(workflow_slug=run.slug, run_id=run.run_id, timestamp_us=clock.now_us(), **said)
+        world.backend.append_event(run.slug, run.run_id, line)
+        stored = [(clock.now_us(), "stdout", "stored")]
+        logs.store(world.observer.runtime.submitted(run.run_id), step_id, attempt, stored)
+    for wanted in ((None, None), ("a", None), ("a", 2), ("b", 1), ("b", 2)):
+        found = [(line.step_id, line.attempt_number, line.message) for line in logs.lines(run.run_id, *wanted)]
+        there = [place for place in places if wanted[0] in (None, place[0]) and wanted[1] in (None, place[1])]
+        assert found == [(*place, message) for place in there for message in ("added", "stored")]
+
+
+def test_what_was_skipped_in_cascade_is_kept_with_what_began_the_skip() -> None:
+    def record(kind: str, step_id: str, **more: Any) -> dict[str, Any]:
+        return {"type": kind, "stepId": step_id, **more}
+
+    records = [
+        record("StepScheduled", "z"),
+        record("StepCompleted", "a"),
+        record("StepSkipped", "b"),
+        record("StepSkipped", "c", cascadedFrom="b"),
+        record("StepFailed", "y"),
+    ]
+    assert over_in(records) == {"a": None, "b": "b", "c": "b"}
 
 
 def test_a_line_of_the_moment_at_which_an_attempt_is_taken_away_is_a_zombies(world: World) -> None:

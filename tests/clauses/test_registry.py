@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
 
@@ -13,10 +14,12 @@ from cascade_flow import (
     StepLimit,
     WorkflowNotFoundError,
     WorkflowRegistration,
+    WorkflowVersion,
 )
+from cascade_flow.dynamodb import shards
 from cascade_flow.dynamodb.registry import get_workflow
 from cascade_flow.graph import Graph
-from cascade_flow.model.workflows import RunLimit
+from cascade_flow.model.workflows import RunLimit, UndoDefinition
 from faults.moments import pausing
 from simulation import World, step
 
@@ -91,6 +94,27 @@ def test_a_limits_name_is_one_of_which_a_key_can_be_made_and_no_run_limits(world
     named = step("a", limit=StepLimit(name=name, at_most=1))
     with pytest.raises(InvalidIdError, match="limit"):
         world.backend.register_workflow(registration("flow").model_copy(update={"steps": [named]}))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"id": "a#b"}, {"limit": StepLimit(name="not a name", at_most=1)}, {"executor": "#"}]
+)
+def test_what_undoes_a_step_has_names_of_which_keys_can_be_made(world: World, wrong: dict[str, Any]) -> None:
+    undo = UndoDefinition(**{"id": "un-a", "name": "un-a", **wrong})
+    with pytest.raises(InvalidIdError):
+        world.backend.register_workflow(registration("flow").model_copy(update={"steps": [step("a", undo=undo)]}))
+    assert world.backend.list_workflow_metadata() == []
+
+
+def test_the_pools_of_all_that_may_run_are_known_before_it_does(world: World) -> None:
+    undo = UndoDefinition(id="un-a", name="un-a", executor="gpu")
+    steps = [step("a", executor="big", undo=undo)]
+    world.backend.register_workflow(registration("flow").model_copy(update={"steps": steps}))
+    version = WorkflowVersion(
+        workflow_slug="flow", version_id="v2", version_number=2, created_at=1, step_manifest=["b"], total_steps=1
+    )
+    world.backend.create_workflow_version(version.model_copy(update={"steps": [step("b", executor="small")]}))
+    assert sorted(shards.pools(world.another().runtime.ledger.table)) == ["big", "gpu", "small"]
 
 
 def test_a_graph_is_read_again_of_what_was_used_longest_ago_alone(
