@@ -14,7 +14,7 @@ from cascade_flow.operations.lanes import OneByOne
 from cascade_flow.operations.many_submissions import Submissions, groups
 from cascade_flow.operations.runs import Runs
 from cascade_flow.wake import Wake
-from simulation import World, step
+from simulation import TickingClock, World, step
 
 LATER_US = 10**18
 
@@ -26,6 +26,7 @@ def wish(run_id: str | None = None, key: str | None = None) -> RunSubmission:
 def test_those_that_say_the_same_are_not_made_at_the_same_time() -> None:
     a, b, again, other, nameless = wish("a"), wish("b"), wish("a"), wish(key="a"), wish()
     assert list(groups([a, b, again, other])) == [[a, b], [again, other]]
+    assert list(groups([a, b, again, b, other])) == [[a, b], [again, b, other]]
     assert list(groups([nameless, nameless, ConflictError(), ConflictError()]))[1:] == []
 
 
@@ -122,5 +123,6 @@ def test_a_group_is_made_in_the_lanes_that_are_there(world: World) -> None:
 
 @pytest.mark.usefixtures("sent")
 def test_when_time_is_over_none_is_begun(world: World) -> None:
-    assert Submissions(world.backend.runtime).submit([wish("r1")], until_us=clock.now_us()) == [None]
+    with clock.use(TickingClock(clock.now_us(), tick_us=0)):
+        assert Submissions(world.backend.runtime).submit([wish("r1")], until_us=clock.now_us()) == [None]
     assert world.observer.runtime.ledger.run("r1") is None

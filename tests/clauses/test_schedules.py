@@ -300,6 +300,13 @@ def test_another_calendar_begins_anew_from_now(world: World) -> None:
     assert (stored(world).paused_us is not None, stored(world).definition.every_us) == (True, HOUR)
 
 
+def test_another_pace_begins_anew_from_now(world: World) -> None:
+    deployed(world, {"name": "s", "everyUs": DAY})
+    deployed(world, {"name": "s", "everyUs": HOUR})
+    assert 0 < stored(world).next_us - clock.now_us() <= HOUR
+    assert swept(world, stored(world).next_us) == 1
+
+
 def test_what_is_declared_no_more_is_taken_out(world: World) -> None:
     deployed(world, NIGHTLY, {**NIGHTLY, "name": "t"})
     deployed(world, {**NIGHTLY, "name": "t"})

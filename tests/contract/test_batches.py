@@ -85,6 +85,8 @@ def test_only_what_has_failed_is_tried_again_unless_somebody_says_otherwise(subm
     assert retried(submitted) == Piece(0, [], None)
     assert retried(submitted, status=("cancelled",)) == Piece(5, [], None)
     assert status_of(submitted) == ["running"] * 5
+    told = [submitted.load_events(FLOW, run_id, types=["WorkflowRetryStarted"]) for run_id in RUNS]
+    assert [event.reason for [event] in told] == ["again"] * 5  # type: ignore[union-attr]
 
 
 def test_a_piece_has_so_many_runs_and_the_next_goes_on_behind_them(submitted: DynamoDBBackend) -> None:
