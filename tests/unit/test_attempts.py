@@ -29,6 +29,14 @@ def test_an_attempt_begins_and_ends_as_its_events_say() -> None:
     assert [each.duration_us for each in (first, second, third)] == [10, 10, 10]
 
 
+def test_attempts_come_by_their_numbers_in_whatever_order_they_began() -> None:
+    done = of(StepCompleted, 30, 2, **DONE)
+    assert [(each.number, each.status) for each in attempts_in([begun(10, 2), begun(20, 1), done])] == [
+        (1, "running"),
+        (2, "completed"),
+    ]
+
+
 def test_one_that_has_not_ended_runs_and_has_no_duration() -> None:
     [running] = attempts_in([FIRST, begun(10, 1)])
     assert (running.status, running.ended_us, running.duration_us) == ("running", None, None)
