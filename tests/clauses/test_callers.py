@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -13,8 +15,10 @@ from cascade_flow import (
     ConflictError,
     DynamoDBBackend,
     EngineDrivenError,
+    InvalidIdError,
     LogEntry,
     RunNotFoundError,
+    RunSubmitted,
     StaleAttemptError,
     StepError,
     StepHeartbeat,
@@ -118,6 +122,47 @@ def test_nothing_is_claimed_or_scheduled_after_the_runs_end(world: World, end: s
                 late.schedule("b")
         assert not {"StepStarted", "b"} & {*checked(world, run), *run.kinds("b")}
         assert run.kinds("b") == []
+
+
+LATE: dict[str, Callable[[Called], object]] = {
+    "begun": lambda run: run.backend.save_step_start(FLOW, run.run_id, "b", "worker-2", dependencies=[]),
+    "beaten": lambda run: run.beat("a"),
+    "tried again": lambda run: run.retry("a"),
+    "failed": lambda run: run.fail("a"),
+    "skipped": lambda run: run.skip("a"),
+    "reclaimed": lambda run: run.backend.save_step_reclaimed(
+        FLOW,
+        run.run_id,
+        "a",
+        original_worker_id=run.name,
+        reclaimed_by="reaper",
+        last_heartbeat_us=1,
+        stale_threshold_us=2,
+        stale_duration_us=3,
+        attempt_number=1,
+    ),
+}
+
+
+@pytest.mark.parametrize("word", LATE)
+def test_nothing_is_said_of_a_step_after_the_runs_end(world: World, word: str) -> None:
+    run = under_way(world)
+    run.take("a")
+    with pytest.raises(StaleAttemptError):
+        LATE[word](by(run, pausing(world, "TransactWriteItems", others(world, run).give_up)))
+    assert checked(world, run)[-1] == "WorkflowFailed"
+
+
+@pytest.mark.parametrize("word", [word for word in LATE if word != "begun"])
+def test_who_says_again_what_is_stored_is_told_so(world: World, word: str) -> None:
+    run = under_way(world)
+    run.take("a")
+    LATE[word](run)
+    if word == "beaten":
+        run.give_up()
+    with pytest.raises(StaleAttemptError) as caught:
+        LATE[word](run)
+    assert caught.value.facts.get("stored", False) is (word != "tried again"), "its times are others"
 
 
 def test_who_claims_what_is_not_due_writes_nothing(world: World) -> None:
@@ -297,6 +342,59 @@ def test_the_note_that_all_steps_are_listed_comes_too_late_for_another_attempt(w
     assert listed(world, run) == ["a"]
 
 
+def test_who_reserves_an_id_that_others_take_meanwhile_is_told_whose_it_is(world: World) -> None:
+    late = pausing(world, "PutItem", lambda: world.observer.initialize_run("bills", "run-1"))
+    with pytest.raises(RunNotFoundError, match="belongs to 'bills'"):
+        late.initialize_run(FLOW, "run-1")
+    pausing(world, "PutItem", lambda: world.observer.initialize_run(FLOW, "run-2")).initialize_run(FLOW, "run-2")
+
+
+@pytest.mark.parametrize("bad", ["a#b", "", "two words"])
+def test_no_run_is_made_for_what_is_no_workflows_name(world: World, bad: str) -> None:
+    event = submission("run-1", clock.now_us()).model_copy(update={"workflow_slug": bad})
+    with pytest.raises(InvalidIdError):
+        world.backend.batch_append_events([event])
+    assert world.observer.runtime.ledger.run("run-1") is None
+
+
+def test_who_cancels_says_how_long_it_took_and_what_was_done(world: World) -> None:
+    run = under_way(world, "a", "b", "c")
+    run.do("b")
+    world.clock.pause_us(MINUTE_US)
+    world.backend.cancel_run(run.run_id)
+    [cancelled] = run.events("WorkflowCancelled")
+    assert MINUTE_US < cancelled.duration_us < MINUTE_US + 1_000_000
+    assert cancelled.completed_steps == 1
+
+
+def test_who_cancels_by_a_clock_that_was_set_back_says_that_it_took_no_time(world: World) -> None:
+    run = under_way(world)
+    world.clock.pause_us(-MINUTE_US)
+    world.backend.cancel_run(run.run_id)
+    assert [event.duration_us for event in run.events("WorkflowCancelled")] == [0]
+
+
+def test_a_workflow_is_active_where_a_run_was_submitted_and_has_not_ended(world: World) -> None:
+    Called(world.backend, "reserved", slug="bills").schedule("a")
+    run = under_way(world)
+    assert world.backend.list_active_workflows() == [FLOW]
+    late = pausing(world, "BatchGetItem", others(world, run).finish)
+    assert late.list_active_workflows() == []
+
+
+def submission(run_id: str, at_us: int, **told: Any) -> RunSubmitted:
+    said = {"version_id": "v1", "available_at_us": at_us, "priority": 0, "has_input_schema": False, **told}
+    return RunSubmitted(**place(FLOW, run_id, at_us), **said)
+
+
+def test_of_two_events_of_one_time_each_keeps_its_long_text(world: World) -> None:
+    at_us = clock.now_us()
+    inputs = [json.dumps(secrets.token_hex(1_000)) for _ in range(2)]
+    for input in inputs:
+        world.backend.append_event(FLOW, "run-1", submission("run-1", at_us, input=input))
+    assert [event.input for event in Called(world.observer, "run-1").events()] == inputs
+
+
 # -- copies -----------------------------------------------------------------------------------------------------------
 
 
@@ -361,6 +459,35 @@ def test_a_copy_of_a_copy_stands_for_the_first_run(world: World) -> None:
     assert world.observer.runtime.run("another").first_run_id == run.run_id
 
 
+def test_what_was_said_of_a_run_before_its_submission_was_copied_counts(world: World) -> None:
+    run = Called(world.backend, "copy")
+    run.start()
+    source = Called(world.backend, "run-1")
+    source.submit()
+    world.backend.save_workflow_input_validation(
+        FLOW, source.run_id, workflow_attempt_number=1, has_schema=False, success=True
+    )
+    world.backend.copy_workflow_events(FLOW, source.run_id, run.run_id, exclude_terminal=True)
+    assert checked(world, run) == ["WorkflowStarted", "RunSubmitted", "WorkflowInputValidation"]
+    assert run.status == "running"
+
+
+def test_of_a_copy_that_was_never_submitted_no_workflow_is_noted(world: World) -> None:
+    Called(world.backend, "run-1").schedule("a")
+    world.backend.copy_entire_run(FLOW, "run-1", "copy")
+    assert registry.list_called(world.observer.runtime.ledger.table) == []
+
+
+def test_an_event_of_the_first_time_of_all_is_copied_once(world: World) -> None:
+    beat = StepHeartbeat(
+        workflow_slug=FLOW, run_id="run-1", timestamp_us=0, step_id="a", worker_id="w", attempt_number=1
+    )
+    world.backend.append_event(FLOW, "run-1", beat)
+    for _ in range(2):
+        world.backend.copy_step_events(FLOW, "run-1", "copy", include_step_ids=["a"])
+    assert checked(world, Called(world.backend, "copy")) == ["StepHeartbeat"]
+
+
 def test_a_run_is_there_into_which_nothing_was_copied(world: World) -> None:
     run = under_way(world)
     world.backend.copy_step_events(FLOW, run.run_id, "steps", include_step_ids=["nothing"])
@@ -370,7 +497,8 @@ def test_a_run_is_there_into_which_nothing_was_copied(world: World) -> None:
 def test_of_two_events_that_say_the_same_each_is_copied_where_the_first_was_moved_on(world: World) -> None:
     """The first stands where the second should, since another had its time when the copy was interrupted."""
     said = Draft(StepHeartbeat, {"step_id": "a"}, 7)
-    there: dict[int, Draft | None] = {7: Draft(StepHeartbeat, {"step_id": "b"}, 7), 8: said}
+    others = {7: Draft(StepHeartbeat, {"step_id": "b"}, 7), 8: Draft(StepStarted, {"step_id": "a"}, 8)}
+    there: dict[int, Draft | None] = {**others, 9: said}
     assert [_taken_from(there, wanted) for wanted in (said, replace(said, at_us=8))] == [True, False]
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import secrets
 from functools import partial
 
+import pytest
+
+from cascade_flow import clock
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.digests import digests_since
 from cascade_flow.operations.ended_runs import EndedRuns
 from clauses.stage import counting, dies, dying
-from clauses.test_callers import MINUTE_US, by, line, listed, others, under_way
+from clauses.test_callers import MINUTE_US, by, gone, line, listed, others, under_way
 from contract.called import Called
 from faults.moments import pausing
 from simulation import World
@@ -42,7 +45,9 @@ def test_who_is_not_silent_is_not_read_one_by_one(world: World) -> None:
     assert asked[1] <= asked[0] + 1
 
 
-def test_no_attempt_is_reclaimed_but_the_one_that_was_found_silent(world: World) -> None:
+def test_no_attempt_is_reclaimed_but_the_one_that_was_found_silent(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     run = silent(world)
 
     def meanwhile() -> None:
@@ -53,6 +58,43 @@ def test_no_attempt_is_reclaimed_but_the_one_that_was_found_silent(world: World)
 
     late = pausing(world, "BatchGetItem", meanwhile, at=2)
     assert late.reclaim_stale_steps(stale_threshold_us=MINUTE_US // 2, reclaimed_by="late") == []
+    assert caplog.messages == [], "nothing of it is a fault"
+
+
+def test_nothing_is_reclaimed_of_a_run_that_is_gone(world: World) -> None:
+    run = silent(world)
+    late = pausing(world, "TransactWriteItems", partial(gone, world, keys.run(run.run_id)))
+    assert late.reclaim_stale_steps(stale_threshold_us=MINUTE_US // 2, reclaimed_by="late") == []
+
+
+def test_what_is_put_off_while_lists_are_read_is_not_due(world: World) -> None:
+    run = under_way(world, "a", "b")
+    later = partial(others(world, run).schedule, "a", available_at_us=clock.now_us() + MINUTE_US)
+    assert by(run, pausing(world, "BatchGetItem", later)).due() == [(run.run_id, "b")]
+
+
+def test_what_ends_while_lists_are_read_is_not_due(world: World) -> None:
+    run = under_way(world, "a", "b")
+    assert by(run, pausing(world, "BatchGetItem", partial(others(world, run).do, "a"))).due() == [(run.run_id, "b")]
+
+
+def test_a_step_of_which_nothing_was_said_can_not_be_claimed(world: World) -> None:
+    run = under_way(world)
+    claimable = [world.backend.is_step_claimable(run.slug, run.run_id, name) for name in ("a", "b")]
+    assert claimable == [True, False]
+
+
+def test_who_begins_a_step_of_a_run_that_is_not_there_makes_it(world: World) -> None:
+    run = Called(world.backend, "run-1")
+    assert (run.begin("a"), run.kinds()) == (1, ["StepStarted"])
+
+
+def test_who_tries_a_step_again_has_not_failed_it_for_good(world: World) -> None:
+    run = under_way(world)
+    run.take("a")
+    run.retry("a")
+    assert [event.terminal for event in run.events("StepFailed")] == [False]
+    assert run.backend.get_failed_steps(run.slug, run.run_id) == []
 
 
 def test_nothing_is_reclaimed_after_the_runs_end(world: World) -> None:

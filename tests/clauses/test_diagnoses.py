@@ -16,8 +16,11 @@ from cascade_flow.operations.live_pieces import START_US
 from cascade_flow.operations.preflight import Effect, Planned, Preflight
 from cascade_flow.operations.pulse import Pulse
 from cascade_flow.operations.runtime import Runtime
+from cascade_flow.operations.steps import Steps
 from cascade_flow.operations.tally import Swept
+from cascade_flow.wake import Wake
 from clauses.stage import AGAIN, FATAL, RUN, begun, claimed, dies, done, dying, reported, silent
+from faults.moments import pausing
 from simulation import TIMING, World, step
 from testbed.wire import Answer, Floor, Request, Send, wire_of
 
@@ -293,6 +296,26 @@ def test_what_a_run_has_behind_it_or_in_hand_breaks_nothing(world: World) -> Non
     reported(world, held, AGAIN)
     [effect] = effects(world, {"flow": Planned("new", frozenset("a"))})
     assert [each.steps for each in effect.broken] == [["b"]]
+
+
+def test_each_run_under_way_is_unaffected_changed_or_broken(world: World) -> None:
+    world.register([step("a"), step("b")])
+    held = {"both": "ab", "one": "a", "another": "a", "r1": "", "r2": "", "r3": ""}
+    for run_id, names in held.items():
+        world.submit(run_id=run_id)
+        for name in names:
+            assert Steps(world.backend.runtime).claim(Wake(run_id, name, name, 1), "worker-1")
+    [effect] = effects(world, {"flow": Planned("new", frozenset("b"))})
+    assert (effect.unaffected, effect.changed) == (1, 2)
+    assert {each.run_id: [*each.steps] for each in effect.broken} == {run_id: ["a"] for run_id in ("r1", "r2", "r3")}
+
+
+def test_what_ends_while_a_preflight_looks_counts_no_more(world: World) -> None:
+    begun(world, *DIAMOND)
+    world.submit(run_id="over")
+    late = pausing(world, "BatchGetItem", lambda: world.observer.cancel_run("over"))
+    effect = Preflight(late.runtime).part({}, limit=100)
+    assert (effect.unaffected, effect.changed, [each.run_id for each in effect.broken]) == (0, 0, [RUN])
 
 
 def test_a_preflight_counts_each_run_once_in_pieces(world: World) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from cascade_flow import ConfigurationError, RunSubmission, SubmittedRun, ThrottledError, clock
-from cascade_flow.errors import ConflictError
+from cascade_flow.errors import CascadeFlowError, ConflictError
 from cascade_flow.operations import many_submissions
+from cascade_flow.operations.lanes import OneByOne
 from cascade_flow.operations.many_submissions import Submissions, groups
 from cascade_flow.operations.runs import Runs
 from cascade_flow.wake import Wake
-from simulation import World, step
+from simulation import TickingClock, World, step
 
 LATER_US = 10**18
 
@@ -25,6 +26,7 @@ def wish(run_id: str | None = None, key: str | None = None) -> RunSubmission:
 def test_those_that_say_the_same_are_not_made_at_the_same_time() -> None:
     a, b, again, other, nameless = wish("a"), wish("b"), wish("a"), wish(key="a"), wish()
     assert list(groups([a, b, again, other])) == [[a, b], [again, other]]
+    assert list(groups([a, b, again, b, other])) == [[a, b], [again, b, other]]
     assert list(groups([nameless, nameless, ConflictError(), ConflictError()]))[1:] == []
 
 
@@ -97,6 +99,30 @@ def test_a_table_that_is_busy_before_all_is_told_as_busy(world: World, monkeypat
 
 
 @pytest.mark.usefixtures("sent")
+def test_a_mistake_of_ours_loses_no_other_submission_and_is_written_down(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    refusing(monkeypatch, "r1", ValueError("of ours"))
+    [failed, made] = Submissions(world.backend.runtime).submit([wish("r1"), wish("r2")], until_us=LATER_US)
+    assert (type(failed), names([made])) == (CascadeFlowError, ["r2"])
+    assert "ValueError: of ours" in caplog.text
+
+
+@pytest.mark.usefixtures("sent")
+def test_a_group_is_made_in_the_lanes_that_are_there(world: World) -> None:
+    groups: list[int] = []
+
+    class Noted(OneByOne):
+        def each(self, act: Callable[[Any], Any], over: Sequence[Any]) -> list[Any]:
+            groups.append(len(over))
+            return super().each(act, over)
+
+    made = Submissions(world.backend.runtime, Noted()).submit([wish("r1"), wish("r2"), wish("r3")], until_us=LATER_US)
+    assert (names(made), groups) == (["r1", "r2", "r3"], [2, 1])
+
+
+@pytest.mark.usefixtures("sent")
 def test_when_time_is_over_none_is_begun(world: World) -> None:
-    assert Submissions(world.backend.runtime).submit([wish("r1")], until_us=clock.now_us()) == [None]
+    with clock.use(TickingClock(clock.now_us(), tick_us=0)):
+        assert Submissions(world.backend.runtime).submit([wish("r1")], until_us=clock.now_us()) == [None]
     assert world.observer.runtime.ledger.run("r1") is None

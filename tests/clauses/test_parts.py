@@ -47,6 +47,8 @@ def test_a_part_has_no_more_bytes_than_it_may(monkeypatch: pytest.MonkeyPatch) -
     three = 3 * len(line(0).model_dump_json().encode())
     monkeypatch.setattr(copies, "_BYTES_AT_ONCE", three)
     assert sizes_of([line(n) for n in range(7)]) == [3, 3, 1]
+    monkeypatch.setattr(copies, "_BYTES_AT_ONCE", 1)
+    assert sizes_of([line(n) for n in range(2)]) == [1, 1], "what is longer goes alone"
 
 
 def test_a_copied_commit_is_no_longer_and_no_larger_than_an_item() -> None:

@@ -16,6 +16,7 @@ from cascade_flow import (
     LogEntry,
     ResourceSnapshot,
     RetryTier,
+    RunNotFoundError,
     StepCheckpoint,
     StepCompleted,
     StepError,
@@ -31,6 +32,7 @@ from cascade_flow.engine.commands import Complete, Fail, KeepCheckpoint
 from cascade_flow.engine.state import LATEST_US
 from cascade_flow.offload import Bucket
 from cascade_flow.operations.history import Histories
+from cascade_flow.operations.history_copier import over_in
 from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.outputs import output_path
 from cascade_flow.operations.payloads import OFFLOAD_BYTES
@@ -47,7 +49,9 @@ from clauses.stage import (
     branch_of,
     claimed,
     counting,
+    dies,
     done,
+    dying,
     ended,
     in_pages,
     item_of,
@@ -55,6 +59,7 @@ from clauses.stage import (
     run_of,
     silent,
 )
+from contract.called import Called
 from simulation import TIMING, World, step
 from testbed.wire import Answer, Floor, Request, Send, wire_of
 
@@ -199,6 +204,31 @@ def test_what_a_zombie_writes_after_its_last_attempt_has_failed_is_dropped(world
     assert [event for event in world.backend.load_events("flow", RUN) if isinstance(event, LogEntry)] == []
 
 
+def test_an_attempts_end_drops_no_line_of_another_attempt_and_of_no_other_step(world: World) -> None:
+    begun(world, step("a", retry=AT_ONCE), step("b"))
+    logs = Logs(world.backend.runtime)
+    for attempt in (1, 2):
+        claimed(world, "a", attempt)
+        silent(world)
+        world.sweep()
+    claimed(world, "a", 3)
+    claimed(world, "b")
+    for place in (("a", 1), ("a", 2), ("a", 3), ("b", 1)):
+        logs.store(run_of(world), *place, [(clock.now_us(), "stdout", f"of {place}")])
+    assert [line.message for line in logs.lines(RUN)] == ["of ('a', 3)", "of ('b', 1)"]
+
+
+def test_lines_of_an_attempt_that_a_caller_has_given_up_are_kept_whenever_they_come(world: World) -> None:
+    run = Called.with_step(world.backend)
+    run.take("a")
+    silent(world)
+    assert len(world.backend.reclaim_stale_steps(TIMING.lease_us, "reaper")) == 1
+    late: dict[str, Any] = {"step_id": "a", "attempt_number": 1, "stream": "stdout", "message": "late"}
+    line = LogEntry(workflow_slug=run.slug, run_id=run.run_id, timestamp_us=clock.now_us(), **late)
+    world.backend.save_step_logs(run.slug, run.run_id, "a", [line])
+    assert [entry.message for entry in world.backend.load_step_logs(run.slug, run.run_id, "a") or ()] == ["late"]
+
+
 @pytest.mark.parametrize("wanted", [{"category": "workflow"}, {"types": ["StepStarted"]}], ids=str)
 def test_who_asks_for_no_lines_reads_none(world: World, wanted: dict[str, Any]) -> None:
     begun(world, step("a"))
@@ -246,6 +276,15 @@ def test_an_output_in_the_bucket_comes_whole_and_its_path_is_its_attempts(world:
     for step_id, attempt in (("a", 1), ("b", 1)):
         with pytest.raises(StepNotFoundError):
             world.backend.get_step_output_path("flow", RUN, step_id, attempt)
+
+
+def test_who_joins_what_is_gone_is_told_so(world: World) -> None:
+    begun(world, step("a"), step("b"), step("j", "a", "b"))
+    done(world, "a", "b")
+    held = claimed(world, "j")
+    world.observer.runtime.ledger.table.delete(keys.run(RUN))
+    with pytest.raises(RunNotFoundError, match=RUN):
+        Steps(world.backend.runtime).inputs(held)
 
 
 def test_what_one_step_alone_has_given_is_read_from_no_history(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -443,12 +482,91 @@ def test_a_run_that_goes_on_from_another_finds_what_was_kept(world: World) -> No
         assert Steps(world.backend.runtime).inputs(held).outputs == outputs
 
 
+def test_a_run_that_goes_on_finds_an_output_though_others_have_added_to_its_step(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit of the copy holds three events: what was added lies in another than the output."""
+    monkeypatch.setattr("cascade_flow.operations.history_copier._EVENTS_A_COMMIT", 3)
+    begun(world, step("a"), step("b", "a"))
+    done(world, "a")
+    for number in range(5):
+        message: dict[str, Any] = {"step_id": "a", "attempt_number": 1, "stream": "stdout", "message": f"line {number}"}
+        line = LogEntry(workflow_slug="flow", run_id=RUN, timestamp_us=clock.now_us(), **message)
+        world.backend.append_event("flow", RUN, line)
+    world.backend.cancel_run(RUN)
+    other = world.backend.resume_run(RUN).run_id
+    held = Steps(world.backend.runtime).claim(Wake(other, "a", "b", 1), "worker-1")
+    assert held is not None
+    assert Steps(world.backend.runtime).inputs(held).outputs == {"a": '"done"'}
+
+
+def test_who_makes_the_rest_of_a_run_that_goes_on_is_not_misled_by_what_was_done_in_it(world: World) -> None:
+    begun(
+        world,
+        step("a"),
+        *(step(name, "a") for name in "bc"),
+        step("f", "c"),
+        step("g", "c"),
+        step("d", "a"),
+        step("e", "a"),
+    )
+    done(world, "a")
+    world.backend.cancel_run(RUN)
+    dies(lambda: dying(world, "TransactWriteItems", at=2).resume_run(RUN))
+    [other] = [run.run_id for run in world.backend.list_runs().runs if run.run_id != RUN]
+    assert list(world.observer.runtime.ledger.branches(other)) == ["a", "c"]
+    held = Steps(world.backend.runtime).claim(Wake(other, "c", "c", 1), "worker-1")
+    assert held is not None
+    reported(world, held)
+    world.settle(other)
+    assert world.check(other).status == "completed"
+
+
 def lines_at(world: World, *times_us: int) -> list[int]:
     """The times at which lines of these times of a's first attempt are read; each says when it was written."""
     Logs(world.backend.runtime).store(run_of(world), "a", 1, [(us, "stdout", str(us)) for us in times_us])
     found = Logs(world.backend.runtime).lines(RUN, "a", 1)
     assert [line.message for line in found] == sorted((line.message for line in found), key=int)
     return [int(line.timestamp_us) for line in found]
+
+
+def test_lines_of_one_microsecond_come_in_the_order_in_which_they_were_written(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a")
+    at_us = clock.now_us()
+    written = [(at_us, "stderr", "z"), (at_us, "stdout", "y"), (at_us, "stderr", "x"), (at_us, "stdout", "a")]
+    Logs(world.backend.runtime).store(run_of(world), "a", 1, written)
+    found = Logs(world.backend.runtime).lines(RUN, "a", 1)
+    assert [(line.stream, line.message) for line in found] == [(stream, message) for _, stream, message in written]
+
+
+def test_lines_are_those_of_the_step_and_the_attempt_that_are_asked_for_wherever_they_lie(world: World) -> None:
+    run = Called.new(world.backend)
+    logs, places = Logs(world.backend.runtime), [("a", 1), ("a", 2), ("b", 1)]
+    for step_id, attempt in places:
+        said: dict[str, Any] = {"step_id": step_id, "attempt_number": attempt, "stream": "stdout", "message": "added"}
+        line = LogEntry(workflow_slug=run.slug, run_id=run.run_id, timestamp_us=clock.now_us(), **said)
+        world.backend.append_event(run.slug, run.run_id, line)
+        stored = [(clock.now_us(), "stdout", "stored")]
+        logs.store(world.observer.runtime.submitted(run.run_id), step_id, attempt, stored)
+    for wanted in ((None, None), ("a", None), ("a", 2), ("b", 1), ("b", 2)):
+        found = [(line.step_id, line.attempt_number, line.message) for line in logs.lines(run.run_id, *wanted)]
+        there = [place for place in places if wanted[0] in (None, place[0]) and wanted[1] in (None, place[1])]
+        assert found == [(*place, message) for place in there for message in ("added", "stored")]
+
+
+def test_what_was_skipped_in_cascade_is_kept_with_what_began_the_skip() -> None:
+    def record(kind: str, step_id: str, **more: Any) -> dict[str, Any]:
+        return {"type": kind, "stepId": step_id, **more}
+
+    records = [
+        record("StepScheduled", "z"),
+        record("StepCompleted", "a"),
+        record("StepSkipped", "b"),
+        record("StepSkipped", "c", cascadedFrom="b"),
+        record("StepFailed", "y"),
+    ]
+    assert over_in(records) == {"a": None, "b": "b", "c": "b"}
 
 
 def test_a_line_of_the_moment_at_which_an_attempt_is_taken_away_is_a_zombies(world: World) -> None:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+from typing import Any
+
 import pytest
 
-from cascade_flow import GraphInvalidError, InvalidIdError, StepLimit, WorkflowRegistration
+from cascade_flow import (
+    GraphInvalidError,
+    InvalidIdError,
+    RunSubmission,
+    StepLimit,
+    WorkflowNotFoundError,
+    WorkflowRegistration,
+    WorkflowVersion,
+)
+from cascade_flow.dynamodb import shards
 from cascade_flow.dynamodb.registry import get_workflow
 from cascade_flow.graph import Graph
-from cascade_flow.model.workflows import RunLimit
+from cascade_flow.model.workflows import RunLimit, UndoDefinition
 from faults.moments import pausing
 from simulation import World, step
 
@@ -24,6 +36,50 @@ def test_a_version_that_is_there_is_not_created_again(world: World) -> None:
     assert world.backend.list_workflow_versions("flow") == [first]
 
 
+def versioned(version_id: str, *steps: str) -> WorkflowRegistration:
+    return WorkflowRegistration(slug="flow", name="flow", version_id=version_id, steps=[step(name) for name in steps])
+
+
+def test_a_version_that_has_steps_keeps_them_whatever_is_registered_under_its_id(world: World) -> None:
+    world.backend.register_workflow(versioned("v1", "a"))
+    world.another().register_workflow(versioned("v1", "a", "b"))
+    assert list(world.another().runtime.registry.graph("flow", "v1").steps) == ["a"]
+    assert [each.id for each in world.backend.get_workflow_steps("flow")] == ["a"]
+
+
+def test_each_version_is_found_by_its_id_and_the_current_one_is_what_was_registered_last(world: World) -> None:
+    manifests = {"v1": ["a"], "v2": ["a", "b"], "v3": ["c"]}
+    for version_id in ("v1", "v2", "v3", "v2"):
+        world.backend.register_workflow(versioned(version_id, *manifests[version_id]))
+        world.clock.pause_us(1_000_000)
+    found = {version_id: world.backend.get_workflow_version("flow", version_id) for version_id in (*manifests, "v4")}
+    assert {name: each and each.step_manifest for name, each in found.items()} == {**manifests, "v4": None}
+    assert world.backend.get_current_workflow_version("flow") == found["v2"]
+    assert [each.id for each in world.backend.get_workflow_steps("flow")] == ["a", "b"]
+
+
+def test_a_version_is_named_by_its_steps_in_one_order_of_their_fields(world: World) -> None:
+    """The name outlives this release: under another the same steps would be another version."""
+    world.backend.register_workflow(registration("flow"))
+    tier = '"backoff": 2.0, "delayMs": 1000, "giveUpOn": [], "jitter": 0.1, "maxAttempts": 3, "maxDelayMs": 300000'
+    before, after = '"dependencies": [], "exportOutput": false, "id": "a", "name": "a"', '"skipCascades": true'
+    text = f'[{{{before}, "retry": [{{{tier}, "retryOn": []}}], {after}}}]'
+    [version] = world.backend.list_workflow_versions("flow")
+    assert version.version_id == f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def test_who_names_no_workflow_is_told_which_can_be_run(world: World) -> None:
+    unknown = RunSubmission(workflow_slug="unknown")
+    world.backend.runtime.registry.deploy([registration("old")])
+    world.backend.runtime.registry.deploy([])
+    with pytest.raises(WorkflowNotFoundError, match=r"registered: none$"):
+        world.backend.submit_run(unknown)
+    for slug in ("flow", "bills"):
+        world.backend.register_workflow(registration(slug))
+    with pytest.raises(WorkflowNotFoundError, match=r"registered: bills, flow$"):
+        world.backend.submit_run(unknown)
+
+
 def test_what_can_not_begin_before_its_runs_time_is_over_is_no_version(world: World) -> None:
     steps = [step("a", delay_ms=3_000), step("b", "a", delay_ms=2_000)]
     late = registration("flow").model_copy(update={"steps": steps, "timeout_us": 5_000_000})
@@ -38,6 +94,27 @@ def test_a_limits_name_is_one_of_which_a_key_can_be_made_and_no_run_limits(world
     named = step("a", limit=StepLimit(name=name, at_most=1))
     with pytest.raises(InvalidIdError, match="limit"):
         world.backend.register_workflow(registration("flow").model_copy(update={"steps": [named]}))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"id": "a#b"}, {"limit": StepLimit(name="not a name", at_most=1)}, {"executor": "#"}]
+)
+def test_what_undoes_a_step_has_names_of_which_keys_can_be_made(world: World, wrong: dict[str, Any]) -> None:
+    undo = UndoDefinition(**{"id": "un-a", "name": "un-a", **wrong})
+    with pytest.raises(InvalidIdError):
+        world.backend.register_workflow(registration("flow").model_copy(update={"steps": [step("a", undo=undo)]}))
+    assert world.backend.list_workflow_metadata() == []
+
+
+def test_the_pools_of_all_that_may_run_are_known_before_it_does(world: World) -> None:
+    undo = UndoDefinition(id="un-a", name="un-a", executor="gpu")
+    steps = [step("a", executor="big", undo=undo)]
+    world.backend.register_workflow(registration("flow").model_copy(update={"steps": steps}))
+    version = WorkflowVersion(
+        workflow_slug="flow", version_id="v2", version_number=2, created_at=1, step_manifest=["b"], total_steps=1
+    )
+    world.backend.create_workflow_version(version.model_copy(update={"steps": [step("b", executor="small")]}))
+    assert sorted(shards.pools(world.another().runtime.ledger.table)) == ["big", "gpu", "small"]
 
 
 def test_a_graph_is_read_again_of_what_was_used_longest_ago_alone(

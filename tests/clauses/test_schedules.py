@@ -26,7 +26,7 @@ from cascade_flow.dynamodb.schedules import LEAD_US, Schedule
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.ticks import AT_ONCE, LATE_US
 from cascade_flow.operations.attention import Attention
-from cascade_flow.operations.declared_schedules import check
+from cascade_flow.operations.declared_schedules import _declared, check
 from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.operations.tally import Tally
@@ -300,6 +300,13 @@ def test_another_calendar_begins_anew_from_now(world: World) -> None:
     assert (stored(world).paused_us is not None, stored(world).definition.every_us) == (True, HOUR)
 
 
+def test_another_pace_begins_anew_from_now(world: World) -> None:
+    deployed(world, {"name": "s", "everyUs": DAY})
+    deployed(world, {"name": "s", "everyUs": HOUR})
+    assert 0 < stored(world).next_us - clock.now_us() <= HOUR
+    assert swept(world, stored(world).next_us) == 1
+
+
 def test_what_is_declared_no_more_is_taken_out(world: World) -> None:
     deployed(world, NIGHTLY, {**NIGHTLY, "name": "t"})
     deployed(world, {**NIGHTLY, "name": "t"})
@@ -346,6 +353,21 @@ def test_what_is_declared_again_begins_anew(world: World) -> None:
     at(world, FIRST_US + 3 * DAY)
     deployed(world, {**NIGHTLY, "missed": "all"})
     assert (stored(world).next_us, stored(world).paused_us) == (FIRST_US + 4 * DAY, None)
+    assert [schedule.name for schedule in world.backend.schedules.list()] == ["s"]
+    assert swept(world, FIRST_US + 4 * DAY) == 1
+
+
+def test_a_deployment_of_others_leaves_the_schedules_of_what_a_caller_has_registered(world: World) -> None:
+    schedule = ScheduleDefinition.model_validate(NIGHTLY)
+    theirs = WorkflowRegistration(slug="theirs", name="Theirs", steps=[step("a")], schedules=[schedule])
+    world.backend.register_workflow(theirs)
+    deployed(world)
+    assert [(each.workflow_slug, each.name) for each in world.backend.schedules.list()] == [("theirs", "s")]
+    assert swept(world, FIRST_US) == 1
+
+
+def test_a_schedule_that_is_gone_is_not_taken_out() -> None:
+    assert _declared("flow", None, None) is None
 
 
 def test_the_schedules_of_a_workflow_that_no_deployment_has_are_taken_out(world: World) -> None:

@@ -57,6 +57,24 @@ def test_of_several_dependencies_nothing_need_be_known_since_the_history_is_read
     assert knows_enough(held.facts, held.branch, {})
 
 
+def test_what_a_branch_carries_itself_need_not_be_told(world: World) -> None:
+    begun(world, step("a"), step("b", "a"), step("c", "a"))
+    held = claimed(world, "a")
+    assert knows_enough(held.facts, held.branch, {}), "it depends on nothing"
+    held = reported(world, held)
+    tail: Any = {"type": "StepCompleted", "stepId": "a", "output": "1"}
+    for branch, known, enough in (
+        (replace(held.branch, tail=(tail,)), {}, True),
+        (replace(held.branch, tail=({**tail, "type": "StepSkipped"},)), {}, True),
+        (replace(held.branch, tail=({**tail, "stepId": "z"},)), {}, False),
+        (replace(held.branch, tail=({**tail, "type": "StepFailed"},)), {}, False),
+        (replace(held.branch, tail=()), {}, False),
+        (replace(held.branch, tail=()), {"a": None}, True),
+        (replace(held.branch, tail=()), {"z": "1"}, False),
+    ):
+        assert knows_enough(held.facts, branch, known) is enough
+
+
 def test_who_reads_what_its_only_dependency_gave_reads_no_history(world: World) -> None:
     begun(world, step("a"), step("b", "a"), input=INPUT)
     done(world, "a")

@@ -195,7 +195,11 @@ def test_a_batch_says_what_was_stored_before_the_error(backend: DynamoDBBackend)
         backend.batch_append_events([submitted(), started(T + 1), scheduled(-1), completed_run(T + 2)])
     stored = caught.value.facts["stored"]
     assert [event.type for event in stored] == ["RunSubmitted", "WorkflowStarted"]
+    assert caught.value.__notes__ == [f"2 events before it were stored, the last with id {T + 1}"]
     assert status_of(backend) == "running"
+    with pytest.raises(EventInvalidError) as caught:
+        backend.batch_append_events([scheduled(-1)])
+    assert caught.value.__notes__ == ["0 events before it were stored, the last with id none"]
 
 
 def test_lines_that_are_added_are_their_attempts(backend: DynamoDBBackend) -> None:

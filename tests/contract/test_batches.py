@@ -85,6 +85,8 @@ def test_only_what_has_failed_is_tried_again_unless_somebody_says_otherwise(subm
     assert retried(submitted) == Piece(0, [], None)
     assert retried(submitted, status=("cancelled",)) == Piece(5, [], None)
     assert status_of(submitted) == ["running"] * 5
+    told = [submitted.load_events(FLOW, run_id, types=["WorkflowRetryStarted"]) for run_id in RUNS]
+    assert [event.reason for [event] in told] == ["again"] * 5  # type: ignore[union-attr]
 
 
 def test_a_piece_has_so_many_runs_and_the_next_goes_on_behind_them(submitted: DynamoDBBackend) -> None:
@@ -132,6 +134,25 @@ def test_what_is_set_up_wrongly_is_raised_whatever_was_done(
     cancelling(monkeypatch, errors={RUNS[2]: ConfigurationError("no table")})
     with pytest.raises(ConfigurationError):
         cancelled(submitted)
+
+
+def test_a_piece_whose_time_is_over_counts_what_was_done_and_what_refused(
+    submitted: DynamoDBBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = RunNotCancellableError("it is over")
+
+    def slowly(_: Any, run_id: str, **__: Any) -> None:
+        clock.pause_us(1_000_000)
+        if run_id == RUNS[4]:
+            raise over
+
+    monkeypatch.setattr(CANCEL, slowly)
+    with clock.use(TickingClock(clock.now_us())):
+        piece = cancelled(submitted, for_us=2_500_000)
+    assert (piece.done, piece.refused) == (2, [Refusal(RUNS[4], over)])
+    again = cancelling(monkeypatch, errors={})
+    assert cancelled(submitted, piece.more).more is None
+    assert again.asked == NEWEST_FIRST[3:]
 
 
 def test_a_piece_whose_time_is_over_has_one_run_at_least(

@@ -29,6 +29,14 @@ def test_an_attempt_begins_and_ends_as_its_events_say() -> None:
     assert [each.duration_us for each in (first, second, third)] == [10, 10, 10]
 
 
+def test_attempts_come_by_their_numbers_in_whatever_order_they_began() -> None:
+    done = of(StepCompleted, 30, 2, **DONE)
+    assert [(each.number, each.status) for each in attempts_in([begun(10, 2), begun(20, 1), done])] == [
+        (1, "running"),
+        (2, "completed"),
+    ]
+
+
 def test_one_that_has_not_ended_runs_and_has_no_duration() -> None:
     [running] = attempts_in([FIRST, begun(10, 1)])
     assert (running.status, running.ended_us, running.duration_us) == ("running", None, None)
@@ -52,6 +60,12 @@ def test_only_the_next_attempts_schedule_tells_that_one_was_postponed() -> None:
     for other in (of(StepScheduled, 21, 3, available_at_us=90, reason="retry"), FIRST):
         [attempt] = attempts_in([FIRST, begun(10, 1), line, other])
         assert attempt.status == "running"
+
+
+def test_a_line_that_says_no_reason_postpones_nothing() -> None:
+    again = of(StepScheduled, 21, 2, available_at_us=90, reason="retry")
+    [attempt] = attempts_in([FIRST, begun(10, 1), said(20, 1, "the ship is late"), again])
+    assert attempt == Attempt(1, "running", "ann", 10)
 
 
 def test_of_ends_and_waits_without_a_start_nothing_is_known() -> None:

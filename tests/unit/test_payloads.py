@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from cascade_flow import DynamoDBBackend
-from cascade_flow.dynamodb.codec import deflate, zipped
+from cascade_flow.dynamodb.codec import Record, deflate, zipped
 from cascade_flow.errors import ConfigurationError, PayloadLostError, PayloadTooLargeError
 from cascade_flow.offload import Bucket
-from cascade_flow.operations.payloads import INLINE_BYTES, LARGEST_ITEM_BYTES, OFFLOAD_BYTES, Payloads
+from cascade_flow.operations.payloads import INLINE_BYTES, LARGEST_ITEM_BYTES, OFFLOAD_BYTES, Handed, Payloads
 from cascade_flow.testing.memory.bucket_client import BucketClient
 
 
@@ -38,6 +39,45 @@ def test_a_text_goes_where_its_packed_size_belongs(backend: DynamoDBBackend) -> 
     assert placed(payloads, packing_to(INLINE_BYTES) + "x" * 2 * OFFLOAD_BYTES).startswith("P#s#1#")
     assert placed(payloads, packing_to(OFFLOAD_BYTES)[:-40]).startswith("P#s#1#")
     assert placed(payloads, packing_to(OFFLOAD_BYTES)).startswith("s3:payloads/")
+
+
+def test_a_text_of_as_many_characters_as_may_ride_rides_however_badly_it_packs(backend: DynamoDBBackend) -> None:
+    payloads, signs = Payloads(backend.runtime.ledger.table), range(0x4E00, 0x9FFF)
+    text = "".join(map(chr, random.Random(1).choices(signs, k=INLINE_BYTES)))
+    assert placed(payloads, text) == ""
+    assert placed(payloads, text + "x").startswith("P#s#1#")
+    assert payloads.put_input("run", None, expires_s=2_000_000_000) == {}
+
+
+def test_what_is_as_large_as_an_item_may_be_where_there_is_a_bucket_is_one(
+    backend: DynamoDBBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payloads = Payloads(backend.runtime.ledger.table, Bucket("bucket", client=BucketClient()))
+    text = packing_to(2 * INLINE_BYTES)
+    for limit, place in ((len(deflate(text)), "P#s#1#"), (len(deflate(text)) - 1, "s3:payloads/")):
+        monkeypatch.setattr("cascade_flow.operations.payloads.OFFLOAD_BYTES", limit)
+        assert placed(payloads, text).startswith(place)
+
+
+def test_a_reader_elsewhere_is_handed_texts_and_of_what_lies_in_the_bucket_addresses(
+    backend: DynamoDBBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payloads = Payloads(backend.runtime.ledger.table, Bucket("bucket", client=BucketClient()))
+    near, far = packing_to(INLINE_BYTES), packing_to(OFFLOAD_BYTES)
+    records: dict[str, Record] = {
+        "short": {"output": "1", "input": "2"},
+        "near": {"output": {"$ref": placed(payloads, near)}, "input": "2"},
+        "far": {"output": {"$ref": placed(payloads, far)}, "input": "2"},
+        "nothing": {"input": "2"},
+    }
+    monkeypatch.setattr(Bucket, "get", None)
+    found = payloads.handed_on("run", records, "output")
+    assert list(found) == ["short", "near", "far", "nothing"]
+    key = records["far"]["output"]["$ref"].removeprefix("s3:")
+    address = found.pop("far").address or ""
+    assert address.startswith(f"memory://bucket/{key}?")
+    assert found == {"short": Handed("1"), "near": Handed(near), "nothing": Handed()}
+    assert payloads.handed_on("run", {"far": records["far"]}, "input") == {"far": Handed("2")}
 
 
 def test_a_long_text_goes_to_the_bucket_however_well_it_packs(

@@ -6,6 +6,7 @@ moment. What may be said, and when, is the operations' business (`caller_runs`, 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, reduce
 
@@ -197,7 +198,9 @@ class Caller:
         return CallerWrite(run.run_id, (known_run.run, after), steps, tuple(events), live=live)
 
     def put_aside(self, run: Run, events: Iterable[Event], known: Mapping[str, str]) -> dict[str, str]:
-        """Store texts too long for an event, but those that are known; answers {text: its sort key}."""
+        """Store texts too long for an event, but those that are known, each under a key that no other event's has;
+        answers {text: its sort key}.
+        """
         found: dict[str, str] = {}
         for event in events:
             for text in (getattr(event, name, None) for name in ("output", "data", "input")):
@@ -209,7 +212,7 @@ class Caller:
         if event.category == "step":
             attempt = event.attempt_number
             return self._runtime.payloads.put_output(run.run_id, event.step_id, attempt, text, expires_s=run.expires_s)
-        key = keys.run_payload(run.run_id, f"{event.type}#{event.event_id}")
+        key = keys.run_payload(run.run_id, f"{event.type}#{secrets.token_hex(4)}")
         return self._runtime.payloads.put_aside(key, text, expires_s=run.expires_s)
 
     def list_again(self, run: Run) -> list[CallerStep]:

@@ -1,0 +1,102 @@
+"""Runs of other engines: what is told of a step, with all that was said of it, and from which very moment on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cascade_flow import StaleAttemptError, StepScheduled, clock
+from clauses.test_callers import MINUTE_US, by, checked, others, under_way
+from contract.called import Called
+from faults.moments import pausing
+from simulation import BEGIN_US, TickingClock, World
+
+
+def at(time_us: int) -> Any:
+    """Every reading of the clock is this."""
+    return clock.use(TickingClock(time_us, tick_us=0))
+
+
+def test_what_is_due_is_due_from_its_very_time_on(world: World) -> None:
+    due_us = BEGIN_US + MINUTE_US
+    run = Called.new(world.backend)
+    run.schedule("a", available_at_us=due_us)
+    for now_us, there in ((due_us - 1, []), (due_us, [(run.run_id, "a")])):
+        assert run.due(available_before_us=now_us) == there
+        with at(now_us):
+            assert (run.due(), run.backend.is_step_claimable(run.slug, run.run_id, "a")) == (there, bool(there))
+    with at(due_us):
+        assert run.take("a") == 1
+
+
+def test_what_is_due_is_told_whole(world: World) -> None:
+    run, due_us = Called.new(world.backend), clock.now_us()
+    run.schedule("a", 3, available_at_us=due_us, priority=-2)
+    [ref] = world.backend.list_scheduled_steps()
+    told = ref.model_dump()
+    place = {"workflow_slug": run.slug, "run_id": run.run_id, "step_id": "a"}
+    assert told == {**place, "attempt_number": 3, "available_at_us": due_us, "priority": -2}
+
+
+def test_a_step_is_silent_where_its_worker_was_heard_of_longer_ago_than_is_said(world: World) -> None:
+    run = under_way(world)
+    run.take("a")
+    world.clock.pause_us(MINUTE_US)
+    run.beat("a")
+    [heard] = run.events("StepHeartbeat")
+    for late_us, found in ((0, []), (1, ["a"])):
+        with at(int(heard.timestamp_us) + MINUTE_US + late_us):
+            taken = world.backend.reclaim_stale_steps(MINUTE_US, "reaper")
+        assert [ref.step_id for ref in taken] == found
+    [reclaimed] = run.events("StepReclaimed")
+    assert (reclaimed.last_heartbeat_us, reclaimed.stale_duration_us) == (heard.timestamp_us, MINUTE_US + 1)
+    assert (reclaimed.stale_threshold_us, reclaimed.attempt_number) == (MINUTE_US, 1)
+
+
+def test_what_is_taken_from_a_silent_worker_is_due_at_once_and_as_urgent_as_before(world: World) -> None:
+    run = Called.new(world.backend)
+    run.schedule("a", 4, priority=7)
+    run.take("a")
+    world.clock.pause_us(MINUTE_US)
+    before_us = clock.now_us()
+    [ref] = world.backend.reclaim_stale_steps(MINUTE_US // 2, "reaper")
+    again = run.events("StepScheduled")[-1]
+    assert isinstance(again, StepScheduled)
+    assert before_us < again.available_at_us < again.timestamp_us
+    assert (ref.attempt_number, again.attempt_number, again.priority, again.reason) == (4, 5, 7, "retry")
+
+
+@pytest.mark.parametrize("scheduled", [1, 5])
+def test_who_starts_a_step_without_a_claim_begins_the_attempt_after_those_that_began(
+    world: World, scheduled: int
+) -> None:
+    run = Called.new(world.backend)
+    run.schedule("a", scheduled)
+    assert [run.begin("a"), run.begin("a")] == [1, 2]
+
+
+def test_who_tries_again_tells_by_which_policy(world: World) -> None:
+    run = under_way(world)
+    run.take("a")
+    run.retry("a", delay_us=3_000, max_retries=3, total_policies=2, policy_index=1, attempt_in_policy=2, priority=7)
+    [failed], [retrying], scheduled = run.events("StepFailed"), run.events("StepRetrying"), run.events("StepScheduled")
+    assert (failed.attempt_number, failed.next_retry_at_us) == (1, scheduled[-1].available_at_us)
+    assert (retrying.attempt_number, retrying.next_attempt, retrying.error) == (1, 2, failed.error)
+    assert (retrying.max_retries, retrying.total_policies, retrying.policy_index) == (3, 2, 1)
+    assert (scheduled[-1].attempt_in_policy, scheduled[-1].policy_index, scheduled[-1].priority) == (2, 1, 7)
+    assert scheduled[-1].retry_delay_ms == 3
+
+
+def test_an_attempt_that_was_scheduled_anew_meanwhile_is_ended_by_nobody_who_held_it(world: World) -> None:
+    run = under_way(world)
+    run.take("a")
+
+    def meanwhile() -> None:
+        world.clock.pause_us(MINUTE_US)
+        world.observer.reclaim_stale_steps(MINUTE_US // 2, "reaper")
+        others(world, run).schedule("a", 1)
+
+    with pytest.raises(StaleAttemptError):
+        by(run, pausing(world, "TransactWriteItems", meanwhile)).complete("a")
+    assert "StepCompleted" not in checked(world, run)
