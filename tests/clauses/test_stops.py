@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from cascade_flow import (
-    ConflictError,
     RetryTier,
     RunNotCancellableError,
     StaleAttemptError,
@@ -21,7 +19,6 @@ from cascade_flow import (
 )
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
-from cascade_flow.dynamodb.run_ledger import RunLedger
 from cascade_flow.engine.commands import KeepCheckpoint
 from cascade_flow.engine.state import Stop
 from cascade_flow.engine.stop import halting, terminal_event
@@ -410,17 +407,3 @@ def test_who_moves_on_too_often_to_be_followed_is_not_taken_for_halted(
     late = pausing(world, "UpdateItem", lambda: reported(world, held, by=world.observer))
     reported(world, claimed(world, "x"), FATAL, by=late)
     assert (branch_of(world, "a").step, branch_of(world, "a").halt, run_of(world).status) == ("b", "stop", "running")
-
-
-def test_a_cancel_that_others_always_overtake_is_not_said_to_have_worked(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun(world, step("a"))
-    monkeypatch.setattr(RunLedger, "intend", overtaken)
-    with pytest.raises(ConflictError):
-        world.backend.cancel_run(RUN)
-    assert run_of(world).status == "running"
-
-
-def overtaken(*_: Any, **options: Any) -> Any:
-    raise RunRefused(None)
