@@ -124,6 +124,30 @@ def test_a_run_starts_once(world: World) -> None:
     assert ended(world).count(WorkflowStarted) == 1
 
 
+@pytest.mark.parametrize("then", ["running", "cancelled", "gone"])
+def test_who_starts_a_run_second_is_given_it_as_it_is_by_then(world: World, then: str) -> None:
+    submitted(world)
+    world.clock.pause_us(DELAY_US)
+    read, table = run_of(world), world.observer.runtime.ledger.table
+    others: dict[str, Callable[[], object]] = {
+        "running": lambda: Runs(world.observer.runtime).start(read),
+        "cancelled": lambda: world.observer.cancel_run(RUN),
+        "gone": lambda: table.delete(keys.run(RUN)),
+    }
+    now = Runs(pausing(world, "TransactWriteItems", others[then]).runtime).start(read)
+    assert now == (read if then == "gone" else run_of(world))
+    assert now.status == (read.status if then == "gone" else then)
+
+
+def test_who_makes_roots_that_another_has_made_is_given_the_run_as_it_is_by_then(world: World) -> None:
+    world.register([step(root) for root in ROOTS])
+    dies(lambda: submit(world, dying(world, "TransactWriteItems", at=2)))
+    owing = run_of(world)
+    others = partial(Runs(world.observer.runtime).make_owed_roots, owing)
+    now = Runs(pausing(world, "TransactWriteItems", others).runtime).make_owed_roots(owing)
+    assert (now, now.owed) == (run_of(world), None)
+
+
 def test_roots_that_are_owed_are_made_by_the_sweep(world: World) -> None:
     world.register([step(root) for root in ROOTS])
     dies(lambda: submit(world, dying(world, "TransactWriteItems", at=2)))
@@ -174,8 +198,18 @@ def test_a_run_ends_at_its_deadline(world: World) -> None:
     begun(world, step("a"), timeout=DELAY_US)
     claimed(world, "a")
     world.clock.pause_us(DELAY_US)
-    world.sweep()
+    assert world.sweep()["runs timed out"] == 1
     assert world.check(RUN).status == "failed"
+
+
+@pytest.mark.parametrize("said", [None, 7_000_000], ids=["the workflow's", "its own"])
+def test_a_runs_deadline_is_as_far_as_it_says_or_its_workflow_does(world: World, said: int | None) -> None:
+    world.register([step("a")], timeout_us=5_000_000)
+    with clock.use(TickingClock(tick_us=0)):
+        world.submit(run_id=RUN, timeout=said)
+    run, lasts_us = run_of(world), said or 5_000_000
+    assert run.deadline_us == run.available_at_us + lasts_us
+    assert run.expires_s == (run.available_at_us + lasts_us + TIMING.retention_us) // 1_000_000
 
 
 def test_all_of_a_run_expires_together(world: World) -> None:
