@@ -7,15 +7,17 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import clock
+from cascade_flow import StepLimit, clock
 from cascade_flow.dynamodb import due, keys
-from cascade_flow.engine.state import LONGEST_DELAY_US, Branch, Limit, Stop
+from cascade_flow.engine.state import LONGEST_DELAY_US, Branch, Limit, Signal, Stop
+from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.attention import Attention, Call, unseen
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.tally import Tally
 from cascade_flow.records import replace
-from clauses.stage import RUN, begun, branch_of, claimed, done, run_of
-from clauses.test_limits import got, limited, started
+from clauses.stage import RUN, begun, branch_of, claimed, dies, done, dying, run_of
+from clauses.test_events import HOUR_US, ROOT
+from clauses.test_limits import STRIPE, got, limited, started
 from clauses.test_rates import OPENAI
 from clauses.test_waits import HALF_AN_HOUR_MS
 from simulation import TIMING, TickingClock, World, step
@@ -23,6 +25,7 @@ from testbed.wire import Answer, Floor, Request, Send, wire_of
 from unit.engine import facts
 
 NOW_US = facts.NOW_US
+SAID = Signal("mark", NOW_US, "signal", "true")
 LIMITED = {"limit": Limit("@flow", 1), "status": "pending"}
 
 
@@ -125,11 +128,26 @@ def test_who_has_no_place_is_not_called_out_at_the_moment_it_is_due_either(world
         assert attended(world, "a") == []
 
 
-def test_what_waits_to_be_sent_holds_no_events(world: World) -> None:
+@pytest.mark.parametrize("limit", [None, STRIPE], ids=["as it is", "with its place"])
+def test_what_waits_to_be_sent_holds_no_events(world: World, limit: StepLimit | None) -> None:
     """Twenty thousand of them are kept at a time."""
-    begun(world, step("a"))
+    begun(world, step("a", limit=limit))
     assert branch_of(world, "a").tail
     assert [call.branch for call in attended(world, "a")] == [replace(branch_of(world, "a"), tail=())]
+
+
+@pytest.mark.parametrize("stops", [False, True], ids=["not yet", "no more"])
+def test_an_event_of_a_run_that_does_not_go_on_is_left_as_it_is_without_a_word(
+    world: World, monkeypatch: pytest.MonkeyPatch, stops: bool
+) -> None:
+    begun(world, *ROOT, available_at=None if stops else clock.now_us() + HOUR_US)
+    if stops:
+        dies(lambda: dying(world, "UpdateItem", after=True).cancel_run(RUN))
+    world.observer.runtime.ledger.tell_event(world.observer.runtime.facts(run_of(world)), "e", SAID)
+    event = branch_of(world, "e")
+    monkeypatch.setattr(AfterCommit, "open_join", lambda *_: pytest.fail("somebody looks"))
+    assert attended(world, "e", event) == []
+    assert replace(branch_of(world, "e"), due_us=event.due_us) == event
 
 
 def open_join(world: World) -> str:
