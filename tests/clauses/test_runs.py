@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cascade_flow import (
+    ArgumentInvalidError,
     ConflictError,
     LogEntry,
     RunNotRetryableError,
@@ -29,7 +30,7 @@ from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.engine.commands import Complete, SkipStep
 from cascade_flow.engine.state import LONGEST_DELAY_US, Run, RunStatus
 from cascade_flow.operations.reruns import Reruns
-from cascade_flow.operations.runs import Runs
+from cascade_flow.operations.runs import Runs, _content_of
 from cascade_flow.wake import Wake
 from clauses.stage import (
     AT_ONCE,
@@ -47,6 +48,7 @@ from clauses.stage import (
     run_of,
     silent,
 )
+from contract.called import FLOW, Called
 from faults.moments import pausing
 from simulation import BEGIN_US, TIMING, TickingClock, World, step
 
@@ -87,6 +89,24 @@ def test_an_idempotency_key_is_one_runs_for_as_long_as_that_is_kept(world: World
     world.clock.pause_us(DAY_US)
     later = world.backend.submit_run(order)
     assert later.is_new, "the run is gone, and so is its key"
+
+
+@pytest.mark.parametrize(
+    ("said", "content"),
+    [
+        ({}, "c2c21e73035a5f264da62e7236754a08"),
+        ({"priority": 0, "tags": [], "metadata": {}}, "c2c21e73035a5f264da62e7236754a08"),
+        (
+            {"input": {"b": 1, "a": [None, 2.5]}, "priority": 3, "timeout": 5, "tags": ["t"], "metadata": {"m": 1}},
+            "de32710feecebba3caa9b94a656d0813",
+        ),
+    ],
+)
+def test_what_a_key_stands_for_is_the_same_for_every_release(said: dict[str, Any], content: str) -> None:
+    """One release has stored it, and another compares."""
+    order = RunSubmission(workflow_slug="flow", **said)
+    named = order.model_copy(update={"run_id": "r", "available_at": 7, "idempotency_key": "k"})
+    assert (_content_of(order), _content_of(named)) == (content, content)
 
 
 def test_an_early_message_does_not_begin_a_delayed_run(world: World) -> None:
@@ -182,8 +202,37 @@ def test_whose_runs_nobody_has_ever_had_is_not_listed(world: World) -> None:
     runs = Runs(world.backend.runtime)
     with pytest.raises(WorkflowNotFoundError):
         runs.found("nobody", listing.Filter(), limit=10)
+    assert runs.found(None, listing.Filter(), limit=10).ids == [], "all that there are, are none"
+    assert runs.found("nobody", listing.Filter(), limit=10, after=listing.Place(1, ())).ids == [], "the last were there"
     begun(world, step("a"))
     assert runs.found("flow", listing.Filter(), limit=10).ids == [RUN]
+    assert runs.found("flow", listing.Filter(status=("failed",)), limit=10).ids == []
+
+
+def test_runs_of_a_workflow_that_is_none_of_the_engines_are_listed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2):
+        Called.new(world.backend, f"run-{number}")
+    runs = Runs(world.backend.runtime)
+    assert runs.found(FLOW, listing.Filter(), limit=10).ids == ["run-1", "run-0"]
+    assert [run.run_id for run in runs.part(None, listing.Filter(), limit=10).runs] == ["run-1", "run-0"]
+    monkeypatch.setattr(listing, "MOST_LOOKED_AT", 1)
+    found = runs.found(FLOW, listing.Filter(status=("failed",)), limit=10)
+    assert (found.ids, found.more is None) == ([], False), "there may be some behind"
+
+
+def test_an_offset_that_lies_too_deep_is_refused_and_not_shortened(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.register([step("a")])
+    names = [world.submit() for _ in range(8)][::-1]
+    monkeypatch.setattr(listing, "MOST_COUNTED", 3)
+    monkeypatch.setattr(listing, "MOST_LOOKED_AT", 1)
+    runs = Runs(world.backend.runtime)
+    assert runs.part("flow", listing.Filter(), limit=1, offset=2).runs[0].run_id == names[2]
+    with pytest.raises(ArgumentInvalidError, match="too deep"):
+        runs.part("flow", listing.Filter(), limit=1, offset=5)
 
 
 def test_roots_that_are_owed_are_not_made_once_the_run_is_stopped(world: World) -> None:
