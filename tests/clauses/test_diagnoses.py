@@ -18,8 +18,8 @@ from cascade_flow.operations.pulse import Pulse
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.tally import Swept
 from clauses.stage import AGAIN, FATAL, RUN, begun, claimed, dies, done, dying, reported, silent
-from testbed.faults import Kind, faults, only
 from simulation import TIMING, World, step
+from testbed.faults import Kind, faults, only
 from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 DIAMOND = (step("a"), step("b", "a"), step("c", "a"), step("j", "b", "c"))

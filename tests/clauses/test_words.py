@@ -113,7 +113,7 @@ def test_how_long_a_step_took_is_told_by_its_worker_or_else_by_the_clock(
     world.clock.pause_us(1_000_000)
     ENDS[kind](world, Measures(duration_us=took_us, usage=USAGE))
     [told] = [event for event in world.check(RUN).events if isinstance(event, kind)]
-    assert told.duration_us == (7 if took_us else pytest.approx(1_000_000, abs=1_000))
+    assert getattr(told, "duration_us", None) == (7 if took_us else pytest.approx(1_000_000, abs=1_000))
     assert getattr(told, "resource_usage", USAGE) == USAGE
 
 

@@ -44,7 +44,8 @@ def test_a_child_is_read_and_reported_like_any_run(backend: DynamoDBBackend, par
 
 
 @pytest.mark.parametrize(
-    ("say", "status"), [(partial(Outside.fail, terminal=True), "failed"), (Outside.skip, "completed")]
+    ("say", "status"),
+    [(Outside.fail, "running"), (partial(Outside.fail, terminal=True), "failed"), (Outside.skip, "completed")],
 )
 def test_an_item_may_fail_or_have_nothing_to_do_like_any_step(
     backend: DynamoDBBackend, parent: Outside, say: Callable[[Outside, str], None], status: str
