@@ -12,9 +12,11 @@ from cascade_flow.dynamodb import due, keys
 from cascade_flow.engine.state import LONGEST_DELAY_US, Branch, Limit, Signal, Stop
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.attention import Attention, Call, unseen
+from cascade_flow.operations.children import Children
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.tally import Tally
 from cascade_flow.records import replace
+from clauses.families import child_run, handed_out
 from clauses.stage import RUN, begun, branch_of, claimed, dies, done, dying, run_of
 from clauses.test_events import HOUR_US, ROOT
 from clauses.test_limits import STRIPE, got, limited, started
@@ -80,6 +82,35 @@ def noted(world: World) -> tuple[Runtime, list[str]]:
 def test_when_a_run_is_looked_at_again(world: World, known: dict[str, Any], in_us: int) -> None:
     with clock.use(TickingClock(NOW_US, tick_us=0)):
         assert attention(world)._next_look_us(facts.run_of(**known)) - NOW_US == in_us
+
+
+def test_what_no_sweep_can_deal_with_is_looked_at_ever_more_rarely(world: World) -> None:
+    begun(world, step("a"))
+    pauses = []
+    with clock.use(TickingClock(NOW_US, tick_us=0)):
+        for _ in range(7):
+            attention(world).put_off(entry_of(branch_of(world, "a")))
+            pauses.append(int(branch_of(world, "a").due_us or 0) - NOW_US)
+    doubled = [TIMING.grace_us * 2**number for number in range(7)]
+    assert pauses == [min(pause_us, TIMING.horizon_us) for pause_us in doubled]
+
+
+def test_who_waits_for_children_that_need_nothing_is_looked_at_after_a_grace(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed_out(world, concurrency=2)
+    world.clock.pause_us(TIMING.lease_us)
+    monkeypatch.setattr(Children, "look", lambda *_, **__: False)
+    attended(world, "lines")
+    assert branch_of(world, "lines").due_us == pytest.approx(clock.now_us() + TIMING.grace_us, abs=10_000)
+
+
+def test_a_childs_time_is_its_parents(world: World) -> None:
+    handed_out(world, concurrency=2)
+    one = child_run(world, 0)
+    world.clock.pause_us(one.deadline_us - clock.now_us())
+    assert attention(world)._move_run(one) == one
+    assert child_run(world, 0).stop is None
 
 
 def far(world: World) -> int:

@@ -25,6 +25,7 @@ from cascade_flow.engine.commands import KeepCheckpoint
 from cascade_flow.operations.steps import Slot, Steps
 from cascade_flow.operations.worker_outcomes import Attempt, Measures, Outcome, WorkerOutcomes
 from cascade_flow.operations.worker_protocol import WorkerProtocol
+from cascade_flow.records import replace
 from clauses.stage import RUN, begun, branch_of, claimed
 from faults.moments import pausing
 from simulation import TIMING, USAGE, World, step
@@ -115,6 +116,30 @@ def test_how_long_a_step_took_is_told_by_its_worker_or_else_by_the_clock(
     [told] = [event for event in world.check(RUN).events if isinstance(event, kind)]
     assert getattr(told, "duration_us", None) == (7 if took_us else pytest.approx(1_000_000, abs=1_000))
     assert getattr(told, "resource_usage", USAGE) == USAGE
+
+
+def test_an_end_is_told_with_all_that_its_worker_says_of_it(world: World) -> None:
+    begun(world, step("a", retry=ONCE), step("b"))
+    claimed(world, "a", worker="mine")
+    claimed(world, "b", worker="mine")
+    ENDS[StepFailed](world, Measures())
+    outcomes(world).skip(Attempt(RUN, "b", "mine", 1), "no need", {"why": [1]}, Measures())
+    events = world.check(RUN).events
+    [failed] = [event for event in events if isinstance(event, StepFailed)]
+    [skipped] = [event for event in events if isinstance(event, StepSkipped)]
+    assert (failed.error, failed.failure_reason, failed.terminal) == (NO, "timeout", True)
+    assert (skipped.reason, skipped.metadata, skipped.skip_type) == ("no need", {"why": [1]}, "primary")
+
+
+@pytest.mark.parametrize(("chance", "in_us"), [(0.0, 5_000_000), (0.5, 10_000_000), (1.0, 15_000_000)])
+def test_when_a_failure_is_tried_again_is_left_to_chance_within_the_jitter(
+    world: World, chance: float, in_us: int
+) -> None:
+    begun(world, step("a", retry=[RetryTier(max_attempts=2, delay_ms=10_000, jitter=0.5)]))
+    claimed(world, "a", worker="mine")
+    by = WorkerOutcomes(replace(world.backend.runtime, chance=lambda: chance))
+    told = by.fail(MINE, NO, Measures(), reason="execution-error", is_retryable=True)
+    assert told.next_retry_at_us == pytest.approx(clock.now_us() + in_us, abs=10_000)
 
 
 def test_a_result_is_later_than_the_last_line(world: World) -> None:
