@@ -217,6 +217,10 @@ def test_runs_of_a_workflow_that_is_none_of_the_engines_are_listed(
     runs = Runs(world.backend.runtime)
     assert runs.found(FLOW, listing.Filter(), limit=10).ids == ["run-1", "run-0"]
     assert [run.run_id for run in runs.part(None, listing.Filter(), limit=10).runs] == ["run-1", "run-0"]
+    first = runs.part(FLOW, listing.Filter(), limit=1)
+    assert first.more is not None
+    behind = runs.part(FLOW, listing.Filter(), limit=10, after=first.more)
+    assert ([run.run_id for run in behind.runs], behind.more) == (["run-0"], None)
     monkeypatch.setattr(listing, "MOST_LOOKED_AT", 1)
     found = runs.found(FLOW, listing.Filter(status=("failed",)), limit=10)
     assert (found.ids, found.more is None) == ([], False), "there may be some behind"

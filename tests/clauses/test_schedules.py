@@ -444,6 +444,17 @@ def test_no_time_that_is_past_or_has_its_run_is_told_as_coming(world: World) -> 
         assert world.backend.schedules.get("flow", "s").next_times_us[0] == FIRST_US + 5 * DAY
 
 
+def test_what_is_known_of_a_schedule_is_told_each_under_its_own_name(world: World) -> None:
+    deployed(world, {**NIGHTLY, "input": 7})
+    table, read = world.backend.runtime.ledger.table, stored(world)
+    said: dict[str, Any] = {"last_us": 1, "last_run_id": "the last", "failed_us": 2, "error": "no", "paused_us": 3}
+    assert schedules.move(table, read, replace(read, **said))
+    shown = world.backend.schedules.get("flow", "s")
+    assert (shown.workflow_slug, shown.name, shown.cron, shown.input) == ("flow", "s", "0 3 * * *", 7)
+    assert (shown.last_time_us, shown.last_run_id) == (1, "the last")
+    assert (shown.failed_time_us, shown.error, shown.paused_at_us) == (2, "no", 3)
+
+
 def test_who_resumes_what_is_not_paused_loses_no_time_that_is_due(world: World) -> None:
     deployed(world, {**NIGHTLY, "missed": "none"})
     at(world, FIRST_US + 1_000_000)
@@ -514,6 +525,17 @@ def test_what_is_to_come_is_not_filled_in(world: World) -> None:
         world.backend.schedules.backfill("flow", "s", from_us=0, until_us=FIRST_US)
     with pytest.raises(ArgumentInvalidError):
         world.backend.schedules.backfill("flow", "s", from_us=-1, until_us=clock.now_us())
+
+
+def test_no_piece_has_more_runs_than_one_makes_at_once_whatever_is_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cascade_flow.operations.schedules.MOST_AT_ONCE", 2)
+    deployed(world, NIGHTLY)
+    at(world, FIRST_US)
+    filled = world.backend.schedules.backfill("flow", "s", from_us=0, until_us=FIRST_US, limit=1_000)
+    assert [run.time_us for run in filled.runs] == [3 * HOUR, 3 * HOUR + DAY]
+    assert filled.more_from_us == 3 * HOUR + 2 * DAY
 
 
 def test_a_range_begins_with_its_first_moment_and_not_before(world: World) -> None:
