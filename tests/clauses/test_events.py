@@ -151,7 +151,7 @@ def test_the_first_signal_counts_and_who_comes_second_is_told(world: World) -> N
     for _ in range(2):
         with pytest.raises(EventClosedError) as told:
             sent(world, NO)
-        assert told.value.facts["data"] == '{"ok":true}'
+        assert (told.value.facts["data"], told.value.facts["state"]) == ('{"ok":true}', "sent")
         if kinds_of(world, "e") == []:
             done(world, "a")
     ended(world)
@@ -164,8 +164,9 @@ def test_the_same_signal_again_is_known(world: World) -> None:
     done(world, "a")
     assert not sent(world, {"n": 1, "ok": True})
     ended(world)
-    with pytest.raises(EventClosedError):
+    with pytest.raises(EventClosedError) as told:
         sent(world, {"n": 1, "ok": True})
+    assert told.value.facts["status"] == "completed"
 
 
 def test_a_senders_key_tells_one_signal_from_another(world: World) -> None:
