@@ -31,6 +31,7 @@ from cascade_flow.dynamodb.caller_ledger import chunk_of
 from cascade_flow.dynamodb.items import log_item
 from cascade_flow.dynamodb.table import Put, Table
 from cascade_flow.engine.caller import Draft
+from cascade_flow.errors import RequestError
 from cascade_flow.operations.copies import _taken_from
 from checker import check_run
 from clauses.stage import DONE, FATAL, begun, claimed, counting, dies, done, dying, reported
@@ -216,6 +217,19 @@ def test_a_run_that_has_expired_keeps_no_other_from_being_listed(world: World) -
     gone(world, keys.run(expired.run_id))
     assert listed(world, expired) == ["a"]
     assert [(ref.run_id, ref.step_id) for ref in world.observer.list_scheduled_steps()] == [(other.run_id, "b")]
+
+
+def test_the_engine_does_nothing_for_a_run_that_its_caller_drives(world: World) -> None:
+    run = under_way(world)
+    with pytest.raises(RequestError, match="is driven by its caller, so the engine does nothing for it"):
+        run.backend.send_event(run.run_id, "a", None)
+
+
+def test_lines_of_a_run_that_is_spoken_of_already_are_stored_with_no_further_look_at_it(world: World) -> None:
+    run = under_way(world)
+    late, requests = counting(world)
+    late.save_step_logs(FLOW, run.run_id, "a", [line(run)])
+    assert len(requests) == 2, "its own item, and what is stored"
 
 
 def test_lines_of_a_run_that_has_expired_are_not_deleted_one_by_one(world: World) -> None:

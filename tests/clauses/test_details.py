@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import EventDefinition, StepDefinition, StepNotFoundError, clock
+from cascade_flow import EventDefinition, StepDefinition, StepNotFoundError, VersionNotFoundError, clock
 from cascade_flow.operations.details import Details, OutsideDetails
 from cascade_flow.operations.logs import Logs
 from clauses.stage import RUN, begun, claimed, done, reported, run_of
@@ -41,6 +41,22 @@ def test_an_event_that_was_sent_before_says_when(world: World) -> None:
     world.backend.send_event(RUN, "e", None)
     shown = outside(world)
     assert (shown.waits, shown.sent_us is not None and 0 <= shown.sent_us - sent_us < 1_000_000) == (False, True)
+
+
+def test_a_workflow_shows_the_version_that_new_runs_get_and_any_other_by_its_id(world: World) -> None:
+    world.register([step("old")])
+    world.register([step("new"), step("newer")])
+    workflow = Details(world.observer.runtime).workflow("flow")
+    shown = {version.version_id: version.step_manifest for version in workflow.versions}
+    assert list(shown.values()) == [["old"], ["new", "newer"]]
+    for version_id, names in shown.items():
+        version = Details(world.observer.runtime).version("flow", version_id)
+        assert (version.version.version_id, [found.id for found, _ in version.steps]) == (version_id, names)
+    assert workflow.current is not None
+    assert workflow.current.version.step_manifest == ["new", "newer"]
+    assert workflow.version("none") is None
+    with pytest.raises(VersionNotFoundError, match=", ".join(shown)):
+        Details(world.observer.runtime).version("flow", "none")
 
 
 def test_a_step_of_which_there_is_nothing_is_a_step_all_the_same(world: World) -> None:

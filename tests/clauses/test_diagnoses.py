@@ -22,6 +22,7 @@ from cascade_flow.wake import Wake
 from clauses.stage import AGAIN, FATAL, RUN, begun, claimed, dies, done, dying, reported, silent
 from faults.moments import pausing
 from simulation import TIMING, World, step
+from testbed.faults import Kind, faults, only
 from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 DIAMOND = (step("a"), step("b", "a"), step("c", "a"), step("j", "b", "c"))
@@ -71,15 +72,25 @@ def test_a_second_beat_tells_how_often_the_reaper_comes(world: World) -> None:
 def test_a_sweep_is_noted_under_the_time_at_which_it_began(world: World) -> None:
     """However long it takes: the next one comes a minute after that."""
 
+    swept = Swept({"looked at": 1}, [])
+
     def slow() -> Swept:
         world.clock.pause_us(SWEEP_US // 2)
-        return Swept({}, [])
+        return swept
 
     begun_us = clock.now_us()
-    Pulse().noted(world.backend.runtime, slow)
+    assert Pulse().noted(world.backend.runtime, slow) is swept
     noted = get_sweeps(world.observer.runtime.ledger.table)
     assert noted is not None
     assert begun_us < noted.last_us < begun_us + SWEEP_US // 2
+
+
+def test_a_sweep_that_can_not_be_noted_counts_all_the_same(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    swept = Swept({"looked at": 1}, [])
+    with faults(only({"PutItem"}, lambda *_: Kind.THROTTLE), world.store.client):
+        assert Pulse().noted(world.backend.runtime, lambda: swept) is swept
+    assert get_sweeps(world.observer.runtime.ledger.table) is None
+    assert "the sweep could not be noted" in caplog.text
 
 
 def test_what_was_called_out_again_in_vain_is_stuck(world: World) -> None:

@@ -7,11 +7,13 @@ import random
 from functools import partial
 from itertools import count
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from cascade_flow import (
     ArgumentInvalidError,
+    ConflictError,
     EventClosedError,
     EventDefinition,
     EventNotFoundError,
@@ -28,12 +30,15 @@ from cascade_flow import (
     clock,
 )
 from cascade_flow.dynamodb import keys
-from cascade_flow.dynamodb.changes import birth_put
+from cascade_flow.dynamodb.changes import BranchRefused, birth_put
 from cascade_flow.dynamodb.join_ledger import JoinLedger
+from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.state import Birth, Branch
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.payloads import Payloads
+from cascade_flow.operations.runs import Runs
+from cascade_flow.operations.signals import mark_of
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.records import replace
 from clauses.stage import (
@@ -147,7 +152,7 @@ def test_the_first_signal_counts_and_who_comes_second_is_told(world: World) -> N
     for _ in range(2):
         with pytest.raises(EventClosedError) as told:
             sent(world, NO)
-        assert told.value.facts["data"] == '{"ok":true}'
+        assert (told.value.facts["data"], told.value.facts["state"]) == ('{"ok":true}', "sent")
         if kinds_of(world, "e") == []:
             done(world, "a")
     ended(world)
@@ -160,8 +165,9 @@ def test_the_same_signal_again_is_known(world: World) -> None:
     done(world, "a")
     assert not sent(world, {"n": 1, "ok": True})
     ended(world)
-    with pytest.raises(EventClosedError):
+    with pytest.raises(EventClosedError) as told:
         sent(world, {"n": 1, "ok": True})
+    assert told.value.facts["status"] == "completed"
 
 
 def test_a_senders_key_tells_one_signal_from_another(world: World) -> None:
@@ -215,6 +221,7 @@ def test_a_root_that_was_sent_before_the_run_owes_it_keeps_no_other_from_being_m
     begun_by_who_dies(world, [step("r1"), step("r2"), event("e"), step("r3"), step("end", "r1", "r2", "e", "r3")])
     assert sent(world)
     assert kinds_of(world, "e") == ONCE
+    assert found(world, "r3") is None, "that is for whoever begins the run"
     silent(world)
     world.sweep()
     assert found(world, "r3") is not None
@@ -830,6 +837,52 @@ def test_a_signal_to_a_copy_whose_branches_are_owed_keeps_none_from_being_made(w
         world.backend.send_event(copy, "e", NO)
     world.settle(copy)
     assert world.check(copy).status == "completed"
+
+
+def owing(world: World) -> str:
+    """A copy that waits for its event again, and still owes all its branches."""
+    begun(world, *chain())
+    done(world, "a")
+    sent(world)
+    world.settle(RUN)
+    late = dying(world, "PutItem", after=True, at=2)
+    dies(lambda: late.rerun_from(parent_run_id=RUN, from_step_id="e"))
+    [copy] = [run.run_id for run in world.observer.list_runs().runs if run.run_id != RUN]
+    assert world.observer.runtime.run(copy).owed == 0
+    return copy
+
+
+def test_a_signal_to_a_copy_whose_branches_another_makes_meanwhile_is_heard(world: World) -> None:
+    copy = owing(world)
+    others = partial(Runs(world.observer.runtime).make_owed_roots, world.observer.runtime.run(copy))
+    assert pausing(world, "TransactWriteItems", others).send_event(copy, "e", NO).is_new
+    world.settle(copy)
+    assert world.check(copy).status == "completed"
+
+
+def test_who_sends_to_a_copy_that_is_stopped_before_it_has_begun_is_told_to_ask_again(world: World) -> None:
+    copy = owing(world)
+    dies(lambda: dying(world, "UpdateItem", after=True).cancel_run(copy))
+    with pytest.raises(ConflictError, match="is being stopped"):
+        world.backend.send_event(copy, "e", NO)
+    world.settle(copy)
+    assert world.check(copy).status == "cancelled"
+
+
+def test_who_sends_to_an_event_that_has_expired_meanwhile_is_told_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(world, *chain())
+    monkeypatch.setattr(Ledger, "tell_event", Mock(side_effect=BranchRefused(None)))
+    with pytest.raises(EventClosedError, match="has run out of time") as told:
+        sent(world)
+    assert told.value.facts["state"] == "timed-out"
+
+
+def test_what_is_known_again_is_the_same_for_every_release() -> None:
+    """One release has stored it, and another compares."""
+    assert {mark_of(text, "key") for text in ('{"b":1,"a":2}', '{"a":2,"b":1}')} == {"4b8b589cfbac1c4be3f00d38ecdf6c91"}
+    assert mark_of("null", None) == "6d9695b0f6f0de8c737c15a199b16580"
 
 
 def test_what_a_copy_has_kept_of_its_causes_is_counted_at_its_birth(world: World) -> None:

@@ -21,6 +21,7 @@ from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.ledger import Snapshot
 from cascade_flow.engine.commands import KeepCheckpoint, SkipStep
 from cascade_flow.operations.steps import Steps
+from cascade_flow.records import replace
 from cascade_flow.wake import Wake
 from clauses.stage import (
     AGAIN,
@@ -31,6 +32,7 @@ from clauses.stage import (
     branch_of,
     claimed,
     dies,
+    done,
     dying,
     ended,
     going_on,
@@ -131,6 +133,46 @@ def test_nobody_speaks_for_what_is_stopped(world: World) -> None:
         outside(world).complete("a", logs=[line])
     assert world.backend.load_step_logs("flow", RUN, "a") == []
     assert world.check(RUN).status == "cancelled"
+
+
+def test_nobody_speaks_for_what_a_run_has_never_come_to(world: World) -> None:
+    begun(world, step("a"), step("b", "a"), step("c", "a"))
+    world.backend.cancel_run(RUN)
+    with pytest.raises(StaleAttemptError, match="the step was never scheduled"):
+        outside(world).complete("c")
+
+
+def test_who_claims_a_step_of_a_run_that_is_gone_gets_nothing(world: World) -> None:
+    begun(world, step("a"))
+    late = pausing(world, "BatchGetItem", lambda: world.observer.runtime.ledger.table.delete(keys.run(RUN)))
+    assert Steps(late.runtime).claim(Wake(RUN, "a", "a", 1), "worker-1") is None
+
+
+def test_who_has_stored_a_part_of_the_work_knows_what_it_was_given(world: World) -> None:
+    begun(world, step("a"), step("b", "a"))
+    held = reported(world, claimed(world, "a"), going_on())
+    assert (held.branch.step, held.known) == ("b", {"a": '"done"'})
+    assert reported(world, held, KeepCheckpoint("part", 0, "1")).known == held.known
+
+
+@pytest.mark.parametrize("known", [{}, {"a": '"known"'}, {"a": '"known"', "b": '"known"'}])
+def test_what_a_worker_knows_is_not_read_and_what_it_does_not_know_is(world: World, known: dict[str, str]) -> None:
+    begun(world, step("a"), step("b"), step("c", "a", "b"), input=7)
+    done(world, "a", "b")
+    given = Steps(world.backend.runtime).inputs(replace(claimed(world, "c"), known=known))
+    told = known if len(known) == 2 else {"a": '"done"', "b": '"done"'}
+    assert (given.input, given.outputs) == ("7", told)
+
+
+def test_who_has_read_the_run_before_its_retry_reports_in_the_attempt_after_it(world: World) -> None:
+    """Its own facts, and what it tells whoever it wakes, are of the attempt before."""
+    begun(world, step("a"), step("b", "a"))
+    before = run_of(world)
+    world.backend.cancel_run(RUN)
+    world.backend.retry_run(RUN)
+    held = claimed(world, "a", branch_of(world, "a").attempt)
+    after = reported(world, replace(held, run=before, facts=world.backend.runtime.facts(before)))
+    assert (after.run.run_attempt, after.facts.run_attempt) == (2, 2)
 
 
 def test_nobody_speaks_without_work_for_another_attempt(world: World) -> None:

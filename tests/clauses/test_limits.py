@@ -534,6 +534,18 @@ def test_a_place_that_was_got_ahead_comes_back_where_nothing_is_begun(world: Wor
     assert holders(world) == []
 
 
+def test_a_place_that_was_got_ahead_comes_back_where_the_step_after_is_not_begun_since_the_run_fails(
+    world: World,
+) -> None:
+    world.register([step("x"), step("a"), limited("b", "a")])
+    started(world, "r1")
+    held = got(world, "r1")
+    reported(world, got(world, "r1", "x"), FATAL)
+    claimant = Claimant("worker-1", clock.now_us() + TIMING.lease_us)
+    assert not reported(world, held, Complete('"x"', 1, claimant=claimant)).running
+    assert holders(world) == []
+
+
 def test_a_place_that_was_got_ahead_and_comes_back_is_the_next_ones(world: World) -> None:
     world.register([step("a"), limited("b", "a")])
     started(world, "r1", "r2")

@@ -17,7 +17,7 @@ from cascade_flow.operations.sweep import Sweep
 from cascade_flow.wake import Wake
 from clauses.stage import FATAL, dies, dying, reported
 from faults.moments import pausing
-from simulation import BEGIN_US, TIMING, World, step
+from simulation import BEGIN_US, TIMING, TickingClock, World, step
 
 LATER_US = BEGIN_US + 60_000_000
 
@@ -400,6 +400,24 @@ def test_who_tries_a_run_again_knows_the_place_that_it_has_now(world: World) -> 
     world.backend.cancel_run("r2", None)
     world.backend.retry_run("r1")
     assert [world.observer.runtime.run(run_id).place for run_id in ("r3", "r1")] == [0, 1]
+
+
+def test_a_run_that_has_its_place_asks_for_none_when_its_time_comes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered(world, RunLimit(at_most=1, skips=True))
+    submitted(world, "r1", available_at=LATER_US)
+    monkeypatch.setattr(RunPlaces, "place_of", lambda *_: pytest.fail("it has one"))
+    world.clock.pause_us(61_000_000)
+    answer(world, Wake("r1"))
+    assert (status(world, "r1"), holders(world)) == ("running", ["r1"])
+
+
+def test_a_run_that_is_due_this_very_moment_starts_at_once(world: World) -> None:
+    registered(world, RunLimit(at_most=1))
+    with clock.use(TickingClock(tick_us=0)):
+        submitted(world, "r1")
+    assert (status(world, "r1"), called(world)) == ("running", [])
 
 
 def test_whoever_dies_before_the_run_is_made_holds_nobody_up_for_long(world: World) -> None:

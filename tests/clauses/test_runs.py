@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cascade_flow import (
+    ArgumentInvalidError,
     ConflictError,
     LogEntry,
     RunNotRetryableError,
@@ -29,7 +30,7 @@ from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.engine.commands import Complete, SkipStep
 from cascade_flow.engine.state import LONGEST_DELAY_US, Run, RunStatus
 from cascade_flow.operations.reruns import Reruns
-from cascade_flow.operations.runs import Runs
+from cascade_flow.operations.runs import Runs, _content_of
 from cascade_flow.wake import Wake
 from clauses.stage import (
     AT_ONCE,
@@ -47,6 +48,7 @@ from clauses.stage import (
     run_of,
     silent,
 )
+from contract.called import FLOW, Called
 from faults.moments import pausing
 from simulation import BEGIN_US, TIMING, TickingClock, World, step
 
@@ -89,6 +91,24 @@ def test_an_idempotency_key_is_one_runs_for_as_long_as_that_is_kept(world: World
     assert later.is_new, "the run is gone, and so is its key"
 
 
+@pytest.mark.parametrize(
+    ("said", "content"),
+    [
+        ({}, "c2c21e73035a5f264da62e7236754a08"),
+        ({"priority": 0, "tags": [], "metadata": {}}, "c2c21e73035a5f264da62e7236754a08"),
+        (
+            {"input": {"b": 1, "a": [None, 2.5]}, "priority": 3, "timeout": 5, "tags": ["t"], "metadata": {"m": 1}},
+            "de32710feecebba3caa9b94a656d0813",
+        ),
+    ],
+)
+def test_what_a_key_stands_for_is_the_same_for_every_release(said: dict[str, Any], content: str) -> None:
+    """One release has stored it, and another compares."""
+    order = RunSubmission(workflow_slug="flow", **said)
+    named = order.model_copy(update={"run_id": "r", "available_at": 7, "idempotency_key": "k"})
+    assert (_content_of(order), _content_of(named)) == (content, content)
+
+
 def test_an_early_message_does_not_begin_a_delayed_run(world: World) -> None:
     submitted(world)
     world.deliver(Wake(RUN))
@@ -122,6 +142,30 @@ def test_a_run_starts_once(world: World) -> None:
     late = pausing(world, "TransactWriteItems", lambda: world.deliver(Wake(RUN), world.observer))
     world.deliver(Wake(RUN), late)
     assert ended(world).count(WorkflowStarted) == 1
+
+
+@pytest.mark.parametrize("then", ["running", "cancelled", "gone"])
+def test_who_starts_a_run_second_is_given_it_as_it_is_by_then(world: World, then: str) -> None:
+    submitted(world)
+    world.clock.pause_us(DELAY_US)
+    read, table = run_of(world), world.observer.runtime.ledger.table
+    others: dict[str, Callable[[], object]] = {
+        "running": lambda: Runs(world.observer.runtime).start(read),
+        "cancelled": lambda: world.observer.cancel_run(RUN),
+        "gone": lambda: table.delete(keys.run(RUN)),
+    }
+    now = Runs(pausing(world, "TransactWriteItems", others[then]).runtime).start(read)
+    assert now == (read if then == "gone" else run_of(world))
+    assert now.status == (read.status if then == "gone" else then)
+
+
+def test_who_makes_roots_that_another_has_made_is_given_the_run_as_it_is_by_then(world: World) -> None:
+    world.register([step(root) for root in ROOTS])
+    dies(lambda: submit(world, dying(world, "TransactWriteItems", at=2)))
+    owing = run_of(world)
+    others = partial(Runs(world.observer.runtime).make_owed_roots, owing)
+    now = Runs(pausing(world, "TransactWriteItems", others).runtime).make_owed_roots(owing)
+    assert (now, now.owed) == (run_of(world), None)
 
 
 def test_roots_that_are_owed_are_made_by_the_sweep(world: World) -> None:
@@ -158,8 +202,41 @@ def test_whose_runs_nobody_has_ever_had_is_not_listed(world: World) -> None:
     runs = Runs(world.backend.runtime)
     with pytest.raises(WorkflowNotFoundError):
         runs.found("nobody", listing.Filter(), limit=10)
+    assert runs.found(None, listing.Filter(), limit=10).ids == [], "all that there are, are none"
+    assert runs.found("nobody", listing.Filter(), limit=10, after=listing.Place(1, ())).ids == [], "the last were there"
     begun(world, step("a"))
     assert runs.found("flow", listing.Filter(), limit=10).ids == [RUN]
+    assert runs.found("flow", listing.Filter(status=("failed",)), limit=10).ids == []
+
+
+def test_runs_of_a_workflow_that_is_none_of_the_engines_are_listed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2):
+        Called.new(world.backend, f"run-{number}")
+    runs = Runs(world.backend.runtime)
+    assert runs.found(FLOW, listing.Filter(), limit=10).ids == ["run-1", "run-0"]
+    assert [run.run_id for run in runs.part(None, listing.Filter(), limit=10).runs] == ["run-1", "run-0"]
+    first = runs.part(FLOW, listing.Filter(), limit=1)
+    assert first.more is not None
+    behind = runs.part(FLOW, listing.Filter(), limit=10, after=first.more)
+    assert ([run.run_id for run in behind.runs], behind.more) == (["run-0"], None)
+    monkeypatch.setattr(listing, "MOST_LOOKED_AT", 1)
+    found = runs.found(FLOW, listing.Filter(status=("failed",)), limit=10)
+    assert (found.ids, found.more is None) == ([], False), "there may be some behind"
+
+
+def test_an_offset_that_lies_too_deep_is_refused_and_not_shortened(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.register([step("a")])
+    names = [world.submit() for _ in range(8)][::-1]
+    monkeypatch.setattr(listing, "MOST_COUNTED", 3)
+    monkeypatch.setattr(listing, "MOST_LOOKED_AT", 1)
+    runs = Runs(world.backend.runtime)
+    assert runs.part("flow", listing.Filter(), limit=1, offset=2).runs[0].run_id == names[2]
+    with pytest.raises(ArgumentInvalidError, match="too deep"):
+        runs.part("flow", listing.Filter(), limit=1, offset=5)
 
 
 def test_roots_that_are_owed_are_not_made_once_the_run_is_stopped(world: World) -> None:
@@ -174,8 +251,18 @@ def test_a_run_ends_at_its_deadline(world: World) -> None:
     begun(world, step("a"), timeout=DELAY_US)
     claimed(world, "a")
     world.clock.pause_us(DELAY_US)
-    world.sweep()
+    assert world.sweep()["runs timed out"] == 1
     assert world.check(RUN).status == "failed"
+
+
+@pytest.mark.parametrize("said", [None, 7_000_000], ids=["the workflow's", "its own"])
+def test_a_runs_deadline_is_as_far_as_it_says_or_its_workflow_does(world: World, said: int | None) -> None:
+    world.register([step("a")], timeout_us=5_000_000)
+    with clock.use(TickingClock(tick_us=0)):
+        world.submit(run_id=RUN, timeout=said)
+    run, lasts_us = run_of(world), said or 5_000_000
+    assert run.deadline_us == run.available_at_us + lasts_us
+    assert run.expires_s == (run.available_at_us + lasts_us + TIMING.retention_us) // 1_000_000
 
 
 def test_all_of_a_run_expires_together(world: World) -> None:

@@ -461,6 +461,53 @@ def test_what_comes_next_is_told(world: World) -> None:
     assert world.backend.schedules.list("other") == []
 
 
+def test_no_time_that_is_past_or_has_its_run_is_told_as_coming(world: World) -> None:
+    deployed(world, NIGHTLY)
+    swept(world, FIRST_US - LEAD_US)
+    assert world.backend.schedules.get("flow", "s").next_times_us[0] == FIRST_US + DAY, "the run of today is there"
+    world.backend.schedules.pause("flow", "s")
+    at(world, FIRST_US + 3 * DAY + HOUR)
+    assert world.backend.schedules.get("flow", "s").next_times_us[0] == FIRST_US + 4 * DAY
+    with clock.use(TickingClock(FIRST_US + 4 * DAY, tick_us=0)):
+        assert world.backend.schedules.get("flow", "s").next_times_us[0] == FIRST_US + 5 * DAY
+
+
+def test_what_is_known_of_a_schedule_is_told_each_under_its_own_name(world: World) -> None:
+    deployed(world, {**NIGHTLY, "input": 7})
+    table, read = world.backend.runtime.ledger.table, stored(world)
+    said: dict[str, Any] = {"last_us": 1, "last_run_id": "the last", "failed_us": 2, "error": "no", "paused_us": 3}
+    assert schedules.move(table, read, replace(read, **said))
+    shown = world.backend.schedules.get("flow", "s")
+    assert (shown.workflow_slug, shown.name, shown.cron, shown.input) == ("flow", "s", "0 3 * * *", 7)
+    assert (shown.last_time_us, shown.last_run_id) == (1, "the last")
+    assert (shown.failed_time_us, shown.error, shown.paused_at_us) == (2, "no", 3)
+
+
+def test_who_resumes_what_is_not_paused_loses_no_time_that_is_due(world: World) -> None:
+    deployed(world, {**NIGHTLY, "missed": "none"})
+    at(world, FIRST_US + 1_000_000)
+    world.backend.schedules.resume("flow", "s")
+    assert swept(world, FIRST_US + 2_000_000) == 1
+
+
+@pytest.mark.parametrize("act", ["get", "pause", "resume", "trigger"])
+@pytest.mark.parametrize(
+    ("slug", "name", "error"),
+    [
+        ("flow", "none", ScheduleNotFoundError),
+        ("none", "s", ScheduleNotFoundError),
+        ("flow", "a#b", InvalidIdError),
+        ("a#b", "s", InvalidIdError),
+    ],
+)
+def test_nobody_does_anything_with_a_schedule_that_is_none(
+    world: World, act: str, slug: str, name: str, error: type[Exception]
+) -> None:
+    deployed(world, NIGHTLY)
+    with pytest.raises(error):
+        getattr(world.backend.schedules, act)(slug, name)
+
+
 def test_pausing_and_resuming_again_change_nothing(world: World) -> None:
     deployed(world, NIGHTLY)
     paused = world.backend.schedules.pause("flow", "s")
@@ -506,6 +553,30 @@ def test_what_is_to_come_is_not_filled_in(world: World) -> None:
         world.backend.schedules.backfill("flow", "s", from_us=0, until_us=FIRST_US)
     with pytest.raises(ArgumentInvalidError):
         world.backend.schedules.backfill("flow", "s", from_us=-1, until_us=clock.now_us())
+
+
+def test_no_piece_has_more_runs_than_one_makes_at_once_whatever_is_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cascade_flow.operations.schedules.MOST_AT_ONCE", 2)
+    deployed(world, NIGHTLY)
+    at(world, FIRST_US)
+    filled = world.backend.schedules.backfill("flow", "s", from_us=0, until_us=FIRST_US, limit=1_000)
+    assert [run.time_us for run in filled.runs] == [3 * HOUR, 3 * HOUR + DAY]
+    assert filled.more_from_us == 3 * HOUR + 2 * DAY
+
+
+def test_a_range_begins_with_its_first_moment_and_not_before(world: World) -> None:
+    deployed(world, NIGHTLY)
+    at(world, FIRST_US)
+
+    def first(from_us: int) -> int:
+        return (
+            world.backend.schedules.backfill("flow", "s", from_us=from_us, until_us=FIRST_US, limit=1).runs[0].time_us
+        )
+
+    assert [first(FIRST_US - DAY), first(FIRST_US - DAY + 1)] == [FIRST_US - DAY, FIRST_US]
+    assert first(0) == 3 * HOUR, "the first of all times is one too"
 
 
 def test_a_time_of_this_very_moment_is_filled_in(world: World) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 
 from cascade_flow import (
+    DynamoDBBackend,
     RetryTier,
     RunNotCancellableError,
     StaleAttemptError,
@@ -24,7 +26,9 @@ from cascade_flow.engine.state import Stop
 from cascade_flow.engine.stop import halting, terminal_event
 from cascade_flow.errors import PayloadTooLargeError
 from cascade_flow.operations.after_commit import AfterCommit
+from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.steps import Steps
+from cascade_flow.operations.stops import Stops
 from cascade_flow.wake import Wake
 from clauses.stage import (
     AGAIN,
@@ -101,6 +105,37 @@ def test_an_intention_is_for_the_runs_attempt_that_it_names(world: World) -> Non
     with pytest.raises(RunRefused):
         world.backend.runtime.run_ledger.intend(now, late, due_us=clock.now_us())
     ended(world)
+
+
+STOPS: dict[str, Callable[[DynamoDBBackend], object]] = {
+    "cancelled": lambda by: by.cancel_run(RUN, "first"),
+    "again": lambda by: by.cancel_run(RUN, "second"),
+    "timeout": lambda by: Runs(by.runtime).time_out(by.runtime.run(RUN)),
+}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_meant"),
+    [
+        ("cancelled", "again", "cancelled"),
+        ("cancelled", "timeout", "cancelled"),
+        ("timeout", "timeout", "timeout"),
+        ("timeout", "cancelled", "cancelled"),
+    ],
+)
+def test_of_two_stops_the_first_counts_but_a_persons_before_all_others(
+    world: World, first: str, second: str, is_meant: str
+) -> None:
+    begun(world, step("a"))
+    claimed(world, "a")
+    dies(lambda: STOPS[first](dying(world, "UpdateItem", after=True)))
+    before = run_of(world)
+    assert before.due_us == pytest.approx(clock.now_us() + TIMING.grace_us, abs=10_000), "it is looked at soon"
+    with patch.object(Stops, "carry_on"):
+        STOPS[second](world.backend)
+    stop = run_of(world).stop
+    assert (stop and stop.kind, stop and stop.reason) == (is_meant, "first" if is_meant == "cancelled" else None)
+    assert (run_of(world) == before) is (is_meant == first)
 
 
 def test_a_stop_that_is_interrupted_is_resumed_by_the_sweep(world: World) -> None:

@@ -42,6 +42,7 @@ def by_wake(world: World, wake: Wake, *, reads: int) -> HeldAttempt:
         inputs = steps.inputs(held)
     assert [line.operation for line in counting.lines if not line.is_write] == ["BatchGetItem"] * reads
     assert held.facts == world.backend.runtime.facts(world.observer.runtime.run(RUN)), "as if it had been read"
+    assert reads or [record["type"] for record in held.run.tail] == ["RunSubmitted"], "no more is told"
     assert json.loads(inputs.input or "") == INPUT
     return held
 

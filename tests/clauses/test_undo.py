@@ -34,6 +34,7 @@ from cascade_flow.offload import Bucket
 from cascade_flow.operations.batches import Batches, Bounds
 from cascade_flow.operations.diagnoses import Diagnoses
 from cascade_flow.operations.observer import Observer
+from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.steps import Steps
 from cascade_flow.testing.memory.bucket_client import BucketClient
 from cascade_flow.wake import Wake
@@ -291,6 +292,14 @@ def test_it_is_cancelled_by_itself_and_bears_nothing(world: World) -> None:
     assert undo_run(world).undone_by is None
     all_undone(world, status="cancelled")
     assert not get_signs(world.observer.runtime.ledger.table).failed_undos, "who has cancelled it knows"
+
+
+def test_a_list_says_of_each_run_what_undoes_it_and_what_it_undoes(world: World) -> None:
+    failed(world, *BOOKED)
+    undo_id = undo_run(world).run_id
+    listed = Runs(world.backend.runtime).part(None, Filter(), limit=10).runs
+    links = {run.run_id: (run.undoes, run.undone_by) for run in listed}
+    assert links == {RUN: (None, undo_id), undo_id: (RUN, None)}
 
 
 def test_its_failure_is_noted_and_it_is_tried_again_by_itself(world: World) -> None:

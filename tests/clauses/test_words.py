@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from cascade_flow import (
     ArgumentInvalidError,
+    Event,
     RetryTier,
     StaleAttemptError,
     StepCheckpoint,
+    StepCheckpointFailed,
     StepCompleted,
     StepError,
+    StepFailed,
+    StepSkipped,
     clock,
 )
 from cascade_flow.clock import SteppingClock, use
+from cascade_flow.dynamodb.items import LogLine
 from cascade_flow.engine.commands import KeepCheckpoint
 from cascade_flow.operations.steps import Slot, Steps
 from cascade_flow.operations.worker_outcomes import Attempt, Measures, Outcome, WorkerOutcomes
 from cascade_flow.operations.worker_protocol import WorkerProtocol
+from cascade_flow.records import replace
 from clauses.stage import RUN, begun, branch_of, claimed
 from faults.moments import pausing
-from simulation import World, step
+from simulation import TIMING, USAGE, World, step
 from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 ONCE = [RetryTier(max_attempts=1)]
@@ -47,6 +55,91 @@ def test_a_checkpoint_that_is_said_again_is_stored_once_and_another_is_another(w
     for data in ("1", "1", "2"):
         outcomes(world).keep_checkpoint(MINE, KeepCheckpoint("part", 0, data))
     assert world.check(RUN).count(StepCheckpoint) == 2
+
+
+OTHERS: list[tuple[str, int, str | None]] = [("part", 1, "1"), ("other", 0, "1"), ("part", 0, "2"), ("part", 0, None)]
+
+
+@pytest.mark.parametrize(("name", "number", "data"), OTHERS)
+def test_what_differs_from_a_checkpoint_in_anything_is_another(
+    world: World, name: str, number: int, data: str | None
+) -> None:
+    begun(world, step("a"))
+    claimed(world, "a", worker="mine")
+    for kept in (KeepCheckpoint("part", 0, "1"), KeepCheckpoint(name, number, data, None if data else NO)):
+        for _ in range(2):
+            outcomes(world).keep_checkpoint(MINE, kept)
+    told = [event for event in world.check(RUN).events if isinstance(event, StepCheckpoint | StepCheckpointFailed)]
+    assert [(event.name, event.sequence_number) for event in told] == [("part", 0), (name, number)]
+
+
+def test_the_same_checkpoint_of_another_attempt_is_another(world: World) -> None:
+    begun(world, step("a"))
+    for number in (1, 2):
+        claimed(world, "a", number, worker="mine")
+        outcomes(world).keep_checkpoint(Attempt(RUN, "a", "mine", number), KeepCheckpoint("part", 0, "1"))
+        outcomes(world).let_go(Attempt(RUN, "a", "mine", number))
+    assert world.check(RUN).count(StepCheckpoint) == 2
+
+
+def test_lines_are_stored_by_who_holds_the_attempt_and_once(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a", worker="mine")
+    lines: list[LogLine] = [(clock.now_us() + number, "stderr", f"line {number}") for number in range(2)]
+    for _ in range(2):
+        outcomes(world).log(MINE, lines)
+    with pytest.raises(StaleAttemptError):
+        outcomes(world).log(THEIRS, [(clock.now_us(), "stdout", "not mine")])
+    found = world.observer.load_step_logs("flow", RUN, "a") or []
+    assert [(each.attempt_number, each.stream, each.message) for each in found] == [
+        (1, "stderr", "line 0"),
+        (1, "stderr", "line 1"),
+    ]
+
+
+ENDS: dict[type[Event], Callable[[World, Measures], Outcome]] = {
+    StepCompleted: lambda world, told: outcomes(world).complete(MINE, "1", told),
+    StepFailed: lambda world, told: outcomes(world).fail(MINE, NO, told, reason="timeout", is_retryable=False),
+    StepSkipped: lambda world, told: outcomes(world).skip(MINE, "no need", {"why": [1]}, told),
+}
+
+
+@pytest.mark.parametrize("kind", ENDS)
+@pytest.mark.parametrize("took_us", [7, None], ids=["as it says", "as it was seen"])
+def test_how_long_a_step_took_is_told_by_its_worker_or_else_by_the_clock(
+    world: World, kind: type[Event], took_us: int | None
+) -> None:
+    begun(world, step("a", retry=ONCE))
+    claimed(world, "a", worker="mine")
+    world.clock.pause_us(1_000_000)
+    ENDS[kind](world, Measures(duration_us=took_us, usage=USAGE))
+    [told] = [event for event in world.check(RUN).events if isinstance(event, kind)]
+    assert getattr(told, "duration_us", None) == (7 if took_us else pytest.approx(1_000_000, abs=1_000))
+    assert getattr(told, "resource_usage", USAGE) == USAGE
+
+
+def test_an_end_is_told_with_all_that_its_worker_says_of_it(world: World) -> None:
+    begun(world, step("a", retry=ONCE), step("b"))
+    claimed(world, "a", worker="mine")
+    claimed(world, "b", worker="mine")
+    ENDS[StepFailed](world, Measures())
+    outcomes(world).skip(Attempt(RUN, "b", "mine", 1), "no need", {"why": [1]}, Measures())
+    events = world.check(RUN).events
+    [failed] = [event for event in events if isinstance(event, StepFailed)]
+    [skipped] = [event for event in events if isinstance(event, StepSkipped)]
+    assert (failed.error, failed.failure_reason, failed.terminal) == (NO, "timeout", True)
+    assert (skipped.reason, skipped.metadata, skipped.skip_type) == ("no need", {"why": [1]}, "primary")
+
+
+@pytest.mark.parametrize(("chance", "in_us"), [(0.0, 5_000_000), (0.5, 10_000_000), (1.0, 15_000_000)])
+def test_when_a_failure_is_tried_again_is_left_to_chance_within_the_jitter(
+    world: World, chance: float, in_us: int
+) -> None:
+    begun(world, step("a", retry=[RetryTier(max_attempts=2, delay_ms=10_000, jitter=0.5)]))
+    claimed(world, "a", worker="mine")
+    by = WorkerOutcomes(replace(world.backend.runtime, chance=lambda: chance))
+    told = by.fail(MINE, NO, Measures(), reason="execution-error", is_retryable=True)
+    assert told.next_retry_at_us == pytest.approx(clock.now_us() + in_us, abs=10_000)
 
 
 def test_a_result_is_later_than_the_last_line(world: World) -> None:
@@ -108,9 +201,11 @@ def test_what_has_ended_otherwise_is_not_let_go(world: World) -> None:
 def test_who_completes_a_step_holds_the_next_one_of_its_pool(world: World) -> None:
     begun(world, step("a", executor="gpu"), step("b", "a", executor="gpu"), step("c", "b", executor="cpu"))
     assert WorkerProtocol(world.backend.runtime).claim(RUN, "a", "mine", slot=Slot(), pool="gpu") is not None
-    following = completed(world, next=Slot()).next
+    following = completed(world, next=Slot(2, 4)).next
     assert following is not None
     assert (following.branch.step, following.branch.worker) == ("b", "mine")
+    assert (following.branch.slot_index, following.branch.worker_concurrency) == (2, 4)
+    assert following.branch.lease_us == pytest.approx(clock.now_us() + TIMING.lease_us, abs=10_000)
     assert completed(world, Attempt(RUN, "b", "mine", 1), next=Slot()).next is None
     assert (branch_of(world, "a").step, branch_of(world, "a").status) == ("c", "scheduled")
 

@@ -6,7 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from cascade_flow import DynamoDBBackend, EventInvalidError, InvalidIdError, RunNotFoundError, StepNotFoundError
+from cascade_flow import (
+    DynamoDBBackend,
+    EventInvalidError,
+    InvalidIdError,
+    RunNotFoundError,
+    StepNotFoundError,
+    clock,
+)
 from contract.called import Called
 from contract.outside import FLOW, Outside, register, step
 from simulation import TickingClock
@@ -79,17 +86,20 @@ def test_a_run_is_not_claimed_by_another_workflows_name(backend: DynamoDBBackend
 
 
 def test_a_step_says_whether_it_can_be_claimed(backend: DynamoDBBackend, time: TickingClock) -> None:
-    run = Outside.at(backend, step("a"), step("b", "a"))
+    run = Outside.at(backend, step("a"), step("b", "a"), step("c", "a"))
 
     def claimable(step_id: str) -> bool:
         return backend.is_step_claimable(FLOW, run.run_id, step_id)
 
     assert claimable("a")
     assert not claimable("b")
+    assert not claimable("c"), "nothing is there of it"
     run.take("a")
     assert not claimable("a")
     run.fail("a")
     assert not claimable("a"), "not due yet"
+    with clock.use(TickingClock(run.events("StepScheduled")[-1].available_at_us, tick_us=0)):
+        assert claimable("a"), "it is due at this very moment"
     time.pause_us(2_000_000)
     assert claimable("a")
     run.complete("a", run.take("a"))

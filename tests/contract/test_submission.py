@@ -21,6 +21,7 @@ from cascade_flow import (
     WorkflowNotFoundError,
     clock,
 )
+from cascade_flow.engine.state import LATEST_US
 from contract.outside import FLOW, Outside, register, step, submit, sweep
 from simulation import TickingClock
 
@@ -273,6 +274,23 @@ def test_a_run_keeps_the_version_it_began_with(backend: DynamoDBBackend) -> None
         run.do("a")
     assert old.claim("b") is not None
     assert new.claim("c") is not None
+
+
+def test_a_run_lasts_a_year_at_most(backend: DynamoDBBackend) -> None:
+    register(backend)
+    year_us = 366 * 86_400_000_000
+    with pytest.raises(InputInvalidError, match="timeout"):
+        submit(backend, timeout=year_us + 1)
+    run_id = submit(backend, timeout=year_us)
+    assert backend.list_run_ids(FLOW) == [run_id]
+
+
+def test_the_last_time_that_a_key_holds_is_a_runs_time_too(backend: DynamoDBBackend) -> None:
+    register(backend)
+    run = Outside(backend, submit(backend, available_at=LATEST_US))
+    assert run.status == "pending"
+    with pytest.raises(InputInvalidError, match="availableAt"):
+        submit(backend, available_at=LATEST_US + 1)
 
 
 def test_a_time_that_no_key_holds_is_refused(backend: DynamoDBBackend) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cascade_flow.engine.state import Timing
 from cascade_flow.errors import ConfigurationError
+from cascade_flow.operations.runtime import Runtime
 from cascade_flow.settings import Settings, open_backend
 
 
@@ -59,6 +61,13 @@ def test_a_backend_that_nothing_describes_names_all_that_is_missing(
     with pytest.raises(ConfigurationError, match="cascade env") as caught:
         open_backend()
     assert f": {', '.join(missing)} are not set." in caught.value.message
+
+
+def test_where_nobody_says_how_long_things_may_take_it_is_as_usual() -> None:
+    usual, other = Runtime.open("runs", client=object()), Timing(lease_us=5_000_000)
+    assert usual.timing == Timing()
+    assert Runtime.open("runs", client=object(), timing=other).timing == other
+    assert (usual.ledger.table.name, usual.registry is None, usual.payloads is None) == ("runs", False, False)
 
 
 def test_a_backend_without_a_region_says_so(bare: pytest.MonkeyPatch) -> None:

@@ -18,5 +18,12 @@ def test_what_the_branch_is_now_is_told_and_whether_it_goes_on(halt: Halt | None
     assert told.facts == {"now": "scheduled"}
 
 
+@pytest.mark.parametrize(("worker", "who"), [("mila", "mila"), (None, "this worker")])
+def test_who_holds_it_no_more_is_named_or_meant(worker: str | None, who: str) -> None:
+    held = Branch("a", "running", "b", attempt=3, worker=worker)
+    told = f"attempt 3 of step 'b' is no longer held by {who}: the step was never scheduled"
+    assert str(stale(held, None)) == told
+
+
 def test_a_step_before_its_time_is_pending() -> None:
     assert not_yet("b").facts == {"now": "pending"}

@@ -42,12 +42,14 @@ def test_a_tally_tells_the_log_what_it_notes_and_why_it_failed(caplog: pytest.Lo
         tally.note("left for later", "run", "a", error)
         tally.note("wake-ups repeated", "run")
         tally.fail("run", "b", error)
+        tally.fail_tick("flow", "nightly", error)
     assert [record.getMessage() for record in caplog.records] == [
         "left for later: run run a no",
         "wake-ups repeated: run run  ",
         "failed: run run, branch 'b': ValueError('no')",
+        "failed: schedule nightly of flow: ValueError('no')",
     ]
-    assert [record.levelno for record in caplog.records] == [logging.INFO, logging.INFO, logging.ERROR]
+    assert [record.levelno for record in caplog.records] == [logging.INFO] * 2 + [logging.ERROR] * 2
 
 
 def test_a_tally_of_nothing_is_on_time() -> None:

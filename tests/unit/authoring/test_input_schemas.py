@@ -298,6 +298,16 @@ def test_nothing_backtracks_over_what_others_send() -> None:
     assert clocks.process_time() - begun < 5
 
 
+def test_of_a_long_message_both_ends_are_told() -> None:
+    value, wrong = "a" * 1_000, 'is not a "number"'
+    message = refusal(float, value)
+    assert message.startswith(f'input: "{value[:199]}…')
+    assert message.endswith(wrong)
+    assert len(message.removeprefix("input: ")) == 401
+    shortest = "a" * (400 - len(f'"" {wrong}'))
+    assert refusal(float, shortest) == f'input: "{shortest}" {wrong}'
+
+
 def test_a_pattern_that_only_python_can_match_is_left_to_the_model() -> None:
     class Ours(BaseModel):
         model_config = ConfigDict(regex_engine="python-re")
