@@ -57,13 +57,15 @@ def test_a_step_of_which_there_is_nothing_is_a_step_all_the_same(world: World) -
 
 
 def test_a_step_has_the_lines_of_the_attempt_that_is_asked_for(world: World) -> None:
-    begun(world, step("a"))
+    begun(world, step("a"), step("b"))
     held = claimed(world, "a")
-    Logs(world.backend.runtime).store(run_of(world), "a", 1, [(clock.now_us(), "stdout", "hello")])
+    for name, message in (("a", "hello"), ("b", "goodbye")):
+        Logs(world.backend.runtime).store(run_of(world), name, 1, [(clock.now_us(), "stdout", message)])
     reported(world, held)
     details = Details(world.observer.runtime)
     assert [line.message for line in details.logs(RUN, step_id="a", attempt=1)] == ["hello"]
     assert details.logs(RUN, step_id="a", attempt=2) == []
+    assert [line.message for line in details.logs(RUN, step_id=None, attempt=1)] == ["hello", "goodbye"]
 
 
 def waited_for(world: World) -> tuple[bool, int | None]:

@@ -10,15 +10,19 @@ from typing import Any
 import pytest
 
 from cascade_flow import (
+    InvalidIdError,
     LogEntry,
     RetryTier,
     RunNotFoundError,
+    RunSubmission,
     StepNotFoundError,
     VersionNotFoundError,
     clock,
 )
-from cascade_flow.dynamodb.listing import Count, Filter, Tally
+from cascade_flow.dynamodb.listing import EVERY, Count, Filter, Tally
+from cascade_flow.dynamodb.registry import put_notes
 from cascade_flow.engine.commands import Complete, Postpone, SkipStep
+from cascade_flow.model.workflows import WorkflowNotes
 from cascade_flow.offload import Bucket
 from cascade_flow.operations import details as module
 from cascade_flow.operations.details import Details, StepDetails
@@ -190,6 +194,8 @@ def test_of_no_step_and_of_no_run_nothing_is_told(world: World) -> None:
     world.backend.initialize_run("other", "reserved")
     with pytest.raises(StepNotFoundError, match="has no step 'b'; its steps are a"):
         details(world).step(RUN, "b")
+    with pytest.raises(InvalidIdError):
+        details(world).step(RUN, "a/../b?")
     for run_id in ("reserved", "nobody"):
         for look in (details(world).run, details(world).steps, details(world).brief):
             with pytest.raises(RunNotFoundError, match=run_id):
@@ -202,27 +208,58 @@ def test_of_no_step_and_of_no_run_nothing_is_told(world: World) -> None:
         details(world).logs("nobody", step_id=None, attempt=None)
 
 
-def test_a_version_that_a_workflow_has_not_is_not_found(world: World) -> None:
+def test_a_workflow_is_told_with_its_versions_and_what_is_noted_of_them(world: World) -> None:
     begun(world, step("a"))
+    notes, version_id = WorkflowNotes(description="what it is for"), run_of(world).version_id
+    put_notes(world.backend.runtime.ledger.table, "flow", version_id, notes)
     [entry] = details(world).workflows()
-    assert (entry.metadata.slug, entry.version_id) == ("flow", run_of(world).version_id)
-    workflow, version = details(world).workflow("flow"), details(world).version("flow", entry.version_id)
-    assert (workflow.entry, version) == (entry, workflow.version(entry.version_id))
-    with pytest.raises(VersionNotFoundError, match=f"has no version 'v'; it has {entry.version_id}"):
+    assert (entry.metadata.slug, entry.version_id, entry.description) == ("flow", version_id, notes.description)
+    workflow, version = details(world).workflow("flow"), details(world).version("flow", version_id)
+    assert (workflow.entry, [each.version_id for each in workflow.versions]) == (entry, [version_id])
+    assert (version, version.notes) == (workflow.version(version_id), notes)
+    with pytest.raises(VersionNotFoundError, match=f"has no version 'v'; it has {version_id}"):
         details(world).version("flow", "v")
 
 
 @pytest.mark.parametrize("total", [True, False])
 @pytest.mark.parametrize("by_status", [True, False])
-def test_runs_are_counted_as_far_as_that_is_wanted(world: World, total: bool, by_status: bool) -> None:
-    begun(world, step("a"))
-    world.submit()
+@pytest.mark.parametrize(
+    ("slug", "wanted", "numbers"),
+    [
+        ("flow", Filter(), {"completed": 1, "running": 1}),
+        ("flow", Filter(tags=("x",)), {"completed": 1}),
+        ("shop", Filter(), {"running": 1}),
+        (None, Filter(), {"completed": 1, "running": 2}),
+    ],
+)
+def test_runs_are_counted_as_far_as_that_is_wanted(
+    world: World, slug: str | None, wanted: Filter, numbers: dict[str, int], total: bool, by_status: bool
+) -> None:
+    three_runs(world)
+    count = Count(sum(numbers.values()), is_exact=True) if total else None
+    tally = Tally(numbers, is_exact=True) if by_status else None
+    assert details(world).counted(slug, wanted, total=total, by_status=by_status) == (count, tally)
+
+
+def three_runs(world: World) -> None:
+    """Two of one workflow, the older of which is over, and one of another."""
+    begun(world, step("a"), tags=["x"])
     done(world, "a")
-    count = Count(2, is_exact=True) if total else None
-    tally = Tally({"completed": 1, "running": 1}, is_exact=True) if by_status else None
-    assert details(world).counted("flow", Filter(), total=total, by_status=by_status) == (count, tally)
-    part = details(world).runs("flow", Filter(("completed",)), limit=5)
-    assert [run.run_id for run in part.runs] == [RUN]
+    world.submit(run_id="second")
+    world.register([step("a")], slug="shop")
+    world.backend.submit_run(RunSubmission(workflow_slug="shop", run_id="third"))
+
+
+def test_runs_are_listed_as_is_wanted_and_from_where_it_is_wanted(world: World) -> None:
+    three_runs(world)
+
+    def listed(slug: str | None, wanted: Filter = EVERY, **options: Any) -> list[str]:
+        return [run.run_id for run in details(world).runs(slug, wanted, **{"limit": 5, **options}).runs]
+
+    assert (listed(None), listed("flow"), listed("shop")) == (["third", "second", RUN], ["second", RUN], ["third"])
+    assert (listed("flow", Filter(("completed",))), listed("flow", offset=1)) == ([RUN], [RUN])
+    first = details(world).runs("flow", EVERY, limit=1)
+    assert ([run.run_id for run in first.runs], listed("flow", after=first.more)) == (["second"], [RUN])
 
 
 def test_a_run_says_how_far_it_is_undone(world: World) -> None:

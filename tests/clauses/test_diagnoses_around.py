@@ -15,14 +15,18 @@ from cascade_flow import (
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.table import Delete, Update
 from cascade_flow.engine.findings import Finding
-from cascade_flow.operations.diagnoses import Diagnoses
+from cascade_flow.operations import diagnoses
+from cascade_flow.operations.diagnoses import Diagnoses, DiagnosisPart
+from cascade_flow.operations.live_pieces import START_US
+from cascade_flow.operations.pulse import Pulse
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.wake import Wake
 from clauses.families import ITEMS, child, handed_out, taken
-from clauses.stage import RUN, begun, claimed, dies, dying, reported, run_of
+from clauses.stage import FATAL, RUN, begun, claimed, dies, dying, reported, run_of
 from contract.called import Called
 from faults.moments import pausing
+from shapes import undo
 from simulation import TIMING, World, step
 from testbed.wire import Answer, Floor, Request, Send, wire_of
 
@@ -162,6 +166,14 @@ def test_a_step_says_that_it_waits_for_a_place(world: World) -> None:
     assert [*told(world, "other")] == ["queued"]
 
 
+def test_a_later_step_of_a_branch_says_that_it_waits_for_a_place(world: World) -> None:
+    world.register([step("a"), step("b", "a", limit=StepLimit(name="stripe", at_most=1))])
+    for run_id in ("other", RUN):
+        world.submit(run_id=run_id)
+        reported(world, held(world, run_id))
+    assert [(each.code, each.step_id) for each in told(world).values()] == [("waits-for-place", "b")]
+
+
 def test_a_run_says_that_it_waits_for_others_and_once_it_goes_on_what_its_steps_wait_for(world: World) -> None:
     one = StepLimit(name="stripe", at_most=1)
     world.register([step("a", limit=one), step("b", limit=one)], run_limit=RunLimit(at_most=1))
@@ -234,3 +246,76 @@ def test_a_run_of_a_workflow_that_nobody_knows_any_more_is_told_so(world: World)
     begun(world, step("a"))
     gone(world, keys.workflow("flow"))
     assert [*told(world)] == ["workflow-gone", "queued"]
+
+
+def test_of_a_run_that_is_over_neither_its_branches_nor_the_engine_are_told(world: World) -> None:
+    begun(world, step("a"))
+    assert engine(world) == ["reaper-unknown"]
+    reported(world, claimed(world, "a"))
+    assert (engine(world), [*told(world)], "Query" in requests(world)) == ([], ["over"], False)
+
+
+def test_no_more_children_are_looked_at_than_may_hold_the_step_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(diagnoses, "_MOST_CHILDREN", 2)
+    handed_out(world, concurrency=3)
+    world.clock.pause_us(TIMING.grace_us * 3 // 2)
+    for number in range(2):
+        taken(world, number)
+    assert told(world)["waits-for-children"].severity == "well"
+    monkeypatch.setattr(diagnoses, "_MOST_CHILDREN", 3)
+    assert told(world)["waits-for-children"].severity == "late"
+
+
+def test_who_takes_up_a_step_is_at_work_until_its_lease_is_over(world: World) -> None:
+    world.register([step("a")])
+    for run_id in ("other", RUN):
+        world.submit(run_id=run_id)
+    long = held(world, "other")
+    for _ in range(2):
+        world.clock.pause_us(TIMING.lease_us // 2)
+        long = Steps(world.backend.runtime).heartbeat(long)
+    assert [*told(world, concurrency=1)] == ["concurrency-used-up"]
+
+
+# -- pieces ------------------------------------------------------------------------------------------------------------
+
+
+def undos_failed(world: World, *run_ids: str) -> list[str]:
+    """The runs that have failed to undo these."""
+    world.script = {"un-a": ["fatal"]}
+    world.register([step("a", undo=undo("un-a")), step("b")])
+    for run_id in run_ids:
+        world.submit(run_id=run_id)
+        reported(world, held(world, run_id))
+        reported(world, held(world, run_id, "b"), FATAL)
+    undoing = [str(world.observer.runtime.run(run_id).undone_by) for run_id in run_ids]
+    world.settle(*undoing)
+    return undoing
+
+
+def test_the_first_piece_tells_of_some_that_have_failed_to_undo_others(world: World) -> None:
+    undoing = undos_failed(world, "r1", "r2", "r3")
+    diagnosed = Diagnoses(world.observer.runtime)
+    first = diagnosed.part(limit=9)
+    assert sorted(each.run_id for each in first.diagnoses) == sorted(undoing)
+    assert (len(diagnosed.part(limit=2).diagnoses), first.more_us) == (2, None)
+    assert diagnosed.part(limit=9, after_us=0) == DiagnosisPart([], first.engine, 0, None)
+
+
+@pytest.mark.parametrize("after_us", [START_US, 0])
+def test_each_piece_tells_how_the_engine_is_and_when_a_sweep_comes(world: World, after_us: int) -> None:
+    world.register([step("a")])
+    for run_id in ("well", RUN):
+        world.submit(run_id=run_id)
+    diagnosed = Diagnoses(world.observer.runtime, concurrency=1)
+    assert [each.code for each in diagnosed.part(limit=9, after_us=after_us).engine] == ["reaper-unknown"]
+    world.clock.pause_us(LATE_US)
+    held(world, "well")
+    part = diagnosed.part(limit=9, after_us=after_us)
+    assert [each.code for each in part.engine] == ["reaper-unknown", "concurrency-used-up"]
+    assert ([each.run_id for each in part.diagnoses], part.looked_at, part.more_us) == ([RUN], 2, None)
+    Pulse().beat(world.backend.runtime, clock.now_us())
+    part = Diagnoses(world.observer.runtime, concurrency=2).part(limit=9, after_us=after_us)
+    assert (part.engine, "the sweep in 60 s" in part.diagnoses[0].findings[0].sentence) == ((), True)

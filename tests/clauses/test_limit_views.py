@@ -14,7 +14,10 @@ from cascade_flow.engine.limits import Holder, Place, Waiter, Waiting
 from cascade_flow.engine.state import Branch, Limit, Run
 from cascade_flow.errors import LimitNotFoundError
 from cascade_flow.operations.details import Details
-from cascade_flow.operations.limit_views import Declared, LimitDetails, LimitViews
+from cascade_flow.operations.limit_views import MOST_SHOWN, Declared, LimitDetails, LimitViews
+from cascade_flow.operations.steps import Steps
+from cascade_flow.wake import Wake
+from clauses.stage import reported
 from shapes import undo
 from simulation import BEGIN_US, World, step
 
@@ -184,3 +187,34 @@ def test_each_step_of_a_run_is_told_with_what_it_waits_for_itself(world: World) 
 def waiting_of(world: World, run_id: str) -> dict[str, Waiting | None]:
     """What is shown of each step."""
     return {each.definition.id: each.waiting for each in Details(world.observer.runtime).steps(run_id)}
+
+
+def test_a_later_step_of_a_branch_is_told_with_what_it_waits_for(world: World) -> None:
+    world.register([step("a"), step("b", "a", limit=StepLimit(name="till", at_most=1))])
+    for run_id in ("r1", "r2"):
+        world.submit(run_id=run_id)
+        held = Steps(world.backend.runtime).claim(Wake(run_id, "a", "a", 1), "worker-1")
+        assert held is not None
+        reported(world, held)
+    assert waiting_of(world, "r1") == {"a": None, "b": None}
+    assert waiting_of(world, "r2") == {"a": None, "b": Waiting(Limit("till", 1), 1, 0)}
+
+
+def test_two_hundred_of_those_who_wait_are_shown_and_counted(world: World) -> None:
+    declared(world)
+    taken(world, "stripe", 0, OTHER, 2 * NOW_US)
+    lined_up(world, "stripe", *(Holder(f"r{number:03d}", "a", "a", 1) for number in range(MOST_SHOWN + 1)))
+    shown = views(world).one("stripe", None).line
+    assert [waiter.holder.run_id for waiter in shown] == [f"r{number:03d}" for number in range(MOST_SHOWN)]
+    branch = Branch("a", "scheduled", "a", limit=Limit("stripe", 2))
+    last, beyond = (views(world).waits(f"r{number:03d}", [branch]) for number in (MOST_SHOWN - 1, MOST_SHOWN))
+    assert last == {"a": Waiting(Limit("stripe", 2), 1, MOST_SHOWN - 1)}
+    assert beyond == {"a": Waiting(Limit("stripe", 2), 1, None)}, "nobody has counted so far"
+
+
+def test_a_workflow_that_is_deployed_no_more_names_no_limit(world: World) -> None:
+    registration = WorkflowRegistration(slug="flow", name="Flow", steps=[step("a", limit=STRIPE)])
+    world.backend.runtime.registry.deploy([registration])
+    assert views(world).all() == [Declared(STRIPE, {"flow": ["a"]})]
+    world.backend.runtime.registry.deploy([])
+    assert views(world).all() == []

@@ -231,3 +231,11 @@ def begun_alone(world: World) -> None:
     """A run of a workflow without children."""
     world.register([step("a")], slug="alone")
     world.backend.submit_run(RunSubmission(workflow_slug="alone", run_id="alone"))
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 4, 6, 7])
+def test_children_are_read_in_portions_each_once(world: World, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    monkeypatch.setattr(family_views, "_AT_ONCE", at_once)
+    handed_out(world, concurrency=6)
+    assert [each.number for each in page(world, limit=9).children] == [0, 1, 2, 3, 4, 5]
+    assert [each.number for each in page(world, limit=3, after=1).children] == [2, 3, 4]
