@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cascade_flow import EventDefinition, StepDefinition, StepNotFoundError, clock
+from cascade_flow.engine.commands import SkipStep
 from cascade_flow.operations.details import Details, OutsideDetails
 from cascade_flow.operations.logs import Logs
 from clauses.stage import FATAL, RUN, begun, branch_of, claimed, dies, done, dying, found, reported, run_of
@@ -37,6 +38,12 @@ def test_an_event_is_waited_for_when_all_before_it_is_over(world: World) -> None
     done(world, "c")
     shown = outside(world)
     assert (shown.waits, shown.until_us, shown.sent_us) == (True, run_of(world).deadline_us, None)
+
+
+def test_an_event_is_waited_for_also_where_what_is_before_it_was_skipped(world: World) -> None:
+    begun(world, step("a"), step("e", "a", event=EventDefinition(), skip_cascades=False))
+    reported(world, claimed(world, "a"), SkipStep("nothing to do", 1))
+    assert outside(world).waits
 
 
 def test_an_event_that_was_sent_before_says_when(world: World) -> None:

@@ -123,7 +123,7 @@ def test_a_step_is_told_without_texts_where_none_are_wanted(world: World, read: 
 
 
 def test_a_step_is_given_what_is_over_and_nothing_by_what_was_skipped(world: World) -> None:
-    begun(world, step("a"), step("b", skip_cascades=False), step("c"), step("j", "a", "b", "c"), input={"order": 7})
+    begun(world, step("a"), step("b"), step("c"), step("j", "a", "b", "c", skip_cascades=False), input={"order": 7})
     done(world, "a")
     reported(world, claimed(world, "b"), SkipStep("nothing to do", 1))
     claimed(world, "c")
