@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from cascade_flow import EventDefinition, StepDefinition, StepNotFoundError, VersionNotFoundError, clock
+from cascade_flow.engine.commands import SkipStep
 from cascade_flow.operations.details import Details, OutsideDetails
 from cascade_flow.operations.logs import Logs
-from clauses.stage import RUN, begun, claimed, done, reported, run_of
-from simulation import World, step
+from clauses.stage import FATAL, RUN, begun, branch_of, claimed, dies, done, dying, found, reported, run_of
+from simulation import TIMING, World, step
 
 HOUR_US = 3_600_000_000
 
@@ -21,8 +22,12 @@ def event(id: str, *dependencies: str, **declared: Any) -> StepDefinition:
 
 def outside(world: World) -> OutsideDetails:
     """What is shown of the run's event."""
-    [found] = [each.event for each in Details(world.observer.runtime).steps(RUN) if each.event is not None]
-    return found
+    [shown] = all_outside(world)
+    return shown
+
+
+def all_outside(world: World) -> list[OutsideDetails]:
+    return [each.event for each in Details(world.observer.runtime).steps(RUN) if each.event is not None]
 
 
 def test_an_event_is_waited_for_when_all_before_it_is_over(world: World) -> None:
@@ -33,6 +38,12 @@ def test_an_event_is_waited_for_when_all_before_it_is_over(world: World) -> None
     done(world, "c")
     shown = outside(world)
     assert (shown.waits, shown.until_us, shown.sent_us) == (True, run_of(world).deadline_us, None)
+
+
+def test_an_event_is_waited_for_also_where_what_is_before_it_was_skipped(world: World) -> None:
+    begun(world, step("a"), step("e", "a", event=EventDefinition(), skip_cascades=False))
+    reported(world, claimed(world, "a"), SkipStep("nothing to do", 1))
+    assert outside(world).waits
 
 
 def test_an_event_that_was_sent_before_says_when(world: World) -> None:
@@ -69,10 +80,68 @@ def test_a_step_of_which_there_is_nothing_is_a_step_all_the_same(world: World) -
 
 
 def test_a_step_has_the_lines_of_the_attempt_that_is_asked_for(world: World) -> None:
-    begun(world, step("a"))
+    begun(world, step("a"), step("b"))
     held = claimed(world, "a")
-    Logs(world.backend.runtime).store(run_of(world), "a", 1, [(clock.now_us(), "stdout", "hello")])
+    for name, message in (("a", "hello"), ("b", "goodbye")):
+        Logs(world.backend.runtime).store(run_of(world), name, 1, [(clock.now_us(), "stdout", message)])
     reported(world, held)
     details = Details(world.observer.runtime)
     assert [line.message for line in details.logs(RUN, step_id="a", attempt=1)] == ["hello"]
     assert details.logs(RUN, step_id="a", attempt=2) == []
+    assert [line.message for line in details.logs(RUN, step_id=None, attempt=1)] == ["hello", "goodbye"]
+
+
+def waited_for(world: World) -> tuple[bool, int | None]:
+    shown = outside(world)
+    return shown.waits, shown.until_us
+
+
+def test_an_event_is_waited_for_by_no_run_that_has_not_begun_and_by_none_that_stops_or_has_ended(world: World) -> None:
+    begun(world, event("e"), step("a"), step("b"), available_at=clock.now_us() + HOUR_US, timeout=9 * HOUR_US)
+    assert waited_for(world) == (False, None)
+    world.clock.pause_us(HOUR_US)
+    world.sweep()
+    assert waited_for(world) == (True, run_of(world).deadline_us)
+    held = claimed(world, "a")
+    reported(world, claimed(world, "b"), FATAL)
+    assert (waited_for(world), run_of(world).status) == ((False, None), "running"), "it waits for who is at work"
+    reported(world, held)
+    assert (waited_for(world), run_of(world).status) == ((False, None), "failed")
+
+
+def test_an_event_that_was_waited_for_and_is_over_says_when_it_was_sent(world: World) -> None:
+    begun(world, event("e"), step("a"))
+    sent_us = clock.now_us()
+    world.backend.send_event(RUN, "e", None)
+    shown = outside(world)
+    assert (shown.declared, shown.waits, shown.until_us) == (EventDefinition(), False, None)
+    assert sent_us < (shown.sent_us or 0) < clock.now_us()
+    world.backend.cancel_run(RUN)
+    assert outside(world) == shown
+
+
+def test_an_event_is_waited_for_until_its_own_time_is_over_as_noted_in_this_attempt_of_the_run(world: World) -> None:
+    begun(world, event("e", timeout_us=HOUR_US), step("a"), timeout=9 * HOUR_US)
+    deadline_us, noted = run_of(world).deadline_us, branch_of(world, "e").patience
+    assert noted is not None
+    assert noted.until_us != deadline_us
+    assert waited_for(world) == (True, noted.until_us)
+    reported(world, claimed(world, "a"), FATAL)
+    world.clock.pause_us(HOUR_US // 2)
+    dies(lambda: dying(world, "UpdateItem").retry_run(RUN))
+    assert branch_of(world, "e").patience == noted, "nobody has looked at it since"
+    assert waited_for(world) == (True, run_of(world).deadline_us)
+    world.clock.pause_us(2 * TIMING.grace_us)
+    world.sweep()
+    again = branch_of(world, "e").patience
+    assert again is not None
+    assert (waited_for(world), noted.until_us < again.until_us) == ((True, again.until_us), True)
+
+
+def test_events_that_nothing_has_led_to_yet_are_shown_and_waited_for_in_their_turn(world: World) -> None:
+    begun(world, step("a"), *(event(f"e{number}", "a") for number in range(6)))
+    assert found(world, "e5") is None
+    assert all_outside(world) == [OutsideDetails(EventDefinition(), waits=False, until_us=None, sent_us=None)] * 6
+    done(world, "a")
+    until_us = run_of(world).deadline_us
+    assert all_outside(world) == [OutsideDetails(EventDefinition(), waits=True, until_us=until_us, sent_us=None)] * 6

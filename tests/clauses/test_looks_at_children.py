@@ -6,15 +6,18 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import RetryTier, StepError, StepNotFoundError, WorkflowRegistration
+from cascade_flow import RetryTier, RunSubmission, StepError, StepNotFoundError, WorkflowRegistration
+from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.commands import Complete, KeepCheckpoint
 from cascade_flow.model.workflows import ChildrenDefinition
+from cascade_flow.operations import family_views
 from cascade_flow.operations.details import Details, FamilyDetails
 from cascade_flow.operations.diagnoses import Diagnoses
-from cascade_flow.operations.family_views import ChildPage, FamilyViews
+from cascade_flow.operations.family_views import ChildPage, ChildState, FamilyViews
 from cascade_flow.operations.preflight import Planned, Preflight
-from clauses.families import child, failed, handed_out, mapped, packed, taken
-from clauses.stage import AGAIN, FATAL, RUN, begun, claimed, reported
+from clauses.families import child, expanded, failed, handed_out, mapped, pack_of, packed, taken
+from clauses.stage import AGAIN, FATAL, RUN, begun, claimed, dies, dying, reported
 from simulation import TIMING, World, step
 
 
@@ -147,3 +150,92 @@ def test_who_has_handed_out_a_steps_work_is_not_at_work_on_it(world: World, kind
     found = world.observer.get_active_workers()
     assert found.total_running_steps == 0
     assert [worker for worker in found.workers if worker.active_steps] == []
+
+
+def test_counts_are_of_the_steps_own_children_and_gone_when_it_is_over(world: World) -> None:
+    """An end that was counted is told also before anybody has looked at it."""
+    begun(world, step("beside"), *mapped(concurrency=4, tolerate=1))
+    declared = ChildrenDefinition(kind="map", over="lines", concurrency=4, tolerate=1)
+    assert family(world) == FamilyDetails(declared)
+    reported(world, claimed(world, "lines"), Complete("[1,2,3,4,5,6,7,8,9]", 1))
+    assert family(world) == FamilyDetails(declared), "nobody has handed anything out"
+    expanded(world)
+    assert family(world) == FamilyDetails(declared, 9, 9, 4, 0, 0)
+    packed(world, 1)
+    failed(world, 2)
+    assert (pack_of(world).family.out, family(world)) == (((0, 0), (3, 5)), FamilyDetails(declared, 9, 9, 6, 2, 1))
+    counted = taken(world, 3)
+    dies(lambda: reported(world, counted, by=dying(world, "UpdateItem", after=True)))
+    assert (pack_of(world).arrived, pack_of(world).family.out) == (3, ((0, 0), (3, 5)))
+    assert family(world) == FamilyDetails(declared, 9, 9, 6, 3, 1)
+    world.backend.runtime.ledger.table.write([Update(keys.branch(RUN, "lines"), None, set={"n": 0})])
+    assert family(world) == FamilyDetails(declared, 9, 9, 6, 2, 1), "the counter is a hint: two were found over"
+
+
+def test_of_a_step_that_is_over_no_counts_are_known(world: World) -> None:
+    handed_out(world, items=[1, 2])
+    packed(world, 0, 1)
+    reported(world, claimed(world, "pack", 2, branch="lines"))
+    assert (pack_of(world).step, family(world)) == (
+        "total",
+        FamilyDetails(ChildrenDefinition(kind="map", over="lines")),
+    )
+
+
+def test_each_field_of_a_child_is_told(world: World) -> None:
+    handed_out(world, concurrency=4, tolerate=1, retry=[RetryTier(max_attempts=2)])
+    packed(world, 0)
+    failed(world, 1)
+    reported(world, taken(world, 2), AGAIN)
+    error = StepError(name="ValueError", message="no")
+    assert page(world).children == (
+        ChildState(0, child(0), "completed", 0, None),
+        ChildState(1, child(1), "failed", 1, error),
+        ChildState(2, child(2), "running", 2, None, attempt=2, is_retrying=True),
+        *(ChildState(number, child(number), "running", number, None, attempt=1) for number in (3, 4, 5)),
+    )
+    world.clock.pause_us(TIMING.lease_us)
+    taken(world, 2, 2)
+    assert page(world, limit=1, after=1).children == (ChildState(2, child(2), "running", 2, None, attempt=2),)
+
+
+def test_of_another_workflow_no_item_and_no_attempt_is_told_also_where_its_step_has_the_same_name(world: World) -> None:
+    world.backend.register_workflow(WorkflowRegistration(slug="inner", name="inner", steps=[step("pack")]))
+    begun(world, step("pack", children=ChildrenDefinition(kind="workflow", workflow="inner")))
+    held = claimed(world, "pack")
+    reported(world, held, world.act(held, "worker-1"))
+    taken(world, 0)
+    assert page(world).children == (ChildState(0, child(0), "running", None, None),)
+
+
+@pytest.mark.parametrize(("after", "more"), [(-1, 1), (0, 2), (2, 4), (3, None)])
+def test_a_page_is_looked_for_among_so_many_children_behind_its_place(
+    world: World, monkeypatch: pytest.MonkeyPatch, after: int, more: int | None
+) -> None:
+    monkeypatch.setattr(family_views, "_MOST_READ", 2)
+    handed_out(world, concurrency=6)
+    assert page(world, status=["failed"], after=after) == ChildPage((), more)
+
+
+def test_who_asks_for_the_children_of_no_step_is_told_which_have_any(world: World) -> None:
+    handed_out(world)
+    views = FamilyViews(world.observer.runtime)
+    with pytest.raises(StepNotFoundError, match="no step 'nothing' that runs of their own do; it has pack"):
+        views.page(RUN, "nothing")
+    begun_alone(world)
+    with pytest.raises(StepNotFoundError, match=r"no step 'a' that runs of their own do; it has none$"):
+        views.page("alone", "a")
+
+
+def begun_alone(world: World) -> None:
+    """A run of a workflow without children."""
+    world.register([step("a")], slug="alone")
+    world.backend.submit_run(RunSubmission(workflow_slug="alone", run_id="alone"))
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 4, 6, 7])
+def test_children_are_read_in_portions_each_once(world: World, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    monkeypatch.setattr(family_views, "_AT_ONCE", at_once)
+    handed_out(world, concurrency=6)
+    assert [each.number for each in page(world, limit=9).children] == [0, 1, 2, 3, 4, 5]
+    assert [each.number for each in page(world, limit=3, after=1).children] == [2, 3, 4]
