@@ -27,7 +27,7 @@ from cascade_flow import (
     clock,
 )
 from cascade_flow.dynamodb import due, keys, registry
-from cascade_flow.dynamodb.caller_ledger import chunk_of
+from cascade_flow.dynamodb.caller_ledger import CallerLedger, chunk_of
 from cascade_flow.dynamodb.items import log_item
 from cascade_flow.dynamodb.table import Put, Table
 from cascade_flow.engine.caller import Draft
@@ -618,3 +618,13 @@ def test_a_long_run_is_copied_in_transactions_that_dynamodb_takes(world: World) 
     by, sizes = counting(world)
     assert checked(world, copy(by, source)) == checked(world, source)
     assert sum(sizes) > 100 >= max(sizes)
+
+
+def test_steps_whose_run_is_gone_are_nobodys(world: World) -> None:
+    """The table deletes what has expired item by item."""
+    called = Called.with_step(world.backend)
+    ledger = CallerLedger(world.backend.runtime.ledger.table)
+    assert set(ledger.whole_scene(called.slug, called.run_id).steps) == {"a"}
+    world.backend.runtime.ledger.table.delete(keys.run(called.run_id))
+    for gone in (ledger.whole_scene(called.slug, called.run_id), ledger.known_run(called.slug, called.run_id, "a")):
+        assert (gone.run, gone.step, gone.steps) == (None, None, {})

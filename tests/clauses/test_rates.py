@@ -226,6 +226,17 @@ def test_of_two_who_want_the_same_turn_each_gets_one(world: World) -> None:
     assert [after - before for before, after in pairwise(starts_us)] == [SPACING_US] * 3
 
 
+def test_a_turn_that_has_been_free_for_long_is_told_as_it_is(world: World) -> None:
+    world.register([limited("a")])
+    world.submit(run_id="r1")
+    assert claim(world, "r1") is not None
+    table = world.backend.runtime.ledger.table
+    free_us = turns.next_free_us(table, "openai")
+    world.clock.pause_us(9 * SPACING_US)
+    assert turns.next_free_us(table, "openai") == free_us
+    assert turns.next_free_us(table, "nobody's") is None
+
+
 def test_what_is_stopped_takes_no_turn(world: World) -> None:
     world.register([limited("a")])
     begun_us = clock.now_us()

@@ -85,6 +85,15 @@ def test_runs_that_are_read_for_nothing_take_their_time_too(world: World) -> Non
         late.throughput(workflow_slug="other")
 
 
+def test_a_run_that_is_gone_by_then_hides_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.register([step("a")])
+    names = [world.submit(run_id=name) for name in ("r1", "r2", "r3")]
+    world.settle(*names)
+    outline = Histories.outline
+    monkeypatch.setattr(Histories, "outline", lambda it, run_id: None if run_id == "r2" else outline(it, run_id))
+    assert Analytics(world.backend.runtime).throughput(run_ids=names).runs_completed == 2
+
+
 def reading(world: World) -> tuple[Runtime, Callable[[], str]]:
     """What reads, and which partitions it has queried by now."""
     client, asked = world.store.another_client(), list[str]()
