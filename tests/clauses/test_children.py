@@ -21,7 +21,9 @@ from cascade_flow.dynamodb.family_ledger import FamilyLedger
 from cascade_flow.engine.children import items_lost, tolerated
 from cascade_flow.engine.commands import Complete
 from cascade_flow.engine.state import Family
+from cascade_flow.operations import collection
 from cascade_flow.operations.after_commit import AfterCommit
+from cascade_flow.operations.collection import Collection
 from cascade_flow.operations.expansion import Expansion
 from cascade_flow.operations.steps import Slot, Steps
 from cascade_flow.operations.worker_protocol import WorkerProtocol
@@ -192,6 +194,14 @@ def test_a_retry_revives_the_children_that_did_not_complete(world: World) -> Non
     assert results(world)[:4] == [0, 1, 2, 3]
     assert child_run(world, 1).run_attempt == 2
     whole(world)
+
+
+def test_what_the_items_have_given_is_read_page_by_page(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed_out(world, ["a", "b", "c"], concurrency=3)
+    packed(world, 0, 2)
+    monkeypatch.setattr(collection, "READ_AT_ONCE", 1)
+    facts = world.observer.runtime.facts(run_of(world))
+    assert Collection(world.observer.runtime).completed(facts, branch_of(world, "lines")) == "[0,2]"
 
 
 def test_a_cancel_costs_a_step_that_waits_for_its_children_no_attempt(world: World) -> None:

@@ -71,6 +71,17 @@ def test_who_got_no_place_ahead_gives_none_back(world: World, ahead: Ahead) -> N
     assert sizes == []
 
 
+def test_whatever_somebody_gone_had_goes_to_the_line_at_once(world: World) -> None:
+    world.register([limited("a")])
+    gone = Holder("gone", "a", "a", 1)
+    for number in range(LIMIT.at_most):
+        held_by(world, number, gone)
+    started(world, "r1", "r2")
+    waiting(world, ME, OTHER)
+    Limits(world.backend.runtime).hand_out(LIMIT, gone=gone)
+    assert holders(world) == ["r1", "r2"]
+
+
 def test_a_place_of_a_run_that_is_there_no_more_is_over(world: World) -> None:
     assert Limits(world.backend.runtime)._is_over(Holder("gone", "a", "a", 1), 0)
 

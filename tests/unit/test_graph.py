@@ -45,6 +45,12 @@ def test_a_branch_goes_on_with_the_first_that_waits_for_nothing_else() -> None:
     assert [graph.next_in_branch(id) for id in "abcdef"] == ["b", "d", None, None, None, None]
 
 
+def test_a_branch_goes_on_past_a_join_that_is_named_first() -> None:
+    graph = Graph([step("a"), step("x"), step("j", "a", "x"), step("b", "a"), step("c", "a")])
+    assert [graph.chain(branch) for branch in graph.branches] == [("a", "b"), ("x",), ("j",), ("c",)]
+    assert (graph.next_in_branch("a"), graph.joins("a"), graph.forks("a")) == ("b", ("j",), ("c",))
+
+
 def test_who_begins_and_who_arrives_where_a_step_is_over() -> None:
     graph = Graph(WOOD)
     assert {id: graph.forks(id) for id in "abcdef"} == {"a": ("c", "f"), "b": (), "c": (), "d": (), "e": (), "f": ()}
