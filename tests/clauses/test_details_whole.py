@@ -348,3 +348,15 @@ def test_a_step_that_was_skipped_and_is_tried_after_all_says_nothing_of_that(wor
     assert (one(world, run.run_id).skipped, one(world, run.run_id).state.status) == (None, "scheduled")
     run.skip("a", 2)
     assert getattr(one(world, run.run_id).skipped, "attempt_number", None) == 2
+
+
+def test_of_a_step_that_has_completed_twice_the_last_output_is_shown(world: World) -> None:
+    called = Called.with_step(world.backend)
+    for attempt in (1, 2):
+        if attempt == 2:
+            called.schedule("a", 2)
+        called.begin("a")
+        called.complete("a", attempt, attempt)
+    shown = details(world).step(called.run_id, "a").output
+    assert shown is not None
+    assert shown.text == "2"

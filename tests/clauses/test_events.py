@@ -34,6 +34,7 @@ from cascade_flow.dynamodb.changes import BranchRefused, birth_put
 from cascade_flow.dynamodb.join_ledger import JoinLedger
 from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.dynamodb.table import Update
+from cascade_flow.engine.commands import KeepCheckpoint
 from cascade_flow.engine.state import Birth, Branch
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.payloads import Payloads
@@ -902,3 +903,12 @@ def test_a_raise_of_what_is_over_changes_nothing(world: World) -> None:
     facts = world.backend.runtime.facts(run_of(world))
     JoinLedger(world.backend.runtime.ledger.table).raise_join(facts, "e", arrivals=1, now_us=clock.now_us())
     assert branch_of(world, "e") == before
+
+
+def test_who_asks_for_a_look_by_an_old_reading_is_refused(world: World) -> None:
+    begun(world, step("a"), step("b"), step("j", "a", "b"))
+    held, ledger = claimed(world, "a"), JoinLedger(world.backend.runtime.ledger.table)
+    ledger.ask_to_look(RUN, held.branch)
+    reported(world, held, KeepCheckpoint("part", 0, "1"))
+    with pytest.raises(BranchRefused):
+        ledger.ask_to_look(RUN, held.branch)

@@ -442,3 +442,11 @@ def test_who_moves_on_too_often_to_be_followed_is_not_taken_for_halted(
     late = pausing(world, "UpdateItem", lambda: reported(world, held, by=world.observer))
     reported(world, claimed(world, "x"), FATAL, by=late)
     assert (branch_of(world, "a").step, branch_of(world, "a").halt, run_of(world).status) == ("b", "stop", "running")
+
+
+def test_who_loses_the_answer_to_its_intention_knows_it_again(world: World) -> None:
+    begun(world, step("a"))
+    late, meant = unanswered(world, "UpdateItem", lambda: None), Stop("timeout", 1)
+    assert late.runtime.run_ledger.intend(run_of(world), meant, due_us=clock.now_us()).stop == meant
+    with pytest.raises(RunRefused):
+        late.runtime.run_ledger.intend(replace(run_of(world), seq=0), meant, due_us=clock.now_us())

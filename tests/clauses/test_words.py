@@ -224,6 +224,14 @@ def test_who_completes_again_holds_what_it_has_got_if_it_asks_and_nothing_of_oth
     assert completed(world, mine, next=Slot()) == Outcome("completed")
 
 
+def test_who_completes_a_later_step_of_a_branch_again_holds_what_it_has_got(world: World) -> None:
+    begun(world, step("a"), step("b", "a"), step("c", "b"))
+    claimed(world, "a", worker="mine")
+    completed(world, next=Slot())
+    told = [completed(world, Attempt(RUN, "b", "mine", 1), next=Slot()).next for _ in range(2)]
+    assert [held and held.branch.step for held in told] == ["c", "c"]
+
+
 def test_nobody_says_again_what_another_has_said(world: World) -> None:
     begun(world, step("a"), step("b"))
     claimed(world, "a", worker="mine")

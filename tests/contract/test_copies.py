@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import ConflictError, DynamoDBBackend, EngineDrivenError, Event, LogEntry, RunNotFoundError, clock
+from cascade_flow import (
+    ConflictError,
+    DynamoDBBackend,
+    EngineDrivenError,
+    Event,
+    InvalidIdError,
+    LogEntry,
+    RunNotFoundError,
+    clock,
+)
 from cascade_flow.dynamodb.caller_ledger import CallerLedger
 from contract.called import ERROR, FLOW, Called
 from contract.outside import Outside, step
@@ -118,6 +127,12 @@ def test_an_id_into_which_nothing_was_copied_may_get_a_copy(backend: DynamoDBBac
     backend.copy_step_events(FLOW, "old", "new", include_step_ids=["unknown"])
     backend.copy_entire_run(FLOW, "old", "new")
     assert told_of(backend, "new") == old.events()
+
+
+def test_no_copy_gets_an_id_that_is_kept_for_children(backend: DynamoDBBackend) -> None:
+    told(backend)
+    with pytest.raises(InvalidIdError):
+        backend.copy_entire_run(FLOW, "old", "old~a~0")
 
 
 def test_an_id_into_which_only_lines_were_copied_gets_no_copy(backend: DynamoDBBackend) -> None:

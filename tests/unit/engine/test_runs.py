@@ -53,6 +53,13 @@ def test_a_retried_run_is_over_well_before_it_expires() -> None:
     assert again(run).deadline_us == latest_end_us(SECOND, run)
 
 
+def test_a_run_is_tried_again_after_all_that_was_told_of_it_whatever_the_clock_says() -> None:
+    run = replace(ENDED, last_us=NOW_US + HOUR_US, tail=TAIL)
+    told = started_again(SECOND, run, ["a"], None, now_us=NOW_US)
+    assert min(event.timestamp_us for event in told.events) > run.last_us
+    assert told.run.last_us == max(event.timestamp_us for event in told.events)
+
+
 def test_a_retried_run_has_the_place_that_was_got_for_it() -> None:
     run = replace(ENDED, place=1, tail=TAIL)
     assert started_again(replace(SECOND, place=0), run, [], None, now_us=NOW_US).run.place == 0
