@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -68,20 +69,30 @@ def test_where_no_address_can_be_made_it_is_said_who_can(shelf: Shelf) -> None:
         attempt(shelf).callback_url("paid")
 
 
+class Meeting(Counter[str]):
+    """Whoever reads a number waits a moment for another who reads it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._met = threading.Barrier(2)
+
+    def __getitem__(self, name: str) -> int:
+        number = super().__getitem__(name)
+        with suppress(threading.BrokenBarrierError):
+            self._met.wait(0.05)
+        return number
+
+
 def test_threads_of_a_step_get_a_number_each(shelf: Shelf) -> None:
-    """Who looks for what is stored there waits, so that the other comes meanwhile."""
-    met = threading.Barrier(2)
-
-    class Slow(Shelf):
-        def recorded(self) -> list[Any]:
-            with suppress(threading.BrokenBarrierError):
-                met.wait(0.05)
-            return []
-
-    ctx = attempt(slow := Slow(), 2)
+    ctx = attempt(shelf)
+    ctx._counts = Meeting()
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda _: ctx.checkpoint("page", lambda: 1), range(2)))
-    assert sorted(slow.places()) == [("page", 0), ("page", 1)]
+    assert sorted(shelf.places()) == [("page", 0), ("page", 1)]
+
+
+def test_a_logger_is_known_by_its_workflow_and_step(shelf: Shelf) -> None:
+    assert attempt(shelf).log.name.endswith(".w.s")
 
 
 def test_an_attempt_that_is_lost_before_it_knows_what_is_stored_stops(shelf: Shelf) -> None:

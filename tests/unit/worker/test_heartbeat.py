@@ -165,6 +165,10 @@ def test_a_pace_that_is_very_fast_leaves_a_pause_after_an_error() -> None:
     assert waits.noted_s == [0.002, 0.001]
 
 
+def test_a_beat_that_hangs_keeps_no_process_from_ending() -> None:
+    assert heartbeat(Engine())._thread.daemon
+
+
 def test_beats_take_turns() -> None:
     """Each needs the fence as the last one left it."""
     at_once, most = 0, 0
