@@ -163,6 +163,16 @@ def test_an_api_that_is_away_is_asked_for_as_long_as_the_lease_lasts(
     assert 5 < len(api.asked) < 20
 
 
+def test_whatever_is_asked_is_asked_again(lease: RemoteLease, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    for method in ("given", "release", "write_logs"):
+        api.answers[method] = [BackendUnavailableError()]
+    monkeypatch.setattr(api, "given", lambda claim: api.__getattr__("given")(claim))
+    lease.given()
+    lease.log([LogLine("stdout", "a", START_US)])
+    lease.release()
+    assert [name for name, *_ in api.asked] == ["given"] * 2 + ["write_logs"] * 2 + ["release"] * 2
+
+
 def test_heartbeats_prolong_the_patience_too(lease: RemoteLease, api: Api, time: clock.SteppingClock) -> None:
     def away() -> None:
         if not api.told("heartbeat") and time.now_us() > START_US + LEASE_US // 2:

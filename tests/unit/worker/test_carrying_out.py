@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import Retry, Skip, StepContext, Workflow
+from cascade_flow import Retry, Skip, StepContext, Workflow, clock
 from cascade_flow.authoring import Step
+from cascade_flow.engine.commands import KeepCheckpoint
 from cascade_flow.errors import BackendUnavailableError, PayloadTooLargeError, StaleAttemptError
 from cascade_flow.model.events import ResourceSnapshot, StepCompleted, StepFailed, StepSkipped
 from cascade_flow.operations.callbacks import Callbacks
@@ -178,6 +179,25 @@ def test_an_address_is_made_for_the_run_and_the_event_that_is_asked_for(
     at = place(work)
     at.work()
     assert [told.output for told in at.told(StepCompleted)] == [f'"{at.run_id} paid"']
+
+
+def test_a_checkpoint_is_tried_for_no_longer_than_its_step_may_take(
+    dynamodb: Store, time: TickingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keep(ctx: StepContext) -> int:
+        return ctx.checkpoint("half", lambda: 1)
+
+    def reported(steps: Steps, held: HeldAttempt, command: Any, *more: Any) -> HeldAttempt:
+        if isinstance(command, KeepCheckpoint):
+            raise BackendUnavailableError
+        return report(steps, held, command, *more)
+
+    report = Steps.report
+    monkeypatch.setattr(Steps, "report", reported)
+    at, began_us = Place(dynamodb, flow_of(keep, timeout=7)), clock.now_us()
+    at.work()
+    assert len(at.told(StepFailed)) == 1
+    assert clock.now_us() - began_us < 10_000_000
 
 
 def noted_limits(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
