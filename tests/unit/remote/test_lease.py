@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from threading import Event
 from typing import Any, cast
 
@@ -284,3 +285,21 @@ class TestWatching:
             pass
         time.advance(1_000)
         assert not over.wait(0.05)
+
+    def test_an_attempt_that_breaks_off_is_watched_no_more(self, short: RemoteLease, time: clock.SteppingClock) -> None:
+        over = Event()
+        with pytest.raises(KeyError), short.watched(over.set):
+            raise KeyError
+        time.advance(1_000)
+        assert not over.wait(0.05)
+
+    def test_the_end_is_told_once_by_who_keeps_no_process_from_ending(
+        self, short: RemoteLease, time: clock.SteppingClock
+    ) -> None:
+        told = list[bool]()
+        before = set(threading.enumerate())
+        with short.watched(lambda: told.append(threading.current_thread().daemon)):
+            [watch] = set(threading.enumerate()) - before
+            time.advance(1_000)
+            watch.join(10)
+            assert told == [True]

@@ -146,6 +146,15 @@ def test_it_stops_when_its_time_is_over_and_no_sooner() -> None:
     assert len(engine.snapshots) == 10
 
 
+def test_who_has_no_time_does_not_beat() -> None:
+    engine = Engine()
+    beating = heartbeat(engine, stop_after_ms=0)
+    beating._ended = Waits(3)
+    with beating:
+        pass
+    assert engine.snapshots == []
+
+
 def test_who_is_told_of_a_loss_finds_it_lost() -> None:
     lost: list[bool] = []
     engine = Engine(StaleAttemptError())
