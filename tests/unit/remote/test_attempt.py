@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -234,6 +235,14 @@ def test_what_another_has_is_told_so_and_not_released(api: Api) -> None:
     with pytest.raises(StaleAttemptError, match="another worker has it by now"):
         attempt.carry_out()
     assert [name for name, *_ in api.asked] == ["heartbeat"]
+
+
+def test_it_beats_and_is_watched_until_it_is_reported(api: Api) -> None:
+    names = list[set[str]]()
+    api.answers["complete"] = [lambda: names.append({thread.name for thread in threading.enumerate()})]
+    attempt_of(api, lambda: 1).carry_out()
+    [at_work] = names
+    assert at_work >= {"step-heartbeat", "step-lease"}
 
 
 def test_what_outlasts_its_lease_is_stopped(api: Api) -> None:

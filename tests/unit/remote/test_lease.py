@@ -146,6 +146,12 @@ def test_a_heartbeat_prolongs_the_lease_from_when_it_was_asked_for(
     assert lease.left_s == 0
 
 
+def test_a_lease_lasts_by_the_clock_of_who_holds_it(api: Api, time: clock.SteppingClock) -> None:
+    for began_us in (START_US - LEASE_US, START_US + LEASE_US):
+        lease = RemoteLease(cast(Client, api), claim_of(startedAtUs=began_us), "box-1")
+        assert lease.left_s == LEASE_US / 1_000_000
+
+
 def test_a_heartbeat_that_is_refused_prolongs_nothing(lease: RemoteLease, api: Api, time: clock.SteppingClock) -> None:
     time.advance(20_000_000)
     api.answers["heartbeat"] = [BackendUnavailableError()]
@@ -200,6 +206,7 @@ def test_what_does_not_pass_is_raised_at_once(lease: RemoteLease, api: Api) -> N
     [
         (Postpone("why", 7, at_us=5), {"delay_us": None, "available_at_us": 5}),
         (Postpone("why", 7, delay_us=6), {"delay_us": 6, "available_at_us": None}),
+        (Postpone("why", 7, delay_us=0), {"delay_us": 0, "available_at_us": None}),
     ],
 )
 def test_what_is_not_ready_is_told_with_its_time(

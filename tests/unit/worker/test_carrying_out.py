@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -73,6 +74,18 @@ def test_an_attempt_that_its_heartbeat_finds_lost_is_stopped_and_nothing_is_told
     assert at.work() == 1
     assert at.told(StepFailed) == []
     assert at.status == "running"
+
+
+def test_it_beats_until_it_is_reported(place: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reported(lease: Lease, command: Any) -> HeldAttempt:
+        names.append({thread.name for thread in threading.enumerate()})
+        return report(lease, command)
+
+    names, report = list[set[str]](), Lease.report
+    monkeypatch.setattr(Lease, "report", reported)
+    place(lambda: 1).work()
+    [at_work] = names
+    assert "step-heartbeat" in at_work
 
 
 def test_it_is_measured_by_the_meter_of_its_heartbeats(
