@@ -56,10 +56,16 @@ def lease(api: Api, time: clock.SteppingClock) -> RemoteLease:
             {"claim_next": True, "durationUs": 0, "resourceUsage": USAGE.to_wire(), "lastLogUs": 0},
         ),
         (
-            Fail(ERROR, "timeout", 5, retryable=False),
+            Fail(ERROR, "timeout", 5, retryable=False, resource_usage=USAGE),
             "fail",
             (ATTEMPT, ERROR.to_wire()),
-            {"retryable": False, "reason": "timeout", "durationUs": 5, "lastLogUs": 0},
+            {
+                "retryable": False,
+                "reason": "timeout",
+                "durationUs": 5,
+                "resourceUsage": USAGE.to_wire(),
+                "lastLogUs": 0,
+            },
         ),
         (
             SkipStep("nothing to do", 5, {"by": "me"}),

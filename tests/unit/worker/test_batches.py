@@ -113,9 +113,15 @@ def test_a_batch_of_what_was_skipped_has_nothing_to_do() -> None:
 
 
 def test_what_each_item_gives_is_stored_under_the_name_that_is_asked_for() -> None:
+    def act(thing: int) -> int:
+        if thing == 3:
+            raise Skip("nothing to do")
+        return 2 * thing
+
     shelf = Shelf()
-    done(lambda thing: 2 * thing, "[1, 2]", store=shelf)
+    done(act, "[1, 2, 3]", store=shelf)
     assert [(each.name, each.sequence_number, each.data) for each in shelf.checkpoints] == [
         (ITEM, 0, "2"),
         (ITEM, 1, "4"),
+        (ITEM, 2, "null"),
     ]

@@ -264,7 +264,10 @@ class Mute:
         (Skip(ValueError()), "ValueError", None),  # type: ignore[arg-type]
         (Skip(None), "skipped", None),  # type: ignore[arg-type]
         (Skip(""), "skipped", None),
-        (Skip({"why": 1}), '{"why": 1}', None),  # type: ignore[arg-type]
+        (Skip({"why": "ä"}), '{"why": "ä"}', None),  # type: ignore[arg-type]
+        (Skip(0), "0", None),  # type: ignore[arg-type]
+        (Skip(SystemExit("enough")), "enough", None),  # type: ignore[arg-type]
+        (Skip("x", {}), "x", {}),
         (Skip(Mute()), "[Mute]", None),  # type: ignore[arg-type]
         (Skip("half \ud800"), "half \ufffd", None),
         (Nameless(), "skipped", None),
