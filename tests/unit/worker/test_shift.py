@@ -116,6 +116,11 @@ def test_who_has_no_time_left_to_report_gives_a_step_the_least_there_is() -> Non
     assert _Shift(lambda: 4_000, WHOLE_MS, 5_000).limit_ms(None) == 1
 
 
+def test_who_reports_is_patient_for_what_is_left_but_for_a_last_try() -> None:
+    with clock.use(clock.SteppingClock(1_000_000)):
+        assert _Shift(lambda: 10_000, WHOLE_MS, 5_000).patience.until_us == 8_000_000
+
+
 def test_it_beats_at_its_pace_until_its_time_is_over(
     dynamodb: Store, time: TickingClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
