@@ -111,6 +111,14 @@ def test_an_input_may_be_next_to_nothing(api: Api, value: Any) -> None:
     assert next(words[1] for name, words, _ in api.asked if name == "complete") == value
 
 
+def test_an_input_may_be_left_out(api: Api) -> None:
+    def train(input: int = 5) -> int:
+        return input
+
+    attempt_of(api, train, input=None).carry_out()
+    assert next(words[1] for name, words, _ in api.asked if name == "complete") == 5
+
+
 def test_what_it_used_is_told_by_the_meter_of_its_heartbeats(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     def train(ctx: StepContext) -> None:
         ctx.heartbeat()

@@ -86,12 +86,12 @@ def test_others_show_no_more_than_they_are_set_to(attempt: Attempt, shown: Shown
     assert len(attempt.taken) == 3
 
 
-def test_nobody_takes_or_shows_a_record_after_the_end(shown: Shown) -> None:
+def test_nobody_takes_or_shows_a_record_after_the_end(shown: Shown, capsys: pytest.CaptureFixture[str]) -> None:
     taking = Attempt()
     stop = show_records(taking.take, taking.aside)
     stop()
     LOG.info("too late")
-    assert (taking.taken, shown.messages) == ([], [])
+    assert (taking.taken, shown.messages, capsys.readouterr().err) == ([], [], "")
 
 
 def test_who_cannot_take_a_record_keeps_no_other_from_it(
