@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from cascade_flow.worker.capture import Capture
+from cascade_flow.worker.log_buffer import LogLine
 from cascade_flow.worker.step_logging import show_records, step_logger
 
 LOG = step_logger("flow.step")
@@ -102,6 +105,15 @@ def test_who_cannot_take_a_record_keeps_no_other_from_it(
     attempt.fault = OSError("no space left")
     LOG.info("of the step")
     assert (shown.messages, faults) == (["of the step"], ["of the step"])
+
+
+def test_what_a_handler_of_the_steps_own_writes_is_taken_once(shown: Shown) -> None:
+    lines = list[LogLine]()
+    with Capture(lines.extend, echo=False):
+        logging.getLogger().addHandler(logging.StreamHandler(sys.stdout))
+        logging.getLogger("theirs").warning("of others")
+        LOG.info("of the step")
+    assert [line.message for line in lines] == ["of others", "INFO of the step"]
 
 
 def test_what_is_finer_than_info_is_no_line_of_a_step(attempt: Attempt) -> None:
