@@ -54,8 +54,11 @@ def test_what_is_run_is_what_the_means_say(place: Places) -> None:
 
 
 @pytest.mark.parametrize("code", [{}, {"flow": flow_of(lambda: 1, id="other")}], ids=["no workflow", "no step"])
-def test_a_step_that_the_code_has_no_more_fails_by_its_name(place: Places, code: dict[str, Workflow]) -> None:
+def test_a_step_that_the_code_has_no_more_fails_by_its_name_though_the_table_is_away_for_a_moment(
+    place: Places, monkeypatch: pytest.MonkeyPatch, code: dict[str, Workflow]
+) -> None:
     at = place(lambda: 1, workflows=code)
+    monkeypatch.setattr(Steps, "report", once(BackendUnavailableError("away"), Steps.report))
     at.work()
     [told] = at.told(StepFailed)
     assert told.failure_reason == "step-removed"

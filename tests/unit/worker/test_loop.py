@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -138,3 +138,34 @@ def test_what_children_do_is_handed_out_and_collected_for_as_long_as_there_is_ti
     monkeypatch.setattr(owner, part, once(BackendUnavailableError("away"), getattr(owner, part)))
     at.work()
     assert at.status == "completed"
+
+
+def test_who_collects_goes_on_with_what_follows_and_wakes_nobody_for_it(
+    dynamodb: Store, time: TickingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sent(wakes: Sequence[Wake]) -> None:
+        woken.extend(wake.step for wake in wakes)
+        send(wakes)
+
+    flow, woken = Workflow("flow"), list[str]()
+
+    @flow.step
+    def numbers() -> list[int]:
+        return [1, 2]
+
+    @flow.map(over=numbers)
+    def twice(number: int) -> int:
+        return 2 * number
+
+    flow.step(id="total")(after_twice)
+    at = Place(dynamodb, flow)
+    send = at.mailbox.send
+    monkeypatch.setattr(at.mailbox, "send", sent)
+    at.work()
+    assert at.status == "completed"
+    assert "twice" in woken
+    assert "total" not in woken
+
+
+def after_twice(twice: list[int]) -> int:
+    return sum(twice)
