@@ -94,6 +94,14 @@ def test_a_step_of_a_sub_workflow_is_a_step_as_any(api: Api) -> None:
     assert [words[1] for name, words, _ in api.asked if name == "complete"] == [1]
 
 
+def test_what_undoes_a_step_is_carried_out_too(api: Api) -> None:
+    flow = Workflow("flow")
+    flow.step(id="book")(lambda: 1)
+    flow.undo("book", id="unbook")(lambda: 2)
+    RemoteAttempt(RemoteLease(cast(Client, api), claim_of(stepId="unbook"), "box-1"), {"flow": flow}).carry_out()
+    assert [words[1] for name, words, _ in api.asked if name == "complete"] == [2]
+
+
 def test_its_checkpoints_are_stored_by_its_lease(api: Api) -> None:
     def train(ctx: StepContext) -> int:
         return ctx.checkpoint("half", lambda: 1)

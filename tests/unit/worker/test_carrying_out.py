@@ -65,6 +65,33 @@ def test_a_step_that_the_code_has_no_more_fails_by_its_name_though_the_table_is_
     assert "no step 'work' of workflow 'flow'" in told.error.message
 
 
+def test_a_step_knows_its_run_and_which_attempt_it_is(dynamodb: Store, time: TickingClock) -> None:
+    def work(ctx: StepContext) -> None:
+        known.append((ctx.run_id, ctx.workflow_slug, ctx.step_id, ctx.attempt))
+        if len(known) == 1:
+            raise ValueError
+
+    known = list[tuple[str, str, str, int]]()
+    at = Place(dynamodb, flow_of(work, retry=Retry(max_attempts=2, delay=0)))
+    at.work()
+    assert known == [(at.run_id, "flow", "work", 1), (at.run_id, "flow", "work", 2)]
+
+
+def test_what_undoes_a_step_is_carried_out_by_who_has_its_code(dynamodb: Store, time: TickingClock) -> None:
+    def unbook() -> None:
+        undone.append("book")
+
+    def failing(book: int) -> None:
+        raise ValueError
+
+    flow, undone = Workflow("flow"), list[str]()
+    flow.step(id="book")(lambda: 1)
+    flow.undo("book", id="unbook")(unbook)
+    flow.step(id="work", retry=Retry(max_attempts=1))(failing)
+    Place(dynamodb, flow).work()
+    assert undone == ["book"]
+
+
 def test_an_attempt_that_its_heartbeat_finds_lost_is_stopped_and_nothing_is_told(
     place: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,6 +82,14 @@ def test_other_errors_are_kept_and_tried_again() -> None:
     assert isinstance(beating.error, BackendUnavailableError)
 
 
+def test_the_last_error_is_the_one_that_is_kept() -> None:
+    first, last = BackendUnavailableError("first"), BackendUnavailableError("last")
+    beating = heartbeat(Engine(first, last))
+    for _ in range(2):
+        beating.beat()
+    assert beating.error is last
+
+
 def test_it_stops_by_itself_when_the_attempts_time_is_over() -> None:
     engine = Engine()
     with use(SteppingClock(now_us())) as clock, heartbeat(engine, stop_after_ms=1_000) as beating:
