@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import clock
+from cascade_flow import clock, wake as wake_module
 from cascade_flow.aws.failures import NotReached
 from cascade_flow.engine.state import LONGEST_DELAY_US
+from cascade_flow.seal import Seal
 from cascade_flow.wake import NoQueue, SqsQueue, Wake
 from simulation import BEGIN_US, TickingClock
 
@@ -59,6 +60,21 @@ def test_a_message_says_what_its_step_must_get_first() -> None:
     limited = Wake("run", "a", "b", 2, limit="stripe")
     assert json.loads(limited.to_message()) == {**json.loads(WAKE.to_message()), "limit": "stripe"}
     assert Wake.from_message(limited.to_message()) == limited
+
+
+def test_a_message_carries_what_its_sender_knew_and_that_makes_no_other_wake_up_of_it() -> None:
+    told = Wake("run", "a", "b", 2, told="sealed words")
+    assert json.loads(told.to_message()) == {**json.loads(WAKE.to_message()), "told": "sealed words"}
+    assert Wake.from_message(told.to_message()).told == "sealed words"
+    assert told == Wake("run", "a", "b", 2)
+    assert "sealed" not in repr(told), "what lasts of a run is in no log"
+
+
+def test_a_message_is_read_by_its_values_whatever_their_types() -> None:
+    body = {"runId": 7, "branch": "a", "step": "b", "attempt": "2", "urgent": False}
+    read = Wake.from_message(json.dumps(body))
+    assert read == Wake("7", "a", "b", 2)
+    assert (read.limit, read.told) == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -126,6 +142,14 @@ def test_what_is_due_later_than_a_queue_keeps_messages_is_left_to_the_sweep() ->
     assert sent(due_in(LONGEST_DELAY_US + 1)) == []
     [request] = sent(due_in(LONGEST_DELAY_US + 1), due_in(7))
     assert [entry["DelaySeconds"] for entry in request["Entries"]] == [1]
+
+
+def test_a_queue_seals_as_it_was_told_and_opens_its_own_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, seal = list[str](), Seal(lambda: b"of a table")
+    monkeypatch.setattr(wake_module, "open_client", opened.append)
+    assert SqsQueue("url", seal=seal).seal is seal
+    assert opened == ["sqs"]
+    assert (SqsQueue("url", client=Client()).seal, NoQueue().seal) == (None, None)
 
 
 def test_nothing_is_asked_where_nobody_is_to_be_woken() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -12,11 +13,13 @@ from cascade_flow.client import Client
 from cascade_flow.errors import BackendUnavailableError, PayloadLostError, PayloadTooLargeError, StaleAttemptError
 from cascade_flow.idempotency import idempotency_key
 from cascade_flow.model.ids import child_id
+from cascade_flow.model.parts import ResourceSnapshot
 from cascade_flow.remote import attempt as attempt_module
 from cascade_flow.remote.attempt import RemoteAttempt
 from cascade_flow.remote.lease import RemoteLease
 from cascade_flow.worker.capture import Capture
 from cascade_flow.worker.heartbeat import Heartbeat
+from cascade_flow.worker.interrupt import Interrupted
 from cascade_flow.worker.runner import run_attempt
 from unit.remote.conftest import LEASE_US, START_US, Api, claim_of
 
@@ -59,8 +62,9 @@ def test_a_step_with_a_timeout_is_told_what_is_left(api: Api, time: clock.Steppi
     assert next(words[1] for name, words, _ in api.asked if name == "complete") == 7_000
 
 
-def test_a_batch_has_the_time_of_all_its_items(
-    api: Api, time: clock.SteppingClock, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("timeout", "limit_ms"), [(7, 21_000), (None, None)])
+def test_a_batch_has_the_time_of_all_its_items_and_each_its_place_among_all(
+    api: Api, time: clock.SteppingClock, monkeypatch: pytest.MonkeyPatch, timeout: int | None, limit_ms: int | None
 ) -> None:
     limits_ms: list[int | None] = []
 
@@ -74,15 +78,36 @@ def test_a_batch_has_the_time_of_all_its_items(
     def numbers() -> list[int]:
         return []
 
-    @flow.map(id="train", over=numbers, batch=3, timeout=7)
-    def train(number: int, ctx: StepContext) -> int | None:
-        return ctx.remaining_ms
+    @flow.map(id="train", over=numbers, batch=3, timeout=timeout)
+    def train(number: int, index: int, ctx: StepContext) -> list[int | None]:
+        return [index, ctx.remaining_ms]
 
     monkeypatch.setattr(attempt_module, "run_attempt", noted)
     claim = claim_of(runId=child_id("r", "train", 2), outputs={"numbers": [1, 2]})
     RemoteAttempt(RemoteLease(cast(Client, api), claim, "box-1"), {"flow": flow}).carry_out()
     [(_, words, _)] = [each for each in api.asked if each[0] == "complete"]
-    assert (limits_ms, words[1]) == ([21_000], [21_000, 21_000])
+    assert (limits_ms, words[1]) == ([limit_ms], [[6, limit_ms], [7, limit_ms]])
+
+
+def test_a_step_of_a_sub_workflow_is_a_step_as_any(api: Api) -> None:
+    attempt_of(api, lambda: 1, runId=child_id("r", "called", 0)).carry_out()
+    assert [words[1] for name, words, _ in api.asked if name == "complete"] == [1]
+
+
+def test_what_undoes_a_step_is_carried_out_too(api: Api) -> None:
+    flow = Workflow("flow")
+    flow.step(id="book")(lambda: 1)
+    flow.undo("book", id="unbook")(lambda: 2)
+    RemoteAttempt(RemoteLease(cast(Client, api), claim_of(stepId="unbook"), "box-1"), {"flow": flow}).carry_out()
+    assert [words[1] for name, words, _ in api.asked if name == "complete"] == [2]
+
+
+def test_its_checkpoints_are_stored_by_its_lease(api: Api) -> None:
+    def train(ctx: StepContext) -> int:
+        return ctx.checkpoint("half", lambda: 1)
+
+    attempt_of(api, train).carry_out()
+    assert [words[1:] for name, words, _ in api.asked if name == "checkpoint"] == [("half", 0, 1)]
 
 
 @pytest.mark.parametrize("value", [0, "", [], False])
@@ -94,11 +119,24 @@ def test_an_input_may_be_next_to_nothing(api: Api, value: Any) -> None:
     assert next(words[1] for name, words, _ in api.asked if name == "complete") == value
 
 
+def test_an_input_may_be_left_out(api: Api) -> None:
+    def train(input: int = 5) -> int:
+        return input
+
+    attempt_of(api, train, input=None).carry_out()
+    assert next(words[1] for name, words, _ in api.asked if name == "complete") == 5
+
+
 def test_what_it_used_is_told_by_the_meter_of_its_heartbeats(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    attempt = attempt_of(api, lambda: 1)
+    def train(ctx: StepContext) -> None:
+        ctx.heartbeat()
+
+    attempt, snapshot = attempt_of(api, train), ResourceSnapshot(memory_bytes=7)
     used = attempt._meter.usage()
     monkeypatch.setattr(attempt._meter, "usage", lambda: used)
+    monkeypatch.setattr(attempt._meter, "snapshot", lambda: snapshot)
     attempt.carry_out()
+    assert api.told("heartbeat") == [{"resource_snapshot": snapshot.to_wire()}]
     assert api.told("complete")[0]["resourceUsage"] == used.to_wire()
 
 
@@ -147,20 +185,25 @@ def test_a_step_that_the_code_has_no_more_is_told(api: Api) -> None:
     for claim in ({"stepId": "gone"}, {"workflowSlug": "gone"}):
         attempt_of(api, lambda: 1, **claim).carry_out()
     assert [told["reason"] for told in api.told("fail")] == ["step-removed"] * 2
+    messages = [words[1]["message"] for name, words, _ in api.asked if name == "fail"]
+    assert "no step 'gone' of workflow 'flow'" in messages[0]
+    assert "no step 'train' of workflow 'gone'" in messages[1]
     assert {told["retryable"] for told in api.told("fail")} == {False}
 
 
-def test_what_is_too_large_fails_the_step_and_a_skip_goes_without_its_metadata(api: Api) -> None:
+def test_what_is_too_large_fails_the_step_and_a_skip_goes_without_its_metadata(
+    api: Api, time: clock.SteppingClock
+) -> None:
     def skip() -> None:
         raise Skip("nothing to do", {"much": "x"})
 
     api.answers["complete"] = [PayloadTooLargeError("too large")]
     api.answers["skip"] = [PayloadTooLargeError("too large")]
-    attempt_of(api, lambda: 1).carry_out()
+    attempt_of(api, lambda: time.advance(2_000_000)).carry_out()
     attempt_of(api, skip).carry_out()
     [failed] = api.told("fail")
     assert (failed["retryable"], failed["reason"]) == (False, "execution-error")
-    assert failed["durationUs"] >= 0
+    assert failed["durationUs"] == 2_000_000
     first, second = api.told("skip")
     assert (first["metadata"], second["metadata"]) == ({"much": "x"}, {"left out": "too large"})
 
@@ -175,12 +218,19 @@ def test_a_skip_that_is_too_large_without_metadata_fails_the_step(api: Api) -> N
     assert len(api.told("skip")) == 1
 
 
-def test_a_fault_of_ours_is_told_as_the_steps_failure_and_logged(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("fault", [KeyError("input"), Interrupted()], ids=repr)
+def test_a_fault_of_ours_is_told_as_the_steps_failure_and_logged(
+    api: Api, time: clock.SteppingClock, caplog: pytest.LogCaptureFixture, fault: BaseException
+) -> None:
+    def given() -> Any:
+        time.advance(2_000_000)
+        raise fault
+
     attempt = attempt_of(api, lambda: 1)
-    attempt.lease.given = lambda: {}["input"]  # type: ignore[method-assign]
+    attempt.lease.given = given  # type: ignore[method-assign]
     attempt.carry_out()
     [told] = api.told("fail")
-    assert (told["reason"], told["retryable"]) == ("execution-error", True)
+    assert (told["reason"], told["retryable"], told["durationUs"]) == ("execution-error", True, 2_000_000)
     assert "step 'train' could not be carried out" in caplog.text
 
 
@@ -234,6 +284,14 @@ def test_what_another_has_is_told_so_and_not_released(api: Api) -> None:
     with pytest.raises(StaleAttemptError, match="another worker has it by now"):
         attempt.carry_out()
     assert [name for name, *_ in api.asked] == ["heartbeat"]
+
+
+def test_it_beats_and_is_watched_until_it_is_reported(api: Api) -> None:
+    names = list[set[str]]()
+    api.answers["complete"] = [lambda: names.append({thread.name for thread in threading.enumerate()})]
+    attempt_of(api, lambda: 1).carry_out()
+    [at_work] = names
+    assert at_work >= {"step-heartbeat", "step-lease"}
 
 
 def test_what_outlasts_its_lease_is_stopped(api: Api) -> None:

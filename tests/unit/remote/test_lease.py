@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from threading import Event
 from typing import Any, cast
 
@@ -55,10 +56,16 @@ def lease(api: Api, time: clock.SteppingClock) -> RemoteLease:
             {"claim_next": True, "durationUs": 0, "resourceUsage": USAGE.to_wire(), "lastLogUs": 0},
         ),
         (
-            Fail(ERROR, "timeout", 5, retryable=False),
+            Fail(ERROR, "timeout", 5, retryable=False, resource_usage=USAGE),
             "fail",
             (ATTEMPT, ERROR.to_wire()),
-            {"retryable": False, "reason": "timeout", "durationUs": 5, "lastLogUs": 0},
+            {
+                "retryable": False,
+                "reason": "timeout",
+                "durationUs": 5,
+                "resourceUsage": USAGE.to_wire(),
+                "lastLogUs": 0,
+            },
         ),
         (
             SkipStep("nothing to do", 5, {"by": "me"}),
@@ -145,6 +152,12 @@ def test_a_heartbeat_prolongs_the_lease_from_when_it_was_asked_for(
     assert lease.left_s == 0
 
 
+def test_a_lease_lasts_by_the_clock_of_who_holds_it(api: Api, time: clock.SteppingClock) -> None:
+    for began_us in (START_US - LEASE_US, START_US + LEASE_US):
+        lease = RemoteLease(cast(Client, api), claim_of(startedAtUs=began_us), "box-1")
+        assert lease.left_s == LEASE_US / 1_000_000
+
+
 def test_a_heartbeat_that_is_refused_prolongs_nothing(lease: RemoteLease, api: Api, time: clock.SteppingClock) -> None:
     time.advance(20_000_000)
     api.answers["heartbeat"] = [BackendUnavailableError()]
@@ -161,6 +174,16 @@ def test_an_api_that_is_away_is_asked_for_as_long_as_the_lease_lasts(
         lease.report(Complete("1", 1))
     assert 24 <= (time.now_us() - START_US) / 1_000_000 <= 30
     assert 5 < len(api.asked) < 20
+
+
+def test_whatever_is_asked_is_asked_again(lease: RemoteLease, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    for method in ("given", "release", "write_logs"):
+        api.answers[method] = [BackendUnavailableError()]
+    monkeypatch.setattr(api, "given", lambda claim: api.__getattr__("given")(claim))
+    lease.given()
+    lease.log([LogLine("stdout", "a", START_US)])
+    lease.release()
+    assert [name for name, *_ in api.asked] == ["given"] * 2 + ["write_logs"] * 2 + ["release"] * 2
 
 
 def test_heartbeats_prolong_the_patience_too(lease: RemoteLease, api: Api, time: clock.SteppingClock) -> None:
@@ -189,6 +212,7 @@ def test_what_does_not_pass_is_raised_at_once(lease: RemoteLease, api: Api) -> N
     [
         (Postpone("why", 7, at_us=5), {"delay_us": None, "available_at_us": 5}),
         (Postpone("why", 7, delay_us=6), {"delay_us": 6, "available_at_us": None}),
+        (Postpone("why", 7, delay_us=0), {"delay_us": 0, "available_at_us": None}),
     ],
 )
 def test_what_is_not_ready_is_told_with_its_time(
@@ -274,3 +298,21 @@ class TestWatching:
             pass
         time.advance(1_000)
         assert not over.wait(0.05)
+
+    def test_an_attempt_that_breaks_off_is_watched_no_more(self, short: RemoteLease, time: clock.SteppingClock) -> None:
+        over = Event()
+        with pytest.raises(KeyError), short.watched(over.set):
+            raise KeyError
+        time.advance(1_000)
+        assert not over.wait(0.05)
+
+    def test_the_end_is_told_once_by_who_keeps_no_process_from_ending(
+        self, short: RemoteLease, time: clock.SteppingClock
+    ) -> None:
+        told = list[bool]()
+        before = set(threading.enumerate())
+        with short.watched(lambda: told.append(threading.current_thread().daemon)):
+            [watch] = set(threading.enumerate()) - before
+            time.advance(1_000)
+            watch.join(10)
+            assert told == [True]

@@ -11,13 +11,15 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from cascade_flow import Workflow
+from cascade_flow import Workflow, clock
 from cascade_flow.client import Client
 from cascade_flow.client.asking import Json
+from cascade_flow.client.workers import Attempt
 from cascade_flow.errors import BackendUnavailableError, StaleAttemptError
 from cascade_flow.remote import slot as slot_module
 from cascade_flow.remote.attempt import RemoteAttempt
@@ -74,16 +76,16 @@ def words(*said: Json) -> Iterator[str]:
     yield from map(json.dumps, said)
 
 
-def test_a_step_is_carried_out_and_told(api: Api, timers: list[Any]) -> None:
+def test_a_step_is_carried_out_and_told(api: Api, time: clock.SteppingClock, timers: list[Any]) -> None:
     told = Told()
-    slot = slot_of(api, told, lambda: 1)
+    slot = slot_of(api, told, lambda: time.advance(2_000_000))
     api.answers["complete"] = [{"status": "completed", "nextRetryAtUs": 7, "more": 1}]
     assert slot._carry_out(CLAIM) is None
     began, ended = told.words
     assert began == {"event": "began", **NAMED}
-    assert ended.pop("durationUs") >= 0
-    assert ended == {"event": "ended", **NAMED, "status": "completed", "nextRetryAtUs": 7}
+    assert ended == {"event": "ended", **NAMED, "durationUs": 2_000_000, "status": "completed", "nextRetryAtUs": 7}
     assert api.told("complete")[0]["claim_next"] is True
+    assert api.asked[-1][1][0] == Attempt("r", "train", "box-1", 1)
 
 
 def test_a_failure_is_told_with_its_error(api: Api) -> None:
@@ -109,6 +111,22 @@ def test_what_is_lost_is_told_and_nothing_follows(api: Api, monkeypatch: pytest.
     assert told.words[1] == {"event": "lost", **NAMED, "reason": str(error)}
 
 
+def test_what_its_worker_gives_it_is_carried_out(api: Api, timers: list[Any]) -> None:
+    told, completed = Told(), threading.Event()
+    slot = slot_of(api, told, lambda: 1)
+
+    def says() -> Iterator[str]:
+        yield json.dumps({"claim": CLAIM})
+        assert completed.wait(10)
+
+    listening = threading.Thread(target=slot.listen, args=(says(),), daemon=True)
+    api.answers["complete"] = [lambda: {"status": "completed", "done": completed.set()}]
+    listening.start()
+    slot.work()
+    listening.join(10)
+    assert told.events[:3] == ["began", "ended", "idle"]
+
+
 def test_it_goes_on_along_the_branch_and_is_idle_when_that_ends(api: Api, timers: list[Any]) -> None:
     told = Told()
     slot = slot_of(api, told, lambda: 1)
@@ -125,6 +143,29 @@ def test_it_goes_on_along_the_branch_and_is_idle_when_that_ends(api: Api, timers
     slot.work()
     assert told.events == ["began", "ended", "began", "ended", "idle"]
     assert [each["attemptNumber"] for each in told.words[:-1]] == [1, 1, 2, 2]
+
+
+def test_what_follows_when_its_worker_is_dead_is_given_back(api: Api, timers: list[Any]) -> None:
+    told = Told()
+    slot = slot_of(api, told, lambda: 1)
+
+    def complete() -> Json:
+        slot.listen(words())
+        return {"status": "completed", "next": {**CLAIM, "stepId": "train", "attemptNumber": 2}}
+
+    api.answers["complete"] = [complete]
+    slot._claims.put(CLAIM)
+    slot.work()
+    assert told.events == ["began", "ended", "began", "ended", "idle"]
+    assert [name for name, *_ in api.asked] == ["complete", "release"]
+
+
+def test_who_is_told_of_no_further_step_knows_that_its_worker_is_dead(api: Api, timers: list[Any]) -> None:
+    slot, known = slot_of(api, Told(), lambda: 1), list[tuple[Any, bool]]()
+    said = SimpleNamespace(put=lambda claim: known.append((claim, slot._orphaned.is_set())))
+    slot._claims = cast(Any, said)
+    slot.listen(words())
+    assert known == [(None, True)]
 
 
 def test_who_drains_takes_no_further_step(api: Api) -> None:
@@ -189,6 +230,27 @@ def test_what_is_told_is_a_line_of_json() -> None:
         assert json.loads(inbox.readline()) == {"event": "idle", "reason": "ä\n"}
 
 
+def test_what_two_threads_tell_is_a_line_each() -> None:
+    at_once, most, other = list[int](), list[int](), threading.Event()
+
+    class Slow(io.StringIO):
+        def write(self, text: str) -> int:
+            at_once.append(1)
+            most.append(len(at_once))
+            other.wait(0.05)
+            at_once.pop()
+            return super().write(text)
+
+    channel = Channel(stream := Slow())
+    threads = [threading.Thread(target=channel.say, kwargs={"event": str(number)}) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) == 1
+    assert {json.loads(line)["event"] for line in stream.getvalue().splitlines()} == {"0", "1"}
+
+
 FLOWS = """
 from cascade_flow import Workflow
 flow = Workflow({name!r})
@@ -232,6 +294,26 @@ def test_it_says_what_it_has_from_the_path_that_it_was_given(
     assert begun(workflows="flows_of_a_slot") == {"event": "ready", "workflows": 1, "pools": ["gpu"]}
     assert sys.path[0] == str(tmp_path)
     assert sys.modules.pop("flows_of_a_slot")
+
+
+def test_pools_are_named_in_order() -> None:
+    flow, pools = Workflow("flow"), [f"pool-{number}" for number in range(8)]
+    for pool in reversed(pools):
+        flow.step(id=pool, executor=pool)(lambda: 1)
+    assert slot_module._declared({"flow": flow}) == {"workflows": 1, "pools": pools}
+
+
+def test_it_is_known_by_its_workers_name(begun: Callable[..., Json], monkeypatch: pytest.MonkeyPatch) -> None:
+    slots = list[Any]()
+
+    def noted(*given: Any) -> Slot:
+        slots.append(given[2])
+        return Slot(*given)
+
+    monkeypatch.setattr(slot_module, "Slot", noted)
+    monkeypatch.setattr(slot_module, "discover", lambda _: {})
+    assert begun(workflows="any", workerId="box-7") == {"event": "ready", "workflows": 0, "pools": []}
+    assert slots == ["box-7"]
 
 
 def test_what_keeps_it_from_beginning_is_said(begun: Callable[..., Json]) -> None:

@@ -10,12 +10,22 @@ import pytest
 
 from cascade_flow import StepContext, clock
 from cascade_flow.authoring import StepInputs
-from cascade_flow.engine.commands import Complete, Fail
+from cascade_flow.engine.commands import Command, Complete, Fail, SkipStep
 from cascade_flow.engine.state import Branch, Claimant, Facts, Run
-from cascade_flow.errors import BackendUnavailableError, CascadeFlowError, PayloadTooLargeError, StaleAttemptError
+from cascade_flow.errors import (
+    BackendUnavailableError,
+    CascadeFlowError,
+    InputInvalidError,
+    PayloadLostError,
+    PayloadTooLargeError,
+    StaleAttemptError,
+)
+from cascade_flow.model.parts import StepError
 from cascade_flow.model.workflows import ChildrenDefinition
 from cascade_flow.operations.collection import Collection
-from cascade_flow.operations.steps import HeldAttempt
+from cascade_flow.operations.expansion import Expansion
+from cascade_flow.operations.outputs import Inputs
+from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.worker.children import Parent, of_item
 
 NEXT = Claimant("w", 7)
@@ -55,6 +65,55 @@ def test_what_cannot_be_collected_is_the_steps_failure_in_words_alone(collecting
 def test_what_is_no_fault_of_the_step_is_not_its_failure(collecting: Collecting, error: CascadeFlowError) -> None:
     with pytest.raises(type(error)):
         collecting(raising(error))
+
+
+@pytest.mark.parametrize("error", [PayloadLostError("gone"), InputInvalidError("no list", issues=[])], ids=repr)
+def test_whatever_else_keeps_it_from_being_collected_is_its_failure(
+    collecting: Collecting, error: CascadeFlowError
+) -> None:
+    assert collecting(raising(error)).error.name == type(error).__name__
+
+
+@pytest.fixture
+def handed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """What is reported of a step whose work is still to be handed out, of which this comes; a list of it is `over`."""
+
+    def command(definition: ChildrenDefinition, run: Callable[[], Any] = pytest.fail) -> Any:
+        branch = Branch("a", "running", "a", attempt=2)
+        held = HeldAttempt(cast(Facts, None), cast(Run, None), branch)
+        given = Inputs(None, {"items": "[1]", "more": "[2]"})
+        monkeypatch.setattr(Steps, "inputs", lambda *_: given)
+        monkeypatch.setattr(Expansion, "command", lambda _, by, text: ("handed out", by, text))
+        said = Parent(Mock(), held, definition).command(NEXT, run)
+        return said[2] if isinstance(said, tuple) and said[:2] == ("handed out", held) else said
+
+    return command
+
+
+def test_a_map_hands_out_what_it_goes_over(handed: Callable[..., Any]) -> None:
+    assert handed(ChildrenDefinition(kind="map", over="more")) == "[2]"
+
+
+@pytest.mark.parametrize(
+    ("called", "said"),
+    [
+        (Complete("[3]", 1), "[3]"),
+        (Fail(StepError(name="ValueError", message="no"), "execution-error", 1), None),
+        (SkipStep("nothing to do", 1), None),
+        (None, None),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_a_run_of_another_workflow_is_given_what_its_step_made_and_else_the_step_ends_as_it_says(
+    handed: Callable[..., Any], called: Command | None, said: str | None
+) -> None:
+    assert handed(ChildrenDefinition(kind="workflow", workflow="flow"), lambda: called) == (said or called)
+
+
+def test_the_work_of_a_batch_is_a_list_of_what_its_map_goes_over() -> None:
+    given = StepInputs(input_json=None, outputs={}, context=StepContext())
+    _, work = of_item(ChildrenDefinition(kind="map", over="items", batch=2), 0, given)
+    assert cast(Any, work).args == ("items",)
 
 
 @pytest.mark.parametrize(("batch", "index"), [(1, 2), (20, 40)])

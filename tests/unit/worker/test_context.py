@@ -1,8 +1,8 @@
 """Checkpoints: run once, replayed after a retry, in the same order and nesting; failures recorded; losses obeyed."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,79 +12,19 @@ from pydantic import BaseModel
 from cascade_flow.authoring import Later, Skip, StepContext
 from cascade_flow.clock import SteppingClock, use
 from cascade_flow.errors import DefinitionError, InputInvalidError, StaleAttemptError, ThrottledError
-from cascade_flow.model.events import CheckpointRef, StepError
+from cascade_flow.model.events import CheckpointRef
 from cascade_flow.model.states import Checkpoint
-from cascade_flow.operations.checkpoints import CheckpointNumber
-from cascade_flow.worker.context import AttemptContext
 from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted
+from unit.worker.shelf import Counted, Shelf, attempt, away
 
 
 class Page(BaseModel):
     number: int
 
 
-class Shelf:
-    """The checkpoints of one step, over all its attempts."""
-
-    def __init__(self) -> None:
-        self.checkpoints: list[Checkpoint] = []
-        self.failures: list[tuple[str, int, StepError]] = []
-        self.taken: list[CheckpointNumber] = []
-        self.asked = 0
-        self.attempt = 1
-        self.refusal: Exception | None = None
-
-    def recorded(self) -> Sequence[CheckpointNumber]:
-        self.asked += 1
-        return list(self.taken)
-
-    def save(self, checkpoint: Checkpoint) -> None:
-        if self.refusal:
-            raise self.refusal
-        self.checkpoints.append(checkpoint)
-        self.taken.append(CheckpointNumber.by(checkpoint))
-
-    def failed(self, place: CheckpointRef, parent: CheckpointRef | None, error: StepError) -> None:
-        if self.refusal:
-            raise self.refusal
-        self.failures.append((place.name, place.sequence_number, error))
-        self.taken.append(CheckpointNumber(place, self.attempt, parent))
-
-    def places(self) -> list[tuple[str, int]]:
-        return [(each.name, each.sequence_number) for each in self.checkpoints]
-
-
-class Counted:
-    """A function that counts its calls and returns that number."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def __call__(self) -> int:
-        self.calls += 1
-        return self.calls
-
-
-def away() -> int:
-    raise OSError("away")
-
-
 @pytest.fixture
 def shelf() -> Shelf:
     return Shelf()
-
-
-def attempt(shelf: Shelf, number: int = 1, *, interrupt: Interrupt | None = None) -> AttemptContext:
-    shelf.attempt = number
-    return AttemptContext(
-        run_id="r",
-        workflow_slug="w",
-        step_id="s",
-        attempt=number,
-        interrupt=interrupt or Interrupt(),
-        beat=lambda: None,
-        store=shelf,
-    )
 
 
 def test_what_is_stored_is_not_run_again(shelf: Shelf) -> None:
@@ -351,9 +291,9 @@ def test_what_is_awaited_is_stored_with_its_label(shelf: Shelf) -> None:
     async def fetch() -> int:
         return 1
 
-    async def step() -> int:
+    async def step() -> Any:
         told: Any = attempt(shelf).checkpoint("fetch", fetch, label="the pages")
-        return int(await told)
+        return await told
 
     assert asyncio.run(step()) == 1
     assert shelf.checkpoints[0].label == "the pages"
@@ -362,19 +302,70 @@ def test_what_is_awaited_is_stored_with_its_label(shelf: Shelf) -> None:
 def test_what_remains_is_told_in_milliseconds(shelf: Shelf) -> None:
     assert attempt(shelf).remaining_ms is None
     with use(SteppingClock(1_000_000)) as clock:
-        ctx = AttemptContext(
-            run_id="r",
-            workflow_slug="w",
-            step_id="s",
-            attempt=1,
-            interrupt=Interrupt(),
-            beat=lambda: None,
-            store=shelf,
-            deadline_us=3_500_999,
-        )
+        ctx = attempt(shelf, deadline_us=3_500_999)
         assert ctx.remaining_ms == 2_500
         clock.advance(9_000_000)
         assert ctx.remaining_ms == 0
+
+
+@pytest.mark.parametrize("kind", [lambda: object, lambda: given_later], ids=["called", "awaited"])
+def test_a_result_that_can_not_be_stored_is_a_failure_of_its_checkpoint(shelf: Shelf, kind: Any) -> None:
+    with pytest.raises(DefinitionError), closing(asyncio.new_event_loop()) as loop:
+        loop.run_until_complete(attempt(shelf).checkpoint("a", kind()))
+    [(name, number, error)] = shelf.failures
+    assert (name, number, error.name) == ("a", 0, "DefinitionError")
+
+
+async def given_later() -> Any:
+    return object()
+
+
+def test_what_is_awaited_and_fails_is_recorded_with_its_parent_and_what_it_holds_too(shelf: Shelf) -> None:
+    ctx: Any = attempt(shelf)
+
+    async def failing() -> int:
+        ctx.checkpoint("inner", lambda: 1)
+        return away()
+
+    async def outer() -> int:
+        return int(await ctx.checkpoint("page", failing))
+
+    with pytest.raises(OSError, match="away"):
+        asyncio.run(ctx.checkpoint("outer", outer))
+    assert [(name, number) for name, number, _ in shelf.failures] == [("page", 0), ("outer", 0)]
+    assert shelf.parents == [CheckpointRef(name="outer", sequence_number=0), None]
+    [inner] = shelf.checkpoints
+    assert inner.parent_checkpoint == CheckpointRef(name="page", sequence_number=0)
+
+
+def test_what_comes_after_a_failed_checkpoint_is_no_part_of_it(shelf: Shelf) -> None:
+    ctx = attempt(shelf)
+    with suppress(OSError):
+        ctx.checkpoint("broken", away)
+    ctx.checkpoint("after", lambda: 1)
+    assert [each.parent_checkpoint for each in shelf.checkpoints] == [None]
+
+
+def test_a_checkpoint_says_which_attempt_has_stored_it(shelf: Shelf) -> None:
+    attempt(shelf, 3).checkpoint("a", lambda: 1)
+    assert shelf.checkpoints[0].attempt_number == 3
+
+
+def test_what_is_stopped_in_a_checkpoint_is_no_failure_of_it(shelf: Shelf) -> None:
+    def stopped() -> None:
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        attempt(shelf).checkpoint("a", stopped)
+    assert shelf.failures == []
+
+
+def test_what_is_stored_and_does_not_fit_says_where(shelf: Shelf) -> None:
+    attempt(shelf).checkpoint("page", lambda: {"number": "seven"})
+    with pytest.raises(InputInvalidError) as caught:
+        attempt(shelf, 2).checkpoint("page", lambda: Page(number=7), returns=Page)
+    assert [issue.path for issue in caught.value.issues] == ["number"]
+    assert isinstance(caught.value.__cause__, InputInvalidError)
 
 
 def test_in_a_unit_test_a_context_needs_no_worker() -> None:

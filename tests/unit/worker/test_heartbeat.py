@@ -82,6 +82,14 @@ def test_other_errors_are_kept_and_tried_again() -> None:
     assert isinstance(beating.error, BackendUnavailableError)
 
 
+def test_the_last_error_is_the_one_that_is_kept() -> None:
+    first, last = BackendUnavailableError("first"), BackendUnavailableError("last")
+    beating = heartbeat(Engine(first, last))
+    for _ in range(2):
+        beating.beat()
+    assert beating.error is last
+
+
 def test_it_stops_by_itself_when_the_attempts_time_is_over() -> None:
     engine = Engine()
     with use(SteppingClock(now_us())) as clock, heartbeat(engine, stop_after_ms=1_000) as beating:
@@ -146,6 +154,15 @@ def test_it_stops_when_its_time_is_over_and_no_sooner() -> None:
     assert len(engine.snapshots) == 10
 
 
+def test_who_has_no_time_does_not_beat() -> None:
+    engine = Engine()
+    beating = heartbeat(engine, stop_after_ms=0)
+    beating._ended = Waits(3)
+    with beating:
+        pass
+    assert engine.snapshots == []
+
+
 def test_who_is_told_of_a_loss_finds_it_lost() -> None:
     lost: list[bool] = []
     engine = Engine(StaleAttemptError())
@@ -163,6 +180,10 @@ def test_a_pace_that_is_very_fast_leaves_a_pause_after_an_error() -> None:
     with beating:
         engine.wait_for_beats(1)
     assert waits.noted_s == [0.002, 0.001]
+
+
+def test_a_beat_that_hangs_keeps_no_process_from_ending() -> None:
+    assert heartbeat(Engine())._thread.daemon
 
 
 def test_beats_take_turns() -> None:

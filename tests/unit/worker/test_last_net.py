@@ -29,6 +29,8 @@ from simulation import TIMING, TickingClock
 from testbed.servers import Store
 
 LONGEST_MS = 900_000
+TABLE_GOES_ON_MS = 2_600
+"""For so long the table itself asks again, which is in nobody's patience."""
 
 
 class Fault(Exception):
@@ -145,6 +147,8 @@ def test_a_part_that_fails_is_told_once_as_the_steps_failure(
     [record] = [record for record in caplog.records if record.name == loop.__name__ and record.levelno == logging.ERROR]
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], Fault)
+    assert record.__dict__.items() >= {"run_id": at.run_id, "step": "work", "attempt": 1}.items()
+    assert at.told(StepFailed)[0].duration_us > 0
 
 
 @pytest.mark.parametrize(("owner", "part"), BESIDE_THEIR_CODE)
@@ -185,7 +189,7 @@ def test_a_backend_that_is_away_says_nothing_of_the_step(
     with pytest.raises(BackendUnavailableError):
         at.work()
     assert at.told(StepFailed) == []
-    assert 0.9 * LONGEST_MS < (clock.now_us() - began_us) / 1_000 < LONGEST_MS, "it was tried while there was time"
+    assert 0.9 * LONGEST_MS < (clock.now_us() - began_us) / 1_000 < LONGEST_MS - TABLE_GOES_ON_MS
 
 
 @pytest.mark.parametrize(
@@ -260,7 +264,10 @@ class Mute:
         (Skip(ValueError()), "ValueError", None),  # type: ignore[arg-type]
         (Skip(None), "skipped", None),  # type: ignore[arg-type]
         (Skip(""), "skipped", None),
-        (Skip({"why": 1}), '{"why": 1}', None),  # type: ignore[arg-type]
+        (Skip({"why": "ä"}), '{"why": "ä"}', None),  # type: ignore[arg-type]
+        (Skip(0), "0", None),  # type: ignore[arg-type]
+        (Skip(SystemExit("enough")), "enough", None),  # type: ignore[arg-type]
+        (Skip("x", {}), "x", {}),
         (Skip(Mute()), "[Mute]", None),  # type: ignore[arg-type]
         (Skip("half \ud800"), "half \ufffd", None),
         (Nameless(), "skipped", None),

@@ -188,6 +188,22 @@ def test_the_policy_of_the_attempt_says_whether_to_retry() -> None:
     assert [failed(work, retry=tiers, attempt=n).retryable for n in (1, 2, 3, 4)] == [True, True, False, False]
 
 
+class Awaitable(list[int]):
+    """Could be awaited, and need not be."""
+
+    def __await__(self) -> Any:
+        pytest.fail("it was awaited")
+
+
+def test_what_a_step_returns_is_awaited_where_its_function_is_async_alone() -> None:
+    def give() -> Any:
+        return Awaitable([1])
+
+    outcome = run(give)
+    assert isinstance(outcome, Completed)
+    assert outcome.output == "[1]"
+
+
 def test_a_skip_has_its_reason_and_metadata() -> None:
     def work() -> None:
         raise Skip("nothing new", {"seen": {1, 2}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from cascade_flow.operations.steps import Steps
 from cascade_flow.records import replace
 from cascade_flow.worker import means
 from cascade_flow.worker.heartbeat import Heartbeat
-from cascade_flow.worker.loop import Pace, Worker
+from cascade_flow.worker.loop import Pace, Worker, _Shift
 from simulated_queue import Mailbox
 from simulation import TIMING, TickingClock
 from testbed.servers import Store
@@ -23,25 +24,32 @@ PACE = Pace(heartbeat_ms=7_000, safety_ms=5_000)
 class Shift:
     """A chain of two steps, and a worker whose time is what the first of them leaves."""
 
-    def __init__(self, store: Store, *, timeout: float | None = None, leaves_ms: int = WHOLE_MS) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        timeout: float | None = None,
+        timeouts: Sequence[float | None] = (),
+        leaves_ms: int = WHOLE_MS,
+    ) -> None:
         self.left_ms, self.leaves_ms = WHOLE_MS, leaves_ms
         self.given_ms: list[int] = []
         self.leases_us: list[int] = []
         self.mailbox = Mailbox(store)
         self.backend = DynamoDBBackend(store.table, client=store.client, queue=self.mailbox, timing=TIMING)
         self.flow = Workflow("flow")
-        self.declare(timeout)
+        self.declare(*(timeouts or (timeout, timeout)))
         self.backend.register_workflow(self.flow.registration())
         self.run_id = self.backend.submit_run(RunSubmission(workflow_slug="flow")).run_id
 
-    def declare(self, timeout: float | None) -> None:
-        @self.flow.step(timeout=timeout)
+    def declare(self, of_first: float | None, of_second: float | None) -> None:
+        @self.flow.step(timeout=of_first)
         def first(ctx: StepContext) -> int:
             self.note(ctx)
             self.left_ms = self.leaves_ms
             return 1
 
-        @self.flow.step(timeout=timeout)
+        @self.flow.step(timeout=of_second)
         def second(ctx: StepContext, first: int) -> int:
             self.note(ctx)
             return first + 1
@@ -98,6 +106,21 @@ def test_what_is_begun_is_held_for_a_lease(dynamodb: Store, time: TickingClock) 
     assert [us / 1_000 for us in shift.leases_us] == [about(TIMING.lease_us / 1_000)] * 2
 
 
+def test_another_step_has_its_time_by_its_own_timeout(dynamodb: Store, time: TickingClock) -> None:
+    shift = Shift(dynamodb, timeouts=(None, 60))
+    assert shift.work() == 1
+    assert shift.given_ms == [about(WHOLE_MS - 5_000)]
+
+
+def test_who_has_no_time_left_to_report_gives_a_step_the_least_there_is() -> None:
+    assert _Shift(lambda: 4_000, WHOLE_MS, 5_000).limit_ms(None) == 1
+
+
+def test_who_reports_is_patient_for_what_is_left_but_for_a_last_try() -> None:
+    with clock.use(clock.SteppingClock(1_000_000)):
+        assert _Shift(lambda: 10_000, WHOLE_MS, 5_000).patience.until_us == 8_000_000
+
+
 def test_it_beats_at_its_pace_until_its_time_is_over(
     dynamodb: Store, time: TickingClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,5 +131,5 @@ def test_it_beats_at_its_pace_until_its_time_is_over(
         return Heartbeat(beat, every_ms=every_ms, stop_after_ms=stop_after_ms, **options)
 
     monkeypatch.setattr(means, "Heartbeat", noted)
-    Shift(dynamodb, leaves_ms=0).work()
-    assert told == [(7_000, WHOLE_MS)]
+    Shift(dynamodb, leaves_ms=15_000).work()
+    assert told == [(7_000, WHOLE_MS), (7_000, 15_000)]

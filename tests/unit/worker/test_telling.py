@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,8 +12,11 @@ import pytest
 from cascade_flow import clock
 from cascade_flow.engine.commands import Fail, KeepCheckpoint
 from cascade_flow.engine.state import Branch, Facts, Run
+from cascade_flow.errors import BackendUnavailableError, DefinitionError
 from cascade_flow.model.parts import CheckpointRef, StepError
 from cascade_flow.model.states import Checkpoint
+from cascade_flow.operations import checkpoints
+from cascade_flow.operations.logs import Logs
 from cascade_flow.operations.patience import Patience
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import HeldAttempt, Steps
@@ -19,6 +24,7 @@ from cascade_flow.records import replace
 from cascade_flow.worker.lease import Lease
 from cascade_flow.worker.log_buffer import LogLine
 from cascade_flow.worker.telling import Telling
+from simulation import TickingClock
 
 OUTER = CheckpointRef(name="outer", sequence_number=1)
 ERROR = StepError(name="ValueError", message="no")
@@ -47,13 +53,24 @@ def test_a_checkpoint_is_told_whole() -> None:
 
 
 class Beaten:
-    """Counts heartbeats, and answers each with what is held then."""
+    """Counts heartbeats, and answers each with what is held then; notes what is reported."""
 
     def __init__(self) -> None:
         self.beats = 0
+        self.told: list[Any] = []
+        self.meanwhile: Callable[[], None] = lambda: None
 
     def heartbeat(self, held: HeldAttempt, *, snapshot: object) -> HeldAttempt:
         self.beats += 1
+        self.meanwhile()
+        return held
+
+    def put_aside(self, held: HeldAttempt, command: Any) -> Mapping[str, str]:
+        return {"aside": command.name}
+
+    def report(self, held: HeldAttempt, *told: Any) -> HeldAttempt:
+        self.told.append(told)
+        self.meanwhile()
         return held
 
 
@@ -80,6 +97,67 @@ def test_a_forked_child_neither_beats_nor_logs(lease: Lease) -> None:
     lease._process = 0
     lease.log([LogLine("stdout", "a child's", 7)])
     assert (beats_of(lease), lease.held.told_us) == (0, 0)
+
+
+KEPT = KeepCheckpoint("a", 0, "1")
+
+
+@pytest.mark.parametrize("first", [Lease.beat, lambda lease: lease.report(KEPT)], ids=["beat", "report"])
+def test_what_is_logged_while_the_fence_is_used_is_known_afterwards(
+    lease: Lease, monkeypatch: pytest.MonkeyPatch, first: Callable[[Lease], object]
+) -> None:
+    """Whoever writes leaves the fence to the next: what another has changed meanwhile would be gone."""
+    logged = threading.Event()
+
+    def log() -> None:
+        lease.log([LogLine("stdout", "first", 6), LogLine("stdout", "last", 7)])
+        logged.set()
+
+    def meanwhile() -> None:
+        thread.start()
+        logged.wait(0.05)
+
+    monkeypatch.setattr(Logs, "store", lambda *_: None)
+    monkeypatch.setattr(lease._steps, "meanwhile", meanwhile)
+    thread = threading.Thread(target=log)
+    first(lease)
+    thread.join()
+    assert lease.held.told_us == 7
+
+
+def test_what_was_put_aside_is_reported_with_its_references(lease: Lease) -> None:
+    lease.report(KEPT)
+    assert cast(Any, lease._steps).told == [(KEPT, {"aside": "a"})]
+
+
+def test_a_forked_child_reports_nothing(lease: Lease) -> None:
+    lease._process = 0
+    with pytest.raises(DefinitionError, match="step 'a': a forked child"):
+        lease.report(KEPT)
+    assert cast(Any, lease._steps).told == []
+
+
+def test_lines_are_stored_with_their_attempt_streams_and_times(lease: Lease, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = list[Any]()
+    monkeypatch.setattr(Logs, "store", lambda _, *told: stored.append(told))
+    lease.held = replace(lease.held, branch=replace(lease.held.branch, attempt=3))
+    lease.log([LogLine("stdout", "a", 6), LogLine("stderr", "b", 7)])
+    assert stored == [(lease.held.run, "a", 3, [(6, "stdout", "a"), (7, "stderr", "b")])]
+
+
+def test_what_earlier_attempts_stored_is_asked_for_again_while_there_is_time(
+    lease: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def recorded(*_: Any) -> Iterator[str]:
+        if answers.pop():
+            raise BackendUnavailableError("away")
+        yield "a checkpoint"
+
+    answers = [False, True]
+    monkeypatch.setattr(checkpoints, "recorded", recorded)
+    with clock.use(TickingClock()):
+        lease.patience = Patience.of_ms(60_000)
+        assert list(lease.recorded()) == ["a checkpoint"]
 
 
 @pytest.mark.parametrize(("passed_us", "duration_us"), [(2_000_000, 2_000_000), (-1, 0)])
