@@ -61,7 +61,7 @@ def opened() -> set[str]:
 
 @pytest.mark.parametrize("echoes", [True, False])
 def test_what_is_written_meanwhile_is_taken_and_shown_where_it_is_to_be(place: Place, echoes: bool) -> None:
-    place.echoes = echoes
+    before, place.echoes = opened(), echoes
     place.divert()
     os.write(place.number, b"first ")
     place.outlets.drain()
@@ -70,6 +70,7 @@ def test_what_is_written_meanwhile_is_taken_and_shown_where_it_is_to_be(place: P
     os.write(place.number, b" after")
     assert place.whole() == b"first second"
     assert place.seen() == (b"first second after" if echoes else b" after")
+    assert opened() == before
 
 
 def test_nothing_that_came_is_not_taken(place: Place) -> None:
@@ -107,7 +108,7 @@ def test_who_closes_it_has_it_back_in_the_end_and_nothing_is_left_open(place: Pl
     place.divert()
     os.close(place.number)
     place.outlets.drain()
-    place.outlets.drain()
+    place.outlets._diverted[0].drain()
     place.outlets.restore()
     os.write(place.number, b"back")
     assert place.seen() == b"back"
