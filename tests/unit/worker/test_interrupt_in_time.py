@@ -56,6 +56,23 @@ Run = Callable[..., Any]
 WAYS = [by_the_watch_alone, by_the_timer_alone, deaf, run_elsewhere]
 
 
+class Stopping:
+    """Code that is stopped from where it says, or, where nothing but the timer may come, some time later."""
+
+    def __init__(self, run: Run) -> None:
+        self.interrupt = Interrupt()
+        self._run = run
+        self._is_timed = run is by_the_timer_alone
+
+    def now(self) -> None:
+        if not self._is_timed:
+            self.interrupt.fire(Cause.LOST)
+
+    def run(self, work: Callable[[], object]) -> None:
+        with pytest.raises(Interrupted):
+            self._run(work, timeout_ms=200 if self._is_timed else LONG_MS, interrupt=self.interrupt)
+
+
 def spin() -> None:
     """Ends, so that who isn't stopped is told from who is."""
     until_us = now_us() + 10_000_000
@@ -74,48 +91,48 @@ def test_each_means_alone_stops_code_and_says_why(run: Run) -> None:
 
 @pytest.mark.parametrize("run", WAYS)
 def test_what_is_stopped_has_its_time_to_clean_up(run: Run) -> None:
-    cleaned: list[str] = []
+    stopping, cleaned = Stopping(run), list[str]()
 
     def work() -> None:
         try:
+            stopping.now()
             spin()
         finally:
             threading.Event().wait(OFTEN_SOON_S)
             cleaned.append("up")
 
-    with pytest.raises(Interrupted):
-        run(work, timeout_ms=SOON_MS)
+    stopping.run(work)
     assert cleaned == ["up"]
 
 
 @pytest.mark.parametrize("run", WAYS)
 def test_what_can_be_asked_is_asked_once_and_has_its_time_to_end_by_itself(run: Run) -> None:
-    interrupt, asked, ended = Interrupt(), list[str](), list[str]()
+    stopping, asked, ended = Stopping(run), list[str](), list[str]()
 
     def work() -> None:
-        with interrupt.asking(lambda: asked.append("asked")):
+        with stopping.interrupt.asking(lambda: asked.append("asked")):
+            stopping.now()
             until_us = now_us() + 10_000_000
             while not asked and now_us() < until_us:
                 pass
             threading.Event().wait(OFTEN_SOON_S)
             ended.append("by itself")
 
-    with pytest.raises(Interrupted):
-        run(work, timeout_ms=SOON_MS, interrupt=interrupt)
+    stopping.run(work)
     assert (asked, ended) == (["asked"], ["by itself"])
 
 
 @pytest.mark.parametrize("run", WAYS)
 def test_what_could_be_asked_before_is_stopped_as_any_other(run: Run) -> None:
-    interrupt, asked = Interrupt(), list[str]()
+    stopping, asked = Stopping(run), list[str]()
 
     def work() -> None:
-        with interrupt.asking(lambda: asked.append("asked")):
+        with stopping.interrupt.asking(lambda: asked.append("asked")):
             pass
+        stopping.now()
         spin()
 
-    with pytest.raises(Interrupted):
-        run(work, timeout_ms=SOON_MS, interrupt=interrupt)
+    stopping.run(work)
     assert asked == []
 
 
@@ -171,8 +188,6 @@ def test_what_is_let_go_on_has_no_limit_from_then_on(run: Run) -> None:
     interrupt, seen = Interrupt(), threading.Event()
 
     def waiver(frame: Any) -> bool:
-        while frame and frame.f_code is not work.__code__:
-            frame = frame.f_back
         seen.set()
         return frame is not None
 
@@ -217,8 +232,21 @@ def test_what_was_stopped_before_its_start_is_not_begun(run: Run) -> None:
 
 
 @pytest.mark.parametrize(("run", "name"), [(run_here, "step-watch"), (run_elsewhere, "step")])
-def test_no_thread_of_ours_keeps_a_process_from_its_end(run: Run, name: str) -> None:
-    def ours() -> list[bool]:
-        return [thread.daemon for thread in threading.enumerate() if thread.name == name]
+def test_no_thread_of_ours_outlives_its_attempt_or_keeps_a_process_from_its_end(run: Run, name: str) -> None:
+    def ours() -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if thread.name == name]
 
-    assert set(run(ours, timeout_ms=LONG_MS)) == {True}
+    threads: list[threading.Thread] = run(ours, timeout_ms=LONG_MS)
+    for thread in threads:
+        thread.join(10)
+    assert {(thread.daemon, thread.is_alive()) for thread in threads} == {(True, False)}
+
+
+def test_an_alarm_of_the_users_own_is_no_timeout_before_that_is_due() -> None:
+    def work() -> str:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        while signal.getitimer(signal.ITIMER_REAL) != (0.0, 0.0):
+            pass
+        return "done"
+
+    assert run_here(work, timeout_ms=20_000) == "done"

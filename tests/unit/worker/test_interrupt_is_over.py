@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -113,3 +114,18 @@ def test_a_bell_that_is_not_hung_up_rings_for_nobody() -> None:
     bell._due = True
     bell._heard(signal.SIGALRM, None)
     assert rung == []
+
+
+def test_a_signal_that_comes_while_the_bell_is_at_work_is_not_waited_for() -> None:
+    heard: list[str] = []
+    bell = _Bell(lambda: heard.append("rung"), 1, lambda _: False, lambda: True)
+    bell._on = bell._due = True
+
+    def hear() -> None:
+        with bell._lock:
+            bell._heard(signal.SIGALRM, None)
+
+    hearing = threading.Thread(target=hear, daemon=True)
+    hearing.start()
+    hearing.join(10)
+    assert (hearing.is_alive(), heard) == (False, ["rung"])

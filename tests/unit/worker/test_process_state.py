@@ -175,3 +175,17 @@ def test_garbage_is_collected_as_before(collects: bool) -> None:
         assert gc.isenabled() == collects
     finally:
         gc.enable()
+
+
+def test_a_signal_that_was_held_back_comes_to_the_handler_from_before() -> None:
+    heard: list[str] = []
+    before = signal.signal(signal.SIGUSR1, lambda *_: heard.append("before"))
+    try:
+        restore = process_state.snapshot()
+        signal.signal(signal.SIGUSR1, lambda *_: heard.append("theirs"))
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+        restore()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert heard == ["before"]
