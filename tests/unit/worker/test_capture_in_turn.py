@@ -52,6 +52,14 @@ def test_what_was_written_past_python_comes_before_what_is_written_then(sink: Si
 
 
 @pytest.mark.usefixtures("nobody_reads")
+def test_what_was_written_past_python_is_handed_on_before_the_process_ends(sink: Sink) -> None:
+    with quiet(sink):
+        os.write(1, b"at last\n")
+        _switchboard.end_process("the end")
+        assert sink.messages == ["at last"]
+
+
+@pytest.mark.usefixtures("nobody_reads")
 def test_what_was_written_while_one_was_alone_is_its_own(sink: Sink) -> None:
     with quiet(sink):
         os.write(1, b"mine\n")
@@ -216,3 +224,17 @@ def test_where_there_is_no_descriptor_for_it_stdin_is_empty_all_the_same(
     monkeypatch.setattr(module, "EmptyInput", refuse)
     with quiet(sink):
         assert sys.stdin.read() == ""
+
+
+def test_of_a_process_that_is_not_the_workers_all_but_streams_and_logging_is_left_alone(
+    sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CHANGED", raising=False)
+    root, stdin = logging.getLogger(), sys.stdin
+    level = root.level
+    with quiet(sink, streams_only=True):
+        assert sys.stdin is stdin
+        monkeypatch.setenv("CHANGED", "yes")
+        root.setLevel(1)
+        print("taken")
+    assert (os.environ["CHANGED"], root.level, sink.messages) == ("yes", level, ["taken"])

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from cascade_flow import DynamoDBBackend, Retry, RunSubmission, StepContext, Workflow
+from cascade_flow.worker import descriptors
 from cascade_flow.worker.forks import _status, children_end_here
 from cascade_flow.worker.loop import Worker
 from checker import check_run
@@ -151,3 +152,12 @@ def test_a_child_ends_as_any_and_what_it_said_is_not_lost(
     assert (status_of(pid), out.read_text()) == (status, told)
     assert err.read_text().endswith(noted)
     assert err.read_text().startswith("Traceback") == (leave is fails)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_takes_nothing_from_its_parents_reader() -> None:
+    before = descriptors._reader
+    pid = os.fork()
+    if pid == 0:
+        os._exit(descriptors._reader is before)
+    assert status_of(pid) == 0

@@ -189,3 +189,12 @@ def test_a_signal_that_was_held_back_comes_to_the_handler_from_before() -> None:
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert heard == ["before"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD])
+def test_the_handlers_that_end_a_process_are_put_back_too(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    restore = process_state.snapshot()
+    signal.signal(number, lambda *_: None)
+    restore()
+    assert signal.getsignal(number) is before
