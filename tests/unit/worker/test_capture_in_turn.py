@@ -238,3 +238,24 @@ def test_of_a_process_that_is_not_the_workers_all_but_streams_and_logging_is_lef
         root.setLevel(1)
         print("taken")
     assert (os.environ["CHANGED"], root.level, sink.messages) == ("yes", level, ["taken"])
+
+
+def test_a_flush_hurries_the_first_lines_and_no_others(sink: Sink) -> None:
+    with quiet(sink, interval_ms=NEVER_MS):
+        print("early", flush=True)
+        assert sink.came.wait(10)
+        sink.came.clear()
+        print("late")
+        assert not sink.came.wait(0.02)
+    assert [len(chunk) for chunk in sink.chunks] == [1, 1]
+
+
+def test_the_time_between_two_looks_is_told_in_milliseconds(sink: Sink) -> None:
+    assert quiet(sink, interval_ms=250)._interval_s == 0.25
+
+
+def test_a_child_waits_for_no_thread_of_its_parent() -> None:
+    board = type(_switchboard)()
+    board._lock.acquire()
+    board.forget()
+    assert board._lock.acquire(blocking=False)

@@ -73,12 +73,13 @@ def test_ours_is_what_lies_in_our_package(file: str, is_ours: bool) -> None:
         ("/opt/python/python_shop.py", "python_shop.py"),
         ("/opt/python/lib/shop.py", "shop.py"),
         ("/var/task/shop.py", "/var/task/shop.py"),
+        ("/opt/python/python/of/a/place/shop.py", "python/of/a/place/shop.py"),
     ],
 )
 def test_a_file_is_named_by_its_place_under_the_nearest_entry(
     monkeypatch: pytest.MonkeyPatch, file: str, name: str
 ) -> None:
-    monkeypatch.setattr(sys, "path", ["", "/opt/python/", "/opt/python/lib"])
+    monkeypatch.setattr(sys, "path", ["", "/opt/python/", "/opt/python/lib", "/python/of/a/place"])
     assert _as_imported(file) == name
 
 
