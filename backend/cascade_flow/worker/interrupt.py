@@ -139,6 +139,7 @@ class Interrupt:
     def _run_beside(self, function: Callable[[], T], timeout_ms: int | None) -> T:
         thread = _Thread(function)
         with self._stoppable(thread.wake.set):
+            self.check()
             thread.start()
             if self._cause is None:
                 thread.wake.wait(None if timeout_ms is None else timeout_ms / 1000)

@@ -260,3 +260,14 @@ def test_what_a_loop_leaves_behind_is_in_nobody_elses_log(run: Run, caplog: pyte
     assert isinstance(run(work), Completed)
     loops[0].call_exception_handler({"message": "Task was destroyed but it is pending!"})
     assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == ["of its own"]
+
+
+def test_who_asks_a_loop_that_is_closed_already_has_nothing_to_say() -> None:
+    interrupt, asking = Interrupt(), list[Callable[[], None]]()
+
+    async def work() -> None:
+        assert interrupt._ask is not None
+        asking.append(interrupt._ask)
+
+    assert isinstance(run_here(work, interrupt=interrupt), Completed)
+    asking[0]()

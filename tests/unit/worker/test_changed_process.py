@@ -84,6 +84,11 @@ CHANGES: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
         lambda: signal.getitimer(signal.ITIMER_PROF),
     ),
     "turns of threads": (lambda: sys.setswitchinterval(1), sys.getswitchinterval),
+    "the process's own streams": (
+        lambda: [setattr(sys, name, None) for name in ("__stdin__", "__stdout__", "__stderr__")],
+        lambda: (sys.__stdin__, sys.__stdout__, sys.__stderr__),
+    ),
+    "os.abort": (lambda: setattr(os, "abort", print), lambda: os.abort),
     "os._exit": (lambda: setattr(os, "_exit", print), lambda: os._exit),
 }
 

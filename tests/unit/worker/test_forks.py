@@ -6,12 +6,14 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from cascade_flow import DynamoDBBackend, Retry, RunSubmission, StepContext, Workflow
-from cascade_flow.worker.forks import _status
+from cascade_flow.worker import descriptors
+from cascade_flow.worker.forks import _status, children_end_here
 from cascade_flow.worker.loop import Worker
 from checker import check_run
 from simulated_queue import Mailbox
@@ -95,3 +97,67 @@ def events_of(work: Work, store: Store) -> list[Any]:
 def test_a_status_is_a_byte_as_it_is_of_any_process(code: int | None, status: int) -> None:
     """A number that is too much for the system would end nothing."""
     assert _status(SystemExit(code)) == status
+
+
+class Mute:
+    def __str__(self) -> str:
+        raise ValueError
+
+
+def speaks() -> None:
+    print("told", end="")
+    print("noted", end="", file=sys.stderr)
+
+
+def closes() -> None:
+    speaks()
+    sys.stdout.close()
+
+
+def loses() -> None:
+    speaks()
+    os.close(sys.stdout.fileno())
+
+
+def fails() -> None:
+    raise ValueError("no")
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("leave", "status", "told", "noted"),
+    [
+        (speaks, 0, "told", "noted"),
+        (closes, 0, "told", "noted"),
+        (loses, 0, "", "noted"),
+        (lambda: sys.exit("a reason"), 1, "", "a reason\n"),
+        (lambda: sys.exit(cast(Any, Mute())), 1, "", ""),
+        (fails, 1, "", "ValueError: no\n"),
+    ],
+)
+def test_a_child_ends_as_any_and_what_it_said_is_not_lost(
+    tmp_path: Path, leave: Callable[[], None], status: int, told: str, noted: str
+) -> None:
+    """Whatever becomes of one of its streams, and of what it says at its end."""
+    test, out, err = os.getpid(), tmp_path / "out", tmp_path / "err"
+    try:
+        with children_end_here():
+            pid = os.fork()
+            if pid == 0:
+                sys.stdout, sys.stderr = out.open("w"), err.open("w")
+                leave()
+    finally:
+        if os.getpid() != test:
+            os._exit(99)
+    assert (status_of(pid), out.read_text()) == (status, told)
+    assert err.read_text().endswith(noted)
+    assert err.read_text().startswith("Traceback") == (leave is fails)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_takes_nothing_from_its_parents_reader() -> None:
+    before = descriptors._reader
+    pid = os.fork()
+    if pid == 0:
+        os._exit(descriptors._reader is before)
+    assert status_of(pid) == 0

@@ -95,15 +95,16 @@ def test_code_that_swallows_everything_is_stopped_again() -> None:
     assert swallowed == ["Interrupted", "Interrupted"]
 
 
-def test_code_that_nothing_reaches_is_left_behind_outside_of_the_main_thread() -> None:
+@pytest.mark.parametrize("kind", [lambda function: function, sheltered], ids=["theirs", "ours"])
+def test_code_that_nothing_reaches_is_left_behind_outside_of_the_main_thread(kind: Callable[..., Any]) -> None:
     release = threading.Event()
     interrupt = Interrupt()
 
     def blocked() -> None:
-        release.wait()
+        release.wait(10)
 
     with ThreadPoolExecutor(1) as pool:
-        left = pool.submit(interrupt.run, blocked, timeout_ms=SOON_MS).exception()
+        left = pool.submit(interrupt.run, kind(blocked), timeout_ms=SOON_MS).exception()
     assert isinstance(left, Interrupted)
     assert interrupt.cause is Cause.TIMEOUT
     assert "in blocked" in (step_error(left).stack or "")

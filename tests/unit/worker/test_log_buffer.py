@@ -1,7 +1,12 @@
 """Lines are bounded one by one and all together; what is left out is told."""
 
+import threading
+from itertools import chain, repeat
+
+import pytest
 from hypothesis import given, strategies as st
 
+from cascade_flow.worker import log_buffer
 from cascade_flow.worker.log_buffer import Limits, LogBuffer, LogLine
 
 SMALL = Limits(line_chars=10, total_bytes=40, tail_lines=2, chunk_bytes=25)
@@ -136,3 +141,61 @@ def test_lines_without_text_are_bounded_too() -> None:
     assert [len(chunk) for chunk in chunks] == [3, 3, 2]
     [told] = [line.message for chunk in chunks for line in chunk if line.message]
     assert told.startswith("… 93 lines (0 bytes) are missing here")
+
+
+def test_a_line_as_long_as_may_be_is_not_cut() -> None:
+    book = LogBuffer(SMALL)
+    book.add("stdout", "x" * SMALL.line_chars)
+    assert messages(book) == ["x" * SMALL.line_chars]
+
+
+def test_halves_of_characters_are_replaced_in_a_line_that_is_cut_too() -> None:
+    book = LogBuffer(SMALL)
+    book.add("stdout", "\ud800" + "x" * 10)
+    assert messages(book) == ["\ufffd" + "x" * 9 + "… (+1 characters)"]
+
+
+def test_a_line_that_was_only_begun_anew_is_none() -> None:
+    book = LogBuffer(Limits())
+    book.write("stdout", "\r")
+    assert messages(book) == []
+
+
+def test_a_line_is_as_large_as_it_is_stored() -> None:
+    assert [LogLine("stdout", text, 0).size_bytes for text in ("abc", "für", "")] == [3, 4, 0]
+
+
+@pytest.mark.parametrize("clock", [repeat(5), chain([7], repeat(5))])
+def test_each_line_is_later_than_the_one_before_whatever_the_clock_says(
+    monkeypatch: pytest.MonkeyPatch, clock: "repeat[int]"
+) -> None:
+    monkeypatch.setattr(log_buffer, "now_us", lambda: next(clock))
+    book = LogBuffer(Limits(), after_us=9)
+    book.write("stdout", "one\ntwo\n")
+    book.add("stderr", "three")
+    assert [line.timestamp_us for line in everything(book)] == [10, 11, 12]
+
+
+def test_where_no_last_line_is_kept_none_of_those_that_would_fit_is() -> None:
+    book = LogBuffer(Limits(total_bytes=5, tail_lines=0))
+    book.write("stdout", "first\nmuch\n\n")
+    first, told = everything(book)
+    assert first.message == "first"
+    assert (told.stream, told.message[:36]) == ("stderr", "… 2 lines (4 bytes) are missing here")
+
+
+def test_a_signals_handler_may_write_in_the_middle_of_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    book, handled = LogBuffer(Limits()), list[str]()
+
+    def interrupted() -> int:
+        if not handled:
+            handled.append("once")
+            book.add("stderr", "handled")
+        return 1
+
+    monkeypatch.setattr(log_buffer, "now_us", interrupted)
+    writing = threading.Thread(target=book.write, args=("stdout", "line\n"), daemon=True)
+    writing.start()
+    writing.join(10)
+    assert not writing.is_alive()
+    assert messages(book) == ["handled", "line"]

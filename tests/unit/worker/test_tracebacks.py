@@ -36,6 +36,12 @@ def grouped():
     except ValueError as error:
         raise ExceptionGroup("several", [error]) from None
 
+def during():
+    try:
+        through()
+    except ValueError:
+        raise RuntimeError("after")
+
 def deep(calls=70):
     if calls:
         deep(calls - 1)
@@ -90,7 +96,7 @@ def test_an_error_in_our_code_still_shows_theirs(shop: Any) -> None:
     assert f"{FOLD}TypeError: 'NoneType' object is not callable" in stack
 
 
-@pytest.mark.parametrize("name", ["chained", "grouped"])
+@pytest.mark.parametrize("name", ["chained", "grouped", "during"])
 def test_causes_and_groups_are_told_alike(shop: Any, name: str) -> None:
     stack = stack_of(getattr(shop, name))
     assert "portions.py" not in stack
