@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -253,3 +254,33 @@ def test_an_alarm_of_the_users_own_is_no_timeout_before_that_is_due() -> None:
         return "done"
 
     assert run_here(work, timeout_ms=20_000) == "done"
+
+
+def test_a_signal_that_comes_just_before_a_call_that_blocks_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It wakes nothing then, and what is injected waits for the call's end."""
+    kill, sent = signal.pthread_kill, list[int]()
+
+    def first_in_vain(thread: int, number: int) -> None:
+        sent.append(number)
+        if len(sent) > 1:
+            kill(thread, number)
+
+    monkeypatch.setattr(signal, "pthread_kill", first_in_vain)
+    reads, writes = os.pipe()
+    after_all = threading.Timer(10, os.write, (writes, b"nobody has woken it"))
+    after_all.daemon = True
+    interrupt = Interrupt()
+
+    def work() -> bytes:
+        after_all.start()
+        threading.Thread(target=interrupt.fire, args=(Cause.LOST,)).start()
+        return os.read(reads, 99)
+
+    try:
+        with pytest.raises(Interrupted):
+            interrupt.run(work, timeout_ms=None)
+    finally:
+        after_all.cancel()
+        os.close(reads)
+        os.close(writes)
+    assert len(sent) == 2
