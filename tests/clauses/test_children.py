@@ -26,6 +26,7 @@ from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.collection import Collection
 from cascade_flow.operations.expansion import Expansion
 from cascade_flow.operations.steps import Slot, Steps
+from cascade_flow.operations.undone import _given_in_part
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.retry import attempts_allowed
 from clauses.families import (
@@ -202,6 +203,7 @@ def test_what_the_items_have_given_is_read_page_by_page(world: World, monkeypatc
     monkeypatch.setattr(collection, "READ_AT_ONCE", 1)
     facts = world.observer.runtime.facts(run_of(world))
     assert Collection(world.observer.runtime).completed(facts, branch_of(world, "lines")) == "[0,2]"
+    assert _given_in_part(world.observer.runtime, RUN, "pack") == "[0,2]", "which is what an undo is given"
 
 
 def test_a_cancel_costs_a_step_that_waits_for_its_children_no_attempt(world: World) -> None:

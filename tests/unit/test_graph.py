@@ -129,6 +129,9 @@ def test_what_is_no_graph_is_told_with_its_place(steps: list[StepDefinition], pa
 def test_all_mistakes_are_told_at_once_and_a_circle_only_where_nothing_else_is_wrong() -> None:
     issues = graph_issues([step("a", "z"), step("b", "c"), step("c", "b"), step("c", "y")])
     assert [issue.path for issue in issues] == ["steps", "steps.0.dependencies", "steps.3.dependencies"]
+    assert [issue.path for issue in graph_issues([step("a", "z"), step("b", "c"), step("c", "b")])] == [
+        "steps.0.dependencies"
+    ]
     with pytest.raises(GraphInvalidError) as refused:
         Graph([step("a", "z"), step("b", "c"), step("c", "b"), step("c", "y")])
     assert refused.value.issues == issues

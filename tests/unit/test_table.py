@@ -102,6 +102,16 @@ def test_what_a_batch_leaves_unread_is_asked_for_with_the_next_one() -> None:
     assert [key["sk"]["S"] for key in again["RequestItems"]["t"]["Keys"]] == ["B#7", "B#100"]
 
 
+def test_nothing_empty_is_sent() -> None:
+    """DynamoDB refuses names and values that are there and none."""
+    client = Asked({"Attributes": {}})
+    for write in (Put(ITEM), Put(ITEM, THERE_IS), Put(ITEM, Attr("a").eq(1))):
+        client.table.write([write])
+    told = [{name for name in asked if name.startswith("ExpressionAttribute")} for asked in client.requests]
+    names, values = "ExpressionAttributeNames", "ExpressionAttributeValues"
+    assert told == [set(), {names}, {names, values}]
+
+
 def test_what_one_batch_can_not_hold_is_asked_for_without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "pause_us", lambda us: pytest.fail(f"a pause of {us} µs"))
     client = Asked({"Responses": {}})

@@ -8,7 +8,7 @@ import pytest
 
 from cascade_flow.engine.runs import Opening, Submission, completed, latest_end_us, started_again, submit
 from cascade_flow.engine.state import Run, Up
-from cascade_flow.model.events import RunSubmitted, WorkflowCompleted, WorkflowRetryStarted
+from cascade_flow.model.events import RunSubmitted, WorkflowCompleted, WorkflowRetryStarted, WorkflowStarted
 from unit.engine.facts import NOW_US, TIMING, facts_of, run_of, step, told
 from unit.engine.openings import ENDED, FACTS, GRACE_US, NEW, ORDER, SAID, born, started, validated
 
@@ -23,6 +23,15 @@ def order(**said: int) -> Submission:
 @pytest.mark.parametrize(("available_at_us", "status"), [(NOW_US, "running"), (NOW_US + 1, "pending")])
 def test_what_is_due_now_starts_now(available_at_us: int, status: str) -> None:
     assert submit(SECOND, order(available_at_us=available_at_us), now_us=NOW_US).run.status == status
+
+
+@pytest.mark.parametrize(("has_schema", "input"), [(True, None), (False, "{}")])
+def test_a_run_says_at_its_start_whether_it_has_an_input_and_a_schema_of_it(
+    has_schema: bool, input: str | None
+) -> None:
+    asked = Submission("v1", available_at_us=NOW_US, has_input_schema=has_schema, input=input)
+    [begun] = [each for each in submit(SECOND, asked, now_us=NOW_US).events if isinstance(each, WorkflowStarted)]
+    assert (begun.has_input_schema, begun.has_input) == (has_schema, input is not None)
 
 
 def test_a_delayed_run_has_its_whole_time_from_when_it_is_due() -> None:
@@ -55,9 +64,9 @@ def test_a_retried_run_is_over_well_before_it_expires() -> None:
 
 def test_a_run_is_tried_again_after_all_that_was_told_of_it_whatever_the_clock_says() -> None:
     run = replace(ENDED, last_us=NOW_US + HOUR_US, tail=TAIL)
-    told = started_again(SECOND, run, ["a"], None, now_us=NOW_US)
-    assert min(event.timestamp_us for event in told.events) > run.last_us
-    assert told.run.last_us == max(event.timestamp_us for event in told.events)
+    opening = started_again(SECOND, run, ["a"], None, now_us=NOW_US)
+    assert min(event.timestamp_us for event in opening.events) > run.last_us
+    assert opening.run.last_us == max(event.timestamp_us for event in opening.events)
 
 
 def test_a_retried_run_has_the_place_that_was_got_for_it() -> None:

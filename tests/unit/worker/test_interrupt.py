@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar, copy_context
 from typing import Any, cast
 
 import pytest
@@ -39,6 +40,16 @@ def run_elsewhere(function: Callable[[], Any], **options: Any) -> Any:
 def run(request: pytest.FixtureRequest) -> Callable[..., Any]:
     runner: Callable[..., Any] = request.param
     return runner
+
+
+def test_the_code_sees_the_context_of_its_worker(run: Callable[..., Any]) -> None:
+    known = ContextVar("known", default="nothing")
+
+    def work() -> str:
+        known.set("here")
+        return str(Interrupt().run(known.get, timeout_ms=LONG_MS))
+
+    assert copy_context().run(run, work, timeout_ms=None) == "here"
 
 
 def spin() -> None:
