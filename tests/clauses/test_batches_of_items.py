@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import secrets
 from dataclasses import replace
 
 import pytest
@@ -111,6 +112,14 @@ def test_of_a_batch_that_fails_each_item_has_its_own_reason(world: World) -> Non
     *reasons, last = json.loads(child_run(world, 0).result or "")
     assert [each["$failed"]["error"]["name"] for each in reasons] == ["Warm", "Cold"]
     assert (last, child_run(world, 0).lost) == (None, 2)
+
+
+def test_a_batch_of_long_items_gives_as_many_results(world: World) -> None:
+    handed_out(world, [secrets.token_hex(9_000) for _ in range(4)], batch=2)
+    child, runtime = child_run(world, 0), world.observer.runtime
+    item_inputs.check_batch(runtime, child, "[1,2]")
+    with pytest.raises(ArgumentInvalidError):
+        item_inputs.check_batch(runtime, child, "[1]")
 
 
 def test_what_a_failed_batch_has_stored_otherwise_is_no_items_result(world: World) -> None:

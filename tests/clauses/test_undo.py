@@ -262,8 +262,9 @@ def test_what_is_undone_is_not_tried_again(world: World) -> None:
     with pytest.raises(RunNotRetryableError, match=undo_run(world).run_id):
         world.backend.retry_run(RUN)
     all_undone(world)
-    with pytest.raises(RunNotRetryableError, match="for good"):
+    with pytest.raises(RunNotRetryableError, match="for good") as refused:
         world.backend.retry_run(RUN)
+    assert refused.value.facts == {"run_id": RUN, "status": "failed"}
     assert world.check(RUN).count(WorkflowStarted) == 1
 
 

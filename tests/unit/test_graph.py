@@ -146,6 +146,7 @@ def test_a_graph_has_no_issues() -> None:
     [
         ([having("a", undo=undo("u")), having("b", undo=undo("u"))], ["steps.0.undo", "steps.1.undo"]),
         ([having("a", undo=undo("u")), having("b", undo=undo("v"))], []),
+        ([having("a", event=EventDefinition(), undo=undo("u", limit=LIMIT, executor="gpu"))], ["steps.0.undo"] * 2),
         ([having("a", limit=LIMIT), having("b", executor="gpu"), having("c", undo=undo("u", limit=LIMIT))], []),
         ([step("x"), having("a", dependencies=["x"], children=MAPS), having("b", children=RUNS)], []),
     ],

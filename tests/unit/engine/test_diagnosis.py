@@ -10,7 +10,9 @@ from hypothesis import given, strategies as st
 
 from cascade_flow.engine.diagnosis import Case, Room, World, diagnosed, diagnosed_engine, remaining_steps
 from cascade_flow.engine.findings import ORDER, Finding, Sweeps, nth, span
-from cascade_flow.engine.state import Branch, BranchStatus, Family, Owed, Patience, Run, Signal, Stop, StopKind
+from cascade_flow.engine.limit_findings import run_waits
+from cascade_flow.engine.limits import Waiting
+from cascade_flow.engine.state import Branch, BranchStatus, Family, Limit, Owed, Patience, Run, Signal, Stop, StopKind
 from cascade_flow.graph import END, Graph
 from cascade_flow.model.workflows import EventDefinition
 from unit.engine.facts import NOW_US, TIMING, run_of, step
@@ -83,6 +85,14 @@ EXPECTED: list[tuple[str, Case, World, str, str, int | None]] = [
         WORLD,
         "waits",
         "is failing, since `a` failed, and ends when `c` is done",
+        None,
+    ),
+    (
+        "stopping",
+        case(RUNNING, stop=Stop("failed", 1), deadline_us=NOW_US - S),
+        WORLD,
+        "waits",
+        "is failing, and ends when `c` is done",
         None,
     ),
     (
@@ -292,6 +302,15 @@ def test_of_the_children_the_one_that_is_worst_off_is_told() -> None:
         [found] = diagnosed(handing_out(NOW_US, *children), WORLD, NOW_US)
         assert (found.code, found.severity) == ("waits-for-children", "stuck")
         assert "nothing of the run is under way" in found.sentence
+
+
+def test_a_run_that_waits_for_others_says_how_many_go_on() -> None:
+    limit = Limit("flow", 5)
+    told = [run_waits(run_of(), Waiting(limit, taken=2, before=before)).sentence for before in (1, None)]
+    assert told == [
+        "the run waits for another run of 'flow' to end (2 of 5 go on, 1 before it)",
+        "the run waits for another run of 'flow' to end (2 of 5 go on, many before it)",
+    ]
 
 
 def test_an_event_is_waited_for_once_all_before_it_is_over() -> None:

@@ -46,10 +46,12 @@ def kinds(commit: Commit) -> list[type]:
 
 
 def test_one_that_was_sent_is_begun_and_completed_and_its_branch_goes_on() -> None:
-    commit = looked(facts(step("b", "e")), replace(EVENT, signal=SIGNAL, patience=Patience(NOW_US, 2)))
+    known = replace(facts(step("b", "e")), priority=7)
+    commit = looked(known, replace(EVENT, signal=SIGNAL, patience=Patience(NOW_US, 2)))
     assert commit is not None
     scheduled, started, completed, following = commit.events
     assert kinds(commit) == [StepScheduled, StepStarted, StepCompleted, StepScheduled]
+    assert (scheduled.reason, scheduled.priority) == ("dependency-satisfied", 7)  # type: ignore[union-attr]
     assert (started.worker_id, started.dependencies) == ("event:callback", ["a"])  # type: ignore[union-attr]
     assert (completed.output, completed.duration_us) == ('{"ok":true}', 0)  # type: ignore[union-attr]
     times = [event.timestamp_us for event in commit.events]
@@ -62,6 +64,7 @@ def test_one_that_was_sent_is_begun_and_completed_and_its_branch_goes_on() -> No
             status="scheduled",
             step="b",
             run_attempt=2,
+            priority=7,
             available_at_us=following.available_at_us,  # type: ignore[union-attr]
             signal=SIGNAL.spent,
             last_us=int(times[-1]),
