@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 
 from cascade_flow.engine.diagnosis import Case, Room, World, diagnosed, diagnosed_engine, remaining_steps
 from cascade_flow.engine.findings import ORDER, Finding, Sweeps, nth, span
-from cascade_flow.engine.limit_findings import run_waits
+from cascade_flow.engine.limit_findings import run_waits, step_waits
 from cascade_flow.engine.limits import Waiting
 from cascade_flow.engine.state import Branch, BranchStatus, Family, Limit, Owed, Patience, Run, Signal, Stop, StopKind
 from cascade_flow.graph import END, Graph
@@ -311,6 +311,30 @@ def test_a_run_that_waits_for_others_says_how_many_go_on() -> None:
         "the run waits for another run of 'flow' to end (2 of 5 go on, 1 before it)",
         "the run waits for another run of 'flow' to end (2 of 5 go on, many before it)",
     ]
+
+
+@pytest.mark.parametrize(("turn_us", "when"), [(NOW_US + 90 * S, "(in 90 s)"), (None, "(in 0 s)")])
+def test_a_step_that_waits_for_its_turn_says_when_that_is(turn_us: int | None, when: str) -> None:
+    found = step_waits(LATE, Waiting(Limit("openai", 3, 6 * S), turn_us=turn_us), NOW_US)
+    assert (found.code, found.until_us, found.step_id) == ("waits-for-turn", turn_us, "c")
+    assert found.sentence.startswith("`c` waits for its turn at openai (3 in 6 s), ")
+    assert found.sentence.endswith(when)
+
+
+@pytest.mark.parametrize(("due_s", "sweep_s"), [(None, 12), (1, 12), (20, 72)])
+def test_a_lease_that_is_over_is_found_when_the_index_says_so(due_s: int | None, sweep_s: int) -> None:
+    due_us = None if due_s is None else NOW_US + due_s * S
+    [found] = diagnosed(case(replace(RUNNING, lease_us=NOW_US - S, due_us=due_us)), WORLD, NOW_US)
+    assert (found.code, found.until_us) == ("lease-over", NOW_US + sweep_s * S)
+
+
+@pytest.mark.parametrize(("attempt", "is_told"), [(1, True), (2, False)])
+def test_a_retry_does_not_come_after_what_its_step_was_delayed_behind(attempt: int, is_told: bool) -> None:
+    graph = Graph([step("a"), step("b", "a", delay_ms=90_000)])
+    waits = Branch("a", "scheduled", "b", attempt=attempt, available_at_us=NOW_US + 90 * S)
+    [found] = diagnosed(Case(run_of(), {"a": waits}, graph, frozenset(graph.steps)), WORLD, NOW_US)
+    assert ("90 s after `a`" in found.sentence) is is_told
+    assert "None" not in found.sentence
 
 
 def test_an_event_is_waited_for_once_all_before_it_is_over() -> None:
