@@ -257,22 +257,17 @@ class _Bell:
             if self._asks():
                 self._raised = True
                 return
-        # A signal that comes just before a call that blocks does not wake it; what is injected never does.
-        if self._is_heard_at_once() or self._is_heard_at_once():
+            signal.pthread_kill(self._main_thread, signal.SIGURG)
+        if self._over.wait(_SOON_MS / 1000):
             return
         with self._lock:
             frame = sys._current_frames().get(self._main_thread)
             if not (self._over.is_set() or self._raised or _in_shelter(frame)):
                 self._raised = True
                 _inject(self._main_thread)
-
-    def _is_heard_at_once(self) -> bool:
-        """Signal that it rings; whether Interrupted was raised by then, or nobody is there any more."""
-        with self._lock:
-            if self._over.is_set() or self._raised:
-                return True
-            signal.pthread_kill(self._main_thread, signal.SIGURG)
-        return self._over.wait(_SOON_MS / 1000)
+                # The first signal wakes no call that began to block after it; this one does, and what was injected is
+                # raised in its handler.
+                signal.pthread_kill(self._main_thread, signal.SIGURG)
 
 
 class _Thread:
