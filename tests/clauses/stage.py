@@ -138,6 +138,18 @@ def counting(world: World) -> tuple[DynamoDBBackend, list[int]]:
     return world.another(client), sizes
 
 
+def asking(world: World) -> tuple[DynamoDBBackend, list[str]]:
+    """A backend of another process, and the operations that it asks the table for, one after the other."""
+    client, asked = world.store.another_client(), list[str]()
+
+    def noted(request: Request, send: Send) -> Answer:
+        asked.append(request.operation)
+        return send(request)
+
+    wire_of(client).add(noted, floor=Floor.SCHEDULE)
+    return world.another(client), asked
+
+
 def in_pages(world: World, others: Callable[[], object] = lambda: None, *, page: int = 0) -> DynamoDBBackend:
     """A backend whose queries come item by item, so that none is a snapshot; before its page number `page` the others
     act.

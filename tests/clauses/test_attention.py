@@ -17,13 +17,12 @@ from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.tally import Tally
 from cascade_flow.records import replace
 from clauses.families import child_run, handed_out
-from clauses.stage import RUN, begun, branch_of, claimed, dies, done, dying, run_of
+from clauses.stage import RUN, asking, begun, branch_of, claimed, dies, done, dying, run_of
 from clauses.test_events import HOUR_US, ROOT
 from clauses.test_limits import STRIPE, got, limited, started
 from clauses.test_rates import OPENAI
 from clauses.test_waits import HALF_AN_HOUR_MS
 from simulation import TIMING, TickingClock, World, step
-from testbed.wire import Answer, Floor, Request, Send, wire_of
 from unit.engine import facts
 
 NOW_US = facts.NOW_US
@@ -49,16 +48,10 @@ def entry_of(branch: Branch) -> due.Entry:
 
 def noted(world: World) -> tuple[Runtime, list[str]]:
     """A process that knows the workflow, and what it asks the table from then on."""
-    client, asked = world.store.another_client(), list[str]()
-
-    def noting(request: Request, send: Send) -> Answer:
-        asked.append(request.operation)
-        return send(request)
-
-    runtime = world.another(client).runtime
-    runtime.facts(run_of(world))
-    wire_of(client).add(noting, floor=Floor.FAULT)
-    return runtime, asked
+    by, asked = asking(world)
+    by.runtime.facts(run_of(world))
+    asked.clear()
+    return by.runtime, asked
 
 
 @pytest.mark.parametrize(

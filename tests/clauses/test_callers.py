@@ -131,17 +131,7 @@ LATE: dict[str, Callable[[Called], object]] = {
     "tried again": lambda run: run.retry("a"),
     "failed": lambda run: run.fail("a"),
     "skipped": lambda run: run.skip("a"),
-    "reclaimed": lambda run: run.backend.save_step_reclaimed(
-        FLOW,
-        run.run_id,
-        "a",
-        original_worker_id=run.name,
-        reclaimed_by="reaper",
-        last_heartbeat_us=1,
-        stale_threshold_us=2,
-        stale_duration_us=3,
-        attempt_number=1,
-    ),
+    "reclaimed": lambda run: run.reclaim("a"),
 }
 
 

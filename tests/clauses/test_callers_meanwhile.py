@@ -11,12 +11,11 @@ from cascade_flow import clock
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.digests import digests_since
 from cascade_flow.operations.ended_runs import EndedRuns
-from clauses.stage import counting, dies, dying
+from clauses.stage import asking, counting, dies, dying
 from clauses.test_callers import MINUTE_US, by, gone, line, listed, others, under_way
 from contract.called import Called
 from faults.moments import pausing
 from simulation import World
-from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 
 def silent(world: World) -> Called:
@@ -152,13 +151,6 @@ def test_of_a_run_that_its_caller_may_go_on_telling_of_nothing_is_kept_for_repor
 def test_what_is_said_of_a_run_that_has_ended_looks_for_no_steps(world: World) -> None:
     run = under_way(world)
     run.give_up()
-    operations: list[str] = []
-    client = world.store.another_client()
-
-    def noted(request: Request, send: Send) -> Answer:
-        operations.append(request.operation)
-        return send(request)
-
-    wire_of(client).add(noted, floor=Floor.SCHEDULE)
-    world.another(client).append_event(run.slug, run.run_id, line(run))
+    by, operations = asking(world)
+    by.append_event(run.slug, run.run_id, line(run))
     assert "Query" not in operations

@@ -15,15 +15,13 @@ from cascade_flow.operations.diagnoses import Diagnoses, DiagnosisPart
 from cascade_flow.operations.live_pieces import START_US
 from cascade_flow.operations.preflight import Effect, Planned, Preflight
 from cascade_flow.operations.pulse import Pulse
-from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.steps import Steps
 from cascade_flow.operations.tally import Swept
 from cascade_flow.wake import Wake
-from clauses.stage import AGAIN, FATAL, RUN, begun, claimed, dies, done, dying, reported, silent
+from clauses.stage import AGAIN, FATAL, RUN, asking, begun, claimed, dies, done, dying, reported, silent
 from faults.moments import pausing
 from simulation import TIMING, World, step
 from testbed.faults import Kind, faults, only
-from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 DIAMOND = (step("a"), step("b", "a"), step("c", "a"), step("j", "b", "c"))
 SWEEP_US = 60_000_000
@@ -245,18 +243,6 @@ def test_piece_by_piece_each_run_is_told_once(world: World) -> None:
     assert len(found) > 3
 
 
-def counting(world: World) -> tuple[Runtime, list[str]]:
-    """A process of its own, and the requests that it sends."""
-    client, sent = world.store.another_client(), list[str]()
-
-    def count(request: Request, send: Send) -> Answer:
-        sent.append(request.operation)
-        return send(request)
-
-    wire_of(client).add(count, floor=Floor.SCHEDULE)
-    return world.another(client).runtime, sent
-
-
 def test_a_piece_asks_no_more_where_more_is_stored(world: World) -> None:
     begun(world, *DIAMOND)
     asked = []
@@ -264,8 +250,8 @@ def test_a_piece_asks_no_more_where_more_is_stored(world: World) -> None:
         for _ in range(8):
             world.submit()
         world.clock.pause_us(2 * TIMING.grace_us)
-        runtime, requests = counting(world)
-        assert Diagnoses(runtime).part(limit=4).looked_at == 4
+        by, requests = asking(world)
+        assert Diagnoses(by.runtime).part(limit=4).looked_at == 4
         asked.append(len(requests))
     assert asked[0] == asked[1] < 30
 

@@ -23,12 +23,11 @@ from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.wake import Wake
 from clauses.families import ITEMS, child, handed_out, taken
-from clauses.stage import FATAL, RUN, begun, claimed, dies, dying, reported, run_of
+from clauses.stage import FATAL, RUN, asking, begun, claimed, dies, dying, reported, run_of
 from contract.called import Called
 from faults.moments import pausing
 from shapes import undo
 from simulation import TIMING, World, step
-from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 LATE_US = 2 * TIMING.grace_us
 
@@ -57,14 +56,8 @@ def gone(world: World, *places: keys.Key) -> None:
 
 def requests(world: World, run_id: str = RUN) -> list[str]:
     """What a diagnosis of a run asks the table for."""
-    client, sent = world.store.another_client(), list[str]()
-
-    def count(request: Request, send: Send) -> Answer:
-        sent.append(request.operation)
-        return send(request)
-
-    wire_of(client).add(count, floor=Floor.SCHEDULE)
-    Diagnoses(world.another(client).runtime, concurrency=1).run(run_id)
+    by, sent = asking(world)
+    Diagnoses(by.runtime, concurrency=1).run(run_id)
     return sent
 
 

@@ -559,17 +559,6 @@ def test_its_timeout_counts_from_when_all_is_there_and_fails_it(world: World) ->
     assert kinds_of(world, "e") == [StepScheduled, StepFailed]
 
 
-def test_who_is_late_is_told_why(world: World) -> None:
-    begun(world, *chain(timeout_us=WAIT_US), step("other"))
-    done(world, "a")
-    world.clock.pause_us(WAIT_US + 1)
-    claimed(world, "other")
-    world.sweep()
-    with pytest.raises(EventClosedError, match="has run out of time") as told:
-        sent(world)
-    assert told.value.facts["state"] == "timed-out"
-
-
 def test_who_sends_what_was_skipped_is_told_so(world: World) -> None:
     begun(world, *chain(), step("other"))
     world.script = {"a": ["skip"]}

@@ -51,10 +51,6 @@ def stops(world: World) -> None:
     AfterCommit(world.backend.runtime).stops.carry_on(RUN)
 
 
-def reads(world: World) -> None:
-    world.backend.load_events("flow", RUN)
-
-
 def appends(world: World) -> None:
     at: dict[str, Any] = {"workflow_slug": "flow", "run_id": RUN, "step_id": "a", "attempt_number": 1}
     told = StepRetrying(timestamp_us=clock.now_us(), **at, next_attempt=2, error=StepError(message="no"))
@@ -96,7 +92,7 @@ def test_a_run_that_moves_faster_than_it_can_be_read_is_there(world: World, monk
     begun(world, step("a"))
     monkeypatch.setattr(Histories, "_driven_by_engine", lambda *_: None)
     with pytest.raises(ConflictError, match="faster than it can be read"):
-        reads(world)
+        world.backend.load_events("flow", RUN)
 
 
 def test_a_schedule_that_always_moves_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

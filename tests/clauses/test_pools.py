@@ -35,6 +35,7 @@ from clauses.stage import (
     AGAIN,
     FATAL,
     RUN,
+    asking,
     begun,
     branch_of,
     claimed,
@@ -50,7 +51,6 @@ from clauses.stage import (
 )
 from faults.moments import pausing
 from simulation import TIMING, World, step
-from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 POOL = "gpu-box"
 OTHER = "cpu.box"
@@ -87,15 +87,7 @@ class Counting:
 
 
 def counting(world: World) -> Counting:
-    client = world.store.another_client()
-    counted = Counting(world.another(client))
-
-    def note(request: Request, send: Send) -> Answer:
-        counted.operations.append(request.operation)
-        return send(request)
-
-    wire_of(client).add(note, floor=Floor.SCHEDULE)
-    return counted
+    return Counting(*asking(world))
 
 
 def place(world: World, branch: str) -> str:

@@ -41,6 +41,18 @@ def claim(world: World, run_id: str, id: str = "a", attempt: int = 1, *, by: Any
     return Steps((by or world.backend).runtime).claim(Wake(run_id, id, id, attempt), "worker-1")
 
 
+def sent(world: World, run_id: str) -> Wake:
+    """The message of a run's first step, with the step's limit in it."""
+    world.submit(run_id=run_id)
+    wake = world.mailbox.wakes.pop()
+    assert wake.limit
+    return wake
+
+
+def claimed(world: World, wake: Wake, *, by: Any = None) -> bool:
+    return Steps((by or world.backend).runtime).claim(wake, "worker-1") is not None
+
+
 def starts(world: World, *run_ids: str) -> list[int]:
     """When the attempts of these runs have begun."""
     checked = [world.check(run_id) for run_id in run_ids]
@@ -70,13 +82,6 @@ def test_no_time_of_that_length_holds_more_starts(at_most: int, per_us: int, spa
     assert first == Turn(100, 100 + spacing_us)
     assert Turn.after(limit, first.next_us, 100) == Turn(100 + spacing_us, 100 + 2 * spacing_us)
     assert spacing_us * at_most >= per_us
-
-
-def test_who_comes_before_its_time_takes_no_turn(world: World) -> None:
-    world.register([limited("a", delay_ms=60_000), limited("b")])
-    world.submit(run_id="r1")
-    assert claim(world, "r1") is None
-    assert claim(world, "r1", "b") is not None
 
 
 def test_who_must_wait_has_a_turn_and_a_message_for_it(world: World) -> None:
@@ -259,18 +264,6 @@ def test_who_is_overtaken_at_a_claim_calls_nobody_out(world: World) -> None:
     late = pausing(world, "UpdateItem", overtakes, at=2)
     assert not claimed(world, wake, by=late)
     assert world.mailbox.wakes == []
-
-
-def sent(world: World, run_id: str) -> Wake:
-    """The message of a run's first step, with the step's limit in it."""
-    world.submit(run_id=run_id)
-    wake = world.mailbox.wakes.pop()
-    assert wake.limit
-    return wake
-
-
-def claimed(world: World, wake: Wake, *, by: Any = None) -> bool:
-    return Steps((by or world.backend).runtime).claim(wake, "worker-1") is not None
 
 
 def test_a_worker_goes_on_with_the_next_step_if_its_turn_is_now(world: World) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from clauses.stage import asking
 from clauses.test_callers import under_way
 from contract.called import FLOW, Called
 from simulation import World
-from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 READ, ALL, WRITE = "BatchGetItem", "Query", "TransactWriteItems"
 WORDS: dict[str, tuple[Callable[[Called], object], list[str]]] = {
@@ -38,15 +38,8 @@ def asked(world: World) -> tuple[Called, list[str]]:
     run = under_way(world, "a", "b", "c")
     run.do("a")
     run.take("b")
-    operations: list[str] = []
-    client = world.store.another_client()
-
-    def noted(request: Request, send: Send) -> Answer:
-        operations.append(request.operation)
-        return send(request)
-
-    wire_of(client).add(noted, floor=Floor.SCHEDULE)
-    return Called(world.another(client), run.run_id), operations
+    by, operations = asking(world)
+    return Called(by, run.run_id), operations
 
 
 @pytest.mark.parametrize("word", WORDS)

@@ -77,6 +77,19 @@ class Called(Outside):
             self.slug, self.run_id, output, workflow_attempt_number=1, duration_us=1_000, total_steps=1
         )
 
+    def reclaim(self, step_id: str, attempt: int = 1) -> None:
+        self.backend.save_step_reclaimed(
+            self.slug,
+            self.run_id,
+            step_id,
+            original_worker_id=self.name,
+            reclaimed_by="reaper",
+            last_heartbeat_us=1,
+            stale_threshold_us=2,
+            stale_duration_us=3,
+            attempt_number=attempt,
+        )
+
     def give_up(self) -> None:
         self.backend.save_workflow_failed(
             self.slug,

@@ -175,22 +175,8 @@ def late_words(run: Called) -> list[Callable[[], object]]:
         lambda: run.backend.save_step_checkpoint_failed(
             FLOW, run.run_id, "a", name="x", sequence_number=0, attempt_number=1, error=ERROR
         ),
-        lambda: reclaimed(run),
+        lambda: run.reclaim("a"),
     ]
-
-
-def reclaimed(run: Called, attempt: int = 1) -> None:
-    run.backend.save_step_reclaimed(
-        FLOW,
-        run.run_id,
-        "a",
-        original_worker_id=run.name,
-        reclaimed_by="reaper",
-        last_heartbeat_us=1,
-        stale_threshold_us=2,
-        stale_duration_us=3,
-        attempt_number=attempt,
-    )
 
 
 def assert_too_late(run: Called) -> None:
@@ -216,7 +202,7 @@ def test_an_attempt_that_failed_is_held_no_more(backend: DynamoDBBackend) -> Non
 def test_a_reclaimed_attempt_is_held_no_more(backend: DynamoDBBackend) -> None:
     run = Called.with_step(backend)
     run.take("a")
-    reclaimed(run)
+    run.reclaim("a")
     assert run.events("StepReclaimed")[0].reclaimed_by == "reaper"
     assert_too_late(run)
     run.schedule("a", 2, reason="retry")
@@ -277,7 +263,7 @@ def test_the_engine_does_it_itself(backend: DynamoDBBackend) -> None:
         (lambda: run.schedule("a", 2), "schedules a step itself"),
         (lambda: run.begin("a"), "claim_scheduled_step"),
         (lambda: run.retry("a"), "save_step_failed"),
-        (lambda: reclaimed(run), "sweep"),
+        (lambda: run.reclaim("a"), "sweep"),
     ):
         with pytest.raises(EngineDrivenError, match=instead):
             said()

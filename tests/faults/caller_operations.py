@@ -152,20 +152,6 @@ def _retried(run: Called) -> None:
     )
 
 
-def _reclaimed(run: Called) -> None:
-    run.backend.save_step_reclaimed(
-        FLOW,
-        run.run_id,
-        "a",
-        original_worker_id=run.name,
-        reclaimed_by="reaper",
-        last_heartbeat_us=1,
-        stale_threshold_us=2,
-        stale_duration_us=3,
-        attempt_number=1,
-    )
-
-
 def _silent(run: Called) -> None:
     held(run)
     clock.pause_us(60_000_000)
@@ -216,7 +202,7 @@ WORDS: Sequence[Word] = (
     Word("save_step_failed, for good", scheduled, lambda run: run.fail("a", terminal=True), again=StaleAttemptError),
     Word("save_step_failed_and_schedule_retry", held, _retried, adds=3, again=StaleAttemptError),
     Word("save_step_skipped", scheduled, lambda run: run.skip("a"), again=StaleAttemptError),
-    Word("save_step_reclaimed", held, _reclaimed, again=StaleAttemptError),
+    Word("save_step_reclaimed", held, lambda run: run.reclaim("a"), again=StaleAttemptError),
     Word(
         "save_step_checkpoint",
         held,
