@@ -120,10 +120,8 @@ def test_a_place_is_let_go_as_it_was_held_last_where_the_attempt_is_lost_and_not
     assert told.__dict__.items() >= {"run_id": at.run_id, "step": "work", "attempt": 1}.items()
 
 
-@pytest.mark.parametrize(("owner", "part"), [(Expansion, "command"), (Collection, "collect")])
-def test_what_children_do_is_handed_out_and_collected_for_as_long_as_there_is_time(
-    dynamodb: Store, time: TickingClock, monkeypatch: pytest.MonkeyPatch, owner: Any, part: str
-) -> None:
+def doubling() -> Workflow:
+    """Numbers, a map over them, and what follows it."""
     flow = Workflow("flow")
 
     @flow.step
@@ -134,7 +132,18 @@ def test_what_children_do_is_handed_out_and_collected_for_as_long_as_there_is_ti
     def twice(number: int) -> int:
         return 2 * number
 
-    at = Place(dynamodb, flow)
+    @flow.step
+    def total(twice: list[int]) -> int:
+        return sum(twice)
+
+    return flow
+
+
+@pytest.mark.parametrize(("owner", "part"), [(Expansion, "command"), (Collection, "collect")])
+def test_what_children_do_is_handed_out_and_collected_for_as_long_as_there_is_time(
+    dynamodb: Store, time: TickingClock, monkeypatch: pytest.MonkeyPatch, owner: Any, part: str
+) -> None:
+    at = Place(dynamodb, doubling())
     monkeypatch.setattr(owner, part, once(BackendUnavailableError("away"), getattr(owner, part)))
     at.work()
     assert at.status == "completed"
@@ -147,25 +156,10 @@ def test_who_collects_goes_on_with_what_follows_and_wakes_nobody_for_it(
         woken.extend(wake.step for wake in wakes)
         send(wakes)
 
-    flow, woken = Workflow("flow"), list[str]()
-
-    @flow.step
-    def numbers() -> list[int]:
-        return [1, 2]
-
-    @flow.map(over=numbers)
-    def twice(number: int) -> int:
-        return 2 * number
-
-    flow.step(id="total")(after_twice)
-    at = Place(dynamodb, flow)
+    woken, at = list[str](), Place(dynamodb, doubling())
     send = at.mailbox.send
     monkeypatch.setattr(at.mailbox, "send", sent)
     at.work()
     assert at.status == "completed"
     assert "twice" in woken
     assert "total" not in woken
-
-
-def after_twice(twice: list[int]) -> int:
-    return sum(twice)
