@@ -9,7 +9,7 @@ import pytest
 from cascade_flow.engine.caller import Draft, draft
 from cascade_flow.engine.repeats import repeat_of
 from cascade_flow.errors import StaleAttemptError
-from cascade_flow.model.events import StepCompleted, StepHeartbeat, StepSkipped, WorkflowCancelled
+from cascade_flow.model.events import StepCompleted, StepHeartbeat, StepSkipped, WorkflowCancelled, WorkflowFailed
 from unit.engine.facts import told
 
 TOO_LATE = StaleAttemptError("too late", now="completed", attempt_number=2)
@@ -77,6 +77,19 @@ def test_who_says_nothing_repeats_nothing() -> None:
 def test_an_event_of_another_kind_is_no_repeat_whatever_it_says() -> None:
     same = frozenset({"skip_type", "reason", "output", "export_output"})
     assert not is_repeat(draft(StepSkipped, **SKIPPED), besides=same)
+
+
+def test_of_much_that_was_said_the_first_is_named() -> None:
+    beat = draft(StepHeartbeat, step_id="s", attempt_number=2, worker_id="w")
+    assert "already: this StepHeartbeat was stored" in str(repeat_of(TOO_LATE, [beat, SAID], STORED))
+
+
+def test_an_error_is_compared_as_it_is_stored() -> None:
+    failed: dict[str, Any] = {"workflow_attempt_number": 1, "duration_us": 3, "completed_steps": 0}
+    failed |= {"error": {"name": "ValueError", "message": "no"}, "failure_reason": "step-failed"}
+    for message, is_said in (("no", True), ("yes", False)):
+        said = draft(WorkflowFailed, **failed | {"error": {"name": "ValueError", "message": message}})
+        assert is_repeat(said, stored=[told(WorkflowFailed, 20, **failed)]) is is_said
 
 
 def test_numbers_are_compared_as_they_are_stored() -> None:

@@ -180,6 +180,27 @@ def test_effects_are_known_by_the_first_of_the_runs_that_go_on(origin: str | Non
     assert replace(RUN, parent="older", origin_run_id=origin).first_run_id == first
 
 
+def test_an_effect_that_was_undone_is_known_by_the_run_that_brought_it_about_again() -> None:
+    run = replace(RUN, origin_run_id="oldest", renewed={"a": "older"})
+    assert [run.first_run_of(id) for id in "ab"] == ["older", "oldest"]
+    assert replace(run, origin_run_id=None).first_run_of("b") == "run"
+
+
+@pytest.mark.parametrize(
+    ("before", "looked_at"),
+    [
+        (BRANCH, ("k",)),
+        (replace(BRANCH, looks=True), ("j", "k")),
+        (replace(BRANCH, status="scheduled"), ("j", "k")),
+        (replace(BRANCH, status="skipping"), ("j", "k")),
+    ],
+)
+def test_who_is_at_work_looks_at_what_it_has_filled_unless_it_was_asked(
+    before: Branch, looked_at: tuple[str, ...]
+) -> None:
+    assert Commit(before, BRANCH, raises=("j", "k", "j"), fills=("k",)).looked_at == looked_at
+
+
 def test_a_join_is_looked_at_once_however_many_arrive_at_it_together() -> None:
     assert Commit(replace(BRANCH, status="skipping"), BRANCH, raises=("j", "j", "$")).looked_at == ("j", "$")
     assert Commit(BRANCH, BRANCH, raises=("j", "j"), fills=("j", "j")).looked_at == ("j",)
