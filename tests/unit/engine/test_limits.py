@@ -92,6 +92,12 @@ def test_who_holds_a_place_is_the_attempt_of_a_step_or_of_a_run() -> None:
     assert Holder.of_run("r", 3) == Holder("r", "", "", 3)
 
 
+def test_of_a_limit_nobody_has_looked_at_nothing_is_taken() -> None:
+    limit = Limit("db", 2)
+    assert Waiting(limit) == Waiting(limit, taken=0, before=0, turn_us=None)
+    assert Place(None, 5) == Place(None, 5, since_us=0)
+
+
 def held(by: str | None, in_us: int) -> Place:
     return Place(None if by is None else waiter(by).holder, NOW_US + in_us)
 

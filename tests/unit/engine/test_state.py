@@ -7,7 +7,19 @@ from typing import Any
 
 import pytest
 
-from cascade_flow.engine.state import LATEST_US, Branch, Commit, Facts, Owed, Run, Timing, within_time
+from cascade_flow.engine.state import (
+    LATEST_US,
+    LONGEST_DELAY_US,
+    Branch,
+    Commit,
+    Facts,
+    Family,
+    Owed,
+    Run,
+    Timing,
+    is_urgent,
+    within_time,
+)
 from cascade_flow.graph import Graph
 from cascade_flow.model.events import ResourceSnapshot, StepHeartbeat, WorkflowCompleted
 from unit.engine.facts import NOW_US, step, told
@@ -74,17 +86,29 @@ def test_a_run_begins_with_nothing() -> None:
 def test_a_decision_about_a_run_begins_in_its_first_attempt() -> None:
     facts = Facts("run", "flow", Graph([step("a")]), 1, Timing())
     assert (facts.run_attempt, facts.started_at_us, facts.stopping, facts.priority) == (1, 0, False, None)
+    assert (facts.deadline_us, facts.undoes, facts.limit_keys) == (LATEST_US, False, {})
 
 
 def test_a_commit_asks_for_nothing_that_was_not_decided() -> None:
     commit = Commit(BRANCH, BRANCH)
     assert commit == Commit(BRANCH, BRANCH, events=(), logged=False, births=(), raises=(), fills=(), checks_run=False)
     assert Owed(("a",)) == Owed(("a",), 0)
+    assert Family(3, 2, 4, 1, 5) == Family(3, 2, 4, 1, 5, version=None, made=0, lost=0, out=())
+    assert (BRANCH.looks, BRANCH.signal, BRANCH.patience, BRANCH.family) == (False, None, None, None)
 
 
 def test_how_long_things_may_take_where_nobody_says() -> None:
     day_us = 86_400 * S
     assert Timing() == Timing(lease_us=60 * S, grace_us=30 * S, timeout_us=7 * day_us, retention_us=90 * day_us)
+
+
+def test_no_message_waits_for_longer_than_the_queue_lets_it() -> None:
+    assert LONGEST_DELAY_US == 15 * 60 * S
+
+
+@pytest.mark.parametrize(("priority", "urgent"), [(None, False), (-1, False), (0, False), (1, True)])
+def test_urgent_is_what_has_a_priority_above_none(priority: int | None, urgent: bool) -> None:
+    assert is_urgent(priority) is urgent
 
 
 @pytest.mark.parametrize(("lease_us", "grace_us", "silence_us"), [(9, 4, 9), (4, 9, 9)])
@@ -114,6 +138,7 @@ def test_a_time_that_no_key_holds_is_the_nearest_that_one_does(time_us: int, hel
         ({"status": "scheduled"}, True),
         ({"status": "running"}, True),
         ({"status": "skipping"}, True),
+        ({"status": "waiting"}, True),
         ({"status": "ended"}, False),
         ({"status": "ended", "owed": Owed(("a",))}, True),
         ({"status": "running", "halt": "park"}, True),
