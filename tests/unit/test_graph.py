@@ -93,7 +93,8 @@ def test_of_two_maps_each_has_items_of_its_own() -> None:
         having(id, dependencies=["x"], children=MAPS.model_copy(update={"batch": n}), **tried)
         for n, id in enumerate("mn", 1)
     ]
-    graph = Graph([step("x"), *maps])
+    graph = Graph([step("x"), *maps, step("after", "m")])
+    assert [graph.chain(branch) for branch in graph.branches] == [("x", "m", "after"), ("n",)]
     for n, id in enumerate("mn", 1):
         [item] = body_of(graph, id).steps.values()
         assert (item.id, item.limit, item.delay_ms, item.retry[0].max_attempts) == (id, LIMIT, 7, 9)

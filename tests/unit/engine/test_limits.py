@@ -70,7 +70,7 @@ def test_who_waits_for_a_place_stands_in_line_or_was_not_counted_yet() -> None:
 def test_a_step_needs_what_it_declares_by_the_key_of_its_run() -> None:
     rate = StepLimit(name="openai", at_most=5, per_ms=60_000, key="customer")
     assert limit_of(step("a", limit=rate), {"customer": "c7"}) == Limit("openai#c7", 5, 60_000_000)
-    assert limit_of(step("a", limit=StepLimit(name="db", at_most=2)), {}) == Limit("db", 2)
+    assert limit_of(step("a", limit=StepLimit(name="db", at_most=2)), {"customer": "c7"}) == Limit("db", 2)
     assert limit_of(step("a"), {}) is None
 
 
@@ -161,7 +161,8 @@ def test_turns_are_spaced_so_that_no_time_holds_too_many(at_most: int, per_us: i
     ],
 )
 def test_runs_of_a_workflow_share_a_limit_by_key(key: str | None, input: str | None, id: str) -> None:
-    assert limit_of_runs("flow", RunLimit(at_most=3, key=key), input) == Limit(id, 3)
+    for skips in (False, True):
+        assert limit_of_runs("flow", RunLimit(at_most=3, key=key, skips=skips), input) == Limit(id, 3)
     assert limit_of_runs("flow", None, input) is None
 
 

@@ -214,3 +214,4 @@ def test_a_run_completes(started_us: int, took_us: int) -> None:
     assert completed(facts, {"a": [1]}, now_us=NOW_US, after_us=0) == told(WorkflowCompleted, at_us, **said)
     nothing = completed(facts, {}, now_us=NOW_US, after_us=0)
     assert (nothing.output, nothing.total_steps) == ("{}", 3)
+    assert completed(facts, {"b": 1, "a": 2}, now_us=NOW_US, after_us=0).output == '{"b":1,"a":2}'

@@ -14,6 +14,7 @@ from cascade_flow.engine.state import (
     Commit,
     Facts,
     Family,
+    Limit,
     Owed,
     Run,
     Timing,
@@ -182,6 +183,7 @@ def test_the_retry_policy_counts_from_where_the_runs_attempt_began(before: int |
 
 def test_nobody_is_left_on_a_branch_that_is_released() -> None:
     kept: dict[str, Any] = {"attempt": 3, "seq": 4, "priority": 5, "pool": "gpu", "halt": "park", "due_us": 6}
+    kept |= {"limit": Limit("db", 2), "laters": 2, "later_since_us": 1, "attempts_before": 1, "skipped": {"b": "a"}}
     held = replace(
         BRANCH,
         **kept,

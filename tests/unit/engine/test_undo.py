@@ -77,6 +77,7 @@ def test_the_run_that_undoes_another_is_a_run_of_its_own() -> None:
     [first] = born.opening.births
     assert (first.branch.name, first.branch.priority) == ("undo-b", 6)
     assert (run.limit, run.up, run.limit_keys) == (None, None, {"k": "v"})
+    assert (run.parent, run.first_run_id, run.undone_by) == (None, "back", None)
 
 
 @pytest.mark.parametrize(("input", "said"), [({}, "[1]"), ({"a": "P#a#out"}, "[1]"), ({"input": "P#1"}, "P#1")])
