@@ -36,7 +36,7 @@ PLACE = Waiting(Limit("stripe", 5), taken=4, before=0)
 
 def event(**known: Any) -> Case:
     branch = Branch("e", "open", "e", arrived=1, **known)
-    return Case(run_of(due_us=ANY), {"a": Branch("a", "ended", "a"), "e": branch}, EVENTS, frozenset("ae"))
+    return Case(run_of(due_us=NOW_US), {"a": Branch("a", "ended", "a"), "e": branch}, EVENTS, frozenset("ae"))
 
 
 def parent(due_us: int | None, *children: Case) -> Case:
@@ -168,6 +168,35 @@ OF_STEPS: list[tuple[Case, Finding]] = [
     (
         case(replace(WAITS_AT_B, available_at_us=NOW_US)),
         Finding("queued", "well", "`b` is due, and waits for a worker for 0 s", step_id="b"),
+    ),
+    (
+        case(replace(WAITS_AT_B, turn_us=NOW_US - S, due_us=NOW_US + 2 * S)),
+        Finding("queued", "well", "`b` is due, and waits for a worker for 1 s", step_id="b"),
+    ),
+    (
+        case(replace(WAITS_AT_B, turn_us=NOW_US - 4 * S, due_us=LATER)),
+        Finding(
+            "nobody-takes-it",
+            "stuck",
+            "`b` has waited for a worker for 4 s, was called out again, and nobody took it",
+            WORKER_LOG,
+            "b",
+            LATER,
+        ),
+    ),
+    (
+        case(replace(WAITS_AT_B, turn_us=NOW_US - 4 * S, due_us=NOW_US - S)),
+        Finding(
+            "wake-up-lost",
+            "late",
+            "`b` has waited for a worker for 4 s: its wake-up is lost; the sweep in 12 s sends another",
+            step_id="b",
+            until_us=NOW_US + 12 * S,
+        ),
+    ),
+    (
+        case(replace(WAITS_AT_B, turn_us=ANY)),
+        Finding("step-delayed", "waits", "`b` starts at 08:00:50 UTC (in 50 s)", step_id="b", until_us=ANY),
     ),
     (
         case(replace(WAITS_AT_B, available_at_us=ANY, attempt=2, attempts_before=1, laters=1)),
@@ -326,6 +355,11 @@ def test_what_is_said_of_the_reaper() -> None:
     told = "`b` has waited for a worker for 10 s: its wake-up is lost; a sweep sends another, but the reaper has been"
     found = Finding("wake-up-lost", "stuck", f"{told} silent for 6 min", REAPER_LOG, "b")
     assert diagnosed(case(WAITS_AT_B), silent, NOW_US) == (found,)
+
+
+def test_what_nobody_takes_is_stuck_also_where_nobody_knows_of_the_sweeps() -> None:
+    known = case(replace(WAITS_AT_B, due_us=LATER))
+    assert [each.code for each in diagnosed(known, replace(WORLD, sweeps=None), NOW_US)] == ["nobody-takes-it"]
 
 
 def test_a_lost_wake_up_is_sent_by_the_sweep_that_finds_it_due() -> None:

@@ -37,6 +37,7 @@ def test_a_join_is_full_also_where_somebody_was_counted_twice(arrived: int, full
     ("status", "at", "is_beyond", "is_reached"),
     [
         ("scheduled", "a", False, False),
+        ("ended", "a", False, False),
         ("running", "b", False, True),
         ("ended", "b", True, True),
         ("parked", "b", True, True),
@@ -136,7 +137,11 @@ WAITING = Branch("j", "open", "j", arrived=2, seq=3, due_us=NOW_US + 9)
 def test_a_join_opens() -> None:
     at_us = NOW_US + 43
     ready = {"status": "scheduled", "run_attempt": 2, "priority": 6, "available_at_us": NOW_US, "last_us": at_us}
-    commit = open_join(JOINING, WAITING, {"a": FIRST, "b": SECOND}, now_us=NOW_US)
+    commit, other = (
+        open_join(JOINING, WAITING, {each.name: each for each in known}, now_us=NOW_US)
+        for known in ((FIRST, SECOND), (SECOND, FIRST))
+    )
+    assert commit == other, "it is later than both, whichever is known first"
     assert at_us % JOINING.graph.modulus == JOINING.graph.residue("j")
     events = (scheduled(at_us, "j", "dependency-satisfied"),)
     assert commit == Commit(WAITING, replace(WAITING, **ready), events, checks_run=True)

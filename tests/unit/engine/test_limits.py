@@ -65,6 +65,9 @@ def test_who_waits_for_a_place_stands_in_line_or_was_not_counted_yet() -> None:
     assert Waiting.for_place(limit, standing, line[1].holder, NOW_US) == Waiting(limit, taken=2, before=1)
     assert Waiting.for_place(limit, standing, waiter("r9").holder, NOW_US) == Waiting(limit, taken=2, before=None)
     assert Waiting.for_place(limit, standing, waiter("r0").holder, NOW_US) is None
+    other = Waiter(0, Holder("r2", "b", "b", 1), 3)
+    standing = Standing({}, (*line, other))
+    assert Waiting.for_place(limit, standing, other.holder, NOW_US) == Waiting(limit, taken=0, before=2)
 
 
 def test_a_step_needs_what_it_declares_by_the_key_of_its_run() -> None:
@@ -72,6 +75,7 @@ def test_a_step_needs_what_it_declares_by_the_key_of_its_run() -> None:
     assert limit_of(step("a", limit=rate), {"customer": "c7"}) == Limit("openai#c7", 5, 60_000_000)
     assert limit_of(step("a", limit=StepLimit(name="db", at_most=2)), {"customer": "c7"}) == Limit("db", 2)
     assert limit_of(step("a"), {}) is None
+    assert limit_of(step("a", limit=StepLimit(name="db", at_most=2, per_ms=5)), {}) == Limit("db", 2, 5_000)
 
 
 def test_a_key_is_the_same_in_whatever_order_its_parts_are_said() -> None:

@@ -47,6 +47,14 @@ def test_what_is_submitted_of_the_times_of_two_days(missed: MissedTimes, after_u
     assert ticks == Ticks(times, TEN + HOUR)
 
 
+def test_of_what_is_late_and_was_not_missed_the_latest_counts_too() -> None:
+    minutely, next_us = Every(MINUTE), TEN - 3 * MINUTE
+    latest = due_ticks(minutely, "latest", next_us=next_us, now_us=TEN, lead_us=0)
+    assert latest == Ticks([TEN], TEN + MINUTE)
+    kept = due_ticks(minutely, "skip", next_us=next_us, now_us=TEN, lead_us=0)
+    assert kept.times_us == [next_us, next_us + MINUTE, next_us + 2 * MINUTE, TEN]
+
+
 @pytest.mark.parametrize(("hours", "more"), [(98, 0), (99, 0), (100, 1), (150, 51)])
 def test_a_look_makes_a_hundred_runs_at_most_and_the_next_begins_with_the_first_that_is_left(
     hours: int, more: int
