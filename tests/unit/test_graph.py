@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from cascade_flow import GraphInvalidError, StepDefinition, StepNotFoundError
-from cascade_flow.graph import END, Graph, body_of, graph_issues, too_late
-from cascade_flow.model.workflows import ChildrenDefinition, EventDefinition, StepLimit, UndoDefinition
+from cascade_flow.graph import END, Graph, body_of, each_with_undo, graph_issues, too_late, undo_graph
+from cascade_flow.model.workflows import ChildrenDefinition, EventDefinition, RetryTier, StepLimit, UndoDefinition
 
 
 def step(id: str, *dependencies: str, export_output: bool = False) -> StepDefinition:
@@ -85,6 +86,50 @@ def test_a_map_is_one_step_of_its_run_and_another_of_each_item() -> None:
     assert (items.children, items.undo, body_of(graph, "m").undos) == (None, None, {})
 
 
+def test_of_two_maps_each_has_items_of_its_own() -> None:
+    """Items wait for nothing; what they share and how long after what their map begins is theirs, not the map's."""
+    tried = {"limit": LIMIT, "delay_ms": 7, "retry": [RetryTier(max_attempts=9)], "poll_every_ms": 8}
+    maps = [
+        having(id, dependencies=["x"], children=MAPS.model_copy(update={"batch": n}), **tried)
+        for n, id in enumerate("mn", 1)
+    ]
+    graph = Graph([step("x"), *maps, step("after", "m")])
+    assert [graph.chain(branch) for branch in graph.branches] == [("x", "m", "after"), ("n",)]
+    for n, id in enumerate("mn", 1):
+        [item] = body_of(graph, id).steps.values()
+        assert (item.id, item.limit, item.delay_ms, item.retry[0].max_attempts) == (id, LIMIT, 7, 9)
+        assert (item.poll_every_ms, item.timeout_ms, item.export_output) == (8, None, True)
+        mine = graph.step(id)
+        assert (mine.limit, mine.delay_ms, mine.poll_every_ms, mine.retry) == (None, None, None, [RetryTier()])
+        assert (mine.children and mine.children.batch) == n
+
+
+def test_what_undoes_steps_is_one_branch_in_the_order_that_was_asked_for() -> None:
+    """Each is tried as it is declared, and one that has nothing to do holds up no other."""
+    declared = undo("u", timeout_ms=5, limit=LIMIT, retry=[RetryTier(max_attempts=9)])
+    steps = having("a", undo=declared), having("b", undo=undo("v", executor="gpu")), having("c", undo=undo("w"))
+    graph = undo_graph(Graph(steps), ("c", "a", "b"))
+    assert [graph.chain(branch) for branch in graph.branches] == [("w", "u", "v")]
+    assert not any(each.skip_cascades for each in graph.steps.values())
+    first = graph.step("u")
+    assert (first.timeout_ms, first.limit, first.retry, graph.step("v").executor) == (5, LIMIT, declared.retry, "gpu")
+    assert [each.id for each in each_with_undo(steps)] == ["a", "u", "b", "v", "c", "w"]
+
+
+def test_an_event_always_begins_a_branch_and_is_a_join_of_whatever_it_waits_for() -> None:
+    event = EventDefinition()
+    graph = Graph(
+        [having("r", event=event), step("a", "r"), having("e", dependencies=["a"], event=event), step("b", "a")]
+    )
+    assert [graph.chain(branch) for branch in graph.branches] == [("r", "a", "b"), ("e",)]
+    assert (graph.roots, graph.joins("a"), graph.forks("a"), graph.awaited("e")) == (("r",), ("e",), (), ("a",))
+
+
+def test_a_join_waits_for_all_that_it_names_in_their_order() -> None:
+    graph = Graph([step("a"), step("b"), step("c"), step("d"), step("j", "c", "a", "d", "b")])
+    assert graph.awaited("j") == ("c", "a", "d", "b")
+
+
 def test_times_have_a_residue_for_each_branch_the_run_and_all_others() -> None:
     graph = Graph(WOOD)
     assert graph.modulus == 6
@@ -106,6 +151,8 @@ def test_a_step_that_is_not_there_is_named_beside_those_that_are() -> None:
         ([step("a"), step("b", "z")], "steps.1.dependencies", "depends on 'z', which is no step"),
         ([step("a"), step("b", "a", "a")], "steps.1.dependencies", "its dependency 'a' 2 times"),
         ([step("a", "b"), step("b", "a")], "steps", "in a circle: "),
+        ([step("a", "a")], "steps", "in a circle: a → a; remove one"),
+        ([step("y"), step("x"), having("a", dependencies=["y"], children=MAPS)], "steps.2.children", "map over 'x'"),
         ([step("a", "c"), step("b", "a"), step("c", "b")], "steps", "in a circle: a → c → b → a; remove one"),
         ([step("x"), having("a", limit=LIMIT, executor="gpu")], "steps.1.limit", "a limit and an executor"),
         ([step("x"), having("a", undo=undo("x"))], "steps.1.undo", "undo id 'x' of step 'a' is taken"),
@@ -135,6 +182,7 @@ def test_all_mistakes_are_told_at_once_and_a_circle_only_where_nothing_else_is_w
     with pytest.raises(GraphInvalidError) as refused:
         Graph([step("a", "z"), step("b", "c"), step("c", "b"), step("c", "y")])
     assert refused.value.issues == issues
+    assert str(refused.value) == "; ".join(issue.message for issue in issues)
 
 
 def test_a_graph_has_no_issues() -> None:
@@ -163,5 +211,10 @@ def test_who_starts_after_the_runs_end_is_known_before(timeout_ms: int, late: st
     """The longest way counts, and who would start with the end is too late."""
     delayed = {"a": 5, "b": 5, "d": 4}
     steps = [each.model_copy(update={"delay_ms": delayed.get(each.id)}) for each in WOOD]
-    assert "".join(too_late(steps, timeout_ms * 1_000)) == late
+    assert "".join(told := too_late(steps, timeout_ms * 1_000)) == late
+    assert (
+        "b" not in told
+        or f"0:00:00.010000 after the run at the earliest, and a run may last {timedelta(milliseconds=timeout_ms)}:"
+        in told["b"]
+    )
     assert too_late(WOOD, 0) == {}

@@ -15,6 +15,12 @@ TIERS = [
 ]
 
 
+def test_a_third_tier_begins_after_the_first_two() -> None:
+    tiers = [*TIERS, RetryTier(max_attempts=1)]
+    assert [place_of(tiers, attempt).policy_index for attempt in range(1, 8)] == [0, 0, 1, 1, 1, 2, 2]
+    assert place_of(tiers, 7) == PolicyPosition(2, 2)
+
+
 @pytest.mark.parametrize(
     ("attempt", "place"), [(1, (0, 1)), (2, (0, 2)), (3, (1, 1)), (4, (1, 2)), (5, (1, 3)), (6, (1, 4)), (9, (1, 7))]
 )
@@ -44,6 +50,8 @@ def test_another_attempt_may_follow_all_but_the_last() -> None:
         (3, 0.5, 1_000),
         (3, 0.0, 500),
         (3, 1.0, 1_500),
+        (3, 0.4999, 1_000),
+        (3, 0.4994, 999),
         (4, 0.5, 1_500),
         (4, 1.0, 2_250),
         (5, 0.25, 1_125),

@@ -222,11 +222,11 @@ def _running(branch: Branch, world: World, now_us: int) -> Finding:
 
 
 def _scheduled(graph: Graph, branch: Branch, world: World, now_us: int) -> Finding:
-    step, waited_us = branch.step, now_us - (branch.available_at_us or 0)
+    step, waited_us = branch.step, now_us - branch.ready_us
     if waited_us < 0:
         said = f"`{step}` {_doing(branch, now_us)}{_delay_of(graph, branch)}"
         code = "not-ready" if branch.laters else "retrying" if branch.tried > 1 else "step-delayed"
-        return Finding(code, "waits", said, step_id=step, until_us=branch.available_at_us)
+        return Finding(code, "waits", said, step_id=step, until_us=branch.ready_us)
     if waited_us <= world.timing.grace_us:
         return Finding("queued", "well", f"`{step}` {_doing(branch, now_us)}", step_id=step)
     pool = pool_of(graph, step)
@@ -254,7 +254,7 @@ def _untaken(branch: Branch, world: World, waited_us: int, now_us: int) -> Findi
         used = f"{said}: all {room.concurrency} {room.steps} that may run at once do"
         return Finding("concurrency-used-up", "late", used, room.cure, branch.step)
     due_us = branch.due_us or 0
-    again = due_us >= (branch.available_at_us or 0) + 2 * world.timing.grace_us
+    again = due_us >= branch.ready_us + 2 * world.timing.grace_us
     if again and not _silent_us(world, now_us):
         called = f"{said}, was called out again, and nobody took it"
         return Finding("nobody-takes-it", "stuck", called, _WORKER_LOG, branch.step, max(due_us, now_us))
@@ -306,14 +306,14 @@ def _blocker(case: Case, graph: Graph, step: str) -> Branch | None:
 
 def _doing(branch: Branch, now_us: int) -> str:
     """What a branch is about at its step, after the step's name."""
-    available_us = branch.available_at_us or 0
+    ready_us = branch.ready_us
     if branch.status == "running":
         return f"has been running for {span(now_us - (branch.started_at_us or now_us))} (attempt {branch.attempt})"
-    if branch.status == "scheduled" and available_us > now_us:
+    if branch.status == "scheduled" and ready_us > now_us:
         times = f", for the {nth(branch.laters + 1)} time" if branch.laters else ""
-        return f"{_wait_of(branch)} {_until(available_us, now_us)}{times}"
+        return f"{_wait_of(branch)} {_until(ready_us, now_us)}{times}"
     if branch.status == "scheduled":
-        return f"is due, and waits for a worker for {span(now_us - available_us)}"
+        return f"is due, and waits for a worker for {span(now_us - ready_us)}"
     return {"open": "waits itself", "skipping": "is to be skipped"}.get(branch.status, f"stands {branch.status}")
 
 

@@ -7,8 +7,16 @@ from typing import Any
 
 import pytest
 
-from cascade_flow.engine.joins import awaited_branches, beyond, completed_steps, is_full, open_join, reached
-from cascade_flow.engine.state import Branch, BranchStatus, Commit
+from cascade_flow.engine.joins import (
+    awaited_branches,
+    beyond,
+    completed_steps,
+    is_full,
+    one_to_ask,
+    open_join,
+    reached,
+)
+from cascade_flow.engine.state import Branch, BranchStatus, Commit, Owed
 from unit.engine.facts import NOW_US, facts_of, step
 from unit.engine.openings import scheduled
 
@@ -29,23 +37,66 @@ def test_a_join_is_full_also_where_somebody_was_counted_twice(arrived: int, full
     ("status", "at", "is_beyond", "is_reached"),
     [
         ("scheduled", "a", False, False),
+        ("ended", "a", False, False),
         ("running", "b", False, True),
         ("ended", "b", True, True),
         ("parked", "b", True, True),
         ("failed", "b", False, True),
         ("skipping", "b", False, False),
+        ("open", "b", False, False),
     ],
 )
 def test_a_branch_is_beyond_a_step_that_is_over(
     status: BranchStatus, at: str, is_beyond: bool, is_reached: bool
 ) -> None:
     branch = Branch("a", status, at)
-    assert (beyond(GRAPH, branch, "b"), reached(GRAPH, branch, "b")) == (is_beyond, is_reached)
+    for known in (branch, replace(branch, owed=Owed(("j",)))):
+        assert (beyond(GRAPH, known, "b"), reached(GRAPH, known, "b")) == (is_beyond, is_reached)
 
 
 def test_a_branch_is_awaited_once_however_many_of_its_steps_are() -> None:
     graph = facts_of(step("a"), step("b", "a"), step("c"), step("j", "c", "a", "b")).graph
     assert awaited_branches(graph, "j") == ("c", "a")
+    assert [is_full(graph, replace(JOIN, arrived=arrived)) for arrived in (2, 3)] == [False, True]
+
+
+BUSY_A, BUSY_C = Branch("a", "running", "b"), Branch("c", "running", "c")
+
+
+@pytest.mark.parametrize(
+    ("branches", "arrived", "asked"),
+    [
+        ((BUSY_A, BUSY_C), 2, "a"),
+        ((A, BUSY_C), 2, "c"),
+        ((BUSY_A, C), 2, "a"),
+        ((A, C), 2, None),
+        ((BUSY_A, BUSY_C), 1, None),
+        ((BUSY_A,), 2, None),
+        ((replace(BUSY_A, status="scheduled"), BUSY_C), 2, None),
+        ((BUSY_A, replace(BUSY_C, status="skipping")), 2, None),
+        ((replace(BUSY_A, looks=True), BUSY_C), 2, None),
+        ((BUSY_A, replace(BUSY_C, looks=True)), 2, None),
+        ((replace(A, looks=True), BUSY_C), 2, "c"),
+    ],
+)
+def test_who_fills_a_join_asks_the_first_that_is_still_at_work_where_nobody_looks_anyway(
+    branches: tuple[Branch, ...], arrived: int, asked: str | None
+) -> None:
+    found = one_to_ask(GRAPH, replace(JOIN, arrived=arrived), {branch.name: branch for branch in branches})
+    assert (found and found.name) == asked
+
+
+@pytest.mark.parametrize(("own_us", "begins_us"), [(NOW_US + 600, NOW_US + 600), (0, NOW_US + 500)])
+def test_a_join_goes_on_after_all_that_was_told_of_itself(own_us: int, begins_us: int) -> None:
+    commit = open_join(FACTS, replace(JOIN, last_us=own_us), {"a": A, "c": C}, now_us=NOW_US)
+    assert commit is not None
+    assert begins_us < commit.after.last_us <= begins_us + GRAPH.modulus
+
+
+def test_what_was_skipped_before_on_a_branch_is_not_what_the_join_waited_for() -> None:
+    commit = open_join(FACTS, JOIN, {"a": replace(A, skipped={"a": "a"}), "c": C}, now_us=NOW_US)
+    assert commit is not None
+    assert (commit.after.status, commit.after.skipped) == ("scheduled", {})
 
 
 def test_nothing_is_beyond_that_is_not_there() -> None:
@@ -86,7 +137,11 @@ WAITING = Branch("j", "open", "j", arrived=2, seq=3, due_us=NOW_US + 9)
 def test_a_join_opens() -> None:
     at_us = NOW_US + 43
     ready = {"status": "scheduled", "run_attempt": 2, "priority": 6, "available_at_us": NOW_US, "last_us": at_us}
-    commit = open_join(JOINING, WAITING, {"a": FIRST, "b": SECOND}, now_us=NOW_US)
+    commit, other = (
+        open_join(JOINING, WAITING, {each.name: each for each in known}, now_us=NOW_US)
+        for known in ((FIRST, SECOND), (SECOND, FIRST))
+    )
+    assert commit == other, "it is later than both, whichever is known first"
     assert at_us % JOINING.graph.modulus == JOINING.graph.residue("j")
     events = (scheduled(at_us, "j", "dependency-satisfied"),)
     assert commit == Commit(WAITING, replace(WAITING, **ready), events, checks_run=True)

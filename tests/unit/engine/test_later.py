@@ -185,6 +185,7 @@ def test_the_next_step_begins_its_own_count() -> None:
 @pytest.mark.parametrize("reason", ["no invoice", "", "a: b", "later: x"])
 def test_the_line_says_why(reason: str) -> None:
     assert reason_in(line_of(reason)) == reason
+    assert line_of(reason) == (f"later: {reason}" if reason else "later")
 
 
 @pytest.mark.parametrize("line", ["later on", "late: x", "", "sooner: or later", "laters: 3"])

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import pytest
 
-from cascade_flow import StepLimit
+from cascade_flow import RunLimit, StepLimit, UndoDefinition
 from cascade_flow.engine.limit_findings import waited_for
-from cascade_flow.engine.limits import HandOut, Holder, Place, Standing, Waiter, Waiting, key_values, limit_of
-from cascade_flow.engine.state import Limit
+from cascade_flow.engine.limits import (
+    HandOut,
+    Holder,
+    Place,
+    Standing,
+    Turn,
+    Waiter,
+    Waiting,
+    key_values,
+    limit_of,
+    limit_of_runs,
+    pack_limit,
+    unpack_limit,
+)
+from cascade_flow.engine.state import Branch, Limit
 from unit.engine.facts import NOW_US, step
 
 
@@ -50,13 +65,17 @@ def test_who_waits_for_a_place_stands_in_line_or_was_not_counted_yet() -> None:
     assert Waiting.for_place(limit, standing, line[1].holder, NOW_US) == Waiting(limit, taken=2, before=1)
     assert Waiting.for_place(limit, standing, waiter("r9").holder, NOW_US) == Waiting(limit, taken=2, before=None)
     assert Waiting.for_place(limit, standing, waiter("r0").holder, NOW_US) is None
+    other = Waiter(0, Holder("r2", "b", "b", 1), 3)
+    standing = Standing({}, (*line, other))
+    assert Waiting.for_place(limit, standing, other.holder, NOW_US) == Waiting(limit, taken=0, before=2)
 
 
 def test_a_step_needs_what_it_declares_by_the_key_of_its_run() -> None:
     rate = StepLimit(name="openai", at_most=5, per_ms=60_000, key="customer")
     assert limit_of(step("a", limit=rate), {"customer": "c7"}) == Limit("openai#c7", 5, 60_000_000)
-    assert limit_of(step("a", limit=StepLimit(name="db", at_most=2)), {}) == Limit("db", 2)
+    assert limit_of(step("a", limit=StepLimit(name="db", at_most=2)), {"customer": "c7"}) == Limit("db", 2)
     assert limit_of(step("a"), {}) is None
+    assert limit_of(step("a", limit=StepLimit(name="db", at_most=2, per_ms=5)), {}) == Limit("db", 2, 5_000)
 
 
 def test_a_key_is_the_same_in_whatever_order_its_parts_are_said() -> None:
@@ -69,3 +88,123 @@ def test_a_key_is_the_same_in_whatever_order_its_parts_are_said() -> None:
 def test_who_waits_for_a_place_is_told_how_many_wait_before(before: int | None, said: str) -> None:
     waiting = Waiting(Limit("stripe", 3), taken=3, before=before)
     assert waited_for(waiting, NOW_US) == f"a place of stripe (3 of 3 taken, {said})"
+
+
+def test_who_holds_a_place_is_the_attempt_of_a_step_or_of_a_run() -> None:
+    """The attempt as it is told, also of one that the retry policy doesn't count."""
+    assert Holder.of("r", Branch("a", "running", "b", 4, attempts_before=2)) == Holder("r", "a", "b", 4)
+    assert Holder.of_run("r", 3) == Holder("r", "", "", 3)
+
+
+def test_of_a_limit_nobody_has_looked_at_nothing_is_taken() -> None:
+    limit = Limit("db", 2)
+    assert Waiting(limit) == Waiting(limit, taken=0, before=0, turn_us=None)
+    assert Place(None, 5) == Place(None, 5, since_us=0)
+
+
+def held(by: str | None, in_us: int) -> Place:
+    return Place(None if by is None else waiter(by).holder, NOW_US + in_us)
+
+
+@pytest.mark.parametrize(
+    ("places", "at_most", "free"),
+    [
+        ({}, 1, 0),
+        ({0: held("r", 1)}, 1, None),
+        ({0: held("r", 0)}, 1, 0),
+        ({0: held(None, 9)}, 1, 0),
+        ({0: held("r", 1)}, 2, 1),
+        ({1: held("r", 1)}, 2, 0),
+        ({5: held("r", 1)}, 1, None),
+        ({5: held("r", 1)}, 2, 0),
+        ({0: held("r", 0), 1: held("s", 1)}, 2, 0),
+    ],
+)
+def test_a_place_is_free_that_nobody_holds_any_more(places: dict[int, Place], at_most: int, free: int | None) -> None:
+    assert Standing(places).free_place(at_most, NOW_US) == free
+
+
+def test_somebodys_places_are_those_of_this_attempt_in_their_order() -> None:
+    mine = waiter("r").holder
+    others = {4: Place(mine._replace(attempt=2), NOW_US + 1), 5: Place(mine._replace(step="b"), NOW_US + 1)}
+    places = {3: held("r", 1), 1: held("r", 1), 0: held("r", 0), 2: held("s", 1), **others}
+    assert Standing(places).places_of(mine, NOW_US) == [1, 3]
+
+
+def test_all_in_line_who_have_a_place_are_there_in_vain() -> None:
+    line = tuple(waiter(f"r{number}") for number in range(4))
+    places = {0: held("r1", 1), 1: held("r3", 1), 2: held("r0", 0)}
+    assert Standing(places, line).needless(NOW_US) == [line[1], line[3]]
+
+
+@pytest.mark.parametrize(("line", "is_next"), [("", True), ("r", True), ("rs", True), ("sr", False), ("s", False)])
+def test_who_is_the_first_in_line_is_next(line: str, is_next: bool) -> None:
+    assert Standing({}, tuple(waiter(id) for id in line)).is_next(waiter("r").holder) is is_next
+
+
+@pytest.mark.parametrize(
+    ("at_most", "per_us", "free_us", "turn"),
+    [
+        (5, 100, 0, Turn(NOW_US, NOW_US + 20)),
+        (3, 10, NOW_US - 1, Turn(NOW_US, NOW_US + 4)),
+        (3, 10, NOW_US + 7, Turn(NOW_US + 7, NOW_US + 11)),
+        (1, 10, NOW_US, Turn(NOW_US, NOW_US + 10)),
+    ],
+)
+def test_turns_are_spaced_so_that_no_time_holds_too_many(at_most: int, per_us: int, free_us: int, turn: Turn) -> None:
+    assert Turn.after(Limit("openai", at_most, per_us), free_us, NOW_US) == turn
+
+
+@pytest.mark.parametrize(
+    ("key", "input", "id"),
+    [
+        (None, '{"by": "c7"}', "@flow"),
+        ("by", '{"by": "c7"}', "@flow#c7"),
+        ("by.id", '{"by": {"id": 7}}', "@flow#7"),
+        ("by", None, "@flow#null"),
+    ],
+)
+def test_runs_of_a_workflow_share_a_limit_by_key(key: str | None, input: str | None, id: str) -> None:
+    for skips in (False, True):
+        assert limit_of_runs("flow", RunLimit(at_most=3, key=key, skips=skips), input) == Limit(id, 3)
+    assert limit_of_runs("flow", None, input) is None
+
+
+LONG = "x" * 129
+
+
+@pytest.mark.parametrize(
+    ("path", "input", "value"),
+    [
+        ("by", '{"by": "c7"}', "c7"),
+        ("by", '{"by": 7}', "7"),
+        ("by", '{"by": null}', "null"),
+        ("by", "{}", "null"),
+        ("by", '"by"', "null"),
+        ("by", None, "null"),
+        ("by.id", '{"by": {"id": "c7"}}', "c7"),
+        ("by.id", '{"by": "c7"}', "null"),
+        ("by.id", '{"by.id": "c7"}', "null"),
+        ("by", f'{{"by": "{LONG[1:]}"}}', LONG[1:]),
+        ("by", f'{{"by": "{LONG}"}}', f"sha256:{sha256(LONG.encode()).hexdigest()}"),
+    ],
+)
+def test_a_limit_is_kept_by_what_the_input_has_there(path: str, input: str | None, value: str) -> None:
+    limited = step("a", limit=StepLimit(name="db", at_most=2, key=path))
+    assert key_values([limited], input) == {path: value}
+
+
+def test_what_undoes_is_limited_by_keys_of_its_own() -> None:
+    undo = UndoDefinition(id="u", name="u", limit=StepLimit(name="hotel", at_most=1, key="to"))
+    steps = [step("a", limit=StepLimit(name="db", at_most=2, key="by"), undo=undo), step("b")]
+    steps.append(step("c", limit=StepLimit(name="db", at_most=2)))
+    assert key_values(steps, '{"by": "c7", "to": "Rome", "or": 1}') == {"by": "c7", "to": "Rome"}
+
+
+@pytest.mark.parametrize(
+    ("limit", "line"),
+    [(Limit("db", 2), "2:db"), (Limit("openai#c:7", 5, 60), "5/60:openai#c:7"), (Limit("a/b", 1), "1:a/b")],
+)
+def test_a_limit_goes_into_a_line_and_back(limit: Limit, line: str) -> None:
+    assert pack_limit(limit) == line
+    assert unpack_limit(line) == limit

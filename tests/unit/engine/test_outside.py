@@ -18,8 +18,8 @@ from cascade_flow import (
 )
 from cascade_flow.engine.commands import Revive
 from cascade_flow.engine.decide import decide
-from cascade_flow.engine.joins import open_join
-from cascade_flow.engine.outside import next_look_us
+from cascade_flow.engine.joins import open_join, waits_outside
+from cascade_flow.engine.outside import next_look_us, text_of
 from cascade_flow.engine.state import Branch, Commit, Facts, Patience, Signal, Stop
 from cascade_flow.model.events import StepError
 from unit.engine.facts import NOW_US, TIMING, facts_of, run_of, step
@@ -79,9 +79,34 @@ def test_one_that_was_sent_is_begun_and_completed_and_its_branch_goes_on() -> No
 def test_it_is_scheduled_as_any_step_is(attempt: int, why: str) -> None:
     commit = looked(facts(), replace(EVENT, attempt=attempt, signal=SIGNAL, patience=Patience(NOW_US, 2)))
     assert commit is not None
-    scheduled = commit.events[0]
+    scheduled, started, completed = commit.events
     assert isinstance(scheduled, StepScheduled)
-    assert (scheduled.reason, scheduled.attempt_number) == (why, attempt)
+    assert (scheduled.reason, scheduled.available_at_us) == (why, NOW_US)
+    assert {each.attempt_number for each in (scheduled, started, completed)} == {attempt}  # type: ignore[union-attr]
+
+
+def test_it_is_told_after_what_it_depends_on_whatever_the_clock_says() -> None:
+    over = {"a": replace(OVER["a"], last_us=NOW_US + 1_000)}
+    for heard in ({"signal": SIGNAL}, {"patience": Patience(NOW_US, 2)}):
+        commit = open_join(facts(), replace(EVENT, **heard), over, now_us=NOW_US)  # type: ignore[arg-type]
+        assert commit is not None
+        assert min(event.timestamp_us for event in commit.events) > NOW_US + 1_000
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "said"),
+    [("1", None, "1"), (None, None, "null"), ("1", "s3:there", "s3:there"), (None, "s3:there", "s3:there")],
+)
+def test_what_was_put_aside_stands_for_itself_by_its_place(text: str | None, place: str | None, said: str) -> None:
+    assert text_of(Signal("mark", 1, "signal", text, place)) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "waits"), [("e", "open", True), ("e", "ended", False), ("j", "open", False)]
+)
+def test_only_an_event_that_is_not_over_waits_for_the_outside(name: str, status: Any, waits: bool) -> None:
+    graph = facts(step("j", "a", "e")).graph
+    assert waits_outside(graph, Branch(name, status, name)) is waits
 
 
 def test_who_looks_first_notes_until_when_it_waits_in_this_attempt_of_the_run() -> None:
@@ -137,6 +162,7 @@ def test_when_its_time_is_over_it_fails_or_is_skipped(on_timeout: str, last: typ
     stop = Stop("failed", 2, "e", error, "timeout") if on_timeout == "fail" else None
     assert commit.stop == stop
     assert commit.events[-1].duration_us == WAIT_US  # type: ignore[union-attr]
+    assert on_timeout == "fail" or commit.events[-1].reason == error.message  # type: ignore[union-attr]
 
 
 def test_while_something_is_still_to_come_nothing_is_written() -> None:
@@ -146,9 +172,10 @@ def test_while_something_is_still_to_come_nothing_is_written() -> None:
 
 def test_a_skip_of_what_it_depends_on_wins_and_its_words_go() -> None:
     skipped = {"a": replace(OVER["a"], skipped={"a": "a"})}
-    commit = open_join(facts(), replace(EVENT, signal=SIGNAL), skipped, now_us=NOW_US)
+    commit = open_join(facts(), replace(EVENT, signal=SIGNAL, patience=Patience(NOW_US, 2)), skipped, now_us=NOW_US)
     assert commit is not None
     assert (commit.after.status, commit.after.skipped, commit.after.signal) == ("skipping", {"e": "a"}, SIGNAL.spent)
+    assert commit.after.patience is None
 
 
 @pytest.mark.parametrize("status", ["open", "failed"])
@@ -167,6 +194,7 @@ def test_a_retry_of_the_run_lets_it_wait_again(status: Any) -> None:
         (run_of(stop=Stop("cancelled", 1)), EVENT, True, run_of().deadline_us),
         (run_of(), replace(EVENT, patience=Patience(NOW_US + 5, 1)), True, NOW_US + 5),
         (run_of(), replace(EVENT, patience=Patience(NOW_US + 5, 9)), True, 0),
+        (run_of(deadline_us=NOW_US), replace(EVENT, patience=Patience(NOW_US + 5, 1)), True, NOW_US + 5),
         (run_of(), EVENT, True, 0),
         (run_of(), EVENT, False, run_of().deadline_us),
     ],

@@ -132,6 +132,11 @@ def test_what_does_not_move_a_step_may_come_at_any_time() -> None:
     assert kept("j:line@1 j:beats@2 a:gives-way@3 b:gives-way@4 j:gives-way@5", by_caller=False) == "a b j"
 
 
+def test_what_a_step_says_after_its_end_does_not_put_that_off() -> None:
+    """Its last lines may be told later than what goes on behind it."""
+    assert kept("a:gives-way@1 b:gives-way@2 j:due@3 a:line@4 j:done@5", by_caller=False) == "a b j"
+
+
 def test_only_what_is_whole_is_over_for_what_follows() -> None:
     assert kept("a:due a:done b:gives-way j:gives-way") == "b"
 

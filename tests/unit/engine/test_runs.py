@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from cascade_flow.engine.runs import Opening, Submission, completed, latest_end_us, started_again, submit
-from cascade_flow.engine.state import Run, Up
+from cascade_flow.engine.runs import Opening, Submission, completed, latest_end_us, start, started_again, submit
+from cascade_flow.engine.state import Limit, Run, Up
 from cascade_flow.model.events import RunSubmitted, WorkflowCompleted, WorkflowRetryStarted, WorkflowStarted
 from unit.engine.facts import NOW_US, TIMING, facts_of, run_of, step, told
 from unit.engine.openings import ENDED, FACTS, GRACE_US, NEW, ORDER, SAID, born, started, validated
@@ -54,6 +54,8 @@ def test_a_retried_run_has_as_much_time_as_it_had() -> None:
     assert once.deadline_us - (once.started_at_us or 0) == 1_000
     twice = again(once, now_us=NOW_US + HOUR_US)
     assert twice.deadline_us - (twice.started_at_us or 0) == 1_000
+    said_late = again(replace(run_of(), available_at_us=NOW_US - 9_000, deadline_us=NOW_US + 800))
+    assert said_late.deadline_us - (said_late.started_at_us or 0) == 1_000, "it was due when it was said"
 
 
 def test_a_retried_run_is_over_well_before_it_expires() -> None:
@@ -79,9 +81,52 @@ def test_a_child_that_is_tried_again_has_its_parents_time() -> None:
     assert started_again(facts, replace(ENDED, tail=TAIL), [], None, now_us=NOW_US).run.deadline_us == NOW_US + 7
 
 
-@pytest.mark.parametrize(("started_at_us", "owed"), [(None, 0), (NOW_US - 100, None)])
-def test_what_never_started_owes_its_roots(started_at_us: int | None, owed: int | None) -> None:
-    assert again(run_of(started_at_us=started_at_us)).owed == owed
+@pytest.mark.parametrize(("started_at_us", "made", "owed"), [(None, 5, 0), (NOW_US - 100, None, None), (NOW_US, 5, 5)])
+def test_what_never_started_owes_its_roots(started_at_us: int | None, made: int | None, owed: int | None) -> None:
+    tried = again(run_of(started_at_us=started_at_us, owed=made))
+    assert (tried.owed, tried.reviving) == (owed, True)
+
+
+@pytest.mark.parametrize("attempt", [2, 3])
+def test_a_child_is_born_into_its_parents_attempt_and_has_its_parents_time(attempt: int) -> None:
+    """Also where it might take less by itself: its parent is over no sooner."""
+    up = Up("parent", "m", "m", 0, True)
+    facts = replace(FACTS, run_attempt=attempt, up=up, deadline_us=NOW_US + HOUR_US)
+    running = replace(NEW, status="running", run_attempt=attempt, up=up, deadline_us=NOW_US + HOUR_US)
+    running = replace(running, started_at_us=NOW_US + 9, last_us=NOW_US + 9, due_us=NOW_US + HOUR_US)
+    tried = {"workflow_attempt_number": attempt, "previous_attempt_number": attempt - 1, "retried_steps": []}
+    events = (
+        told(RunSubmitted, NOW_US, available_at_us=NOW_US, **SAID),
+        validated(NOW_US + 3, attempt),
+        told(WorkflowRetryStarted, NOW_US + 6, reason="its parent is tried again", **tried),
+        started(NOW_US + 9, attempt),
+    )
+    births = (born("a", NOW_US + 10, run_attempt=attempt),)
+    assert submit(facts, ORDER, now_us=NOW_US) == Opening(running, events, births)
+
+
+@pytest.mark.parametrize(("place", "status"), [(None, "pending"), (0, "running")])
+def test_a_run_of_a_limited_workflow_starts_with_its_place(place: int | None, status: str) -> None:
+    """Who waits for one is due since it was said, however long before that it might have started."""
+    known = {"limit": Limit("@flow#c7", 3), "place": place, "limit_keys": {"by": "c7"}}
+    order = replace(ORDER, available_at_us=NOW_US - 9_000)
+    opening = submit(replace(FACTS, **known), order, now_us=NOW_US)  # type: ignore[arg-type]
+    assert {name: getattr(opening.run, name) for name in known} == known
+    assert (opening.run.status, opening.run.due_us) == (status, NOW_US + (0 if place is None else 500))
+    assert (len(opening.events), len(opening.births)) == ((1, 0) if place is None else (3, 1))
+
+
+def test_a_run_starts_when_it_is_started_and_after_all_that_was_told_of_it() -> None:
+    late_us = NOW_US + 6_000
+    for run, at_us in ((NEW, late_us), (replace(NEW, last_us=late_us + 2), late_us + 3)):
+        opening = start(FACTS, run, now_us=late_us, has_schema=False, has_input=True)
+        assert opening.events == (
+            validated(at_us, has_schema=False),
+            started(at_us + 3, has_input_schema=False),
+        )
+        assert (opening.run.started_at_us, opening.run.last_us) == (at_us + 3, at_us + 3)
+        [birth] = opening.births
+        assert (birth.branch.available_at_us, birth.branch.last_us) == (late_us, at_us + 4)
 
 
 def test_a_run_that_is_due_starts_with_its_submission() -> None:
@@ -127,7 +172,7 @@ def test_a_run_owes_the_roots_that_one_transaction_cannot_put(roots: int, made: 
     assert opening.run.due_us == (opening.run.deadline_us if owed is None else GRACE_US)
 
 
-TAIL = ({"hasInputSchema": True, "input": "[1]"},)
+TAIL = ({"hasInputSchema": True, "input": "[1]"}, {"hasInputSchema": False})
 
 
 def test_an_ended_run_is_started_again() -> None:
@@ -167,3 +212,6 @@ def test_a_run_completes(started_us: int, took_us: int) -> None:
     at_us = max(NOW_US, started_us + 3)
     said = {"workflow_attempt_number": 2, "output": '{"a":[1]}', "duration_us": took_us, "total_steps": 3}
     assert completed(facts, {"a": [1]}, now_us=NOW_US, after_us=0) == told(WorkflowCompleted, at_us, **said)
+    nothing = completed(facts, {}, now_us=NOW_US, after_us=0)
+    assert (nothing.output, nothing.total_steps) == ("{}", 3)
+    assert completed(facts, {"b": 1, "a": 2}, now_us=NOW_US, after_us=0).output == '{"b":1,"a":2}'

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cascade_flow import StepError
-from cascade_flow.engine.state import Branch, Owed, Stop, StopKind
+from cascade_flow.engine.state import Branch, Family, Owed, Stop, StopKind
 from cascade_flow.engine.stop import Halting, halting, terminal_event
 from cascade_flow.model.events import Event, WorkflowCancelled, WorkflowFailed
 from unit.engine.facts import NOW_US, facts_of, run_of, step, told
@@ -110,6 +110,39 @@ def test_a_run_ends_after_what_its_workers_will_be_told_to_have_done() -> None:
     held = Branch("a", "running", "a", worker="w", started_at_us=NOW_US + 70, heartbeat_us=NOW_US + 80, last_us=NOW_US)
     end = terminal_event(FACTS, run_of(), Stop("cancelled", 1), [held], now_us=NOW_US)
     assert end.timestamp_us == NOW_US + 84
+
+
+def test_a_run_that_is_stopped_counts_what_has_completed_in_the_attempt_that_it_ends() -> None:
+    """One that was meant for an earlier attempt ends the run as it is now; what is parked has completed too."""
+    facts = facts_of(step("a"), step("b", "a"), step("c", "b"), step("d"), step("e"), step("j", "c", "d", "e"))
+    branches = [
+        Branch("a", "running", "c", skipped={"b": "b"}),
+        Branch("d", "parked", "d"),
+        Branch("e", "failed", "e"),
+        Branch("j", "open", "j"),
+    ]
+    for kind in ("cancelled", "failed"):
+        end = terminal_event(facts, run_of(run_attempt=3), Stop(kind, 2), branches, now_us=NOW_US)  # type: ignore[arg-type]
+        assert (end.workflow_attempt_number, end.completed_steps) == (3, 2)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("last_us", "at_us"), [(NOW_US + 60, NOW_US + 63), (NOW_US - 60, NOW_US + 24)])
+def test_a_run_ends_after_all_that_is_told_already(last_us: int, at_us: int) -> None:
+    """Of a branch by its commits, and by its tail."""
+    for branch in (Branch("a", "ended", "a", last_us=NOW_US + 22), HEARD):
+        end = terminal_event(FACTS, run_of(last_us=last_us), Stop("cancelled", 1), [branch], now_us=NOW_US)
+        assert end.timestamp_us == at_us
+
+
+HEARD = Branch("a", "running", "a", worker="w", started_at_us=NOW_US + 22, last_us=NOW_US)
+
+
+@pytest.mark.parametrize(
+    ("known", "halt"), [({}, "stop"), ({"family": Family(1, 1, 1, 1, 1)}, "park"), ({"step": "b"}, "park")]
+)
+def test_nobody_waits_for_who_has_still_to_hand_its_work_out(known: dict[str, Any], halt: str) -> None:
+    branch = replace(BUSY, **known)
+    assert halting(run_of(), FAILED, [branch], now_us=NOW_US, parents={"a"}).halts == ((branch, halt),)
 
 
 def test_a_run_that_is_stopped_by_who_is_behind_took_no_time() -> None:

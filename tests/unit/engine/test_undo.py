@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cascade_flow.engine.state import Facts
+import pytest
+
+from cascade_flow.engine.state import Facts, Limit, Up
 from cascade_flow.engine.undo import undo_run, undoing
 from cascade_flow.engine.undoing import Completion, Done, Undoing
 from cascade_flow.graph import undo_graph
@@ -21,6 +23,9 @@ FACTS = facts_of(
     run_attempt=3,
     priority=6,
     limit_keys={"k": "v"},
+    limit=Limit("@flow", 3),
+    place=1,
+    up=Up("parent", "m", "m", 0, True),
 )
 END = told(
     WorkflowFailed,
@@ -31,14 +36,23 @@ END = told(
     error={"message": "no"},
     failure_reason="step-failed",
 )
-TAIL = ({"hasInputSchema": True, "input": {"$ref": "P#$input"}, "metadata": {"m": 1}},)
+TAIL = (
+    {
+        "hasInputSchema": True,
+        "input": {"$ref": "P#$input"},
+        "metadata": {"m": 1},
+        "timeoutUs": 500,
+        "idempotencyKey": "k",
+    },
+)
 RUN = replace(ENDED, place=1, tail=TAIL)
 
 
 def test_what_has_completed_last_is_undone_first_and_what_has_no_undo_is_left() -> None:
-    done = [Completion(5, "a", 4), Completion(9, "c", None), Completion(7, "b", None, in_part=True)]
+    done = [Completion(7, "b", None, in_part=True), Completion(9, "c", None), Completion(5, "a", 4)]
     assert undoing(FACTS.graph, "run", done) == Undoing("run", (Done("b", None, True), Done("a", 4)))
     assert undoing(FACTS.graph, "run", done[1:2]) is None
+    assert Undoing("run", (Done("b", None, True), Done("a", 4))).steps == ("b", "a")
 
 
 def test_the_run_that_undoes_another_is_a_run_of_its_own() -> None:
@@ -53,6 +67,8 @@ def test_the_run_that_undoes_another_is_a_run_of_its_own() -> None:
     [submitted, *_] = born.opening.events
     assert isinstance(submitted, RunSubmitted)
     assert (submitted.timestamp_us > END.timestamp_us, submitted.input) == (True, "P#$input#ab")
+    assert (submitted.available_at_us, submitted.has_input_schema) == (END.timestamp_us + 1, True)
+    assert (submitted.timeout_us, submitted.version_id) == (TIMING.timeout_us, "v2")
     assert (submitted.metadata, submitted.tags, submitted.idempotency_key) == ({"m": 1}, ["t", "undo"], None)
     run = born.opening.run
     assert (run.run_id, run.version_id, run.status, run.run_attempt) == ("back", "v2", "running", 1)
@@ -60,6 +76,18 @@ def test_the_run_that_undoes_another_is_a_run_of_its_own() -> None:
     assert run.deadline_us == run.due_us == run.created_us + TIMING.timeout_us
     [first] = born.opening.births
     assert (first.branch.name, first.branch.priority) == ("undo-b", 6)
+    assert (run.limit, run.up, run.limit_keys) == (None, None, {"k": "v"})
+    assert (run.parent, run.first_run_id, run.undone_by) == (None, "back", None)
+
+
+@pytest.mark.parametrize(("input", "said"), [({}, "[1]"), ({"a": "P#a#out"}, "[1]"), ({"input": "P#1"}, "P#1")])
+def test_an_input_that_does_not_lie_aside_is_handed_on_as_it_was_said(input: dict[str, str], said: str) -> None:
+    run = replace(RUN, tail=({"hasInputSchema": False, "input": "[1]"},))
+    born = undo_run(FACTS, run, Undoing("run", (Done("a", 4),)), END, run_id="back", input=input)
+    submitted = born.opening.events[0]
+    assert isinstance(submitted, RunSubmitted)
+    assert (submitted.input, submitted.has_input_schema) == (said, False)
+    assert born.references == {place: place for place in input.values()}
 
 
 def test_it_is_over_and_looked_at_before_what_it_reads_expires() -> None:
