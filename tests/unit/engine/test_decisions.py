@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 
 from cascade_flow import RetryTier, StepError
-from cascade_flow.engine.commands import Cascade, Command, Complete, Fail, KeepCheckpoint, Reclaim, Revive, SkipStep
+from cascade_flow.engine.commands import (
+    Cascade,
+    Command,
+    Complete,
+    Fail,
+    KeepCheckpoint,
+    Postpone,
+    Reclaim,
+    Revive,
+    SkipStep,
+)
 from cascade_flow.engine.decide import decide, last_seen_us
 from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Limit, Owed, Stop
 from cascade_flow.fingerprints import compute_error_fingerprints
@@ -38,7 +48,7 @@ TIERS = [
 ]
 ALONG = (step("a", retry=TIERS, export_output=True), step("b", "a", skip_cascades=False))
 FACTS = facts_of(*ALONG, run_attempt=3, priority=6)
-ERROR = StepError(name="ValueError", message="no", stack="here")
+ERROR = StepError(name="ValueError", message="no", stack="ValueError: no\n    at here (a.js:1:2)")
 USAGE = ResourceUsage(
     peak_memory_bytes=1,
     cpu_time_user_us=2,
@@ -188,6 +198,13 @@ def test_a_step_fails_and_is_tried_again() -> None:
         of(StepScheduled, AT + 6, attempt=8, **plan),
     )
     assert decided(FAIL) == Commit(HELD, replace(HELD, **after), (*BEGUN, *events), logged=True)
+
+
+@pytest.mark.parametrize("reason", ["execution-error", "timeout"])
+def test_what_is_tried_again_says_why_it_failed(reason: Any) -> None:
+    *_, failed, _, _ = decided(replace(FAIL, reason=reason)).events
+    assert isinstance(failed, StepFailed)
+    assert failed.failure_reason == reason
 
 
 @pytest.mark.parametrize(
@@ -388,6 +405,15 @@ def test_a_fork_that_is_wide_owes_what_one_transaction_cannot_put() -> None:
     assert commit.after.due_us == HELD.due_us
 
 
+def test_what_is_owed_is_looked_for_soon_though_the_next_step_waits() -> None:
+    """And only the look is brought forward, never the step."""
+    facts = facts_of(step("a"), step("s00", "a", delay_ms=3_600_000), *(step(f"s{n:02d}", "a") for n in range(1, 40)))
+    after = decided(Complete('"out"', 8), HELD, facts).after
+    soon_us = NOW_US + TIMING.grace_us
+    assert (after.status, after.owed, after.due_us) == ("scheduled", Owed(("a",), 22), soon_us)
+    assert after.available_at_us == NOW_US + 3_600_000_000
+
+
 def test_only_what_forks_owes() -> None:
     commit = decided(SkipStep("rain", 8), HELD, WIDE)
     assert (commit.after.step, commit.after.owed) == ("s00", Owed(("a",), 22))
@@ -416,9 +442,47 @@ def test_a_worker_goes_on_with_what_is_its_pools(works_for: str | None, status: 
 
 def test_what_ends_belongs_to_no_pool() -> None:
     held = replace(HELD, pool="gpu", limit=Limit("db", 1), place=0)
-    after = decided(Complete('"out"', 8), held, facts_of(step("a", executor="gpu"))).after
+    commit = decided(Complete('"out"', 8), held, facts_of(step("a", executor="gpu")))
     gone = {"status": "ended", "pool": None, "limit": None, "place": None, "last_us": AT, "due_us": None}
-    assert after == replace(held, **NOBODY | gone)
+    assert commit == Commit(held, replace(held, **NOBODY | gone), (*BEGUN, completed(AT, export_output=False)))
+
+
+FARTHER = facts_of(
+    step("z", retry=[RetryTier(max_attempts=9)]),
+    ALONG[0].model_copy(update={"dependencies": ["z"]}),
+    ALONG[1],
+    run_attempt=3,
+    priority=6,
+)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        Complete('"out"', 8, USAGE, CLAIMANT),
+        SKIP,
+        FAIL,
+        replace(FAIL, retryable=False),
+        Postpone("no invoice", 5),
+        Reclaim("sweep", 66),
+        KeepCheckpoint("half", 2, data="[1]"),
+        KeepCheckpoint("half", 2, error=ERROR),
+        Revive(),
+    ],
+    ids=lambda command: type(command).__name__,
+)
+def test_a_branch_speaks_of_the_step_where_it_stands(command: Command) -> None:
+    """However far that is from where it began; and is judged by what that step declares."""
+    held = replace(HELD, name="z")
+    here, there = decided(command), decided(command, held, FARTHER)
+    begun = of(StepStarted, AT - 30, dependencies=["z"], **HOLDER)
+    assert there == replace(here, before=held, after=replace(here.after, name="z"), events=(begun, *here.events[1:]))
+
+
+def test_the_last_try_of_a_step_is_lost_where_its_branch_stands() -> None:
+    held = replace(HELD, attempts_before=3)
+    here, there = decided(Reclaim("sweep", 66), held), decided(Reclaim("sweep", 66), replace(held, name="z"), FARTHER)
+    assert (there.events[1:], there.stop) == (here.events[1:], here.stop)
 
 
 def test_a_failure_may_be_tried_again_and_waits_in_the_middle_where_nobody_says() -> None:

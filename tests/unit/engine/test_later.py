@@ -101,6 +101,11 @@ def test_when_it_comes_again(facts: Facts, command: Postpone, expected_us: int) 
     assert again_us(facts, command) == NOW_US + expected_us
 
 
+def test_it_comes_again_as_the_step_where_its_branch_stands_declares() -> None:
+    facts = facts_of(step("z"), step("a", "z", poll_every_ms=30_000))
+    assert again_us(facts, Postpone("", 1), replace(HELD, name="z")) == NOW_US + 30 * SECOND_US
+
+
 @pytest.mark.parametrize(("laters", "since_us"), [(None, HELD.available_at_us), (3, NOW_US - 5 * MINUTE_US)])
 def test_the_first_that_was_not_ready_begins_the_count(laters: int | None, since_us: int) -> None:
     held = replace(HELD, laters=laters, later_since_us=since_us if laters else None)
