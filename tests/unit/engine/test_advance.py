@@ -69,6 +69,20 @@ def test_who_has_ended_is_at_rest_when_all_is_made(made: int, owed: Owed | None,
     assert (after.owed, after.due_us) == (owed, due_us)
 
 
+BOTH = facts_of(step("a"), *(step(id, "a") for id in "bcd"), *(step(id, "b") for id in "efg"))
+"""`a` forks into `c` and `d`, and `b`, which goes on after it, into `f` and `g`."""
+
+
+@pytest.mark.parametrize(
+    ("before", "made", "left"), [(0, 1, "dfg"), (0, 2, "fg"), (1, 2, "g"), (2, 1, "g"), (3, 1, "")]
+)
+def test_what_several_steps_owe_is_owed_until_all_is_made(before: int, made: int, left: str) -> None:
+    parent = replace(HELD, step="b", owed=Owed(("a", "b"), before))
+    after = owed_after(BOTH.graph, parent, made)
+    assert after.owed == (Owed(("a", "b"), before + made) if left else None)
+    assert [birth.branch.name for birth in births_owed(BOTH, after, now_us=NOW_US)] == list(left)
+
+
 def test_who_goes_on_stays_in_the_index_when_all_is_made() -> None:
     parent = Branch("a", "scheduled", "b", owed=Owed(("a",), 1), due_us=5)
     assert owed_after(FAN.graph, parent, 2).due_us == 5

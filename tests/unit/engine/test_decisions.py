@@ -20,7 +20,7 @@ from cascade_flow.engine.commands import (
     SkipStep,
 )
 from cascade_flow.engine.decide import decide, last_seen_us
-from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Limit, Owed, Stop
+from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Family, Limit, Owed, Patience, Stop
 from cascade_flow.fingerprints import compute_error_fingerprints
 from cascade_flow.model.events import (
     CheckpointRef,
@@ -38,6 +38,7 @@ from cascade_flow.model.events import (
     StepSkipped,
     StepStarted,
 )
+from cascade_flow.model.workflows import EventDefinition, StepLimit
 from unit.engine.facts import NOW_US, TIMING, facts_of, step, told
 
 AT = NOW_US + 1
@@ -295,6 +296,18 @@ def test_nobody_was_silent_for_less_than_no_time() -> None:
     assert (taken.last_heartbeat_us, taken.stale_duration_us, failed.duration_us) == (AT + 90, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("heartbeat_us", "told_us", "seen_us"),
+    [(AT - 9, AT - 3, AT - 3), (AT - 9, AT - 12, AT - 9), (AT - 10, 0, AT - 9), (None, 0, AT - 30)],
+    ids=["a line", "a beat after a line", "a beat between two times of the branch", "nothing since the start"],
+)
+def test_a_worker_is_silent_since_the_newest_that_it_told(heartbeat_us: int | None, told_us: int, seen_us: int) -> None:
+    held = replace(HELD, attempts_before=3, heartbeat_us=heartbeat_us)
+    *_, taken, failed = decide(FACTS, held, Reclaim("sweep", 66), now_us=NOW_US, told_us=told_us).events
+    assert (taken, type(failed)) == (reclaimed(seen_us, NOW_US - seen_us), StepFailed)
+    assert failed.model_dump()["duration_us"] == NOW_US - seen_us
+
+
 @pytest.mark.parametrize("newest", ["heartbeat_us", "started_at_us", "last_us"])
 def test_a_worker_was_last_heard_of_with_the_newest_that_it_said(newest: str) -> None:
     assert last_seen_us(replace(HELD, **{newest: NOW_US + 5})) == NOW_US + 5
@@ -329,6 +342,43 @@ def test_what_lost_its_worker_with_the_run_is_scheduled_again() -> None:
     after = replace(halted, **again | {"available_at_us": NOW_US, "last_us": AT})
     events = (*BEGUN, of(StepScheduled, AT, attempt=8, **PLAN))
     assert decided(Revive(), halted) == Commit(halted, after, events, checks_run=True)
+
+
+def test_what_was_done_before_the_runs_new_attempt_keeps_its_times() -> None:
+    """And what is scheduled is later than that began, though a clock be behind; whichever attempt the branch was in."""
+    halted, facts = replace(HELD, halt="stop", run_attempt=1), replace(FACTS, started_at_us=AT + 300)
+    commit = decided(Revive(), halted, facts)
+    assert commit.events == (*BEGUN, of(StepScheduled, AT + 303, attempt=8, **PLAN))
+    assert (commit.after.run_attempt, commit.after.last_us) == (3, AT + 303)
+
+
+def awaited(**known: Any) -> tuple[Facts, Branch]:
+    """A run with an event, tried for the third time; and the event's branch as it failed."""
+    facts = facts_of(step("e", event=EventDefinition()), step("b", "e"), run_attempt=3, started_at_us=AT + 300)
+    patience = Patience(NOW_US - 5, 2)
+    failed = Branch("e", "failed", "e", run_attempt=2, patience=patience, priority=4, last_us=AT - 66)
+    return facts, replace(failed, **known)
+
+
+def test_an_event_that_nobody_sent_is_waited_for_again() -> None:
+    facts, failed = awaited()
+    after = replace(failed, status="open", attempt=2, patience=None, last_us=AT + 300, **AGAIN)
+    assert decided(Revive(), failed, facts) == Commit(failed, after, checks_run=True)
+
+
+def test_a_step_that_failed_after_an_event_is_tried_again_and_not_waited_for() -> None:
+    facts, failed = awaited(step="b")
+    commit = decided(Revive(), failed, facts)
+    assert (commit.after.status, commit.after.step, commit.after.attempt) == ("scheduled", "b", 2)
+    assert [type(event) for event in commit.events] == [StepScheduled]
+
+
+@pytest.mark.parametrize(("status", "attempt"), [("scheduled", 7), ("running", 8)])
+def test_who_is_to_collect_what_children_gave_collects_it_in_the_runs_next_attempt(status: Any, attempt: int) -> None:
+    """None of them is released again."""
+    halted = replace(WAITING, status=status, halt="stop", family=Family(2, 2, 2, 1, 2, made=2))
+    after = decided(Revive(), halted).after
+    assert (after.status, after.attempt, after.family) == ("scheduled", attempt, halted.family)
 
 
 def test_what_failed_is_scheduled_again() -> None:
@@ -414,6 +464,12 @@ def test_what_is_owed_is_looked_for_soon_though_the_next_step_waits() -> None:
     assert after.available_at_us == NOW_US + 3_600_000_000
 
 
+def test_what_is_owed_by_who_goes_on_is_found_with_its_lease() -> None:
+    held = replace(HELD, due_us=NOW_US + 100 * TIMING.grace_us)
+    after = decided(Complete('"out"', 8, claimant=CLAIMANT), held, WIDE).after
+    assert (after.status, after.owed, after.due_us) == ("running", Owed(("a",), 22), held.due_us)
+
+
 def test_only_what_forks_owes() -> None:
     commit = decided(SkipStep("rain", 8), HELD, WIDE)
     assert (commit.after.step, commit.after.owed) == ("s00", Owed(("a",), 22))
@@ -433,11 +489,40 @@ def test_who_leaves_a_pool_for_lambda_is_looked_at_after_a_grace(pool: str | Non
     assert (after.pool, after.due_us, after.status) == (pool, due_us, "scheduled")
 
 
-@pytest.mark.parametrize(("works_for", "status"), [("gpu", "running"), ("tpu", "scheduled"), (None, "scheduled")])
-def test_a_worker_goes_on_with_what_is_its_pools(works_for: str | None, status: str) -> None:
-    facts = facts_of(step("a", executor="gpu"), step("b", "a", executor="gpu"))
+@pytest.mark.parametrize(
+    ("works_for", "next_one", "status"),
+    [
+        *(("gpu", "gpu", "running"), ("tpu", "gpu", "scheduled"), (None, "gpu", "scheduled")),
+        *(("gpu", None, "scheduled"), (None, None, "running")),
+    ],
+)
+def test_a_worker_goes_on_with_what_is_its_pools(works_for: str | None, next_one: str | None, status: str) -> None:
+    facts = facts_of(step("a", executor="gpu"), step("b", "a", executor=next_one))
     command = Complete('"out"', 8, claimant=replace(CLAIMANT, pool=works_for))
     assert decided(command, replace(HELD, pool="gpu"), facts).after.status == status
+
+
+@pytest.mark.parametrize(
+    ("per_us", "got", "status", "place"),
+    [
+        *((None, 0, "running", 0), (None, 3, "running", 3), (None, None, "scheduled", None)),
+        *((60_000_000, 0, "running", None), (60_000_000, None, "scheduled", None)),
+    ],
+    ids=["a place", "another place", "no place", "a turn", "no turn"],
+)
+def test_a_worker_goes_on_where_it_has_got_what_is_limited(
+    per_us: int | None, got: int | None, status: str, place: int | None
+) -> None:
+    """And holds a place from then on; a turn is had, and nothing is held."""
+    limit = StepLimit(name="db", at_most=5, per_ms=per_us and per_us // 1_000)
+    command = Complete('"out"', 8, claimant=replace(CLAIMANT, place=got))
+    after = decided(command, HELD, facts_of(step("a"), step("b", "a", limit=limit))).after
+    assert (after.status, after.limit, after.place) == (status, Limit("db", 5, per_us), place)
+
+
+def test_what_is_free_takes_no_place_of_who_has_one() -> None:
+    after = decided(Complete('"out"', 8, claimant=replace(CLAIMANT, place=2))).after
+    assert (after.status, after.limit, after.place) == ("running", None, None)
 
 
 def test_what_ends_belongs_to_no_pool() -> None:
