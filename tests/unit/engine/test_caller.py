@@ -92,6 +92,7 @@ def test_what_is_given_up_stays_so_until_it_is_scheduled_begun_or_over() -> None
     step = folded(scheduled(1), started(2), failed(3, 1))
     beat = of_step(StepHeartbeat, 4, worker_id="w")
     assert advance_step(step, beat).given_up
+    assert advance_step(step, beat).state == advance_step(replace(step, given_up=False), beat).state
     assert not advance_step(step, scheduled(4, 2)).given_up
     again = advance_step(advance_step(step, scheduled(4, 2)), failed(5, 2))
     assert advance_step(again, failed(6, 1)).given_up, "what an earlier attempt says changes nothing"

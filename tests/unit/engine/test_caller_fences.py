@@ -97,7 +97,7 @@ def test_who_holds_nothing_is_told_so(step: CallerStep | None, attempt: int, wor
         (standing("scheduled"), 3, False),
         (HELD, 2, True),
         (HELD, 1, False),
-        (standing("failed"), 2, False),
+        *((standing(over), 2, False) for over in ("completed", "failed", "skipped")),
     ],
 )
 def test_what_nobody_has_begun_may_be_given_up(step: CallerStep | None, attempt: int, may: bool) -> None:

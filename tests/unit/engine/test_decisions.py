@@ -482,9 +482,17 @@ def test_who_arrives_at_a_join_says_so_in_a_commit_of_its_own() -> None:
     assert (commit.after.status, commit.after.due_us) == ("ended", None)
 
 
-@pytest.mark.parametrize(("pool", "due_us"), [("gpu", NOW_US + 20), (None, NOW_US + TIMING.grace_us)])
-def test_who_leaves_a_pool_for_lambda_is_looked_at_after_a_grace(pool: str | None, due_us: int) -> None:
-    facts, held = facts_of(step("a", executor="gpu"), step("b", "a", executor=pool)), replace(HELD, pool="gpu")
+SOON_US = NOW_US + TIMING.grace_us
+
+
+@pytest.mark.parametrize(
+    ("left", "pool", "due_us"),
+    [("gpu", "gpu", NOW_US + 20), ("gpu", "tpu", NOW_US + 20), ("gpu", None, SOON_US), (None, "gpu", NOW_US + 20)],
+)
+def test_who_leaves_a_pool_for_lambda_is_looked_at_after_a_grace(
+    left: str | None, pool: str | None, due_us: int
+) -> None:
+    facts, held = facts_of(step("a", executor=left), step("b", "a", executor=pool)), replace(HELD, pool=left)
     after = decided(Complete('"out"', 8), held, facts).after
     assert (after.pool, after.due_us, after.status) == (pool, due_us, "scheduled")
 
@@ -564,9 +572,11 @@ def test_a_branch_speaks_of_the_step_where_it_stands(command: Command) -> None:
     assert there == replace(here, before=held, after=replace(here.after, name="z"), events=(begun, *here.events[1:]))
 
 
-def test_the_last_try_of_a_step_is_lost_where_its_branch_stands() -> None:
+@pytest.mark.parametrize("command", [Reclaim("sweep", 66), FAIL], ids=["its worker is gone", "it fails"])
+def test_the_last_try_of_a_step_is_lost_where_its_branch_stands(command: Command) -> None:
     held = replace(HELD, attempts_before=3)
-    here, there = decided(Reclaim("sweep", 66), held), decided(Reclaim("sweep", 66), replace(held, name="z"), FARTHER)
+    here, there = decided(command, held), decided(command, replace(held, name="z"), FARTHER)
+    assert here.after.status == "failed"
     assert (there.events[1:], there.stop) == (here.events[1:], here.stop)
 
 
