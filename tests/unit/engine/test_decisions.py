@@ -90,6 +90,7 @@ HELD = Branch(
     last_us=AT - 66,
     origin_us=AT - 90,
     due_us=NOW_US + 20,
+    tail=({"type": "told before"},),
 )
 """The second try since the run was tried again; what a claim and a heartbeat have left is no event yet."""
 WAITING = replace(HELD, **NOBODY | {"status": "scheduled", "available_at_us": NOW_US + 500})
@@ -162,10 +163,12 @@ def test_a_step_skips_itself_and_its_worker_goes_on() -> None:
     assert decided(SKIP) == Commit(HELD, replace(HELD, **after), events)
 
 
-def test_a_step_is_skipped_that_nobody_has_begun() -> None:
+@pytest.mark.parametrize("attempt", [1, 7])
+def test_a_step_is_skipped_that_nobody_has_begun(attempt: int) -> None:
+    waiting = replace(WAITING, attempt=attempt, attempts_before=None)
     after = AT_B | {"skipped": {"a": "a"}, "last_us": AT + 3, "due_us": NOW_US + TIMING.grace_us}
-    events = (of(StepSkipped, AT, **RAIN), of(StepScheduled, AT + 3, "b", 1, **B_IS_DUE))
-    assert decided(replace(SKIP, claimant=None), WAITING) == Commit(WAITING, replace(WAITING, **after), events)
+    events = (of(StepSkipped, AT, attempt=attempt, **RAIN), of(StepScheduled, AT + 3, "b", 1, **B_IS_DUE))
+    assert decided(replace(SKIP, claimant=None), waiting) == Commit(waiting, replace(waiting, **after), events)
 
 
 def test_a_branch_begins_with_a_skip_in_cascade() -> None:
@@ -312,6 +315,7 @@ def test_a_worker_is_silent_since_the_newest_that_it_told(heartbeat_us: int | No
 def test_a_worker_was_last_heard_of_with_the_newest_that_it_said(newest: str) -> None:
     assert last_seen_us(replace(HELD, **{newest: NOW_US + 5})) == NOW_US + 5
     assert last_seen_us(replace(HELD, started_at_us=None, heartbeat_us=None)) == HELD.last_us
+    assert last_seen_us(replace(HELD, available_at_us=NOW_US)) == HELD.heartbeat_us
 
 
 NOTE: dict[str, Any] = {"name": "half", "sequence_number": 2}
@@ -379,6 +383,13 @@ def test_who_is_to_collect_what_children_gave_collects_it_in_the_runs_next_attem
     halted = replace(WAITING, status=status, halt="stop", family=Family(2, 2, 2, 1, 2, made=2))
     after = decided(Revive(), halted).after
     assert (after.status, after.attempt, after.family) == ("scheduled", attempt, halted.family)
+
+
+def test_who_has_ended_and_owes_goes_on_owing() -> None:
+    """What it told and where it arrived, it told and arrived at once."""
+    ended = replace(HELD, **NOBODY, status="ended", halt="stop", owed=Owed(("a",), 1))
+    facts = facts_of(step("a"), step("c"), step("j", "a", "c"), run_attempt=3)
+    assert decided(Revive(), ended, facts) == Commit(ended, replace(ended, **AGAIN), checks_run=True)
 
 
 def test_what_failed_is_scheduled_again() -> None:

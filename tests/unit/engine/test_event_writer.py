@@ -61,6 +61,12 @@ def test_a_sign_of_life_is_told_that_seems_older_than_the_start(heartbeat_us: in
     assert beat == told(StepHeartbeat, 26, **HOLDER)
 
 
+@pytest.mark.parametrize("started_at_us", [3, 10])
+def test_a_start_is_told_that_seems_older_than_what_was_told_before(started_at_us: int) -> None:
+    start, _ = rendered(FACTS, replace(HELD, started_at_us=started_at_us))
+    assert start == told(StepStarted, 14, dependencies=["a", "b"], **HOLDER)
+
+
 def test_what_is_begun_is_the_step_where_the_branch_stands() -> None:
     [start, beat] = rendered(FACTS, replace(HELD, name="a", step="b"))
     said = HOLDER | {"step_id": "b"}

@@ -113,12 +113,13 @@ def test_the_first_that_was_not_ready_begins_the_count(laters: int | None, since
     assert (after.laters, after.later_since_us) == ((laters or 0) + 1, since_us)
 
 
+@pytest.mark.parametrize("stopping", [True, False])
 @pytest.mark.parametrize(
     ("ago_us", "status"), [(10 * MINUTE_US - 1, "scheduled"), (10 * MINUTE_US, "failed")], ids=["once more", "no more"]
 )
-def test_its_patience_has_an_end(ago_us: int, status: str) -> None:
-    held = replace(HELD, laters=3, later_since_us=NOW_US - ago_us)
-    assert decide(POLLED, held, NOT_READY, now_us=NOW_US).after.status == status
+def test_its_patience_has_an_end(ago_us: int, status: str, stopping: bool) -> None:
+    held, facts = replace(HELD, laters=3, later_since_us=NOW_US - ago_us), replace(POLLED, stopping=stopping)
+    assert decide(facts, held, NOT_READY, now_us=NOW_US).after.status == status
 
 
 def test_who_was_never_ready_fails_for_good_and_says_how_long_it_was_asked() -> None:
