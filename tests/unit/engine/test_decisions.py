@@ -20,7 +20,19 @@ from cascade_flow.engine.commands import (
     SkipStep,
 )
 from cascade_flow.engine.decide import decide, last_seen_us
-from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Family, Limit, Owed, Patience, Stop
+from cascade_flow.engine.state import (
+    Birth,
+    Branch,
+    Claimant,
+    Commit,
+    Facts,
+    Family,
+    Limit,
+    Owed,
+    Patience,
+    Signal,
+    Stop,
+)
 from cascade_flow.fingerprints import compute_error_fingerprints
 from cascade_flow.model.events import (
     CheckpointRef,
@@ -204,6 +216,11 @@ def test_a_step_fails_and_is_tried_again() -> None:
     assert decided(FAIL) == Commit(HELD, replace(HELD, **after), (*BEGUN, *events), logged=True)
 
 
+def test_what_is_tried_again_at_once_is_told_in_a_commit_of_its_own_too() -> None:
+    commit = decided(FAIL, facts=facts_of(step("a", retry=[RetryTier(max_attempts=3, delay_ms=0)])))
+    assert (commit.after.available_at_us, commit.logged) == (NOW_US, True)
+
+
 @pytest.mark.parametrize("reason", ["execution-error", "timeout"])
 def test_what_is_tried_again_says_why_it_failed(reason: Any) -> None:
     *_, failed, _, _ = decided(replace(FAIL, reason=reason)).events
@@ -247,7 +264,8 @@ def test_one_try_exhausts_nothing(allowed: int, reason: str) -> None:
 )
 def test_what_may_not_go_on_is_not_tried_again(halt: Any, stopping: bool) -> None:
     held, facts = replace(HELD, halt=halt), replace(FACTS, stopping=stopping)
-    assert decided(FAIL, held, facts).after.status == "failed"
+    failed = decided(FAIL, held, facts).after
+    assert (failed.status, failed.halt) == ("failed", halt)
     for released in (False, True):
         lost = decided(Reclaim("sweep", 1, released=released), held, facts)
         assert lost.after.status == "failed"
@@ -361,7 +379,7 @@ def awaited(**known: Any) -> tuple[Facts, Branch]:
     facts = facts_of(step("e", event=EventDefinition()), step("b", "e"), run_attempt=3, started_at_us=AT + 300)
     patience = Patience(NOW_US - 5, 2)
     failed = Branch("e", "failed", "e", run_attempt=2, patience=patience, priority=4, last_us=AT - 66)
-    return facts, replace(failed, **known)
+    return facts, replace(failed, arrived=1, signal=Signal("mark", NOW_US - 3, "api"), **known)
 
 
 def test_an_event_that_nobody_sent_is_waited_for_again() -> None:
@@ -473,6 +491,8 @@ def test_what_is_owed_is_looked_for_soon_though_the_next_step_waits() -> None:
     soon_us = NOW_US + TIMING.grace_us
     assert (after.status, after.owed, after.due_us) == ("scheduled", Owed(("a",), 22), soon_us)
     assert after.available_at_us == NOW_US + 3_600_000_000
+    late = replace(HELD, due_us=NOW_US + 100 * TIMING.grace_us)
+    assert decided(Complete('"out"', 8), late, WIDE).after.due_us == soon_us
 
 
 def test_what_is_owed_by_who_goes_on_is_found_with_its_lease() -> None:
@@ -484,6 +504,7 @@ def test_what_is_owed_by_who_goes_on_is_found_with_its_lease() -> None:
 def test_only_what_forks_owes() -> None:
     commit = decided(SkipStep("rain", 8), HELD, WIDE)
     assert (commit.after.step, commit.after.owed) == ("s00", Owed(("a",), 22))
+    assert (commit.after.status, commit.after.due_us) == ("ended", HELD.due_us), "a sweep finds what it owes"
 
 
 def test_who_arrives_at_a_join_says_so_in_a_commit_of_its_own() -> None:
@@ -544,11 +565,61 @@ def test_what_is_free_takes_no_place_of_who_has_one() -> None:
     assert (after.status, after.limit, after.place) == ("running", None, None)
 
 
+def test_what_follows_is_due_now_also_where_a_line_was_told_by_a_clock_that_is_ahead() -> None:
+    commit = decide(FACTS, HELD, Complete('"out"', 8), now_us=NOW_US, told_us=AT + 60)
+    assert [event.timestamp_us for event in commit.events[2:]] == [AT + 63, AT + 66]
+    assert (commit.after.available_at_us, commit.after.last_us) == (NOW_US, AT + 66)
+
+
 def test_what_ends_belongs_to_no_pool() -> None:
     held = replace(HELD, pool="gpu", limit=Limit("db", 1), place=0)
     commit = decided(Complete('"out"', 8), held, facts_of(step("a", executor="gpu")))
     gone = {"status": "ended", "pool": None, "limit": None, "place": None, "last_us": AT, "due_us": None}
     assert commit == Commit(held, replace(held, **NOBODY | gone), (*BEGUN, completed(AT, export_output=False)))
+
+
+KEPT: dict[str, Any] = {
+    "arrived": 2,
+    "looks": True,
+    "signal": Signal("mark", 1, "api"),
+    "skipped": {"y": "y"},
+    "tail": ({"type": "told"}, {"type": "before"}),
+}
+"""What no command changes of a branch; and what changes only where it goes on to another step."""
+KEPT_AT_A_STEP = KEPT | {
+    "pool": "gpu",
+    "limit": Limit("db", 1),
+    "owed": Owed(("y",), 1),
+    "family": Family(2, 2, 2, 1, 2, made=2),
+}
+NO_MORE = replace(FAIL, retryable=False)
+POSTPONE = Postpone("no invoice", 5)
+HALF = KeepCheckpoint("half", 2, data="[1]")
+GIVES_BACK = Reclaim("sweep", 66, released=True)
+
+
+@pytest.mark.parametrize(
+    ("command", "kept"),
+    [
+        *((command, KEPT_AT_A_STEP) for command in (FAIL, NO_MORE, POSTPONE, Reclaim("sweep", 66), GIVES_BACK)),
+        *((command, KEPT_AT_A_STEP) for command in (HALF, Revive())),
+        *((command, KEPT) for command in (Complete('"out"', 8), Complete('"out"', 8, claimant=CLAIMANT), SKIP)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_a_command_does_not_concern_stays(command: Command, kept: dict[str, Any]) -> None:
+    held = replace(HELD, **kept)
+    here, there = decided(command), decided(command, held)
+    kept = kept | {"skipped": {**kept["skipped"], **here.after.skipped}}
+    assert there == replace(here, before=held, after=replace(here.after, **kept))
+
+
+def test_what_is_let_go_is_what_it_was() -> None:
+    kept = {name: value for name, value in KEPT_AT_A_STEP.items() if name != "owed"}
+    halted = replace(WAITING, halt="stop", turn_us=NOW_US + 900, **kept)
+    due_us = NOW_US + 500 + TIMING.grace_us
+    after = replace(halted, **AGAIN | {"due_us": due_us})
+    assert decided(Revive(), halted) == Commit(halted, after, checks_run=True)
 
 
 FARTHER = facts_of(

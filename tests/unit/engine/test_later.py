@@ -166,12 +166,12 @@ def test_who_may_finish_while_the_run_fails_waits_for_the_stop(stopping: bool) -
 
 
 def test_a_failure_and_a_death_between_do_not_end_its_patience_and_are_counted() -> None:
-    """How often it has just said so begins anew."""
+    """How often it has just said so begins anew. What its worker gives back is not counted."""
     held = replace(HELD, laters=3, later_since_us=NOW_US - MINUTE_US)
     failure = Fail(StepError(name="ValueError", message="no"), "execution-error", 1)
-    for command in (failure, Reclaim("sweep", 1)):
+    for command, tries in ((failure, 1), (Reclaim("sweep", 1), 1), (Reclaim("sweep", 1, released=True), 0)):
         after = decide(POLLED, held, command, now_us=NOW_US).after
-        assert (after.laters, after.later_since_us, after.tried) == (None, NOW_US - MINUTE_US, HELD.tried + 1)
+        assert (after.laters, after.later_since_us, after.tried) == (None, NOW_US - MINUTE_US, HELD.tried + tries)
 
 
 @pytest.mark.parametrize("status", ["failed", "scheduled"])
