@@ -10,11 +10,9 @@ import pytest
 from cascade_flow import RetryTier, StepError
 from cascade_flow.engine.commands import (
     Cascade,
-    Command,
     Complete,
     Fail,
     KeepCheckpoint,
-    Postpone,
     Reclaim,
     Revive,
     SkipStep,
@@ -23,7 +21,6 @@ from cascade_flow.engine.decide import decide, last_seen_us
 from cascade_flow.engine.state import (
     Birth,
     Branch,
-    Claimant,
     Commit,
     Facts,
     Family,
@@ -37,104 +34,36 @@ from cascade_flow.fingerprints import compute_error_fingerprints
 from cascade_flow.model.events import (
     CheckpointRef,
     Event,
-    ResourceSnapshot,
-    ResourceUsage,
     StepCheckpoint,
     StepCheckpointFailed,
-    StepCompleted,
     StepFailed,
-    StepHeartbeat,
     StepReclaimed,
     StepRetrying,
     StepScheduled,
     StepSkipped,
-    StepStarted,
 )
 from cascade_flow.model.workflows import EventDefinition, StepLimit
-from unit.engine.facts import NOW_US, TIMING, facts_of, step, told
-
-AT = NOW_US + 1
-"""The first time of the only branch at or after now: its times are 1 modulo 3."""
-TIERS = [
-    RetryTier(max_attempts=2, delay_ms=100, backoff=3.0, jitter=0.5),
-    RetryTier(max_attempts=2, delay_ms=7_000, jitter=0.5),
-]
-ALONG = (step("a", retry=TIERS, export_output=True), step("b", "a", skip_cascades=False))
-FACTS = facts_of(*ALONG, run_attempt=3, priority=6)
-ERROR = StepError(name="ValueError", message="no", stack="ValueError: no\n    at here (a.js:1:2)")
-USAGE = ResourceUsage(
-    peak_memory_bytes=1,
-    cpu_time_user_us=2,
-    cpu_time_system_us=3,
-    cpu_time_total_us=5,
-    voluntary_context_switches=6,
-    involuntary_context_switches=7,
+from unit.engine.facts import NOW_US, TIMING, facts_of, step
+from unit.engine.held import (
+    AGAIN,
+    AT,
+    AT_B,
+    B_IS_DUE,
+    BEGUN,
+    CLAIMANT,
+    ERROR,
+    FACTS,
+    FAIL,
+    HEIRS,
+    HELD,
+    NOBODY,
+    SKIP,
+    USAGE,
+    WAITING,
+    completed,
+    decided,
+    of,
 )
-BEAT = ResourceSnapshot(memory_bytes=11, cpu_time_us=12)
-CLAIMANT = Claimant("heir", NOW_US + 77, slot_index=4, worker_concurrency=5)
-NOBODY: dict[str, Any] = {
-    "available_at_us": None,
-    "started_at_us": None,
-    "worker": None,
-    "lease_us": None,
-    "heartbeat_us": None,
-    "snapshot": None,
-    "slot_index": None,
-    "worker_concurrency": None,
-}
-HELD = Branch(
-    "a",
-    "running",
-    "a",
-    attempt=7,
-    attempts_before=5,
-    run_attempt=2,
-    seq=9,
-    available_at_us=AT - 66,
-    started_at_us=AT - 30,
-    worker="w",
-    lease_us=NOW_US + 10,
-    heartbeat_us=AT - 9,
-    snapshot=BEAT,
-    slot_index=2,
-    worker_concurrency=3,
-    priority=4,
-    last_us=AT - 66,
-    origin_us=AT - 90,
-    due_us=NOW_US + 20,
-    tail=({"type": "told before"},),
-)
-"""The second try since the run was tried again; what a claim and a heartbeat have left is no event yet."""
-WAITING = replace(HELD, **NOBODY | {"status": "scheduled", "available_at_us": NOW_US + 500})
-
-
-def of(kind: Any, us: int, step_id: str = "a", attempt: int = 7, **fields: Any) -> Event:
-    event: Event = told(kind, us, step_id=step_id, attempt_number=attempt, **fields)
-    return event
-
-
-HOLDER = {"worker_id": "w", "slot_index": 2, "worker_concurrency": 3}
-BEGUN = (
-    of(StepStarted, AT - 30, dependencies=[], **HOLDER),
-    of(StepHeartbeat, AT - 9, resource_snapshot=BEAT, **HOLDER),
-)
-B_IS_DUE = {"available_at_us": NOW_US, "reason": "dependency-satisfied", "priority": 4}
-AT_B: dict[str, Any] = {**NOBODY, "step": "b", "attempt": 1, "attempts_before": None, "available_at_us": NOW_US}
-HEIRS: dict[str, Any] = {
-    "status": "running",
-    "worker": "heir",
-    "lease_us": NOW_US + 77,
-    "slot_index": 4,
-    "worker_concurrency": 5,
-}
-
-
-def decided(command: Command, branch: Branch = HELD, facts: Facts = FACTS) -> Commit:
-    return decide(facts, branch, command, now_us=NOW_US)
-
-
-def completed(us: int, **fields: Any) -> Event:
-    return of(StepCompleted, us, **{"output": '"out"', "duration_us": 8, "export_output": True, **fields})
 
 
 def test_a_step_completes_and_its_worker_goes_on() -> None:
@@ -165,7 +94,6 @@ def test_a_step_completes_and_nothing_follows(branch: Branch, facts: Facts) -> N
     )
 
 
-SKIP = SkipStep("rain", 8, {"by": "her"}, CLAIMANT)
 RAIN = {"skip_type": "primary", "reason": "rain", "metadata": {"by": "her"}, "duration_us": 8}
 
 
@@ -191,7 +119,6 @@ def test_a_branch_begins_with_a_skip_in_cascade() -> None:
     assert decided(Cascade(), branch) == Commit(branch, after, events)
 
 
-FAIL = Fail(ERROR, "execution-error", 8, chance=1.0, resource_usage=USAGE)
 FAILED = {
     "error": ERROR,
     "error_fingerprints": compute_error_fingerprints(ERROR),
@@ -353,7 +280,6 @@ def test_a_checkpoint_fails() -> None:
     assert decided(KeepCheckpoint("half", 2, error=ERROR, parent=PARENT)) == Commit(HELD, after, (*BEGUN, failed))
 
 
-AGAIN: dict[str, Any] = {"halt": None, "run_attempt": 3, "due_us": NOW_US + TIMING.grace_us}
 FIRST = {"policy_index": 0, "attempt_in_policy": 1}
 PLAN = {"available_at_us": NOW_US, "reason": "retry", "retry_delay_ms": 0, "priority": 4, **FIRST}
 
@@ -576,90 +502,6 @@ def test_what_ends_belongs_to_no_pool() -> None:
     commit = decided(Complete('"out"', 8), held, facts_of(step("a", executor="gpu")))
     gone = {"status": "ended", "pool": None, "limit": None, "place": None, "last_us": AT, "due_us": None}
     assert commit == Commit(held, replace(held, **NOBODY | gone), (*BEGUN, completed(AT, export_output=False)))
-
-
-KEPT: dict[str, Any] = {
-    "arrived": 2,
-    "looks": True,
-    "signal": Signal("mark", 1, "api"),
-    "skipped": {"y": "y"},
-    "tail": ({"type": "told"}, {"type": "before"}),
-}
-"""What no command changes of a branch; and what changes only where it goes on to another step."""
-KEPT_AT_A_STEP = KEPT | {
-    "pool": "gpu",
-    "limit": Limit("db", 1),
-    "owed": Owed(("y",), 1),
-    "family": Family(2, 2, 2, 1, 2, made=2),
-}
-NO_MORE = replace(FAIL, retryable=False)
-POSTPONE = Postpone("no invoice", 5)
-HALF = KeepCheckpoint("half", 2, data="[1]")
-GIVES_BACK = Reclaim("sweep", 66, released=True)
-
-
-@pytest.mark.parametrize(
-    ("command", "kept"),
-    [
-        *((command, KEPT_AT_A_STEP) for command in (FAIL, NO_MORE, POSTPONE, Reclaim("sweep", 66), GIVES_BACK)),
-        *((command, KEPT_AT_A_STEP) for command in (HALF, Revive())),
-        *((command, KEPT) for command in (Complete('"out"', 8), Complete('"out"', 8, claimant=CLAIMANT), SKIP)),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_what_a_command_does_not_concern_stays(command: Command, kept: dict[str, Any]) -> None:
-    held = replace(HELD, **kept)
-    here, there = decided(command), decided(command, held)
-    kept = kept | {"skipped": {**kept["skipped"], **here.after.skipped}}
-    assert there == replace(here, before=held, after=replace(here.after, **kept))
-
-
-def test_what_is_let_go_is_what_it_was() -> None:
-    kept = {name: value for name, value in KEPT_AT_A_STEP.items() if name != "owed"}
-    halted = replace(WAITING, halt="stop", turn_us=NOW_US + 900, **kept)
-    due_us = NOW_US + 500 + TIMING.grace_us
-    after = replace(halted, **AGAIN | {"due_us": due_us})
-    assert decided(Revive(), halted) == Commit(halted, after, checks_run=True)
-
-
-FARTHER = facts_of(
-    step("z", retry=[RetryTier(max_attempts=9)]),
-    ALONG[0].model_copy(update={"dependencies": ["z"]}),
-    ALONG[1],
-    run_attempt=3,
-    priority=6,
-)
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        Complete('"out"', 8, USAGE, CLAIMANT),
-        SKIP,
-        FAIL,
-        replace(FAIL, retryable=False),
-        Postpone("no invoice", 5),
-        Reclaim("sweep", 66),
-        KeepCheckpoint("half", 2, data="[1]"),
-        KeepCheckpoint("half", 2, error=ERROR),
-        Revive(),
-    ],
-    ids=lambda command: type(command).__name__,
-)
-def test_a_branch_speaks_of_the_step_where_it_stands(command: Command) -> None:
-    """However far that is from where it began; and is judged by what that step declares."""
-    held = replace(HELD, name="z")
-    here, there = decided(command), decided(command, held, FARTHER)
-    begun = of(StepStarted, AT - 30, dependencies=["z"], **HOLDER)
-    assert there == replace(here, before=held, after=replace(here.after, name="z"), events=(begun, *here.events[1:]))
-
-
-@pytest.mark.parametrize("command", [Reclaim("sweep", 66), FAIL], ids=["its worker is gone", "it fails"])
-def test_the_last_try_of_a_step_is_lost_where_its_branch_stands(command: Command) -> None:
-    held = replace(HELD, attempts_before=3)
-    here, there = decided(command, held), decided(command, replace(held, name="z"), FARTHER)
-    assert here.after.status == "failed"
-    assert (there.events[1:], there.stop) == (here.events[1:], here.stop)
 
 
 def test_a_failure_may_be_tried_again_and_waits_in_the_middle_where_nobody_says() -> None:
