@@ -47,6 +47,8 @@ WAITING = Branch(
     priority=4,
     arrived=1,
     family=FAMILY,
+    skipped={"y": "y"},
+    origin_us=NOW_US - 80,
     last_us=NOW_US - 50,
     due_us=NOW_US + 9,
 )
