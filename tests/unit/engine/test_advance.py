@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from cascade_flow.engine.advance import births_owed, owed_after
+from cascade_flow.engine.advance import birth, births_owed, owed_after
 from cascade_flow.engine.commands import Cascade, Complete, SkipStep
 from cascade_flow.engine.decide import decide
 from cascade_flow.engine.event_writer import EventWriter
-from cascade_flow.engine.state import Branch, Family, Owed
+from cascade_flow.engine.state import Birth, Branch, Family, Owed
 from cascade_flow.model.events import StepSkipped
+from cascade_flow.model.workflows import EventDefinition
 from unit.engine.facts import NOW_US, TIMING, facts_of, step
 
 CHAIN = facts_of(step("a"), step("b", "a"), step("c", "b"), step("d", "c", skip_cascades=False))
@@ -68,6 +69,20 @@ def test_who_has_ended_is_at_rest_when_all_is_made(made: int, owed: Owed | None,
     assert (after.owed, after.due_us) == (owed, due_us)
 
 
+BOTH = facts_of(step("a"), *(step(id, "a") for id in "bcd"), *(step(id, "b") for id in "efg"))
+"""`a` forks into `c` and `d`, and `b`, which goes on after it, into `f` and `g`."""
+
+
+@pytest.mark.parametrize(
+    ("before", "made", "left"), [(0, 1, "dfg"), (0, 2, "fg"), (1, 2, "g"), (2, 1, "g"), (3, 1, "")]
+)
+def test_what_several_steps_owe_is_owed_until_all_is_made(before: int, made: int, left: str) -> None:
+    parent = replace(HELD, step="b", owed=Owed(("a", "b"), before))
+    after = owed_after(BOTH.graph, parent, made)
+    assert after.owed == (Owed(("a", "b"), before + made) if left else None)
+    assert [birth.branch.name for birth in births_owed(BOTH, after, now_us=NOW_US)] == list(left)
+
+
 def test_who_goes_on_stays_in_the_index_when_all_is_made() -> None:
     parent = Branch("a", "scheduled", "b", owed=Owed(("a",), 1), due_us=5)
     assert owed_after(FAN.graph, parent, 2).due_us == 5
@@ -76,6 +91,14 @@ def test_who_goes_on_stays_in_the_index_when_all_is_made() -> None:
 def test_a_branch_that_is_born_is_looked_at_after_a_grace() -> None:
     commit = decide(FAN, HELD, Complete("1", 1), now_us=NOW_US)
     assert {birth.branch.due_us for birth in commit.births} == {NOW_US + TIMING.grace_us}
+
+
+def test_an_event_is_born_to_wait() -> None:
+    """For the outside, and for all that it depends on: nothing of that has arrived."""
+    facts = facts_of(step("e", event=EventDefinition()), run_attempt=2, priority=6)
+    born = birth(facts, "e", origin=None, now_us=NOW_US, after_us=NOW_US - 5)
+    branch = Branch("e", "open", "e", run_attempt=2, priority=6, last_us=NOW_US - 5, due_us=NOW_US + TIMING.grace_us)
+    assert born == Birth(branch)
 
 
 def test_no_time_is_given_twice_whatever_lines_and_clocks_say() -> None:

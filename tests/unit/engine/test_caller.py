@@ -84,10 +84,15 @@ def test_an_attempt_of_which_nothing_else_was_told_is_given_up_with_its_end(give
     assert folded(gives_up(5, 1)).given_up
 
 
+def test_a_start_of_which_nothing_was_told_before_counts() -> None:
+    assert (folded(started(5)).starts, folded(scheduled(4)).starts) == (1, 0)
+
+
 def test_what_is_given_up_stays_so_until_it_is_scheduled_begun_or_over() -> None:
     step = folded(scheduled(1), started(2), failed(3, 1))
     beat = of_step(StepHeartbeat, 4, worker_id="w")
     assert advance_step(step, beat).given_up
+    assert advance_step(step, beat).state == advance_step(replace(step, given_up=False), beat).state
     assert not advance_step(step, scheduled(4, 2)).given_up
     again = advance_step(advance_step(step, scheduled(4, 2)), failed(5, 2))
     assert advance_step(again, failed(6, 1)).given_up, "what an earlier attempt says changes nothing"
@@ -121,8 +126,9 @@ def test_events_that_are_told_together_have_times_of_their_own() -> None:
     known = Known("flow", "run", replace(RUN, last_us=NOW_US + 5))
     said = {"step_id": "s", "attempt_number": 1, "available_at_us": 1, "reason": "initial"}
     soon, fixed = draft(StepScheduled, **said), redraft(scheduled(NOW_US + 7))
-    events = placed(known, [soon, replace(fixed, at_us=NOW_US + 6), soon], now_us=NOW_US, taken=frozenset({NOW_US + 8}))
-    assert [event.timestamp_us - NOW_US for event in events] == [6, 7, 9]
+    taken = frozenset({NOW_US + 8, NOW_US + 9})
+    events = placed(known, [soon, replace(fixed, at_us=NOW_US + 6), soon], now_us=NOW_US, taken=taken)
+    assert [event.timestamp_us - NOW_US for event in events] == [6, 7, 10]
 
 
 def test_what_is_told_of_before_makes_nothing_earlier_that_follows_it() -> None:
@@ -134,13 +140,14 @@ def test_what_is_told_of_before_makes_nothing_earlier_that_follows_it() -> None:
     assert [event.timestamp_us - NOW_US for event in events] == [6, 2, 7]
 
 
-@pytest.mark.parametrize(("us", "is_taken"), [(0, True), (LATEST_US, True), (LATEST_US + 1, False)])
+@pytest.mark.parametrize(("us", "is_taken"), [(-1, False), (0, True), (LATEST_US, True), (LATEST_US + 1, False)])
 def test_a_time_that_no_key_holds_is_refused(us: int, is_taken: bool) -> None:
+    event = scheduled(1).model_copy(update={"timestamp_us": us})
     if is_taken:
-        assert redraft(scheduled(us)).at_us == us
+        assert redraft(event).at_us == us
         return
     with pytest.raises(EventInvalidError, match="no time"):
-        redraft(scheduled(us))
+        redraft(event)
 
 
 def test_an_id_of_which_something_was_said_is_no_copys() -> None:

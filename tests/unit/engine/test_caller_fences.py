@@ -97,7 +97,7 @@ def test_who_holds_nothing_is_told_so(step: CallerStep | None, attempt: int, wor
         (standing("scheduled"), 3, False),
         (HELD, 2, True),
         (HELD, 1, False),
-        (standing("failed"), 2, False),
+        *((standing(over), 2, False) for over in ("completed", "failed", "skipped")),
     ],
 )
 def test_what_nobody_has_begun_may_be_given_up(step: CallerStep | None, attempt: int, may: bool) -> None:
@@ -163,7 +163,8 @@ def test_a_step_begins_with_nothing() -> None:
     [("pending", False), ("scheduled", True), ("running", True), ("completed", False), ("failed", False)],
 )
 def test_a_step_lives_while_somebody_works_on_it_or_should(status: Any, is_live: bool) -> None:
-    assert standing(status).live is is_live
+    """Also when nobody holds it: what was given up is to be taken again."""
+    assert standing(status).live is standing(status, given_up=True).live is is_live
 
 
 def test_a_step_is_stored_without_output_and_diary() -> None:
@@ -283,7 +284,20 @@ def test_a_run_is_begun_ended_and_tried_again() -> None:
 def test_a_run_without_a_submission_is_what_it_was() -> None:
     begun = told(WorkflowCancelled, 70, workflow_attempt_number=1, duration_us=1, completed_steps=0)
     assert fold_run(RESERVED, [begun]) == replace(RESERVED, last_us=70, seq=2)
-    assert fold_run(RESERVED, []) == replace(RESERVED, last_us=0, seq=2)
+    assert fold_run(replace(RESERVED, last_us=70), []) == replace(RESERVED, last_us=0, seq=2)
+
+
+def test_what_is_taken_back_of_a_run_was_never_told() -> None:
+    done = replace(
+        RUN, status="completed", run_attempt=2, started_at_us=70, completed_at_us=99, due_us=99, version_id="v2"
+    )
+    submitted = advance_run(RESERVED, SUBMITTED)
+    assert fold_run(done, [SUBMITTED]) == replace(submitted, seq=done.seq + 1, reviving=True)
+
+
+def test_of_two_submissions_the_first_counts() -> None:
+    again = told(RunSubmitted, 55, version_id="v2", available_at_us=90, has_input_schema=False, priority=4, tags=["u"])
+    assert fold_run(RESERVED, [SUBMITTED, again]) == replace(advance_run(RESERVED, SUBMITTED), last_us=55)
 
 
 def test_an_event_is_told_again_with_all_that_it_says_at_its_own_time() -> None:

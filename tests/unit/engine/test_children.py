@@ -63,7 +63,10 @@ def test_who_is_to_collect_is_looked_at_after_a_grace_however_late_nobody_needed
 
 @pytest.mark.parametrize(
     ("status", "run_attempt", "is_over"),
-    [("completed", 1, True), ("completed", 2, True), ("failed", 1, False), ("failed", 2, True), ("running", 2, False)],
+    [
+        *(("completed", 1, True), ("completed", 2, True), ("failed", 1, False), ("failed", 2, True)),
+        *(("failed", 3, True), ("running", 2, False)),
+    ],
 )
 def test_only_a_good_end_outlasts_the_attempt_of_the_run(status: Any, run_attempt: int, is_over: bool) -> None:
     child = run_of(status=status, run_attempt=run_attempt, up=Up("run", "a", "m", 1, is_item=True))
@@ -118,3 +121,9 @@ def test_who_is_released_is_looked_after_within_a_silence_and_not_at_once(due_us
     """What is still to come of an entry stays; one that is over would be met by every sweep."""
     now = replace(WAITING, family=MANY, due_us=due_us)
     assert release(FACTS, now, {}, now_us=NOW_US).after.due_us == look_us
+
+
+@pytest.mark.parametrize(("lease_us", "grace_us", "silence_us"), [(7, 5, 7), (5, 7, 7)])
+def test_a_silence_is_the_longer_of_lease_and_grace(lease_us: int, grace_us: int, silence_us: int) -> None:
+    facts = replace(FACTS, timing=replace(TIMING, lease_us=lease_us, grace_us=grace_us))
+    assert release(facts, replace(WAITING, family=MANY), {}, now_us=NOW_US).after.due_us == NOW_US + silence_us

@@ -46,6 +46,13 @@ def test_a_copy_opens_after_all_that_was_copied(parent: Run, origin: str) -> Non
     assert opening == Opening(run, events)
 
 
+def test_a_copy_without_an_input_says_so() -> None:
+    order = replace(ORDER, input=None, has_input_schema=False)
+    link = {"version_id": "v2", "original_run_id": "first", "resumed_steps": 2, "pending_steps": 1}
+    events = open_copy(FACTS, order, PARENT, WorkflowResumed, link, now_us=NOW_US, after_us=NOW_US).events
+    assert events[-1] == started(NOW_US + 12, has_input=False, has_input_schema=False)
+
+
 SHAPE = facts_of(
     step("a"),
     step("b", "a"),
@@ -135,8 +142,24 @@ def test_the_branches_of_a_copy(kept: dict[str, str | None], expected: list[Birt
 
 def test_a_skip_that_was_copied_goes_on_along_its_branch() -> None:
     facts = facts_of(step("a"), step("b", "a"), step("c", "b"), priority=6)
-    [copied] = branches(facts, {"a": "a"}, now_us=NOW_US, after_us=AFTER_US)
-    assert copied == skipping("a", "b", a="a", b="a")
+    for origin, over in (("a", "a"), ("a", "ab"), ("z", "a")):
+        [copied] = branches(facts, dict.fromkeys(over, origin), now_us=NOW_US, after_us=AFTER_US)
+        after = "abc"[len(over)]
+        assert copied == skipping("a", after, **dict.fromkeys(over + after, origin))
+
+
+def test_a_skip_that_was_copied_goes_on_into_another_branch() -> None:
+    """It names the step where it began, not the one that handed it on."""
+    facts = facts_of(step("a"), step("b", "a"), step("c", "b"), step("d", "b"), priority=6)
+    kept: dict[str, str | None] = {"a": "a", "b": "a"}
+    assert skipping("d", "d", d="a") in branches(facts, kept, now_us=NOW_US, after_us=AFTER_US)
+
+
+def test_who_waits_for_two_steps_of_a_branch_has_met_both() -> None:
+    facts = facts_of(step("a"), step("b", "a"), step("j", "a", "b"), priority=6)
+    for kept, arrived in (("a", 1), ("ab", 2)):
+        found = branches(facts, dict.fromkeys(kept), now_us=NOW_US, after_us=AFTER_US)
+        assert waiting("j", arrived) in found
 
 
 @pytest.mark.parametrize(
@@ -171,6 +194,12 @@ def test_one_end_is_no_join() -> None:
 )
 def test_what_is_kept_of_what_is_over(over: str, again: str | None, kept: str) -> None:
     assert set(kept_steps(SHAPE.graph, dict.fromkeys(over), again=again)) == set(kept)
+
+
+def test_what_is_kept_follows_what_it_depends_on_in_whatever_order_they_are_declared() -> None:
+    graph = facts_of(step("c", "b"), step("b", "a"), step("a")).graph
+    assert set(kept_steps(graph, dict.fromkeys("abc"))) == set("abc")
+    assert set(kept_steps(graph, dict.fromkeys("abc"), again="b")) == {"a"}
 
 
 def test_what_is_kept_says_where_its_skip_began() -> None:

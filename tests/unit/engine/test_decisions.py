@@ -8,109 +8,62 @@ from typing import Any
 import pytest
 
 from cascade_flow import RetryTier, StepError
-from cascade_flow.engine.commands import Cascade, Command, Complete, Fail, KeepCheckpoint, Reclaim, Revive, SkipStep
+from cascade_flow.engine.commands import (
+    Cascade,
+    Complete,
+    Fail,
+    KeepCheckpoint,
+    Reclaim,
+    Revive,
+    SkipStep,
+)
 from cascade_flow.engine.decide import decide, last_seen_us
-from cascade_flow.engine.state import Birth, Branch, Claimant, Commit, Facts, Limit, Owed, Stop
+from cascade_flow.engine.state import (
+    Birth,
+    Branch,
+    Commit,
+    Facts,
+    Family,
+    Limit,
+    Owed,
+    Patience,
+    Signal,
+    Stop,
+)
 from cascade_flow.fingerprints import compute_error_fingerprints
 from cascade_flow.model.events import (
     CheckpointRef,
     Event,
-    ResourceSnapshot,
-    ResourceUsage,
     StepCheckpoint,
     StepCheckpointFailed,
-    StepCompleted,
     StepFailed,
-    StepHeartbeat,
     StepReclaimed,
     StepRetrying,
     StepScheduled,
     StepSkipped,
-    StepStarted,
 )
-from unit.engine.facts import NOW_US, TIMING, facts_of, step, told
-
-AT = NOW_US + 1
-"""The first time of the only branch at or after now: its times are 1 modulo 3."""
-TIERS = [
-    RetryTier(max_attempts=2, delay_ms=100, backoff=3.0, jitter=0.5),
-    RetryTier(max_attempts=2, delay_ms=7_000, jitter=0.5),
-]
-ALONG = (step("a", retry=TIERS, export_output=True), step("b", "a", skip_cascades=False))
-FACTS = facts_of(*ALONG, run_attempt=3, priority=6)
-ERROR = StepError(name="ValueError", message="no", stack="here")
-USAGE = ResourceUsage(
-    peak_memory_bytes=1,
-    cpu_time_user_us=2,
-    cpu_time_system_us=3,
-    cpu_time_total_us=5,
-    voluntary_context_switches=6,
-    involuntary_context_switches=7,
+from cascade_flow.model.workflows import EventDefinition, StepLimit
+from unit.engine.facts import NOW_US, TIMING, facts_of, step
+from unit.engine.held import (
+    AGAIN,
+    AT,
+    AT_B,
+    B_IS_DUE,
+    BEGUN,
+    CLAIMANT,
+    ERROR,
+    FACTS,
+    FAIL,
+    HEIRS,
+    HELD,
+    NOBODY,
+    SKIP,
+    USAGE,
+    WAITING,
+    completed,
+    decided,
+    of,
 )
-BEAT = ResourceSnapshot(memory_bytes=11, cpu_time_us=12)
-CLAIMANT = Claimant("heir", NOW_US + 77, slot_index=4, worker_concurrency=5)
-NOBODY: dict[str, Any] = {
-    "available_at_us": None,
-    "started_at_us": None,
-    "worker": None,
-    "lease_us": None,
-    "heartbeat_us": None,
-    "snapshot": None,
-    "slot_index": None,
-    "worker_concurrency": None,
-}
-HELD = Branch(
-    "a",
-    "running",
-    "a",
-    attempt=7,
-    attempts_before=5,
-    run_attempt=2,
-    seq=9,
-    available_at_us=AT - 66,
-    started_at_us=AT - 30,
-    worker="w",
-    lease_us=NOW_US + 10,
-    heartbeat_us=AT - 9,
-    snapshot=BEAT,
-    slot_index=2,
-    worker_concurrency=3,
-    priority=4,
-    last_us=AT - 66,
-    origin_us=AT - 90,
-    due_us=NOW_US + 20,
-)
-"""The second try since the run was tried again; what a claim and a heartbeat have left is no event yet."""
-WAITING = replace(HELD, **NOBODY | {"status": "scheduled", "available_at_us": NOW_US + 500})
-
-
-def of(kind: Any, us: int, step_id: str = "a", attempt: int = 7, **fields: Any) -> Event:
-    event: Event = told(kind, us, step_id=step_id, attempt_number=attempt, **fields)
-    return event
-
-
-HOLDER = {"worker_id": "w", "slot_index": 2, "worker_concurrency": 3}
-BEGUN = (
-    of(StepStarted, AT - 30, dependencies=[], **HOLDER),
-    of(StepHeartbeat, AT - 9, resource_snapshot=BEAT, **HOLDER),
-)
-B_IS_DUE = {"available_at_us": NOW_US, "reason": "dependency-satisfied", "priority": 4}
-AT_B: dict[str, Any] = {**NOBODY, "step": "b", "attempt": 1, "attempts_before": None, "available_at_us": NOW_US}
-HEIRS: dict[str, Any] = {
-    "status": "running",
-    "worker": "heir",
-    "lease_us": NOW_US + 77,
-    "slot_index": 4,
-    "worker_concurrency": 5,
-}
-
-
-def decided(command: Command, branch: Branch = HELD, facts: Facts = FACTS) -> Commit:
-    return decide(facts, branch, command, now_us=NOW_US)
-
-
-def completed(us: int, **fields: Any) -> Event:
-    return of(StepCompleted, us, **{"output": '"out"', "duration_us": 8, "export_output": True, **fields})
 
 
 def test_a_step_completes_and_its_worker_goes_on() -> None:
@@ -141,7 +94,6 @@ def test_a_step_completes_and_nothing_follows(branch: Branch, facts: Facts) -> N
     )
 
 
-SKIP = SkipStep("rain", 8, {"by": "her"}, CLAIMANT)
 RAIN = {"skip_type": "primary", "reason": "rain", "metadata": {"by": "her"}, "duration_us": 8}
 
 
@@ -151,10 +103,12 @@ def test_a_step_skips_itself_and_its_worker_goes_on() -> None:
     assert decided(SKIP) == Commit(HELD, replace(HELD, **after), events)
 
 
-def test_a_step_is_skipped_that_nobody_has_begun() -> None:
+@pytest.mark.parametrize("attempt", [1, 7])
+def test_a_step_is_skipped_that_nobody_has_begun(attempt: int) -> None:
+    waiting = replace(WAITING, attempt=attempt, attempts_before=None)
     after = AT_B | {"skipped": {"a": "a"}, "last_us": AT + 3, "due_us": NOW_US + TIMING.grace_us}
-    events = (of(StepSkipped, AT, **RAIN), of(StepScheduled, AT + 3, "b", 1, **B_IS_DUE))
-    assert decided(replace(SKIP, claimant=None), WAITING) == Commit(WAITING, replace(WAITING, **after), events)
+    events = (of(StepSkipped, AT, attempt=attempt, **RAIN), of(StepScheduled, AT + 3, "b", 1, **B_IS_DUE))
+    assert decided(replace(SKIP, claimant=None), waiting) == Commit(waiting, replace(waiting, **after), events)
 
 
 def test_a_branch_begins_with_a_skip_in_cascade() -> None:
@@ -165,7 +119,6 @@ def test_a_branch_begins_with_a_skip_in_cascade() -> None:
     assert decided(Cascade(), branch) == Commit(branch, after, events)
 
 
-FAIL = Fail(ERROR, "execution-error", 8, chance=1.0, resource_usage=USAGE)
 FAILED = {
     "error": ERROR,
     "error_fingerprints": compute_error_fingerprints(ERROR),
@@ -188,6 +141,18 @@ def test_a_step_fails_and_is_tried_again() -> None:
         of(StepScheduled, AT + 6, attempt=8, **plan),
     )
     assert decided(FAIL) == Commit(HELD, replace(HELD, **after), (*BEGUN, *events), logged=True)
+
+
+def test_what_is_tried_again_at_once_is_told_in_a_commit_of_its_own_too() -> None:
+    commit = decided(FAIL, facts=facts_of(step("a", retry=[RetryTier(max_attempts=3, delay_ms=0)])))
+    assert (commit.after.available_at_us, commit.logged) == (NOW_US, True)
+
+
+@pytest.mark.parametrize("reason", ["execution-error", "timeout"])
+def test_what_is_tried_again_says_why_it_failed(reason: Any) -> None:
+    *_, failed, _, _ = decided(replace(FAIL, reason=reason)).events
+    assert isinstance(failed, StepFailed)
+    assert failed.failure_reason == reason
 
 
 @pytest.mark.parametrize(
@@ -226,7 +191,8 @@ def test_one_try_exhausts_nothing(allowed: int, reason: str) -> None:
 )
 def test_what_may_not_go_on_is_not_tried_again(halt: Any, stopping: bool) -> None:
     held, facts = replace(HELD, halt=halt), replace(FACTS, stopping=stopping)
-    assert decided(FAIL, held, facts).after.status == "failed"
+    failed = decided(FAIL, held, facts).after
+    assert (failed.status, failed.halt) == ("failed", halt)
     for released in (False, True):
         lost = decided(Reclaim("sweep", 1, released=released), held, facts)
         assert lost.after.status == "failed"
@@ -278,10 +244,23 @@ def test_nobody_was_silent_for_less_than_no_time() -> None:
     assert (taken.last_heartbeat_us, taken.stale_duration_us, failed.duration_us) == (AT + 90, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("heartbeat_us", "told_us", "seen_us"),
+    [(AT - 9, AT - 3, AT - 3), (AT - 9, AT - 12, AT - 9), (AT - 10, 0, AT - 9), (None, 0, AT - 30)],
+    ids=["a line", "a beat after a line", "a beat between two times of the branch", "nothing since the start"],
+)
+def test_a_worker_is_silent_since_the_newest_that_it_told(heartbeat_us: int | None, told_us: int, seen_us: int) -> None:
+    held = replace(HELD, attempts_before=3, heartbeat_us=heartbeat_us)
+    *_, taken, failed = decide(FACTS, held, Reclaim("sweep", 66), now_us=NOW_US, told_us=told_us).events
+    assert (taken, type(failed)) == (reclaimed(seen_us, NOW_US - seen_us), StepFailed)
+    assert failed.model_dump()["duration_us"] == NOW_US - seen_us
+
+
 @pytest.mark.parametrize("newest", ["heartbeat_us", "started_at_us", "last_us"])
 def test_a_worker_was_last_heard_of_with_the_newest_that_it_said(newest: str) -> None:
     assert last_seen_us(replace(HELD, **{newest: NOW_US + 5})) == NOW_US + 5
     assert last_seen_us(replace(HELD, started_at_us=None, heartbeat_us=None)) == HELD.last_us
+    assert last_seen_us(replace(HELD, available_at_us=NOW_US)) == HELD.heartbeat_us
 
 
 NOTE: dict[str, Any] = {"name": "half", "sequence_number": 2}
@@ -301,7 +280,6 @@ def test_a_checkpoint_fails() -> None:
     assert decided(KeepCheckpoint("half", 2, error=ERROR, parent=PARENT)) == Commit(HELD, after, (*BEGUN, failed))
 
 
-AGAIN: dict[str, Any] = {"halt": None, "run_attempt": 3, "due_us": NOW_US + TIMING.grace_us}
 FIRST = {"policy_index": 0, "attempt_in_policy": 1}
 PLAN = {"available_at_us": NOW_US, "reason": "retry", "retry_delay_ms": 0, "priority": 4, **FIRST}
 
@@ -312,6 +290,50 @@ def test_what_lost_its_worker_with_the_run_is_scheduled_again() -> None:
     after = replace(halted, **again | {"available_at_us": NOW_US, "last_us": AT})
     events = (*BEGUN, of(StepScheduled, AT, attempt=8, **PLAN))
     assert decided(Revive(), halted) == Commit(halted, after, events, checks_run=True)
+
+
+def test_what_was_done_before_the_runs_new_attempt_keeps_its_times() -> None:
+    """And what is scheduled is later than that began, though a clock be behind; whichever attempt the branch was in."""
+    halted, facts = replace(HELD, halt="stop", run_attempt=1), replace(FACTS, started_at_us=AT + 300)
+    commit = decided(Revive(), halted, facts)
+    assert commit.events == (*BEGUN, of(StepScheduled, AT + 303, attempt=8, **PLAN))
+    assert (commit.after.run_attempt, commit.after.last_us) == (3, AT + 303)
+
+
+def awaited(**known: Any) -> tuple[Facts, Branch]:
+    """A run with an event, tried for the third time; and the event's branch as it failed."""
+    facts = facts_of(step("e", event=EventDefinition()), step("b", "e"), run_attempt=3, started_at_us=AT + 300)
+    patience = Patience(NOW_US - 5, 2)
+    failed = Branch("e", "failed", "e", run_attempt=2, patience=patience, priority=4, last_us=AT - 66)
+    return facts, replace(failed, arrived=1, signal=Signal("mark", NOW_US - 3, "api"), **known)
+
+
+def test_an_event_that_nobody_sent_is_waited_for_again() -> None:
+    facts, failed = awaited()
+    after = replace(failed, status="open", attempt=2, patience=None, last_us=AT + 300, **AGAIN)
+    assert decided(Revive(), failed, facts) == Commit(failed, after, checks_run=True)
+
+
+def test_a_step_that_failed_after_an_event_is_tried_again_and_not_waited_for() -> None:
+    facts, failed = awaited(step="b")
+    commit = decided(Revive(), failed, facts)
+    assert (commit.after.status, commit.after.step, commit.after.attempt) == ("scheduled", "b", 2)
+    assert [type(event) for event in commit.events] == [StepScheduled]
+
+
+@pytest.mark.parametrize(("status", "attempt"), [("scheduled", 7), ("running", 8)])
+def test_who_is_to_collect_what_children_gave_collects_it_in_the_runs_next_attempt(status: Any, attempt: int) -> None:
+    """None of them is released again."""
+    halted = replace(WAITING, status=status, halt="stop", family=Family(2, 2, 2, 1, 2, made=2))
+    after = decided(Revive(), halted).after
+    assert (after.status, after.attempt, after.family) == ("scheduled", attempt, halted.family)
+
+
+def test_who_has_ended_and_owes_goes_on_owing() -> None:
+    """What it told and where it arrived, it told and arrived at once."""
+    ended = replace(HELD, **NOBODY, status="ended", halt="stop", owed=Owed(("a",), 1))
+    facts = facts_of(step("a"), step("c"), step("j", "a", "c"), run_attempt=3)
+    assert decided(Revive(), ended, facts) == Commit(ended, replace(ended, **AGAIN), checks_run=True)
 
 
 def test_what_failed_is_scheduled_again() -> None:
@@ -388,9 +410,27 @@ def test_a_fork_that_is_wide_owes_what_one_transaction_cannot_put() -> None:
     assert commit.after.due_us == HELD.due_us
 
 
+def test_what_is_owed_is_looked_for_soon_though_the_next_step_waits() -> None:
+    """And only the look is brought forward, never the step."""
+    facts = facts_of(step("a"), step("s00", "a", delay_ms=3_600_000), *(step(f"s{n:02d}", "a") for n in range(1, 40)))
+    after = decided(Complete('"out"', 8), HELD, facts).after
+    soon_us = NOW_US + TIMING.grace_us
+    assert (after.status, after.owed, after.due_us) == ("scheduled", Owed(("a",), 22), soon_us)
+    assert after.available_at_us == NOW_US + 3_600_000_000
+    late = replace(HELD, due_us=NOW_US + 100 * TIMING.grace_us)
+    assert decided(Complete('"out"', 8), late, WIDE).after.due_us == soon_us
+
+
+def test_what_is_owed_by_who_goes_on_is_found_with_its_lease() -> None:
+    held = replace(HELD, due_us=NOW_US + 100 * TIMING.grace_us)
+    after = decided(Complete('"out"', 8, claimant=CLAIMANT), held, WIDE).after
+    assert (after.status, after.owed, after.due_us) == ("running", Owed(("a",), 22), held.due_us)
+
+
 def test_only_what_forks_owes() -> None:
     commit = decided(SkipStep("rain", 8), HELD, WIDE)
     assert (commit.after.step, commit.after.owed) == ("s00", Owed(("a",), 22))
+    assert (commit.after.status, commit.after.due_us) == ("ended", HELD.due_us), "a sweep finds what it owes"
 
 
 def test_who_arrives_at_a_join_says_so_in_a_commit_of_its_own() -> None:
@@ -400,25 +440,68 @@ def test_who_arrives_at_a_join_says_so_in_a_commit_of_its_own() -> None:
     assert (commit.after.status, commit.after.due_us) == ("ended", None)
 
 
-@pytest.mark.parametrize(("pool", "due_us"), [("gpu", NOW_US + 20), (None, NOW_US + TIMING.grace_us)])
-def test_who_leaves_a_pool_for_lambda_is_looked_at_after_a_grace(pool: str | None, due_us: int) -> None:
-    facts, held = facts_of(step("a", executor="gpu"), step("b", "a", executor=pool)), replace(HELD, pool="gpu")
+SOON_US = NOW_US + TIMING.grace_us
+
+
+@pytest.mark.parametrize(
+    ("left", "pool", "due_us"),
+    [("gpu", "gpu", NOW_US + 20), ("gpu", "tpu", NOW_US + 20), ("gpu", None, SOON_US), (None, "gpu", NOW_US + 20)],
+)
+def test_who_leaves_a_pool_for_lambda_is_looked_at_after_a_grace(
+    left: str | None, pool: str | None, due_us: int
+) -> None:
+    facts, held = facts_of(step("a", executor=left), step("b", "a", executor=pool)), replace(HELD, pool=left)
     after = decided(Complete('"out"', 8), held, facts).after
     assert (after.pool, after.due_us, after.status) == (pool, due_us, "scheduled")
 
 
-@pytest.mark.parametrize(("works_for", "status"), [("gpu", "running"), ("tpu", "scheduled"), (None, "scheduled")])
-def test_a_worker_goes_on_with_what_is_its_pools(works_for: str | None, status: str) -> None:
-    facts = facts_of(step("a", executor="gpu"), step("b", "a", executor="gpu"))
+@pytest.mark.parametrize(
+    ("works_for", "next_one", "status"),
+    [
+        *(("gpu", "gpu", "running"), ("tpu", "gpu", "scheduled"), (None, "gpu", "scheduled")),
+        *(("gpu", None, "scheduled"), (None, None, "running")),
+    ],
+)
+def test_a_worker_goes_on_with_what_is_its_pools(works_for: str | None, next_one: str | None, status: str) -> None:
+    facts = facts_of(step("a", executor="gpu"), step("b", "a", executor=next_one))
     command = Complete('"out"', 8, claimant=replace(CLAIMANT, pool=works_for))
     assert decided(command, replace(HELD, pool="gpu"), facts).after.status == status
 
 
+@pytest.mark.parametrize(
+    ("per_us", "got", "status", "place"),
+    [
+        *((None, 0, "running", 0), (None, 3, "running", 3), (None, None, "scheduled", None)),
+        *((60_000_000, 0, "running", None), (60_000_000, None, "scheduled", None)),
+    ],
+    ids=["a place", "another place", "no place", "a turn", "no turn"],
+)
+def test_a_worker_goes_on_where_it_has_got_what_is_limited(
+    per_us: int | None, got: int | None, status: str, place: int | None
+) -> None:
+    """And holds a place from then on; a turn is had, and nothing is held."""
+    limit = StepLimit(name="db", at_most=5, per_ms=per_us and per_us // 1_000)
+    command = Complete('"out"', 8, claimant=replace(CLAIMANT, place=got))
+    after = decided(command, HELD, facts_of(step("a"), step("b", "a", limit=limit))).after
+    assert (after.status, after.limit, after.place) == (status, Limit("db", 5, per_us), place)
+
+
+def test_what_is_free_takes_no_place_of_who_has_one() -> None:
+    after = decided(Complete('"out"', 8, claimant=replace(CLAIMANT, place=2))).after
+    assert (after.status, after.limit, after.place) == ("running", None, None)
+
+
+def test_what_follows_is_due_now_also_where_a_line_was_told_by_a_clock_that_is_ahead() -> None:
+    commit = decide(FACTS, HELD, Complete('"out"', 8), now_us=NOW_US, told_us=AT + 60)
+    assert [event.timestamp_us for event in commit.events[2:]] == [AT + 63, AT + 66]
+    assert (commit.after.available_at_us, commit.after.last_us) == (NOW_US, AT + 66)
+
+
 def test_what_ends_belongs_to_no_pool() -> None:
     held = replace(HELD, pool="gpu", limit=Limit("db", 1), place=0)
-    after = decided(Complete('"out"', 8), held, facts_of(step("a", executor="gpu"))).after
+    commit = decided(Complete('"out"', 8), held, facts_of(step("a", executor="gpu")))
     gone = {"status": "ended", "pool": None, "limit": None, "place": None, "last_us": AT, "due_us": None}
-    assert after == replace(held, **NOBODY | gone)
+    assert commit == Commit(held, replace(held, **NOBODY | gone), (*BEGUN, completed(AT, export_output=False)))
 
 
 def test_a_failure_may_be_tried_again_and_waits_in_the_middle_where_nobody_says() -> None:

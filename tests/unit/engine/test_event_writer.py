@@ -54,6 +54,25 @@ def test_a_sign_of_life_is_told_also_where_the_start_was_told_before() -> None:
     assert rendered(FACTS, replace(HELD, started_at_us=None)) == BEGUN[1:]
 
 
+@pytest.mark.parametrize("heartbeat_us", [3, 20, 21])
+def test_a_sign_of_life_is_told_that_seems_older_than_the_start(heartbeat_us: int) -> None:
+    """By a clock that has gone back since."""
+    _, beat = rendered(FACTS, replace(HELD, heartbeat_us=heartbeat_us))
+    assert beat == told(StepHeartbeat, 26, **HOLDER)
+
+
+@pytest.mark.parametrize("started_at_us", [3, 10])
+def test_a_start_is_told_that_seems_older_than_what_was_told_before(started_at_us: int) -> None:
+    start, _ = rendered(FACTS, replace(HELD, started_at_us=started_at_us))
+    assert start == told(StepStarted, 14, dependencies=["a", "b"], **HOLDER)
+
+
+def test_what_is_begun_is_the_step_where_the_branch_stands() -> None:
+    [start, beat] = rendered(FACTS, replace(HELD, name="a", step="b"))
+    said = HOLDER | {"step_id": "b"}
+    assert (start, beat) == (told(StepStarted, 21, dependencies=["a"], **said), told(StepHeartbeat, 33, **said))
+
+
 @pytest.mark.parametrize(("told_us", "last_us"), [(0, 34), (33, 34), (35, 35)])
 def test_what_is_taken_in_ends_with_the_newest_line(told_us: int, last_us: int) -> None:
     writer = EventWriter.of(FACTS, HELD, now_us=90, told_us=told_us)

@@ -101,6 +101,11 @@ def test_when_it_comes_again(facts: Facts, command: Postpone, expected_us: int) 
     assert again_us(facts, command) == NOW_US + expected_us
 
 
+def test_it_comes_again_as_the_step_where_its_branch_stands_declares() -> None:
+    facts = facts_of(step("z"), step("a", "z", poll_every_ms=30_000))
+    assert again_us(facts, Postpone("", 1), replace(HELD, name="z")) == NOW_US + 30 * SECOND_US
+
+
 @pytest.mark.parametrize(("laters", "since_us"), [(None, HELD.available_at_us), (3, NOW_US - 5 * MINUTE_US)])
 def test_the_first_that_was_not_ready_begins_the_count(laters: int | None, since_us: int) -> None:
     held = replace(HELD, laters=laters, later_since_us=since_us if laters else None)
@@ -108,12 +113,13 @@ def test_the_first_that_was_not_ready_begins_the_count(laters: int | None, since
     assert (after.laters, after.later_since_us) == ((laters or 0) + 1, since_us)
 
 
+@pytest.mark.parametrize("stopping", [True, False])
 @pytest.mark.parametrize(
     ("ago_us", "status"), [(10 * MINUTE_US - 1, "scheduled"), (10 * MINUTE_US, "failed")], ids=["once more", "no more"]
 )
-def test_its_patience_has_an_end(ago_us: int, status: str) -> None:
-    held = replace(HELD, laters=3, later_since_us=NOW_US - ago_us)
-    assert decide(POLLED, held, NOT_READY, now_us=NOW_US).after.status == status
+def test_its_patience_has_an_end(ago_us: int, status: str, stopping: bool) -> None:
+    held, facts = replace(HELD, laters=3, later_since_us=NOW_US - ago_us), replace(POLLED, stopping=stopping)
+    assert decide(facts, held, NOT_READY, now_us=NOW_US).after.status == status
 
 
 def test_who_was_never_ready_fails_for_good_and_says_how_long_it_was_asked() -> None:
@@ -160,12 +166,12 @@ def test_who_may_finish_while_the_run_fails_waits_for_the_stop(stopping: bool) -
 
 
 def test_a_failure_and_a_death_between_do_not_end_its_patience_and_are_counted() -> None:
-    """How often it has just said so begins anew."""
+    """How often it has just said so begins anew. What its worker gives back is not counted."""
     held = replace(HELD, laters=3, later_since_us=NOW_US - MINUTE_US)
     failure = Fail(StepError(name="ValueError", message="no"), "execution-error", 1)
-    for command in (failure, Reclaim("sweep", 1)):
+    for command, tries in ((failure, 1), (Reclaim("sweep", 1), 1), (Reclaim("sweep", 1, released=True), 0)):
         after = decide(POLLED, held, command, now_us=NOW_US).after
-        assert (after.laters, after.later_since_us, after.tried) == (None, NOW_US - MINUTE_US, HELD.tried + 1)
+        assert (after.laters, after.later_since_us, after.tried) == (None, NOW_US - MINUTE_US, HELD.tried + tries)
 
 
 @pytest.mark.parametrize("status", ["failed", "scheduled"])
