@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -60,28 +60,36 @@ def put(table: Table, *branches: Branch) -> None:
 @pytest.mark.parametrize(
     ("when", "fits", "others"),
     [
-        (fence(AT_WORK), [AT_WORK, ASKED, OF_POOL], [QUIET, PARKED]),
-        (fence(AT_WORK), [], [replace(AT_WORK, seq=3), replace(AT_WORK, seq=5), replace(AT_WORK, heartbeat_us=8)]),
-        (fence(QUIET), [QUIET], [AT_WORK]),
-        (fence(PARKED), [PARKED], [AT_WORK, replace(AT_WORK, halt="stop")]),
-        (arriving(AT_WORK), [AT_WORK], [ASKED, QUIET, PARKED, replace(AT_WORK, seq=5)]),
-        (arriving(ASKED), [ASKED], [AT_WORK, replace(ASKED, seq=5)]),
-        (of_pool(AT_WORK), [AT_WORK], [OF_POOL]),
-        (of_pool(OF_POOL), [OF_POOL], [AT_WORK, replace(AT_WORK, pool="other")]),
-        (of_limit(AT_WORK), [AT_WORK], [LIMITED]),
-        (of_limit(replace(LIMITED, place=None)), [LIMITED], [AT_WORK, replace(LIMITED, limit=Limit("db", 4))]),
-        (stoppable(AT_WORK, STOP), [AT_WORK, replace(AT_WORK, run_attempt=1)], [replace(AT_WORK, run_attempt=3)]),
-        (stoppable(AT_WORK, STOP), [], [replace(AT_WORK, seq=5), QUIET, PARKED]),
-        (WAITS, [Branch("a", "open", "a")], [AT_WORK, Branch("a", "ended", "a")]),
+        (lambda: fence(AT_WORK), [AT_WORK, ASKED, OF_POOL], [QUIET, PARKED]),
+        (
+            lambda: fence(AT_WORK),
+            [],
+            [replace(AT_WORK, seq=3), replace(AT_WORK, seq=5), replace(AT_WORK, heartbeat_us=8)],
+        ),
+        (lambda: fence(QUIET), [QUIET], [AT_WORK]),
+        (lambda: fence(PARKED), [PARKED], [AT_WORK, replace(AT_WORK, halt="stop")]),
+        (lambda: arriving(AT_WORK), [AT_WORK], [ASKED, QUIET, PARKED, replace(AT_WORK, seq=5)]),
+        (lambda: arriving(ASKED), [ASKED], [AT_WORK, replace(ASKED, seq=5)]),
+        (lambda: of_pool(AT_WORK), [AT_WORK], [OF_POOL]),
+        (lambda: of_pool(OF_POOL), [OF_POOL], [AT_WORK, replace(AT_WORK, pool="other")]),
+        (lambda: of_limit(AT_WORK), [AT_WORK], [LIMITED]),
+        (lambda: of_limit(replace(LIMITED, place=None)), [LIMITED], [AT_WORK, replace(LIMITED, limit=Limit("db", 4))]),
+        (
+            lambda: stoppable(AT_WORK, STOP),
+            [AT_WORK, replace(AT_WORK, run_attempt=1)],
+            [replace(AT_WORK, run_attempt=3)],
+        ),
+        (lambda: stoppable(AT_WORK, STOP), [], [replace(AT_WORK, seq=5), QUIET, PARKED]),
+        (lambda: WAITS, [Branch("a", "open", "a")], [AT_WORK, Branch("a", "ended", "a")]),
     ],
 )
 def test_who_writes_must_have_seen_what_is_there(
-    table: Table, when: Condition, fits: list[Branch], others: list[Branch]
+    table: Table, when: Callable[[], Condition], fits: list[Branch], others: list[Branch]
 ) -> None:
-    found = {True: [], False: []}
+    found: dict[bool, list[Branch]] = {True: [], False: []}
     for now in (*fits, *others):
         put(table, now)
-        found[holds(table, when)].append(now)
+        found[holds(table, when())].append(now)
     assert found == {True: fits, False: others}
 
 

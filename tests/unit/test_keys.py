@@ -181,18 +181,12 @@ def test_a_workflows_schedules_are_its_own() -> None:
     assert all(lies_in(keys.schedules(), key) for key in of_others)
 
 
-@pytest.mark.parametrize(
-    ("span", "other"),
-    [
-        (keys.versions("flow"), keys.notes("flow", VERSION)),
-        (keys.notes_and_versions("flow"), keys.version("flow-2", VERSION)),
-        (keys.limit("db"), keys.place("db#k", 1)),
-        (keys.digests_since(7), keys.digests(6, "ff")),
-        (keys.digests_since(10), keys.digests(9, "ff")),
-    ],
-)
-def test_a_span_ends_where_others_begin(span: Span, other: Key) -> None:
-    assert not lies_in(span, other)
+def test_a_span_ends_where_others_begin() -> None:
+    assert not lies_in(keys.versions("flow"), keys.notes("flow", VERSION))
+    assert not lies_in(keys.notes_and_versions("flow"), keys.version("flow-2", VERSION))
+    assert not lies_in(keys.limit("db"), keys.place("db#k", 1))
+    assert not lies_in(keys.digests_since(7), keys.digests(6, "ff"))
+    assert not lies_in(keys.digests_since(10), keys.digests(9, "ff"))
 
 
 def test_an_attempts_lines_are_its_own_however_many_attempts_there_are() -> None:
