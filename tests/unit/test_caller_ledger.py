@@ -193,6 +193,9 @@ def test_an_event_is_added_to_what_has_not_ended_by_its_time(
     with pytest.raises(TimesTaken) as taken:
         ledger.append_foreign(run, event, {})
     assert taken.value.times == {NOW_US}
+    put(table, replace(run, completed_at_us=NOW_US))
+    with pytest.raises(Moved):
+        ledger.append_foreign(run, event, {})
 
 
 @pytest.mark.parametrize(("event", "is_added"), [(BEAT, True), (scheduled(NOW_US), False)])
@@ -295,12 +298,23 @@ def test_lines_are_those_of_the_step_that_is_asked_for(table: Table, ledger: Cal
 def test_what_is_known_of_a_run_is_the_callers(table: Table, ledger: CallerLedger) -> None:
     put(table, RUN, STEP)
     assert (ledger.known_run("flow", "run", "a").step, ledger.known_run("flow", "run", "b").step) == (STEP, None)
+    assert ledger.known_run("as asked", "run").slug == "as asked"
     assert dict(ledger.whole_scene("flow", "run").steps) == {"a": STEP}
     table.write([Put({**run_item(OF_ENGINE)})])
     assert (ledger.known_run("flow", "run", "a").step, ledger.whole_scene("flow", "run").steps) == (None, {})
     table.delete(keys.run("run"))
     for known in (ledger.known_run("flow", "run", "a"), ledger.whole_scene("flow", "run")):
         assert (known.run, known.step, known.steps) == (None, None, {})
+
+
+def test_a_run_is_known_with_all_of_its_steps_and_events(table: Table, ledger: CallerLedger) -> None:
+    names = [f"step-{number:03d}" for number in range(150)]
+    put(table, RUN, *(replace(STEP, state=STEP.state.model_copy(update={"step_id": name})) for name in names))
+    assert list(ledger.whole_scene("flow", "run").steps) == names
+    told_together = [to_record(scheduled(NOW_US + number), {}) for number in range(3)]
+    table.write([Put(commit_item("run", told_together[:2], expires_s=NEVER_S))])
+    table.write([Put(commit_item("run", told_together[2:], expires_s=NEVER_S))])
+    assert ledger.records("run") == told_together
 
 
 def test_live_steps_come_back_into_the_index_as_they_were_read(table: Table, ledger: CallerLedger) -> None:

@@ -61,6 +61,7 @@ def test_no_step_is_listed_that_is_over() -> None:
         ({"status": "running", "available_at": 3, "start_time": 5}, 3),
         ({"status": "running", "start_time": 5}, 5),
         ({"available_at": 5, "start_time": 3}, 5),
+        ({"available_at": 0}, 0),
         ({}, 7),
     ],
 )
@@ -276,6 +277,13 @@ def test_a_runs_stop_comes_back(stop: Any) -> None:
     run = replace(FULL_RUN, stop=stop, reviving=False, tags=(), tail=())
     assert to_run(run_item(run)) == run
     assert not {"rv", "tags", "e"} & run_item(run).keys()
+
+
+def test_whose_attempt_was_given_up_is_so_whatever_became_of_the_step() -> None:
+    for status in ("scheduled", "running", "failed", "completed"):
+        state = StepState(step_id="s", run_id="run", workflow_slug="flow", **{**STEP_STATE, "status": status})
+        step = CallerStep(state, given_up=True)
+        assert to_caller_step(caller_step_item(RUN, step)) == step
 
 
 @pytest.mark.parametrize("given_up", [True, False])
