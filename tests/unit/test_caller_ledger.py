@@ -14,12 +14,12 @@ from cascade_flow.dynamodb.attribute_values import raw
 from cascade_flow.dynamodb.caller_items import caller_step_item, to_caller_step
 from cascade_flow.dynamodb.caller_ledger import CallerLedger, CallerWrite, Moved, TimesTaken
 from cascade_flow.dynamodb.codec import to_record
-from cascade_flow.dynamodb.items import Item, commit_item, log_item, run_item, to_run
+from cascade_flow.dynamodb.items import Item, commit_item, log_item, run_item, size_of, to_run
 from cascade_flow.dynamodb.schema import create_table
-from cascade_flow.dynamodb.table import NONCE, Put, Table
+from cascade_flow.dynamodb.table import NONCE, Put, Table, Write
 from cascade_flow.engine.caller import CallerStep, reserved
 from cascade_flow.engine.state import ENDED, Run
-from cascade_flow.model.events import RunSubmitted, StepHeartbeat, StepScheduled
+from cascade_flow.model.events import RunSubmitted, StepCheckpoint, StepHeartbeat, StepScheduled
 from cascade_flow.model.states import StepState
 from testbed.servers import MemoryServer, fresh_table
 from unit.engine.facts import NOW_US, told
@@ -198,6 +198,13 @@ def test_an_event_is_added_to_what_has_not_ended_by_its_time(
         ledger.append_foreign(run, event, {})
 
 
+def test_a_text_of_an_added_event_that_was_put_aside_is_named(table: Table, ledger: CallerLedger) -> None:
+    put(table, OF_ENGINE)
+    kept = told(StepCheckpoint, NOW_US, step_id="a", attempt_number=1, name="c", sequence_number=1, data="7")
+    ledger.append_foreign(OF_ENGINE, kept, {"7": "P#1"})
+    assert ledger.records("run") == [to_record(kept, {"7": "P#1"})]
+
+
 @pytest.mark.parametrize(("event", "is_added"), [(BEAT, True), (scheduled(NOW_US), False)])
 def test_what_reports_ask_for_is_added_to_a_run_that_ended_since_it_was_read_by_who_knows_it(
     table: Table, ledger: CallerLedger, event: Any, is_added: bool
@@ -255,6 +262,24 @@ def test_a_copy_is_filled_and_ended_by_who_took_the_id_last(table: Table, ledger
     assert to_run(item_of(table)).status == "copying"
     ledger.end_copy(RUN, second, [submitted])
     assert to_run(item_of(table)) == replace(RUN, tail=(submitted,))
+
+
+def _bytes(write: Write) -> int:
+    return size_of(write.item) if isinstance(write, Put) else 0
+
+
+def test_a_copy_is_filled_in_transactions_that_dynamodb_takes(
+    table: Table, ledger: CallerLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 100 items and 4 MB; with room for the check that the copy is one's own."""
+    sizes: list[tuple[int, int]] = []
+    monkeypatch.setattr(table, "write", lambda part: sizes.append((len(part), sum(map(_bytes, part)))))
+    large = [commit_item("run", [{"timestampUs": us}], expires_s=NEVER_S) for us in range(20)]
+    ledger.fill_copy(RUN, "mine", [{**item, "e": bytes(300_000)} for item in large])
+    small = [commit_item("run", [{"timestampUs": us}], expires_s=NEVER_S) for us in range(200)]
+    ledger.fill_copy(RUN, "mine", small)
+    assert [number for number, _ in sizes] == [7, 7, 7, 3, 91, 91, 21]
+    assert max(size for _, size in sizes) < 2_000_000
 
 
 def test_who_has_ended_a_copy_and_heard_no_answer_knows_it(table: Table) -> None:

@@ -130,7 +130,7 @@ def test_no_more_of_a_shard_are_read_at_once_than_are_asked_for(monkeypatch: pyt
     due.waits_us(table, now_us=NOW_US)
     list(due.live(table))
     list(due.waiting_anywhere(table, until_us=NOW_US))
-    assert table.asked == [3, 3, 4, 4, 5, due.PAGE, 1, *[None] * 5, None]
+    assert table.asked == [3, 3, 4, 4, 5, 1_000, 1, *[None] * 5, None]
 
 
 @pytest.mark.parametrize(("asked_us", "sent_us"), [(10**40, LATEST_US), (-(10**40), -LATEST_US)])

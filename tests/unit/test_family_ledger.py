@@ -167,7 +167,11 @@ def test_nothing_is_counted_where_the_parent_is_gone(table: Table, ledger: Famil
 class Lost:
     """A client that does what it is asked, and loses the answer: it asks again, and is refused."""
 
+    def __init__(self) -> None:
+        self.asked = 0
+
     def update_item(self, **request: Any) -> Any:
+        self.asked += 1
         there = {**branch_item("run", WAITING, expires_s=NEVER_S), **_set(request)}
         item = {name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in there.items()}
         told_so: Any = {"Error": {"Code": "ConditionalCheckFailedException"}, "Item": item}
@@ -180,9 +184,10 @@ def _set(request: Any) -> dict[str, Any]:
 
 
 def test_who_has_written_and_heard_no_answer_knows_it() -> None:
-    ledger = FamilyLedger(Table(Lost(), "t"))
+    client = Lost()
+    ledger = FamilyLedger(Table(client, "t"))
     ledger.put_off(FACTS, WAITING, replace(WAITING, due_us=NOW_US + 99))
     assert ledger.release(FACTS, WAITING, WAITING, [], passed=1).seq == 5
     counted = ledger.raise_parent(UP, look_us=NOW_US + 9)
     assert counted is not None
-    assert counted.seq == WAITING.seq
+    assert (counted.seq, client.asked) == (WAITING.seq, 3)
