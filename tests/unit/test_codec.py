@@ -32,7 +32,9 @@ def test_a_record_holds_what_its_partition_does_not_know_and_comes_back_whole(ev
 
 
 @pytest.mark.parametrize(
-    ("event", "field"), [(SUBMITTED, "input"), (COMPLETED, "output"), (CHECKPOINT, "data")], ids=lambda each: str(each)
+    ("event", "field"),
+    [(SUBMITTED, "input"), (COMPLETED, "output"), (CHECKPOINT, "data")],
+    ids=["input", "output", "data"],
 )
 def test_a_text_that_was_put_aside_is_named_where_it_was(event: Event, field: str) -> None:
     whole = to_record(event, {})
