@@ -18,7 +18,7 @@ from cascade_flow.dynamodb.items import Item, commit_item, log_item, run_item, s
 from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.dynamodb.table import NONCE, Put, Table, Write
 from cascade_flow.engine.caller import CallerStep, reserved
-from cascade_flow.engine.state import ENDED, Run
+from cascade_flow.engine.state import ENDED, Run, Stop
 from cascade_flow.model.events import RunSubmitted, StepCheckpoint, StepHeartbeat, StepScheduled
 from cascade_flow.model.states import StepState
 from testbed.servers import MemoryServer, fresh_table
@@ -190,6 +190,7 @@ def test_an_event_is_added_to_what_has_not_ended_by_its_time(
     moved = int(event.type == "StepScheduled")
     assert to_run(item_of(table)) == replace(run, seq=4 + moved, due_us=NOW_US + 3 + moved)
     assert ledger.records("run") == [to_record(event, {})]
+    assert item_of(table, keys.commit("run", NOW_US))[keys.EXPIRY] == NEVER_S
     with pytest.raises(TimesTaken) as taken:
         ledger.append_foreign(run, event, {})
     assert taken.value.times == {NOW_US}
@@ -343,14 +344,18 @@ def test_a_run_is_known_with_all_of_its_steps_and_events(table: Table, ledger: C
 
 
 def test_live_steps_come_back_into_the_index_as_they_were_read(table: Table, ledger: CallerLedger) -> None:
-    revived, other = replace(RUN, reviving=True), replace(STEP, state=STEP.state.model_copy(update={"step_id": "b"}))
+    stopped = replace(RUN, stop=Stop("failed", 1))
+    revived, other = (
+        replace(stopped, reviving=True),
+        replace(STEP, state=STEP.state.model_copy(update={"step_id": "b"})),
+    )
     put(table, revived)
     for step in (STEP, replace(other, seq=8)):
         table.write([Put(caller_step_item(now("failed"), step))])
     ledger.list_again(revived, [other, STEP])
     found = {name: item_of(table, keys.branch("run", name)) for name in "ab"}
     assert [keys.DUE_SHARD in item for item in found.values()] == [True, False]
-    assert to_run(item_of(table)) == RUN
+    assert to_run(item_of(table)) == stopped
     put(table, replace(revived, seq=5))
     ledger.list_again(revived, [])
     assert to_run(item_of(table)).reviving

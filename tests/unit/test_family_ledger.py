@@ -25,9 +25,9 @@ from testbed.servers import MemoryServer, fresh_table
 from unit.engine.facts import NOW_US, facts_of, run_of, step, told
 
 NEVER_S = 2**40
-FACTS = replace(facts_of(step("m")), expires_s=NEVER_S)
-UP = Up("run", "m", "m", 7, is_item=True)
-WAITING = Branch("m", "waiting", "m", seq=4, arrived=2, due_us=NOW_US + 5)
+FACTS = replace(facts_of(step("b"), step("m", "b")), expires_s=NEVER_S)
+UP = Up("run", "b", "m", 7, is_item=True)
+WAITING = Branch("b", "waiting", "m", seq=4, arrived=2, due_us=NOW_US + 5)
 CHILD = replace(run_of(), run_id=child_id("run", "m", 7), expires_s=NEVER_S, up=UP, due_us=NOW_US)
 ITS_FACTS = replace(FACTS, run_id=CHILD.run_id)
 SUBMISSION = {"version_id": "v", "has_input_schema": False, "available_at_us": NOW_US, "timeout_us": 9, "priority": 0}
@@ -56,7 +56,7 @@ def put(table: Table, *things: Branch | Run, of: str = "run") -> None:
 
 
 def parent(table: Table) -> Branch | None:
-    item = table.get(keys.branch("run", "m"))
+    item = table.get(keys.branch("run", "b"))
     return None if item is None else to_branch(item)
 
 
@@ -149,10 +149,13 @@ def test_a_childs_end_is_counted_and_looked_at_within_a_lease(
     put(table, there)
     counted = replace(there, arrived=3, due_us=due_us)
     assert ledger.raise_parent(UP, look_us=NOW_US) == counted == parent(table)
+    item = table.get(keys.branch("run", "b"))
+    assert item is not None
+    assert item[keys.DUE_SHARD] == keys.due("run")
 
 
 @pytest.mark.parametrize(
-    "there", [replace(WAITING, halt="stop"), replace(WAITING, halt="park"), Branch("m", "ended", "m")]
+    "there", [replace(WAITING, halt="stop"), replace(WAITING, halt="park"), Branch("b", "ended", "m")]
 )
 def test_nothing_is_counted_where_nobody_waits(table: Table, ledger: FamilyLedger, there: Branch) -> None:
     put(table, there)

@@ -61,6 +61,7 @@ def test_no_step_is_listed_that_is_over() -> None:
         ({"status": "running", "available_at": 3, "start_time": 5}, 3),
         ({"status": "running", "start_time": 5}, 5),
         ({"available_at": 5, "start_time": 3}, 5),
+        ({"available_at": 9}, 9),
         ({"available_at": 0}, 0),
         ({}, 7),
     ],

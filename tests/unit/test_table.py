@@ -327,8 +327,11 @@ def test_a_look_that_another_has_moved_since_is_not_brought_forward() -> None:
 
 def test_who_asks_another_to_look_asks_for_nothing_back() -> None:
     client = Asked({})
-    JoinLedger(client.table).ask_to_look("run", Branch("a", "running", "a"))
-    assert not [name for name in client.requests[0] if name.startswith("Return")]
+    JoinLedger(client.table).ask_to_look("run", Branch("a", "running", "b", seq=4))
+    [asked] = client.requests
+    assert not [name for name in asked if name.startswith("Return")]
+    assert (asked["Key"]["sk"], asked["ConditionExpression"]) == ({"S": "B#a"}, "#n0 = :v0")
+    assert asked["ExpressionAttributeValues"] == {":v0": {"N": "4"}, ":lo_": {"N": "1"}}
 
 
 @pytest.mark.parametrize(
