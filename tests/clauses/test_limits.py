@@ -37,6 +37,7 @@ from testbed.faults import Kind, faults
 
 STRIPE = StepLimit(name="stripe", at_most=1)
 TWO = StepLimit(name="stripe", at_most=2)
+RATE = StepLimit(name="stripe", at_most=3, per_ms=6_000)
 
 
 def limited(id: str, *dependencies: str, limit: StepLimit = STRIPE, **options: Any) -> StepDefinition:
@@ -105,6 +106,16 @@ def ended(world: World, *run_ids: str, status: str = "completed") -> None:
         assert world.check(run_id).status == status
     assert line(world) == []
     assert holders(world) == []
+
+
+@pytest.mark.parametrize("kinds", [(RATE, STRIPE), (STRIPE, RATE)], ids=["to a number", "to a rate"])
+def test_a_limit_may_change_its_kind(world: World, kinds: tuple[StepLimit, StepLimit]) -> None:
+    """What the limit was before lies in the table for a week."""
+    for number, limit in enumerate(kinds):
+        world.register([limited("a", limit=limit)])
+        names = [f"r{number}-{each}" for each in range(3)]
+        started(world, *names)
+        ended(world, *names)
 
 
 def test_no_more_than_there_are_places_are_at_work(world: World) -> None:

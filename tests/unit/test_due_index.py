@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import due, keys, shards
+from cascade_flow.dynamodb.conditions import Condition, Expressions
 from cascade_flow.dynamodb.items import Item, branch_item
 from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.dynamodb.table import Put, Table
@@ -91,6 +93,70 @@ def test_all_shards_are_merged_by_time(table: Table) -> None:
     found = [put(table, f"due#{number % 8}", NOW_US - number, f"run-{number}") for number in range(20)]
     assert list(due.entries(table, until_us=NOW_US)) == found[::-1]
     assert list(due.later(table, than_us=0, at_once=1)) == found[::-1]
+    called = [put(table, f"call#{number % 8}", NOW_US - number, f"called-{number}") for number in range(20)]
+    assert list(due.called(table, until_us=NOW_US)) == called[::-1]
+
+
+@pytest.mark.parametrize("at_once", [None, 1, 7])
+def test_the_last_come_first_where_that_is_asked_for(table: Table, at_once: int | None) -> None:
+    found = [put(table, f"due#{number % 3}", NOW_US - 20 + number, f"run-{number}") for number in range(20)]
+    put(table, "due#1", NOW_US + 1, "later")
+    assert list(due.entries(table, until_us=NOW_US, at_once=at_once, backwards=True)) == found[::-1]
+
+
+class Asked:
+    """A table of two shards that notes how many entries are asked for at once, and the times; and has none."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[int | None] = []
+        self.times: set[int] = set()
+        monkeypatch.setattr(shards, "known", lambda _: keys.Shards(2, 1))
+        monkeypatch.setattr(shards, "pools", lambda _: ["gpu"])
+
+    def query_index(self, index: str, wanted: Condition, *, at_once: int | None, backwards: bool) -> Iterator[Item]:
+        told = Expressions()
+        wanted.spelled(told)
+        self.times |= {value for value in told.values.values() if isinstance(value, int)}
+        self.asked.append(at_once)
+        return iter(())
+
+
+def test_no_more_of_a_shard_are_read_at_once_than_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    table: Any = Asked(monkeypatch)
+    list(due.entries(table, until_us=NOW_US, at_once=3))
+    list(due.later(table, than_us=NOW_US, at_once=4))
+    list(due.waiting(table, "gpu", until_us=NOW_US, at_once=5))
+    list(due.line(table, "due#1", until_us=NOW_US))
+    due.waits_us(table, now_us=NOW_US)
+    list(due.live(table))
+    list(due.waiting_anywhere(table, until_us=NOW_US))
+    assert table.asked == [3, 3, 4, 4, 5, 1_000, 1, *[None] * 5, None]
+
+
+@pytest.mark.parametrize(("asked_us", "sent_us"), [(10**40, LATEST_US), (-(10**40), -LATEST_US)])
+def test_no_time_is_asked_for_that_an_index_can_not_hold(
+    monkeypatch: pytest.MonkeyPatch, asked_us: int, sent_us: int
+) -> None:
+    """DynamoDB refuses numbers of more than 38 digits."""
+    table: Any = Asked(monkeypatch)
+    list(due.entries(table, until_us=asked_us))
+    list(due.later(table, than_us=asked_us, at_once=1))
+    list(due.called(table, until_us=asked_us))
+    list(due.ended(table, since_us=asked_us))
+    list(due.line(table, "due#1", until_us=asked_us))
+    assert table.times == {sent_us}
+
+
+def test_a_look_reads_all_shards_that_were_ever_written_to(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    shards.remember_pools(table, ["gpu"])
+    monkeypatch.setattr(shards, "known", lambda _: keys.Shards(9, 5))
+    there = {kind: put(table, f"{kind}#8", NOW_US, kind) for kind in ("due", "call", "done")}
+    assert due.due_shards(table) == [f"due#{number}" for number in range(9)]
+    assert list(due.entries(table, until_us=NOW_US)) == [there["due"]]
+    assert list(due.later(table, than_us=NOW_US - 1, at_once=1)) == [there["due"]]
+    assert list(due.called(table, until_us=NOW_US)) == [there["call"]]
+    assert list(due.ended(table, since_us=NOW_US)) == [there["done"]]
+    assert sorted(due.live(table)) == sorted([there["due"], there["call"]])
 
 
 def test_what_goes_on_is_live_wherever_it_lies(table: Table) -> None:
@@ -130,6 +196,23 @@ def test_what_waits_for_a_pool_comes_by_priority_and_then_by_time(table: Table) 
     assert list(due.waiting_anywhere(table, until_us=NOW_US)) == found
     assert list(due.waiting(table, "other", until_us=NOW_US)) == []
     assert due.waits_us(table, now_us=NOW_US) == {"gpu": 1}
+
+
+def test_what_is_due_later_is_passed_over_at_once(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Item] = []
+    everything = table.query_index
+
+    def noted(*asked: Any, **how: Any) -> Iterator[Item]:
+        for item in everything(*asked, **how):
+            read.append(item)
+            yield item
+
+    for number in range(9):
+        waiting(table, 3, NOW_US + 1 + number, f"more urgent and not due {number}")
+    due_now = waiting(table, 2, NOW_US, "due now")
+    monkeypatch.setattr(table, "query_index", noted)
+    assert list(due.waiting(table, "gpu", until_us=NOW_US)) == [due_now]
+    assert len(read) == 2
 
 
 def test_nothing_ranks_before_the_first_that_is_looked_at(table: Table) -> None:
@@ -187,6 +270,18 @@ def test_what_somebody_has_dealt_with_is_put_off_as_at_first(table: Table) -> No
     due.look_later(table, due.Entry(NOW_US + GRACE_US, entry.key), NOW_US + 1)
     due.put_off(table, due.Entry(NOW_US + 1, entry.key), least_us=GRACE_US, most_us=HORIZON_US)
     assert stored(table, entry)[keys.DUE_TIME] == NOW_US + GRACE_US
+
+
+def test_an_item_that_nobody_here_can_read_is_put_off(table: Table) -> None:
+    entry = put(table, "due#3", NOW_US)
+    raw = {name: {"S": text} for name, text in zip(("pk", "sk"), entry.key, strict=True)}
+    change = {"UpdateExpression": "SET newer = :v", "ExpressionAttributeValues": {":v": {"L": [{"BOOL": True}]}}}
+    table.client.update_item(TableName=table.name, Key=raw, **change)
+    due.put_off(table, entry, least_us=GRACE_US, most_us=HORIZON_US)
+    [entry] = due.entries(table, until_us=NOW_US + GRACE_US)
+    due.put_off(table, entry, least_us=GRACE_US, most_us=HORIZON_US)
+    [entry] = due.entries(table, until_us=NOW_US + HORIZON_US)
+    assert entry.due_us == NOW_US + 2 * GRACE_US
 
 
 def test_what_is_gone_is_not_put_off(table: Table) -> None:

@@ -61,6 +61,8 @@ def test_no_step_is_listed_that_is_over() -> None:
         ({"status": "running", "available_at": 3, "start_time": 5}, 3),
         ({"status": "running", "start_time": 5}, 5),
         ({"available_at": 5, "start_time": 3}, 5),
+        ({"available_at": 9}, 9),
+        ({"available_at": 0}, 0),
         ({}, 7),
     ],
 )
@@ -231,6 +233,12 @@ def test_of_a_branch_nothing_is_stored_that_it_does_not_have() -> None:
     assert to_branch(item) == bare
 
 
+def test_what_an_item_does_not_tell_is_as_at_a_joins_birth_and_an_empty_text_is_a_text() -> None:
+    assert to_branch({"pk": "R#run", "sk": "B#b"}) == Branch("b", "open", "b")
+    assert to_branch({"pk": "R#run", "sk": "B#b", "n": 2}) == Branch("b", "open", "b", arrived=2)
+    assert to_branch(branch_item("run", replace(BRANCH, worker=""), expires_s=99)).worker == ""
+
+
 @pytest.mark.parametrize(
     ("changed", "place"),
     [
@@ -239,6 +247,7 @@ def test_of_a_branch_nothing_is_stored_that_it_does_not_have() -> None:
         ({"status": "scheduled", "owed": None, "pool": None}, {"q": "due#4", "due": 16}),
         ({"status": "scheduled", "owed": None, "due_us": None}, {}),
         ({"due_us": None}, {}),
+        ({"due_us": 0}, {"q": "due#4", "due": 0}),
     ],
 )
 def test_a_branch_lies_in_the_index_where_it_is_looked_for(changed: Any, place: dict[str, Any]) -> None:
@@ -264,6 +273,9 @@ def test_a_run_lies_in_the_table_as_it_always_has() -> None:
         ({"driver": "caller", "status": "reserved"}, {"q": "call#4", "due": 11}),
         ({"driver": "caller", "status": "copying"}, {"q": "call#4", "due": 11}),
         ({"due_us": None}, {"rk": "flow#0"}),
+        ({"due_us": 0}, {"q": "due#4", "due": 0, "rk": "flow#0"}),
+        ({"undoing": Undoing("first", ())}, {"q": "due#4", "due": 11, "rk": "flow#0"}),
+        ({"up": Up("mother", "b", "m", 7, False)}, {"q": "due#4", "due": 11}),
     ],
 )
 def test_a_run_lies_in_the_indexes_where_it_is_looked_for(changed: Any, place: dict[str, Any]) -> None:
@@ -276,6 +288,13 @@ def test_a_runs_stop_comes_back(stop: Any) -> None:
     run = replace(FULL_RUN, stop=stop, reviving=False, tags=(), tail=())
     assert to_run(run_item(run)) == run
     assert not {"rv", "tags", "e"} & run_item(run).keys()
+
+
+def test_whose_attempt_was_given_up_is_so_whatever_became_of_the_step() -> None:
+    for status in ("scheduled", "running", "failed", "completed"):
+        state = StepState(step_id="s", run_id="run", workflow_slug="flow", **{**STEP_STATE, "status": status})
+        step = CallerStep(state, given_up=True)
+        assert to_caller_step(caller_step_item(RUN, step)) == step
 
 
 @pytest.mark.parametrize("given_up", [True, False])
@@ -293,12 +312,12 @@ def test_whatever_is_put_beside_a_run_expires_with_it() -> None:
     chunk = keys.log_chunk("run", "s", 2, 7, "ab")
     stored = [
         commit_item("run", TAIL, expires_s=99),
-        log_item(chunk, [(7, "stdout", "ü"), (8, "stderr", "")], expires_s=99),
+        log_item(chunk, [(7, "stdout", " ü "), (8, "stderr", "")], expires_s=99),
         payload_item(keys.payload("run", "s", 2, "ab"), deflate("ü" * 3), expires_s=99),
     ]
     assert told(stored[0]) == {"pk": "R#run", "sk": "E#0000000000000007", "e": TAIL, "exp": 99}
-    assert told(stored[1]) == {**key_of(chunk), "l": [[7, "stdout", "ü"], [8, "stderr", ""]], "exp": 99}
-    assert to_log_lines(stored[1]) == ("s", 2, [(7, "stdout", "ü"), (8, "stderr", "")])
+    assert told(stored[1]) == {**key_of(chunk), "l": [[7, "stdout", " ü "], [8, "stderr", ""]], "exp": 99}
+    assert to_log_lines(stored[1]) == ("s", 2, [(7, "stdout", " ü "), (8, "stderr", "")])
     assert (to_records(stored[0]), to_records({}), to_payload(stored[2])) == (TAIL, (), "üüü")
     assert stored[2].pop("p") == deflate("üüü")
     assert stored[2] == {"pk": "R#run", "sk": "P#s#2#ab", "exp": 99}

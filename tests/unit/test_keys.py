@@ -16,6 +16,7 @@ from cascade_flow.model.wire import LARGEST_WHOLE
 TIME_US = 1_800_000_000_000_000
 IDEMPOTENCY = f"IDEM#{hashlib.sha256(b'order').hexdigest()}"
 TO_THE_LETTER = f"IDEM#{hashlib.sha256(b' Order ').hexdigest()}"
+VERSION = f"sha256:{'1f' * 32}"
 FEWER = Shards(2, 1)
 
 
@@ -25,7 +26,7 @@ def stored() -> dict[str, tuple[object, object]]:
         "branch": (keys.branch("r", "a"), Key("R#r", "B#a")),
         "commit": (keys.commit("r", 17), Key("R#r", "E#0000000000000017")),
         "the last commit that there can be": (keys.commit("r", LATEST_US), Key("R#r", "E#9999999999999999")),
-        "log chunk": (keys.log_chunk("r", "a", 2, TIME_US, "ab"), Key("R#r", "L#a#0002#1800000000000000#ab")),
+        "log chunk": (keys.log_chunk("r", "a", 2, 17, "ab"), Key("R#r", "L#a#0002#0000000000000017#ab")),
         "payload": (keys.payload("r", "a", 2, "ab"), Key("R#r", "P#a#2#ab")),
         "payload that an event names": (keys.payload_at("r", "P#a#2#ab"), Key("R#r", "P#a#2#ab")),
         "payload of the run": (keys.run_payload("r", "input#ab"), Key("R#r", "P#$input#ab")),
@@ -35,19 +36,20 @@ def stored() -> dict[str, tuple[object, object]]:
         "waiter": (keys.waiter("db", 17, "r", "a", 2), Key("LIM#db", f"W#{17:038d}#r#a#2")),
         "turns": (keys.turns("db"), Key("LIM#db", "T#")),
         "schedule": (keys.schedule("flow", "daily"), Key("SCHEDULES", "flow#daily")),
-        "notes": (keys.notes("flow", "sha256:1"), Key("WF#flow", "N#sha256:1")),
+        "notes": (keys.notes("flow", VERSION), Key("WF#flow", f"N#{VERSION}")),
         "digests": (keys.digests(7, "ab"), Key("PAST", "00000007#ab")),
         "secret": (keys.secret(), Key("SECRET", "SECRET")),
         "idempotency": (keys.idempotency("order"), Key(IDEMPOTENCY, "IDEM")),
         "idempotency, to the letter": (keys.idempotency(" Order "), Key(TO_THE_LETTER, "IDEM")),
         "workflow": (keys.workflow("flow"), Key("WF", "flow")),
-        "version": (keys.version("flow", "sha256:1"), Key("WF#flow", "V#sha256:1")),
+        "version": (keys.version("flow", VERSION), Key("WF#flow", f"V#{VERSION}")),
         "called": (keys.called("flow"), Key("CALLED", "flow")),
         "shards": (keys.shards(), Key("SHARDS", "SHARDS")),
         "pool": (keys.pool_mark("gpu"), Key("SHARDS", "POOL#gpu")),
         "pulse": (keys.pulse(), Key("PULSE", "PULSE")),
         "failed undo": (keys.failed_undo("r"), Key("PULSE", "UNDO#r")),
         "due": (keys.due("run"), "due#4"),
+        "due, of a schedule": (keys.due_of_schedule("flow", "daily"), "due#1"),
         "done": (keys.done("run-1"), "done#6"),
         "call": (keys.call("run-2"), "call#1"),
         "runs": (keys.runs("flow", "run-1"), "flow#2"),
@@ -77,9 +79,23 @@ def spans() -> dict[str, tuple[Span, list[Key]]]:
             keys.logs("r", "a", 1),
             [keys.log_chunk("r", "a", 1, time_us, "ff") for time_us in (0, LATEST_US)],
         ),
-        "versions": (keys.versions("flow"), [keys.version("flow", "0"), keys.version("flow", "sha256:ff")]),
-        "registry": (keys.registry(), [keys.workflow("0"), keys.workflow("flow")]),
-        "called": (keys.all_called(), [keys.called("0"), keys.called("flow")]),
+        "versions": (keys.versions("flow"), [keys.version("flow", "0"), keys.version("flow", "zz")]),
+        "notes and versions": (
+            keys.notes_and_versions("flow"),
+            [keys.notes("flow", "0"), keys.notes("flow", "zz"), keys.version("flow", "0"), keys.version("flow", "zz")],
+        ),
+        "registry": (keys.registry(), [keys.workflow("0"), keys.workflow("zz")]),
+        "called": (keys.all_called(), [keys.called("0"), keys.called("zz")]),
+        "limit": (
+            keys.limit("db#k"),
+            [keys.place("db#k", 0), keys.place("db#k", 999_999), keys.waiter("db#k", 10**38 - 1, "zz", "zz", 9)],
+        ),
+        "schedules": (keys.schedules(), [keys.schedule("0", "0"), keys.schedule("zz", "zz")]),
+        "schedules of a workflow": (
+            keys.schedules("flow"),
+            [keys.schedule("flow", "0"), keys.schedule("flow", "zz")],
+        ),
+        "digests": (keys.digests_since(7), [keys.digests(7, "00"), keys.digests(7, "ff"), keys.digests(500_000, "ff")]),
         "signs": (keys.signs(), [keys.pulse(), keys.failed_undo("0"), keys.failed_undo("zz")]),
         "marks": (keys.index_marks(), [keys.shards(), keys.pool_mark("a"), keys.pool_mark("zz")]),
     }
@@ -165,6 +181,14 @@ def test_a_workflows_schedules_are_its_own() -> None:
     assert all(lies_in(keys.schedules(), key) for key in of_others)
 
 
+def test_a_span_ends_where_others_begin() -> None:
+    assert not lies_in(keys.versions("flow"), keys.notes("flow", VERSION))
+    assert not lies_in(keys.notes_and_versions("flow"), keys.version("flow-2", VERSION))
+    assert not lies_in(keys.limit("db"), keys.place("db#k", 1))
+    assert not lies_in(keys.digests_since(7), keys.digests(6, "ff"))
+    assert not lies_in(keys.digests_since(10), keys.digests(9, "ff"))
+
+
 def test_an_attempts_lines_are_its_own_however_many_attempts_there_are() -> None:
     assert not lies_in(keys.logs("r", "a", 1_000), keys.log_chunk("r", "a", 10_000, TIME_US, "ab"))
 
@@ -174,7 +198,26 @@ def test_a_key_tells_what_it_is_of() -> None:
     assert (keys.branch_of("B#"), keys.branch_of("B#a")) == ("", "a")
     assert keys.attempt_of(keys.log_chunk("r", "a", 12, TIME_US, "ab").sk) == ("a", 12)
     assert [keys.unable_to_undo(sk) for sk in (keys.failed_undo("r").sk, keys.pulse().sk)] == ["r", None]
-    assert [keys.commit_time_of(sk) for sk in (keys.commit("r", 17).sk, keys.branch("r", "E").sk)] == [17, None]
+    no_commits = [keys.run("r").sk, keys.branch("r", "E").sk, keys.log_chunk("r", "a", 1, 17, "ab").sk]
+    assert [keys.commit_time_of(sk) for sk in (keys.commit("r", 17).sk, *no_commits)] == [17, None, None, None]
+    assert [keys.noted_version(key.sk) for key in (keys.notes("flow", "N#V"), keys.version("flow", "V"))] == [
+        "N#V",
+        None,
+    ]
+    waits = keys.waiter("db#k", 17, "r#1", "a", 2)
+    assert [keys.place_number(sk) for sk in (keys.place("db", 12).sk, waits.sk, keys.turns("db").sk)] == [
+        12,
+        None,
+        None,
+    ]
+    assert [keys.is_waiter(sk) for sk in (keys.place("db", 12).sk, waits.sk, keys.turns("db").sk)] == [
+        False,
+        True,
+        False,
+    ]
+    assert keys.waiter_rank(waits.sk) == 17
+    assert keys.schedule_of(keys.schedule("flow", "daily")) == ("flow", "daily")
+    assert [keys.is_schedule(key) for key in (keys.schedule("f", "s"), keys.run("SCHEDULES"))] == [True, False]
     assert [keys.marked_pool(sk) for sk in (keys.pool_mark("gpu").sk, keys.shards().sk)] == ["gpu", None]
     assert [keys.is_pool(place) for place in (keys.pool("gpu"), keys.due("r"), keys.call("r"))] == [True, False, False]
 
@@ -194,10 +237,11 @@ def test_the_next_lower_priority_begins_where_the_higher_ends() -> None:
 
 
 def test_a_process_writes_to_as_many_shards_as_it_is_told() -> None:
-    keys.choose_shards(Shards(1, 2))
-    assert keys.written() == Shards(1, 2)
+    for chosen in (Shards(5, 3), Shards(1, 2)):
+        keys.choose_shards(chosen)
+        assert keys.written() == chosen
     assert (keys.due("run"), keys.done("run"), keys.call("run")) == ("due#0", "done#0", "call#0")
-    assert keys.runs("flow", "run-2") == "flow#1"
+    assert [keys.runs("flow", run_id) for run_id in ("run-1", "run-2")] == ["flow#0", "flow#1"]
     assert keys.always() == Shards(8, 4)
     keys.choose_shards(None)
     assert keys.written() == keys.always()

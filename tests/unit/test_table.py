@@ -303,7 +303,7 @@ def test_of_several_shards_no_more_are_counted_than_of_one(monkeypatch: pytest.M
 
 def test_who_arrives_last_brings_the_look_forward_and_asks_for_nothing_back() -> None:
     facts, soon_us = facts_of(step("a"), step("b"), step("j", "a", "b")), NOW_US + TIMING.grace_us
-    cases = ((1, soon_us + 1, False, 1), (2, soon_us, True, 1), (2, soon_us + 1, True, 2))
+    cases = ((1, soon_us + 1, False, 1), (2, soon_us, True, 1), (2, None, True, 1), (2, soon_us + 1, True, 2))
     for arrived, due_us, is_full, requests in cases:
         join = Branch("j", "open", "j", arrived=arrived, due_us=due_us)
         client = Asked({"Attributes": raw(branch_item("run", join, expires_s=facts.expires_s))}, {})
@@ -313,10 +313,25 @@ def test_who_arrives_last_brings_the_look_forward_and_asks_for_nothing_back() ->
     assert not JoinLedger(Asked(refused_with(**ITEM)).table).raise_join(facts, "j", arrivals=1, now_us=NOW_US)
 
 
+def test_a_look_that_another_has_moved_since_is_not_brought_forward() -> None:
+    facts, soon_us = facts_of(step("a"), step("b"), step("j", "a", "b")), NOW_US + TIMING.grace_us
+    full = Branch("j", "open", "j", arrived=2, due_us=soon_us + 7)
+    there = {"Attributes": raw(branch_item("run", full, expires_s=facts.expires_s))}
+    client = Asked(there, failed("ConditionalCheckFailedException"))
+    assert JoinLedger(client.table).raise_join(facts, "j", arrivals=1, now_us=NOW_US)
+    moved = client.requests[1]
+    assert (moved["Key"]["sk"], moved["ConditionExpression"]) == ({"S": "B#j"}, "#n0 = :v0")
+    assert moved["ExpressionAttributeNames"] == {"#n0": "due", "#due_": "due"}
+    assert moved["ExpressionAttributeValues"] == {":v0": {"N": str(soon_us + 7)}, ":due_": {"N": str(soon_us)}}
+
+
 def test_who_asks_another_to_look_asks_for_nothing_back() -> None:
     client = Asked({})
-    JoinLedger(client.table).ask_to_look("run", Branch("a", "running", "a"))
-    assert not [name for name in client.requests[0] if name.startswith("Return")]
+    JoinLedger(client.table).ask_to_look("run", Branch("a", "running", "b", seq=4))
+    [asked] = client.requests
+    assert not [name for name in asked if name.startswith("Return")]
+    assert (asked["Key"]["sk"], asked["ConditionExpression"]) == ({"S": "B#a"}, "#n0 = :v0")
+    assert asked["ExpressionAttributeValues"] == {":v0": {"N": "4"}, ":lo_": {"N": "1"}}
 
 
 @pytest.mark.parametrize(

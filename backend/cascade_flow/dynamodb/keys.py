@@ -194,6 +194,11 @@ def place_number(sk: str) -> int | None:
     return int(sk.removeprefix(_PLACE)) if sk.startswith(_PLACE) else None
 
 
+def is_waiter(sk: str) -> bool:
+    """Whether this is a waiter's key: between places and waiters lie the turns of a limit that was one by rate."""
+    return sk.startswith(_WAITER)
+
+
 def waiter_rank(sk: str) -> int:
     """The rank in a waiter's key."""
     return int(sk.split("#")[1])

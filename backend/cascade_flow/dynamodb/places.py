@@ -32,9 +32,10 @@ class Places:
         places: dict[int, Place] = {}
         line: list[Waiter] = []
         for item in self._table.query(keys.limit(limit), at_once=at_most + first):
-            if (number := keys.place_number(str(item[keys.SORT]))) is not None:
+            sort = str(item[keys.SORT])
+            if (number := keys.place_number(sort)) is not None:
                 places[number] = _to_place(item)
-            else:
+            elif keys.is_waiter(sort):
                 line.append(_to_waiter(item))
             if len(line) == first:
                 break
