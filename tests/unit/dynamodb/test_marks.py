@@ -112,6 +112,11 @@ def test_what_is_remembered_of_shards_only_grows(client: Counting, before: int, 
     assert client.stored(keys.shards()) == {"due": now, "runs": now}
 
 
+def test_who_writes_to_more_shards_knows_of_them_itself(client: Counting) -> None:
+    keys.choose_shards(keys.Shards(30, 20))
+    assert shards.known(client.table) == keys.Shards(30, 20)
+
+
 def test_a_table_that_can_not_remember_says_so() -> None:
     keys.choose_shards(keys.Shards(30, 30))
     with pytest.raises(ConfigurationError):

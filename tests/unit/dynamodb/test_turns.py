@@ -64,8 +64,11 @@ def test_who_is_overtaken_takes_the_turn_after() -> None:
     """As often as that happens, though not for ever."""
     others = [taken_by_others(BEGIN_US + n * STEP_US) for n in range(1, 50)]
     with clock.use(TickingClock(tick_us=0)):
-        table = Asked({}, *others, {}).table
-        assert turns.next_turn(table, LIMIT) == Turn(BEGIN_US + 49 * STEP_US, BEGIN_US + 50 * STEP_US)
+        client = Asked({}, *others, {})
+        assert turns.next_turn(client.table, LIMIT) == Turn(BEGIN_US + 49 * STEP_US, BEGIN_US + 50 * STEP_US)
+        first, again = client.requests[1], client.requests[2]
+        assert "attribute_not_exists" in first["ConditionExpression"]
+        assert {"N": str(BEGIN_US + STEP_US)} in again["ExpressionAttributeValues"].values()
         with pytest.raises(ConflictError):
             turns.next_turn(Asked({}, taken_by_others(BEGIN_US)).table, LIMIT)
 
@@ -81,7 +84,7 @@ def test_a_turn_that_comes_while_one_asks_is_taken_as_it_is_then() -> None:
     with clock.use(TickingClock(tick_us=1_000_000)):
         taken = turns.next_turn(Asked({}, taken_by_others(1), {}).table, LIMIT)
     assert taken is not None
-    assert taken.start_us >= BEGIN_US + 1_000_000
+    assert taken.start_us > BEGIN_US + 1_000_000
 
 
 BRANCH = Branch("a", "scheduled", "b", attempt=2, available_at_us=1, due_us=100, seq=7)
