@@ -1,4 +1,4 @@
-"""Workflows and versions as they are stored: which registration says what, what stays, and in which order all is told."""
+"""Workflows and versions as they are stored: what a registration says, what stays, in which order all is told."""
 
 from __future__ import annotations
 
