@@ -13,10 +13,11 @@ from cascade_flow.dynamodb.codec import to_record
 from cascade_flow.dynamodb.items import branch_item, commit_item, run_item
 from cascade_flow.dynamodb.ledger import History, Ledger
 from cascade_flow.dynamodb.table import NONCE, Put
-from cascade_flow.engine.state import Branch, Claimant, Limit, Run, Stop
+from cascade_flow.engine.state import Branch, Claimant, Limit, Run, Signal, Stop
 from cascade_flow.model.events import ResourceSnapshot, RunSubmitted, StepScheduled
 from unit.dynamodb.stored import Counting
-from unit.engine.facts import NOW_US, run_of, told
+from unit.engine.facts import NOW_US, facts_of, run_of, step, told
+from unit.test_table import Asked, raw, refused_with
 
 SUBMITTED = to_record(told(RunSubmitted, 1, version_id="v1", available_at_us=1, priority=0, has_input_schema=False), {})
 RUN = run_of(tail=(SUBMITTED,), last_us=1)
@@ -77,8 +78,10 @@ def test_what_is_read_together_is_asked_for_by_its_name(client: Counting) -> Non
     assert found.branch("run", "a") == A
     assert found.branch("other", "a") == replace(A, status="ended")
     assert [found.branch("run", "b"), found.branch("run", "none"), found.branch("gone", "a")] == [None] * 3
+    many = [*(("run", f"n{number}") for number in range(60)), ("run", "b")]
+    assert ledger.snapshot(many).branch("run", "b") == B
     assert sorted(run.run_id for run in ledger.runs(["run", "other", "gone"])) == ["other", "run"]
-    assert len(client.asked) == 2
+    assert [len(asked["RequestItems"]["t"]["Keys"]) for asked in client.asked] == [7, 62, 3]
 
 
 def test_branches_are_read_by_name_or_all_and_nothing_else_is(client: Counting) -> None:
@@ -135,7 +138,7 @@ LIMIT = Limit("x", 2)
 def test_a_claim_says_who_has_it_and_where_somebody_must_look(
     client: Counting, moves: bool, pool: str | None, limit: Limit | None
 ) -> None:
-    due = replace(DUE, pool=pool, limit=limit)
+    due = replace(DUE, pool=pool, limit=limit, available_at_us=NOW_US - 3 * moves, lease_us=5)
     ledger = lies(client, branch(due))
     taken = ledger.claim("run", due, WHO, now_us=NOW_US, look_us=NOW_US + 70, moves=moves)
     assert taken == replace(due, **TAKEN)
@@ -228,6 +231,24 @@ def test_nobody_halts_what_has_moved_or_goes_on_in_a_later_attempt(client: Count
     with pytest.raises(BranchRefused) as found:
         lies(client, branch(now)).halt("run", HELD, "stop", STOP)
     assert found.value.now == now
+
+
+SAID = Signal("id", NOW_US, "api", "1")
+
+
+def test_an_event_that_was_told_or_is_over_is_told_nothing_more(client: Counting) -> None:
+    there = Branch("e", "open", "e", signal=SAID, seq=2)
+    with pytest.raises(BranchRefused) as found:
+        lies(client, branch(there)).tell_event(facts_of(step("e")), "e", SAID)
+    assert found.value.now == there
+
+
+def test_who_has_told_an_event_is_content_though_the_run_has_gone_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("secrets.token_hex", lambda size: "mine")
+    client = Asked(refused_with())
+    client._answers[0].response["Item"] = raw({**branch(Branch("e", "ended", "e")), NONCE: "mine"})
+    Ledger(client.table).tell_event(facts_of(step("e")), "e", SAID)
+    assert len(client.requests) == 1
 
 
 def test_two_who_claim_at_once_are_two(client: Counting) -> None:
