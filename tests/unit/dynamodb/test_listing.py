@@ -11,7 +11,7 @@ from cascade_flow import clock
 from cascade_flow.dynamodb import keys, listing
 from cascade_flow.dynamodb.items import run_item
 from cascade_flow.dynamodb.listing import EVERY, LATEST_US, START, Count, Filter, Page, Part, Place, Tally
-from cascade_flow.dynamodb.table import Put
+from cascade_flow.dynamodb.table import Put, Update
 from simulation import TickingClock
 from unit.dynamodb.stored import Counting
 from unit.engine.facts import run_of
@@ -162,6 +162,24 @@ def test_a_part_ends_where_as_much_was_looked_at_as_is_ever(client: Counting, mo
     assert listing.part(client.table, PLACES, wanted, limit=3) == Part([], [], Place(40, ("r8",)), 0)
     assert listing.part(client.table, PLACES, wanted, limit=3, offset=1) == Part([], [], Place(20, ("r4",)), 1)
     assert listing.part(client.table, PLACES, EVERY, limit=1) == Part(["r9"], [Place(50, ("r9",))], Place(50, ("r9",)))
+
+
+def test_a_part_goes_on_behind_all_that_was_looked_at(client: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "MOST_LOOKED_AT", 3)
+    part = listing.part(client.table, PLACES, Filter(status=("failed",)), limit=3)
+    assert part.ids == ["r8"]
+    assert part.more is not None
+    assert part.more.time_us == 30
+
+
+def test_behind_the_last_run_there_is_no_more(client: Counting) -> None:
+    assert listing.part(client.table, PLACES, EVERY, limit=len(RUNS)).more is None
+
+
+def test_a_list_is_looked_for_in_all_shards_that_were_ever_written_to() -> None:
+    client = Counting()
+    client.table.write([Update(keys.shards(), None, set={"runs": 9})])
+    assert listing.shards_of(client.table, "flow") == keys.runs_shards("flow", keys.Shards(8, 9))
 
 
 def test_a_place_is_behind_all_runs_of_its_time_that_were_told() -> None:

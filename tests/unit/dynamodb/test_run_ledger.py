@@ -152,6 +152,13 @@ def test_roots_are_put_with_the_run_as_it_was_seen_or_not_at_all(
     assert (now(client), branches(client)) == (after, ["a", "b"])
 
 
+def test_a_run_is_not_moved_where_a_root_of_it_is_there(client: Counting) -> None:
+    there = lies(client, RUN, Branch("b", "ended", "b"))
+    with pytest.raises(RunRefused):
+        RunLedger(client.table).make_roots(FACTS, RUN, replace(RUN, owed=1), BIRTHS)
+    assert (now(client), branches(client)) == (there, ["b"])
+
+
 # -- its end ----------------------------------------------------------------------------------------------------------
 
 STOP = Stop("cancelled", 1, reason="no")
@@ -182,7 +189,7 @@ def test_who_meant_to_stop_a_run_that_others_have_stopped_since_is_content(monke
     assert RunLedger(client.table).intend(RUN, STOP, due_us=77).stop == STOP
 
 
-FAILURE = told(WorkflowFailed, NOW_US, error=StepError(name="E", message="m" * 301), **FAILED)
+FAILURE = told(WorkflowFailed, NOW_US, error=StepError(name="E", message="m" * 300 + "x"), **FAILED)
 CANCELLED = told(WorkflowCancelled, NOW_US, workflow_attempt_number=1, duration_us=1, completed_steps=0)
 WHY = {"name": "E", "message": "m" * 300}
 
@@ -222,16 +229,16 @@ def test_a_child_tells_its_parent_why_it_has_ended(
     assert json.loads(after.result or "null") == result
 
 
-@pytest.mark.parametrize("moved", ["run", "branch", "commit"])
+@pytest.mark.parametrize("moved", ["run", "branch", "commit", "all"])
 def test_an_end_that_is_overtaken_is_none(client: Counting, moved: str) -> None:
     branch = Branch("a", "open", "a", seq=2)
-    there = lies(client, replace(RUN, seq=9 if moved == "run" else RUN.seq), branch)
-    if moved == "commit":
+    there = lies(client, replace(RUN, seq=9 if moved in ("run", "all") else RUN.seq), branch)
+    if moved in ("commit", "all"):
         client.table.write([Put(key_of(keys.commit("run", NOW_US)))])
-    seen = replace(branch, seq=1 if moved == "branch" else 2, halt=None)
-    with pytest.raises(RunRefused if moved == "run" else BranchRefused) as found:
+    seen = replace(branch, seq=1 if moved in ("branch", "all") else 2, halt=None)
+    with pytest.raises(RunRefused if moved in ("run", "all") else BranchRefused) as found:
         RunLedger(client.table).finish(RUN, FAILURE, "failed", [(seen, "stop")])
-    assert found.value.now == (there if moved == "run" else None)
+    assert found.value.now == (there if moved in ("run", "all") else None)
     assert now(client) == there
     assert Ledger(client.table).branches("run")["a"].halt is None
 
@@ -254,8 +261,11 @@ def test_what_undoes_a_run_begins_with_its_end_whole(client: Counting) -> None:
     assert (now(client, "undo"), branches(client, "undo")) == (undone, ["a", "b"])
     again = replace(RUN, run_id="third")
     lies(client, again)
-    with pytest.raises(BranchRefused):
-        RunLedger(client.table).finish(again, FAILURE, "failed", [], undo)
+    bare = replace(undo, opening=replace(undo.opening, births=()))
+    for twice in (undo, bare):
+        with pytest.raises(BranchRefused):
+            RunLedger(client.table).finish(again, FAILURE, "failed", [], twice)
+    assert now(client, "undo") == undone
 
 
 @pytest.mark.parametrize(("status", "is_noted"), [("failed", True), ("cancelled", False)])
