@@ -68,7 +68,11 @@ def wanted_of(wanted: Filter) -> list[str]:
 
 @pytest.fixture(params=[None, 1], ids="pages of {}".format)
 def client(request: pytest.FixtureRequest) -> Iterator[Counting]:
-    client = Counting(page=request.param)
+    yield from lying(Counting(page=request.param))
+
+
+def lying(client: Counting) -> Iterator[Counting]:
+    """The client of a table in which the runs lie."""
     with clock.use(TickingClock()):
         for run in RUNS:
             item = run_item(run_of(created_us=run.time_us, status=run.status, tags=run.tags))
@@ -155,6 +159,16 @@ def test_of_those_that_are_counted_the_newest_are(client: Counting, monkeypatch:
     assert listing.count(client.table, PLACES, Filter(status=("failed",))) == Count(1, False)
 
 
+def test_no_more_is_read_than_is_counted_or_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "MOST_COUNTED", 1)
+    for client in lying(Counting(page=1)):
+        assert listing.count(client.table, PLACES, Filter(status=("failed",))) == Count(0, False)
+        assert listing.tally(client.table, PLACES, EVERY) == Tally({"running": 1}, False)
+        assert next(listing.newest_first(client.table, PLACES)) == "r9"
+        assert listing.part(client.table, PLACES, EVERY, limit=1).ids == ["r9"]
+        assert len(client.asked) <= 4 * (len(PLACES) + 1)
+
+
 def test_a_part_ends_where_as_much_was_looked_at_as_is_ever(client: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "MOST_LOOKED_AT", 2)
     monkeypatch.setattr(listing, "MOST_COUNTED", 6)
@@ -198,11 +212,15 @@ def test_a_place_is_behind_all_runs_of_its_time_that_were_told() -> None:
         (Filter(after_us=5, before_us=6), None),
     ],
 )
-@pytest.mark.parametrize("ask", ["count", "tally", "list"])
+@pytest.mark.parametrize("ask", ["count", "looked at", "tally", "list", "part"])
 def test_no_more_is_read_than_was_made_in_time(wanted: Filter, span: set[str] | None, ask: str) -> None:
     client = Counting()
     if ask == "count":
         listing.count(client.table, PLACES, wanted)
+    elif ask == "looked at":
+        listing.count(client.table, PLACES, wanted._replace(status=("failed",)))
+    elif ask == "part":
+        listing.part(client.table, PLACES, wanted, limit=3)
     elif ask == "tally":
         listing.tally(client.table, PLACES, wanted)
     else:
@@ -213,4 +231,5 @@ def test_no_more_is_read_than_was_made_in_time(wanted: Filter, span: set[str] | 
         condition = asked["KeyConditionExpression"]
         assert ("BETWEEN" in condition.upper()) == bool(span)
         assert (span or set()) <= values
-        assert asked.get("Limit") == {"count": None, "tally": listing._ENTRIES_AT_ONCE, "list": 7}[ask]
+        most = {"count": None, "looked at": 1_000, "tally": 1_000, "list": 7, "part": 4}
+        assert asked.get("Limit") == most[ask]
