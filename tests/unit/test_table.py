@@ -257,9 +257,15 @@ def test_what_is_never_decided_is_told(error: ClientError, told: type[Exception]
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (failed("ThrottlingException"), ThrottledError),
+        *(
+            (failed(code), ThrottledError)
+            for code in ("ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded")
+        ),
         (failed("ResourceNotFoundException"), ConfigurationError),
+        (failed("AccessDeniedException"), ConfigurationError),
         (failed("ExpiredTokenException"), ConfigurationError),
+        (failed("InvalidSignatureException"), ConfigurationError),
+        (failed("UnrecognizedClientException"), ConfigurationError),
         (failed("ValidationException", message="Item size has exceeded the maximum"), PayloadTooLargeError),
         (failed("ValidationException", message="the size of a key must be more than 0"), CascadeFlowError),
         (failed("ValidationException", message="a number exceeds what there is"), CascadeFlowError),

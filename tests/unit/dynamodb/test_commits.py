@@ -278,3 +278,11 @@ def test_what_is_owed_is_made_by_who_has_seen_its_debtor(client: Counting, moved
     found_now = ledger.branches("run")
     assert found_now["a"] == replace(after, seq=4)
     assert [found_now[name].origin_us for name in "bc"] == [5, 7]
+
+
+def test_what_is_owed_and_there_already_is_not_put_again(client: Counting) -> None:
+    ledger = lies(client)
+    client.table.write([Put(branch_item("run", Branch("b", "ended", "b"), expires_s=2**40))])
+    with pytest.raises(BranchRefused) as found:
+        ledger.make_owed(FACTS, BEFORE, replace(BEFORE, owed=None), (Birth(Branch("b", "scheduled", "b")),))
+    assert (found.value.now, ledger.branch("run", "a")) == (None, BEFORE)

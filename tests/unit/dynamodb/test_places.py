@@ -95,6 +95,8 @@ def test_a_look_reads_all_places_and_the_first_who_wait_by_one_request(client: C
     assert {number: place.holder for number, place in standing.places.items()} == {1: OTHERS[1], 2: OTHERS[2]}
     assert standing.line == tuple(waiters[:2])
     assert [asked["Limit"] for asked in client.asked] == [5]
+    places.standing("x", at_most=3)
+    assert client.asked[-1]["Limit"] == 3 + 8
 
 
 def test_where_others_know_of_more_places_a_look_reads_on(client: Counting) -> None:

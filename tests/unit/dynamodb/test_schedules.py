@@ -9,7 +9,7 @@ import pytest
 
 from cascade_flow import ScheduleDefinition
 from cascade_flow.dynamodb import keys, schedules
-from cascade_flow.dynamodb.schedules import LEAD_US, Schedule
+from cascade_flow.dynamodb.schedules import Schedule
 from cascade_flow.dynamodb.table import Update
 from unit.dynamodb.stored import Counting
 
@@ -18,6 +18,7 @@ NEXT_US = 900_000_000
 LIVE = Schedule("flow", DEFINED, NEXT_US, seq=4)
 DONE = replace(LIVE, last_us=3, last_run_id="run", failed_us=5, error="no")
 KEY = keys.schedule("flow", "nightly")
+LEAD_US = 60_000_000
 PLACE = {keys.DUE_SHARD: keys.due_of_schedule("flow", "nightly"), keys.DUE_TIME: NEXT_US - LEAD_US}
 SAID = {"lt": 3, "lr": "run", "ft": 5, "fe": "no"}
 
