@@ -267,6 +267,14 @@ def test_what_is_due_every_hour_goes_by_the_clock_as_it_runs() -> None:
     assert autumn == ["2026-10-25T02:00:00+02:00", "2026-10-25T02:00:00+01:00", "2026-10-25T03:00:00+01:00"]
 
 
+def test_a_clock_put_back_by_half_an_hour_shows_the_same_minute_again() -> None:
+    """Whichever second the asking begins at."""
+    calendar = calendar_of(ScheduleDefinition(name="s", cron="30 * * * *", timezone="Australia/Lord_Howe"))
+    for begin in (datetime(2026, 4, 4, 14, 30, tzinfo=UTC), datetime(2026, 4, 4, 14, 31, 20, tzinfo=UTC)):
+        found = [of(tick) for tick in islice(calendar.after(us(begin)), 2)]
+        assert found == ["2026-04-04T15:00:00+00:00", "2026-04-04T16:00:00+00:00"]
+
+
 def test_a_day_that_a_country_leaves_out_is_made_up_for() -> None:
     assert ticks("2011-12-28T12:00", 3, cron="0 3 * * *", timezone="Pacific/Apia") == [
         "2011-12-29T03:00:00-10:00",

@@ -348,6 +348,7 @@ def test_what_is_to_be_done_first_is_done_once_and_again_where_it_failed() -> No
         done.append(len(done))
         if len(done) == 1:
             raise ConflictError
+        table.write([Put({**ITEM})])
 
     table = Table(Asked({}), "t", first=first)
     with pytest.raises(ConflictError):

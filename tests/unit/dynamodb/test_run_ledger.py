@@ -250,11 +250,12 @@ def test_who_ends_a_run_has_seen_its_branches_halts_and_heartbeats(client: Count
         RunLedger(client.table).finish(RUN, FAILURE, "failed", [(Branch("a", "running", "a"), "stop")])
 
 
-def test_what_undoes_a_run_begins_with_its_end_whole(client: Counting) -> None:
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_what_undoes_a_run_begins_with_its_end_whole(client: Counting, status: Any) -> None:
     lies(client, RUN)
     undoing_facts = replace(FACTS, run_id="undo", expires_s=RUN.expires_s)
     undo = UndoBirth(undoing_facts, replace(OPENING, run=replace(OPENING.run, run_id="undo")), ASIDE)
-    after = RunLedger(client.table).finish(RUN, FAILURE, "failed", [], undo)
+    after = RunLedger(client.table).finish(RUN, FAILURE, status, [], undo)
     assert after.undone_by == "undo"
     assert now(client) == after
     undone = replace(OPENING.run, run_id="undo", tail=(to_record(SUBMITTED, ASIDE),))
