@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.attribute_values import raw
 from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.codec import to_record
 from cascade_flow.dynamodb.items import branch_item, commit_item, run_item
@@ -17,7 +18,7 @@ from cascade_flow.engine.state import Branch, Claimant, Limit, Run, Signal, Stop
 from cascade_flow.model.events import ResourceSnapshot, RunSubmitted, StepScheduled
 from unit.dynamodb.stored import Counting
 from unit.engine.facts import NOW_US, facts_of, run_of, step, told
-from unit.test_table import Asked, raw, refused_with
+from unit.test_table import Asked, refused_with
 
 SUBMITTED = to_record(told(RunSubmitted, 1, version_id="v1", available_at_us=1, priority=0, has_input_schema=False), {})
 RUN = run_of(tail=(SUBMITTED,), last_us=1)
@@ -127,7 +128,7 @@ def test_what_is_left_of_a_run_that_is_gone_is_no_history(client: Counting) -> N
 
 DUE = Branch("a", "scheduled", "b", attempt=2, seq=3, available_at_us=NOW_US, due_us=NOW_US + 70)
 WHO = Claimant("w", lease_us=77, slot_index=0, worker_concurrency=3, place=1)
-TAKEN = {"status": "running", "worker": "w", "started_at_us": NOW_US, "lease_us": 77, "seq": 4}
+TAKEN: dict[str, Any] = {"status": "running", "worker": "w", "started_at_us": NOW_US, "lease_us": 77, "seq": 4}
 TAKEN |= {"slot_index": 0, "worker_concurrency": 3, "place": 1}
 LIMIT = Limit("x", 2)
 

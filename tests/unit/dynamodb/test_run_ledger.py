@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.attribute_values import raw
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.dynamodb.codec import to_record
 from cascade_flow.dynamodb.items import branch_item, key_of, run_item
@@ -29,7 +30,7 @@ from cascade_flow.model.events import (
 )
 from unit.dynamodb.stored import Counting
 from unit.engine.facts import NOW_US, facts_of, run_of, step, told
-from unit.test_table import Asked, raw, refused_with
+from unit.test_table import Asked, refused_with
 
 FACTS = facts_of(step("a"), step("b"))
 BIRTHS = tuple(Birth(Branch(name, "scheduled", name, due_us=NOW_US)) for name in ("a", "b"))
@@ -198,7 +199,7 @@ def test_the_end_of_a_run_leaves_nothing_to_do(client: Counting) -> None:
     before = lies(client, replace(RUN, stop=STOP, reviving=True), Branch("a", "open", "a"), Branch("b", "open", "b"))
     halts: Any = [(Branch("a", "open", "a"), "park"), (Branch("b", "open", "b"), "stop")]
     after = RunLedger(client.table).finish(before, FAILURE, "failed", halts)
-    ended = {"status": "failed", "completed_at_us": NOW_US, "due_us": NOW_US, "last_us": NOW_US}
+    ended: dict[str, Any] = {"status": "failed", "completed_at_us": NOW_US, "due_us": NOW_US, "last_us": NOW_US}
     assert after == replace(RUN, seq=5, **ended)
     assert now(client) == after
     stored = client.stored(keys.run("run")) or {}
@@ -236,7 +237,8 @@ def test_an_end_that_is_overtaken_is_none(client: Counting, moved: str) -> None:
     if moved in ("commit", "all"):
         client.table.write([Put(key_of(keys.commit("run", NOW_US)))])
     seen = replace(branch, seq=1 if moved in ("branch", "all") else 2, halt=None)
-    with pytest.raises(RunRefused if moved in ("run", "all") else BranchRefused) as found:
+    told: Any = RunRefused if moved in ("run", "all") else BranchRefused
+    with pytest.raises(told) as found:
         RunLedger(client.table).finish(RUN, FAILURE, "failed", [(seen, "stop")])
     assert found.value.now == (there if moved in ("run", "all") else None)
     assert now(client) == there
