@@ -55,6 +55,22 @@ class Every:
             yield tick_us
 
 
+class _ByTheMinute(CronSim):
+    """Goes minute by minute where clocks are changed: cronsim jumps to the only minute that is named, past what a clock
+    that is put back by half an hour shows again.
+    """
+
+    def advance_minute(self) -> bool:
+        begin = self.dt
+        has_moved = super().advance_minute()
+        if begin.utcoffset() == self.dt.utcoffset():
+            return has_moved
+        self.dt = begin
+        while self.dt.minute not in self.minutes:
+            self.tick(seconds=60 - self.dt.second)
+        return True
+
+
 @dataclass(frozen=True)
 class Cron:
     """A cron expression by the clock of a zone."""
@@ -65,7 +81,7 @@ class Cron:
     def after(self, time_us: int) -> Iterator[int]:
         begin = datetime.fromtimestamp(time_us // _SECOND_US, self.zone)
         last_us = time_us
-        for moment in CronSim(self.expression, begin):
+        for moment in _ByTheMinute(self.expression, begin):
             tick_us = round(moment.timestamp()) * _SECOND_US
             if moment != moment.astimezone(UTC).astimezone(self.zone):  # midnight of a day that begins later, or never
                 yield from self.after(tick_us - 1)

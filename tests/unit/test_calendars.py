@@ -16,7 +16,7 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from cascade_flow import ArgumentInvalidError, ScheduleDefinition
-from cascade_flow.calendars import calendar_of, first_after, last_within
+from cascade_flow.calendars import LONGEST_US, Every, calendar_of, first_after, last_within
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Apia"]
@@ -159,6 +159,7 @@ PLACES = st.sampled_from([(zone, day) for zone, days in CHANGES.items() for day 
 @example(cron="15 */2 * * *", place=("Europe/Berlin", "2026-03-28"), hours=0, minutes=0)
 @example(cron="15 2 * * *", place=("Australia/Lord_Howe", "2026-10-03"), hours=0, minutes=0)
 @example(cron="45 1 * * *", place=("Australia/Lord_Howe", "2026-04-04"), hours=0, minutes=0)
+@example(cron="30 * * * *", place=("Australia/Lord_Howe", "2026-04-04"), hours=0, minutes=0)
 @example(cron="0 3 * * 5", place=("Pacific/Apia", "2011-12-29"), hours=0, minutes=0)
 @example(cron="* * * * 5", place=("Pacific/Apia", "2011-12-29"), hours=0, minutes=0)
 @example(cron="*/30 * * * 0", place=("America/Havana", "2026-03-07"), hours=0, minutes=0)
@@ -206,6 +207,41 @@ def test_the_newest_time_is_found_without_asking_for_all(cron: str, zone: str, b
     assert last_within(calendar, first_us, last_us) == (within[-1] if within else None)
 
 
+class Counted:
+    """A calendar that counts how often it is asked, and for how many ticks."""
+
+    def __init__(self, every_us: int) -> None:
+        self.rounds, self.ticks = 0, 0
+        self._every = Every(every_us)
+
+    def after(self, time_us: int) -> Iterator[int]:
+        self.rounds += 1
+        for tick_us in self._every.after(time_us):
+            self.ticks += 1
+            yield tick_us
+
+
+@pytest.mark.parametrize("every_us", [60_000_000, 86_400_000_000, LONGEST_US])
+def test_the_newest_time_of_a_year_costs_little_however_often_it_is_due(every_us: int) -> None:
+    calendar, last_us = Counted(every_us), 4 * LONGEST_US - 1
+    newest = last_within(calendar, 3 * LONGEST_US + 1, last_us)
+    assert newest == (None if every_us == LONGEST_US else last_us // every_us * every_us)
+    assert calendar.rounds < 25
+    assert calendar.ticks < 30
+
+
+@pytest.mark.parametrize(
+    ("first_us", "last_us", "newest"),
+    [(1, 59, None), (60, 60, 60), (60, 119, 60), (60, 120, 120), (0, 120, 120), (61, 119, None), (61, 60, None)],
+)
+@pytest.mark.parametrize("unit_us", [1_000_000, 60_000_000])
+def test_the_newest_time_may_be_the_first_or_the_last(
+    first_us: int, last_us: int, newest: int | None, unit_us: int
+) -> None:
+    found = last_within(Every(60 * unit_us), first_us * unit_us, last_us * unit_us)
+    assert found == (None if newest is None else newest * unit_us)
+
+
 # -- by name ----------------------------------------------------------------------------------------------------------
 
 
@@ -229,6 +265,14 @@ def test_what_is_due_every_hour_goes_by_the_clock_as_it_runs() -> None:
     assert spring == ["2026-03-29T01:00:00+01:00", "2026-03-29T03:00:00+02:00", "2026-03-29T04:00:00+02:00"]
     autumn = ticks("2026-10-25T01:30", 3, cron="0 0-23 * * *", timezone="Europe/Berlin")
     assert autumn == ["2026-10-25T02:00:00+02:00", "2026-10-25T02:00:00+01:00", "2026-10-25T03:00:00+01:00"]
+
+
+def test_a_clock_put_back_by_half_an_hour_shows_the_same_minute_again() -> None:
+    """Whichever second the asking begins at."""
+    calendar = calendar_of(ScheduleDefinition(name="s", cron="30 * * * *", timezone="Australia/Lord_Howe"))
+    for begin in (datetime(2026, 4, 4, 14, 30, tzinfo=UTC), datetime(2026, 4, 4, 14, 31, 20, tzinfo=UTC)):
+        found = [of(tick) for tick in islice(calendar.after(us(begin)), 2)]
+        assert found == ["2026-04-04T15:00:00+00:00", "2026-04-04T16:00:00+00:00"]
 
 
 def test_a_day_that_a_country_leaves_out_is_made_up_for() -> None:
@@ -267,6 +311,7 @@ def test_the_first_after_a_tick_is_the_next_one() -> None:
     ("declared", "told"),
     [
         ({"cron": "0 25 * * *"}, "cron is '0 25 * * *', which has '25' as its hour: five fields are meant"),
+        ({"cron": "0 3 32 * *"}, "which has '32' as its day of month"),
         ({"cron": "0 3 * * MOO"}, "which has 'MOO' as its day of week"),
         ({"cron": "0 3 * *"}, "which has 4 fields: five fields are meant"),
         ({"cron": "0 0 3 * * *"}, "which has 6 fields"),
@@ -278,10 +323,12 @@ def test_the_first_after_a_tick_is_the_next_one() -> None:
             {"cron": "0 3 * * *", "timezone": "Europe/Berln"},
             "no time zone of the IANA's: perhaps Europe/Berlin is meant",
         ),
+        ({"cron": "0 3 * * *", "timezone": "Asia/Katmandoo"}, "perhaps Asia/Katmandu is meant"),
         ({"cron": "0 3 * * *", "timezone": "Europe"}, "no time zone"),
         ({"cron": "0 3 * * *", "timezone": "../../etc/passwd"}, "no time zone"),
         ({"cron": "0 3 * * *", "timezone": ""}, "no time zone"),
-        ({"everyUs": 59_000_000}, "every is a minute at least"),
+        ({"everyUs": 59_999_999}, "every is a minute at least"),
+        ({"everyUs": LONGEST_US + 1}, "and a year at most"),
         ({"everyUs": 60_000_000, "timezone": "UTC"}, "timezone goes with cron"),
         ({"everyUs": 60_000_000, "cron": "0 3 * * *"}, "one of cron and every says when it is due, and both are given"),
         ({}, "neither is given"),
@@ -291,3 +338,26 @@ def test_what_is_no_calendar_is_refused_in_clear_words(declared: dict[str, objec
     with pytest.raises(ArgumentInvalidError) as refused:
         calendar_of(ScheduleDefinition.model_validate({"name": "s", **declared}))
     assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("declared", "paths"),
+    [
+        ({}, ["cron"]),
+        ({"timezone": "UTC"}, ["cron", "timezone"]),
+        ({"cron": "0 3 * *", "everyUs": 60_000_000}, ["cron", "cron"]),
+        ({"cron": "0 25 * * *", "timezone": "nowhere"}, ["timezone", "cron"]),
+        ({"everyUs": 1, "timezone": "nowhere"}, ["timezone", "timezone", "every"]),
+    ],
+)
+def test_every_fault_is_told_at_its_field(declared: dict[str, object], paths: list[str]) -> None:
+    with pytest.raises(ArgumentInvalidError) as refused:
+        calendar_of(ScheduleDefinition.model_validate({"name": "s", **declared}))
+    assert [issue.path for issue in refused.value.issues] == paths
+    told = "; ".join(issue.message for issue in refused.value.issues)
+    assert str(refused.value) == f"schedule 's' has no calendar: {told}"
+
+
+@pytest.mark.parametrize("every_us", [60_000_000, LONGEST_US])
+def test_every_minute_and_every_year_are_calendars(every_us: int) -> None:
+    assert first_after(calendar_of(ScheduleDefinition(name="s", every_us=every_us)), 0) == every_us

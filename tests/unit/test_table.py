@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ParamValidationError
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import keys, listing
@@ -15,7 +15,7 @@ from cascade_flow.dynamodb.family_ledger import FamilyLedger
 from cascade_flow.dynamodb.items import branch_item
 from cascade_flow.dynamodb.join_ledger import JoinLedger
 from cascade_flow.dynamodb.keys import Key
-from cascade_flow.dynamodb.table import Attr, Check, Delete, Put, Refused, Table, Update
+from cascade_flow.dynamodb.table import Attr, Check, Delete, Overtaken, Put, Refused, Table, Update
 from cascade_flow.engine.caller import reserved
 from cascade_flow.engine.state import Branch, Up
 from cascade_flow.errors import (
@@ -27,7 +27,7 @@ from cascade_flow.errors import (
     ThrottledError,
 )
 from cascade_flow.model.events import StepScheduled
-from simulation import TickingClock
+from simulation import BEGIN_US, TickingClock
 from unit.engine.facts import NOW_US, TIMING, facts_of, step, told as event_of
 
 HERE, THERE = Key("R#r", "B#"), Key("R#r", "B#a")
@@ -112,6 +112,42 @@ def test_nothing_empty_is_sent() -> None:
     assert told == [set(), {names}, {names, values}]
 
 
+def test_what_an_update_changes_is_spelled_in_the_same_way_each_time() -> None:
+    client = Asked({})
+    changed = Update(HERE, None, set={"a": 1}, default={"b": 2}, remove=frozenset({"d", "c", "e"}), add={"n": 3})
+    client.table.write([changed])
+    [asked] = client.requests
+    assert asked["UpdateExpression"] == "SET #a_ = :a_, #b_ = if_not_exists(#b_, :b_) REMOVE #c_, #d_, #e_ ADD #n_ :n_"
+
+
+def test_a_part_of_an_item_is_asked_for_by_name() -> None:
+    client = Asked({})
+    client.table.get(HERE, only=["st", "sq"])
+    assert client.requests[0]["ProjectionExpression"] == "st, sq"
+
+
+def test_a_page_that_is_empty_is_not_the_last() -> None:
+    """An index gives such pages, and so does whatever is filtered."""
+    there, empty = {"Items": [raw({**ITEM})], "Count": 1}, {"Items": list[Any](), "Count": 0}
+    start = {"LastEvaluatedKey": {"pk": {"S": "R#r"}}}
+    for ask in (
+        lambda table: table.query(keys.branches("r")),
+        lambda table: table.query_index("due", Attr("q").eq("due#1")),
+    ):
+        client = Asked({**empty, **start}, {**there, **start}, {**empty, **start}, there)
+        assert list(ask(client.table)) == [ITEM, ITEM]
+        assert [asked.get("ExclusiveStartKey") for asked in client.requests] == [None, *[{"pk": {"S": "R#r"}}] * 3]
+
+
+@pytest.mark.parametrize(("left_s", "found"), [(-1, 0), (0, 0), (1, 1)])
+def test_what_has_expired_is_not_there_though_the_table_has_not_taken_it_away(left_s: int, found: int) -> None:
+    item = raw({**ITEM, keys.EXPIRY: BEGIN_US // 1_000_000 + left_s})
+    with clock.use(TickingClock(tick_us=0)):
+        assert (Asked({"Item": item}).table.get(HERE) is not None) == bool(found)
+        assert len(Asked({"Responses": {"t": [item]}}).table.batch_get([HERE])) == found
+        assert len(list(Asked({"Items": [item]}).table.query(keys.branches("r")))) == found
+
+
 def test_what_one_batch_can_not_hold_is_asked_for_without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "pause_us", lambda us: pytest.fail(f"a pause of {us} µs"))
     client = Asked({"Responses": {}})
@@ -127,6 +163,7 @@ def test_who_is_refused_is_told_what_is_there(write: Any) -> None:
     [asked], [several] = alone.requests, together.requests
     told = [asked, *(next(iter(each.values())) for each in several["TransactItems"])]
     assert [each["ReturnValuesOnConditionCheckFailure"] for each in told] == ["ALL_OLD"] * 3
+    assert asked.get("ReturnValues") == ("ALL_NEW" if isinstance(write, Update) else None)
 
 
 def test_a_batch_of_which_something_is_always_left_unread_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,6 +199,48 @@ def test_a_transaction_that_is_not_decided_is_sent_again_as_it_was(undecided: Cl
 
 
 @pytest.mark.parametrize(
+    "alone",
+    [
+        lambda table: table.write([Put({**ITEM})]),
+        lambda table: table.write([Update(HERE, None, set={"a": 1})]),
+        lambda table: table.write([Delete(HERE)]),
+        lambda table: table.delete(HERE),
+    ],
+    ids=["put", "update", "delete in a transaction", "delete"],
+)
+def test_what_is_never_decided_is_sent_twelve_times_and_a_refusal_the_last_time_is_one(
+    alone: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After pauses that grow, each of a length that nobody knows before."""
+    pauses: list[int] = []
+    monkeypatch.setattr("random.uniform", lambda least, most: most)
+    monkeypatch.setattr(clock, "pause_us", pauses.append)
+    conflict = failed("TransactionConflictException")
+    client = Asked(conflict)
+    with pytest.raises(ConflictError):
+        alone(client.table)
+    assert pauses == [5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, *[500_000] * 4]
+    assert [asked == client.requests[0] for asked in client.requests] == [True] * 12
+
+
+def test_what_is_refused_at_the_last_try_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "pause_us", lambda us: None)
+    conflicts = [failed("TransactionConflictException")] * 11
+    with pytest.raises(Refused):
+        Asked(*conflicts, refused_with(**ITEM)).table.write([Update(HERE, THERE_IS, set={"a": 1})])
+
+
+def test_whatever_else_is_in_the_way_a_false_condition_decides() -> None:
+    for others in ("TransactionConflict", "ThrottlingError", "ValidationError", "None"):
+        client = Asked(cancelled(others, "ConditionalCheckFailed"))
+        with pytest.raises(Refused) as found:
+            client.table.write([Put({**ITEM}), Delete(THERE, THERE_IS)])
+        assert (found.value.items, len(client.requests)) == ({1: None}, 1)
+        deleted = client.requests[0]["TransactItems"][1]["Delete"]
+        assert "attribute_exists" in deleted["ConditionExpression"]
+
+
+@pytest.mark.parametrize(
     ("error", "told"),
     [
         (cancelled("TransactionConflict"), ConflictError),
@@ -178,24 +257,42 @@ def test_what_is_never_decided_is_told(error: ClientError, told: type[Exception]
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (failed("ThrottlingException"), ThrottledError),
+        *(
+            (failed(code), ThrottledError)
+            for code in ("ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded")
+        ),
         (failed("ResourceNotFoundException"), ConfigurationError),
+        (failed("AccessDeniedException"), ConfigurationError),
         (failed("ExpiredTokenException"), ConfigurationError),
+        (failed("InvalidSignatureException"), ConfigurationError),
+        (failed("UnrecognizedClientException"), ConfigurationError),
         (failed("ValidationException", message="Item size has exceeded the maximum"), PayloadTooLargeError),
         (failed("ValidationException", message="the size of a key must be more than 0"), CascadeFlowError),
         (failed("ValidationException", message="a number exceeds what there is"), CascadeFlowError),
         (failed("SomethingNew", 500), BackendUnavailableError),
         (failed("InternalServerError"), BackendUnavailableError),
         (failed("ServiceUnavailable"), BackendUnavailableError),
+        (failed("ValidationException", message="ITEM SIZE HAS EXCEEDED THE MAXIMUM"), PayloadTooLargeError),
+        (EndpointConnectionError(endpoint_url="url"), BackendUnavailableError),
+        (NoCredentialsError(), ConfigurationError),
+        (ParamValidationError(report="no"), CascadeFlowError),
     ],
     ids=str,
 )
-def test_what_is_refused_once_is_told_at_once_by_what_it_is(error: ClientError, told: type[Exception]) -> None:
+def test_what_is_refused_once_is_told_at_once_by_what_it_is(error: Exception, told: type[Exception]) -> None:
     """The driver has sent it again itself, where that is of any use."""
     client = Asked(error)
     with pytest.raises(CascadeFlowError) as found:
         client.table.write([Put({**ITEM})])
     assert (type(found.value), len(client.requests)) == (told, 1)
+    for read in (
+        lambda table: table.get(HERE),
+        lambda table: table.batch_get([HERE]),
+        lambda table: list(table.query(keys.branches("r"))),
+        lambda table: table.delete(HERE),
+    ):
+        with pytest.raises(told):
+            read(Asked(error).table)
 
 
 def refused_with(**item: str) -> ClientError:
@@ -205,12 +302,19 @@ def refused_with(**item: str) -> ClientError:
 
 def test_who_finds_what_it_has_put_itself_has_put_it() -> None:
     """The answer was lost, and the driver has asked again."""
-    mine = Put({**ITEM, "x": "mine"}, Attr("pk").not_exists())
+    mine = Put({**ITEM, "x": "mine", "st": "running"}, Attr("pk").not_exists())
     assert Asked(refused_with(**ITEM, x="mine", st="ended")).table.write([mine])["st"] == "ended"
     for there in ({**ITEM, "x": "theirs"}, ITEM):
         with pytest.raises(Refused) as found:
             Asked(refused_with(**there)).table.write([mine])
         assert found.value.items == {0: there}
+
+
+def test_who_is_overtaken_is_told_what_is_there() -> None:
+    there = {**ITEM, "x": "mine", "st": "ended"}
+    with pytest.raises(Overtaken) as found:
+        Asked(refused_with(**there)).table.write([Update(HERE, THERE_IS, set={"st": "running", "x": "mine"})])
+    assert found.value.items == {0: there}
 
 
 def test_what_asks_or_takes_away_is_a_transaction_also_where_it_is_alone() -> None:
@@ -244,6 +348,7 @@ def test_what_is_to_be_done_first_is_done_once_and_again_where_it_failed() -> No
         done.append(len(done))
         if len(done) == 1:
             raise ConflictError
+        table.write([Put({**ITEM})])
 
     table = Table(Asked({}), "t", first=first)
     with pytest.raises(ConflictError):

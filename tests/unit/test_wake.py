@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from cascade_flow import clock, wake as wake_module
 from cascade_flow.aws.failures import NotReached
@@ -77,9 +78,16 @@ def test_a_message_is_read_by_its_values_whatever_their_types() -> None:
     assert (read.limit, read.told) == ("", "")
 
 
+WHERE = ("runId", "branch", "step", "attempt")
+
+
 @pytest.mark.parametrize(
     "body",
-    ["", "null", "[]", "{}", '{"runId": "r", "branch": "a", "step": "b"}', WAKE.to_message().replace("2", '"two"')],
+    [
+        *("", "null", "[]", "{}"),
+        *(json.dumps({name: 1 for name in WHERE if name != left_out}) for left_out in WHERE),
+        WAKE.to_message().replace("2", '"two"'),
+    ],
 )
 def test_what_is_no_wake_up_is_a_value_error(body: str) -> None:
     with pytest.raises(ValueError, match="no wake-up"):
@@ -156,7 +164,10 @@ def test_nothing_is_asked_where_nobody_is_to_be_woken() -> None:
     assert sent() == []
 
 
-@pytest.mark.parametrize("answer", [NotReached("gone"), {"Failed": [{"Id": "3", "Code": "gone"}]}])
+@pytest.mark.parametrize(
+    "answer",
+    [NotReached("gone"), EndpointConnectionError(endpoint_url="gone"), {"Failed": [{"Id": "3", "Code": "gone"}]}],
+)
 def test_what_a_queue_refuses_is_told_and_the_rest_is_sent(answer: Any, caplog: pytest.LogCaptureFixture) -> None:
     client = Client(answer)
     assert len(sent(*[WAKE] * 11, client=client)) == 2

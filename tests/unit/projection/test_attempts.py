@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from cascade_flow.model.events import Event, LogEntry, StepCompleted, StepFailed, StepScheduled, StepStarted
+from cascade_flow.model.events import (
+    Event,
+    LogEntry,
+    StepCheckpoint,
+    StepCompleted,
+    StepFailed,
+    StepScheduled,
+    StepStarted,
+)
 from cascade_flow.projection import current_attempt_number, extract_attempt_metadata, extract_logs
 from unit.projection.told import BEGUN, BROKEN, DONE, of, usage
 
@@ -14,11 +22,13 @@ HISTORY: list[Event] = [
     of(StepStarted, 12, attempt=2, **BEGUN),
     of(LogEntry, 13, attempt=2, stream="stderr", message="m"),
     of(StepStarted, 14, attempt=1, **BEGUN),
+    of(StepCheckpoint, 15, attempt=2, name="n", sequence_number=0, data="1"),
+    of(LogEntry, 10, attempt=2, stream="stdout", message="told late"),
     of(StepFailed, 20, attempt=2, terminal=False, **BROKEN),
     of(StepCompleted, 25, attempt=1, **DONE),
     of(StepFailed, 30, attempt=3, terminal=True, **BROKEN),
-    of(StepStarted, 0, attempt=4, **BEGUN),
-    of(StepCompleted, 8, attempt=4, **DONE),
+    of(StepStarted, 0, attempt=6, **BEGUN),
+    of(StepCompleted, 8, attempt=6, **DONE),
 ]
 
 
@@ -42,11 +52,11 @@ def test_attempts_are_known_from_their_start_on_and_ascend() -> None:
             "endTime": 20,
             "duration": 8,
             "hasLogs": True,
-            "logCount": 2,
+            "logCount": 3,
             "resourceUsage": used,
         },
         {
-            "attemptNumber": 4,
+            "attemptNumber": 6,
             "status": "completed",
             "startTime": 0,
             "endTime": 8,
@@ -62,6 +72,7 @@ def test_logs_come_in_the_order_of_the_events() -> None:
         (5, "before its start"),
         (11, "m"),
         (13, "m"),
+        (10, "told late"),
     ]
 
 

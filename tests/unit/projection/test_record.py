@@ -78,14 +78,15 @@ def test_what_a_record_makes_of_events(events: list[Any], expected: dict[str, An
     assert changes(pending, record) == known
 
 
-def test_a_record_keeps_the_error_at_a_start() -> None:
+def test_a_record_keeps_the_error_at_a_start_and_takes_its_dependencies() -> None:
     events = [
         of(StepStarted, 2, 1, **BEGUN),
         of(StepFailed, 3, 1, terminal=False, **BROKEN),
-        of(StepStarted, 5, 2, **BEGUN),
+        of(StepStarted, 5, 2, worker_id="ann", dependencies=["c"]),
     ]
     record = project_step_record(events)
     assert (record.status, record.error, record.start_time, record.end_time) == ("running", ERROR, 5, 3)
+    assert record.dependencies == ["c"]
 
 
 def test_a_record_knows_zombies_by_their_starts_only() -> None:

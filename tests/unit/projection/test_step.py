@@ -152,9 +152,9 @@ STEP_CHANGES: list[tuple[Event, dict[str, Any]]] = [
         of(StepReclaimed, **TAKEN),
         {
             "was_reclaimed": True,
-            "reclaimed_from": "bob",
+            "reclaimed_from": "joe",
             "reclaimed_by": "sweep",
-            "noted": [("scheduled", 90, "attempt 3 taken from bob by sweep")],
+            "noted": [("scheduled", 90, "attempt 3 taken from joe by sweep")],
         },
     ),
     (
@@ -178,6 +178,13 @@ STEP_CHANGES: list[tuple[Event, dict[str, Any]]] = [
 def test_what_an_event_changes_of_a_step(event: Any, expected: dict[str, Any]) -> None:
     assert changes(FULL, evolve_step(FULL, event)) == expected
     assert changes_state(event) == bool(expected)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("next_retry_at_us", [99, None])
+def test_whether_a_failure_is_for_good_is_said_by_nothing_else(terminal: bool, next_retry_at_us: int | None) -> None:
+    state = evolve_step(None, of(StepFailed, terminal=terminal, next_retry_at_us=next_retry_at_us, **BROKEN))
+    assert (state.status, state.terminal) == ("failed" if terminal else "pending", terminal)
 
 
 def test_a_zombie_is_noted_under_the_status_that_it_does_not_change() -> None:

@@ -37,7 +37,7 @@ BROKEN = {
     "resource_usage": usage(9),
 }
 SILENCE = {"last_heartbeat_us": 2, "stale_threshold_us": 1, "stale_duration_us": 5}
-TAKEN = {"original_worker_id": "bob", "reclaimed_by": "sweep", **SILENCE}
+TAKEN = {"original_worker_id": "joe", "reclaimed_by": "sweep", **SILENCE}
 RAIN = {"reason": "rain", "duration_us": 7}
 BY_ITSELF, WITH_ANOTHER = (
     {"skip_type": "primary", **RAIN},
