@@ -30,6 +30,7 @@ from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.dynamodb.registry import get_workflow
 from cascade_flow.engine.state import LATEST_US
 from cascade_flow.errors import CascadeFlowError, IssuesError
+from cascade_flow.model.workflows import ScheduleDefinition
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.run_places import RunPlaces
 from cascade_flow.operations.runs import Runs
@@ -269,11 +270,17 @@ def test_each_step_that_begins_too_late_is_named(world: World) -> None:
 
 
 def test_the_argument_that_is_wrong_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun(world, *chain())
+    nightly = ScheduleDefinition(name="s", cron="0 3 * * *")
+    world.register(chain(), schedules=[nightly])
+    world.submit(run_id=RUN)
     assert paths(ArgumentInvalidError, lambda: sent(world, key="")) == ["key"]
     with pytest.raises(ArgumentInvalidError) as caught:
         world.register([step("a")], slug="other", input_schema_json={"type": "nothing"})
     assert caught.value.issues
+    for range_us in ({"from_us": -1, "until_us": 0}, {"from_us": 0, "until_us": clock.now_us() + HOUR_US}):
+        assert paths(ArgumentInvalidError, partial(world.backend.schedules.backfill, "flow", "s", **range_us)) == [
+            "until_us"
+        ]
     world.submit()
     monkeypatch.setattr(listing, "MOST_COUNTED", 1)
     monkeypatch.setattr(listing, "MOST_LOOKED_AT", 1)

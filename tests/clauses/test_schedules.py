@@ -594,6 +594,18 @@ def test_a_workflow_has_as_many_schedules_as_it_may(world: World, monkeypatch: p
         deployed(world, *declared)
 
 
+@pytest.mark.parametrize("act", ["pause", "resume"])
+def test_nobody_pauses_or_resumes_what_a_deployment_takes_out_meanwhile(world: World, act: str) -> None:
+    deployed(world, NIGHTLY)
+    if act == "resume":
+        world.backend.schedules.pause("flow", "s")
+    before = stored(world).paused_us
+    late = pausing(world, "UpdateItem", lambda: deployed(world, by=world.observer))
+    with pytest.raises(ScheduleNotFoundError):
+        getattr(late.schedules, act)("flow", "s")
+    assert (stored(world).paused_us, stored(world).retired_us is None) == (before, False)
+
+
 def test_a_schedule_that_is_gone_calls_for_nothing(world: World) -> None:
     entry = due.Entry(FIRST_US, keys.schedule("flow", "gone"))
     Attention(world.backend.runtime, Tally(), name="reaper").attend(entry, world.backend.runtime.ledger)
