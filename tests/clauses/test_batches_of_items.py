@@ -106,8 +106,9 @@ def test_few_items_are_put_aside_together(world: World) -> None:
 def test_of_a_batch_that_fails_each_item_has_its_own_reason_place_and_run(world: World) -> None:
     handed_out(world, ITEMS, batch=3, tolerate=0.9)
     held = reported(world, taken(world, 1), KeepCheckpoint("item", 2, data="null"))
-    for place, name in enumerate(("Warm", "Cold")):
-        held = reported(world, held, KeepCheckpoint("item", place, error=StepError(name=name, message="no")))
+    for place, name in ((0, "Dry"), (0, "Warm"), (1, "Cold")):
+        why = StepError(name=name, message="no", stack="Traceback …")
+        held = reported(world, held, KeepCheckpoint("item", place, error=why))
     reported(world, held, FATAL)
     *reasons, last = json.loads(child_run(world, 1).result or "")
     assert [each["$failed"] for each in reasons] == [

@@ -508,6 +508,14 @@ def test_nobody_does_anything_with_a_schedule_that_is_none(
         getattr(world.backend.schedules, act)(slug, name)
 
 
+def test_a_time_whose_run_is_there_comes_no_second_time_after_a_pause(world: World) -> None:
+    deployed(world, {**NIGHTLY, "missed": "none"})
+    assert swept(world, FIRST_US - LEAD_US) == 1
+    world.backend.schedules.pause("flow", "s")
+    resumed = world.backend.schedules.resume("flow", "s")
+    assert (stored(world).next_us, resumed.next_times_us[0]) == (FIRST_US + DAY, FIRST_US + DAY)
+
+
 def test_pausing_and_resuming_again_change_nothing(world: World) -> None:
     deployed(world, NIGHTLY)
     paused = world.backend.schedules.pause("flow", "s")
