@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from cascade_flow import RetryTier, clock
+from cascade_flow import RetryTier, StepReclaimed, clock
+from cascade_flow.model.states import StepRef
+from cascade_flow.operations.queue import Queue
 from cascade_flow.operations.steps import Slot
 from cascade_flow.operations.worker_protocol import WorkerProtocol
-from clauses.stage import AGAIN, RUN, begun, branch_of, claimed, dies, dying, reported, run_of
+from clauses.stage import AGAIN, RUN, asking, begun, branch_of, claimed, dies, dying, reported, run_of
 from simulation import TIMING, TickingClock, World, step
 
 MINUTE_US = 60_000_000
@@ -56,3 +58,49 @@ def test_of_a_run_that_is_being_stopped_nothing_is_listed(world: World) -> None:
     assert listed(world) == []
     world.clock.pause_us(2 * TIMING.lease_us)
     assert world.another().reclaim_stale_steps(TIMING.lease_us, "reaper") == []
+
+
+def test_of_what_is_due_it_is_told_since_when_how_urgent_it_is_and_which_attempt(world: World) -> None:
+    begun(world, step("a"), step("b", "a", retry=[RetryTier(delay_ms=60_000, jitter=0)]), priority=3)
+    reported(world, claimed(world, "a"))
+    reported(world, claimed(world, "b", branch="a"), AGAIN)
+    due_us = branch_of(world, "a").available_at_us
+    assert due_us is not None
+    told = StepRef(workflow_slug="flow", run_id=RUN, step_id="b", attempt_number=2, available_at_us=due_us, priority=3)
+    assert world.observer.list_scheduled_steps(available_before_us=due_us) == [told]
+
+
+def test_what_of_a_pool_is_due_later_is_listed_for_later(world: World) -> None:
+    begun(world, step("a", executor="gpu", retry=[RetryTier(delay_ms=60_000, jitter=0)]))
+    held = WorkerProtocol(world.backend.runtime).claim_next("machine-1", slot=Slot(), pool="gpu")
+    assert held is not None
+    reported(world, held, AGAIN)
+    due_us = branch_of(world, "a").available_at_us
+    assert due_us is not None
+    for until_us, there in ((due_us - 1, []), (due_us, ["a"])):
+        assert listed(world, available_before_us=until_us) == there
+    assert listed(world) == []
+
+
+def test_what_waits_for_a_pool_is_read_eight_at_a_time_and_no_sooner_than_asked_for(world: World) -> None:
+    world.register([step("a", executor="gpu")])
+    for _ in range(9):
+        world.submit()
+    late, asked = asking(world)
+    waiting = iter(Queue(late.runtime).claimable("gpu", workflow_slug=None))
+    counts = []
+    for _ in range(9):
+        next(waiting)
+        counts.append(len(asked))
+    assert counts == [2] * 8 + [3]
+
+
+def test_who_is_taken_a_step_from_is_told_for_how_long_it_may_be_silent(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a")
+    world.clock.pause_us(MINUTE_US + 1_000_000)
+    [ref] = world.another().reclaim_stale_steps(MINUTE_US, "reaper")
+    [event] = [each for each in world.observer.load_events("flow", RUN) if isinstance(each, StepReclaimed)]
+    assert (ref.step_id, ref.attempt_number) == ("a", 1)
+    assert (event.reclaimed_by, event.stale_threshold_us) == ("reaper", MINUTE_US)
+    assert MINUTE_US < event.stale_duration_us < 2 * MINUTE_US

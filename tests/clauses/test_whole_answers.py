@@ -1,0 +1,148 @@
+"""What is read of a run is all that its item says, each field from its own place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cascade_flow import ChildrenDefinition, RunLimit, RunState, StepLimit
+from cascade_flow.dynamodb.listing import Filter
+from cascade_flow.engine.limits import key_values, limit_of_runs
+from cascade_flow.engine.state import Facts
+from cascade_flow.graph import body_of, undo_graph
+from cascade_flow.operations.runs import Runs, linked
+from cascade_flow.operations.steps import Steps
+from cascade_flow.records import replace
+from cascade_flow.wake import Wake
+from clauses.families import child, handed_out
+from clauses.stage import FATAL, RUN, claimed, reported, run_of
+from clauses.test_undo import BOOKED, failed, undo_run
+from simulation import BEGIN_US, TIMING, World, step
+
+DUE_US = BEGIN_US + 60_000_000
+SAID: dict[str, Any] = {
+    "available_at": DUE_US,
+    "priority": 3,
+    "timeout": 90_000_000,
+    "metadata": {"who": "me"},
+    "tags": ["t", "s"],
+    "input": {"shop": "x"},
+    "idempotency_key": "k",
+}
+LIMITED = [step("a", limit=StepLimit(name="erp", at_most=2, key="shop"))]
+
+
+def limited(world: World, **said: Any) -> None:
+    """A run whose steps and itself have limits."""
+    world.register(LIMITED, run_limit=RunLimit(at_most=2, key="shop"))
+    world.submit(run_id=RUN, **{**SAID, **said})
+
+
+def test_the_facts_of_a_run_are_those_of_its_item(world: World) -> None:
+    limited(world)
+    pending, runtime = run_of(world), world.backend.runtime
+    limit = limit_of_runs("flow", RunLimit(at_most=2, key="shop"), '{"shop":"x"}')
+    keys = key_values(LIMITED, '{"shop":"x"}')
+    known = Facts(
+        run_id=RUN,
+        workflow_slug="flow",
+        graph=runtime.graph_of(pending),
+        expires_s=(DUE_US + 90_000_000 + TIMING.retention_us) // 1_000_000,
+        timing=TIMING,
+        priority=3,
+        run_attempt=1,
+        started_at_us=pending.created_us,
+        limit_keys=keys,
+        limit=limit,
+        place=None,
+        deadline_us=DUE_US + 90_000_000,
+        undoes=False,
+        up=None,
+    )
+    assert (runtime.facts(pending), keys) == (known, {"shop": "x"})
+    world.clock.pause_us(60_000_000)
+    begun = Runs(runtime).start(pending)
+    assert begun.started_at_us != pending.created_us
+    started = replace(known, started_at_us=begun.started_at_us, place=0, deadline_us=begun.deadline_us)
+    assert runtime.facts(begun) == started
+    world.backend.cancel_run(RUN)
+    world.backend.retry_run(RUN)
+    again = run_of(world)
+    assert again.place is not None
+    assert runtime.facts(again) == replace(
+        started, run_attempt=2, started_at_us=again.started_at_us, deadline_us=again.deadline_us
+    )
+
+
+def test_a_childs_graph_is_its_items_and_a_sub_workflows_its_own(world: World) -> None:
+    runtime = world.backend.runtime
+    handed_out(world, ["x"])
+    run, item = run_of(world), runtime.run(child(0))
+    assert list(runtime.graph_of(item).steps) == list(body_of(runtime.graph_of(run), "pack").steps) == ["pack"]
+    assert (runtime.facts(item).up, runtime.facts(run).up) == (item.up, None)
+    world.register([step("a"), step("b", "a")], slug="inner")
+    world.register([step("go", children=ChildrenDefinition(kind="workflow", workflow="inner"))])
+    world.submit(run_id="calls")
+    held = Steps(runtime).claim(Wake("calls", "go", "go", 1), "worker-1")
+    assert held is not None
+    reported(world, held, world.act(held, "worker-1"))
+    below = runtime.run("calls~go~0")
+    assert (list(runtime.graph_of(below).steps), runtime.facts(below).up) == (["a", "b"], below.up)
+
+
+def test_what_undoes_a_run_follows_the_undos_in_their_order(world: World) -> None:
+    failed(world, *BOOKED)
+    run, runtime = undo_run(world), world.backend.runtime
+    assert run.undoing is not None
+    steps = run.undoing.steps
+    assert len(steps) == 2
+    facts = runtime.facts(run)
+    assert list(facts.graph.steps) == list(undo_graph(runtime.graph_of(run_of(world)), steps).steps)
+    assert (facts.undoes, runtime.facts(run_of(world)).undoes) == (True, False)
+
+
+def test_a_runs_state_says_each_thing_that_was_said_and_done(world: World) -> None:
+    limited(world)
+    pending = run_of(world)
+    told = RunState(
+        run_id=RUN,
+        workflow_slug="flow",
+        status="pending",
+        available_at=DUE_US,
+        priority=3,
+        workflow_attempt_number=1,
+        created_at=pending.created_us,
+        started_at=None,
+        completed_at=None,
+        timeout=90_000_000,
+        idempotency_key="k",
+        metadata={"who": "me"},
+        tags=["t", "s"],
+        input='{"shop":"x"}',
+    )
+    assert world.observer.get_run(RUN) == told
+    assert world.observer.list_runs().runs == [told]
+    world.clock.pause_us(60_000_000)
+    Runs(world.backend.runtime).start(pending)
+    reported(world, claimed(world, "a"), FATAL)
+    ends = run_of(world)
+    world.backend.retry_run(RUN)
+    reported(world, claimed(world, "a", 2))
+    over = run_of(world)
+    assert (ends.completed_at_us or 0) < (over.started_at_us or 0) < (over.completed_at_us or 0)
+    done = told.model_copy(
+        update={
+            "status": "completed",
+            "workflow_attempt_number": 2,
+            "started_at": over.started_at_us,
+            "completed_at": over.completed_at_us,
+        }
+    )
+    assert world.observer.get_run(RUN) == done
+    assert Runs(world.observer.runtime).part("flow", Filter(), limit=1).runs == [linked(done, over)]
+
+
+def test_a_run_is_shown_with_what_undoes_it_and_with_what_it_undoes(world: World) -> None:
+    failed(world, *BOOKED)
+    by = undo_run(world).run_id
+    shown = {run.run_id: run for run in Runs(world.observer.runtime).part(None, Filter(), limit=10).runs}
+    assert {name: (run.undoes, run.undone_by) for name, run in shown.items()} == {RUN: (None, by), by: (RUN, None)}
