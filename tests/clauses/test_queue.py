@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from cascade_flow import RetryTier, StepReclaimed, clock
+from cascade_flow import RetryTier, RunSubmission, StepReclaimed, clock
+from cascade_flow.dynamodb import keys
 from cascade_flow.model.states import StepRef
 from cascade_flow.operations.queue import Queue
-from cascade_flow.operations.steps import Slot
+from cascade_flow.operations.steps import Slot, Steps
 from cascade_flow.operations.worker_protocol import WorkerProtocol
+from cascade_flow.wake import Wake
 from clauses.stage import AGAIN, RUN, asking, begun, branch_of, claimed, dies, dying, reported, run_of
 from simulation import TIMING, TickingClock, World, step
 
@@ -104,3 +106,47 @@ def test_who_is_taken_a_step_from_is_told_for_how_long_it_may_be_silent(world: W
     assert (ref.step_id, ref.attempt_number) == ("a", 1)
     assert (event.reclaimed_by, event.stale_threshold_us) == ("reaper", MINUTE_US)
     assert MINUTE_US < event.stale_duration_us < 2 * MINUTE_US
+
+
+def test_what_has_waited_for_long_is_listed_for_the_time_at_which_it_was_due(world: World) -> None:
+    """Each sweep looks farther ahead by then."""
+    begun(world, step("a"))
+    due_us = branch_of(world, "a").available_at_us
+    assert due_us is not None
+    for _ in range(20):
+        world.clock.pause_us(TIMING.horizon_us)
+        world.sweep()
+    looked_at_us = branch_of(world, "a").due_us
+    assert looked_at_us is not None
+    assert looked_at_us > due_us + TIMING.horizon_us
+    assert listed(world, available_before_us=due_us) == ["a"]
+
+
+def test_what_is_due_much_later_is_listed_for_then(world: World) -> None:
+    begun(world, step("a", delay_ms=3_000_000))
+    due_us = branch_of(world, "a").available_at_us
+    assert due_us is not None
+    assert due_us > clock.now_us() + 2 * TIMING.horizon_us
+    assert (listed(world), listed(world, available_before_us=due_us)) == ([], ["a"])
+
+
+def test_what_is_halted_still_is_not_listed_though_its_run_goes_on_again(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    claimed(world, "a")
+    world.backend.cancel_run(RUN)
+    dies(lambda: dying(world, "TransactWriteItems", at=2).retry_run(RUN))
+    assert (run_of(world).status, branch_of(world, "b").halt) == ("running", "stop")
+    assert listed(world) == []
+
+
+def test_what_nobody_can_read_keeps_no_silent_step_from_being_taken_away(world: World) -> None:
+    for slug in ("flow", "gone"):
+        world.register([step("a")], slug=slug)
+        run_id = world.backend.submit_run(RunSubmission(workflow_slug=slug)).run_id
+        assert Steps(world.backend.runtime).claim(Wake(run_id, "a", "a", 1), "worker-1") is not None
+    world.clock.pause_us(MINUTE_US)
+    [version] = world.observer.list_workflow_versions("gone")
+    table = world.observer.runtime.ledger.table
+    table.delete(keys.version("gone", version.version_id))
+    taken = world.another().reclaim_stale_steps(MINUTE_US - 1_000_000, "reaper")
+    assert [ref.workflow_slug for ref in taken] == ["flow"]
