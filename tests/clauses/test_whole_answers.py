@@ -4,18 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from cascade_flow import ChildrenDefinition, RunLimit, RunState, StepLimit
+import pytest
+
+from cascade_flow import (
+    ChildrenDefinition,
+    Claim,
+    EventInvalidError,
+    RunLimit,
+    RunState,
+    StepLimit,
+    StepStarted,
+    WorkflowRerunFromStep,
+    WorkflowResumed,
+)
 from cascade_flow.dynamodb.listing import Filter
 from cascade_flow.engine.limits import key_values, limit_of_runs
 from cascade_flow.engine.state import Facts
 from cascade_flow.graph import body_of, undo_graph
+from cascade_flow.operations.caller import Caller
+from cascade_flow.operations.caller_steps import CallerSteps
+from cascade_flow.operations.reports import Reports
+from cascade_flow.operations.reruns import Reruns
 from cascade_flow.operations.runs import Runs, linked
-from cascade_flow.operations.steps import Steps
+from cascade_flow.operations.steps import Slot, Steps
 from cascade_flow.records import replace
 from cascade_flow.wake import Wake
 from clauses.families import child, handed_out
 from clauses.stage import FATAL, RUN, claimed, reported, run_of
 from clauses.test_undo import BOOKED, failed, undo_run
+from contract.called import Called
 from simulation import BEGIN_US, TIMING, World, step
 
 DUE_US = BEGIN_US + 60_000_000
@@ -146,3 +163,53 @@ def test_a_run_is_shown_with_what_undoes_it_and_with_what_it_undoes(world: World
     by = undo_run(world).run_id
     shown = {run.run_id: run for run in Runs(world.observer.runtime).part(None, Filter(), limit=10).runs}
     assert {name: (run.undoes, run.undone_by) for name, run in shown.items()} == {RUN: (None, by), by: (RUN, None)}
+
+
+def test_a_plan_is_of_the_code_of_now_and_in_its_order(world: World) -> None:
+    world.register([step("z"), step("a", "z")], version_id="v1")
+    world.submit(run_id=RUN)
+    reported(world, claimed(world, "z"))
+    world.backend.cancel_run(RUN)
+    world.register([step("z"), step("y", "z"), step("a", "y"), step("b", "y")], version_id="v2")
+    for plan, again in (
+        (Reruns(world.observer.runtime).plan_resume(RUN), ["y", "a", "b"]),
+        (Reruns(world.observer.runtime).plan_rerun(RUN, "z"), ["z", "y", "a", "b"]),
+        (Reruns(world.observer.runtime).plan_rerun(RUN, "y"), ["y", "a", "b"]),
+    ):
+        assert plan.version_id == "v2"
+        assert (plan.keeps, plan.runs_again) == (["z"] * ("z" not in again), again)
+
+
+def test_a_rerun_says_what_it_is_of_and_a_resumed_run_too(world: World) -> None:
+    world.register([step("z"), step("a", "z")], version_id="v1")
+    world.submit(run_id=RUN)
+    reported(world, claimed(world, "z"))
+    world.backend.cancel_run(RUN)
+    world.register([step("z"), step("a", "z"), step("b", "a")], version_id="v2")
+    made = world.backend.rerun_from(parent_run_id=RUN, from_step_id="a")
+    resumed = world.backend.resume_run(RUN)
+    assert made.is_new
+    assert resumed.is_new
+    [rerun] = [e for e in world.observer.load_events("flow", made.run_id) if isinstance(e, WorkflowRerunFromStep)]
+    assert (rerun.parent_run_id, rerun.rerun_from_step_id, rerun.rerun_step_ids) == (RUN, "a", ["a", "b"])
+    assert (rerun.version_id, rerun.parent_version_id) == ("v2", "v1")
+    [again] = [e for e in world.observer.load_events("flow", resumed.run_id) if isinstance(e, WorkflowResumed)]
+    assert (again.version_id, again.original_run_id, again.resumed_steps, again.pending_steps) == ("v2", RUN, 1, 2)
+    for run_id in (made.run_id, resumed.run_id):
+        assert world.observer.runtime.run(run_id).version_id == "v2"
+
+
+def test_who_claims_says_where_it_works_and_is_refused_where_it_can_not(world: World) -> None:
+    world.register([step("z"), step("a", "z")])
+    world.submit(run_id=RUN)
+    runtime = world.backend.runtime
+    reports = Reports(runtime, CallerSteps(runtime, Caller(runtime)))
+    called = Called.with_step(world.backend, "z")
+    for slug, run_id in (("flow", RUN), (called.slug, called.run_id)):
+        with pytest.raises(EventInvalidError):
+            reports.claim(slug, run_id, "z", "w", dependencies=[], slot=Slot(-1, 8))
+        claim = reports.claim(slug, run_id, "z", "w", dependencies=["x"] if run_id != RUN else [], slot=Slot(2, 8))
+        assert claim == Claim(attempt_number=1)
+        [start] = [e for e in world.observer.load_events(slug, run_id) if isinstance(e, StepStarted)]
+        assert (start.worker_id, start.slot_index, start.worker_concurrency) == ("w", 2, 8)
+        assert start.dependencies == ([] if run_id == RUN else ["x"])
