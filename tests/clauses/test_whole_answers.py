@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,11 +12,14 @@ from cascade_flow import (
     Claim,
     EventInvalidError,
     RunLimit,
+    RunNotFoundError,
     RunState,
+    RunSubmitted,
     StepLimit,
     StepStarted,
     WorkflowRerunFromStep,
     WorkflowResumed,
+    WorkflowStarted,
 )
 from cascade_flow.dynamodb.listing import Filter
 from cascade_flow.engine.limits import key_values, limit_of_runs
@@ -213,3 +217,47 @@ def test_who_claims_says_where_it_works_and_is_refused_where_it_can_not(world: W
         [start] = [e for e in world.observer.load_events(slug, run_id) if isinstance(e, StepStarted)]
         assert (start.worker_id, start.slot_index, start.worker_concurrency) == ("w", 2, 8)
         assert start.dependencies == ([] if run_id == RUN else ["x"])
+
+
+@pytest.mark.parametrize("schema", [None, {"type": ["object", "null"]}])
+@pytest.mark.parametrize("input", [None, {"shop": "x"}])
+def test_what_is_submitted_is_told_each_thing_under_its_own_name(world: World, schema: Any, input: Any) -> None:
+    world.register([step("a")], version_id="v1", input_schema_json=schema)
+    said = {**SAID, "available_at": DUE_US + 0.5, "input": input}
+    world.submit(run_id=RUN, **said)
+    [told] = [e for e in world.observer.load_events("flow", RUN) if isinstance(e, RunSubmitted)]
+    assert (told.version_id, told.has_input_schema) == ("v1", schema is not None)
+    assert (told.available_at_us, told.priority, told.timeout_us) == (DUE_US + 1, 3, 90_000_000)
+    assert (told.idempotency_key, told.metadata, told.tags) == ("k", {"who": "me"}, ["t", "s"])
+    assert told.input == (None if input is None else '{"shop":"x"}')
+    world.clock.pause_us(60_000_001)
+    Runs(world.backend.runtime).start(run_of(world))
+    [start] = [e for e in world.observer.load_events("flow", RUN) if isinstance(e, WorkflowStarted)]
+    assert (start.version_id, start.has_input_schema, start.has_input) == ("v1", schema is not None, input is not None)
+
+
+def test_a_run_that_goes_on_has_the_schema_of_now_and_the_keys_of_its_own_input(world: World) -> None:
+    world.register(LIMITED, version_id="v1")
+    world.submit(run_id=RUN, priority=3, input={"shop": "x"})
+    world.backend.cancel_run(RUN)
+    world.register(LIMITED, version_id="v2", input_schema_json={"type": "object"})
+    made = world.backend.rerun_from(parent_run_id=RUN, from_step_id="a", input={"shop": "y"}).run_id
+    resumed = world.backend.resume_run(RUN).run_id
+    for run_id, shop in ((made, "y"), (resumed, "x")):
+        run, ledger = world.observer.runtime.run(run_id), world.observer.runtime.ledger
+        branch = ledger.branch(run_id, "a")
+        assert (run.limit_keys, run.priority, branch and branch.priority) == ({"shop": shop}, 3, 3)
+        [told] = [e for e in world.observer.load_events("flow", run_id) if isinstance(e, RunSubmitted)]
+        assert (told.has_input_schema, told.input) == (True, f'{{"shop":"{shop}"}}')
+
+
+def test_an_id_that_is_reserved_is_no_run_yet(world: World) -> None:
+    world.register([step("a")])
+    world.backend.initialize_run("flow", RUN)
+    backend = world.backend
+    assert backend.get_run(RUN) is None
+    for act in (backend.cancel_run, backend.retry_run, backend.resume_run, partial(backend.send_event, event="e")):
+        with pytest.raises(RunNotFoundError):
+            act(RUN)
+    with pytest.raises(RunNotFoundError):
+        backend.rerun_from(parent_run_id=RUN, from_step_id="a")
