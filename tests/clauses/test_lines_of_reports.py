@@ -86,7 +86,7 @@ def test_each_line_is_its_own_attempts(world: World) -> None:
     lines = [line(run, said="first"), line(run, attempt=2, said="second"), line(run, said="third")]
     world.backend.save_step_logs("flow", RUN, "a", lines)
     found = {attempt: world.observer.load_step_logs("flow", RUN, "a", attempt_number=attempt) for attempt in (1, 2)}
-    assert {attempt: [each.message for each in of] for attempt, of in found.items()} == {
+    assert {attempt: [each.message for each in of or ()] for attempt, of in found.items()} == {
         1: ["first", "third"],
         2: ["second"],
     }
