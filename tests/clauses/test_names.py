@@ -46,6 +46,9 @@ REGISTRY: dict[str, Callable[[Registry], object]] = {
     "deploy": lambda registry: registry.deploy([registered(slug=BAD)]),
     "register a step": lambda registry: registry.register(registered(step(BAD))),
     "register a limit": lambda registry: registry.register(registered(step("a", limit=StepLimit(name=BAD, at_most=1)))),
+    "register a rate": lambda registry: registry.register(
+        registered(step("a", limit=StepLimit(name=BAD, at_most=1, per_ms=1_000)))
+    ),
     "register a pool": lambda registry: registry.register(registered(step("a", executor=BAD))),
     "create_version": lambda registry: registry.create_version(versioned(workflow_slug=BAD)),
     "create_version of a pool": lambda registry: registry.create_version(versioned(steps=[step("a", executor=BAD)])),

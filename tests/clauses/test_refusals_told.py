@@ -19,6 +19,7 @@ from cascade_flow import (
     RunLimit,
     RunNotCancellableError,
     RunNotRetryableError,
+    RunSubmission,
     StepStarted,
     WorkflowRegistration,
     WorkflowRetiredError,
@@ -130,6 +131,16 @@ def test_an_id_or_a_key_that_stands_for_another_run_names_it(world: World) -> No
     assert refused(ConflictError, lambda: world.submit(run_id=RUN)) == {"run_id": RUN}
     again = {"idempotency_key": "k", "priority": 7}
     assert refused(IdempotencyConflictError, lambda: world.submit(**again)) == {"run_id": RUN}
+
+
+def test_who_submits_again_what_is_no_input_any_more_is_given_the_run_that_it_named(world: World) -> None:
+    wish = {"run_id": RUN, "idempotency_key": "k", "input": 1}
+    begun(world, step("a"), **{name: value for name, value in wish.items() if name != "run_id"})
+    world.register([step("a")], input_schema_json={"type": "string"})
+    again = world.backend.submit_run(RunSubmission(workflow_slug="flow", **wish))
+    assert (again.run_id, again.is_new) == (RUN, False)
+    with pytest.raises(InputInvalidError):
+        world.backend.submit_run(RunSubmission(workflow_slug="flow", **{**wish, "run_id": "other"}))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from unittest.mock import Mock, patch
 
@@ -553,6 +554,16 @@ def test_a_range_is_filled_in_pieces_and_a_time_has_one_run_all_the_same(world: 
     again = world.backend.schedules.backfill("flow", "s", from_us=begin_us, until_us=end_us)
     assert [run.is_new for run in again.runs] == [False] * 4
     assert times(world) == [told(begin_us + day * DAY) for day in range(4)]
+
+
+def test_a_range_that_is_filled_to_its_end_has_no_further_piece(world: World) -> None:
+    deployed(world, NIGHTLY)
+    at(world, FIRST_US + 3 * DAY)
+    fill = partial(world.backend.schedules.backfill, "flow", "s", from_us=FIRST_US, until_us=FIRST_US + DAY)
+    assert [(len(piece.runs), piece.more_from_us) for piece in (fill(limit=2), fill(limit=1))] == [
+        (2, None),
+        (1, FIRST_US + DAY),
+    ]
 
 
 def test_what_is_to_come_is_not_filled_in(world: World) -> None:
