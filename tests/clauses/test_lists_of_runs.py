@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from cascade_flow import RunSubmission, WorkflowCancelled, WorkflowNotFoundError, WorkflowRegistration
 from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.codec import references_of
 from cascade_flow.dynamodb.listing import Filter
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.operations.runs import Runs
@@ -130,3 +132,18 @@ def test_who_cancels_says_why(world: World, reason: str | None) -> None:
         world.backend.cancel_run(run_id, reason)
         [end] = [e for e in world.observer.load_events(slug, run_id) if isinstance(e, WorkflowCancelled)]
         assert (end.reason, end.workflow_attempt_number) == (reason, 1)
+
+
+def test_a_long_input_is_put_aside_and_kept_as_long_as_the_run_that_names_it(world: World) -> None:
+    begun(world, step("a"), input=LONG)
+    world.backend.cancel_run(RUN)
+    world.clock.pause_us(86_400_000_000)
+    rerun = world.backend.rerun_from(parent_run_id=RUN, from_step_id="a", input={**LONG, "more": 1}).run_id
+    for run_id, given in ((RUN, LONG), (world.backend.resume_run(RUN).run_id, LONG), (rerun, {**LONG, "more": 1})):
+        run, state = world.observer.runtime.run(run_id), world.observer.get_run(run_id)
+        assert state is not None
+        assert json.loads(state.input or "") == given
+        [place] = references_of(run.tail[0]).values()
+        stored = world.observer.runtime.ledger.table.get(keys.payload_at(run_id, place))
+        assert stored is not None
+        assert stored[keys.EXPIRY] == run.expires_s

@@ -134,7 +134,7 @@ def test_an_id_or_a_key_that_stands_for_another_run_names_it(world: World) -> No
 
 
 def test_who_submits_again_what_is_no_input_any_more_is_given_the_run_that_it_named(world: World) -> None:
-    wish = {"run_id": RUN, "idempotency_key": "k", "input": 1}
+    wish: dict[str, Any] = {"run_id": RUN, "idempotency_key": "k", "input": 1}
     begun(world, step("a"), **{name: value for name, value in wish.items() if name != "run_id"})
     world.register([step("a")], input_schema_json={"type": "string"})
     again = world.backend.submit_run(RunSubmission(workflow_slug="flow", **wish))
