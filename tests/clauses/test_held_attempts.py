@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from cascade_flow import ConfigurationError, RetryTier, StaleAttemptError, StepLimit, ThrottledError, clock
+from cascade_flow import (
+    ConfigurationError,
+    RetryTier,
+    StaleAttemptError,
+    StepDefinition,
+    StepLimit,
+    StepStarted,
+    ThrottledError,
+    clock,
+)
 from cascade_flow.dynamodb.changes import BranchRefused
-from cascade_flow.engine.commands import SkipStep
+from cascade_flow.dynamodb.places import Places
+from cascade_flow.engine.commands import Command, Complete, KeepCheckpoint, SkipStep
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.payloads import Payloads
-from cascade_flow.operations.steps import HeldAttempt, Steps
+from cascade_flow.operations.queue import Queue
+from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.records import replace
 from clauses.stage import AGAIN, RUN, begun, branch_of, claimed, going_on, reported, run_of
+from clauses.test_microseconds import at
 from simulation import World, step
 
 SOON = [RetryTier(delay_ms=0, jitter=0)]
@@ -109,3 +122,75 @@ def test_who_copies_what_lies_in_a_bucket_needs_that_bucket(world: World) -> Non
     payloads = Payloads(world.backend.runtime.ledger.table)
     with pytest.raises(ConfigurationError, match="name the bucket"):
         payloads.copy(RUN, "other", "s3:payloads/any", expires_s=clock.now_us() // 1_000_000)
+
+
+LONG = json.dumps([f"line {number}" for number in range(3_000)])
+NEXT: dict[str, list[StepDefinition]] = {
+    "nothing": [step("a")],
+    "a step": [step("a"), step("b", "a")],
+    "a limited step": [step("a"), step("b", "a", limit=StepLimit(name="erp", at_most=1))],
+}
+
+
+@pytest.mark.parametrize("command", [KeepCheckpoint("part", 1, data=LONG), Complete(LONG, 1), None], ids=str)
+@pytest.mark.parametrize("following", NEXT)
+def test_what_was_put_aside_before_is_not_put_aside_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, following: str, command: Command | None
+) -> None:
+    begun(world, *NEXT[following])
+    hand, steps = claimed(world, "a"), Steps(world.backend.runtime)
+    said = command or replace(going_on(), output=LONG)
+    references = steps.put_aside(hand, said)
+    assert list(references) == [LONG]
+    monkeypatch.setattr(Payloads, "put_output", lambda *_, **__: pytest.fail("it is put aside again"))
+    after = steps.report(hand, said, references)
+    assert branch_of(world, "a").seq == after.branch.seq
+    kept = world.observer.load_events("flow", RUN, step_id="a")
+    assert LONG in [getattr(event, "output", getattr(event, "data", None)) for event in kept]
+
+
+def test_whoever_names_a_step_whose_limit_is_full_waits_in_its_line(world: World) -> None:
+    world.register([step("a", limit=StepLimit(name="erp", at_most=1))])
+    for run_id in (RUN, "second"):
+        world.submit(run_id=run_id)
+    steps, runs = Steps(world.backend.runtime), [world.observer.runtime.run(name) for name in (RUN, "second")]
+    assert steps.claim_step(runs[0], "a", "worker-1", slot=Slot(2, 8)) is not None
+    assert steps.claim_step(runs[1], "a", "worker-2") is None
+    standing = Places(world.observer.runtime.ledger.table).standing("erp", at_most=1)
+    assert [waiter.holder.run_id for waiter in standing.line] == ["second"]
+    [start] = [each for each in world.observer.load_events("flow", RUN) if isinstance(each, StepStarted)]
+    assert (start.slot_index, start.worker_concurrency) == (2, 8)
+
+
+@pytest.mark.parametrize("pool", [None, "gpu"])
+def test_what_is_not_due_yet_is_shown_to_no_worker(world: World, pool: str | None) -> None:
+    begun(world, step("a", executor=pool, delay_ms=1_000))
+    due_us = branch_of(world, "a").available_at_us
+    assert due_us is not None
+    queue = Queue(world.observer.runtime)
+    for now_us, there in ((due_us - 1, []), (due_us, ["a"])):
+        with at(now_us):
+            assert [live.branch.step for live in queue.claimable(pool, workflow_slug="flow")] == there
+    with at(due_us):
+        assert list(queue.claimable(pool, workflow_slug="other")) == []
+
+
+def test_who_comes_for_an_earlier_step_of_a_branch_gets_nothing(world: World) -> None:
+    begun(world, step("a"), step("b", "a"))
+    steps = Steps(world.backend.runtime)
+    assert steps.claim_step(run_of(world), "b", "worker-1") is None
+    reported(world, claimed(world, "a"))
+    assert steps.claim_step(run_of(world), "a", "worker-1") is None
+    assert branch_of(world, "a").status == "scheduled"
+    hand = steps.claim_step(run_of(world), "b", "worker-1")
+    assert hand is not None
+    assert (hand.branch.step, hand.branch.worker) == ("b", "worker-1")
+
+
+def test_who_takes_what_a_wake_up_names_says_where_it_works(world: World) -> None:
+    begun(world, step("a"))
+    [wake] = [wake for wake in world.mailbox.wakes if wake.step]
+    hand = Steps(world.backend.runtime).claim(wake, "worker-1", slot=Slot(2, 8))
+    assert hand is not None
+    [start] = [each for each in world.observer.load_events("flow", RUN) if isinstance(each, StepStarted)]
+    assert (start.worker_id, start.slot_index, start.worker_concurrency) == ("worker-1", 2, 8)
