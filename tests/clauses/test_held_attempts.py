@@ -194,3 +194,69 @@ def test_who_takes_what_a_wake_up_names_says_where_it_works(world: World) -> Non
     assert hand is not None
     [start] = [each for each in world.observer.load_events("flow", RUN) if isinstance(each, StepStarted)]
     assert (start.worker_id, start.slot_index, start.worker_concurrency) == ("worker-1", 2, 8)
+
+
+@pytest.mark.parametrize(
+    ("step_id", "attempt", "worker", "now"),
+    [
+        ("b", 2, None, "held"),
+        ("b", 2, "worker-1", "held"),
+        ("b", 2, "worker-2", "running"),
+        ("b", 1, None, "running"),
+        ("b", 3, "worker-1", "running"),
+        ("a", 2, None, "running"),
+        ("c", 2, None, "pending"),
+        ("j", 1, None, "pending"),
+    ],
+)
+def test_who_names_an_attempt_is_told_what_is_true_instead(
+    world: World, step_id: str, attempt: int, worker: str | None, now: str
+) -> None:
+    begun(world, step("a"), step("b", "a", retry=SOON), step("c", "b"), step("d"), step("j", "c", "d"))
+    reported(world, claimed(world, "a"))
+    reported(world, claimed(world, "b", branch="a"), AGAIN)
+    claimed(world, "b", 2, branch="a")
+    steps = Steps(world.backend.runtime)
+    if now == "held":
+        assert steps.holding(run_of(world), step_id, worker, attempt).branch == branch_of(world, "a")
+        return
+    with pytest.raises(StaleAttemptError) as told:
+        steps.holding(run_of(world), step_id, worker, attempt)
+    assert told.value.facts == {"now": now}
+
+
+@pytest.mark.parametrize("worker", [None, "worker-1"])
+def test_what_is_stopped_is_held_by_nobody(world: World, worker: str | None) -> None:
+    begun(world, step("a"), step("b", "a"))
+    claimed(world, "a")
+    world.backend.cancel_run(RUN)
+    for step_id, now in (("a", "running"), ("b", "running")):
+        with pytest.raises(StaleAttemptError, match="stopped or has ended") as told:
+            Steps(world.backend.runtime).holding(run_of(world), step_id, worker, 1)
+        assert told.value.facts == {"now": now}
+
+
+def test_a_worker_remembers_what_its_run_gives_and_what_the_next_step_is_given(world: World) -> None:
+    begun(world, step("a", export_output=True), step("b", "a"), step("c", "b"), step("d", "c"))
+    hand, steps = claimed(world, "a"), Steps(world.backend.runtime)
+    remembered = []
+    for output in ("1", "2", "3"):
+        hand = reported(world, hand, KeepCheckpoint("part", 1, data="0"))
+        remembered.append(hand.known)
+        hand = reported(world, hand, replace(going_on(), output=output))
+        assert steps.inputs(hand).outputs == {chr(ord(hand.branch.step) - 1): output}
+    remembered.append(hand.known)
+    assert remembered == [{}, {"a": "1"}, {"a": "1", "b": "2"}, {"a": "1", "c": "3"}]
+
+
+def test_a_worker_remembers_what_was_skipped_on_its_way(world: World) -> None:
+    begun(world, step("a"), step("b", "a"), step("c", "b", skip_cascades=False))
+    hand = reported(world, claimed(world, "a"), SkipStep("no need", 1, claimant=going_on().claimant))
+    assert hand.branch.step == "c"
+    assert hand.known == {"a": None, "b": None}
+
+
+def test_a_step_is_given_the_whole_of_a_long_input(world: World) -> None:
+    begun(world, step("a"), input=json.loads(LONG))
+    given = Steps(world.backend.runtime).inputs(claimed(world, "a"))
+    assert (json.loads(given.input or ""), given.outputs) == (json.loads(LONG), {})
