@@ -18,16 +18,18 @@ from cascade_flow import (
     clock,
 )
 from cascade_flow.dynamodb.changes import BranchRefused
+from cascade_flow.dynamodb.codec import references_of
 from cascade_flow.dynamodb.places import Places
 from cascade_flow.engine.commands import Command, Complete, KeepCheckpoint, SkipStep
+from cascade_flow.engine.state import LONGEST_DELAY_US
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.payloads import Payloads
 from cascade_flow.operations.queue import Queue
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.records import replace
-from clauses.stage import AGAIN, RUN, begun, branch_of, claimed, going_on, reported, run_of
+from clauses.stage import AGAIN, RUN, asking, begun, branch_of, claimed, going_on, reported, run_of
 from clauses.test_microseconds import at
-from simulation import World, step
+from simulation import BEGIN_US, World, step
 
 SOON = [RetryTier(delay_ms=0, jitter=0)]
 
@@ -260,3 +262,24 @@ def test_a_step_is_given_the_whole_of_a_long_input(world: World) -> None:
     begun(world, step("a"), input=json.loads(LONG))
     given = Steps(world.backend.runtime).inputs(claimed(world, "a"))
     assert (json.loads(given.input or ""), given.outputs) == (json.loads(LONG), {})
+
+
+@pytest.mark.parametrize("exports", ["b", "ab"])
+def test_what_a_run_gives_is_put_aside_beside_what_its_last_step_gave(world: World, exports: str) -> None:
+    begun(world, *(step(name, *after, export_output=name in exports) for name, after in (("a", ()), ("b", ("a",)))))
+    late, asked = asking(world)
+    reported(world, claimed(world, "a"), Complete(LONG, 1), by=late)
+    reported(world, claimed(world, "b", branch="a"), Complete(LONG, 1), by=late)
+    history = world.observer.runtime.ledger.history(RUN)
+    assert history is not None
+    [end] = [record for record in history.records if record["type"] == "WorkflowCompleted"]
+    assert list(references_of(end)) == ["output"]
+    assert asked.count("PutItem") == 3
+
+
+def test_a_run_that_is_due_as_late_as_a_message_can_wait_is_sent_one(world: World) -> None:
+    world.register([step("a")])
+    for late_us, sent in ((LONGEST_DELAY_US, 1), (LONGEST_DELAY_US + 1, 1)):
+        with at(BEGIN_US + 10_000_000):
+            world.submit(available_at=clock.now_us() + late_us)
+        assert len(world.mailbox.wakes) == sent
