@@ -198,3 +198,14 @@ def test_who_waits_and_goes_on_already_is_passed_over(world: World) -> None:
     finished(world, "r1")
     assert ([wake.run_id for wake in called(world)], in_line(world)) == (["r3"], [])
     assert sorted(holders(world)) == ["r2", "r3"]
+
+
+def test_who_waited_and_is_tried_again_without_a_place_is_passed_over(world: World) -> None:
+    registered(world, RunLimit(at_most=1))
+    submitted(world, "r1", "r2")
+    world.backend.cancel_run("r2")
+    world.backend.retry_run("r2")
+    assert (in_line(world), holders(world), status(world, "r2")) == (["r2"], ["r1"], "running")
+    called(world)
+    finished(world, "r1")
+    assert (called(world), holders(world), in_line(world)) == ([], [], [])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from cascade_flow import RetryTier, RunSubmission, StepReclaimed, clock
 from cascade_flow.dynamodb import keys
 from cascade_flow.model.states import StepRef
@@ -12,6 +14,7 @@ from cascade_flow.operations.steps import Slot, Steps
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.wake import Wake
 from clauses.stage import AGAIN, RUN, asking, begun, branch_of, claimed, dies, dying, reported, run_of
+from faults.moments import pausing
 from simulation import TIMING, TickingClock, World, step
 
 MINUTE_US = 60_000_000
@@ -131,12 +134,16 @@ def test_what_is_due_much_later_is_listed_for_then(world: World) -> None:
 
 
 def test_what_is_halted_still_is_not_listed_though_its_run_goes_on_again(world: World) -> None:
+    """The index showed it before its run was stopped, and it is looked at before it is revived."""
     begun(world, step("a"), step("b"))
-    claimed(world, "a")
-    world.backend.cancel_run(RUN)
-    dies(lambda: dying(world, "TransactWriteItems", at=2).retry_run(RUN))
+
+    def stopped_and_half_revived() -> None:
+        world.observer.cancel_run(RUN)
+        dies(lambda: dying(world, "TransactWriteItems", at=2).retry_run(RUN))
+
+    late = pausing(world, "BatchGetItem", stopped_and_half_revived)
+    assert late.list_scheduled_steps() == []
     assert (run_of(world).status, branch_of(world, "b").halt) == ("running", "stop")
-    assert listed(world) == []
 
 
 def test_what_nobody_can_read_keeps_no_silent_step_from_being_taken_away(world: World) -> None:
@@ -150,3 +157,22 @@ def test_what_nobody_can_read_keeps_no_silent_step_from_being_taken_away(world: 
     table.delete(keys.version("gone", version.version_id))
     taken = world.another().reclaim_stale_steps(MINUTE_US - 1_000_000, "reaper")
     assert [ref.workflow_slug for ref in taken] == ["flow"]
+
+
+def test_a_join_that_waits_is_not_listed_and_before_the_beginning_nothing_is(world: World) -> None:
+    begun(world, step("a"), step("b"), step("j", "a", "b"))
+    reported(world, claimed(world, "a"))
+    assert branch_of(world, "j").status == "open"
+    assert (listed(world), listed(world, available_before_us=0)) == (["b"], [])
+
+
+def test_who_asks_for_work_is_given_the_most_urgent_of_those_at_both_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cascade_flow.operations.queue._OF_EACH_END", 1)
+    world.register([step("a")])
+    for number, priority in enumerate((0, 3, 0, 5)):
+        world.submit(run_id=f"r{number}", priority=priority)
+        world.clock.pause_us(1_000)
+    found = Queue(world.observer.runtime).claimable(None, workflow_slug=None)
+    assert [live.run.run_id for live in found] == ["r3", "r0", "r1", "r2"]
