@@ -103,15 +103,19 @@ def test_few_items_are_put_aside_together(world: World) -> None:
     assert pack_of(world).family.chunk >= len(ITEMS)
 
 
-def test_of_a_batch_that_fails_each_item_has_its_own_reason(world: World) -> None:
-    handed_out(world, ITEMS[:3], batch=3, tolerate=0.9)
-    held = reported(world, taken(world, 0), KeepCheckpoint("item", 2, data="null"))
-    for place, name in enumerate(("Warm", "Cold")):
-        held = reported(world, held, KeepCheckpoint("item", place, error=StepError(name=name, message="no")))
+def test_of_a_batch_that_fails_each_item_has_its_own_reason_place_and_run(world: World) -> None:
+    handed_out(world, ITEMS, batch=3, tolerate=0.9)
+    held = reported(world, taken(world, 1), KeepCheckpoint("item", 2, data="null"))
+    for place, name in ((0, "Dry"), (0, "Warm"), (1, "Cold")):
+        why = StepError(name=name, message="no", stack="Traceback …")
+        held = reported(world, held, KeepCheckpoint("item", place, error=why))
     reported(world, held, FATAL)
-    *reasons, last = json.loads(child_run(world, 0).result or "")
-    assert [each["$failed"]["error"]["name"] for each in reasons] == ["Warm", "Cold"]
-    assert (last, child_run(world, 0).lost) == (None, 2)
+    *reasons, last = json.loads(child_run(world, 1).result or "")
+    assert [each["$failed"] for each in reasons] == [
+        {"index": index, "run_id": child(1), "error": {"name": name, "message": "no"}}
+        for index, name in ((3, "Warm"), (4, "Cold"))
+    ]
+    assert (last, child_run(world, 1).lost) == (None, 2)
 
 
 def test_a_batch_of_long_items_gives_as_many_results(world: World) -> None:

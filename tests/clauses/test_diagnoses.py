@@ -19,8 +19,9 @@ from cascade_flow.operations.steps import Steps
 from cascade_flow.operations.tally import Swept
 from cascade_flow.wake import Wake
 from clauses.stage import AGAIN, FATAL, RUN, asking, begun, claimed, dies, done, dying, reported, silent
+from clauses.test_undo import BOOKED, failed, undo_run
 from faults.moments import pausing
-from simulation import TIMING, World, step
+from simulation import BEGIN_US, TIMING, World, step
 from testbed.faults import Kind, faults, only
 
 DIAMOND = (step("a"), step("b", "a"), step("c", "a"), step("j", "b", "c"))
@@ -65,6 +66,21 @@ def test_a_second_beat_tells_how_often_the_reaper_comes(world: World) -> None:
         world.clock.pause_us(2_000_000)
     world.clock.pause_us(TIMING.grace_us)
     assert "the sweep in 1 s" in told(world)["wake-up-lost"] or "the sweep in 2 s" in told(world)["wake-up-lost"]
+
+
+def test_how_often_the_reaper_comes_is_the_time_between_its_last_two_sweeps(world: World) -> None:
+    """A clock that stands still, or steps back, is no reason to come all the time."""
+    pulse, noted = Pulse(), []
+    for second in (0, 2, 7, 7, 6):
+        pulse.beat(world.backend.runtime, BEGIN_US + second * 1_000_000)
+        noted.append(get_sweeps(world.observer.runtime.ledger.table))
+    assert [each and (each.last_us - BEGIN_US, each.every_us) for each in noted] == [
+        (0, 60_000_000),
+        (2_000_000, 2_000_000),
+        (7_000_000, 5_000_000),
+        (7_000_000, 1),
+        (6_000_000, 1),
+    ]
 
 
 def test_a_sweep_is_noted_under_the_time_at_which_it_began(world: World) -> None:
@@ -280,6 +296,13 @@ def test_other_code_and_steps_that_are_gone_are_told_by_run(world: World) -> Non
     assert [(each.run_id, each.workflow_slug, each.steps) for each in effect.broken] == [(RUN, "flow", ["j"])]
     [effect] = effects(world, {})
     assert [each.steps for each in effect.broken] == [["a", "b", "c", "j"]]
+
+
+def test_of_what_undoes_a_run_the_undos_that_are_gone_are_told(world: World) -> None:
+    failed(world, *BOOKED)
+    [effect] = effects(world, {"flow": Planned("new", frozenset({"un-b"}))})
+    assert [(each.run_id, each.steps) for each in effect.broken] == [(undo_run(world).run_id, ["un-a"])]
+    assert effects(world, {"flow": Planned("new", frozenset({"un-a", "un-b"}))}) == [Effect(0, 1, [], None)]
 
 
 def test_what_a_run_has_behind_it_or_in_hand_breaks_nothing(world: World) -> None:

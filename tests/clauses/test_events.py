@@ -171,6 +171,23 @@ def test_the_same_signal_again_is_known(world: World) -> None:
     assert told.value.facts["status"] == "completed"
 
 
+@pytest.mark.parametrize("data", [0, False, "", [], None])
+def test_what_is_nothing_much_is_sent_as_it_is(world: World, data: Any) -> None:
+    begun(world, step("e", event=EventDefinition(), export_output=True))
+    assert sent(world, data)
+    [over] = world.observer.load_events("flow", RUN, types=["StepCompleted"])
+    assert json.loads(over.output) == data  # type: ignore[union-attr]
+
+
+def test_who_sends_again_has_it_looked_at_that_nobody_has_looked_at(world: World) -> None:
+    begun(world, *chain())
+    done(world, "a")
+    dies(lambda: sent(world, by=dying(world, "UpdateItem", after=True)))
+    assert kinds_of(world, "e") == []
+    assert not sent(world)
+    assert kinds_of(world, "e") == ONCE
+
+
 def test_a_senders_key_tells_one_signal_from_another(world: World) -> None:
     begun(world, *chain())
     assert sent(world, YES, key="first")

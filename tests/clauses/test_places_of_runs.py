@@ -11,9 +11,10 @@ from cascade_flow.dynamodb.places import Places
 from cascade_flow.engine.limits import Holder, Waiter
 from cascade_flow.engine.state import Limit
 from cascade_flow.operations.run_places import RunPlaces
+from cascade_flow.wake import Wake
 from clauses.stage import counting, dies, dying
 from clauses.test_microseconds import at
-from clauses.test_run_limits import called, due_us_of, finished, holders, in_line, registered, status, submitted
+from clauses.test_run_limits import answer, called, due_us_of, finished, holders, in_line, registered, status, submitted
 from simulation import BEGIN_US, TIMING, World, step
 
 LIMIT = Limit("@flow", 1)
@@ -175,3 +176,36 @@ def test_a_run_that_is_given_a_place_and_is_looked_at_in_time_keeps_its_entry(
         RunPlaces(late.runtime).leave("r1", 1, LIMIT, 0)
     assert (holders(world), due_us_of(world)) == (["r2"], due_us - early_us)
     assert len(sizes) == requests
+
+
+def test_who_comes_late_into_the_line_stands_where_its_time_puts_it(world: World) -> None:
+    registered(world, RunLimit(at_most=1))
+    submitted(world, "r1")
+    submitted(world, "early", available_at=LATER_US)
+    world.clock.pause_us(2 * 60_000_000)
+    submitted(world, "later")
+    assert in_line(world) == ["later"]
+    answer(world, Wake("early"))
+    assert in_line(world) == ["early", "later"]
+
+
+def test_who_waits_and_goes_on_already_is_passed_over(world: World) -> None:
+    registered(world, RunLimit(at_most=2))
+    submitted(world, "r1", "r2", "r3")
+    places_of(world).line_up("@flow", Waiter(0, Holder.of_run("r2", 1), 2))
+    assert in_line(world) == ["r2", "r3"]
+    called(world)
+    finished(world, "r1")
+    assert ([wake.run_id for wake in called(world)], in_line(world)) == (["r3"], [])
+    assert sorted(holders(world)) == ["r2", "r3"]
+
+
+def test_who_waited_and_is_tried_again_without_a_place_is_passed_over(world: World) -> None:
+    registered(world, RunLimit(at_most=1))
+    submitted(world, "r1", "r2")
+    world.backend.cancel_run("r2")
+    world.backend.retry_run("r2")
+    assert (in_line(world), holders(world), status(world, "r2")) == (["r2"], ["r1"], "running")
+    called(world)
+    finished(world, "r1")
+    assert (called(world), holders(world), in_line(world)) == ([], [], [])

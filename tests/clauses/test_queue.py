@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from cascade_flow import RetryTier, clock
-from cascade_flow.operations.steps import Slot
+import pytest
+
+from cascade_flow import RetryTier, RunSubmission, StepReclaimed, clock
+from cascade_flow.dynamodb import keys
+from cascade_flow.model.states import StepRef
+from cascade_flow.operations.queue import Queue
+from cascade_flow.operations.steps import Slot, Steps
 from cascade_flow.operations.worker_protocol import WorkerProtocol
-from clauses.stage import AGAIN, RUN, begun, branch_of, claimed, dies, dying, reported, run_of
+from cascade_flow.wake import Wake
+from clauses.stage import AGAIN, RUN, asking, begun, branch_of, claimed, dies, dying, reported, run_of
+from faults.moments import pausing
 from simulation import TIMING, TickingClock, World, step
 
 MINUTE_US = 60_000_000
@@ -56,3 +63,116 @@ def test_of_a_run_that_is_being_stopped_nothing_is_listed(world: World) -> None:
     assert listed(world) == []
     world.clock.pause_us(2 * TIMING.lease_us)
     assert world.another().reclaim_stale_steps(TIMING.lease_us, "reaper") == []
+
+
+def test_of_what_is_due_it_is_told_since_when_how_urgent_it_is_and_which_attempt(world: World) -> None:
+    begun(world, step("a"), step("b", "a", retry=[RetryTier(delay_ms=60_000, jitter=0)]), priority=3)
+    reported(world, claimed(world, "a"))
+    reported(world, claimed(world, "b", branch="a"), AGAIN)
+    due_us = branch_of(world, "a").available_at_us
+    assert due_us is not None
+    told = StepRef(workflow_slug="flow", run_id=RUN, step_id="b", attempt_number=2, available_at_us=due_us, priority=3)
+    assert world.observer.list_scheduled_steps(available_before_us=due_us) == [told]
+
+
+def test_what_of_a_pool_is_due_later_is_listed_for_later(world: World) -> None:
+    begun(world, step("a", executor="gpu", retry=[RetryTier(delay_ms=60_000, jitter=0)]))
+    held = WorkerProtocol(world.backend.runtime).claim_next("machine-1", slot=Slot(), pool="gpu")
+    assert held is not None
+    reported(world, held, AGAIN)
+    due_us = branch_of(world, "a").available_at_us
+    assert due_us is not None
+    for until_us, there in ((due_us - 1, []), (due_us, ["a"])):
+        assert listed(world, available_before_us=until_us) == there
+    assert listed(world) == []
+
+
+def test_what_waits_for_a_pool_is_read_eight_at_a_time_and_no_sooner_than_asked_for(world: World) -> None:
+    world.register([step("a", executor="gpu")])
+    for _ in range(9):
+        world.submit()
+    late, asked = asking(world)
+    waiting = iter(Queue(late.runtime).claimable("gpu", workflow_slug=None))
+    counts = []
+    for _ in range(9):
+        next(waiting)
+        counts.append(len(asked))
+    assert counts == [2] * 8 + [3]
+
+
+def test_who_is_taken_a_step_from_is_told_for_how_long_it_may_be_silent(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a")
+    world.clock.pause_us(MINUTE_US + 1_000_000)
+    [ref] = world.another().reclaim_stale_steps(MINUTE_US, "reaper")
+    [event] = [each for each in world.observer.load_events("flow", RUN) if isinstance(each, StepReclaimed)]
+    assert (ref.step_id, ref.attempt_number) == ("a", 1)
+    assert (event.reclaimed_by, event.stale_threshold_us) == ("reaper", MINUTE_US)
+    assert MINUTE_US < event.stale_duration_us < 2 * MINUTE_US
+
+
+def test_what_has_waited_for_long_is_listed_for_the_time_at_which_it_was_due(world: World) -> None:
+    """Each sweep looks farther ahead by then."""
+    begun(world, step("a"))
+    due_us = branch_of(world, "a").available_at_us
+    assert due_us is not None
+    for _ in range(20):
+        world.clock.pause_us(TIMING.horizon_us)
+        world.sweep()
+    looked_at_us = branch_of(world, "a").due_us
+    assert looked_at_us is not None
+    assert looked_at_us > due_us + TIMING.horizon_us
+    assert listed(world, available_before_us=due_us) == ["a"]
+
+
+def test_what_is_due_much_later_is_listed_for_then(world: World) -> None:
+    begun(world, step("a", delay_ms=3_000_000))
+    due_us = branch_of(world, "a").available_at_us
+    assert due_us is not None
+    assert due_us > clock.now_us() + 2 * TIMING.horizon_us
+    assert (listed(world), listed(world, available_before_us=due_us)) == ([], ["a"])
+
+
+def test_what_is_halted_still_is_not_listed_though_its_run_goes_on_again(world: World) -> None:
+    """The index showed it before its run was stopped, and it is looked at before it is revived."""
+    begun(world, step("a"), step("b"))
+
+    def stopped_and_half_revived() -> None:
+        world.observer.cancel_run(RUN)
+        dies(lambda: dying(world, "TransactWriteItems", at=2).retry_run(RUN))
+
+    late = pausing(world, "BatchGetItem", stopped_and_half_revived)
+    assert late.list_scheduled_steps() == []
+    assert (run_of(world).status, branch_of(world, "b").halt) == ("running", "stop")
+
+
+def test_what_nobody_can_read_keeps_no_silent_step_from_being_taken_away(world: World) -> None:
+    for slug in ("flow", "gone"):
+        world.register([step("a")], slug=slug)
+        run_id = world.backend.submit_run(RunSubmission(workflow_slug=slug)).run_id
+        assert Steps(world.backend.runtime).claim(Wake(run_id, "a", "a", 1), "worker-1") is not None
+    world.clock.pause_us(MINUTE_US)
+    [version] = world.observer.list_workflow_versions("gone")
+    table = world.observer.runtime.ledger.table
+    table.delete(keys.version("gone", version.version_id))
+    taken = world.another().reclaim_stale_steps(MINUTE_US - 1_000_000, "reaper")
+    assert [ref.workflow_slug for ref in taken] == ["flow"]
+
+
+def test_a_join_that_waits_is_not_listed_and_before_the_beginning_nothing_is(world: World) -> None:
+    begun(world, step("a"), step("b"), step("j", "a", "b"))
+    reported(world, claimed(world, "a"))
+    assert branch_of(world, "j").status == "open"
+    assert (listed(world), listed(world, available_before_us=0)) == (["b"], [])
+
+
+def test_who_asks_for_work_is_given_the_most_urgent_of_those_at_both_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cascade_flow.operations.queue._OF_EACH_END", 1)
+    world.register([step("a")])
+    for number, priority in enumerate((0, 3, 0, 5)):
+        world.submit(run_id=f"r{number}", priority=priority)
+        world.clock.pause_us(1_000)
+    found = Queue(world.observer.runtime).claimable(None, workflow_slug=None)
+    assert [live.run.run_id for live in found] == ["r3", "r0", "r1", "r2"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 import pytest
 
 from cascade_flow import (
+    EventDefinition,
+    GitInfo,
     GraphInvalidError,
     InvalidIdError,
     RunSubmission,
@@ -15,13 +18,16 @@ from cascade_flow import (
     WorkflowNotFoundError,
     WorkflowRegistration,
     WorkflowVersion,
+    clock,
 )
 from cascade_flow.dynamodb import shards
 from cascade_flow.dynamodb.registry import get_workflow
 from cascade_flow.graph import Graph
-from cascade_flow.model.workflows import RunLimit, UndoDefinition
+from cascade_flow.model.workflows import RunLimit, UndoDefinition, WorkflowNotes
+from cascade_flow.operations.details import Details
+from clauses.test_microseconds import at
 from faults.moments import pausing
-from simulation import World, step
+from simulation import BEGIN_US, World, step
 
 
 def registration(slug: str) -> WorkflowRegistration:
@@ -169,3 +175,73 @@ def test_a_workflow_was_retired_when_it_was_retired_first(world: World) -> None:
     assert known[0] is not None
     assert known[0].retired_us is not None
     assert known[1] == known[0]
+
+
+def test_of_what_is_retired_it_is_told_when_and_its_runs_and_steps_stay(world: World) -> None:
+    registry = world.backend.runtime.registry
+    registry.deploy([registration("flow")])
+    run_id = world.submit()
+    with at(clock.now_us() + 60_000_000):
+        registry.deploy([])
+        retired_us = clock.now_us()
+    entry = get_workflow(world.observer.runtime.ledger.table, "flow")
+    assert entry is not None
+    assert entry.retired_us == retired_us
+    assert [run.run_id for run in world.backend.list_runs().runs] == [run_id]
+    assert [each.id for each in registry.steps("flow")] == ["a"]
+    assert registry.metadata("flow") == entry.metadata
+    assert (registry.names(), registry.all_metadata()) == ({"flow": "flow"}, [])
+
+
+def test_of_a_version_that_nobody_has_registered_no_steps_are_the_current_ones(world: World) -> None:
+    registry = world.backend.runtime.registry
+    registry.create_version(
+        WorkflowVersion(
+            workflow_slug="flow",
+            version_id="v1",
+            version_number=1,
+            created_at=1,
+            step_manifest=["a"],
+            total_steps=1,
+            steps=[step("a")],
+        )
+    )
+    assert registry.steps("flow") == []
+    current = registry.current_version("flow")
+    assert current is not None
+    assert current.version_id == "v1"
+
+
+def test_what_is_said_of_some_workflows_is_said_of_no_others(world: World) -> None:
+    said = WorkflowNotes(description="Sells.")
+    world.backend.runtime.registry.deploy([registration("bill"), registration("flow")], {"flow": said})
+    found = {slug: Details(world.observer.runtime).workflow(slug) for slug in ("bill", "flow")}
+    assert {slug: each.entry.description for slug, each in found.items()} == {"bill": None, "flow": "Sells."}
+    [version] = world.observer.list_workflow_versions("flow")
+    assert found["flow"].notes == {version.version_id: said}
+
+
+def test_a_version_says_all_of_its_steps_in_the_order_in_which_they_are_declared(world: World) -> None:
+    git = GitInfo(commit="c0ffee", branch="main", dirty=False)
+    steps = [step("b"), step("e", "b", event=EventDefinition()), step("a", "e")]
+    with at(BEGIN_US):
+        world.backend.register_workflow(WorkflowRegistration(slug="flow", name="Its name", steps=steps, git=git))
+    [version] = world.observer.list_workflow_versions("flow")
+    told = [each.to_wire() for each in steps]
+    text = json.dumps(told, sort_keys=True)
+    assert version == WorkflowVersion(
+        workflow_slug="flow",
+        version_id=f"sha256:{hashlib.sha256(text.encode()).hexdigest()}",
+        version_number=1,
+        created_at=BEGIN_US,
+        step_manifest=["b", "e", "a"],
+        total_steps=3,
+        git=git,
+        steps=steps,
+    )
+
+
+def test_who_registers_under_an_id_of_its_own_finds_the_version_by_it(world: World) -> None:
+    world.backend.register_workflow(versioned("v1", "b", "a"))
+    [version] = world.observer.list_workflow_versions("flow")
+    assert (version.version_id, version.step_manifest) == ("v1", ["b", "a"])

@@ -6,12 +6,22 @@ from dataclasses import replace
 
 import pytest
 
-from cascade_flow import ConflictError, RetryTier, RunSubmission, StepFailed, StepScheduled, WorkflowRetryStarted, clock
+from cascade_flow import (
+    ConflictError,
+    RetryTier,
+    RunSubmission,
+    StaleAttemptError,
+    StepFailed,
+    StepScheduled,
+    WorkflowRetryStarted,
+    clock,
+)
 from cascade_flow.dynamodb import items, keys
-from cascade_flow.dynamodb.changes import RunRefused
+from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.engine.runs import started_again
+from cascade_flow.engine.state import Branch, Facts, Run
 from cascade_flow.operations.retries import Retries
-from cascade_flow.operations.steps import HeldAttempt
+from cascade_flow.operations.steps import HeldAttempt, Steps
 from clauses.stage import (
     AGAIN,
     AT_ONCE,
@@ -278,3 +288,33 @@ def test_where_others_are_quicker_each_time_the_note_stays_for_the_sweep(
     silent(world)
     assert world.sweep()["retries resumed"] == 1
     ended(world)
+
+
+@pytest.mark.parametrize("error", [StaleAttemptError, ConflictError, BranchRefused])
+def test_a_branch_that_could_not_be_revived_at_first_is_looked_at_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    begun(world, step("a"), step("b"))
+    world.backend.cancel_run(RUN)
+    revive, tried = Steps.revive, list[str]()
+
+    def revived(steps: Steps, facts: Facts, run: Run, branch: Branch) -> None:
+        tried.append(branch.name)
+        if len(tried) == 1:
+            raise error(branch) if error is BranchRefused else error()
+        revive(steps, facts, run, branch)
+
+    monkeypatch.setattr(Steps, "revive", revived)
+    again = Retries(world.backend.runtime).retry(RUN, None)
+    assert tried == ["a", "b", "a"]
+    assert {branch_of(world, name).status for name in "ab"} == {"scheduled"}
+    assert (again, again.reviving) == (run_of(world), False)
+
+
+def test_a_retry_names_steps_and_not_their_branches(world: World) -> None:
+    begun(world, step("a"), step("b", "a"))
+    reported(world, claimed(world, "a"))
+    reported(world, claimed(world, "b", branch="a"), FATAL)
+    world.backend.retry_run(RUN, "now")
+    [event] = [event for event in world.check(RUN).events if isinstance(event, WorkflowRetryStarted)]
+    assert event.retried_steps == ["b"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from unittest.mock import Mock, patch
 
@@ -508,6 +509,14 @@ def test_nobody_does_anything_with_a_schedule_that_is_none(
         getattr(world.backend.schedules, act)(slug, name)
 
 
+def test_a_time_whose_run_is_there_comes_no_second_time_after_a_pause(world: World) -> None:
+    deployed(world, {**NIGHTLY, "missed": "none"})
+    assert swept(world, FIRST_US - LEAD_US) == 1
+    world.backend.schedules.pause("flow", "s")
+    resumed = world.backend.schedules.resume("flow", "s")
+    assert (stored(world).next_us, resumed.next_times_us[0]) == (FIRST_US + DAY, FIRST_US + DAY)
+
+
 def test_pausing_and_resuming_again_change_nothing(world: World) -> None:
     deployed(world, NIGHTLY)
     paused = world.backend.schedules.pause("flow", "s")
@@ -545,6 +554,16 @@ def test_a_range_is_filled_in_pieces_and_a_time_has_one_run_all_the_same(world: 
     again = world.backend.schedules.backfill("flow", "s", from_us=begin_us, until_us=end_us)
     assert [run.is_new for run in again.runs] == [False] * 4
     assert times(world) == [told(begin_us + day * DAY) for day in range(4)]
+
+
+def test_a_range_that_is_filled_to_its_end_has_no_further_piece(world: World) -> None:
+    deployed(world, NIGHTLY)
+    at(world, FIRST_US + 3 * DAY)
+    fill = partial(world.backend.schedules.backfill, "flow", "s", from_us=FIRST_US, until_us=FIRST_US + DAY)
+    assert [(len(piece.runs), piece.more_from_us) for piece in (fill(limit=2), fill(limit=1))] == [
+        (2, None),
+        (1, FIRST_US + DAY),
+    ]
 
 
 def test_what_is_to_come_is_not_filled_in(world: World) -> None:
@@ -592,6 +611,18 @@ def test_a_workflow_has_as_many_schedules_as_it_may(world: World, monkeypatch: p
     deployed(world, *declared[:2])
     with pytest.raises(ArgumentInvalidError):
         deployed(world, *declared)
+
+
+@pytest.mark.parametrize("act", ["pause", "resume"])
+def test_nobody_pauses_or_resumes_what_a_deployment_takes_out_meanwhile(world: World, act: str) -> None:
+    deployed(world, NIGHTLY)
+    if act == "resume":
+        world.backend.schedules.pause("flow", "s")
+    before = stored(world).paused_us
+    late = pausing(world, "UpdateItem", lambda: deployed(world, by=world.observer))
+    with pytest.raises(ScheduleNotFoundError):
+        getattr(late.schedules, act)("flow", "s")
+    assert (stored(world).paused_us, stored(world).retired_us is None) == (before, False)
 
 
 def test_a_schedule_that_is_gone_calls_for_nothing(world: World) -> None:

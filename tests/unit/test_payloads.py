@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 import secrets
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from cascade_flow import DynamoDBBackend
+from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.codec import Record, deflate, zipped
+from cascade_flow.dynamodb.table import Table
 from cascade_flow.errors import ConfigurationError, PayloadLostError, PayloadTooLargeError
 from cascade_flow.offload import Bucket
 from cascade_flow.operations.payloads import INLINE_BYTES, LARGEST_ITEM_BYTES, OFFLOAD_BYTES, Handed, Payloads
@@ -102,8 +105,9 @@ def test_what_just_fits_an_item_is_put_there(backend: DynamoDBBackend, monkeypat
     monkeypatch.setattr("cascade_flow.operations.payloads.LARGEST_ITEM_BYTES", len(deflate(text)))
     assert placed(payloads, text).startswith("P#s#1#")
     monkeypatch.setattr("cascade_flow.operations.payloads.LARGEST_ITEM_BYTES", len(deflate(text)) - 1)
-    with pytest.raises(PayloadTooLargeError):
+    with pytest.raises(PayloadTooLargeError) as caught:
         placed(payloads, text)
+    assert caught.value.facts == {"bytes": len(deflate(text)), "limit": len(deflate(text)) - 1}
 
 
 def test_what_takes_up_as_much_as_may_ride_rides(backend: DynamoDBBackend, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,11 +162,49 @@ def test_who_has_no_bucket_is_told_to_name_it(backend: DynamoDBBackend) -> None:
         Payloads(backend.runtime.ledger.table).texts("run", {"s3:payloads/any"})
 
 
-def test_what_two_give_for_a_run_lies_in_two_places(backend: DynamoDBBackend) -> None:
+@pytest.mark.parametrize("what", ["a result", "an input", "an output"])
+def test_what_two_give_for_a_run_lies_in_two_places(backend: DynamoDBBackend, what: str) -> None:
     payloads = Payloads(backend.runtime.ledger.table)
+    put = {
+        "a result": payloads.put_result,
+        "an input": payloads.put_input,
+        "an output": lambda run_id, text, **options: payloads.put_output(run_id, "s", 1, text, **options),
+    }[what]
     texts = [packing_to(INLINE_BYTES) for _ in range(2)]
-    places = [payloads.put_result("run", text, expires_s=2_000_000_000)[text] for text in texts]
+    places = [put("run", text, expires_s=2_000_000_000)[text] for text in texts]
     assert [payloads.texts("run", {place})[place] for place in places] == texts
+    table = backend.runtime.ledger.table
+    assert {table.get(keys.payload_at("run", place))[keys.EXPIRY] for place in places} == {2_000_000_000}  # type: ignore[index]
+
+
+def test_every_text_of_every_record_is_put_in_its_place_again(backend: DynamoDBBackend) -> None:
+    payloads = Payloads(backend.runtime.ledger.table)
+    texts = [packing_to(INLINE_BYTES) for _ in range(3)]
+    first, second, third = ({"$ref": placed(payloads, text)} for text in texts)
+    records: list[Record] = [{"input": first, "output": second}, {"output": "1"}, {"data": third, "n": 1}]
+    assert payloads.whole("run", records) == [
+        {"input": texts[0], "output": texts[1]},
+        {"output": "1"},
+        {"data": texts[2], "n": 1},
+    ]
+
+
+def test_what_lies_in_the_bucket_is_not_asked_of_the_table(
+    backend: DynamoDBBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payloads, asked = Payloads(backend.runtime.ledger.table, Bucket("bucket", client=BucketClient())), list[keys.Key]()
+    near, far = packing_to(INLINE_BYTES), packing_to(OFFLOAD_BYTES)
+    at = {placed(payloads, text): text for text in (near, far)}
+    read = Table.batch_get
+
+    def noted(table: Table, wanted: Iterable[keys.Key]) -> object:
+        asked.extend(found := list(wanted))
+        return read(table, found)
+
+    monkeypatch.setattr(Table, "batch_get", noted)
+    assert payloads.texts("run", set(at)) == at
+    assert payloads.texts_at([("run", place) for place in at]) == {("run", place): text for place, text in at.items()}
+    assert asked == [keys.payload_at("run", place) for place in at if place.startswith("P#")] * 2
 
 
 def test_a_payload_that_is_gone_from_the_table_is_named(backend: DynamoDBBackend) -> None:

@@ -12,9 +12,12 @@ HELD = Branch("a", "running", "b", attempt=1)
 
 @pytest.mark.parametrize(("halt", "is_told"), [(None, False), ("stop", True), ("park", True)])
 def test_what_the_branch_is_now_is_told_and_whether_it_goes_on(halt: Halt | None, is_told: bool) -> None:
-    told = stale(HELD, Branch("a", "scheduled", "b", attempt=2, halt=halt))
-    assert "the branch is scheduled at step 'b', attempt 2" in str(told)
-    assert ("its run is being stopped or has ended" in str(told)) is is_told
+    told = stale(HELD, Branch("a", "scheduled", "c", attempt=2, worker="other", halt=halt))
+    why = "; its run is being stopped or has ended" if is_told else ""
+    assert str(told) == (
+        "attempt 1 of step 'b' is no longer held by this worker: the branch is scheduled at step 'c', attempt 2"
+        f"{why}. Stop the work, nothing of it was stored"
+    )
     assert told.facts == {"now": "scheduled"}
 
 
