@@ -19,7 +19,7 @@ from cascade_flow import (
 from cascade_flow.dynamodb import keys
 from cascade_flow.engine import children
 from cascade_flow.engine.commands import Complete, Fail, KeepCheckpoint, SkipStep
-from cascade_flow.engine.state import Facts
+from cascade_flow.engine.state import Facts, Run
 from cascade_flow.operations import item_inputs
 from cascade_flow.operations.children import _error
 from cascade_flow.operations.collection import _items_that_completed, _outcome
@@ -141,6 +141,27 @@ def test_a_failed_childs_reason_is_cut_and_a_batch_names_its_first_items(world: 
     assert error_of(batch).message == "5 items failed: item 0: E: no; item 1: E: no; item 2: E: no"
     mostly = replace(batch, lost=1, result=json.dumps(["won", {"n": 1}, None, [2], *items[4:]]))
     assert error_of(mostly).message == "1 items failed: item 4: E: no"
+
+
+def failed_run(result: str | None, lost: int | None) -> Run:
+    return Run("r", "flow", "v", "failed", 0, 0, 0, 0, result=result, lost=lost)
+
+
+@pytest.mark.parametrize(
+    ("result", "lost", "name", "message"),
+    [
+        (None, None, "ChildFailed", "it has failed"),
+        ("{}", None, "ChildFailed", "it has failed"),
+        ('{"name":"E","message":"no"}', None, "E", "no"),
+        (None, 3, "BatchFailed", "3 items failed"),
+        ('["won"]', 1_000, "BatchFailed", "1,000 items failed"),
+        ('["won"]', 0, "BatchFailed", "0 items failed"),
+    ],
+)
+def test_a_child_that_says_less_of_why_it_has_failed_is_told_of_all_the_same(
+    result: str | None, lost: int | None, name: str, message: str
+) -> None:
+    assert error_of(failed_run(result, lost)) == StepError(name=name, message=message)
 
 
 def test_what_is_told_of_a_failed_item_is_as_it_was_said() -> None:

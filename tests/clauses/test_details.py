@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import EventDefinition, StepDefinition, StepNotFoundError, VersionNotFoundError, clock
+from cascade_flow import EventDefinition, RunSubmission, StepDefinition, StepNotFoundError, VersionNotFoundError, clock
 from cascade_flow.engine.commands import SkipStep
 from cascade_flow.operations.details import Details, OutsideDetails
 from cascade_flow.operations.logs import Logs
@@ -145,3 +145,19 @@ def test_events_that_nothing_has_led_to_yet_are_shown_and_waited_for_in_their_tu
     done(world, "a")
     until_us = run_of(world).deadline_us
     assert all_outside(world) == [OutsideDetails(EventDefinition(), waits=True, until_us=until_us, sent_us=None)] * 6
+
+
+def test_events_that_who_died_has_left_to_be_made_are_waited_for_already(world: World) -> None:
+    world.register([event(f"e{number}") for number in range(6)])
+    submission = RunSubmission(workflow_slug="flow", run_id=RUN)
+    dies(lambda: dying(world, "TransactWriteItems", after=True).submit_run(submission))
+    assert (found(world, "e5"), run_of(world).status) == (None, "running")
+    assert [shown.waits for shown in all_outside(world)] == [True] * 6
+
+
+def test_an_event_that_was_sent_by_who_died_over_it_says_so_while_it_is_waited_for(world: World) -> None:
+    begun(world, event("e"), step("a"))
+    dies(lambda: dying(world, "UpdateItem", after=True).send_event(RUN, "e", None))
+    assert branch_of(world, "e").signal is not None
+    shown = outside(world)
+    assert (shown.waits, shown.sent_us) == (True, branch_of(world, "e").signal.at_us)

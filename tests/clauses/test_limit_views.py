@@ -185,8 +185,11 @@ def test_each_step_of_a_run_is_told_with_what_it_waits_for_itself(world: World) 
 
 
 def waiting_of(world: World, run_id: str) -> dict[str, Waiting | None]:
-    """What is shown of each step."""
-    return {each.definition.id: each.waiting for each in Details(world.observer.runtime).steps(run_id)}
+    """What is shown of each step, with its run and by itself."""
+    details = Details(world.observer.runtime)
+    shown = details.steps(run_id)
+    assert details.run(run_id).steps == shown
+    return {each.definition.id: each.waiting for each in shown}
 
 
 def test_a_later_step_of_a_branch_is_told_with_what_it_waits_for(world: World) -> None:

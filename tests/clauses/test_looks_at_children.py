@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,11 +11,13 @@ from cascade_flow import RetryTier, RunSubmission, StepError, StepNotFoundError,
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.commands import Complete, KeepCheckpoint
+from cascade_flow.engine.state import Branch, Family, Run
 from cascade_flow.model.workflows import ChildrenDefinition
 from cascade_flow.operations import family_views
-from cascade_flow.operations.details import Details, FamilyDetails
+from cascade_flow.operations.details import Details, FamilyDetails, _family
 from cascade_flow.operations.diagnoses import Diagnoses
 from cascade_flow.operations.family_views import ChildPage, ChildState, FamilyViews
+from cascade_flow.operations.history import RunHistory
 from cascade_flow.operations.preflight import Planned, Preflight
 from clauses.families import child, expanded, failed, handed_out, mapped, pack_of, packed, taken
 from clauses.stage import AGAIN, FATAL, RUN, begun, claimed, dies, dying, reported
@@ -180,6 +183,32 @@ def test_of_a_step_that_is_over_no_counts_are_known(world: World) -> None:
         "total",
         FamilyDetails(ChildrenDefinition(kind="map", over="lines")),
     )
+
+
+HANDED_OUT = Family(items=9, children=5, chunk=1, attempt=1, at_once=4, made=4, lost=1, out=((1, 2),))
+
+
+@pytest.mark.parametrize(
+    ("stands", "counts"),
+    [
+        ({}, (9, 5, 4, 2, 1)),
+        ({"arrived": 3}, (9, 5, 4, 3, 1)),
+        ({"arrived": 5}, (9, 5, 4, 4, 1)),
+        ({"status": "scheduled"}, (9, 5, 4, 2, 1)),
+        ({"status": "failed"}, (9, 5, 4, 2, 1)),
+        ({"status": "ended"}, ()),
+        ({"step": "total"}, ()),
+        ({"family": None}, ()),
+    ],
+    ids=repr,
+)
+def test_children_are_counted_as_long_as_their_step_is_not_over(stands: dict[str, Any], counts: Sequence[int]) -> None:
+    branch: dict[str, Any] = {"name": "lines", "status": "waiting", "step": "pack", "family": HANDED_OUT, **stands}
+    run, steps = Run(RUN, "flow", "v", "running", 0, 0, 0, 0), {each.id: each for each in mapped(batch=2)}
+    story = RunHistory(run, steps, {"lines": Branch(**branch)}, (), {})
+    declared = ChildrenDefinition(kind="map", over="lines", batch=2)
+    assert _family(story, steps["pack"]) == FamilyDetails(declared, *counts)
+    assert _family(story, steps["total"]) is None
 
 
 def test_each_field_of_a_child_is_told(world: World) -> None:
