@@ -6,6 +6,7 @@ import json
 import random
 import secrets
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,16 +17,19 @@ from cascade_flow import (
     StepError,
     StepFailed,
 )
-from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb import items, keys
 from cascade_flow.engine import children
 from cascade_flow.engine.commands import Complete, Fail, KeepCheckpoint, SkipStep
 from cascade_flow.engine.state import Facts, Run
-from cascade_flow.operations import item_inputs
+from cascade_flow.operations import item_inputs, items_aside
 from cascade_flow.operations.children import _error
 from cascade_flow.operations.collection import _items_that_completed, _outcome
 from cascade_flow.operations.failed_items import error_of, failed_item
+from cascade_flow.operations.items_aside import ItemsAside
+from cascade_flow.operations.payloads import OFFLOAD_BYTES
 from cascade_flow.operations.steps import Steps
 from cascade_flow.operations.worker_outcomes import Attempt, Measures, WorkerOutcomes
+from cascade_flow.testing.memory.bucket_client import BucketClient
 from clauses.families import (
     AHEAD_US,
     ITEMS,
@@ -286,3 +290,41 @@ def test_a_batch_that_is_stopped_with_its_parent_has_lost_nothing_for_good(world
     for number, attempt in ((0, 1), (1, 2)):
         reported(world, taken(world, number, attempt), Complete("[1, 2, 3]", 1))
     whole(world)
+
+
+def handed_on(world: World, *numbers: int, batch: int) -> list[Any]:
+    """What these children of the map are given."""
+    facts, step = claimed_facts(world), pack_of(world)
+    texts = ItemsAside(world.observer.runtime).texts(facts, step, numbers, batch=batch)
+    return [json.loads(texts[number]) for number in numbers]
+
+
+def test_a_batch_is_given_a_list_also_of_a_single_item(world: World) -> None:
+    handed_out(world, ITEMS[:5], batch=2)
+    assert handed_on(world, 0, 1, 2, batch=2) == [["a", "b"], ["c", "d"], ["e"]]
+
+
+@pytest.mark.parametrize("characters", [1, 8, 12, 10_000])
+def test_each_item_lies_in_one_chunk_of_about_that_length(
+    world: World, monkeypatch: pytest.MonkeyPatch, characters: int
+) -> None:
+    monkeypatch.setattr(items_aside, "_CHUNK_CHARACTERS", characters)
+    handed_out(world)
+    chunk = pack_of(world).family.chunk
+    keys_of = [keys.chunk(RUN, "pack", 1, number) for number in range(len(ITEMS))]
+    stored = [world.observer.runtime.ledger.table.get(key) for key in keys_of]
+    found = [json.loads(items.to_payload(item)) for item in stored if item is not None]
+    assert found == [ITEMS[at : at + chunk] for at in range(0, len(ITEMS), chunk)]
+    assert all(len(json.dumps(each, separators=(",", ":"))) <= max(characters, 5) for each in found)
+    assert handed_on(world, *range(len(ITEMS)), batch=1) == ITEMS
+
+
+def test_of_items_that_lie_in_the_bucket_the_table_holds_the_place_alone(world: World) -> None:
+    world.bucket = BucketClient()
+    world.backend, world.observer = world.another(), world.another(world.store.another_client())
+    vast = [secrets.token_hex(OFFLOAD_BYTES)]
+    handed_out(world, vast)
+    item = world.observer.runtime.ledger.table.get(keys.chunk(RUN, "pack", 1, 0))
+    assert item is not None
+    assert [*json.loads(items.to_payload(item))] == ["at"]
+    assert handed_on(world, 0, batch=1) == vast

@@ -16,6 +16,7 @@ from cascade_flow import (
     WrongPoolError,
     clock,
 )
+from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.family_ledger import FamilyLedger
 from cascade_flow.engine.children import items_lost, tolerated
@@ -400,6 +401,7 @@ def test_what_could_not_be_made_is_refused_with_the_cure(
     assert failure.terminal
     assert told in failure.error.message
     assert there(world) == {}
+    assert world.observer.runtime.ledger.table.get(keys.chunk(RUN, "pack", 1, 0)) is None, "nothing lies aside"
     whole(world, "failed")
 
 

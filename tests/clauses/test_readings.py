@@ -34,7 +34,7 @@ from cascade_flow.offload import Bucket
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.history_copier import over_in
 from cascade_flow.operations.logs import Logs
-from cascade_flow.operations.outputs import output_path
+from cascade_flow.operations.outputs import exported, output_path
 from cascade_flow.operations.payloads import OFFLOAD_BYTES
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.worker_protocol import WorkerProtocol
@@ -329,6 +329,15 @@ def test_what_has_expired_is_not_read(world: World) -> None:
     assert world.backend.runtime.ledger.runs([RUN]) == []
 
 
+def test_what_is_exported_comes_in_declared_order_and_is_never_left_out(world: World) -> None:
+    begun(world, step("z", export_output=True), step("a", export_output=True), step("b", export_output=True))
+    reported(world, claimed(world, "z"), Complete("1", 1))
+    facts, runtime = claimed(world, "b").facts, world.observer.runtime
+    assert [*exported(runtime, facts, {"a": '"x"', "b": None}).items()] == [("z", 1), ("a", "x")]
+    with pytest.raises(KeyError, match="a"):
+        exported(runtime, facts, {"b": None})
+
+
 def test_a_run_gives_what_its_exported_steps_gave(world: World) -> None:
     begun(world, step("a", export_output=True), step("b"), step("c", export_output=True))
     done(world, "a", "b", "c")
@@ -605,6 +614,8 @@ def test_a_line_may_have_any_time_that_a_key_can_hold(world: World) -> None:
     begun(world, step("a"))
     claimed(world, "a")
     assert lines_at(world, 0, LATEST_US) == [0, LATEST_US]
+    Logs(world.backend.runtime).store(run_of(world), "a", 1, [(10.25, "stdout", "11")])
+    assert lines_at(world) == [0, 11, LATEST_US]
     for us in (-1, LATEST_US + 1):
         with pytest.raises(EventInvalidError):
             lines_at(world, us)

@@ -41,6 +41,10 @@ WORD = r"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}"
         ({"type": "number", "multipleOf": 5}, {**NUMBER, "multipleOf": 5}),
         ({**TEXT, "format": "date"}, {"type": ["number", "string"], "format": "date"}),
         ({**TEXT, "format": "uuid", "maxLength": 3}, {}),
+        (
+            {**TEXT, "format": "uuid", "$defs": {"a": TEXT}, "anyOf": [TEXT], "allOf": [TEXT]},
+            {"$defs": {"a": TEXT}, "anyOf": [TEXT], "allOf": [TEXT]},
+        ),
         ({"type": "object", "format": "date", "maxLength": 3}, {"type": "object", "maxLength": 3}),
         ({"type": "object", "format": "uuid", "maxLength": 3}, {"type": "object", "maxLength": 3}),
         ({"enum": ["a", None]}, {"enum": ["a", None]}),
@@ -55,6 +59,16 @@ WORD = r"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}"
 )
 def test_each_keyword_lets_pass_what_a_model_may_take(schema: Any, wide: Any) -> None:
     assert widened(schema) == wide
+
+
+def test_each_property_of_several_names_is_read_under_any_of_them() -> None:
+    of_two, of_three = {"type": "number", NAMES: ["b"]}, {**TEXT, NAMES: ["d", "e"]}
+    wide = widened({"properties": {"own": TEXT, "a": of_two, "c": of_three}})
+    assert wide["properties"] == {"own": TEXT, **dict.fromkeys("abcde", True)}
+    assert [each["then"]["properties"] for each in wide["allOf"]] == [
+        *({name: {**NUMBER, NAMES: ["b"]}} for name in "ab"),
+        *({name: of_three} for name in "cde"),
+    ]
 
 
 NAMED = {
