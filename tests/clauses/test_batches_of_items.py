@@ -48,7 +48,7 @@ from clauses.families import (
     whole,
 )
 from clauses.stage import FATAL, RUN, counting, reported, run_of, silent
-from simulation import World
+from simulation import World, step
 
 
 def test_a_batch_that_fails_for_good_loses_no_item_that_is_done(world: World) -> None:
@@ -328,3 +328,22 @@ def test_of_items_that_lie_in_the_bucket_the_table_holds_the_place_alone(world: 
     assert item is not None
     assert [*json.loads(items.to_payload(item))] == ["at"]
     assert handed_on(world, 0, batch=1) == vast
+
+
+def test_what_a_single_item_gives_may_be_anything(world: World) -> None:
+    handed_out(world, ITEMS[:2])
+    for output in ('"done"', "[]", "[1,2,3]", "null"):
+        item_inputs.check_batch(world.observer.runtime, child_run(world, 0), output)
+
+
+def test_each_parents_input_is_kept_whole_and_by_its_run(world: World) -> None:
+    long = secrets.token_hex(2_000)
+    world.register([step("a")])
+    for run_id, given in (("r1", long), ("r2", 2), ("r3", None)):
+        world.submit(run_id=run_id, input=given)
+    runtime = world.observer.runtime
+    for _ in range(2):
+        assert item_inputs.input_of_parent(runtime, "r1") == json.dumps(long)
+        assert item_inputs.input_of_parent(runtime, "r2") == "2"
+        assert item_inputs.input_of_parent(runtime, "r3") is None
+    assert [*runtime.kept_inputs] == ["r1", "r2", "r3"]

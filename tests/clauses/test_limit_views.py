@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import ChildrenDefinition, StepLimit, WorkflowRegistration, clock
+from cascade_flow import ChildrenDefinition, InvalidIdError, StepLimit, WorkflowRegistration, clock
 from cascade_flow.dynamodb.places import Places
 from cascade_flow.dynamodb.turns import next_turn
 from cascade_flow.engine.limits import Holder, Place, Waiter, Waiting
@@ -105,6 +105,23 @@ def test_of_turns_no_place_is_told_and_when_the_next_one_is_free(world: World) -
     assert views(world).one("openai", None) == LimitDetails(openai, None, {}, (), None)
     next_turn(world.backend.runtime.ledger.table, Limit("openai", 1, 2_000_000))
     assert views(world).one("openai", None) == LimitDetails(openai, None, {}, (), NOW_US + 2_000_000)
+
+
+@pytest.mark.usefixtures("now")
+def test_of_turns_by_key_those_of_one_value_are_told(world: World) -> None:
+    world.register([step("a", limit=StepLimit(name="maps", at_most=1, per_ms=2_000, key="customer"))])
+    next_turn(world.backend.runtime.ledger.table, Limit("maps#C-1", 1, 2_000_000))
+    found = {key: views(world).one("maps", key) for key in ("C-1", "C-2")}
+    assert {key: (each.key, each.next_free_us) for key, each in found.items()} == {
+        "C-1": ("C-1", NOW_US + 2_000_000),
+        "C-2": ("C-2", None),
+    }
+
+
+def test_what_is_no_name_of_a_limit_is_refused_as_such(world: World) -> None:
+    declared(world)
+    with pytest.raises(InvalidIdError):
+        views(world).one("a/../b?", None)
 
 
 def test_who_asks_for_a_limit_that_nobody_names_is_told_which_there_are(world: World) -> None:

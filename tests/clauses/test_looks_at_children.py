@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import RetryTier, RunSubmission, StepError, StepNotFoundError, WorkflowRegistration
+from cascade_flow import (
+    InvalidIdError,
+    RetryTier,
+    RunNotFoundError,
+    RunSubmission,
+    StepError,
+    StepNotFoundError,
+    WorkflowRegistration,
+)
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.commands import Complete, KeepCheckpoint
@@ -251,6 +259,11 @@ def test_who_asks_for_the_children_of_no_step_is_told_which_have_any(world: Worl
     views = FamilyViews(world.observer.runtime)
     with pytest.raises(StepNotFoundError, match="no step 'nothing' that runs of their own do; it has pack"):
         views.page(RUN, "nothing")
+    with pytest.raises(InvalidIdError):
+        views.page(RUN, "a/../b?")
+    world.backend.initialize_run("other", "reserved")
+    with pytest.raises(RunNotFoundError, match="reserved"):
+        views.page("reserved", "pack")
     begun_alone(world)
     with pytest.raises(StepNotFoundError, match=r"no step 'a' that runs of their own do; it has none$"):
         views.page("alone", "a")
@@ -268,3 +281,4 @@ def test_children_are_read_in_portions_each_once(world: World, monkeypatch: pyte
     handed_out(world, concurrency=6)
     assert [each.number for each in page(world, limit=9).children] == [0, 1, 2, 3, 4, 5]
     assert [each.number for each in page(world, limit=3, after=1).children] == [2, 3, 4]
+    assert [page(world, limit=limit).more for limit in (5, 6, 7)] == [4, None, None]

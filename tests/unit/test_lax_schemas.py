@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cascade_flow.errors import InputInvalidError
-from cascade_flow.operations.lax_schemas import LAX, MODEL, NAMES, PATHS, unicode_pattern, widened
+from cascade_flow.operations.lax_schemas import FORMATS, LAX, MODEL, NAMES, PATHS, unicode_pattern, widened
 from cascade_flow.operations.validation import check_input
 
 TEXT, NUMBER = {"type": "string"}, {"type": ["number", "string", "boolean"], "format": "number"}
@@ -145,7 +145,31 @@ def test_what_may_be_left_out_must_fit_where_it_is_there(other: str, given: dict
         ("(?<=a)b", None),
         ("(?<!a)b", None),
         ("(?:a)b", "(?:a)b"),
+        ("b(?=a)", None),
+        ("[b](?<!a)", None),
+        (r"\s[\s]\.", r"\p{White_Space}[\p{White_Space}]\."),
+        (r"[\d\D\S]\[\d", r"[\p{Nd}\P{Nd}\P{White_Space}]\[\p{Nd}"),
     ],
 )
 def test_a_class_of_a_pattern_is_unicodes_wherever_it_stands(pattern: str, unicode: str | None) -> None:
     assert unicode_pattern(pattern) == unicode
+
+
+TRUTHS = ["0", "1", "t", "f", "true", "false", "y", "n", "yes", "no", "on", "off", " TRUE ", "oFF\n"]
+NUMBERS = ["1", " 1_000 ", "1e9", "+5", "x1", "\N{DEVANAGARI DIGIT ONE}"]
+ENDLESS = ["nan", "inf", "infinity", "-inf", "+Infinity", " NaN "]
+
+
+@pytest.mark.parametrize(
+    ("form", "texts"),
+    [
+        ("boolean", TRUTHS),
+        ("number", NUMBERS + ENDLESS),
+        *((name, NUMBERS) for name in ("integer", "date", "duration")),
+    ],
+)
+def test_what_looks_like_a_value_is_left_to_the_model_and_no_other_text(form: str, texts: list[str]) -> None:
+    every = {*TRUTHS, *NUMBERS, *ENDLESS, "", "x", "in", "truefalse", "2 x", "on off"}
+    digits = {text for text in every if any(character.isdigit() for character in text)}
+    let_pass = {text for text in every if FORMATS[form](text)}
+    assert let_pass == {*texts} | (digits if form != "boolean" else set())

@@ -1,0 +1,41 @@
+"""How many things are done at once: as many as there are lanes, all of them, and answered in their order."""
+
+from __future__ import annotations
+
+from threading import Barrier, get_ident
+from unittest.mock import Mock
+
+import pytest
+
+from cascade_flow.operations import lanes
+from cascade_flow.operations.lanes import Lanes, OneByOne, Threads
+
+
+@pytest.mark.parametrize(("kind", "width"), [(OneByOne(), 1), (Threads(2), 2), (Threads(7), 7)], ids=["1", "2", "7"])
+@pytest.mark.parametrize("many", [0, 1, 2, 9])
+def test_each_is_done_and_answered_in_its_order(kind: Lanes, width: int, many: int) -> None:
+    assert kind.each(lambda number: number * 10, range(many)) == [number * 10 for number in range(many)]
+    assert kind.width == width
+
+
+def test_two_things_are_done_at_once_where_there_are_two_lanes() -> None:
+    both = Barrier(2, timeout=60)
+    assert sorted(Threads(2).each(lambda _: both.wait(), "ab")) == [0, 1]
+
+
+@pytest.mark.parametrize("kind", [OneByOne(), Threads(2)], ids=["one by one", "threads"])
+def test_a_single_thing_needs_no_thread(kind: Lanes) -> None:
+    assert kind.each(lambda _: get_ident(), "a") == [get_ident()]
+
+
+def test_one_by_one_is_done_in_order_by_who_asks() -> None:
+    done = list[tuple[str, int]]()
+    OneByOne().each(lambda one: done.append((one, get_ident())), "abc")
+    assert done == [(one, get_ident()) for one in "abc"]
+
+
+def test_no_more_threads_are_there_than_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = Mock()
+    monkeypatch.setattr(lanes, "ThreadPoolExecutor", pool)
+    Threads(7)
+    pool.assert_called_once_with(7)
