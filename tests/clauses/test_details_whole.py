@@ -223,6 +223,9 @@ def test_of_no_step_and_of_no_run_nothing_is_told(world: World) -> None:
         details(world).step(RUN, "b")
     with pytest.raises(InvalidIdError):
         details(world).step(RUN, "a/../b?")
+    for look in (details(world).run, details(world).steps, details(world).brief, details(world).events):
+        with pytest.raises(InvalidIdError):
+            look("a/../b?")
     for run_id in ("reserved", "nobody"):
         for look in (details(world).run, details(world).steps, details(world).brief):
             with pytest.raises(RunNotFoundError, match=run_id):

@@ -74,6 +74,11 @@ def test_all_limits_are_told_by_name_with_all_that_name_them(world: World) -> No
     ]
 
 
+def test_the_steps_of_a_limit_are_told_by_their_ids(world: World) -> None:
+    world.register([step("pay", limit=STRIPE).model_copy(update={"name": "Pay the bill"})])
+    assert views(world).all() == [Declared(STRIPE, {"flow": ["pay"]})]
+
+
 @pytest.mark.usefixtures("now")
 def test_a_limit_is_told_as_it_stands(world: World) -> None:
     declared(world)
@@ -180,6 +185,7 @@ def test_a_run_says_what_it_waits_for_if_it_is_due_and_has_no_place(
     world: World, run: dict[str, Any], waits: Waiting | None
 ) -> None:
     taken(world, "till", 0, Holder.of_run("other", 1), NOW_US + 1)
+    taken(world, "till", 1, Holder.of_run("gone", 1), NOW_US)
     lined_up(world, "till", Holder.of_run("first", 1), Holder.of_run("mine", 1))
     told: dict[str, Any] = {"run_id": "mine", "workflow_slug": "flow", "version_id": "v", "status": "pending"}
     times = dict.fromkeys(("created_us", "available_at_us", "deadline_us", "expires_s"), BEGIN_US)

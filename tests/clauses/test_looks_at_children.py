@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from cascade_flow.model.workflows import ChildrenDefinition
 from cascade_flow.operations import family_views
 from cascade_flow.operations.details import Details, FamilyDetails, _family
 from cascade_flow.operations.diagnoses import Diagnoses
-from cascade_flow.operations.family_views import ChildPage, ChildState, FamilyViews
+from cascade_flow.operations.family_views import ChildPage, ChildState, FamilyViews, _state
 from cascade_flow.operations.history import RunHistory
 from cascade_flow.operations.preflight import Planned, Preflight
 from clauses.families import child, expanded, failed, handed_out, mapped, pack_of, packed, taken
@@ -234,6 +235,35 @@ def test_each_field_of_a_child_is_told(world: World) -> None:
     world.clock.pause_us(TIMING.lease_us)
     taken(world, 2, 2)
     assert page(world, limit=1, after=1).children == (ChildState(2, child(2), "running", 2, None, attempt=2),)
+
+
+ONE = Run("r", "flow", "v", "running", 0, 0, 0, 0)
+MAP, WORKFLOW = ChildrenDefinition(kind="map", over="lines", batch=3), ChildrenDefinition(kind="workflow", workflow="w")
+NO = StepError(name="E", message="no")
+TOLD_NO = '{"name":"E","message":"no"}'
+
+
+@pytest.mark.parametrize(
+    ("definition", "stands", "branch", "told"),
+    [
+        (MAP, {}, None, {}),
+        (WORKFLOW, {}, None, {"first_item": None}),
+        (MAP, {"status": "completed", "result": "[1]", "lost": 0}, None, {"failed_items": 0}),
+        (MAP, {"status": "completed", "result": "[1]", "lost": 2}, None, {"failed_items": 2}),
+        (MAP, {"status": "failed", "result": TOLD_NO}, None, {"error": NO}),
+        (WORKFLOW, {"status": "failed", "result": TOLD_NO}, None, {"first_item": None, "error": NO}),
+        (MAP, {"status": "cancelled", "result": TOLD_NO}, None, {}),
+        (MAP, {"run_attempt": 4}, Branch("pack", "running", "pack", attempt=2), {"attempt": 2}),
+        (MAP, {}, Branch("pack", "scheduled", "pack", attempt=2), {"attempt": 2, "is_retrying": True}),
+        (MAP, {}, Branch("pack", "scheduled", "pack"), {"attempt": 1}),
+    ],
+)
+def test_a_child_is_told_by_its_own_item_and_where_its_attempt_stands(
+    definition: ChildrenDefinition, stands: dict[str, Any], branch: Branch | None, told: dict[str, Any]
+) -> None:
+    run = replace(ONE, **stands)
+    first: dict[str, Any] = {"number": 5, "run_id": "r", "status": run.status, "first_item": 15, "error": None}
+    assert _state(definition, 5, run, branch) == ChildState(**{**first, **told})
 
 
 def test_of_another_workflow_no_item_and_no_attempt_is_told_also_where_its_step_has_the_same_name(world: World) -> None:

@@ -12,11 +12,13 @@ import pytest
 
 from cascade_flow import (
     CheckpointRef,
+    ConflictError,
     EventInvalidError,
     LogEntry,
     ResourceSnapshot,
     RetryTier,
     RunNotFoundError,
+    RunSubmitted,
     StepCheckpoint,
     StepCompleted,
     StepError,
@@ -31,6 +33,7 @@ from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.engine.commands import Complete, Fail, KeepCheckpoint
 from cascade_flow.engine.state import LATEST_US
 from cascade_flow.offload import Bucket
+from cascade_flow.operations import history
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.history_copier import over_in
 from cascade_flow.operations.logs import Logs
@@ -394,6 +397,28 @@ def test_a_worker_elsewhere_is_given_its_own_checkpoints_alone(world: World) -> 
     world.sweep()
     [handed] = WorkerProtocol(world.backend.runtime).given(claimed(world, "b", 2)).checkpoints
     assert (handed.number.stored, handed.number.parent) == (None, outer)
+
+
+def test_a_story_is_told_with_its_texts_also_those_in_the_bucket(world: World) -> None:
+    world.bucket = BucketClient()
+    world.backend = world.another()
+    long, vast = (json.dumps(secrets.token_hex(size)) for size in (1_000, OFFLOAD_BYTES))
+    begun(world, step("a"), step("b"), input=json.loads(vast), metadata={"note": json.loads(long)})
+    reported(world, claimed(world, "a"), Complete(long, 1))
+    story = Histories(world.backend.runtime).story(RUN)
+    assert story is not None
+    [submitted] = [event for event in story.events if isinstance(event, RunSubmitted)]
+    assert (submitted.input, submitted.metadata) == (vast, {"note": json.loads(long)})
+    assert [event.output for event in story.events if isinstance(event, StepCompleted)] == [long]
+
+
+def test_a_run_that_moves_faster_than_it_is_read_is_told_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun(world, step("a"))
+    looks = list[int]()
+    monkeypatch.setattr(history, "has_causes", lambda *_: bool(looks.append(1)))
+    with pytest.raises(ConflictError, match="run 'run' moves faster than it can be read") as conflict:
+        Histories(world.observer.runtime).outline(RUN)
+    assert (conflict.value.facts, len(looks)) == ({"run_id": RUN}, 10)
 
 
 def test_a_worker_elsewhere_is_given_the_address_of_a_checkpoint_in_the_bucket(

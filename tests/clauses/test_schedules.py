@@ -450,6 +450,18 @@ def test_what_is_no_schedule_is_refused_and_nothing_is_registered(
     assert world.backend.list_workflow_metadata() == []
 
 
+def test_all_that_is_wrong_with_a_schedules_input_is_told(world: World) -> None:
+    schema = {"type": "object", "properties": {"of": {"type": "string"}, "n": {"type": "integer"}}}
+    with pytest.raises(InputInvalidError) as refused:
+        deployed(world, {**NIGHTLY, "input": {"of": 7, "n": "x"}}, input_schema_json=schema)
+    issues = refused.value.issues
+    assert sorted(issue.path for issue in issues) == ["input.n", "input.of"]
+    assert str(refused.value).splitlines() == [
+        "the input of schedule 's' is not what workflow 'flow' takes",
+        *(f"  {issue.path}: {issue.message}" for issue in issues),
+    ]
+
+
 def test_a_hundred_schedules_are_not_too_many() -> None:
     declared = [ScheduleDefinition.model_validate({**NIGHTLY, "name": f"s{n}"}) for n in range(100)]
     check(WorkflowRegistration(slug="flow", name="Flow", steps=[step("a")], schedules=declared))

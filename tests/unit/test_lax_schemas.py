@@ -24,6 +24,7 @@ WORD = r"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}"
         ({"$schema": "it", "not": TEXT, "contains": TEXT, "discriminator": {}, **TEXT}, TEXT),
         ({"oneOf": [TEXT, {"type": "number"}]}, {"anyOf": [TEXT, NUMBER]}),
         ({"allOf": [{"type": "number"}]}, {"allOf": [NUMBER]}),
+        ({"anyOf": [TEXT, {"type": "number"}]}, {"anyOf": [TEXT, NUMBER]}),
         ({"prefixItems": [{"type": "number"}]}, {"prefixItems": [NUMBER]}),
         ({"items": {"type": "number"}}, {"items": NUMBER}),
         ({"$defs": {"a": {"type": "number"}}}, {"$defs": {"a": NUMBER}}),
