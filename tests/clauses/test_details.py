@@ -111,9 +111,9 @@ def test_no_more_of_a_log_is_read_than_was_asked_for(world: World, monkeypatch: 
         return parsed(item)
 
     monkeypatch.setattr(items, "to_log_lines", noted)
-    for name, attempt, chunks in (("a", 1, 1), ("a", None, 2), (None, None, 3)):
+    for wanted, number, chunks in (("a", 1, 1), ("a", None, 2), (None, None, 3)):
         read.clear()
-        assert len(Details(world.observer.runtime).logs(RUN, step_id=name, attempt=attempt)) == chunks
+        assert len(Details(world.observer.runtime).logs(RUN, step_id=wanted, attempt=number)) == chunks
         assert len(read) == chunks
 
 

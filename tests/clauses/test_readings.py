@@ -7,6 +7,7 @@ import secrets
 from hashlib import sha256
 from itertools import count, islice, pairwise
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -414,11 +415,11 @@ def test_a_story_is_told_with_its_texts_also_those_in_the_bucket(world: World) -
 
 def test_a_run_that_moves_faster_than_it_is_read_is_told_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     begun(world, step("a"))
-    looks = list[int]()
-    monkeypatch.setattr(history, "has_causes", lambda *_: bool(looks.append(1)))
+    looks = Mock(return_value=False)
+    monkeypatch.setattr(history, "has_causes", looks)
     with pytest.raises(ConflictError, match="run 'run' moves faster than it can be read") as conflict:
         Histories(world.observer.runtime).outline(RUN)
-    assert (conflict.value.facts, len(looks)) == ({"run_id": RUN}, 10)
+    assert (conflict.value.facts, looks.call_count) == ({"run_id": RUN}, 10)
 
 
 def test_a_worker_elsewhere_is_given_the_address_of_a_checkpoint_in_the_bucket(
@@ -625,6 +626,13 @@ def test_what_a_holder_has_written_is_its_own_whatever_its_clock_did(world: Worl
     assert lines_at(world, later_us) == [later_us]
 
 
+def test_lines_of_two_chunks_that_overlap_keep_their_times(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a")
+    assert lines_at(world, 10, 30) == [10, 30]
+    assert lines_at(world, 20, 40) == [10, 20, 30, 40]
+
+
 def test_a_line_at_the_time_of_an_event_is_moved_on(world: World) -> None:
     begun(world, step("a"))
     reported(world, claimed(world, "a"))
@@ -639,7 +647,8 @@ def test_a_line_may_have_any_time_that_a_key_can_hold(world: World) -> None:
     begun(world, step("a"))
     claimed(world, "a")
     assert lines_at(world, 0, LATEST_US) == [0, LATEST_US]
-    Logs(world.backend.runtime).store(run_of(world), "a", 1, [(10.25, "stdout", "11")])
+    between: Any = (10.25, "stdout", "11")
+    Logs(world.backend.runtime).store(run_of(world), "a", 1, [between])
     assert lines_at(world) == [0, 11, LATEST_US]
     for us in (-1, LATEST_US + 1):
         with pytest.raises(EventInvalidError):

@@ -62,6 +62,18 @@ def test_each_keyword_lets_pass_what_a_model_may_take(schema: Any, wide: Any) ->
     assert widened(schema) == wide
 
 
+@pytest.mark.parametrize(
+    "keyword",
+    [
+        *("$schema", "format", "not", "if", "then", "else", "contains", "dependentRequired", "dependentSchemas"),
+        *("patternProperties", "propertyNames", "unevaluatedItems", "unevaluatedProperties", "uniqueItems"),
+        "discriminator",
+    ],
+)
+def test_what_a_model_may_read_otherwise_is_dropped(keyword: str) -> None:
+    assert widened({"type": "object", "title": "T", keyword: TEXT}) == {"type": "object", "title": "T"}
+
+
 def test_each_property_of_several_names_is_read_under_any_of_them() -> None:
     of_two, of_three = {"type": "number", NAMES: ["b"]}, {**TEXT, NAMES: ["d", "e"]}
     wide = widened({"properties": {"own": TEXT, "a": of_two, "c": of_three}})
