@@ -6,6 +6,7 @@ import json
 import random
 import secrets
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,16 +17,19 @@ from cascade_flow import (
     StepError,
     StepFailed,
 )
-from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb import items, keys
 from cascade_flow.engine import children
 from cascade_flow.engine.commands import Complete, Fail, KeepCheckpoint, SkipStep
-from cascade_flow.engine.state import Facts
-from cascade_flow.operations import item_inputs
+from cascade_flow.engine.state import Facts, Run
+from cascade_flow.operations import item_inputs, items_aside
 from cascade_flow.operations.children import _error
 from cascade_flow.operations.collection import _items_that_completed, _outcome
 from cascade_flow.operations.failed_items import error_of, failed_item
+from cascade_flow.operations.items_aside import ItemsAside
+from cascade_flow.operations.payloads import OFFLOAD_BYTES
 from cascade_flow.operations.steps import Steps
 from cascade_flow.operations.worker_outcomes import Attempt, Measures, WorkerOutcomes
+from cascade_flow.testing.memory.bucket_client import BucketClient
 from clauses.families import (
     AHEAD_US,
     ITEMS,
@@ -44,7 +48,7 @@ from clauses.families import (
     whole,
 )
 from clauses.stage import FATAL, RUN, counting, reported, run_of, silent
-from simulation import World
+from simulation import World, step
 
 
 def test_a_batch_that_fails_for_good_loses_no_item_that_is_done(world: World) -> None:
@@ -145,6 +149,27 @@ def test_a_failed_childs_reason_is_cut_and_a_batch_names_its_first_items(world: 
     assert error_of(batch).message == "5 items failed: item 0: E: no; item 1: E: no; item 2: E: no"
     mostly = replace(batch, lost=1, result=json.dumps(["won", {"n": 1}, None, [2], *items[4:]]))
     assert error_of(mostly).message == "1 items failed: item 4: E: no"
+
+
+def failed_run(result: str | None, lost: int | None) -> Run:
+    return Run("r", "flow", "v", "failed", 0, 0, 0, 0, result=result, lost=lost)
+
+
+@pytest.mark.parametrize(
+    ("result", "lost", "name", "message"),
+    [
+        (None, None, "ChildFailed", "it has failed"),
+        ("{}", None, "ChildFailed", "it has failed"),
+        ('{"name":"E","message":"no"}', None, "E", "no"),
+        (None, 3, "BatchFailed", "3 items failed"),
+        ('["won"]', 1_000, "BatchFailed", "1,000 items failed"),
+        ('["won"]', 0, "BatchFailed", "0 items failed"),
+    ],
+)
+def test_a_child_that_says_less_of_why_it_has_failed_is_told_of_all_the_same(
+    result: str | None, lost: int | None, name: str, message: str
+) -> None:
+    assert error_of(failed_run(result, lost)) == StepError(name=name, message=message)
 
 
 def test_what_is_told_of_a_failed_item_is_as_it_was_said() -> None:
@@ -269,3 +294,60 @@ def test_a_batch_that_is_stopped_with_its_parent_has_lost_nothing_for_good(world
     for number, attempt in ((0, 1), (1, 2)):
         reported(world, taken(world, number, attempt), Complete("[1, 2, 3]", 1))
     whole(world)
+
+
+def handed_on(world: World, *numbers: int, batch: int) -> list[Any]:
+    """What these children of the map are given."""
+    facts, step = claimed_facts(world), pack_of(world)
+    texts = ItemsAside(world.observer.runtime).texts(facts, step, numbers, batch=batch)
+    return [json.loads(texts[number]) for number in numbers]
+
+
+def test_a_batch_is_given_a_list_also_of_a_single_item(world: World) -> None:
+    handed_out(world, ITEMS[:5], batch=2)
+    assert handed_on(world, 0, 1, 2, batch=2) == [["a", "b"], ["c", "d"], ["e"]]
+
+
+@pytest.mark.parametrize("characters", [1, 8, 12, 10_000])
+def test_each_item_lies_in_one_chunk_of_about_that_length(
+    world: World, monkeypatch: pytest.MonkeyPatch, characters: int
+) -> None:
+    monkeypatch.setattr(items_aside, "_CHUNK_CHARACTERS", characters)
+    handed_out(world)
+    chunk = pack_of(world).family.chunk
+    keys_of = [keys.chunk(RUN, "pack", 1, number) for number in range(len(ITEMS))]
+    stored = [world.observer.runtime.ledger.table.get(key) for key in keys_of]
+    found = [json.loads(items.to_payload(item)) for item in stored if item is not None]
+    assert found == [ITEMS[at : at + chunk] for at in range(0, len(ITEMS), chunk)]
+    assert all(len(json.dumps(each, separators=(",", ":"))) <= max(characters, 5) for each in found)
+    assert handed_on(world, *range(len(ITEMS)), batch=1) == ITEMS
+
+
+def test_of_items_that_lie_in_the_bucket_the_table_holds_the_place_alone(world: World) -> None:
+    world.bucket = BucketClient()
+    world.backend, world.observer = world.another(), world.another(world.store.another_client())
+    vast = [secrets.token_hex(OFFLOAD_BYTES)]
+    handed_out(world, vast)
+    item = world.observer.runtime.ledger.table.get(keys.chunk(RUN, "pack", 1, 0))
+    assert item is not None
+    assert [*json.loads(items.to_payload(item))] == ["at"]
+    assert handed_on(world, 0, batch=1) == vast
+
+
+def test_what_a_single_item_gives_may_be_anything(world: World) -> None:
+    handed_out(world, ITEMS[:2])
+    for output in ('"done"', "[]", "[1,2,3]", "null"):
+        item_inputs.check_batch(world.observer.runtime, child_run(world, 0), output)
+
+
+def test_each_parents_input_is_kept_whole_and_by_its_run(world: World) -> None:
+    long = secrets.token_hex(2_000)
+    world.register([step("a")])
+    for run_id, given in (("r1", long), ("r2", 2), ("r3", None)):
+        world.submit(run_id=run_id, input=given)
+    runtime = world.observer.runtime
+    for _ in range(2):
+        assert item_inputs.input_of_parent(runtime, "r1") == json.dumps(long)
+        assert item_inputs.input_of_parent(runtime, "r2") == "2"
+        assert item_inputs.input_of_parent(runtime, "r3") is None
+    assert [*runtime.kept_inputs] == ["r1", "r2", "r3"]

@@ -10,21 +10,23 @@ import pytest
 
 from cascade_flow import (
     ChildrenDefinition,
+    InputInvalidError,
     StaleAttemptError,
     StepStarted,
     WorkflowRegistration,
     WrongPoolError,
     clock,
 )
+from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.family_ledger import FamilyLedger
 from cascade_flow.engine.children import items_lost, tolerated
 from cascade_flow.engine.commands import Complete
-from cascade_flow.engine.state import Family
+from cascade_flow.engine.state import Branch, Facts, Family
 from cascade_flow.operations import collection
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.collection import Collection
-from cascade_flow.operations.expansion import Expansion
+from cascade_flow.operations.expansion import Expansion, _check, items_in
 from cascade_flow.operations.steps import Slot, Steps
 from cascade_flow.operations.undone import _given_in_part
 from cascade_flow.operations.worker_protocol import WorkerProtocol
@@ -400,6 +402,7 @@ def test_what_could_not_be_made_is_refused_with_the_cure(
     assert failure.terminal
     assert told in failure.error.message
     assert there(world) == {}
+    assert world.observer.runtime.ledger.table.get(keys.chunk(RUN, "pack", 1, 0)) is None, "nothing lies aside"
     whole(world, "failed")
 
 
@@ -421,6 +424,75 @@ def test_what_another_workflow_does_not_take_is_not_submitted_to_it(world: World
     failure = next(event for event in world.observer.load_events("flow", RUN) if event.type == "StepFailed")
     assert (failure.terminal, failure.error.name) == (True, "InputInvalidError")
     assert world.observer.runtime.ledger.run(f"{RUN}~refund~0") is None
+
+
+def test_all_that_another_workflow_does_not_take_is_told(world: World) -> None:
+    schema: dict[str, Any] = {"type": "object", "properties": {"n": {"type": "integer"}, "m": {"type": "string"}}}
+    registration = WorkflowRegistration(slug="refunds", name="Refunds", steps=[step("pay")], input_schema_json=schema)
+    world.backend.register_workflow(registration)
+    wrong = {"m": 1, "n": "x"}
+    begun(world, step("refund", children=ChildrenDefinition(kind="workflow", workflow="refunds")), input=wrong)
+    world.settle(RUN)
+    failure = next(event for event in world.observer.load_events("flow", RUN) if event.type == "StepFailed")
+    assert ("m: " in failure.error.message, "n: " in failure.error.message) == (True, True)
+
+
+def test_a_workflow_that_is_retired_fails_the_step_that_runs_it(world: World) -> None:
+    refunds = WorkflowRegistration(slug="refunds", name="Refunds", steps=[step("pay")])
+    for deployed in ([refunds], []):
+        world.backend.runtime.registry.deploy(deployed)
+    begun(world, step("refund", children=ChildrenDefinition(kind="workflow", workflow="refunds")))
+    world.settle(RUN)
+    failure = next(event for event in world.observer.load_events("flow", RUN) if event.type == "StepFailed")
+    assert (failure.terminal, failure.error.name) == (True, "WorkflowRetiredError")
+    assert world.observer.runtime.ledger.run(f"{RUN}~refund~0") is None
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ('["a",1,null]', ["a", 1, None]),
+        ('{"b":1,"a":{"x":2}}', [["b", 1], ["a", {"x": 2}]]),
+        ("[]", []),
+        ("{}", []),
+        ("null", []),
+        (None, []),
+    ],
+)
+def test_a_map_goes_over_what_a_list_or_an_object_holds_in_its_order(given: str | None, found: list[Any]) -> None:
+    assert items_in(given, "pack", "lines") == found
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [('"text"', "str"), ('""', "str"), ("0", "int"), ("false", "bool"), ("7", "int"), ("1.5", "float")],
+)
+def test_what_is_neither_a_list_nor_an_object_is_refused(given: str, kind: str) -> None:
+    with pytest.raises(InputInvalidError, match=f"goes over what 'lines' gave, which is no list but {kind}:"):
+        items_in(given, "pack", "lines")
+
+
+def test_a_family_is_as_its_step_declares_it(world: World) -> None:
+    handed_out(world, ["a", "b", "c", "d", "e"], batch=2, concurrency=2)
+    family = branch_of(world, "lines").family
+    assert family is not None
+    assert (family.items, family.children, family.attempt, family.at_once, family.version) == (5, 3, 1, 2, None)
+    assert (family.made, there(world)) == (2, {0: "running", 1: "running"})
+
+
+def test_runs_are_counted_and_not_items_where_there_are_too_many(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cascade_flow.operations.expansion.MOST_CHILDREN", 3)
+    facts, branch = _expanding(world)
+    most = ChildrenDefinition(kind="map", over="lines", batch=2)
+    _check(facts, branch, 3, most)
+    with pytest.raises(InputInvalidError, match=r"4 runs do its work, and may have 3: .* \(batch=3 or above\)"):
+        _check(facts, branch, 4, most)
+
+
+def _expanding(world: World) -> tuple[Facts, Branch]:
+    begun(world, step("a"))
+    held = claimed(world, "a")
+    return held.facts, held.branch
 
 
 def test_who_collects_has_all_the_tries_that_a_step_has(world: World) -> None:

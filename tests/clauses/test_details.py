@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import EventDefinition, StepDefinition, StepNotFoundError, VersionNotFoundError, clock
+from cascade_flow import (
+    EventDefinition,
+    LogEntry,
+    RunSubmission,
+    StepDefinition,
+    StepNotFoundError,
+    VersionNotFoundError,
+    clock,
+)
+from cascade_flow.dynamodb import items
 from cascade_flow.engine.commands import SkipStep
 from cascade_flow.operations.details import Details, OutsideDetails
 from cascade_flow.operations.logs import Logs
@@ -91,6 +100,32 @@ def test_a_step_has_the_lines_of_the_attempt_that_is_asked_for(world: World) -> 
     assert [line.message for line in details.logs(RUN, step_id=None, attempt=1)] == ["hello", "goodbye"]
 
 
+def test_no_more_of_a_log_is_read_than_was_asked_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun(world, step("a"), step("b"))
+    for name, attempt in (("a", 1), ("a", 2), ("b", 1)):
+        Logs(world.backend.runtime).store(run_of(world), name, attempt, [(clock.now_us(), "stdout", "hello")])
+    read, parsed = list[Any](), items.to_log_lines
+
+    def noted(item: Any) -> Any:
+        read.append(item)
+        return parsed(item)
+
+    monkeypatch.setattr(items, "to_log_lines", noted)
+    for wanted, number, chunks in (("a", 1, 1), ("a", None, 2), (None, None, 3)):
+        read.clear()
+        assert len(Details(world.observer.runtime).logs(RUN, step_id=wanted, attempt=number)) == chunks
+        assert len(read) == chunks
+
+
+def test_a_line_that_comes_as_an_event_is_told_as_it_was_said(world: World) -> None:
+    begun(world, step("a"))
+    said: dict[str, object] = {"workflow_slug": "flow", "run_id": RUN, "timestamp_us": clock.now_us()}
+    told = {"step_id": "a", "attempt_number": 2, "stream": "stderr", "message": "hello"}
+    world.backend.append_event("flow", RUN, LogEntry.model_validate({**said, **told}))
+    [line] = Details(world.observer.runtime).logs(RUN, step_id=None, attempt=None)
+    assert (line.step_id, line.attempt_number, line.stream, line.message) == ("a", 2, "stderr", "hello")
+
+
 def waited_for(world: World) -> tuple[bool, int | None]:
     shown = outside(world)
     return shown.waits, shown.until_us
@@ -145,3 +180,19 @@ def test_events_that_nothing_has_led_to_yet_are_shown_and_waited_for_in_their_tu
     done(world, "a")
     until_us = run_of(world).deadline_us
     assert all_outside(world) == [OutsideDetails(EventDefinition(), waits=True, until_us=until_us, sent_us=None)] * 6
+
+
+def test_events_that_who_died_has_left_to_be_made_are_waited_for_already(world: World) -> None:
+    world.register([event(f"e{number}") for number in range(6)])
+    submission = RunSubmission(workflow_slug="flow", run_id=RUN)
+    dies(lambda: dying(world, "TransactWriteItems", after=True).submit_run(submission))
+    assert (found(world, "e5"), run_of(world).status) == (None, "running")
+    assert [shown.waits for shown in all_outside(world)] == [True] * 6
+
+
+def test_an_event_that_was_sent_by_who_died_over_it_says_so_while_it_is_waited_for(world: World) -> None:
+    begun(world, event("e"), step("a"))
+    dies(lambda: dying(world, "UpdateItem", after=True).send_event(RUN, "e", None))
+    signal, shown = branch_of(world, "e").signal, outside(world)
+    assert signal is not None
+    assert (shown.waits, shown.sent_us) == (True, signal.at_us)

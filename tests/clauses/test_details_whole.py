@@ -29,7 +29,7 @@ from cascade_flow.operations.details import Details, StepDetails
 from cascade_flow.operations.history import EventDetails, Histories
 from cascade_flow.operations.payloads import OFFLOAD_BYTES, Handed, Payloads
 from cascade_flow.testing.memory.bucket_client import BucketClient
-from clauses.stage import FATAL, RUN, begun, claimed, done, reported, run_of
+from clauses.stage import AGAIN, FATAL, RUN, begun, claimed, done, reported, run_of
 from contract.called import Called
 from shapes import undo
 from simulation import World, step
@@ -85,6 +85,22 @@ def test_a_run_is_told_with_its_texts_where_they_are_wanted(world: World, read: 
     assert all(len(places) <= 1 for places in read)
 
 
+def test_a_run_is_told_with_its_long_input_and_where_its_vast_output_lies(world: World, read: list[Set[str]]) -> None:
+    begun(world, step("a", export_output=True), input=json.loads(LONG))
+    reported(world, claimed(world, "a"), Complete(VAST_OUTPUT, 1))
+    found = details(world).run(RUN)
+    assert (found.run.input, getattr(found.end, "output", None)) == (LONG, "null")
+    assert found.outside == {"output": lent(world, json.dumps({"a": json.loads(VAST_OUTPUT)}, separators=(",", ":")))}
+    assert details(world).run(RUN, payloads=False).run.input == "null"
+
+
+@pytest.mark.usefixtures("read")
+def test_a_run_says_of_each_of_its_texts_where_it_lies(world: World) -> None:
+    begun(world, step("a", export_output=True), input=json.loads(VAST))
+    reported(world, claimed(world, "a"), Complete(VAST_OUTPUT, 1))
+    assert sorted(details(world).run(RUN).outside) == ["input", "output"]
+
+
 def test_a_run_is_told_without_what_is_not_wanted(world: World, read: list[Set[str]]) -> None:
     through(world, VAST_OUTPUT, LONG, "1")
     whole, read[:] = details(world).run(RUN), []
@@ -114,6 +130,15 @@ def test_a_step_is_told_with_what_it_was_given_and_gave(world: World, read: list
         [],
     ]
     assert [len(places) for places in read] == [0, 1, 1], "what the others gave is not read"
+
+
+def test_a_step_is_told_with_all_its_attempts_in_their_order(world: World) -> None:
+    begun(world, step("a", retry=[RetryTier(max_attempts=3, delay_ms=0)]))
+    for attempt in (1, 2):
+        reported(world, claimed(world, "a", attempt), AGAIN)
+    claimed(world, "a", 3)
+    tried = details(world).step(RUN, "a").attempts
+    assert [(each.number, each.status) for each in tried] == [(1, "failed"), (2, "failed"), (3, "running")]
 
 
 def test_a_step_is_told_without_texts_where_none_are_wanted(world: World, read: list[Set[str]]) -> None:
@@ -180,6 +205,8 @@ def test_the_events_behind_a_time_that_pass_the_filter_are_told(world: World) ->
         assert [each.event for each in details(world).events(RUN, after_us=int(event.timestamp_us))] == every[
             place + 1 :
         ]
+        bare = details(world).events(RUN, after_us=int(event.timestamp_us), payloads=False)
+        assert [each.event for each in bare] == every[place + 1 :]
     wanted = details(world).events(RUN, step_id="b", types=["StepStarted", "StepCompleted"])
     assert [(each.event.type, getattr(each.event, "step_id", "")) for each in wanted] == [
         ("StepStarted", "b"),
@@ -196,12 +223,19 @@ def test_of_no_step_and_of_no_run_nothing_is_told(world: World) -> None:
         details(world).step(RUN, "b")
     with pytest.raises(InvalidIdError):
         details(world).step(RUN, "a/../b?")
+    for look in (details(world).run, details(world).steps, details(world).brief, details(world).events):
+        with pytest.raises(InvalidIdError):
+            look("a/../b?")
     for run_id in ("reserved", "nobody"):
         for look in (details(world).run, details(world).steps, details(world).brief):
             with pytest.raises(RunNotFoundError, match=run_id):
                 look(run_id)
         with pytest.raises(RunNotFoundError, match=run_id):
             details(world).step(run_id, "a")
+    assert ([*details(world).events("reserved")], details(world).logs("reserved", step_id=None, attempt=None)) == (
+        [],
+        [],
+    )
     with pytest.raises(RunNotFoundError, match="nobody"):
         details(world).events("nobody")
     with pytest.raises(RunNotFoundError, match="nobody"):
@@ -219,6 +253,9 @@ def test_a_workflow_is_told_with_its_versions_and_what_is_noted_of_them(world: W
     assert (version, version.notes) == (workflow.version(version_id), notes)
     with pytest.raises(VersionNotFoundError, match=f"has no version 'v'; it has {version_id}"):
         details(world).version("flow", "v")
+    for slug in ("shop", "bakery"):
+        world.register([step("a")], slug=slug)
+    assert [each.metadata.slug for each in details(world).workflows()] == ["bakery", "flow", "shop"]
 
 
 @pytest.mark.parametrize("total", [True, False])
@@ -258,6 +295,7 @@ def test_runs_are_listed_as_is_wanted_and_from_where_it_is_wanted(world: World) 
 
     assert (listed(None), listed("flow"), listed("shop")) == (["third", "second", RUN], ["second", RUN], ["third"])
     assert (listed("flow", Filter(("completed",))), listed("flow", offset=1)) == ([RUN], [RUN])
+    assert (listed(None, offset=1, limit=1), listed(None, offset=1)) == (["second"], ["second", RUN])
     first = details(world).runs("flow", EVERY, limit=1)
     assert ([run.run_id for run in first.runs], listed("flow", after=first.more)) == (["second"], [RUN])
 
@@ -274,6 +312,7 @@ def test_a_run_says_how_far_it_is_undone(world: World) -> None:
         undone_by,
         RUN,
     )
+    assert details(world).run(RUN, payloads=False, steps=False).undo_status == "running"
     assert details(world).brief(undone_by).status == "running"
     world.settle(undone_by)
     assert (details(world).run(RUN).undo_status, details(world).run(undone_by).undo_status) == ("completed", None)
@@ -318,6 +357,12 @@ def test_a_step_says_how_often_it_was_not_ready_and_what_it_said_last_while_it_w
     assert (one(world).postponed, one(world).state.status) == ((2, None), "running")
     reported(world, held)
     assert (one(world).postponed, one(world).state.status) == ((2, None), "completed")
+
+
+def test_steps_are_told_in_declared_order_by_their_ids(world: World) -> None:
+    begun(world, step("z"), step("b", "z").model_copy(update={"name": "Billing"}), step("a"))
+    told = details(world).steps(RUN)
+    assert [(each.definition.id, each.state.step_id) for each in told] == [(name, name) for name in "zba"]
 
 
 def test_a_step_that_nothing_has_happened_to_stands_before_its_first_attempt(world: World) -> None:

@@ -149,6 +149,20 @@ def test_who_waits_for_a_place_is_told_of_the_places_that_are_its_own(
     assert found == {"usual": usual, "urgent": urgent}
 
 
+def test_each_kind_of_place_is_full_when_its_own_number_is_taken(world: World) -> None:
+    begun(world, step("a"), step("b"), priority=1)
+    world.clock.pause_us(2 * TIMING.grace_us)
+    claimed(world, "a")
+    for usual, urgent, code in ((9, 1, "concurrency-used-up"), (1, 9, "wake-up-lost")):
+        diagnoses = Diagnoses(world.observer.runtime, concurrency=usual, urgent_concurrency=urgent)
+        assert code in [each.code for each in diagnoses.run(RUN)[0].findings]
+
+
+def test_of_a_run_that_is_still_to_start_the_engine_is_told_too(world: World) -> None:
+    begun(world, step("a"), available_at=clock.now_us() + 100_000_000)
+    assert [each.code for each in Diagnoses(world.observer.runtime).run(RUN)[1]] == ["reaper-unknown"]
+
+
 def test_a_dead_worker_takes_nobodys_place(world: World) -> None:
     world.register([step("a")])
     world.submit(run_id="waits")

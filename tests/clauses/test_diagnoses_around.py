@@ -8,12 +8,17 @@ from typing import Any
 import pytest
 
 from cascade_flow import (
+    ChildrenDefinition,
     RunLimit,
+    RunSubmission,
     StepLimit,
+    WorkflowRegistration,
     clock,
 )
 from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.pulse import get_signs
 from cascade_flow.dynamodb.table import Delete, Update
+from cascade_flow.engine.commands import Complete
 from cascade_flow.engine.findings import Finding
 from cascade_flow.operations import diagnoses
 from cascade_flow.operations.diagnoses import Diagnoses, DiagnosisPart
@@ -22,7 +27,7 @@ from cascade_flow.operations.pulse import Pulse
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.wake import Wake
-from clauses.families import ITEMS, child, handed_out, taken
+from clauses.families import ITEMS, child, handed_out, mapped, taken
 from clauses.stage import FATAL, RUN, asking, begun, claimed, dies, dying, reported, run_of
 from contract.called import Called
 from faults.moments import pausing
@@ -312,3 +317,132 @@ def test_each_piece_tells_how_the_engine_is_and_when_a_sweep_comes(world: World,
     Pulse().beat(world.backend.runtime, clock.now_us())
     part = Diagnoses(world.observer.runtime, concurrency=2).part(limit=9, after_us=after_us)
     assert (part.engine, "the sweep in 60 s" in part.diagnoses[0].findings[0].sentence) == ((), True)
+
+
+def test_late_runs_and_those_that_have_failed_to_undo_others_are_each_told_as_far_as_was_asked(world: World) -> None:
+    undoing = undos_failed(world, "r1", "r2", "r3")
+    world.clock.pause_us(LATE_US)
+    world.sweep()
+    late = [world.submit(run_id=run_id) for run_id in ("l1", "l2", "l3")]
+    world.clock.pause_us(LATE_US)
+    part = Diagnoses(world.observer.runtime).part(limit=3)
+    assert ({each.run_id for each in part.diagnoses}, part.looked_at) == ({*undoing, *late}, 6)
+
+
+def test_what_has_failed_to_undo_another_and_is_tried_again_takes_no_others_room(world: World) -> None:
+    _, middle, _ = undoing = undos_failed(world, "r1", "r2", "r3")
+    world.backend.retry_run(middle)
+    part = Diagnoses(world.observer.runtime).part(limit=2)
+    assert {each.run_id for each in part.diagnoses} == {*undoing} - {middle}
+
+
+def test_no_more_are_looked_at_for_having_failed_to_undo_others_than_so_many(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undos_failed(world, "r1", "r2", "r3")
+    noted = get_signs(world.observer.runtime.ledger.table).failed_undos
+    monkeypatch.setattr(diagnoses, "_MOST_NOTED", 2)
+    assert [each.run_id for each in Diagnoses(world.observer.runtime).part(limit=9).diagnoses] == noted[:2]
+
+
+def test_a_run_that_moves_while_a_piece_is_read_is_told_where_it_lies_then(world: World) -> None:
+    begun(world, step("a"))
+    world.clock.pause_us(LATE_US)
+    moving = pausing(world, "GetItem", world.sweep)
+    part = Diagnoses(moving.runtime).part(limit=9)
+    assert (part.diagnoses, part.looked_at) == ([], 0)
+    assert Diagnoses(world.observer.runtime).part(limit=9).looked_at == 1
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_of_a_run_that_is_gone_or_cancelled_its_entries_tell_nothing(world: World, is_there: bool) -> None:
+    begun(world, step("a"), step("b"))
+    world.clock.pause_us(LATE_US)
+    if is_there:
+        world.backend.cancel_run(RUN)
+    else:
+        gone(world, keys.run(RUN))
+    part = Diagnoses(world.observer.runtime).part(limit=9)
+    assert (part.diagnoses, part.looked_at) == ([], 0)
+
+
+def test_of_a_run_that_has_failed_no_branches_are_read(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    reported(world, claimed(world, "a"), FATAL)
+    assert ([*told(world)], "Query" in requests(world)) == (["over"], False)
+
+
+def test_of_a_workflow_whose_version_is_gone_no_step_is_known_to_be_there(world: World) -> None:
+    begun(world, step("a"))
+    world.register([step("a"), step("b")])
+    world.submit(run_id="new")
+    gone(world, keys.version("flow", world.observer.runtime.run("new").version_id))
+    assert [*told(world)] == ["workflow-gone", "queued"]
+
+
+def test_a_pool_whose_worker_runs_one_step_is_busy(world: World) -> None:
+    world.register([step("a", executor="gpu")])
+    for run_id in ("one", RUN):
+        world.submit(run_id=run_id)
+    world.clock.pause_us(LATE_US)
+    assert WorkerProtocol(world.backend.runtime).claim_next("machine-1", slot=Slot(), pool="gpu") is not None
+    assert [*told(world)] == ["pool-busy"]
+
+
+@pytest.mark.parametrize(
+    ("bound", "code"), [("_MOST_CHILDREN", "concurrency-used-up"), ("_MOST_AT_WORK", "wake-up-lost")]
+)
+def test_who_is_at_work_is_counted_up_to_a_bound_of_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch, bound: str, code: str
+) -> None:
+    monkeypatch.setattr(diagnoses, bound, 0)
+    begun(world, step("a"), step("b"))
+    world.clock.pause_us(LATE_US)
+    claimed(world, "a")
+    assert code in told(world, concurrency=1)
+
+
+def test_who_is_gone_meanwhile_takes_nobody_elses_place_away(world: World) -> None:
+    world.register([step("a")])
+    for run_id in ("other", "third", RUN):
+        world.submit(run_id=run_id)
+    world.clock.pause_us(LATE_US)
+    for run_id in ("other", "third"):
+        held(world, run_id)
+    late = pausing(world, "BatchGetItem", lambda: gone(world, keys.run("other")))
+    assert [*told(world, by=late, concurrency=1)] == ["concurrency-used-up"]
+
+
+def test_of_two_maps_each_is_looked_into(world: World) -> None:
+    """The first is well, and the second waits for workers."""
+    lines, pack, _ = mapped()
+    begun(world, lines, pack, pack.model_copy(update={"id": "wrap", "name": "wrap"}))
+    reported(world, claimed(world, "lines"), Complete("[1]", 1))
+    for name, branch in (("pack", "lines"), ("wrap", "wrap")):
+        expanding = claimed(world, name, branch=branch)
+        reported(world, expanding, world.act(expanding, "worker-1"))
+    world.clock.pause_us(TIMING.grace_us * 3 // 2)
+    taken(world, 0)
+    found, _ = Diagnoses(world.observer.runtime).run(RUN)
+    assert {each.step_id: each.severity for each in found.findings} == {"pack": "well", "wrap": "late"}
+
+
+def in_workflow(world: World, *inner: Any, **declared: Any) -> None:
+    """A run whose step another workflow's run does."""
+    world.backend.register_workflow(WorkflowRegistration(slug="inner", name="inner", steps=[*inner], **declared))
+    begun(world, step("back", children=ChildrenDefinition(kind="workflow", workflow="inner")))
+    expanding = claimed(world, "back")
+    reported(world, expanding, world.act(expanding, "worker-1"))
+
+
+def test_who_waits_below_a_run_below_is_told_that_no_place_is_left(world: World) -> None:
+    world.register([step("charge")], slug="deep")
+    in_workflow(world, step("deeper", children=ChildrenDefinition(kind="workflow", workflow="deep")))
+    below = f"{RUN}~back~0"
+    expanding = held(world, below, "deeper")
+    reported(world, expanding, world.act(expanding, "worker-1"))
+    world.register([step("a")], slug="beside")
+    world.backend.submit_run(RunSubmission(workflow_slug="beside", run_id="busy"))
+    world.clock.pause_us(TIMING.grace_us * 3 // 2)
+    held(world, "busy")
+    assert told(world, concurrency=1)["waits-for-children"].sentence.endswith("all 1 steps that may run at once do")

@@ -18,6 +18,7 @@ from cascade_flow.operations import ended_runs
 from cascade_flow.operations.ended_runs import EndedRuns
 from clauses.stage import RUN, begun, counting, done, run_of
 from simulation import World, step
+from testbed.faults import Kind, faults, only
 
 HOUR_US = 3_600_000_000
 
@@ -138,3 +139,43 @@ def test_none_of_another_form_is_read(table: Table, monkeypatch: pytest.MonkeyPa
     assert read(table, 0) == []
     put_digests(table, [digest("one before", listed_us=0), digest("one after", listed_us=clock.now_us() + HOUR_US)])
     assert read(table, 0) == ["one after", "one before"]
+
+
+@pytest.mark.parametrize(("moved_us", "known"), [(-1, []), (0, [RUN]), (1, [])])
+def test_one_is_believed_where_the_index_has_its_run_at_the_same_time(
+    table: Table, moved_us: int, known: list[str]
+) -> None:
+    one = digest(RUN)
+    put_digests(table, [one, digest("other")])
+    assert [*EndedRuns(table).known({RUN: one.listed_us + moved_us}, since_us=one.listed_us)] == known
+
+
+def test_those_of_all_hours_of_a_report_are_known(table: Table) -> None:
+    late = digest("late")
+    early = replace(digest("early"), listed_us=late.listed_us - 3 * 3_600_000_000)
+    put_digests(table, [early, late])
+    listed_us = {each.run_id: each.listed_us for each in (early, late)}
+    assert EndedRuns(table).known(listed_us, since_us=early.listed_us) == {"early": early, "late": late}
+
+
+def test_what_was_read_is_kept_as_long_as_its_run(world: World, table: Table) -> None:
+    begun(world, step("a"))
+    done(world, "a")
+    report = EndedRuns(table)
+    report.note(run_of(world), [])
+    report.keep()
+    [item] = table.query(keys.digests_since(0))
+    assert item[keys.EXPIRY] == run_of(world).expires_s
+
+
+def test_a_report_is_as_good_where_nothing_can_be_kept(
+    world: World, table: Table, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun(world, step("a"))
+    done(world, "a")
+    report = EndedRuns(table)
+    with faults(only({"PutItem"}, lambda *_: Kind.THROTTLE), table.client), caplog.at_level("INFO"):
+        report.note(run_of(world), [])
+        report.keep()
+    assert "1 runs will be read again" in caplog.text
+    assert [*table.query(keys.digests_since(0))] == []

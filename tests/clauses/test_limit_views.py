@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import ChildrenDefinition, StepLimit, WorkflowRegistration, clock
+from cascade_flow import ChildrenDefinition, InvalidIdError, StepLimit, WorkflowRegistration, clock
 from cascade_flow.dynamodb.places import Places
 from cascade_flow.dynamodb.turns import next_turn
 from cascade_flow.engine.limits import Holder, Place, Waiter, Waiting
@@ -74,6 +74,11 @@ def test_all_limits_are_told_by_name_with_all_that_name_them(world: World) -> No
     ]
 
 
+def test_the_steps_of_a_limit_are_told_by_their_ids(world: World) -> None:
+    world.register([step("pay", limit=STRIPE).model_copy(update={"name": "Pay the bill"})])
+    assert views(world).all() == [Declared(STRIPE, {"flow": ["pay"]})]
+
+
 @pytest.mark.usefixtures("now")
 def test_a_limit_is_told_as_it_stands(world: World) -> None:
     declared(world)
@@ -105,6 +110,23 @@ def test_of_turns_no_place_is_told_and_when_the_next_one_is_free(world: World) -
     assert views(world).one("openai", None) == LimitDetails(openai, None, {}, (), None)
     next_turn(world.backend.runtime.ledger.table, Limit("openai", 1, 2_000_000))
     assert views(world).one("openai", None) == LimitDetails(openai, None, {}, (), NOW_US + 2_000_000)
+
+
+@pytest.mark.usefixtures("now")
+def test_of_turns_by_key_those_of_one_value_are_told(world: World) -> None:
+    world.register([step("a", limit=StepLimit(name="maps", at_most=1, per_ms=2_000, key="customer"))])
+    next_turn(world.backend.runtime.ledger.table, Limit("maps#C-1", 1, 2_000_000))
+    found = {key: views(world).one("maps", key) for key in ("C-1", "C-2")}
+    assert {key: (each.key, each.next_free_us) for key, each in found.items()} == {
+        "C-1": ("C-1", NOW_US + 2_000_000),
+        "C-2": ("C-2", None),
+    }
+
+
+def test_what_is_no_name_of_a_limit_is_refused_as_such(world: World) -> None:
+    declared(world)
+    with pytest.raises(InvalidIdError):
+        views(world).one("a/../b?", None)
 
 
 def test_who_asks_for_a_limit_that_nobody_names_is_told_which_there_are(world: World) -> None:
@@ -163,6 +185,7 @@ def test_a_run_says_what_it_waits_for_if_it_is_due_and_has_no_place(
     world: World, run: dict[str, Any], waits: Waiting | None
 ) -> None:
     taken(world, "till", 0, Holder.of_run("other", 1), NOW_US + 1)
+    taken(world, "till", 1, Holder.of_run("gone", 1), NOW_US)
     lined_up(world, "till", Holder.of_run("first", 1), Holder.of_run("mine", 1))
     told: dict[str, Any] = {"run_id": "mine", "workflow_slug": "flow", "version_id": "v", "status": "pending"}
     times = dict.fromkeys(("created_us", "available_at_us", "deadline_us", "expires_s"), BEGIN_US)
@@ -185,8 +208,11 @@ def test_each_step_of_a_run_is_told_with_what_it_waits_for_itself(world: World) 
 
 
 def waiting_of(world: World, run_id: str) -> dict[str, Waiting | None]:
-    """What is shown of each step."""
-    return {each.definition.id: each.waiting for each in Details(world.observer.runtime).steps(run_id)}
+    """What is shown of each step, with its run and by itself."""
+    details = Details(world.observer.runtime)
+    shown = details.steps(run_id)
+    assert details.run(run_id).steps == shown
+    return {each.definition.id: each.waiting for each in shown}
 
 
 def test_a_later_step_of_a_branch_is_told_with_what_it_waits_for(world: World) -> None:

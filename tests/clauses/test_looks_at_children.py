@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from cascade_flow import RetryTier, RunSubmission, StepError, StepNotFoundError, WorkflowRegistration
+from cascade_flow import (
+    InvalidIdError,
+    RetryTier,
+    RunNotFoundError,
+    RunSubmission,
+    StepError,
+    StepNotFoundError,
+    WorkflowRegistration,
+)
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.commands import Complete, KeepCheckpoint
+from cascade_flow.engine.state import Branch, Family, Run
 from cascade_flow.model.workflows import ChildrenDefinition
 from cascade_flow.operations import family_views
-from cascade_flow.operations.details import Details, FamilyDetails
+from cascade_flow.operations.details import Details, FamilyDetails, _family
 from cascade_flow.operations.diagnoses import Diagnoses
-from cascade_flow.operations.family_views import ChildPage, ChildState, FamilyViews
+from cascade_flow.operations.family_views import ChildPage, ChildState, FamilyViews, _state
+from cascade_flow.operations.history import RunHistory
 from cascade_flow.operations.preflight import Planned, Preflight
 from clauses.families import child, expanded, failed, handed_out, mapped, pack_of, packed, taken
 from clauses.stage import AGAIN, FATAL, RUN, begun, claimed, dies, dying, reported
@@ -182,6 +194,32 @@ def test_of_a_step_that_is_over_no_counts_are_known(world: World) -> None:
     )
 
 
+HANDED_OUT = Family(items=9, children=5, chunk=1, attempt=1, at_once=4, made=4, lost=1, out=((1, 2),))
+
+
+@pytest.mark.parametrize(
+    ("stands", "counts"),
+    [
+        ({}, (9, 5, 4, 2, 1)),
+        ({"arrived": 3}, (9, 5, 4, 3, 1)),
+        ({"arrived": 5}, (9, 5, 4, 4, 1)),
+        ({"status": "scheduled"}, (9, 5, 4, 2, 1)),
+        ({"status": "failed"}, (9, 5, 4, 2, 1)),
+        ({"status": "ended"}, ()),
+        ({"step": "total"}, ()),
+        ({"family": None}, ()),
+    ],
+    ids=repr,
+)
+def test_children_are_counted_as_long_as_their_step_is_not_over(stands: dict[str, Any], counts: Sequence[int]) -> None:
+    branch: dict[str, Any] = {"name": "lines", "status": "waiting", "step": "pack", "family": HANDED_OUT, **stands}
+    run, steps = Run(RUN, "flow", "v", "running", 0, 0, 0, 0), {each.id: each for each in mapped(batch=2)}
+    story = RunHistory(run, steps, {"lines": Branch(**branch)}, (), {})
+    declared = ChildrenDefinition(kind="map", over="lines", batch=2)
+    assert _family(story, steps["pack"]) == FamilyDetails(declared, *counts)
+    assert _family(story, steps["total"]) is None
+
+
 def test_each_field_of_a_child_is_told(world: World) -> None:
     handed_out(world, concurrency=4, tolerate=1, retry=[RetryTier(max_attempts=2)])
     packed(world, 0)
@@ -197,6 +235,35 @@ def test_each_field_of_a_child_is_told(world: World) -> None:
     world.clock.pause_us(TIMING.lease_us)
     taken(world, 2, 2)
     assert page(world, limit=1, after=1).children == (ChildState(2, child(2), "running", 2, None, attempt=2),)
+
+
+ONE = Run("r", "flow", "v", "running", 0, 0, 0, 0)
+MAP, WORKFLOW = ChildrenDefinition(kind="map", over="lines", batch=3), ChildrenDefinition(kind="workflow", workflow="w")
+NO = StepError(name="E", message="no")
+TOLD_NO = '{"name":"E","message":"no"}'
+
+
+@pytest.mark.parametrize(
+    ("definition", "stands", "branch", "told"),
+    [
+        (MAP, {}, None, {}),
+        (WORKFLOW, {}, None, {"first_item": None}),
+        (MAP, {"status": "completed", "result": "[1]", "lost": 0}, None, {"failed_items": 0}),
+        (MAP, {"status": "completed", "result": "[1]", "lost": 2}, None, {"failed_items": 2}),
+        (MAP, {"status": "failed", "result": TOLD_NO}, None, {"error": NO}),
+        (WORKFLOW, {"status": "failed", "result": TOLD_NO}, None, {"first_item": None, "error": NO}),
+        (MAP, {"status": "cancelled", "result": TOLD_NO}, None, {}),
+        (MAP, {"run_attempt": 4}, Branch("pack", "running", "pack", attempt=2), {"attempt": 2}),
+        (MAP, {}, Branch("pack", "scheduled", "pack", attempt=2), {"attempt": 2, "is_retrying": True}),
+        (MAP, {}, Branch("pack", "scheduled", "pack"), {"attempt": 1}),
+    ],
+)
+def test_a_child_is_told_by_its_own_item_and_where_its_attempt_stands(
+    definition: ChildrenDefinition, stands: dict[str, Any], branch: Branch | None, told: dict[str, Any]
+) -> None:
+    run = replace(ONE, **stands)
+    first: dict[str, Any] = {"number": 5, "run_id": "r", "status": run.status, "first_item": 15, "error": None}
+    assert _state(definition, 5, run, branch) == ChildState(**{**first, **told})
 
 
 def test_of_another_workflow_no_item_and_no_attempt_is_told_also_where_its_step_has_the_same_name(world: World) -> None:
@@ -222,6 +289,11 @@ def test_who_asks_for_the_children_of_no_step_is_told_which_have_any(world: Worl
     views = FamilyViews(world.observer.runtime)
     with pytest.raises(StepNotFoundError, match="no step 'nothing' that runs of their own do; it has pack"):
         views.page(RUN, "nothing")
+    with pytest.raises(InvalidIdError):
+        views.page(RUN, "a/../b?")
+    world.backend.initialize_run("other", "reserved")
+    with pytest.raises(RunNotFoundError, match="reserved"):
+        views.page("reserved", "pack")
     begun_alone(world)
     with pytest.raises(StepNotFoundError, match=r"no step 'a' that runs of their own do; it has none$"):
         views.page("alone", "a")
@@ -239,3 +311,4 @@ def test_children_are_read_in_portions_each_once(world: World, monkeypatch: pyte
     handed_out(world, concurrency=6)
     assert [each.number for each in page(world, limit=9).children] == [0, 1, 2, 3, 4, 5]
     assert [each.number for each in page(world, limit=3, after=1).children] == [2, 3, 4]
+    assert [page(world, limit=limit).more for limit in (5, 6, 7)] == [4, None, None]

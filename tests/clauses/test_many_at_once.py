@@ -126,3 +126,18 @@ def test_when_time_is_over_none_is_begun(world: World) -> None:
     with clock.use(TickingClock(clock.now_us(), tick_us=0)):
         assert Submissions(world.backend.runtime).submit([wish("r1")], until_us=clock.now_us()) == [None]
     assert world.observer.runtime.ledger.run("r1") is None
+
+
+@pytest.mark.usefixtures("sent")
+def test_what_was_no_submission_is_answered_so_also_when_time_is_over(world: World) -> None:
+    refused = ConflictError()
+    assert Submissions(world.backend.runtime).submit([refused, wish("r1")], until_us=0) == [refused, None]
+
+
+@pytest.mark.usefixtures("sent")
+def test_who_is_woken_for_one_of_many_is_told_what_lasts(world: World) -> None:
+    """As for a run that is submitted alone: so its worker reads nothing more."""
+    Submissions(world.backend.runtime).submit([wish("r1"), wish("r2")], until_us=LATER_US)
+    alone = world.backend.submit_run(wish("r3"))
+    wakes = {wake.run_id: wake for wake in world.mailbox.wakes}
+    assert all(world.mailbox.seal.opened(wakes[run_id].told) for run_id in ("r1", "r2", alone.run_id))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from cascade_flow import RetryTier, clock
+from cascade_flow import RetryTier, StepLimit, clock
+from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.places import Places
+from cascade_flow.engine.commands import Complete
 from cascade_flow.engine.limits import Holder, Waiter
-from cascade_flow.engine.state import Branch, Limit
+from cascade_flow.engine.state import Branch, Claimant, Limit
 from cascade_flow.operations.limits import Ahead, Limits
 from clauses.stage import AGAIN, counting, reported
 from clauses.test_limits import (
+    beating,
     called,
     got,
     holders,
@@ -23,7 +26,7 @@ from clauses.test_limits import (
 )
 from clauses.test_microseconds import at
 from faults.moments import pausing
-from simulation import TIMING, TickingClock, World
+from simulation import TIMING, TickingClock, World, step
 from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 LIMIT = Limit("stripe", 2)
@@ -186,3 +189,118 @@ def test_a_place_that_lasts_as_long_as_the_claims_lease_is_not_prolonged(
         started(world, "r1")
         got(world, "r1", by=world.another(client))
     assert len(sizes) == requests
+
+
+def test_of_several_places_the_first_is_kept_and_the_others_come_back(world: World) -> None:
+    for number in range(3):
+        held_by(world, number, ME)
+    limits, limit = Limits(world.backend.runtime), Limit("stripe", 3)
+    assert limits.hand_out(limit, ME) == 0
+    assert limits.free_place(limit, ME) == 0
+    assert [number for number, place in standing(world).places.items() if place.holder == ME] == [0]
+
+
+def test_who_is_overtaken_at_one_place_takes_the_next_one(world: World) -> None:
+    late = pausing(world, "UpdateItem", lambda: held_by(world, 0, OTHER))
+    assert Limits(late.runtime).free_place(LIMIT, ME) == 1
+    assert holders(world) == ["r2", "r1"]
+
+
+def test_one_lines_up_by_its_priority_and_by_when_it_was_to_begin(world: World) -> None:
+    for number in range(LIMIT.at_most):
+        held_by(world, number, OTHER)
+    waits = Branch("a", "scheduled", "a", limit=LIMIT, priority=2, available_at_us=5, due_us=9, last_us=1)
+    assert Limits(world.backend.runtime).wait_in_line("r1", waits) is None
+    assert standing(world).line == (Waiter(keys.rank(2, 5), ME, LIMIT.at_most),)
+
+
+def test_of_a_place_whose_time_is_over_nothing_is_said(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1")
+    branch = world.observer.runtime.ledger.branch("r1", "a")
+    assert branch is not None
+    until_us = standing(world).places[0].until_us
+    for at_us, has_place in ((until_us - 1, True), (until_us, False)):
+        with at(at_us):
+            assert (Limits(world.backend.runtime).placed_us("r1", branch) > 0) is has_place
+
+
+def test_all_who_have_a_place_are_taken_out_of_the_line(world: World) -> None:
+    for number, holder in enumerate((ME, OTHER)):
+        held_by(world, number, holder)
+    waiting(world, ME, OTHER)
+    assert Limits(world.backend.runtime).hand_out(LIMIT) is None
+    assert line(world) == []
+
+
+def test_a_place_got_ahead_is_one_of_the_value_that_the_input_gives(world: World) -> None:
+    world.register([step("a"), limited("b", "a", limit=StepLimit(name="erp", at_most=1, key="customer"))])
+    started(world, "r1", input={"customer": "C-1"})
+    claimant = Claimant("worker-1", clock.now_us() + TIMING.lease_us)
+    assert reported(world, got(world, "r1"), Complete('"x"', 1, claimant=claimant)).branch.place == 0
+    assert (holders(world, "erp#C-1"), holders(world, "erp#")) == (["r1"], [])
+
+
+def test_a_heartbeat_keeps_the_place_that_is_its_own(world: World) -> None:
+    world.register([limited("a", limit=StepLimit(name="stripe", at_most=2))])
+    started(world, "r1", "r2")
+    held = [got(world, run_id) for run_id in ("r1", "r2")]
+    assert [each.branch.place for each in held] == [0, 1]
+    before = {number: place.until_us for number, place in standing(world).places.items()}
+    beating(world, held[1])
+    after = {number: place.until_us for number, place in standing(world).places.items()}
+    assert (after[0], after[1] > before[1]) == (before[0], True)
+
+
+def test_a_place_is_over_with_its_attempt(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1")
+    is_over = Limits(world.backend.runtime)._is_over
+    assert not is_over(ME, 0), "it is still to be claimed"
+    held = got(world, "r1")
+    assert (is_over(ME, 0), is_over(ME, 1)) == (False, True)
+    reported(world, held)
+    assert is_over(ME, 0)
+
+
+def test_who_comes_late_for_its_place_has_it_for_a_grace_beyond_a_lease(world: World) -> None:
+    begin_us = clock.now_us()
+    assert Places(world.backend.runtime.ledger.table).take("stripe", 0, ME, now_us=begin_us, until_us=begin_us + 60_000)
+    assert Limits(world.backend.runtime).free_place(LIMIT, ME) == 0
+    assert standing(world).places[0].until_us >= begin_us + TIMING.lease_us + TIMING.grace_us
+
+
+def test_who_finds_no_place_and_is_over_meanwhile_gets_nothing(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    waits = world.observer.runtime.ledger.branch("r2", "a")
+    assert waits is not None
+    world.backend.cancel_run("r2")
+    limits = Limits(world.backend.runtime)
+    assert limits.claim("r2", waits, lambda _: pytest.fail("it is claimed"), lines_up=True) is None
+
+
+def test_who_finds_a_place_that_came_back_while_it_lined_up_is_at_work_in_it(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    held, [waiter] = got(world, "r1"), standing(world).line
+    Places(world.observer.runtime.ledger.table).leave("stripe", waiter)
+    slow = pausing(world, "PutItem", lambda: reported(world, held))
+    assert got(world, "r2", by=slow).branch.place == 0
+    assert (holders(world), line(world)) == (["r2"], [])
+
+
+def test_who_comes_late_for_its_place_has_none_where_it_was_lost_meanwhile(world: World) -> None:
+    places, begin_us = Places(world.observer.runtime.ledger.table), clock.now_us()
+    assert places.take("stripe", 0, ME, now_us=begin_us, until_us=begin_us + 60_000)
+    late = pausing(world, "UpdateItem", lambda: places.give_back("stripe", 0, ME))
+    assert Limits(late.runtime).free_place(LIMIT, ME) is None
+
+
+def test_who_hands_out_and_is_given_a_place_itself_calls_nobody_out(world: World) -> None:
+    world.register([limited("a")])
+    started(world, "r1", "r2")
+    assert (called(world), line(world)) == (["r1"], ["r2"])
+    Places(world.observer.runtime.ledger.table).give_back("stripe", 0, ME)
+    assert Limits(world.backend.runtime).hand_out(Limit("stripe", 1), OTHER) == 0
+    assert (called(world), holders(world)) == ([], ["r2"])

@@ -7,16 +7,19 @@ import secrets
 from hashlib import sha256
 from itertools import count, islice, pairwise
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from cascade_flow import (
     CheckpointRef,
+    ConflictError,
     EventInvalidError,
     LogEntry,
     ResourceSnapshot,
     RetryTier,
     RunNotFoundError,
+    RunSubmitted,
     StepCheckpoint,
     StepCompleted,
     StepError,
@@ -31,10 +34,11 @@ from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.engine.commands import Complete, Fail, KeepCheckpoint
 from cascade_flow.engine.state import LATEST_US
 from cascade_flow.offload import Bucket
+from cascade_flow.operations import history
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.history_copier import over_in
 from cascade_flow.operations.logs import Logs
-from cascade_flow.operations.outputs import output_path
+from cascade_flow.operations.outputs import exported, output_path
 from cascade_flow.operations.payloads import OFFLOAD_BYTES
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.worker_protocol import WorkerProtocol
@@ -329,6 +333,15 @@ def test_what_has_expired_is_not_read(world: World) -> None:
     assert world.backend.runtime.ledger.runs([RUN]) == []
 
 
+def test_what_is_exported_comes_in_declared_order_and_is_never_left_out(world: World) -> None:
+    begun(world, step("z", export_output=True), step("a", export_output=True), step("b", export_output=True))
+    reported(world, claimed(world, "z"), Complete("1", 1))
+    facts, runtime = claimed(world, "b").facts, world.observer.runtime
+    assert [*exported(runtime, facts, {"a": '"x"', "b": None}).items()] == [("z", 1), ("a", "x")]
+    with pytest.raises(KeyError, match="a"):
+        exported(runtime, facts, {"b": None})
+
+
 def test_a_run_gives_what_its_exported_steps_gave(world: World) -> None:
     begun(world, step("a", export_output=True), step("b"), step("c", export_output=True))
     done(world, "a", "b", "c")
@@ -385,6 +398,28 @@ def test_a_worker_elsewhere_is_given_its_own_checkpoints_alone(world: World) -> 
     world.sweep()
     [handed] = WorkerProtocol(world.backend.runtime).given(claimed(world, "b", 2)).checkpoints
     assert (handed.number.stored, handed.number.parent) == (None, outer)
+
+
+def test_a_story_is_told_with_its_texts_also_those_in_the_bucket(world: World) -> None:
+    world.bucket = BucketClient()
+    world.backend = world.another()
+    long, vast = (json.dumps(secrets.token_hex(size)) for size in (1_000, OFFLOAD_BYTES))
+    begun(world, step("a"), step("b"), input=json.loads(vast), metadata={"note": json.loads(long)})
+    reported(world, claimed(world, "a"), Complete(long, 1))
+    story = Histories(world.backend.runtime).story(RUN)
+    assert story is not None
+    [submitted] = [event for event in story.events if isinstance(event, RunSubmitted)]
+    assert (submitted.input, submitted.metadata) == (vast, {"note": json.loads(long)})
+    assert [event.output for event in story.events if isinstance(event, StepCompleted)] == [long]
+
+
+def test_a_run_that_moves_faster_than_it_is_read_is_told_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun(world, step("a"))
+    looks = Mock(return_value=False)
+    monkeypatch.setattr(history, "has_causes", looks)
+    with pytest.raises(ConflictError, match="run 'run' moves faster than it can be read") as conflict:
+        Histories(world.observer.runtime).outline(RUN)
+    assert (conflict.value.facts, looks.call_count) == ({"run_id": RUN}, 10)
 
 
 def test_a_worker_elsewhere_is_given_the_address_of_a_checkpoint_in_the_bucket(
@@ -591,6 +626,13 @@ def test_what_a_holder_has_written_is_its_own_whatever_its_clock_did(world: Worl
     assert lines_at(world, later_us) == [later_us]
 
 
+def test_lines_of_two_chunks_that_overlap_keep_their_times(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a")
+    assert lines_at(world, 10, 30) == [10, 30]
+    assert lines_at(world, 20, 40) == [10, 20, 30, 40]
+
+
 def test_a_line_at_the_time_of_an_event_is_moved_on(world: World) -> None:
     begun(world, step("a"))
     reported(world, claimed(world, "a"))
@@ -605,6 +647,9 @@ def test_a_line_may_have_any_time_that_a_key_can_hold(world: World) -> None:
     begun(world, step("a"))
     claimed(world, "a")
     assert lines_at(world, 0, LATEST_US) == [0, LATEST_US]
+    between: Any = (10.25, "stdout", "11")
+    Logs(world.backend.runtime).store(run_of(world), "a", 1, [between])
+    assert lines_at(world) == [0, 11, LATEST_US]
     for us in (-1, LATEST_US + 1):
         with pytest.raises(EventInvalidError):
             lines_at(world, us)

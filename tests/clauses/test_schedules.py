@@ -11,6 +11,7 @@ import pytest
 
 from cascade_flow import (
     ArgumentInvalidError,
+    ConflictError,
     DynamoDBBackend,
     InputInvalidError,
     InvalidIdError,
@@ -27,7 +28,7 @@ from cascade_flow.dynamodb.schedules import LEAD_US, Schedule
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.ticks import AT_ONCE, LATE_US
 from cascade_flow.operations.attention import Attention
-from cascade_flow.operations.declared_schedules import _declared, check
+from cascade_flow.operations.declared_schedules import _declared, check, settled
 from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.operations.tally import Tally
@@ -324,6 +325,42 @@ def test_what_is_declared_no_more_is_taken_out(world: World) -> None:
         world.backend.schedules.trigger("flow", "s")
 
 
+def test_what_is_declared_beside_others_is_there_too(world: World) -> None:
+    deployed(world, NIGHTLY)
+    deployed(world, {**NIGHTLY, "name": "t"}, NIGHTLY, {**NIGHTLY, "name": "u"})
+    assert [each.name for each in world.backend.schedules.list("flow")] == ["s", "t", "u"]
+
+
+def test_a_schedule_says_when_it_was_taken_out(world: World) -> None:
+    deployed(world, NIGHTLY)
+    begin_us = clock.now_us()
+    deployed(world)
+    assert begin_us < (stored(world).retired_us or 0) < clock.now_us()
+
+
+def test_what_is_judged_to_be_as_it_should_is_answered_as_it_is(world: World) -> None:
+    deployed(world, NIGHTLY)
+    table = world.observer.runtime.ledger.table
+    assert (
+        settled(table, "flow", "s", lambda _: None) == settled(table, "flow", "s", lambda found: found) == stored(world)
+    )
+    assert settled(table, "flow", "gone", lambda _: None) is None
+
+
+def test_who_is_overtaken_time_and_again_is_told_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cascade_flow.operations.declared_schedules._ROUNDS", 2)
+    deployed(world, NIGHTLY)
+    others = iter((world.observer.schedules.pause, world.observer.schedules.resume))
+
+    def judge(found: Schedule | None) -> Schedule | None:
+        next(others)("flow", "s")
+        return found and replace(found, failed_us=1)
+
+    with pytest.raises(ConflictError) as conflict:
+        settled(world.backend.runtime.ledger.table, "flow", "s", judge)
+    assert (conflict.value.facts, stored(world).failed_us) == ({"workflow_slug": "flow", "schedule": "s"}, None)
+
+
 def test_who_registers_a_workflow_without_a_word_on_schedules_takes_out_what_was_declared(world: World) -> None:
     deployed(world, NIGHTLY)
     world.register([step("a")])
@@ -336,8 +373,9 @@ def test_a_workflow_may_have_as_many_schedules_as_are_said_and_no_more(
     monkeypatch.setattr("cascade_flow.operations.declared_schedules.MOST", 2)
     declared = [{**NIGHTLY, "name": name} for name in ("s", "t", "u")]
     deployed(world, *declared[:2])
-    with pytest.raises(ArgumentInvalidError):
+    with pytest.raises(ArgumentInvalidError) as refused:
         deployed(world, *declared)
+    assert [issue.path for issue in refused.value.issues] == ["schedules"]
     assert [each.name for each in world.backend.schedules.list("flow")] == ["s", "t"]
 
 
@@ -401,6 +439,8 @@ def test_a_workflow_that_never_had_a_schedule_is_asked_for_none(world: World) ->
         ([{**NIGHTLY, "name": "a#b"}], InvalidIdError),
         ([{**NIGHTLY, "input": {"of": 7}}], InputInvalidError),
         ([NIGHTLY], InputInvalidError),
+        ([{**NIGHTLY, "input": {"of": "tea"}}, {**NIGHTLY, "name": "t", "input": {"of": 7}}], InputInvalidError),
+        ([{**NIGHTLY, "input": {"of": "tea"}}, {"name": "t", "cron": "0 25 * * *"}], ArgumentInvalidError),
     ],
 )
 def test_what_is_no_schedule_is_refused_and_nothing_is_registered(
@@ -409,6 +449,18 @@ def test_what_is_no_schedule_is_refused_and_nothing_is_registered(
     with pytest.raises(error):
         deployed(world, *declared, input_schema_json=SCHEMA)
     assert world.backend.list_workflow_metadata() == []
+
+
+def test_all_that_is_wrong_with_a_schedules_input_is_told(world: World) -> None:
+    schema = {"type": "object", "properties": {"of": {"type": "string"}, "n": {"type": "integer"}}}
+    with pytest.raises(InputInvalidError) as refused:
+        deployed(world, {**NIGHTLY, "input": {"of": 7, "n": "x"}}, input_schema_json=schema)
+    issues = refused.value.issues
+    assert sorted(issue.path for issue in issues) == ["input.n", "input.of"]
+    assert str(refused.value).splitlines() == [
+        "the input of schedule 's' is not what workflow 'flow' takes",
+        *(f"  {issue.path}: {issue.message}" for issue in issues),
+    ]
 
 
 def test_a_hundred_schedules_are_not_too_many() -> None:

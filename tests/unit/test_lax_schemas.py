@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cascade_flow.errors import InputInvalidError
-from cascade_flow.operations.lax_schemas import LAX, MODEL, NAMES, PATHS, unicode_pattern, widened
+from cascade_flow.operations.lax_schemas import FORMATS, LAX, MODEL, NAMES, PATHS, unicode_pattern, widened
 from cascade_flow.operations.validation import check_input
 
 TEXT, NUMBER = {"type": "string"}, {"type": ["number", "string", "boolean"], "format": "number"}
@@ -24,6 +24,7 @@ WORD = r"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}"
         ({"$schema": "it", "not": TEXT, "contains": TEXT, "discriminator": {}, **TEXT}, TEXT),
         ({"oneOf": [TEXT, {"type": "number"}]}, {"anyOf": [TEXT, NUMBER]}),
         ({"allOf": [{"type": "number"}]}, {"allOf": [NUMBER]}),
+        ({"anyOf": [TEXT, {"type": "number"}]}, {"anyOf": [TEXT, NUMBER]}),
         ({"prefixItems": [{"type": "number"}]}, {"prefixItems": [NUMBER]}),
         ({"items": {"type": "number"}}, {"items": NUMBER}),
         ({"$defs": {"a": {"type": "number"}}}, {"$defs": {"a": NUMBER}}),
@@ -41,6 +42,10 @@ WORD = r"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}"
         ({"type": "number", "multipleOf": 5}, {**NUMBER, "multipleOf": 5}),
         ({**TEXT, "format": "date"}, {"type": ["number", "string"], "format": "date"}),
         ({**TEXT, "format": "uuid", "maxLength": 3}, {}),
+        (
+            {**TEXT, "format": "uuid", "$defs": {"a": TEXT}, "anyOf": [TEXT], "allOf": [TEXT]},
+            {"$defs": {"a": TEXT}, "anyOf": [TEXT], "allOf": [TEXT]},
+        ),
         ({"type": "object", "format": "date", "maxLength": 3}, {"type": "object", "maxLength": 3}),
         ({"type": "object", "format": "uuid", "maxLength": 3}, {"type": "object", "maxLength": 3}),
         ({"enum": ["a", None]}, {"enum": ["a", None]}),
@@ -55,6 +60,28 @@ WORD = r"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}"
 )
 def test_each_keyword_lets_pass_what_a_model_may_take(schema: Any, wide: Any) -> None:
     assert widened(schema) == wide
+
+
+@pytest.mark.parametrize(
+    "keyword",
+    [
+        *("$schema", "format", "not", "if", "then", "else", "contains", "dependentRequired", "dependentSchemas"),
+        *("patternProperties", "propertyNames", "unevaluatedItems", "unevaluatedProperties", "uniqueItems"),
+        "discriminator",
+    ],
+)
+def test_what_a_model_may_read_otherwise_is_dropped(keyword: str) -> None:
+    assert widened({"type": "object", "title": "T", keyword: TEXT}) == {"type": "object", "title": "T"}
+
+
+def test_each_property_of_several_names_is_read_under_any_of_them() -> None:
+    of_two, of_three = {"type": "number", NAMES: ["b"]}, {**TEXT, NAMES: ["d", "e"]}
+    wide = widened({"properties": {"own": TEXT, "a": of_two, "c": of_three}})
+    assert wide["properties"] == {"own": TEXT, **dict.fromkeys("abcde", True)}
+    assert [each["then"]["properties"] for each in wide["allOf"]] == [
+        *({name: {**NUMBER, NAMES: ["b"]}} for name in "ab"),
+        *({name: of_three} for name in "cde"),
+    ]
 
 
 NAMED = {
@@ -131,7 +158,31 @@ def test_what_may_be_left_out_must_fit_where_it_is_there(other: str, given: dict
         ("(?<=a)b", None),
         ("(?<!a)b", None),
         ("(?:a)b", "(?:a)b"),
+        ("b(?=a)", None),
+        ("[b](?<!a)", None),
+        (r"\s[\s]\.", r"\p{White_Space}[\p{White_Space}]\."),
+        (r"[\d\D\S]\[\d", r"[\p{Nd}\P{Nd}\P{White_Space}]\[\p{Nd}"),
     ],
 )
 def test_a_class_of_a_pattern_is_unicodes_wherever_it_stands(pattern: str, unicode: str | None) -> None:
     assert unicode_pattern(pattern) == unicode
+
+
+TRUTHS = ["0", "1", "t", "f", "true", "false", "y", "n", "yes", "no", "on", "off", " TRUE ", "oFF\n"]
+NUMBERS = ["1", " 1_000 ", "1e9", "+5", "x1", "\N{DEVANAGARI DIGIT ONE}"]
+ENDLESS = ["nan", "inf", "infinity", "-inf", "+Infinity", " NaN "]
+
+
+@pytest.mark.parametrize(
+    ("form", "texts"),
+    [
+        ("boolean", TRUTHS),
+        ("number", NUMBERS + ENDLESS),
+        *((name, NUMBERS) for name in ("integer", "date", "duration")),
+    ],
+)
+def test_what_looks_like_a_value_is_left_to_the_model_and_no_other_text(form: str, texts: list[str]) -> None:
+    every = {*TRUTHS, *NUMBERS, *ENDLESS, "", "x", "in", "truefalse", "2 x", "on off"}
+    digits = {text for text in every if any(character.isdigit() for character in text)}
+    let_pass = {text for text in every if FORMATS[form](text)}
+    assert let_pass == {*texts} | (digits if form != "boolean" else set())
