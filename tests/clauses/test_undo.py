@@ -414,7 +414,8 @@ def test_what_is_lost_is_told(world: World) -> None:
     steps = Steps(world.backend.runtime)
     held = steps.claim(Wake(undo_run(world).run_id, "un-b", "un-b", 1), "worker-1")
     assert held is not None
-    with pytest.raises(PayloadLostError, match="undo it by hand"):
+    lost = f"run '{RUN}' no longer tells what its step 'b' has given, so 'un-b' can't undo it: undo it by hand, and "
+    with pytest.raises(PayloadLostError, match=f"{lost}cancel run '{undo_run(world).run_id}'"):
         steps.inputs(held)
 
 
