@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import Retry, Skip, StepContext, Workflow, clock
+from cascade_flow import Later, Retry, Skip, StepContext, Workflow, clock
 from cascade_flow.authoring import Step
 from cascade_flow.engine.commands import KeepCheckpoint
 from cascade_flow.errors import BackendUnavailableError, PayloadTooLargeError, StaleAttemptError
@@ -249,6 +249,19 @@ def test_a_checkpoint_is_tried_for_no_longer_than_its_step_may_take(
     at.work()
     assert len(at.told(StepFailed)) == 1
     assert clock.now_us() - began_us < 10_000_000
+
+
+def test_lines_are_those_of_the_attempt_also_where_no_policy_counts_it(place: Places) -> None:
+    def work(ctx: StepContext) -> None:
+        ctx.log.info("attempt %d", ctx.attempt)
+        if ctx.attempt == 1:
+            raise Later(1)
+
+    at = place(work)
+    at.work()
+    found = at.backend.load_step_logs("flow", at.run_id, "work") or []
+    told = [(1, "INFO attempt 1"), (1, "later: not ready"), (2, "INFO attempt 2")]
+    assert [(each.attempt_number, each.message) for each in found] == told
 
 
 def test_a_checkpoint_is_stored_though_the_table_is_away_for_a_moment(

@@ -150,6 +150,13 @@ def test_of_what_is_written_over_the_last_is_kept(text: str) -> None:
     assert messages(book) == ["20 %"]
 
 
+def test_no_line_is_mixed_of_what_two_have_written() -> None:
+    book = LogBuffer(Limits())
+    for source, text in ((1, "one "), (2, "two "), (1, "first\n"), (2, "second")):
+        book.write("stdout", text, source)
+    assert messages(book) == ["one first", "two second"]
+
+
 def test_what_is_missing_is_counted_as_it_would_be_stored() -> None:
     book = LogBuffer(Limits(total_lines=1, tail_lines=1))
     book.write("stdout", "first\nü\nfour\nlast line\n")
