@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -83,3 +83,15 @@ def test_when_all_have_ended_the_last_end_is_told(family: World) -> None:
     assert told(family, ends=True).ended_us is not None
     assert told(family, ends=True, again=False).ended_us is None, "one is left to who stops it"
     assert told(family, ends=True).ended_us == max(ends)
+
+
+def test_a_stop_goes_on_with_its_runs_children_for_five_seconds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopping(*_: Any, until_us: int, **__: Any) -> int | None:
+        left_us.append(until_us - clock.now_us())
+        return None
+
+    left_us = list[int]()
+    handed_out(world)
+    monkeypatch.setattr("cascade_flow.operations.child_stops.stop_children", stopping)
+    world.backend.cancel_run(RUN)
+    assert left_us == [pytest.approx(5_000_000, abs=10_000)]
