@@ -9,6 +9,7 @@ import pytest
 
 from cascade_flow import clock
 from cascade_flow.engine.state import Run, Stop
+from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.child_stops import stop_children
 from clauses.families import child_run, handed_out, pack_of
 from clauses.stage import RUN, run_of
@@ -95,3 +96,19 @@ def test_a_stop_goes_on_with_its_runs_children_for_five_seconds(world: World, mo
     monkeypatch.setattr("cascade_flow.operations.child_stops.stop_children", stopping)
     world.backend.cancel_run(RUN)
     assert left_us == [pytest.approx(5_000_000, abs=10_000)]
+
+
+@pytest.mark.parametrize(
+    ("attempt", "of_stop", "is_out", "stopped"),
+    [(1, 1, True, True), (1, 2, True, True), (2, 1, True, False), (1, 1, False, False)],
+)
+def test_those_children_are_stopped_that_are_out_in_this_attempt_of_the_run_or_one_before(
+    world: World, monkeypatch: pytest.MonkeyPatch, attempt: int, of_stop: int, is_out: bool, stopped: bool
+) -> None:
+    handed_out(world)
+    family = pack_of(world).family
+    parent = replace(pack_of(world), run_attempt=attempt, family=family if is_out else replace(family, out=()))
+    monkeypatch.setattr("cascade_flow.operations.child_stops.stop_children", lambda *_, **__: 7)
+    runtime = world.backend.runtime
+    stops, facts = AfterCommit(runtime).stops, runtime.facts(run_of(world))
+    assert stops._children_ended(facts, Stop("failed", of_stop), [parent], True) == (7 if stopped else 0)
