@@ -79,6 +79,16 @@ def test_no_turn_is_taken_for_what_is_not_scheduled(world: World, wanted: Branch
     assert table.get(keys.turns("openai")) is None
 
 
+def test_a_turn_that_is_at_hand_is_waited_for_and_no_longer(world: World) -> None:
+    world.register([limited("a", limit=StepLimit(name="fast", at_most=10, per_ms=5_000))])
+    for name in ("first", "second"):
+        world.submit(run_id=name)
+    assert claim(world, "first") is not None
+    began_us = clock.now_us()
+    assert claim(world, "second") is not None
+    assert clock.now_us() - began_us == pytest.approx(500_000, abs=20_000)
+
+
 def test_who_is_not_as_quick_as_another_gets_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.register([limited("a")])
     world.submit(run_id="first")
