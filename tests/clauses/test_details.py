@@ -75,6 +75,10 @@ def test_a_workflow_shows_the_version_that_new_runs_get_and_any_other_by_its_id(
     assert workflow.current is not None
     assert workflow.current.version.step_manifest == ["new", "newer"]
     assert workflow.version("none") is None
+    world.register([step("old")])
+    back = Details(world.observer.runtime).workflow("flow").current
+    assert back is not None
+    assert back.version.step_manifest == ["old"], "the newest is not the current one"
     with pytest.raises(VersionNotFoundError, match=", ".join(shown)):
         Details(world.observer.runtime).version("flow", "none")
 

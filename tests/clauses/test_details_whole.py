@@ -251,6 +251,9 @@ def test_a_workflow_is_told_with_its_versions_and_what_is_noted_of_them(world: W
     workflow, version = details(world).workflow("flow"), details(world).version("flow", version_id)
     assert (workflow.entry, [each.version_id for each in workflow.versions]) == (entry, [version_id])
     assert (version, version.notes) == (workflow.version(version_id), notes)
+    world.register([step("b")])
+    workflow, version = details(world).workflow("flow"), details(world).version("flow", version_id)
+    assert (workflow.current and workflow.current.notes, version.notes) == (WorkflowNotes(), notes)
     with pytest.raises(VersionNotFoundError, match=f"has no version 'v'; it has {version_id}"):
         details(world).version("flow", "v")
     for slug in ("shop", "bakery"):

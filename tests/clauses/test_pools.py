@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cascade_flow import (
+    ChildrenDefinition,
     DynamoDBBackend,
     InvalidIdError,
     RetryTier,
@@ -498,6 +499,22 @@ def test_a_run_that_is_gone_meanwhile_holds_nothing_up(world: World, monkeypatch
 
     monkeypatch.setattr(Runtime, "facts", facts_of)
     assert got(world).facts.run_id == "there"
+
+
+def test_who_hands_items_out_keeps_no_step_waiting_that_comes_after_it(world: World) -> None:
+    over = ChildrenDefinition(kind="map", over="lines")
+    world.register([step("lines"), step("pack", "lines", children=over)])
+    world.submit(run_id=RUN)
+    reported(world, claimed(world, "lines"), Complete('["a"]', 1))
+    world.submit(run_id="other")
+    assert got(world, None).facts.run_id == "other"
+
+
+def test_who_waits_asks_once_whether_there_is_such_a_workflow(world: World) -> None:
+    world.register([pooled("a")])
+    backend, asked = asking(world)
+    assert taken(world, by=backend, workflow_slug="flow", wait_us=5 * SECOND_US) is None
+    assert (asked.count("GetItem"), asked.count("Query") > 2) == (1, True)
 
 
 def test_a_table_that_is_busy_after_a_claim_costs_no_attempt(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

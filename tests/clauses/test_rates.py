@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -16,6 +17,7 @@ from cascade_flow.engine.limits import Turn, pack_limit
 from cascade_flow.engine.state import LONGEST_DELAY_US, Branch, Claimant, Limit, Stop
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.sweep import Sweep
+from cascade_flow.operations.turns import Turns
 from cascade_flow.operations.worker_protocol import WorkerProtocol
 from cascade_flow.wake import Wake
 from clauses.stage import AGAIN, DONE, reported, silent
@@ -63,6 +65,38 @@ def must_be_spaced(times: list[int]) -> None:
     """Turns are counted from the first that lay behind, and a start is no sooner than its turn."""
     gaps = [after - before for before, after in pairwise(times)]
     assert min(gaps) >= SPACING_US - 10_000, gaps
+
+
+@pytest.mark.parametrize(
+    "wanted", [Branch("a", "scheduled", "a", attempt=2), Branch("a", "scheduled", "b", attempt=1)], ids=["2", "b"]
+)
+def test_no_turn_is_taken_for_what_is_not_scheduled(world: World, wanted: Branch) -> None:
+    world.register([limited("a")])
+    world.submit(run_id="r")
+    by = Turns(world.backend.runtime)
+    assert by.claim("r", wanted, lambda: pytest.fail("it is claimed")) is None
+    table = world.observer.runtime.ledger.table
+    assert table.get(keys.turns("openai")) is None
+
+
+def test_a_turn_that_is_at_hand_is_waited_for_and_no_longer(world: World) -> None:
+    world.register([limited("a", limit=StepLimit(name="fast", at_most=10, per_ms=5_000))])
+    for name in ("first", "second"):
+        world.submit(run_id=name)
+    assert claim(world, "first") is not None
+    began_us = clock.now_us()
+    assert claim(world, "second") is not None
+    assert clock.now_us() - began_us == pytest.approx(500_000, abs=20_000)
+
+
+def test_who_is_not_as_quick_as_another_gets_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.register([limited("a")])
+    world.submit(run_id="first")
+    world.submit(run_id="second")
+    assert claim(world, "first") is not None
+    monkeypatch.setattr("cascade_flow.operations.turns.note", Mock(side_effect=BranchRefused(None)))
+    wanted = branch_of(world, "second")
+    assert Turns(world.backend.runtime).claim("second", wanted, lambda: pytest.fail("it is claimed")) is None
 
 
 def test_starts_are_evenly_spaced_and_nobody_looks_meanwhile(world: World) -> None:

@@ -109,6 +109,18 @@ def test_its_run_begins_when_its_time_comes_not_before_and_not_a_sweep_later(wor
     assert world.check(run.run_id).status == "completed"
 
 
+def test_the_key_of_a_time_names_its_workflow_its_schedule_and_the_second(world: World) -> None:
+    daily = ScheduleDefinition.model_validate(NIGHTLY)
+    both = [
+        WorkflowRegistration(slug=slug, name=slug, steps=[step("a")], schedules=[daily]) for slug in ("flow", "shop")
+    ]
+    world.backend.runtime.registry.deploy(both)
+    assert swept(world, FIRST_US) == 2
+    found = {run.idempotency_key: run.workflow_slug for run in world.observer.list_runs().runs}
+    night = datetime.fromtimestamp(FIRST_US // 1_000_000, UTC).date().isoformat()
+    assert found == {f"schedule/{slug}/s/{night}T03:00:00Z": slug for slug in ("flow", "shop")}
+
+
 def test_a_time_that_was_dealt_with_is_over(world: World) -> None:
     deployed(world, NIGHTLY)
     assert [swept(world, FIRST_US), swept(world, FIRST_US + MINUTE), swept(world, FIRST_US + HOUR)] == [1, 0, 0]
@@ -129,7 +141,7 @@ def test_who_dies_before_it_is_moved_on_has_submitted_what_the_next_one_submits(
     at(world, FIRST_US)
     dies(lambda: world.sweep(dying(world, "UpdateItem")))
     assert (times(world), stored(world).next_us) == ([told(FIRST_US)], FIRST_US)
-    world.sweep()
+    assert swept(world, FIRST_US) == 1, "what is there already is the time's run all the same"
     assert (times(world), stored(world).next_us) == ([told(FIRST_US)], FIRST_US + DAY)
     assert stored(world).last_run_id == runs(world)[0].run_id
 
@@ -716,11 +728,24 @@ def test_a_schedule_that_was_put_off_and_is_moved_on_is_looked_at_before_its_tim
     assert stored(world).due_us == FIRST_US - LEAD_US
 
 
+@pytest.mark.parametrize(("given", "kept"), [("x" * 278, "x" * 278), ("x" * 279, "x" * 278 + "…")])
+def test_an_error_is_noted_to_its_three_hundredth_character(
+    world: World, monkeypatch: pytest.MonkeyPatch, given: str, kept: str
+) -> None:
+    deployed(world, NIGHTLY)
+    monkeypatch.setattr(Runs, "submit", Mock(side_effect=WorkflowRetiredError(given)))
+    swept(world, FIRST_US)
+    assert stored(world).error == f"WorkflowRetiredError: {kept}"
+
+
 def test_a_time_whose_workflow_is_gone_is_noted_and_passed_over(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """It was retired between the look at its schedule and the submission."""
     deployed(world, NIGHTLY)
     monkeypatch.setattr(Runs, "submit", Mock(side_effect=WorkflowRetiredError("workflow 'flow' is retired")))
-    assert swept(world, FIRST_US) == 0
+    at(world, FIRST_US)
+    found = Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + DAY)
     told = stored(world)
     assert (told.next_us, told.failed_us, told.last_us) == (FIRST_US + DAY, FIRST_US, None)
     assert told.error == "WorkflowRetiredError: workflow 'flow' is retired"
+    assert [failure.error for failure in found.failures] == [f"schedule s of flow: {told.error}"]
+    assert found.done == {"looked at": 1, "failed": 1}

@@ -35,6 +35,7 @@ from clauses.stage import (
     AT_ONCE,
     FATAL,
     RUN,
+    asking,
     begun,
     branch_of,
     claimed,
@@ -212,6 +213,18 @@ def test_what_goes_on_in_a_later_attempt_is_none_of_a_stops_business(world: Worl
     branches = [branch_of(world, "a"), replace(branch_of(world, "b"), run_attempt=1)]
     step_now = halting(run_of(world), stop, branches, now_us=clock.now_us())
     assert [branch.name for branch, _ in step_now.halts] == ["b"]
+
+
+def test_a_stop_of_an_attempt_that_is_over_writes_nothing(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    reported(world, claimed(world, "a"), FATAL)
+    world.settle(RUN)
+    run = run_of(world)
+    world.backend.retry_run(RUN)
+    backend, asked = asking(world)
+    with pytest.raises(RunRefused):
+        AfterCommit(backend.runtime).stops._round(backend.runtime.facts(run), run, Stop("failed", 1), again=True)
+    assert {"UpdateItem", "TransactWriteItems"}.isdisjoint(asked)
 
 
 def test_nobody_is_waited_for_beyond_the_runs_deadline(world: World) -> None:

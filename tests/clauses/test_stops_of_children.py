@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from cascade_flow import clock
 from cascade_flow.engine.state import Run, Stop
+from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.child_stops import stop_children
 from clauses.families import child_run, handed_out, pack_of
 from clauses.stage import RUN, run_of
@@ -83,3 +84,31 @@ def test_when_all_have_ended_the_last_end_is_told(family: World) -> None:
     assert told(family, ends=True).ended_us is not None
     assert told(family, ends=True, again=False).ended_us is None, "one is left to who stops it"
     assert told(family, ends=True).ended_us == max(ends)
+
+
+def test_a_stop_goes_on_with_its_runs_children_for_five_seconds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopping(*_: Any, until_us: int, **__: Any) -> int | None:
+        left_us.append(until_us - clock.now_us())
+        return None
+
+    left_us = list[int]()
+    handed_out(world)
+    monkeypatch.setattr("cascade_flow.operations.child_stops.stop_children", stopping)
+    world.backend.cancel_run(RUN)
+    assert left_us == [pytest.approx(5_000_000, abs=10_000)]
+
+
+@pytest.mark.parametrize(
+    ("attempt", "of_stop", "is_out", "stopped"),
+    [(1, 1, True, True), (1, 2, True, True), (2, 1, True, False), (1, 1, False, False)],
+)
+def test_those_children_are_stopped_that_are_out_in_this_attempt_of_the_run_or_one_before(
+    world: World, monkeypatch: pytest.MonkeyPatch, attempt: int, of_stop: int, is_out: bool, stopped: bool
+) -> None:
+    handed_out(world)
+    family = pack_of(world).family
+    parent = replace(pack_of(world), run_attempt=attempt, family=family if is_out else replace(family, out=()))
+    monkeypatch.setattr("cascade_flow.operations.child_stops.stop_children", lambda *_, **__: 7)
+    runtime = world.backend.runtime
+    stops, facts = AfterCommit(runtime).stops, runtime.facts(run_of(world))
+    assert stops._children_ended(facts, Stop("failed", of_stop), [parent], True) == (7 if stopped else 0)

@@ -620,6 +620,34 @@ def test_entries_are_woken_oldest_first_in_tens(world: World, monkeypatch: pytes
     assert tens == [runs[:10], runs[10:20], runs[20:]]
 
 
+def test_for_whom_there_is_no_time_any_more_is_woken_by_the_next_sweep(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.register([step("a")])
+    for number in range(25):
+        world.submit(run_id=f"run-{number}")
+    silent(world)
+    tens: list[int] = []
+
+    def send(wakes: list[Wake]) -> None:
+        tens.append(len(wakes))
+        world.clock.pause_us(10**9)
+
+    monkeypatch.setattr(world.mailbox, "send", send)
+    assert Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + 10**9).left
+    assert tens == [10]
+    world.sweep()
+    assert sum(tens) == 25
+
+
+@pytest.mark.parametrize(("left_us", "done"), [(0, {}), (1, {"looked at": 1, "wake-ups repeated": 1})])
+def test_time_is_over_at_its_last_moment(world: World, left_us: int, done: dict[str, int]) -> None:
+    begun(world, step("a"))
+    silent(world)
+    with clock.use(clock.SteppingClock(clock.now_us())):
+        assert Sweep(world.backend.runtime, name="reaper").sweep(until_us=clock.now_us() + left_us).done == done
+
+
 def test_who_is_of_a_higher_priority_is_woken_first(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Among equals the oldest; and the others with them: nobody is left for later."""
     world.register([step("a")])

@@ -406,6 +406,14 @@ def test_an_undo_that_has_nothing_to_do_is_passed_over(world: World) -> None:
     assert order_of(all_undone(world)) == ["un-a"]
 
 
+def test_what_was_deployed_since_changes_nothing_of_what_is_undone(world: World) -> None:
+    failed(world, *BOOKED)
+    world.register([step("b")])
+    held = Steps(world.backend.runtime).claim(Wake(undo_run(world).run_id, "un-b", "un-b", 1), "worker-1")
+    assert held is not None
+    assert Steps(world.backend.runtime).inputs(held).outputs == {"b": '"done"'}
+
+
 def test_what_is_lost_is_told(world: World) -> None:
     failed(world, *BOOKED)
     [last, _] = undo_run(world).undoing.done  # type: ignore[union-attr]
@@ -414,7 +422,8 @@ def test_what_is_lost_is_told(world: World) -> None:
     steps = Steps(world.backend.runtime)
     held = steps.claim(Wake(undo_run(world).run_id, "un-b", "un-b", 1), "worker-1")
     assert held is not None
-    with pytest.raises(PayloadLostError, match="undo it by hand"):
+    lost = f"run '{RUN}' no longer tells what its step 'b' has given, so 'un-b' can't undo it: undo it by hand, and "
+    with pytest.raises(PayloadLostError, match=f"{lost}cancel run '{undo_run(world).run_id}'"):
         steps.inputs(held)
 
 

@@ -73,6 +73,16 @@ def test_a_run_below_knows_at_its_birth_what_it_does_anew(undone_two_below: Worl
     assert (below.first_run_of("a"), below.first_run_of("b")) == (own, f"{RUN}~go~0~call~0")
 
 
+def test_what_was_never_begun_below_hides_nothing_that_was_undone_behind_it(world: World) -> None:
+    world.script = {"b": ["fatal"]}
+    world.register([undone("a"), step("b", "a", retry=ONCE)], slug="inner")
+    late = calls("late", "inner").model_copy(update={"dependencies": ["come"]})
+    begun(world, calls("come", "inner"), late, calls("go", "inner"))
+    world.settle(RUN)
+    found = undone_below(world.observer.runtime, run_of(world), "new")
+    assert found == {"come~a": "new~come~0", "go~a": "new~go~0"}
+
+
 def test_what_was_never_begun_below_is_not_done_anew(world: World) -> None:
     world.register([undone("a")], slug="inner")
     begun(world, step("a"), calls("go", "inner").model_copy(update={"dependencies": ["a"]}))

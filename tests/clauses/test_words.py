@@ -82,6 +82,25 @@ def test_the_same_checkpoint_of_another_attempt_is_another(world: World) -> None
     assert world.check(RUN).count(StepCheckpoint) == 2
 
 
+def test_a_checkpoint_that_is_said_again_after_another_is_stored_once(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a", worker="mine")
+    for number in (0, 1, 0):
+        outcomes(world).keep_checkpoint(MINE, KeepCheckpoint("part", number, "1"))
+    assert world.check(RUN).count(StepCheckpoint) == 2
+
+
+def test_lines_are_those_of_the_attempt_that_has_said_them_also_where_no_policy_counts_it(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a", worker="mine")
+    assert later(world, delay_us=0).status == "scheduled"
+    world.clock.pause_us(2_000_000)
+    claimed(world, "a", 2, worker="mine")
+    outcomes(world).log(Attempt(RUN, "a", "mine", 2), [(clock.now_us(), "stdout", "again")])
+    found = world.observer.load_step_logs("flow", RUN, "a") or []
+    assert [(each.attempt_number, each.message) for each in found] == [(1, "later: not yet"), (2, "again")]
+
+
 def test_lines_are_stored_by_who_holds_the_attempt_and_once(world: World) -> None:
     begun(world, step("a"))
     claimed(world, "a", worker="mine")
@@ -105,7 +124,7 @@ ENDS: dict[type[Event], Callable[[World, Measures], Outcome]] = {
 
 
 @pytest.mark.parametrize("kind", ENDS)
-@pytest.mark.parametrize("took_us", [7, None], ids=["as it says", "as it was seen"])
+@pytest.mark.parametrize("took_us", [7, 0, None], ids=["as it says", "no time", "as it was seen"])
 def test_how_long_a_step_took_is_told_by_its_worker_or_else_by_the_clock(
     world: World, kind: type[Event], took_us: int | None
 ) -> None:
@@ -114,7 +133,8 @@ def test_how_long_a_step_took_is_told_by_its_worker_or_else_by_the_clock(
     world.clock.pause_us(1_000_000)
     ENDS[kind](world, Measures(duration_us=took_us, usage=USAGE))
     [told] = [event for event in world.check(RUN).events if isinstance(event, kind)]
-    assert getattr(told, "duration_us", None) == (7 if took_us else pytest.approx(1_000_000, abs=1_000))
+    seen_us = pytest.approx(1_000_000, abs=1_000)
+    assert getattr(told, "duration_us", None) == (seen_us if took_us is None else took_us)
     assert getattr(told, "resource_usage", USAGE) == USAGE
 
 

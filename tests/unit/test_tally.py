@@ -52,6 +52,13 @@ def test_a_tally_tells_the_log_what_it_notes_and_why_it_failed(caplog: pytest.Lo
     assert [record.levelno for record in caplog.records] == [logging.INFO] * 2 + [logging.ERROR] * 2
 
 
+def test_a_time_of_a_schedule_is_a_failure_of_no_run_that_names_the_schedule() -> None:
+    tally = Tally()
+    tally.fail_tick("flow", "nightly", ValueError("no"))
+    swept = tally.swept(took_us=0, called_out=0, pools_us={})
+    assert swept == Swept({"failed": 1}, [Failure("", "", "schedule nightly of flow: ValueError: no")])
+
+
 def test_a_tally_of_nothing_is_on_time() -> None:
     assert Tally().swept(took_us=0, called_out=0, pools_us={}) == Swept({}, [])
 

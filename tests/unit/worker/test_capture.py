@@ -13,7 +13,7 @@ import pytest
 
 from cascade_flow.authoring import StepContext
 from cascade_flow.errors import ThrottledError
-from cascade_flow.worker.capture import Capture, _switchboard, unrecorded
+from cascade_flow.worker.capture import Capture, _Switchboard, _switchboard, unrecorded
 from cascade_flow.worker.log_buffer import Limits, LogLine
 
 
@@ -118,6 +118,57 @@ def test_records_are_echoed_where_nobody_else_shows_them(
     with Capture(sink):
         StepContext().log.info("hello")
     assert capsys.readouterr().err == "INFO hello\n"
+
+
+def test_a_character_in_pieces_is_put_together_by_stream_and_source(sink: Sink) -> None:
+    with quiet(sink) as capture:
+        capture.write_bytes("stdout", b"\xc3", 1)
+        capture.write_bytes("stderr", b"\xe2\x82", 1)
+        capture.write_bytes("stdout", b"two\n", 2)
+        capture.write_bytes("stdout", b"\xbc\n", 1)
+        capture.write_bytes("stderr", b"\xac\n", 1)
+    assert sink.lines == [("stdout", "two"), ("stdout", "ü"), ("stderr", "€")]
+
+
+def test_an_end_is_told_though_lines_of_it_are_lost() -> None:
+    def refuse(_: Sequence[LogLine]) -> None:
+        raise ThrottledError
+
+    told = list[str]()
+    with Capture(refuse, echo=False, on_exit=told.append) as capture:
+        print("lost")
+        capture.end_process("it has ended")
+    assert (told, type(capture.error)) == (["it has ended"], ThrottledError)
+
+
+class Printing(logging.Handler):
+    """Shows records by a print."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print("shown:", record.getMessage())
+
+
+def test_what_others_show_of_a_record_is_no_line_of_the_step(
+    sink: Sink, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [Printing()])
+    with quiet(sink):
+        logging.getLogger("theirs").warning("look")
+    assert (sink.messages, capsys.readouterr().out) == (["WARNING theirs: look"], "shown: look\n")
+
+
+@pytest.mark.parametrize(
+    ("echoes", "is_echoed"), [((), True), ((True,), True), ((False,), False), ((False, False), True)]
+)
+def test_what_comes_out_of_a_descriptor_is_the_only_attempts_or_the_processs(
+    echoes: Sequence[bool], is_echoed: bool
+) -> None:
+    board, sinks = _Switchboard(), [Sink() for _ in echoes]
+    board._captures = tuple(Capture(sink, echo=echo) for sink, echo in zip(sinks, echoes, strict=True))
+    assert board.take("stdout", b"line\n") == is_echoed
+    for capture in board._captures:
+        capture.__exit__()
+    assert [sink.messages for sink in sinks] == ([["line"]] if len(echoes) == 1 else [[] for _ in echoes])
 
 
 def test_records_are_shown_once_by_those_who_show_them_and_no_finer(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import Retry, Skip, StepContext, Workflow, clock
+from cascade_flow import Later, Retry, Skip, StepContext, Workflow, clock
 from cascade_flow.authoring import Step
 from cascade_flow.engine.commands import KeepCheckpoint
 from cascade_flow.errors import BackendUnavailableError, PayloadTooLargeError, StaleAttemptError
@@ -63,6 +63,14 @@ def test_a_step_that_the_code_has_no_more_fails_by_its_name_though_the_table_is_
     [told] = at.told(StepFailed)
     assert told.failure_reason == "step-removed"
     assert "no step 'work' of workflow 'flow'" in told.error.message
+
+
+def test_what_a_step_prints_is_shown_by_its_process_too(place: Places, capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        print("seen")
+
+    place(work).work()
+    assert capsys.readouterr().out == "seen\n"
 
 
 def test_a_step_knows_its_run_and_which_attempt_it_is(dynamodb: Store, time: TickingClock) -> None:
@@ -241,6 +249,31 @@ def test_a_checkpoint_is_tried_for_no_longer_than_its_step_may_take(
     at.work()
     assert len(at.told(StepFailed)) == 1
     assert clock.now_us() - began_us < 10_000_000
+
+
+def test_lines_are_those_of_the_attempt_also_where_no_policy_counts_it(place: Places) -> None:
+    def work(ctx: StepContext) -> None:
+        ctx.log.info("attempt %d", ctx.attempt)
+        if ctx.attempt == 1:
+            raise Later(1)
+
+    at = place(work)
+    at.work()
+    found = at.backend.load_step_logs("flow", at.run_id, "work") or []
+    told = [(1, "INFO attempt 1"), (1, "later: not ready"), (2, "INFO attempt 2")]
+    assert [(each.attempt_number, each.message) for each in found] == told
+
+
+def test_a_checkpoint_is_stored_though_the_table_is_away_for_a_moment(
+    place: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keep(ctx: StepContext) -> int:
+        return ctx.checkpoint("half", lambda: 1)
+
+    monkeypatch.setattr(Steps, "report", once(BackendUnavailableError(), Steps.report))
+    at = place(keep)
+    at.work()
+    assert [told.output for told in at.told(StepCompleted)] == ["1"]
 
 
 def noted_limits(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:

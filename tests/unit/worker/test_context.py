@@ -45,6 +45,13 @@ def test_the_store_is_asked_once_and_not_in_the_first_attempt(shelf: Shelf) -> N
         assert shelf.asked == asked
 
 
+def test_the_store_is_asked_once_also_where_it_has_nothing(shelf: Shelf) -> None:
+    ctx = attempt(shelf, 2)
+    ctx.checkpoint("a", lambda: 1)
+    ctx.checkpoint("b", lambda: 1)
+    assert shelf.asked == 1
+
+
 def test_a_name_used_again_is_told_apart_by_the_order_of_calls(shelf: Shelf) -> None:
     def pages(ctx: StepContext, work: Callable[[], int]) -> list[int]:
         return [ctx.checkpoint("page", work) for _ in range(3)]
@@ -238,8 +245,9 @@ def test_a_failure_that_can_not_be_recorded_is_still_the_steps_own(shelf: Shelf)
 
 def test_an_error_of_the_store_is_the_steps_error(shelf: Shelf) -> None:
     shelf.refusal = ThrottledError()
-    with pytest.raises(ThrottledError):
+    with pytest.raises(ThrottledError) as refused:
         attempt(shelf).checkpoint("a", lambda: 1)
+    assert not hasattr(refused.value, "__notes__"), "it was to be told as the checkpoint's failure"
 
 
 def test_a_stale_attempt_stops_whatever_its_code_does_with_errors(shelf: Shelf) -> None:
@@ -274,17 +282,19 @@ def test_a_heartbeat_that_learns_of_the_loss_stops_at_once(shelf: Shelf) -> None
         ctx.heartbeat()
 
 
-def test_what_is_passed_over_is_counted_in_whatever_order_it_was_stored(shelf: Shelf) -> None:
-    """As by threads of one checkpoint."""
+@pytest.mark.parametrize(("numbers", "next_number"), [((1, 0), 2), ((0, 0), 1)], ids=["by threads", "said again"])
+def test_what_is_passed_over_is_counted_in_whatever_order_and_however_often_it_was_stored(
+    shelf: Shelf, numbers: tuple[int, ...], next_number: int
+) -> None:
     outer = CheckpointRef(name="outer", sequence_number=0)
-    for number in (1, 0):
+    for number in numbers:
         part = {"name": "part", "sequence_number": number, "attempt_number": 1, "data": "1"}
         shelf.save(Checkpoint(**part, parent_checkpoint=outer))
     shelf.save(Checkpoint(name="outer", sequence_number=0, attempt_number=1, data="1"))
     ctx = attempt(shelf, 2)
     assert ctx.checkpoint("outer", away) == 1
     ctx.checkpoint("part", lambda: 1)
-    assert shelf.places()[-1] == ("part", 2)
+    assert shelf.places()[-1] == ("part", next_number)
 
 
 def test_what_is_awaited_is_stored_with_its_label(shelf: Shelf) -> None:
@@ -297,6 +307,36 @@ def test_what_is_awaited_is_stored_with_its_label(shelf: Shelf) -> None:
 
     assert asyncio.run(step()) == 1
     assert shelf.checkpoints[0].label == "the pages"
+
+
+def test_what_is_awaited_is_not_run_again(shelf: Shelf) -> None:
+    calls = Counted()
+
+    async def fetch() -> int:
+        return calls()
+
+    async def step(number: int) -> Any:
+        told: Any = attempt(shelf, number).checkpoint("fetch", fetch)
+        return await told
+
+    assert [asyncio.run(step(number)) for number in (1, 2)] == [1, 1]
+    assert (calls.calls, shelf.places()) == (1, [("fetch", 0)])
+
+
+def test_what_is_awaited_in_another_names_its_parent(shelf: Shelf) -> None:
+    ctx: Any = attempt(shelf)
+
+    async def inner() -> int:
+        return 1
+
+    async def outer() -> int:
+        return int(await ctx.checkpoint("inner", inner))
+
+    assert asyncio.run(ctx.checkpoint("outer", outer)) == 1
+    assert [each.parent_checkpoint for each in shelf.checkpoints] == [
+        CheckpointRef(name="outer", sequence_number=0),
+        None,
+    ]
 
 
 def test_what_remains_is_told_in_milliseconds(shelf: Shelf) -> None:

@@ -73,6 +73,39 @@ def test_what_is_written_meanwhile_is_taken_and_shown_where_it_is_to_be(place: P
     assert opened() == before
 
 
+def test_what_is_echoed_goes_where_the_first_of_its_streams_goes(place: Place) -> None:
+    other = Place()
+    with os.fdopen(other.number, "w", closefd=False) as elsewhere:
+        place.divert(elsewhere, None)
+        os.write(place.number, b"echoed")
+        place.outlets.restore()
+    assert (place.whole(), place.seen(), other.seen()) == (b"echoed", b"", b"echoed")
+    os.close(other.shown)
+    os.close(other.number)
+
+
+def test_a_stream_of_the_process_writes_past_the_pipe_and_is_led_back(place: Place) -> None:
+    with os.fdopen(place.number, "w", closefd=False) as own:
+        place.divert(own)
+        print("meanwhile", file=own, flush=True)
+        place.outlets.restore()
+        print("after", file=own, flush=True)
+    assert (place.whole(), place.seen()) == (b"", b"meanwhile\nafter\n")
+
+
+def test_all_that_came_by_any_descriptor_is_taken_at_once(place: Place) -> None:
+    other, place.echoes = Place(), False
+    place.divert()
+    place.outlets.divert(other.number, place.take, [None])
+    os.write(place.number, b"one")
+    os.write(other.number, b"other")
+    place.outlets.drain()
+    assert sorted(place.taken) == [b"one", b"other"]
+    place.outlets.restore()
+    os.close(other.shown)
+    os.close(other.number)
+
+
 def test_nothing_that_came_is_not_taken(place: Place) -> None:
     place.divert()
     place.outlets.drain()
@@ -108,6 +141,7 @@ def test_who_closes_it_has_it_back_in_the_end_and_nothing_is_left_open(place: Pl
     place.divert()
     os.close(place.number)
     place.outlets.drain()
+    assert not descriptors._reader._selector.get_map(), "a pipe that is over is still looked at"
     place.outlets._diverted[0].drain()
     place.outlets.restore()
     os.write(place.number, b"back")

@@ -130,6 +130,13 @@ def test_halves_of_characters_are_replaced_in_the_stack_too() -> None:
     assert step_error(ValueError("half \ud800")).stack == "ValueError: half \ufffd"
 
 
+def test_an_error_is_named_by_its_class_wherever_that_is_declared() -> None:
+    class Inner(Exception):
+        pass
+
+    assert step_error(Inner("no")).name == "Inner"
+
+
 class Noting(Exception):
     """Its time is over while it is looked at."""
 

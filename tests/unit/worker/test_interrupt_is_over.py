@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from cascade_flow.worker.interrupt import Interrupt, Interrupted, _Bell
+from cascade_flow.worker.interrupt import Cause, Interrupt, Interrupted, _Bell, _traceback
 from unit.worker.test_interrupt import LONG_MS, SOON_MS, spin
 
 OURS = (signal.SIGALRM, signal.SIGURG)
@@ -70,6 +71,23 @@ def test_an_interrupt_that_comes_at_the_end_leaves_nothing_of_ours(
         assert part == "take_down"
     assert (rings, handlers()) == ([], before)
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_code_that_is_left_behind_is_told_with_the_line_where_it_stands() -> None:
+    here = sys._getframe()
+    told, line = _traceback(here), here.f_lineno
+    while told is not None and told.tb_next is not None:
+        told = told.tb_next
+    assert told is not None
+    assert (told.tb_frame, told.tb_lineno) == (here, line)
+
+
+def test_only_the_first_cause_counts() -> None:
+    interrupt, stops = Interrupt(), list[int]()
+    with interrupt._stoppable(lambda: stops.append(1)):
+        interrupt.fire(Cause.TIMEOUT)
+        interrupt.fire(Cause.LOST)
+    assert (interrupt.cause, stops) == (Cause.TIMEOUT, [1])
 
 
 def test_the_timer_is_off_before_its_signal_is_somebody_elses(monkeypatch: pytest.MonkeyPatch) -> None:

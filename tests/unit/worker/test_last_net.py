@@ -262,6 +262,7 @@ class Mute:
     [
         (Skip(ValueError("no order")), "no order", None),  # type: ignore[arg-type]
         (Skip(ValueError()), "ValueError", None),  # type: ignore[arg-type]
+        (Skip(ValueError("\n")), "ValueError", None),  # type: ignore[arg-type]
         (Skip(None), "skipped", None),  # type: ignore[arg-type]
         (Skip(""), "skipped", None),
         (Skip({"why": "ä"}), '{"why": "ä"}', None),  # type: ignore[arg-type]

@@ -36,6 +36,7 @@ def outcome_of(raised: BaseException, *, attempt: int = 1, tried: int | None = N
         (Later(5, "no invoice"), ("no invoice", None, 5_000)),
         (Later(5, ConnectionError("busy")), ("busy", None, 5_000)),
         (Later(5, None), ("not ready", None, 5_000)),
+        (Later(at=datetime(1970, 1, 1, tzinfo=UTC)), ("not ready", 0, None)),
         (Later(at=datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)), ("not ready", 1_000_000, None)),
     ],
 )

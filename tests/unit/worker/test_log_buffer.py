@@ -143,6 +143,26 @@ def test_lines_without_text_are_bounded_too() -> None:
     assert told.startswith("… 93 lines (0 bytes) are missing here")
 
 
+@pytest.mark.parametrize("text", ["10 %\r20 %\n", "10 %\r20 %\r\n", "longer\r10 %\r\r20 %\r", "10 %\r20 %"])
+def test_of_what_is_written_over_the_last_is_kept(text: str) -> None:
+    book = LogBuffer(Limits())
+    book.write("stdout", text)
+    assert messages(book) == ["20 %"]
+
+
+def test_no_line_is_mixed_of_what_two_have_written() -> None:
+    book = LogBuffer(Limits())
+    for source, text in ((1, "one "), (2, "two "), (1, "first\n"), (2, "second")):
+        book.write("stdout", text, source)
+    assert messages(book) == ["one first", "two second"]
+
+
+def test_what_is_missing_is_counted_as_it_would_be_stored() -> None:
+    book = LogBuffer(Limits(total_lines=1, tail_lines=1))
+    book.write("stdout", "first\nü\nfour\nlast line\n")
+    assert messages(book)[1].startswith("… 2 lines (6 bytes) are missing here")
+
+
 def test_a_line_as_long_as_may_be_is_not_cut() -> None:
     book = LogBuffer(SMALL)
     book.add("stdout", "x" * SMALL.line_chars)

@@ -31,8 +31,9 @@ class Shift:
         timeout: float | None = None,
         timeouts: Sequence[float | None] = (),
         leaves_ms: int = WHOLE_MS,
+        takes_us: int = 0,
     ) -> None:
-        self.left_ms, self.leaves_ms = WHOLE_MS, leaves_ms
+        self.left_ms, self.leaves_ms, self.takes_us = WHOLE_MS, leaves_ms, takes_us
         self.given_ms: list[int] = []
         self.leases_us: list[int] = []
         self.mailbox = Mailbox(store)
@@ -47,6 +48,7 @@ class Shift:
         def first(ctx: StepContext) -> int:
             self.note(ctx)
             self.left_ms = self.leaves_ms
+            clock.pause_us(self.takes_us)
             return 1
 
         @self.flow.step(timeout=of_second)
@@ -78,6 +80,21 @@ def test_a_step_may_take_what_is_left_but_for_the_time_to_report(
     assert shift.given_ms == [about(limit_ms)]
 
 
+def test_a_step_has_its_time_from_when_all_that_it_is_given_is_read(
+    dynamodb: Store, time: TickingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs: Any = Steps.inputs
+
+    def slowly(*asked: Any) -> Any:
+        clock.pause_us(3_000_000)
+        return inputs(*asked)
+
+    monkeypatch.setattr(Steps, "inputs", slowly)
+    shift = Shift(dynamodb, leaves_ms=0)
+    shift.work()
+    assert shift.given_ms == [about(WHOLE_MS - 5_000)]
+
+
 @pytest.mark.parametrize(
     ("timeout", "leaves_ms", "attempts"),
     [(None, 10_000, 2), (None, 9_999, 1), (2.0, 7_000, 2), (2.0, 6_999, 1)],
@@ -101,7 +118,7 @@ def test_what_another_goes_on_with_is_not_begun(
 
 
 def test_what_is_begun_is_held_for_a_lease(dynamodb: Store, time: TickingClock) -> None:
-    shift = Shift(dynamodb)
+    shift = Shift(dynamodb, takes_us=TIMING.lease_us // 2)
     shift.work()
     assert [us / 1_000 for us in shift.leases_us] == [about(TIMING.lease_us / 1_000)] * 2
 

@@ -79,6 +79,10 @@ def test_text_is_passed_on_by_whole_lines(place: Place) -> None:
     assert place.heard == [("stderr", "ab\n"), ("stderr", "cd\ne\n"), ("stderr", "fg\n")]
 
 
+def test_what_is_written_is_counted_in_characters(place: Place) -> None:
+    assert place.stream.write("für alle") == 8
+
+
 def test_what_has_no_end_is_passed_on_where_it_is_long_or_in_many_pieces(place: Place) -> None:
     place.stream.write("x" * 8_001)
     for _ in range(1_001):
@@ -136,7 +140,8 @@ def test_bytes_come_after_what_was_begun_before_them(place: Place) -> None:
     place.stream.write("text ")
     below = place.stream.buffer
     assert below.write(bytearray(b"bytes")) == 5
-    assert place.heard == [("stderr", "text "), ("stderr", b"bytes")]
+    assert below.write(memoryview(b"12345678").cast("i")) == 8
+    assert place.heard == [("stderr", "text "), ("stderr", b"bytes"), ("stderr", b"12345678")]
     place.stream.flush()
     assert place.original.shown == b""
 
