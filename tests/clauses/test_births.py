@@ -105,6 +105,15 @@ def test_whoever_is_woken_for_a_new_child_is_told_of_its_run(world: World) -> No
     assert [(wake.branch, bool(wake.told)) for wake in woken] == [("pack", True)]
 
 
+def test_what_a_child_is_given_that_is_long_lies_aside_for_its_run_and_its_messages(world: World) -> None:
+    item = secrets.token_hex(OFFLOAD_BYTES // 2)
+    handed_out(world, [item])
+    told = [wake.told for wake in world.mailbox.wakes if wake.run_id == child(0)]
+    assert [0 < len(words) < len(item) // 2 for words in told] == [True]
+    assert len(str(child_run(world, 0).tail)) < len(item) // 2
+    assert Steps(world.another().runtime).inputs(taken(world, 0)).outputs["lines"] == json.dumps(item)
+
+
 def test_an_item_of_a_run_like_any_other_is_as_urgent_and_takes_what_is_no_runs_input(world: World) -> None:
     """The workflow's schema says what its runs are given, not what their items are."""
     told = {"slug": "flow", "name": "Flow", "steps": mapped(), "input_schema_json": {"type": "object"}}

@@ -9,6 +9,7 @@ import pytest
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.caller_ledger import CallerLedger
 from cascade_flow.dynamodb.digests import digests_since
 from cascade_flow.operations.ended_runs import EndedRuns
 from clauses.stage import asking, counting, dies, dying
@@ -122,8 +123,10 @@ def test_what_is_said_again_since_others_were_quicker_is_put_aside_once(world: W
     run = under_way(world)
     run.take("a")
     late = pausing(world, "TransactWriteItems", partial(others(world, run).beat, "a"))
-    by(run, late).complete("a", 1, secrets.token_hex(1_000))
+    long = secrets.token_hex(1_000)
+    by(run, late).complete("a", 1, long)
     table = world.observer.runtime.ledger.table
+    assert long not in str(list(CallerLedger(table).records(run.run_id)))
     items = table.query(keys.Span(keys.run(run.run_id).pk, "P#", "P#~"))
     assert len(list(items)) == 1
 
