@@ -14,7 +14,7 @@ from cascade_flow import Checkpoint, ConflictError, LogEntry, StepHeartbeat, Wor
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.caller_ledger import CallerLedger, Moved
 from cascade_flow.engine.caller import fold_step
-from cascade_flow.operations.caller import LONGEST_US, Caller, _Once
+from cascade_flow.operations.caller import Caller, _Once
 from clauses.stage import dies, dying
 from clauses.test_callers import ENDS, MINUTE_US, checked, place, under_way
 from contract.called import FLOW, Called
@@ -52,7 +52,7 @@ def test_a_run_is_kept_for_as_long_as_one_may_take_and_what_has_ended_is_kept(wo
     run = world.observer.runtime.ledger.run("run-1")
     assert run is not None
     assert before_us < run.created_us < clock.now_us()
-    assert run.deadline_us == run.created_us + LONGEST_US
+    assert run.deadline_us == run.created_us + 365 * 86_400_000_000
     assert run.expires_s == (run.deadline_us + TIMING.retention_us) // 1_000_000
 
 
@@ -89,7 +89,7 @@ def test_events_of_which_the_first_lies_in_a_steps_past_are_folded_with_all_of_t
     before = fold_step([scheduled, started])
     after = Caller(world.backend.runtime).step_after(before, [earlier, later], lambda: events)
     assert after is not None
-    assert (after.state.claimed_by, after.starts) == (run.name, 2)
+    assert (after.state.claimed_by, after.state.start_time, after.starts) == (run.name, started.timestamp_us, 2)
 
 
 def test_who_cancels_names_the_attempt_of_the_run(world: World) -> None:

@@ -104,6 +104,15 @@ def test_nothing_is_reclaimed_after_the_runs_end(world: World) -> None:
     assert "StepReclaimed" not in run.kinds()
 
 
+def test_a_run_that_goes_while_its_step_is_reclaimed_is_no_fault(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = silent(world)
+    late = pausing(world, "BatchGetItem", partial(gone, world, keys.run(run.run_id)), at=2)
+    assert late.reclaim_stale_steps(stale_threshold_us=MINUTE_US // 2, reclaimed_by="late") == []
+    assert caplog.messages == []
+
+
 def test_nothing_is_claimed_after_the_runs_end(world: World) -> None:
     run = under_way(world)
     late = pausing(world, "TransactWriteItems", others(world, run).give_up)
@@ -112,9 +121,9 @@ def test_nothing_is_claimed_after_the_runs_end(world: World) -> None:
 
 
 def test_who_ends_a_run_and_dies_leaves_its_steps_to_the_next_reader(world: World) -> None:
-    run = under_way(world)
+    run = under_way(world, "a", "b")
     dies(by(run, dying(world, "TransactWriteItems", at=2)).give_up)
-    assert listed(world, run) == ["a"]
+    assert listed(world, run) == ["a", "b"]
     assert world.observer.list_scheduled_steps() == []
     assert listed(world, run) == []
 
