@@ -190,6 +190,16 @@ def test_what_has_failed_or_goes_on_has_not_completed(world: World) -> None:
     assert Collection(world.observer.runtime).completed(facts, pack_of(world)) == "[0]"
 
 
+def test_what_has_completed_is_told_whole_however_long_it_is(world: World) -> None:
+    handed_out(world, ITEMS[:2])
+    given = [secrets.token_hex(OFFLOAD_BYTES // 2) for _ in range(2)]
+    for number, text in enumerate(given):
+        reported(world, taken(world, number), Complete(json.dumps(text), 1))
+    runtime = world.another().runtime
+    completed = Collection(runtime).completed(runtime.facts(run_of(world)), pack_of(world))
+    assert json.loads(completed) == given
+
+
 def test_an_item_that_is_done_anew_is_known_by_the_first_runs(world: World) -> None:
     handed_out(world, ITEMS[:2])
     packed(world, 0, 1)
