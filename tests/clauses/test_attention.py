@@ -12,7 +12,7 @@ from cascade_flow import StepLimit, clock
 from cascade_flow.dynamodb import due, keys
 from cascade_flow.engine.state import LONGEST_DELAY_US, Branch, Limit, Signal, Stop
 from cascade_flow.operations.after_commit import AfterCommit
-from cascade_flow.operations.attention import Attention, Call, unseen
+from cascade_flow.operations.attention import Attention, Call, _is_at_work, _is_moved, unseen
 from cascade_flow.operations.children import Children
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.tally import Tally
@@ -121,6 +121,22 @@ def test_how_long_a_join_is_left_alone(world: World, arrived: int, age_us: int, 
     join = Branch("j", "open", "j", arrived=arrived)
     with clock.use(TickingClock(NOW_US, tick_us=0)):
         assert attention(world)._pause_us(known, join) == in_us
+
+
+def test_who_holds_a_branch_is_at_work_until_its_lease_is_over() -> None:
+    known: list[tuple[Any, int | None]]
+    known = [("running", NOW_US + 1), ("running", NOW_US), ("running", None), ("scheduled", NOW_US + 1)]
+    with clock.use(TickingClock(NOW_US, tick_us=0)):
+        assert [_is_at_work(Branch("a", status, "a", lease_us=lease_us)) for status, lease_us in known] == [
+            *(True, False, False, False)
+        ]
+
+
+def test_an_entry_is_moved_where_its_item_has_another_time_whichever() -> None:
+    key = keys.branch(RUN, "a")
+    known = [(5, 5), (5, 6), (6, 5), (5, None), (unseen(RUN, "a").due_us, 7)]
+    moved = [_is_moved(due.Entry(entry_us, key), due_us) for entry_us, due_us in known]
+    assert moved == [False, True, True, True, False]
 
 
 def test_a_step_waits_since_it_was_ready_or_got_its_place_whichever_came_later() -> None:
