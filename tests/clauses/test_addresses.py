@@ -59,7 +59,7 @@ def test_a_secret_is_long_and_what_it_sends_says_that_it_came_by_an_address(worl
     assert signal is not None
     assert signal.via == "callback"
     with pytest.raises(EventClosedError) as refused:
-        calls(world).decide(asked, NO)
+        calls(world).decide(asked, YES)
     assert refused.value.facts["state"] == "sent"
 
 

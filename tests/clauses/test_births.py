@@ -191,8 +191,8 @@ def test_what_has_failed_or_goes_on_has_not_completed(world: World) -> None:
 
 
 def test_what_has_completed_is_told_whole_however_long_it_is(world: World) -> None:
-    handed_out(world, ITEMS[:2])
-    given = [secrets.token_hex(OFFLOAD_BYTES // 2) for _ in range(2)]
+    handed_out(world, ITEMS[:3])
+    given = [*(secrets.token_hex(OFFLOAD_BYTES // 2) for _ in range(2)), {"$failed": "as an item may say too"}]
     for number, text in enumerate(given):
         reported(world, taken(world, number), Complete(json.dumps(text), 1))
     runtime = world.another().runtime
@@ -342,10 +342,11 @@ def test_what_more_have_given_than_are_read_at_once_is_collected(world: World, m
 
 
 def test_what_a_child_has_given_that_is_gone_is_told_as_lost(world: World) -> None:
-    handed_out(world, ITEMS[:2])
-    packed(world, 0, 1)
-    world.observer.runtime.ledger.table.delete(keys.run(child(1)))
-    with pytest.raises(PayloadLostError):
+    handed_out(world, ITEMS[:4])
+    packed(world, 0, 1, 2, 3)
+    for number in (1, 2):
+        world.observer.runtime.ledger.table.delete(keys.run(child(number)))
+    with pytest.raises(PayloadLostError, match=f"run '{child(1)}' is there no more"):
         collected(world)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cascade_flow import ChildrenDefinition, clock
+from cascade_flow import ChildrenDefinition, RunSubmission, clock
 from cascade_flow.analytics.scope import Scope
 from cascade_flow.errors import ReportTooLargeError
 from cascade_flow.operations.analytics import Analytics, _may_matter, counted
@@ -65,6 +65,15 @@ def test_the_queues_depth_reads_no_steps_but_those_that_it_counts(world: World) 
     asked.clear()
     assert another.get_queue_depth().pending_runs == 1
     assert asked.count("BatchGetItem") == 1, "the run that has not begun"
+
+
+def test_an_overviews_depth_is_of_the_workflow_that_is_asked_for(world: World) -> None:
+    begun(world, step("a"))
+    world.register([step("b"), step("c")], slug="other")
+    world.backend.submit_run(RunSubmission(workflow_slug="other"))
+    for slug, scheduled in (("flow", 1), ("other", 2), (None, 3)):
+        depth = Analytics(world.backend.runtime).overview(workflow_slug=slug).summary.queue_depth
+        assert (depth.workflow_slug, depth.scheduled_steps) == (slug, scheduled)
 
 
 def test_a_run_that_has_ended_since_the_index_showed_it_is_under_way_no_more(world: World) -> None:

@@ -17,6 +17,7 @@ from cascade_flow import (
     RunNotFoundError,
     RunSubmitted,
     StepCheckpoint,
+    StepCheckpointFailed,
     StepCompleted,
     StepHeartbeat,
     StepNotFoundError,
@@ -30,7 +31,9 @@ from cascade_flow import (
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.caller_ledger import CallerLedger, TimesTaken
 from cascade_flow.engine.state import Run
-from contract.called import FLOW, VERSION, Called
+from cascade_flow.model.events import CheckpointRef
+from cascade_flow.operations.checkpoints import CheckpointNumber, recorded
+from contract.called import ERROR, FLOW, VERSION, Called
 from contract.outside import Outside, step
 from simulation import BEGIN_US
 
@@ -257,6 +260,24 @@ def test_what_is_added_to_an_engines_run_lies_at_its_time_within_the_runs(backen
     before_us = clock.now_us()
     late_us = backend.append_event(FLOW, run.run_id, checkpoint(run.run_id, before_us + 10**9)).timestamp_us
     assert before_us <= late_us < before_us + 10**9
+
+
+def test_checkpoints_are_known_with_all_of_their_data_and_numbers_and_those_that_failed(
+    backend: DynamoDBBackend,
+) -> None:
+    run = Outside.at(backend, step("a"), step("b"))
+    large = '["' + '","'.join(str(n * n) for n in range(500)) + '"]'
+    stored = backend.append_event(FLOW, run.run_id, checkpoint(run.run_id, T, data=large))
+    half = CheckpointRef(name="n", sequence_number=0)
+    told: dict[str, Any] = {"name": "m", "sequence_number": 3, "attempt_number": 2, "parent_checkpoint": half}
+    broken = StepCheckpointFailed(**place(run.run_id), step_id="a", error=ERROR, **told)
+    backend.append_event(FLOW, run.run_id, broken)
+    backend.append_event(FLOW, run.run_id, checkpoint(run.run_id, T, "b"))
+    facts = backend.runtime.facts(backend.runtime.run(run.run_id))
+    first, second = recorded(backend.runtime, facts, "a")
+    assert isinstance(stored, StepCheckpoint)
+    assert (first.place, first.attempt, first.stored and first.stored.data) == (half, 1, large)
+    assert second == CheckpointNumber(CheckpointRef(name="m", sequence_number=3), 2, half)
 
 
 def test_whoever_finds_no_free_time_gives_up_in_the_end(
