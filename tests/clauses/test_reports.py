@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cascade_flow import ChildrenDefinition, RunSubmission, clock
+from cascade_flow import ChildrenDefinition, InvalidIdError, RunSubmission, clock
 from cascade_flow.analytics.scope import Scope
 from cascade_flow.errors import ReportTooLargeError
 from cascade_flow.operations.analytics import Analytics, _may_matter, counted
@@ -74,6 +74,13 @@ def test_an_overviews_depth_is_of_the_workflow_that_is_asked_for(world: World) -
     for slug, scheduled in (("flow", 1), ("other", 2), (None, 3)):
         depth = Analytics(world.backend.runtime).overview(workflow_slug=slug).summary.queue_depth
         assert (depth.workflow_slug, depth.scheduled_steps) == (slug, scheduled)
+    plain, parted = (Analytics(world.backend.runtime).overview(by_step=by_step) for by_step in (False, True))
+    assert (plain.steps, plain.intervals, parted.steps) == (None, None, [])
+
+
+def test_a_report_of_what_is_no_run_is_refused(world: World) -> None:
+    with pytest.raises(InvalidIdError):
+        Analytics(world.backend.runtime).throughput(run_ids=["no#run"])
 
 
 def test_a_run_that_has_ended_since_the_index_showed_it_is_under_way_no_more(world: World) -> None:
