@@ -8,8 +8,8 @@ from cascade_flow import ConfigurationError, EventClosedError, EventNotFoundErro
 from cascade_flow.dynamodb import keys
 from cascade_flow.operations.callbacks import Callbacks
 from cascade_flow.records import replace
-from clauses.stage import RUN, begun, done, ended, run_of
-from clauses.test_events import NO, WAIT_US, YES, chain
+from clauses.stage import RUN, begun, branch_of, done, ended, run_of
+from clauses.test_events import NO, SCHEMA, WAIT_US, YES, chain
 from simulation import World, step
 
 
@@ -44,9 +44,23 @@ def test_an_address_asks_for_its_event_before_the_run_has_come_there(world: Worl
     asked = [calls(world).asked(RUN, secret)]
     done(world, "a")
     asked.append(calls(world).asked(RUN, secret))
-    assert {(one.run.run_id, one.event) for one in asked} == {(RUN, "e")}
+    assert [(one.run.run_id, one.event, one.schema) for one in asked] == [(RUN, "e", SCHEMA)] * 2
     calls(world).decide(asked[0], YES)
     ended(world)
+
+
+def test_a_secret_is_long_and_what_it_sends_says_that_it_came_by_an_address(world: World) -> None:
+    begun(world, *chain())
+    secret = secret_of(world)
+    assert len(secret) >= 43, "of 32 bytes nobody guesses any"
+    asked = calls(world).asked(RUN, secret)
+    calls(world).decide(asked, YES)
+    signal = branch_of(world, "e").signal
+    assert signal is not None
+    assert signal.via == "callback"
+    with pytest.raises(EventClosedError) as refused:
+        calls(world).decide(asked, YES)
+    assert refused.value.facts["state"] == "sent"
 
 
 def test_whoever_is_first_sends_the_event_and_no_address_does_so_again(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -11,11 +12,12 @@ from cascade_flow import StepLimit, clock
 from cascade_flow.dynamodb import due, keys
 from cascade_flow.engine.state import LONGEST_DELAY_US, Branch, Limit, Signal, Stop
 from cascade_flow.operations.after_commit import AfterCommit
-from cascade_flow.operations.attention import Attention, Call, unseen
+from cascade_flow.operations.attention import Attention, Call, _is_at_work, _is_moved, unseen
 from cascade_flow.operations.children import Children
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.tally import Tally
 from cascade_flow.records import replace
+from cascade_flow.wake import Wake
 from clauses.families import child_run, handed_out
 from clauses.stage import RUN, asking, begun, branch_of, claimed, dies, done, dying, run_of
 from clauses.test_events import HOUR_US, ROOT
@@ -75,6 +77,72 @@ def noted(world: World) -> tuple[Runtime, list[str]]:
 def test_when_a_run_is_looked_at_again(world: World, known: dict[str, Any], in_us: int) -> None:
     with clock.use(TickingClock(NOW_US, tick_us=0)):
         assert attention(world)._next_look_us(facts.run_of(**known)) - NOW_US == in_us
+
+
+@pytest.mark.parametrize(
+    ("known", "moved"),
+    [
+        ({"stop": Stop("cancelled", 1), "reviving": True, "deadline_us": NOW_US}, "carry_on"),
+        ({"reviving": True, "deadline_us": NOW_US}, "revive"),
+        ({"deadline_us": NOW_US, "owed": 1}, "time_out"),
+        ({"deadline_us": NOW_US, "status": "pending"}, "time_out"),
+        ({"status": "pending", "available_at_us": NOW_US, "owed": 1}, "start"),
+        ({"owed": 1}, "make_owed_roots"),
+        ({"status": "pending", "available_at_us": NOW_US + 1}, ""),
+        ({"deadline_us": NOW_US + 1}, ""),
+    ],
+)
+def test_what_a_run_calls_for_first(world: World, known: dict[str, Any], moved: str) -> None:
+    """What is begun is carried on with before its time is looked at: a stop before a retry, both before a deadline."""
+    by, read, now = attention(world), facts.run_of(**known), facts.run_of(seq=9)
+    by._stops, by._retries, by._runs = stops, retries, runs = Mock(), Mock(), Mock()
+    for each in (stops.carry_on, retries.revive, runs.start, runs.make_owed_roots):
+        each.return_value = now
+    by._runtime = Mock(run=Mock(return_value=now))
+    with clock.use(TickingClock(NOW_US, tick_us=0)):
+        after = by._move_run(read)
+    asked = [call[0] for each in (stops, retries, runs) for call in each.method_calls]
+    assert (asked, after) == ([moved] if moved else [], now if moved else read)
+
+
+@pytest.mark.parametrize(
+    ("arrived", "age_us", "in_us"),
+    [
+        (1, 60_000_000, 900_000_000),
+        (1, 1, TIMING.grace_us),
+        (1, 3_000_000_000, 600_000_000),
+        (2, 60_000_000, TIMING.grace_us),
+    ],
+    ids=["fifteen times its run's age", "a grace at least", "until the deadline", "one that is full"],
+)
+def test_how_long_a_join_is_left_alone(world: World, arrived: int, age_us: int, in_us: int) -> None:
+    known = facts.facts_of(step("a"), step("b"), step("j", "a", "b"))
+    known = replace(known, started_at_us=NOW_US - age_us, deadline_us=NOW_US - age_us + TIMING.timeout_us)
+    join = Branch("j", "open", "j", arrived=arrived)
+    with clock.use(TickingClock(NOW_US, tick_us=0)):
+        assert attention(world)._pause_us(known, join) == in_us
+
+
+def test_who_holds_a_branch_is_at_work_until_its_lease_is_over() -> None:
+    known: list[tuple[Any, int | None]]
+    known = [("running", NOW_US + 1), ("running", NOW_US), ("running", None), ("scheduled", NOW_US + 1)]
+    with clock.use(TickingClock(NOW_US, tick_us=0)):
+        assert [_is_at_work(Branch("a", status, "a", lease_us=lease_us)) for status, lease_us in known] == [
+            *(True, False, False, False)
+        ]
+
+
+def test_an_entry_is_moved_where_its_item_has_another_time_whichever() -> None:
+    key = keys.branch(RUN, "a")
+    known = [(5, 5), (5, 6), (6, 5), (5, None), (unseen(RUN, "a").due_us, 7)]
+    moved = [_is_moved(due.Entry(entry_us, key), due_us) for entry_us, due_us in known]
+    assert moved == [False, True, True, True, False]
+
+
+def test_a_step_waits_since_it_was_ready_or_got_its_place_whichever_came_later() -> None:
+    branch, entry = Branch("a", "scheduled", "a", available_at_us=20), due.Entry(9, keys.branch(RUN, "a"))
+    calls = [Call(entry, Wake(RUN, "a"), branch, placed_us=placed_us) for placed_us in (0, 10, 30)]
+    assert [call.since_us for call in calls] == [20, 20, 30]
 
 
 def test_what_no_sweep_can_deal_with_is_looked_at_ever_more_rarely(world: World) -> None:

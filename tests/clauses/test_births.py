@@ -105,6 +105,15 @@ def test_whoever_is_woken_for_a_new_child_is_told_of_its_run(world: World) -> No
     assert [(wake.branch, bool(wake.told)) for wake in woken] == [("pack", True)]
 
 
+def test_what_a_child_is_given_that_is_long_lies_aside_for_its_run_and_its_messages(world: World) -> None:
+    item = secrets.token_hex(OFFLOAD_BYTES // 2)
+    handed_out(world, [item])
+    told = [wake.told for wake in world.mailbox.wakes if wake.run_id == child(0)]
+    assert [0 < len(words) < len(item) // 2 for words in told] == [True]
+    assert len(str(child_run(world, 0).tail)) < len(item) // 2
+    assert Steps(world.another().runtime).inputs(taken(world, 0)).outputs["lines"] == json.dumps(item)
+
+
 def test_an_item_of_a_run_like_any_other_is_as_urgent_and_takes_what_is_no_runs_input(world: World) -> None:
     """The workflow's schema says what its runs are given, not what their items are."""
     told = {"slug": "flow", "name": "Flow", "steps": mapped(), "input_schema_json": {"type": "object"}}
@@ -179,6 +188,16 @@ def test_what_has_failed_or_goes_on_has_not_completed(world: World) -> None:
     failed(world, 1)
     facts = world.observer.runtime.facts(run_of(world))
     assert Collection(world.observer.runtime).completed(facts, pack_of(world)) == "[0]"
+
+
+def test_what_has_completed_is_told_whole_however_long_it_is(world: World) -> None:
+    handed_out(world, ITEMS[:3])
+    given = [*(secrets.token_hex(OFFLOAD_BYTES // 2) for _ in range(2)), {"$failed": "as an item may say too"}]
+    for number, text in enumerate(given):
+        reported(world, taken(world, number), Complete(json.dumps(text), 1))
+    runtime = world.another().runtime
+    completed = Collection(runtime).completed(runtime.facts(run_of(world)), pack_of(world))
+    assert json.loads(completed) == given
 
 
 def test_an_item_that_is_done_anew_is_known_by_the_first_runs(world: World) -> None:
@@ -323,10 +342,11 @@ def test_what_more_have_given_than_are_read_at_once_is_collected(world: World, m
 
 
 def test_what_a_child_has_given_that_is_gone_is_told_as_lost(world: World) -> None:
-    handed_out(world, ITEMS[:2])
-    packed(world, 0, 1)
-    world.observer.runtime.ledger.table.delete(keys.run(child(1)))
-    with pytest.raises(PayloadLostError):
+    handed_out(world, ITEMS[:4])
+    packed(world, 0, 1, 2, 3)
+    for number in (1, 2):
+        world.observer.runtime.ledger.table.delete(keys.run(child(number)))
+    with pytest.raises(PayloadLostError, match=f"run '{child(1)}' is there no more"):
         collected(world)
 
 

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from caller_checker import stored_steps
-from cascade_flow import Checkpoint, LogEntry, WorkflowInputValidation, clock
+from cascade_flow import Checkpoint, ConflictError, LogEntry, StepHeartbeat, WorkflowInputValidation, clock
 from cascade_flow.dynamodb import keys
-from cascade_flow.operations.caller import LONGEST_US
+from cascade_flow.dynamodb.caller_ledger import CallerLedger, Moved
+from cascade_flow.engine.caller import fold_step
+from cascade_flow.operations.caller import Caller, _Once
 from clauses.stage import dies, dying
 from clauses.test_callers import ENDS, MINUTE_US, checked, place, under_way
 from contract.called import FLOW, Called
@@ -36,6 +38,8 @@ def test_what_is_long_lies_aside_once_and_is_told_whole(world: World, what: str)
     table = world.observer.runtime.ledger.table
     ids = ["run-2"] if what == "input" else [run.run_id]
     aside = [item for id in ids for item in table.query(keys.Span(keys.run(id).pk, "P#", "P#~"))]
+    told_of = [*CallerLedger(table).records(ids[0]), *world.observer.runtime.submitted(ids[0]).tail]
+    assert LONG not in str(told_of), "it lies in one place"
     assert len(aside) == 1
     [told] = [event for event in Called(world.observer, ids[0]).events() if LONG in str(event)]
     assert json.dumps(LONG) in (getattr(told, name, None) for name in ("input", "data", "output"))
@@ -48,8 +52,44 @@ def test_a_run_is_kept_for_as_long_as_one_may_take_and_what_has_ended_is_kept(wo
     run = world.observer.runtime.ledger.run("run-1")
     assert run is not None
     assert before_us < run.created_us < clock.now_us()
-    assert run.deadline_us == run.created_us + LONGEST_US
+    assert run.deadline_us == run.created_us + 365 * 86_400_000_000
     assert run.expires_s == (run.deadline_us + TIMING.retention_us) // 1_000_000
+
+
+def test_whoever_is_overtaken_time_and_again_gives_up_in_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, tries = under_way(world), list[object]()
+
+    def overtaken(*telling: object) -> None:
+        tries.append(telling)
+        raise Moved
+
+    monkeypatch.setattr(Caller, "write", overtaken)
+    with pytest.raises(ConflictError) as refused:
+        run.take("a")
+    assert len(tries) == 32
+    assert refused.value.facts == {"run_id": run.run_id, "tries": 32}
+
+
+def test_a_history_is_read_when_it_is_asked_for_and_once() -> None:
+    read = list[str]()
+    history = _Once(lambda: read.append("read") or [])  # type: ignore[func-returns-value]
+    assert read == []
+    assert [history(), history(), read] == [[], [], ["read"]]
+
+
+def test_events_of_which_the_first_lies_in_a_steps_past_are_folded_with_all_of_them(world: World) -> None:
+    run = under_way(world)
+    run.begin("a")
+    events = run.events()
+    scheduled, started = [event for event in events if event.category == "step"]
+    earlier = started.model_copy(update={"timestamp_us": scheduled.timestamp_us + 1, "worker_id": "earlier"})
+    later = StepHeartbeat(
+        **place(FLOW, run.run_id, started.timestamp_us + 9), step_id="a", worker_id=run.name, attempt_number=1
+    )
+    before = fold_step([scheduled, started])
+    after = Caller(world.backend.runtime).step_after(before, [earlier, later], lambda: events)
+    assert after is not None
+    assert (after.state.claimed_by, after.state.start_time, after.starts) == (run.name, started.timestamp_us, 2)
 
 
 def test_who_cancels_names_the_attempt_of_the_run(world: World) -> None:

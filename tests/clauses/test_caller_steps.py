@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import StaleAttemptError, StepScheduled, clock
+from cascade_flow import Checkpoint, StaleAttemptError, StepScheduled, clock
+from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.table import Put
+from cascade_flow.engine.state import Run
+from cascade_flow.operations.caller_steps import CallerSteps
 from clauses.test_callers import MINUTE_US, by, checked, others, under_way
 from contract.called import Called
 from faults.moments import pausing
@@ -54,6 +58,60 @@ def test_a_step_is_silent_where_its_worker_was_heard_of_longer_ago_than_is_said(
     assert (reclaimed.stale_threshold_us, reclaimed.attempt_number) == (MINUTE_US, 1)
 
 
+def test_a_worker_that_was_heard_of_just_before_and_fell_silent_again_is_told_of_as_it_is_now(world: World) -> None:
+    run = under_way(world)
+    run.take("a")
+    world.clock.pause_us(MINUTE_US)
+
+    def meanwhile() -> None:
+        others(world, run).beat("a")
+        world.clock.pause_us(MINUTE_US)
+
+    late = pausing(world, "BatchGetItem", meanwhile, at=2)
+    assert len(late.reclaim_stale_steps(MINUTE_US // 2, "reaper")) == 1
+    [heard], [reclaimed] = run.events("StepHeartbeat"), run.events("StepReclaimed")
+    assert reclaimed.last_heartbeat_us == heard.timestamp_us
+
+
+def test_what_else_is_told_of_a_step_is_no_sign_of_its_workers_life(world: World) -> None:
+    run = under_way(world)
+    run.take("a")
+    [began] = run.events("StepStarted")
+    world.clock.pause_us(MINUTE_US)
+    half = Checkpoint(name="half", sequence_number=0, attempt_number=1, data="1")
+    run.backend.save_step_checkpoint(run.slug, run.run_id, "a", half)
+    assert len(world.backend.reclaim_stale_steps(MINUTE_US // 2, "reaper")) == 1
+    [reclaimed] = run.events("StepReclaimed")
+    assert reclaimed.last_heartbeat_us == began.timestamp_us
+
+
+@pytest.mark.parametrize("broken", [keys.run("broken"), keys.branch("broken", "a")], ids=["its run", "it"])
+def test_a_step_that_nobody_can_read_keeps_no_other_from_its_worker(world: World, broken: keys.Key) -> None:
+    for name in ("broken", "whole"):
+        Called.with_step(world.backend, run_id=name)
+    item = world.observer.runtime.ledger.table.get(broken)
+    assert item is not None
+    world.observer.runtime.ledger.table.write([Put({**item, "e": b"\x63", "z": b"\x63"})])
+    assert [ref.run_id for ref in world.backend.list_scheduled_steps()] == ["whole"]
+
+
+def test_a_step_that_can_not_be_taken_away_keeps_no_other_with_its_silent_worker(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("broken", "whole"):
+        Called.with_step(world.backend, run_id=name).take("a")
+    world.clock.pause_us(MINUTE_US)
+    reclaim = CallerSteps._reclaim
+
+    def broken(by: CallerSteps, run: Run, *known: Any) -> bool:
+        if run.run_id == "broken":
+            raise ValueError("it can't be read")
+        return reclaim(by, run, *known)
+
+    monkeypatch.setattr(CallerSteps, "_reclaim", broken)
+    assert [ref.run_id for ref in world.backend.reclaim_stale_steps(MINUTE_US // 2, "reaper")] == ["whole"]
+
+
 def test_what_is_taken_from_a_silent_worker_is_due_at_once_and_as_urgent_as_before(world: World) -> None:
     run = Called.new(world.backend)
     run.schedule("a", 4, priority=7)
@@ -85,7 +143,7 @@ def test_who_tries_again_tells_by_which_policy(world: World) -> None:
     assert (retrying.attempt_number, retrying.next_attempt, retrying.error) == (1, 2, failed.error)
     assert (retrying.max_retries, retrying.total_policies, retrying.policy_index) == (3, 2, 1)
     assert (scheduled[-1].attempt_in_policy, scheduled[-1].policy_index, scheduled[-1].priority) == (2, 1, 7)
-    assert scheduled[-1].retry_delay_ms == 3
+    assert (scheduled[-1].retry_delay_ms, scheduled[-1].reason) == (3, "retry")
 
 
 def test_an_attempt_that_was_scheduled_anew_meanwhile_is_ended_by_nobody_who_held_it(world: World) -> None:

@@ -97,8 +97,9 @@ def test_workflows_of_which_runs_were_told_are_noted_once_by_each_process(
     world.backend.initialize_run("other", "reserved")
     under_way(world)
     Called.new(world.backend, "run-2")
-    assert noted == [FLOW]
-    assert registry.list_called(world.observer.runtime.ledger.table) == [FLOW]
+    Called(world.backend, "run-3", slug="bills").submit()
+    assert noted == [FLOW, "bills"]
+    assert sorted(registry.list_called(world.observer.runtime.ledger.table)) == ["bills", FLOW]
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -154,6 +155,19 @@ def test_who_says_again_what_is_stored_is_told_so(world: World, word: str) -> No
     with pytest.raises(StaleAttemptError) as caught:
         LATE[word](run)
     assert caught.value.facts.get("stored", False) is (word != "tried again"), "its times are others"
+
+
+def test_who_tries_again_says_it_again_where_all_of_it_is_stored(world: World) -> None:
+    run = under_way(world)
+    run.take("a")
+    found = list[bool]()
+    with clock.use(TickingClock(clock.now_us(), tick_us=0)):
+        run.retry("a", max_retries=3)
+        for said in (3, 4):
+            with pytest.raises(StaleAttemptError) as caught:
+                run.retry("a", max_retries=said)
+            found.append(caught.value.facts.get("stored", False))
+    assert found == [True, False]
 
 
 def test_who_claims_what_is_not_due_writes_nothing(world: World) -> None:
@@ -362,7 +376,9 @@ def test_no_run_is_made_for_what_is_no_workflows_name(world: World, bad: str) ->
 
 
 def test_who_cancels_says_how_long_it_took_and_what_was_done(world: World) -> None:
-    run = under_way(world, "a", "b", "c")
+    run = Called.new(world.backend, available_at_us=clock.now_us() + MINUTE_US)
+    for name in ("a", "b", "c"):
+        run.schedule(name)
     run.do("b")
     world.clock.pause_us(MINUTE_US)
     world.backend.cancel_run(run.run_id)
@@ -384,6 +400,16 @@ def test_a_workflow_is_active_where_a_run_was_submitted_and_has_not_ended(world:
     assert world.backend.list_active_workflows() == [FLOW]
     late = pausing(world, "BatchGetItem", others(world, run).finish)
     assert late.list_active_workflows() == []
+
+
+def test_active_workflows_come_in_the_order_of_their_slugs_and_without_what_nobody_can_read(world: World) -> None:
+    for slug in "fedcbaz":
+        Called(world.backend, f"run-{slug}", slug=slug).submit()
+    table = world.observer.runtime.ledger.table
+    item = table.get(keys.run("run-z"))
+    assert item is not None
+    table.write([Put({**item, "e": b"\x63"})])
+    assert world.backend.list_active_workflows() == list("abcdef")
 
 
 def submission(run_id: str, at_us: int, **told: Any) -> RunSubmitted:

@@ -9,6 +9,7 @@ import pytest
 
 from cascade_flow import clock
 from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb.caller_ledger import CallerLedger
 from cascade_flow.dynamodb.digests import digests_since
 from cascade_flow.operations.ended_runs import EndedRuns
 from clauses.stage import asking, counting, dies, dying
@@ -103,6 +104,15 @@ def test_nothing_is_reclaimed_after_the_runs_end(world: World) -> None:
     assert "StepReclaimed" not in run.kinds()
 
 
+def test_a_run_that_goes_while_its_step_is_reclaimed_is_no_fault(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = silent(world)
+    late = pausing(world, "BatchGetItem", partial(gone, world, keys.run(run.run_id)), at=2)
+    assert late.reclaim_stale_steps(stale_threshold_us=MINUTE_US // 2, reclaimed_by="late") == []
+    assert caplog.messages == []
+
+
 def test_nothing_is_claimed_after_the_runs_end(world: World) -> None:
     run = under_way(world)
     late = pausing(world, "TransactWriteItems", others(world, run).give_up)
@@ -111,9 +121,9 @@ def test_nothing_is_claimed_after_the_runs_end(world: World) -> None:
 
 
 def test_who_ends_a_run_and_dies_leaves_its_steps_to_the_next_reader(world: World) -> None:
-    run = under_way(world)
+    run = under_way(world, "a", "b")
     dies(by(run, dying(world, "TransactWriteItems", at=2)).give_up)
-    assert listed(world, run) == ["a"]
+    assert listed(world, run) == ["a", "b"]
     assert world.observer.list_scheduled_steps() == []
     assert listed(world, run) == []
 
@@ -122,8 +132,10 @@ def test_what_is_said_again_since_others_were_quicker_is_put_aside_once(world: W
     run = under_way(world)
     run.take("a")
     late = pausing(world, "TransactWriteItems", partial(others(world, run).beat, "a"))
-    by(run, late).complete("a", 1, secrets.token_hex(1_000))
+    long = secrets.token_hex(1_000)
+    by(run, late).complete("a", 1, long)
     table = world.observer.runtime.ledger.table
+    assert long not in str(list(CallerLedger(table).records(run.run_id)))
     items = table.query(keys.Span(keys.run(run.run_id).pk, "P#", "P#~"))
     assert len(list(items)) == 1
 

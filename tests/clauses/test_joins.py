@@ -440,3 +440,9 @@ def test_who_arrives_at_what_stays_open_brings_no_look_forward(world: World) -> 
     before = branch_of(world, "j")
     done(world, "b")
     assert branch_of(world, "j") == replace(before, arrived=2)
+
+
+def test_whoever_fills_two_joins_at_once_looks_at_both(world: World) -> None:
+    begun(world, step("a"), step("b"), step("j1", "a", "b"), step("j2", "a", "b"))
+    done(world, "a", "b")
+    assert [branch_of(world, name).status for name in ("j1", "j2")] == ["scheduled", "scheduled"]

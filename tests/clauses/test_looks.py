@@ -12,7 +12,8 @@ import pytest
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.ledger import Ledger, Snapshot
 from cascade_flow.engine.commands import Complete
-from cascade_flow.operations.children import _may_move
+from cascade_flow.engine.state import Family, RunStatus, Up
+from cascade_flow.operations.children import _error, _may_move
 from clauses.families import (
     child,
     child_run,
@@ -32,6 +33,7 @@ from faults.moments import pausing
 from simulation import World
 from testbed.faults import Kind, faults
 from testbed.wire import Answer, Floor, Request, Send, wire_of
+from unit.engine import facts
 
 
 @pytest.mark.parametrize(
@@ -182,3 +184,27 @@ def test_a_childs_end_stands_where_the_look_at_its_parent_is_left_to_the_sweep(
 def child_is_over(world: World) -> bool:
     run = world.observer.runtime.ledger.run(child(0))
     return run is not None and run.status == "completed"
+
+
+ENDS: list[RunStatus] = ["completed", "failed", "cancelled"]
+
+
+def test_a_step_tells_what_its_children_have_failed_at() -> None:
+    ended = {
+        number: facts.run_of(
+            status=status,
+            up=Up(RUN, "lines", "pack", number, is_item=True),
+            result=json.dumps({"name": "Bad", "message": status}),
+        )
+        for number, status in enumerate(ENDS)
+    }
+    alone = Family(items=9, children=9, chunk=1, attempt=1, at_once=1, lost=2)
+    called, batch = replace(alone, version="v1"), {0: replace(ended[1], lost=2, result=None)}
+    found = [_error(*known) for known in ((alone, ended), (alone, {}), (called, ended), (called, {}), (alone, batch))]
+    assert [(error.name, error.message) for error in found] == [
+        ("ItemsFailed", "2 of 9 items failed: item 1: Bad: failed; item 2: Bad: cancelled"),
+        ("ItemsFailed", "2 of 9 items failed"),
+        ("Bad", "failed"),
+        ("ChildFailed", "its run has failed"),
+        ("ItemsFailed", "2 of 9 items failed: 2 items failed"),
+    ]

@@ -6,16 +6,17 @@ from collections.abc import Callable
 
 import pytest
 
-from cascade_flow import ChildrenDefinition, clock
+from cascade_flow import ChildrenDefinition, InvalidIdError, RunSubmission, clock
 from cascade_flow.analytics.scope import Scope
 from cascade_flow.errors import ReportTooLargeError
 from cascade_flow.operations.analytics import Analytics, _may_matter, counted
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.records import replace
-from clauses.stage import RUN, begun, claimed, done, reported, run_of
+from clauses.stage import RUN, asking, begun, claimed, done, reported, run_of
+from clauses.test_events import HOUR_US, ROOT
 from faults.moments import pausing
-from simulation import World, step
+from simulation import TickingClock, World, step
 from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 
@@ -24,6 +25,62 @@ def test_a_report_is_made_while_there_is_time(world: World) -> None:
     assert Analytics(world.backend.runtime, until_us=clock.now_us() + 10**9).throughput().runs_completed == 0
     with pytest.raises(ReportTooLargeError):
         Analytics(world.backend.runtime, until_us=clock.now_us()).throughput()
+
+
+def test_whoever_is_out_of_time_is_told_how_many_runs_were_read(world: World) -> None:
+    with clock.use(TickingClock(clock.now_us(), tick_us=0)):
+        Analytics(world.backend.runtime, until_us=clock.now_us())._check_time(read=3)
+        late = Analytics(world.backend.runtime, until_us=clock.now_us() - 1)
+        with pytest.raises(ReportTooLargeError) as seen:
+            late._check_time(read=3)
+        assert seen.value.facts == {"runs_read": 3}
+        with pytest.raises(ReportTooLargeError) as seen:
+            late._check_time(read=3, found=5)
+        assert seen.value.facts == {"runs_read": 3, "runs_found": 5}
+
+
+def test_time_is_looked_at_before_each_portion_of_runs_and_of_steps_and_each_history(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.register([step("a")])
+    names = [world.submit(run_id=name) for name in ("r1", "r2", "r3")]
+    looked = list[dict[str, int]]()
+    monkeypatch.setattr("cascade_flow.operations.analytics._AT_ONCE", 2)
+    monkeypatch.setattr(Analytics, "_check_time", lambda it, **known: looked.append(known))
+    Analytics(world.backend.runtime).throughput(run_ids=names)
+    assert looked == [{"read": 0}, {"read": 2}, *({"read": number, "found": 3} for number in range(3))]
+    looked.clear()
+    assert Analytics(world.backend.runtime).queue_depth().scheduled_steps == 3
+    assert looked == [{"read": 0}, {"read": 2}, {"read": 0}, {"read": 2}]
+
+
+def test_the_queues_depth_reads_no_steps_but_those_that_it_counts(world: World) -> None:
+    begun(world, *ROOT)
+    world.submit(run_id="later", available_at=clock.now_us() + HOUR_US)
+    world.observer.send_event("later", "e", {"ok": True})
+    another, asked = asking(world)
+    assert another.get_queue_depth(workflow_slug="other").running_runs == 0
+    assert asked.count("BatchGetItem") == 1, "the runs"
+    world.backend.cancel_run(RUN)
+    asked.clear()
+    assert another.get_queue_depth().pending_runs == 1
+    assert asked.count("BatchGetItem") == 1, "the run that has not begun"
+
+
+def test_an_overviews_depth_is_of_the_workflow_that_is_asked_for(world: World) -> None:
+    begun(world, step("a"))
+    world.register([step("b"), step("c")], slug="other")
+    world.backend.submit_run(RunSubmission(workflow_slug="other"))
+    for slug, scheduled in (("flow", 1), ("other", 2), (None, 3)):
+        depth = Analytics(world.backend.runtime).overview(workflow_slug=slug).summary.queue_depth
+        assert (depth.workflow_slug, depth.scheduled_steps) == (slug, scheduled)
+    plain, parted = (Analytics(world.backend.runtime).overview(by_step=by_step) for by_step in (False, True))
+    assert (plain.steps, plain.intervals, parted.steps) == (None, None, [])
+
+
+def test_a_report_of_what_is_no_run_is_refused(world: World) -> None:
+    with pytest.raises(InvalidIdError):
+        Analytics(world.backend.runtime).throughput(run_ids=["no#run"])
 
 
 def test_a_run_that_has_ended_since_the_index_showed_it_is_under_way_no_more(world: World) -> None:
@@ -59,6 +116,7 @@ def test_a_run_that_has_ended_matters_until_its_end(world: World) -> None:
     end_us = run.completed_at_us or 0
     assert [_may_matter(run, Scope(since_us, end_us + 9)) for since_us in (end_us, end_us + 1)] == [True, False]
     assert _may_matter(replace(run, completed_at_us=None), Scope(end_us + 1, end_us + 9))
+    assert _may_matter(replace(run, status="running"), Scope(end_us + 1, end_us + 9)), "it was tried again"
 
 
 def test_a_report_reads_no_history_that_it_is_not_about(world: World) -> None:

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from cascade_flow import clock
-from cascade_flow.engine.state import Run, Stop
+from cascade_flow import StepError, clock
+from cascade_flow.engine.commands import Complete
+from cascade_flow.engine.state import Run, Stop, StopKind
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.child_stops import stop_children
-from clauses.families import child_run, handed_out, pack_of
-from clauses.stage import RUN, run_of
+from clauses.families import child_run, expanded, handed_out, mapped, pack_of
+from clauses.stage import RUN, begun, claimed, reported, run_of
 from clauses.test_children_meanwhile import only_ended
 from clauses.test_microseconds import at
 from simulation import TIMING, World
@@ -29,7 +30,7 @@ class Told(NamedTuple):
     woken: list[str]
 
 
-def told(world: World, *, until_us: int = FAR_US, again: bool = True, ends: bool = False) -> Told:
+def told(world: World, *, until_us: int = FAR_US, again: bool = True, ends: bool = False, stop: Stop = STOP) -> Told:
     """What one does who stops the children, of which none ends at once but where that is said."""
     runtime, who = world.another().runtime, list[str]()
 
@@ -40,7 +41,7 @@ def told(world: World, *, until_us: int = FAR_US, again: bool = True, ends: bool
 
     world.mailbox.wakes.clear()
     ended_us = stop_children(
-        runtime, runtime.facts(run_of(world)), pack_of(world), STOP, carry_on=carry_on, until_us=until_us, again=again
+        runtime, runtime.facts(run_of(world)), pack_of(world), stop, carry_on=carry_on, until_us=until_us, again=again
     )
     return Told([int(each.rpartition("~")[2]) for each in who], ended_us, [wake.run_id for wake in world.mailbox.wakes])
 
@@ -59,6 +60,45 @@ def test_those_are_told_that_go_on_and_who_was_told_before_after_them(
     family: World, again: bool, who: list[int]
 ) -> None:
     assert told(family, again=again) == Told(who, None, [])
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "who"),
+    [
+        ("failed", "cancelled", [1, 2, 3]),
+        ("cancelled", "failed", [2, 3, 1]),
+        ("cancelled", "cancelled", [2, 3, 1]),
+        ("timeout", "failed", [2, 3, 1]),
+    ],
+)
+def test_only_who_cancels_has_more_to_say_to_who_is_being_stopped(
+    family: World, before: StopKind, now: StopKind, who: list[int]
+) -> None:
+    one = child_run(family, 1)
+    earlier = Stop(before, 1, reason="before")
+    family.backend.runtime.run_ledger.intend(one, earlier, due_us=clock.now_us() + TIMING.lease_us)
+    assert told(family, stop=Stop(now, 1)).who == who
+    stop = child_run(family, 1).stop
+    assert stop is not None
+    assert stop.kind == (now if who[0] == 1 else before)
+
+
+@pytest.mark.parametrize("kind", ["failed", "cancelled"])
+def test_a_child_is_told_why_it_is_stopped_but_where_somebody_cancels(family: World, kind: StopKind) -> None:
+    told(family, stop=Stop(kind, 1, step="total", error=StepError(name="ValueError", message="no"), reason="enough"))
+    stop = child_run(family, 2).stop
+    assert stop is not None
+    why = StepError(name="ParentStopped", message=f"its parent, run {RUN}, is being stopped")
+    assert stop == Stop(kind, 1, error=None if kind == "cancelled" else why, reason="enough")
+
+
+@pytest.mark.parametrize("priority", [0, 5])
+def test_whoever_is_woken_to_go_on_is_as_urgent_as_the_run(world: World, priority: int) -> None:
+    begun(world, *mapped(), priority=priority)
+    reported(world, claimed(world, "lines"), Complete('["a","b"]', 1))
+    expanded(world)
+    told(world, until_us=0)
+    assert [wake.urgent for wake in world.mailbox.wakes] == [priority > 0]
 
 
 def test_who_was_told_before_is_carried_on_with_and_not_told_anew(family: World) -> None:

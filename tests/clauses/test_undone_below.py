@@ -10,7 +10,7 @@ from cascade_flow.engine.state import LATEST_US
 from cascade_flow.engine.undoing import Completion
 from cascade_flow.operations.undone import _given_in_part
 from cascade_flow.operations.undone_below import renewed_below, undone_below
-from clauses.families import handed_out
+from clauses.families import handed_out, mapped
 from clauses.stage import RUN, begun, claimed, counting, done, reported, run_of
 from clauses.test_undo import BOOKED, ONCE, all_undone, failed, order_of, undone
 from shapes import undo
@@ -81,6 +81,20 @@ def test_what_was_never_begun_below_hides_nothing_that_was_undone_behind_it(worl
     world.settle(RUN)
     found = undone_below(world.observer.runtime, run_of(world), "new")
     assert found == {"come~a": "new~come~0", "go~a": "new~go~0"}
+
+
+def test_an_item_that_was_undone_is_done_anew_under_a_name_of_its_own(world: World) -> None:
+    """Its effects are known by that: under the old one they would be taken for done."""
+    world.script = {"lines": ["2 items"], "late": ["fatal"]}
+    lines, pack, _ = mapped()
+    begun(world, lines, pack.model_copy(update={"undo": undo("un-pack")}), step("late", "pack", retry=ONCE))
+    world.settle(RUN)
+    all_undone(world)
+    world.script = {"lines": ["2 items"]}
+    new = world.backend.resume_run(RUN).run_id
+    world.settle(new)
+    own = f"{new}~pack~0"
+    assert world.observer.runtime.run(own).first_run_id == own
 
 
 def test_what_was_never_begun_below_is_not_done_anew(world: World) -> None:

@@ -113,7 +113,7 @@ def test_workers_are_those_of_running_runs(backend: DynamoDBBackend, time: Ticki
     assert backend.get_active_workers(include_inactive=True, start_us=clock.now_us()).workers == []
     assert backend.get_active_workers(include_inactive=True, end_us=clock.now_us()) == everybody
     assert backend.get_worker_by_id("worker-1") == everybody.workers[0]
-    assert backend.get_worker_by_id("worker-2") is None
+    assert [backend.get_worker_by_id(other) for other in ("worker-2", "worker-")] == [None, None]
     run.fail("d", run.take("d"), terminal=True)
     assert backend.get_worker_by_id("worker-1") is None, "the run has failed"
 

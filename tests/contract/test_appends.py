@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cascade_flow import (
+    ConflictError,
     DynamoDBBackend,
     EngineDrivenError,
     Event,
@@ -16,6 +17,7 @@ from cascade_flow import (
     RunNotFoundError,
     RunSubmitted,
     StepCheckpoint,
+    StepCheckpointFailed,
     StepCompleted,
     StepHeartbeat,
     StepNotFoundError,
@@ -24,9 +26,14 @@ from cascade_flow import (
     WorkflowCompleted,
     WorkflowRerunFromStep,
     WorkflowStarted,
+    clock,
 )
 from cascade_flow.dynamodb import keys
-from contract.called import FLOW, VERSION, Called
+from cascade_flow.dynamodb.caller_ledger import CallerLedger, TimesTaken
+from cascade_flow.engine.state import Run
+from cascade_flow.model.events import CheckpointRef
+from cascade_flow.operations.checkpoints import CheckpointNumber, recorded
+from contract.called import ERROR, FLOW, VERSION, Called
 from contract.outside import Outside, step
 from simulation import BEGIN_US
 
@@ -240,13 +247,66 @@ def test_what_changes_no_state_is_added_to_an_engines_run(backend: DynamoDBBacke
         backend.append_event(FLOW, run.run_id, line(run.run_id, BEGIN_US + 10**12))
 
 
+def test_what_is_added_to_an_engines_run_lies_at_its_time_within_the_runs(backend: DynamoDBBackend) -> None:
+    """Or as soon after as the times allow that are kept for such events."""
+    run = Outside.at(backend, step("a"))
+    modulus = backend.runtime.facts(backend.runtime.run(run.run_id)).graph.modulus
+    born_us = backend.runtime.run(run.run_id).created_us
+    clock.pause_us(1_000_000)
+    for at_us, from_us in ((T, born_us + 1), (born_us, born_us + 1), (born_us + 99_000, born_us + 99_000)):
+        found_us = backend.append_event(FLOW, run.run_id, checkpoint(run.run_id, at_us)).timestamp_us
+        assert found_us % modulus == modulus - 1
+        assert 0 <= found_us - from_us < 4 * modulus
+    before_us = clock.now_us()
+    late_us = backend.append_event(FLOW, run.run_id, checkpoint(run.run_id, before_us + 10**9)).timestamp_us
+    assert before_us <= late_us < before_us + 10**9
+
+
+def test_checkpoints_are_known_with_all_of_their_data_and_numbers_and_those_that_failed(
+    backend: DynamoDBBackend,
+) -> None:
+    run = Outside.at(backend, step("a"), step("b"))
+    large = '["' + '","'.join(str(n * n) for n in range(500)) + '"]'
+    stored = backend.append_event(FLOW, run.run_id, checkpoint(run.run_id, T, data=large))
+    half = CheckpointRef(name="n", sequence_number=0)
+    told: dict[str, Any] = {"name": "m", "sequence_number": 3, "attempt_number": 2, "parent_checkpoint": half}
+    broken = StepCheckpointFailed(**place(run.run_id), step_id="a", error=ERROR, **told)
+    backend.append_event(FLOW, run.run_id, broken)
+    backend.append_event(FLOW, run.run_id, checkpoint(run.run_id, T, "b"))
+    facts = backend.runtime.facts(backend.runtime.run(run.run_id))
+    first, second = recorded(backend.runtime, facts, "a")
+    assert isinstance(stored, StepCheckpoint)
+    assert (first.place, first.attempt, first.stored and first.stored.data) == (half, 1, large)
+    assert second == CheckpointNumber(CheckpointRef(name="m", sequence_number=3), 2, half)
+
+
+def test_whoever_finds_no_free_time_gives_up_in_the_end(
+    backend: DynamoDBBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, asked_us = Outside.at(backend, step("a")), list[int]()
+
+    def taken(_: CallerLedger, __: Run, event: Event, ___: object) -> None:
+        asked_us.append(event.timestamp_us)
+        raise TimesTaken([event.timestamp_us])
+
+    monkeypatch.setattr(CallerLedger, "append_foreign", taken)
+    with pytest.raises(ConflictError) as refused:
+        backend.append_event(FLOW, run.run_id, line(run.run_id, T))
+    assert refused.value.facts == {"run_id": run.run_id}
+    modulus = backend.runtime.facts(backend.runtime.run(run.run_id)).graph.modulus
+    assert asked_us == [asked_us[0] + number * modulus for number in range(64)]
+
+
 def test_what_changes_state_is_the_engines(backend: DynamoDBBackend) -> None:
     run = Outside.at(backend, step("a"))
     before = run.events()
     beat = StepHeartbeat(**place(run.run_id), step_id="a", worker_id="w", attempt_number=1)
     for event in (submitted(), started(T), completed_run(T), scheduled(T), begun(T), completed(T), beat):
-        with pytest.raises(EngineDrivenError, match="would change its state"):
+        with pytest.raises(EngineDrivenError, match="would change its state") as refused:
             backend.append_event(FLOW, run.run_id, event)
+        assert refused.value.facts["run_id"] == run.run_id
+    with pytest.raises(RunNotFoundError, match="'bills' has no run"):
+        backend.append_event("bills", run.run_id, line(run.run_id, T))
     with pytest.raises(StepNotFoundError):
         backend.append_event(FLOW, run.run_id, checkpoint(run.run_id, T, "x"))
     assert run.events() == before

@@ -153,8 +153,9 @@ def test_what_has_ended_since_it_was_read_is_not_cancelled(backend: DynamoDBBack
     run = Called.with_step(backend)
     read = backend.runtime.submitted(run.run_id)
     run.give_up()
-    with pytest.raises(RunNotCancellableError, match="failed already"):
+    with pytest.raises(RunNotCancellableError, match="failed already") as refused:
         CallerRuns(backend.runtime, Caller(backend.runtime)).cancel(read, None)
+    assert refused.value.facts == {"run_id": run.run_id, "status": "failed"}
     assert run.events("WorkflowCancelled") == []
 
 
@@ -198,6 +199,8 @@ def test_only_what_is_there_ends(backend: DynamoDBBackend) -> None:
     for late in (run.finish, run.give_up, run.try_again):
         with pytest.raises(RunNotFoundError, match="initialize_run"):
             late()
+    with pytest.raises(InvalidIdError):
+        Called(backend, "no#id").finish()
     with pytest.raises(RunNotFoundError):
         replace(Called.new(backend), slug="bills").finish()
 
@@ -212,22 +215,28 @@ def test_the_engine_drives_its_own_runs(backend: DynamoDBBackend) -> None:
     engine = Outside.at(backend, step("a"))
     run = Called(backend, engine.run_id)
     before = run.events()
-    words: list[Callable[[], object]] = [
-        lambda: backend.initialize_run(FLOW, run.run_id),
-        run.submit,
-        run.start,
-        run.finish,
-        run.give_up,
-        run.try_again,
-        lambda: backend.save_workflow_cancelled(
-            FLOW, run.run_id, workflow_attempt_number=1, duration_us=1, completed_steps=0
+    words: list[tuple[Callable[[], object], str]] = [
+        (lambda: backend.initialize_run(FLOW, run.run_id), "taken by submit_run"),
+        (run.submit, "taken by submit_run"),
+        (run.start, "starts a run itself"),
+        (run.finish, "completes a run itself"),
+        (run.give_up, "fails a run itself"),
+        (run.try_again, "let retry_run"),
+        (
+            lambda: backend.save_workflow_cancelled(
+                FLOW, run.run_id, workflow_attempt_number=1, duration_us=1, completed_steps=0
+            ),
+            "cancel it with cancel_run",
         ),
-        lambda: backend.save_workflow_resumed(
-            FLOW, run.run_id, version_id="v", original_run_id="r", resumed_steps=0, pending_steps=0
+        (
+            lambda: backend.save_workflow_resumed(
+                FLOW, run.run_id, version_id="v", original_run_id="r", resumed_steps=0, pending_steps=0
+            ),
+            "let resume_run",
         ),
     ]
-    for said in words:
-        with pytest.raises(EngineDrivenError, match="driven by the engine"):
+    for said, instead in words:
+        with pytest.raises(EngineDrivenError, match=f"driven by the engine.*{instead}"):
             said()
     assert run.events() == before
 

@@ -208,6 +208,23 @@ def test_step_events_are_copied(backend: DynamoDBBackend) -> None:
     assert {record.step_id for record in backend.load_run(FLOW, "new")} == {"a", "b"}
 
 
+def test_lines_are_copied_and_deleted_with_their_steps_however_many_chunks_they_lie_in(
+    backend: DynamoDBBackend,
+) -> None:
+    run = told(backend)
+    for step_id, message in (("a", "late"), ("b", "b has failed")):
+        backend.save_step_logs(FLOW, "old", step_id, [line(run, message, step_id)])
+    backend.copy_step_events(FLOW, "old", "new", include_step_ids=["a", "b"])
+    assert said_in(backend, "new", "a") == ["a is done", "late"]
+    assert said_in(backend, "new", "b") == ["b has failed"]
+    backend.delete_step_events(FLOW, "new", step_ids=["a"])
+    assert [said_in(backend, "new", step_id) for step_id in ("a", "b")] == [[], ["b has failed"]]
+
+
+def said_in(backend: DynamoDBBackend, run_id: str, step_id: str) -> list[str]:
+    return [entry.message for entry in backend.load_step_logs(FLOW, run_id, step_id) or []]
+
+
 def test_steps_that_are_copied_bit_by_bit_go_on_where_they_were(
     backend: DynamoDBBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,6 +283,16 @@ def test_a_steps_events_are_deleted(backend: DynamoDBBackend) -> None:
     assert run.begin("a") == 1, "as if it had never begun"
 
 
+@pytest.mark.parametrize("end", ["completed", "cancelled"])
+def test_whatever_a_runs_end_was_it_is_deleted_and_left_out(backend: DynamoDBBackend, end: str) -> None:
+    run = Called.with_step(backend, run_id="old")
+    run.finish() if end == "completed" else backend.cancel_run("old")
+    backend.copy_workflow_events(FLOW, "old", "new", exclude_terminal=True)
+    assert Called(backend, "new").kinds() == ["RunSubmitted", "WorkflowStarted"]
+    backend.delete_workflow_terminal_events(FLOW, "old")
+    assert (run.status, run.due()) == ("running", [("old", "a")])
+
+
 def test_a_runs_end_is_deleted(backend: DynamoDBBackend) -> None:
     run = told(backend)
     backend.delete_workflow_terminal_events(FLOW, "old")
@@ -277,6 +304,14 @@ def test_a_runs_end_is_deleted(backend: DynamoDBBackend) -> None:
     assert run.events() == before
 
 
+def test_all_ends_of_a_run_are_deleted(backend: DynamoDBBackend) -> None:
+    run = told(backend)
+    run.try_again()
+    run.give_up()
+    backend.delete_workflow_terminal_events(FLOW, "old")
+    assert run.events("WorkflowFailed") == []
+
+
 def test_only_what_is_there_is_deleted(backend: DynamoDBBackend) -> None:
     with pytest.raises(RunNotFoundError):
         backend.delete_step_events(FLOW, "unknown", step_ids=["a"])
@@ -286,6 +321,18 @@ def test_only_what_is_there_is_deleted(backend: DynamoDBBackend) -> None:
         backend.copy_workflow_events(FLOW, "unknown", "new", exclude_terminal=True)
     with pytest.raises(RunNotFoundError):
         backend.copy_step_events(FLOW, "unknown", "new", include_step_ids=["a"])
+    told(backend)
+    with pytest.raises(InvalidIdError):
+        backend.copy_step_events(FLOW, "old", "new", include_step_ids=[""])
+
+
+def test_what_is_long_is_put_aside_for_the_copy_too(backend: DynamoDBBackend) -> None:
+    run = Called.with_step(backend, run_id="old")
+    long = random.Random(1).randbytes(30_000).hex()
+    run.complete("a", run.take("a"), long)
+    backend.copy_entire_run(FLOW, "old", "new")
+    assert len(str(list(CallerLedger(backend.runtime.ledger.table).records("new")))) < len(long)
+    assert told_of(backend, "new") == run.events()
 
 
 def test_an_engines_history_stays_as_it_is(backend: DynamoDBBackend) -> None:
@@ -298,9 +345,10 @@ def test_an_engines_history_stays_as_it_is(backend: DynamoDBBackend) -> None:
         lambda: backend.delete_step_events(FLOW, engine.run_id, step_ids=["a"]),
         lambda: backend.delete_workflow_terminal_events(FLOW, engine.run_id),
     ]
-    for act in acts:
-        with pytest.raises(EngineDrivenError):
+    for act, instead in zip(acts, (*["make a new run out of an old one"] * 2, *["let retry_run try"] * 2), strict=True):
+        with pytest.raises(EngineDrivenError, match=instead) as refused:
             act()
+        assert refused.value.facts["run_id"] == engine.run_id
     assert engine.events() == before
 
 

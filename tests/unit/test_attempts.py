@@ -62,6 +62,13 @@ def test_only_the_next_attempts_schedule_tells_that_one_was_postponed() -> None:
         assert attempt.status == "running"
 
 
+def test_a_line_that_others_follow_postpones_nothing() -> None:
+    again = of(StepScheduled, 31, 2, available_at_us=90, reason="retry")
+    said_so = [FIRST, begun(10, 1), said(20, 1, "later: no ship yet")]
+    [attempt] = attempts_in([*said_so, of(StepReclaimed, 30, 1, **TAKEN), again])
+    assert attempt == Attempt(1, "reclaimed", "ann", 10, 30, reclaimed_by="sweep")
+
+
 def test_a_line_that_says_no_reason_postpones_nothing() -> None:
     again = of(StepScheduled, 21, 2, available_at_us=90, reason="retry")
     [attempt] = attempts_in([FIRST, begun(10, 1), said(20, 1, "the ship is late"), again])
