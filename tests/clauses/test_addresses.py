@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import pytest
 
 from cascade_flow import ConfigurationError, EventClosedError, EventNotFoundError
 from cascade_flow.dynamodb import keys
 from cascade_flow.operations.callbacks import Callbacks
 from cascade_flow.records import replace
-from clauses.stage import RUN, begun, branch_of, done, ended, run_of
+from clauses.stage import RUN, begun, branch_of, done, ended, item_of, run_of
 from clauses.test_events import NO, SCHEMA, WAIT_US, YES, chain
 from simulation import World, step
 
@@ -61,6 +63,17 @@ def test_a_secret_is_long_and_what_it_sends_says_that_it_came_by_an_address(worl
     with pytest.raises(EventClosedError) as refused:
         calls(world).decide(asked, YES)
     assert refused.value.facts["state"] == "sent"
+
+
+def test_an_address_is_found_again_by_the_whole_hash_of_its_secret_and_nothing_else_of_that_is_stored(
+    world: World,
+) -> None:
+    """Those that were given out before must be known to whoever answers later."""
+    begun(world, *chain())
+    secret = secret_of(world)
+    mark = sha256(secret.encode()).hexdigest()
+    assert item_of(world, keys.callback(RUN, mark)).keys() == {keys.PARTITION, keys.SORT, "s", keys.EXPIRY}
+    assert calls(world).asked(RUN, secret).mark == mark
 
 
 def test_whoever_is_first_sends_the_event_and_no_address_does_so_again(world: World) -> None:

@@ -77,6 +77,15 @@ def test_what_a_batch_that_fails_has_done_is_put_aside_where_it_is_long(world: W
     assert results(world)[0] == json.loads(long)
 
 
+@pytest.mark.parametrize("length", [1, 9_000])
+def test_a_batch_that_fails_has_a_result_for_each_of_its_items_however_long_they_are(world: World, length: int) -> None:
+    handed_out(world, [secrets.token_hex(length) for _ in range(3)], batch=3, tolerate=0.9)
+    reported(world, stored(world, taken(world, 0), 1), FATAL)
+    lost, done, last = json.loads(child_run(world, 0).result or "")
+    assert (lost["$failed"]["index"], done, last["$failed"]["index"]) == (0, f"{child(0)}/1", 2)
+    assert child_run(world, 0).lost == 2
+
+
 def test_what_an_item_gives_is_collected_however_long_it_is(world: World) -> None:
     handed_out(world, ITEMS[:2])
     long = json.dumps(random.Random(1).randbytes(4_000).hex())

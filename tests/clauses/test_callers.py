@@ -24,6 +24,7 @@ from cascade_flow import (
     StepHeartbeat,
     StepRetrying,
     StepStarted,
+    ThrottledError,
     clock,
 )
 from cascade_flow.dynamodb import due, keys, registry
@@ -100,6 +101,26 @@ def test_workflows_of_which_runs_were_told_are_noted_once_by_each_process(
     Called(world.backend, "run-3", slug="bills").submit()
     assert noted == [FLOW, "bills"]
     assert sorted(registry.list_called(world.observer.runtime.ledger.table)) == ["bills", FLOW]
+
+
+def test_a_workflow_that_could_not_be_noted_is_noted_by_who_tries_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No run is told of whose workflow is not: nobody would find it."""
+
+    def refuse(_: Table, slug: str) -> None:
+        raise ThrottledError(slug)
+
+    run = Called(world.backend, "run-1")
+    with monkeypatch.context() as busy:
+        busy.setattr(registry, "put_called", refuse)
+        for _ in range(2):
+            with pytest.raises(ThrottledError):
+                run.submit()
+    table = world.observer.runtime.ledger.table
+    assert ([*registry.list_called(table)], world.observer.runtime.ledger.run("run-1")) == ([], None)
+    run.submit()
+    assert [*registry.list_called(table)] == [FLOW]
 
 
 @pytest.mark.parametrize("end", ENDS)

@@ -20,6 +20,7 @@ from cascade_flow import (
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.family_ledger import FamilyLedger
+from cascade_flow.dynamodb.table import Table
 from cascade_flow.engine.children import items_lost, tolerated
 from cascade_flow.engine.commands import Complete
 from cascade_flow.engine.state import Branch, Facts, Family
@@ -206,6 +207,19 @@ def test_what_the_items_have_given_is_read_page_by_page(world: World, monkeypatc
     facts = world.observer.runtime.facts(run_of(world))
     assert Collection(world.observer.runtime).completed(facts, branch_of(world, "lines")) == "[0,2]"
     assert _given_in_part(world.observer.runtime, RUN, "pack") == "[0,2]", "which is what an undo is given"
+
+
+def test_what_the_items_have_given_comes_in_their_order_whatever_order_the_table_answers_in(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed_out(world, ["a", "b", "c"], concurrency=3)
+    packed(world, 0, 1, 2)
+    read = Table.batch_get
+    monkeypatch.setattr(Table, "batch_get", lambda table, wanted: read(table, wanted)[::-1])
+    facts, pack = world.observer.runtime.facts(run_of(world)), pack_of(world)
+    given = Collection(world.observer.runtime)
+    assert (given.collect(facts, pack), given.completed(facts, pack)) == ("[0,1,2]", "[0,1,2]")
+    assert [run.run_id for run, _ in given.outcomes(facts, pack, range(3))] == [child(0), child(1), child(2)]
 
 
 def test_a_cancel_costs_a_step_that_waits_for_its_children_no_attempt(world: World) -> None:

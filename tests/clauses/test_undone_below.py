@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from cascade_flow import ChildrenDefinition, RunNotRetryableError, StepDefinition
@@ -36,6 +38,26 @@ def undone_two_below(world: World) -> World:
 def test_a_run_is_final_with_what_is_undone_at_any_depth_below_it(undone_two_below: World) -> None:
     with pytest.raises(RunNotRetryableError, match="a run of a sub-workflow of it has undone"):
         undone_two_below.backend.retry_run(RUN)
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "is_final"),
+    [("b", "late", False), ("early", "b", True), ("early", "late", False), ("b", "b", True)],
+)
+def test_whether_a_resumed_run_is_final_is_a_matter_of_what_its_own_runs_have_undone(
+    world: World, first: str, then: str, is_final: bool
+) -> None:
+    """What the first run's have undone is done anew by its own."""
+    world.register([undone("a"), step("b", "a", retry=ONCE)], slug="inner")
+    go = calls("go", "inner").model_copy(update={"dependencies": ["early"]})
+    world.script = {first: ["fatal"]}
+    begun(world, step("early", retry=ONCE), go, step("late", "go", retry=ONCE))
+    world.settle(RUN)
+    world.script = {then: ["fatal"]}
+    new = world.backend.resume_run(RUN).run_id
+    world.settle(new)
+    with pytest.raises(RunNotRetryableError) if is_final else nullcontext():
+        world.backend.retry_run(new)
 
 
 def test_what_was_undone_below_is_done_anew_by_the_new_runs_own(undone_two_below: World) -> None:

@@ -162,6 +162,8 @@ def test_turns_are_spaced_so_that_no_time_holds_too_many(at_most: int, per_us: i
         ("by", '{"by": "c7"}', "@flow#c7"),
         ("by.id", '{"by": {"id": 7}}', "@flow#7"),
         ("by", None, "@flow#null"),
+        ("by", '{"by": 0}', "@flow#0"),
+        ("by", '{"by": ""}', "@flow#"),
     ],
 )
 def test_runs_of_a_workflow_share_a_limit_by_key(key: str | None, input: str | None, id: str) -> None:
@@ -181,6 +183,11 @@ LONG = "x" * 129
         ("by", '{"by": null}', "null"),
         ("by", "{}", "null"),
         ("by", '"by"', "null"),
+        ("by", '{"by": 0}', "0"),
+        ("by", '{"by": ""}', ""),
+        ("by", '{"by": false}', "false"),
+        ("by", '{"by": []}', "[]"),
+        ("by", '{"by": {}}', "{}"),
         ("by", None, "null"),
         ("by.id", '{"by": {"id": "c7"}}', "c7"),
         ("by.id", '{"by": "c7"}', "null"),

@@ -170,6 +170,23 @@ def test_lines_that_are_lost_at_the_end_of_a_process_are_told(caplog: pytest.Log
     assert [message.partition(":")[0] for message in caplog.messages] == ["the end; lines of it are lost"]
 
 
+def test_a_handler_that_ends_the_process_while_its_end_is_told_is_told_too(sink: Sink) -> None:
+    told: list[str] = []
+
+    def send(lines: Sequence[LogLine]) -> None:
+        sink(lines)
+        if sink.messages == ["last words"]:
+            capture._buffer.add("stdout", "a handler's")
+            capture.end_process("the handler's end")
+
+    capture = quiet(send, on_exit=told.append)  # type: ignore[arg-type]
+    capture._buffer.add("stdout", "last words")
+    ending = threading.Thread(target=capture.end_process, args=("the end",), daemon=True)
+    ending.start()
+    ending.join(10)
+    assert (sink.messages, told) == (["last words", "a handler's"], ["the handler's end", "the end"])
+
+
 @pytest.mark.parametrize("error", [ThrottledError(), ValueError()], ids=repr)
 def test_an_end_is_told_to_each_attempt_whatever_fails_in_another(sink: Sink, error: Exception) -> None:
     told: list[str] = []

@@ -134,6 +134,16 @@ def test_after_an_error_it_beats_again_sooner_and_then_at_its_pace() -> None:
     assert waits.noted_s == [0.4, 0.1, 0.4, 0.4]
 
 
+def test_however_often_it_fails_it_beats_again_at_one_pace() -> None:
+    """A database that is away is no reason for more and more requests to it."""
+    engine = Engine(*[BackendUnavailableError("away")] * 3, None)
+    beating = heartbeat(engine, every_ms=400)
+    beating._ended = waits = Waits(4)
+    with beating:
+        engine.wait_for_beats(4)
+    assert waits.noted_s == [0.4, 0.1, 0.1, 0.1, 0.4]
+
+
 def test_it_stops_when_its_time_is_over_and_no_sooner() -> None:
     engine, time = Engine(), SteppingClock(1_000_000)
 
