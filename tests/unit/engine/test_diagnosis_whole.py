@@ -41,7 +41,7 @@ def event(**known: Any) -> Case:
 
 def parent(due_us: int | None, *children: Case) -> Case:
     family = Family(items=3, children=3, chunk=100, attempt=1, at_once=2)
-    known = case(Branch("a", "waiting", "b", family=family, due_us=due_us))
+    known = case(Branch("a", "waiting", "b", family=family, due_us=due_us), due_us=LATER)
     return replace(known, children={"a": children})
 
 
@@ -262,6 +262,10 @@ OF_STEPS: list[tuple[Case, Finding]] = [
         ),
     ),
     (parent(None), Finding("waits-for-children", "well", "`b` waits for its items: 0 of 3 are over", step_id="b")),
+    (
+        parent(NOW_US - 3 * S),
+        Finding("children-unlooked", "late", "", step_id="b", until_us=NOW_US + 12 * S),
+    ),
     (
         parent(NOW_US, case(AT_B, Branch("c", "running", "c", worker="x", lease_us=NOW_US - S, started_at_us=0))),
         Finding("waits-for-children", "late", "", step_id="b", until_us=NOW_US + 12 * S),

@@ -62,6 +62,7 @@ RUN_CHANGES: list[tuple[Event, dict[str, Any]]] = [
     ),
     (run_event(WorkflowResumed, version_id="v", original_run_id="q", resumed_steps=1, pending_steps=1), {}),
 ]
+ENDS = ("WorkflowCompleted", "WorkflowCancelled")
 
 
 @pytest.mark.parametrize(("event", "expected"), RUN_CHANGES, ids=named)
@@ -100,6 +101,13 @@ def test_the_first_submission_counts_wherever_it_stands_and_the_slug_that_is_ask
     state = project_run_state([STARTED, SUBMITTED, second], "other")
     assert (state.status, state.started_at, state.priority, state.created_at) == ("running", 90, 3, 90)
     assert state.workflow_slug == "other"
+
+
+def test_events_are_applied_in_the_order_in_which_they_are_given() -> None:
+    completed, cancelled = (event for event, _ in RUN_CHANGES if event.type in ENDS)
+    earlier = cancelled.model_copy(update={"timestamp_us": 80})
+    state = project_run_state([SUBMITTED, completed, earlier], "w")
+    assert (state.status, state.completed_at) == ("cancelled", 80)
 
 
 def test_the_first_start_says_the_version() -> None:
