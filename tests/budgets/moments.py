@@ -62,8 +62,8 @@ class Hand(Called):
         )
 
     def retry(self, step_id: str, attempt: int = 1, *, delay_us: int = 0, **options: Any) -> None:
-        limits = {"max_retries": 3, "total_policies": 1, "policy_index": 0, "attempt_in_policy": attempt}
-        super().retry(step_id, attempt, delay_us=delay_us, **limits, resource_usage=USAGE, priority=5, **options)
+        told: dict[str, Any] = {"max_retries": 3, "total_policies": 1, "policy_index": 0, "attempt_in_policy": attempt}
+        super().retry(step_id, attempt, delay_us=delay_us, **told, resource_usage=USAGE, priority=5, **options)
 
     def skip(self, step_id: str, attempt: int = 1, **options: Any) -> None:
         super().skip(step_id, attempt, metadata={"why": "no order"}, **options)

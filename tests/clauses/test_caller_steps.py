@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import Checkpoint, StaleAttemptError, StepScheduled, clock
+from cascade_flow import Checkpoint, StaleAttemptError, StepError, StepScheduled, clock
 from cascade_flow.dynamodb import keys
 from cascade_flow.dynamodb.table import Put
 from cascade_flow.engine.state import Run
+from cascade_flow.fingerprints import compute_error_fingerprints
 from cascade_flow.operations.caller_steps import CallerSteps
 from clauses.test_callers import MINUTE_US, by, checked, others, under_way
 from contract.called import Called
@@ -158,3 +159,15 @@ def test_an_attempt_that_was_scheduled_anew_meanwhile_is_ended_by_nobody_who_hel
     with pytest.raises(StaleAttemptError):
         by(run, pausing(world, "TransactWriteItems", meanwhile)).complete("a")
     assert "StepCompleted" not in checked(world, run)
+
+
+STACK = 'Traceback (most recent call last):\n  File "/app/src/a.py", line 1, in work\n    raise ValueError("no")'
+
+
+@pytest.mark.parametrize("error", [StepError(message="no", stack=STACK), StepError(name="ValueError", message="no")])
+def test_an_error_is_of_one_kind_whether_its_step_is_tried_again_or_not(world: World, error: StepError) -> None:
+    run = under_way(world)
+    run.take("a")
+    run.retry("a", error=error)
+    run.fail("a", run.take("a"), error=error, terminal=True)
+    assert [event.error_fingerprints for event in run.events("StepFailed")] == [compute_error_fingerprints(error)] * 2

@@ -510,16 +510,22 @@ def test_a_copy_of_a_copy_stands_for_the_first_run(world: World) -> None:
     assert world.observer.runtime.run("another").first_run_id == run.run_id
 
 
-def test_what_was_said_of_a_run_before_its_submission_was_copied_counts(world: World) -> None:
+@pytest.mark.parametrize("submitted", [0, 1, 2])
+def test_what_was_said_of_a_run_before_its_submission_was_copied_counts(world: World, submitted: int) -> None:
+    """Also where what is copied with it lies before it."""
     run = Called(world.backend, "copy")
     run.start()
-    source = Called(world.backend, "run-1")
-    source.submit()
-    world.backend.save_workflow_input_validation(
-        FLOW, source.run_id, workflow_attempt_number=1, has_schema=False, success=True
-    )
+    source, kinds = Called(world.backend, "run-1"), ["WorkflowInputValidation"] * 2
+    kinds.insert(submitted, "RunSubmitted")
+    for kind in kinds:
+        if kind == "RunSubmitted":
+            source.submit()
+        else:
+            world.backend.save_workflow_input_validation(
+                FLOW, source.run_id, workflow_attempt_number=1, has_schema=False, success=True
+            )
     world.backend.copy_workflow_events(FLOW, source.run_id, run.run_id, exclude_terminal=True)
-    assert checked(world, run) == ["WorkflowStarted", "RunSubmitted", "WorkflowInputValidation"]
+    assert checked(world, run) == ["WorkflowStarted", *kinds]
     assert run.status == "running"
 
 
@@ -527,6 +533,19 @@ def test_of_a_copy_that_was_never_submitted_no_workflow_is_noted(world: World) -
     Called(world.backend, "run-1").schedule("a")
     world.backend.copy_entire_run(FLOW, "run-1", "copy")
     assert registry.list_called(world.observer.runtime.ledger.table) == []
+
+
+@pytest.mark.parametrize("said", [[], ["a"]])
+def test_a_copy_of_what_was_never_submitted_goes_on_as_its_source_would(world: World, said: list[str]) -> None:
+    source, run = Called(world.backend, "run-1"), Called(world.backend, "copy")
+    world.backend.initialize_run(FLOW, source.run_id)
+    for name in said:
+        source.schedule(name)
+    world.backend.copy_entire_run(FLOW, source.run_id, run.run_id)
+    run.schedule("b")
+    assert checked(world, run) == [*checked(world, source), "StepScheduled"]
+    run.submit()
+    assert run.status == "pending"
 
 
 def test_an_event_of_the_first_time_of_all_is_copied_once(world: World) -> None:

@@ -13,10 +13,11 @@ from cascade_flow.dynamodb.caller_ledger import CallerLedger
 from cascade_flow.dynamodb.digests import digests_since
 from cascade_flow.operations.ended_runs import EndedRuns
 from clauses.stage import asking, counting, dies, dying
-from clauses.test_callers import MINUTE_US, by, gone, line, listed, others, under_way
+from clauses.test_callers import MINUTE_US, by, checked, gone, line, listed, others, under_way
 from contract.called import Called
 from faults.moments import pausing
 from simulation import World
+from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 
 def silent(world: World) -> Called:
@@ -148,6 +149,22 @@ def test_whoever_forgets_a_long_step_and_dies_leaves_how_it_began(world: World) 
     before = run.kinds("a")
     dies(lambda: dying(world, "TransactWriteItems", at=2).delete_step_events(run.slug, run.run_id, step_ids=["a"]))
     assert run.kinds("a") == before[:12]
+
+
+def test_a_step_is_forgotten_at_the_first_try_though_its_run_ends_meanwhile(world: World) -> None:
+    run = under_way(world)
+    late, operations = asking(world)
+
+    def ends_first(request: Request, send: Send) -> Answer:
+        if request.operation == "TransactWriteItems" and operations.count(request.operation) == 1:
+            others(world, run).give_up()
+        return send(request)
+
+    wire_of(late.runtime.ledger.table.client).add(ends_first, floor=Floor.SCHEDULE)
+    late.delete_step_events(run.slug, run.run_id, step_ids=["a"])
+    assert operations.count("TransactWriteItems") == 1
+    assert checked(world, run)[-1] == "WorkflowFailed"
+    assert run.kinds("a") == []
 
 
 def test_of_a_run_that_its_caller_may_go_on_telling_of_nothing_is_kept_for_reports(world: World) -> None:

@@ -255,12 +255,16 @@ def test_a_run_ends_at_its_deadline(world: World) -> None:
     assert world.check(RUN).status == "failed"
 
 
-@pytest.mark.parametrize("said", [None, 7_000_000], ids=["the workflow's", "its own"])
-def test_a_runs_deadline_is_as_far_as_it_says_or_its_workflow_does(world: World, said: int | None) -> None:
-    world.register([step("a")], timeout_us=5_000_000)
+@pytest.mark.parametrize("said", [None, 7_000_000, 3 * TIMING.timeout_us])
+@pytest.mark.parametrize("usual_us", [5_000_000, 2 * TIMING.timeout_us])
+def test_a_runs_deadline_is_as_far_as_it_says_or_its_workflow_does(
+    world: World, usual_us: int, said: int | None
+) -> None:
+    """Whatever a run has where neither says anything."""
+    world.register([step("a")], timeout_us=usual_us)
     with clock.use(TickingClock(tick_us=0)):
         world.submit(run_id=RUN, timeout=said)
-    run, lasts_us = run_of(world), said or 5_000_000
+    run, lasts_us = run_of(world), said or usual_us
     assert run.deadline_us == run.available_at_us + lasts_us
     assert run.expires_s == (run.available_at_us + lasts_us + TIMING.retention_us) // 1_000_000
 
@@ -415,7 +419,7 @@ SAID = {"tags": ["t"], "priority": 3, "metadata": {"who": "me"}, "input": {"orde
 
 
 @pytest.mark.parametrize("own_us", [None, 50_000_000])
-@pytest.mark.parametrize("usual_us", [None, 70_000_000])
+@pytest.mark.parametrize("usual_us", [None, 70_000_000, 2 * TIMING.timeout_us])
 @pytest.mark.parametrize("again", ["resumed", "rerun"])
 def test_a_run_that_goes_on_from_another_is_stored_whole(
     world: World, again: str, usual_us: int | None, own_us: int | None

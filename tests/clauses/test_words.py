@@ -188,6 +188,17 @@ def test_what_is_let_go_is_no_try_and_said_again_it_is_for_the_same_time(world: 
     assert outcomes(world).let_go(MINE) == first
 
 
+def test_nobody_lets_go_of_what_another_holds_or_has_let_go(world: World) -> None:
+    begun(world, step("a"))
+    claimed(world, "a", worker="mine")
+    with pytest.raises(StaleAttemptError):
+        outcomes(world).let_go(THEIRS)
+    first = outcomes(world).let_go(MINE)
+    with pytest.raises(StaleAttemptError):
+        outcomes(world).let_go(THEIRS)
+    assert outcomes(world).let_go(MINE) == first
+
+
 def test_a_heartbeat_keeps_nobody_from_letting_go(world: World) -> None:
     begun(world, step("a"))
     held = claimed(world, "a", worker="mine")

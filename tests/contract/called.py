@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from cascade_flow import Backend, StepStarted, clock
+from cascade_flow import Backend, StepError, StepStarted, clock
 from contract.outside import ERROR, FLOW, USAGE, Outside
 
 VERSION = "sha256:1"
@@ -55,14 +55,16 @@ class Called(Outside):
         assert isinstance(started[-1], StepStarted)
         return started[-1].attempt_number
 
-    def retry(self, step_id: str, attempt: int = 1, *, delay_us: int = 0, **options: Any) -> None:
+    def retry(
+        self, step_id: str, attempt: int = 1, *, delay_us: int = 0, error: StepError = ERROR, **options: Any
+    ) -> None:
         due_us = clock.now_us() + delay_us
         told: dict[str, Any] = {"failure_reason": "execution-error", "resource_usage": USAGE, **options}
         self.backend.save_step_failed_and_schedule_retry(
             self.slug,
             self.run_id,
             step_id,
-            ERROR,
+            error,
             duration_us=1_000,
             attempt_number=attempt,
             next_retry_at_us=due_us,

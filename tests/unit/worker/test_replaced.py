@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from tempfile import TemporaryFile
 from typing import Any, NoReturn
 
 import pytest
@@ -71,6 +72,21 @@ def test_without_descriptors_the_streams_alone_are_replaced(process: Process, re
     assert now[:2] == (new.streams["stdout"], new.streams["stderr"])
     assert (now[2] is before[2]) != refuses
     assert (sys.stdout, sys.stderr, sys.stdin) == before
+
+
+@pytest.mark.parametrize(("refuses", "streams_only"), [(True, False), (False, True), (True, True)])
+def test_a_stream_whose_descriptor_leads_where_it_did_has_the_number_of_the_one_that_it_replaces(
+    process: Process, monkeypatch: pytest.MonkeyPatch, refuses: bool, streams_only: bool
+) -> None:
+    process.refuses = refuses
+    with TemporaryFile("w") as out, TemporaryFile("w") as err:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", out)
+            patch.setattr(sys, "stderr", err)
+            new = process.replace(streams_only=streams_only)
+            numbers = [sys.stdout.fileno(), sys.stderr.fileno()]
+            new.put_back()
+        assert numbers == [out.fileno(), err.fileno()]
 
 
 @pytest.mark.parametrize(("streams_only", "end"), [(True, Interrupted), (False, Ended)])
