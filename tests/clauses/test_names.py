@@ -9,11 +9,11 @@ import pytest
 
 from cascade_flow import InvalidIdError, RunSubmission, StepLimit, WorkflowRegistration, WorkflowVersion
 from cascade_flow.dynamodb.listing import Filter
-from cascade_flow.model.events import StepError
+from cascade_flow.model.events import LogEntry, StepError
 from cascade_flow.operations.caller import Caller
 from cascade_flow.operations.caller_steps import CallerSteps
 from cascade_flow.operations.registry import Registry
-from cascade_flow.operations.reports import Reports, beat, completion, failure, postponement, skip
+from cascade_flow.operations.reports import Report, Reports, beat, completion, failure, postponement, skip
 from cascade_flow.operations.reruns import Reruns
 from cascade_flow.operations.retries import Retries
 from cascade_flow.operations.runs import Runs
@@ -28,6 +28,11 @@ from simulation import World, step
 BAD = "no id"
 """Whatever it is asked for as."""
 ERROR = StepError(name="ValueError", message="no")
+LINE = LogEntry(
+    timestamp_us=1, workflow_slug=FLOW, run_id=RUN, step_id="a", stream="stdout", message="x", attempt_number=1
+)
+Place = tuple[str, str, str]
+"""A workflow, a run, a step."""
 
 RUNS: dict[str, Callable[[Runs], object]] = {
     "submit": lambda runs: runs.submit(RunSubmission(workflow_slug=BAD)),
@@ -84,6 +89,12 @@ def versioned(**said: Any) -> WorkflowVersion:
     return WorkflowVersion(**{**usual, "step_manifest": ["a"], **said})
 
 
+def stored(world: World) -> list[Any]:
+    """All that lies in the table."""
+    items = world.store.another_client().scan(TableName=world.store.table)["Items"]
+    return sorted(items, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
+
+
 @pytest.mark.parametrize("use", RUNS)
 def test_of_what_is_no_id_there_is_no_run(world: World, use: str) -> None:
     world.register([step("a")])
@@ -103,19 +114,23 @@ def test_of_what_is_no_id_there_is_no_workflow(world: World, use: str) -> None:
 @pytest.mark.parametrize("use", OTHERS)
 def test_with_what_is_no_id_nothing_is_done(world: World, use: str) -> None:
     begun(world, step("a"))
+    before, woken = stored(world), [*world.mailbox.wakes]
     with pytest.raises(InvalidIdError):
         OTHERS[use](world.backend.runtime)
+    assert (stored(world), world.mailbox.wakes) == (before, woken)
 
 
-def words(reports: Reports, slug: str, run_id: str, step_id: str) -> dict[str, Callable[[], object]]:
-    """All that a worker outside of the engine may say."""
-    none: dict[str, Any] = {"usage": None}
-    said = {
-        "complete": completion(step_id, 1, "1", duration_us=1, export_output=False, **none),
-        "skip": skip(step_id, 1, reason="no", duration_us=1, metadata=None, skip_type="primary"),
-        "postpone": postponement(step_id, 1, "later", at_us=None, delay_us=1_000_000),
-        "fail": failure(
-            step_id,
+def reporting(report_of: Callable[[str], Report]) -> Callable[[Reports, Place], object]:
+    return lambda reports, place: reports.report(*place, report_of(place[-1]))
+
+
+WORDS: dict[str, Callable[[Reports, Place], object]] = {
+    "complete": reporting(lambda id: completion(id, 1, "1", duration_us=1, export_output=False, usage=None)),
+    "skip": reporting(lambda id: skip(id, 1, reason="no", duration_us=1, metadata=None, skip_type="primary")),
+    "postpone": reporting(lambda id: postponement(id, 1, "later", at_us=None, delay_us=1_000_000)),
+    "fail": reporting(
+        lambda id: failure(
+            id,
             1,
             ERROR,
             duration_us=1,
@@ -123,26 +138,19 @@ def words(reports: Reports, slug: str, run_id: str, step_id: str) -> dict[str, C
             reason="execution-error",
             next_retry_at_us=None,
             chance=0,
-            **none,
-        ),
-    }
-    told: dict[str, Callable[[], object]] = {
-        name: lambda report=report: reports.report(slug, run_id, step_id, report)  # type: ignore[misc]
-        for name, report in said.items()
-    }
-    return told | {
-        "claim": lambda: reports.claim(slug, run_id, step_id, "w", dependencies=[], slot=Slot()),
-        "heartbeat": lambda: reports.heartbeat(slug, run_id, step_id, beat(step_id, "w", 1, slot=Slot())),
-        "logs": lambda: reports.logs(slug, run_id, step_id, []),
-    }
+            usage=None,
+        )
+    ),
+    "claim": lambda reports, place: reports.claim(*place, "w", dependencies=[], slot=Slot()),
+    "heartbeat": lambda reports, place: reports.heartbeat(*place, beat(place[-1], "w", 1, slot=Slot())),
+    "logs": lambda reports, place: reports.logs(*place, [LINE]),
+}
+"""All that a worker outside of the engine may say."""
 
 
 def reports_of(world: World) -> Reports:
     runtime = world.backend.runtime
     return Reports(runtime, CallerSteps(runtime, Caller(runtime)))
-
-
-WORDS = ["complete", "skip", "postpone", "fail", "claim", "heartbeat", "logs"]
 
 
 @pytest.mark.parametrize("word", WORDS)
@@ -153,7 +161,8 @@ def test_of_what_is_no_step_nothing_is_told(world: World, driver: str, word: str
         slug, run_id = "flow", RUN
     else:
         slug, run_id = FLOW, Called.with_step(world.backend).run_id
+    before = stored(world)
     for place in ((slug, run_id, BAD), (slug, BAD, "a")):
         with pytest.raises(InvalidIdError):
-            words(reports_of(world), *place)[word]()
-    assert len(world.observer.load_events(slug, run_id, types=["StepStarted", "StepCompleted", "StepSkipped"])) == 0
+            WORDS[word](reports_of(world), place)
+    assert stored(world) == before
