@@ -136,21 +136,14 @@ def test_no_more_than_the_newest_are_counted(
     client: Counting, wanted: Filter, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "MOST_COUNTED", most)
-    in_time = wanted._replace(status=(), tags=())
-    entries, of_any = wanted_of(in_time), wanted_of(wanted._replace(status=()))
-    is_exact = len(entries) <= most
-    counted = listing.count(client.table, PLACES, wanted)
-    tally = listing.tally(client.table, PLACES, wanted)
-    assert counted.is_exact is tally.is_exact is is_exact
-    if is_exact:
-        statuses = [run.status for run in RUNS if run.id in of_any]
-        assert counted == Count(len(wanted_of(wanted)), True)
-        assert tally == Tally({status: statuses.count(status) for status in statuses}, True)
-    elif not wanted.needs_a_look:
-        assert counted == Count(most, False)
-        assert sum(tally.numbers.values()) == most
-    else:
-        assert counted.number <= most
+    in_time, of_any = wanted._replace(status=(), tags=()), wanted_of(wanted._replace(status=()))
+    entries = list(listing.newest_first(client.table, PLACES, in_time))
+    newest, is_exact = entries[:most], len(entries) <= most
+    statuses = [run.status for run in RUNS if run.id in newest and run.id in of_any]
+    tally = {status: statuses.count(status) for status in statuses}
+    assert listing.tally(client.table, PLACES, wanted) == Tally(tally, is_exact)
+    number = len({*newest} & {*wanted_of(wanted)})
+    assert listing.count(client.table, PLACES, wanted) == Count(number, is_exact)
 
 
 def test_of_those_that_are_counted_the_newest_are(client: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,11 +155,17 @@ def test_of_those_that_are_counted_the_newest_are(client: Counting, monkeypatch:
 def test_no_more_is_read_than_is_counted_or_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "MOST_COUNTED", 1)
     for client in lying(Counting(page=1)):
-        assert listing.count(client.table, PLACES, Filter(status=("failed",))) == Count(0, False)
-        assert listing.tally(client.table, PLACES, EVERY) == Tally({"running": 1}, False)
-        assert next(listing.newest_first(client.table, PLACES)) == "r9"
-        assert listing.part(client.table, PLACES, EVERY, limit=1).ids == ["r9"]
-        assert len(client.asked) <= 4 * (len(PLACES) + 1)
+        requests = list[int]()
+        for ask, answer in (
+            (lambda table: listing.count(table, PLACES, Filter(status=("failed",))), Count(0, False)),
+            (lambda table: listing.tally(table, PLACES, EVERY), Tally({"running": 1}, False)),
+            (lambda table: next(listing.newest_first(table, PLACES)), "r9"),
+            (lambda table: listing.part(table, PLACES, EVERY, limit=1).ids, ["r9"]),
+        ):
+            client.asked.clear()
+            assert ask(client.table) == answer
+            requests.append(len(client.asked))
+        assert requests == [3, 3, 2, 3], "one of each shard, and where one more is looked at, another of the first"
 
 
 def test_a_part_ends_where_as_much_was_looked_at_as_is_ever(client: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
