@@ -175,26 +175,35 @@ def test_a_run_keeps_its_own_submission_beside_it(ledger: CallerLedger, status: 
 BEAT = told(StepHeartbeat, NOW_US, step_id="a", attempt_number=1, worker_id="w")
 
 
-@pytest.mark.parametrize("ended_us", [NOW_US - 1, NOW_US, NOW_US + 1])
+def ended(ended_us: int) -> Run:
+    return replace(OF_ENGINE, status="failed", completed_at_us=ended_us, due_us=NOW_US + 3)
+
+
+@pytest.mark.parametrize("ended_us", [NOW_US - 1, NOW_US])
 @pytest.mark.parametrize("event", [BEAT, scheduled(NOW_US)], ids=["of no report", "of reports"])
-def test_an_event_is_added_to_what_has_not_ended_by_its_time(
+def test_no_event_is_added_to_what_has_ended_by_its_time(
     table: Table, ledger: CallerLedger, ended_us: int, event: Any
 ) -> None:
-    run = replace(OF_ENGINE, status="failed", completed_at_us=ended_us, due_us=NOW_US + 3)
+    put(table, ended(ended_us))
+    with pytest.raises(Moved):
+        ledger.append_foreign(ended(ended_us), event, {})
+    assert (to_run(item_of(table)), ledger.records("run")) == (ended(ended_us), [])
+
+
+@pytest.mark.parametrize(("event", "moved"), [(BEAT, 0), (scheduled(NOW_US), 1)], ids=["of no report", "of reports"])
+def test_an_event_is_added_to_what_has_not_ended_by_its_time(
+    table: Table, ledger: CallerLedger, event: Any, moved: int
+) -> None:
+    run = ended(NOW_US + 1)
     put(table, run)
-    if ended_us <= NOW_US:
-        with pytest.raises(Moved):
-            ledger.append_foreign(run, event, {})
-        return
     ledger.append_foreign(run, event, {})
-    moved = int(event.type == "StepScheduled")
     assert to_run(item_of(table)) == replace(run, seq=4 + moved, due_us=NOW_US + 3 + moved)
     assert ledger.records("run") == [to_record(event, {})]
     assert item_of(table, keys.commit("run", NOW_US))[keys.EXPIRY] == NEVER_S
     with pytest.raises(TimesTaken) as taken:
         ledger.append_foreign(run, event, {})
     assert taken.value.times == {NOW_US}
-    put(table, replace(run, completed_at_us=NOW_US))
+    put(table, ended(NOW_US))
     with pytest.raises(Moved):
         ledger.append_foreign(run, event, {})
 
@@ -206,43 +215,43 @@ def test_a_text_of_an_added_event_that_was_put_aside_is_named(table: Table, ledg
     assert ledger.records("run") == [to_record(kept, {"7": "P#1"})]
 
 
-@pytest.mark.parametrize(("event", "is_added"), [(BEAT, True), (scheduled(NOW_US), False)])
-def test_what_reports_ask_for_is_added_to_a_run_that_ended_since_it_was_read_by_who_knows_it(
-    table: Table, ledger: CallerLedger, event: Any, is_added: bool
-) -> None:
-    put(table, replace(OF_ENGINE, status="cancelled", completed_at_us=NOW_US + 1))
-    if is_added:
-        ledger.append_foreign(OF_ENGINE, event, {})
-    else:
-        with pytest.raises(Moved):
-            ledger.append_foreign(OF_ENGINE, event, {})
-    assert len(ledger.records("run")) == is_added
+ENDED_SINCE = replace(OF_ENGINE, status="cancelled", completed_at_us=NOW_US + 1)
 
 
-@pytest.mark.parametrize(
-    ("there", "is_free"),
-    [
-        (None, True),
-        (COPYING, True),
-        (now("reserved", seq=1), True),
-        (now("reserved", seq=2), False),
-        (now("pending", seq=1), False),
-        (now("failed"), False),
-        (replace(OF_ENGINE, seq=1), False),
-    ],
-)
-def test_a_copy_takes_an_id_of_which_nothing_was_said(
-    table: Table, ledger: CallerLedger, there: Run | None, is_free: bool
+def test_what_reports_ask_for_is_not_added_by_who_does_not_know_that_the_run_has_ended(
+    table: Table, ledger: CallerLedger
 ) -> None:
+    put(table, ENDED_SINCE)
+    with pytest.raises(Moved):
+        ledger.append_foreign(OF_ENGINE, scheduled(NOW_US), {})
+    assert ledger.records("run") == []
+
+
+def test_what_no_report_asks_for_is_added_also_by_who_does_not_know_that_the_run_has_ended(
+    table: Table, ledger: CallerLedger
+) -> None:
+    put(table, ENDED_SINCE)
+    ledger.append_foreign(OF_ENGINE, BEAT, {})
+    assert ledger.records("run") == [to_record(BEAT, {})]
+
+
+@pytest.mark.parametrize("there", [None, COPYING, now("reserved", seq=1)])
+def test_a_copy_takes_an_id_of_which_nothing_was_said(table: Table, ledger: CallerLedger, there: Run | None) -> None:
     put(table, there)
-    if not is_free:
-        with pytest.raises(Moved):
-            ledger.begin_copy(RUN)
-        return
     nonce = ledger.begin_copy(RUN)
     item = item_of(table)
     assert (to_run(item), item[NONCE]) == (replace(COPYING, due_us=None), nonce)
     assert not {keys.DUE_SHARD, keys.DUE_TIME, keys.RUNS_SHARD} & item.keys()
+
+
+@pytest.mark.parametrize(
+    "there", [now("reserved", seq=2), now("pending", seq=1), now("failed"), replace(OF_ENGINE, seq=1)]
+)
+def test_a_copy_takes_no_other_id(table: Table, ledger: CallerLedger, there: Run) -> None:
+    put(table, there)
+    with pytest.raises(Moved):
+        ledger.begin_copy(RUN)
+    assert to_run(item_of(table)) == there
 
 
 CHUNK = log_item(keys.log_chunk("run", "a", 1, NOW_US, "ab"), [(NOW_US, "stdout", "x")], expires_s=NEVER_S)

@@ -118,38 +118,47 @@ def test_of_an_id_that_is_taken_the_run_is_told(client: Counting, key: str | Non
     assert client.stored(keys.idempotency("k2")) is None
 
 
-@pytest.mark.parametrize(("left_s", "is_taken"), [(-1, False), (0, True), (1, True)])
-def test_a_key_is_free_again_when_its_run_is_over(client: Counting, left_s: int, is_taken: bool) -> None:
+def takes_key(client: Counting, *, left_s: int) -> None:
+    """Another run has it, until so long after this one is made."""
     expires_s = RUN.created_us // 1_000_000 + left_s
     client.table.write([Put({**key_of(keys.idempotency("k")), "r": "old", "c": "c", keys.EXPIRY: expires_s})])
-    if is_taken:
-        with pytest.raises(KeyTaken):
-            submit(client)
-    else:
-        assert submit(client).run_id == "run"
+
+
+def test_a_key_is_free_again_when_its_run_is_over(client: Counting) -> None:
+    takes_key(client, left_s=-1)
+    assert submit(client).run_id == "run"
+
+
+@pytest.mark.parametrize("left_s", [0, 1])
+def test_a_key_is_taken_as_long_as_its_run_is_there(client: Counting, left_s: int) -> None:
+    takes_key(client, left_s=left_s)
+    with pytest.raises(KeyTaken):
+        submit(client)
+
+
+def put_roots(client: Counting, write: str, seen: Run) -> Run:
+    """With what is written of the run beside them."""
+    ledger = RunLedger(client.table)
+    if write == "start":
+        return ledger.start(FACTS, seen, Opening(replace(RUN, seq=99, due_us=7, tail=()), (STARTED,), BIRTHS))
+    return ledger.make_roots(FACTS, seen, replace(seen, owed=1, seq=99, due_us=7), BIRTHS)
 
 
 @pytest.mark.parametrize("write", ["start", "make_roots"])
-@pytest.mark.parametrize(("seq", "is_written"), [(3, False), (4, True), (5, False)])
-def test_roots_are_put_with_the_run_as_it_was_seen_or_not_at_all(
-    client: Counting, write: str, seq: int, is_written: bool
-) -> None:
-    there, seen = lies(client, RUN), replace(RUN, seq=seq)
-    ledger, opened = RunLedger(client.table), Opening(replace(RUN, seq=99, due_us=7, tail=()), (STARTED,), BIRTHS)
+@pytest.mark.parametrize("seq", [3, 5])
+def test_no_roots_are_put_where_the_run_is_not_as_it_was_seen(client: Counting, write: str, seq: int) -> None:
+    there = lies(client, RUN)
+    with pytest.raises(RunRefused) as found:
+        put_roots(client, write, replace(RUN, seq=seq))
+    assert (found.value.now, now(client), branches(client)) == (there, there, [])
 
-    def ask() -> Run:
-        if write == "start":
-            return ledger.start(FACTS, seen, opened)
-        return ledger.make_roots(FACTS, seen, replace(seen, owed=1, seq=99, due_us=7), BIRTHS)
 
-    if not is_written:
-        with pytest.raises(RunRefused) as found:
-            ask()
-        assert (found.value.now, now(client), branches(client)) == (there, there, [])
-        return
-    after = ask()
-    tail = (*RUN.tail, to_record(STARTED, {})) if write == "start" else RUN.tail
-    assert after == replace(RUN, seq=5, due_us=7, tail=tail, owed=None if write == "start" else 1)
+@pytest.mark.parametrize(
+    ("write", "changed"), [("start", {"tail": (*RUN.tail, to_record(STARTED, {}))}), ("make_roots", {"owed": 1})]
+)
+def test_roots_are_put_with_the_run_as_it_was_seen(client: Counting, write: str, changed: dict[str, Any]) -> None:
+    after = put_roots(client, write, lies(client, RUN))
+    assert after == replace(RUN, seq=5, due_us=7, **changed)
     assert (now(client), branches(client)) == (after, ["a", "b"])
 
 
