@@ -96,6 +96,7 @@ _SUITES = {
         "faults/test_reruns.py",
         "unit/test_payloads.py",
         "unit/test_tally.py",
+        "unit/test_lanes.py",
     ),
     "dynamodb/conditions.py": ("unit/aws/test_conditions.py", "clauses"),
     "dynamodb/due.py": ("unit/test_due_index.py", "clauses", "faults/test_put_off.py"),
