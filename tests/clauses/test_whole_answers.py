@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from cascade_flow import (
     Claim,
     EventInvalidError,
     RunLimit,
-    RunNotFoundError,
     RunState,
     RunSubmitted,
     StepLimit,
@@ -251,15 +249,3 @@ def test_a_run_that_goes_on_has_the_schema_of_now_and_the_keys_of_its_own_input(
         assert (run.limit_keys, run.priority, branch and branch.priority) == ({"shop": shop}, 3, 3)
         [told] = [e for e in world.observer.load_events("flow", run_id) if isinstance(e, RunSubmitted)]
         assert (told.has_input_schema, told.input) == (True, f'{{"shop":"{shop}"}}')
-
-
-def test_an_id_that_is_reserved_is_no_run_yet(world: World) -> None:
-    world.register([step("a")])
-    world.backend.initialize_run("flow", RUN)
-    backend = world.backend
-    assert backend.get_run(RUN) is None
-    for act in (backend.cancel_run, backend.retry_run, backend.resume_run, partial(backend.send_event, event="e")):
-        with pytest.raises(RunNotFoundError):
-            act(RUN)
-    with pytest.raises(RunNotFoundError):
-        backend.rerun_from(parent_run_id=RUN, from_step_id="a")
