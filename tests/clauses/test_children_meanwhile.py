@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import pytest
 
@@ -29,7 +27,7 @@ from cascade_flow.engine.commands import Command, Complete
 from cascade_flow.engine.state import Stop
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.attention import Attention
-from cascade_flow.operations.child_stops import _is_told, stop_children
+from cascade_flow.operations.child_stops import stop_children
 from cascade_flow.operations.expansion import Expansion
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.operations.sweep import Sweep
@@ -475,24 +473,6 @@ def failing_by_another(world: World) -> HeldAttempt:
     world.mailbox.wakes.clear()
     reported(world, claimed(world, "other"), FATAL)
     return held[0]
-
-
-@pytest.mark.parametrize(
-    ("own", "meant", "told"),
-    [
-        ("failed", "timeout", True),
-        ("failed", "cancelled", False),
-        ("cancelled", "cancelled", True),
-        ("cancelled", "failed", True),
-        (None, "failed", False),
-    ],
-)
-def test_only_who_cancels_has_more_to_say_to_who_is_being_stopped(
-    world: World, own: Any, meant: Any, told: bool
-) -> None:
-    handed_out(world, concurrency=1)
-    known = replace(child_run(world, 0), stop=None if own is None else Stop(own, 1))
-    assert _is_told(known, Stop(meant, 1)) is told
 
 
 def test_who_is_told_of_a_stop_and_left_by_who_told_it_goes_on_by_itself(world: World) -> None:
