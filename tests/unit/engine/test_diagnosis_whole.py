@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cascade_flow.engine.diagnosis import Case, Room, World, diagnosed, diagnosed_engine
-from cascade_flow.engine.findings import Finding, Sweeps, instant, span
+from cascade_flow.engine.findings import Finding, Sweeps, instant
 from cascade_flow.engine.limits import Waiting
 from cascade_flow.engine.state import Branch, Family, Limit, Owed, Patience, Signal, Stop
 from cascade_flow.engine.undoing import Done, Undoing
@@ -387,23 +387,10 @@ def test_a_lost_wake_up_is_sent_by_the_sweep_that_finds_it_due() -> None:
     assert (found.code, found.until_us) == ("wake-up-lost", NOW_US + 60 * S + S // 2)
 
 
-@pytest.mark.parametrize(
-    ("last_s", "due_s", "first_s"), [(-100, -90, 20), (-61, -2, 59), (-60, -2, 0), (0, 0, 60), (5, 0, 65)]
-)
-def test_no_sweep_comes_in_the_past(last_s: int, due_s: int, first_s: int) -> None:
-    sweeps = Sweeps(NOW_US + last_s * S, 60 * S)
-    due_us = NOW_US + due_s * S
-    assert sweeps.first_after(due_us, NOW_US) == NOW_US + first_s * S
-    [found] = diagnosed(case(Branch("a", "skipping", "b", due_us=due_us)), replace(WORLD, sweeps=sweeps), NOW_US)
-    assert found.until_us == NOW_US + first_s * S
-
-
-@pytest.mark.parametrize(
-    ("us", "said"),
-    [(-5 * S, "0 s"), (0, "0 s"), (1, "1 s"), (S + 1, "2 s"), (120 * S - 1, "2 min"), (119 * S, "119 s")],
-)
-def test_a_length_of_time_is_rounded_up_and_never_below_nothing(us: int, said: str) -> None:
-    assert span(us) == said
+def test_what_is_overdue_is_mended_by_no_sweep_of_the_past() -> None:
+    world = replace(WORLD, sweeps=Sweeps(NOW_US - 61 * S, 60 * S))
+    [found] = diagnosed(case(Branch("a", "skipping", "b", due_us=NOW_US - 2 * S)), world, NOW_US)
+    assert found.until_us == NOW_US + 59 * S
 
 
 def test_the_same_day_of_another_month_is_another_day() -> None:
