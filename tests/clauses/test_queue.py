@@ -100,7 +100,7 @@ def test_what_waits_for_a_pool_is_read_eight_at_a_time_and_no_sooner_than_asked_
     assert counts == [2] * 8 + [3]
 
 
-def test_who_is_taken_a_step_from_is_told_for_how_long_it_may_be_silent(world: World) -> None:
+def test_who_loses_a_step_is_told_the_threshold(world: World) -> None:
     begun(world, step("a"))
     claimed(world, "a")
     world.clock.pause_us(MINUTE_US + 1_000_000)

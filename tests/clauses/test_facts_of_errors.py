@@ -225,7 +225,7 @@ def test_of_a_run_that_somebody_else_tries_again_its_id_is_told(world: World) ->
     assert refused(ConflictError, lambda: late.retry_run(RUN)) == {"run_id": RUN}
 
 
-def test_of_a_run_that_is_kept_too_short_its_end_is_told(world: World) -> None:
+def test_a_run_that_expires_soon_can_not_be_retried(world: World) -> None:
     begun(world, step("a"))
     world.backend.cancel_run(RUN)
     world.clock.pause_us(run_of(world).expires_s * 1_000_000 - clock.now_us() - 1_000_000)

@@ -160,7 +160,7 @@ def test_who_only_waits_is_looked_at_with_its_run(arrived: int, deadline_us: int
 @pytest.mark.parametrize(
     ("made", "out", "ended"), [(4, ((0, 0), (2, 3)), 1), (3, ((0, 2),), 0), (4, (), 4), (0, (), 0)]
 )
-def test_how_many_are_over(made: int, out: tuple[tuple[int, int], ...], ended: int) -> None:
+def test_how_many_have_ended_and_how_many_are_out(made: int, out: tuple[tuple[int, int], ...], ended: int) -> None:
     family = replace(FAMILY, made=made, out=out)
     assert (ends(family), out_of(family)) == (ended, made - ended)
 
