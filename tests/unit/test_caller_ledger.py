@@ -89,7 +89,7 @@ def now(status: Any, **changed: Any) -> Run:
     [
         (RUN, False, [RUN, *map(now, sorted(ENDED)), now("running", seq=5)], [COPYING, OF_ENGINE, None]),
         (RUN, True, [RUN, now("pending"), now("running", seq=5)], [*map(now, sorted(ENDED)), COPYING, OF_ENGINE]),
-        *((now(end), False, [now(end)], [RUN, *map(now, ENDED - {end}), COPYING]) for end in sorted(ENDED)),
+        *((now(end), False, [now(end)], [RUN, *map(now, sorted(ENDED - {end})), COPYING]) for end in sorted(ENDED)),
         (now("failed"), True, [now("failed")], [RUN, replace(OF_ENGINE, status="failed")]),
     ],
 )

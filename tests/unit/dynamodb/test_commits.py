@@ -208,11 +208,20 @@ def test_an_end_is_taken_over_by_the_run_which_is_due_no_more(
     assert logged(client)[-1] == to_record(end, ASIDE)
 
 
-ASKING = [{"stop": Stop("failed", 1)}, {"end": END}, {"checks_run": True}, {"checks_run": True, "end": END}]
+ASKING: dict[str, dict[str, Any]] = {
+    "a stop": {"stop": Stop("failed", 1)},
+    "an end": {"end": END},
+    "a check": {"checks_run": True},
+    "a check and an end": {"checks_run": True, "end": END},
+}
 
 
-@pytest.mark.parametrize("asking", ASKING, ids=str)
-@pytest.mark.parametrize("moved", [{"status": "failed"}, {"stop": Stop("cancelled", 1)}, {"run_attempt": 2}], ids=str)
+@pytest.mark.parametrize("asking", ASKING.values(), ids=ASKING)
+@pytest.mark.parametrize(
+    "moved",
+    [{"status": "failed"}, {"stop": Stop("cancelled", 1)}, {"run_attempt": 2}],
+    ids=["over", "stopped", "tried again"],
+)
 def test_a_commit_that_asks_whether_the_run_goes_on_is_told_where_it_does_not(
     client: Counting, asking: dict[str, Any], moved: dict[str, Any]
 ) -> None:
@@ -226,9 +235,10 @@ def test_a_commit_that_asks_whether_the_run_goes_on_is_told_where_it_does_not(
 
 
 KNOWN: list[dict[str, Any]] = [{"seq": 4}, {"heartbeat_us": 1}, {"halt": "park"}]
+EACH_WAY: dict[str, dict[str, Any]] = {"riding": {}, "logged": {"logged": True}, **ASKING}
 
 
-@pytest.mark.parametrize("way", [{}, {"logged": True}, *ASKING], ids=str)
+@pytest.mark.parametrize("way", EACH_WAY.values(), ids=EACH_WAY)
 @pytest.mark.parametrize("moved", KNOWN, ids=str)
 def test_whose_branch_has_moved_is_told_what_it_is_now(
     client: Counting, way: dict[str, Any], moved: dict[str, Any]

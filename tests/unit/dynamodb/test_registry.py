@@ -40,7 +40,7 @@ def put(client: Counting, version_id: str = "v2", *, deployed: bool = False, slu
         ({"deployed": True}, BARE._replace(deployed=True)),
         ({"version_id": "v3"}, BARE._replace(version_id="v3")),
     ],
-    ids=str,
+    ids=["bare", "a timeout", "a limit", "a schedule", "no schedules", "deployed", "another version"],
 )
 def test_an_entry_is_what_the_last_registration_says(client: Counting, said: dict[str, Any], entry: Entry) -> None:
     """But that it ever had a schedule is not forgotten, nor what is said of it to people."""
