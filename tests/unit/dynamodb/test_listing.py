@@ -13,7 +13,7 @@ from cascade_flow.dynamodb.items import run_item
 from cascade_flow.dynamodb.listing import EVERY, LATEST_US, START, Count, Filter, Page, Part, Place, Tally
 from cascade_flow.dynamodb.table import Put, Update
 from simulation import TickingClock
-from unit.dynamodb.stored import Counting
+from unit.dynamodb.stored import NEVER_S, Counting
 from unit.engine.facts import run_of
 
 PLACES = ["s", "t"]
@@ -77,7 +77,7 @@ def stored_runs(client: Counting) -> Iterator[Counting]:
         for run in RUNS:
             item = run_item(run_of(created_us=run.time_us, status=run.status, tags=run.tags))
             place = {keys.PARTITION: keys.run(run.id).pk, keys.RUNS_SHARD: run.shard}
-            client.table.write([Put({**item, **place, keys.EXPIRY: 2**40})])
+            client.table.write([Put({**item, **place, keys.EXPIRY: NEVER_S})])
         client.asked.clear()
         yield client
 

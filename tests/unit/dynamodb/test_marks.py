@@ -12,8 +12,7 @@ from cascade_flow.dynamodb.items import key_of
 from cascade_flow.dynamodb.table import Put, Update
 from cascade_flow.engine.findings import Sweeps
 from simulation import TickingClock
-from unit.dynamodb.stored import Counting
-from unit.test_table import Asked, failed, refused_with
+from unit.dynamodb.stored import NEVER_S, Asked, Counting, failed, refused_with
 
 SWEEPS = Sweeps(5, 7)
 
@@ -47,7 +46,7 @@ def test_the_newest_sweep_is_known_and_none_where_there_was_none(client: Countin
 
 def test_all_that_failed_to_undo_is_known_with_the_pulse_by_one_query(client: Counting) -> None:
     for run_id in ("b", "a"):
-        client.table.write([Put({**key_of(keys.failed_undo(run_id)), keys.EXPIRY: 2**40})])
+        client.table.write([Put({**key_of(keys.failed_undo(run_id)), keys.EXPIRY: NEVER_S})])
     pulse.put_sweeps(client.table, SWEEPS)
     client.asked.clear()
     assert pulse.get_signs(client.table) == pulse.Signs(SWEEPS, ["a", "b"])

@@ -19,11 +19,6 @@ META = WorkflowMetadata(slug="flow", name="Flow", location="here", input_schema_
 BARE = Entry(META, "v2", None)
 
 
-@pytest.fixture
-def client() -> Counting:
-    return Counting()
-
-
 def put(client: Counting, version_id: str = "v2", *, deployed: bool = False, slug: str = "flow", **more: Any) -> Entry:
     said = {**META.model_dump(), "slug": slug, "steps": [step("a")], "git": None, **more}
     return registry.put_workflow(client.table, WorkflowRegistration(**said), version_id, deployed=deployed)
