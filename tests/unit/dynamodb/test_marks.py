@@ -15,6 +15,7 @@ from simulation import TickingClock
 from unit.dynamodb.stored import NEVER_S, Asked, Counting, failed, refused_with
 
 SWEEPS = Sweeps(5, 7)
+pytestmark = pytest.mark.usefixtures("usual_shards")
 
 
 @pytest.fixture
@@ -27,12 +28,6 @@ def time() -> Iterator[TickingClock]:
 @pytest.fixture
 def client(time: TickingClock) -> Counting:
     return Counting()
-
-
-@pytest.fixture(autouse=True)
-def _usual_again() -> Iterator[None]:
-    yield
-    keys.choose_shards(None)
 
 
 def test_the_newest_sweep_is_known_and_none_where_there_was_none(client: Counting) -> None:
