@@ -87,8 +87,7 @@ def test_who_is_believed_dead_puts_its_items_aside_for_itself(world: World) -> N
     expanded(world, attempt=2)
     Expansion(world.another().runtime).command(slow, '["x", "y"]')
     packed(world, 0)
-    held = Steps(world.another().runtime).claim(Wake(child(1), "pack", "pack", 1), "worker-2")
-    assert held is not None
+    held = claimed(world, "pack", run_id=child(1), worker="worker-2", by=world.another())
     assert Steps(world.another().runtime).inputs(held).outputs == {"lines": '"b"'}
 
 
@@ -407,8 +406,7 @@ def test_the_time_for_children_is_that_for_theirs_too(world: World, monkeypatch:
 
 def gone_on(world: World, run_id: str, step_id: str, command: Command | None = None, *, branch: str = "") -> None:
     """A step of another run has done this, or what its code does."""
-    held = Steps(world.backend.runtime).claim(Wake(run_id, branch or step_id, step_id, 1), "worker-1")
-    assert held is not None, f"{step_id} can't be claimed"
+    held = claimed(world, step_id, run_id=run_id, branch=branch)
     reported(world, held, command or world.act(held, "worker-1"))
 
 

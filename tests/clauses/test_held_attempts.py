@@ -134,7 +134,11 @@ NEXT: dict[str, list[StepDefinition]] = {
 }
 
 
-@pytest.mark.parametrize("command", [KeepCheckpoint("part", 1, data=LONG), Complete(LONG, 1), None], ids=str)
+@pytest.mark.parametrize(
+    "command",
+    [KeepCheckpoint("part", 1, data=LONG), Complete(LONG, 1), None],
+    ids=["a checkpoint", "an end", "it goes on"],
+)
 @pytest.mark.parametrize("following", NEXT)
 def test_what_was_put_aside_before_is_not_put_aside_again(
     world: World, monkeypatch: pytest.MonkeyPatch, following: str, command: Command | None

@@ -99,7 +99,7 @@ _SUITES = {
         "unit/test_lanes.py",
     ),
     "dynamodb/conditions.py": ("unit/aws/test_conditions.py", "clauses"),
-    "dynamodb/due.py": ("unit/test_due_index.py", "clauses", "faults/test_put_off.py"),
+    "dynamodb/due.py": ("unit/dynamodb/test_due_index.py", "clauses", "faults/test_put_off.py"),
     "dynamodb/listing.py": ("properties/test_pages_of_runs.py", *_contract("listing", "runs", "batches")),
     "wake.py": ("unit/test_wake.py", "clauses/test_wakes.py"),
     "portions.py": ("unit/test_portions.py",),

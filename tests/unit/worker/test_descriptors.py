@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cascade_flow.worker import descriptors
-from cascade_flow.worker.descriptors import Outlets, _fileno, _lead, _raws, _write_all
+from cascade_flow.worker.descriptors import EmptyInput, Outlets, _fileno, _lead, _raws, _write_all
 
 OTHERWISE = 7
 
@@ -295,3 +295,24 @@ def test_one_thread_reads_for_all_and_keeps_no_process_from_its_end(monkeypatch:
     for pair in pipes:
         for number in pair:
             os.close(number)
+
+
+@pytest.fixture
+def given() -> Iterator[None]:
+    """Who reads the process's input finds this."""
+    own, (reading, writing) = os.dup(0), os.pipe()
+    os.dup2(reading, 0)
+    os.write(writing, b"given")
+    os.close(writing)
+    yield
+    os.dup2(own, 0)
+    for number in (own, reading):
+        os.close(number)
+
+
+def test_the_input_is_empty_until_it_is_restored(given: None) -> None:
+    before = opened()
+    empty = EmptyInput()
+    assert os.read(0, 9) == b""
+    empty.restore()
+    assert (os.read(0, 9), opened()) == (b"given", before)

@@ -24,16 +24,12 @@ from cascade_flow.engine.limits import key_values, limit_of_runs
 from cascade_flow.engine.state import Facts
 from cascade_flow.graph import body_of, undo_graph
 from cascade_flow.model.states import LinkedRun
-from cascade_flow.operations.caller import Caller
-from cascade_flow.operations.caller_steps import CallerSteps
-from cascade_flow.operations.reports import Reports
 from cascade_flow.operations.reruns import Reruns
 from cascade_flow.operations.runs import Runs
-from cascade_flow.operations.steps import Slot, Steps
+from cascade_flow.operations.steps import Slot
 from cascade_flow.records import replace
-from cascade_flow.wake import Wake
 from clauses.families import child, handed_out
-from clauses.stage import FATAL, RUN, claimed, reported, run_of
+from clauses.stage import FATAL, RUN, claimed, reported, reports_of, run_of
 from clauses.test_undo import BOOKED, failed, undo_run
 from contract.called import Called
 from simulation import BEGIN_US, TIMING, World, step
@@ -102,8 +98,7 @@ def test_a_childs_graph_is_its_items_and_a_sub_workflows_its_own(world: World) -
     world.register([step("a"), step("b", "a")], slug="inner")
     world.register([step("go", children=ChildrenDefinition(kind="workflow", workflow="inner"))])
     world.submit(run_id="calls")
-    held = Steps(runtime).claim(Wake("calls", "go", "go", 1), "worker-1")
-    assert held is not None
+    held = claimed(world, "go", run_id="calls")
     reported(world, held, world.act(held, "worker-1"))
     below = runtime.run("calls~go~0")
     assert (list(runtime.graph_of(below).steps), runtime.facts(below).up) == (["a", "b"], below.up)
@@ -206,8 +201,7 @@ def test_a_rerun_says_what_it_is_of_and_a_resumed_run_too(world: World) -> None:
 def test_who_claims_says_where_it_works_and_is_refused_where_it_can_not(world: World) -> None:
     world.register([step("z"), step("a", "z")])
     world.submit(run_id=RUN)
-    runtime = world.backend.runtime
-    reports = Reports(runtime, CallerSteps(runtime, Caller(runtime)))
+    reports = reports_of(world)
     called = Called.with_step(world.backend, "z")
     for slug, run_id in (("flow", RUN), (called.slug, called.run_id)):
         with pytest.raises(EventInvalidError):

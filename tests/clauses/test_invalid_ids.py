@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import InvalidIdError, RunSubmission, StepLimit, WorkflowRegistration, WorkflowVersion
+from cascade_flow import InvalidIdError, RunSubmission, StepLimit, WorkflowVersion
 from cascade_flow.dynamodb.listing import Filter
 from cascade_flow.model.events import LogEntry, StepError
-from cascade_flow.operations.caller import Caller
-from cascade_flow.operations.caller_steps import CallerSteps
 from cascade_flow.operations.registry import Registry
 from cascade_flow.operations.reports import Report, Reports, beat, completion, failure, postponement, skip
 from cascade_flow.operations.reruns import Reruns
@@ -21,7 +19,7 @@ from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.schedules import Schedules
 from cascade_flow.operations.signals import Signals
 from cascade_flow.operations.steps import Slot
-from clauses.stage import RUN, begun
+from clauses.stage import RUN, begun, registration, reports_of
 from contract.called import FLOW, Called
 from simulation import World, step
 
@@ -47,14 +45,16 @@ RUNS: dict[str, Callable[[Runs], object]] = {
     "ids": lambda runs: runs.ids(BAD),
 }
 REGISTRY: dict[str, Callable[[Registry], object]] = {
-    "register": lambda registry: registry.register(registered(slug=BAD)),
-    "deploy": lambda registry: registry.deploy([registered(slug=BAD)]),
-    "register a step": lambda registry: registry.register(registered(step(BAD))),
-    "register a limit": lambda registry: registry.register(registered(step("a", limit=StepLimit(name=BAD, at_most=1)))),
-    "register a rate": lambda registry: registry.register(
-        registered(step("a", limit=StepLimit(name=BAD, at_most=1, per_ms=1_000)))
+    "register": lambda registry: registry.register(registration(slug=BAD)),
+    "deploy": lambda registry: registry.deploy([registration(slug=BAD)]),
+    "register a step": lambda registry: registry.register(registration(step(BAD))),
+    "register a limit": lambda registry: registry.register(
+        registration(step("a", limit=StepLimit(name=BAD, at_most=1)))
     ),
-    "register a pool": lambda registry: registry.register(registered(step("a", executor=BAD))),
+    "register a rate": lambda registry: registry.register(
+        registration(step("a", limit=StepLimit(name=BAD, at_most=1, per_ms=1_000)))
+    ),
+    "register a pool": lambda registry: registry.register(registration(step("a", executor=BAD))),
     "create_version": lambda registry: registry.create_version(versioned(workflow_slug=BAD)),
     "create_version of a pool": lambda registry: registry.create_version(versioned(steps=[step("a", executor=BAD)])),
     "metadata": lambda registry: registry.metadata(BAD),
@@ -78,10 +78,6 @@ OTHERS: dict[str, Callable[[Runtime], object]] = {
     "trigger": lambda runtime: Schedules(runtime).trigger("flow", BAD),
     "backfill": lambda runtime: Schedules(runtime).backfill("flow", BAD, from_us=0, until_us=0),
 }
-
-
-def registered(*steps: Any, slug: str = "flow") -> WorkflowRegistration:
-    return WorkflowRegistration(slug=slug, name="Flow", steps=list(steps or [step("a")]))
 
 
 def versioned(**said: Any) -> WorkflowVersion:
@@ -146,11 +142,6 @@ WORDS: dict[str, Callable[[Reports, Place], object]] = {
     "logs": lambda reports, place: reports.logs(*place, [LINE]),
 }
 """All that a worker outside of the engine may say."""
-
-
-def reports_of(world: World) -> Reports:
-    runtime = world.backend.runtime
-    return Reports(runtime, CallerSteps(runtime, Caller(runtime)))
 
 
 @pytest.mark.parametrize("word", WORDS)
