@@ -87,7 +87,7 @@ def versioned(**said: Any) -> WorkflowVersion:
 
 def stored(world: World) -> list[Any]:
     """All that lies in the table."""
-    items = world.store.another_client().scan(TableName=world.store.table)["Items"]
+    items = world.store.another_client().scan(TableName=world.store.table, ConsistentRead=True)["Items"]
     return sorted(items, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
 
 
