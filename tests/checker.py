@@ -128,10 +128,14 @@ def _increasing(checked: Checked) -> None:
     assert times == sorted(set(times)), f"times are not strictly increasing: {times}"
 
 
+def _own(checked: Checked) -> Sequence[Event]:
+    """What was not copied from another run: of that one's retries a copy knows nothing."""
+    return [event for event in checked.story.events if event.timestamp_us >= checked.story.run.created_us]
+
+
 def _ordered(checked: Checked) -> None:
     facts = checked.facts
-    own = [event for event in checked.story.events if event.timestamp_us >= checked.story.run.created_us]
-    for event in own:
+    for event in _own(checked):
         if is_foreign(checked, event):
             assert not changes_state(event), f"somebody else has moved the engine's run: {event}"
             continue
@@ -244,7 +248,7 @@ def _tried(checked: Checked) -> None:
     comes again, and what its worker gave back doesn't count either.
     """
     begun, postponed = Counter[str](), set[tuple[str, int]]()
-    for event in checked.story.events:
+    for event in _own(checked):
         if isinstance(event, WorkflowStarted):
             begun.clear()
         elif isinstance(event, StepStarted):

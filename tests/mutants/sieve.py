@@ -24,6 +24,7 @@ from pathlib import Path
 from time import monotonic, process_time
 
 import pytest
+from hypothesis import settings
 
 from mutants.mutant import ROOT, TESTS, Mutant
 from mutants.planting import plant
@@ -145,6 +146,8 @@ def sifted(mutants: Sequence[Mutant], suites: Sequence[str], *, limit_s: float, 
 
 def _sift(mutants: Sequence[Mutant], suites: Sequence[str], limit_s: float, says: Connection) -> None:
     os.chdir(ROOT)
+    settings.register_profile("forgetful", database=None)  # what fails with one mutant is not tried first with the next
+    settings.load_profile("forgetful")
     numbers = {id(mutant): number for number, mutant in enumerate(mutants)}
     sieve = Sieve(mutants, limit_s, lambda it: says.send((numbers[id(it.mutant)], it.outcome, it.seconds, it.told)))
     left_out = [f"--ignore={TESTS / place}" for place in _HANGS_TRACED]
