@@ -36,6 +36,13 @@ def time() -> Iterator[TickingClock]:
 
 
 @pytest.fixture
+def usual_shards() -> Iterator[None]:
+    """A test chooses how many shards are written to; after it, they are as many as ever."""
+    yield
+    keys.choose_shards(None)
+
+
+@pytest.fixture
 def backend(dynamodb: Store, time: TickingClock) -> Iterator[DynamoDBBackend]:
     """A backend on a fresh table of the test's server; at the end every run that it stored is checked."""
     backend = DynamoDBBackend(dynamodb.table, client=dynamodb.product, timing=TIMING)

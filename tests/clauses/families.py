@@ -9,8 +9,7 @@ from cascade_flow import ChildrenDefinition, RetryTier, StepDefinition
 from cascade_flow.engine.commands import Complete, KeepCheckpoint
 from cascade_flow.engine.state import ENDED, Run
 from cascade_flow.operations.after_commit import AfterCommit
-from cascade_flow.operations.steps import HeldAttempt, Steps
-from cascade_flow.wake import Wake
+from cascade_flow.operations.steps import HeldAttempt
 from checker import check_run
 from clauses.stage import FATAL, RUN, begun, branch_of, claimed, ended, reported
 from simulation import World, step
@@ -64,9 +63,7 @@ def whole(world: World, status: str = "completed") -> None:
 
 
 def taken(world: World, number: int, attempt: int = 1, *, worker: str = "worker-1") -> HeldAttempt:
-    held = Steps(world.backend.runtime).claim(Wake(child(number), "pack", "pack", attempt), worker)
-    assert held is not None, f"attempt {attempt} of item {number} can't be claimed"
-    return held
+    return claimed(world, "pack", attempt, run_id=child(number), worker=worker)
 
 
 def packed(world: World, *numbers: int, attempt: int = 1) -> None:

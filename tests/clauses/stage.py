@@ -7,17 +7,20 @@ from contextlib import suppress
 from itertools import count
 from typing import Any
 
-from cascade_flow import DynamoDBBackend, StepError, clock
+from cascade_flow import DynamoDBBackend, StepDefinition, StepError, WorkflowRegistration, clock
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.codec import Record
 from cascade_flow.dynamodb.table import Put
 from cascade_flow.engine.commands import Command, Complete, Fail
 from cascade_flow.engine.state import Branch, Claimant, Run
+from cascade_flow.operations.caller import Caller
+from cascade_flow.operations.caller_steps import CallerSteps
+from cascade_flow.operations.reports import Reports
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.wake import Wake
 from checker import Checked, check_run
 from faults.moments import pausing
-from simulation import TIMING, World
+from simulation import TIMING, World, step
 from testbed.faults import Crash
 from testbed.wire import Answer, Floor, Request, Send, wire_of
 
@@ -35,11 +38,23 @@ def begun(world: World, *steps: Any, **submission: Any) -> None:
     world.submit(run_id=RUN, **submission)
 
 
+def registration(*steps: StepDefinition, slug: str = "flow", **said: Any) -> WorkflowRegistration:
+    """A workflow of these steps, or of one."""
+    return WorkflowRegistration(slug=slug, name=slug, steps=list(steps or [step("a")]), **said)
+
+
 def claimed(
-    world: World, step: str, attempt: int = 1, *, branch: str = "", worker: str = "worker-1", by: Any = None
+    world: World,
+    step: str,
+    attempt: int = 1,
+    *,
+    run_id: str = RUN,
+    branch: str = "",
+    worker: str = "worker-1",
+    by: Any = None,
 ) -> HeldAttempt:
     """An attempt in the hands of a worker."""
-    held = Steps((by or world.backend).runtime).claim(Wake(RUN, branch or step, step, attempt), worker)
+    held = Steps((by or world.backend).runtime).claim(Wake(run_id, branch or step, step, attempt), worker)
     assert held is not None, f"attempt {attempt} of {step} can't be claimed"
     return held
 
@@ -55,13 +70,19 @@ def reported(world: World, held: HeldAttempt, command: Command = DONE, *, by: An
 
 def done(world: World, *steps: str) -> None:
     """These steps, each the first of its branch, are claimed and complete."""
-    for step in steps:
-        reported(world, claimed(world, step))
+    for name in steps:
+        reported(world, claimed(world, name))
 
 
 def going_on(worker: str = "worker-1") -> Complete:
     """The step is done, and its worker takes the next one of the branch."""
     return Complete('"done"', 1, claimant=Claimant(worker, clock.now_us() + TIMING.lease_us))
+
+
+def reports_of(world: World) -> Reports:
+    """What workers outside of the engine report to."""
+    runtime = world.backend.runtime
+    return Reports(runtime, CallerSteps(runtime, Caller(runtime)))
 
 
 def branch_of(world: World, name: str) -> Branch:

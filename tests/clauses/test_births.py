@@ -31,7 +31,6 @@ from cascade_flow.operations.items_aside import ItemsAside
 from cascade_flow.operations.payloads import OFFLOAD_BYTES
 from cascade_flow.operations.steps import Steps
 from cascade_flow.testing.memory.bucket_client import BucketClient
-from cascade_flow.wake import Wake
 from clauses.families import (
     ITEMS,
     ONCE,
@@ -235,8 +234,7 @@ def test_a_child_that_has_failed_says_which_step_it_does_again(world: World) -> 
     reported(world, held := claimed(world, "run"), world.act(held, "worker-1"))
     own = f"{RUN}~run~0"
     for name, command in (("pay", DONE), ("tell", FATAL)):
-        one = Steps(world.backend.runtime).claim(Wake(own, name, name, 1), "worker-1")
-        assert one is not None
+        one = claimed(world, name, run_id=own)
         reported(world, one, command)
     world.backend.retry_run(RUN)
     told = world.observer.load_events("refunds", own)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import pytest
 
@@ -29,7 +27,7 @@ from cascade_flow.engine.commands import Command, Complete
 from cascade_flow.engine.state import Stop
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.attention import Attention
-from cascade_flow.operations.child_stops import _is_told, stop_children
+from cascade_flow.operations.child_stops import stop_children
 from cascade_flow.operations.expansion import Expansion
 from cascade_flow.operations.steps import HeldAttempt, Steps
 from cascade_flow.operations.sweep import Sweep
@@ -89,8 +87,7 @@ def test_who_is_believed_dead_puts_its_items_aside_for_itself(world: World) -> N
     expanded(world, attempt=2)
     Expansion(world.another().runtime).command(slow, '["x", "y"]')
     packed(world, 0)
-    held = Steps(world.another().runtime).claim(Wake(child(1), "pack", "pack", 1), "worker-2")
-    assert held is not None
+    held = claimed(world, "pack", run_id=child(1), worker="worker-2", by=world.another())
     assert Steps(world.another().runtime).inputs(held).outputs == {"lines": '"b"'}
 
 
@@ -409,8 +406,7 @@ def test_the_time_for_children_is_that_for_theirs_too(world: World, monkeypatch:
 
 def gone_on(world: World, run_id: str, step_id: str, command: Command | None = None, *, branch: str = "") -> None:
     """A step of another run has done this, or what its code does."""
-    held = Steps(world.backend.runtime).claim(Wake(run_id, branch or step_id, step_id, 1), "worker-1")
-    assert held is not None, f"{step_id} can't be claimed"
+    held = claimed(world, step_id, run_id=run_id, branch=branch)
     reported(world, held, command or world.act(held, "worker-1"))
 
 
@@ -475,24 +471,6 @@ def failing_by_another(world: World) -> HeldAttempt:
     world.mailbox.wakes.clear()
     reported(world, claimed(world, "other"), FATAL)
     return held[0]
-
-
-@pytest.mark.parametrize(
-    ("own", "meant", "told"),
-    [
-        ("failed", "timeout", True),
-        ("failed", "cancelled", False),
-        ("cancelled", "cancelled", True),
-        ("cancelled", "failed", True),
-        (None, "failed", False),
-    ],
-)
-def test_only_who_cancels_has_more_to_say_to_who_is_being_stopped(
-    world: World, own: Any, meant: Any, told: bool
-) -> None:
-    handed_out(world, concurrency=1)
-    known = replace(child_run(world, 0), stop=None if own is None else Stop(own, 1))
-    assert _is_told(known, Stop(meant, 1)) is told
 
 
 def test_who_is_told_of_a_stop_and_left_by_who_told_it_goes_on_by_itself(world: World) -> None:

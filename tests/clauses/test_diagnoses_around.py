@@ -24,9 +24,8 @@ from cascade_flow.operations import diagnoses
 from cascade_flow.operations.diagnoses import Diagnoses, DiagnosisPart
 from cascade_flow.operations.live_pieces import START_US
 from cascade_flow.operations.pulse import Pulse
-from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
+from cascade_flow.operations.steps import Slot, Steps
 from cascade_flow.operations.worker_protocol import WorkerProtocol
-from cascade_flow.wake import Wake
 from clauses.families import ITEMS, child, handed_out, mapped, taken
 from clauses.stage import FATAL, RUN, asking, begun, claimed, dies, dying, reported, run_of
 from contract.called import Called
@@ -46,12 +45,6 @@ def told(world: World, run_id: str = RUN, *, by: Any = None, **room: Any) -> dic
 def engine(world: World, run_id: str = RUN, **room: Any) -> list[str]:
     """What is said of the engine where a run is asked about."""
     return [finding.code for finding in Diagnoses(world.observer.runtime, **room).run(run_id)[1]]
-
-
-def held(world: World, run_id: str, name: str = "a") -> HeldAttempt:
-    found = Steps(world.backend.runtime).claim(Wake(run_id, name, name, 1), "worker-1")
-    assert found is not None
-    return found
 
 
 def gone(world: World, *places: keys.Key) -> None:
@@ -97,7 +90,7 @@ def test_who_waits_for_a_pool_is_told_how_many_steps_its_workers_run(world: Worl
     world.clock.pause_us(LATE_US)
     for _ in range(2):
         assert WorkerProtocol(world.backend.runtime).claim_next("machine-1", slot=Slot(), pool="gpu") is not None
-    held(world, "one", "c")
+    claimed(world, "c", run_id="one")
     found = told(world, concurrency=2)
     assert {each.step_id: each.code for each in found.values()} == {
         "a": "pool-busy",
@@ -130,7 +123,7 @@ def test_who_is_gone_meanwhile_takes_nobodys_place(world: World, lost: Sequence[
     for run_id in ("other", RUN):
         world.submit(run_id=run_id)
     world.clock.pause_us(LATE_US)
-    held(world, "other")
+    claimed(world, "a", run_id="other")
     late = pausing(world, "BatchGetItem", lambda: gone(world, *lost))
     assert [*told(world, by=late, concurrency=1)] == [code]
 
@@ -138,7 +131,7 @@ def test_who_is_gone_meanwhile_takes_nobodys_place(world: World, lost: Sequence[
 def test_a_step_of_a_version_that_is_gone_takes_its_place(world: World) -> None:
     world.register([step("a")])
     world.submit(run_id="other")
-    held(world, "other")
+    claimed(world, "a", run_id="other")
     version = keys.version("flow", world.observer.runtime.run("other").version_id)
     world.register([step("a"), step("b")])
     world.submit(run_id=RUN)
@@ -168,7 +161,7 @@ def test_a_later_step_of_a_branch_says_that_it_waits_for_a_place(world: World) -
     world.register([step("a"), step("b", "a", limit=StepLimit(name="stripe", at_most=1))])
     for run_id in ("other", RUN):
         world.submit(run_id=run_id)
-        reported(world, held(world, run_id))
+        reported(world, claimed(world, "a", run_id=run_id))
     assert [(each.code, each.step_id) for each in told(world).values()] == [("waits-for-place", "b")]
 
 
@@ -270,7 +263,7 @@ def test_who_takes_up_a_step_is_at_work_until_its_lease_is_over(world: World) ->
     world.register([step("a")])
     for run_id in ("other", RUN):
         world.submit(run_id=run_id)
-    long = held(world, "other")
+    long = claimed(world, "a", run_id="other")
     for _ in range(2):
         world.clock.pause_us(TIMING.lease_us // 2)
         long = Steps(world.backend.runtime).heartbeat(long)
@@ -286,8 +279,8 @@ def undos_failed(world: World, *run_ids: str) -> list[str]:
     world.register([step("a", undo=undo("un-a")), step("b")])
     for run_id in run_ids:
         world.submit(run_id=run_id)
-        reported(world, held(world, run_id))
-        reported(world, held(world, run_id, "b"), FATAL)
+        reported(world, claimed(world, "a", run_id=run_id))
+        reported(world, claimed(world, "b", run_id=run_id), FATAL)
     undoing = [str(world.observer.runtime.run(run_id).undone_by) for run_id in run_ids]
     world.settle(*undoing)
     return undoing
@@ -310,7 +303,7 @@ def test_each_piece_tells_how_the_engine_is_and_when_a_sweep_comes(world: World,
     diagnosed = Diagnoses(world.observer.runtime, concurrency=1)
     assert [each.code for each in diagnosed.part(limit=9, after_us=after_us).engine] == ["reaper-unknown"]
     world.clock.pause_us(LATE_US)
-    held(world, "well")
+    claimed(world, "a", run_id="well")
     part = diagnosed.part(limit=9, after_us=after_us)
     assert [each.code for each in part.engine] == ["reaper-unknown", "concurrency-used-up"]
     assert ([each.run_id for each in part.diagnoses], part.looked_at, part.more_us) == ([RUN], 2, None)
@@ -408,7 +401,7 @@ def test_who_is_gone_meanwhile_takes_nobody_elses_place_away(world: World) -> No
         world.submit(run_id=run_id)
     world.clock.pause_us(LATE_US)
     for run_id in ("other", "third"):
-        held(world, run_id)
+        claimed(world, "a", run_id=run_id)
     late = pausing(world, "BatchGetItem", lambda: gone(world, keys.run("other")))
     assert [*told(world, by=late, concurrency=1)] == ["concurrency-used-up"]
 
@@ -439,10 +432,10 @@ def test_who_waits_below_a_run_below_is_told_that_no_place_is_left(world: World)
     world.register([step("charge")], slug="deep")
     in_workflow(world, step("deeper", children=ChildrenDefinition(kind="workflow", workflow="deep")))
     below = f"{RUN}~back~0"
-    expanding = held(world, below, "deeper")
+    expanding = claimed(world, "deeper", run_id=below)
     reported(world, expanding, world.act(expanding, "worker-1"))
     world.register([step("a")], slug="beside")
     world.backend.submit_run(RunSubmission(workflow_slug="beside", run_id="busy"))
     world.clock.pause_us(TIMING.grace_us * 3 // 2)
-    held(world, "busy")
+    claimed(world, "a", run_id="busy")
     assert told(world, concurrency=1)["waits-for-children"].sentence.endswith("all 1 steps that may run at once do")

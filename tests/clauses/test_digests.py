@@ -152,7 +152,7 @@ def test_one_is_believed_where_the_index_has_its_run_at_the_same_time(
 
 def test_those_of_all_hours_of_a_report_are_known(table: Table) -> None:
     late = digest("late")
-    early = replace(digest("early"), listed_us=late.listed_us - 3 * 3_600_000_000)
+    early = replace(digest("early"), listed_us=late.listed_us - 3 * HOUR_US)
     put_digests(table, [early, late])
     listed_us = {each.run_id: each.listed_us for each in (early, late)}
     assert EndedRuns(table).known(listed_us, since_us=early.listed_us) == {"early": early, "late": late}

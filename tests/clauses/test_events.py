@@ -172,7 +172,7 @@ def test_the_same_signal_again_is_known(world: World) -> None:
 
 
 @pytest.mark.parametrize("data", [0, False, "", [], None])
-def test_what_is_nothing_much_is_sent_as_it_is(world: World, data: Any) -> None:
+def test_falsy_data_is_sent_as_it_is(world: World, data: Any) -> None:
     begun(world, step("e", event=EventDefinition(), export_output=True))
     assert sent(world, data)
     [over] = world.observer.load_events("flow", RUN, types=["StepCompleted"])

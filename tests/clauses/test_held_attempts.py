@@ -134,7 +134,11 @@ NEXT: dict[str, list[StepDefinition]] = {
 }
 
 
-@pytest.mark.parametrize("command", [KeepCheckpoint("part", 1, data=LONG), Complete(LONG, 1), None], ids=str)
+@pytest.mark.parametrize(
+    "command",
+    [KeepCheckpoint("part", 1, data=LONG), Complete(LONG, 1), None],
+    ids=["a checkpoint", "an end", "it goes on"],
+)
 @pytest.mark.parametrize("following", NEXT)
 def test_what_was_put_aside_before_is_not_put_aside_again(
     world: World, monkeypatch: pytest.MonkeyPatch, following: str, command: Command | None
@@ -198,11 +202,23 @@ def test_who_takes_what_a_wake_up_names_says_where_it_works(world: World) -> Non
     assert (start.worker_id, start.slot_index, start.worker_concurrency) == ("worker-1", 2, 8)
 
 
+def second_attempt(world: World) -> None:
+    """Of `b`, in the hands of a worker: what it goes on from is over, and what follows it is still to come."""
+    begun(world, step("a"), step("b", "a", retry=SOON), step("c", "b"), step("d"), step("j", "c", "d"))
+    reported(world, claimed(world, "a"))
+    reported(world, claimed(world, "b", branch="a"), AGAIN)
+    claimed(world, "b", 2, branch="a")
+
+
+@pytest.mark.parametrize("worker", [None, "worker-1"])
+def test_who_names_the_attempt_that_is_at_work_holds_it(world: World, worker: str | None) -> None:
+    second_attempt(world)
+    assert Steps(world.backend.runtime).holding(run_of(world), "b", worker, 2).branch == branch_of(world, "a")
+
+
 @pytest.mark.parametrize(
     ("step_id", "attempt", "worker", "now"),
     [
-        ("b", 2, None, "held"),
-        ("b", 2, "worker-1", "held"),
         ("b", 2, "worker-2", "running"),
         ("b", 1, None, "running"),
         ("b", 3, "worker-1", "running"),
@@ -214,16 +230,9 @@ def test_who_takes_what_a_wake_up_names_says_where_it_works(world: World) -> Non
 def test_who_names_an_attempt_is_told_what_is_true_instead(
     world: World, step_id: str, attempt: int, worker: str | None, now: str
 ) -> None:
-    begun(world, step("a"), step("b", "a", retry=SOON), step("c", "b"), step("d"), step("j", "c", "d"))
-    reported(world, claimed(world, "a"))
-    reported(world, claimed(world, "b", branch="a"), AGAIN)
-    claimed(world, "b", 2, branch="a")
-    steps = Steps(world.backend.runtime)
-    if now == "held":
-        assert steps.holding(run_of(world), step_id, worker, attempt).branch == branch_of(world, "a")
-        return
+    second_attempt(world)
     with pytest.raises(StaleAttemptError) as told:
-        steps.holding(run_of(world), step_id, worker, attempt)
+        Steps(world.backend.runtime).holding(run_of(world), step_id, worker, attempt)
     assert told.value.facts == {"now": now}
 
 
@@ -232,10 +241,10 @@ def test_what_is_stopped_is_held_by_nobody(world: World, worker: str | None) -> 
     begun(world, step("a"), step("b", "a"))
     claimed(world, "a")
     world.backend.cancel_run(RUN)
-    for step_id, now in (("a", "running"), ("b", "running")):
+    for step_id in ("a", "b"):
         with pytest.raises(StaleAttemptError, match="stopped or has ended") as told:
             Steps(world.backend.runtime).holding(run_of(world), step_id, worker, 1)
-        assert told.value.facts == {"now": now}
+        assert told.value.facts == {"now": "running"}
 
 
 def test_a_worker_remembers_what_its_run_gives_and_what_the_next_step_is_given(world: World) -> None:
@@ -277,9 +286,9 @@ def test_what_a_run_gives_is_put_aside_beside_what_its_last_step_gave(world: Wor
     assert asked.count("PutItem") == 3
 
 
-def test_a_run_that_is_due_as_late_as_a_message_can_wait_is_sent_one(world: World) -> None:
+@pytest.mark.parametrize(("late_us", "sent"), [(LONGEST_DELAY_US, 1), (LONGEST_DELAY_US + 1, 0)])
+def test_a_run_that_is_due_as_late_as_a_message_can_wait_is_sent_one(world: World, late_us: int, sent: int) -> None:
     world.register([step("a")])
-    for late_us, sent in ((LONGEST_DELAY_US, 1), (LONGEST_DELAY_US + 1, 1)):
-        with at(BEGIN_US + 10_000_000):
-            world.submit(available_at=clock.now_us() + late_us)
-        assert len(world.mailbox.wakes) == sent
+    with at(BEGIN_US + 10_000_000):
+        world.submit(available_at=clock.now_us() + late_us)
+    assert len(world.mailbox.wakes) == sent

@@ -96,8 +96,7 @@ def test_a_step_that_is_done_anew_is_known_by_the_run_that_did_it_first(world: W
     begun(world, step("a"))
     reported(world, claimed(world, "a"), FATAL)
     new = world.backend.resume_run(RUN).run_id
-    held = Steps(world.backend.runtime).claim(Wake(new, "a", "a", 1), "worker-1")
-    assert held is not None
+    held = claimed(world, "a", run_id=new)
     assert (held.run.run_id, held.first_run_id) == (new, RUN)
 
 

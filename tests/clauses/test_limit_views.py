@@ -15,9 +15,7 @@ from cascade_flow.engine.state import Branch, Limit, Run
 from cascade_flow.errors import LimitNotFoundError
 from cascade_flow.operations.details import Details
 from cascade_flow.operations.limit_views import MOST_SHOWN, Declared, LimitDetails, LimitViews
-from cascade_flow.operations.steps import Steps
-from cascade_flow.wake import Wake
-from clauses.stage import reported
+from clauses.stage import claimed, reported
 from shapes import undo
 from simulation import BEGIN_US, World, step
 
@@ -219,8 +217,7 @@ def test_a_later_step_of_a_branch_is_told_with_what_it_waits_for(world: World) -
     world.register([step("a"), step("b", "a", limit=StepLimit(name="till", at_most=1))])
     for run_id in ("r1", "r2"):
         world.submit(run_id=run_id)
-        held = Steps(world.backend.runtime).claim(Wake(run_id, "a", "a", 1), "worker-1")
-        assert held is not None
+        held = claimed(world, "a", run_id=run_id)
         reported(world, held)
     assert waiting_of(world, "r1") == {"a": None, "b": None}
     assert waiting_of(world, "r2") == {"a": None, "b": Waiting(Limit("till", 1), 1, 0)}

@@ -11,9 +11,9 @@ from cascade_flow.engine.commands import Complete
 from cascade_flow.engine.limits import Holder, Waiter
 from cascade_flow.engine.state import Branch, Claimant, Limit
 from cascade_flow.operations.limits import Ahead, Limits
+from cascade_flow.operations.steps import Steps
 from clauses.stage import AGAIN, counting, reported
 from clauses.test_limits import (
-    beating,
     called,
     got,
     holders,
@@ -246,10 +246,11 @@ def test_a_heartbeat_keeps_the_place_that_is_its_own(world: World) -> None:
     started(world, "r1", "r2")
     held = [got(world, run_id) for run_id in ("r1", "r2")]
     assert [each.branch.place for each in held] == [0, 1]
-    before = {number: place.until_us for number, place in standing(world).places.items()}
-    beating(world, held[1])
-    after = {number: place.until_us for number, place in standing(world).places.items()}
-    assert (after[0], after[1] > before[1]) == (before[0], True)
+    others, now_us = standing(world).places[0], clock.now_us() + TIMING.grace_us
+    with at(now_us):
+        Steps(world.backend.runtime).heartbeat(held[1])
+    until_us = {number: place.until_us for number, place in standing(world).places.items()}
+    assert until_us == {0: others.until_us, 1: now_us + TIMING.lease_us + TIMING.grace_us}
 
 
 def test_a_place_is_over_with_its_attempt(world: World) -> None:
@@ -266,8 +267,9 @@ def test_a_place_is_over_with_its_attempt(world: World) -> None:
 def test_who_comes_late_for_its_place_has_it_for_a_grace_beyond_a_lease(world: World) -> None:
     begin_us = clock.now_us()
     assert Places(world.backend.runtime.ledger.table).take("stripe", 0, ME, now_us=begin_us, until_us=begin_us + 60_000)
-    assert Limits(world.backend.runtime).free_place(LIMIT, ME) == 0
-    assert standing(world).places[0].until_us >= begin_us + TIMING.lease_us + TIMING.grace_us
+    with at(begin_us):
+        assert Limits(world.backend.runtime).free_place(LIMIT, ME) == 0
+    assert standing(world).places[0].until_us == begin_us + TIMING.lease_us + TIMING.grace_us
 
 
 def test_who_finds_no_place_and_is_over_meanwhile_gets_nothing(world: World) -> None:

@@ -20,7 +20,6 @@ from cascade_flow import (
     ThrottledError,
     VersionNotFoundError,
     WorkflowNotFoundError,
-    WorkflowRegistration,
     WorkflowVersion,
     WrongPoolError,
     clock,
@@ -46,6 +45,7 @@ from clauses.stage import (
     ended,
     is_refused,
     item_of,
+    registration,
     reported,
     run_of,
     silent,
@@ -73,10 +73,6 @@ def got(world: World, pool: str | None = POOL, **wish: Any) -> HeldAttempt:
     held = taken(world, pool, **wish)
     assert held is not None, f"nothing waits for {pool}"
     return held
-
-
-def registration(*steps: StepDefinition, slug: str = "flow") -> WorkflowRegistration:
-    return WorkflowRegistration(slug=slug, name="Flow", steps=list(steps))
 
 
 @dataclass

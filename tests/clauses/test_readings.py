@@ -512,8 +512,7 @@ def test_a_run_that_goes_on_from_another_finds_what_was_kept(world: World) -> No
     world.backend.cancel_run(RUN)
     other = world.backend.resume_run(RUN).run_id
     for branch, outputs in {"c": {"a": '"done"'}, "d": {"a": '"done"', "b": '"of b"'}}.items():
-        held = Steps(world.backend.runtime).claim(Wake(other, branch, branch, 1), "worker-1")
-        assert held is not None
+        held = claimed(world, branch, run_id=other)
         assert Steps(world.backend.runtime).inputs(held).outputs == outputs
 
 
@@ -530,8 +529,7 @@ def test_a_run_that_goes_on_finds_an_output_though_others_have_added_to_its_step
         world.backend.append_event("flow", RUN, line)
     world.backend.cancel_run(RUN)
     other = world.backend.resume_run(RUN).run_id
-    held = Steps(world.backend.runtime).claim(Wake(other, "a", "b", 1), "worker-1")
-    assert held is not None
+    held = claimed(world, "b", run_id=other, branch="a")
     assert Steps(world.backend.runtime).inputs(held).outputs == {"a": '"done"'}
 
 
@@ -550,8 +548,7 @@ def test_who_makes_the_rest_of_a_run_that_goes_on_is_not_misled_by_what_was_done
     dies(lambda: dying(world, "TransactWriteItems", at=2).resume_run(RUN))
     [other] = [run.run_id for run in world.backend.list_runs().runs if run.run_id != RUN]
     assert list(world.observer.runtime.ledger.branches(other)) == ["a", "c"]
-    held = Steps(world.backend.runtime).claim(Wake(other, "c", "c", 1), "worker-1")
-    assert held is not None
+    held = claimed(world, "c", run_id=other)
     reported(world, held)
     world.settle(other)
     assert world.check(other).status == "completed"

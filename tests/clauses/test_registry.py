@@ -25,30 +25,23 @@ from cascade_flow.dynamodb.registry import get_workflow
 from cascade_flow.graph import Graph
 from cascade_flow.model.workflows import RunLimit, UndoDefinition, WorkflowNotes
 from cascade_flow.operations.details import Details
+from clauses.stage import registration
 from clauses.test_microseconds import at
 from faults.moments import pausing
 from simulation import BEGIN_US, World, step
 
 
-def registration(slug: str) -> WorkflowRegistration:
-    return WorkflowRegistration(slug=slug, name=slug, steps=[step("a")])
-
-
 def test_a_version_that_is_there_is_not_created_again(world: World) -> None:
-    world.backend.register_workflow(registration("flow"))
+    world.backend.register_workflow(registration(slug="flow"))
     [first] = world.backend.list_workflow_versions("flow")
     world.clock.pause_us(1_000_000)
-    world.another().register_workflow(registration("flow"))
+    world.another().register_workflow(registration(slug="flow"))
     assert world.backend.list_workflow_versions("flow") == [first]
 
 
-def versioned(version_id: str, *steps: str) -> WorkflowRegistration:
-    return WorkflowRegistration(slug="flow", name="flow", version_id=version_id, steps=[step(name) for name in steps])
-
-
 def test_a_version_that_has_steps_keeps_them_whatever_is_registered_under_its_id(world: World) -> None:
-    world.backend.register_workflow(versioned("v1", "a"))
-    world.another().register_workflow(versioned("v1", "a", "b"))
+    world.backend.register_workflow(registration(step("a"), version_id="v1"))
+    world.another().register_workflow(registration(step("a"), step("b"), version_id="v1"))
     assert list(world.another().runtime.registry.graph("flow", "v1").steps) == ["a"]
     assert [each.id for each in world.backend.get_workflow_steps("flow")] == ["a"]
 
@@ -56,7 +49,7 @@ def test_a_version_that_has_steps_keeps_them_whatever_is_registered_under_its_id
 def test_each_version_is_found_by_its_id_and_the_current_one_is_what_was_registered_last(world: World) -> None:
     manifests = {"v1": ["a"], "v2": ["a", "b"], "v3": ["c"]}
     for version_id in ("v1", "v2", "v3", "v2"):
-        world.backend.register_workflow(versioned(version_id, *manifests[version_id]))
+        world.backend.register_workflow(registration(*map(step, manifests[version_id]), version_id=version_id))
         world.clock.pause_us(1_000_000)
     found = {version_id: world.backend.get_workflow_version("flow", version_id) for version_id in (*manifests, "v4")}
     assert {name: each and each.step_manifest for name, each in found.items()} == {**manifests, "v4": None}
@@ -66,7 +59,7 @@ def test_each_version_is_found_by_its_id_and_the_current_one_is_what_was_registe
 
 def test_a_version_is_named_by_its_steps_in_one_order_of_their_fields(world: World) -> None:
     """The name outlives this release: under another the same steps would be another version."""
-    world.backend.register_workflow(registration("flow"))
+    world.backend.register_workflow(registration(slug="flow"))
     tier = '"backoff": 2.0, "delayMs": 1000, "giveUpOn": [], "jitter": 0.1, "maxAttempts": 3, "maxDelayMs": 300000'
     before, after = '"dependencies": [], "exportOutput": false, "id": "a", "name": "a"', '"skipCascades": true'
     text = f'[{{{before}, "retry": [{{{tier}, "retryOn": []}}], {after}}}]'
@@ -76,19 +69,19 @@ def test_a_version_is_named_by_its_steps_in_one_order_of_their_fields(world: Wor
 
 def test_who_names_no_workflow_is_told_which_can_be_run(world: World) -> None:
     unknown = RunSubmission(workflow_slug="unknown")
-    world.backend.runtime.registry.deploy([registration("old")])
+    world.backend.runtime.registry.deploy([registration(slug="old")])
     world.backend.runtime.registry.deploy([])
     with pytest.raises(WorkflowNotFoundError, match=r"registered: none$"):
         world.backend.submit_run(unknown)
     for slug in ("flow", "bills"):
-        world.backend.register_workflow(registration(slug))
+        world.backend.register_workflow(registration(slug=slug))
     with pytest.raises(WorkflowNotFoundError, match=r"registered: bills, flow$"):
         world.backend.submit_run(unknown)
 
 
 def test_what_can_not_begin_before_its_runs_time_is_over_is_no_version(world: World) -> None:
     steps = [step("a", delay_ms=3_000), step("b", "a", delay_ms=2_000)]
-    late = registration("flow").model_copy(update={"steps": steps, "timeout_us": 5_000_000})
+    late = registration(slug="flow").model_copy(update={"steps": steps, "timeout_us": 5_000_000})
     with pytest.raises(GraphInvalidError, match="step 'b'"):
         world.backend.register_workflow(late)
     assert world.backend.list_workflow_metadata() == []
@@ -99,7 +92,7 @@ def test_what_can_not_begin_before_its_runs_time_is_over_is_no_version(world: Wo
 def test_a_limits_name_is_one_of_which_a_key_can_be_made_and_no_run_limits(world: World, name: str) -> None:
     named = step("a", limit=StepLimit(name=name, at_most=1))
     with pytest.raises(InvalidIdError, match="limit"):
-        world.backend.register_workflow(registration("flow").model_copy(update={"steps": [named]}))
+        world.backend.register_workflow(registration(slug="flow").model_copy(update={"steps": [named]}))
 
 
 @pytest.mark.parametrize(
@@ -108,14 +101,14 @@ def test_a_limits_name_is_one_of_which_a_key_can_be_made_and_no_run_limits(world
 def test_what_undoes_a_step_has_names_of_which_keys_can_be_made(world: World, wrong: dict[str, Any]) -> None:
     undo = UndoDefinition(**{"id": "un-a", "name": "un-a", **wrong})
     with pytest.raises(InvalidIdError):
-        world.backend.register_workflow(registration("flow").model_copy(update={"steps": [step("a", undo=undo)]}))
+        world.backend.register_workflow(registration(slug="flow").model_copy(update={"steps": [step("a", undo=undo)]}))
     assert world.backend.list_workflow_metadata() == []
 
 
 def test_the_pools_of_all_that_may_run_are_known_before_it_does(world: World) -> None:
     undo = UndoDefinition(id="un-a", name="un-a", executor="gpu")
     steps = [step("a", executor="big", undo=undo)]
-    world.backend.register_workflow(registration("flow").model_copy(update={"steps": steps}))
+    world.backend.register_workflow(registration(slug="flow").model_copy(update={"steps": steps}))
     version = WorkflowVersion(
         workflow_slug="flow", version_id="v2", version_number=2, created_at=1, step_manifest=["b"], total_steps=1
     )
@@ -142,31 +135,31 @@ def test_a_graph_is_read_again_of_what_was_used_longest_ago_alone(
 def test_what_is_registered_anew_has_no_limit_and_no_timeout_of_before(world: World) -> None:
     table = world.observer.runtime.ledger.table
     limited = {"timeout_us": 5_000_000, "run_limit": RunLimit(at_most=2)}
-    world.backend.register_workflow(registration("flow").model_copy(update=limited))
+    world.backend.register_workflow(registration(slug="flow").model_copy(update=limited))
     known = get_workflow(table, "flow")
     assert known is not None
     assert (known.timeout_us, known.run_limit) == (5_000_000, RunLimit(at_most=2))
-    world.backend.register_workflow(registration("flow"))
+    world.backend.register_workflow(registration(slug="flow"))
     known = get_workflow(table, "flow")
     assert known is not None
     assert (known.timeout_us, known.run_limit) == (None, None)
 
 
 def test_what_a_caller_registers_meanwhile_is_not_retired(world: World) -> None:
-    world.backend.runtime.registry.deploy([registration("flow"), registration("other")])
-    late = pausing(world, "UpdateItem", lambda: world.observer.register_workflow(registration("flow")), at=2)
-    late.runtime.registry.deploy([registration("other")])
+    world.backend.runtime.registry.deploy([registration(slug="flow"), registration(slug="other")])
+    late = pausing(world, "UpdateItem", lambda: world.observer.register_workflow(registration(slug="flow")), at=2)
+    late.runtime.registry.deploy([registration(slug="other")])
     assert [flow.slug for flow in world.backend.list_workflow_metadata()] == ["flow", "other"]
 
 
 def test_what_no_deployment_has_any_more_is_retired(world: World) -> None:
-    world.backend.runtime.registry.deploy([registration("flow"), registration("other")])
-    world.backend.runtime.registry.deploy([registration("other")])
+    world.backend.runtime.registry.deploy([registration(slug="flow"), registration(slug="other")])
+    world.backend.runtime.registry.deploy([registration(slug="other")])
     assert [flow.slug for flow in world.backend.list_workflow_metadata()] == ["other"]
 
 
 def test_a_workflow_was_retired_when_it_was_retired_first(world: World) -> None:
-    world.backend.runtime.registry.deploy([registration("flow")])
+    world.backend.runtime.registry.deploy([registration(slug="flow")])
     known = []
     for _ in range(2):
         world.backend.runtime.registry.deploy([])
@@ -179,7 +172,7 @@ def test_a_workflow_was_retired_when_it_was_retired_first(world: World) -> None:
 
 def test_of_what_is_retired_it_is_told_when_and_its_runs_and_steps_stay(world: World) -> None:
     registry = world.backend.runtime.registry
-    registry.deploy([registration("flow")])
+    registry.deploy([registration(slug="flow")])
     run_id = world.submit()
     with at(clock.now_us() + 60_000_000):
         registry.deploy([])
@@ -214,7 +207,7 @@ def test_of_a_version_that_nobody_has_registered_no_steps_are_the_current_ones(w
 
 def test_what_is_said_of_some_workflows_is_said_of_no_others(world: World) -> None:
     said = WorkflowNotes(description="Sells.")
-    world.backend.runtime.registry.deploy([registration("bill"), registration("flow")], {"flow": said})
+    world.backend.runtime.registry.deploy([registration(slug="bill"), registration(slug="flow")], {"flow": said})
     found = {slug: Details(world.observer.runtime).workflow(slug) for slug in ("bill", "flow")}
     assert {slug: each.entry.description for slug, each in found.items()} == {"bill": None, "flow": "Sells."}
     [version] = world.observer.list_workflow_versions("flow")
@@ -242,6 +235,6 @@ def test_a_version_says_all_of_its_steps_in_the_order_in_which_they_are_declared
 
 
 def test_who_registers_under_an_id_of_its_own_finds_the_version_by_it(world: World) -> None:
-    world.backend.register_workflow(versioned("v1", "b", "a"))
+    world.backend.register_workflow(registration(step("b"), step("a"), version_id="v1"))
     [version] = world.observer.list_workflow_versions("flow")
     assert (version.version_id, version.step_manifest) == ("v1", ["b", "a"])

@@ -15,7 +15,7 @@ from cascade_flow.operations.run_places import RunPlaces
 from cascade_flow.operations.steps import Steps
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.wake import Wake
-from clauses.stage import FATAL, dies, dying, reported
+from clauses.stage import FATAL, claimed, dies, dying, reported
 from faults.moments import pausing
 from simulation import BEGIN_US, TIMING, TickingClock, World, step
 
@@ -171,8 +171,7 @@ def test_a_run_that_waits_takes_no_message_and_is_looked_at_ever_more_rarely(wor
     registered(world, RunLimit(at_most=1))
     submitted(world, "r1", "r2")
     world.mailbox.wakes.clear()
-    held = Steps(world.backend.runtime).claim(Wake("r1", "a", "a", 1), "worker-1")
-    assert held is not None
+    held = claimed(world, "a", run_id="r1")
     for _ in range(32):
         world.clock.pause_us(TIMING.grace_us)
         held = Steps(world.backend.runtime).heartbeat(held)
@@ -344,8 +343,7 @@ def test_a_place_of_an_earlier_attempt_of_a_run_that_goes_on_is_free(world: Worl
     """Who had ended that attempt died before it gave the place back."""
     registered(world, RunLimit(at_most=1))
     submitted(world, "r1")
-    held = Steps(world.backend.runtime).claim(Wake("r1", "a", "a", 1), "worker-1")
-    assert held is not None
+    held = claimed(world, "a", run_id="r1")
     dies(lambda: reported(world, held, FATAL, by=dying(world, "UpdateItem")))
     world.backend.retry_run("r1")
     submitted(world, "r2")

@@ -350,7 +350,7 @@ def test_a_schedule_says_when_it_was_taken_out(world: World) -> None:
     assert begin_us < (stored(world).retired_us or 0) < clock.now_us()
 
 
-def test_what_is_judged_to_be_as_it_should_is_answered_as_it_is(world: World) -> None:
+def test_a_schedule_that_needs_no_change_is_returned(world: World) -> None:
     deployed(world, NIGHTLY)
     table = world.observer.runtime.ledger.table
     assert (

@@ -15,6 +15,7 @@ from simulation import World, step
 
 USUAL, MORE, FEWER = keys.Shards(8, 4), keys.Shards(24, 12), keys.Shards(2, 1)
 RUNS = 60
+pytestmark = pytest.mark.usefixtures("usual_shards")
 
 
 @contextmanager
@@ -53,12 +54,6 @@ def after(world: World, changes: tuple[keys.Shards, keys.Shards]) -> tuple[Dynam
     runs = [*submitted(world, before, "before"), *submitted(world, now, "now")]
     keys.choose_shards(now)
     return world.another(), runs
-
-
-@pytest.fixture(autouse=True)
-def _usual_again() -> Iterator[None]:
-    yield
-    keys.choose_shards(None)
 
 
 def test_who_comes_after_a_change_finds_all_that_is_due(world: World, changes: tuple[keys.Shards, keys.Shards]) -> None:

@@ -66,6 +66,7 @@ def test_those_are_told_that_go_on_and_who_was_told_before_after_them(
     ("before", "now", "who"),
     [
         ("failed", "cancelled", [1, 2, 3]),
+        ("failed", "timeout", [2, 3, 1]),
         ("cancelled", "failed", [2, 3, 1]),
         ("cancelled", "cancelled", [2, 3, 1]),
         ("timeout", "failed", [2, 3, 1]),

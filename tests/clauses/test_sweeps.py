@@ -620,7 +620,7 @@ def test_entries_are_woken_oldest_first_in_tens(world: World, monkeypatch: pytes
     assert tens == [runs[:10], runs[10:20], runs[20:]]
 
 
-def test_for_whom_there_is_no_time_any_more_is_woken_by_the_next_sweep(
+def test_wake_ups_left_when_time_is_up_are_sent_by_the_next_sweep(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.register([step("a")])

@@ -37,7 +37,6 @@ from cascade_flow.operations.observer import Observer
 from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.steps import Steps
 from cascade_flow.testing.memory.bucket_client import BucketClient
-from cascade_flow.wake import Wake
 from checker import Checked
 from clauses.stage import FATAL, RUN, begun, branch_of, claimed, dies, done, dying, ended, reported, run_of, silent
 from faults.moments import pausing, unanswered
@@ -409,8 +408,7 @@ def test_an_undo_that_has_nothing_to_do_is_passed_over(world: World) -> None:
 def test_what_was_deployed_since_changes_nothing_of_what_is_undone(world: World) -> None:
     failed(world, *BOOKED)
     world.register([step("b")])
-    held = Steps(world.backend.runtime).claim(Wake(undo_run(world).run_id, "un-b", "un-b", 1), "worker-1")
-    assert held is not None
+    held = claimed(world, "un-b", run_id=undo_run(world).run_id)
     assert Steps(world.backend.runtime).inputs(held).outputs == {"b": '"done"'}
 
 
@@ -420,8 +418,7 @@ def test_what_is_lost_is_told(world: World) -> None:
     assert last.commit_us is not None
     world.observer.runtime.ledger.table.write([Delete(keys.commit(RUN, last.commit_us))])
     steps = Steps(world.backend.runtime)
-    held = steps.claim(Wake(undo_run(world).run_id, "un-b", "un-b", 1), "worker-1")
-    assert held is not None
+    held = claimed(world, "un-b", run_id=undo_run(world).run_id)
     lost = f"run '{RUN}' no longer tells what its step 'b' has given, so 'un-b' can't undo it: undo it by hand, and "
     with pytest.raises(PayloadLostError, match=f"{lost}cancel run '{undo_run(world).run_id}'"):
         steps.inputs(held)
@@ -450,8 +447,7 @@ def asked_to_cancel(world: World, run_id: str, *steps: StepDefinition) -> Counte
     """What cancelling a run of these steps asks of the table, when the first step is done."""
     world.register(steps)
     world.submit(run_id=run_id)
-    held = Steps(world.backend.runtime).claim(Wake(run_id, "a", "a", 1), "worker-1")
-    assert held is not None
+    held = claimed(world, "a", run_id=run_id)
     reported(world, held)
     client, asked = world.store.another_client(), Counter[str]()
 

@@ -42,6 +42,7 @@ def test_a_reserved_id_is_no_run_yet(backend: DynamoDBBackend) -> None:
         backend.retry_run,
         backend.resume_run,
         lambda run_id: backend.rerun_from(parent_run_id=run_id, from_step_id="a"),
+        lambda run_id: backend.send_event(run_id, "e"),
     ):
         with pytest.raises(RunNotFoundError):
             act("run-1")

@@ -42,6 +42,7 @@ GATE = (
 """What the gate has beside a module's own suites and stacks: who survives those meets these, one after the other."""
 _OPTIONS = ("-q", "--no-header", "--assert=plain", "-p", "no:cacheprovider", "--timeout=0")
 _HANGS_TRACED = ("unit/worker/test_interrupt.py", "unit/worker/test_interrupt_in_time.py")
+"""What waits for a signal: under the sieve's tracer it never ends on a busy machine."""
 _SURVIVES, _IS_KILLED, _IS_NOT_SWAPPED = 0, 1, 3
 _OUTCOMES = {_SURVIVES: SURVIVED, _IS_KILLED: KILLED, _IS_NOT_SWAPPED: AT_IMPORT}
 """What the process of a mutant says with its exit code; one that was ended says nothing."""

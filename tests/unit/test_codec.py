@@ -10,17 +10,17 @@ import pytest
 from cascade_flow.dynamodb.codec import decode, deflate, encode, inflate, references_of, to_record, to_wire, zipped
 from cascade_flow.dynamodb.items import bytes_of
 from cascade_flow.errors import CascadeFlowError
-from cascade_flow.model.events import Event, RunSubmitted, StepCheckpoint, StepCompleted, StepScheduled, dump_event
+from cascade_flow.model.events import Event, RunSubmitted, StepCheckpoint, StepCompleted, dump_event
+from unit.dynamodb.told import SUBMISSION, step_scheduled
 from unit.engine.facts import NOW_US, told
 
-SUBMISSION = {"version_id": "v", "has_input_schema": False, "available_at_us": NOW_US + 5, "timeout_us": 9}
-SUBMITTED = told(RunSubmitted, NOW_US, priority=0, input='{"a": "ü"}', **SUBMISSION)
+SUBMITTED = told(RunSubmitted, NOW_US, input='{"a": "ü"}', **SUBMISSION | {"available_at_us": NOW_US + 5})
 COMPLETED = told(
     StepCompleted, NOW_US + 1, step_id="a", attempt_number=1, output="[1]", duration_us=2, export_output=False
 )
 CHECKPOINT = told(StepCheckpoint, NOW_US, step_id="a", attempt_number=1, name="c", sequence_number=1, data="7")
 
-SCHEDULED = told(StepScheduled, NOW_US, step_id="a", attempt_number=1, available_at_us=NOW_US, reason="initial")
+SCHEDULED = step_scheduled(NOW_US)
 
 
 @pytest.mark.parametrize("event", [SUBMITTED, COMPLETED, CHECKPOINT, SCHEDULED])

@@ -32,6 +32,10 @@ def test_a_single_thing_needs_no_thread(width: int) -> None:
     assert LANES[width]().each(lambda _: get_ident(), "a") == [get_ident()]
 
 
+def test_several_things_are_done_by_threads_of_their_own() -> None:
+    assert get_ident() not in Threads(2).each(lambda _: get_ident(), "ab")
+
+
 def test_one_by_one_is_done_in_order_by_who_asks() -> None:
     done = list[tuple[str, int]]()
     OneByOne().each(lambda one: done.append((one, get_ident())), "abc")

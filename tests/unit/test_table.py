@@ -28,6 +28,7 @@ from cascade_flow.errors import (
 )
 from cascade_flow.model.events import StepScheduled
 from simulation import BEGIN_US, TickingClock
+from unit.dynamodb.stored import NEVER_S, Asked, failed, refused_with
 from unit.engine.facts import NOW_US, TIMING, facts_of, step, told as event_of
 
 HERE, THERE = Key("R#r", "B#"), Key("R#r", "B#a")
@@ -46,33 +47,6 @@ def oversized() -> ClientError:
     reason = {"Code": "ValidationError", "Message": "Item size to update has exceeded the maximum allowed size"}
     told["CancellationReasons"] = [{"Code": "None"}, reason]
     return ClientError(told, "TransactWriteItems")
-
-
-def failed(code: str, status: int = 400, message: str = "", **more: Any) -> ClientError:
-    told: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}, **more}
-    return ClientError(told, "PutItem")
-
-
-class Asked:
-    """A client that notes what it is asked, and gives these answers one after the other; the last of them for ever."""
-
-    def __init__(self, *answers: Any) -> None:
-        self.requests: list[dict[str, Any]] = []
-        self._answers = [*answers]
-
-    def __getattr__(self, operation: str) -> Any:
-        return self._asked
-
-    def _asked(self, **request: Any) -> Any:
-        self.requests.append(request)
-        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    @property
-    def table(self) -> Table:
-        return Table(self, "t")
 
 
 def test_items_are_read_consistently() -> None:
@@ -295,11 +269,6 @@ def test_what_is_refused_once_is_told_at_once_by_what_it_is(error: Exception, to
             read(Asked(error).table)
 
 
-def refused_with(**item: str) -> ClientError:
-    there = {name: {"S": value} for name, value in item.items()}
-    return failed("ConditionalCheckFailedException", Item=there)
-
-
 def test_who_finds_what_it_has_put_itself_has_put_it() -> None:
     """The answer was lost, and the driver has asked again."""
     mine = Put({**ITEM, "x": "mine", "st": "running"}, Attr("pk").not_exists())
@@ -473,7 +442,7 @@ def test_of_a_run_that_stays_as_it_is_no_more_is_asked_than_that_it_is_a_callers
     ],
 )
 def test_a_childs_end_is_counted_where_somebody_waits_for_it_or_given_up_at_once(now: Branch, requests: int) -> None:
-    client = Asked(failed("ConditionalCheckFailedException", Item=raw(branch_item("run", now, expires_s=2**40))))
+    client = Asked(failed("ConditionalCheckFailedException", Item=raw(branch_item("run", now, expires_s=NEVER_S))))
     up = Up("run", "a", "m", 0, is_item=True)
     assert FamilyLedger(client.table).raise_parent(up, look_us=NOW_US) is not None
     assert len(client.requests) == requests

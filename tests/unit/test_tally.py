@@ -1,15 +1,13 @@
-"""What a sweep comes to, and what sweeps and workers work with: lanes, patience, a list without the unreadable."""
+"""What a sweep comes to, and what sweeps and workers work with: patience, a list without the unreadable."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from threading import current_thread
 
 import pytest
 
 from cascade_flow import BackendUnavailableError, ConfigurationError, ThrottledError, clock
-from cascade_flow.operations.lanes import OneByOne, Threads
 from cascade_flow.operations.patience import Patience
 from cascade_flow.operations.tally import Failure, Swept, Tally
 from cascade_flow.operations.unreadable import readable
@@ -76,17 +74,6 @@ def test_all_failures_are_counted_and_the_first_fifty_named() -> None:
     swept = tally.swept(took_us=0, called_out=0, pools_us={})
     assert swept.done == {"failed": 52}
     assert [failure.run_id for failure in swept.failures] == [f"run-{number}" for number in range(50)]
-
-
-def test_lanes_answer_in_the_order_of_what_they_were_given() -> None:
-    assert OneByOne().each(str, [2, 1]) == Threads(2).each(str, [2, 1]) == ["2", "1"]
-    assert (OneByOne().width, Threads(3).width) == (1, 3)
-
-
-def test_a_single_thing_needs_no_thread() -> None:
-    here = current_thread().name
-    assert Threads(2).each(lambda _: current_thread().name, [1]) == [here]
-    assert here not in Threads(2).each(lambda _: current_thread().name, [1, 2])
 
 
 class Refusing:

@@ -10,31 +10,25 @@ import pytest
 from cascade_flow.dynamodb import keys, ledger as ledger_module
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.dynamodb.codec import to_record
-from cascade_flow.dynamodb.items import branch_item, commit_item, run_item, size_of
+from cascade_flow.dynamodb.items import branch_item, commit_item, size_of
 from cascade_flow.dynamodb.ledger import Ledger
-from cascade_flow.dynamodb.table import Put
 from cascade_flow.engine.state import Birth, Branch, Commit, Owed, Run, Stop, Up
-from cascade_flow.model.events import StepCompleted, WorkflowCompleted
-from unit.dynamodb.stored import Counting
+from cascade_flow.model.events import WorkflowCompleted
+from unit.dynamodb.stored import NEVER_S, Counting, put
+from unit.dynamodb.told import step_completed
 from unit.engine.facts import NOW_US, TIMING, facts_of, run_of, step, told
-from unit.projection.told import usage
 
 FACTS = facts_of(step("a"), step("b", "a"), step("c", "a"))
 RUN = run_of(due_us=NOW_US + 900, last_us=1)
 ASIDE = {'"large"': "P#1"}
 
 
-def event(us: int, output: str = "1") -> Any:
-    said: Any = {"step_id": "a", "attempt_number": 1, "duration_us": 1, "output": output, "export_output": False}
-    return told(StepCompleted, us, resource_usage=usage(1), **said)
-
-
 def record(us: int, output: str = "1") -> Any:
-    return to_record(event(us, output), ASIDE)
+    return to_record(step_completed(us, output), ASIDE)
 
 
 BEFORE = Branch("a", "running", "a", seq=3, tail=(record(10),), origin_us=5, worker="w", due_us=NOW_US, last_us=10)
-EVENTS = (event(20, '"large"'), event(21))
+EVENTS = (step_completed(20, '"large"'), step_completed(21))
 NEW = (record(20, '"large"'), record(21))
 NEXT = replace(BEFORE, step="b", seq=99, last_us=21)
 STAYS = replace(BEFORE, seq=99, last_us=21)
@@ -43,16 +37,8 @@ END = told(
 )
 
 
-@pytest.fixture
-def client() -> Counting:
-    return Counting()
-
-
-def lies(client: Counting, before: Branch = BEFORE, run: Run = RUN) -> Ledger:
-    for item in (run_item(run), branch_item("run", before, expires_s=RUN.expires_s)):
-        client.table.write([Put({**item})])
-    client.asked.clear()
-    return Ledger(client.table)
+def ledger_of(client: Counting, before: Branch = BEFORE, run: Run = RUN) -> Ledger:
+    return Ledger(client.holding(run, before))
 
 
 def logged(client: Counting, us: int = 10) -> Any:
@@ -71,7 +57,7 @@ def logged(client: Counting, us: int = 10) -> Any:
 def test_a_commit_rides_on_its_branch_by_one_update(
     client: Counting, before: Branch, after: Branch, origin_us: int | None
 ) -> None:
-    ledger = lies(client, before)
+    ledger = ledger_of(client, before)
     now = ledger.write(FACTS, Commit(before, after, EVENTS), ASIDE)
     assert now == replace(after, seq=4, tail=(record(10), *NEW), origin_us=origin_us)
     assert [[*asked] for asked in client.asked if "TransactItems" in asked] == []
@@ -89,7 +75,7 @@ WAYS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_what_takes_others_with_it_is_logged_whole(client: Counting, way: str) -> None:
-    ledger, ending = lies(client), (to_record(END, {}),) if way == "an end" else ()
+    ledger, ending = ledger_of(client), (to_record(END, {}),) if way == "an end" else ()
     now = ledger.write(FACTS, Commit(BEFORE, STAYS, EVENTS, **WAYS[way]), ASIDE)
     assert now == replace(STAYS, seq=4, tail=())
     assert ledger.branch("run", "a") == now
@@ -115,7 +101,7 @@ def test_who_comes_after_a_step_that_is_over_finds_where_it_is_told(
     client: Counting, before: Branch, after: Branch, origin_us: int
 ) -> None:
     births = tuple(Birth(Branch(name, "scheduled", name)) for name in "bc")
-    ledger = lies(client, before)
+    ledger = ledger_of(client, before)
     commit = Commit(before, replace(after, origin_us=None, tail=()), EVENTS, births=births)
     assert ledger.write(FACTS, commit, ASIDE).origin_us == origin_us
     assert {name: branch.origin_us for name, branch in ledger.branches("run").items()} == dict.fromkeys(
@@ -124,7 +110,7 @@ def test_who_comes_after_a_step_that_is_over_finds_where_it_is_told(
 
 
 def test_who_asks_whether_the_run_goes_on_rides_all_the_same(client: Counting) -> None:
-    ledger = lies(client)
+    ledger = ledger_of(client)
     now = ledger.write(FACTS, Commit(BEFORE, STAYS, EVENTS, checks_run=True), ASIDE)
     assert now == replace(STAYS, seq=4, tail=(record(10), *NEW))
     assert (ledger.branch("run", "a"), logged(client)) == (now, ())
@@ -133,7 +119,7 @@ def test_who_asks_whether_the_run_goes_on_rides_all_the_same(client: Counting) -
 
 
 def test_an_end_alone_is_logged_where_the_rest_rides(client: Counting) -> None:
-    ledger = lies(client)
+    ledger = ledger_of(client)
     now = ledger.write(FACTS, Commit(BEFORE, STAYS, EVENTS, checks_run=True, end=END), ASIDE)
     assert now.tail == (record(10), *NEW)
     assert (logged(client), logged(client, 30)) == ((), (to_record(END, {}),))
@@ -144,7 +130,7 @@ def test_an_end_alone_is_logged_where_the_rest_rides(client: Counting) -> None:
 def test_a_commit_rides_where_it_leaves_room_in_a_unit_for_what_comes_before_the_next(
     client: Counting, status: Any, room: int, more: int, rides: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger, after = lies(client), replace(STAYS, status=status)
+    ledger, after = ledger_of(client), replace(STAYS, status=status)
     whole = replace(after, seq=4, tail=(record(10), *NEW))
     size = size_of(branch_item("run", whole, expires_s=FACTS.expires_s))
     monkeypatch.setattr(ledger_module, "ITEM_UNIT", size + room + more)
@@ -177,7 +163,7 @@ def test_a_stop_is_taken_over_by_the_run_with_what_its_parent_is_to_have(
     client: Counting, facts: Any, text: str | None, lost: int | None, result: Any
 ) -> None:
     stop = Stop("failed", 1, "a")
-    lies(client).write(facts, Commit(BEFORE, STAYS, EVENTS, stop=stop, partial=text, lost=lost), ASIDE)
+    ledger_of(client).write(facts, Commit(BEFORE, STAYS, EVENTS, stop=stop, partial=text, lost=lost), ASIDE)
     run, given = result_of(client)
     due_us = 21 + TIMING.grace_us
     assert run == replace(
@@ -199,7 +185,7 @@ def test_an_end_is_taken_over_by_the_run_which_is_due_no_more(
     client: Counting, facts: Any, output: str | None, result: Any
 ) -> None:
     end = END.model_copy(update={"output": output})
-    lies(client).write(facts, Commit(BEFORE, STAYS, EVENTS, end=end), ASIDE)
+    ledger_of(client).write(facts, Commit(BEFORE, STAYS, EVENTS, end=end), ASIDE)
     run, given = result_of(client)
     ended: Any = {"status": "completed", "completed_at_us": 30, "last_us": 30, "due_us": 30, "seq": 2}
     assert run == replace(RUN, **ended, result=result[0], result_place=result[1])
@@ -208,15 +194,24 @@ def test_an_end_is_taken_over_by_the_run_which_is_due_no_more(
     assert logged(client)[-1] == to_record(end, ASIDE)
 
 
-ASKING = [{"stop": Stop("failed", 1)}, {"end": END}, {"checks_run": True}, {"checks_run": True, "end": END}]
+ASKING: dict[str, dict[str, Any]] = {
+    "a stop": {"stop": Stop("failed", 1)},
+    "an end": {"end": END},
+    "a check": {"checks_run": True},
+    "a check and an end": {"checks_run": True, "end": END},
+}
 
 
-@pytest.mark.parametrize("asking", ASKING, ids=str)
-@pytest.mark.parametrize("moved", [{"status": "failed"}, {"stop": Stop("cancelled", 1)}, {"run_attempt": 2}], ids=str)
+@pytest.mark.parametrize("asking", ASKING.values(), ids=ASKING)
+@pytest.mark.parametrize(
+    "moved",
+    [{"status": "failed"}, {"stop": Stop("cancelled", 1)}, {"run_attempt": 2}],
+    ids=["over", "stopped", "tried again"],
+)
 def test_a_commit_that_asks_whether_the_run_goes_on_is_told_where_it_does_not(
     client: Counting, asking: dict[str, Any], moved: dict[str, Any]
 ) -> None:
-    ledger, there = lies(client, run=replace(RUN, **moved)), replace(RUN, **moved)
+    ledger, there = ledger_of(client, run=replace(RUN, **moved)), replace(RUN, **moved)
     with pytest.raises(RunRefused) as found:
         ledger.write(FACTS, Commit(BEFORE, STAYS, EVENTS, **asking), ASIDE)
     assert (found.value.now, ledger.run("run"), ledger.branch("run", "a")) == (there, there, BEFORE)
@@ -226,63 +221,71 @@ def test_a_commit_that_asks_whether_the_run_goes_on_is_told_where_it_does_not(
 
 
 KNOWN: list[dict[str, Any]] = [{"seq": 4}, {"heartbeat_us": 1}, {"halt": "park"}]
+EACH_WAY: dict[str, dict[str, Any]] = {"riding": {}, "logged": {"logged": True}, **ASKING}
 
 
-@pytest.mark.parametrize("way", [{}, {"logged": True}, *ASKING], ids=str)
+@pytest.mark.parametrize("way", EACH_WAY.values(), ids=EACH_WAY)
 @pytest.mark.parametrize("moved", KNOWN, ids=str)
 def test_whose_branch_has_moved_is_told_what_it_is_now(
     client: Counting, way: dict[str, Any], moved: dict[str, Any]
 ) -> None:
     there = replace(BEFORE, **moved)
-    ledger = lies(client, there)
+    ledger = ledger_of(client, there)
     with pytest.raises(BranchRefused) as found:
         ledger.write(FACTS, Commit(BEFORE, STAYS, EVENTS, **way), ASIDE)
     assert (found.value.now, ledger.branch("run", "a"), ledger.run("run")) == (there, there, RUN)
 
 
-@pytest.mark.parametrize("raises", [(), ("j",)])
-def test_who_arrives_at_a_join_has_seen_whether_it_is_to_look(client: Counting, raises: tuple[str, ...]) -> None:
-    ledger = lies(client, replace(BEFORE, looks=True))
-    commit = Commit(BEFORE, STAYS, EVENTS, logged=True, raises=raises)
-    if raises:
-        with pytest.raises(BranchRefused):
-            ledger.write(FACTS, commit, ASIDE)
-        commit = replace(commit, before=replace(BEFORE, looks=True))
-    assert ledger.write(FACTS, commit, ASIDE).seq == 4
+def test_who_arrives_at_no_join_need_not_have_seen_whether_it_is_to_look(client: Counting) -> None:
+    ledger = ledger_of(client, replace(BEFORE, looks=True))
+    assert ledger.write(FACTS, Commit(BEFORE, STAYS, EVENTS, logged=True), ASIDE).seq == 4
+
+
+def test_who_arrives_at_a_join_has_seen_whether_it_is_to_look(client: Counting) -> None:
+    seen = replace(BEFORE, looks=True)
+    ledger, commit = ledger_of(client, seen), Commit(BEFORE, STAYS, EVENTS, logged=True, raises=("j",))
+    with pytest.raises(BranchRefused):
+        ledger.write(FACTS, commit, ASIDE)
+    assert ledger.write(FACTS, replace(commit, before=seen), ASIDE).seq == 4
 
 
 def test_nothing_that_is_there_is_put_again(client: Counting) -> None:
     births = (Birth(Branch("b", "scheduled", "b")), Birth(Branch("c", "scheduled", "c")))
-    ledger = lies(client)
-    client.table.write([Put(branch_item("run", Branch("c", "ended", "c"), expires_s=2**40))])
+    ledger = ledger_of(client)
+    put(client.table, Branch("c", "ended", "c"))
     with pytest.raises(BranchRefused) as found:
         ledger.write(FACTS, Commit(BEFORE, STAYS, EVENTS, births=births, checks_run=True), ASIDE)
     assert (found.value.now, sorted(ledger.branches("run"))) == (None, ["a", "c"])
-    client.table.write([Put({**commit_item("run", [record(10)], expires_s=2**40)})])
+    put(client.table, commit_item("run", [record(10)], expires_s=NEVER_S))
     with pytest.raises(BranchRefused):
         ledger.write(FACTS, Commit(BEFORE, STAYS, EVENTS, logged=True), ASIDE)
     assert ledger.branch("run", "a") == BEFORE
 
 
-@pytest.mark.parametrize("moved", [{}, *KNOWN], ids=str)
-def test_what_is_owed_is_made_by_who_has_seen_its_debtor(client: Counting, moved: dict[str, Any]) -> None:
+OWED = (Birth(Branch("b", "scheduled", "b")), Birth(Branch("c", "scheduled", "c"), origin_us=7))
+OWES = replace(BEFORE, owed=Owed(("a",), 2), seq=99)
+
+
+@pytest.mark.parametrize("moved", KNOWN, ids=str)
+def test_what_is_owed_is_not_made_by_who_has_not_seen_its_debtor(client: Counting, moved: dict[str, Any]) -> None:
     there = replace(BEFORE, **moved)
-    births = (Birth(Branch("b", "scheduled", "b")), Birth(Branch("c", "scheduled", "c"), origin_us=7))
-    ledger, after = lies(client, there), replace(BEFORE, owed=Owed(("a",), 2), seq=99)
-    if moved:
-        with pytest.raises(BranchRefused) as found:
-            ledger.make_owed(FACTS, BEFORE, after, births)
-        assert (found.value.now, sorted(ledger.branches("run"))) == (there, ["a"])
-        return
-    assert ledger.make_owed(FACTS, BEFORE, after, births) == replace(after, seq=4)
-    found_now = ledger.branches("run")
-    assert found_now["a"] == replace(after, seq=4)
-    assert [found_now[name].origin_us for name in "bc"] == [5, 7]
+    ledger = ledger_of(client, there)
+    with pytest.raises(BranchRefused) as found:
+        ledger.make_owed(FACTS, BEFORE, OWES, OWED)
+    assert (found.value.now, sorted(ledger.branches("run"))) == (there, ["a"])
+
+
+def test_what_is_owed_is_made_by_who_has_seen_its_debtor(client: Counting) -> None:
+    ledger = ledger_of(client)
+    assert ledger.make_owed(FACTS, BEFORE, OWES, OWED) == replace(OWES, seq=4)
+    found = ledger.branches("run")
+    assert found["a"] == replace(OWES, seq=4)
+    assert [found[name].origin_us for name in "bc"] == [5, 7]
 
 
 def test_what_is_owed_and_there_already_is_not_put_again(client: Counting) -> None:
-    ledger = lies(client)
-    client.table.write([Put(branch_item("run", Branch("b", "ended", "b"), expires_s=2**40))])
+    ledger = ledger_of(client)
+    put(client.table, Branch("b", "ended", "b"))
     with pytest.raises(BranchRefused) as found:
         ledger.make_owed(FACTS, BEFORE, replace(BEFORE, owed=None), (Birth(Branch("b", "scheduled", "b")),))
     assert (found.value.now, ledger.branch("run", "a")) == (None, BEFORE)

@@ -12,10 +12,10 @@ from cascade_flow.dynamodb.items import key_of
 from cascade_flow.dynamodb.table import Put, Update
 from cascade_flow.engine.findings import Sweeps
 from simulation import TickingClock
-from unit.dynamodb.stored import Counting
-from unit.test_table import Asked, failed, refused_with
+from unit.dynamodb.stored import NEVER_S, Asked, Counting, failed, refused_with
 
 SWEEPS = Sweeps(5, 7)
+pytestmark = pytest.mark.usefixtures("usual_shards")
 
 
 @pytest.fixture
@@ -30,12 +30,6 @@ def client(time: TickingClock) -> Counting:
     return Counting()
 
 
-@pytest.fixture(autouse=True)
-def _usual_again() -> Iterator[None]:
-    yield
-    keys.choose_shards(None)
-
-
 def test_the_newest_sweep_is_known_and_none_where_there_was_none(client: Counting) -> None:
     assert pulse.get_sweeps(client.table) is None
     assert pulse.get_signs(client.table) == pulse.Signs(None, [])
@@ -47,7 +41,7 @@ def test_the_newest_sweep_is_known_and_none_where_there_was_none(client: Countin
 
 def test_all_that_failed_to_undo_is_known_with_the_pulse_by_one_query(client: Counting) -> None:
     for run_id in ("b", "a"):
-        client.table.write([Put({**key_of(keys.failed_undo(run_id)), keys.EXPIRY: 2**40})])
+        client.table.write([Put({**key_of(keys.failed_undo(run_id)), keys.EXPIRY: NEVER_S})])
     pulse.put_sweeps(client.table, SWEEPS)
     client.asked.clear()
     assert pulse.get_signs(client.table) == pulse.Signs(SWEEPS, ["a", "b"])

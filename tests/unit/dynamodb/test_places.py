@@ -12,8 +12,7 @@ from cascade_flow.dynamodb.places import Places
 from cascade_flow.dynamodb.table import NONCE
 from cascade_flow.engine.limits import Holder, Place, Waiter
 from simulation import TickingClock
-from unit.dynamodb.stored import Counting
-from unit.test_table import Asked, failed
+from unit.dynamodb.stored import Asked, Counting, failed
 
 ME = Holder("run", "a", "b", 3)
 OTHERS = [ME._replace(run_id="other"), ME._replace(step="c"), ME._replace(attempt=2)]

@@ -19,11 +19,6 @@ META = WorkflowMetadata(slug="flow", name="Flow", location="here", input_schema_
 BARE = Entry(META, "v2", None)
 
 
-@pytest.fixture
-def client() -> Counting:
-    return Counting()
-
-
 def put(client: Counting, version_id: str = "v2", *, deployed: bool = False, slug: str = "flow", **more: Any) -> Entry:
     said = {**META.model_dump(), "slug": slug, "steps": [step("a")], "git": None, **more}
     return registry.put_workflow(client.table, WorkflowRegistration(**said), version_id, deployed=deployed)
@@ -40,7 +35,7 @@ def put(client: Counting, version_id: str = "v2", *, deployed: bool = False, slu
         ({"deployed": True}, BARE._replace(deployed=True)),
         ({"version_id": "v3"}, BARE._replace(version_id="v3")),
     ],
-    ids=str,
+    ids=["bare", "a timeout", "a limit", "a schedule", "no schedules", "deployed", "another version"],
 )
 def test_an_entry_is_what_the_last_registration_says(client: Counting, said: dict[str, Any], entry: Entry) -> None:
     """But that it ever had a schedule is not forgotten, nor what is said of it to people."""

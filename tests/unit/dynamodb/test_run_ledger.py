@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from cascade_flow.dynamodb import keys
-from cascade_flow.dynamodb.attribute_values import raw
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
 from cascade_flow.dynamodb.codec import to_record
-from cascade_flow.dynamodb.items import branch_item, key_of, run_item
+from cascade_flow.dynamodb.items import key_of, run_item
 from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.dynamodb.run_ledger import KeyTaken, RunLedger
 from cascade_flow.dynamodb.table import NONCE, Put
@@ -28,9 +27,8 @@ from cascade_flow.model.events import (
     WorkflowRetryStarted,
     WorkflowStarted,
 )
-from unit.dynamodb.stored import Counting
+from unit.dynamodb.stored import Counting, lost, put
 from unit.engine.facts import NOW_US, facts_of, run_of, step, told
-from unit.test_table import Asked, refused_with
 
 FACTS = facts_of(step("a"), step("b"))
 BIRTHS = tuple(Birth(Branch(name, "scheduled", name, due_us=NOW_US)) for name in ("a", "b"))
@@ -51,20 +49,8 @@ FAILED: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def client() -> Counting:
-    return Counting()
-
-
 def submit(client: Counting, opening: Opening = OPENING, *, key: str | None = "k", content: str = "c") -> Run:
     return RunLedger(client.table).submit(FACTS, opening, ASIDE, key=key, content=content)
-
-
-def lies(client: Counting, run: Run, *branches: Branch) -> Run:
-    client.table.write([Put({**run_item(run)})])
-    for branch in branches:
-        client.table.write([Put(branch_item("run", branch, expires_s=run.expires_s))])
-    return run
 
 
 def now(client: Counting, run_id: str = "run") -> Run | None:
@@ -111,50 +97,62 @@ def test_of_a_key_that_is_taken_that_is_told_before_all_else(client: Counting, i
 @pytest.mark.parametrize("key", ["k2", None])
 def test_of_an_id_that_is_taken_the_run_is_told(client: Counting, key: str | None) -> None:
     submit(client)
-    there = lies(client, replace(RUN, seq=9))
+    there = replace(RUN, seq=9)
+    put(client.table, there)
     with pytest.raises(RunRefused) as found:
         submit(client, key=key)
     assert found.value.now == there
     assert client.stored(keys.idempotency("k2")) is None
 
 
-@pytest.mark.parametrize(("left_s", "is_taken"), [(-1, False), (0, True), (1, True)])
-def test_a_key_is_free_again_when_its_run_is_over(client: Counting, left_s: int, is_taken: bool) -> None:
+def takes_key(client: Counting, *, left_s: int) -> None:
+    """Another run has it, until so long after this one is made."""
     expires_s = RUN.created_us // 1_000_000 + left_s
-    client.table.write([Put({**key_of(keys.idempotency("k")), "r": "old", "c": "c", keys.EXPIRY: expires_s})])
-    if is_taken:
-        with pytest.raises(KeyTaken):
-            submit(client)
-    else:
-        assert submit(client).run_id == "run"
+    put(client.table, {**key_of(keys.idempotency("k")), "r": "old", "c": "c", keys.EXPIRY: expires_s})
+
+
+def test_a_key_is_free_again_when_its_run_is_over(client: Counting) -> None:
+    takes_key(client, left_s=-1)
+    assert submit(client).run_id == "run"
+
+
+@pytest.mark.parametrize("left_s", [0, 1])
+def test_a_key_is_taken_as_long_as_its_run_is_there(client: Counting, left_s: int) -> None:
+    takes_key(client, left_s=left_s)
+    with pytest.raises(KeyTaken):
+        submit(client)
+
+
+def put_roots(client: Counting, write: str, seen: Run) -> Run:
+    """With what is written of the run beside them."""
+    ledger = RunLedger(client.table)
+    if write == "start":
+        return ledger.start(FACTS, seen, Opening(replace(RUN, seq=99, due_us=7, tail=()), (STARTED,), BIRTHS))
+    return ledger.make_roots(FACTS, seen, replace(seen, owed=1, seq=99, due_us=7), BIRTHS)
 
 
 @pytest.mark.parametrize("write", ["start", "make_roots"])
-@pytest.mark.parametrize(("seq", "is_written"), [(3, False), (4, True), (5, False)])
-def test_roots_are_put_with_the_run_as_it_was_seen_or_not_at_all(
-    client: Counting, write: str, seq: int, is_written: bool
-) -> None:
-    there, seen = lies(client, RUN), replace(RUN, seq=seq)
-    ledger, opened = RunLedger(client.table), Opening(replace(RUN, seq=99, due_us=7, tail=()), (STARTED,), BIRTHS)
+@pytest.mark.parametrize("seq", [3, 5])
+def test_no_roots_are_put_where_the_run_is_not_as_it_was_seen(client: Counting, write: str, seq: int) -> None:
+    put(client.table, RUN)
+    with pytest.raises(RunRefused) as found:
+        put_roots(client, write, replace(RUN, seq=seq))
+    assert (found.value.now, now(client), branches(client)) == (RUN, RUN, [])
 
-    def ask() -> Run:
-        if write == "start":
-            return ledger.start(FACTS, seen, opened)
-        return ledger.make_roots(FACTS, seen, replace(seen, owed=1, seq=99, due_us=7), BIRTHS)
 
-    if not is_written:
-        with pytest.raises(RunRefused) as found:
-            ask()
-        assert (found.value.now, now(client), branches(client)) == (there, there, [])
-        return
-    after = ask()
-    tail = (*RUN.tail, to_record(STARTED, {})) if write == "start" else RUN.tail
-    assert after == replace(RUN, seq=5, due_us=7, tail=tail, owed=None if write == "start" else 1)
+@pytest.mark.parametrize(
+    ("write", "changed"), [("start", {"tail": (*RUN.tail, to_record(STARTED, {}))}), ("make_roots", {"owed": 1})]
+)
+def test_roots_are_put_with_the_run_as_it_was_seen(client: Counting, write: str, changed: dict[str, Any]) -> None:
+    put(client.table, RUN)
+    after = put_roots(client, write, RUN)
+    assert after == replace(RUN, seq=5, due_us=7, **changed)
     assert (now(client), branches(client)) == (after, ["a", "b"])
 
 
 def test_a_run_is_not_moved_where_a_root_of_it_is_there(client: Counting) -> None:
-    there = lies(client, RUN, Branch("b", "ended", "b"))
+    there = RUN
+    put(client.table, there, Branch("b", "ended", "b"))
     with pytest.raises(RunRefused):
         RunLedger(client.table).make_roots(FACTS, RUN, replace(RUN, owed=1), BIRTHS)
     assert (now(client), branches(client)) == (there, ["b"])
@@ -166,7 +164,8 @@ STOP = Stop("cancelled", 1, reason="no")
 
 
 def test_who_means_to_stop_a_run_says_so_once_it_has_seen_it(client: Counting) -> None:
-    before = lies(client, replace(RUN, stop=Stop("failed", 1, "a")))
+    before = replace(RUN, stop=Stop("failed", 1, "a"))
+    put(client.table, before)
     after = RunLedger(client.table).intend(before, STOP, due_us=77)
     assert after == replace(RUN, stop=STOP, due_us=77, seq=5)
     assert now(client) == after
@@ -176,7 +175,8 @@ def test_who_means_to_stop_a_run_says_so_once_it_has_seen_it(client: Counting) -
 def test_who_has_not_seen_a_run_as_it_is_or_means_another_attempt_stops_nothing(
     client: Counting, seen: int, stop: Stop
 ) -> None:
-    there = lies(client, RUN)
+    there = RUN
+    put(client.table, there)
     with pytest.raises(RunRefused) as found:
         RunLedger(client.table).intend(replace(RUN, seq=seen), stop, due_us=77)
     assert (found.value.now, now(client)) == (there, there)
@@ -185,8 +185,7 @@ def test_who_has_not_seen_a_run_as_it_is_or_means_another_attempt_stops_nothing(
 def test_who_meant_to_stop_a_run_that_others_have_stopped_since_is_content(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("secrets.token_hex", lambda size: "mine")
     gone_on = {**run_item(replace(RUN, status="cancelled", seq=6)), NONCE: "mine"}
-    client = Asked(refused_with())
-    client._answers[0].response["Item"] = raw(gone_on)
+    client = lost(**gone_on)
     assert RunLedger(client.table).intend(RUN, STOP, due_us=77).stop == STOP
 
 
@@ -196,7 +195,8 @@ WHY = {"name": "E", "message": "m" * 300}
 
 
 def test_the_end_of_a_run_leaves_nothing_to_do(client: Counting) -> None:
-    before = lies(client, replace(RUN, stop=STOP, reviving=True), Branch("a", "open", "a"), Branch("b", "open", "b"))
+    before = replace(RUN, stop=STOP, reviving=True)
+    put(client.table, before, Branch("a", "open", "a"), Branch("b", "open", "b"))
     halts: Any = [(Branch("a", "open", "a"), "park"), (Branch("b", "open", "b"), "stop")]
     after = RunLedger(client.table).finish(before, FAILURE, "failed", halts)
     ended: dict[str, Any] = {"status": "failed", "completed_at_us": NOW_US, "due_us": NOW_US, "last_us": NOW_US}
@@ -225,7 +225,7 @@ def test_a_child_tells_its_parent_why_it_has_ended(
     client: Counting, event: Any, known: str | None, result: Any, is_item: bool
 ) -> None:
     child = replace(RUN, run_id="run.m.0", up=Up("run", "m", "m", 0, is_item), result=known)
-    lies(client, child)
+    put(client.table, child)
     after = RunLedger(client.table).finish(child, event, "failed", [])
     assert json.loads(after.result or "null") == result
 
@@ -233,7 +233,8 @@ def test_a_child_tells_its_parent_why_it_has_ended(
 @pytest.mark.parametrize("moved", ["run", "branch", "commit", "all"])
 def test_an_end_that_is_overtaken_is_none(client: Counting, moved: str) -> None:
     branch = Branch("a", "open", "a", seq=2)
-    there = lies(client, replace(RUN, seq=9 if moved in ("run", "all") else RUN.seq), branch)
+    there = replace(RUN, seq=9 if moved in ("run", "all") else RUN.seq)
+    put(client.table, there, branch)
     if moved in ("commit", "all"):
         client.table.write([Put(key_of(keys.commit("run", NOW_US)))])
     seen = replace(branch, seq=1 if moved in ("branch", "all") else 2, halt=None)
@@ -247,14 +248,14 @@ def test_an_end_that_is_overtaken_is_none(client: Counting, moved: str) -> None:
 
 @pytest.mark.parametrize("known", [{"heartbeat_us": 1}, {"halt": "park"}], ids=str)
 def test_who_ends_a_run_has_seen_its_branches_halts_and_heartbeats(client: Counting, known: dict[str, Any]) -> None:
-    lies(client, RUN, Branch("a", "running", "a", **known))
+    put(client.table, RUN, Branch("a", "running", "a", **known))
     with pytest.raises(BranchRefused):
         RunLedger(client.table).finish(RUN, FAILURE, "failed", [(Branch("a", "running", "a"), "stop")])
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled"])
 def test_what_undoes_a_run_begins_with_its_end_whole(client: Counting, status: Any) -> None:
-    lies(client, RUN)
+    put(client.table, RUN)
     undoing_facts = replace(FACTS, run_id="undo", expires_s=RUN.expires_s)
     undo = UndoBirth(undoing_facts, replace(OPENING, run=replace(OPENING.run, run_id="undo")), ASIDE)
     after = RunLedger(client.table).finish(RUN, FAILURE, status, [], undo)
@@ -263,7 +264,7 @@ def test_what_undoes_a_run_begins_with_its_end_whole(client: Counting, status: A
     undone = replace(OPENING.run, run_id="undo", tail=(to_record(SUBMITTED, ASIDE),))
     assert (now(client, "undo"), branches(client, "undo")) == (undone, ["a", "b"])
     again = replace(RUN, run_id="third")
-    lies(client, again)
+    put(client.table, again)
     bare = replace(undo, opening=replace(undo.opening, births=()))
     for twice in (undo, bare):
         with pytest.raises(BranchRefused):
@@ -275,7 +276,8 @@ def test_what_undoes_a_run_begins_with_its_end_whole(client: Counting, status: A
 def test_that_a_run_has_failed_to_undo_another_is_noted_as_long_as_it_is_kept(
     client: Counting, status: Any, is_noted: bool
 ) -> None:
-    before = lies(client, replace(RUN, undoing=Undoing("first", (Done("a", 1),))))
+    before = replace(RUN, undoing=Undoing("first", (Done("a", 1),)))
+    put(client.table, before)
     RunLedger(client.table).finish(before, FAILURE, status, [])
     assert client.stored(keys.failed_undo("run")) == ({keys.EXPIRY: RUN.expires_s} if is_noted else None)
 
@@ -287,7 +289,8 @@ NEXT = told(
 
 
 def test_a_run_is_tried_again_once(client: Counting) -> None:
-    before = lies(client, replace(RUN, status="failed", completed_at_us=5))
+    before = replace(RUN, status="failed", completed_at_us=5)
+    put(client.table, before)
     tried = replace(before, status="running", run_attempt=2, completed_at_us=None, reviving=True, seq=99)
     after = RunLedger(client.table).try_again(before, tried, [AGAIN, NEXT])
     assert after == replace(tried, seq=5)
@@ -302,7 +305,8 @@ def test_a_run_is_tried_again_once(client: Counting) -> None:
 
 @pytest.mark.parametrize(("seq", "is_noted"), [(3, False), (4, True), (5, False)])
 def test_that_all_is_revived_is_noted_on_the_run_as_it_was_seen(client: Counting, seq: int, is_noted: bool) -> None:
-    there = lies(client, replace(RUN, reviving=True))
+    there = replace(RUN, reviving=True)
+    put(client.table, there)
     RunLedger(client.table).revived(replace(there, seq=seq))
     done = replace(RUN, reviving=False, due_us=RUN.deadline_us, seq=5)
     assert now(client) == (done if is_noted else there)

@@ -23,11 +23,6 @@ PLACE = {keys.DUE_SHARD: keys.due_of_schedule("flow", "nightly"), keys.DUE_TIME:
 SAID = {"lt": 3, "lr": "run", "ft": 5, "fe": "no"}
 
 
-@pytest.fixture
-def client() -> Counting:
-    return Counting()
-
-
 @pytest.mark.parametrize(
     ("schedule", "stored"),
     [

@@ -8,7 +8,7 @@ import pytest
 
 from cascade_flow import ConfigurationError, ThrottledError
 from cascade_flow.dynamodb.schema import create_table
-from unit.test_table import failed
+from unit.dynamodb.stored import failed
 
 
 class Client:

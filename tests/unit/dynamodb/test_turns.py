@@ -11,13 +11,11 @@ import pytest
 from cascade_flow import ConflictError, clock
 from cascade_flow.dynamodb import keys, turns
 from cascade_flow.dynamodb.changes import BranchRefused
-from cascade_flow.dynamodb.items import branch_item
-from cascade_flow.dynamodb.table import NONCE, Put, Update
+from cascade_flow.dynamodb.table import NONCE, Update
 from cascade_flow.engine.limits import Turn
 from cascade_flow.engine.state import Branch, Limit
 from simulation import BEGIN_US, TickingClock
-from unit.dynamodb.stored import Counting
-from unit.test_table import Asked, failed
+from unit.dynamodb.stored import Asked, Counting, failed, put
 
 LIMIT = Limit("x", 2, per_us=10_000_000)
 STEP_US, WEEK_S = 5_000_000, 7 * 86_400
@@ -90,13 +88,9 @@ def test_a_turn_that_comes_while_one_asks_is_taken_as_it_is_then() -> None:
 BRANCH = Branch("a", "scheduled", "b", attempt=2, available_at_us=1, due_us=100, seq=7)
 
 
-def lies(client: Counting, branch: Branch) -> None:
-    client.table.write([Put(branch_item("run", branch, expires_s=2**40))])
-
-
 @pytest.mark.parametrize(("turn_us", "due_us"), [(99, 100), (100, 100), (101, 500)])
 def test_a_turn_is_noted_and_the_index_has_it_no_sooner(client: Counting, turn_us: int, due_us: int) -> None:
-    lies(client, BRANCH)
+    put(client.table, BRANCH)
     noted = turns.note(client.table, "run", BRANCH, turn_us, look_us=500)
     assert noted == replace(BRANCH, turn_us=turn_us, due_us=due_us, seq=8)
     stored = client.stored(keys.branch("run", "a"))
@@ -105,7 +99,7 @@ def test_a_turn_is_noted_and_the_index_has_it_no_sooner(client: Counting, turn_u
 
 
 def test_what_the_index_does_not_have_it_has_from_the_turn_on(client: Counting) -> None:
-    lies(client, replace(BRANCH, due_us=None))
+    put(client.table, replace(BRANCH, due_us=None))
     assert turns.note(client.table, "run", replace(BRANCH, due_us=None), 5, look_us=500).due_us == 500
 
 
@@ -122,7 +116,7 @@ CHANGES: list[dict[str, Any]] = [
 @pytest.mark.parametrize("changed", CHANGES, ids=str)
 def test_a_turn_is_noted_once_where_it_is_scheduled_still(client: Counting, changed: dict[str, Any]) -> None:
     now = replace(BRANCH, **changed)
-    lies(client, now)
+    put(client.table, now)
     with pytest.raises(BranchRefused) as refused:
         turns.note(client.table, "run", BRANCH, 101, look_us=500)
     assert refused.value.now == now
@@ -139,7 +133,7 @@ def test_two_who_write_the_same_are_two(client: Counting, ask: Any) -> None:
     said = []
     for _ in range(2):
         client.table.delete(keys.turns("x"))
-        lies(client, BRANCH)
+        put(client.table, BRANCH)
         ask(client.table)
         said.append(client.asked[-1]["ExpressionAttributeValues"][f":{NONCE}_"])
     assert said[0] != said[1]

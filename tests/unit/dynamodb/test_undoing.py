@@ -8,22 +8,20 @@ from typing import Any
 import pytest
 
 from cascade_flow.dynamodb.codec import to_record
-from cascade_flow.dynamodb.items import branch_item, commit_item, run_item
-from cascade_flow.dynamodb.table import Put
+from cascade_flow.dynamodb.items import commit_item
 from cascade_flow.dynamodb.undoing import completion, completions
 from cascade_flow.engine.state import LATEST_US, Branch, Family
 from cascade_flow.engine.undoing import Completion, Done
-from cascade_flow.model.events import StepCompleted, StepSkipped, StepStarted
-from unit.dynamodb.stored import Counting
+from cascade_flow.model.events import StepSkipped, StepStarted
+from unit.dynamodb.stored import NEVER_S, Counting, put
+from unit.dynamodb.told import step_completed
 from unit.engine.facts import run_of, told
-from unit.projection.told import usage
 
 FAMILY = Family(4, 4, 4, 1, 2)
 
 
 def completed(step: str, us: int, output: str = "1") -> Any:
-    said = {"step_id": step, "attempt_number": 1, "duration_us": 1, "output": output, "export_output": False}
-    return to_record(told(StepCompleted, us, resource_usage=usage(1), **said), {})
+    return to_record(step_completed(us, output, step_id=step), {})
 
 
 def started(step: str, us: int) -> Any:
@@ -51,9 +49,7 @@ def client() -> Counting:
         (started("a", 10), completed("a", 11), started("b", 12), completed("b", 13), started("c", 14)),
         (skipped("e", 20), completed("m", 21)),
     ]
-    written = [run_item(run_of()), *(branch_item("run", each, expires_s=2**40) for each in branches)]
-    for item in (*written, *(commit_item("run", each, expires_s=2**40) for each in commits)):
-        client.table.write([Put({**item})])
+    put(client.table, run_of(), *branches, *(commit_item("run", each, expires_s=NEVER_S) for each in commits))
     return client
 
 

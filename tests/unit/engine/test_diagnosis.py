@@ -387,23 +387,46 @@ def test_nothing_remains_of_a_run_that_stops_or_is_over() -> None:
 
 
 @pytest.mark.parametrize(
-    ("due_in_s", "first_in_s"), [(0, 12), (11, 12), (12, 12), (13, 72), (72, 72), (-500, 12), (133, 192)]
+    ("last_s", "due_s", "first_s"),
+    [
+        (-48, 0, 12),
+        (-48, 11, 12),
+        (-48, 12, 12),
+        (-48, 13, 72),
+        (-48, 72, 72),
+        (-48, -500, 12),
+        (-48, 133, 192),
+        (-100, -90, 20),
+        (-61, -2, 59),
+        (-60, -2, 0),
+        (0, 0, 60),
+        (5, 0, 65),
+    ],
 )
-def test_the_first_sweep_that_finds_it(due_in_s: int, first_in_s: int) -> None:
-    assert SWEEPS.first_after(NOW_US + due_in_s * S, NOW_US) == NOW_US + first_in_s * S
+def test_the_first_sweep_that_finds_it(last_s: int, due_s: int, first_s: int) -> None:
+    sweeps = replace(SWEEPS, last_us=NOW_US + last_s * S)
+    assert sweeps.first_after(NOW_US + due_s * S, NOW_US) == NOW_US + first_s * S
 
 
-def test_spans_are_said_as_people_say_them() -> None:
-    assert [span(s * S) for s in (0, 1, 119, 120, 360, 7_199, 7_200, 200_000)] == [
-        "0 s",
-        "1 s",
-        "119 s",
-        "2 min",
-        "6 min",
-        "119 min",
-        "2 h",
-        "2 d",
-    ]
+@pytest.mark.parametrize(
+    ("us", "said"),
+    [
+        (-5 * S, "0 s"),
+        (0, "0 s"),
+        (1, "1 s"),
+        (S, "1 s"),
+        (S + 1, "2 s"),
+        (119 * S, "119 s"),
+        (120 * S - 1, "2 min"),
+        (120 * S, "2 min"),
+        (360 * S, "6 min"),
+        (7_199 * S, "119 min"),
+        (7_200 * S, "2 h"),
+        (200_000 * S, "2 d"),
+    ],
+)
+def test_spans_are_rounded_up_never_below_nothing_and_said_as_people_say_them(us: int, said: str) -> None:
+    assert span(us) == said
 
 
 TIMES = st.one_of(st.none(), st.integers(-100, 100).map(lambda s: NOW_US + s * S))

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from cascade_flow.engine.children_findings import waits_for_children
-from cascade_flow.engine.diagnosis import Room, World, diagnosed, diagnosed_engine, remaining_steps
+from cascade_flow.engine.diagnosis import Room, World, diagnosed, diagnosed_engine, pool_of, remaining_steps
 from cascade_flow.engine.findings import Finding, Sweeps, instant, listed
 from cascade_flow.engine.limits import Waiting
 from cascade_flow.engine.state import Branch, Family, Limit, Owed, Patience, Stop, Up
 from cascade_flow.engine.undoing import Done, Undoing
-from cascade_flow.graph import END, Graph
+from cascade_flow.graph import END, Graph, body_of
+from cascade_flow.model.workflows import ChildrenDefinition
 from unit.engine.facts import NOW_US, TIMING, run_of, step
 from unit.engine.test_diagnosis import (
     FULL,
@@ -347,6 +348,12 @@ def test_workers_of_a_pool_are_busy_with_a_step_or_more(at_work: int, said: str)
     found = alone(LATE, world=replace(WORLD, pools={"gpu": at_work}), graph=in_pool("gpu"))
     assert (found.code, found.step_id) == ("pool-busy", "c")
     assert said in found.sentence
+
+
+def test_items_are_for_the_workers_of_a_maps_pool_and_who_hands_them_out_for_any() -> None:
+    declared = step("m", "a", executor="gpu", children=ChildrenDefinition(kind="map", over="a"))
+    graph = Graph([step("a"), declared])
+    assert (pool_of(graph, "m"), pool_of(body_of(graph, "m"), "m")) == (None, "gpu")
 
 
 def test_what_waits_for_a_pool_is_told_with_its_step() -> None:

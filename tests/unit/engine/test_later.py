@@ -13,9 +13,9 @@ from cascade_flow.engine.decide import decide
 from cascade_flow.engine.state import LATEST_US, Branch, Commit, Facts, Stop
 from cascade_flow.engine.waits import line_of, reason_in
 from cascade_flow.fingerprints import compute_error_fingerprints
-from unit.engine.facts import NOW_US, facts_of, step, told
+from unit.engine.facts import NOW_US, facts_of, step
+from unit.engine.held import AT, of
 
-AT = NOW_US + 1
 SECOND_US, MINUTE_US = 1_000_000, 60_000_000
 TIERS = [RetryTier(max_attempts=2, jitter=0), RetryTier(max_attempts=2, delay_ms=7_000)]
 POLLED = facts_of(step("a", retry=TIERS, poll_every_ms=30_000, give_up_after_ms=600_000), step("b", "a"))
@@ -49,10 +49,6 @@ RELEASED: dict[str, Any] = {
     "worker_concurrency": None,
 }
 WORKER: dict[str, Any] = {"worker_id": "w", "slot_index": 2, "worker_concurrency": 3}
-
-
-def of(kind: Any, us: int, attempt: int = 7, **fields: Any) -> Any:
-    return told(kind, us, step_id="a", attempt_number=attempt, **fields)
 
 
 BEGUN = (of(StepStarted, AT - 30, dependencies=[], **WORKER), of(StepHeartbeat, AT - 9, **WORKER))

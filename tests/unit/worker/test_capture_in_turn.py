@@ -184,6 +184,7 @@ def test_a_handler_that_ends_the_process_while_its_end_is_told_is_told_too(sink:
     ending = threading.Thread(target=capture.end_process, args=("the end",), daemon=True)
     ending.start()
     ending.join(10)
+    assert not ending.is_alive()
     assert (sink.messages, told) == (["last words", "a handler's"], ["the handler's end", "the end"])
 
 

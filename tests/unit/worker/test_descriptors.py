@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cascade_flow.worker import descriptors
-from cascade_flow.worker.descriptors import Outlets, _fileno, _lead, _raws, _write_all
+from cascade_flow.worker.descriptors import EmptyInput, Outlets, _fileno, _lead, _raws, _write_all
 
 OTHERWISE = 7
 
@@ -43,6 +43,10 @@ class Place:
     def whole(self) -> bytes:
         return b"".join(self.taken)
 
+    def close(self) -> None:
+        os.close(self.shown)
+        os.close(self.number)
+
 
 @pytest.fixture
 def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
@@ -51,8 +55,14 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     monkeypatch.setattr(descriptors._Reader, "_read", lambda _: None)
     place = Place()
     yield place
-    os.close(place.shown)
-    os.close(place.number)
+    place.close()
+
+
+@pytest.fixture
+def other() -> Iterator[Place]:
+    place = Place()
+    yield place
+    place.close()
 
 
 def opened() -> set[str]:
@@ -73,15 +83,12 @@ def test_what_is_written_meanwhile_is_taken_and_shown_where_it_is_to_be(place: P
     assert opened() == before
 
 
-def test_what_is_echoed_goes_where_the_first_of_its_streams_goes(place: Place) -> None:
-    other = Place()
+def test_what_is_echoed_goes_where_the_first_of_its_streams_goes(place: Place, other: Place) -> None:
     with os.fdopen(other.number, "w", closefd=False) as elsewhere:
         place.divert(elsewhere, None)
         os.write(place.number, b"echoed")
         place.outlets.restore()
     assert (place.whole(), place.seen(), other.seen()) == (b"echoed", b"", b"echoed")
-    os.close(other.shown)
-    os.close(other.number)
 
 
 def test_a_stream_of_the_process_writes_past_the_pipe_and_is_led_back(place: Place) -> None:
@@ -93,8 +100,8 @@ def test_a_stream_of_the_process_writes_past_the_pipe_and_is_led_back(place: Pla
     assert (place.whole(), place.seen()) == (b"", b"meanwhile\nafter\n")
 
 
-def test_all_that_came_by_any_descriptor_is_taken_at_once(place: Place) -> None:
-    other, place.echoes = Place(), False
+def test_all_that_came_by_any_descriptor_is_taken_at_once(place: Place, other: Place) -> None:
+    place.echoes = False
     place.divert()
     place.outlets.divert(other.number, place.take, [None])
     os.write(place.number, b"one")
@@ -102,8 +109,6 @@ def test_all_that_came_by_any_descriptor_is_taken_at_once(place: Place) -> None:
     place.outlets.drain()
     assert sorted(place.taken) == [b"one", b"other"]
     place.outlets.restore()
-    os.close(other.shown)
-    os.close(other.number)
 
 
 def test_nothing_that_came_is_not_taken(place: Place) -> None:
@@ -290,3 +295,24 @@ def test_one_thread_reads_for_all_and_keeps_no_process_from_its_end(monkeypatch:
     for pair in pipes:
         for number in pair:
             os.close(number)
+
+
+@pytest.fixture
+def given() -> Iterator[None]:
+    """Who reads the process's input finds this."""
+    own, (reading, writing) = os.dup(0), os.pipe()
+    os.dup2(reading, 0)
+    os.write(writing, b"given")
+    os.close(writing)
+    yield
+    os.dup2(own, 0)
+    for number in (own, reading):
+        os.close(number)
+
+
+def test_the_input_is_empty_until_it_is_restored(given: None) -> None:
+    before = opened()
+    empty = EmptyInput()
+    assert os.read(0, 9) == b""
+    empty.restore()
+    assert (os.read(0, 9), opened()) == (b"given", before)

@@ -26,6 +26,7 @@ class Process:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.done: list[Any] = []
         self.refuses = False
+        self._replaced: list[Replaced] = []
         monkeypatch.setattr(Outlets, "divert", lambda _, number, __, streams: self._do(number, streams))
         monkeypatch.setattr(replaced, "EmptyInput", lambda: self._do("input"))
         monkeypatch.setattr(os, "_exit", self._end)
@@ -41,13 +42,21 @@ class Process:
         raise Ended
 
     def replace(self, **options: Any) -> Replaced:
-        return Replaced.now(lambda: None, lambda *_: True, lambda words: self.done.append(words), **options)
+        new = Replaced.now(lambda: None, lambda *_: True, lambda words: self.done.append(words), **options)
+        self._replaced.append(new)
+        return new
+
+    def put_back(self) -> None:
+        """Again, and also where a test has not come to it."""
+        for new in reversed(self._replaced):
+            new.put_back()
 
 
 @pytest.fixture
 def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Process]:
-    with monkeypatch.context() as patch:
-        yield Process(patch)
+    process = Process(monkeypatch)
+    yield process
+    process.put_back()
 
 
 def test_each_output_leads_to_where_its_stream_and_the_first_of_the_process_lead(process: Process) -> None:
@@ -83,9 +92,11 @@ def test_a_stream_whose_descriptor_leads_where_it_did_has_the_number_of_the_one_
         with monkeypatch.context() as patch:
             patch.setattr(sys, "stdout", out)
             patch.setattr(sys, "stderr", err)
-            new = process.replace(streams_only=streams_only)
-            numbers = [sys.stdout.fileno(), sys.stderr.fileno()]
-            new.put_back()
+            process.replace(streams_only=streams_only)
+            try:
+                numbers = [sys.stdout.fileno(), sys.stderr.fileno()]
+            finally:
+                process.put_back()
         assert numbers == [out.fileno(), err.fileno()]
 
 
@@ -93,15 +104,12 @@ def test_a_stream_whose_descriptor_leads_where_it_did_has_the_number_of_the_one_
 def test_an_end_of_the_process_is_told_first_and_ends_the_code_alone_where_that_is_not_the_workers(
     process: Process, streams_only: bool, end: type[BaseException]
 ) -> None:
-    new = process.replace(streams_only=streams_only)
+    process.replace(streams_only=streams_only)
     del process.done[:]
-    try:
-        with pytest.raises(end):
-            os._exit(3)
-        with pytest.raises(end):
-            os.abort()
-    finally:
-        new.put_back()
+    with pytest.raises(end):
+        os._exit(3)
+    with pytest.raises(end):
+        os.abort()
     ended = [[], []] if streams_only else [[(3,)], [()]]
     words = ["the step ended its process with os._exit(3)", "the step ended its process with os.abort()"]
     assert process.done == [words[0], *ended[0], words[1], *ended[1]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from cascade_flow import (
     Claim,
     EventInvalidError,
     RunLimit,
-    RunNotFoundError,
     RunState,
     RunSubmitted,
     StepLimit,
@@ -25,16 +23,13 @@ from cascade_flow.dynamodb.listing import Filter
 from cascade_flow.engine.limits import key_values, limit_of_runs
 from cascade_flow.engine.state import Facts
 from cascade_flow.graph import body_of, undo_graph
-from cascade_flow.operations.caller import Caller
-from cascade_flow.operations.caller_steps import CallerSteps
-from cascade_flow.operations.reports import Reports
+from cascade_flow.model.states import LinkedRun
 from cascade_flow.operations.reruns import Reruns
-from cascade_flow.operations.runs import Runs, linked
-from cascade_flow.operations.steps import Slot, Steps
+from cascade_flow.operations.runs import Runs
+from cascade_flow.operations.steps import Slot
 from cascade_flow.records import replace
-from cascade_flow.wake import Wake
 from clauses.families import child, handed_out
-from clauses.stage import FATAL, RUN, claimed, reported, run_of
+from clauses.stage import FATAL, RUN, claimed, reported, reports_of, run_of
 from clauses.test_undo import BOOKED, failed, undo_run
 from contract.called import Called
 from simulation import BEGIN_US, TIMING, World, step
@@ -103,8 +98,7 @@ def test_a_childs_graph_is_its_items_and_a_sub_workflows_its_own(world: World) -
     world.register([step("a"), step("b", "a")], slug="inner")
     world.register([step("go", children=ChildrenDefinition(kind="workflow", workflow="inner"))])
     world.submit(run_id="calls")
-    held = Steps(runtime).claim(Wake("calls", "go", "go", 1), "worker-1")
-    assert held is not None
+    held = claimed(world, "go", run_id="calls")
     reported(world, held, world.act(held, "worker-1"))
     below = runtime.run("calls~go~0")
     assert (list(runtime.graph_of(below).steps), runtime.facts(below).up) == (["a", "b"], below.up)
@@ -159,7 +153,8 @@ def test_a_runs_state_says_each_thing_that_was_said_and_done(world: World) -> No
         }
     )
     assert world.observer.get_run(RUN) == done
-    assert Runs(world.observer.runtime).part("flow", Filter(), limit=1).runs == [linked(done, over)]
+    shown = LinkedRun(**dict(done), undoes=None, undone_by=None)
+    assert Runs(world.observer.runtime).part("flow", Filter(), limit=1).runs == [shown]
 
 
 def test_a_run_is_shown_with_what_undoes_it_and_with_what_it_undoes(world: World) -> None:
@@ -206,8 +201,7 @@ def test_a_rerun_says_what_it_is_of_and_a_resumed_run_too(world: World) -> None:
 def test_who_claims_says_where_it_works_and_is_refused_where_it_can_not(world: World) -> None:
     world.register([step("z"), step("a", "z")])
     world.submit(run_id=RUN)
-    runtime = world.backend.runtime
-    reports = Reports(runtime, CallerSteps(runtime, Caller(runtime)))
+    reports = reports_of(world)
     called = Called.with_step(world.backend, "z")
     for slug, run_id in (("flow", RUN), (called.slug, called.run_id)):
         with pytest.raises(EventInvalidError):
@@ -249,15 +243,3 @@ def test_a_run_that_goes_on_has_the_schema_of_now_and_the_keys_of_its_own_input(
         assert (run.limit_keys, run.priority, branch and branch.priority) == ({"shop": shop}, 3, 3)
         [told] = [e for e in world.observer.load_events("flow", run_id) if isinstance(e, RunSubmitted)]
         assert (told.has_input_schema, told.input) == (True, f'{{"shop":"{shop}"}}')
-
-
-def test_an_id_that_is_reserved_is_no_run_yet(world: World) -> None:
-    world.register([step("a")])
-    world.backend.initialize_run("flow", RUN)
-    backend = world.backend
-    assert backend.get_run(RUN) is None
-    for act in (backend.cancel_run, backend.retry_run, backend.resume_run, partial(backend.send_event, event="e")):
-        with pytest.raises(RunNotFoundError):
-            act(RUN)
-    with pytest.raises(RunNotFoundError):
-        backend.rerun_from(parent_run_id=RUN, from_step_id="a")

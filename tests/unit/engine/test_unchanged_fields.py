@@ -79,7 +79,7 @@ def test_what_a_command_does_not_concern_stays(command: Command, kept: dict[str,
     assert there == replace(here, before=held, after=replace(here.after, **kept))
 
 
-def test_what_is_let_go_is_what_it_was() -> None:
+def test_a_parked_step_is_revived_unchanged() -> None:
     kept = {name: value for name, value in KEPT_AT_A_STEP.items() if name != "owed"}
     halted = replace(WAITING, halt="stop", turn_us=NOW_US + 900, **kept)
     due_us = NOW_US + 500 + TIMING.grace_us

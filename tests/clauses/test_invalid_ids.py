@@ -7,13 +7,11 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import InvalidIdError, RunSubmission, StepLimit, WorkflowRegistration, WorkflowVersion
+from cascade_flow import InvalidIdError, RunSubmission, StepLimit, WorkflowVersion
 from cascade_flow.dynamodb.listing import Filter
-from cascade_flow.model.events import StepError
-from cascade_flow.operations.caller import Caller
-from cascade_flow.operations.caller_steps import CallerSteps
+from cascade_flow.model.events import LogEntry, StepError
 from cascade_flow.operations.registry import Registry
-from cascade_flow.operations.reports import Reports, beat, completion, failure, postponement, skip
+from cascade_flow.operations.reports import Report, Reports, beat, completion, failure, postponement, skip
 from cascade_flow.operations.reruns import Reruns
 from cascade_flow.operations.retries import Retries
 from cascade_flow.operations.runs import Runs
@@ -21,13 +19,18 @@ from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.schedules import Schedules
 from cascade_flow.operations.signals import Signals
 from cascade_flow.operations.steps import Slot
-from clauses.stage import RUN, begun
+from clauses.stage import RUN, begun, registration, reports_of
 from contract.called import FLOW, Called
 from simulation import World, step
 
 BAD = "no id"
 """Whatever it is asked for as."""
 ERROR = StepError(name="ValueError", message="no")
+LINE = LogEntry(
+    timestamp_us=1, workflow_slug=FLOW, run_id=RUN, step_id="a", stream="stdout", message="x", attempt_number=1
+)
+Place = tuple[str, str, str]
+"""A workflow, a run, a step."""
 
 RUNS: dict[str, Callable[[Runs], object]] = {
     "submit": lambda runs: runs.submit(RunSubmission(workflow_slug=BAD)),
@@ -42,14 +45,16 @@ RUNS: dict[str, Callable[[Runs], object]] = {
     "ids": lambda runs: runs.ids(BAD),
 }
 REGISTRY: dict[str, Callable[[Registry], object]] = {
-    "register": lambda registry: registry.register(registered(slug=BAD)),
-    "deploy": lambda registry: registry.deploy([registered(slug=BAD)]),
-    "register a step": lambda registry: registry.register(registered(step(BAD))),
-    "register a limit": lambda registry: registry.register(registered(step("a", limit=StepLimit(name=BAD, at_most=1)))),
-    "register a rate": lambda registry: registry.register(
-        registered(step("a", limit=StepLimit(name=BAD, at_most=1, per_ms=1_000)))
+    "register": lambda registry: registry.register(registration(slug=BAD)),
+    "deploy": lambda registry: registry.deploy([registration(slug=BAD)]),
+    "register a step": lambda registry: registry.register(registration(step(BAD))),
+    "register a limit": lambda registry: registry.register(
+        registration(step("a", limit=StepLimit(name=BAD, at_most=1)))
     ),
-    "register a pool": lambda registry: registry.register(registered(step("a", executor=BAD))),
+    "register a rate": lambda registry: registry.register(
+        registration(step("a", limit=StepLimit(name=BAD, at_most=1, per_ms=1_000)))
+    ),
+    "register a pool": lambda registry: registry.register(registration(step("a", executor=BAD))),
     "create_version": lambda registry: registry.create_version(versioned(workflow_slug=BAD)),
     "create_version of a pool": lambda registry: registry.create_version(versioned(steps=[step("a", executor=BAD)])),
     "metadata": lambda registry: registry.metadata(BAD),
@@ -75,13 +80,15 @@ OTHERS: dict[str, Callable[[Runtime], object]] = {
 }
 
 
-def registered(*steps: Any, slug: str = "flow") -> WorkflowRegistration:
-    return WorkflowRegistration(slug=slug, name="Flow", steps=list(steps or [step("a")]))
-
-
 def versioned(**said: Any) -> WorkflowVersion:
     usual = {"workflow_slug": "flow", "version_id": "v1", "version_number": 1, "created_at": 1, "total_steps": 1}
     return WorkflowVersion(**{**usual, "step_manifest": ["a"], **said})
+
+
+def stored(world: World) -> list[Any]:
+    """All that lies in the table."""
+    items = world.store.another_client().scan(TableName=world.store.table, ConsistentRead=True)["Items"]
+    return sorted(items, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
 
 
 @pytest.mark.parametrize("use", RUNS)
@@ -103,19 +110,23 @@ def test_of_what_is_no_id_there_is_no_workflow(world: World, use: str) -> None:
 @pytest.mark.parametrize("use", OTHERS)
 def test_with_what_is_no_id_nothing_is_done(world: World, use: str) -> None:
     begun(world, step("a"))
+    before, woken = stored(world), [*world.mailbox.wakes]
     with pytest.raises(InvalidIdError):
         OTHERS[use](world.backend.runtime)
+    assert (stored(world), world.mailbox.wakes) == (before, woken)
 
 
-def words(reports: Reports, slug: str, run_id: str, step_id: str) -> dict[str, Callable[[], object]]:
-    """All that a worker outside of the engine may say."""
-    none: dict[str, Any] = {"usage": None}
-    said = {
-        "complete": completion(step_id, 1, "1", duration_us=1, export_output=False, **none),
-        "skip": skip(step_id, 1, reason="no", duration_us=1, metadata=None, skip_type="primary"),
-        "postpone": postponement(step_id, 1, "later", at_us=None, delay_us=1_000_000),
-        "fail": failure(
-            step_id,
+def reporting(report_of: Callable[[str], Report]) -> Callable[[Reports, Place], object]:
+    return lambda reports, place: reports.report(*place, report_of(place[-1]))
+
+
+WORDS: dict[str, Callable[[Reports, Place], object]] = {
+    "complete": reporting(lambda id: completion(id, 1, "1", duration_us=1, export_output=False, usage=None)),
+    "skip": reporting(lambda id: skip(id, 1, reason="no", duration_us=1, metadata=None, skip_type="primary")),
+    "postpone": reporting(lambda id: postponement(id, 1, "later", at_us=None, delay_us=1_000_000)),
+    "fail": reporting(
+        lambda id: failure(
+            id,
             1,
             ERROR,
             duration_us=1,
@@ -123,26 +134,14 @@ def words(reports: Reports, slug: str, run_id: str, step_id: str) -> dict[str, C
             reason="execution-error",
             next_retry_at_us=None,
             chance=0,
-            **none,
-        ),
-    }
-    told: dict[str, Callable[[], object]] = {
-        name: lambda report=report: reports.report(slug, run_id, step_id, report)  # type: ignore[misc]
-        for name, report in said.items()
-    }
-    return told | {
-        "claim": lambda: reports.claim(slug, run_id, step_id, "w", dependencies=[], slot=Slot()),
-        "heartbeat": lambda: reports.heartbeat(slug, run_id, step_id, beat(step_id, "w", 1, slot=Slot())),
-        "logs": lambda: reports.logs(slug, run_id, step_id, []),
-    }
-
-
-def reports_of(world: World) -> Reports:
-    runtime = world.backend.runtime
-    return Reports(runtime, CallerSteps(runtime, Caller(runtime)))
-
-
-WORDS = ["complete", "skip", "postpone", "fail", "claim", "heartbeat", "logs"]
+            usage=None,
+        )
+    ),
+    "claim": lambda reports, place: reports.claim(*place, "w", dependencies=[], slot=Slot()),
+    "heartbeat": lambda reports, place: reports.heartbeat(*place, beat(place[-1], "w", 1, slot=Slot())),
+    "logs": lambda reports, place: reports.logs(*place, [LINE]),
+}
+"""All that a worker outside of the engine may say."""
 
 
 @pytest.mark.parametrize("word", WORDS)
@@ -153,7 +152,8 @@ def test_of_what_is_no_step_nothing_is_told(world: World, driver: str, word: str
         slug, run_id = "flow", RUN
     else:
         slug, run_id = FLOW, Called.with_step(world.backend).run_id
+    before = stored(world)
     for place in ((slug, run_id, BAD), (slug, BAD, "a")):
         with pytest.raises(InvalidIdError):
-            words(reports_of(world), *place)[word]()
-    assert len(world.observer.load_events(slug, run_id, types=["StepStarted", "StepCompleted", "StepSkipped"])) == 0
+            WORDS[word](reports_of(world), place)
+    assert stored(world) == before

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -26,15 +26,14 @@ from cascade_flow.dynamodb.changes import (
     telling,
 )
 from cascade_flow.dynamodb.items import branch_item, run_item, to_branch
-from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.dynamodb.table import Check, Condition, Put, Refused, Table, Update
 from cascade_flow.engine.state import Birth, Branch, Limit, Signal, Stop
-from cascade_flow.model.events import StepScheduled, StepSkipped
+from cascade_flow.model.events import StepSkipped
 from cascade_flow.model.workflows import EventDefinition
-from testbed.servers import MemoryServer, fresh_table
+from unit.dynamodb.stored import NEVER_S, put
+from unit.dynamodb.told import step_scheduled
 from unit.engine.facts import NOW_US, facts_of, run_of, step, told
 
-NEVER_S = 2**40
 STEPS = (step("a"), step("b"), step("j", "a", "b"), step("e", "a", event=EventDefinition()))
 LATER = replace(facts_of(*STEPS), expires_s=NEVER_S, run_attempt=3)
 AT_WORK = Branch("a", "running", "a", run_attempt=2, seq=4, heartbeat_us=7, due_us=NOW_US)
@@ -44,17 +43,6 @@ ASKED = replace(AT_WORK, looks=True)
 LIMITED = replace(AT_WORK, limit=Limit("db", 3), place=1)
 OF_POOL = replace(AT_WORK, pool="gpu")
 STOP = Stop("failed", 2)
-
-
-@pytest.fixture
-def table() -> Iterator[Table]:
-    with fresh_table(MemoryServer(), create_table) as store:
-        yield Table(store.client, store.table)
-
-
-def put(table: Table, *branches: Branch) -> None:
-    for branch in branches:
-        table.write([Put(branch_item("run", branch, expires_s=NEVER_S))])
 
 
 @pytest.mark.parametrize(
@@ -165,7 +153,7 @@ def test_a_branch_is_born_with_its_events_where_it_is_not_there_yet(table: Table
         attempt_number=1,
         duration_us=0,
     )
-    schedule = told(StepScheduled, NOW_US + 1, step_id="a", attempt_number=1, available_at_us=NOW_US, reason="initial")
+    schedule = step_scheduled(NOW_US + 1, available_us=NOW_US)
     birth = Birth(Branch("a", "scheduled", "a", due_us=NOW_US), (skip, schedule))
     put_it = birth_put(LATER, birth, 17)
     assert isinstance(put_it, Put)

@@ -11,9 +11,8 @@ import pytest
 from cascade_flow import ChildrenDefinition, ResourceSnapshot, RetryTier, ThrottledError
 from cascade_flow.engine.commands import Command, Complete, KeepCheckpoint, Postpone
 from cascade_flow.operations.payloads import Payloads
-from cascade_flow.operations.steps import HeldAttempt, Steps
+from cascade_flow.operations.steps import HeldAttempt
 from cascade_flow.operations.worker_protocol import Given, WorkerProtocol
-from cascade_flow.wake import Wake
 from clauses.families import handed_out, taken
 from clauses.stage import AGAIN, FATAL, RUN, asking, begun, branch_of, claimed, reported
 from clauses.test_undo import undo_run, undone
@@ -37,13 +36,6 @@ def stored(found: Given) -> list[str | None]:
     return [handed.number.stored.data for handed in found.checkpoints if handed.number.stored]
 
 
-def of(world: World, run_id: str, name: str) -> HeldAttempt:
-    """The first attempt of a step that begins its branch, of any run."""
-    held = Steps(world.backend.runtime).claim(Wake(run_id, name, name, 1), "machine")
-    assert held is not None, f"{name} of {run_id} can't be claimed"
-    return held
-
-
 def test_it_is_the_input_and_what_was_given_before_it_and_nothing_is_read_twice(world: World) -> None:
     begun(world, step("a"), step("b", "a"), step("c", "a"), input=json.loads(LONG))
     reported(world, claimed(world, "a"), Complete('{"of":"a"}', 1))
@@ -60,7 +52,7 @@ def test_a_run_that_goes_on_from_another_is_given_its_own(world: World) -> None:
     reported(world, claimed(world, "c"), FATAL)
     world.settle(RUN)
     new = world.backend.resume_run(RUN).run_id
-    assert texts(given(world, of(world, new, "c"))) == {"": LONG, "a": LONG}
+    assert texts(given(world, claimed(world, "c", run_id=new))) == {"": LONG, "a": LONG}
 
 
 def test_a_sub_workflows_step_is_given_its_runs_input_as_any(world: World) -> None:
@@ -69,7 +61,7 @@ def test_a_sub_workflows_step_is_given_its_runs_input_as_any(world: World) -> No
     held = claimed(world, "go")
     reported(world, held, world.act(held, "worker-1"))
     own = f"{RUN}~go~0"
-    found = given(world, of(world, own, "x"))
+    found = given(world, claimed(world, "x", run_id=own))
     assert (found.input.text, found.outputs) == ('{"order":7}', {})
 
 
@@ -78,7 +70,7 @@ def test_what_undoes_a_step_is_given_what_that_has_given(world: World) -> None:
     reported(world, claimed(world, "a"), Complete("1", 1))
     reported(world, claimed(world, "b"), Complete(LONG, 1))
     reported(world, claimed(world, "c"), FATAL)
-    assert texts(given(world, of(world, undo_run(world).run_id, "un-b"))) == {"": '{"order":7}', "b": LONG}
+    assert texts(given(world, claimed(world, "un-b", run_id=undo_run(world).run_id))) == {"": '{"order":7}', "b": LONG}
 
 
 @pytest.mark.parametrize("end", [AGAIN, Postpone("not ready", 1, delay_us=1)], ids=lambda end: type(end).__name__)

@@ -29,10 +29,9 @@ from cascade_flow.engine.state import Branch, Commit, Family, Run, Stop, Up
 from cascade_flow.fingerprints import compute_error_fingerprints
 from cascade_flow.model.events import LogEntry, StepError, StepFailed, StepScheduled, StepStarted
 from cascade_flow.model.workflows import ChildrenDefinition
-from unit.engine.facts import NOW_US, TIMING, facts_of, run_of, step, told
+from unit.engine.facts import NOW_US, TIMING, facts_of, run_of, step
+from unit.engine.held import AT, of
 
-AT = NOW_US + 1
-"""The first time of the only branch at or after now: its times are 1 modulo 3."""
 MAP = ChildrenDefinition(kind="map", over="a")
 FACTS = facts_of(step("a"), step("m", "a", children=MAP), run_attempt=2, priority=6, deadline_us=NOW_US + 10**9)
 FAMILY = Family(items=7, children=4, chunk=3, attempt=2, at_once=3, made=4, lost=1, out=((0, 0), (2, 3)))
@@ -57,10 +56,6 @@ LOOKED = replace(WAITING, family=replace(FAMILY, lost=2, out=()), last_us=AT + 4
 ERROR = StepError(name="ItemsFailed", message="too many")
 
 
-def of(kind: Any, us: int, attempt: int = 3, **fields: Any) -> Any:
-    return told(kind, us, step_id="m", attempt_number=attempt, **fields)
-
-
 def child(number: int, status: Any = "completed", **known: Any) -> Run:
     return run_of(status=status, run_attempt=2, up=Up("run", "a", "m", number, is_item=False), **known)
 
@@ -72,7 +67,7 @@ def test_a_step_fails_with_its_children_later_than_they() -> None:
         "failure_reason": "execution-error",
     }
     place = {"policy_index": 0, "attempt_in_policy": 2}
-    event = of(StepFailed, AT + 6, duration_us=50, terminal=True, **said, **place)
+    event = of(StepFailed, AT + 6, "m", 3, duration_us=50, terminal=True, **said, **place)
     after = replace(LOOKED, status="failed", last_us=AT + 6, due_us=None)
     stop = Stop("failed", 2, "m", ERROR, "execution-error")
     found = failed(FACTS, WAITING, LOOKED, ERROR, now_us=NOW_US)
@@ -87,9 +82,9 @@ def test_nobody_has_waited_for_less_than_no_time() -> None:
 
 
 def test_who_collects_comes_next_and_no_policy_counts_it() -> None:
-    line = of(LogEntry, AT + 6, stream="stdout", message="later: 4 runs over")
+    line = of(LogEntry, AT + 6, "m", 3, stream="stdout", message="later: 4 runs over")
     plan = {"available_at_us": NOW_US, "reason": "retry", "retry_delay_ms": 0, "priority": 4}
-    scheduled = of(StepScheduled, AT + 9, 4, policy_index=0, attempt_in_policy=2, **plan)
+    scheduled = of(StepScheduled, AT + 9, "m", 4, policy_index=0, attempt_in_policy=2, **plan)
     changed: dict[str, Any] = {"status": "scheduled", "attempt": 4, "attempts_before": 2, "available_at_us": NOW_US}
     after = replace(LOOKED, **changed, last_us=AT + 9, due_us=NOW_US + TIMING.grace_us)
     assert collecting(FACTS, WAITING, LOOKED, now_us=NOW_US) == Commit(WAITING, after, (line, scheduled))
@@ -160,7 +155,7 @@ def test_who_only_waits_is_looked_at_with_its_run(arrived: int, deadline_us: int
 @pytest.mark.parametrize(
     ("made", "out", "ended"), [(4, ((0, 0), (2, 3)), 1), (3, ((0, 2),), 0), (4, (), 4), (0, (), 0)]
 )
-def test_how_many_are_over(made: int, out: tuple[tuple[int, int], ...], ended: int) -> None:
+def test_how_many_have_ended_and_how_many_are_out(made: int, out: tuple[tuple[int, int], ...], ended: int) -> None:
     family = replace(FAMILY, made=made, out=out)
     assert (ends(family), out_of(family)) == (ended, made - ended)
 
@@ -210,7 +205,7 @@ HELD = replace(
 
 
 def test_who_hands_items_out_waits_and_what_it_was_is_told() -> None:
-    begun = of(StepStarted, AT - 30, worker_id="w", slot_index=2, dependencies=["a"])
+    begun = of(StepStarted, AT - 30, "m", 3, worker_id="w", slot_index=2, dependencies=["a"])
     due_us = NOW_US + TIMING.grace_us
     after = replace(WAITING, arrived=0, last_us=AT - 30, due_us=due_us)
     assert decide(FACTS, HELD, Expand(FAMILY), now_us=NOW_US) == Commit(HELD, after, (begun,))
@@ -227,8 +222,8 @@ def test_who_waits_when_its_run_is_tried_again_waits_on() -> None:
 def test_who_failed_when_its_run_is_tried_again_waits_in_its_next_attempt() -> None:
     lost = replace(WAITING, status="failed", run_attempt=1, due_us=None)
     plan = {"available_at_us": NOW_US, "reason": "retry", "priority": 4}
-    begun = of(StepStarted, AT + 3, 4, worker_id="children", dependencies=["a"])
+    begun = of(StepStarted, AT + 3, "m", 4, worker_id="children", dependencies=["a"])
     changed: dict[str, Any] = {"attempt": 4, "attempts_before": 3, "arrived": 0, "due_us": NOW_US + TIMING.grace_us}
     after = replace(WAITING, **changed, family=replace(FAMILY, made=0, lost=0, out=()), last_us=AT + 3)
-    events = (of(StepScheduled, AT, 4, **plan), begun)
+    events = (of(StepScheduled, AT, "m", 4, **plan), begun)
     assert decide(FACTS, lost, Revive(), now_us=NOW_US) == Commit(lost, after, events, checks_run=True)

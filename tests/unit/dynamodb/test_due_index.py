@@ -12,28 +12,20 @@ from cascade_flow import clock
 from cascade_flow.dynamodb import due, keys, shards
 from cascade_flow.dynamodb.conditions import Condition, Expressions
 from cascade_flow.dynamodb.items import Item, branch_item
-from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.dynamodb.table import Put, Table
 from cascade_flow.engine.state import LATEST_US, Branch
 from cascade_flow.model.wire import LARGEST_WHOLE
 from simulation import BEGIN_US, TickingClock
-from testbed.servers import MemoryServer, fresh_table
+from unit.dynamodb.stored import NEVER_S
 
 NOW_US = BEGIN_US
 GRACE_US, HORIZON_US = 10, 35
-NEVER_S = 2**40
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def time() -> Iterator[TickingClock]:
     with clock.use(TickingClock(tick_us=0)) as time:
         yield time
-
-
-@pytest.fixture
-def table(time: TickingClock) -> Iterator[Table]:
-    with fresh_table(MemoryServer(), create_table) as store:
-        yield Table(store.client, store.table)
 
 
 def put(table: Table, shard: str, time_us: int, run_id: str = "run", branch: str = "") -> due.Entry:
@@ -104,7 +96,7 @@ def test_the_last_come_first_where_that_is_asked_for(table: Table, at_once: int 
     assert list(due.entries(table, until_us=NOW_US, at_once=at_once, backwards=True)) == found[::-1]
 
 
-class Asked:
+class NoEntries:
     """A table of two shards that notes how many entries are asked for at once, and the times; and has none."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +114,7 @@ class Asked:
 
 
 def test_no_more_of_a_shard_are_read_at_once_than_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    table: Any = Asked(monkeypatch)
+    table: Any = NoEntries(monkeypatch)
     list(due.entries(table, until_us=NOW_US, at_once=3))
     list(due.later(table, than_us=NOW_US, at_once=4))
     list(due.waiting(table, "gpu", until_us=NOW_US, at_once=5))
@@ -138,7 +130,7 @@ def test_no_time_is_asked_for_that_an_index_can_not_hold(
     monkeypatch: pytest.MonkeyPatch, asked_us: int, sent_us: int
 ) -> None:
     """DynamoDB refuses numbers of more than 38 digits."""
-    table: Any = Asked(monkeypatch)
+    table: Any = NoEntries(monkeypatch)
     list(due.entries(table, until_us=asked_us))
     list(due.later(table, than_us=asked_us, at_once=1))
     list(due.called(table, until_us=asked_us))

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from cascade_flow.dynamodb import keys
-from cascade_flow.dynamodb.attribute_values import raw
 from cascade_flow.dynamodb.caller_items import caller_step_item, to_caller_step
 from cascade_flow.dynamodb.caller_ledger import CallerLedger, CallerWrite, Moved, TimesTaken
 from cascade_flow.dynamodb.codec import to_record
 from cascade_flow.dynamodb.items import Item, commit_item, log_item, run_item, size_of, to_run
-from cascade_flow.dynamodb.schema import create_table
 from cascade_flow.dynamodb.table import NONCE, Put, Table, Write
 from cascade_flow.engine.caller import CallerStep, reserved
 from cascade_flow.engine.state import ENDED, Run, Stop
-from cascade_flow.model.events import RunSubmitted, StepCheckpoint, StepHeartbeat, StepScheduled
+from cascade_flow.model.events import RunSubmitted, StepCheckpoint, StepHeartbeat
 from cascade_flow.model.states import StepState
-from testbed.servers import MemoryServer, fresh_table
+from unit.dynamodb.stored import NEVER_S, lost, put
+from unit.dynamodb.told import SUBMISSION, step_scheduled
 from unit.engine.facts import NOW_US, told
 
-NEVER_S = 2**40
 RUN = replace(
     reserved("flow", "run", now_us=NOW_US, longest_us=10, retention_us=20),
     status="running",
@@ -48,17 +44,6 @@ STEP = CallerStep(
     seq=7,
     last_us=NOW_US,
 )
-SUBMISSION = {"version_id": "v", "has_input_schema": False, "available_at_us": NOW_US, "timeout_us": 9, "priority": 0}
-
-
-def scheduled(us: int) -> Any:
-    return told(StepScheduled, us, step_id="a", attempt_number=1, available_at_us=us, reason="initial")
-
-
-@pytest.fixture
-def table() -> Iterator[Table]:
-    with fresh_table(MemoryServer(), create_table) as store:
-        yield Table(store.client, store.table)
 
 
 @pytest.fixture
@@ -66,12 +51,8 @@ def ledger(table: Table) -> CallerLedger:
     return CallerLedger(table)
 
 
-def put(table: Table, *things: Run | CallerStep | None) -> None:
-    for thing in things:
-        if isinstance(thing, Run):
-            table.write([Put(run_item(thing))])
-        elif thing is not None:
-            table.write([Put(caller_step_item(RUN, thing))])
+def step_item(step: CallerStep | None) -> Item | None:
+    return None if step is None else caller_step_item(RUN, step)
 
 
 def item_of(table: Table, key: keys.Key | None = None) -> Item:
@@ -89,7 +70,7 @@ def now(status: Any, **changed: Any) -> Run:
     [
         (RUN, False, [RUN, *map(now, sorted(ENDED)), now("running", seq=5)], [COPYING, OF_ENGINE, None]),
         (RUN, True, [RUN, now("pending"), now("running", seq=5)], [*map(now, sorted(ENDED)), COPYING, OF_ENGINE]),
-        *((now(end), False, [now(end)], [RUN, *map(now, ENDED - {end}), COPYING]) for end in sorted(ENDED)),
+        *((now(end), False, [now(end)], [RUN, *map(now, sorted(ENDED - {end})), COPYING]) for end in sorted(ENDED)),
         (now("failed"), True, [now("failed")], [RUN, replace(OF_ENGINE, status="failed")]),
     ],
 )
@@ -100,7 +81,7 @@ def test_a_run_that_stays_as_it_is_must_be_what_its_writer_says(
         if there is None:
             table.delete(keys.run("run"))
         put(table, there)
-        telling = CallerWrite("run", (before, before), events=(scheduled(NOW_US + number),), live=live)
+        telling = CallerWrite("run", (before, before), events=(step_scheduled(NOW_US + number),), live=live)
         if there in fits:
             ledger.write(telling, {})
         else:
@@ -133,14 +114,14 @@ def test_a_step_is_changed_as_it_was_read(
     table: Table, ledger: CallerLedger, before: CallerStep | None, after: CallerStep | None
 ) -> None:
     put(table, RUN)
-    telling = CallerWrite("run", (RUN, RUN), {"a": (before, after)}, events=(scheduled(NOW_US),))
+    telling = CallerWrite("run", (RUN, RUN), {"a": (before, after)}, events=(step_scheduled(NOW_US),))
     for there in (replace(STEP, seq=6), replace(STEP, seq=9), *([None] if before else [STEP])):
         table.delete(keys.branch("run", "a"))
-        put(table, there)
+        put(table, step_item(there))
         with pytest.raises(Moved):
             ledger.write(telling, {})
     table.delete(keys.branch("run", "a"))
-    put(table, before)
+    put(table, step_item(before))
     ledger.write(telling, {})
     item = table.get(keys.branch("run", "a"))
     assert (None if item is None else to_caller_step(item)) == after
@@ -148,7 +129,7 @@ def test_a_step_is_changed_as_it_was_read(
 
 def test_events_go_where_they_are_free_and_others_are_taken_away(table: Table, ledger: CallerLedger) -> None:
     put(table, RUN)
-    first, second, third = (scheduled(NOW_US + number) for number in range(3))
+    first, second, third = (step_scheduled(NOW_US + number) for number in range(3))
     ledger.write(CallerWrite("run", (RUN, RUN), events=(first, third)), {"initial": "no text"})
     with pytest.raises(TimesTaken) as taken:
         ledger.write(CallerWrite("run", (RUN, RUN), {"a": (None, STEP)}, events=(first, second, third)), {})
@@ -166,7 +147,7 @@ def test_events_go_where_they_are_free_and_others_are_taken_away(table: Table, l
 def test_a_run_keeps_its_own_submission_beside_it(ledger: CallerLedger, status: Any, us: int, is_kept: bool) -> None:
     own = replace(now(status), created_us=NOW_US, tail=())
     submitted = told(RunSubmitted, us, input="7", **SUBMISSION)
-    ledger.write(CallerWrite("run", (None, own), events=(submitted, scheduled(NOW_US + 5))), {"7": "P#1"})
+    ledger.write(CallerWrite("run", (None, own), events=(submitted, step_scheduled(NOW_US + 5))), {"7": "P#1"})
     known = ledger.known_run("flow", "run").run
     assert known is not None
     assert known.tail == ((to_record(submitted, {"7": "P#1"}),) if is_kept else ())
@@ -175,26 +156,37 @@ def test_a_run_keeps_its_own_submission_beside_it(ledger: CallerLedger, status: 
 BEAT = told(StepHeartbeat, NOW_US, step_id="a", attempt_number=1, worker_id="w")
 
 
-@pytest.mark.parametrize("ended_us", [NOW_US - 1, NOW_US, NOW_US + 1])
-@pytest.mark.parametrize("event", [BEAT, scheduled(NOW_US)], ids=["of no report", "of reports"])
-def test_an_event_is_added_to_what_has_not_ended_by_its_time(
+def ended(ended_us: int) -> Run:
+    return replace(OF_ENGINE, status="failed", completed_at_us=ended_us, due_us=NOW_US + 3)
+
+
+@pytest.mark.parametrize("ended_us", [NOW_US - 1, NOW_US])
+@pytest.mark.parametrize("event", [BEAT, step_scheduled(NOW_US)], ids=["of no report", "of reports"])
+def test_no_event_is_added_to_what_has_ended_by_its_time(
     table: Table, ledger: CallerLedger, ended_us: int, event: Any
 ) -> None:
-    run = replace(OF_ENGINE, status="failed", completed_at_us=ended_us, due_us=NOW_US + 3)
+    put(table, ended(ended_us))
+    with pytest.raises(Moved):
+        ledger.append_foreign(ended(ended_us), event, {})
+    assert (to_run(item_of(table)), ledger.records("run")) == (ended(ended_us), [])
+
+
+@pytest.mark.parametrize(
+    ("event", "moved"), [(BEAT, 0), (step_scheduled(NOW_US), 1)], ids=["of no report", "of reports"]
+)
+def test_an_event_is_added_to_what_has_not_ended_by_its_time(
+    table: Table, ledger: CallerLedger, event: Any, moved: int
+) -> None:
+    run = ended(NOW_US + 1)
     put(table, run)
-    if ended_us <= NOW_US:
-        with pytest.raises(Moved):
-            ledger.append_foreign(run, event, {})
-        return
     ledger.append_foreign(run, event, {})
-    moved = int(event.type == "StepScheduled")
     assert to_run(item_of(table)) == replace(run, seq=4 + moved, due_us=NOW_US + 3 + moved)
     assert ledger.records("run") == [to_record(event, {})]
     assert item_of(table, keys.commit("run", NOW_US))[keys.EXPIRY] == NEVER_S
     with pytest.raises(TimesTaken) as taken:
         ledger.append_foreign(run, event, {})
     assert taken.value.times == {NOW_US}
-    put(table, replace(run, completed_at_us=NOW_US))
+    put(table, ended(NOW_US))
     with pytest.raises(Moved):
         ledger.append_foreign(run, event, {})
 
@@ -206,43 +198,43 @@ def test_a_text_of_an_added_event_that_was_put_aside_is_named(table: Table, ledg
     assert ledger.records("run") == [to_record(kept, {"7": "P#1"})]
 
 
-@pytest.mark.parametrize(("event", "is_added"), [(BEAT, True), (scheduled(NOW_US), False)])
-def test_what_reports_ask_for_is_added_to_a_run_that_ended_since_it_was_read_by_who_knows_it(
-    table: Table, ledger: CallerLedger, event: Any, is_added: bool
-) -> None:
-    put(table, replace(OF_ENGINE, status="cancelled", completed_at_us=NOW_US + 1))
-    if is_added:
-        ledger.append_foreign(OF_ENGINE, event, {})
-    else:
-        with pytest.raises(Moved):
-            ledger.append_foreign(OF_ENGINE, event, {})
-    assert len(ledger.records("run")) == is_added
+ENDED_SINCE = replace(OF_ENGINE, status="cancelled", completed_at_us=NOW_US + 1)
 
 
-@pytest.mark.parametrize(
-    ("there", "is_free"),
-    [
-        (None, True),
-        (COPYING, True),
-        (now("reserved", seq=1), True),
-        (now("reserved", seq=2), False),
-        (now("pending", seq=1), False),
-        (now("failed"), False),
-        (replace(OF_ENGINE, seq=1), False),
-    ],
-)
-def test_a_copy_takes_an_id_of_which_nothing_was_said(
-    table: Table, ledger: CallerLedger, there: Run | None, is_free: bool
+def test_what_reports_ask_for_is_not_added_by_who_does_not_know_that_the_run_has_ended(
+    table: Table, ledger: CallerLedger
 ) -> None:
+    put(table, ENDED_SINCE)
+    with pytest.raises(Moved):
+        ledger.append_foreign(OF_ENGINE, step_scheduled(NOW_US), {})
+    assert ledger.records("run") == []
+
+
+def test_what_no_report_asks_for_is_added_also_by_who_does_not_know_that_the_run_has_ended(
+    table: Table, ledger: CallerLedger
+) -> None:
+    put(table, ENDED_SINCE)
+    ledger.append_foreign(OF_ENGINE, BEAT, {})
+    assert ledger.records("run") == [to_record(BEAT, {})]
+
+
+@pytest.mark.parametrize("there", [None, COPYING, now("reserved", seq=1)])
+def test_a_copy_takes_an_id_of_which_nothing_was_said(table: Table, ledger: CallerLedger, there: Run | None) -> None:
     put(table, there)
-    if not is_free:
-        with pytest.raises(Moved):
-            ledger.begin_copy(RUN)
-        return
     nonce = ledger.begin_copy(RUN)
     item = item_of(table)
     assert (to_run(item), item[NONCE]) == (replace(COPYING, due_us=None), nonce)
     assert not {keys.DUE_SHARD, keys.DUE_TIME, keys.RUNS_SHARD} & item.keys()
+
+
+@pytest.mark.parametrize(
+    "there", [now("reserved", seq=2), now("pending", seq=1), now("failed"), replace(OF_ENGINE, seq=1)]
+)
+def test_a_copy_takes_no_other_id(table: Table, ledger: CallerLedger, there: Run) -> None:
+    put(table, there)
+    with pytest.raises(Moved):
+        ledger.begin_copy(RUN)
+    assert to_run(item_of(table)) == there
 
 
 CHUNK = log_item(keys.log_chunk("run", "a", 1, NOW_US, "ab"), [(NOW_US, "stdout", "x")], expires_s=NEVER_S)
@@ -283,17 +275,11 @@ def test_a_copy_is_filled_in_transactions_that_dynamodb_takes(
     assert max(size for _, size in sizes) < 2_000_000
 
 
-def test_who_has_ended_a_copy_and_heard_no_answer_knows_it(table: Table) -> None:
-    there = raw({**run_item(RUN), NONCE: "mine"})
-    told_so: Any = {"Error": {"Code": "ConditionalCheckFailedException"}, "Item": there}
-
-    class Lost:
-        def put_item(self, **request: Any) -> Any:
-            raise ClientError(told_so, "PutItem")
-
-    CallerLedger(Table(Lost(), "t")).end_copy(RUN, "mine", [])
+def test_who_has_ended_a_copy_and_heard_no_answer_knows_it() -> None:
+    ledger = CallerLedger(lost(**run_item(RUN), **{NONCE: "mine"}).table)
+    ledger.end_copy(RUN, "mine", [])
     with pytest.raises(Moved):
-        CallerLedger(Table(Lost(), "t")).end_copy(RUN, "other", [])
+        ledger.end_copy(RUN, "other", [])
 
 
 def test_lines_are_copied_again_and_taken_away_from_a_run_of_a_callers_alone(
@@ -322,7 +308,7 @@ def test_lines_are_those_of_the_step_that_is_asked_for(table: Table, ledger: Cal
 
 
 def test_what_is_known_of_a_run_is_the_callers(table: Table, ledger: CallerLedger) -> None:
-    put(table, RUN, STEP)
+    put(table, RUN, step_item(STEP))
     assert (ledger.known_run("flow", "run", "a").step, ledger.known_run("flow", "run", "b").step) == (STEP, None)
     assert ledger.known_run("as asked", "run").slug == "as asked"
     assert dict(ledger.whole_scene("flow", "run").steps) == {"a": STEP}
@@ -335,9 +321,10 @@ def test_what_is_known_of_a_run_is_the_callers(table: Table, ledger: CallerLedge
 
 def test_a_run_is_known_with_all_of_its_steps_and_events(table: Table, ledger: CallerLedger) -> None:
     names = [f"step-{number:03d}" for number in range(150)]
-    put(table, RUN, *(replace(STEP, state=STEP.state.model_copy(update={"step_id": name})) for name in names))
+    steps = (replace(STEP, state=STEP.state.model_copy(update={"step_id": name})) for name in names)
+    put(table, RUN, *map(step_item, steps))
     assert list(ledger.whole_scene("flow", "run").steps) == names
-    told_together = [to_record(scheduled(NOW_US + number), {}) for number in range(3)]
+    told_together = [to_record(step_scheduled(NOW_US + number), {}) for number in range(3)]
     table.write([Put(commit_item("run", told_together[:2], expires_s=NEVER_S))])
     table.write([Put(commit_item("run", told_together[2:], expires_s=NEVER_S))])
     assert ledger.records("run") == told_together
@@ -363,7 +350,7 @@ def test_live_steps_come_back_into_the_index_as_they_were_read(table: Table, led
 
 @pytest.mark.parametrize("there", [*map(now, sorted(ENDED)), RUN])
 def test_a_step_leaves_the_index_whose_run_has_ended(table: Table, ledger: CallerLedger, there: Run) -> None:
-    put(table, there, STEP)
+    put(table, there, step_item(STEP))
     for name in ("a", "never there"):
         ledger.list_no_more("run", name)
     left = {keys.DUE_SHARD, keys.DUE_TIME} & item_of(table, keys.branch("run", "a")).keys()

@@ -2,57 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from cascade_flow.dynamodb import keys
-from cascade_flow.dynamodb.attribute_values import plain
 from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.codec import to_record
 from cascade_flow.dynamodb.family_ledger import Child, FamilyLedger
-from cascade_flow.dynamodb.items import branch_item, commit_item, run_item, to_branch, to_records, to_run
-from cascade_flow.dynamodb.schema import create_table
-from cascade_flow.dynamodb.table import Put, Table
+from cascade_flow.dynamodb.items import branch_item, commit_item, to_branch, to_records, to_run
+from cascade_flow.dynamodb.table import NONCE, Put, Table
 from cascade_flow.engine.runs import Opening
 from cascade_flow.engine.state import Birth, Branch, Run, Up
-from cascade_flow.model.events import RunSubmitted, StepScheduled
+from cascade_flow.model.events import RunSubmitted
 from cascade_flow.model.ids import child_id
-from testbed.servers import MemoryServer, fresh_table
+from unit.dynamodb.stored import NEVER_S, lost, put
+from unit.dynamodb.told import SUBMISSION, step_scheduled
 from unit.engine.facts import NOW_US, facts_of, run_of, step, told
 
-NEVER_S = 2**40
 FACTS = replace(facts_of(step("b"), step("m", "b")), expires_s=NEVER_S)
 UP = Up("run", "b", "m", 7, is_item=True)
 WAITING = Branch("b", "waiting", "m", seq=4, arrived=2, due_us=NOW_US + 5)
 CHILD = replace(run_of(), run_id=child_id("run", "m", 7), expires_s=NEVER_S, up=UP, due_us=NOW_US)
 ITS_FACTS = replace(FACTS, run_id=CHILD.run_id)
-SUBMISSION = {"version_id": "v", "has_input_schema": False, "available_at_us": NOW_US, "timeout_us": 9, "priority": 0}
 SUBMITTED = told(RunSubmitted, NOW_US, input="[7]", **SUBMISSION)
-SCHEDULED = told(StepScheduled, NOW_US + 1, step_id="a", attempt_number=1, available_at_us=NOW_US, reason="initial")
+SCHEDULED = step_scheduled(NOW_US + 1, available_us=NOW_US)
 OPENING = Opening(CHILD, (SUBMITTED, SCHEDULED), tuple(Birth(Branch(name, "scheduled", name)) for name in "ab"))
 NEW = Child(ITS_FACTS, OPENING, {"[7]": "P#1"})
 TOLD = (to_record(SUBMITTED, NEW.references), to_record(SCHEDULED, {}))
 
 
 @pytest.fixture
-def table() -> Iterator[Table]:
-    with fresh_table(MemoryServer(), create_table) as store:
-        yield Table(store.client, store.table)
-
-
-@pytest.fixture
 def ledger(table: Table) -> FamilyLedger:
     return FamilyLedger(table)
-
-
-def put(table: Table, *things: Branch | Run, of: str = "run") -> None:
-    for thing in things:
-        item = run_item(thing) if isinstance(thing, Run) else branch_item(of, thing, expires_s=NEVER_S)
-        table.write([Put(item)])
 
 
 def parent(table: Table) -> Branch | None:
@@ -167,30 +150,12 @@ def test_nothing_is_counted_where_the_parent_is_gone(table: Table, ledger: Famil
     assert parent(table) is None
 
 
-class Lost:
-    """A client that does what it is asked, and loses the answer: it asks again, and is refused."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def update_item(self, **request: Any) -> Any:
-        self.asked += 1
-        there = {**branch_item("run", WAITING, expires_s=NEVER_S), **_set(request)}
-        item = {name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in there.items()}
-        told_so: Any = {"Error": {"Code": "ConditionalCheckFailedException"}, "Item": item}
-        raise ClientError(told_so, "UpdateItem")
-
-
-def _set(request: Any) -> dict[str, Any]:
-    values = plain(request["ExpressionAttributeValues"])
-    return {name[1:-1]: value for name, value in values.items() if name.endswith("_") and name != ":n_"}
-
-
-def test_who_has_written_and_heard_no_answer_knows_it() -> None:
-    client = Lost()
-    ledger = FamilyLedger(Table(client, "t"))
+def test_who_has_written_and_heard_no_answer_knows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("secrets.token_hex", lambda size: "mine")
+    written = replace(WAITING, seq=5)
+    client = lost(**branch_item("run", written, expires_s=NEVER_S), **{NONCE: "mine"})
+    ledger = FamilyLedger(client.table)
     ledger.put_off(FACTS, WAITING, replace(WAITING, due_us=NOW_US + 99))
     assert ledger.release(FACTS, WAITING, WAITING, [], passed=1).seq == 5
-    counted = ledger.raise_parent(UP, look_us=NOW_US + 9)
-    assert counted is not None
-    assert (counted.seq, client.asked) == (WAITING.seq, 3)
+    assert ledger.raise_parent(UP, look_us=NOW_US + 9) == written
+    assert len(client.requests) == 3
