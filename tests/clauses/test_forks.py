@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from cascade_flow import StepDefinition, clock
+from cascade_flow import StepCompleted, StepDefinition, clock
 from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.engine.advance import births_owed, owed_after
 from cascade_flow.engine.commands import Reclaim, Revive, SkipStep
@@ -231,3 +231,19 @@ def test_a_run_that_begins_with_many_steps_asks_for_no_history(world: World, mon
     monkeypatch.setattr(HistoryCopier, "branches", lambda *_: pytest.fail("it is read"))
     world.submit(run_id=RUN)
     assert len(world.observer.runtime.ledger.branches(RUN)) == 2 * AT_ONCE
+
+
+def test_who_beats_while_it_makes_what_it_owes_and_reports_loses_nothing(world: World) -> None:
+    """What follows its first commit was left undone, so its second report makes it; its heartbeat goes on meanwhile."""
+    owing(world, chained=True)
+    steps = Steps(world.backend.runtime)
+    held = steps.holding(run_of(world), "a2", "worker-1", 1)
+    beats = list[int]()
+
+    def beat() -> None:
+        now = steps.heartbeat(replace(held, branch=branch_of(world, "a")))
+        beats.append(now.branch.heartbeat_us or 0)
+
+    reported(world, held, by=pausing(world, "TransactWriteItems", beat, at=2))
+    assert (made(world), len(beats)) == (WIDTH, 1)
+    assert ended(world).count(StepCompleted, "a2") == 1

@@ -20,6 +20,7 @@ from clauses.stage import (
     DONE,
     FATAL,
     RUN,
+    asking,
     begun,
     branch_of,
     claimed,
@@ -446,3 +447,15 @@ def test_whoever_fills_two_joins_at_once_looks_at_both(world: World) -> None:
     begun(world, step("a"), step("b"), step("j1", "a", "b"), step("j2", "a", "b"))
     done(world, "a", "b")
     assert [branch_of(world, name).status for name in ("j1", "j2")] == ["scheduled", "scheduled"]
+
+
+def test_who_has_asked_another_to_look_reads_no_more(world: World) -> None:
+    """Both are counted, and on their way."""
+    begun(world, *JOIN)
+    for name in "ab":
+        held = claimed(world, name)
+        dies(partial(reported, world, held, by=dying(world, "TransactWriteItems")))
+    by, asked = asking(world)
+    assert not AfterCommit(by.runtime).open_join(held.facts, branch_of(world, "j"))
+    assert [branch_of(world, name).looks for name in "ab"] == [True, False]
+    assert asked == ["BatchGetItem", "UpdateItem"]

@@ -14,8 +14,9 @@ from cascade_flow.dynamodb.listing import Filter
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.operations.runs import Runs
 from clauses.stage import RUN, asking, begun
+from clauses.test_microseconds import at
 from contract.called import FLOW, Called
-from simulation import World, step
+from simulation import BEGIN_US, World, step
 
 LONG = {"text": "".join(f"{number}, " for number in range(2_000))}
 
@@ -147,3 +148,16 @@ def test_a_long_input_is_put_aside_and_kept_as_long_as_the_run_that_names_it(wor
         stored = world.observer.runtime.ledger.table.get(keys.payload_at(run_id, place))
         assert stored is not None
         assert stored[keys.EXPIRY] == run.expires_s
+
+
+def test_runs_of_one_microsecond_are_listed_in_one_order_whoever_is_asked(world: World) -> None:
+    """By their workflows' names: else a page of one process could repeat, or leave out, what another's has shown."""
+    slugs = [f"w{number}" for number in range(9)]
+    for slug in reversed(slugs):
+        world.register([step("a")], slug=slug)
+    with at(BEGIN_US):
+        for slug in reversed(slugs):
+            world.backend.submit_run(RunSubmission(workflow_slug=slug, run_id=f"of-{slug}"))
+    pages = [world.another().list_runs(offset=offset, limit=3).runs for offset in (0, 3, 6)]
+    assert len({run.created_at for page in pages for run in page}) == 1
+    assert [run.workflow_slug for page in pages for run in page] == slugs

@@ -15,6 +15,7 @@ from cascade_flow.operations.worker_protocol import WorkerProtocol
 from clauses.stage import AGAIN, RUN, asking, begun, branch_of, claimed, dies, dying, reported, run_of
 from faults.moments import pausing
 from simulation import TIMING, TickingClock, World, step
+from testbed.wire import Answer, Floor, Request, Send, wire_of
 
 MINUTE_US = 60_000_000
 
@@ -177,3 +178,45 @@ def test_who_asks_for_work_is_given_the_most_urgent_of_those_at_both_ends(
         world.clock.pause_us(1_000)
     found = Queue(world.observer.runtime).claimable(None, workflow_slug=None)
     assert [live.run.run_id for live in found] == ["r3", "r0", "r1", "r2"]
+
+
+def overdue(world: World, *run_ids: str, in_us: int) -> None:
+    """Runs that nobody starts: their entries lie at the time at which they were to begin."""
+    for run_id in run_ids:
+        world.submit(run_id=run_id, available_at=clock.now_us() + in_us)
+
+
+def test_runs_that_wait_to_begin_hide_no_step_from_who_asks_for_work(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many of them lie before it, and behind it: of each end it is steps that are counted."""
+    monkeypatch.setattr("cascade_flow.operations.queue._OF_EACH_END", 3)
+    monkeypatch.setattr("cascade_flow.operations.queue._MOST_LOOKED_AT", 12)
+    world.register([step("a")])
+    overdue(world, *(f"before-{number}" for number in range(7)), in_us=1_000_000)
+    world.clock.pause_us(2_000_000)
+    world.submit(run_id=RUN)
+    overdue(world, *(f"behind-{number}" for number in range(7)), in_us=MINUTE_US)
+    found = Queue(world.observer.runtime).claimable(None, workflow_slug=None)
+    assert [live.run.run_id for live in found] == [RUN]
+
+
+@pytest.mark.parametrize(("there", "ends"), [(2, 1), (3, 2), (9, 2)])
+def test_who_asks_for_work_reads_few_entries_at_once_and_of_one_end_where_that_is_all(
+    world: World, monkeypatch: pytest.MonkeyPatch, there: int, ends: int
+) -> None:
+    monkeypatch.setattr("cascade_flow.operations.queue._OF_EACH_END", 3)
+    world.register([step("a")])
+    for _ in range(there):
+        world.submit()
+    client, queries = world.store.another_client(), list[tuple[bool, int]]()
+
+    def noted(request: Request, send: Send) -> Answer:
+        if "IndexName" in request.body:
+            queries.append((request.body.get("ScanIndexForward", True), request.body["Limit"]))
+        return send(request)
+
+    wire_of(client).add(noted, floor=Floor.SCHEDULE)
+    assert next(iter(Queue(world.another(client).runtime).claimable(None, workflow_slug=None)), None) is not None
+    assert {limit for _, limit in queries} == {3}
+    assert len({is_forwards for is_forwards, _ in queries}) == ends

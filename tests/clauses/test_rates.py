@@ -15,14 +15,16 @@ from cascade_flow.dynamodb.turns import next_turn
 from cascade_flow.engine.commands import Complete
 from cascade_flow.engine.limits import Turn, pack_limit
 from cascade_flow.engine.state import LONGEST_DELAY_US, Branch, Claimant, Limit, Stop
+from cascade_flow.operations.after_commit import wake_for
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.operations.turns import Turns
 from cascade_flow.operations.worker_protocol import WorkerProtocol
-from cascade_flow.wake import Wake
+from cascade_flow.wake import SqsQueue, Wake
 from clauses.stage import AGAIN, DONE, reported, silent
+from clauses.test_wakes import Refusing
 from faults.moments import pausing
-from simulation import TIMING, TickingClock, World, step
+from simulation import BEGIN_US, TIMING, TickingClock, World, step
 
 SPACING_US = 2_000_000
 OPENAI = StepLimit(name="openai", at_most=3, per_ms=6_000)
@@ -399,3 +401,16 @@ def test_a_message_that_is_no_longer_good_takes_no_turn(world: World, attempt: i
     wake = Wake("r1", "a", "a", attempt, limit=pack_limit(Limit("openai", 3, 6_000_000)))
     assert Steps(world.backend.runtime).claim(wake, "worker-2") is None
     assert turns.next_free_us(table, "openai") == free_us
+
+
+@pytest.mark.parametrize(
+    ("ahead_us", "delay_s"), [(1, 0), (999_999, 0), (1_000_000, 1), (1_999_999, 1), (2_000_000, 2), (60_500_000, 60)]
+)
+def test_a_message_for_a_turn_is_there_in_the_second_before_it_and_never_after_it(ahead_us: int, delay_s: int) -> None:
+    """The queue counts in whole seconds; who comes waits the rest."""
+    sqs = Refusing({})
+    with clock.use(TickingClock(BEGIN_US, tick_us=0)):
+        branch = Branch("a", "scheduled", "a", available_at_us=BEGIN_US - 1, turn_us=BEGIN_US + ahead_us)
+        SqsQueue("https://queue", client=sqs).send([wake_for("r1", branch)])
+    [entry] = sqs.asked[0]["Entries"]
+    assert entry["DelaySeconds"] == delay_s

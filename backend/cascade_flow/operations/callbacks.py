@@ -19,7 +19,7 @@ from cascade_flow.engine.state import ENDED, Facts, Run
 from cascade_flow.errors import ConfigurationError, EventClosedError, EventNotFoundError, InvalidIdError
 from cascade_flow.model.ids import check_run_id
 from cascade_flow.operations.runtime import Runtime
-from cascade_flow.operations.signals import Signals, declared
+from cascade_flow.operations.signals import Signals, declared, was_sent
 from cascade_flow.records import dataclass
 
 PATH = "/callbacks"
@@ -65,7 +65,7 @@ class Callbacks:
         branch = None if found.run.status in ENDED else self._runtime.ledger.branch(run_id, found.event)
         if found.run.status in ENDED:
             raise EventClosedError("the run has ended", state=found.run.status)
-        if branch is not None and branch.signal is not None:
+        if branch is not None and was_sent(self._runtime.graph_of(found.run), branch):
             raise EventClosedError("the event was sent already", state="sent")
         if branch is not None and branch.status != "open":
             raise EventClosedError("the time for it is over", state="timed-out")

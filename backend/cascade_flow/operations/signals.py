@@ -12,6 +12,7 @@ from typing import Any
 
 from cascade_flow import clock
 from cascade_flow.dynamodb.changes import BranchRefused, RunRefused
+from cascade_flow.engine.joins import beyond
 from cascade_flow.engine.state import ENDED, Branch, Facts, Run, Signal
 from cascade_flow.errors import (
     ArgumentInvalidError,
@@ -100,6 +101,10 @@ class Signals:
 
     def _closed(self, facts: Facts, event: str, now: Branch | None) -> EventClosedError:
         known: dict[str, Any] = {"run_id": facts.run_id, "event": event}
+        if now is not None and now.signal is None and was_sent(facts.graph, now):
+            said = self._in_log(facts, event)
+            whose = f"event {event!r} was sent already, to the run that run {facts.run_id!r} goes on from: {said}"
+            return EventClosedError(whose, data=said, state="sent", **known)
         if now is None or now.signal is None:
             state = "skipped" if now is not None and event in now.skipped else "timed-out"
             words = "was skipped" if state == "skipped" else "has run out of time"
@@ -119,9 +124,17 @@ class Signals:
             return self._runtime.payloads.texts(facts.run_id, {first.place})[first.place]
         if first.text is not None:
             return first.text
+        return self._in_log(facts, event)
+
+    def _in_log(self, facts: Facts, event: str) -> str:
         history = self._runtime.ledger.history(facts.run_id)
         outputs = outputs_in(self._runtime, facts.run_id, history.records if history else (), [event])
         return outputs.get(event) or "null"
+
+
+def was_sent(graph: Graph, event: Branch) -> bool:
+    """Whether somebody has said what the event waits for: what a run has kept of another holds no signal any more."""
+    return event.signal is not None or (event.name not in event.skipped and beyond(graph, event, event.name))
 
 
 def declared(graph: Graph, event: str) -> EventDefinition:
