@@ -136,6 +136,17 @@ def test_who_is_at_work_is_not_looked_for_in_a_run_that_has_not_begun(world: Wor
     assert waiting not in read()
 
 
+def test_what_a_run_has_kept_of_another_is_nobodys_work_on_it(world: World) -> None:
+    begun(world, step("a"), step("b"))
+    done(world, "a")
+    done(world, "b")
+    again = world.backend.rerun_from(parent_run_id=RUN, from_step_id="b").run_id
+    assert Analytics(world.backend.runtime).active_workers(include_inactive=True).workers == []
+    claimed(world, "b", run_id=again, worker="worker-2")
+    [worker] = Analytics(world.backend.runtime).active_workers(include_inactive=True).workers
+    assert (worker.worker_id, worker.total_steps_processed) == ("worker-2", 0)
+
+
 def test_runs_that_are_read_for_nothing_take_their_time_too(world: World) -> None:
     begun(world, step("a"))
     late = Analytics(world.backend.runtime, until_us=clock.now_us())

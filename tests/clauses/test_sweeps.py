@@ -691,6 +691,16 @@ def test_what_is_left_of_a_run_that_is_gone_leaves_the_index(world: World) -> No
     assert keys.DUE_SHARD not in item_of(world, keys.branch(RUN, "a"))
 
 
+def test_a_run_whose_time_is_over_leaves_the_index_before_it_is_deleted(world: World) -> None:
+    """DynamoDB takes days for that, and no reader sees it meanwhile."""
+    begun(world, step("a"))
+    world.clock.pause_us((run_of(world).expires_s + 1) * 1_000_000 - clock.now_us())
+    reaped(world)
+    left = world.store.another_client().scan(TableName=world.store.table, ConsistentRead=True)["Items"]
+    assert [item["sk"]["S"] for item in left if keys.DUE_SHARD in item] == []
+    assert keys.run(RUN).sk in [item["sk"]["S"] for item in left]
+
+
 def test_a_late_message_of_a_run_that_has_ended_stops_nothing(world: World) -> None:
     begun(world, step("a"), timeout=60_000_000)
     done(world, "a")
