@@ -16,7 +16,7 @@ from cascade_flow.engine.state import Birth, Branch, BranchStatus
 from cascade_flow.operations import history_copier
 from cascade_flow.operations.history_copier import HistoryCopier, _placed
 from cascade_flow.records import replace
-from clauses.stage import RUN, begun, claimed, reported
+from clauses.stage import RUN, asking, begun, claimed, done, reported, run_of
 from simulation import World, step
 
 LATER_S = 1_000
@@ -55,6 +55,18 @@ def test_the_events_of_the_kept_steps_are_copied_and_the_newest_time_is_told(wor
     assert len(texts) == len(kept)
     payloads = world.observer.runtime.payloads
     assert payloads.texts("copy", texts) == payloads.texts(RUN, texts)
+
+
+def test_commits_are_copied_each_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transaction takes a hundred, and four megabytes: a long history has more."""
+    monkeypatch.setattr(history_copier, "_EVENTS_A_COMMIT", 1)
+    begun(world, step("a"))
+    done(world, "a")
+    by, asked = asking(world)
+    facts = by.runtime.facts(run_of(world))
+    asked.clear()
+    HistoryCopier(by.runtime).copy(RUN, all_records(world), replace(facts, run_id="copy"), {"a": None})
+    assert asked == ["PutItem"] * 3
 
 
 def test_what_is_copied_is_kept_as_long_as_the_run_that_it_is_copied_to(world: World) -> None:
