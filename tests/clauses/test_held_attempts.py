@@ -155,10 +155,19 @@ def test_what_was_put_aside_before_is_not_put_aside_again(
     assert LONG in [getattr(event, "output", getattr(event, "data", None)) for event in kept]
 
 
+def test_what_is_put_aside_lies_under_the_attempt_that_gave_it(world: World) -> None:
+    begun(world, step("a", retry=SOON))
+    reported(world, claimed(world, "a"), AGAIN)
+    hand = claimed(world, "a", 2)
+    [place] = Steps(world.backend.runtime).put_aside(hand, Complete(LONG, 1)).values()
+    assert place.startswith("P#a#2#")
+
+
 def test_whoever_names_a_step_whose_limit_is_full_waits_in_its_line(world: World) -> None:
-    world.register([step("a", limit=StepLimit(name="erp", at_most=1))])
+    world.register([step("a", limit=StepLimit(name="erp", at_most=1), delay_ms=1_000)])
     for run_id in (RUN, "second"):
         world.submit(run_id=run_id)
+    world.clock.pause_us(1_000_000)  # nobody lines up before that
     steps, runs = Steps(world.backend.runtime), [world.observer.runtime.run(name) for name in (RUN, "second")]
     assert steps.claim_step(runs[0], "a", "worker-1", slot=Slot(2, 8)) is not None
     assert steps.claim_step(runs[1], "a", "worker-2") is None
