@@ -28,6 +28,7 @@ from simulation import World, step
 from testbed.meter import meter
 
 INPUT = {"order": "A-1029"}
+OTHERS: dict[str, Any] = {"name": "b", "step": "b", "attempt": 2}
 
 
 def newest(world: World, name: str) -> Wake:
@@ -232,6 +233,16 @@ def test_whoever_tells_other_facts_of_a_family_is_not_understood(world: World, m
         other.setattr(told, "Up", make_dataclass("Up", [*(field.name for field in fields(Up)), "more"]))
         begun(world, step("a"), input=INPUT)
     by_wake(world, newest(world, "a"), reads=1)
+
+
+@pytest.mark.parametrize(("run_id", "now"), [("other", {}), *((RUN, {k: v}) for k, v in OTHERS.items())], ids=str)
+def test_what_is_told_is_for_one_attempt_of_one_step(world: World, run_id: str, now: Any) -> None:
+    begun(world, step("a"), step("b"), input=INPUT)
+    runtime, run = world.backend.runtime, run_of(world)
+    of_another = Told(replace(run, run_id=run_id), {}), replace(branch_of(world, "a"), **now)
+    words = told.tell(runtime, runtime.facts(run), *of_another)
+    assert words
+    by_wake(world, replace(newest(world, "a"), told=words), reads=1)
 
 
 def sealed(world: World, **known: str) -> str:
