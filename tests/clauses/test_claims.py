@@ -66,7 +66,8 @@ def test_a_claim_lasts_for_a_lease_and_is_looked_at_after_the_longer_of_lease_an
     world: World, lease_us: int, grace_us: int
 ) -> None:
     timing = replace(TIMING, lease_us=lease_us, grace_us=grace_us)
-    backend = DynamoDBBackend(world.store.table, client=world.store.another_client(), queue=world.mailbox, timing=timing)
+    client = world.store.another_client()
+    backend = DynamoDBBackend(world.store.table, client=client, queue=world.mailbox, timing=timing)
     begun(world, step("a"))
     far: dict[str, Any] = {keys.DUE_TIME: clock.now_us() + 99 * MINUTE_US}
     world.observer.runtime.ledger.table.write([Update(keys.branch(RUN, "a"), None, set=far)])

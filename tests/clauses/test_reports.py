@@ -177,8 +177,8 @@ def test_what_was_read_before_time_was_over_need_not_be_read_again(
         if read and found:
             raise ReportTooLargeError
 
-    with monkeypatch.context() as until, pytest.raises(ReportTooLargeError):
-        until.setattr(Analytics, "_check_time", late)
+    monkeypatch.setattr(Analytics, "_check_time", late)
+    with pytest.raises(ReportTooLargeError):
         Analytics(world.backend.runtime).throughput()
     assert len(list(digests_since(world.observer.runtime.ledger.table, 0))) == 1
 
