@@ -148,6 +148,18 @@ def test_a_stop_waits_for_nobody_who_hands_out(world: World) -> None:
     whole(world, "failed")
 
 
+def test_nor_for_who_begins_another_workflow(world: World) -> None:
+    world.backend.register_workflow(WorkflowRegistration(slug="inner", name="Inner", steps=[step("charge")]))
+    call = step("call", children=ChildrenDefinition(kind="workflow", workflow="inner"))
+    begun(world, call, step("other", retry=ONCE))
+    held = claimed(world, "call")
+    reported(world, claimed(world, "other"), FATAL)
+    assert run_of(world).status == "failed"
+    with pytest.raises(StaleAttemptError):
+        reported(world, held, world.act(held, "worker-1"))
+    assert world.observer.runtime.ledger.run(f"{RUN}~call~0") is None
+
+
 def test_a_release_decided_before_a_retry_makes_nobody_after_it(world: World) -> None:
     handed_out(world, concurrency=1)
     only_ended(world, 0)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cascade_flow import RetryTier, StepSkipped, StepStarted, clock
+from cascade_flow import DynamoDBBackend, RetryTier, StepSkipped, StepStarted, clock
 from cascade_flow.dynamodb import due, keys
 from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.dynamodb.table import Update
@@ -27,6 +27,7 @@ from clauses.stage import (
     run_of,
     silent,
 )
+from clauses.test_microseconds import at
 from faults.moments import pausing, unanswered
 from shapes import chain
 from simulation import TIMING, World, step
@@ -58,6 +59,21 @@ def test_who_takes_what_was_to_be_looked_at_much_later_is_looked_at_when_it_must
     world.observer.runtime.ledger.table.write([Update(keys.branch(RUN, "a"), None, set=far)])
     claimed(world, "a")
     assert branch_of(world, "a").due_us == pytest.approx(clock.now_us() + TIMING.silence_us, abs=10_000)
+
+
+@pytest.mark.parametrize(("lease_us", "grace_us"), [(9 * MINUTE_US, MINUTE_US), (MINUTE_US, 9 * MINUTE_US)])
+def test_a_claim_lasts_for_a_lease_and_is_looked_at_after_the_longer_of_lease_and_grace(
+    world: World, lease_us: int, grace_us: int
+) -> None:
+    timing = replace(TIMING, lease_us=lease_us, grace_us=grace_us)
+    client = world.store.another_client()
+    backend = DynamoDBBackend(world.store.table, client=client, queue=world.mailbox, timing=timing)
+    begun(world, step("a"))
+    far: dict[str, Any] = {keys.DUE_TIME: clock.now_us() + 99 * MINUTE_US}
+    world.observer.runtime.ledger.table.write([Update(keys.branch(RUN, "a"), None, set=far)])
+    with at(world.clock.now_us()):
+        now_us, held = clock.now_us(), claimed(world, "a", by=backend).branch
+    assert (held.lease_us, held.due_us) == (now_us + lease_us, now_us + 9 * MINUTE_US)
 
 
 @pytest.mark.parametrize(

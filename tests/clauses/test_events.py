@@ -26,6 +26,7 @@ from cascade_flow import (
     StepScheduled,
     StepSkipped,
     StepStarted,
+    ThrottledError,
     WorkflowCompleted,
     clock,
 )
@@ -36,6 +37,7 @@ from cascade_flow.dynamodb.ledger import Ledger
 from cascade_flow.dynamodb.table import Update
 from cascade_flow.engine.commands import KeepCheckpoint
 from cascade_flow.engine.state import Birth, Branch
+from cascade_flow.errors import PayloadTooLargeError
 from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.payloads import Payloads
 from cascade_flow.operations.runs import Runs
@@ -43,6 +45,7 @@ from cascade_flow.operations.signals import mark_of
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.records import replace
 from clauses.stage import (
+    AT_ONCE,
     FATAL,
     RUN,
     begun,
@@ -480,6 +483,38 @@ def test_what_was_said_is_kept_where_the_look_at_it_is_left_to_the_sweep(
     assert kinds_of(world, "e") == []
     ended(world)
     assert kinds_of(world, "e") == ONCE
+
+
+def test_a_run_has_begun_though_the_look_at_its_event_is_left_to_the_sweep(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as busy:
+        busy.setattr(AfterCommit, "look_at_join", Mock(side_effect=ThrottledError))
+        begun(world, *ROOT)
+    assert (run_of(world).status, branch_of(world, "a").status) == ("running", "scheduled")
+    sent(world)
+    ended(world)
+
+
+def test_all_that_follows_an_event_is_made_by_who_lets_it_go_on(world: World) -> None:
+    names = [f"s{number}" for number in range(2 * AT_ONCE + 1)]
+    begun(world, *chain(), *(step(name, "e") for name in names))
+    done(world, "a")
+    sent(world)
+    assert [branch_of(world, name).status for name in names] == ["scheduled"] * len(names)
+    assert {wake.step for wake in world.mailbox.wakes} >= {"b", *names}
+
+
+def test_a_look_that_gives_its_run_up_has_moved_the_event(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun(world, *ALONE)
+    with monkeypatch.context() as late:
+        late.setattr(AfterCommit, "look_if_possible", lambda *_: None)
+        sent(world)
+    silent(world)
+    too_large = PayloadTooLargeError(bytes=2, limit=1)
+    monkeypatch.setattr(Payloads, "put_run_output", Mock(side_effect=too_large))
+    assert world.sweep()["events moved"] == 1
+    assert run_of(world).status == "failed"
 
 
 def test_a_look_at_what_has_gone_on_changes_nothing(world: World) -> None:

@@ -27,7 +27,8 @@ from cascade_flow.operations.payloads import Payloads
 from cascade_flow.operations.queue import Queue
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.records import replace
-from clauses.stage import AGAIN, RUN, asking, begun, branch_of, claimed, going_on, reported, run_of
+from clauses.families import child_run, handed_out, taken
+from clauses.stage import AGAIN, RUN, asking, begun, branch_of, claimed, done, going_on, reported, run_of
 from clauses.test_microseconds import at
 from simulation import BEGIN_US, World, step
 
@@ -155,10 +156,20 @@ def test_what_was_put_aside_before_is_not_put_aside_again(
     assert LONG in [getattr(event, "output", getattr(event, "data", None)) for event in kept]
 
 
+def test_what_is_put_aside_lies_under_the_attempt_that_gave_it(world: World) -> None:
+    begun(world, step("z"), step("a", "z", retry=SOON))
+    done(world, "z")
+    reported(world, claimed(world, "a", branch="z"), AGAIN)
+    hand = claimed(world, "a", 2, branch="z")
+    [place] = Steps(world.backend.runtime).put_aside(hand, Complete(LONG, 1)).values()
+    assert place.startswith("P#a#2#")
+
+
 def test_whoever_names_a_step_whose_limit_is_full_waits_in_its_line(world: World) -> None:
-    world.register([step("a", limit=StepLimit(name="erp", at_most=1))])
+    world.register([step("a", limit=StepLimit(name="erp", at_most=1), delay_ms=1_000)])
     for run_id in (RUN, "second"):
         world.submit(run_id=run_id)
+    world.clock.pause_us(1_000_000)  # nobody lines up before that
     steps, runs = Steps(world.backend.runtime), [world.observer.runtime.run(name) for name in (RUN, "second")]
     assert steps.claim_step(runs[0], "a", "worker-1", slot=Slot(2, 8)) is not None
     assert steps.claim_step(runs[1], "a", "worker-2") is None
@@ -281,9 +292,16 @@ def test_what_a_run_gives_is_put_aside_beside_what_its_last_step_gave(world: Wor
     reported(world, claimed(world, "b", branch="a"), Complete(LONG, 1), by=late)
     history = world.observer.runtime.ledger.history(RUN)
     assert history is not None
-    [end] = [record for record in history.records if record["type"] == "WorkflowCompleted"]
-    assert list(references_of(end)) == ["output"]
+    given = [record for record in history.records if record["type"] in ("StepCompleted", "WorkflowCompleted")]
+    assert [list(references_of(record)) for record in given] == [["output"]] * 3
     assert asked.count("PutItem") == 3
+
+
+def test_what_an_item_gives_is_put_aside_once_for_its_step_and_its_run(world: World) -> None:
+    handed_out(world, ["a"])
+    late, asked = asking(world)
+    reported(world, taken(world, 0), Complete(LONG, 1), by=late)
+    assert (child_run(world, 0).status, asked.count("PutItem")) == ("completed", 1)
 
 
 @pytest.mark.parametrize(("late_us", "sent"), [(LONGEST_DELAY_US, 1), (LONGEST_DELAY_US + 1, 0)])

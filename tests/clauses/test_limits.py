@@ -22,15 +22,17 @@ from cascade_flow.dynamodb.places import FIRST, Places
 from cascade_flow.engine.commands import Complete, Postpone, SkipStep
 from cascade_flow.engine.limits import Holder, Standing, pack_limit
 from cascade_flow.engine.state import LONGEST_DELAY_US, Claimant, Limit
+from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.limit_views import LimitViews
 from cascade_flow.operations.limits import Limits
 from cascade_flow.operations.steps import HeldAttempt, Slot, Steps
 from cascade_flow.operations.sweep import Sweep
 from cascade_flow.operations.worker_protocol import WorkerProtocol
+from cascade_flow.records import replace
 from cascade_flow.wake import Wake
 from cascade_flow.worker.loop import Worker
 from checker import check_run
-from clauses.stage import AGAIN, DONE, FATAL, counting, dies, dying, reported, silent
+from clauses.stage import AGAIN, DONE, FATAL, counting, dies, dying, going_on, reported, silent
 from faults.moments import pausing
 from simulation import BEGIN_US, TIMING, World, step
 from testbed.faults import Kind, faults
@@ -182,6 +184,25 @@ def test_whatever_ends_an_attempt_gives_its_place_back(world: World, command: An
     reported(world, held, command)
     assert called(world)[-1:] == ["r2"] or command is AGAIN
     assert "r1" not in holders(world)
+
+
+def test_a_place_comes_back_of_who_goes_on_with_the_next_step(world: World) -> None:
+    world.register([limited("a"), step("b", "a")])
+    started(world, "r1", "r2")
+    after = reported(world, got(world, "r1"), going_on())
+    assert (after.branch.step, after.branch.status) == ("b", "running")
+    assert holders(world) == ["r2"]
+
+
+def test_no_place_is_asked_for_to_skip_a_step(world: World) -> None:
+    world.register([limited("a", delay_ms=1)])
+    started(world, "r1")
+    world.clock.pause_us(1_000)
+    runtime = world.backend.runtime
+    facts, branch = runtime.facts(runtime.run("r1")), runtime.ledger.branch("r1", "a")
+    assert branch is not None
+    AfterCommit(runtime)._wake(facts, [replace(branch, status="skipping")])
+    assert holders(world) == []
 
 
 def test_a_heartbeat_keeps_the_place(world: World) -> None:

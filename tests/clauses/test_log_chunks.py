@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
 
 from cascade_flow import clock
-from cascade_flow.dynamodb import keys
+from cascade_flow.dynamodb import items, keys
 from cascade_flow.operations.logs import Logs
 from clauses.stage import RUN, asking, begun, run_of
 from simulation import World, step
@@ -35,3 +37,13 @@ def test_a_chunk_lies_at_the_time_of_its_first_line(world: World, monkeypatch: p
     assert [line.message for line in logs.lines(RUN)] == [
         f"{number} {word}" for number in range(8) for word in ("first", "then", "last")
     ]
+
+
+def test_of_a_step_no_others_lines_are_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun(world, step("a"), step("b"))
+    for name in ("a", "b"):
+        Logs(world.backend.runtime).store(run_of(world), name, 1, [(clock.now_us(), "stdout", name)])
+    to_lines = Mock(wraps=items.to_log_lines)
+    monkeypatch.setattr(items, "to_log_lines", to_lines)
+    found = world.observer.load_events("flow", RUN, step_id="a", types=["LogEntry"])
+    assert ([getattr(event, "message", "") for event in found], to_lines.call_count) == (["a"], 1)

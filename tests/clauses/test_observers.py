@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -21,11 +22,14 @@ from cascade_flow import (
     StepStarted,
     clock,
 )
+from cascade_flow.dynamodb.changes import BranchRefused
 from cascade_flow.engine.commands import KeepCheckpoint, Postpone, Reclaim, SkipStep
 from cascade_flow.engine.state import Branch, Facts
 from cascade_flow.model.events import Event
+from cascade_flow.operations.after_commit import AfterCommit
 from cascade_flow.operations.observer import Observer
 from cascade_flow.operations.steps import Steps
+from cascade_flow.wake import Wake
 from clauses.families import failed, handed_out
 from clauses.stage import AT_ONCE, DONE, FATAL, RUN, begun, claimed, done, ended, reported, silent
 from contract.called import Called
@@ -153,6 +157,15 @@ def test_a_result_that_came_too_late_is_heard(world: World, ear: Ear, said: Any)
     with pytest.raises(StaleAttemptError):
         reported(world, zombie, said)
     assert ear.overtaken_in == [RUN]
+
+
+def test_a_claim_is_heard_also_of_a_branch_that_another_moves_at_once(
+    world: World, ear: Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(world, step("a"))
+    monkeypatch.setattr(AfterCommit, "make_owed", Mock(side_effect=BranchRefused(None)))
+    assert Steps(world.backend.runtime).claim(Wake(RUN, "a", "a", 1), "worker-1") is None
+    assert ear.claims == [("a", 1)]
 
 
 def test_what_is_no_result_overtakes_nobody(world: World, ear: Ear) -> None:

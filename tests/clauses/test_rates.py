@@ -11,6 +11,7 @@ import pytest
 from cascade_flow import RetryTier, StepDefinition, StepLimit, StepStarted, clock
 from cascade_flow.dynamodb import keys, turns
 from cascade_flow.dynamodb.changes import BranchRefused
+from cascade_flow.dynamodb.places import Places
 from cascade_flow.dynamodb.turns import next_turn
 from cascade_flow.engine.commands import Complete
 from cascade_flow.engine.limits import Turn, pack_limit
@@ -205,6 +206,19 @@ def test_a_lost_message_is_sent_again_when_the_turn_has_come(world: World) -> No
     world.sweep()
     assert [wake.run_id for wake in world.mailbox.wakes] == ["r2"]
     assert claim(world, "r2") is not None
+
+
+def test_all_whose_messages_are_lost_are_called_out_and_no_place_is_asked_for(world: World) -> None:
+    world.register([limited("a", limit=SLOW)])
+    for name in ("r1", "r2"):
+        world.submit(run_id=name)
+    silent(world)
+    world.mailbox.wakes.clear()
+    world.sweep()
+    assert [wake.run_id for wake in world.mailbox.wakes] == ["r1", "r2"]
+    standing = Places(world.observer.runtime.ledger.table).standing("slow", at_most=1)
+    assert not standing.line
+    assert [place for place in standing.places.values() if place.holder] == []
 
 
 def test_who_looks_before_the_turn_calls_nobody_out(world: World) -> None:

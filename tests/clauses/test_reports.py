@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from unittest.mock import Mock
 
 import pytest
 
-from cascade_flow import ChildrenDefinition, InvalidIdError, RunSubmission, clock
+from cascade_flow import ChildrenDefinition, InvalidIdError, RunSubmission, StepError, clock
 from cascade_flow.analytics.scope import Scope
+from cascade_flow.dynamodb import due
+from cascade_flow.dynamodb.digests import digests_since
 from cascade_flow.errors import ReportTooLargeError
 from cascade_flow.operations.analytics import Analytics, _may_matter, counted
 from cascade_flow.operations.history import Histories
 from cascade_flow.operations.runtime import Runtime
 from cascade_flow.records import replace
-from clauses.stage import RUN, asking, begun, claimed, done, reported, run_of
+from clauses.stage import FATAL, RUN, asking, begun, claimed, done, reported, run_of
 from clauses.test_events import HOUR_US, ROOT
 from faults.moments import pausing
 from simulation import TickingClock, World, step
@@ -152,6 +155,59 @@ def test_runs_that_are_read_for_nothing_take_their_time_too(world: World) -> Non
     late = Analytics(world.backend.runtime, until_us=clock.now_us())
     with pytest.raises(ReportTooLargeError):
         late.throughput(workflow_slug="other")
+
+
+def test_an_overview_reads_what_is_under_way_once_also_where_nothing_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = Mock(wraps=due.live)
+    monkeypatch.setattr(due, "live", live)
+    Analytics(world.backend.runtime).overview()
+    assert live.call_count == 1
+
+
+def test_what_was_read_before_time_was_over_need_not_be_read_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report that takes too long would take as long the next time."""
+    world.register([step("a")])
+    world.settle(*(world.submit(run_id=name) for name in ("r1", "r2")))
+
+    def late(_: object, *, read: int, found: int | None = None) -> None:
+        if read and found:
+            raise ReportTooLargeError
+
+    monkeypatch.setattr(Analytics, "_check_time", late)
+    with pytest.raises(ReportTooLargeError):
+        Analytics(world.backend.runtime).throughput()
+    assert len(list(digests_since(world.observer.runtime.ledger.table, 0))) == 1
+
+
+def test_what_is_kept_is_read_since_a_ranges_begin_alone_and_counts_for_its_workflow(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for slug in ("flow", "other"):
+        world.register([step("a")], slug=slug)
+        world.settle(world.backend.submit_run(RunSubmission(workflow_slug=slug, run_id=slug)).run_id)
+    start_us = clock.now_us() - HOUR_US
+    reports = [Analytics(world.backend.runtime) for _ in range(3)]
+    assert reports[0].throughput(start_us=start_us).runs_completed == 2
+    kept = Mock(wraps=digests_since)
+    monkeypatch.setattr("cascade_flow.operations.ended_runs.digests_since", kept)
+    assert reports[1].throughput(start_us=start_us, workflow_slug="other").runs_completed == 1
+    assert reports[2].throughput(start_us=start_us).runs_completed == 2
+    assert [call.args[1] for call in kept.call_args_list] == [start_us] * 2
+
+
+@pytest.mark.parametrize(("limit", "offset", "there"), [(1, 0, 1), (1, 1, 1), (1, 2, 1), (2, 2, 1), (1, 3, 0)])
+def test_a_page_of_errors_is_no_longer_than_asked_for(world: World, limit: int, offset: int, there: int) -> None:
+    names = ("a", "b", "c")
+    begun(world, *map(step, names))
+    held = [claimed(world, name) for name in names]
+    for name, hand in zip(names, held, strict=True):
+        reported(world, hand, replace(FATAL, error=StepError(name=name, message=name)))
+    page = Analytics(world.backend.runtime).errors("exact", limit=limit, offset=offset)
+    assert (len(page.errors), page.total) == (there, 3)
 
 
 def test_a_run_that_is_gone_by_then_hides_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

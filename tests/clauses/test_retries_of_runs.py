@@ -318,3 +318,11 @@ def test_a_retry_names_steps_and_not_their_branches(world: World) -> None:
     world.backend.retry_run(RUN, "now")
     [event] = [event for event in world.check(RUN).events if isinstance(event, WorkflowRetryStarted)]
     assert event.retried_steps == ["b"]
+
+
+def test_what_had_failed_for_good_has_failed_no_more_once_its_run_is_tried_again(world: World) -> None:
+    begun(world, step("a"))
+    reported(world, claimed(world, "a"), FATAL)
+    assert [failed.step_id for failed in world.observer.get_failed_steps("flow", RUN)] == ["a"]
+    world.backend.retry_run(RUN)
+    assert world.observer.get_failed_steps("flow", RUN) == []

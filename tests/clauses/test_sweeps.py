@@ -27,6 +27,7 @@ from clauses.stage import (
     AT_ONCE,
     FATAL,
     RUN,
+    asking,
     begun,
     branch_of,
     claimed,
@@ -420,8 +421,10 @@ def test_what_has_ended_is_looked_at_once_more_at_most(world: World) -> None:
 def test_a_message_about_a_branch_moves_no_entry(world: World) -> None:
     begun(world, step("a"))
     before = branch_of(world, "a").due_us
+    world.mailbox.wakes.clear()
     Sweep(world.backend.runtime, name="worker-1").attend(RUN, "a")
     assert branch_of(world, "a").due_us == before
+    assert [wake.step for wake in world.mailbox.wakes] == ["a"], "who waits is called out all the same"
 
 
 def test_the_oldest_is_met_first_whatever_shard_it_lies_in(world: World) -> None:
@@ -430,6 +433,39 @@ def test_the_oldest_is_met_first_whatever_shard_it_lies_in(world: World) -> None
     table = world.observer.runtime.ledger.table
     found = [entry.run_id for entry in due.entries(table, until_us=clock.now_us() + TIMING.grace_us) if entry.branch]
     assert found == order
+
+
+def noted(monkeypatch: pytest.MonkeyPatch, then: Callable[[], object] = lambda: None) -> list[str]:
+    """The runs whose entries are looked at, one after the other, from now on; it does nothing else."""
+    looked_at: list[str] = []
+
+    def attend(_: object, entry: due.Entry, _reads: object) -> None:
+        looked_at.append(entry.run_id)
+        then()
+
+    monkeypatch.setattr(Attention, "attend", attend)
+    return looked_at
+
+
+def test_a_sweep_looks_at_the_oldest_first_whatever_shard_it_lies_in(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unheard(world, 12)
+    looked_at = noted(monkeypatch)
+    world.sweep()
+    assert looked_at == [f"run-{each}" for each in range(12)]
+
+
+def test_what_is_left_when_time_is_over_is_neither_looked_at_nor_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cascade_flow.operations.sweep._BATCH", 2)
+    unheard(world, 6)
+    late, asked = asking(world)
+    looked_at = noted(monkeypatch, lambda: world.clock.pause_us(10**9))
+    swept = Sweep(late.runtime, name="reaper").sweep(until_us=clock.now_us() + 10**9)
+    assert (looked_at, asked.count("BatchGetItem")) == (["run-0"], 1)
+    assert (swept.left, swept.done) == (True, {"looked at": 1})
 
 
 def test_a_sweep_ends_when_its_time_is_over(world: World) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, make_dataclass, replace
 from typing import Any
 
 import pytest
@@ -12,20 +12,23 @@ from cascade_flow import RetryTier
 from cascade_flow.dynamodb.secret import secret_of
 from cascade_flow.dynamodb.table import Table
 from cascade_flow.engine.commands import Complete, SkipStep
+from cascade_flow.engine.state import Up
 from cascade_flow.errors import BackendUnavailableError
 from cascade_flow.model.workflows import RunLimit
 from cascade_flow.operations import told
 from cascade_flow.operations.outputs import knows_enough
 from cascade_flow.operations.steps import HeldAttempt, Steps
+from cascade_flow.operations.told import Told
 from cascade_flow.seal import Seal
 from cascade_flow.wake import Wake
-from clauses.stage import AGAIN, AT_ONCE, FATAL, RUN, begun, claimed, done, reported
+from clauses.stage import AGAIN, AT_ONCE, FATAL, RUN, begun, branch_of, claimed, done, reported, run_of
 from faults.moments import pausing
 from shapes import chain
 from simulation import World, step
 from testbed.meter import meter
 
 INPUT = {"order": "A-1029"}
+OTHERS: dict[str, Any] = {"name": "b", "step": "b", "attempt": 2}
 
 
 def newest(world: World, name: str) -> Wake:
@@ -223,6 +226,51 @@ def test_what_another_release_tells_is_read(world: World, monkeypatch: pytest.Mo
         other.setattr(told, "_LASTING", tuple(name for name in told._LASTING if name != "parent"))
         begun(world, step("a"), input=INPUT)
     by_wake(world, newest(world, "a"), reads=1)
+
+
+def test_whoever_tells_other_facts_of_a_family_is_not_understood(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as other:
+        other.setattr(told, "Up", make_dataclass("Up", [*(field.name for field in fields(Up)), "more"]))
+        begun(world, step("a"), input=INPUT)
+    by_wake(world, newest(world, "a"), reads=1)
+
+
+@pytest.mark.parametrize(("run_id", "now"), [("other", {}), *((RUN, {k: v}) for k, v in OTHERS.items())], ids=str)
+def test_what_is_told_is_for_one_attempt_of_one_step(world: World, run_id: str, now: Any) -> None:
+    begun(world, step("a"), step("b"), input=INPUT)
+    runtime, run = world.backend.runtime, run_of(world)
+    of_another = Told(replace(run, run_id=run_id), {}), replace(branch_of(world, "a"), **now)
+    words = told.tell(runtime, runtime.facts(run), *of_another)
+    assert words
+    by_wake(world, replace(newest(world, "a"), told=words), reads=1)
+
+
+def sealed(world: World, **known: str) -> str:
+    """What is told of a branch that goes on with `b`, by who knows these outputs."""
+    runtime, run = world.backend.runtime, run_of(world)
+    branch = replace(branch_of(world, "a"), step="b")
+    return told.tell(runtime, runtime.facts(run), Told(run, known), branch)
+
+
+def test_no_output_is_told_but_what_the_step_depends_on(world: World) -> None:
+    begun(world, step("a"), step("b", "a"), step("z"), input=INPUT)
+    words = sealed(world, a="1", z="2")
+    assert json.loads(world.mailbox.seal.opened(words) or "")[-1] == {"a": "1"}
+
+
+@pytest.mark.parametrize("status", ["running", "skipping", "parked", "failed", "waiting"])
+def test_of_what_is_not_there_to_be_taken_nothing_is_told(world: World, status: Any) -> None:
+    begun(world, step("a"))
+    runtime, run = world.backend.runtime, run_of(world)
+    branch = replace(branch_of(world, "a"), status=status)
+    assert told.tell(runtime, runtime.facts(run), Told(run, {}), branch) == ""
+
+
+@pytest.mark.parametrize(("more", "is_told"), [(0, True), (1, False)])
+def test_as_much_is_told_as_fits(world: World, more: int, is_told: bool) -> None:
+    begun(world, step("a"), step("b", "a"))
+    room = told._MOST_CHARACTERS - len(world.mailbox.seal.opened(sealed(world, a="")) or "")
+    assert bool(sealed(world, a="x" * (room + more))) is is_told
 
 
 def test_what_came_too_early_is_told_again(world: World) -> None:
