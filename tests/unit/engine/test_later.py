@@ -14,30 +14,21 @@ from cascade_flow.engine.state import LATEST_US, Branch, Commit, Facts, Stop
 from cascade_flow.engine.waits import line_of, reason_in
 from cascade_flow.fingerprints import compute_error_fingerprints
 from unit.engine.facts import NOW_US, facts_of, step
-from unit.engine.held import AT, of
+from unit.engine.held import AT, HELD as CLAIMED, HOLDER, of
 
 SECOND_US, MINUTE_US = 1_000_000, 60_000_000
 TIERS = [RetryTier(max_attempts=2, jitter=0), RetryTier(max_attempts=2, delay_ms=7_000)]
 POLLED = facts_of(step("a", retry=TIERS, poll_every_ms=30_000, give_up_after_ms=600_000), step("b", "a"))
 FREE = facts_of(step("a", retry=TIERS), step("b", "a"))
-HELD = Branch(
-    "a",
-    "running",
-    "a",
-    attempt=7,
+HELD = replace(
+    CLAIMED,
     attempts_before=4,
     run_attempt=1,
-    seq=9,
     available_at_us=NOW_US - 66,
-    started_at_us=AT - 30,
-    worker="w",
-    lease_us=NOW_US + 10,
-    heartbeat_us=AT - 9,
-    slot_index=2,
-    worker_concurrency=3,
-    priority=4,
-    last_us=AT - 66,
+    snapshot=None,
+    origin_us=None,
     due_us=NOW_US + 40,
+    tail=(),
 )
 NOT_READY = Postpone("no invoice", 5, delay_us=MINUTE_US)
 RELEASED: dict[str, Any] = {
@@ -48,10 +39,7 @@ RELEASED: dict[str, Any] = {
     "slot_index": None,
     "worker_concurrency": None,
 }
-WORKER: dict[str, Any] = {"worker_id": "w", "slot_index": 2, "worker_concurrency": 3}
-
-
-BEGUN = (of(StepStarted, AT - 30, dependencies=[], **WORKER), of(StepHeartbeat, AT - 9, **WORKER))
+BEGUN = (of(StepStarted, AT - 30, dependencies=[], **HOLDER), of(StepHeartbeat, AT - 9, **HOLDER))
 
 
 def test_it_comes_again_as_its_next_attempt_which_no_policy_counts() -> None:
