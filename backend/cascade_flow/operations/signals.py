@@ -101,14 +101,14 @@ class Signals:
 
     def _closed(self, facts: Facts, event: str, now: Branch | None) -> EventClosedError:
         known: dict[str, Any] = {"run_id": facts.run_id, "event": event}
-        if now is not None and now.signal is None and was_sent(facts.graph, now):
-            said = self._in_log(facts, event)
-            whose = f"event {event!r} was sent already, to the run that run {facts.run_id!r} goes on from: {said}"
-            return EventClosedError(whose, data=said, state="sent", **known)
-        if now is None or now.signal is None:
+        if now is None or not was_sent(facts.graph, now):
             state = "skipped" if now is not None and event in now.skipped else "timed-out"
             words = "was skipped" if state == "skipped" else "has run out of time"
             return EventClosedError(f"event {event!r} of run {facts.run_id!r} {words}", state=state, **known)
+        if now.signal is None:
+            said = self._in_log(facts, event)
+            whose = f"event {event!r} was sent already, to the run that run {facts.run_id!r} goes on from: {said}"
+            return EventClosedError(whose, data=said, state="sent", **known)
         said = self._said(facts, event, now.signal)
         return EventClosedError(
             f"event {event!r} of run {facts.run_id!r} was sent already, and the first counts: {said}",
