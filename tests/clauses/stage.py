@@ -55,7 +55,7 @@ def claimed(
 ) -> HeldAttempt:
     """An attempt in the hands of a worker."""
     held = Steps((by or world.backend).runtime).claim(Wake(run_id, branch or step, step, attempt), worker)
-    assert held is not None, f"attempt {attempt} of {step} can't be claimed"
+    assert held is not None, f"attempt {attempt} of {step} in run {run_id} can't be claimed"
     return held
 
 
@@ -103,6 +103,12 @@ def item_of(world: World, key: keys.Key) -> dict[str, Any]:
     item = world.observer.runtime.ledger.table.get(key)
     assert item is not None, f"there is no item {key}"
     return item
+
+
+def whole_table(world: World) -> list[dict[str, Any]]:
+    """All that lies in the table, as DynamoDB has it: also what is over, and not deleted yet."""
+    items = world.store.another_client().scan(TableName=world.store.table, ConsistentRead=True)["Items"]
+    return sorted(items, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
 
 
 def told_before(world: World, time_us: int) -> tuple[Record, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from cascade_flow import clock
+from cascade_flow import DynamoDBBackend, clock
 from cascade_flow.dynamodb import items, keys
 from cascade_flow.dynamodb.codec import Record, references_of
 from cascade_flow.engine.commands import Complete
@@ -16,7 +16,7 @@ from cascade_flow.engine.state import Birth, Branch, BranchStatus
 from cascade_flow.operations import history_copier
 from cascade_flow.operations.history_copier import HistoryCopier, _placed
 from cascade_flow.records import replace
-from clauses.stage import RUN, asking, begun, claimed, done, reported, run_of
+from clauses.stage import RUN, asking, begun, claimed, done, reported
 from simulation import World, step
 
 LATER_S = 1_000
@@ -36,9 +36,9 @@ def all_records(world: World) -> Sequence[Record]:
     return history.records
 
 
-def copied(world: World, *kept: str) -> int:
+def copied(world: World, *kept: str, by: DynamoDBBackend | None = None) -> int:
     """The newest time of what is copied of these steps to another run, which is kept for longer."""
-    runtime = world.backend.runtime
+    runtime = (by or world.backend).runtime
     facts = runtime.facts(runtime.run(RUN))
     target = replace(facts, run_id="copy", expires_s=facts.expires_s + LATER_S)
     return HistoryCopier(runtime).copy(RUN, all_records(world), target, dict.fromkeys(kept))
@@ -63,10 +63,8 @@ def test_commits_are_copied_each_by_itself(world: World, monkeypatch: pytest.Mon
     begun(world, step("a"))
     done(world, "a")
     by, asked = asking(world)
-    facts = by.runtime.facts(run_of(world))
-    asked.clear()
-    HistoryCopier(by.runtime).copy(RUN, all_records(world), replace(facts, run_id="copy"), {"a": None})
-    assert asked == ["PutItem"] * 3
+    copied(world, "a", by=by)
+    assert (asked.count("PutItem"), asked.count("TransactWriteItems")) == (3, 0)
 
 
 def test_what_is_copied_is_kept_as_long_as_the_run_that_it_is_copied_to(world: World) -> None:

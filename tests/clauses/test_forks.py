@@ -245,5 +245,5 @@ def test_who_beats_while_it_makes_what_it_owes_and_reports_loses_nothing(world: 
         beats.append(now.branch.heartbeat_us or 0)
 
     reported(world, held, by=pausing(world, "TransactWriteItems", beat, at=2))
-    assert (made(world), len(beats)) == (WIDTH, 1)
+    assert (made(world), len(beats), all(beats)) == (WIDTH, 1, True)
     assert ended(world).count(StepCompleted, "a2") == 1

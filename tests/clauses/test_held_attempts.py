@@ -305,7 +305,7 @@ def test_what_an_item_gives_is_put_aside_once_for_its_step_and_its_run(world: Wo
 
 
 @pytest.mark.parametrize(("late_us", "sent"), [(LONGEST_DELAY_US, 1), (LONGEST_DELAY_US + 1, 0)])
-def test_a_run_that_is_due_as_late_as_a_message_can_wait_is_sent_one(world: World, late_us: int, sent: int) -> None:
+def test_a_run_is_sent_a_message_unless_it_is_due_too_late_for_one(world: World, late_us: int, sent: int) -> None:
     world.register([step("a")])
     with at(BEGIN_US + 10_000_000):
         world.submit(available_at=clock.now_us() + late_us)

@@ -19,7 +19,7 @@ from cascade_flow.operations.runtime import Runtime
 from cascade_flow.operations.schedules import Schedules
 from cascade_flow.operations.signals import Signals
 from cascade_flow.operations.steps import Slot
-from clauses.stage import RUN, begun, registration, reports_of
+from clauses.stage import RUN, begun, registration, reports_of, whole_table
 from contract.called import FLOW, Called
 from simulation import World, step
 
@@ -85,35 +85,29 @@ def versioned(**said: Any) -> WorkflowVersion:
     return WorkflowVersion(**{**usual, "step_manifest": ["a"], **said})
 
 
-def stored(world: World) -> list[Any]:
-    """All that lies in the table."""
-    items = world.store.another_client().scan(TableName=world.store.table, ConsistentRead=True)["Items"]
-    return sorted(items, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
-
-
 @pytest.mark.parametrize("use", RUNS)
 def test_of_what_is_no_id_there_is_no_run(world: World, use: str) -> None:
     world.register([step("a")])
+    before = whole_table(world)
     with pytest.raises(InvalidIdError):
         RUNS[use](Runs(world.backend.runtime))
-    assert world.observer.list_runs().runs == []
+    assert whole_table(world) == before
 
 
 @pytest.mark.parametrize("use", REGISTRY)
 def test_of_what_is_no_id_there_is_no_workflow(world: World, use: str) -> None:
     with pytest.raises(InvalidIdError):
         REGISTRY[use](world.backend.runtime.registry)
-    assert world.observer.list_workflow_metadata() == []
-    assert world.observer.list_workflow_versions("flow") == []
+    assert whole_table(world) == []
 
 
 @pytest.mark.parametrize("use", OTHERS)
 def test_with_what_is_no_id_nothing_is_done(world: World, use: str) -> None:
     begun(world, step("a"))
-    before, woken = stored(world), [*world.mailbox.wakes]
+    before, woken = whole_table(world), [*world.mailbox.wakes]
     with pytest.raises(InvalidIdError):
         OTHERS[use](world.backend.runtime)
-    assert (stored(world), world.mailbox.wakes) == (before, woken)
+    assert (whole_table(world), world.mailbox.wakes) == (before, woken)
 
 
 def reporting(report_of: Callable[[str], Report]) -> Callable[[Reports, Place], object]:
@@ -152,8 +146,8 @@ def test_of_what_is_no_step_nothing_is_told(world: World, driver: str, word: str
         slug, run_id = "flow", RUN
     else:
         slug, run_id = FLOW, Called.with_step(world.backend).run_id
-    before = stored(world)
+    before = whole_table(world)
     for place in ((slug, run_id, BAD), (slug, BAD, "a")):
         with pytest.raises(InvalidIdError):
             WORDS[word](reports_of(world), place)
-    assert stored(world) == before
+    assert whole_table(world) == before

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pytest
 
 from cascade_flow.dynamodb import due
@@ -13,13 +15,13 @@ RUNS = [f"run-{number}" for number in range(6)]
 TIMES = {"run-0": 10, "run-1": 20, "run-2": 20, "run-3": 20, "run-4": 30, "run-5": 40}
 
 
-def among(world: World, *, most_runs: int = 100, after_us: int = START_US, wanted: str = "") -> Piece:
+def among(world: World, *, most_runs: int = 100, after_us: int = START_US, wanted: Collection[str] = RUNS) -> Piece:
     """The next piece of runs whose entries, a run's and its step's, lie at the same times."""
     return piece(
         world.observer.runtime.ledger.table,
         after_us=after_us,
         most_runs=most_runs,
-        wanted=lambda entry: entry.run_id in wanted if wanted else True,
+        wanted=lambda entry: entry.run_id in wanted,
     )
 
 
@@ -50,7 +52,7 @@ def test_all_that_lie_at_one_time_are_in_one_piece(world: World) -> None:
 
 
 def test_runs_that_nobody_wants_are_not_among_those_that_were_asked_for(world: World) -> None:
-    found = among(world, most_runs=2, wanted="run-3 run-5")
+    found = among(world, most_runs=2, wanted={"run-3", "run-5"})
     assert (runs_in(found), found.more_us) == (both("run-3", "run-5"), BEGIN_US + 40)
 
 
@@ -60,5 +62,5 @@ def test_each_entry_is_counted_also_where_many_lie_at_one_time(
 ) -> None:
     """By entries and not by times: else there are as many requests as runs have begun in one microsecond."""
     monkeypatch.setattr(live_pieces, "_MOST_ENTRIES", most)
-    found = among(world, wanted="nobody")
+    found = among(world, wanted=())
     assert (found.entries, found.more_us) == ([], None if more_us is None else BEGIN_US + more_us)

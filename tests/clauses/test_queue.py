@@ -180,7 +180,7 @@ def test_who_asks_for_work_is_given_the_most_urgent_of_those_at_both_ends(
     assert [live.run.run_id for live in found] == ["r3", "r0", "r1", "r2"]
 
 
-def overdue(world: World, *run_ids: str, in_us: int) -> None:
+def unbegun(world: World, *run_ids: str, in_us: int) -> None:
     """Runs that nobody starts: their entries lie at the time at which they were to begin."""
     for run_id in run_ids:
         world.submit(run_id=run_id, available_at=clock.now_us() + in_us)
@@ -193,10 +193,10 @@ def test_runs_that_wait_to_begin_hide_no_step_from_who_asks_for_work(
     monkeypatch.setattr("cascade_flow.operations.queue._OF_EACH_END", 3)
     monkeypatch.setattr("cascade_flow.operations.queue._MOST_LOOKED_AT", 12)
     world.register([step("a")])
-    overdue(world, *(f"before-{number}" for number in range(7)), in_us=1_000_000)
+    unbegun(world, *(f"before-{number}" for number in range(7)), in_us=1_000_000)
     world.clock.pause_us(2_000_000)
     world.submit(run_id=RUN)
-    overdue(world, *(f"behind-{number}" for number in range(7)), in_us=MINUTE_US)
+    unbegun(world, *(f"behind-{number}" for number in range(7)), in_us=MINUTE_US)
     found = Queue(world.observer.runtime).claimable(None, workflow_slug=None)
     assert [live.run.run_id for live in found] == [RUN]
 

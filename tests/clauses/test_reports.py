@@ -157,9 +157,13 @@ def test_runs_that_are_read_for_nothing_take_their_time_too(world: World) -> Non
         late.throughput(workflow_slug="other")
 
 
+@pytest.mark.parametrize("runs", [0, 2])
 def test_an_overview_reads_what_is_under_way_once_also_where_nothing_is(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, runs: int
 ) -> None:
+    world.register([step("a")])
+    for _ in range(runs):
+        world.submit()
     live = Mock(wraps=due.live)
     monkeypatch.setattr(due, "live", live)
     Analytics(world.backend.runtime).overview()
@@ -199,15 +203,18 @@ def test_what_is_kept_is_read_since_a_ranges_begin_alone_and_counts_for_its_work
     assert [call.args[1] for call in kept.call_args_list] == [start_us] * 2
 
 
-@pytest.mark.parametrize(("limit", "offset", "there"), [(1, 0, 1), (1, 1, 1), (1, 2, 1), (2, 2, 1), (1, 3, 0)])
-def test_a_page_of_errors_is_no_longer_than_asked_for(world: World, limit: int, offset: int, there: int) -> None:
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_pages_of_errors_are_as_long_as_asked_for_and_tell_each_once(world: World, limit: int) -> None:
     names = ("a", "b", "c")
     begun(world, *map(step, names))
     held = [claimed(world, name) for name in names]
     for name, hand in zip(names, held, strict=True):
         reported(world, hand, replace(FATAL, error=StepError(name=name, message=name)))
-    page = Analytics(world.backend.runtime).errors("exact", limit=limit, offset=offset)
-    assert (len(page.errors), page.total) == (there, 3)
+    reports = Analytics(world.backend.runtime)
+    pages = [reports.errors("exact", limit=limit, offset=offset) for offset in range(0, 4, limit)]
+    assert [len(page.errors) for page in pages] == [min(limit, max(3 - offset, 0)) for offset in range(0, 4, limit)]
+    assert {page.total for page in pages} == {3}
+    assert [error for page in pages for error in page.errors] == reports.errors("exact", limit=9, offset=0).errors
 
 
 def test_a_run_that_is_gone_by_then_hides_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,7 @@ from clauses.stage import (
     reported,
     run_of,
     silent,
+    whole_table,
 )
 from faults.moments import pausing
 from simulation import TIMING, World, step
@@ -427,7 +428,7 @@ def test_a_message_about_a_branch_moves_no_entry(world: World) -> None:
     assert [wake.step for wake in world.mailbox.wakes] == ["a"], "who waits is called out all the same"
 
 
-def test_the_oldest_is_met_first_whatever_shard_it_lies_in(world: World) -> None:
+def test_the_index_lists_the_oldest_first_whatever_shard_it_lies_in(world: World) -> None:
     world.register([step("a")])
     order = [world.submit(run_id=f"run-{number}") for number in (3, 1, 4, 0, 2)]
     table = world.observer.runtime.ledger.table
@@ -732,7 +733,7 @@ def test_a_run_whose_time_is_over_leaves_the_index_before_it_is_deleted(world: W
     begun(world, step("a"))
     world.clock.pause_us((run_of(world).expires_s + 1) * 1_000_000 - clock.now_us())
     reaped(world)
-    left = world.store.another_client().scan(TableName=world.store.table, ConsistentRead=True)["Items"]
+    left = whole_table(world)
     assert [item["sk"]["S"] for item in left if keys.DUE_SHARD in item] == []
     assert keys.run(RUN).sk in [item["sk"]["S"] for item in left]
 

@@ -38,7 +38,21 @@ from cascade_flow.operations.runs import Runs
 from cascade_flow.operations.steps import Steps
 from cascade_flow.testing.memory.bucket_client import BucketClient
 from checker import Checked
-from clauses.stage import FATAL, RUN, begun, branch_of, claimed, dies, done, dying, ended, reported, run_of, silent
+from clauses.stage import (
+    FATAL,
+    RUN,
+    asking,
+    begun,
+    branch_of,
+    claimed,
+    dies,
+    done,
+    dying,
+    ended,
+    reported,
+    run_of,
+    silent,
+)
 from faults.moments import pausing, unanswered
 from shapes import undo
 from simulation import TIMING, World, step
@@ -449,16 +463,10 @@ def asked_to_cancel(world: World, run_id: str, *steps: StepDefinition) -> Counte
     world.submit(run_id=run_id)
     held = claimed(world, "a", run_id=run_id)
     reported(world, held)
-    client, asked = world.store.another_client(), Counter[str]()
-
-    def count(request: Request, send: Send) -> Answer:
-        asked[request.operation] += 1
-        return send(request)
-
-    wire_of(client).add(count, floor=Floor.SCHEDULE)
-    world.another(client).cancel_run(run_id)
+    by, asked = asking(world)
+    by.cancel_run(run_id)
     world.check(run_id)
-    return asked
+    return Counter(asked)
 
 
 def test_it_costs_one_query_and_runs_without_undos_nothing(world: World) -> None:

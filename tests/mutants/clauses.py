@@ -1068,7 +1068,7 @@ SWEEPS = (
         "dynamodb/due.py",
         "return merge(*(read(table, shard, times) for shard in due_shards(table)), reverse=backwards)",
         "return chain(*(read(table, shard, times) for shard in due_shards(table)))",
-        ("clauses/test_sweeps.py::test_the_oldest_is_met_first_whatever_shard_it_lies_in",),
+        ("clauses/test_sweeps.py::test_the_index_lists_the_oldest_first_whatever_shard_it_lies_in",),
     ),
     Mutant(
         "a message about a branch moves its entry",

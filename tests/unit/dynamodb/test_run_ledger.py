@@ -151,11 +151,10 @@ def test_roots_are_put_with_the_run_as_it_was_seen(client: Counting, write: str,
 
 
 def test_a_run_is_not_moved_where_a_root_of_it_is_there(client: Counting) -> None:
-    there = RUN
-    put(client.table, there, Branch("b", "ended", "b"))
+    put(client.table, RUN, Branch("b", "ended", "b"))
     with pytest.raises(RunRefused):
         RunLedger(client.table).make_roots(FACTS, RUN, replace(RUN, owed=1), BIRTHS)
-    assert (now(client), branches(client)) == (there, ["b"])
+    assert (now(client), branches(client)) == (RUN, ["b"])
 
 
 # -- its end ----------------------------------------------------------------------------------------------------------
@@ -175,11 +174,10 @@ def test_who_means_to_stop_a_run_says_so_once_it_has_seen_it(client: Counting) -
 def test_who_has_not_seen_a_run_as_it_is_or_means_another_attempt_stops_nothing(
     client: Counting, seen: int, stop: Stop
 ) -> None:
-    there = RUN
-    put(client.table, there)
+    put(client.table, RUN)
     with pytest.raises(RunRefused) as found:
         RunLedger(client.table).intend(replace(RUN, seq=seen), stop, due_us=77)
-    assert (found.value.now, now(client)) == (there, there)
+    assert (found.value.now, now(client)) == (RUN, RUN)
 
 
 def test_who_meant_to_stop_a_run_that_others_have_stopped_since_is_content(monkeypatch: pytest.MonkeyPatch) -> None:
